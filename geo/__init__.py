@@ -1,0 +1,1 @@
+"""The Earth: planes, cells, ports, zones."""

@@ -1,0 +1,1 @@
+"""The judgement: features and the scorecard."""

@@ -1,0 +1,1 @@
+"""stswatch.pipeline: the flow from sentences to leads."""

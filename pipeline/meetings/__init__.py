@@ -1,0 +1,1 @@
+"""The proximity, dark and encounter steps."""

@@ -1,0 +1,1 @@
+"""The lake and the database: the only room that imports DuckDB."""

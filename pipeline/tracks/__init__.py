@@ -1,0 +1,1 @@
+"""The vessel, coverage and reception steps."""

@@ -1,0 +1,1 @@
+"""The simulated sea: its generator, a recording, the truth beside it."""
