@@ -1,0 +1,146 @@
+"""How simulated ships move: courses through points in time, put together from a few small pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+M_PER_DEG = np.pi / 180 * 6_371_008.8  # mean radius of the Earth, Source: IUGG
+MS_PER_KN = 1852 / 3600
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a ship is at any time: straight between knots, still before the first and after the last.
+
+    Longitudes may run past 180 so that a course across the date line stays in one piece; `wrap` folds
+    them back.
+    """
+
+    time_s: Floats  # (k,) increasing
+    lon: Floats  # (k,) deg
+    lat: Floats  # (k,) deg
+
+    def at(self, time_s: ArrayLike) -> tuple[Floats, Floats]:
+        """Longitude and latitude at times (n,), seconds; never raises."""
+        when = np.asarray(time_s, dtype=np.float64)
+        return np.interp(when, self.time_s, self.lon), np.interp(when, self.time_s, self.lat)
+
+    def speed_and_bearing(self, time_s: ArrayLike, window_s: float = 60.0) -> tuple[Floats, Floats]:
+        """Speed over ground in kn and bearing in degrees at times (n,), over a window in seconds.
+
+        A ship's instrument smooths too, so a knot does not show as a step.
+
+        >>> speed, bearing = Course(*np.array([[0, 3600], [0, 0], [0, 1 / 6]])).speed_and_bearing([1800])
+        >>> round(float(speed[0]), 1), float(bearing[0])
+        (10.0, 0.0)
+        """
+        time_s = np.asarray(time_s, dtype=np.float64)
+        lon0, lat0 = self.at(time_s - window_s / 2)
+        lon1, lat1 = self.at(time_s + window_s / 2)
+        east = (lon1 - lon0) * M_PER_DEG * np.cos(np.radians((lat0 + lat1) / 2))
+        north = (lat1 - lat0) * M_PER_DEG
+        speed_kn = np.hypot(east, north) / window_s / MS_PER_KN
+        return speed_kn, np.degrees(np.arctan2(east, north)) % 360
+
+    def beside(self, time_s: ArrayLike, east_m: ArrayLike, north_m: ArrayLike) -> Course:
+        """The same course shifted by metres east and north given at times (k,), straight between them."""
+        offset_s = np.asarray(time_s, dtype=np.float64)
+        knots = np.union1d(self.time_s, offset_s)
+        lon, lat = self.at(knots)
+        east = np.interp(knots, offset_s, np.broadcast_to(east_m, offset_s.shape))
+        north = np.interp(knots, offset_s, np.broadcast_to(north_m, offset_s.shape))
+        return Course(knots, *shift(lon, lat, east, north))
+
+    def then(self, later: Course) -> Course:
+        """This course up to the first knot of another, then that one."""
+        mine = self.time_s < later.time_s[0]
+        return Course(
+            np.concatenate([self.time_s[mine], later.time_s]),
+            np.concatenate([self.lon[mine], later.lon]),
+            np.concatenate([self.lat[mine], later.lat]),
+        )
+
+
+def shift(lon: ArrayLike, lat: ArrayLike, east_m: ArrayLike, north_m: ArrayLike) -> tuple[Floats, Floats]:
+    """Positions (n,) moved by some metres east and north; good for distances small against the Earth.
+
+    >>> [float(v) for v in shift(0.0, 60.0, M_PER_DEG / 2, 0.0)]
+    [1.0, 60.0]
+    """
+    lat = np.asarray(lat, dtype=np.float64)
+    moved_lon = np.asarray(lon) + np.asarray(east_m) / (M_PER_DEG * np.cos(np.radians(lat)))
+    lon_out, lat_out = np.broadcast_arrays(
+        np.round(moved_lon, 9), np.round(lat + np.asarray(north_m) / M_PER_DEG, 9)
+    )
+    return lon_out, lat_out
+
+
+def wrap(lon: ArrayLike) -> Floats:
+    """Longitudes (n,) folded into [-180, 180).
+
+    >>> wrap([180.0, -181.0, 12.0]).tolist()
+    [-180.0, 179.0, 12.0]
+    """
+    return (np.asarray(lon, dtype=np.float64) + 180) % 360 - 180
+
+
+def distance_m(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:
+    """Great-circle distance in metres between positions (n,), haversine; never raises."""
+    phi0, phi1 = np.radians(lat0), np.radians(lat1)
+    half_lon = np.radians(np.asarray(lon1) - np.asarray(lon0)) / 2
+    a = np.sin((phi1 - phi0) / 2) ** 2 + np.cos(phi0) * np.cos(phi1) * np.sin(half_lon) ** 2
+    return np.asarray(2 * 6_371_008.8 * np.arcsin(np.sqrt(np.minimum(a, 1.0))))
+
+
+def voyage(points: ArrayLike, start_s: float, speed_kn: float) -> Course:
+    """A course through points (k, 2), lon and lat in degrees, from a start time in seconds at one speed.
+
+    >>> float(voyage([[0, 0], [0, 1]], 0.0, 10.0).time_s[-1]) // 3600
+    6.0
+    """
+    lon, lat = np.asarray(points, dtype=np.float64).T
+    legs_m = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:])
+    return Course(start_s + np.concatenate([[0.0], np.cumsum(legs_m)]) / (speed_kn * MS_PER_KN), lon, lat)
+
+
+def stay(lon: float, lat: float, start_s: float, end_s: float) -> Course:
+    """A course that stays at one place from start to end, seconds."""
+    return Course(np.array([start_s, end_s]), np.full(2, lon), np.full(2, lat))
+
+
+def drift(
+    rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float
+) -> Course:
+    """A slow meander from a place: about the speed given, turning a little every half hour or so."""
+    knots = np.append(np.arange(start_s, end_s, 1800.0), end_s)
+    bearing = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.4, len(knots)))
+    step_m = np.diff(knots, prepend=knots[0]) * speed_kn * MS_PER_KN * rng.uniform(0.5, 1.5, len(knots))
+    return stay(lon, lat, start_s, end_s).beside(
+        knots, np.cumsum(step_m * np.sin(bearing)), np.cumsum(step_m * np.cos(bearing))
+    )
+
+
+def swing(
+    rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, radius_m: float
+) -> Course:
+    """At anchor: the antenna goes to and fro on a circle about the anchor, with tide and wind."""
+    knots = np.append(np.arange(start_s, end_s, 900.0), end_s)
+    tide = 2 * np.pi * knots / 44_714.0  # M2, the lunar tide: 12.42 h
+    bearing = rng.uniform(0, 2 * np.pi) + 1.8 * np.sin(tide) + np.cumsum(rng.normal(0, 0.05, len(knots)))
+    return stay(lon, lat, start_s, end_s).beside(
+        knots, radius_m * np.sin(bearing), radius_m * np.cos(bearing)
+    )
+
+
+def report_times(
+    rng: np.random.Generator, start_s: float, end_s: float, every_s: float, whole_ms: int = 1000
+) -> Floats:
+    """Times of reports (n,) in [start, end), about `every_s` apart, on a grid of whole milliseconds."""
+    slots = np.arange(start_s + rng.uniform(0, every_s / 2), end_s - every_s / 2, every_s)
+    times_ms = (slots + rng.uniform(0, 0.4 * every_s, len(slots))) * 1000
+    return np.asarray(np.round(times_ms / whole_ms) * whole_ms / 1000)
