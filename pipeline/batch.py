@@ -1,0 +1,151 @@
+"""What a step is handed and what it keeps: named Arrow tables, a frontier, a shard; state as bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+
+Tables = dict[str, pa.Table]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+MS = 1_000
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one call of a step gets: the new rows of its shard, and how far time has come.
+
+    tables: name of each table that the step takes -> its new rows for this shard; a missing name stands for no rows.
+    frontier_us: all fixes before it are there, UTC epoch microseconds.
+    final: the data ends at the frontier; everything still open is given as it stands.
+    """
+
+    tables: Mapping[str, pa.Table]
+    frontier_us: int
+    final: bool = False
+    shard: int = 0
+    shards: int = 1
+
+    def table(self, name: str) -> pa.Table:
+        """The new rows of one table, an empty table where there are none."""
+        found = self.tables.get(name)
+        return schema.empty(name) if found is None else found
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one call of a step gives: the state to carry to the next slice, and rows of the tables it gives."""
+
+    state: Tables
+    rows: Tables = field(default_factory=dict)
+
+
+def micros(table: pa.Table | pa.RecordBatch, name: str) -> Ints:
+    """A timestamp column without nulls as (n,) int64 UTC epoch microseconds."""
+    return np.asarray(table[name].cast(pa.int64()))
+
+
+def values(table: pa.Table | pa.RecordBatch, name: str) -> npt.NDArray[np.generic]:
+    """A column as a (n,) NumPy array; nulls of a float column become NaN."""
+    return np.asarray(table[name])
+
+
+def build(name_or_schema: str | pa.Schema, columns: Mapping[str, object]) -> pa.Table:
+    """A table of a schema from NumPy arrays or Arrow arrays by column name.
+
+    int64 arrays become timestamps where the schema says so; NaN becomes null in nullable float columns.
+    """
+    wanted = {**schema.LAKE, **schema.FLOW}[name_or_schema] if isinstance(name_or_schema, str) else name_or_schema
+    return pa.table([_array(columns[f.name], f) for f in wanted], schema=wanted)
+
+
+def _array(given: object, wanted: pa.Field) -> pa.Array | pa.ChunkedArray:
+    if isinstance(given, pa.Array | pa.ChunkedArray):
+        return given if given.type == wanted.type else given.cast(wanted.type)
+    if isinstance(given, np.ndarray):
+        from_pandas = wanted.nullable and pa.types.is_floating(wanted.type)
+        if pa.types.is_timestamp(wanted.type):
+            return pa.array(given.astype(np.int64), pa.int64()).cast(wanted.type)
+        return pa.array(given, wanted.type, from_pandas=from_pandas)
+    return pa.array(given, wanted.type)
+
+
+def concat(tables: Iterable[pa.Table], like: pa.Schema) -> pa.Table:
+    """The rows of all tables in one contiguous table; an empty one of schema `like` where there are none."""
+    parts = [t for t in tables if t.num_rows]
+    if not parts:
+        return like.empty_table()
+    return parts[0] if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
+
+
+def to_bytes(state: Tables) -> bytes:
+    """A state as bytes: for each table its name and an Arrow stream, each with its length before it."""
+    out = io.BytesIO()
+    for name in sorted(state):
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, state[name].schema) as writer:
+            writer.write_table(state[name])
+        for part in (name.encode(), sink.getvalue()):
+            out.write(struct.pack("<q", len(part)))
+            out.write(part)
+    return out.getvalue()
+
+
+def from_bytes(data: bytes) -> Tables:
+    """The state that `to_bytes` wrote.
+
+    >>> from_bytes(to_bytes({"legs": schema.empty("legs")}))["legs"].num_rows
+    0
+    """
+    parts: list[pa.Buffer] = []
+    buffer = pa.py_buffer(data)
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<q", data, at)
+        parts.append(buffer.slice(at + 8, length))
+        at += 8 + length
+    names, streams = parts[::2], parts[1::2]
+    return {
+        name.to_pybytes().decode(): pa.ipc.open_stream(stream).read_all()
+        for name, stream in zip(names, streams, strict=True)
+    }
+
+
+def starts_of(*keys: npt.NDArray[np.generic]) -> Ints:
+    """Where a new group begins in arrays sorted by these keys, as indices.
+
+    >>> starts_of(np.array([7, 7, 9])).tolist()
+    [0, 2]
+    """
+    n = len(keys[0])
+    if n == 0:
+        return np.zeros(0, np.int64)
+    new = np.zeros(n, bool)
+    new[0] = True
+    for key in keys:
+        new[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(new)
+
+
+def spread(counts: Ints) -> tuple[Ints, Ints]:
+    """Repeat row i counts[i] times: (row of each copy, number of the copy within its row).
+
+    >>> [part.tolist() for part in spread(np.array([2, 0, 1]))]
+    [[0, 0, 2], [0, 1, 0]]
+    """
+    row = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    return row, np.arange(len(row)) - first[row]

@@ -1,0 +1,104 @@
+"""Which legs can be near each other: those whose grown boxes meet in space and time.
+
+An incremental interval join: new legs meet new ones and kept ones, kept ones never meet again, so each pair of legs is
+tested once. A pair is reported only from the cell that holds the south-west corner of where both boxes overlap: that
+cell is touched by both, there is one such cell, and it belongs to one shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from stswatch.geo import cells
+from stswatch.geo.plane import wrap_lon
+from stswatch.pipeline.batch import Bools, Floats, Ints, spread
+from stswatch.pipeline.routes import cell_shard
+
+_PAIRS_AT_ONCE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of legs in space and time, (n,) each; `west` lies in [-180, 180), `width` reaches east from it."""
+
+    west: Floats
+    width: Floats
+    south: Floats
+    north: Floats
+    start_us: Ints
+    end_us: Ints
+    new: Bools
+
+
+def candidates(boxes: Boxes, shard: int, shards: int) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of legs (i, j) whose boxes meet in space and time, at least one of them new, each pair once; in parts."""
+    leg, cell = cells.cover(boxes.west, boxes.south, boxes.west + boxes.width, boxes.north, level="fine")
+    if shards > 1:
+        mine = cell_shard(cells.parent(cell), shards) == shard
+        leg, cell = leg[mine], cell[mine]
+    if not len(leg):
+        return
+    entries = _Entries.of(leg, cell, boxes)
+    new, kept = (entries.those(at) for at in (boxes.new[entries.leg], ~boxes.new[entries.leg]))
+    # of two legs that start at once the new one counts as the earlier, else both sides would find the pair
+    for left, right, side in ((new, None, "left"), (new, kept, "left"), (kept, new, "right")):
+        for i, j, shared in _starting_within(left, right, side):
+            meet = _meet(boxes, i, j, shared)
+            if meet.any():
+                yield i[meet], j[meet]
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """Legs by the cells they touch, sorted by cell and start; both in one whole number, (m,) each."""
+
+    leg: Ints
+    cell: Ints
+    start: Ints
+    end: Ints
+
+    @staticmethod
+    def of(leg: Ints, cell: Ints, boxes: Boxes) -> _Entries:
+        base = boxes.start_us.min()
+        span = int(boxes.end_us.max() - base) + 1
+        order = np.argsort(cell, kind="stable")
+        leg, cell = leg[order], cell[order]
+        code = np.cumsum(np.diff(cell, prepend=cell[:1]) != 0) * span
+        start, end = code + boxes.start_us[leg] - base, code + boxes.end_us[leg] - base
+        order = np.argsort(start, kind="stable")
+        return _Entries(leg[order], cell[order], start[order], end[order])
+
+    def those(self, at: Bools) -> _Entries:
+        return self if at.all() else _Entries(self.leg[at], self.cell[at], self.start[at], self.end[at])
+
+
+def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Pairs in one cell where the right leg starts while the left one lasts; without a right side, of left with left."""
+    other = left if right is None else right
+    if not len(left.leg) or not len(other.leg):
+        return
+    if right is None:
+        first = np.arange(1, len(left.leg) + 1)
+    else:
+        first = np.searchsorted(other.start, left.start, side="left" if side == "left" else "right")
+    count = np.maximum(np.searchsorted(other.start, left.end, side="left") - first, 0)
+    total = np.cumsum(count)
+    cuts = np.unique(np.append(np.searchsorted(total, np.arange(0, total[-1], _PAIRS_AT_ONCE)), [0, len(count)]))
+    for begin, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        row, nth = spread(count[begin:stop])
+        i, j = begin + row, first[begin:stop][row] + nth
+        yield left.leg[i], other.leg[j], left.cell[i]
+
+
+def _meet(boxes: Boxes, i: Ints, j: Ints, cell: Ints) -> Bools:
+    """Whether two boxes overlap, with the south-west corner of the overlap in this cell."""
+    east_of = wrap_lon(boxes.west[j] - boxes.west[i])
+    corner_lon = np.where(east_of >= 0, boxes.west[j], boxes.west[i])
+    corner_lat = np.maximum(boxes.south[i], boxes.south[j])
+    overlap = np.where(east_of >= 0, east_of <= boxes.width[i], -east_of <= boxes.width[j])
+    overlap &= corner_lat <= np.minimum(boxes.north[i], boxes.north[j])
+    overlap[overlap] = cells.fine_of(corner_lon[overlap], corner_lat[overlap]) == cell[overlap]
+    return np.asarray(overlap)

@@ -1,0 +1,75 @@
+"""Silences beside encounters: which vessel's data began or ended there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.pipeline.batch import Bools, Ints, micros
+
+_FAR_US = 1 << 52  # beyond any time in use, so that a track number and a time fit one whole number
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Times at which the legs of tracks begin or end for want of data, sorted by track and time."""
+
+    mmsi: Ints
+    track_us: Ints
+    key: Ints
+
+    @staticmethod
+    def of(table: pa.Table) -> Edges:
+        mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track"), micros(table, "time")
+        order = np.lexsort((time_us, track_us, mmsi))
+        mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]
+        change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
+        number = np.cumsum(change)
+        first = np.flatnonzero(np.diff(number, prepend=-1))
+        return Edges(mmsi[first], track_us[first], number * _FAR_US + time_us)
+
+    def any_between(self, mmsi: Ints, track_us: Ints, low_us: Ints, high_us: Ints) -> Bools:
+        """Whether a track has an edge in [low, high], (n,) each."""
+        number = self._number(mmsi, track_us)
+        low, high = number * _FAR_US + low_us, number * _FAR_US + high_us
+        found = np.searchsorted(self.key, high, side="right") > np.searchsorted(self.key, low, side="left")
+        return found & (number >= 0)
+
+    def _number(self, mmsi: Ints, track_us: Ints) -> Ints:
+        """The number of each track among those with edges, -1 where it has none."""
+        have = len(self.mmsi)
+        both = np.concatenate([self.mmsi, mmsi]), np.concatenate([self.track_us, track_us])
+        order = np.lexsort((both[1], both[0]))
+        a, b = both[0][order], both[1][order]
+        group = np.cumsum((np.diff(a, prepend=a[:1]) != 0) | (np.diff(b, prepend=b[:1]) != 0))
+        number = np.full(len(order) + 1, -1)
+        mine = order < have
+        number[group[mine]] = order[mine]
+        out = np.empty(len(order), np.int64)
+        out[order] = number[group]
+        return out[have:]
+
+
+def darken(meetings: pa.Table, edges: pa.Table, beside_us: int) -> pa.Table:
+    """The encounters with dark_a, dark_b set where a silence of that vessel begins or ends in or beside them."""
+    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
+    low, high = micros(meetings, "start") - beside_us, micros(meetings, "end") + beside_us
+    for v in ("a", "b"):
+        found = told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), low, high)
+        at = meetings.column_names.index(f"dark_{v}")
+        dark = pa.array(found | np.asarray(meetings[f"dark_{v}"]))
+        meetings = meetings.set_column(at, meetings.schema.field(at), dark)
+    return meetings
+
+
+def ended_by_data(meetings: pa.Table, edges: pa.Table) -> Bools:
+    """Whether the legs of a or b end, for want of data, just where the encounter does, (n,) bool."""
+    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
+    end = micros(meetings, "end")
+    sides = [
+        told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end) for v in ("a", "b")
+    ]
+    return np.asarray(sides[0] | sides[1])

@@ -1,0 +1,100 @@
+"""Two legs on a local plane: when they are within a distance of each other, exactly.
+
+Relative motion of two even motions is even, so the squared distance is a quadratic of time and the interval within a
+distance lies between its roots: no grid, no padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stswatch.geo.plane import metres_per_degree, near_lon
+from stswatch.pipeline.batch import MS, Floats, Ints
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Legs as columns, (n,) each: times in whole milliseconds as microseconds, degrees; lon1 within 180 of lon0."""
+
+    start_us: Ints
+    end_us: Ints
+    lon0: Floats
+    lat0: Floats
+    lon1: Floats
+    lat1: Floats
+
+    def at(self, rows: Ints) -> Ends:
+        """The legs of these rows."""
+        return Ends(*(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1)))
+
+    def position(self, time_us: Ints) -> tuple[Floats, Floats]:
+        """Longitude and latitude at a time between the ends."""
+        share = (time_us - self.start_us) / (self.end_us - self.start_us)
+        return self.lon0 + (self.lon1 - self.lon0) * share, self.lat0 + (self.lat1 - self.lat0) * share
+
+
+@dataclass(frozen=True)
+class Near:
+    """Intervals within the distance: the pair of each, (m,), its times, and the place of a and b at both."""
+
+    pair: Ints
+    start_us: Ints
+    end_us: Ints
+    dx_m: tuple[Floats, Floats]
+    dy_m: tuple[Floats, Floats]
+    lon: tuple[Floats, Floats]
+    lat: tuple[Floats, Floats]
+
+
+def near(a: Ends, b: Ends, distance_m: float) -> Near:
+    """When each pair of legs is within the distance.
+
+    The plane is made from the pair alone (the mean of the four latitudes), so that no other data can change the result.
+    Times are rounded to the millisecond; a mere touch, shorter than half of one, is none.
+    """
+    t0, t1 = np.maximum(a.start_us, b.start_us), np.minimum(a.end_us, b.end_us)
+    east, north = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
+    x0, y0 = _offset(a, b, t0, east, north)
+    x1, y1 = _offset(a, b, t1, east, north)
+    lower, upper = _roots(x0, y0, x1 - x0, y1 - y0, distance_m)
+    span_us = t1 - t0
+    start_us = t0 + np.rint(np.clip(lower, 0, 1) * span_us / MS).astype(np.int64) * MS
+    end_us = np.where(upper >= 1, t1, t0 + np.rint(np.clip(upper, 0, 1) * span_us / MS).astype(np.int64) * MS)
+    hit = np.flatnonzero((lower <= 1) & (upper >= 0) & (start_us < end_us))
+    a, b, east, north = a.at(hit), b.at(hit), east[hit], north[hit]
+    start_us, end_us = start_us[hit], end_us[hit]
+    offsets = [_offset(a, b, t, east, north) for t in (start_us, end_us)]
+    middles = [_middle(a, b, t) for t in (start_us, end_us)]
+    (dx, dy), (lon, lat) = (tuple(zip(*both, strict=True)) for both in (offsets, middles))
+    return Near(hit, start_us, end_us, dx, dy, lon, lat)
+
+
+def _offset(a: Ends, b: Ends, time_us: Ints, east: Floats, north: Floats) -> tuple[Floats, Floats]:
+    """East and north of a to b, metres."""
+    (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
+    return (near_lon(lon_b, lon_a) - lon_a) * east, (lat_b - lat_a) * north
+
+
+def _middle(a: Ends, b: Ends, time_us: Ints) -> tuple[Floats, Floats]:
+    """The middle of the pair, its longitude within 180 degrees of the start of a."""
+    (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
+    return (lon_a + near_lon(lon_b, lon_a)) / 2, (lat_a + lat_b) / 2
+
+
+def _roots(x0: Floats, y0: Floats, vx: Floats, vy: Floats, distance_m: float) -> tuple[Floats, Floats]:
+    """Where |(x0, y0) + s (vx, vy)| is within the distance: lower and upper s; lower > upper where nowhere."""
+    speed2 = vx * vx + vy * vy
+    toward = x0 * vx + y0 * vy
+    over = x0 * x0 + y0 * y0 - distance_m * distance_m
+    # along the motion the nearest point lies `across` away: better conditioned than b*b - a*c when far apart and fast
+    across = x0 * vy - y0 * vx
+    room = distance_m * distance_m * speed2 - across * across
+    moving = speed2 > 1e-12
+    half = np.sqrt(np.maximum(room, 0))
+    divisor = np.where(moving, speed2, 1.0)
+    inside = np.where(over <= 0, -np.inf, np.inf)
+    lower = np.where(moving, np.where(room >= 0, (-toward - half) / divisor, np.inf), inside)
+    upper = np.where(moving, np.where(room >= 0, (-toward + half) / divisor, -np.inf), -inside)
+    return lower, upper

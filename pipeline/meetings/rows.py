@@ -1,0 +1,113 @@
+"""Closed encounters as the rows that people read: medians, place, score and reasons."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.ports import nearest_port, ports
+from stswatch.geo.zones import kinds, zones_of
+from stswatch.models.scorecard import Scorecard, load
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MINUTE, MS, build, micros
+from stswatch.pipeline.meetings import edges, histogram
+from stswatch.pipeline.rules import Rules, minutes
+
+
+def encounter_rows(closed: pa.Table, bins: pa.Table, known_edges: pa.Table, rules: Rules) -> pa.Table:
+    """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
+    ended = edges.ended_by_data(closed, known_edges)
+    span_us = micros(closed, "end") - micros(closed, "start")
+    medians = {
+        name: histogram.medians(bins, what, closed.num_rows)
+        for name, what in (
+            ("median_distance_m", histogram.DISTANCE),
+            ("median_speed_a_kn", histogram.SPEED_A),
+            ("median_speed_b_kn", histogram.SPEED_B),
+        )
+    }
+    long = np.flatnonzero(span_us >= minutes(rules.encounter.min_duration_min))
+    if not len(long):
+        return schema.empty("encounters")
+    rows = closed.take(pa.array(long))
+    columns = _measured(rows) | {name: np.round(median[long], 1) for name, median in medians.items()}
+    columns["end_censored"] = ended[long]
+    columns |= _place(columns["lon"], columns["lat"])
+    columns |= _judged(columns)
+    order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
+    return build("encounters", columns).take(pa.array(order))
+
+
+def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
+    """What follows from the sums alone."""
+    n = rows.num_rows
+    start_us, end_us, within_ms = micros(rows, "start"), micros(rows, "end"), np.asarray(rows["within_ms"])
+    columns: dict[str, np.ndarray] = {
+        "id": _ids(rows),
+        "revision": np.ones(n, np.int64),
+        "status": np.full(n, "current", object),
+        "kind": np.full(n, "lit", object),
+        "start_time": start_us,
+        "end_time": end_us,
+        "start_censored": np.asarray(rows["fresh"]),
+        "duration_min": (end_us - start_us) / MINUTE,
+        "within_min": within_ms * MS / MINUTE,
+        "lon": np.asarray(rows["lon"]),
+        "lat": np.asarray(rows["lat"]),
+        "nearest_time": micros(rows, "nearest_time"),
+        "region": np.full(n, None, object),
+        "min_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
+        "observed_share": np.round(np.asarray(rows["observed_ms"]) / within_ms, 4),
+        "candidates": np.ones(n, np.int64),
+        "run_id": np.full(n, "", object),
+    }
+    for v in ("a", "b"):
+        columns[f"track_{v}"] = _track_names(rows, v)
+        columns[f"mmsi_{v}"] = np.asarray(rows[f"mmsi_{v}"])
+        columns[f"fixes_{v}"] = np.asarray(rows[f"fixes_{v}"]) + np.asarray(rows[f"end_fix_{v}"])
+        columns[f"dark_{v}"] = np.asarray(rows[f"dark_{v}"])
+    return columns
+
+
+def _track_names(rows: pa.Table, v: str) -> np.ndarray:
+    mmsi, first_us = np.asarray(rows[f"mmsi_{v}"]).tolist(), micros(rows, f"track_{v}").tolist()
+    return np.array([f"{m:09d}@{_iso(t)}" for m, t in zip(mmsi, first_us, strict=True)], object)
+
+
+def _iso(time_us: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
+    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace("+00:00", "Z")
+
+
+def _ids(rows: pa.Table) -> np.ndarray:
+    """A name for each encounter made of its pair and start: the same event gets the same name in every run."""
+    parts = [np.asarray(rows["mmsi_a"]), micros(rows, "track_a"), np.asarray(rows["mmsi_b"]), micros(rows, "track_b")]
+    text = zip(*(p.tolist() for p in (*parts, micros(rows, "start"))), strict=True)
+    return np.array(["E" + hashlib.sha256(repr(t).encode()).hexdigest()[:12] for t in text], object)
+
+
+def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
+    """Zones and nearest port of the nearest approach; the shore is not known yet."""
+    index, distance_km = nearest_port(lon, lat)
+    zones = np.empty(len(lon), object)
+    zones[:] = zones_of(lon, lat)
+    return {
+        "zones": zones,
+        "port": ports().id[index].astype(object),
+        "distance_to_port_km": np.round(distance_km, 2),
+        "distance_to_shore_km": np.full(len(lon), np.nan),
+    }
+
+
+def _judged(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Score and reasons from what was measured; flag, name and lists never enter."""
+    return {}
+
+
+@cache
+def _scorecard() -> Scorecard:
+    return load()

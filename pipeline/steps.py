@@ -1,0 +1,141 @@
+"""The table of steps: the whole flow, in order. Engines are loops over it and know nothing of ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Batch, Result, Tables, concat
+from stswatch.pipeline.meetings import encounter, proximity
+from stswatch.pipeline.meetings.dark import dark
+from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.tracks import vessel
+from stswatch.pipeline.tracks.coverage import coverage
+from stswatch.pipeline.tracks.reception import reception
+
+Function = Callable[[Tables, Batch, Rules], Result]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the table.
+
+    takes: table -> how its rows find their shards. gives: tables whose rows it returns. state: table -> schema of what
+    it keeps. single: one shard does it all (the step is small).
+    """
+
+    name: str
+    run: Function
+    takes: Mapping[str, Route]
+    gives: tuple[str, ...]
+    state: Mapping[str, pa.Schema] = field(default_factory=dict)
+    single: bool = False
+
+    def shards(self, shards: int) -> int:
+        """How many shards the step has when the flow has so many."""
+        return 1 if self.single else shards
+
+    def no_state(self) -> Tables:
+        """The state before the first slice."""
+        return {name: kind.empty_table() for name, kind in self.state.items()}
+
+
+LAKE_TABLES = ("fixes", "static_reports")
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        "vessel",
+        vessel.vessel,
+        takes={"fixes": by_mmsi, "static_reports": by_mmsi},
+        gives=("legs", "gaps", "edges", "receptions", "vessels"),
+        state=vessel.STATE,
+    ),
+    Step("coverage", coverage, takes={"receptions": to_all}, gives=("coverage",), single=True),
+    Step("reception", reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
+    Step(
+        "proximity",
+        proximity.proximity,
+        takes={"legs": by_cell},
+        gives=("proximities", "berth_pairs"),
+        state=proximity.STATE,
+    ),
+    Step("dark", dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
+    Step(
+        "encounter",
+        encounter.encounter,
+        takes={"proximities": by_pair, "berth_pairs": by_pair, "edges": to_all, "dark_meetings": by_pair},
+        gives=("encounters", "berth_neighbours"),
+        state=encounter.STATE,
+    ),
+)
+
+
+def parcels(table: str, rows: pa.Table, steps: tuple[Step, ...], shards: int, rules: Rules) -> Iterator[tuple[str, int, pa.Table]]:
+    """The rows of one table as (step, shard, rows) for every step that takes it."""
+    for step in steps:
+        route = step.takes.get(table)
+        if route is None or rows.num_rows == 0:
+            continue
+        n = step.shards(shards)
+        if n == 1:
+            yield step.name, 0, rows
+            continue
+        row, shard = route(rows, n, rules)
+        order = np.argsort(shard, kind="stable")
+        row, shard = row[order], shard[order]
+        sorted_rows = rows.take(pa.array(row)).combine_chunks()
+        edges = np.searchsorted(shard, np.arange(n + 1))
+        for k in np.flatnonzero(np.diff(edges)).tolist():
+            yield step.name, k, sorted_rows.slice(int(edges[k]), int(edges[k + 1] - edges[k]))
+
+
+def check(steps: tuple[Step, ...]) -> None:
+    """Raise ValueError where a step takes what no earlier step and no lake gives, or gives what has no schema."""
+    known = set(LAKE_TABLES)
+    for step in steps:
+        missing = set(step.takes) - known
+        if missing:
+            raise ValueError(f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives")
+        nameless = set(step.gives) - set(schema.FLOW)
+        if nameless:
+            raise ValueError(f"step {step.name} gives {', '.join(sorted(nameless))}, which has no schema")
+        known |= set(step.gives)
+
+
+@dataclass
+class InMemory:
+    """The plainest engine: every step and shard in this process, state in memory. For small inputs and for tests."""
+
+    rules: Rules = field(default_factory=Rules)
+    shards: int = 1
+    steps: tuple[Step, ...] = STEPS
+    _states: dict[tuple[str, int], Tables] = field(default_factory=dict)
+
+    def slice(self, lake: Tables, frontier_us: int, final: bool = False) -> Tables:
+        """Run one slice over the table; gives the rows of every table of the flow."""
+        waiting: dict[tuple[str, int], dict[str, list[pa.Table]]] = {}
+        given: dict[str, list[pa.Table]] = {}
+
+        def send(table: str, rows: pa.Table) -> None:
+            for name, shard, part in parcels(table, rows, self.steps, self.shards, self.rules):
+                waiting.setdefault((name, shard), {}).setdefault(table, []).append(part)
+
+        for table, rows in lake.items():
+            send(table, rows)
+        for step in self.steps:
+            n = step.shards(self.shards)
+            for shard in range(n):
+                parts = waiting.pop((step.name, shard), {})
+                tables = {name: concat(list_, list_[0].schema) for name, list_ in parts.items()}
+                state = self._states.get((step.name, shard)) or step.no_state()
+                result = step.run(state, Batch(tables, frontier_us, final, shard, n), self.rules)
+                self._states[step.name, shard] = result.state
+                for name, rows in result.rows.items():
+                    given.setdefault(name, []).append(rows)
+                    send(name, rows)
+        return {name: concat(list_, list_[0].schema) for name, list_ in given.items()}

@@ -1,0 +1,172 @@
+"""Legs: which consecutive fixes of a track are one, which are slow, and how those are thinned and cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stswatch.geo.plane import along, haversine_m, metres_per_degree, near_lon
+from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, spread, starts_of
+from stswatch.pipeline.rules import VesselRules, hours, minutes
+
+_M_PER_KM = 1000.0
+_KN_PER_M_US = SECOND * 3600.0 / 1852.0
+
+
+@dataclass(frozen=True)
+class Track:
+    """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time; `sog_kn` NaN where not known."""
+
+    mmsi: Ints
+    track_us: Ints
+    time_us: Ints
+    lon: Floats
+    lat: Floats
+    sog_kn: Floats
+    satellite: Bools
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap."""
+
+    leg: Bools
+    gap: Bools
+    slow: Bools
+    distance_m: Floats
+    dt_us: Ints
+    speed_kn: Floats
+    threshold_us: Ints
+
+
+def threshold(satellite: Bools, rules: VesselRules) -> Ints:
+    """The gap threshold after or between fixes received so, (n,) microseconds."""
+    return np.where(satellite, hours(rules.gap_satellite_h), hours(rules.gap_terrestrial_h))
+
+
+def steps(fixes: Track, rules: VesselRules) -> Steps:
+    """Tell legs from gaps, and slow legs from fast ones; every consecutive pair of a track is a leg or a gap."""
+    n = len(fixes.mmsi)
+    same = np.ones(n, bool)
+    same[starts_of(fixes.mmsi, fixes.track_us)] = False
+    before = np.maximum(np.arange(n) - 1, 0)
+    dt_us = fixes.time_us - fixes.time_us[before]
+    both_satellite = fixes.satellite & fixes.satellite[before]
+    limit_us = threshold(both_satellite, rules)
+    distance_m = np.zeros(n)
+    distance_m[1:] = haversine_m(fixes.lon[:-1], fixes.lat[:-1], fixes.lon[1:], fixes.lat[1:])
+    implied_kn = distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
+    reported_kn = (fixes.sog_kn + fixes.sog_kn[before]) / 2
+    speed_kn = np.where(np.isnan(reported_kn), implied_kn, reported_kn)
+    leg = same & (dt_us <= limit_us)
+    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), distance_m, dt_us, speed_kn, limit_us)
+
+
+@dataclass(frozen=True)
+class Legs:
+    """Slow legs: rows `start` and `end` of the fixes they join, their speed, and whether fixes between were thinned."""
+
+    start: Ints
+    end: Ints
+    speed_dkn: Ints
+    fresh: Bools
+
+
+def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) -> Legs:
+    """The slow legs, stays thinned to one leg per bucket.
+
+    has_leg: (n,) whether a leg ends at each fix; false makes a leg that starts there fresh.
+
+    Within a fixed UTC bucket the fixes of one track give way to the chord from its first to its last when all legs
+    between are slow and none longer than thin_interval_min, and every fix lies within thin_tolerance_m of where the
+    chord puts it at that time. What is lost: the distance of two thinned vessels may be off by twice the tolerance.
+    """
+    first, last = _thinnable(fixes, between, rules)
+    inside = np.zeros(len(fixes.mmsi) + 1, np.int64)
+    np.add.at(inside, first + 1, 1)
+    np.add.at(inside, last + 1, -1)
+    plain = np.flatnonzero(between.slow & (np.cumsum(inside)[:-1] == 0))
+    start, end = np.concatenate([plain - 1, first]), np.concatenate([plain, last])
+    # whole numbers, so that the mean does not depend on what else was summed
+    weighted = np.concatenate([[0], np.cumsum(_whole_dkn(between) * between.dt_us)])
+    taken_us = fixes.time_us[end] - fixes.time_us[start]
+    speed_dkn = np.rint((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1)).astype(np.int64)
+    order = np.argsort(start, kind="stable")
+    start, end, speed_dkn = start[order], end[order], speed_dkn[order]
+    return Legs(start, end, speed_dkn, ~has_leg[start])
+
+
+def _whole_dkn(between: Steps) -> Ints:
+    return np.where(between.slow, np.rint(between.speed_kn * 10), 0).astype(np.int64)
+
+
+def _thinnable(fixes: Track, between: Steps, rules: VesselRules) -> tuple[Ints, Ints]:
+    """First and last fix of each bucket that a chord may stand for."""
+    n = len(fixes.mmsi)
+    bucket = fixes.time_us // minutes(rules.thin_bucket_min)
+    first = starts_of(fixes.mmsi, fixes.track_us, bucket)
+    last = np.append(first[1:], n) - 1
+    inner_ok = between.slow & (between.dt_us <= minutes(rules.thin_interval_min))
+    inner_ok[first] = True
+    wanted = (last - first >= 2) & np.logical_and.reduceat(inner_ok, first) if n else np.zeros(0, bool)
+    first, last = first[wanted], last[wanted]
+    group, nth = spread(last - first - 1)
+    row, f, g = first[group] + 1 + nth, first[group], last[group]
+    away_m = _off_chord_m(fixes, row, f, g)
+    good = np.ones(len(first), bool)
+    good[group[away_m > rules.thin_tolerance_m]] = False
+    chord_m = haversine_m(fixes.lon[first], fixes.lat[first], fixes.lon[last], fixes.lat[last])
+    good &= chord_m <= rules.piece_km * _M_PER_KM
+    return first[good], last[good]
+
+
+def _off_chord_m(fixes: Track, row: Ints, first: Ints, last: Ints) -> Floats:
+    """How far each fix lies from where the chord between two others puts it at its time, metres."""
+    lon0, lat0 = fixes.lon[first], fixes.lat[first]
+    share = (fixes.time_us[row] - fixes.time_us[first]) / (fixes.time_us[last] - fixes.time_us[first])
+    east, north = metres_per_degree(lat0)
+    dx = near_lon(fixes.lon[row], lon0) - lon0 - share * (near_lon(fixes.lon[last], lon0) - lon0)
+    dy = fixes.lat[row] - lat0 - share * (fixes.lat[last] - lat0)
+    return np.asarray(np.hypot(dx * east, dy * north))
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Legs cut so that each piece is short: the leg of each piece, its times and ends."""
+
+    leg: Ints
+    nth: Ints
+    start_us: Ints
+    end_us: Ints
+    lon0: Floats
+    lat0: Floats
+    lon1: Floats
+    lat1: Floats
+
+
+def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
+    """Cut legs longer than piece_km into equal pieces along the great circle."""
+    lon0, lat0, lon1, lat1 = fixes.lon[legs.start], fixes.lat[legs.start], fixes.lon[legs.end], fixes.lat[legs.end]
+    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(np.int64)
+    leg, nth = spread(count)
+    t0, t1 = fixes.time_us[legs.start][leg], fixes.time_us[legs.end][leg]
+    start_us = t0 + (t1 - t0) * nth // count[leg] // MS * MS
+    end_us = np.where(nth + 1 == count[leg], t1, t0 + (t1 - t0) * (nth + 1) // count[leg] // MS * MS)
+    start_us = np.where(nth == 0, t0, start_us)
+    if (count == 1).all():
+        return Pieces(leg, nth, start_us, end_us, lon0, lat0, near_lon(lon1, lon0), lat1)
+    ends = [
+        along(lon0[leg], lat0[leg], lon1[leg], lat1[leg], (t - t0) / np.maximum(t1 - t0, 1)) for t in (start_us, end_us)
+    ]
+    (x0, y0), (x1, y1) = ends
+    return Pieces(leg, nth, start_us, end_us, x0, y0, near_lon(x1, x0), y1)
+
+
+def inner_ms(fixes: Track, legs: Legs) -> tuple[Ints, Ints]:
+    """Fixes inside each leg, milliseconds after its start: offsets (n + 1,) into the flat values."""
+    count = legs.end - legs.start - 1
+    leg, nth = spread(count)
+    after_us = fixes.time_us[legs.start[leg] + 1 + nth] - fixes.time_us[legs.start[leg]]
+    return np.concatenate([[0], np.cumsum(count)]), after_us // MS
+
