@@ -1,0 +1,148 @@
+"""Writes the simulated recording and the truth beside it.
+
+python -m stswatch.sample_ais.generator --out sample_ais --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.sample_ais import encode, nmea, reports, sea, truth
+from stswatch.sample_ais.scenes import Actor, Scene
+
+VERSION = 1
+SEED = 1
+RECORDING = "simulated_24h.nmea.gz"
+TRUTH = "truth.json"
+Layouts = list[tuple[int, Sequence[encode.Field], dict[str, object]]]  # seconds later, fields, values
+
+JITTER_S = 3.0  # delivery: lines stand so much out of the order of their times
+
+
+def recording(scenes: Sequence[Scene], seed: int) -> bytes:
+    """The sentences of all ships as one text, in the order in which they were delivered; never raises."""
+    actors = [actor for scene in scenes for actor in scene.actors]
+    parts: list[tuple[NDArray[np.int64], list[bytes]]] = []
+    group = 1
+    for k, actor in enumerate(actors):
+        rng = np.random.default_rng([seed, 1000 + k])
+        parts.append(_position_lines(actor, reports.positions(rng, actor, sea.START_S, sea.HOURS)))
+        times = reports.static_times(rng, actor, sea.START_S, sea.HOURS)
+        parts += _static_lines(actor, times, group)
+        group += len(times)
+    time_s = np.concatenate([t for t, _ in parts])
+    text = [line for _, lines in parts for line in lines]
+    late_s = np.random.default_rng([seed, 999]).uniform(0, JITTER_S, len(text))
+    return b"\n".join(text[k] for k in np.argsort(time_s + late_s, kind="stable").tolist()) + b"\n"
+
+
+def _stations(lat: NDArray[np.float64]) -> list[str]:
+    return ["SIM-1" if north else "SIM-2" for north in (lat > 33.0).tolist()]
+
+
+def _position_lines(actor: Actor, sent: reports.Positions) -> tuple[NDArray[np.int64], list[bytes]]:
+    n = len(sent.time_s)
+    common = {
+        "mmsi": actor.ship.mmsi,
+        "speed": np.round(sent.speed_kn * 10).astype(np.int64),
+        "lon": np.round(sent.lon * 600_000).astype(np.int64),
+        "lat": np.round(sent.lat * 600_000).astype(np.int64),
+        "course": np.round(sent.course_deg * 10).astype(np.int64),
+        "heading": sent.heading_deg.astype(np.int64),
+        "second": sent.time_s % 60,
+    }
+    if actor.ship.kind.ais_class == "A":
+        more = {"msg_type": np.where(sent.turning, 3, 1), "status": sent.status, "turn": -128}
+        bits = encode.pack(encode.POSITION_A, common | more, n)
+    else:
+        bits = encode.pack(encode.POSITION_B, common | {"msg_type": 18, "flags": 0b1011100}, n)
+    payloads, fill = encode.armour(bits)
+    return sent.time_s, nmea.lines(payloads, fill, sent.time_s, _stations(sent.lat), 0)
+
+
+def _static_lines(
+    actor: Actor, time_s: NDArray[np.int64], first_group: int
+) -> list[tuple[NDArray[np.int64], list[bytes]]]:
+    ship, n = actor.ship, len(time_s)
+    stations = _stations(actor.course.at(time_s - sea.START_S)[1])
+    size = dict(zip(("to_bow", "to_stern", "to_port", "to_starboard"), ship.size_m, strict=True))
+    who = {"mmsi": ship.mmsi, "call_sign": ship.call_sign, "ship_type": ship.kind.ship_type, **size}
+    name = {"mmsi": ship.mmsi, "name": ship.name}
+    if ship.kind.ais_class == "A":
+        voyage = {
+            "msg_type": 5,
+            "imo": ship.imo,
+            "draught": round(ship.kind.draught_m * 10),
+            "destination": ship.destination,
+            "epfd": 1,
+            "hour": 24,
+            "minute": 60,
+        }
+        layouts: Layouts = [(0, encode.STATIC_A, who | name | voyage)]
+    else:
+        layouts = [
+            (0, encode.STATIC_B_NAME, name | {"msg_type": 24, "part": 0}),
+            (1, encode.STATIC_B_REST, who | {"msg_type": 24, "part": 1}),
+        ]
+    found = []
+    for later_s, fields, values in layouts:
+        payloads, fill = encode.armour(encode.pack(fields, values, n))
+        found.append((time_s + later_s, nmea.lines(payloads, fill, time_s + later_s, stations, first_group)))
+    return found
+
+
+def what_happened(scenes: Sequence[Scene], seed: int) -> str:
+    """The truth as JSON text."""
+    start = datetime.fromtimestamp(sea.START_S, UTC)
+    whole = {
+        "simulated": True,
+        "notice": "Simulated: no ship, flag or event is real. Country digits 281 to 286 are given to nobody.",
+        "generator": "stswatch.sample_ais.generator",
+        "generator_version": VERSION,
+        "seed": seed,
+        "start": truth.stamp(start.timestamp()),
+        "end": truth.stamp(start.timestamp() + sea.HOURS * 3600),
+        "meetings_within_m": truth.WITHIN_M,
+        "meetings_joined_over_min": truth.JOIN_S / 60,
+        "meetings_least_min": truth.LEAST_S / 60,
+        "meetings_step_s": truth.STEP_S,
+        "ships": truth.ships(scenes),
+        "shared_mmsi": truth.shared_mmsi(scenes),
+        "meetings": truth.meetings(scenes, sea.START_S, sea.HOURS),
+        "silences": truth.silences(scenes, sea.START_S, sea.HOURS),
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def write(out: Path, seed: int = SEED) -> tuple[Path, Path]:
+    """Writes the recording and the truth into a folder, made if need be; raises OSError where it cannot."""
+    scenes = sea.build(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = out / RECORDING, out / TRUTH
+    paths[0].write_bytes(gzip.compress(recording(scenes, seed), 9, mtime=0))
+    paths[1].write_text(what_happened(scenes, seed))
+    return paths
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Write the simulated recording and the truth beside it.")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="the recording in the project has seed %(default)s"
+    )
+    given = parser.parse_args(argv)
+    for path in write(given.out, given.seed):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

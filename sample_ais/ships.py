@@ -1,0 +1,95 @@
+"""Simulated ships: what they are and what they say of themselves; nobody can take one for a real ship.
+
+Country digits 281 to 286 and call signs beginning with 1 are given to nobody (ITU: table of maritime
+identification digits, appendix 42 of the Radio Regulations). IMO numbers keep their check digit but lie below
+5 million, where company numbers are and hulls are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+FLAGS = {"XA": 281, "XB": 282, "XC": 283, "XD": 284, "XE": 285, "XF": 286}  # as in flags.csv
+
+
+class Kind(NamedTuple):
+    """What ships of one trade have in common."""
+
+    ship_type: int  # ITU-R M.1371-5, table 53
+    length_m: int
+    beam_m: int
+    draught_m: float
+    name: str
+    ais_class: str = "A"
+
+
+KINDS = {
+    "tanker": Kind(80, 150, 23, 8.2, "TANKER"),
+    "small_tanker": Kind(80, 96, 14, 5.1, "COASTER OIL"),
+    "bulker": Kind(70, 180, 28, 9.4, "BULK"),
+    "coaster": Kind(70, 88, 13, 4.6, "COASTER"),
+    "container": Kind(71, 260, 36, 11.8, "BOX"),
+    "bunker": Kind(80, 58, 11, 3.6, "BUNKER"),
+    "tug": Kind(31, 34, 10, 4.0, "TUG"),
+    "barge": Kind(37, 76, 20, 3.1, "BARGE", "B"),
+    "trawler": Kind(30, 38, 7, 3.2, "TRAWL", "B"),
+    "pilot": Kind(50, 18, 5, 1.5, "PILOT"),
+    "ferry": Kind(60, 165, 25, 6.1, "FERRY"),
+}
+
+
+@dataclass(frozen=True)
+class Ship:
+    """What one ship sends as its identity."""
+
+    hull: str  # name of the hull in the truth: two hulls may claim one MMSI
+    mmsi: int
+    name: str
+    imo: int  # 0 where it has none
+    call_sign: str
+    kind: Kind
+    destination: str
+    flag: str
+
+    @property
+    def size_m(self) -> tuple[int, int, int, int]:
+        """Antenna to bow, stern, port and starboard: on the bridge, aft, a little to port."""
+        stern = max(2, round(self.kind.length_m * 0.18))
+        port = self.kind.beam_m // 2
+        return self.kind.length_m - stern, stern, port, self.kind.beam_m - port
+
+
+class Yard:
+    """Launches ships with running numbers; the same order of launches gives the same ships."""
+
+    def __init__(self) -> None:
+        self.launched: list[Ship] = []
+
+    def launch(self, kind: str, flag: str, destination: str = "") -> Ship:
+        """The next ship of a kind under a flag; KeyError where there is no such kind or flag."""
+        number = len(self.launched) + 1
+        what = KINDS[kind]
+        ship = Ship(
+            hull=f"hull-{number:02d}",
+            mmsi=FLAGS[flag] * 1_000_000 + number * 10_000 + 1,
+            name=f"SIM {what.name} {number:02d}",
+            imo=0 if kind in ("barge", "trawler", "pilot") else with_check_digit(390_000 + number),
+            call_sign=f"1S{flag}{number:02d}",
+            kind=what,
+            destination=destination or "SIM ORDERS",
+            flag=flag,
+        )
+        self.launched.append(ship)
+        return ship
+
+
+def with_check_digit(number: int) -> int:
+    """Six digits with the check digit of an IMO number behind them.
+
+    Source: IMO resolution A.1117(30): the six digits times 7 to 2, the last digit of the sum.
+
+    >>> with_check_digit(907472)
+    9074729
+    """
+    return number * 10 + sum(int(d) * w for d, w in zip(f"{number:06d}", range(7, 1, -1), strict=True)) % 10
