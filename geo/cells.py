@@ -1,0 +1,219 @@
+"""Cells that the steps key by: rows of latitude, each cut into columns so that cells are about equally large.
+
+A coarse row is half a degree of latitude; a coarse cell is about 55 km on a side and is cut into 50 x 50
+fine cells of about 1.1 km, nested exactly. A fine id is its coarse id shifted left with the place inside
+below it, so that the parent of a fine cell is one shift. Cells are half open: a point on a shared edge
+belongs to the cell north and east of it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stswatch.geo.plane import turns_of, wrap_lon
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Level = Literal["coarse", "fine"]
+
+COARSE_DEG = 0.5
+FINE = 50  # fine cells along each side of a coarse cell
+
+_ROWS = round(180 / COARSE_DEG)
+_COLUMN_BITS = 10  # at most 720 coarse columns
+_INSIDE_BITS = 6  # at most 50 fine rows or columns inside
+_EQUATORWARD_DEG = np.minimum(
+    np.abs(np.arange(_ROWS) * COARSE_DEG - 90), np.abs(np.arange(1, _ROWS + 1) * COARSE_DEG - 90)
+)
+_COLUMNS: Ints = np.maximum(1, (360 / COARSE_DEG * np.cos(np.radians(_EQUATORWARD_DEG))).astype(np.int64))
+_FINE_COLUMNS: Ints = np.repeat(_COLUMNS * FINE, FINE)  # by fine row
+_FINE_PER_DEG: Floats = _FINE_COLUMNS / 360.0
+
+
+def columns(row: ArrayLike) -> Ints:
+    """Coarse columns in coarse rows (n,), counted from the south; each at least half a degree of arc wide.
+
+    >>> int(columns(180)), int(columns(0))
+    (720, 6)
+    """
+    return np.asarray(_COLUMNS[np.asarray(row)])
+
+
+def fine_of(lon: ArrayLike, lat: ArrayLike) -> Ints:
+    """Fine cells (n,) of points, degrees; any longitude, latitude clipped to +-90."""
+    row = _fine_row(lat)
+    return _pack_fine(row, _fine_column(np.asarray(wrap_lon(lon)), row))
+
+
+def coarse_of(lon: ArrayLike, lat: ArrayLike) -> Ints:
+    """Coarse cells (n,) of points, degrees; any longitude, latitude clipped to +-90.
+
+    >>> bool(coarse_of(180.0, 12.3) == coarse_of(-180.0, 12.3))
+    True
+    """
+    return parent(fine_of(lon, lat))
+
+
+def parent(fine_cell: ArrayLike) -> Ints:
+    """Coarse cells (n,) that hold the fine cells (n,)."""
+    return np.asarray(fine_cell, np.int64) >> 2 * _INSIDE_BITS
+
+
+def cover(
+    west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike, level: Level
+) -> tuple[Ints, Ints]:
+    """Every cell that each box touches, as (index (m,) of the box, cell (m,)); once a box, boxes in order.
+
+    Boxes are four arrays (n,) in continuous degrees: west <= east, which may run beyond +-180; latitude is
+    clipped to +-90. Any point of a box lies in a cell that covers it. Raises ValueError where west > east,
+    south > north or NaN.
+
+    >>> index, cell = cover([179.999], [0.001], [180.001], [0.002], "fine")
+    >>> sorted(cell.tolist()) == sorted([int(fine_of(179.999, 0.001)), int(fine_of(180.001, 0.001))])
+    True
+    """
+    west, south, east, north = (
+        np.atleast_1d(np.asarray(side, np.float64)) for side in (west, south, east, north)
+    )
+    _check_boxes(west, south, east, north)
+    size = 1 if level == "fine" else FINE
+    first = _fine_row(south) // size
+    box, step = _expand(_fine_row(north) // size - first + 1)
+    row = first[box] + step
+    start, count = _column_span(west, east, box, row, size)
+    pair, step = _expand(count)
+    box, row, column = box[pair], row[pair], start[pair] + step
+    width = _FINE_COLUMNS[row] if size == 1 else _COLUMNS[row]
+    column -= width * (column >= width)  # past the date line
+    return box, _pack_fine(row, column) if size == 1 else _pack_coarse(row, column)
+
+
+def box_of(cell: ArrayLike, level: Level) -> tuple[Floats, Floats, Floats, Floats]:
+    """West, south, east and north of cells (n,), degrees; east may be 180."""
+    row, column, size = _unpack(cell, level)
+    width = _FINE_COLUMNS[row * size] // size
+    high = COARSE_DEG * size / FINE
+    west, east = (np.asarray((column + side) * 360 / width - 180) for side in (0, 1))
+    south, north = (np.asarray((row + side) * high - 90) for side in (0, 1))
+    return west, south, east, north
+
+
+def neighbours(cell: ArrayLike, level: Level) -> tuple[Ints, Ints]:
+    """The cells that share an edge or a corner with each of cells (n,), as (index (m,), cell (m,)).
+
+    Rows differ in their number of columns, so there are five to nine of them; at a pole all cells of the
+    row meet.
+    """
+    here, column, size = _unpack(np.atleast_1d(np.asarray(cell, np.int64)), level)
+    rows = _ROWS * FINE // size
+    index = np.repeat(np.arange(here.size), 3)
+    row = here[index] + np.tile([-1, 0, 1], here.size)
+    index, row = index[(row >= 0) & (row < rows)], row[(row >= 0) & (row < rows)]
+    width, own = _FINE_COLUMNS[row * size] // size, _FINE_COLUMNS[here[index] * size] // size
+    # cell c of `own` columns spans [c, c + 1] / own of the circle: the columns that this closed span touches
+    low = -(-column[index] * width // own) - 1
+    count = np.minimum((column[index] + 1) * width // own - low + 1, width)
+    count = np.where((row == here[index]) & ((row == 0) | (row == rows - 1)), width, count)
+    pair, step = _expand(count)
+    index, row, beside = index[pair], row[pair], (low[pair] + step) % width[pair]
+    other = ~((row == here[index]) & (beside == column[index]))
+    index, row, beside = index[other], row[other], beside[other]
+    return index, _pack_fine(row, beside) if size == 1 else _pack_coarse(row, beside)
+
+
+_GRID_ROW = 100_000
+
+
+def grid_cell(lon: ArrayLike, lat: ArrayLike, size_deg: float) -> Ints:
+    """Cells (n,) of the plain square grid for counts: row * 100000 + column, from 90 S and 180 W.
+
+    Any longitude, latitude clipped to +-90. Raises ValueError unless 0.0036 <= size_deg <= 180.
+
+    >>> int(grid_cell(-179.9, -89.9, 0.5)), int(grid_cell(0.1, 0.1, 0.5))
+    (0, 18000360)
+    """
+    if not 360 / _GRID_ROW <= size_deg <= 180:
+        raise ValueError(
+            f"a grid of {size_deg} degrees has no cell ids; give a size from 0.0036 to 180 degrees"
+        )
+    row = np.floor((np.clip(np.asarray(lat, np.float64), -90, 90) + 90) / size_deg).astype(np.int64)
+    column = np.floor((wrap_lon(lon) + 180) / size_deg).astype(np.int64)
+    return np.minimum(row, int(np.ceil(180 / size_deg)) - 1) * _GRID_ROW + column
+
+
+def grid_centre(cell: ArrayLike, size_deg: float) -> tuple[Floats, Floats]:
+    """Longitude and latitude of the centres of grid cells (n,), degrees.
+
+    >>> [float(x) for x in grid_centre(18000360, 0.5)]
+    [0.25, 0.25]
+    """
+    row, column = np.divmod(np.asarray(cell, np.int64), _GRID_ROW)
+    return (column + 0.5) * size_deg - 180, (row + 0.5) * size_deg - 90
+
+
+def _check_boxes(west: Floats, south: Floats, east: Floats, north: Floats) -> None:
+    wrong = ~((west <= east) & (south <= north))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(
+            f"box {i} runs from {west[i]}, {south[i]} to {east[i]}, {north[i]}; boxes need west <= east "
+            "and south <= north, in continuous degrees (179.9 to 180.1, not to -179.9)"
+        )
+
+
+def _expand(count: Ints) -> tuple[Ints, Ints]:
+    """For counts (n,): whose each of the sum(count) items is, and which of its own it is, from 0."""
+    if count.size and count.max() == 1 == count.min():
+        return np.arange(count.size), np.zeros(count.size, np.int64)
+    owner = np.repeat(np.arange(count.size), count)
+    return owner, np.arange(owner.size) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _fine_row(lat: ArrayLike) -> Ints:
+    row = np.floor((np.clip(np.asarray(lat, np.float64), -90, 90) + 90) * (FINE / COARSE_DEG)).astype(
+        np.int64
+    )
+    return np.minimum(row, _ROWS * FINE - 1)
+
+
+def _fine_column(wrapped: Floats, fine_row: Ints) -> Ints:
+    """Fine column of longitudes in [-180, 180); just below 180 the product may round up, hence the clip."""
+    column = ((wrapped + 180.0) * _FINE_PER_DEG[fine_row]).astype(np.int64)
+    return np.minimum(column, _FINE_COLUMNS[fine_row] - 1)
+
+
+def _column_span(west: Floats, east: Floats, box: Ints, row: Ints, size: int) -> tuple[Ints, Ints]:
+    """First column and number of columns of each row of each box.
+
+    Both ends are wrapped by themselves and the turns between them added as whole columns: then a point of
+    the box falls in the span bit for bit, on whichever side of the date line it was written.
+    """
+    turns = (turns_of(east) - turns_of(west)).astype(np.int64)
+    fine_row, width = row * size, _FINE_COLUMNS[row * size] // size
+    first = _fine_column(wrap_lon(west)[box], fine_row) // size
+    last = _fine_column(wrap_lon(east)[box], fine_row) // size + turns[box] * width
+    return first, np.minimum(last - first + 1, width)
+
+
+def _pack_coarse(row: Ints, column: Ints) -> Ints:
+    return row << _COLUMN_BITS | column
+
+
+def _pack_fine(row: Ints, column: Ints) -> Ints:
+    up, right = row // FINE, column // FINE
+    inside = (row - up * FINE) << _INSIDE_BITS | (column - right * FINE)
+    return _pack_coarse(up, right) << 2 * _INSIDE_BITS | inside
+
+
+def _unpack(cell: ArrayLike, level: Level) -> tuple[Ints, Ints, int]:
+    """Row and column of cells in rows and columns of their own level, and how many fine cells one is wide."""
+    ids = np.asarray(cell, np.int64)
+    coarse = parent(ids) if level == "fine" else ids
+    row, column = coarse >> _COLUMN_BITS, coarse & ((1 << _COLUMN_BITS) - 1)
+    if level == "coarse":
+        return row, column, FINE
+    mask = (1 << _INSIDE_BITS) - 1
+    return row * FINE + (ids >> _INSIDE_BITS & mask), column * FINE + (ids & mask), 1
