@@ -1,0 +1,168 @@
+"""The additive scorecard: steps of points per feature, read from JSON, evaluated by look-up.
+
+The score is a rank in units like log-odds, not a probability. Points are whole multiples of 1/1024, so that
+their sum is the same in whatever order they are added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.models.features import FEATURES, Columns, Feature, Floats
+
+GRAIN = 1024
+BASE = "base"
+
+
+class ScorecardError(ValueError):
+    """A scorecard that cannot be used; the message says what was found and what is expected."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Points of one feature: `points[i]` from `edges[i - 1]` to below `edges[i]`; `missing` for NaN."""
+
+    feature: Feature
+    edges: tuple[float, ...]
+    points: tuple[float, ...]
+    missing: float
+    reason: str
+
+    def at(self, value: Floats) -> Floats:
+        """Points for values (n,)."""
+        found = np.asarray(self.points)[np.searchsorted(self.edges, value, side="right")]
+        return np.where(np.isnan(value), self.missing, found)
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """An intercept and the steps of each feature; `model_id` names the file by its content."""
+
+    id: str
+    description: str
+    intercept: float
+    intercept_reason: str
+    steps: tuple[Steps, ...]
+    model_id: str
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the columns of the contributions: the features, then `base` (the intercept)."""
+        return (*(s.feature.name for s in self.steps), BASE)
+
+    def score(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Scores (n,) and contributions (n, len(parts)), which add up to them exactly.
+
+        `columns` as in features.values. Raises KeyError for a column that is not there.
+        """
+        return self._weighed(self._values(columns))
+
+    def reasons(self, columns: Columns) -> list[list[dict[str, Any]]]:
+        """What each of n scores is made of, as schema.REASON: largest first by size, `base` last.
+
+        Points of a meeting add up to its score. Raises KeyError for a column that is not there.
+        """
+        value = self._values(columns)
+        _, contributions = self._weighed(value)
+        order = np.argsort(-np.abs(contributions[:, :-1]), axis=1, kind="stable")
+        base = {"feature": BASE, "value": None, "points": self.intercept, "text": self.intercept_reason}
+        rows = zip(order.tolist(), value.tolist(), contributions.tolist(), strict=True)
+        return [[*(self._reason(i, v[i], p[i]) for i in which), dict(base)] for which, v, p in rows]
+
+    def _values(self, columns: Columns) -> Floats:
+        return np.column_stack([s.feature.function(columns) for s in self.steps])
+
+    def _weighed(self, value: Floats) -> tuple[Floats, Floats]:
+        contributions = np.full((len(value), len(self.steps) + 1), self.intercept)
+        for i, steps in enumerate(self.steps):
+            contributions[:, i] = steps.at(value[:, i])
+        return contributions.sum(axis=1), contributions
+
+    def _reason(self, i: int, value: float, points: float) -> dict[str, Any]:
+        feature = self.steps[i].feature
+        known = None if np.isnan(value) else value
+        return {"feature": feature.name, "value": known, "points": points, "text": feature.text(value)}
+
+
+def load(path: Path | None = None) -> Scorecard:
+    """The scorecard of a JSON file, or the one that comes with the program (models/rules.json).
+
+    Raises ScorecardError where the file cannot be read, is not of the shape of rules.json, or breaks a
+    direction that the domain demands.
+
+    >>> load().model_id.startswith("rules-1@")
+    True
+    """
+    source = files("stswatch.models") / "rules.json" if path is None else path
+    name = str(path or "rules.json")
+    try:
+        content = source.read_bytes()
+        given = json.loads(content)
+    except OSError as error:
+        raise ScorecardError(
+            f"{name}: cannot be read ({error.strerror}); give the path of a scorecard"
+        ) from error
+    except ValueError as error:
+        raise ScorecardError(
+            f"{name}: not JSON ({error}); give a scorecard like models/rules.json"
+        ) from error
+    try:
+        tables = dict(given["features"])
+        texts = [str(given[key]) for key in ("id", "description", "intercept_reason")]
+        intercept = _points(name, "intercept", [given["intercept"]])[0]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScorecardError(f"{name}: {error!r}; a scorecard has the keys of models/rules.json") from error
+    unknown = sorted(set(tables) - {f.name for f in FEATURES})
+    if unknown or not tables:
+        raise ScorecardError(
+            f"{name}: no feature {', '.join(unknown)}; there are {', '.join(f.name for f in FEATURES)}"
+        )
+    steps = tuple(_steps(name, f, tables[f.name]) for f in FEATURES if f.name in tables)
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}")
+
+
+def _steps(name: str, feature: Feature, table: Any) -> Steps:
+    """One feature of the file, checked."""
+    try:
+        edges = np.asarray(table["edges"], np.float64)
+        points = _points(name, feature.name, table["points"])
+        missing = _points(name, feature.name, [table["missing"]])[0]
+        reason = str(table["reason"])
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ScorecardError):
+            raise
+        raise ScorecardError(
+            f"{name}: {feature.name}: {error!r}; give edges, points, missing and reason"
+        ) from error
+    if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        raise ScorecardError(
+            f"{name}: {feature.name}: edges {edges.tolist()} do not ascend; sort them, each once"
+        )
+    if len(points) != len(edges) + 1:
+        raise ScorecardError(
+            f"{name}: {feature.name}: {len(points)} points for {len(edges)} edges; one more is needed"
+        )
+    if (np.diff(points) * feature.monotone < 0).any():
+        way = "rise" if feature.monotone > 0 else "fall"
+        raise ScorecardError(f"{name}: {feature.name}: points {list(points)} must never do other than {way}")
+    return Steps(feature, tuple(edges.tolist()), points, missing, reason)
+
+
+def _points(name: str, where: str, given: Any) -> tuple[float, ...]:
+    """Points as floats; refuses what is no multiple of 1/1024, since only those add up exactly."""
+    points: NDArray[np.float64] = np.asarray(given, np.float64)
+    if not np.isfinite(points).all() or (points * GRAIN != np.round(points * GRAIN)).any():
+        raise ScorecardError(
+            f"{name}: {where}: points {points.tolist()}; round them to multiples of 1/{GRAIN}"
+        )
+    return tuple(points.tolist())

@@ -1,0 +1,309 @@
+"""The scorecard: symmetric, blind to who met, exact in its sum, monotone as declared."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stswatch.geo.zones import zones
+from stswatch.models.features import FEATURES, floats, values
+from stswatch.models.scorecard import BASE, ScorecardError, load
+from stswatch.pipeline import schema
+from stswatch.pipeline.rules import LeadRules
+
+REAL = os.environ.get("STSWATCH_REAL_DATA")
+CARD = load()
+USED = ("duration_min", "median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "zones")
+USED = (*USED, "distance_to_port_km", "dark_a", "dark_b", "observed_share")
+
+
+def maybe(strategy):
+    return st.none() | strategy
+
+
+MEETING = st.fixed_dictionaries(
+    {
+        "duration_min": st.floats(0, 50_000),
+        "median_distance_m": maybe(st.floats(0, 500)),
+        "median_speed_a_kn": maybe(st.floats(0, 5)),
+        "median_speed_b_kn": maybe(st.floats(0, 5)),
+        "zones": st.lists(st.sampled_from(zones().ids), max_size=4, unique=True),
+        "distance_to_port_km": maybe(st.floats(0, 2000)),
+        "dark_a": st.booleans(),
+        "dark_b": st.booleans(),
+        "observed_share": st.floats(0, 1),
+    }
+)
+MEETINGS = st.lists(MEETING, min_size=1, max_size=8)
+
+
+def columns(rows, **further):
+    """The rows as the columns that the features use."""
+    return {name: [row[name] for row in rows] for name in USED} | further
+
+
+def meeting(**given):
+    """One meeting of the plain sort, with some of its columns changed."""
+    plain = {
+        "duration_min": 90.0,
+        "median_distance_m": 150.0,
+        "median_speed_a_kn": 1.0,
+        "median_speed_b_kn": 1.0,
+    }
+    plain |= {
+        "zones": [],
+        "distance_to_port_km": 60.0,
+        "dark_a": False,
+        "dark_b": False,
+        "observed_share": 1.0,
+    }
+    return columns([plain | given])
+
+
+def score(**given):
+    return float(CARD.score(meeting(**given))[0][0])
+
+
+@given(MEETINGS)
+def test_swapping_the_vessels_changes_nothing(rows):
+    swap = {"a": "b", "b": "a"}
+    given_columns = columns(rows)
+    swapped = dict(given_columns)
+    for name in ("median_speed_{}_kn", "dark_{}"):
+        for v, w in swap.items():
+            swapped[name.format(v)] = given_columns[name.format(w)]
+    for one, other in zip(CARD.score(given_columns), CARD.score(swapped), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert CARD.reasons(given_columns) == CARD.reasons(swapped)
+
+
+@given(MEETINGS, st.data())
+def test_who_met_changes_nothing(rows, data):
+    n = len(rows)
+    who = {
+        name: data.draw(st.lists(kind, min_size=n, max_size=n))
+        for names, kind in (
+            (("mmsi_a", "mmsi_b", "imo_a", "imo_b"), st.integers(0, 999_999_999)),
+            (
+                ("flag_a", "flag_b", "name_a", "name_b", "track_a", "track_b", "listed_a", "decision"),
+                st.text(),
+            ),
+        )
+        for name in names
+    }
+    assert CARD.reasons(columns(rows)) == CARD.reasons(columns(rows, **who))
+
+
+def test_features_read_what_was_measured_and_nothing_else():
+    """Every column asked for is one of those measured; the guard cannot pass on nothing."""
+
+    asked = set()
+
+    class Recorded(dict):
+        def __getitem__(self, name):
+            asked.add(name)
+            return super().__getitem__(name)
+
+    values(Recorded(meeting()))
+    assert asked == set(USED)
+    assert set(USED) <= set(schema.ENCOUNTERS.names)
+
+
+@given(MEETINGS)
+def test_contributions_add_up_exactly(rows):
+    total, contributions = CARD.score(columns(rows))
+    assert contributions.shape == (len(rows), len(FEATURES) + 1) == (len(rows), len(CARD.parts))
+    assert (contributions.sum(axis=1) == total).all()
+    assert (contributions[:, ::-1].sum(axis=1) == total).all()
+    assert [sum(r["points"] for r in row) for row in CARD.reasons(columns(rows))] == total.tolist()
+
+
+@given(MEETING, st.data())
+def test_monotone_as_declared(row, data):
+    """One feature moved its way, all else equal, never lowers the score; each feature can change it."""
+    feature = data.draw(st.sampled_from([s for s in CARD.steps if s.feature.monotone]))
+    value = sorted(data.draw(st.lists(st.floats(0, 1e5), min_size=2, max_size=2)))
+    low, high = feature.at(np.array(value))
+    assert (high - low) * feature.feature.monotone >= 0
+    assert len(set(feature.points)) > 1
+
+
+def test_what_the_domain_demands():
+    """Longer up to 12 h, nearer, slower, in a reported area and darkness raise it; a port lowers it."""
+    assert score(duration_min=40) < score() < score(duration_min=300) < score(duration_min=720)
+    assert score(duration_min=720) == score(duration_min=7200)
+    assert score(median_distance_m=400) < score() < score(median_distance_m=50)
+    assert score(median_speed_b_kn=4.5) < score(median_speed_b_kn=2.5) < score()
+    assert score(dark_a=True) > score()
+    assert score(dark_a=True, dark_b=True) > score(dark_b=True)
+    assert score(distance_to_port_km=5) < score(distance_to_port_km=15) < score()
+    assert score(zones=["chodo", "korea_bay"]) > score()
+
+
+def test_a_zone_that_is_context_is_never_scored():
+    assert score(zones=["yellow_sea"]) == score(zones=[])
+    assert score(zones=["yellow_sea", "chodo"]) == score(zones=["chodo"])
+
+
+def test_kinds_of_other_zones_may_be_given():
+    own = meeting(zones=["my_zone"]) | {"zone_kinds": [["reported_transfer_area"]]}
+    assert CARD.score(own)[0][0] == score(zones=["chodo"])
+    assert score(zones=["my_zone"]) == score(zones=[])
+
+
+def test_the_cut_off_parts_a_lightering_from_a_brush_near_a_port():
+    """11.7 h at 62 m and 1 kn far from port is a lead in no zone; 35 min at 450 m and 4 kn is none."""
+    cut_off = LeadRules().min_score
+    assert score(duration_min=704, median_distance_m=62) >= cut_off
+    brush = {"duration_min": 35, "median_distance_m": 450, "median_speed_a_kn": 4, "median_speed_b_kn": 4}
+    assert score(**brush, distance_to_port_km=8) < cut_off
+    assert score(**brush, zones=["chodo"], dark_a=True) < cut_off
+
+
+@given(MEETINGS)
+def test_reasons_fit_the_schema_and_come_largest_first(rows):
+    found = CARD.reasons(columns(rows))
+    pa.array(found, schema.ENCOUNTERS.field("reasons").type).validate(full=True)
+    for reasons in found:
+        sizes = [abs(r["points"]) for r in reasons[:-1]]
+        assert sizes == sorted(sizes, reverse=True)
+        assert reasons[-1]["feature"] == BASE
+        assert {r["feature"] for r in reasons} == set(CARD.parts)
+
+
+def test_texts_have_value_and_unit():
+    """Each sentence says the number and its unit, or the word that a code stands for."""
+    asked = dict(zip([f.name for f in FEATURES], [11.7, 62, 1.3, 2, 80.5, 1, 0.85], strict=True))
+    for feature in FEATURES:
+        text = feature.text(float(asked[feature.name]))
+        if feature.levels:
+            assert feature.levels[asked[feature.name]] in text
+        else:
+            assert str(asked[feature.name]) in text
+            assert f"{feature.unit}" in text
+        assert "not known" in feature.text(np.nan)
+        assert feature.function.__doc__
+
+
+def test_missing_values_get_their_points():
+    nothing = dict.fromkeys(
+        ("median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "distance_to_port_km")
+    )
+    total, contributions = CARD.score(meeting(**nothing))
+    assert np.isfinite(total).all()
+    assert contributions[0, [CARD.parts.index(n) for n in ("median_distance_m", "speed_kn")]].tolist() == [
+        0,
+        0,
+    ]
+    by_name = {r["feature"]: r for r in CARD.reasons(meeting(**nothing))[0]}
+    assert by_name["speed_kn"]["value"] is None
+    assert score(median_speed_a_kn=None, median_speed_b_kn=4.5) == score(median_speed_b_kn=4.5)
+
+
+def test_a_column_that_is_not_there_is_an_error():
+    without = meeting()
+    del without["duration_min"]
+    with pytest.raises(KeyError, match="duration_min"):
+        CARD.score(without)
+
+
+@settings(max_examples=20)
+@given(MEETINGS)
+def test_arrow_tables_numpy_and_lists_agree(rows):
+    lists = columns(rows)
+    fields = [pa.field(name, schema.ENCOUNTERS.field(name).type) for name in USED]
+    table = pa.table(lists, schema=pa.schema(fields))
+    arrays = {name: floats(lists, name) for name in USED if name != "zones"}
+    arrays["zones"] = np.empty(len(rows), object)
+    arrays["zones"][:] = lists["zones"]
+    assert CARD.reasons(table) == CARD.reasons(lists) == CARD.reasons(arrays)
+    sliced = pa.concat_tables([table, table]).slice(1)
+    assert CARD.score(sliced)[0].tolist() == (CARD.score(table)[0].tolist() * 2)[1:]
+
+
+def test_no_meetings_no_scores():
+    total, contributions = CARD.score(schema.ENCOUNTERS.empty_table())
+    assert (total.shape, contributions.shape) == ((0,), (0, len(CARD.parts)))
+    assert CARD.reasons(schema.ENCOUNTERS.empty_table()) == []
+
+
+def test_a_million_meetings_take_seconds():
+    n, rng = 1_000_000, np.random.default_rng(1)
+    many = {name: rng.uniform(0, 500, n) for name in USED if name != "zones"}
+    many["zones"] = pa.array([["chodo", "korea_bay"], [], ["yellow_sea"], []] * (n // 4))
+    begun = time.process_time()
+    assert len(CARD.score(many)[0]) == n
+    assert time.process_time() - begun < 5
+
+
+def test_the_model_id_follows_the_content(tmp_path):
+    path = tmp_path / "card.json"
+    path.write_bytes((Path(__file__).parents[2] / "models" / "rules.json").read_bytes())
+    assert load(path).model_id == CARD.model_id
+    path.write_text(path.read_text().replace("1.75", "2.0"))
+    assert load(path).model_id != CARD.model_id
+    assert CARD.model_id.startswith(CARD.id + "@")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda card: card["features"]["zone"].update(points=[2.0, 0.0]), "zone.*never do other than rise"),
+        (lambda card: card["features"]["speed_kn"].update(points=[1.0, 0.0]), "2 points for 3 edges"),
+        (lambda card: card["features"]["speed_kn"].update(edges=[3, 2, 4]), "do not ascend"),
+        (lambda card: card["features"]["speed_kn"].pop("missing"), "missing"),
+        (lambda card: card["features"].update(flag={}), "no feature flag"),
+        (lambda card: card.update(intercept=0.1), "multiples of 1/1024"),
+        (lambda card: card.pop("id"), "keys of models/rules.json"),
+        (lambda card: card.update(features=[]), "no feature"),
+    ],
+)
+def test_a_bad_scorecard_is_refused_in_one_sentence(tmp_path, change, complaint):
+    card = json.loads((Path(__file__).parents[2] / "models" / "rules.json").read_text())
+    change(card)
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps(card))
+    with pytest.raises(ScorecardError, match=complaint) as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[1, 2]", b"3", None])
+def test_what_is_no_scorecard_is_refused(tmp_path, content):
+    path = tmp_path / "card.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ScorecardError, match=r"card\.json"):
+        load(path)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(REAL is None, reason="STSWATCH_REAL_DATA names no folder of real data")
+def test_most_real_meetings_at_sea_pass_the_cut_off_without_a_zone():
+    """11,681 real meetings (Global Fishing Watch), none in a zone, darkness and ports not known."""
+    rows = pd.read_csv(Path(str(REAL)) / "truth" / "gfw_miller2018_encounter-events.csv.gz")
+    unknown = [None] * len(rows)
+    total, _ = CARD.score(
+        {
+            "duration_min": rows.duration_hr * 60,
+            "median_distance_m": rows.median_distance_km * 1000,
+            "median_speed_a_kn": rows.median_speed_knots,
+            "median_speed_b_kn": unknown,
+            "zones": unknown,
+            "distance_to_port_km": unknown,
+            "dark_a": unknown,
+            "dark_b": unknown,
+            "observed_share": unknown,
+        }
+    )
+    assert len(total) > 10_000
+    assert 0.5 < (total >= LeadRules().min_score).mean() < 0.95
