@@ -312,11 +312,17 @@ FLOW: Mapping[str, pa.Schema] = {
     "dark_meetings": ENCOUNTERS,
     "berth_neighbours": BERTH_NEIGHBOURS,
 }
+STORED_ENCOUNTERS = table(
+    meaning_of(ENCOUNTERS),
+    *(ENCOUNTERS.field(name) for name in ENCOUNTERS.names),
+    column("superseded_by", pa.string(), "id of the event, if another, that took its place", null=True),
+    column("in_area", pa.bool_(), "the nearest approach lies in the area asked for; false where no point is known"),
+)
 STORED: Mapping[str, pa.Schema] = {
     "runs": RUNS,
     "sources": SOURCES,
     "vessels": VESSELS,
-    "encounters": ENCOUNTERS,
+    "encounters": STORED_ENCOUNTERS,
     "gaps": JUDGED_GAPS,
     "coverage": COVERAGE,
     "reject_counts": REJECT_COUNTS,

@@ -1,0 +1,120 @@
+"""Where the databases lie, and how they are opened.
+
+DIR/db/work.duckdb      what every load adds to; private to the loader, which holds it alone
+DIR/snapshots/N.duckdb  what was published, never touched again
+DIR/stswatch.duckdb     a link to the newest of them
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.store import ddl
+
+PUBLISHED = "stswatch.duckdb"
+SNAPSHOTS = "snapshots"
+WORK = Path("db") / "work.duckdb"
+
+
+class StoreError(ValueError):
+    """A data folder or database that cannot be used; the message says what was found and what to do."""
+
+
+def connect(data: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the snapshot published last, times in UTC, lake views usable from any folder.
+
+    Holding it open never blocks a load: what is published later is another file. Raises StoreError where the
+    folder holds no database or one that cannot be opened.
+    """
+    if not data.is_dir():
+        raise StoreError(f"{data}: no such folder; `stswatch run PATH... --data DIR` makes one")
+    link = data / PUBLISHED
+    if not link.exists():
+        raise StoreError(f"{data}: holds no {PUBLISHED}; `stswatch run PATH... --data {data}` makes it")
+    try:
+        connection = duckdb.connect(str(link.resolve()), read_only=True)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"{link}: cannot be opened ({_line(error)}); close what holds it, or run again"
+        ) from error
+    _settle(connection, data)
+    return connection
+
+
+def open_work(data: Path) -> duckdb.DuckDBPyConnection:
+    """A writing connection to the private working database, made where there is none.
+
+    Raises StoreError where another process holds it, it is damaged, or another version of the tables made it.
+    """
+    path = data.resolve() / WORK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise StoreError(
+                f"{data}: another run is loading into this folder; wait for it to end"
+            ) from error
+        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error
+    try:
+        _settle(connection, data)
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+_AFRESH = "remove the folder db in it to load everything afresh (revision numbers then begin again)"
+
+
+def part_schemas() -> dict[str, pa.Schema]:
+    """Stored table -> schema of the files that the flow writes for it."""
+    return {stored: schema.FLOW[flow] for flow, stored in schema.EVENT_TABLES.items()}
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, data: Path) -> None:
+    folder = str(data.resolve())
+    if "," in folder:
+        connection.close()
+        raise StoreError(f"{folder}: DuckDB cannot search a folder with a comma in its path; rename it")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET file_search_path = {ddl.literal(folder)}")
+
+
+def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the working tables, or see that those found are of this version."""
+    statements = [
+        "CREATE TABLE outputs (number INTEGER NOT NULL, key VARCHAR NOT NULL)",
+        *(
+            ddl.create_table(f"part_{name}", fields, first="_output INTEGER NOT NULL")
+            for name, fields in part_schemas().items()
+        ),
+        ddl.create_table("encounters", _history()),
+        ddl.create_table("runs", schema.RUNS),
+    ]
+    layout = "\n".join(statements)
+    work.begin()
+    if not work.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'layout'").fetchall():
+        for statement in [*statements, "CREATE TABLE layout (statements VARCHAR NOT NULL)"]:
+            work.execute(statement)
+        work.execute("INSERT INTO layout VALUES (?)", [layout])
+    elif work.execute("SELECT statements FROM layout").fetchall() != [(layout,)]:
+        raise StoreError(f"{path}: was made by another version of stswatch; {_AFRESH}")
+    work.commit()
+
+
+def _history() -> pa.Schema:
+    """Stored encounters without what is derived anew for each publication."""
+    stored = schema.STORED["encounters"]
+    return stored.remove(stored.get_field_index("in_area"))
+
+
+def _line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,95 @@
+"""The one loader: from the files of committed slices to a published snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from stswatch.geo import zones
+from stswatch.pipeline import schema
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.store import ddl, parts, publish, revisions
+from stswatch.pipeline.store.database import open_work
+from stswatch.pipeline.store.parts import Output
+
+__all__ = ["Output", "Run", "load"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is told of one run of the program; `data_start` and `data_end` are None where it used no fix."""
+
+    run_id: str
+    started: datetime
+    code_version: str
+    rules: Rules
+    model_id: str
+    area: str
+    data_start: datetime | None
+    data_end: datetime | None
+
+
+def load(
+    data: Path,
+    run: Run,
+    outputs: Sequence[Output],
+    sources: pa.Table,
+    reject_counts: pa.Table,
+    lake_files: Mapping[str, list[str]],
+    finished: datetime,
+) -> Path:
+    """Load what is new, drop what was replaced, publish; returns the path of the published snapshot.
+
+    `outputs` are all slices that now hold, `sources` and `reject_counts` tables of those names, `lake_files`
+    lake table -> paths within the data folder. Loading the same twice gives the same snapshot twice. Raises
+    StoreError where the folder or a file cannot be used, AreaError for an area that is not known; then the
+    former publication stays.
+    """
+    shown = zones.area(run.area)
+    given = {
+        "sources": _typed(sources, schema.SOURCES),
+        "reject_counts": _typed(reject_counts, schema.REJECT_COUNTS),
+    }
+    with closing(open_work(data)) as work:
+        work.begin()  # closing without a commit rolls back
+        parts.synchronise(work, data, outputs)
+        revisions.revise(work, run.run_id)
+        _note(work, run, finished)
+        work.commit()
+        tables = {**given, "placed": _placed(work, shown)}
+        return publish.publish(work, data, tables, lake_files, run.rules.lead.min_score)
+
+
+def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:
+    return table.select(fields.names).cast(fields)
+
+
+def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime) -> None:
+    row = {
+        "run_id": run.run_id,
+        "started": run.started,
+        "finished": finished,
+        "code_version": run.code_version,
+        "rules": run.rules.to_json(),
+        "rules_fingerprint": run.rules.fingerprint(),
+        "model_id": run.model_id,
+        "area": run.area,
+        "data_start": run.data_start,
+        "data_end": run.data_end,
+    }
+    work.register("this_run", pa.Table.from_pylist([row], schema=schema.RUNS))
+    work.execute("DELETE FROM runs WHERE run_id = ?", [run.run_id])
+    work.execute(f"INSERT INTO runs SELECT {ddl.columns(schema.RUNS.names)} FROM this_run")
+
+
+def _placed(work: duckdb.DuckDBPyConnection, shown: zones.Area) -> pa.Table:
+    """Row of each stored encounter -> its nearest approach lies in the area; false where none is known."""
+    places = work.sql("SELECT rowid AS row, lon, lat FROM encounters").to_arrow_table()
+    lon, lat = (places[name].to_numpy() for name in ("lon", "lat"))  # null becomes NaN, which lies nowhere
+    return pa.table({"row": places["row"], "in_area": shown.contains(lon, lat)})

@@ -1,0 +1,62 @@
+"""What the command asks of a published snapshot."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.store import views
+from stswatch.pipeline.store.database import StoreError, connect
+
+_SHOWN = 5  # names listed where a beginning fits several
+
+
+def leads(data: Path, limit: int) -> list[dict[str, Any]]:
+    """At most `limit` leads, highest score first, one dict of the columns of flagged_encounters each.
+
+    Raises StoreError where the folder holds no database.
+    """
+    with closing(connect(data)) as db:
+        # The order of a view does not hold beyond it, so it is said again.
+        query = f"SELECT * FROM {views.LEADS} ORDER BY score DESC, start_time, id LIMIT $limit"
+        return _rows(db.sql(query, params={"limit": limit}))
+
+
+def encounter(data: Path, name: str) -> dict[str, Any]:
+    """The latest revision of the encounter of that id, or of the only one whose id begins so.
+
+    Raises StoreError where none or several do, or the folder holds no database.
+    """
+    with closing(connect(data)) as db:
+        found = db.execute(
+            """SELECT id FROM encounters WHERE id = $name OR (starts_with(id, $name) AND $name <> '')
+               GROUP BY id ORDER BY id <> $name, id LIMIT $limit""",
+            {"name": name, "limit": _SHOWN + 1},
+        ).fetchall()
+        ids = [row[0] for row in found]
+        if not ids:
+            raise StoreError(f"{data}: no encounter {name!r}; `stswatch leads --data {data}` lists their ids")
+        if len(ids) > 1 and ids[0] != name:
+            listed = ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
+            raise StoreError(f"{data}: {name!r} begins several encounters ({listed}); give more of the id")
+        query = "SELECT * FROM encounters WHERE id = $id ORDER BY revision DESC LIMIT 1"
+        return _rows(db.sql(query, params={"id": ids[0]}))[0]
+
+
+def summary(data: Path) -> dict[str, int]:
+    """Rows of each stored table, then of current_encounters and flagged_encounters.
+
+    Raises StoreError where the folder holds no database.
+    """
+    counted = {name: name for name in schema.STORED}
+    counted |= {"current_encounters": "encounters WHERE status = 'current'", views.LEADS: views.LEADS}
+    with closing(connect(data)) as db:
+        rows = [db.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0] for source in counted.values()]
+    return dict(zip(counted, rows, strict=True))
+
+
+def _rows(relation: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
+    return rows

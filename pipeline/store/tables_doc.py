@@ -1,0 +1,49 @@
+"""docs/tables.md, from the schemas: `python -m stswatch.pipeline.store.tables_doc` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.store import ddl, views
+from stswatch.pipeline.store.publish import KEYS
+
+PATH = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
+_HEAD = """# Tables
+
+Written by `python -m stswatch.pipeline.store.tables_doc` from `pipeline/schema.py`: edit that, not this.
+
+`DIR/stswatch.duckdb` holds the tables and views below, and the same sentences as comments on them
+(`SELECT * FROM duckdb_columns()`). Times are UTC, positions WGS 84, lon before lat. The views of the lake
+read Parquet files beside the database: `stswatch.pipeline.store.database.connect` makes them work from any
+folder; elsewhere say `SET file_search_path = 'DIR'` first.
+"""
+
+
+def render() -> str:
+    """The whole document, every table, column, type and meaning in the order of the schemas; never raises."""
+    sections = ["## Tables", *(_section(name, fields) for name, fields in schema.STORED.items()), "## Views"]
+    sections += [_section(name, fields) for name, fields in views.schemas().items()]
+    return "\n\n".join([_HEAD.strip(), *sections]) + "\n"
+
+
+def _section(name: str, fields: pa.Schema) -> str:
+    key = f" Key: {', '.join(f'`{part}`' for part in KEYS[name])}." if name in KEYS else ""
+    return "\n".join([f"### {name}", "", schema.meaning_of(fields) + key, "", *_lines(fields)])
+
+
+def _lines(fields: pa.Schema) -> Iterator[str]:
+    yield "| column | type | null | unit | meaning |"
+    yield "|---|---|---|---|---|"
+    for field in fields:
+        unit = (field.metadata or {}).get(b"unit", b"").decode()
+        meaning = (field.metadata or {}).get(b"meaning", b"").decode().replace("|", "\\|")
+        null = "yes" if field.nullable else "no"
+        yield f"| `{field.name}` | {ddl.sql_type(field.type)} | {null} | {unit} | {meaning} |"
+
+
+if __name__ == "__main__":
+    PATH.write_text(render())

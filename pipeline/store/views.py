@@ -1,0 +1,53 @@
+"""The views of a snapshot: the leads, and the lake files of its own manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.store import ddl
+
+LEADS = "flagged_encounters"
+
+
+def lead_schema() -> pa.Schema:
+    """The columns of view flagged_encounters, with what the view holds."""
+    meaning = (
+        "Leads: current encounters in the area asked for, score at or above lead.min_score, highest first."
+    )
+    return schema.STORED["encounters"].with_metadata({"meaning": meaning})
+
+
+def schemas() -> dict[str, pa.Schema]:
+    """View -> its schema, of every view in a snapshot."""
+    return {LEADS: lead_schema(), **schema.LAKE}
+
+
+def statements(lake_files: Mapping[str, Sequence[str]], min_score: float) -> Iterator[str]:
+    """The statements that make and describe the views.
+
+    `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
+    `min_score` (log-odds) is the cut-off of the run that is published.
+    """
+    yield f"CREATE VIEW {LEADS} AS {_leads(min_score)}"
+    for name, fields in schema.LAKE.items():
+        yield f"CREATE VIEW {name} AS {_lake(fields, lake_files.get(name, ()))}"
+    for name, fields in schemas().items():
+        yield from ddl.comments(name, fields, "VIEW")
+
+
+def _leads(min_score: float) -> str:
+    columns = ddl.columns(schema.STORED["encounters"].names)
+    return (
+        f"SELECT {columns} FROM encounters WHERE status = 'current' AND in_area"
+        f" AND score >= {float(min_score)!r}::DOUBLE ORDER BY score DESC, start_time, id"
+    )
+
+
+def _lake(fields: pa.Schema, files: Sequence[str]) -> str:
+    if not files:
+        return ddl.empty_select(fields)
+    listed = ", ".join(ddl.literal(path) for path in files)
+    return f"SELECT {ddl.columns(fields.names)} FROM read_parquet([{listed}], hive_partitioning = false)"

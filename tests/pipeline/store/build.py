@@ -1,0 +1,109 @@
+"""Small event files and the calls that load them, for the tests of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.rules import LeadRules, Rules
+from stswatch.pipeline.store.database import connect, part_schemas
+from stswatch.pipeline.store.loader import Output, Run, load
+
+DAY = datetime(2023, 8, 1, tzinfo=UTC)
+
+
+def at(hour: float) -> datetime:
+    return DAY + timedelta(hours=hour)
+
+
+def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
+    """An encounter off Nampo between hours of the day, named as the flow names it: by pair and start."""
+    pair = (more.pop("mmsi_a", 241502000), more.pop("mmsi_b", 311000222))
+    row = {
+        "id": f"{pair[0]}-{pair[1]}-{start_h:g}",
+        "revision": 1,
+        "status": "current",
+        "kind": "lit",
+        "track_a": f"{pair[0]} 2023-08-01",
+        "track_b": f"{pair[1]} 2023-08-01",
+        "mmsi_a": pair[0],
+        "mmsi_b": pair[1],
+        "start_time": at(start_h),
+        "end_time": at(end_h),
+        "start_censored": False,
+        "end_censored": False,
+        "duration_min": (end_h - start_h) * 60,
+        "within_min": (end_h - start_h) * 60,
+        "lon": 125.0,
+        "lat": 38.6,
+        "nearest_time": at(start_h),
+        "region": None,
+        "min_distance_m": 40.0,
+        "fixes_a": 9,
+        "fixes_b": 8,
+        "observed_share": 1.0,
+        "zones": ["chodo", "nampo_sokto"],
+        "dark_a": False,
+        "dark_b": False,
+        "candidates": 1,
+        "score": 1.0,
+        "reasons": [{"feature": "duration", "value": 60.0, "points": 1.0, "text": "long beside each other"}],
+        "run_id": "",
+    }
+    return row | more
+
+
+def gap(start_h: float, **more: Any) -> dict[str, Any]:
+    row = {"mmsi": 241502000, "track": DAY, "start_time": at(start_h), "lon0": 125.0, "lat0": 38.6}
+    return (
+        row | {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"} | more
+    )
+
+
+def output(data: Path, key: str, *files: Mapping[str, Sequence[Mapping[str, Any]]]) -> Output:
+    """Write the rows of each table of each file and give the output that names them."""
+    named: dict[str, list[str]] = {}
+    for number, tables in enumerate(files):
+        for name, rows in tables.items():
+            path = f"events/{key}/{name}-{number}.parquet"
+            write(data / path, rows, part_schemas()[name])
+            named.setdefault(name, []).append(path)
+    return Output(key, named)
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]], fields: pa.Schema) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=fields), path)
+
+
+def run(run_id: str = "run-1", *, area: str = "world", min_score: float = 0.0) -> Run:
+    rules = Rules(lead=LeadRules(min_score=min_score))
+    return Run(run_id, DAY, "0.1.0", rules, "rules-1", area, at(0), at(24))
+
+
+def publish(data: Path, *outputs: Output, lake: Mapping[str, list[str]] | None = None, **more: Any) -> Path:
+    """Load outputs without sources."""
+    sources, counts = schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table()
+    return load(data, run(**more), outputs, sources, counts, lake or {}, at(30))
+
+
+def rows(data: Path, query: str) -> list[dict[str, Any]]:
+    with connect(data) as db:
+        return db.sql(query).to_arrow_table().to_pylist()
+
+
+def history(data: Path) -> list[tuple[str, int, str, str | None]]:
+    """Id, revision, status and successor of every stored encounter."""
+    query = "SELECT id, revision, status, superseded_by FROM encounters ORDER BY id, revision"
+    return [tuple(row.values()) for row in rows(data, query)]
+
+
+def everything(data: Path) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all stored tables."""
+    return {name: rows(data, f"SELECT * FROM {name}") for name in schema.STORED}

@@ -1,0 +1,245 @@
+"""Owns: the published tables follow from the outputs given, however and however often they are loaded."""
+
+from __future__ import annotations
+
+import random
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stswatch.geo.zones import AreaError
+from stswatch.pipeline import schema
+from stswatch.pipeline.store import ddl, loader
+from stswatch.pipeline.store.database import StoreError, connect
+from tests.pipeline.store import build
+from tests.pipeline.store.build import at, encounter, everything, gap, output, publish, rows
+
+
+def cover(hour, fixes, cell=7):
+    return {"cell": cell, "hour": at(hour), "receiver": "terrestrial", "fixes": fixes, "vessels": 1}
+
+
+def berth(hour, pairs, port="KRPUS"):
+    return {"port": port, "hour": at(hour), "pairs": pairs}
+
+
+def vessel(mmsi=241502000, first=0.0, last=1.0, fixes=10, **said):
+    row = {"mmsi": mmsi, "flag": "GR", "first_seen": at(first), "last_seen": at(last), "fixes": fixes}
+    for name, (value, hour) in said.items():
+        row |= {name: value, f"{name}_time": at(hour)}
+    return row
+
+
+def a_day(data, key="day-1"):
+    tables = {
+        "encounters": [encounter(1, 3), encounter(5, 6)],
+        "gaps": [gap(2), gap(4, judgement="silenced")],
+        "coverage": [cover(0, 5), cover(1, 6)],
+        "vessels": [vessel(name=("ALPHA", 1))],
+        "berth_neighbours": [berth(0, 3)],
+    }
+    return output(data, key, tables)
+
+
+def test_nothing_at_all_still_publishes_every_table_and_view(tmp_path):
+    publish(tmp_path)
+    tables = everything(tmp_path)
+    assert len(tables.pop("runs")) == 1
+    assert tables == {name: [] for name in schema.STORED if name != "runs"}
+    for view in ("flagged_encounters", *schema.LAKE):
+        assert rows(tmp_path, f"SELECT * FROM {view}") == []
+
+
+def test_loading_twice_changes_nothing(tmp_path):
+    day = a_day(tmp_path)
+    publish(tmp_path, day)
+    once = everything(tmp_path)
+    publish(tmp_path, day)
+    assert everything(tmp_path) == once
+    assert {name: len(found) for name, found in once.items()} == {
+        "runs": 1,
+        "sources": 0,
+        "vessels": 1,
+        "encounters": 2,
+        "gaps": 2,
+        "coverage": 2,
+        "reject_counts": 0,
+        "berth_neighbours": 1,
+    }
+
+
+def test_an_output_already_loaded_is_not_read_again(tmp_path):
+    day = a_day(tmp_path)
+    publish(tmp_path, day)
+    once = everything(tmp_path)
+    for paths in day.files.values():
+        for path in paths:
+            (tmp_path / path).unlink()
+    publish(tmp_path, day)
+    assert everything(tmp_path) == once
+
+
+def test_stored_rows_are_the_rows_of_the_files(tmp_path):
+    day = a_day(tmp_path)
+    publish(tmp_path, day)
+    for name in ("encounters", "gaps", "coverage", "vessels", "berth_neighbours"):
+        given_rows = pq.read_table(tmp_path / day.files[name][0]).to_pylist()
+        with connect(tmp_path) as db:
+            columns = ddl.columns(given_rows[0])
+            stored = db.sql(f"SELECT {columns} FROM {name}").to_arrow_table().to_pylist()
+        for row in given_rows:
+            row.update({"run_id": "run-1"} if "run_id" in row else {})
+        assert stored == given_rows
+
+
+def test_a_replaced_output_loses_what_it_gave(tmp_path):
+    first = a_day(tmp_path)
+    other = {"gaps": [gap(9)], "coverage": [cover(0, 2)], "berth_neighbours": [berth(5, 1)]}
+    publish(tmp_path, first, output(tmp_path, "open-1", {"coverage": [cover(0, 100)], "gaps": [gap(8)]}))
+    publish(tmp_path, first, output(tmp_path, "open-2", other))
+    hours = {row["hour"]: row["fixes"] for row in rows(tmp_path, "SELECT * FROM coverage")}
+    assert hours == {at(0): 7, at(1): 6}
+    assert [row["start_time"] for row in rows(tmp_path, "SELECT * FROM gaps")] == [at(2), at(4), at(9)]
+    publish(tmp_path, output(tmp_path, "open-3", other))
+    assert rows(tmp_path, "SELECT * FROM vessels") == []
+    assert [row["pairs"] for row in rows(tmp_path, "SELECT * FROM berth_neighbours")] == [1]
+
+
+def test_sources_and_rejects_are_those_given_last(tmp_path):
+    source = dict.fromkeys(schema.SOURCES.names, 1)
+    texts = {"source": "ab", "sha256": "abc", "path": "x.nmea", "format": "nmea", "clock": "tag block"}
+    sources = pa.Table.from_pylist(
+        [source | texts | {"first_time": at(0), "last_time": None}], schema.SOURCES
+    )
+    counts = pa.table({"source": ["ab"], "reason": ["checksum"], "count": [3]})
+    loader.load(tmp_path, build.run(), [], sources, counts, {}, at(30))
+    assert rows(tmp_path, "SELECT * FROM sources") == sources.to_pylist()
+    assert rows(tmp_path, "SELECT * FROM reject_counts") == counts.to_pylist()
+
+
+def test_each_run_is_one_row_with_its_rules(tmp_path):
+    publish(tmp_path, run_id="run-1")
+    publish(tmp_path, run_id="run-2", min_score=2.0)
+    publish(tmp_path, run_id="run-2", min_score=3.0)
+    found = {row["run_id"]: row for row in rows(tmp_path, "SELECT * FROM runs")}
+    assert set(found) == {"run-1", "run-2"}
+    given_last = build.run(min_score=3.0).rules
+    assert (found["run-2"]["rules"], found["run-2"]["rules_fingerprint"]) == (
+        given_last.to_json(),
+        given_last.fingerprint(),
+    )
+    assert found["run-2"]["finished"] == at(30)
+
+
+keys = st.tuples(st.integers(0, 3), st.integers(0, 3))
+amounts = st.lists(st.tuples(keys, st.integers(1, 10**12)), max_size=30)
+
+
+@settings(max_examples=15, deadline=None)
+@given(amounts, st.randoms(use_true_random=False))
+def test_rows_of_one_key_add_up_however_they_are_spread(tmp_path_factory, given_rows, chance):
+    data = tmp_path_factory.mktemp("data")
+    spread = [[] for _ in range(4)]
+    for (hour, cell), fixes in given_rows:
+        chance.choice(spread).append((hour, cell, fixes))
+    files = [
+        {
+            "coverage": [cover(hour, fixes, cell) for hour, cell, fixes in part],
+            "berth_neighbours": [berth(hour, fixes, str(cell)) for hour, cell, fixes in part],
+        }
+        for part in spread
+    ]
+    publish(data, output(data, "a", *files[:2]), output(data, "b", *files[2:]))
+    sums = {}
+    for (hour, cell), fixes in given_rows:
+        sums[hour, cell] = sums.get((hour, cell), 0) + fixes
+    covered = rows(data, "SELECT * FROM coverage")
+    assert {(r["hour"], r["cell"]): r["fixes"] for r in covered} == {
+        (at(h), c): n for (h, c), n in sums.items()
+    }
+    assert sum(r["vessels"] for r in covered) == len(given_rows)
+    berths = rows(data, "SELECT * FROM berth_neighbours")
+    assert {(r["hour"], int(r["port"])): r["pairs"] for r in berths} == {
+        (at(h), c): n for (h, c), n in sums.items()
+    }
+
+
+def test_a_vessel_keeps_what_it_said_last_whatever_the_order_of_the_slices(tmp_path):
+    parts = [
+        vessel(first=2, last=4, fixes=10, name=("OLD", 3), imo=(9074729, 3)),
+        vessel(first=5, last=9, fixes=5, name=("NEW", 8), draught_m=(7.5, 6)),
+        vessel(first=1, last=8, fixes=1, name=("ALSO", 8), destination=("NAMPO", 7)),
+        vessel(mmsi=311000222, name=("B", 1)),
+    ]
+    for turn in range(3):
+        random.Random(turn).shuffle(parts)
+        data = tmp_path / str(turn)
+        publish(data, *(output(data, str(i), {"vessels": [part]}) for i, part in enumerate(parts)))
+        found = rows(data, "SELECT * FROM vessels")
+        assert [row["mmsi"] for row in found] == [241502000, 311000222]
+        merged = found[0]
+        assert (merged["first_seen"], merged["last_seen"], merged["fixes"]) == (at(1), at(9), 16)
+        assert (merged["name"], merged["name_time"]) == ("NEW", at(8))
+        assert (merged["imo"], merged["imo_time"], merged["draught_m"]) == (9074729, at(3), 7.5)
+        assert (merged["destination"], merged["call_sign"], merged["call_sign_time"]) == ("NAMPO", None, None)
+
+
+def failing(*_):
+    raise RuntimeError("the machine failed here")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("revisions", "revise"), ("publish", "_fill"), ("publish", "_lead_to")]
+)
+def test_a_failure_half_way_leaves_what_was_published_and_is_made_good_by_the_next_load(
+    tmp_path, monkeypatch, module, name
+):
+    first = a_day(tmp_path)
+    publish(tmp_path, first)
+    before = everything(tmp_path)
+    second = output(tmp_path, "day-2", {"gaps": [gap(20)], "encounters": [encounter(1, 4)]})
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(loader, module), name, failing)
+        with pytest.raises(RuntimeError, match="failed here"):
+            publish(tmp_path, first, second, run_id="run-2")
+    assert everything(tmp_path) == before
+    publish(tmp_path, first, second, run_id="run-2")
+    clean = tmp_path / "clean"
+    publish(clean, a_day(clean))
+    second = output(clean, "day-2", {"gaps": [gap(20)], "encounters": [encounter(1, 4)]})
+    publish(clean, a_day(clean), second, run_id="run-2")
+    assert everything(tmp_path) == everything(clean)
+    assert len(rows(tmp_path, "SELECT * FROM gaps")) == 3
+
+
+def test_what_cannot_be_loaded_is_said_in_one_sentence(tmp_path):
+    day = a_day(tmp_path)
+    publish(tmp_path, day)
+    before = everything(tmp_path)
+    with pytest.raises(StoreError, match=r"gone\.parquet.*run again"):
+        publish(tmp_path, day, loader.Output("day-2", {"gaps": ["events/gone.parquet"]}))
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(StoreError, match=r"torn\.parquet.*run again"):
+        publish(tmp_path, day, loader.Output("day-2", {"gaps": ["torn.parquet"]}))
+    with pytest.raises(StoreError, match=r"no table \['legs'\]"):
+        publish(tmp_path, day, loader.Output("day-2", {"legs": ["legs.parquet"]}))
+    with pytest.raises(StoreError, match="must be unique"):
+        publish(tmp_path, day, day)
+    with pytest.raises(StoreError, match=r"lake/gone\.parquet.*run again"):
+        publish(tmp_path, day, lake={"fixes": ["lake/gone.parquet"]})
+    with pytest.raises(AreaError):
+        publish(tmp_path, day, area="no/such/area.geojson")
+    assert everything(tmp_path) == before
+
+
+def test_a_row_against_the_schema_is_a_defect_and_is_not_stored(tmp_path):
+    loose = pa.schema([field.with_nullable(True) for field in schema.JUDGED_GAPS])
+    build.write(tmp_path / "loose.parquet", [gap(1, mmsi=None)], loose)
+    with pytest.raises(duckdb.ConstraintException):
+        publish(tmp_path, loader.Output("a", {"gaps": ["loose.parquet"]}))
+    with pytest.raises(StoreError, match=r"holds no stswatch\.duckdb"):
+        connect(tmp_path)
