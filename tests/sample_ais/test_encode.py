@@ -48,8 +48,8 @@ BOUNDS = {
 
 
 def value_of(field):
-    if field.kind == "t":
-        return st.text(LETTERS, max_size=field.bits // 6).map(str.rstrip)
+    if field.kind == "t":  # pyais cuts blanks at both ends
+        return st.text(LETTERS, max_size=field.bits // 6).map(str.strip)
     if field.name == "ship_type":
         return st.sampled_from([0, 30, 36, 50, 52, 60, 70, 80, 99])  # pyais turns reserved ones into 0
     low, high = BOUNDS.get(field.name, (0, (1 << field.bits) - 1) if field.kind == "u" else (-100, 100))
@@ -63,7 +63,7 @@ def messages(draw):
     return fields, {f.name: fixed.get(f.name, draw(value_of(f))) for f in used}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(messages())
 def test_what_goes_in_comes_out_of_pyais(case):
     fields, values = case
