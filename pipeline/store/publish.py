@@ -17,7 +17,7 @@ from stswatch.pipeline.store.database import PUBLISHED, SNAPSHOTS, StoreError
 
 KEPT = 3  # snapshots left in the folder; one that a reader has open stays readable to it after that
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
-KEYS: Mapping[str, tuple[str, ...]] = {  # primary keys of the published tables
+KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published table
     "runs": ("run_id",),
     "sources": ("source",),
     "vessels": ("mmsi",),
@@ -67,7 +67,9 @@ def _fill(
             work.register(f"given_{name}", table)
         work.begin()
         for name, fields in schema.STORED.items():
-            work.execute(ddl.create_table(f"snapshot.{name}", fields, key=KEYS.get(name, ())))
+            # what is grouped by its key needs no index to hold it: that would be most of the file
+            key = () if name in merge.MERGES else KEYS.get(name, ())
+            work.execute(ddl.create_table(f"snapshot.{name}", fields, key=key))
             work.execute(f"INSERT INTO snapshot.{name} BY NAME {_rows(name)}")
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
         for name, fields in schema.STORED.items():

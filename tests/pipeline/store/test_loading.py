@@ -158,11 +158,13 @@ def test_rows_of_one_key_add_up_however_they_are_spread(tmp_path_factory, given_
     for (hour, cell), fixes in given_rows:
         sums[hour, cell] = sums.get((hour, cell), 0) + fixes
     covered = rows(data, "SELECT * FROM coverage")
+    assert len(covered) == len(sums)
     assert {(r["hour"], r["cell"]): r["fixes"] for r in covered} == {
         (at(h), c): n for (h, c), n in sums.items()
     }
     assert sum(r["vessels"] for r in covered) == len(given_rows)
     berths = rows(data, "SELECT * FROM berth_neighbours")
+    assert len(berths) == len(sums)
     assert {(r["hour"], int(r["port"])): r["pairs"] for r in berths} == {
         (at(h), c): n for (h, c), n in sums.items()
     }
