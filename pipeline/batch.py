@@ -22,6 +22,7 @@ MS = 1_000
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+_NAME_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,13 @@ def concat(tables: Iterable[pa.Table], like: pa.Schema) -> pa.Table:
 
 
 def to_bytes(state: Tables) -> bytes:
-    """A state as bytes: for each table its name and an Arrow stream, each with its length before it."""
+    """A state as bytes: for each table its name and an Arrow stream, each with its length before it, aligned to 8."""
     out = io.BytesIO()
     for name in sorted(state):
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, state[name].schema) as writer:
             writer.write_table(state[name])
-        for part in (name.encode(), sink.getvalue()):
+        for part in (name.encode().ljust(_NAME_BYTES, b"\0"), sink.getvalue()):
             out.write(struct.pack("<q", len(part)))
             out.write(part)
     return out.getvalue()
@@ -119,7 +120,7 @@ def from_bytes(data: bytes) -> Tables:
         at += 8 + length
     names, streams = parts[::2], parts[1::2]
     return {
-        name.to_pybytes().decode(): pa.ipc.open_stream(stream).read_all()
+        name.to_pybytes().rstrip(b"\0").decode(): pa.ipc.open_stream(stream).read_all()
         for name, stream in zip(names, streams, strict=True)
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, ports
-from stswatch.geo.zones import kinds, zones_of
+from stswatch.geo.zones import zones_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, MS, build, micros
@@ -37,9 +37,8 @@ def encounter_rows(closed: pa.Table, bins: pa.Table, known_edges: pa.Table, rule
     columns = _measured(rows) | {name: np.round(median[long], 1) for name, median in medians.items()}
     columns["end_censored"] = ended[long]
     columns |= _place(columns["lon"], columns["lat"])
-    columns |= _judged(columns)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
-    return build("encounters", columns).take(pa.array(order))
+    return build("encounters", columns | _judged(columns)).take(pa.array(order))
 
 
 def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
@@ -103,11 +102,15 @@ def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _judged(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _judged(columns: dict[str, np.ndarray]) -> dict[str, object]:
     """Score and reasons from what was measured; flag, name and lists never enter."""
-    return {}
+    card = scorecard()
+    score, _ = card.score(columns)
+    reasons = pa.array(card.reasons(columns), schema.ENCOUNTERS.field("reasons").type)
+    return {"score": score, "reasons": reasons}
 
 
 @cache
-def _scorecard() -> Scorecard:
+def scorecard() -> Scorecard:
+    """The scorecard that gives the scores, read once."""
     return load()

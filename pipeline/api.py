@@ -1,0 +1,108 @@
+"""What a notebook and the command call: run, connect, leads, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stswatch.pipeline.rules import Rules
+
+if TYPE_CHECKING:
+    import duckdb
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, for people: where the database lies, and what was read and found."""
+
+    database: Path
+    counts: dict[str, int]
+    sources: list[dict[str, Any]]
+
+
+def run(
+    paths: Sequence[str | Path],
+    data: str | Path = "stswatch-data",
+    *,
+    area: str = "dprk",
+    format: str = "auto",
+    columns: str | Path | None = None,
+    start_time: datetime | None = None,
+    rules: Rules | None = None,
+    workers: int = 1,
+    memory_bytes: int = 2 << 30,
+    slice_h: float = 24.0,
+    shards: int | None = None,
+    tell: Tell = lambda stage, done, of: None,
+) -> Summary:
+    """Read archives, find encounters, write the database.
+
+    Args:
+        paths: files, or folders whose files are all taken.
+        data: the data folder; a second run over the same folder adds to it.
+        area: what leads are shown: dprk, world or a GeoJSON file. It selects leads and never cuts tracks.
+        format: a row of READERS, or auto.
+        columns: column map in TOML, for CSV and Parquet with names of their own.
+        start_time: time of the first line, for captures without any clock.
+        rules: the deciding numbers; the defaults where None.
+        workers, memory_bytes, slice_h, shards: how to run; they change no result.
+        tell: called with (stage, done, of) as the run goes on.
+
+    Raises:
+        ValueError (SourceError, AreaError, StoreError, NothingToDo): what was found, where, and what to do.
+    """
+    from stswatch.geo import zones
+    from stswatch.pipeline.flow.run import Engine
+    from stswatch.pipeline.flow.run import run as run_flow
+    from stswatch.pipeline.readers.base import SourceError
+    from stswatch.pipeline.readers.registry import open_source
+    from stswatch.pipeline.store import queries
+
+    folder = Path(data)
+    zones.area(area)
+    files = [file for path in paths for file in _files(Path(path), SourceError)]
+    sources = [
+        open_source(file, format=format, columns=Path(columns) if columns else None, start_time=start_time)
+        for file in files
+    ]
+    engine = Engine(slice_h, shards, workers, memory_bytes)
+    folder.mkdir(parents=True, exist_ok=True)
+    run_flow(folder, sources, rules or Rules(), area, engine, tell)
+    return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
+
+
+def _files(path: Path, error: type[ValueError]) -> list[Path]:
+    """The file itself, or every file of a folder, in order of name."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise error(f"{path}: the folder holds no file; give AIS archives")
+    return files
+
+
+def connect(data: str | Path = "stswatch-data") -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the published database; its views work from any folder. Raises StoreError."""
+    from stswatch.pipeline.store.database import connect as open_database
+
+    return open_database(Path(data))
+
+
+def leads(data: str | Path = "stswatch-data", limit: int = 20) -> list[dict[str, Any]]:
+    """The ranked leads, highest score first. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    return queries.leads(Path(data), limit)
+
+
+def encounter(data: str | Path, name: str) -> dict[str, Any]:
+    """One encounter by its id or the beginning of it, with what is known of both vessels. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    found = queries.encounter(Path(data), name)
+    return found | {"vessels": queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]])}

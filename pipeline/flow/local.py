@@ -1,0 +1,104 @@
+"""The local engine: one slice is one bounded Beam pipeline over the table of steps, committed whole.
+
+Beam carries keys and barriers and Arrow batches between steps; state by step and shard lies in files that the step's
+call reads and writes. The runner is named: `DirectRunner` would pick one by itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.flow import workers
+from stswatch.pipeline.flow.coder import Parcel
+from stswatch.pipeline.flow.shard import Job, run_shard
+from stswatch.pipeline.flow.slices import Slice, described
+from stswatch.pipeline.steps import Step
+from stswatch.pipeline.store.lake import write_json
+
+MANIFEST = "manifest.json"
+_SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and rows
+_CALL = Parcel("", pa.record_batch([], []))
+
+
+def run_slice(job: Job, worker_count: int) -> None:
+    """Run one slice and commit it: either its manifest is there with all its files, or it does not exist."""
+    shutil.rmtree(job.folder, ignore_errors=True)
+    (job.folder / "state").mkdir(parents=True)
+    with pipeline() as p:
+        expand(p, job, worker_count)
+    manifest = {"slice": described(job.slice), "files": _files(job.folder)}
+    write_json(job.folder / MANIFEST, manifest)
+
+
+def pipeline() -> beam.Pipeline:
+    """An empty pipeline on the embedded engine."""
+    return beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(["--direct_num_workers=1"]))
+
+
+def expand(p: beam.Pipeline, job: Job, worker_count: int) -> None:
+    """The flow of one slice: for each step its shards, what was sent to them, and one call each."""
+    sent: dict[str, list[beam.PCollection]] = {step.name: [] for step in job.steps}
+    for k, step in enumerate(job.steps):
+        later = [s.name for s in job.steps[k + 1 :] if set(s.takes) & set(step.gives)]
+        # every shard is called, also with nothing to do: silence must pass too
+        shards = [(shard, _CALL) for shard in range(step.shards(job.shards))]
+        called = p | f"{step.name}: shards" >> beam.Create(shards, reshuffle=False).with_output_types(_SENT)
+        inputs = (called, *sent[step.name]) | f"{step.name}: with rows" >> beam.Flatten().with_output_types(_SENT)
+        given = (
+            inputs
+            | f"{step.name}: by shard" >> beam.GroupByKey()
+            | f"{step.name}: step" >> beam.ParDo(_Call(step, job, worker_count)).with_output_types(_SENT).with_outputs(*later)
+        )
+        for name in later:
+            sent[name].append(given[name])
+
+
+class _Call(beam.DoFn):  # type: ignore[misc]
+    """Calls a step for each shard; with several workers the shards of a bundle run side by side."""
+
+    def __init__(self, step: Step, job: Job, worker_count: int) -> None:
+        self._name, self._job, self._workers = step.name, job, worker_count
+        self._running: list[Future[Any]] = []
+
+    def process(self, element: tuple[int, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
+        shard, parcels = element
+        given = [(parcel.table, parcel.batch) for parcel in parcels if parcel.table]
+        self._running.append(workers.submit(self._workers, run_shard, self._job, self._name, shard, given))
+        if self._workers == 1:
+            yield from self._given()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for output in self._given():
+            yield WindowedValue(output, GlobalWindow().max_timestamp(), [GlobalWindow()])
+
+    def _given(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        running, self._running = self._running, []
+        for future in running:
+            for target, shard, table, batch in future.result():
+                yield beam.pvalue.TaggedOutput(target, (shard, Parcel(table, batch)))
+
+
+def _files(folder: Path) -> dict[str, list[str]]:
+    """The stored files of a slice by table, as paths within its folder."""
+    files: dict[str, list[str]] = {table: [] for table in schema.EVENT_TABLES.values()}
+    for path in sorted(folder.glob("*.parquet")):
+        files[path.name.rpartition("-")[0]].append(path.name)
+    return files
+
+
+def committed(folder: Path) -> bool:
+    """Whether a slice is there."""
+    return (folder / MANIFEST).exists()
+
+

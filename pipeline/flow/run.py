@@ -1,0 +1,189 @@
+"""A whole run on one machine: ingest, the row of slices, the store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.ingest import ingest
+from stswatch.pipeline.flow.local import MANIFEST, committed, run_slice
+from stswatch.pipeline.flow.shard import Job
+from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.meetings.rows import scorecard
+from stswatch.pipeline.readers.base import Source
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import STEPS, Step, check
+from stswatch.pipeline.store import lake
+from stswatch.pipeline.store.loader import Output, Run, load
+
+_ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
+_BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix
+_STATES_KEPT = 8
+
+
+class NothingToDo(ValueError):
+    """The sources hold no usable position; the message says what they hold."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory."""
+
+    slice_h: float = 24.0
+    shards: int | None = None
+    workers: int = 1
+    memory_bytes: int = 2 << 30
+    steps: tuple[Step, ...] = field(default=STEPS)
+
+
+Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
+
+
+def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+    """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
+
+    Raises SourceError, NothingToDo, AreaError, StoreError.
+    """
+    started = datetime.now(UTC)
+    check(engine.steps)
+    slab_us = round(engine.slice_h * HOUR)
+    read = [0]
+
+    def told(sentences: int) -> None:
+        read[0] += sentences
+        tell("read", read[0], 0)
+
+    ingest(data, sources, slab_us, engine.workers, told)
+    ledger = {name: entry for name, entry in lake.ledger(data).items() if entry.slab_us == slab_us}
+    row = planned(ledger, rules, slab_us, engine)
+    _run_slices(data, row, rules, engine, tell)
+    _tidy(data, row)
+    tell("load", 0, 0)
+    this_run = Run(
+        run_id=uuid.uuid4().hex[:12],
+        started=started,
+        code_version=version("stswatch"),
+        rules=rules,
+        model_id=scorecard().model_id,
+        area=area,
+        data_start=_moment(min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)),
+        data_end=_moment(row[-1].frontier_us),
+    )
+    return load(
+        data, this_run, [_output(data, s) for s in row], _sources(ledger), _reject_counts(ledger), _lake_files(ledger), datetime.now(UTC)
+    )
+
+
+def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: Engine) -> list[Slice]:
+    """The slices over all that the ledger holds, with their addresses. Raises NothingToDo without a usable fix."""
+    receipts = [receipt for entry in ledger.values() for receipt in entry.receipts]
+    times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
+    if not times:
+        found = sum(r.counts["fixes"] for r in receipts)
+        raise NothingToDo(
+            f"no usable position in the sources ({found} positions, all marked invalid); "
+            "give an archive with positions of vessels"
+        )
+    parts = [part for receipt in receipts for part in receipt.parts]
+    row = slices.plan(parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000))
+    shards = engine.shards or _shards(max(s.rows for s in row))
+    return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id)
+
+
+def _shards(rows: int) -> int:
+    """A power of two, so that a little more data does not change it."""
+    shards = 1
+    while shards < lake.LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
+        shards *= 2
+    return shards
+
+
+def _code(steps: Sequence[Step]) -> str:
+    return json.dumps([version("stswatch"), [step.name for step in steps], str(schema.FLOW)])
+
+
+def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+    shards = engine.shards or _shards(max(s.rows for s in row))
+    total, done = sum(s.rows for s in row), 0
+    begin = _resume_at(data, row)
+    for k, s in enumerate(row):
+        if k >= begin:
+            before = _folder(data, row[k - 1]) if k else None
+            run_slice(Job(data, _folder(data, s), before, s, rules, shards, engine.steps), engine.workers)
+            if k >= _STATES_KEPT:
+                shutil.rmtree(_folder(data, row[k - _STATES_KEPT]) / "state", ignore_errors=True)
+        done += s.rows
+        tell("slices", done, total)
+
+
+def _resume_at(data: Path, row: Sequence[Slice]) -> int:
+    """The first slice to run: behind the longest row that is committed, where the state to start from still lies."""
+    have = 0
+    while have < len(row) and committed(_folder(data, row[have])):
+        have += 1
+    while 0 < have < len(row) and not (_folder(data, row[have - 1]) / "state").exists():
+        have -= 1
+    return have
+
+
+def _folder(data: Path, s: Slice) -> Path:
+    return data / "slices" / s.key
+
+
+def _tidy(data: Path, row: Sequence[Slice]) -> None:
+    """Remove slices that no longer hold."""
+    keep = {s.key for s in row}
+    for folder in (data / "slices").iterdir():
+        if folder.name not in keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _output(data: Path, s: Slice) -> Output:
+    files = json.loads((_folder(data, s) / MANIFEST).read_text())["files"]
+    return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
+
+
+def _sources(ledger: dict[str, lake.Entry]) -> pa.Table:
+    rows = []
+    for entry in ledger.values():
+        first = [r.first_us for r in entry.receipts if r.first_us is not None]
+        last = [r.last_us for r in entry.receipts if r.last_us is not None]
+        span = {"first_time": _moment(min(first)), "last_time": _moment(max(last))} if first else {}
+        rows.append({"first_time": None, "last_time": None} | dict(entry.source) | span)
+    return pa.Table.from_pylist(rows, schema=schema.SOURCES)
+
+
+def _reject_counts(ledger: dict[str, lake.Entry]) -> pa.Table:
+    counts: dict[tuple[str, str], int] = {}
+    for name, entry in ledger.items():
+        for receipt in entry.receipts:
+            for reason, count in receipt.rejects.items():
+                counts[name, reason] = counts.get((name, reason), 0) + count
+    rows = [{"source": s, "reason": r, "count": n} for (s, r), n in sorted(counts.items())]
+    return pa.Table.from_pylist(rows, schema=schema.REJECT_COUNTS)
+
+
+def _lake_files(ledger: dict[str, lake.Entry]) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {table: [] for table in schema.LAKE}
+    for entry in ledger.values():
+        for receipt in entry.receipts:
+            for part in receipt.parts:
+                files[part.table].append(part.path)
+    return files
+
+
+def _moment(time_us: int) -> datetime:
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
+
+

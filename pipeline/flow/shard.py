@@ -1,0 +1,108 @@
+"""One call of one step for one shard: read, call, write. Free of Beam, so that any worker process can do it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Batch, Tables, concat, from_bytes, to_bytes
+from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.routes import LAKE_SHARDS
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
+from stswatch.pipeline.store import lake
+
+_READ = {
+    "fixes": ("mmsi", "time", "lon", "lat", "sog_kn", "receiver", "invalid"),
+    "static_reports": (
+        *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
+        *("length_m", "beam_m", "draught_m", "destination"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards of one slice share. `before` holds the state after the slice before, None at the start."""
+
+    data: Path
+    folder: Path
+    before: Path | None
+    slice: Slice
+    rules: Rules
+    shards: int
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """The step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+Parcel = tuple[str, int, str, pa.RecordBatch]  # step, shard, table, rows
+
+
+def run_shard(job: Job, name: str, shard: int, given: Iterable[tuple[str, pa.RecordBatch]]) -> list[Parcel]:
+    """Call one step for one shard; writes its state and its stored rows, gives what later steps take."""
+    step = job.step(name)
+    n = step.shards(job.shards)
+    tables = _gathered(given) | _from_lake(job, step, shard, n)
+    state = _read_state(job, step, shard)
+    result = step.run(state, Batch(tables, job.slice.frontier_us, job.slice.final, shard, n), job.rules)
+    if step.state and not job.slice.final:
+        _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
+    later = job.steps[job.steps.index(step) + 1 :]
+    out: list[Parcel] = []
+    for table, rows in result.rows.items():
+        _store(job, table, shard, rows)
+        for target, to, part in parcels(table, rows, later, job.shards, job.rules):
+            out += [(target, to, table, batch) for batch in part.combine_chunks().to_batches()]
+    return out
+
+
+def _gathered(given: Iterable[tuple[str, pa.RecordBatch]]) -> Tables:
+    """Batches by table, in an order that does not depend on who sent first."""
+    parts: dict[str, list[pa.RecordBatch]] = {}
+    for table, batch in given:
+        parts.setdefault(table, []).append(batch)
+    return {t: concat([pa.Table.from_batches([b]) for b in bs], bs[0].schema) for t, bs in parts.items()}
+
+
+def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
+    """The rows of the lake that a step takes: those of its lake shards, in the span of the slice."""
+    first, last = (-(-k * LAKE_SHARDS // n) for k in (shard, shard + 1))
+    span = job.slice.start_us, job.slice.end_us
+    tables = {}
+    for table in LAKE_TABLES:
+        if table in step.takes:
+            parts = [p for p in job.slice.parts if p.table == table]
+            tables[table] = lake.read(job.data, parts, _READ[table], (first, last), span, table)
+    return tables
+
+
+def _read_state(job: Job, step: Step, shard: int) -> Tables:
+    if job.before is None or not step.state:
+        return step.no_state()
+    return from_bytes((job.before / "state" / f"{step.name}-{shard}.arrow").read_bytes())
+
+
+def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:
+    """Write the rows of a stored table as Parquet."""
+    stored = schema.EVENT_TABLES.get(table)
+    if stored is None or rows.num_rows == 0:
+        return
+    path = job.folder / f"{stored}-{shard}.parquet"
+    part = path.with_suffix(".part")
+    pq.write_table(rows, part, compression="zstd")
+    part.replace(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,86 @@
+"""The row of slices of a run: which spans of time, in which order, under which content address.
+
+The address of a slice is a hash of all that its result depends on, the address of the slice before it included. So a
+run finds by itself what of an earlier one still holds: after a kill, with more data, or with other rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.store.lake import Part, slab_name
+
+EVER_US = 1 << 62
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice: its span, the frontier after it, whether the data ends there, its files in the lake, its address."""
+
+    start_us: int
+    end_us: int
+    frontier_us: int
+    final: bool
+    parts: tuple[Part, ...]
+    rows: int
+    key: str = ""
+
+
+def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_most: int) -> list[Slice]:
+    """The slices that cover all time, in order, without addresses yet.
+
+    parts: the files of the lake. span_us: first and last valid fix. rows_at_most: a slab with more rows is cut into
+    equal spans. Silence between two slabs with fixes is one slice, since it only has to pass.
+    """
+    slabs: dict[int, list[Part]] = {}
+    for part in parts:
+        if part.slab_us is not None:
+            slabs.setdefault(part.slab_us, []).append(part)
+    first, last = (t // slab_us * slab_us for t in span_us)
+    busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held))
+    slices: list[Slice] = []
+    for slab in busy:
+        before = slices[-1].end_us if slices else slab
+        if before < slab:
+            slices.append(Slice(before, slab, slab, False, (), 0))
+        slices += _cut(slab, slab + slab_us, tuple(slabs[slab]), rows_at_most)
+    slices = [s for s in slices if s.start_us <= span_us[1]]
+    # static reports may lie before the first and after the last fix
+    head, tail = slices[0], slices[-1]
+    early = tuple(p for s, held in sorted(slabs.items()) if s < busy[0] for p in held)
+    late = tuple(p for s, held in sorted(slabs.items()) if s > busy[-1] for p in held)
+    slices[-1] = _with(tail, end_us=EVER_US, frontier_us=span_us[1], final=True, parts=tail.parts + late)
+    slices[0] = _with(slices[0], start_us=-EVER_US, parts=slices[0].parts + early)
+    return slices
+
+
+def _cut(start_us: int, end_us: int, parts: tuple[Part, ...], rows_at_most: int) -> list[Slice]:
+    rows = sum(p.rows for p in parts)
+    n = max(1, -(-rows // rows_at_most))
+    edges = [start_us + (end_us - start_us) * k // n // 1000 * 1000 for k in range(n)] + [end_us]
+    return [Slice(a, b, b, False, parts, rows // n) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _with(given: Slice, **changes: object) -> Slice:
+    return Slice(**{**given.__dict__, **changes})  # type: ignore[arg-type]
+
+
+def addressed(slices: Sequence[Slice], rules: Rules, shards: int, code: str, model_id: str) -> list[Slice]:
+    """The same slices with their addresses."""
+    before = hashlib.sha256(json.dumps([rules.fingerprint(), shards, code, model_id]).encode()).hexdigest()
+    out = []
+    for s in slices:
+        told = [before, s.start_us, s.end_us, s.frontier_us, s.final, sorted(p.path for p in s.parts)]
+        before = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"
+        out.append(_with(s, key=f"{name}-{before[:16]}"))
+    return out
+
+
+def described(given: Slice) -> Mapping[str, object]:
+    """What a manifest tells of a slice."""
+    return {k: v for k, v in given.__dict__.items() if k != "parts"}

@@ -1,0 +1,244 @@
+"""The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard.
+
+    lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-0-0.parquet     slab / source - start of the chunk - part
+    lake/receipts/1a2b3c4d5e6f7a8b/0.json                      one per chunk, written after its files
+    lake/ledger/1a2b3c4d5e6f7a8b.json                          one per source, written after its chunks
+
+A file counts only when the ledger leads to it. Rows are sorted by shard, MMSI and time, and a row group holds whole
+shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the slice of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MS, Ints, concat, micros
+from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
+
+_ROWS_PER_GROUP = 32_768
+_PLAIN = ("lon", "lat", "offset")  # nearly every value differs: a dictionary only costs
+TIMELESS = "timeless"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the lake: its table, slab, path within the data folder, rows, and the last shard of each row group."""
+
+    table: str
+    slab_us: int | None
+    path: str
+    rows: int
+    last_shards: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one chunk gave: its files, its counts, and the span of its valid fixes."""
+
+    parts: list[Part]
+    counts: dict[str, int]
+    rejects: dict[str, int]
+    first_us: int | None = None
+    last_us: int | None = None
+
+
+class Writer:
+    """Writes the tables of one chunk; `close` gives the receipt. Nothing is read back."""
+
+    def __init__(self, data: Path, source: str, chunk: int, slab_us: int) -> None:
+        self._data, self._name, self._slab_us = data, f"{source}-{chunk}", slab_us
+        self._parts: list[Part] = []
+        self._counts = {"fixes": 0, "invalid_fixes": 0, "static_reports": 0}
+        self._rejects: dict[str, int] = {}
+        self._span: list[int] = []
+        self._batch = 0
+
+    def write(self, tables: Mapping[str, pa.Table]) -> None:
+        """Add one batch of decoded tables."""
+        for name in ("fixes", "static_reports"):
+            self._sorted(name, tables[name])
+        rejects = tables["rejects"]
+        if rejects.num_rows:
+            self._file("rejects", None, rejects, [])
+            for reason in rejects["reason"].value_counts().to_pylist():
+                self._rejects[reason["values"]] = self._rejects.get(reason["values"], 0) + reason["counts"]
+        self._note(tables["fixes"])
+        self._counts["static_reports"] += tables["static_reports"].num_rows
+        self._batch += 1
+
+    def close(self, **counts: int) -> Receipt:
+        """The receipt of the chunk with further counts."""
+        first, last = (min(self._span), max(self._span)) if self._span else (None, None)
+        return Receipt(self._parts, self._counts | counts, self._rejects, first, last)
+
+    def _note(self, fixes: pa.Table) -> None:
+        self._counts["fixes"] += fixes.num_rows
+        valid = np.asarray(pc.is_null(fixes["invalid"]))
+        self._counts["invalid_fixes"] += int(fixes.num_rows - valid.sum())
+        time_us = micros(fixes, "time")
+        time_us = time_us if valid.all() else time_us[valid]
+        if len(time_us):
+            self._span += [int(time_us.min()) // MS * MS, int(time_us.max()) // MS * MS]
+
+    def _sorted(self, name: str, table: pa.Table) -> None:
+        if table.num_rows == 0:
+            return
+        mmsi, time_us = np.asarray(table["mmsi"]).astype(np.int64), micros(table, "time")
+        slab = time_us // self._slab_us
+        shard = lake_shard(mmsi)
+        for number in np.unique(slab).tolist():
+            row = np.flatnonzero(slab == number)
+            within_ms = (time_us[row] - number * self._slab_us) // MS
+            order = row[np.argsort((shard[row] << 57) | (mmsi[row] << 27) | within_ms)]
+            groups = _group_ends(shard[order])
+            self._file(name, number * self._slab_us, _take(table, order), groups, shard[order])
+
+    def _file(
+        self, name: str, slab_us: int | None, table: pa.Table, group_ends: list[int], shard: Ints | None = None
+    ) -> None:
+        folder = slab_name(slab_us)
+        path = Path("lake") / name / folder / f"{self._name}-{self._batch}.parquet"
+        full = self._data / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        ends = group_ends or [table.num_rows]
+        plain = [c for c in table.column_names if c not in _PLAIN]
+        with pq.ParquetWriter(full, table.schema, compression="zstd", use_dictionary=plain, write_statistics=False) as out:
+            for start, end in zip([0, *ends[:-1]], ends, strict=True):
+                out.write_table(table.slice(start, end - start), row_group_size=end - start)
+        last = [] if shard is None else [int(shard[end - 1]) for end in ends]
+        self._parts.append(Part(name, slab_us, str(path), table.num_rows, last))
+
+
+def _group_ends(shard: Ints) -> list[int]:
+    """Where row groups end: whole shards, together until there are enough rows."""
+    ends = np.append(np.flatnonzero(np.diff(shard)) + 1, len(shard))
+    out, start = [], 0
+    for end in ends.tolist():
+        if end - start >= _ROWS_PER_GROUP or end == len(shard):
+            out.append(end)
+            start = end
+    return out
+
+
+def _take(table: pa.Table, order: Ints) -> pa.Table:
+    """The rows in this order; columns of nulls or of one value are not moved."""
+    index = pa.array(order)
+    columns = []
+    for column in table.columns:
+        if column.null_count == len(column):
+            columns.append(pa.nulls(len(order), column.type))
+        else:
+            columns.append(column.take(index))
+    return pa.table(columns, schema=table.schema)
+
+
+def slab_name(slab_us: int | None) -> str:
+    """The folder of a slab: its start, to the second where it needs to be."""
+    if slab_us is None:
+        return TIMELESS
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=slab_us)
+    return start.strftime("%Y-%m-%dT%H" if slab_us % 3_600_000_000 == 0 else "%Y-%m-%dT%H%M%S")
+
+
+def read(
+    data: Path, parts: Sequence[Part], names: Sequence[str], shards: tuple[int, int], span_us: tuple[int, int], table: str
+) -> pa.Table:
+    """Rows of these parts in lake shards [first, last) and in the span [start, end), these columns only.
+
+    Raises OSError where a file is gone.
+    """
+    found: list[pa.Table] = []
+    for part in parts:
+        before = [-1, *part.last_shards[:-1]]
+        groups = [
+            g
+            for g, (low, high) in enumerate(zip(before, part.last_shards, strict=True))
+            if high >= shards[0] and low + 1 < shards[1]
+        ]
+        if groups:
+            found.append(pq.ParquetFile(data / part.path).read_row_groups(groups, columns=list(names), use_threads=False))
+    kind = pa.schema([schema.LAKE[table].field(name) for name in names])
+    rows = concat([f.cast(kind) for f in found], kind)
+    wanted = np.ones(rows.num_rows, bool)
+    if shards != (0, LAKE_SHARDS):
+        shard = lake_shard(np.asarray(rows["mmsi"]))
+        wanted &= (shard >= shards[0]) & (shard < shards[1])
+    time_us = micros(rows, "time")
+    wanted &= (time_us >= span_us[0]) & (time_us < span_us[1])
+    return rows if wanted.all() else rows.filter(pa.array(wanted)).combine_chunks()
+
+
+# ------------------------------------------------------------------------------------------------ receipts and ledger
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w") as out:
+        json.dump(content, out, indent=1, sort_keys=True)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(path.read_text())
+
+
+def receipt_path(data: Path, source: str, chunk: int) -> Path:
+    """Where the receipt of a chunk lies."""
+    return data / "lake" / "receipts" / source / f"{chunk}.json"
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """A receipt, or None where the chunk was not finished."""
+    if not path.exists():
+        return None
+    given = read_json(path)
+    return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]]})
+
+
+def write_receipt(path: Path, receipt: Receipt) -> None:
+    """Write a receipt: from now on the chunk is finished."""
+    write_json(path, asdict(receipt))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A source in the ledger: what `sources` tells of it, how it was cut, and its receipts."""
+
+    source: Mapping[str, Any]
+    slab_us: int
+    options: str
+    receipts: list[Receipt]
+
+
+def ledger(data: Path) -> dict[str, Entry]:
+    """Every ingested source by its id, in order of id."""
+    entries = {}
+    for path in sorted((data / "lake" / "ledger").glob("*.json")):
+        given = read_json(path)
+        chunks = [read_receipt(receipt_path(data, path.stem, chunk)) for chunk in given["chunks"]]
+        receipts = [chunk for chunk in chunks if chunk is not None]
+        entries[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts)
+    return entries
+
+
+def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int]) -> None:
+    """Enter a source into the ledger: from now on its files are part of the lake."""
+    content = {"source": dict(source), "slab_us": slab_us, "options": options, "chunks": sorted(chunks)}
+    write_json(data / "lake" / "ledger" / f"{source['source']}.json", content)
