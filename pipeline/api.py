@@ -101,8 +101,16 @@ def leads(data: str | Path = "stswatch-data", limit: int = 20) -> list[dict[str,
 
 
 def encounter(data: str | Path, name: str) -> dict[str, Any]:
-    """One encounter by its id or the beginning of it, with what is known of both vessels. Raises StoreError."""
+    """One encounter by its id or the beginning of it, with `vessels` (by MMSI) and `run`. Raises StoreError."""
     from stswatch.pipeline.store import queries
 
     found = queries.encounter(Path(data), name)
-    return found | {"vessels": queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]])}
+    vessels = queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]])
+    return found | {"vessels": vessels, "run": queries.run_of(Path(data), found["run_id"])}
+
+
+def rules_of(data: str | Path = "stswatch-data") -> str:
+    """The rules of the run published last, as JSON. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    return str(queries.run_of(Path(data))["rules"])

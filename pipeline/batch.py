@@ -69,7 +69,9 @@ def build(name_or_schema: str | pa.Schema, columns: Mapping[str, object]) -> pa.
 
     int64 arrays become timestamps where the schema says so; NaN becomes null in nullable float columns.
     """
-    wanted = {**schema.LAKE, **schema.FLOW}[name_or_schema] if isinstance(name_or_schema, str) else name_or_schema
+    wanted = (
+        {**schema.LAKE, **schema.FLOW}[name_or_schema] if isinstance(name_or_schema, str) else name_or_schema
+    )
     return pa.table([_array(columns[f.name], f) for f in wanted], schema=wanted)
 
 

@@ -43,8 +43,14 @@ def meaning_of(thing: pa.Field | pa.Schema) -> str:
 
 _EVIDENCE = (
     column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
-    column("offset", pa.int64(), "where the first sentence begins in the decompressed file; the row number in Parquet"),
-    column("length", pa.int32(), "length of the first sentence without its line end; 1 in Parquet", unit="byte"),
+    column(
+        "offset",
+        pa.int64(),
+        "where the first sentence begins in the decompressed file; the row number in Parquet",
+    ),
+    column(
+        "length", pa.int32(), "length of the first sentence without its line end; 1 in Parquet", unit="byte"
+    ),
     column("more_refs", pa.list_(REF), "the further sentences of a multi-part message", null=True),
 )
 
@@ -57,7 +63,12 @@ FIXES = table(
     column("sog_kn", pa.float32(), "speed over ground; null where not available", unit="kn", null=True),
     column("cog_deg", pa.float32(), "course over ground; null where not available", unit="deg", null=True),
     column("heading_deg", pa.int16(), "true heading; null where not available", unit="deg", null=True),
-    column("status", pa.int8(), "navigational status of ITU-R M.1371-5; null where not defined or not sent", null=True),
+    column(
+        "status",
+        pa.int8(),
+        "navigational status of ITU-R M.1371-5; null where not defined or not sent",
+        null=True,
+    ),
     column("msg_type", pa.int8(), "AIS message type; null where the archive does not say", null=True),
     column("receiver", pa.string(), "kind of receiver: terrestrial, satellite or unknown"),
     column("station", pa.string(), "receiving station as the source names it", null=True),
@@ -72,7 +83,9 @@ STATIC_REPORTS = table(
     column("imo", pa.int32(), "IMO number as sent, without check; null where zero", null=True),
     column("name", pa.string(), "name as sent, trailing blanks and @ cut", null=True),
     column("call_sign", pa.string(), "call sign as sent", null=True),
-    column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53; null where zero", null=True),
+    column(
+        "ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53; null where zero", null=True
+    ),
     column("length_m", pa.float32(), "length over all, bow plus stern; null where zero", unit="m", null=True),
     column("beam_m", pa.float32(), "breadth, port plus starboard; null where zero", unit="m", null=True),
     column("to_bow_m", pa.int16(), "antenna to bow", unit="m", null=True),
@@ -118,7 +131,11 @@ LEGS = table(
     column("lon1", pa.float64(), "longitude at the end, within 180 degrees of lon0", unit="deg"),
     column("lat1", pa.float64(), "latitude at the end", unit="deg"),
     column("speed_dkn", pa.int16(), "mean of the two reported speeds, else the speed implied", unit="0.1 kn"),
-    column("fix_start", UTC, "time of the fix at or before the start: differs from start where a leg is cut in pieces"),
+    column(
+        "fix_start",
+        UTC,
+        "time of the fix at or before the start: differs from start where a leg is cut in pieces",
+    ),
     column("fix_end", UTC, "time of the fix at or after the end"),
     column("fresh", pa.bool_(), "no leg of the track comes before: its start is where the data begins"),
     column("inner", pa.list_(pa.int32()), "fixes inside a thinned leg, after start", unit="ms"),
@@ -135,13 +152,19 @@ GAPS = table(
     column("lat1", pa.float64(), "latitude of the first fix after", unit="deg", null=True),
     column("receiver", pa.string(), "satellite where both fixes came that way, else terrestrial"),
     column("threshold_h", pa.float64(), "the threshold that applied", unit="h"),
-    column("ending", pa.string(), "resumed, track_ended (no fix within the memory of a track), open (data ended first)"),
+    column(
+        "ending",
+        pa.string(),
+        "resumed, track_ended (no fix within the memory of a track), open (data ended first)",
+    ),
 )
 EDGES = table(
     "Where the legs of a track begin or end for want of data, sent to every pair shard.",
     *_TRACK,
     column("time", UTC, "time of the fix at the edge"),
-    column("side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"),
+    column(
+        "side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"
+    ),
 )
 RECEPTIONS = table(
     "Fixes received by cell, hour and kind of receiver; several rows of one key add up.",
@@ -194,29 +217,53 @@ ENCOUNTERS = table(
     column("mmsi_b", pa.int32(), "larger MMSI of the pair"),
     column("start_time", UTC, "first moment within the encounter distance"),
     column("end_time", UTC, "last moment within the encounter distance"),
-    column("start_censored", pa.bool_(), "the data, not the vessels, began it: no leg of one vessel comes before"),
-    column("end_censored", pa.bool_(), "the data, not the vessels, ended it: no leg of one vessel comes after"),
+    column(
+        "start_censored", pa.bool_(), "the data, not the vessels, began it: no leg of one vessel comes before"
+    ),
+    column(
+        "end_censored", pa.bool_(), "the data, not the vessels, ended it: no leg of one vessel comes after"
+    ),
     column("duration_min", pa.float64(), "end less start, joined interruptions included", unit="min"),
     column("within_min", pa.float64(), "time measured within the encounter distance", unit="min"),
     column("lon", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
     column("lat", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
     column("nearest_time", UTC, "time of the nearest approach", null=True),
-    column("region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True),
+    column(
+        "region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True
+    ),
     column("min_distance_m", pa.float64(), "least distance between the antennas", unit="m", null=True),
-    column("median_distance_m", pa.float64(), "median distance between the antennas, weighted by time", unit="m", null=True),
+    column(
+        "median_distance_m",
+        pa.float64(),
+        "median distance between the antennas, weighted by time",
+        unit="m",
+        null=True,
+    ),
     column("median_speed_a_kn", pa.float64(), "median speed of a, weighted by time", unit="kn", null=True),
     column("median_speed_b_kn", pa.float64(), "median speed of b, weighted by time", unit="kn", null=True),
     column("fixes_a", pa.int32(), "fixes of a within the encounter distance"),
     column("fixes_b", pa.int32(), "fixes of b within the encounter distance"),
-    column("observed_share", pa.float64(), "share of the time within the distance that lies within 10 min of a fix of both"),
+    column(
+        "observed_share",
+        pa.float64(),
+        "share of the time within the distance that lies within 10 min of a fix of both",
+    ),
     column("zones", pa.list_(pa.string()), "zones at the nearest approach, most specific first"),
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore", unit="km", null=True),
-    column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
-    column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
-    column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),
-    column("score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"),
+    column(
+        "dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"
+    ),
+    column(
+        "dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"
+    ),
+    column(
+        "candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"
+    ),
+    column(
+        "score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"
+    ),
     column("reasons", pa.list_(REASON), "what the score is made of, largest contribution first"),
     column("run_id", pa.string(), "the run that wrote this revision"),
 )
@@ -257,7 +304,16 @@ VESSELS = table(
     ),
     *(
         column(f"{name}_time", UTC, f"when {name} was last reported", null=True)
-        for name in ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
+        for name in (
+            "imo",
+            "name",
+            "call_sign",
+            "ship_type",
+            "length_m",
+            "beam_m",
+            "draught_m",
+            "destination",
+        )
     ),
 )
 RUNS = table(
@@ -316,7 +372,11 @@ STORED_ENCOUNTERS = table(
     meaning_of(ENCOUNTERS),
     *(ENCOUNTERS.field(name) for name in ENCOUNTERS.names),
     column("superseded_by", pa.string(), "id of the event, if another, that took its place", null=True),
-    column("in_area", pa.bool_(), "the nearest approach lies in the area asked for; false where no point is known"),
+    column(
+        "in_area",
+        pa.bool_(),
+        "the nearest approach lies in the area asked for; false where no point is known",
+    ),
 )
 STORED: Mapping[str, pa.Schema] = {
     "runs": RUNS,

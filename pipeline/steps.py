@@ -75,7 +75,9 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def parcels(table: str, rows: pa.Table, steps: tuple[Step, ...], shards: int, rules: Rules) -> Iterator[tuple[str, int, pa.Table]]:
+def parcels(
+    table: str, rows: pa.Table, steps: tuple[Step, ...], shards: int, rules: Rules
+) -> Iterator[tuple[str, int, pa.Table]]:
     """The rows of one table as (step, shard, rows) for every step that takes it."""
     for step in steps:
         route = step.takes.get(table)
@@ -100,7 +102,9 @@ def check(steps: tuple[Step, ...]) -> None:
     for step in steps:
         missing = set(step.takes) - known
         if missing:
-            raise ValueError(f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives")
+            raise ValueError(
+                f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives"
+            )
         nameless = set(step.gives) - set(schema.FLOW)
         if nameless:
             raise ValueError(f"step {step.name} gives {', '.join(sorted(nameless))}, which has no schema")

@@ -54,11 +54,14 @@ def expand(p: beam.Pipeline, job: Job, worker_count: int) -> None:
         # every shard is called, also with nothing to do: silence must pass too
         shards = [(shard, _CALL) for shard in range(step.shards(job.shards))]
         called = p | f"{step.name}: shards" >> beam.Create(shards, reshuffle=False).with_output_types(_SENT)
-        inputs = (called, *sent[step.name]) | f"{step.name}: with rows" >> beam.Flatten().with_output_types(_SENT)
+        inputs = (called, *sent[step.name]) | f"{step.name}: with rows" >> beam.Flatten().with_output_types(
+            _SENT
+        )
         given = (
             inputs
             | f"{step.name}: by shard" >> beam.GroupByKey()
-            | f"{step.name}: step" >> beam.ParDo(_Call(step, job, worker_count)).with_output_types(_SENT).with_outputs(*later)
+            | f"{step.name}: step"
+            >> beam.ParDo(_Call(step, job, worker_count)).with_output_types(_SENT).with_outputs(*later)
         )
         for name in later:
             sent[name].append(given[name])
@@ -100,5 +103,3 @@ def _files(folder: Path) -> dict[str, list[str]]:
 def committed(folder: Path) -> bool:
     """Whether a slice is there."""
     return (folder / MANIFEST).exists()
-
-

@@ -47,7 +47,9 @@ class Engine:
     steps: tuple[Step, ...] = field(default=STEPS)
 
 
-Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
+Tell = Callable[
+    [str, int, int], None
+]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
 
 
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
@@ -77,11 +79,19 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         rules=rules,
         model_id=scorecard().model_id,
         area=area,
-        data_start=_moment(min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)),
+        data_start=_moment(
+            min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)
+        ),
         data_end=_moment(row[-1].frontier_us),
     )
     return load(
-        data, this_run, [_output(data, s) for s in row], _sources(ledger), _reject_counts(ledger), _lake_files(ledger), datetime.now(UTC)
+        data,
+        this_run,
+        [_output(data, s) for s in row],
+        _sources(ledger),
+        _reject_counts(ledger),
+        _lake_files(ledger),
+        datetime.now(UTC),
     )
 
 
@@ -96,7 +106,9 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
             "give an archive with positions of vessels"
         )
     parts = [part for receipt in receipts for part in receipt.parts]
-    row = slices.plan(parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000))
+    row = slices.plan(
+        parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000)
+    )
     shards = engine.shards or _shards(max(s.rows for s in row))
     return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id)
 
@@ -151,7 +163,9 @@ def _tidy(data: Path, row: Sequence[Slice]) -> None:
 
 def _output(data: Path, s: Slice) -> Output:
     files = json.loads((_folder(data, s) / MANIFEST).read_text())["files"]
-    return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
+    return Output(
+        s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()}
+    )
 
 
 def _sources(ledger: dict[str, lake.Entry]) -> pa.Table:
@@ -185,5 +199,3 @@ def _lake_files(ledger: dict[str, lake.Entry]) -> dict[str, list[str]]:
 
 def _moment(time_us: int) -> datetime:
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
-
-

@@ -41,7 +41,9 @@ def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_
         if part.slab_us is not None:
             slabs.setdefault(part.slab_us, []).append(part)
     first, last = (t // slab_us * slab_us for t in span_us)
-    busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held))
+    busy = sorted(
+        s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held)
+    )
     slices: list[Slice] = []
     for slab in busy:
         before = slices[-1].end_us if slices else slab
@@ -50,7 +52,7 @@ def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_
         slices += _cut(slab, slab + slab_us, tuple(slabs[slab]), rows_at_most)
     slices = [s for s in slices if s.start_us <= span_us[1]]
     # static reports may lie before the first and after the last fix
-    head, tail = slices[0], slices[-1]
+    tail = slices[-1]
     early = tuple(p for s, held in sorted(slabs.items()) if s < busy[0] for p in held)
     late = tuple(p for s, held in sorted(slabs.items()) if s > busy[-1] for p in held)
     slices[-1] = _with(tail, end_us=EVER_US, frontier_us=span_us[1], final=True, parts=tail.parts + late)

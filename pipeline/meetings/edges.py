@@ -70,6 +70,7 @@ def ended_by_data(meetings: pa.Table, edges: pa.Table) -> Bools:
     told = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
     end = micros(meetings, "end")
     sides = [
-        told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end) for v in ("a", "b")
+        told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end)
+        for v in ("a", "b")
     ]
     return np.asarray(sides[0] | sides[1])

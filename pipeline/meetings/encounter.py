@@ -48,8 +48,14 @@ def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
     meetings = edges.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
     done = _done(meetings, batch, rules)
     closed, closed_bins, still, still_bins = _parted(meetings, bins, done)
-    kept_edges, kept_berths, neighbours = _kept_edges(known_edges, batch, rules), *berths.count(state, batch, rules)
-    rows = {"encounters": encounter_rows(closed, closed_bins, known_edges, rules), "berth_neighbours": neighbours}
+    kept_edges, kept_berths, neighbours = (
+        _kept_edges(known_edges, batch, rules),
+        *berths.count(state, batch, rules),
+    )
+    rows = {
+        "encounters": encounter_rows(closed, closed_bins, known_edges, rules),
+        "berth_neighbours": neighbours,
+    }
     return Result({"open": still, "bins": still_bins, "edges": kept_edges, "berths": kept_berths}, rows)
 
 
@@ -94,7 +100,12 @@ class _Runs:
 
     @staticmethod
     def of(runs: pa.Table, old: int) -> _Runs:
-        keys = [np.asarray(runs["mmsi_a"]), micros(runs, "track_a"), np.asarray(runs["mmsi_b"]), micros(runs, "track_b")]
+        keys = [
+            np.asarray(runs["mmsi_a"]),
+            micros(runs, "track_a"),
+            np.asarray(runs["mmsi_b"]),
+            micros(runs, "track_b"),
+        ]
         order = np.lexsort((micros(runs, "start"), *reversed(keys)))
         return _Runs(runs.take(pa.array(order)).combine_chunks(), order, order < old)
 
@@ -125,7 +136,13 @@ class _Runs:
         inside[tail] = False
         apart = np.append(start[1:] != end[:-1], False) & inside
         # of equal distances the earliest counts: sort by distance within the encounter, stable in time
-        best = np.lexsort((self.column("nearest_time"), self.column("nearest_cm"), np.repeat(np.arange(len(head)), tail - head + 1)))
+        best = np.lexsort(
+            (
+                self.column("nearest_time"),
+                self.column("nearest_cm"),
+                np.repeat(np.arange(len(head)), tail - head + 1),
+            )
+        )
         best = best[head]
         columns: dict[str, object] = {f.name: self.table[f.name].take(pa.array(head)) for f in _PAIR}
         columns |= {"start": start[head], "fresh": self.column("fresh")[head], "end": end[tail]}
@@ -152,10 +169,17 @@ def _parted(meetings: pa.Table, bins: pa.Table, done: Bools) -> tuple[pa.Table, 
     place = np.where(done, np.cumsum(done), np.cumsum(~done)) - 1
     closed = done[np.asarray(bins["meeting"])] if bins.num_rows else np.zeros(0, bool)
     parts = [histogram.renumbered(bins.filter(pa.array(at)), place) for at in (closed, ~closed)]
-    return meetings.filter(pa.array(done)), parts[0], meetings.filter(pa.array(~done)).combine_chunks(), parts[1]
+    return (
+        meetings.filter(pa.array(done)),
+        parts[0],
+        meetings.filter(pa.array(~done)).combine_chunks(),
+        parts[1],
+    )
 
 
 def _kept_edges(known: pa.Table, batch: Batch, rules: Rules) -> pa.Table:
     """Edges that can still lie beside an encounter."""
     beside_us = minutes(rules.encounter.join_min + rules.encounter.dark_beside_min)
-    return known.filter(pa.array(micros(known, "time") >= batch.frontier_us - rules.lag_us - beside_us)).combine_chunks()
+    return known.filter(
+        pa.array(micros(known, "time") >= batch.frontier_us - rules.lag_us - beside_us)
+    ).combine_chunks()

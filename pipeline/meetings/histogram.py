@@ -113,7 +113,9 @@ def nearest_share(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Floats:
     return np.clip(-(x0 * vx + y0 * vy) / np.where(speed2 > 0, speed2, 1.0), 0.0, 1.0)
 
 
-def _within_ms(x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, row: Ints, radius: Floats) -> Ints:
+def _within_ms(
+    x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, row: Ints, radius: Floats
+) -> Ints:
     """How long the offset of a row is shorter than a radius, milliseconds."""
     x, y, vx, vy = x0[row], y0[row], vx[row], vy[row]
     speed2 = vx * vx + vy * vy
@@ -121,7 +123,11 @@ def _within_ms(x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, ro
     half, toward = np.sqrt(np.maximum(room, 0.0)), x * vx + y * vy
     divisor = np.where(speed2 > 0, speed2, 1.0)
     lower, upper = np.clip((-toward - half) / divisor, 0, 1), np.clip((-toward + half) / divisor, 0, 1)
-    share = np.where(speed2 > 0, np.where(room > 0, upper - lower, 0.0), np.where(x * x + y * y < radius * radius, 1.0, 0.0))
+    share = np.where(
+        speed2 > 0,
+        np.where(room > 0, upper - lower, 0.0),
+        np.where(x * x + y * y < radius * radius, 1.0, 0.0),
+    )
     return np.rint(share * span_ms[row]).astype(np.int64)
 
 

@@ -27,7 +27,9 @@ class Ends:
 
     def at(self, rows: Ints) -> Ends:
         """The legs of these rows."""
-        return Ends(*(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1)))
+        return Ends(
+            *(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1))
+        )
 
     def position(self, time_us: Ints) -> tuple[Floats, Floats]:
         """Longitude and latitude at a time between the ends."""

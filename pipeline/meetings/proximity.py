@@ -12,7 +12,19 @@ import pyarrow as pa
 from stswatch.geo.plane import wrap_lon
 from stswatch.geo.ports import lawful_port, ports
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MS, Batch, Bools, Ints, Result, Tables, build, concat, micros, spread
+from stswatch.pipeline.batch import (
+    HOUR,
+    MS,
+    Batch,
+    Bools,
+    Ints,
+    Result,
+    Tables,
+    build,
+    concat,
+    micros,
+    spread,
+)
 from stswatch.pipeline.meetings import berths
 from stswatch.pipeline.meetings.candidates import Boxes, candidates
 from stswatch.pipeline.meetings.motion import Ends, Near, near
@@ -49,7 +61,9 @@ class _Legs:
         self.mmsi = np.asarray(legs["mmsi"]).astype(np.int64)
         self.track_us = micros(legs, "track")
         self.ends = Ends(
-            micros(legs, "start"), micros(legs, "end"), *(np.asarray(legs[n]) for n in ("lon0", "lat0", "lon1", "lat1"))
+            micros(legs, "start"),
+            micros(legs, "end"),
+            *(np.asarray(legs[n]) for n in ("lon0", "lat0", "lon1", "lat1")),
         )
         self.speed_dkn = np.asarray(legs["speed_dkn"]).astype(np.int64)
         self.fix_start_us, self.fix_end_us = micros(legs, "fix_start"), micros(legs, "fix_end")
@@ -57,7 +71,9 @@ class _Legs:
         inner = legs["inner"].combine_chunks()
         self.inner_count = np.diff(np.asarray(inner.offsets)).astype(np.int64)
         # leg and moment in one sortable whole number: an inner fix is at most 2**31 ms after its leg starts
-        self.inner_key = (np.repeat(np.arange(len(inner)), self.inner_count) << 32) + np.asarray(inner.flatten())
+        self.inner_key = (np.repeat(np.arange(len(inner)), self.inner_count) << 32) + np.asarray(
+            inner.flatten()
+        )
 
     def fixes_between(self, leg: Ints, start_us: Ints, end_us: Ints) -> Ints:
         """Fixes of the leg in [start, end), (m,)."""
@@ -78,7 +94,9 @@ def _boxes(legs: pa.Table, view: _Legs, is_new: Bools, rules: Rules) -> Boxes:
 
 def _judge(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> tuple[pa.Table, pa.Table]:
     """Proximities and berth pairs of candidate legs."""
-    swap = (legs.mmsi[i] > legs.mmsi[j]) | ((legs.mmsi[i] == legs.mmsi[j]) & (legs.track_us[i] > legs.track_us[j]))
+    swap = (legs.mmsi[i] > legs.mmsi[j]) | (
+        (legs.mmsi[i] == legs.mmsi[j]) & (legs.track_us[i] > legs.track_us[j])
+    )
     a, b = np.where(swap, j, i), np.where(swap, i, j)
     other = (legs.mmsi[a] != legs.mmsi[b]) | (legs.track_us[a] != legs.track_us[b])
     a, b = a[other], b[other]
@@ -94,7 +112,9 @@ def _at_berth(legs: _Legs, a: Ints, b: Ints, rules: Rules) -> tuple[Bools, np.nd
     still = np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
     leg, back = np.unique(np.concatenate([a[still], b[still]]), return_inverse=True)
     ends = legs.ends.at(leg)
-    port = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)[back]
+    port = lawful_port(
+        (ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km
+    )[back]
     port_a, port_b = port[: len(still)], port[len(still) :]
     berth, place = np.zeros(len(a), bool), np.full(len(a), -1)
     berth[still], place[still] = (port_a >= 0) & (port_b >= 0), port_a
@@ -158,4 +178,3 @@ def _berth_rows(legs: _Legs, a: Ints, b: Ints, found: Near, berth: Bools, port: 
         "hour": (first[row] + nth) * HOUR,
     }
     return berths.distinct(build("berth_pairs", columns))
-

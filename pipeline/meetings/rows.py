@@ -79,12 +79,19 @@ def _track_names(rows: pa.Table, v: str) -> np.ndarray:
 
 def _iso(time_us: int) -> str:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace(
+        "+00:00", "Z"
+    )
 
 
 def _ids(rows: pa.Table) -> np.ndarray:
     """A name for each encounter made of its pair and start: the same event gets the same name in every run."""
-    parts = [np.asarray(rows["mmsi_a"]), micros(rows, "track_a"), np.asarray(rows["mmsi_b"]), micros(rows, "track_b")]
+    parts = [
+        np.asarray(rows["mmsi_a"]),
+        micros(rows, "track_a"),
+        np.asarray(rows["mmsi_b"]),
+        micros(rows, "track_b"),
+    ]
     text = zip(*(p.tolist() for p in (*parts, micros(rows, "start"))), strict=True)
     return np.array(["E" + hashlib.sha256(repr(t).encode()).hexdigest()[:12] for t in text], object)
 

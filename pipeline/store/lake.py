@@ -106,7 +106,12 @@ class Writer:
             self._file(name, number * self._slab_us, _take(table, order), groups, shard[order])
 
     def _file(
-        self, name: str, slab_us: int | None, table: pa.Table, group_ends: list[int], shard: Ints | None = None
+        self,
+        name: str,
+        slab_us: int | None,
+        table: pa.Table,
+        group_ends: list[int],
+        shard: Ints | None = None,
     ) -> None:
         folder = slab_name(slab_us)
         path = Path("lake") / name / folder / f"{self._name}-{self._batch}.parquet"
@@ -114,7 +119,9 @@ class Writer:
         full.parent.mkdir(parents=True, exist_ok=True)
         ends = group_ends or [table.num_rows]
         plain = [c for c in table.column_names if c not in _PLAIN]
-        with pq.ParquetWriter(full, table.schema, compression="zstd", use_dictionary=plain, write_statistics=False) as out:
+        with pq.ParquetWriter(
+            full, table.schema, compression="zstd", use_dictionary=plain, write_statistics=False
+        ) as out:
             for start, end in zip([0, *ends[:-1]], ends, strict=True):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
@@ -153,7 +160,12 @@ def slab_name(slab_us: int | None) -> str:
 
 
 def read(
-    data: Path, parts: Sequence[Part], names: Sequence[str], shards: tuple[int, int], span_us: tuple[int, int], table: str
+    data: Path,
+    parts: Sequence[Part],
+    names: Sequence[str],
+    shards: tuple[int, int],
+    span_us: tuple[int, int],
+    table: str,
 ) -> pa.Table:
     """Rows of these parts in lake shards [first, last) and in the span [start, end), these columns only.
 
@@ -168,7 +180,11 @@ def read(
             if high >= shards[0] and low + 1 < shards[1]
         ]
         if groups:
-            found.append(pq.ParquetFile(data / part.path).read_row_groups(groups, columns=list(names), use_threads=False))
+            found.append(
+                pq.ParquetFile(data / part.path).read_row_groups(
+                    groups, columns=list(names), use_threads=False
+                )
+            )
     kind = pa.schema([schema.LAKE[table].field(name) for name in names])
     rows = concat([f.cast(kind) for f in found], kind)
     wanted = np.ones(rows.num_rows, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,36 @@ def encounter(data: Path, name: str) -> dict[str, Any]:
             raise StoreError(f"{data}: {name!r} begins several encounters ({listed}); give more of the id")
         query = "SELECT * FROM encounters WHERE id = $id ORDER BY revision DESC LIMIT 1"
         return _rows(db.sql(query, params={"id": ids[0]}))[0]
+
+
+def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What is known of each MMSI; one that was never heard is left out.
+
+    Raises StoreError where the folder holds no database.
+    """
+    with closing(connect(data)) as db:
+        rows = _rows(
+            db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)})
+        )
+    return {row["mmsi"]: row for row in rows}
+
+
+def sources(data: Path) -> list[dict[str, Any]]:
+    """The sources by path, each with its rejects by reason, most first.
+
+    Raises StoreError where the folder holds no database.
+    """
+    with closing(connect(data)) as db:
+        rows = _rows(db.sql("SELECT * FROM sources ORDER BY path"))
+        counts = _rows(db.sql("SELECT * FROM reject_counts ORDER BY count DESC, reason"))
+    return [row | {"reasons": [c for c in counts if c["source"] == row["source"]]} for row in rows]
+
+
+def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
+    """The run of that id, or the newest. Raises StoreError where the folder holds no database."""
+    with closing(connect(data)) as db:
+        query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
+        return _rows(db.sql(query, params={"id": run_id}))[0]
 
 
 def summary(data: Path) -> dict[str, int]:

@@ -70,7 +70,9 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
     parts = []
     for ending, before, after in given:
         n = len(before)
-        limit_us = threshold(fixes.satellite[before] & (True if after is None else fixes.satellite[after]), rules)
+        limit_us = threshold(
+            fixes.satellite[before] & (True if after is None else fixes.satellite[after]), rules
+        )
         none = pa.nulls(n, pa.float64())
         parts.append(
             build(
@@ -80,7 +82,9 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                     "track": fixes.track_us[before],
                     "start_time": fixes.time_us[before],
                     "end_time": pa.nulls(n, schema.UTC) if after is None else fixes.time_us[after],
-                    "duration_h": none if after is None else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
+                    "duration_h": none
+                    if after is None
+                    else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
                     "lon0": fixes.lon[before],
                     "lat0": fixes.lat[before],
                     "lon1": none if after is None else fixes.lon[after],
@@ -98,7 +102,8 @@ def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
     row = np.concatenate([rows for _, rows in sides])
     side = np.concatenate([np.full(len(rows), name, dtype=object) for name, rows in sides])
     return build(
-        "edges", {"mmsi": fixes.mmsi[row], "track": fixes.track_us[row], "time": fixes.time_us[row], "side": side}
+        "edges",
+        {"mmsi": fixes.mmsi[row], "track": fixes.track_us[row], "time": fixes.time_us[row], "side": side},
     )
 
 

@@ -92,5 +92,8 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
 def _distance_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
     """Haversine for one pair of points; the vectorised one costs 20 times as much a call."""
     half_lat, half_lon = math.radians(lat1 - lat0) / 2, math.radians(lon1 - lon0) / 2
-    h = math.sin(half_lat) ** 2 + math.cos(math.radians(lat0)) * math.cos(math.radians(lat1)) * math.sin(half_lon) ** 2
+    h = (
+        math.sin(half_lat) ** 2
+        + math.cos(math.radians(lat0)) * math.cos(math.radians(lat1)) * math.sin(half_lon) ** 2
+    )
     return 2 * _EARTH_M * math.asin(min(1.0, math.sqrt(h)))

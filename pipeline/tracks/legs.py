@@ -147,8 +147,15 @@ class Pieces:
 
 def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
     """Cut legs longer than piece_km into equal pieces along the great circle."""
-    lon0, lat0, lon1, lat1 = fixes.lon[legs.start], fixes.lat[legs.start], fixes.lon[legs.end], fixes.lat[legs.end]
-    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(np.int64)
+    lon0, lat0, lon1, lat1 = (
+        fixes.lon[legs.start],
+        fixes.lat[legs.start],
+        fixes.lon[legs.end],
+        fixes.lat[legs.end],
+    )
+    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(
+        np.int64
+    )
     leg, nth = spread(count)
     t0, t1 = fixes.time_us[legs.start][leg], fixes.time_us[legs.end][leg]
     start_us = t0 + (t1 - t0) * nth // count[leg] // MS * MS
@@ -157,7 +164,8 @@ def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
     if (count == 1).all():
         return Pieces(leg, nth, start_us, end_us, lon0, lat0, near_lon(lon1, lon0), lat1)
     ends = [
-        along(lon0[leg], lat0[leg], lon1[leg], lat1[leg], (t - t0) / np.maximum(t1 - t0, 1)) for t in (start_us, end_us)
+        along(lon0[leg], lat0[leg], lon1[leg], lat1[leg], (t - t0) / np.maximum(t1 - t0, 1))
+        for t in (start_us, end_us)
     ]
     (x0, y0), (x1, y1) = ends
     return Pieces(leg, nth, start_us, end_us, x0, y0, near_lon(x1, x0), y1)
@@ -169,4 +177,3 @@ def inner_ms(fixes: Track, legs: Legs) -> tuple[Ints, Ints]:
     leg, nth = spread(count)
     after_us = fixes.time_us[legs.start[leg] + 1 + nth] - fixes.time_us[legs.start[leg]]
     return np.concatenate([[0], np.cumsum(count)]), after_us // MS
-

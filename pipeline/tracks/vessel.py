@@ -13,7 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Batch, Bools, Floats, Ints, Result, Tables, build, concat, micros, starts_of
+from stswatch.pipeline.batch import (
+    MS,
+    Batch,
+    Bools,
+    Floats,
+    Ints,
+    Result,
+    Tables,
+    build,
+    concat,
+    micros,
+    starts_of,
+)
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
 from stswatch.pipeline.tracks.coverage import receptions
@@ -192,5 +204,3 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
 
 def _tidy(degrees: Floats) -> Floats:
     return np.round(degrees, 7)
-
-

@@ -1,0 +1,223 @@
+"""The command `stswatch`: parses, calls one function of the api, prints."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from stswatch.pipeline import api, rules, words
+from stswatch.pipeline.progress import Progress
+
+DATA = "stswatch-data"
+_SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code. What the user can mend is said in one sentence on standard error."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.ERROR)
+    given = parser().parse_args(argv)
+    try:
+        given.run(given)
+    except (ValueError, OSError) as error:
+        if not _for_people(error):
+            raise
+        print(f"stswatch: {_sentence(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stswatch: stopped; the same command goes on from the last finished slice", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options; the documentation is held to it."""
+    top = argparse.ArgumentParser(
+        prog="stswatch",
+        description="Ranked, explained, reproducible leads on ship-to-ship transfers, from raw AIS.",
+        epilog="A lead is not a finding: most meetings and silences at sea are lawful.",
+    )
+    top.add_argument("--version", action="version", version=f"stswatch {version('stswatch')}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, add, run in COMMANDS:
+        summary, example = inspect.cleandoc(add.__doc__ or "").split("\n\nExample: ")
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add(sub)
+        sub.set_defaults(run=run)
+    return top
+
+
+def _add_run(p: argparse.ArgumentParser) -> None:
+    """Read AIS archives, find encounters, write the database.
+
+    Example: stswatch run archive/*.csv.gz --data DIR --area world
+    """
+    p.add_argument(
+        "paths", nargs="+", metavar="PATH", help="archive files, or folders whose files are all taken"
+    )
+    _add_data(p)
+    p.add_argument(
+        "--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks"
+    )
+    p.add_argument(
+        "--format",
+        default="auto",
+        metavar="NAME",
+        help="nmea, marinecadastre or columns; default: by looking",
+    )
+    p.add_argument(
+        "--columns", type=Path, metavar="FILE", help="TOML that maps the columns of a CSV or Parquet archive"
+    )
+    p.add_argument(
+        "--start-time", type=_moment, metavar="T", help="time of the first line of a capture without a clock"
+    )
+    p.add_argument(
+        "--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`"
+    )
+    p.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)"
+    )
+    p.add_argument(
+        "--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)"
+    )
+    p.add_argument(
+        "--slice-hours", type=_hours, default=24.0, metavar="H", help="length of a slice (default 24)"
+    )
+    p.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+
+def _run(given: argparse.Namespace) -> None:
+    progress = Progress(sys.stderr, quiet=given.quiet)
+    summary = api.run(
+        given.paths,
+        given.data,
+        area=given.area,
+        format=given.format,
+        columns=given.columns,
+        start_time=given.start_time,
+        rules=rules.load(given.rules) if given.rules else None,
+        workers=given.workers,
+        memory_bytes=given.memory,
+        slice_h=given.slice_hours,
+        tell=progress,
+    )
+    progress.end()
+    if not given.quiet:
+        print(words.summary(summary, given.area))
+        print(words.leads(api.leads(given.data, 10), given.data))
+
+
+def _add_leads(p: argparse.ArgumentParser) -> None:
+    """List the leads, highest score first.
+
+    Example: stswatch leads --data DIR --limit 50
+    """
+    _add_data(p)
+    p.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (default 20)")
+
+
+def _leads(given: argparse.Namespace) -> None:
+    print(words.leads(api.leads(given.data, given.limit), given.data))
+
+
+def _add_explain(p: argparse.ArgumentParser) -> None:
+    """Say what was measured of one encounter, where it was, and why it ranks as it does.
+
+    Example: stswatch explain E2a41 --data DIR
+    """
+    p.add_argument("id", metavar="ID", help="id of an encounter, or enough of its beginning")
+    _add_data(p)
+
+
+def _explain(given: argparse.Namespace) -> None:
+    print(words.explanation(api.encounter(given.data, given.id)))
+
+
+def _add_rules(p: argparse.ArgumentParser) -> None:
+    """Print every number that decides, with its unit and its reason, or those of the last run over a folder.
+
+    Example: stswatch rules --data DIR
+    """
+    p.add_argument("--data", metavar="DIR", help="show the rules of the last run over this folder")
+
+
+def _rules(given: argparse.Namespace) -> None:
+    print(words.rules(rules.rows(), api.rules_of(given.data) if given.data else None))
+
+
+Add = Callable[[argparse.ArgumentParser], None]
+COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
+    ("run", _add_run, _run),
+    ("leads", _add_leads, _leads),
+    ("explain", _add_explain, _explain),
+    ("rules", _add_rules, _rules),
+)
+
+
+def _add_data(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--data", default=DATA, metavar="DIR", help=f"the data folder (default {DATA})")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; give one such as 2024-01-31T12:00:00Z"
+        ) from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} names no zone; end it with Z for UTC")
+    return moment
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 on")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 24:
+        raise argparse.ArgumentTypeError(f"{text!r}: give hours from 0.01 to 24")
+    return value
+
+
+def _bytes(text: str) -> int:
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _SIZES else (text, "")
+    if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size from 1M on; give one such as 512M or 4G")
+    return int(number) * _SIZES.get(unit, 1)
+
+
+def _for_people(error: Exception) -> bool:
+    """Whether the error is one of ours, written as a sentence, or the operating system's word on a file."""
+    return isinstance(error, OSError) or type(error).__module__.startswith("stswatch.")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""What the command says: summaries, tables and explanations as plain text. It decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stswatch.geo.mmsi import country_names
+from stswatch.geo.ports import ports
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.api import Summary
+
+CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
+_LEAD = (  # heading, width, what stands in it
+    ("score", 5, lambda r: f"{r['score']:.1f}"),
+    ("id", 13, lambda r: r["id"]),
+    ("start (UTC)", 16, lambda r: minute(r["start_time"])),
+    ("hours", 6, lambda r: f"{r['duration_min'] / 60:.1f}"),
+    ("median m", 8, lambda r: f"{r['median_distance_m']:.0f}"),
+    ("mmsi a", 9, lambda r: f"{r['mmsi_a']:09d}"),
+    ("mmsi b", 9, lambda r: f"{r['mmsi_b']:09d}"),
+    ("where", 0, lambda r: where(r)),
+)
+
+
+def summary(done: Summary, area: str) -> str:
+    """What a run read and found."""
+    lines = [_source(row) for row in done.sources]
+    c = done.counts
+    lines.append(
+        f"{c['vessels']:,} vessels, {c['current_encounters']:,} encounters, {c['gaps']:,} gaps; "
+        f"{c['flagged_encounters']:,} leads in area {area}"
+    )
+    lines.append(f"database: {done.database}")
+    return "\n".join(lines)
+
+
+def _source(row: dict[str, Any]) -> str:
+    used = row["sentences"] - row["rejects"]
+    reasons = ", ".join(f"{r['count']:,} {r['reason']}" for r in row["reasons"])
+    rejected = f"{row['rejects']:,} rejected" + (f" ({reasons})" if reasons else "")
+    what = "sentences" if row["format"] == "nmea" else "rows"
+    invalid = f", {row['invalid_fixes']:,} positions invalid" if row["invalid_fixes"] else ""
+    counted = f"{row['sentences']:,} {what}: {used:,} used, {rejected}{invalid}"
+    return f"{Path(row['path']).name}: {counted}; times: {row['clock']}"
+
+
+def leads(rows: Sequence[dict[str, Any]], data: str | Path) -> str:
+    """The ranked leads as a table."""
+    if not rows:
+        return "no leads: no encounter in the area passes the flagging cut-off"
+    head = "  ".join(f"{name:<{width}}" for name, width, _ in _LEAD)
+    body = ["  ".join(f"{show(row):<{width}}" for _, width, show in _LEAD).rstrip() for row in rows]
+    why = f"Why one ranks as it does: stswatch explain {rows[0]['id']} --data {data}"
+    return "\n".join(["", head.rstrip(), *body, "", CAUTION, why])
+
+
+def where(row: dict[str, Any]) -> str:
+    """Zones, else the nearest port."""
+    if row["zones"]:
+        return ", ".join(row["zones"])
+    return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
+
+
+def port_name(name: str) -> str:
+    """The name of a port by its id."""
+    table = ports()
+    found = table.name[table.id == name]
+    return str(found[0]).title() if len(found) else name
+
+
+def minute(time: datetime) -> str:
+    """A time to the minute.
+
+    >>> minute(datetime(2023, 8, 1, 8, 54, 43))
+    '2023-08-01 08:54'
+    """
+    return time.strftime("%Y-%m-%d %H:%M")
+
+
+def explanation(row: dict[str, Any]) -> str:
+    """What was measured, where it was, who it was by their own word, and what the score is made of."""
+    a, b = (f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b"))
+    used = json.loads(row["run"]["rules"])
+    parts = [
+        f"{row['id']}, revision {row['revision']}, {row['status']}",
+        "",
+        "Measured: "
+        + f"{a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
+        + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
+        + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
+        *_censored(row),
+        f"Half of that time their antennas were no more than {row['median_distance_m']:.0f} m apart,"
+        f" at the least {row['min_distance_m']:.0f} m, at {_second(row['nearest_time'])} UTC"
+        f" near {_position(row['lon'], row['lat'])}.",
+        f"Median speeds {row['median_speed_a_kn']:.1f} and {row['median_speed_b_kn']:.1f} kn;"
+        f" {row['fixes_a']} and {row['fixes_b']} position reports;"
+        f" {100 * row['observed_share']:.0f} % of the time within"
+        f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
+        *_dark(row),
+        "",
+        f"Where: {', '.join(row['zones']) or 'in no zone'};"
+        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}.",
+        "",
+        "By their own word (AIS is self-reported and forgeable):",
+        *(_vessel(row["vessels"].get(row[f"mmsi_{v}"]), row[f"mmsi_{v}"]) for v in ("a", "b")),
+        "",
+        f"Why it ranks as it does: score {row['score']:+.2f}, the sum of",
+        *(f"  {r['points']:+.2f}  {r['text']}" for r in row["reasons"]),
+        "",
+        f"Run {row['run_id']}, stswatch {row['run']['code_version']}, scorecard {row['run']['model_id']},"
+        f" rules {row['run']['rules_fingerprint'][:12]}.",
+        "Flag, name and lists have no part in the score. It is a rank, not a probability.",
+        CAUTION,
+    ]
+    return "\n".join(parts)
+
+
+def _censored(row: dict[str, Any]) -> list[str]:
+    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
+    if not sides:
+        return []
+    return [f"The data, not the vessels, {' and '.join(sides)} it: one of them was not received beyond."]
+
+
+def _dark(row: dict[str, Any]) -> list[str]:
+    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
+    if not silent:
+        return []
+    return [
+        f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
+    ]
+
+
+def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:
+    if known is None:
+        return f"  {mmsi:09d}: nothing known"
+    flag = country_names().get(known["flag"] or "", "digits of no state")
+    said = [
+        known["name"] or "no name",
+        f"flag by MMSI: {flag}",
+        f"IMO {known['imo']}" if known["imo"] else "no IMO number",
+        f"call sign {known['call_sign']}" if known["call_sign"] else "no call sign",
+    ]
+    if known["length_m"]:
+        said.append(f"{known['length_m']:.0f} m long")
+    return f"  {mmsi:09d}: {', '.join(said)}"
+
+
+def _second(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _position(lon: float, lat: float) -> str:
+    return f"{abs(lat):.4f} {'N' if lat >= 0 else 'S'} {abs(lon):.4f} {'E' if lon >= 0 else 'W'}"
+
+
+def rules(rows: Sequence[tuple[str, float, str, str]], used: str | None) -> str:
+    """Every rule on a line; with the JSON of a run its values instead of the defaults."""
+    given = json.loads(used) if used else {}
+    lines = []
+    for name, default, unit, reason in rows:
+        section, _, rule = name.partition(".")
+        value = given.get(section, {}).get(rule, default)
+        changed = "" if value == default else f" (default {default:g})"
+        lines.append(f"{name:<32} {value:>7g} {unit:<8} {reason}{changed}")
+    return "\n".join(lines)
