@@ -1,0 +1,157 @@
+"""Position reports to rows of `fixes`: what is not available is null, what cannot be used says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stswatch.geo.mmsi import is_vessel
+from stswatch.pipeline import schema
+
+INVALID: Mapping[str, str] = {
+    "bad_mmsi": "The MMSI is not between 1 and 999999999.",
+    "not_a_vessel": "The MMSI is that of a coast station, an aid to navigation, an aircraft or a group.",
+    "no_position": "Longitude or latitude is missing or said to be not available.",
+    "out_of_range": "Longitude or latitude is not on the Earth.",
+    "null_island": "The position is exactly 0, 0: a receiver without a position.",
+}
+_CODES: Mapping[str, int] = {reason: code for code, reason in enumerate(INVALID)}
+_NAMES = pa.array(list(INVALID), pa.string())
+# Source: DOMAIN.md, AIS facts; 102.3 is "not available"
+NOISE_KN = ((51.15, 51.25), (62.95, 63.05), (102.25, np.inf))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where rows come from: arrays of (n,), and the further sentences of multi-part messages by row."""
+
+    source: str
+    offset: NDArray[np.int64]
+    length: NDArray[np.int32]
+    more: Mapping[int, list[tuple[int, int]]]  # row -> (offset, length) of the parts after the first
+
+    def take(self, rows: NDArray[np.int64]) -> Evidence:
+        """The evidence of some rows, in the order given."""
+        place = {int(row): at for at, row in enumerate(rows)} if self.more else {}
+        more = {place[row]: parts for row, parts in self.more.items() if row in place}
+        return Evidence(self.source, self.offset[rows], self.length[rows], more)
+
+    def columns(self) -> list[pa.Array]:
+        """The four evidence columns of the lake."""
+        n = len(self.offset)
+        source = pa.repeat(pa.scalar(self.source, pa.string()), n)
+        return [
+            source,
+            pa.array(self.offset, pa.int64()),
+            pa.array(self.length, pa.int32()),
+            self._more_refs(n),
+        ]
+
+    def _more_refs(self, n: int) -> pa.Array:
+        kind = pa.list_(schema.REF)
+        if not self.more:
+            return pa.nulls(n, kind)
+        rows = np.sort(np.fromiter(self.more, np.int64, len(self.more)))
+        lists = pa.array([[{"offset": o, "length": k} for o, k in self.more[int(row)]] for row in rows], kind)
+        at = np.full(n, -1, np.int64)
+        at[rows] = np.arange(len(rows))
+        return lists.take(pa.array(at, mask=at < 0))
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Position reports as numbers, (n,) each; NaN where missing, "not available" still as it was sent."""
+
+    mmsi: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    sog_kn: NDArray[np.float64] | None = None
+    cog_deg: NDArray[np.float64] | None = None
+    heading_deg: NDArray[np.float64] | None = None
+    status: NDArray[np.float64] | None = None
+    msg_type: NDArray[np.int8] | None = None
+
+
+def fixes_table(
+    rows: Positions, evidence: Evidence, receiver: str | pa.Array, station: pa.Array | None = None
+) -> pa.Table:
+    """Rows of `fixes`, one for each position report, in the order given; never raises.
+
+    receiver: terrestrial, satellite or unknown, for all rows or (n,) strings; station: (n,) strings or None.
+    """
+    n = len(rows.mmsi)
+    lon, lat = np.round(rows.lon, 7), np.round(rows.lat, 7)
+    missing = ~(np.isfinite(lon) & np.isfinite(lat)) | (np.abs(lon) == 181.0) | (np.abs(lat) == 91.0)
+    if isinstance(receiver, str):
+        receiver = pa.repeat(pa.scalar(receiver, pa.string()), n)
+    columns = [
+        pa.array(rows.mmsi, pa.int32()),
+        pa.array(rows.time_us, pa.int64()).cast(schema.UTC),
+        pa.array(lon, mask=missing),
+        pa.array(lat, mask=missing),
+        speed(rows.sog_kn, n),
+        within(rows.cog_deg, n, 0.0, 360.0, pa.float32()),
+        within(rows.heading_deg, n, 0.0, 360.0, pa.int16()),
+        within(rows.status, n, 0.0, 15.0, pa.int8()),
+        pa.nulls(n, pa.int8()) if rows.msg_type is None else pa.array(rows.msg_type, pa.int8()),
+        receiver,
+        pa.nulls(n, pa.string()) if station is None else station,
+        _invalid(rows.mmsi, lon, lat, missing),
+        *evidence.columns(),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema.FIXES)
+
+
+def speed(sog_kn: NDArray[np.float64] | None, n: int) -> pa.Array:
+    """Speeds as float32, null where missing, negative, "not available" or among those that are noise.
+
+    >>> speed(np.array([0.0, 51.2, 102.2, 102.3, np.nan]), 5).to_pylist()[:2]
+    [0.0, None]
+    """
+    if sog_kn is None:
+        return pa.nulls(n, pa.float32())
+    bad = ~(sog_kn >= 0)
+    if n and not sog_kn.max(initial=0.0, where=~bad) < NOISE_KN[0][0]:
+        for low, high in NOISE_KN:
+            bad |= (sog_kn >= low) & (sog_kn <= high)
+    return pa.array(sog_kn.astype(np.float32), mask=bad)
+
+
+def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, kind: pa.DataType) -> pa.Array:
+    """Numbers as `kind`, null where missing or not in [low, high).
+
+    >>> within(np.array([0.0, 359.0, 511.0, np.nan]), 4, 0.0, 360.0, pa.int16()).to_pylist()
+    [0, 359, None, None]
+    """
+    if value is None:
+        return pa.nulls(n, kind)
+    bad = ~((value >= low) & (value < high))
+    number = kind.to_pandas_dtype()
+    if np.issubdtype(number, np.integer):
+        value = np.where(bad, 0.0, np.floor(value))
+    return pa.array(value.astype(number), mask=bad)
+
+
+def _invalid(
+    mmsi: NDArray[np.int32], lon: NDArray[np.float64], lat: NDArray[np.float64], missing: NDArray[np.bool_]
+) -> pa.Array:
+    out = ~((np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0))
+    zero = (lon == 0.0) & (lat == 0.0)
+    bad = (mmsi <= 0) | (mmsi > 999_999_999)
+    code = np.full(len(mmsi), -1, np.int64)
+    for reason, where in (  # the last one that holds is told: it is the one that says most
+        ("null_island", zero),
+        ("out_of_range", out),
+        ("no_position", missing),
+        ("not_a_vessel", ~is_vessel(mmsi)),
+        ("bad_mmsi", bad),
+    ):
+        code[where] = _CODES[reason]
+    if (code < 0).all():
+        return pa.nulls(len(code), pa.string())
+    return _NAMES.take(pa.array(code, mask=code < 0))

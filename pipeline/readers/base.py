@@ -1,0 +1,93 @@
+"""What every reader of archives takes and gives: a source, a chunk of it, and the rows decoded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+
+WHOLE = 2**62  # the end of a source whose decompressed size is not known
+
+
+class SourceError(ValueError):
+    """A file that cannot be used: one sentence with the file, what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user said of a file beside its path."""
+
+    columns: Path | None = None  # a column map, see readers/column_map.py
+    start_time: datetime | None = None  # for captures without any clock
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, known by its content; picklable."""
+
+    path: str
+    sha256: str
+    source: str  # first 16 hex digits of the SHA-256
+    bytes: int
+    format: str  # name of the row in READERS
+    clock: str  # where the times come from, in words
+    options: Any = None  # what the reader found out while preparing; picklable
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a source that is decoded by itself, in any order: bytes or rows [start, end); picklable."""
+
+    source: Source
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What one batch of a chunk gave; each sentence is counted once over all chunks.
+
+    sentences = single-part messages + fragments + rejects. A row of a table is a sentence and a message.
+    """
+
+    fixes: pa.Table
+    static_reports: pa.Table
+    rejects: pa.Table
+    sentences: int
+    messages: int
+    fragments: int  # sentences that were part of a used multi-part message
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a reader found out about a file before decoding it."""
+
+    clock: str
+    options: Any
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One archive format: a row of READERS."""
+
+    name: str
+    help: str  # one sentence for the documentation
+    sniff: Callable[[bytes, str], bool]  # (first bytes, decompressed; path) -> is it this format
+    prepare: Callable[[str, Request], Prepared]  # raises SourceError
+    chunks: Callable[[Source, int], list[Chunk]]  # (source, bytes aimed at)
+    read: Callable[[Chunk], Iterator[Decoded]]  # raises SourceError where the file breaks off
+
+
+def nothing() -> Decoded:
+    """A batch without a row.
+
+    >>> nothing().fixes.num_rows
+    0
+    """
+    return Decoded(schema.empty("fixes"), schema.empty("static_reports"), schema.empty("rejects"), 0, 0, 0)
