@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Ints
 
-AGREE_S = 300
+AGREE_US = 300_000_000
 LEAST_REPORTS = 3
 _SEGMENTS = 200
-_ROUND = 51  # reports whose median is taken
+_BESIDE = 25  # reports before and after one with which it is compared
+_LEAST_BESIDE = 5
+_QUARTILES = (25, 50, 75)
 _KNOTS = 256
 
 
@@ -61,19 +64,38 @@ def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
     _, once = np.unique(np.stack([mmsi, offset * _SEGMENTS // max(size, 1)]), axis=1, return_index=True)
     once = np.sort(once)
     heard_at, told_us, stations = offset[once], time_us[once], len(np.unique(mmsi))
-    agree = np.abs(told_us - _running_median(told_us)) <= AGREE_S * 1_000_000
+    agree = _agrees(told_us)
+    agree[agree] = _agrees(told_us[agree])  # once more without those that were far off
     agreeing = int(agree.sum())
     if agreeing < LEAST_REPORTS or 2 * agreeing <= len(once):
-        return Consensus(None, agreeing, len(once), stations)
+    return Consensus(None, agreeing, len(once), stations)
     return Consensus(Clock(_knots(heard_at[agree], told_us[agree])), agreeing, len(once), stations)
 
 
-def _running_median(value: Ints) -> Ints:
-    n = len(value)
-    if n <= _ROUND:
-        return np.full(n, np.median(value) if n else 0).astype(np.int64)
-    middle = np.median(sliding_window_view(value, _ROUND), axis=1).astype(np.int64)
-    return np.pad(middle, _ROUND // 2, mode="edge")
+def _agrees(told_us: Ints) -> NDArray[np.bool_]:
+    """Where a report is near the median of as many reports before it as after it, as time passes between them.
+
+    So a capture may be of any length: where reports are rare, half of what passes between them is allowed on top. The
+    first and last few are compared with the first and last such median.
+    """
+    n = len(told_us)
+    if n <= 2 * _LEAST_BESIDE:
+        return np.asarray(np.abs(told_us - np.median(told_us)) <= AGREE_US) if n else np.zeros(0, np.bool_)
+    low, middle, high = np.zeros((3, n))
+    for at in range(_LEAST_BESIDE, min(n - _LEAST_BESIDE, _BESIDE)):
+        beside = min(at, n - 1 - at)
+        for here in (at, n - 1 - at):
+            around = told_us[here - beside : here + beside + 1]
+            low[here], middle[here], high[here] = np.percentile(around, _QUARTILES)
+    if n > 2 * _BESIDE:
+        around = sliding_window_view(told_us, 2 * _BESIDE + 1)
+        low[_BESIDE:-_BESIDE], middle[_BESIDE:-_BESIDE], high[_BESIDE:-_BESIDE] = np.percentile(
+            around, _QUARTILES, axis=1
+        )
+    for quartile in (low, middle, high):
+        quartile[:_LEAST_BESIDE] = quartile[_LEAST_BESIDE]
+        quartile[-_LEAST_BESIDE:] = quartile[-_LEAST_BESIDE - 1]
+    return np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
 
 
 def _knots(offset: Ints, time_us: Ints) -> tuple[tuple[int, int], ...]:

@@ -14,7 +14,7 @@ from stswatch.pipeline import schema
 
 INVALID: Mapping[str, str] = {
     "bad_mmsi": "The MMSI is not between 1 and 999999999.",
-    "not_a_vessel": "The MMSI is that of a coast station, an aid to navigation, an aircraft or a group.",
+    "not_a_vessel": "The MMSI has the form of a shore station, a buoy, an aircraft, a handheld, a beacon or a group.",
     "no_position": "Longitude or latitude is missing or said to be not available.",
     "out_of_range": "Longitude or latitude is not on the Earth.",
     "null_island": "The position is exactly 0, 0: a receiver without a position.",

@@ -26,7 +26,7 @@ _UNIT = re.compile(
     ^[ \t]*\#[^\n]*                                          # a comment, to the end of its line
     | (?P<gatehouse>\$PGHP,[^\r\n\\!]*)
     | (?:\\(?P<tag>[^\\\r\n]*?)(?:\*(?P<tag_sum>[0-9A-Fa-f]{2}))?\\)?
-      !(?P<body>[A-Z0-9]{2}VD[MO],)
+      !(?P<body>[A-Z0-9-]{2}VD[MO],)
       (?:(?P<total>[1-9]),(?P<part>[1-9]),(?P<seq>[0-9]?),(?P<channel>[^,*\r\n]{0,2}),
          (?P<payload>[^,*\r\n]*),(?P<fill>[0-5])\*(?P<sum>[0-9A-Fa-f]{2}))?
       (?P<rest>[^\\!\r\n]*)

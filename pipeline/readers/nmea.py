@@ -36,7 +36,7 @@ STEP = 8 << 20  # bytes of text at a time: about 100,000 sentences
 _HEAD = 4 << 20  # bytes in which a file shows whether its lines tell the time
 _TIMED_SHARE = 0.9
 
-_SENTENCE = re.compile(rb"![A-Z0-9]{2}VD[MO],")
+_SENTENCE = re.compile(rb"![A-Z0-9-]{2}VD[MO],")
 _BASE_STATION = re.compile(rb"VD[MO],1,1,[0-9]?,[^,*\r\n]{0,2},([4;][0-W`-w]{12,}),([0-5])\*")
 
 
@@ -65,7 +65,8 @@ def prepare(path: str, request: Request) -> Prepared:
         return Prepared(f"base stations: {found}", Options(gz, agreed.clock))
     if request.start_time is not None:
         when = request.start_time.astimezone(UTC)
-        return Prepared(f"given: {when:%Y-%m-%dT%H:%M:%SZ} for all that tells no time", Options(gz, _still(when)))
+        words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
+        return Prepared(words, Options(gz, _still(when)))
     if told:
         return Prepared(
             f"told by {told} of the first {of} sentences, the others take the time told before", Options(gz)

@@ -1,0 +1,92 @@
+"""A sentence is found with its time whatever stands round it, and counted once whatever is wrong with it."""
+
+from functools import reduce
+from operator import xor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stswatch.pipeline.decode.lines import line_spans, xor_between
+from stswatch.pipeline.decode.rejects import CODES
+from stswatch.pipeline.decode.sentences import MAX_LINE, frame
+from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
+
+PLAIN = b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23"
+FAR = 1 << 16
+
+
+@given(st.lists(st.sampled_from([b"ab", b"", b"\r", b"c\rd"])), st.booleans())
+def test_lines_are_where_splitting_finds_them(pieces, ended):
+    text = b"\n".join(pieces) + b"\n" * ended
+    lines = text.split(b"\n")
+    lines = lines[:-1] if not lines[-1] else lines
+    starts, ends = line_spans(np.frombuffer(text, np.uint8))
+    assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == [line.removesuffix(b"\r") for line in lines]
+
+
+@given(st.binary(min_size=20), st.integers(0, 8), st.integers(9, 19))
+def test_checksums_of_many_at_once_equal_those_of_one(data, start, end):
+    sums = xor_between(np.frombuffer(data, np.uint8), np.array([start, end - 1]), np.array([end, end]))
+    assert sums.tolist() == [reduce(xor, data[start:end]), data[end - 1]]
+
+
+@pytest.mark.parametrize(
+    ("line", "time_s", "station"),
+    [
+        (b"\\s:42809,c:1635731889,t:1635731965*6A\\" + PLAIN, 1635731889, "42809"),
+        (b"\\c:1599239526500,s:sdr*51\\" + PLAIN, NO_TIME, "sdr"),  # the checksum of the tag block does not hold
+        (b"\\c:1599239526500,s:sdr\\" + PLAIN, 1599239526.5, "sdr"),
+        (b"\\c:0\\" + PLAIN, NO_TIME, None),
+        (PLAIN + b",r003669987,1152921693", 1152921693, "r003669987"),
+        (PLAIN + b",d-109,S2105,t050056.00,T56.13718694,r003669946,1325394060,1325394001", 1325394060, "r003669946"),
+        (b"$PGHP,1,2010,6,11,11,46,11,390,231,45,992190934,1,2B*5B\n" + PLAIN, 1276256771.39, None),
+        (b"1152921693 " + PLAIN, 1152921693, None),
+        (b"2006-07-15T00:01:33Z " + PLAIN, 1152921693, None),
+        (PLAIN, NO_TIME, None),
+    ],
+)
+def test_the_time_is_read_from_every_known_wrapper(line, time_s, station):
+    found = frame(line + b"\r\n", 100, FAR)
+    assert found.near_us.tolist() == [time_s if time_s == NO_TIME else round(time_s * 1e6)]
+    assert found.station == [station]
+    assert found.code.tolist() == [0]
+    begin, end = found.offset[0] - 100, found.offset[0] - 100 + found.length[0]
+    assert line[begin:end] == line.split(b"\n")[-1]
+
+
+@given(st.integers(1, 99_999_999_999))
+def test_seconds_and_milliseconds_of_an_epoch_are_told_apart(epoch):
+    assert epoch_us(b"%d" % epoch) == epoch * 1_000_000
+    assert epoch < 10**8 or epoch_us(b"%d000" % epoch) == epoch * 1_000_000
+
+
+def test_a_time_is_borrowed_from_near_before_only():
+    filler = b"# comment\n" * 300
+    text = PLAIN + b"\n" + b"\\c:1635731889\\" + PLAIN + b"\n" + PLAIN + b"\n" + filler + PLAIN + b"\n"
+    assert frame(text, 0, 200).near_us.tolist() == [NO_TIME, 1635731889000000, 1635731889000000, NO_TIME]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (PLAIN[:-2] + b"00", "checksum"),
+        (b"!AIVDM,1,2,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*20", "malformed"),
+        (b"!AIVDM,1,1,,A,13HOI:0P0000", "malformed"),
+        (b"!AIVDM,0,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*22", "malformed"),
+    ],
+)
+def test_a_bad_sentence_says_why(line, reason):
+    assert frame(line + b"\n", 0, FAR).code.tolist() == [CODES[reason]]
+
+
+def test_lines_that_are_no_sentence_are_told_from_those_that_need_not_be():
+    long = b"x" * (MAX_LINE + 1)
+    text = (
+        b"# !AIVDM,3,3,3,B,v@,3*23\n\n$AITXT,01,01,91*20\nrubbish\n" + PLAIN * 2 + b"\n" + long + b"\n" + long + PLAIN
+    )
+    found = frame(text, 0, FAR)
+    assert len(found.code) == 2
+    assert [text[o : o + 7] for o in found.bad_offset.tolist()] == [b"rubbish", b"x" * 7, b"x" * 7]
+    assert found.bad_length.tolist() == [7, MAX_LINE, MAX_LINE]
