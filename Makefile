@@ -1,0 +1,77 @@
+# What a newcomer and CI call. `make` alone lists the targets.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+ROOMS := geo models pipeline sample_ais
+
+# Tests run in this many processes; a file stays in one of them, so that what it sets up once is set up once.
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+# What the environment is made from. It is made again when one of these changes, or when the folder was moved or
+# copied: an editable install knows its sources by their full path, and would run those of the old place.
+MADE_FROM := pyproject.toml setup.py constraints.txt
+HERE := $(VENV)/.made-in
+ifneq "$(shell cat $(HERE) 2>/dev/null)" "$(CURDIR)"
+MOVED := moved
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test soak check lint types layers bench docs clean moved
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.installed  ## install, watch a simulated day, print the ranked leads and where the database lies
+	$(VENV)/bin/stswatch run sample_ais/simulated_24h.nmea.gz --data demo-data
+
+test: $(VENV)/.installed-dev  ## install what the tests need and run them, but those of minutes (PYTEST_ARGS=...)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+soak: $(VENV)/.installed-dev  ## run the tests that take minutes
+	$(PYTHON) -m pytest -m soak $(PYTEST_ARGS)
+
+check: lint types layers  ## ruff, ruff format, mypy --strict, import-linter
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+# mypy follows folders, not install mappings: links give it the tree under the name that it installs under
+types: $(VENV)/.installed-dev
+	@mkdir -p .typecheck/stswatch
+	@for room in $(ROOMS); do ln -sfn ../../$$room .typecheck/stswatch/$$room; done
+	cd .typecheck && ../$(PYTHON) -m mypy --config-file ../pyproject.toml $(ROOMS:%=-p stswatch.%)
+
+layers: $(VENV)/.installed-dev
+	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
+	$(PYTHON) -m tests.bench.run
+
+docs: $(VENV)/.installed  ## write docs/tables.md again, from pipeline/schema.py
+	$(PYTHON) -m stswatch.pipeline.store.tables_doc
+
+clean:  ## remove all that these targets made, the environment and demo-data too
+	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find $(ROOMS) tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Old setuptools and pip cannot pin what a build uses, so pip itself comes first, at its pinned version.
+PIP_INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
+
+$(VENV)/.installed: $(MADE_FROM) $(MOVED)
+	@sh .ci/venv $(VENV) '$(CURDIR)'
+	@echo "installing into $(VENV), some minutes the first time"
+	@$(PIP_INSTALL) pip
+	@$(INSTALL) .
+	@echo '$(CURDIR)' > $(HERE) && touch $@
+
+$(VENV)/.installed-dev: $(MADE_FROM) $(MOVED)
+	@sh .ci/venv $(VENV) '$(CURDIR)'
+	@echo "installing into $(VENV), with what the tests need, some minutes the first time"
+	@$(PIP_INSTALL) pip
+	@$(INSTALL) '.[dev]'
+	@echo '$(CURDIR)' > $(HERE) && touch $(VENV)/.installed $@
