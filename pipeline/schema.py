@@ -48,9 +48,7 @@ _EVIDENCE = (
         pa.int64(),
         "where the first sentence begins in the decompressed file; the row number in Parquet",
     ),
-    column(
-        "length", pa.int32(), "length of the first sentence without its line end; 1 in Parquet", unit="byte"
-    ),
+    column("length", pa.int32(), "length of the first sentence without its line end; 1 in Parquet", unit="byte"),
     column("more_refs", pa.list_(REF), "the further sentences of a multi-part message", null=True),
 )
 
@@ -83,9 +81,7 @@ STATIC_REPORTS = table(
     column("imo", pa.int32(), "IMO number as sent, without check; null where zero", null=True),
     column("name", pa.string(), "name as sent, trailing blanks and @ cut", null=True),
     column("call_sign", pa.string(), "call sign as sent", null=True),
-    column(
-        "ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53; null where zero", null=True
-    ),
+    column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53; null where zero", null=True),
     column("length_m", pa.float32(), "length over all, bow plus stern; null where zero", unit="m", null=True),
     column("beam_m", pa.float32(), "breadth, port plus starboard; null where zero", unit="m", null=True),
     column("to_bow_m", pa.int16(), "antenna to bow", unit="m", null=True),
@@ -162,9 +158,7 @@ EDGES = table(
     "Where the legs of a track begin or end for want of data, sent to every pair shard.",
     *_TRACK,
     column("time", UTC, "time of the fix at the edge"),
-    column(
-        "side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"
-    ),
+    column("side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"),
 )
 RECEPTIONS = table(
     "Fixes received by cell, hour and kind of receiver; several rows of one key add up.",
@@ -174,27 +168,25 @@ RECEPTIONS = table(
     column("fixes", pa.int64(), "fixes received"),
     column("vessels", pa.int64(), "distinct MMSI received"),
 )
+BIN = pa.struct([pa.field("bin", pa.int32(), False), pa.field("ms", pa.int64(), False)])
+
 PROXIMITIES = table(
-    "Intervals in which two tracks are within the encounter distance, on one leg of each.",
+    "Intervals in which two tracks are within the encounter distance, with sums over them.",
     *_PAIR,
-    column("start", UTC, "start, whole milliseconds"),
-    column("end", UTC, "end, whole milliseconds"),
-    column("dx0_cm", pa.int32(), "east of a to b at the start", unit="cm"),
-    column("dy0_cm", pa.int32(), "north of a to b at the start", unit="cm"),
-    column("dx1_cm", pa.int32(), "east of a to b at the end", unit="cm"),
-    column("dy1_cm", pa.int32(), "north of a to b at the end", unit="cm"),
-    column("lon0", pa.float64(), "middle of the pair at the start", unit="deg"),
-    column("lat0", pa.float64(), "middle of the pair at the start", unit="deg"),
-    column("lon1", pa.float64(), "middle of the pair at the end, within 180 degrees of lon0", unit="deg"),
-    column("lat1", pa.float64(), "middle of the pair at the end", unit="deg"),
-    column("speed_a_dkn", pa.int16(), "speed of a on its leg", unit="0.1 kn"),
-    column("speed_b_dkn", pa.int16(), "speed of b on its leg", unit="0.1 kn"),
-    column("fixes_a", pa.int32(), "fixes of a in [start, end)"),
-    column("fixes_b", pa.int32(), "fixes of b in [start, end)"),
-    column("end_fix_a", pa.bool_(), "the end is the time of a fix of a"),
-    column("end_fix_b", pa.bool_(), "the end is the time of a fix of b"),
-    column("observed_ms", pa.int32(), "time within observed_within_min of a fix of both", unit="ms"),
-    column("fresh", pa.bool_(), "the start is where the legs of a or b begin"),
+    column("start", UTC, "first moment within the distance, whole milliseconds"),
+    column("end", UTC, "last moment within the distance, whole milliseconds"),
+    column("within_ms", pa.int64(), "time within the distance", unit="ms"),
+    column("observed_ms", pa.int64(), "part of it within observed_within_min of a fix of both", unit="ms"),
+    column("nearest_cm", pa.int64(), "least distance", unit="cm"),
+    column("nearest_time", UTC, "when it was least, the earliest such time"),
+    column("lon", pa.float64(), "middle of the pair then", unit="deg"),
+    column("lat", pa.float64(), "middle of the pair then", unit="deg"),
+    column("fixes_a", pa.int64(), "fixes of a in it, one at the end left out"),
+    column("fixes_b", pa.int64(), "fixes of b in it, one at the end left out"),
+    column("end_fix_a", pa.bool_(), "a fix of a stands at the end"),
+    column("end_fix_b", pa.bool_(), "a fix of b stands at the end"),
+    column("fresh", pa.bool_(), "the legs of a or b begin at the start"),
+    column("bins", pa.list_(BIN), "time spent by distance and speed, see pipeline/meetings/histogram.py"),
 )
 BERTH_PAIRS = table(
     "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
@@ -217,20 +209,14 @@ ENCOUNTERS = table(
     column("mmsi_b", pa.int32(), "larger MMSI of the pair"),
     column("start_time", UTC, "first moment within the encounter distance"),
     column("end_time", UTC, "last moment within the encounter distance"),
-    column(
-        "start_censored", pa.bool_(), "the data, not the vessels, began it: no leg of one vessel comes before"
-    ),
-    column(
-        "end_censored", pa.bool_(), "the data, not the vessels, ended it: no leg of one vessel comes after"
-    ),
+    column("start_censored", pa.bool_(), "the data, not the vessels, began it: no leg of one vessel comes before"),
+    column("end_censored", pa.bool_(), "the data, not the vessels, ended it: no leg of one vessel comes after"),
     column("duration_min", pa.float64(), "end less start, joined interruptions included", unit="min"),
     column("within_min", pa.float64(), "time measured within the encounter distance", unit="min"),
     column("lon", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
     column("lat", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
     column("nearest_time", UTC, "time of the nearest approach", null=True),
-    column(
-        "region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True
-    ),
+    column("region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True),
     column("min_distance_m", pa.float64(), "least distance between the antennas", unit="m", null=True),
     column(
         "median_distance_m",
@@ -252,18 +238,10 @@ ENCOUNTERS = table(
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore", unit="km", null=True),
-    column(
-        "dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"
-    ),
-    column(
-        "dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"
-    ),
-    column(
-        "candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"
-    ),
-    column(
-        "score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"
-    ),
+    column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
+    column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
+    column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),
+    column("score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"),
     column("reasons", pa.list_(REASON), "what the score is made of, largest contribution first"),
     column("run_id", pa.string(), "the run that wrote this revision"),
 )

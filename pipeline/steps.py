@@ -102,9 +102,7 @@ def check(steps: tuple[Step, ...]) -> None:
     for step in steps:
         missing = set(step.takes) - known
         if missing:
-            raise ValueError(
-                f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives"
-            )
+            raise ValueError(f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives")
         nameless = set(step.gives) - set(schema.FLOW)
         if nameless:
             raise ValueError(f"step {step.name} gives {', '.join(sorted(nameless))}, which has no schema")

@@ -86,9 +86,7 @@ def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Itera
         first = np.searchsorted(other.start, left.start, side="left" if side == "left" else "right")
     count = np.maximum(np.searchsorted(other.start, left.end, side="left") - first, 0)
     total = np.cumsum(count)
-    cuts = np.unique(
-        np.append(np.searchsorted(total, np.arange(0, total[-1], _PAIRS_AT_ONCE)), [0, len(count)])
-    )
+    cuts = np.unique(np.append(np.searchsorted(total, np.arange(0, total[-1], _PAIRS_AT_ONCE)), [0, len(count)]))
     for begin, stop in zip(cuts[:-1], cuts[1:], strict=True):
         row, nth = spread(count[begin:stop])
         i, j = begin + row, first[begin:stop][row] + nth

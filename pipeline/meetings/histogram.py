@@ -1,88 +1,28 @@
-"""Time spent in each bin of distance or speed: whole milliseconds, so that sums do not depend on their order."""
+"""Time spent in each bin of distance or speed: whole milliseconds, so that sums do not depend on their order.
+
+One number codes a bin: what is measured (DISTANCE, SPEED_A, SPEED_B), and the number of the bin in the low 24 bits.
+Distance bin n holds [5 n, 5 n + 5) m; speed bin n holds the speeds that round to n tenths of a knot.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
-from stswatch.geo.plane import wrap_lon
-from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Floats, Ints, build, micros, spread, starts_of
+from stswatch.pipeline.batch import Floats, Ints, spread
 
 DISTANCE_BIN_M = 5.0
 SPEED_BIN_KN = 0.1
-DISTANCE, SPEED_A, SPEED_B = 0, 1, 2
-BINS = schema.table(
-    "Time that encounters spent in each bin.",
-    schema.column("meeting", pa.int64(), "row of the encounter in the table beside"),
-    schema.column("what", pa.int8(), "0 distance in 5 m, 1 speed of a, 2 speed of b in 0.1 kn"),
-    schema.column("bin", pa.int32(), "number of the bin"),
-    schema.column("ms", pa.int64(), "time spent", unit="ms"),
-)
+DISTANCE, SPEED_A, SPEED_B = (what << 24 for what in range(3))
 
 
-def bins_of(proximities: pa.Table, meeting: Ints) -> pa.Table:
-    """The bins that proximities fill, given the encounter that each belongs to."""
-    span_ms = (micros(proximities, "end") - micros(proximities, "start")) // MS
-    row, ring, spent_ms = distance_bins(*_offsets(proximities), span_ms)
-    speeds = [np.asarray(proximities[f"speed_{v}_dkn"]).astype(np.int64) for v in ("a", "b")]
-    return build(
-        BINS,
-        {
-            "meeting": np.concatenate([meeting[row], meeting, meeting]),
-            "what": np.repeat([DISTANCE, SPEED_A, SPEED_B], [len(row), len(meeting), len(meeting)]),
-            "bin": np.concatenate([ring, *speeds]),
-            "ms": np.concatenate([spent_ms, span_ms, span_ms]),
-        },
-    )
+def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
+    """The median of one quantity for each of n rows, weighted by time, in metres or knots; NaN where unknown.
 
-
-def renumbered(bins: pa.Table, place: Ints) -> pa.Table:
-    """The same bins for encounters that moved: place[old row] is the new row."""
-    moved = pa.array(place[np.asarray(bins["meeting"])] if bins.num_rows else np.zeros(0, np.int64))
-    return bins.set_column(0, BINS.field("meeting"), moved)
-
-
-def summed(bins: pa.Table) -> pa.Table:
-    """One row per encounter, what and bin, in that order."""
-    meeting, what, bin_ = (np.asarray(bins[name]).astype(np.int64) for name in ("meeting", "what", "bin"))
-    key = (meeting << 32) | (what << 24) | bin_
-    order = np.argsort(key, kind="stable")
-    head = starts_of(key[order])
-    if not len(head):
-        return BINS.empty_table()
-    row = order[head]
-    total_ms = np.add.reduceat(np.asarray(bins["ms"])[order], head)
-    return build(BINS, {"meeting": meeting[row], "what": what[row], "bin": bin_[row], "ms": total_ms})
-
-
-def medians(bins: pa.Table, what: int, meetings: int) -> Floats:
-    """The median of one quantity for each encounter, weighted by time, in units of its bins; NaN where unknown.
-
-    Distance bins hold [n, n + 1), speed bins are centred on n tenths of a knot.
+    row, code, ms: (m,) bins sorted by row and code. what: DISTANCE, SPEED_A or SPEED_B.
     """
-    at = np.flatnonzero(np.asarray(bins["what"]) == what)
-    meeting, bin_, ms = (np.asarray(bins[name]).astype(np.int64)[at] for name in ("meeting", "bin", "ms"))
-    if what == DISTANCE:
-        return median(meeting, bin_, ms, meetings) * DISTANCE_BIN_M
-    return np.maximum(median(meeting, bin_, ms, meetings) - 0.5, 0.0) * SPEED_BIN_KN
-
-
-def nearest(proximities: pa.Table) -> tuple[Ints, Ints, Floats, Floats]:
-    """The nearest approach in each proximity: time in microseconds, distance in centimetres, longitude, latitude."""
-    x0, y0, x1, y1 = _offsets(proximities)
-    share = nearest_share(x0, y0, x1, y1)
-    start_us, end_us = micros(proximities, "start"), micros(proximities, "end")
-    when_us = start_us + np.rint(share * (end_us - start_us) / MS).astype(np.int64) * MS
-    distance_cm = np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64)
-    lon0, lat0, lon1, lat1 = (np.asarray(proximities[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
-    lon, lat = wrap_lon(lon0 + (lon1 - lon0) * share), lat0 + (lat1 - lat0) * share
-    return when_us, distance_cm, np.round(lon, 7), np.round(lat, 7)
-
-
-def _offsets(proximities: pa.Table) -> tuple[Floats, ...]:
-    """Offset of b from a at both ends, metres."""
-    return tuple(np.asarray(proximities[f"d{axis}{k}_cm"]) / 100.0 for k in (0, 1) for axis in ("x", "y"))
+    at = np.flatnonzero(code >> 24 == what >> 24)
+    middle = median(row[at], code[at] - what, ms[at], rows)
+    return middle * DISTANCE_BIN_M if what == DISTANCE else np.maximum(middle - 0.5, 0.0) * SPEED_BIN_KN
 
 
 def distance_bins(x0: Floats, y0: Floats, x1: Floats, y1: Floats, span_ms: Ints) -> tuple[Ints, Ints, Ints]:
@@ -113,9 +53,7 @@ def nearest_share(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Floats:
     return np.clip(-(x0 * vx + y0 * vy) / np.where(speed2 > 0, speed2, 1.0), 0.0, 1.0)
 
 
-def _within_ms(
-    x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, row: Ints, radius: Floats
-) -> Ints:
+def _within_ms(x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, row: Ints, radius: Floats) -> Ints:
     """How long the offset of a row is shorter than a radius, milliseconds."""
     x, y, vx, vy = x0[row], y0[row], vx[row], vy[row]
     speed2 = vx * vx + vy * vy

@@ -6,12 +6,14 @@ distance lies between its roots: no grid, no padding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import metres_per_degree, near_lon
+from stswatch.geo.plane import metres_per_degree, near_lon, wrap_lon
 from stswatch.pipeline.batch import MS, Floats, Ints
+from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,7 @@ class Ends:
 
     def at(self, rows: Ints) -> Ends:
         """The legs of these rows."""
-        return Ends(
-            *(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1))
-        )
+        return Ends(*(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1)))
 
     def position(self, time_us: Ints) -> tuple[Floats, Floats]:
         """Longitude and latitude at a time between the ends."""
@@ -39,15 +39,50 @@ class Ends:
 
 @dataclass(frozen=True)
 class Near:
-    """Intervals within the distance: the pair of each, (m,), its times, and the place of a and b at both."""
+    """Intervals within the distance, (m,) each: the pair, its times, and at both ends the offset and the middle.
+
+    x_cm, y_cm: east and north of a to b, whole centimetres. lon, lat: the middle of the pair, degrees; the second
+    longitude within 180 degrees of the first.
+    """
 
     pair: Ints
     start_us: Ints
     end_us: Ints
-    dx_m: tuple[Floats, Floats]
-    dy_m: tuple[Floats, Floats]
+    x_cm: tuple[Ints, Ints]
+    y_cm: tuple[Ints, Ints]
     lon: tuple[Floats, Floats]
     lat: tuple[Floats, Floats]
+
+    def at(self, rows: Ints) -> Near:
+        """These intervals."""
+        ends = (tuple(end[rows] for end in both) for both in (self.x_cm, self.y_cm, self.lon, self.lat))
+        return Near(self.pair[rows], self.start_us[rows], self.end_us[rows], *ends)
+
+    @staticmethod
+    def joined(parts: Sequence[Near]) -> Near:
+        """All intervals of all parts; `pair` keeps its meaning only within a part."""
+        plain = [np.concatenate([getattr(p, n) for p in parts]) for n in ("pair", "start_us", "end_us")]
+        ends = [
+            tuple(np.concatenate([getattr(p, name)[k] for p in parts]) for k in (0, 1))
+            for name in ("x_cm", "y_cm", "lon", "lat")
+        ]
+        return Near(*plain, *ends)
+
+    def nearest(self) -> tuple[Ints, Ints, Floats, Floats]:
+        """The nearest approach in each: time in microseconds, distance in centimetres, longitude, latitude."""
+        x0, y0, x1, y1 = self._offsets_m()
+        share = nearest_share(x0, y0, x1, y1)
+        when_us = self.start_us + np.rint(share * (self.end_us - self.start_us) / MS).astype(np.int64) * MS
+        distance_cm = np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64)
+        lon, lat = (at[0] + (at[1] - at[0]) * share for at in (self.lon, self.lat))
+        return when_us, distance_cm, np.round(wrap_lon(lon), 7), np.round(lat, 7)
+
+    def distance_bins(self) -> tuple[Ints, Ints, Ints]:
+        """How long each keeps in each ring of distance: (row, ring, milliseconds)."""
+        return distance_bins(*self._offsets_m(), (self.end_us - self.start_us) // MS)
+
+    def _offsets_m(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.x_cm[0] / 100, self.y_cm[0] / 100, self.x_cm[1] / 100, self.y_cm[1] / 100
 
 
 def near(a: Ends, b: Ends, distance_m: float) -> Near:
@@ -67,10 +102,14 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     hit = np.flatnonzero((lower <= 1) & (upper >= 0) & (start_us < end_us))
     a, b, east, north = a.at(hit), b.at(hit), east[hit], north[hit]
     start_us, end_us = start_us[hit], end_us[hit]
-    offsets = [_offset(a, b, t, east, north) for t in (start_us, end_us)]
-    middles = [_middle(a, b, t) for t in (start_us, end_us)]
-    (dx, dy), (lon, lat) = (tuple(zip(*both, strict=True)) for both in (offsets, middles))
-    return Near(hit, start_us, end_us, dx, dy, lon, lat)
+    ends = [
+        (*(_whole_cm(m) for m in _offset(a, b, t, east, north)), *_middle(a, b, t)) for t in (start_us, end_us)
+    ]
+    return Near(hit, start_us, end_us, *zip(*ends, strict=True))
+
+
+def _whole_cm(metres: Floats) -> Ints:
+    return np.rint(metres * 100).astype(np.int64)
 
 
 def _offset(a: Ends, b: Ends, time_us: Ints, east: Floats, north: Floats) -> tuple[Floats, Floats]:

@@ -6,6 +6,9 @@ kept so long. Pairs of legs that lie still in a port which is no part of the DPR
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -24,10 +27,12 @@ from stswatch.pipeline.batch import (
     concat,
     micros,
     spread,
+    starts_of,
 )
-from stswatch.pipeline.meetings import berths
+from stswatch.pipeline.meetings import histogram, runs
 from stswatch.pipeline.meetings.candidates import Boxes, candidates
 from stswatch.pipeline.meetings.motion import Ends, Near, near
+from stswatch.pipeline.meetings.runs import Runs
 from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, minutes
 
@@ -43,15 +48,17 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
         return Result({"legs": kept.combine_chunks()})
     view = _Legs(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
-    parts = [
-        _judge(view, i, j, rules)
-        for i, j in candidates(_boxes(legs, view, is_new, rules), batch.shard, batch.shards)
-    ]
-    rows = {
-        "proximities": concat([p for p, _ in parts], schema.PROXIMITIES),
-        "berth_pairs": berths.distinct(concat([b for _, b in parts], schema.BERTH_PAIRS)),
-    }
-    return Result({"legs": kept.combine_chunks()}, rows)
+    boxes = _boxes(legs, view, is_new, rules)
+    parts = [_meetings(view, i, j, rules) for i, j in candidates(boxes, batch.shard, batch.shards)]
+    rows = {"proximities": [], "berth_pairs": []}
+    if parts:
+        found = _Found.joined(parts)
+        berth, port = _at_berth(view, found.a, found.b, rules)
+        rows = {
+            "proximities": [_proximity_rows(view, found.at(np.flatnonzero(~berth)), rules)],
+            "berth_pairs": [_berth_rows(view, found.at(np.flatnonzero(berth)), port[berth])],
+        }
+    return Result({"legs": kept.combine_chunks()}, {name: concat(part, schema.FLOW[name]) for name, part in rows.items()})
 
 
 class _Legs:
@@ -60,6 +67,12 @@ class _Legs:
     def __init__(self, legs: pa.Table) -> None:
         self.mmsi = np.asarray(legs["mmsi"]).astype(np.int64)
         self.track_us = micros(legs, "track")
+        # tracks by number, in order of MMSI and start
+        order = np.lexsort((self.track_us, self.mmsi))
+        self.rank = np.empty(len(order), np.int64)
+        head = np.zeros(len(order), np.int64)
+        head[starts_of(self.mmsi[order], self.track_us[order])] = 1
+        self.rank[order] = np.cumsum(head) - 1
         self.ends = Ends(
             micros(legs, "start"),
             micros(legs, "end"),
@@ -71,9 +84,7 @@ class _Legs:
         inner = legs["inner"].combine_chunks()
         self.inner_count = np.diff(np.asarray(inner.offsets)).astype(np.int64)
         # leg and moment in one sortable whole number: an inner fix is at most 2**31 ms after its leg starts
-        self.inner_key = (np.repeat(np.arange(len(inner)), self.inner_count) << 32) + np.asarray(
-            inner.flatten()
-        )
+        self.inner_key = (np.repeat(np.arange(len(inner)), self.inner_count) << 32) + np.asarray(inner.flatten())
 
     def fixes_between(self, leg: Ints, start_us: Ints, end_us: Ints) -> Ints:
         """Fixes of the leg in [start, end), (m,)."""
@@ -86,25 +97,44 @@ class _Legs:
         count[some] += high - low
         return count
 
+    def fix_at(self, leg: Ints, time_us: Ints) -> Bools:
+        """Whether a fix stands at a time after the start of the leg, (m,): at its end, or one thinned."""
+        found = time_us == self.fix_end_us[leg]
+        some = np.flatnonzero(~found & (self.inner_count[leg] > 0))
+        found[some] = self.fixes_between(leg[some], time_us[some], time_us[some] + MS) > 0
+        return found
+
 
 def _boxes(legs: pa.Table, view: _Legs, is_new: Bools, rules: Rules) -> Boxes:
     west, south, east, north = grown_boxes(legs, rules.proximity.distance_m)
     return Boxes(wrap_lon(west), east - west, south, north, view.ends.start_us, view.ends.end_us, is_new)
 
 
-def _judge(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> tuple[pa.Table, pa.Table]:
-    """Proximities and berth pairs of candidate legs."""
-    swap = (legs.mmsi[i] > legs.mmsi[j]) | (
-        (legs.mmsi[i] == legs.mmsi[j]) & (legs.track_us[i] > legs.track_us[j])
-    )
+@dataclass(frozen=True)
+class _Found:
+    """Proximities of pairs of legs: rows of the legs a and b, and when and where they were near, (m,) each."""
+
+    a: Ints
+    b: Ints
+    near: Near
+
+    def at(self, rows: Ints) -> _Found:
+        return _Found(self.a[rows], self.b[rows], self.near.at(rows))
+
+    @staticmethod
+    def joined(parts: Sequence[_Found]) -> _Found:
+        a, b = (np.concatenate([getattr(part, name) for part in parts]) for name in ("a", "b"))
+        return _Found(a, b, Near.joined([part.near for part in parts]))
+
+
+def _meetings(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> _Found:
+    """The proximities of candidate legs, the smaller MMSI first."""
+    swap = legs.rank[i] > legs.rank[j]
     a, b = np.where(swap, j, i), np.where(swap, i, j)
-    other = (legs.mmsi[a] != legs.mmsi[b]) | (legs.track_us[a] != legs.track_us[b])
+    other = legs.rank[a] != legs.rank[b]
     a, b = a[other], b[other]
     found = near(legs.ends.at(a), legs.ends.at(b), rules.proximity.distance_m)
-    a, b = a[found.pair], b[found.pair]
-    berth, port = _at_berth(legs, a, b, rules)
-    at_sea = np.flatnonzero(~berth)
-    return _proximity_rows(legs, a, b, found, at_sea, rules), _berth_rows(legs, a, b, found, berth, port)
+    return _Found(a[found.pair], b[found.pair], found)
 
 
 def _at_berth(legs: _Legs, a: Ints, b: Ints, rules: Rules) -> tuple[Bools, np.ndarray]:
@@ -112,13 +142,27 @@ def _at_berth(legs: _Legs, a: Ints, b: Ints, rules: Rules) -> tuple[Bools, np.nd
     still = np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
     leg, back = np.unique(np.concatenate([a[still], b[still]]), return_inverse=True)
     ends = legs.ends.at(leg)
-    port = lawful_port(
-        (ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km
-    )[back]
+    port = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)[back]
     port_a, port_b = port[: len(still)], port[len(still) :]
     berth, place = np.zeros(len(a), bool), np.full(len(a), -1)
     berth[still], place[still] = (port_a >= 0) & (port_b >= 0), port_a
     return berth, place
+
+
+def _proximity_rows(legs: _Legs, found: _Found, rules: Rules) -> pa.Table:
+    """Proximities on single legs joined to whole ones, as schema.PROXIMITIES."""
+    pair = (legs.rank[found.a] << 32) | legs.rank[found.b]
+    found = found.at(np.lexsort((found.near.start_us, pair)))
+    joined = runs.join(_runs(legs, found, rules), _fresh_starts(legs, found))
+    return runs.to_table(joined, schema.PROXIMITIES, _pair_columns(legs, joined.columns["a"], joined.columns["b"]))
+
+
+def _fresh_starts(legs: _Legs, found: _Found) -> Bools:
+    """Which of these, sorted by pair and time, do not go on from the one before."""
+    head = np.zeros(len(found.a), bool)
+    head[starts_of(legs.rank[found.a], legs.rank[found.b])] = True
+    head[1:] |= found.near.start_us[1:] != found.near.end_us[:-1]
+    return head
 
 
 def _pair_columns(legs: _Legs, a: Ints, b: Ints) -> dict[str, object]:
@@ -130,24 +174,24 @@ def _pair_columns(legs: _Legs, a: Ints, b: Ints) -> dict[str, object]:
     }
 
 
-def _proximity_rows(legs: _Legs, a: Ints, b: Ints, found: Near, rows: Ints, rules: Rules) -> pa.Table:
-    a, b = a[rows], b[rows]
-    start_us, end_us = found.start_us[rows], found.end_us[rows]
-    columns = _pair_columns(legs, a, b) | {"start": start_us, "end": end_us}
-    for k in (0, 1):
-        columns[f"dx{k}_cm"] = np.rint(found.dx_m[k][rows] * 100)
-        columns[f"dy{k}_cm"] = np.rint(found.dy_m[k][rows] * 100)
-        columns[f"lon{k}"] = np.round(found.lon[k][rows], 7)
-        columns[f"lat{k}"] = np.round(found.lat[k][rows], 7)
-    for name, leg in (("a", a), ("b", b)):
-        columns[f"speed_{name}_dkn"] = legs.speed_dkn[leg]
-        columns[f"fixes_{name}"] = legs.fixes_between(leg, start_us, end_us)
-        columns[f"end_fix_{name}"] = end_us == legs.fix_end_us[leg]
+def _runs(legs: _Legs, found: _Found, rules: Rules) -> Runs:
+    """Each proximity as an interval of its own, with its bins."""
+    a, b, start_us, end_us = found.a, found.b, found.near.start_us, found.near.end_us
+    when_us, nearest_cm, lon, lat = found.near.nearest()
+    columns = {"a": a, "b": b, "start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
+    columns |= {"nearest_cm": nearest_cm, "nearest_time": when_us, "lon": lon, "lat": lat}
     columns["observed_ms"] = _observed_us(legs, a, b, start_us, end_us, rules) // MS
-    columns["fresh"] = (legs.fresh[a] & (start_us == legs.ends.start_us[a])) | (
-        legs.fresh[b] & (start_us == legs.ends.start_us[b])
-    )
-    return build("proximities", columns)
+    columns["fresh"] = np.zeros(len(a), bool)
+    for v, leg in (("a", a), ("b", b)):
+        columns[f"fixes_{v}"] = legs.fixes_between(leg, start_us, end_us)
+        columns[f"end_fix_{v}"] = legs.fix_at(leg, end_us)
+        columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
+    row, ring, spent_ms = found.near.distance_bins()
+    rows = np.arange(len(a))
+    bin_row = np.concatenate([row, rows, rows])
+    code = [ring + histogram.DISTANCE, legs.speed_dkn[a] + histogram.SPEED_A, legs.speed_dkn[b] + histogram.SPEED_B]
+    ms = np.concatenate([spent_ms, columns["within_ms"], columns["within_ms"]])
+    return Runs(columns, bin_row, np.concatenate(code), ms)
 
 
 def _observed_us(legs: _Legs, a: Ints, b: Ints, start_us: Ints, end_us: Ints, rules: Rules) -> Ints:
@@ -167,14 +211,14 @@ def _observed_us(legs: _Legs, a: Ints, b: Ints, start_us: Ints, end_us: Ints, ru
     return end_us - start_us - blind_us + np.where(some, both, 0)
 
 
-def _berth_rows(legs: _Legs, a: Ints, b: Ints, found: Near, berth: Bools, port: np.ndarray) -> pa.Table:
-    """One row per pair and hour that the pair lay side by side in."""
-    rows = np.flatnonzero(berth)
-    first, last = found.start_us[rows] // HOUR, (found.end_us[rows] - 1) // HOUR
+def _berth_rows(legs: _Legs, found: _Found, port: Ints) -> pa.Table:
+    """One row per pair and hour that the pair lay side by side in; port: (m,) the port of a."""
+    first, last = found.near.start_us // HOUR, (found.near.end_us - 1) // HOUR
     row, nth = spread(last - first + 1)
-    at = rows[row]
-    columns = _pair_columns(legs, a[at], b[at]) | {
-        "port": pa.array(ports().id[port[at]], pa.string()),
-        "hour": (first[row] + nth) * HOUR,
-    }
-    return berths.distinct(build("berth_pairs", columns))
+    hour = first[row] + nth
+    order = np.lexsort((port[row], hour, (legs.rank[found.a[row]] << 32) | legs.rank[found.b[row]]))
+    row, hour = row[order], hour[order]
+    once = starts_of(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
+    row, hour = row[once], hour[once]
+    columns = _pair_columns(legs, found.a[row], found.b[row])
+    return build("berth_pairs", columns | {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR})

@@ -14,28 +14,26 @@ from stswatch.geo.zones import zones_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, MS, build, micros
-from stswatch.pipeline.meetings import edges, histogram
+from stswatch.pipeline.meetings import edges, histogram, runs
 from stswatch.pipeline.rules import Rules, minutes
 
+_MEDIANS = (
+    ("median_distance_m", histogram.DISTANCE),
+    ("median_speed_a_kn", histogram.SPEED_A),
+    ("median_speed_b_kn", histogram.SPEED_B),
+)
 
-def encounter_rows(closed: pa.Table, bins: pa.Table, known_edges: pa.Table, rules: Rules) -> pa.Table:
+
+def encounter_rows(closed: pa.Table, known_edges: pa.Table, rules: Rules) -> pa.Table:
     """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
-    ended = edges.ended_by_data(closed, known_edges)
     span_us = micros(closed, "end") - micros(closed, "start")
-    medians = {
-        name: histogram.medians(bins, what, closed.num_rows)
-        for name, what in (
-            ("median_distance_m", histogram.DISTANCE),
-            ("median_speed_a_kn", histogram.SPEED_A),
-            ("median_speed_b_kn", histogram.SPEED_B),
-        )
-    }
-    long = np.flatnonzero(span_us >= minutes(rules.encounter.min_duration_min))
-    if not len(long):
+    rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
+    if rows.num_rows == 0:
         return schema.empty("encounters")
-    rows = closed.take(pa.array(long))
-    columns = _measured(rows) | {name: np.round(median[long], 1) for name, median in medians.items()}
-    columns["end_censored"] = ended[long]
+    columns = _measured(rows) | {"end_censored": edges.ended_by_data(rows, known_edges)}
+    row, code, ms = runs.bins_of(rows)
+    for name, what in _MEDIANS:
+        columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
     columns |= _place(columns["lon"], columns["lat"])
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
     return build("encounters", columns | _judged(columns)).take(pa.array(order))
@@ -79,9 +77,7 @@ def _track_names(rows: pa.Table, v: str) -> np.ndarray:
 
 def _iso(time_us: int) -> str:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace(
-        "+00:00", "Z"
-    )
+    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace("+00:00", "Z")
 
 
 def _ids(rows: pa.Table) -> np.ndarray:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Ints, concat, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 
-_ROWS_PER_GROUP = 32_768
-_PLAIN = ("lon", "lat", "offset")  # nearly every value differs: a dictionary only costs
+_ROWS_PER_GROUP = 16_384
+_ROWS_PER_FILE = 1_000_000  # written together, so that a row group holds few shards
+_RISING = ("time", "offset", "length")  # stored as differences
+_PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
 TIMELESS = "timeless"
 
 
@@ -60,28 +63,37 @@ class Writer:
     def __init__(self, data: Path, source: str, chunk: int, slab_us: int) -> None:
         self._data, self._name, self._slab_us = data, f"{source}-{chunk}", slab_us
         self._parts: list[Part] = []
+        self._waiting: dict[str, list[pa.Table]] = {name: [] for name in schema.LAKE}
         self._counts = {"fixes": 0, "invalid_fixes": 0, "static_reports": 0}
         self._rejects: dict[str, int] = {}
         self._span: list[int] = []
-        self._batch = 0
+        self._flushed = 0
 
     def write(self, tables: Mapping[str, pa.Table]) -> None:
         """Add one batch of decoded tables."""
-        for name in ("fixes", "static_reports"):
-            self._sorted(name, tables[name])
-        rejects = tables["rejects"]
-        if rejects.num_rows:
-            self._file("rejects", None, rejects, [])
-            for reason in rejects["reason"].value_counts().to_pylist():
-                self._rejects[reason["values"]] = self._rejects.get(reason["values"], 0) + reason["counts"]
+        for name, table in tables.items():
+            self._waiting[name].append(table)
+        for reason in tables["rejects"]["reason"].value_counts().to_pylist():
+            self._rejects[reason["values"]] = self._rejects.get(reason["values"], 0) + reason["counts"]
         self._note(tables["fixes"])
         self._counts["static_reports"] += tables["static_reports"].num_rows
-        self._batch += 1
+        if sum(t.num_rows for ts in self._waiting.values() for t in ts) >= _ROWS_PER_FILE:
+            self._flush()
 
     def close(self, **counts: int) -> Receipt:
         """The receipt of the chunk with further counts."""
+        self._flush()
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         return Receipt(self._parts, self._counts | counts, self._rejects, first, last)
+
+    def _flush(self) -> None:
+        tables = {name: concat(waiting, schema.LAKE[name]) for name, waiting in self._waiting.items()}
+        self._waiting = {name: [] for name in schema.LAKE}
+        for name in ("fixes", "static_reports"):
+            self._sorted(name, tables[name])
+        if tables["rejects"].num_rows:
+            self._file("rejects", None, tables["rejects"])
+        self._flushed += 1
 
     def _note(self, fixes: pa.Table) -> None:
         self._counts["fixes"] += fixes.num_rows
@@ -102,27 +114,23 @@ class Writer:
             row = np.flatnonzero(slab == number)
             within_ms = (time_us[row] - number * self._slab_us) // MS
             order = row[np.argsort((shard[row] << 57) | (mmsi[row] << 27) | within_ms)]
-            groups = _group_ends(shard[order])
-            self._file(name, number * self._slab_us, _take(table, order), groups, shard[order])
+            self._file(name, number * self._slab_us, _take(table, order), shard[order])
 
-    def _file(
-        self,
-        name: str,
-        slab_us: int | None,
-        table: pa.Table,
-        group_ends: list[int],
-        shard: Ints | None = None,
-    ) -> None:
-        folder = slab_name(slab_us)
-        path = Path("lake") / name / folder / f"{self._name}-{self._batch}.parquet"
+    def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
+        path = Path("lake") / name / slab_name(slab_us) / f"{self._name}-{self._flushed}.parquet"
         full = self._data / path
         full.parent.mkdir(parents=True, exist_ok=True)
-        ends = group_ends or [table.num_rows]
-        plain = [c for c in table.column_names if c not in _PLAIN]
-        with pq.ParquetWriter(
-            full, table.schema, compression="zstd", use_dictionary=plain, write_statistics=False
-        ) as out:
-            for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        ends = [table.num_rows] if shard is None else _group_ends(shard)
+        rising = [c for c in table.column_names if c in _RISING]
+        options = {
+            "compression": "lz4",
+            "use_dictionary": [c for c in table.column_names if c not in (*_PLAIN, *_RISING)],
+            "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+            "write_statistics": False,
+            "store_schema": False,
+        }
+        with pq.ParquetWriter(full, table.schema, **options) as out:
+            for start, end in pairwise([0, *ends]):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
         self._parts.append(Part(name, slab_us, str(path), table.num_rows, last))
@@ -140,15 +148,17 @@ def _group_ends(shard: Ints) -> list[int]:
 
 
 def _take(table: pa.Table, order: Ints) -> pa.Table:
-    """The rows in this order; columns of nulls or of one value are not moved."""
+    """The rows in this order; text goes as numbers into a dictionary, columns of nulls are not moved."""
     index = pa.array(order)
-    columns = []
-    for column in table.columns:
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
         if column.null_count == len(column):
-            columns.append(pa.nulls(len(order), column.type))
+            columns[name] = pa.nulls(len(order), column.type)
+        elif pa.types.is_string(column.type):
+            columns[name] = column.dictionary_encode().take(index)
         else:
-            columns.append(column.take(index))
-    return pa.table(columns, schema=table.schema)
+            columns[name] = column.take(index)
+    return pa.table(columns)
 
 
 def slab_name(slab_us: int | None) -> str:
@@ -181,9 +191,7 @@ def read(
         ]
         if groups:
             found.append(
-                pq.ParquetFile(data / part.path).read_row_groups(
-                    groups, columns=list(names), use_threads=False
-                )
+                pq.ParquetFile(data / part.path).read_row_groups(groups, columns=list(names), use_threads=False)
             )
     kind = pa.schema([schema.LAKE[table].field(name) for name in names])
     rows = concat([f.cast(kind) for f in found], kind)

@@ -78,9 +78,10 @@ def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) 
 
     has_leg: (n,) whether a leg ends at each fix; false makes a leg that starts there fresh.
 
-    Within a fixed UTC bucket the fixes of one track give way to the chord from its first to its last when all legs
-    between are slow and none longer than thin_interval_min, and every fix lies within thin_tolerance_m of where the
-    chord puts it at that time. What is lost: the distance of two thinned vessels may be off by twice the tolerance.
+    The fixes of one track within a fixed UTC bucket give way to the chord from the fix before them to the last of
+    them when all legs between are slow and none longer than thin_interval_min, and every fix lies within
+    thin_tolerance_m of where the chord puts it at that time. What is lost: the distance of two thinned vessels may
+    be off by twice the tolerance.
     """
     first, last = _thinnable(fixes, between, rules)
     inside = np.zeros(len(fixes.mmsi) + 1, np.int64)
@@ -102,14 +103,17 @@ def _whole_dkn(between: Steps) -> Ints:
 
 
 def _thinnable(fixes: Track, between: Steps, rules: VesselRules) -> tuple[Ints, Ints]:
-    """First and last fix of each bucket that a chord may stand for."""
+    """First and last fix of each chord: from the fix before a bucket to the last one in it."""
     n = len(fixes.mmsi)
+    if n == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     bucket = fixes.time_us // minutes(rules.thin_bucket_min)
     first = starts_of(fixes.mmsi, fixes.track_us, bucket)
     last = np.append(first[1:], n) - 1
-    inner_ok = between.slow & (between.dt_us <= minutes(rules.thin_interval_min))
-    inner_ok[first] = True
-    wanted = (last - first >= 2) & np.logical_and.reduceat(inner_ok, first) if n else np.zeros(0, bool)
+    first = first - between.leg[first]
+    calm = between.slow & (between.dt_us <= minutes(rules.thin_interval_min))
+    calm_upto = np.cumsum(calm)
+    wanted = (last - first >= 2) & (calm_upto[last] - calm_upto[first] == last - first)
     first, last = first[wanted], last[wanted]
     group, nth = spread(last - first - 1)
     row, f, g = first[group] + 1 + nth, first[group], last[group]
@@ -153,9 +157,7 @@ def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
         fixes.lon[legs.end],
         fixes.lat[legs.end],
     )
-    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(
-        np.int64
-    )
+    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(np.int64)
     leg, nth = spread(count)
     t0, t1 = fixes.time_us[legs.start][leg], fixes.time_us[legs.end][leg]
     start_us = t0 + (t1 - t0) * nth // count[leg] // MS * MS
@@ -164,8 +166,7 @@ def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
     if (count == 1).all():
         return Pieces(leg, nth, start_us, end_us, lon0, lat0, near_lon(lon1, lon0), lat1)
     ends = [
-        along(lon0[leg], lat0[leg], lon1[leg], lat1[leg], (t - t0) / np.maximum(t1 - t0, 1))
-        for t in (start_us, end_us)
+        along(lon0[leg], lat0[leg], lon1[leg], lat1[leg], (t - t0) / np.maximum(t1 - t0, 1)) for t in (start_us, end_us)
     ]
     (x0, y0), (x1, y1) = ends
     return Pieces(leg, nth, start_us, end_us, x0, y0, near_lon(x1, x0), y1)

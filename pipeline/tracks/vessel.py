@@ -28,7 +28,7 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
-from stswatch.pipeline.tracks.coverage import receptions
+from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.identity import Fixes, attribute
 from stswatch.pipeline.tracks.known import known
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
@@ -48,7 +48,7 @@ TRACKS = schema.table(
     schema.column("fixes", pa.int64(), "fixes so far"),
     schema.column("silent", pa.bool_(), "the silence after the last fix has been told"),
 )
-STATE = {"pending": PENDING, "tracks": TRACKS}
+STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -64,14 +64,15 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = gaps.tell(walked, between, has_leg, until_us, batch, rules.vessel)
+    counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
         "edges": edge_rows,
-        "receptions": receptions(ready, rules.coverage),
+        "receptions": counts,
         "vessels": known(ready, batch.table("static_reports")),
     }
-    return Result({"pending": pending, "tracks": tracks}, rows)
+    return Result({"pending": pending, "tracks": tracks, "heard": heard}, rows)
 
 
 def valid(fixes: pa.Table) -> pa.Table:
@@ -112,10 +113,13 @@ def _distinct(fixes: pa.Table) -> pa.Table:
 
 
 def _sort_key(mmsi: np.ndarray, time_us: Ints) -> Ints:
-    """MMSI and milliseconds since the earliest fix in one whole number: 30 bits and 33 (100 days)."""
+    """MMSI and milliseconds since the earliest fix in one whole number."""
     base = time_us.min()
     span = int((time_us.max() - base) // MS) + 1
-    return mmsi.astype(np.int64) * span + (time_us - base) // MS
+    who = mmsi.astype(np.int64)
+    if (int(who.max()) + 1) * span >= 1 << 63:  # 30 bits of MMSI leave room for 99 days: beyond, number the vessels
+        who = np.unique(who, return_inverse=True)[1]
+    return who * span + (time_us - base) // MS
 
 
 def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:

@@ -1,0 +1,110 @@
+"""Intervals of pairs and how they join: the one place that says what becomes of each column.
+
+A proximity, an open encounter and a closed one are the same thing at different times: an interval of a pair with sums
+over it. Joining neighbours keeps the pair and the start of the first, the end of the last, sums, and the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Bools, Ints, build, micros, starts_of
+
+PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
+_LAST = ("end", "end_fix_a", "end_fix_b")
+_SUM = ("within_ms", "observed_ms")
+_FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
+_NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
+_ANY = ("dark_a", "dark_b")
+_NOT_FIRST = {*_LAST, *_SUM, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Intervals sorted by pair and start: columns (n,) each, times in microseconds, and their bins.
+
+    bin_row: (m,) the interval of each bin, rising. code, ms: (m,) which bin, and the time in it.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    bin_row: Ints
+    code: Ints
+    ms: Ints
+
+    def __len__(self) -> int:
+        return len(self.columns["start"])
+
+
+def join(runs: Runs, head: Bools) -> Runs:
+    """One interval for each head and the intervals behind it, up to the next head."""
+    if len(runs) == 0:
+        return runs
+    given, first = runs.columns, np.flatnonzero(head)
+    last = np.append(first[1:], len(runs)) - 1
+    group = np.cumsum(head) - 1
+    columns = {name: values[first] for name, values in given.items() if name not in _NOT_FIRST}
+    columns |= {name: given[name][last] for name in _LAST}
+    columns |= {name: np.add.reduceat(given[name], first) for name in _SUM}
+    # a fix at the end of an interval is counted by the one that goes on from there, if one does
+    apart = np.append(given["start"][1:] != given["end"][:-1], False)
+    apart[last] = False
+    for fixes, end_fix in _FIXES:
+        columns[fixes] = np.add.reduceat(given[fixes] + (apart & given[end_fix]), first)
+    best = _best(given["nearest_cm"], group, first)
+    columns |= {name: given[name][best] for name in _NEAREST}
+    columns |= {name: np.logical_or.reduceat(given[name], first) for name in _ANY if name in given}
+    return Runs(columns, *_summed(group[runs.bin_row], runs.code, runs.ms))
+
+
+def _best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:
+    """The row of the least distance in each group; of equal ones the first, which is the earliest."""
+    least = np.minimum.reduceat(distance_cm, first)[group] == distance_cm
+    rows = np.flatnonzero(least)
+    return rows[starts_of(group[rows])]
+
+
+def _summed(row: Ints, code: Ints, ms: Ints) -> tuple[Ints, Ints, Ints]:
+    """One entry per row and bin, in that order."""
+    key = (row << 32) | code
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    head = starts_of(key)
+    return key[head] >> 32, key[head] & 0xFFFFFFFF, np.add.reduceat(ms[order], head)
+
+
+def to_table(runs: Runs, kind: pa.Schema, columns: Mapping[str, object]) -> pa.Table:
+    """The intervals as a table of this schema; `columns` gives what the runs do not hold."""
+    offsets = np.searchsorted(runs.bin_row, np.arange(len(runs) + 1)).astype(np.int32)
+    values = pa.StructArray.from_arrays(
+        [pa.array(runs.code, pa.int32()), pa.array(runs.ms, pa.int64())], fields=list(schema.BIN)
+    )
+    bins = pa.ListArray.from_arrays(pa.array(offsets), values)
+    return build(kind, {**runs.columns, **columns, "bins": bins.cast(kind.field("bins").type)})
+
+
+def from_table(table: pa.Table) -> Runs:
+    """The intervals of a table, sorted by pair and start."""
+    columns = {f.name: _column(table, f) for f in table.schema if f.name != "bins"}
+    order = np.lexsort((columns["start"], *(columns[name] for name in reversed(PAIR))))
+    if (np.diff(order) != 1).any():
+        table = table.take(pa.array(order)).combine_chunks()
+        columns = {name: values[order] for name, values in columns.items()}
+    return Runs(columns, *bins_of(table))
+
+
+def _column(table: pa.Table, field: pa.Field) -> np.ndarray:
+    return micros(table, field.name) if pa.types.is_timestamp(field.type) else np.asarray(table[field.name])
+
+
+def bins_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
+    """The bins of all rows: (row, code, milliseconds), (m,) each."""
+    lists = table["bins"].combine_chunks()
+    flat = lists.flatten()
+    code, ms = (np.asarray(flat.field(name)).astype(np.int64) for name in ("bin", "ms"))
+    count = np.asarray(lists.value_lengths()).astype(np.int64)
+    return np.repeat(np.arange(len(count)), count), code, ms
