@@ -70,9 +70,8 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
     parts = []
     for ending, before, after in given:
         n = len(before)
-        limit_us = threshold(
-            fixes.satellite[before] & (True if after is None else fixes.satellite[after]), rules
-        )
+        satellite = fixes.satellite[before] & (True if after is None else fixes.satellite[after])
+        limit_us = threshold(satellite, rules)
         none = pa.nulls(n, pa.float64())
         parts.append(
             build(
@@ -82,14 +81,12 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                     "track": fixes.track_us[before],
                     "start_time": fixes.time_us[before],
                     "end_time": pa.nulls(n, schema.UTC) if after is None else fixes.time_us[after],
-                    "duration_h": none
-                    if after is None
-                    else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
+                    "duration_h": none if after is None else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
                     "lon0": fixes.lon[before],
                     "lat0": fixes.lat[before],
                     "lon1": none if after is None else fixes.lon[after],
                     "lat1": none if after is None else fixes.lat[after],
-                    "receiver": np.where(fixes.satellite[before], "satellite", "terrestrial").astype(object),
+                    "receiver": np.where(satellite, "satellite", "terrestrial").astype(object),
                     "threshold_h": limit_us / HOUR,
                     "ending": pa.array([ending] * n, pa.string()),
                 },
