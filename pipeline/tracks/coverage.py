@@ -10,37 +10,56 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Result, Tables, build, micros, starts_of
 from stswatch.pipeline.rules import CoverageRules, Rules
 
+HEARD = schema.table(
+    "Vessels already counted in an hour that is not over.",
+    schema.column("mmsi", pa.int32(), "the number the vessel claims"),
+    *(schema.RECEPTIONS.field(name) for name in ("cell", "hour", "receiver")),
+)
 
-def receptions(fixes: pa.Table, rules: CoverageRules) -> pa.Table:
-    """Counts of the fixes of one MMSI shard (sorted by MMSI and time), as schema.RECEPTIONS.
 
-    Each MMSI lies in one shard, so the numbers of vessels of several shards add up. Fixes of one vessel that stay in
-    one cell within an hour are counted as a run first: that leaves little to sort.
+def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageRules) -> tuple[pa.Table, pa.Table]:
+    """Counts of the fixes of one MMSI shard, as schema.RECEPTIONS, and who was heard in the hour that is not over.
+
+    fixes: sorted by MMSI and time, all before until_us. heard: what the last call gave, so that a cut within an hour
+    counts no vessel twice. Each MMSI lies in one shard, so the numbers of vessels of several shards add up.
     """
-    if fixes.num_rows == 0:
-        return schema.empty("receptions")
-    mmsi, hour = np.asarray(fixes["mmsi"]), micros(fixes, "time") // HOUR
+    runs = _runs(fixes, heard, rules)
+    mmsi, cell, hour, kind, count = (np.asarray(runs[name]) for name in ("mmsi", "cell", "hour", "kind", "fixes"))
+    # who was heard before counts no fixes, and so comes first of its vessel
+    order = np.lexsort((count, mmsi, kind, hour, cell))
+    mmsi, cell, hour, kind, count = (a[order] for a in (mmsi, cell, hour, kind, count))
+    if not len(order):
+        return schema.empty("receptions"), HEARD.empty_table()
+    vessel = starts_of(cell, hour, kind, mmsi)
+    new_vessel = np.zeros(len(order), np.int64)
+    new_vessel[vessel] = count[vessel] > 0
+    group = starts_of(cell, hour, kind)
+    total = np.add.reduceat(count, group)
+    some = total > 0
+    head = group[some]
+    receiver = np.asarray(runs["receivers"], dtype=object)
+    rows = {"cell": cell[head], "hour": hour[head], "receiver": receiver[kind[head]], "fixes": total[some]}
+    rows["vessels"] = np.add.reduceat(new_vessel, group)[some]
+    last = vessel[hour[vessel] + HOUR > until_us]
+    kept = {"mmsi": mmsi[last], "cell": cell[last], "hour": hour[last], "receiver": receiver[kind[last]]}
+    return build("receptions", rows), build(HEARD, kept)
+
+
+def _runs(fixes: pa.Table, heard: pa.Table, rules: CoverageRules) -> dict[str, object]:
+    """Fixes of one vessel that stay in one cell within an hour as one row: that leaves little to sort."""
+    kinds = pa.concat_arrays([t["receiver"].combine_chunks() for t in (heard, fixes)]).dictionary_encode()
+    old, kind = heard.num_rows, np.asarray(kinds.indices).astype(np.int64)
+    mmsi, hour = np.asarray(fixes["mmsi"]), micros(fixes, "time") // HOUR * HOUR
     cell = grid_cell(np.asarray(fixes["lon"]), np.asarray(fixes["lat"]), rules.cell_deg)
-    kinds = fixes["receiver"].combine_chunks().dictionary_encode()
-    kind = np.asarray(kinds.indices).astype(np.int64)
-    run = starts_of(mmsi, hour, cell, kind)
-    length = np.diff(np.append(run, fixes.num_rows))
-    order = np.lexsort((mmsi[run], kind[run], hour[run], cell[run]))
-    run, length = run[order], length[order]
-    group = starts_of(cell[run], hour[run], kind[run])
-    new_vessel = np.zeros(len(run), np.int64)
-    new_vessel[starts_of(cell[run], hour[run], kind[run], mmsi[run])] = 1
-    head = run[group]
-    return build(
-        "receptions",
-        {
-            "cell": cell[head],
-            "hour": hour[head] * HOUR,
-            "receiver": kinds.dictionary.take(pa.array(kind[head])),
-            "fixes": np.add.reduceat(length, group),
-            "vessels": np.add.reduceat(new_vessel, group),
-        },
-    )
+    run = starts_of(mmsi, hour, cell, kind[old:])
+    return {
+        "mmsi": np.concatenate([np.asarray(heard["mmsi"]), mmsi[run]]),
+        "cell": np.concatenate([np.asarray(heard["cell"]), cell[run]]),
+        "hour": np.concatenate([micros(heard, "hour"), hour[run]]),
+        "kind": np.concatenate([kind[:old], kind[old:][run]]),
+        "fixes": np.concatenate([np.zeros(old, np.int64), np.diff(np.append(run, fixes.num_rows))]),
+        "receivers": kinds.dictionary,
+    }
 
 
 def coverage(state: Tables, batch: Batch, rules: Rules) -> Result:
