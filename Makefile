@@ -60,7 +60,8 @@ clean:  ## remove all that these targets made, the environment and demo-data too
 
 # Old setuptools and pip cannot pin what a build uses, so pip itself comes first, at its pinned version.
 PIP_INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
+# The warning is of folders that could hide an installed package of their name: the rooms install under another.
+INSTALL = PYTHONWARNINGS='ignore:Editable installation' $(PIP_INSTALL) --build-constraint constraints.txt --editable
 
 $(VENV)/.installed: $(MADE_FROM) $(MOVED)
 	@sh .ci/venv $(VENV) '$(CURDIR)'
