@@ -68,7 +68,7 @@ def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
     agree[agree] = _agrees(told_us[agree])  # once more without those that were far off
     agreeing = int(agree.sum())
     if agreeing < LEAST_REPORTS or 2 * agreeing <= len(once):
-    return Consensus(None, agreeing, len(once), stations)
+        return Consensus(None, agreeing, len(once), stations)
     return Consensus(Clock(_knots(heard_at[agree], told_us[agree])), agreeing, len(once), stations)
 
 

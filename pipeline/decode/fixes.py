@@ -85,7 +85,8 @@ def fixes_table(
     receiver: terrestrial, satellite or unknown, for all rows or (n,) strings; station: (n,) strings or None.
     """
     n = len(rows.mmsi)
-    lon, lat = np.round(rows.lon, 7), np.round(rows.lat, 7)
+    with np.errstate(over="ignore"):
+        lon, lat = np.round(rows.lon, 7), np.round(rows.lat, 7)
     missing = ~(np.isfinite(lon) & np.isfinite(lat)) | (np.abs(lon) == 181.0) | (np.abs(lat) == 91.0)
     if isinstance(receiver, str):
         receiver = pa.repeat(pa.scalar(receiver, pa.string()), n)
@@ -119,7 +120,7 @@ def speed(sog_kn: NDArray[np.float64] | None, n: int) -> pa.Array:
     if n and not sog_kn.max(initial=0.0, where=~bad) < NOISE_KN[0][0]:
         for low, high in NOISE_KN:
             bad |= (sog_kn >= low) & (sog_kn <= high)
-    return pa.array(sog_kn.astype(np.float32), mask=bad)
+    return pa.array(np.where(bad, 0.0, sog_kn).astype(np.float32), mask=bad)
 
 
 def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, kind: pa.DataType) -> pa.Array:
@@ -132,8 +133,7 @@ def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, k
         return pa.nulls(n, kind)
     bad = ~((value >= low) & (value < high))
     number = kind.to_pandas_dtype()
-    if np.issubdtype(number, np.integer):
-        value = np.where(bad, 0.0, np.floor(value))
+    value = np.where(bad, 0.0, value)  # what is masked may be too large for the type; whole numbers are cut
     return pa.array(value.astype(number), mask=bad)
 
 

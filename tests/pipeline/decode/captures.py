@@ -29,7 +29,7 @@ def sentence(payload: bytes, fill: int = 0, *, part: int = 1, total: int = 1, se
 
 def tagged(line: bytes, time_s: int | None, station: bytes = b"", group: bytes = b"") -> bytes:
     fields = [b"g:" + group] * bool(group) + [b"s:" + station] * bool(station)
-    fields += [b"c:%d" % time_s] * (time_s is not None)
+    fields += [] if time_s is None else [b"c:%d" % time_s]
     tag = b",".join(fields)
     return b"\\" + tag + b"*" + digits(tag) + b"\\" + line
 
