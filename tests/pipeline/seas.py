@@ -168,6 +168,12 @@ def canonical(given: Tables) -> Tables:
     }
 
 
+@cache
+def whole(**options: object) -> Tables:
+    """What the simulated fleet gives in one slice; options as in `fleet`."""
+    return canonical(run(fleet(**options)))
+
+
 def _epoch(rows: pa.Table) -> pa.Table:
     """Times as numbers, which pandas merges without a word about time zones."""
     kinds = {f.name: pa.int64() if pa.types.is_timestamp(f.type) else f.type for f in rows.schema}
@@ -189,7 +195,9 @@ def latest(rows: pd.DataFrame) -> pd.DataFrame:
         told = rows.dropna(subset=f"{name}_time").sort_values(["mmsi", f"{name}_time", name])
         final = told.groupby("mmsi")[[name, f"{name}_time"]].last()
         merged = merged.join(final)
-    return merged.reset_index()
+    # a time that is missing somewhere makes a column of floats: then all are
+    times = [name for name in merged if name in ("first", "last") or name.endswith("_time")]
+    return merged.astype(dict.fromkeys(times, "float64")).reset_index()
 
 
 def assert_same(left: Tables, right: Tables) -> None:
@@ -200,7 +208,7 @@ def assert_same(left: Tables, right: Tables) -> None:
         for column in rows.column_names:
             if not rows[column].equals(other[column]):
                 a, b = rows[column].to_pylist(), other[column].to_pylist()
-                first = next(k for k in range(len(a)) if a[k] != b[k])
+                first = next((k for k in range(len(a)) if a[k] != b[k]), 0)
                 where = {k: rows[k][first].as_py() for k in rows.column_names[:4]}
                 raise AssertionError(f"{name}.{column}: {a[first]} and {b[first]} at {where}")
 
