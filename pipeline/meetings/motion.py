@@ -7,11 +7,11 @@ distance lies between its roots: no grid, no padding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stswatch.geo.plane import metres_per_degree, near_lon, wrap_lon
+from stswatch.geo.plane import metres_per_degree, wrap_lon
 from stswatch.pipeline.batch import MS, Floats, Ints
 from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
 
@@ -30,6 +30,13 @@ class Ends:
     def at(self, rows: Ints) -> Ends:
         """The legs of these rows."""
         return Ends(*(a[rows] for a in (self.start_us, self.end_us, self.lon0, self.lat0, self.lon1, self.lat1)))
+
+    def beside(self, other: Ends) -> Ends:
+        """The same legs with longitudes within 180 degrees of those of other legs, pair by pair."""
+        turn_deg = np.rint((other.lon0 - self.lon0) / 360.0) * 360.0
+        if not turn_deg.any():
+            return self
+        return replace(self, lon0=self.lon0 + turn_deg, lon1=self.lon1 + turn_deg)
 
     def position(self, time_us: Ints) -> tuple[Floats, Floats]:
         """Longitude and latitude at a time between the ends."""
@@ -91,6 +98,7 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     The plane is made from the pair alone (the mean of the four latitudes), so that no other data can change the result.
     Times are rounded to the millisecond; a mere touch, shorter than half of one, is none.
     """
+    b = b.beside(a)
     t0, t1 = np.maximum(a.start_us, b.start_us), np.minimum(a.end_us, b.end_us)
     east, north = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
     x0, y0 = _offset(a, b, t0, east, north)
@@ -113,15 +121,15 @@ def _whole_cm(metres: Floats) -> Ints:
 
 
 def _offset(a: Ends, b: Ends, time_us: Ints, east: Floats, north: Floats) -> tuple[Floats, Floats]:
-    """East and north of a to b, metres."""
+    """East and north of a to b, metres; longitudes of b lie beside those of a."""
     (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
-    return (near_lon(lon_b, lon_a) - lon_a) * east, (lat_b - lat_a) * north
+    return (lon_b - lon_a) * east, (lat_b - lat_a) * north
 
 
 def _middle(a: Ends, b: Ends, time_us: Ints) -> tuple[Floats, Floats]:
-    """The middle of the pair, its longitude within 180 degrees of the start of a."""
+    """The middle of the pair."""
     (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
-    return (lon_a + near_lon(lon_b, lon_a)) / 2, (lat_a + lat_b) / 2
+    return (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
 
 
 def _roots(x0: Floats, y0: Floats, vx: Floats, vy: Floats, distance_m: float) -> tuple[Floats, Floats]:

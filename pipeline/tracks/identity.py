@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import haversine_m
+from stswatch.geo.plane import hop_m
 from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints
 from stswatch.pipeline.rules import VesselRules, days
 
@@ -45,8 +45,7 @@ def attribute(fixes: Fixes, rules: VesselRules) -> Ints:
     same[1:] = fixes.mmsi[1:] == fixes.mmsi[:-1]
     dt_us = np.diff(fixes.time_us, prepend=fixes.time_us[:1])
     hop = np.zeros(n, bool)
-    distance_m = haversine_m(fixes.lon[:-1], fixes.lat[:-1], fixes.lon[1:], fixes.lat[1:])
-    hop[1:] = impossible(distance_m, dt_us[1:], rules)
+    hop[1:] = impossible(hop_m(fixes.lon, fixes.lat), dt_us[1:], rules)
     shared = same & (hop | (fixes.carried & np.roll(fixes.carried, 1)))
     born = ~same | (dt_us > days(rules.track_memory_d))
     name_us = np.where(fixes.carried, fixes.track_us, fixes.time_us)
@@ -92,8 +91,5 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
 def _distance_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
     """Haversine for one pair of points; the vectorised one costs 20 times as much a call."""
     half_lat, half_lon = math.radians(lat1 - lat0) / 2, math.radians(lon1 - lon0) / 2
-    h = (
-        math.sin(half_lat) ** 2
-        + math.cos(math.radians(lat0)) * math.cos(math.radians(lat1)) * math.sin(half_lon) ** 2
-    )
+    h = math.sin(half_lat) ** 2 + math.cos(math.radians(lat0)) * math.cos(math.radians(lat1)) * math.sin(half_lon) ** 2
     return 2 * _EARTH_M * math.asin(min(1.0, math.sqrt(h)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import along, haversine_m, metres_per_degree, near_lon
+from stswatch.geo.plane import along, haversine_m, hop_m, metres_per_degree, near_lon
 from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 
@@ -55,7 +55,7 @@ def steps(fixes: Track, rules: VesselRules) -> Steps:
     both_satellite = fixes.satellite & fixes.satellite[before]
     limit_us = threshold(both_satellite, rules)
     distance_m = np.zeros(n)
-    distance_m[1:] = haversine_m(fixes.lon[:-1], fixes.lat[:-1], fixes.lon[1:], fixes.lat[1:])
+    distance_m[1:] = hop_m(fixes.lon, fixes.lat)
     implied_kn = distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
     reported_kn = (fixes.sog_kn + fixes.sog_kn[before]) / 2
     speed_kn = np.where(np.isnan(reported_kn), implied_kn, reported_kn)
