@@ -62,9 +62,7 @@ def parent(fine_cell: ArrayLike) -> Ints:
     return np.asarray(fine_cell, np.int64) >> 2 * _INSIDE_BITS
 
 
-def cover(
-    west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike, level: Level
-) -> tuple[Ints, Ints]:
+def cover(west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike, level: Level) -> tuple[Ints, Ints]:
     """Every cell that each box touches, as (index (m,) of the box, cell (m,)); once a box, boxes in order.
 
     Boxes are four arrays (n,) in continuous degrees: west <= east, which may run beyond +-180; latitude is
@@ -75,9 +73,7 @@ def cover(
     >>> sorted(cell.tolist()) == sorted([int(fine_of(179.999, 0.001)), int(fine_of(180.001, 0.001))])
     True
     """
-    west, south, east, north = (
-        np.atleast_1d(np.asarray(side, np.float64)) for side in (west, south, east, north)
-    )
+    west, south, east, north = (np.atleast_1d(np.asarray(side, np.float64)) for side in (west, south, east, north))
     _check_boxes(west, south, east, north)
     size = 1 if level == "fine" else FINE
     first = _fine_row(south) // size
@@ -136,9 +132,7 @@ def grid_cell(lon: ArrayLike, lat: ArrayLike, size_deg: float) -> Ints:
     (0, 18000360)
     """
     if not 360 / _GRID_ROW <= size_deg <= 180:
-        raise ValueError(
-            f"a grid of {size_deg} degrees has no cell ids; give a size from 0.0036 to 180 degrees"
-        )
+        raise ValueError(f"a grid of {size_deg} degrees has no cell ids; give a size from 0.0036 to 180 degrees")
     row = np.floor((np.clip(np.asarray(lat, np.float64), -90, 90) + 90) / size_deg).astype(np.int64)
     column = np.floor((wrap_lon(lon) + 180) / size_deg).astype(np.int64)
     return np.minimum(row, int(np.ceil(180 / size_deg)) - 1) * _GRID_ROW + column
@@ -173,9 +167,7 @@ def _expand(count: Ints) -> tuple[Ints, Ints]:
 
 
 def _fine_row(lat: ArrayLike) -> Ints:
-    row = np.floor((np.clip(np.asarray(lat, np.float64), -90, 90) + 90) * (FINE / COARSE_DEG)).astype(
-        np.int64
-    )
+    row = np.floor((np.clip(np.asarray(lat, np.float64), -90, 90) + 90) * (FINE / COARSE_DEG)).astype(np.int64)
     return np.minimum(row, _ROWS * FINE - 1)
 
 

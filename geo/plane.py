@@ -150,9 +150,7 @@ def _slerp(t: Any, lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> tuple[Any, Any
     """
     angle = _angle(lon0, lat0, lon1, lat1)
     sine = np.sin(angle)
-    short = (
-        sine < 1e-12
-    )  # a leg of micrometres, or antipodes: the chord is as good, and there is nothing to divide by
+    short = sine < 1e-12  # a leg of micrometres, or antipodes: the chord is as good, and there is nothing to divide by
     safe = np.where(short, 1.0, sine)
     weight0 = np.where(short, 1.0 - t, np.sin((1.0 - t) * angle) / safe)
     weight1 = np.where(short, t, np.sin(t * angle) / safe)

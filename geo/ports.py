@@ -75,9 +75,7 @@ def nearest_port(lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.int64], Flo
     >>> str(ports().name[index[0]]), round(float(distance_km[0]), 1)
     ('Nampo', 1.9)
     """
-    lon, lat = np.broadcast_arrays(
-        np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
-    )
+    lon, lat = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
     table = ports()
     index = _nearest(_unit(lon, lat), trade_only=False)
     return index, haversine_m(lon, lat, table.lon[index], table.lat[index]) / 1000

@@ -139,9 +139,7 @@ def _read(source: Any) -> str:
             f"{source}: cannot be read ({reason}); give world, dprk or the path of a GeoJSON file"
         ) from error
     except UnicodeDecodeError as error:
-        raise AreaError(
-            f"{source}: not text; give world, dprk or the path of a GeoJSON file of polygons"
-        ) from error
+        raise AreaError(f"{source}: not text; give world, dprk or the path of a GeoJSON file of polygons") from error
 
 
 def _features(name: str, text: str) -> list[tuple[dict[str, Any], Any]]:
@@ -172,14 +170,10 @@ def _feature(name: str, number: int, row: Any) -> tuple[dict[str, Any], Any]:
         found = "nothing" if shape is None or shape.is_empty else f"a {shape.geom_type}"
         raise AreaError(f"{name}: feature {number} is {found}; give a Polygon or MultiPolygon")
     if not shape.is_valid:
-        raise AreaError(
-            f"{name}: feature {number} is not valid ({shapely.is_valid_reason(shape)}); draw it anew"
-        )
+        raise AreaError(f"{name}: feature {number} is not valid ({shapely.is_valid_reason(shape)}); draw it anew")
     west, south, east, north = shape.bounds
     if not (west >= -360 and east <= 360 and south >= -90 and north <= 90):
-        raise AreaError(
-            f"{name}: feature {number} reaches to {shape.bounds}; give degrees, longitude before latitude"
-        )
+        raise AreaError(f"{name}: feature {number} reaches to {shape.bounds}; give degrees, longitude before latitude")
     return row.get("properties") or {}, _at_home(shape)
 
 
@@ -189,8 +183,7 @@ def _at_home(shape: Any) -> Any:
     if west >= -180 and east <= 180:
         return shape
     parts = [
-        shapely.transform(shape, lambda xy, turn=turn: xy + np.array([turn, 0]))
-        & shapely.box(-180, -90, 180, 90)
+        shapely.transform(shape, lambda xy, turn=turn: xy + np.array([turn, 0])) & shapely.box(-180, -90, 180, 90)
         for turn in (-360, 0, 360)
     ]
     return shapely.union_all([p for p in parts if p.area > 0])
@@ -199,17 +192,11 @@ def _at_home(shape: Any) -> Any:
 def _check_zone(name: str, number: int, properties: dict[str, Any]) -> None:
     missing = [key for key in ("id", "labels", "regime", "kind", "mark", "source") if not properties.get(key)]
     if missing:
-        raise AreaError(
-            f"{name}: zone {number} has no {', '.join(missing)}; each zone says what it is and where from"
-        )
+        raise AreaError(f"{name}: zone {number} has no {', '.join(missing)}; each zone says what it is and where from")
     if properties["kind"] not in KINDS:
-        raise AreaError(
-            f"{name}: zone {properties['id']} is of kind {properties['kind']!r}; give {' or '.join(KINDS)}"
-        )
+        raise AreaError(f"{name}: zone {properties['id']} is of kind {properties['kind']!r}; give {' or '.join(KINDS)}")
 
 
 def _size(shape: Any) -> float:
     """Area on the sphere up to a constant, by Lambert's cylindrical projection."""
-    return float(
-        shapely.transform(shape, lambda xy: np.column_stack([xy[:, 0], np.sin(np.radians(xy[:, 1]))])).area
-    )
+    return float(shapely.transform(shape, lambda xy: np.column_stack([xy[:, 0], np.sin(np.radians(xy[:, 1]))])).area)

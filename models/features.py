@@ -93,9 +93,7 @@ class Feature:
 
 FEATURES = (
     Feature("duration_h", duration_h, "together for {value:.1f} h", "h", 1),
-    Feature(
-        "median_distance_m", median_distance_m, "half of the time no more than {value:.0f} m apart", "m", -1
-    ),
+    Feature("median_distance_m", median_distance_m, "half of the time no more than {value:.0f} m apart", "m", -1),
     Feature("speed_kn", speed_kn, "the faster of the two made {value:.1f} kn", "kn", -1),
     Feature(
         "zone",
@@ -111,9 +109,7 @@ FEATURES = (
     ),
     Feature("distance_to_port_km", distance_to_port_km, "{value:.1f} km from the nearest port", "km", 1),
     Feature("dark_beside", dark_beside, "{value:.0f} of 2 vessels silent beside the meeting", "vessels", 1),
-    Feature(
-        "observed_share", observed_share, "a share of {value:.2f} of the time reported by both", "share", 1
-    ),
+    Feature("observed_share", observed_share, "a share of {value:.2f} of the time reported by both", "share", 1),
 )
 
 

@@ -108,13 +108,9 @@ def load(path: Path | None = None) -> Scorecard:
         content = source.read_bytes()
         given = json.loads(content)
     except OSError as error:
-        raise ScorecardError(
-            f"{name}: cannot be read ({error.strerror}); give the path of a scorecard"
-        ) from error
+        raise ScorecardError(f"{name}: cannot be read ({error.strerror}); give the path of a scorecard") from error
     except ValueError as error:
-        raise ScorecardError(
-            f"{name}: not JSON ({error}); give a scorecard like models/rules.json"
-        ) from error
+        raise ScorecardError(f"{name}: not JSON ({error}); give a scorecard like models/rules.json") from error
     try:
         tables = dict(given["features"])
         texts = [str(given[key]) for key in ("id", "description", "intercept_reason")]
@@ -141,17 +137,11 @@ def _steps(name: str, feature: Feature, table: Any) -> Steps:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ScorecardError):
             raise
-        raise ScorecardError(
-            f"{name}: {feature.name}: {error!r}; give edges, points, missing and reason"
-        ) from error
+        raise ScorecardError(f"{name}: {feature.name}: {error!r}; give edges, points, missing and reason") from error
     if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
-        raise ScorecardError(
-            f"{name}: {feature.name}: edges {edges.tolist()} do not ascend; sort them, each once"
-        )
+        raise ScorecardError(f"{name}: {feature.name}: edges {edges.tolist()} do not ascend; sort them, each once")
     if len(points) != len(edges) + 1:
-        raise ScorecardError(
-            f"{name}: {feature.name}: {len(points)} points for {len(edges)} edges; one more is needed"
-        )
+        raise ScorecardError(f"{name}: {feature.name}: {len(points)} points for {len(edges)} edges; one more is needed")
     if (np.diff(points) * feature.monotone < 0).any():
         way = "rise" if feature.monotone > 0 else "fall"
         raise ScorecardError(f"{name}: {feature.name}: points {list(points)} must never do other than {way}")
@@ -162,7 +152,5 @@ def _points(name: str, where: str, given: Any) -> tuple[float, ...]:
     """Points as floats; refuses what is no multiple of 1/1024, since only those add up exactly."""
     points: NDArray[np.float64] = np.asarray(given, np.float64)
     if not np.isfinite(points).all() or (points * GRAIN != np.round(points * GRAIN)).any():
-        raise ScorecardError(
-            f"{name}: {where}: points {points.tolist()}; round them to multiples of 1/{GRAIN}"
-        )
+        raise ScorecardError(f"{name}: {where}: points {points.tolist()}; round them to multiples of 1/{GRAIN}")
     return tuple(points.tolist())

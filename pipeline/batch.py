@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ Tables = dict[str, pa.Table]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Column = npt.NDArray[Any]
 
 MS = 1_000
 SECOND = 1_000_000
@@ -69,9 +71,7 @@ def build(name_or_schema: str | pa.Schema, columns: Mapping[str, object]) -> pa.
 
     int64 arrays become timestamps where the schema says so; NaN becomes null in nullable float columns.
     """
-    wanted = (
-        {**schema.LAKE, **schema.FLOW}[name_or_schema] if isinstance(name_or_schema, str) else name_or_schema
-    )
+    wanted = {**schema.LAKE, **schema.FLOW}[name_or_schema] if isinstance(name_or_schema, str) else name_or_schema
     return pa.table([_array(columns[f.name], f) for f in wanted], schema=wanted)
 
 

@@ -67,13 +67,9 @@ def _add_run(p: argparse.ArgumentParser) -> None:
 
     Example: stswatch run archive/*.csv.gz --data DIR --area world
     """
-    p.add_argument(
-        "paths", nargs="+", metavar="PATH", help="archive files, or folders whose files are all taken"
-    )
+    p.add_argument("paths", nargs="+", metavar="PATH", help="archive files, or folders whose files are all taken")
     _add_data(p)
-    p.add_argument(
-        "--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks"
-    )
+    p.add_argument("--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks")
     p.add_argument(
         "--format",
         default="auto",
@@ -86,18 +82,10 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--start-time", type=_moment, metavar="T", help="time of the first line of a capture without a clock"
     )
-    p.add_argument(
-        "--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`"
-    )
-    p.add_argument(
-        "--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)"
-    )
-    p.add_argument(
-        "--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)"
-    )
-    p.add_argument(
-        "--slice-hours", type=_hours, default=24.0, metavar="H", help="length of a slice (default 24)"
-    )
+    p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
+    p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")
+    p.add_argument("--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)")
+    p.add_argument("--slice-hours", type=_hours, default=24.0, metavar="H", help="length of a slice (default 24)")
     p.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
@@ -177,9 +165,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; give one such as 2024-01-31T12:00:00Z"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give one such as 2024-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} names no zone; end it with Z for UTC")
     return moment

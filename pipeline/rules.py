@@ -36,12 +36,8 @@ class VesselRules:
     hop_slack_m: float = number(
         1000.0, "m", "position noise and receiver clocks a few seconds apart make short hops look fast"
     )
-    slow_kn: float = number(
-        5.0, "kn", "transfers under way are reported up to 4 kn; above it hoses are not passed"
-    )
-    implied_over_s: float = number(
-        60.0, "s", "a speed implied over less than a minute is mostly position noise"
-    )
+    slow_kn: float = number(5.0, "kn", "transfers under way are reported up to 4 kn; above it hoses are not passed")
+    implied_over_s: float = number(60.0, "s", "a speed implied over less than a minute is mostly position noise")
     piece_km: float = number(
         8.0, "km", "longer legs are cut so that each piece is straight on a local plane to about 1 m"
     )
@@ -51,12 +47,8 @@ class VesselRules:
     thin_tolerance_m: float = number(
         15.0, "m", "position noise of a moored antenna; a leg may stray so far from its fixes"
     )
-    thin_interval_min: float = number(
-        20.0, "min", "twice observed_within_min: a thinned leg is observed throughout"
-    )
-    track_memory_d: float = number(
-        7.0, "d", "a track silent for longer has ended; what comes after is another track"
-    )
+    thin_interval_min: float = number(20.0, "min", "twice observed_within_min: a thinned leg is observed throughout")
+    track_memory_d: float = number(7.0, "d", "a track silent for longer has ended; what comes after is another track")
 
 
 @dataclass(frozen=True)
@@ -88,25 +80,17 @@ class ProximityRules:
 class EncounterRules:
     """Which proximities are one encounter."""
 
-    min_duration_min: float = number(
-        30.0, "min", "Skylight and Starboard use 30 min; a transfer of oil takes hours"
-    )
-    join_min: float = number(
-        30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less"
-    )
+    min_duration_min: float = number(30.0, "min", "Skylight and Starboard use 30 min; a transfer of oil takes hours")
+    join_min: float = number(30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less")
     max_open_d: float = number(30.0, "d", "an encounter is cut here so that state stays bounded")
-    dark_beside_min: float = number(
-        30.0, "min", "a silence that begins or ends so near a meeting belongs to its story"
-    )
+    dark_beside_min: float = number(30.0, "min", "a silence that begins or ends so near a meeting belongs to its story")
 
 
 @dataclass(frozen=True)
 class LeadRules:
     """Which encounters are flagged."""
 
-    min_score: float = number(
-        0.0, "log-odds", "the sum of points at which an encounter is worth an analyst's minute"
-    )
+    min_score: float = number(0.0, "log-odds", "the sum of points at which an encounter is worth an analyst's minute")
 
 
 @dataclass(frozen=True)
@@ -130,9 +114,7 @@ class Rules:
     @property
     def lag_us(self) -> int:
         """The longest time for which a leg can be outstanding, microseconds: no later leg reaches further back."""
-        longest_h = max(
-            self.vessel.gap_terrestrial_h, self.vessel.gap_satellite_h, self.vessel.thin_bucket_min / 60
-        )
+        longest_h = max(self.vessel.gap_terrestrial_h, self.vessel.gap_satellite_h, self.vessel.thin_bucket_min / 60)
         return hours(longest_h) + minutes(self.vessel.thin_bucket_min)
 
 
@@ -148,13 +130,9 @@ def load(path: Path) -> Rules:
     try:
         given = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RulesError(
-            f"{path}: not a TOML file of rules ({error}); see `stswatch rules` for the names"
-        ) from error
+        raise RulesError(f"{path}: not a TOML file of rules ({error}); see `stswatch rules` for the names") from error
     except OSError as error:
-        raise RulesError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a TOML file of rules"
-        ) from error
+        raise RulesError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file of rules") from error
     sections: dict[str, Any] = {}
     for section, values in given.items():
         default = getattr(Rules, section, None)
@@ -164,15 +142,9 @@ def load(path: Path) -> Rules:
         for name, value in values.items():
             if name not in known:
                 raise RulesError(f"{path}: [{section}] has no rule {name}; it has {', '.join(sorted(known))}")
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or (value <= 0 and section != "lead")
-            ):
+            if isinstance(value, bool) or not isinstance(value, int | float) or (value <= 0 and section != "lead"):
                 raise RulesError(f"{path}: [{section}] {name} = {value!r}; a number above 0 is expected")
-        sections[section] = dataclasses.replace(
-            default, **{name: float(value) for name, value in values.items()}
-        )
+        sections[section] = dataclasses.replace(default, **{name: float(value) for name, value in values.items()})
     return dataclasses.replace(Rules(), **sections)
 
 

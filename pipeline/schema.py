@@ -36,7 +36,8 @@ def meaning_of(thing: pa.Field | pa.Schema) -> str:
     """The sentence that describes a field or a table, with the unit in brackets where there is one."""
     metadata = thing.metadata or {}
     unit = metadata.get(b"unit", b"").decode()
-    return metadata.get(b"meaning", b"").decode() + (f" [{unit}]" if unit else "")
+    meaning: str = metadata.get(b"meaning", b"").decode()
+    return meaning + (f" [{unit}]" if unit else "")
 
 
 # ------------------------------------------------------------------------------------------------ the lake

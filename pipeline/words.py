@@ -131,9 +131,7 @@ def _dark(row: dict[str, Any]) -> list[str]:
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
     if not silent:
         return []
-    return [
-        f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
-    ]
+    return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
 
 
 def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:

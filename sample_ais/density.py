@@ -94,9 +94,7 @@ def block(of: Sea, seed: int, number: int, block_s: int = BLOCK_S) -> pa.Table:
     noise_m = rng.normal(0, 1.5, (2, len(vessel)))  # moored antennas: 2 m in the median
     lon, lat = shift(of.lon[vessel], of.lat[vessel], east_m + noise_m[0], north_m + noise_m[1])
     shown_kn = np.abs(speed_kn + rng.normal(0, 0.06, len(vessel)))
-    course = np.where(
-        speed_kn > 0.3, course_deg + rng.normal(0, 1, len(vessel)), rng.uniform(0, 360, len(vessel))
-    )
+    course = np.where(speed_kn > 0.3, course_deg + rng.normal(0, 1, len(vessel)), rng.uniform(0, 360, len(vessel)))
     return _table(of, vessel, time_s, lon, lat, shown_kn, course % 360)
 
 
@@ -199,9 +197,7 @@ def crowd(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Write a generated sea as dense as a real coast, for benchmarks."
-    )
+    parser = argparse.ArgumentParser(description="Write a generated sea as dense as a real coast, for benchmarks.")
     parser.add_argument("--positions", type=int, required=True, help="how many positions")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")

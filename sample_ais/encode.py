@@ -102,10 +102,7 @@ def pack(fields: Sequence[Field], values: Mapping[str, Any], n: int) -> Bits:
         raise ValueError(f"no field {', '.join(sorted(unknown))} in this message")
     columns = [_text if f.kind == "t" else _number for f in fields]
     return np.concatenate(
-        [
-            make(f, values.get(f.name, "" if f.kind == "t" else 0), n)
-            for make, f in zip(columns, fields, strict=True)
-        ],
+        [make(f, values.get(f.name, "" if f.kind == "t" else 0), n) for make, f in zip(columns, fields, strict=True)],
         axis=1,
     )
 
@@ -113,9 +110,7 @@ def pack(fields: Sequence[Field], values: Mapping[str, Any], n: int) -> Bits:
 def _number(field: Field, value: ArrayLike, n: int) -> Bits:
     numbers = np.broadcast_to(np.asarray(value), (n,)).astype(np.int64)
     low, high = (
-        (-(1 << (field.bits - 1)), (1 << (field.bits - 1)) - 1)
-        if field.kind == "i"
-        else (0, (1 << field.bits) - 1)
+        (-(1 << (field.bits - 1)), (1 << (field.bits - 1)) - 1) if field.kind == "i" else (0, (1 << field.bits) - 1)
     )
     if n and (numbers.min() < low or numbers.max() > high):
         raise ValueError(

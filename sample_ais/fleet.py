@@ -98,9 +98,7 @@ def _meetings(rng: np.random.Generator, start_s: float, end_s: float) -> tuple[F
     return k[0], k[1:3], k[3:5]
 
 
-def _together(
-    rng: np.random.Generator, from_s: float, to_s: float
-) -> list[tuple[float, float, float, float, float]]:
+def _together(rng: np.random.Generator, from_s: float, to_s: float) -> list[tuple[float, float, float, float, float]]:
     """Knots of one meeting: a lies still, b beside it, with a break in some."""
     gap_m = rng.uniform(40, 150) if rng.random() < 0.7 else rng.uniform(350, 480)
     time_s = np.linspace(from_s, to_s, max(3, int((to_s - from_s) // 1800)))
@@ -118,9 +116,7 @@ def _together(
         bearing = np.concatenate([bearing[outside], turn])[order]
         away_m = np.concatenate([away_m[outside], apart])[order]
     zero = np.zeros(len(time_s))
-    return list(
-        zip(*np.array([time_s, zero, zero, away_m * np.sin(bearing), away_m * np.cos(bearing)]), strict=True)
-    )
+    return list(zip(*np.array([time_s, zero, zero, away_m * np.sin(bearing), away_m * np.cos(bearing)]), strict=True))
 
 
 def _anchored(rng: np.random.Generator, k: int, start_s: float, end_s: float) -> Course:

@@ -136,9 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Write the simulated recording and the truth beside it.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help="the recording in the project has seed %(default)s"
-    )
+    parser.add_argument("--seed", type=int, default=SEED, help="the recording in the project has seed %(default)s")
     given = parser.parse_args(argv)
     for path in write(given.out, given.seed):
         print(path)

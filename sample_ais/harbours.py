@@ -48,9 +48,7 @@ def ports() -> tuple[Floats, Floats]:
 
     Source: package searoute 1.6.0, data/ports.geojson (Apache-2.0).
     """
-    table = json.loads(files("searoute").joinpath("data/ports.geojson").read_text(encoding="utf-8"))[
-        "features"
-    ]
+    table = json.loads(files("searoute").joinpath("data/ports.geojson").read_text(encoding="utf-8"))["features"]
     where = np.array([port["geometry"]["coordinates"] for port in table], dtype=np.float64)
     american = np.array([port["properties"].get("cty") == "United_states" for port in table])
     return where[american], where

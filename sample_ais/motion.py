@@ -74,9 +74,7 @@ def shift(lon: ArrayLike, lat: ArrayLike, east_m: ArrayLike, north_m: ArrayLike)
     """
     lat = np.asarray(lat, dtype=np.float64)
     moved_lon = np.asarray(lon) + np.asarray(east_m) / (M_PER_DEG * np.cos(np.radians(lat)))
-    lon_out, lat_out = np.broadcast_arrays(
-        np.round(moved_lon, 9), np.round(lat + np.asarray(north_m) / M_PER_DEG, 9)
-    )
+    lon_out, lat_out = np.broadcast_arrays(np.round(moved_lon, 9), np.round(lat + np.asarray(north_m) / M_PER_DEG, 9))
     return lon_out, lat_out
 
 
@@ -113,9 +111,7 @@ def stay(lon: float, lat: float, start_s: float, end_s: float) -> Course:
     return Course(np.array([start_s, end_s]), np.full(2, lon), np.full(2, lat))
 
 
-def drift(
-    rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float
-) -> Course:
+def drift(rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float) -> Course:
     """A slow meander from a place: about the speed given, turning a little every half hour or so."""
     knots = np.append(np.arange(start_s, end_s, 1800.0), end_s)
     bearing = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.4, len(knots)))
@@ -125,16 +121,12 @@ def drift(
     )
 
 
-def swing(
-    rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, radius_m: float
-) -> Course:
+def swing(rng: np.random.Generator, lon: float, lat: float, start_s: float, end_s: float, radius_m: float) -> Course:
     """At anchor: the antenna goes to and fro on a circle about the anchor, with tide and wind."""
     knots = np.append(np.arange(start_s, end_s, 900.0), end_s)
     tide = 2 * np.pi * knots / 44_714.0  # M2, the lunar tide: 12.42 h
     bearing = rng.uniform(0, 2 * np.pi) + 1.8 * np.sin(tide) + np.cumsum(rng.normal(0, 0.05, len(knots)))
-    return stay(lon, lat, start_s, end_s).beside(
-        knots, radius_m * np.sin(bearing), radius_m * np.cos(bearing)
-    )
+    return stay(lon, lat, start_s, end_s).beside(knots, radius_m * np.sin(bearing), radius_m * np.cos(bearing))
 
 
 def report_times(

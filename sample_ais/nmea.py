@@ -49,9 +49,7 @@ def lines(
         return _join(tags, bodies)
     groups = range(first_group, first_group + len(text))
     first = [f"AIVDM,2,1,{g % 10},{c},{p[:PART]},0" for g, c, p in zip(groups, channels, text, strict=True)]
-    second = [
-        f"AIVDM,2,2,{g % 10},{c},{p[PART:]},{fill}" for g, c, p in zip(groups, channels, text, strict=True)
-    ]
+    second = [f"AIVDM,2,2,{g % 10},{c},{p[PART:]},{fill}" for g, c, p in zip(groups, channels, text, strict=True)]
     heads = _join([f"g:1-2-{g},{t}" for g, t in zip(groups, tags, strict=True)], first)
     tails = _join([f"g:2-2-{g},{t}" for g, t in zip(groups, tags, strict=True)], second)
     return [a + b"\n" + b for a, b in zip(heads, tails, strict=True)]

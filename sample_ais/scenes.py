@@ -84,11 +84,7 @@ def transfer(
     middle = drift(rng, *place, begin_s - HOUR_S, finish_s + 2 * HOUR_S, drift_kn)
     mother = roles[0]
     leaves = _window(middle, begin_s - HOUR_S, finish_s + 0.7 * HOUR_S)
-    actors = [
-        Actor(
-            mother.ship, _between(_near(rng, mother), leaves), heading_deg=heading, silences=mother.silences
-        )
-    ]
+    actors = [Actor(mother.ship, _between(_near(rng, mother), leaves), heading_deg=heading, silences=mother.silences)]
     for k, role in enumerate(roles[1:]):
         side = np.radians(heading + (90 if k % 2 == 0 else -90))
         course = _alongside(rng, middle, begin_s + 900 * k, finish_s - 900 * k, gap_m, float(side))
@@ -114,9 +110,7 @@ def _alongside(rng: Rng, middle: Course, start_s: float, end_s: float, gap_m: fl
     time_s = np.concatenate([[start_s - 1200], lying, [end_s + 1200]])
     away_m = np.concatenate([[3000], gap_m + rng.normal(0, 3, len(lying)), [3000]])
     bearing = side + np.concatenate([[0.6], rng.normal(0, 0.03, len(lying)), [-0.6]])
-    return _window(middle, time_s[0], time_s[-1]).beside(
-        time_s, away_m * np.sin(bearing), away_m * np.cos(bearing)
-    )
+    return _window(middle, time_s[0], time_s[-1]).beside(time_s, away_m * np.sin(bearing), away_m * np.cos(bearing))
 
 
 def _between(role: Role, course: Course) -> Course:
@@ -130,9 +124,7 @@ def _between(role: Role, course: Course) -> Course:
 
 def _near(rng: Rng, role: Role) -> Role:
     """The same role on a way of its own, some kilometres beside the lane: no two ships wait on one spot."""
-    return replace(
-        role, come_from=_beside_lane(rng, role.come_from), leave_to=_beside_lane(rng, role.leave_to)
-    )
+    return replace(role, come_from=_beside_lane(rng, role.come_from), leave_to=_beside_lane(rng, role.leave_to))
 
 
 def _beside_lane(rng: Rng, points: Sequence[Point]) -> list[Point]:
@@ -169,9 +161,7 @@ def _towards(origin: Point, goal: Point, speed_kn: float, hours: float) -> Point
     return float(lon[0]), float(lat[0])
 
 
-def tow(
-    rng: Rng, tug: Ship, barge: Ship, points: Sequence[Point], start_h: float, speed_kn: float = 3.8
-) -> Scene:
+def tow(rng: Rng, tug: Ship, barge: Ship, points: Sequence[Point], start_h: float, speed_kn: float = 3.8) -> Scene:
     """A tug draws a barge on 350 m of wire: hours within 500 m, both slow, always one ahead of the other."""
     course = voyage(points, start_h * HOUR_S, speed_kn)
     lag_s = 350 / (speed_kn * 1852 / 3600)
@@ -194,9 +184,7 @@ def pair_trawl(rng: Rng, ships: Sequence[Ship], place: Point, start_h: float, en
 def anchorage(rng: Rng, ships: Sequence[Ship], place: Point, spacing_m: float = 380.0) -> Scene:
     """Ships at anchor beside each other, swinging with the tide."""
     spots = [shift(*place, spacing_m * (k % 2), spacing_m * (k // 2)) for k in range(len(ships))]
-    courses = [
-        swing(rng, float(lon), float(lat), -HOUR_S, 25 * HOUR_S, rng.uniform(50, 90)) for lon, lat in spots
-    ]
+    courses = [swing(rng, float(lon), float(lat), -HOUR_S, 25 * HOUR_S, rng.uniform(50, 90)) for lon, lat in spots]
     actors = tuple(Actor(s, c, AT_ANCHOR) for s, c in zip(ships, courses, strict=True))
     return Scene("anchorage", "look_alike", "neighbours at anchor", actors)
 

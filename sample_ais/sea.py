@@ -56,9 +56,7 @@ def _transfers(yard: Yard) -> list[Recipe]:
         Role(yard.launch("coaster", "XA"), [WEST_SEA], [WEST_SEA], speed_kn=8.0),
     ]
     then_silent = [
-        Role(
-            yard.launch("small_tanker", "XF"), [YELLOW_M, YELLOW_N, WEST_SEA], [WEST_SEA, YELLOW_N, YELLOW_M]
-        ),
+        Role(yard.launch("small_tanker", "XF"), [YELLOW_M, YELLOW_N, WEST_SEA], [WEST_SEA, YELLOW_N, YELLOW_M]),
         Role(
             yard.launch("coaster", "XA"),
             [KOREA_BAY],
@@ -171,9 +169,7 @@ def _look_alikes(yard: Yard) -> list[Recipe]:
             (120.38, 36.01),
             13.0,
         ),
-        lambda r: scenes.tow(
-            r, tug, towed, [(123.1, 37.6), (122.9, 36.9), (122.3, 36.0), (121.9, 34.0)], -2.0
-        ),
+        lambda r: scenes.tow(r, tug, towed, [(123.1, 37.6), (122.9, 36.9), (122.3, 36.0), (121.9, 34.0)], -2.0),
         lambda r: scenes.pair_trawl(r, trawlers, (123.0, 33.2), -1.0, 25.0),
         lambda r: scenes.anchorage(r, waiting, (122.6, 31.1)),
         *[lambda r, s=ships, q=quay: scenes.moored(r, s, q) for ships, quay in quays],
@@ -200,12 +196,8 @@ def _traffic(yard: Yard) -> list[Recipe]:
         lambda r: scenes.passage(r, through[0], NORTHWARD, -6.0, 15.0),
         lambda r: scenes.passage(r, through[1], SOUTHWARD, -4.0, 11.0, hole),
         lambda r: scenes.passage(r, through[2], [FAR_EAST, CHINA_N, YELLOW_S, QINGDAO_OFF], 1.0, 12.5),
-        lambda r: scenes.passage(
-            r, through[3], [CHANGJIANG, CHINA_N, (126.0, 32.6), (127.5, 33.0)], -3.0, 14.0
-        ),
-        lambda r: scenes.passage(
-            r, through[4], [YELLOW_N, (122.9, 38.2), (121.5, 38.58), (120.0, 38.7)], 5.0, 10.0
-        ),
+        lambda r: scenes.passage(r, through[3], [CHANGJIANG, CHINA_N, (126.0, 32.6), (127.5, 33.0)], -3.0, 14.0),
+        lambda r: scenes.passage(r, through[4], [YELLOW_N, (122.9, 38.2), (121.5, 38.58), (120.0, 38.7)], 5.0, 10.0),
         lambda r: scenes.fishing(r, boats[0], (124.8, 34.6), (Silence(2.5, 7.9, "equipment"),)),
         lambda r: scenes.fishing(r, boats[1], (123.4, 30.6), (Silence(17.0, 26.0, "switched_off"),)),
     ]

@@ -88,9 +88,7 @@ class Sea:
         across_m = 12_000 * across * away_m / self.reach_m[vessel]
         off_m = away_m + np.where(vessel % 2 == 0, 25.0, 40.0)  # side by side 65 m apart
         bearing = self.bearing[vessel]
-        drift_m = 600 * np.sin(
-            2 * np.pi * (time_s / 86_400 + self.phase[vessel - vessel % 2])
-        )  # of both alike
+        drift_m = 600 * np.sin(2 * np.pi * (time_s / 86_400 + self.phase[vessel - vessel % 2]))  # of both alike
         east_m = off_m * np.sin(bearing) + across_m * np.cos(bearing) + drift_m
         return east_m, off_m * np.cos(bearing) - across_m * np.sin(bearing)
 
@@ -99,9 +97,7 @@ class Sea:
         start_s, end_s = np.full(len(vessel), -1e9), np.full(len(vessel), -1e9)
         day = time_s // 86_400
         for d in np.unique(day).tolist():
-            draw = np.random.default_rng([self.seed, 5, d + 1]).random((3, len(self.kind)))[
-                :, vessel - vessel % 2
-            ]
+            draw = np.random.default_rng([self.seed, 5, d + 1]).random((3, len(self.kind)))[:, vessel - vessel % 2]
             hours = 1 + 5 * draw[1]
             at = (day == d) & (draw[0] < MEETING_DAYS)
             begin_s = 86_400 * d + 3600 * (3 + draw[2] * (18 - hours))
@@ -145,9 +141,7 @@ def sea(seed: int, vessels: int) -> Sea:
         lat=np.concatenate([p[1] for p in places]),
         speed_kn=np.choose(kind, [np.zeros(vessels), rng.uniform(1, 4.5, vessels), passing_kn, passing_kn]),
         bearing=bearing,
-        reach_m=np.choose(
-            kind, [0, rng.uniform(800, 4000, vessels), rng.uniform(8e4, 8e5, vessels), 12_000.0]
-        ),
+        reach_m=np.choose(kind, [0, rng.uniform(800, 4000, vessels), rng.uniform(8e4, 8e5, vessels), 12_000.0]),
         phase=rng.random(vessels),
         habit=rng.random(vessels),
     )

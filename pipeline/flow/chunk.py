@@ -10,13 +10,11 @@ from stswatch.pipeline.store import lake
 
 
 def ingest_chunk(data: Path, chunk: Chunk, slab_us: int) -> int:
-    """Decode a chunk into the lake; gives the sentences or rows it held. Raises SourceError for a file that breaks off."""
+    """Decode a chunk into the lake; gives the sentences or rows it held. Raises SourceError for a broken file."""
     writer = lake.Writer(data, chunk.source.source, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0}
     for decoded in read(chunk):
-        writer.write(
-            {"fixes": decoded.fixes, "static_reports": decoded.static_reports, "rejects": decoded.rejects}
-        )
+        writer.write({"fixes": decoded.fixes, "static_reports": decoded.static_reports, "rejects": decoded.rejects})
         for name in counts:
             counts[name] += getattr(decoded, name)
     receipt = writer.close(**counts)

@@ -39,15 +39,9 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
     todo = [c for part in work.values() for c in part if _receipt(data, c) is None]
     if todo:
         with pipeline() as p:
-            _ = (
-                p
-                | "chunks" >> beam.Create(todo)
-                | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count, tell))
-            )
+            _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count, tell))
     for name, source in new.items():
-        lake.enter(
-            data, _told(data, source, work[name]), slab_us, _options(source), [c.start for c in work[name]]
-        )
+        lake.enter(data, _told(data, source, work[name]), slab_us, _options(source), [c.start for c in work[name]])
 
 
 class _Ingest(beam.DoFn):  # type: ignore[misc]

@@ -22,7 +22,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.coder import Parcel
 from stswatch.pipeline.flow.shard import Job, run_shard
-from stswatch.pipeline.flow.slices import Slice, described
+from stswatch.pipeline.flow.slices import described
 from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.lake import write_json
 
@@ -54,9 +54,7 @@ def expand(p: beam.Pipeline, job: Job, worker_count: int) -> None:
         # every shard is called, also with nothing to do: silence must pass too
         shards = [(shard, _CALL) for shard in range(step.shards(job.shards))]
         called = p | f"{step.name}: shards" >> beam.Create(shards, reshuffle=False).with_output_types(_SENT)
-        inputs = (called, *sent[step.name]) | f"{step.name}: with rows" >> beam.Flatten().with_output_types(
-            _SENT
-        )
+        inputs = (called, *sent[step.name]) | f"{step.name}: with rows" >> beam.Flatten().with_output_types(_SENT)
         given = (
             inputs
             | f"{step.name}: by shard" >> beam.GroupByKey()

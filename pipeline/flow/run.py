@@ -22,6 +22,7 @@ from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.readers.base import Source
+from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
 from stswatch.pipeline.store import lake
@@ -47,9 +48,7 @@ class Engine:
     steps: tuple[Step, ...] = field(default=STEPS)
 
 
-Tell = Callable[
-    [str, int, int], None
-]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
+Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
 
 
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
@@ -79,9 +78,7 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         rules=rules,
         model_id=scorecard().model_id,
         area=area,
-        data_start=_moment(
-            min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)
-        ),
+        data_start=_moment(min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)),
         data_end=_moment(row[-1].frontier_us),
     )
     return load(
@@ -106,9 +103,7 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
             "give an archive with positions of vessels"
         )
     parts = [part for receipt in receipts for part in receipt.parts]
-    row = slices.plan(
-        parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000)
-    )
+    row = slices.plan(parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000))
     shards = engine.shards or _shards(max(s.rows for s in row))
     return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id)
 
@@ -116,7 +111,7 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
 def _shards(rows: int) -> int:
     """A power of two, so that a little more data does not change it."""
     shards = 1
-    while shards < lake.LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
+    while shards < LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
         shards *= 2
     return shards
 
@@ -163,9 +158,7 @@ def _tidy(data: Path, row: Sequence[Slice]) -> None:
 
 def _output(data: Path, s: Slice) -> Output:
     files = json.loads((_folder(data, s) / MANIFEST).read_text())["files"]
-    return Output(
-        s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()}
-    )
+    return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
 
 
 def _sources(ledger: dict[str, lake.Entry]) -> pa.Table:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store.lake import Part, slab_name
@@ -41,9 +42,7 @@ def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_
         if part.slab_us is not None:
             slabs.setdefault(part.slab_us, []).append(part)
     first, last = (t // slab_us * slab_us for t in span_us)
-    busy = sorted(
-        s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held)
-    )
+    busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held))
     slices: list[Slice] = []
     for slab in busy:
         before = slices[-1].end_us if slices else slab
@@ -64,7 +63,7 @@ def _cut(start_us: int, end_us: int, parts: tuple[Part, ...], rows_at_most: int)
     rows = sum(p.rows for p in parts)
     n = max(1, -(-rows // rows_at_most))
     edges = [start_us + (end_us - start_us) * k // n // 1000 * 1000 for k in range(n)] + [end_us]
-    return [Slice(a, b, b, False, parts, rows // n) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [Slice(a, b, b, False, parts, rows // n) for a, b in pairwise(edges)]
 
 
 def _with(given: Slice, **changes: object) -> Slice:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class _Entries:
 
 
 def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Pairs in one cell where the right leg starts while the left one lasts; without a right side, of left with left."""
+    """Pairs in one cell where the right leg starts while the left one lasts; left with left without a right side."""
     other = left if right is None else right
     if not len(left.leg) or not len(other.leg):
         return
@@ -87,7 +88,7 @@ def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Itera
     count = np.maximum(np.searchsorted(other.start, left.end, side="left") - first, 0)
     total = np.cumsum(count)
     cuts = np.unique(np.append(np.searchsorted(total, np.arange(0, total[-1], _PAIRS_AT_ONCE)), [0, len(count)]))
-    for begin, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, stop in pairwise(cuts.tolist()):
         row, nth = spread(count[begin:stop])
         i, j = begin + row, first[begin:stop][row] + nth
         yield left.leg[i], other.leg[j], left.cell[i]

@@ -23,6 +23,7 @@ class Edges:
 
     @staticmethod
     def of(table: pa.Table) -> Edges:
+        """From rows of schema.EDGES, whatever their side."""
         mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track"), micros(table, "time")
         order = np.lexsort((time_us, track_us, mmsi))
         mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]

@@ -38,7 +38,7 @@ def distance_bins(x0: Floats, y0: Floats, x1: Floats, y1: Floats, span_ms: Ints)
     high = np.floor(np.maximum(np.hypot(x0, y0), np.hypot(x1, y1)) / DISTANCE_BIN_M).astype(np.int64)
     row, nth = spread(high - low + 1)
     ring = low[row] + nth
-    outer_ms = _within_ms(x0, y0, vx, vy, span_ms, row, (ring + 1) * DISTANCE_BIN_M)
+    outer_ms = _within_ms(x0, y0, vx, vy, span_ms, row, np.asarray((ring + 1) * DISTANCE_BIN_M))
     outer_ms = np.where(ring == high[row], span_ms[row], outer_ms)
     inner_ms = np.where(nth == 0, 0, np.roll(outer_ms, 1))
     spent = outer_ms - inner_ms

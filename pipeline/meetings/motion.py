@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stswatch.geo.plane import metres_per_degree, wrap_lon
-from stswatch.pipeline.batch import MS, Floats, Ints
+from stswatch.pipeline.batch import MS, Column, Floats, Ints
 from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
 
 
@@ -20,12 +20,12 @@ from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
 class Ends:
     """Legs as columns, (n,) each: times in whole milliseconds as microseconds, degrees; lon1 within 180 of lon0."""
 
-    start_us: Ints
-    end_us: Ints
-    lon0: Floats
-    lat0: Floats
-    lon1: Floats
-    lat1: Floats
+    start_us: Column
+    end_us: Column
+    lon0: Column
+    lat0: Column
+    lon1: Column
+    lat1: Column
 
     def at(self, rows: Ints) -> Ends:
         """The legs of these rows."""
@@ -52,13 +52,13 @@ class Near:
     longitude within 180 degrees of the first.
     """
 
-    pair: Ints
-    start_us: Ints
-    end_us: Ints
-    x_cm: tuple[Ints, Ints]
-    y_cm: tuple[Ints, Ints]
-    lon: tuple[Floats, Floats]
-    lat: tuple[Floats, Floats]
+    pair: Column
+    start_us: Column
+    end_us: Column
+    x_cm: tuple[Column, ...]
+    y_cm: tuple[Column, ...]
+    lon: tuple[Column, ...]
+    lat: tuple[Column, ...]
 
     def at(self, rows: Ints) -> Near:
         """These intervals."""
@@ -68,12 +68,14 @@ class Near:
     @staticmethod
     def joined(parts: Sequence[Near]) -> Near:
         """All intervals of all parts; `pair` keeps its meaning only within a part."""
-        plain = [np.concatenate([getattr(p, n) for p in parts]) for n in ("pair", "start_us", "end_us")]
-        ends = [
+        pair, start_us, end_us = (
+            np.concatenate([getattr(p, name) for p in parts]) for name in ("pair", "start_us", "end_us")
+        )
+        ends = (
             tuple(np.concatenate([getattr(p, name)[k] for p in parts]) for k in (0, 1))
             for name in ("x_cm", "y_cm", "lon", "lat")
-        ]
-        return Near(*plain, *ends)
+        )
+        return Near(pair, start_us, end_us, *ends)
 
     def nearest(self) -> tuple[Ints, Ints, Floats, Floats]:
         """The nearest approach in each: time in microseconds, distance in centimetres, longitude, latitude."""
@@ -110,9 +112,7 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     hit = np.flatnonzero((lower <= 1) & (upper >= 0) & (start_us < end_us))
     a, b, east, north = a.at(hit), b.at(hit), east[hit], north[hit]
     start_us, end_us = start_us[hit], end_us[hit]
-    ends = [
-        (*(_whole_cm(m) for m in _offset(a, b, t, east, north)), *_middle(a, b, t)) for t in (start_us, end_us)
-    ]
+    ends = [(*(_whole_cm(m) for m in _offset(a, b, t, east, north)), *_middle(a, b, t)) for t in (start_us, end_us)]
     return Near(hit, start_us, end_us, *zip(*ends, strict=True))
 
 

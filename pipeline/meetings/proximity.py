@@ -20,6 +20,7 @@ from stswatch.pipeline.batch import (
     MS,
     Batch,
     Bools,
+    Column,
     Ints,
     Result,
     Tables,
@@ -50,7 +51,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
     boxes = _boxes(legs, view, is_new, rules)
     parts = [_meetings(view, i, j, rules) for i, j in candidates(boxes, batch.shard, batch.shards)]
-    rows = {"proximities": [], "berth_pairs": []}
+    rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
     if parts:
         found = _Found.joined(parts)
         berth, port = _at_berth(view, found.a, found.b, rules)
@@ -58,7 +59,9 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
             "proximities": [_proximity_rows(view, found.at(np.flatnonzero(~berth)), rules)],
             "berth_pairs": [_berth_rows(view, found.at(np.flatnonzero(berth)), port[berth])],
         }
-    return Result({"legs": kept.combine_chunks()}, {name: concat(part, schema.FLOW[name]) for name, part in rows.items()})
+    return Result(
+        {"legs": kept.combine_chunks()}, {name: concat(part, schema.FLOW[name]) for name, part in rows.items()}
+    )
 
 
 class _Legs:
@@ -95,14 +98,14 @@ class _Legs:
         keys = [(leg << 32) + (t - self.ends.start_us[leg]) // MS for t in (start_us, end_us)]
         low, high = (np.searchsorted(self.inner_key, key) for key in keys)
         count[some] += high - low
-        return count
+        return np.asarray(count)
 
     def fix_at(self, leg: Ints, time_us: Ints) -> Bools:
         """Whether a fix stands at a time after the start of the leg, (m,): at its end, or one thinned."""
         found = time_us == self.fix_end_us[leg]
         some = np.flatnonzero(~found & (self.inner_count[leg] > 0))
         found[some] = self.fixes_between(leg[some], time_us[some], time_us[some] + MS) > 0
-        return found
+        return np.asarray(found)
 
 
 def _boxes(legs: pa.Table, view: _Legs, is_new: Bools, rules: Rules) -> Boxes:
@@ -178,7 +181,8 @@ def _runs(legs: _Legs, found: _Found, rules: Rules) -> Runs:
     """Each proximity as an interval of its own, with its bins."""
     a, b, start_us, end_us = found.a, found.b, found.near.start_us, found.near.end_us
     when_us, nearest_cm, lon, lat = found.near.nearest()
-    columns = {"a": a, "b": b, "start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
+    within_ms = (end_us - start_us) // MS
+    columns: dict[str, Column] = {"a": a, "b": b, "start": start_us, "end": end_us, "within_ms": within_ms}
     columns |= {"nearest_cm": nearest_cm, "nearest_time": when_us, "lon": lon, "lat": lat}
     columns["observed_ms"] = _observed_us(legs, a, b, start_us, end_us, rules) // MS
     columns["fresh"] = np.zeros(len(a), bool)
@@ -190,7 +194,7 @@ def _runs(legs: _Legs, found: _Found, rules: Rules) -> Runs:
     rows = np.arange(len(a))
     bin_row = np.concatenate([row, rows, rows])
     code = [ring + histogram.DISTANCE, legs.speed_dkn[a] + histogram.SPEED_A, legs.speed_dkn[b] + histogram.SPEED_B]
-    ms = np.concatenate([spent_ms, columns["within_ms"], columns["within_ms"]])
+    ms = np.concatenate([spent_ms, within_ms, within_ms])
     return Runs(columns, bin_row, np.concatenate(code), ms)
 
 
@@ -208,7 +212,7 @@ def _observed_us(legs: _Legs, a: Ints, b: Ints, start_us: Ints, end_us: Ints, ru
     blind_us = np.maximum(high_a - low_a, 0) + np.maximum(high_b - low_b, 0)
     both = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
     some = (high_a > low_a) & (high_b > low_b)
-    return end_us - start_us - blind_us + np.where(some, both, 0)
+    return np.asarray(end_us - start_us - blind_us + np.where(some, both, 0))
 
 
 def _berth_rows(legs: _Legs, found: _Found, port: Ints) -> pa.Table:

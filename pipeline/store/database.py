@@ -38,9 +38,7 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(link.resolve()), read_only=True)
     except duckdb.Error as error:
-        raise StoreError(
-            f"{link}: cannot be opened ({_line(error)}); close what holds it, or run again"
-        ) from error
+        raise StoreError(f"{link}: cannot be opened ({_line(error)}); close what holds it, or run again") from error
     _settle(connection, data)
     return connection
 
@@ -56,9 +54,7 @@ def open_work(data: Path) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(path))
     except duckdb.IOException as error:
         if "lock" in str(error):
-            raise StoreError(
-                f"{data}: another run is loading into this folder; wait for it to end"
-            ) from error
+            raise StoreError(f"{data}: another run is loading into this folder; wait for it to end") from error
         raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error
     except duckdb.Error as error:
         raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error

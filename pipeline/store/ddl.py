@@ -77,8 +77,4 @@ def comments(name: str, fields: pa.Schema, kind: str = "TABLE") -> Iterator[str]
 
 def empty_select(fields: pa.Schema) -> str:
     """A query of these columns and types that gives no row."""
-    return (
-        "SELECT "
-        + ", ".join(f"NULL::{sql_type(f.type)} AS {quoted(f.name)}" for f in fields)
-        + " WHERE false"
-    )
+    return "SELECT " + ", ".join(f"NULL::{sql_type(f.type)} AS {quoted(f.name)}" for f in fields) + " WHERE false"

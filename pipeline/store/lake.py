@@ -37,7 +37,7 @@ TIMELESS = "timeless"
 
 @dataclass(frozen=True)
 class Part:
-    """One file of the lake: its table, slab, path within the data folder, rows, and the last shard of each row group."""
+    """One file of the lake: table, slab, path within the data folder, rows, the last shard of each row group."""
 
     table: str
     slab_us: int | None

@@ -11,9 +11,7 @@ from stswatch.pipeline.store import ddl
 def added_up(table: str, *key: str) -> str:
     """The query that adds up the rows of one key, over all slices and files."""
     sums = [field for field in schema.STORED[table] if field.name not in key]
-    added = ", ".join(
-        f"sum({ddl.quoted(f.name)})::{ddl.sql_type(f.type)} AS {ddl.quoted(f.name)}" for f in sums
-    )
+    added = ", ".join(f"sum({ddl.quoted(f.name)})::{ddl.sql_type(f.type)} AS {ddl.quoted(f.name)}" for f in sums)
     return f"SELECT {ddl.columns(key)}, {added} FROM part_{table} GROUP BY ALL ORDER BY {ddl.columns(key)}"
 
 

@@ -50,9 +50,7 @@ def _drop(work: duckdb.DuckDBPyConnection, numbers: list[int]) -> None:
 def _add(work: duckdb.DuckDBPyConnection, data: Path, new: Mapping[int, Output]) -> None:
     if not new:
         return
-    ledger = pa.table(
-        {"number": pa.array(list(new), pa.int32()), "key": [output.key for output in new.values()]}
-    )
+    ledger = pa.table({"number": pa.array(list(new), pa.int32()), "key": [output.key for output in new.values()]})
     work.register("new_outputs", ledger)
     work.execute("INSERT INTO outputs SELECT number, key FROM new_outputs")
     schemas = part_schemas()
@@ -60,9 +58,7 @@ def _add(work: duckdb.DuckDBPyConnection, data: Path, new: Mapping[int, Output])
     if unknown:
         raise StoreError(f"no table {sorted(unknown)} in the store; outputs may hold {sorted(schemas)}")
     for name, fields in schemas.items():
-        files = {
-            str(data.resolve() / path): n for n, output in new.items() for path in output.files.get(name, ())
-        }
+        files = {str(data.resolve() / path): n for n, output in new.items() for path in output.files.get(name, ())}
         if files:
             _read(work, name, fields, files)
 
@@ -79,6 +75,4 @@ def _read(work: duckdb.DuckDBPyConnection, name: str, fields: pa.Schema, files: 
         )
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
         first_line = str(error).splitlines()[0]
-        raise StoreError(
-            f"a file of {name} cannot be read ({first_line}); run again to write it anew"
-        ) from error
+        raise StoreError(f"a file of {name} cannot be read ({first_line}); run again to write it anew") from error

@@ -57,9 +57,7 @@ def publish(
     return snapshot
 
 
-def _fill(
-    work: duckdb.DuckDBPyConnection, path: Path, tables: Mapping[str, pa.Table], described: list[str]
-) -> None:
+def _fill(work: duckdb.DuckDBPyConnection, path: Path, tables: Mapping[str, pa.Table], described: list[str]) -> None:
     home = work.execute("SELECT current_database()").fetchall()[0][0]
     work.execute(f"ATTACH {ddl.literal(str(path))} AS snapshot (STORAGE_VERSION '{READABLE_FROM}')")
     try:

@@ -52,9 +52,7 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     with closing(connect(data)) as db:
-        rows = _rows(
-            db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)})
-        )
+        rows = _rows(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
     return {row["mmsi"]: row for row in rows}
 
 

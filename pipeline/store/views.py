@@ -14,9 +14,7 @@ LEADS = "flagged_encounters"
 
 def lead_schema() -> pa.Schema:
     """The columns of view flagged_encounters, with what the view holds."""
-    meaning = (
-        "Leads: current encounters in the area asked for, score at or above lead.min_score, highest first."
-    )
+    meaning = "Leads: current encounters in the area asked for, score at or above lead.min_score, highest first."
     return schema.STORED["encounters"].with_metadata({"meaning": meaning})
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stswatch.geo.plane import along, haversine_m, hop_m, metres_per_degree, near_lon
-from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, spread, starts_of
+from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 
 _M_PER_KM = 1000.0
+_STEEPEST_DEG = 89.0  # pieces grow no shorter beyond: 140 m where others are 8 km
 _KN_PER_M_US = SECOND * 3600.0 / 1852.0
 
 
@@ -18,13 +19,13 @@ _KN_PER_M_US = SECOND * 3600.0 / 1852.0
 class Track:
     """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time; `sog_kn` NaN where not known."""
 
-    mmsi: Ints
-    track_us: Ints
-    time_us: Ints
-    lon: Floats
-    lat: Floats
-    sog_kn: Floats
-    satellite: Bools
+    mmsi: Column
+    track_us: Column
+    time_us: Column
+    lon: Column
+    lat: Column
+    sog_kn: Column
+    satellite: Column
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ def _thinnable(fixes: Track, between: Steps, rules: VesselRules) -> tuple[Ints, 
     away_m = _off_chord_m(fixes, row, f, g)
     good = np.ones(len(first), bool)
     good[group[away_m > rules.thin_tolerance_m]] = False
-    chord_m = haversine_m(fixes.lon[first], fixes.lat[first], fixes.lon[last], fixes.lat[last])
-    good &= chord_m <= rules.piece_km * _M_PER_KM
+    good &= _piece_count(fixes, first, last, rules) == 1
     return first[good], last[good]
 
 
@@ -150,14 +150,10 @@ class Pieces:
 
 
 def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
-    """Cut legs longer than piece_km into equal pieces along the great circle."""
-    lon0, lat0, lon1, lat1 = (
-        fixes.lon[legs.start],
-        fixes.lat[legs.start],
-        fixes.lon[legs.end],
-        fixes.lat[legs.end],
-    )
-    count = np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / (rules.piece_km * _M_PER_KM)), 1).astype(np.int64)
+    """Cut long legs into equal pieces along the great circle."""
+    lon0, lat0 = fixes.lon[legs.start], fixes.lat[legs.start]
+    lon1, lat1 = fixes.lon[legs.end], fixes.lat[legs.end]
+    count = _piece_count(fixes, legs.start, legs.end, rules)
     leg, nth = spread(count)
     t0, t1 = fixes.time_us[legs.start][leg], fixes.time_us[legs.end][leg]
     start_us = t0 + (t1 - t0) * nth // count[leg] // MS * MS
@@ -170,6 +166,18 @@ def pieces(fixes: Track, legs: Legs, rules: VesselRules) -> Pieces:
     ]
     (x0, y0), (x1, y1) = ends
     return Pieces(leg, nth, start_us, end_us, x0, y0, near_lon(x1, x0), y1)
+
+
+def _piece_count(fixes: Track, start: Ints, end: Ints, rules: VesselRules) -> Ints:
+    """How many pieces make a leg straight on a local plane; from 45 degrees on the shorter, the nearer the pole.
+
+    A way east bends off the straight line between its ends, in degrees, by length^2 tan(latitude) / (8 radius), and the
+    length of a degree east changes on a way north by tan(latitude) / radius.
+    """
+    lon0, lat0, lon1, lat1 = fixes.lon[start], fixes.lat[start], fixes.lon[end], fixes.lat[end]
+    steepest = np.tan(np.radians(np.minimum(np.maximum(np.abs(lat0), np.abs(lat1)), _STEEPEST_DEG)))
+    piece_m = rules.piece_km * _M_PER_KM / np.maximum(steepest, 1.0)
+    return np.maximum(np.ceil(haversine_m(lon0, lat0, lon1, lat1) / piece_m), 1).astype(np.int64)
 
 
 def inner_ms(fixes: Track, legs: Legs) -> tuple[Ints, Ints]:

@@ -1,7 +1,7 @@
 """The vessel step: from fixes and static reports of an MMSI shard to legs, gaps, counts and what is known.
 
-Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the frontier has
-passed its last fix by the threshold, exactly as a later fix would tell. So no cut of the data shows in what is given.
+Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the frontier
+has passed its last fix by the threshold, exactly as a later fix would tell. So no cut of the data shows.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _sort_key(mmsi: np.ndarray, time_us: Ints) -> Ints:
     who = mmsi.astype(np.int64)
     if (int(who.max()) + 1) * span >= 1 << 63:  # 30 bits of MMSI leave room for 99 days: beyond, number the vessels
         who = np.unique(who, return_inverse=True)[1]
-    return who * span + (time_us - base) // MS
+    return np.asarray(who * span + (time_us - base) // MS)
 
 
 def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
