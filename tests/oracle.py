@@ -133,9 +133,7 @@ def _legs(fixes: pd.DataFrame, slow_kn: float, gap_h: float, berth: Berth | None
     start, end = fixes.iloc[:-1].reset_index(drop=True), fixes.iloc[1:].reset_index(drop=True)
     is_leg = ((start.track == end.track) & (end.t - start.t <= gap_h * 3600)).to_numpy()
     before, after = (pd.Series(is_leg).shift(step, fill_value=False) for step in (1, -1))
-    azimuth, _, length = EARTH.inv(
-        *(side[name].to_numpy() for side in (start, end) for name in ("lon", "lat"))
-    )
+    azimuth, _, length = EARTH.inv(*(side[name].to_numpy() for side in (start, end) for name in ("lon", "lat")))
     reported = (start.sog_kn + end.sog_kn) / 2
     implied = length / np.maximum(end.t - start.t, IMPLIED_OVER_S) / KNOT
     speed = reported.fillna(pd.Series(implied)).round(6).to_numpy()

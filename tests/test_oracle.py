@@ -95,9 +95,7 @@ def test_across_midnight(start):
 @given(st.sampled_from([180.0, 179.99, -179.995, 0.0]) | st.floats(-180, 180))
 def test_same_at_every_longitude(lon):
     """A head-on meeting is the same wherever on the equator it is, 180 degrees included."""
-    found = meetings(
-        vessel(1, [0, 4000], 0, 4000, lon=lon), vessel(2, [4000, 0], 0, 4000, lon=lon), min_duration_min=5
-    )
+    found = meetings(vessel(1, [0, 4000], 0, 4000, lon=lon), vessel(2, [4000, 0], 0, 4000, lon=lon), min_duration_min=5)
     assert found.duration_min.tolist() == pytest.approx([500 / 60], abs=0.034)
 
 
@@ -168,9 +166,7 @@ def test_berth_neighbours_are_no_encounter():
 
 def test_the_envelope_holds_the_same_as_single_runs():
     rng = np.random.default_rng(7)
-    rows = pd.concat(
-        [vessel(m, rng.normal(0, 300, 40).cumsum() / 4, rng.normal(0, 150, 40)) for m in range(8)]
-    )
+    rows = pd.concat([vessel(m, rng.normal(0, 300, 40).cumsum() / 4, rng.normal(0, 150, 40)) for m in range(8)])
     bracket = oracle_envelope(rows, (470, 500, 530))
     assert len(bracket[500]) >= 5
     for distance, table in bracket.items():

@@ -44,9 +44,7 @@ def test_every_form_of_a_state_carries_its_flag(mid, rest):
     assert mmsi.kind_of(forms).tolist() == list(mmsi.KINDS[1:8])
 
 
-@pytest.mark.parametrize(
-    "number", [123456789, 999999999, 111111111, 800000000, 990000000, 1, 776000000, 200000001]
-)
+@pytest.mark.parametrize("number", [123456789, 999999999, 111111111, 800000000, 990000000, 1, 776000000, 200000001])
 def test_a_number_of_no_form_is_unknown_and_may_be_a_vessel(number):
     assert mmsi.kind_of([number]).tolist() == ["unknown"]
     assert mmsi.is_vessel([number]).tolist() == [True]
@@ -88,9 +86,7 @@ def test_the_table_names_each_state_once():
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    "STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data"
-)
+@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data")
 def test_every_mid_of_an_independent_table_has_a_flag():
     with (Path(os.environ["STSWATCH_REAL_DATA"]) / "geo" / "libais_mid.csv").open() as file:
         theirs = {int(row["prefix"]): row["country"] for row in csv.DictReader(file)}
@@ -99,7 +95,6 @@ def test_every_mid_of_an_independent_table_has_a_flag():
     assert None not in flags
     names = mmsi.country_names()
     same = [
-        names[f].split()[0].lower()[:4] in country.lower()
-        for f, country in zip(flags, theirs.values(), strict=True)
+        names[f].split()[0].lower()[:4] in country.lower() for f, country in zip(flags, theirs.values(), strict=True)
     ]
     assert sum(same) / len(same) > 0.95  # the rest are renamed states and overseas territories

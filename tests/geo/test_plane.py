@@ -35,9 +35,7 @@ def test_wrapping_holds_a_hair_beside_the_date_line(lon):
 def test_a_near_longitude_is_the_same_meridian_within_half_a_turn(lon, reference):
     near = float(plane.near_lon(lon, reference))
     assert abs(near - reference) <= 180 + 1e-12
-    assert (near - lon) % 360 == pytest.approx(0, abs=1e-9) or (near - lon) % 360 == pytest.approx(
-        360, abs=1e-9
-    )
+    assert (near - lon) % 360 == pytest.approx(0, abs=1e-9) or (near - lon) % 360 == pytest.approx(360, abs=1e-9)
 
 
 @given(LON, st.floats(-89, 89))

@@ -76,15 +76,11 @@ def test_every_port_is_its_own_nearest_and_no_point_has_none():
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    "STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data"
-)
+@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data")
 def test_ports_of_the_world_port_index_are_found_near():
     path = Path(os.environ["STSWATCH_REAL_DATA"]) / "geo" / "wpi_full.csv.gz"
     with gzip.open(path, "rt", encoding="utf-8-sig") as file:
-        index = [
-            row for row in csv.DictReader(file) if row["PORT_NAME"] != "LANSHAN"
-        ]  # its latitude there is wrong
+        index = [row for row in csv.DictReader(file) if row["PORT_NAME"] != "LANSHAN"]  # its latitude there is wrong
     lon, lat = (np.array([float(row[name]) for row in index]) for name in ("LONGITUDE", "LATITUDE"))
     found, distance_km = nearest_port(lon, lat)
     dprk = np.array([row["COUNTRY"] == "KP" for row in index])

@@ -70,9 +70,7 @@ def test_the_dprk_area_is_the_reported_zones_and_the_world_is_everything():
     [
         {"type": "Polygon", "coordinates": SQUARE},
         {"type": "Feature", "properties": None, "geometry": {"type": "Polygon", "coordinates": SQUARE}},
-        shapely.geometry.mapping(
-            shapely.MultiPolygon([shapely.box(170, -5, 180, 5), shapely.box(-180, -5, -170, 5)])
-        ),
+        shapely.geometry.mapping(shapely.MultiPolygon([shapely.box(170, -5, 180, 5), shapely.box(-180, -5, -170, 5)])),
         shapely.geometry.mapping(shapely.box(-190, -5, -170, 5)),
     ],
     ids=["drawn beyond 180", "a feature", "cut at the line", "drawn beyond -180"],
@@ -126,9 +124,7 @@ def test_a_missing_a_binary_and_a_zone_file_without_provenance_are_refused(tmp_p
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    "STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data"
-)
+@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data")
 def test_reported_transfers_lie_in_the_dprk_area_within_their_error():
     with (Path(os.environ["STSWATCH_REAL_DATA"]) / "truth" / "sts_events_public.csv").open() as file:
         events = [row for row in csv.DictReader(file) if row["lat_approx"]]

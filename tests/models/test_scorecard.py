@@ -195,9 +195,7 @@ def test_texts_have_value_and_unit():
 
 
 def test_missing_values_get_their_points():
-    nothing = dict.fromkeys(
-        ("median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "distance_to_port_km")
-    )
+    nothing = dict.fromkeys(("median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "distance_to_port_km"))
     total, contributions = CARD.score(meeting(**nothing))
     assert np.isfinite(total).all()
     assert contributions[0, [CARD.parts.index(n) for n in ("median_distance_m", "speed_kn")]].tolist() == [

@@ -59,9 +59,7 @@ def test_as_dense_as_what_was_measured(generated):
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    "STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA does not name the real data"
-)
+@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA does not name the real data")
 def test_as_dense_as_the_real_record(generated):
     folder = Path(os.environ["STSWATCH_REAL_DATA"]) / "decoded"
     real = pyarrow.csv.read_csv(folder / "noaa_2022-01-03_99999.csv.gz")

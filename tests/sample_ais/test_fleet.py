@@ -81,9 +81,7 @@ def test_dirt_is_there(table):
 
 
 @settings(max_examples=15, deadline=None)
-@given(
-    seed=st.integers(0, 2**31), hours=st.floats(0.5, 8), pairs=st.integers(0, 4), anchored=st.integers(0, 4)
-)
+@given(seed=st.integers(0, 2**31), hours=st.floats(0.5, 8), pairs=st.integers(0, 4), anchored=st.integers(0, 4))
 def test_any_fleet_lies_on_the_earth_within_its_hours(seed, hours, pairs, anchored):
     table = fleet(seed=seed, hours=hours, pairs=pairs, anchored=anchored)
     time_s = table["time"].cast("int64").to_numpy() / 1e6

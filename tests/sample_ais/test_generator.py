@@ -86,9 +86,7 @@ def test_everything_is_plainly_simulated(messages, truth):
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    "STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA does not name the real data"
-)
+@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA does not name the real data")
 def test_country_digits_belong_to_nobody(tracks):
     with (Path(os.environ["STSWATCH_REAL_DATA"]) / "geo" / "libais_mid.csv").open() as lines:
         given = {row["prefix"] for row in csv.DictReader(lines)}
@@ -113,9 +111,7 @@ def test_meetings_of_the_truth_show_in_the_fixes(truth, tracks):
         if meeting["silent_min"] or set(meeting["mmsi"]) & shared:
             continue
         grid = np.arange(seconds(meeting["start"]) + 180, seconds(meeting["end"]) - 180, 60)
-        places = [
-            [np.interp(grid, t[:, 0], t[:, k]) for k in (1, 2)] for t in (tracks[m] for m in meeting["mmsi"])
-        ]
+        places = [[np.interp(grid, t[:, 0], t[:, k]) for k in (1, 2)] for t in (tracks[m] for m in meeting["mmsi"])]
         apart_m = distance_m(*places[0], *places[1])
         assert np.median(apart_m) == pytest.approx(meeting["median_distance_m"], abs=25)
         assert (apart_m < 560).all()

@@ -61,9 +61,7 @@ def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
 
 def gap(start_h: float, **more: Any) -> dict[str, Any]:
     row = {"mmsi": 241502000, "track": DAY, "start_time": at(start_h), "lon0": 125.0, "lat0": 38.6}
-    return (
-        row | {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"} | more
-    )
+    return row | {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"} | more
 
 
 def output(data: Path, key: str, *files: Mapping[str, Sequence[Mapping[str, Any]]]) -> Output:

@@ -112,9 +112,7 @@ def test_a_replaced_output_loses_what_it_gave(tmp_path):
 def test_sources_and_rejects_are_those_given_last(tmp_path):
     source = dict.fromkeys(schema.SOURCES.names, 1)
     texts = {"source": "ab", "sha256": "abc", "path": "x.nmea", "format": "nmea", "clock": "tag block"}
-    sources = pa.Table.from_pylist(
-        [source | texts | {"first_time": at(0), "last_time": None}], schema.SOURCES
-    )
+    sources = pa.Table.from_pylist([source | texts | {"first_time": at(0), "last_time": None}], schema.SOURCES)
     counts = pa.table({"source": ["ab"], "reason": ["checksum"], "count": [3]})
     loader.load(tmp_path, build.run(), [], sources, counts, {}, at(30))
     assert rows(tmp_path, "SELECT * FROM sources") == sources.to_pylist()
@@ -159,15 +157,11 @@ def test_rows_of_one_key_add_up_however_they_are_spread(tmp_path_factory, given_
         sums[hour, cell] = sums.get((hour, cell), 0) + fixes
     covered = rows(data, "SELECT * FROM coverage")
     assert len(covered) == len(sums)
-    assert {(r["hour"], r["cell"]): r["fixes"] for r in covered} == {
-        (at(h), c): n for (h, c), n in sums.items()
-    }
+    assert {(r["hour"], r["cell"]): r["fixes"] for r in covered} == {(at(h), c): n for (h, c), n in sums.items()}
     assert sum(r["vessels"] for r in covered) == len(given_rows)
     berths = rows(data, "SELECT * FROM berth_neighbours")
     assert len(berths) == len(sums)
-    assert {(r["hour"], int(r["port"])): r["pairs"] for r in berths} == {
-        (at(h), c): n for (h, c), n in sums.items()
-    }
+    assert {(r["hour"], int(r["port"])): r["pairs"] for r in berths} == {(at(h), c): n for (h, c), n in sums.items()}
 
 
 def test_a_vessel_keeps_what_it_said_last_whatever_the_order_of_the_slices(tmp_path):
@@ -194,9 +188,7 @@ def failing(*_):
     raise RuntimeError("the machine failed here")
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [("revisions", "revise"), ("publish", "_fill"), ("publish", "_lead_to")]
-)
+@pytest.mark.parametrize(("module", "name"), [("revisions", "revise"), ("publish", "_fill"), ("publish", "_lead_to")])
 def test_a_failure_half_way_leaves_what_was_published_and_is_made_good_by_the_next_load(
     tmp_path, monkeypatch, module, name
 ):

@@ -22,9 +22,7 @@ def current(data):
     return rows(data, f"{query} ORDER BY start_time, mmsi_a")
 
 
-@pytest.mark.parametrize(
-    "changed", [encounter(1, 4), encounter(1, 2), encounter(0.5, 3), encounter(1, 3, score=9.0)]
-)
+@pytest.mark.parametrize("changed", [encounter(1, 4), encounter(1, 2), encounter(0.5, 3), encounter(1, 3, score=9.0)])
 def test_a_changed_event_keeps_its_name_and_gets_the_next_revision(tmp_path, changed):
     tell(tmp_path, 1, encounter(1, 3))
     tell(tmp_path, 2, changed)
@@ -106,9 +104,7 @@ def test_reasons_and_zones_are_content_too(tmp_path):
 
 
 def test_the_same_event_said_twice_is_one(tmp_path):
-    publish(
-        tmp_path, output(tmp_path, "a", {"encounters": [encounter(1, 3)]}, {"encounters": [encounter(1, 3)]})
-    )
+    publish(tmp_path, output(tmp_path, "a", {"encounters": [encounter(1, 3)]}, {"encounters": [encounter(1, 3)]}))
     assert history(tmp_path) == [(A + "1", 1, "current", None)]
 
 
@@ -140,9 +136,7 @@ def test_whatever_came_before_the_current_events_are_those_said_last(tmp_path_fa
         before = named
 
 
-pairs = st.lists(
-    st.tuples(st.integers(0, 5), st.just("p"), st.sampled_from("abcdef"), st.just(1)), max_size=20
-)
+pairs = st.lists(st.tuples(st.integers(0, 5), st.just("p"), st.sampled_from("abcdef"), st.just(1)), max_size=20)
 
 
 @given(pairs)

@@ -252,9 +252,7 @@ def test_an_encounter_is_found_by_its_id_or_the_beginning_of_it(tmp_path):
 
 
 def test_the_summary_counts_every_table(tmp_path):
-    day = output(
-        tmp_path, "a", {"encounters": [encounter(1, 3, score=-1.0), encounter(5, 6)], "gaps": [gap(1)]}
-    )
+    day = output(tmp_path, "a", {"encounters": [encounter(1, 3, score=-1.0), encounter(5, 6)], "gaps": [gap(1)]})
     publish(tmp_path, day)
     publish(tmp_path, output(tmp_path, "b", {"encounters": [encounter(5, 6)]}))
     counts = queries.summary(tmp_path)
