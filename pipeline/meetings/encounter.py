@@ -62,9 +62,10 @@ def _heads(given: Runs, rules: EncounterRules) -> Bools:
     head[starts_of(*(columns[name] for name in PAIR))] = True
     head[1:] |= start[1:] - end[:-1] > minutes(rules.join_min)
     begun = start[np.maximum.accumulate(np.where(head, np.arange(n), 0))]
-    late = start - begun >= days(rules.max_open_d)
-    late[1:] &= ~late[:-1] | head[1:]
-    return np.asarray(head | late)
+    # counted in whole UTC days: there intervals part in every run, so that no slice shows in where an encounter is cut
+    age = (start // days(1) - begun // days(1)) * days(1) // days(rules.max_open_d)
+    head[1:] |= age[1:] > age[:-1]
+    return np.asarray(head)
 
 
 def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:

@@ -35,7 +35,7 @@ from stswatch.pipeline.meetings.candidates import Boxes, candidates
 from stswatch.pipeline.meetings.motion import Ends, Near, near
 from stswatch.pipeline.meetings.runs import Runs
 from stswatch.pipeline.routes import grown_boxes
-from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.rules import Rules, days, minutes
 
 STATE = {"legs": schema.LEGS}
 
@@ -161,10 +161,11 @@ def _proximity_rows(legs: _Legs, found: _Found, rules: Rules) -> pa.Table:
 
 
 def _fresh_starts(legs: _Legs, found: _Found) -> Bools:
-    """Which of these, sorted by pair and time, do not go on from the one before."""
+    """Which of these, sorted by pair and time, do not go on from the one before, or are the first of a UTC day."""
     head = np.zeros(len(found.a), bool)
     head[starts_of(legs.rank[found.a], legs.rank[found.b])] = True
-    head[1:] |= found.near.start_us[1:] != found.near.end_us[:-1]
+    start_us, day = found.near.start_us, found.near.start_us // days(1)
+    head[1:] |= (start_us[1:] != found.near.end_us[:-1]) | (day[1:] != day[:-1])
     return head
 
 
