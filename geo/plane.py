@@ -94,7 +94,7 @@ def hop_m(lon: ArrayLike, lat: ArrayLike) -> Floats:
     a part in 10^5 of `haversine_m` up to 85 degrees of latitude, at a quarter of its cost. Never raises.
 
     >>> [round(float(d)) for d in hop_m([10.0, 10.0, 30.0], [50.0, 50.001, 50.001])]
-    [111, 1419889]
+    [111, 1425190]
     """
     lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
     turn, rise = np.diff(lon), np.diff(lat)

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
+from apache_beam import coders
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.coder import Parcel
+from stswatch.pipeline.flow.coder import ParcelCoder
+from stswatch.pipeline.flow.parcel import Parcel
 from stswatch.pipeline.flow.shard import Job, run_shard
 from stswatch.pipeline.flow.slices import described
 from stswatch.pipeline.steps import Step
@@ -28,7 +29,8 @@ from stswatch.pipeline.store.lake import write_json
 
 MANIFEST = "manifest.json"
 _SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and rows
-_CALL = Parcel("", pa.record_batch([], []))
+coders.registry.register_coder(Parcel, ParcelCoder)
+_CALL = Parcel(b"")  # nothing, but a call
 
 
 def run_slice(job: Job, worker_count: int) -> None:
@@ -74,20 +76,22 @@ class _Call(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[int, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
         shard, parcels = element
-        given = [(parcel.table, parcel.batch) for parcel in parcels if parcel.table]
+        given = [parcel for parcel in parcels if parcel.data]
         self._running.append(workers.submit(self._workers, run_shard, self._job, self._name, shard, given))
         if self._workers == 1:
             yield from self._given()
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        everywhere = GlobalWindow()
         for output in self._given():
-            yield WindowedValue(output, GlobalWindow().max_timestamp(), [GlobalWindow()])
+            rows = WindowedValue(output.value, everywhere.max_timestamp(), [everywhere])
+            yield beam.pvalue.TaggedOutput(output.tag, rows)
 
     def _given(self) -> Iterator[beam.pvalue.TaggedOutput]:
         running, self._running = self._running, []
         for future in running:
-            for target, shard, table, batch in future.result():
-                yield beam.pvalue.TaggedOutput(target, (shard, Parcel(table, batch)))
+            for target, shard, parcel in future.result():
+                yield beam.pvalue.TaggedOutput(target, (shard, parcel))
 
 
 def _files(folder: Path) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.local import MANIFEST, committed, run_slice
 from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.readers.base import Source
 from stswatch.pipeline.routes import LAKE_SHARDS
@@ -57,6 +58,7 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
     Raises SourceError, NothingToDo, AreaError, StoreError.
     """
     started = datetime.now(UTC)
+    keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
     read = [0]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Tables, concat, from_bytes, to_bytes
+from stswatch.pipeline.flow.parcel import Parcel
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
@@ -44,10 +45,10 @@ class Job:
         return next(step for step in self.steps if step.name == name)
 
 
-Parcel = tuple[str, int, str, pa.RecordBatch]  # step, shard, table, rows
+Sent = tuple[str, int, Parcel]  # step, shard, rows
 
 
-def run_shard(job: Job, name: str, shard: int, given: Iterable[tuple[str, pa.RecordBatch]]) -> list[Parcel]:
+def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> list[Sent]:
     """Call one step for one shard; writes its state and its stored rows, gives what later steps take."""
     step = job.step(name)
     n = step.shards(job.shards)
@@ -57,19 +58,19 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[tuple[str, pa.Rec
     if step.state and not job.slice.final:
         _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
     later = job.steps[job.steps.index(step) + 1 :]
-    out: list[Parcel] = []
+    out: list[Sent] = []
     for table, rows in result.rows.items():
         _store(job, table, shard, rows)
         for target, to, part in parcels(table, rows, later, job.shards, job.rules):
-            out += [(target, to, table, batch) for batch in part.combine_chunks().to_batches()]
+            out += [(target, to, Parcel.of(table, batch)) for batch in part.combine_chunks().to_batches()]
     return out
 
 
-def _gathered(given: Iterable[tuple[str, pa.RecordBatch]]) -> Tables:
-    """Batches by table, in an order that does not depend on who sent first."""
+def _gathered(given: Iterable[Parcel]) -> Tables:
+    """Rows by table."""
     parts: dict[str, list[pa.RecordBatch]] = {}
-    for table, batch in given:
-        parts.setdefault(table, []).append(batch)
+    for parcel in given:
+        parts.setdefault(parcel.table, []).append(parcel.batch)
     return {t: concat([pa.Table.from_batches([b]) for b in bs], bs[0].schema) for t, bs in parts.items()}
 
 

@@ -1,8 +1,10 @@
-"""Which legs can be near each other: those whose grown boxes meet in space and time.
+"""Which legs can be near each other: those whose grown boxes share a cell and a moment.
 
 An incremental interval join: new legs meet new ones and kept ones, kept ones never meet again, so each pair of legs is
-tested once. A pair is reported only from the cell that holds the south-west corner of where both boxes overlap: that
-cell is touched by both, there is one such cell, and it belongs to one shard.
+tested once. A pair is reported only from the cell that holds the south-west corner of where both boxes overlap: both
+touch that cell, there is one such cell, and it belongs to one shard. The corner lies at the greater of the two western
+sides and of the two southern sides, so it lies in a shared cell just when one box has its western side there and one
+its southern side. (Within 300 m of a pole, where a box goes round the Earth, a pair may be reported twice.)
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 
 from stswatch.geo import cells
 from stswatch.geo.plane import wrap_lon
-from stswatch.pipeline.batch import Bools, Floats, Ints, spread
+from stswatch.pipeline.batch import Bools, Floats, Ints, spread, starts_of
 from stswatch.pipeline.routes import cell_shard
 
 _PAIRS_AT_ONCE = 1_000_000
@@ -37,19 +39,30 @@ class Boxes:
 def candidates(boxes: Boxes, shard: int, shards: int) -> Iterator[tuple[Ints, Ints]]:
     """Pairs of legs (i, j) whose boxes meet in space and time, at least one of them new, each pair once; in parts."""
     leg, cell = cells.cover(boxes.west, boxes.south, boxes.west + boxes.width, boxes.north, level="fine")
+    sides = _sides(leg, cell)
     if shards > 1:
         mine = cell_shard(cells.parent(cell), shards) == shard
-        leg, cell = leg[mine], cell[mine]
+        leg, cell, sides = leg[mine], cell[mine], sides[mine]
     if not len(leg):
         return
-    entries = _Entries.of(leg, cell, boxes)
+    entries = _Entries.of(leg, cell, sides, boxes)
     new, kept = (entries.those(at) for at in (boxes.new[entries.leg], ~boxes.new[entries.leg]))
     # of two legs that start at once the new one counts as the earlier, else both sides would find the pair
     for left, right, side in ((new, None, "left"), (new, kept, "left"), (kept, new, "right")):
-        for i, j, shared in _starting_within(left, right, side):
-            meet = _meet(boxes, i, j, shared)
+        for i, j in _starting_within(left, right, side):
+            meet = _overlap(boxes, i, j)
             if meet.any():
                 yield i[meet], j[meet]
+
+
+def _sides(leg: Ints, cell: Ints) -> Ints:
+    """Which sides of its box each cell of a cover holds: 1 the western, 2 the southern, 3 both."""
+    row = cells.fine_row(cell)
+    first = starts_of(leg)
+    southern = row == np.repeat(row[first], np.diff(np.append(first, len(leg))))
+    western = np.zeros(len(leg), bool)
+    western[starts_of(leg, row)] = True
+    return np.asarray(western + 2 * southern.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -57,27 +70,30 @@ class _Entries:
     """Legs by the cells they touch, sorted by cell and start; both in one whole number, (m,) each."""
 
     leg: Ints
-    cell: Ints
+    sides: Ints
     start: Ints
     end: Ints
 
     @staticmethod
-    def of(leg: Ints, cell: Ints, boxes: Boxes) -> _Entries:
+    def of(leg: Ints, cell: Ints, sides: Ints, boxes: Boxes) -> _Entries:
         base = boxes.start_us.min()
         span = int(boxes.end_us.max() - base) + 1
         order = np.argsort(cell, kind="stable")
-        leg, cell = leg[order], cell[order]
+        leg, cell, sides = leg[order], cell[order], sides[order]
         code = np.cumsum(np.diff(cell, prepend=cell[:1]) != 0) * span
         start, end = code + boxes.start_us[leg] - base, code + boxes.end_us[leg] - base
         order = np.argsort(start, kind="stable")
-        return _Entries(leg[order], cell[order], start[order], end[order])
+        return _Entries(leg[order], sides[order], start[order], end[order])
 
     def those(self, at: Bools) -> _Entries:
-        return self if at.all() else _Entries(self.leg[at], self.cell[at], self.start[at], self.end[at])
+        return self if at.all() else _Entries(self.leg[at], self.sides[at], self.start[at], self.end[at])
 
 
-def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Pairs in one cell where the right leg starts while the left one lasts; left with left without a right side."""
+def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs where the right leg starts while the left one lasts, in the one cell that reports them.
+
+    Without a right side left ones meet each other.
+    """
     other = left if right is None else right
     if not len(left.leg) or not len(other.leg):
         return
@@ -91,15 +107,14 @@ def _starting_within(left: _Entries, right: _Entries | None, side: str) -> Itera
     for begin, stop in pairwise(cuts.tolist()):
         row, nth = spread(count[begin:stop])
         i, j = begin + row, first[begin:stop][row] + nth
-        yield left.leg[i], other.leg[j], left.cell[i]
+        here = np.flatnonzero((left.sides[i] | other.sides[j]) == 3)
+        yield left.leg[i[here]], other.leg[j[here]]
 
 
-def _meet(boxes: Boxes, i: Ints, j: Ints, cell: Ints) -> Bools:
-    """Whether two boxes overlap, with the south-west corner of the overlap in this cell."""
-    east_of = wrap_lon(boxes.west[j] - boxes.west[i])
-    corner_lon = np.where(east_of >= 0, boxes.west[j], boxes.west[i])
-    corner_lat = np.maximum(boxes.south[i], boxes.south[j])
-    overlap = np.where(east_of >= 0, east_of <= boxes.width[i], -east_of <= boxes.width[j])
-    overlap &= corner_lat <= np.minimum(boxes.north[i], boxes.north[j])
-    overlap[overlap] = cells.fine_of(corner_lon[overlap], corner_lat[overlap]) == cell[overlap]
-    return np.asarray(overlap)
+def _overlap(boxes: Boxes, i: Ints, j: Ints) -> Bools:
+    """Whether two boxes overlap."""
+    east_of = boxes.west[j] - boxes.west[i]
+    if np.abs(east_of).max(initial=0.0) > 180.0:
+        east_of = wrap_lon(east_of)
+    beside = np.where(east_of >= 0, east_of <= boxes.width[i], -east_of <= boxes.width[j])
+    return np.asarray(beside & (boxes.south[i] <= boxes.north[j]) & (boxes.south[j] <= boxes.north[i]))

@@ -10,16 +10,19 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Bools, Ints, micros
 
-_FAR_US = 1 << 52  # beyond any time in use, so that a track number and a time fit one whole number
-
 
 @dataclass(frozen=True)
 class Edges:
-    """Times at which the legs of tracks begin or end for want of data, sorted by track and time."""
+    """Times at which the legs of tracks begin or end for want of data, sorted by track and time.
+
+    key: number of the track and time in one whole number, times counted from `base_us` and shorter than `span_us`.
+    """
 
     mmsi: Ints
     track_us: Ints
     key: Ints
+    base_us: int
+    span_us: int
 
     @staticmethod
     def of(table: pa.Table) -> Edges:
@@ -30,12 +33,16 @@ class Edges:
         change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
         number = np.cumsum(change)
         first = np.flatnonzero(np.diff(number, prepend=-1))
-        return Edges(mmsi[first], track_us[first], number * _FAR_US + time_us)
+        base_us = int(time_us.min(initial=1 << 62))
+        span_us = int(time_us.max(initial=base_us)) - base_us + 1
+        return Edges(mmsi[first], track_us[first], number * span_us + time_us - base_us, base_us, span_us)
 
     def any_between(self, mmsi: Ints, track_us: Ints, low_us: Ints, high_us: Ints) -> Bools:
         """Whether a track has an edge in [low, high], (n,) each."""
         number = self._number(mmsi, track_us)
-        low, high = number * _FAR_US + low_us, number * _FAR_US + high_us
+        # a time before or after all edges must not reach into the numbers of another track
+        low = number * self.span_us + np.clip(low_us - self.base_us, 0, self.span_us)
+        high = number * self.span_us + np.clip(high_us - self.base_us, -1, self.span_us - 1)
         found = np.searchsorted(self.key, high, side="right") > np.searchsorted(self.key, low, side="left")
         return found & (number >= 0)
 

@@ -25,13 +25,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Ints, concat, micros
+from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 
 _ROWS_PER_GROUP = 16_384
 _ROWS_PER_FILE = 1_000_000  # written together, so that a row group holds few shards
 _RISING = ("time", "offset", "length")  # stored as differences
 _PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
+_FEW_WORDS = ["receiver"]
 TIMELESS = "timeless"
 
 
@@ -72,7 +73,7 @@ class Writer:
     def write(self, tables: Mapping[str, pa.Table]) -> None:
         """Add one batch of decoded tables."""
         for name, table in tables.items():
-            self._waiting[name].append(table)
+            self._waiting[name].append(_coded(table))
         for reason in tables["rejects"]["reason"].value_counts().to_pylist():
             self._rejects[reason["values"]] = self._rejects.get(reason["values"], 0) + reason["counts"]
         self._note(tables["fixes"])
@@ -87,7 +88,7 @@ class Writer:
         return Receipt(self._parts, self._counts | counts, self._rejects, first, last)
 
     def _flush(self) -> None:
-        tables = {name: concat(waiting, schema.LAKE[name]) for name, waiting in self._waiting.items()}
+        tables = {name: _together(waiting) for name, waiting in self._waiting.items()}
         self._waiting = {name: [] for name in schema.LAKE}
         for name in ("fixes", "static_reports"):
             self._sorted(name, tables[name])
@@ -137,28 +138,29 @@ class Writer:
 
 
 def _group_ends(shard: Ints) -> list[int]:
-    """Where row groups end: whole shards, together until there are enough rows."""
-    ends = np.append(np.flatnonzero(np.diff(shard)) + 1, len(shard))
-    out, start = [], 0
-    for end in ends.tolist():
-        if end - start >= _ROWS_PER_GROUP or end == len(shard):
-            out.append(end)
-            start = end
-    return out
+    """Where row groups end: after every 1, 2, 4, ... or 64 shards, so that a power of two of readers share none."""
+    together = 1
+    while together < LAKE_SHARDS and len(shard) * together < _ROWS_PER_GROUP * LAKE_SHARDS:
+        together *= 2
+    ends = np.searchsorted(shard // together, np.arange(LAKE_SHARDS // together), side="right")
+    return [int(end) for end in np.unique(ends) if end]
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    """The table with text as numbers into a dictionary: most of it says the same in every row."""
+    columns = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks() if tables else pa.table({})
 
 
 def _take(table: pa.Table, order: Ints) -> pa.Table:
-    """The rows in this order; text goes as numbers into a dictionary, columns of nulls are not moved."""
+    """The rows in this order; columns of nulls are not moved."""
     index = pa.array(order)
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count == len(column):
-            columns[name] = pa.nulls(len(order), column.type)
-        elif pa.types.is_string(column.type):
-            columns[name] = column.dictionary_encode().take(index)
-        else:
-            columns[name] = column.take(index)
-    return pa.table(columns)
+    columns = [pa.nulls(len(order), c.type) if c.null_count == len(c) else c.take(index) for c in table.columns]
+    return pa.table(columns, names=table.column_names)
 
 
 def slab_name(slab_us: int | None) -> str:
@@ -179,29 +181,31 @@ def read(
 ) -> pa.Table:
     """Rows of these parts in lake shards [first, last) and in the span [start, end), these columns only.
 
-    Raises OSError where a file is gone.
+    The kind of receiver comes as numbers into a dictionary. Raises OSError where a file is gone.
     """
+    fields = [schema.LAKE[table].field(name) for name in names]
+    kind = pa.schema([_as_dictionary(f) if f.name in _FEW_WORDS else f for f in fields])
     found: list[pa.Table] = []
     for part in parts:
-        before = [-1, *part.last_shards[:-1]]
         groups = [
             g
-            for g, (low, high) in enumerate(zip(before, part.last_shards, strict=True))
-            if high >= shards[0] and low + 1 < shards[1]
+            for g, (before, last) in enumerate(pairwise([-1, *part.last_shards]))
+            if last >= shards[0] and before + 1 < shards[1]
         ]
         if groups:
-            found.append(
-                pq.ParquetFile(data / part.path).read_row_groups(groups, columns=list(names), use_threads=False)
-            )
-    kind = pa.schema([schema.LAKE[table].field(name) for name in names])
-    rows = concat([f.cast(kind) for f in found], kind)
-    wanted = np.ones(rows.num_rows, bool)
+            file = pq.ParquetFile(data / part.path, read_dictionary=_FEW_WORDS)
+            found.append(file.read_row_groups(groups, columns=list(names), use_threads=False).cast(kind))
+    rows = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
+    time_us = micros(rows, "time")
+    wanted = (time_us >= span_us[0]) & (time_us < span_us[1])
     if shards != (0, LAKE_SHARDS):
         shard = lake_shard(np.asarray(rows["mmsi"]))
         wanted &= (shard >= shards[0]) & (shard < shards[1])
-    time_us = micros(rows, "time")
-    wanted &= (time_us >= span_us[0]) & (time_us < span_us[1])
     return rows if wanted.all() else rows.filter(pa.array(wanted)).combine_chunks()
+
+
+def _as_dictionary(text: pa.Field) -> pa.Field:
+    return pa.field(text.name, pa.dictionary(pa.int32(), pa.string()), text.nullable)
 
 
 # ------------------------------------------------------------------------------------------------ receipts and ledger

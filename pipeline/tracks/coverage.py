@@ -13,8 +13,13 @@ from stswatch.pipeline.rules import CoverageRules, Rules
 HEARD = schema.table(
     "Vessels already counted in an hour that is not over.",
     schema.column("mmsi", pa.int32(), "the number the vessel claims"),
-    *(schema.RECEPTIONS.field(name) for name in ("cell", "hour", "receiver")),
+    *(schema.RECEPTIONS.field(name) for name in ("cell", "hour")),
+    schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
 )
+
+
+RECEIVERS = ("satellite", "terrestrial", "unknown")  # by name, so that order by place is order by name
+SATELLITE, _, UNKNOWN = range(3)
 
 
 def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageRules) -> tuple[pa.Table, pa.Table]:
@@ -37,28 +42,26 @@ def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageR
     total = np.add.reduceat(count, group)
     some = total > 0
     head = group[some]
-    receiver = np.asarray(runs["receivers"], dtype=object)
-    rows = {"cell": cell[head], "hour": hour[head], "receiver": receiver[kind[head]], "fixes": total[some]}
+    words = np.array(RECEIVERS, object)
+    rows = {"cell": cell[head], "hour": hour[head], "receiver": words[kind[head]], "fixes": total[some]}
     rows["vessels"] = np.add.reduceat(new_vessel, group)[some]
     last = vessel[hour[vessel] + HOUR > until_us]
-    kept = {"mmsi": mmsi[last], "cell": cell[last], "hour": hour[last], "receiver": receiver[kind[last]]}
+    kept = {"mmsi": mmsi[last], "cell": cell[last], "hour": hour[last], "receiver": kind[last]}
     return build("receptions", rows), build(HEARD, kept)
 
 
 def _runs(fixes: pa.Table, heard: pa.Table, rules: CoverageRules) -> dict[str, object]:
     """Fixes of one vessel that stay in one cell within an hour as one row: that leaves little to sort."""
-    kinds = pa.concat_arrays([t["receiver"].combine_chunks() for t in (heard, fixes)]).dictionary_encode()
-    old, kind = heard.num_rows, np.asarray(kinds.indices).astype(np.int64)
+    old, kind = heard.num_rows, np.asarray(fixes["receiver"])
     mmsi, hour = np.asarray(fixes["mmsi"]), micros(fixes, "time") // HOUR * HOUR
     cell = grid_cell(np.asarray(fixes["lon"]), np.asarray(fixes["lat"]), rules.cell_deg)
-    run = starts_of(mmsi, hour, cell, kind[old:])
+    run = starts_of(mmsi, hour, cell, kind)
     return {
         "mmsi": np.concatenate([np.asarray(heard["mmsi"]), mmsi[run]]),
         "cell": np.concatenate([np.asarray(heard["cell"]), cell[run]]),
         "hour": np.concatenate([micros(heard, "hour"), hour[run]]),
-        "kind": np.concatenate([kind[:old], kind[old:][run]]),
+        "kind": np.concatenate([np.asarray(heard["receiver"]), kind[run]]),
         "fixes": np.concatenate([np.zeros(old, np.int64), np.diff(np.append(run, fixes.num_rows))]),
-        "receivers": kinds.dictionary,
     }
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import hop_m
 from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints
 from stswatch.pipeline.rules import VesselRules, days
 
@@ -21,12 +20,16 @@ _EARTH_M = 6_371_008.8
 
 @dataclass(frozen=True)
 class Fixes:
-    """Valid fixes as columns, (n,) each, sorted by MMSI and time; `track_us` is set on those carried from before."""
+    """Valid fixes as columns, (n,) each, sorted by MMSI and time.
+
+    distance_m: from the row before, which may be another vessel's. track_us: the track of those carried from before.
+    """
 
     mmsi: Ints
     time_us: Ints
     lon: Floats
     lat: Floats
+    distance_m: Floats
     carried: Bools
     track_us: Ints
 
@@ -45,7 +48,7 @@ def attribute(fixes: Fixes, rules: VesselRules) -> Ints:
     same[1:] = fixes.mmsi[1:] == fixes.mmsi[:-1]
     dt_us = np.diff(fixes.time_us, prepend=fixes.time_us[:1])
     hop = np.zeros(n, bool)
-    hop[1:] = impossible(hop_m(fixes.lon, fixes.lat), dt_us[1:], rules)
+    hop[1:] = impossible(fixes.distance_m[1:], dt_us[1:], rules)
     shared = same & (hop | (fixes.carried & np.roll(fixes.carried, 1)))
     born = ~same | (dt_us > days(rules.track_memory_d))
     name_us = np.where(fixes.carried, fixes.track_us, fixes.time_us)

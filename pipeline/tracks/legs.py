@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import along, haversine_m, hop_m, metres_per_degree, near_lon
+from stswatch.geo.plane import along, haversine_m, metres_per_degree, near_lon
 from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 
@@ -17,13 +17,17 @@ _KN_PER_M_US = SECOND * 3600.0 / 1852.0
 
 @dataclass(frozen=True)
 class Track:
-    """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time; `sog_kn` NaN where not known."""
+    """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time.
+
+    distance_m: from the row before, which may belong to another track. sog_kn: NaN where not known.
+    """
 
     mmsi: Column
     track_us: Column
     time_us: Column
     lon: Column
     lat: Column
+    distance_m: Column
     sog_kn: Column
     satellite: Column
 
@@ -35,7 +39,6 @@ class Steps:
     leg: Bools
     gap: Bools
     slow: Bools
-    distance_m: Floats
     dt_us: Ints
     speed_kn: Floats
     threshold_us: Ints
@@ -55,13 +58,12 @@ def steps(fixes: Track, rules: VesselRules) -> Steps:
     dt_us = fixes.time_us - fixes.time_us[before]
     both_satellite = fixes.satellite & fixes.satellite[before]
     limit_us = threshold(both_satellite, rules)
-    distance_m = np.zeros(n)
-    distance_m[1:] = hop_m(fixes.lon, fixes.lat)
-    implied_kn = distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
-    reported_kn = (fixes.sog_kn + fixes.sog_kn[before]) / 2
+    implied_kn = fixes.distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
+    # reports are tenths kept as float32: unrounded, the mean of 3.8 and 6.2 is less than 5
+    reported_kn = np.round((fixes.sog_kn + fixes.sog_kn[before]) / 2, 3)
     speed_kn = np.where(np.isnan(reported_kn), implied_kn, reported_kn)
     leg = same & (dt_us <= limit_us)
-    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), distance_m, dt_us, speed_kn, limit_us)
+    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, limit_us)
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,19 @@ def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) 
     # whole numbers, so that the mean does not depend on what else was summed
     weighted = np.concatenate([[0], np.cumsum(_whole_dkn(between) * between.dt_us)])
     taken_us = fixes.time_us[end] - fixes.time_us[start]
-    speed_dkn = np.rint((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1)).astype(np.int64)
+    speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
     order = np.argsort(start, kind="stable")
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
     return Legs(start, end, speed_dkn, ~has_leg[start])
 
 
 def _whole_dkn(between: Steps) -> Ints:
-    return np.where(between.slow, np.rint(between.speed_kn * 10), 0).astype(np.int64)
+    return _tenths(np.where(between.slow, between.speed_kn * 10, 0.0))
+
+
+def _tenths(speed_dkn: Floats) -> Ints:
+    """Whole tenths, halves rounded down: the mean of 0.9 and 1.0 kn stays slower than 1 kn."""
+    return np.ceil(speed_dkn - 0.5).astype(np.int64)
 
 
 def _thinnable(fixes: Track, between: Steps, rules: VesselRules) -> tuple[Ints, Ints]:

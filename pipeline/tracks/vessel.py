@@ -6,12 +6,13 @@ has passed its last fix by the threshold, exactly as a later fix would tell. So 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.geo.plane import hop_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     MS,
@@ -28,13 +29,16 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
-from stswatch.pipeline.tracks.coverage import HEARD, receptions
+from stswatch.pipeline.tracks.coverage import HEARD, RECEIVERS, SATELLITE, UNKNOWN, receptions
 from stswatch.pipeline.tracks.identity import Fixes, attribute
 from stswatch.pipeline.tracks.known import known
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
 
 PENDING = pa.schema(
-    [schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "receiver")],
+    [
+        *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn")),
+        schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
+    ]
 )
 TRACKS = schema.table(
     "Tracks that can still go on, by their last fix.",
@@ -81,9 +85,18 @@ def valid(fixes: pa.Table) -> pa.Table:
         return PENDING.empty_table()
     if fixes["invalid"].null_count < fixes.num_rows:
         fixes = fixes.filter(pc.is_null(fixes["invalid"]))
-    fixes = fixes.select(PENDING.names)
-    time = pa.array(micros(fixes, "time") // MS * MS, pa.int64()).cast(schema.UTC)
-    return fixes.set_column(1, PENDING.field("time"), time).cast(PENDING)
+    columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
+    whole_ms = micros(fixes, "time") // MS * MS
+    return build(PENDING, columns | {"time": whole_ms, "receiver": _receivers(fixes["receiver"])})
+
+
+def _receivers(kinds: pa.ChunkedArray) -> Ints:
+    """The place of each kind of receiver in RECEIVERS; a word that is not there counts as unknown."""
+    coded = kinds.combine_chunks()
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.dictionary_encode()
+    places = [RECEIVERS.index(word) if word in RECEIVERS else UNKNOWN for word in coded.dictionary.to_pylist()]
+    return np.asarray(np.array(places, np.int64)[np.asarray(coded.indices)])
 
 
 def _split(fixes: pa.Table, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
@@ -161,17 +174,33 @@ def _walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
     name_us = np.concatenate([micros(tracks, "track"), np.zeros(new, np.int64)])[order]
     lon, lat, sog_kn = (both(n, np.float64)[order] for n in ("lon", "lat", "sog_kn"))
     mmsi, time_us = mmsi[order], time_us[order]
-    track_us = attribute(Fixes(mmsi, time_us, lon, lat, carried, name_us), rules)
-    heard = np.asarray(pc.equal(ready["receiver"], "satellite"), dtype=bool)
+    distance_m = _hops_m(lon, lat)
+    track_us = attribute(Fixes(mmsi, time_us, lon, lat, distance_m, carried, name_us), rules)
+    heard = np.asarray(ready["receiver"]) == SATELLITE
     satellite = np.concatenate([np.asarray(tracks["satellite"], dtype=bool), heard])[order]
 
     def carry(name: str, dtype: type) -> np.ndarray:
         return np.concatenate([np.asarray(tracks[name], dtype=dtype), np.zeros(new, dtype)])[order]
 
     had_leg, silent, count = carry("has_leg", bool), carry("silent", bool), carry("fixes", np.int64)
-    again = np.lexsort((time_us, track_us, mmsi)) if _interleaved(mmsi, track_us) else np.arange(old + new)
-    fixes = Track(*(a[again] for a in (mmsi, track_us, time_us, lon, lat, sog_kn, satellite)))
-    return Walked(fixes, *(a[again] for a in (carried, had_leg, silent, count)))
+    fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite)
+    walked = Walked(fixes, carried, had_leg, silent, count)
+    return _by_track(walked) if _interleaved(mmsi, track_us) else walked
+
+
+def _hops_m(lon: Floats, lat: Floats) -> Floats:
+    """Distance of each fix from the one before, metres; 0 for the first."""
+    return np.concatenate([np.zeros(min(len(lon), 1)), hop_m(lon, lat)])
+
+
+def _by_track(walked: Walked) -> Walked:
+    """The same fixes, those of each track together."""
+    given = walked.fixes
+    order = np.lexsort((given.time_us, given.track_us, given.mmsi))
+    fixes = Track(**{f.name: getattr(given, f.name)[order] for f in fields(Track)})
+    fixes = replace(fixes, distance_m=_hops_m(fixes.lon, fixes.lat))
+    carried, had_leg = walked.carried[order], walked.had_leg[order]
+    return Walked(fixes, carried, had_leg, walked.silent[order], walked.fixes_before[order])
 
 
 def _interleaved(mmsi: Ints, track_us: Ints) -> bool:
