@@ -1,5 +1,7 @@
 """Which hull sent a fix: tracks of one MMSI, hops, long silences."""
 
+from dataclasses import fields
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,8 +21,10 @@ RULES = VesselRules()
 def tracks(mmsi, time_us, lon, lat=0.0):
     """The track of each fix of some, all new."""
     mmsi, time_us, lon, lat = np.broadcast_arrays(mmsi, np.asarray(time_us, np.int64), lon, lat)
-    n = len(time_us)
-    return attribute(Fixes(mmsi, time_us, lon, lat, np.zeros(n, bool), np.zeros(n, np.int64)), RULES).tolist()
+    told = {"mmsi": mmsi, "time_us": time_us, "lon": lon, "lat": lat}
+    told["distance_m"] = np.append(0.0, haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:]))
+    told |= {"carried": np.zeros(len(time_us), bool), "track_us": np.zeros(len(time_us), np.int64)}
+    return attribute(Fixes(**{f.name: told[f.name] for f in fields(Fixes)}), RULES).tolist()
 
 
 def test_one_wild_position_does_not_split_a_track():

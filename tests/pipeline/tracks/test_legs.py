@@ -53,6 +53,7 @@ def test_every_consecutive_pair_of_a_track_is_a_leg_or_a_gap(seed, n):
         ([4.9, 5.0], 600, 2000, True),  # the mean of what was reported, not the speed implied
         ([5.0, 5.0], 600, 10, False),
         ([4.8, 5.2], 600, 10, False),
+        ([3.8, 6.2], 600, 10, False),  # as float32 less than 10 together
         ([None, 9.0], 600, 1500, True),  # one missing: 1500 m in 600 s are 4.86 kn
         ([None, 0.1], 600, 1600, False),
         ([None, None], 10, 150, True),  # 29 kn implied over 10 s, 4.86 kn over the minute that it needs
