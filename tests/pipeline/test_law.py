@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, from_bytes, to_bytes
+from stswatch.pipeline.batch import HOUR, MINUTE, from_bytes, to_bytes
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
@@ -191,3 +191,28 @@ def test_the_date_line_is_a_meridian_like_any_other():
     same = ["duration_min", "min_distance_m", "median_distance_m", "fixes_a", "fixes_b", "observed_share", "lat"]
     assert here[same].iloc[0].to_dict() == pytest.approx(there[same].iloc[0].to_dict(), abs=1e-6)
     assert abs((there.lon[0] - here.lon[0]) % 360 - 170) < 1e-6
+
+
+@pytest.mark.real
+@seas.needs_real
+@pytest.mark.parametrize(("minutes", "shards"), [(7, 1), (11, 7), (17, 64)])
+def test_no_cut_shows_in_half_an_hour_of_real_harbours(minutes, shards):
+    """12,000 meetings of ten minutes or more, thousands of them open across each cut."""
+    sea, rules = seas.of_frame(seas.noaa()), seas.at_least(10)
+    whole = seas.canonical(seas.run(sea, rules=rules))
+    start = int(seas.micros_of(sea, "time").min())
+    cuts = list(range(start + minutes * MINUTE, start + 20 * MINUTE, minutes * MINUTE))
+    has_a_floor(whole, cuts, 10_000, 100)
+    seas.assert_same(whole, seas.canonical(seas.run(sea, cuts, shards, rules)))
+
+
+@pytest.mark.real
+@seas.needs_real
+@pytest.mark.parametrize(("hours", "shards"), [(1, 1), (6, 7), (24, 64), (7 + 13 / 60, 3)])
+def test_no_cut_shows_in_twelve_real_days(hours, shards):
+    """Few meet there, but there are thousands of silences."""
+    sea, rules = seas.of_frame(seas.gulf()), seas.at_least(5)
+    whole = seas.canonical(seas.run(sea, rules=rules))
+    assert whole["gaps"].num_rows > 100
+    assert whole["encounters"].num_rows > 10
+    seas.assert_same(whole, seas.canonical(seas.run(sea, seas.every(sea, hours), shards, rules)))
