@@ -148,6 +148,15 @@ def test_the_speed_of_a_thinned_leg_is_the_mean_over_time():
     assert legs["speed_dkn"].to_pylist() == [14]
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 49), st.integers(0, 49))
+def test_a_mean_under_a_whole_tenth_stays_under_it(one, other):
+    """0.9 and 1.0 kn make 0.95, which is slower than 1.0: of halves the lesser tenth is kept."""
+    time_us = seas.NOON_US + np.array([0, 10]) * MINUTE
+    (speed_dkn,) = legs_of(seas.fixes(1, time_us, 0.0, 0.0, [one / 10, other / 10]))["speed_dkn"].to_pylist()
+    assert speed_dkn == (one + other) // 2
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.floats(-180, 180), st.floats(-70, 70), st.floats(0, 360), st.floats(10, 200_000), st.integers(7000, 7200))
 def test_pieces_are_short_contiguous_and_lie_on_the_great_circle(lon, lat, bearing, metres, seconds):
