@@ -193,7 +193,7 @@ def read(
             if last >= shards[0] and before + 1 < shards[1]
         ]
         if groups:
-            file = pq.ParquetFile(data / part.path, read_dictionary=_FEW_WORDS)
+            file = pq.ParquetFile(data / part.path, read_dictionary=[n for n in names if n in _FEW_WORDS])
             found.append(file.read_row_groups(groups, columns=list(names), use_threads=False).cast(kind))
     rows = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
     time_us = micros(rows, "time")
