@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.models.features import FEATURES, Columns, Feature, Floats
@@ -66,17 +67,40 @@ class Scorecard:
         """
         return self._weighed(self._values(columns))
 
-    def reasons(self, columns: Columns) -> list[list[dict[str, Any]]]:
-        """What each of n scores is made of, as schema.REASON: largest first by size, `base` last.
+    def reasons(self, columns: Columns) -> pa.ListArray:
+        """What each of n scores is made of: lists of feature, value, points, text; largest by size, `base` last.
 
         Points of a meeting add up to its score. Raises KeyError for a column that is not there.
         """
         value = self._values(columns)
-        _, contributions = self._weighed(value)
-        order = np.argsort(-np.abs(contributions[:, :-1]), axis=1, kind="stable")
-        base = {"feature": BASE, "value": None, "points": self.intercept, "text": self.intercept_reason}
-        rows = zip(order.tolist(), value.tolist(), contributions.tolist(), strict=True)
-        return [[*(self._reason(i, v[i], p[i]) for i in which), dict(base)] for which, v, p in rows]
+        _, points = self._weighed(value)
+        n, k = value.shape
+        words, text = self._words(value)
+        order = np.concatenate([np.argsort(-np.abs(points[:, :k]), axis=1, kind="stable"), np.full((n, 1), k)], axis=1)
+
+        def shown(table: NDArray[Any]) -> NDArray[Any]:
+            return np.take_along_axis(table, order, axis=1).ravel()
+
+        known = np.concatenate([value, np.full((n, 1), np.nan)], axis=1)
+        fields = {
+            "feature": pa.array(np.array(self.parts, object)[order.ravel()], pa.string()),
+            "value": pa.array(shown(known), pa.float64(), from_pandas=True),
+            "points": pa.array(shown(points), pa.float64()),
+            "text": pa.array(words, pa.string()).take(pa.array(shown(text))),
+        }
+        rows = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+        return pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * (k + 1), pa.int32()), rows)
+
+    def _words(self, value: Floats) -> tuple[list[str], NDArray[np.int64]]:
+        """Every sentence that is needed once, and which one belongs to each value; the last is that of the base."""
+        words: list[str] = []
+        which = np.empty((len(value), len(self.steps) + 1), np.int64)
+        for i, steps in enumerate(self.steps):
+            each, place = np.unique(value[:, i], return_inverse=True)
+            which[:, i] = place + len(words)
+            words += [steps.feature.text(v) for v in each.tolist()]
+        which[:, -1] = len(words)
+        return [*words, self.intercept_reason], which
 
     def _values(self, columns: Columns) -> Floats:
         return np.column_stack([s.feature.function(columns) for s in self.steps])
@@ -86,11 +110,6 @@ class Scorecard:
         for i, steps in enumerate(self.steps):
             contributions[:, i] = steps.at(value[:, i])
         return contributions.sum(axis=1), contributions
-
-    def _reason(self, i: int, value: float, points: float) -> dict[str, Any]:
-        feature = self.steps[i].feature
-        known = None if np.isnan(value) else value
-        return {"feature": feature.name, "value": known, "points": points, "text": feature.text(value)}
 
 
 def load(path: Path | None = None) -> Scorecard:

@@ -14,7 +14,9 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import coders
+from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -28,6 +30,7 @@ from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.lake import write_json
 
 MANIFEST = "manifest.json"
+_CPU_US = "stswatch: CPU us"
 _SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and rows
 coders.registry.register_coder(Parcel, ParcelCoder)
 _CALL = Parcel(b"")  # nothing, but a call
@@ -37,9 +40,11 @@ def run_slice(job: Job, worker_count: int) -> None:
     """Run one slice and commit it: either its manifest is there with all its files, or it does not exist."""
     shutil.rmtree(job.folder, ignore_errors=True)
     (job.folder / "state").mkdir(parents=True)
-    with pipeline() as p:
-        expand(p, job, worker_count)
-    manifest = {"slice": described(job.slice), "files": _files(job.folder)}
+    p = pipeline()
+    expand(p, job, worker_count)
+    result = p.run()
+    result.wait_until_finish()
+    manifest = {"slice": described(job.slice), "files": _files(job.folder), "cpu_s": _cpu_s(result)}
     write_json(job.folder / MANIFEST, manifest)
 
 
@@ -72,6 +77,7 @@ class _Call(beam.DoFn):  # type: ignore[misc]
 
     def __init__(self, step: Step, job: Job, worker_count: int) -> None:
         self._name, self._job, self._workers = step.name, job, worker_count
+        self._cpu_us = Metrics.counter(_CPU_US, step.name)
         self._running: list[Future[Any]] = []
 
     def process(self, element: tuple[int, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
@@ -90,8 +96,16 @@ class _Call(beam.DoFn):  # type: ignore[misc]
     def _given(self) -> Iterator[beam.pvalue.TaggedOutput]:
         running, self._running = self._running, []
         for future in running:
-            for target, shard, parcel in future.result():
+            sent, cpu_us = future.result()
+            self._cpu_us.inc(cpu_us)
+            for target, shard, parcel in sent:
                 yield beam.pvalue.TaggedOutput(target, (shard, parcel))
+
+
+def _cpu_s(result: PipelineResult) -> dict[str, float]:
+    """CPU seconds that the calls of each step took, in whatever process."""
+    counters = result.metrics().query(MetricsFilter().with_namespace(_CPU_US))["counters"]
+    return {counter.key.metric.name: counter.result / 1e6 for counter in counters}
 
 
 def _files(folder: Path) -> dict[str, list[str]]:

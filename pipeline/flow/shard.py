@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,12 @@ class Job:
 Sent = tuple[str, int, Parcel]  # step, shard, rows
 
 
-def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> list[Sent]:
-    """Call one step for one shard; writes its state and its stored rows, gives what later steps take."""
+def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:
+    """Call one step for one shard; writes its state and its stored rows.
+
+    Gives what later steps take, and the CPU time that all of it took, microseconds.
+    """
+    began = time.process_time()
     step = job.step(name)
     n = step.shards(job.shards)
     tables = _gathered(given) | _from_lake(job, step, shard, n)
@@ -63,7 +68,7 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> list[
         _store(job, table, shard, rows)
         for target, to, part in parcels(table, rows, later, job.shards, job.rules):
             out += [(target, to, Parcel.of(table, batch)) for batch in part.combine_chunks().to_batches()]
-    return out
+    return out, round((time.process_time() - began) * 1e6)
 
 
 def _gathered(given: Iterable[Parcel]) -> Tables:

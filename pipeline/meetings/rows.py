@@ -109,8 +109,7 @@ def _judged(columns: dict[str, np.ndarray]) -> dict[str, object]:
     """Score and reasons from what was measured; flag, name and lists never enter."""
     card = scorecard()
     score, _ = card.score(columns)
-    reasons = pa.array(card.reasons(columns), schema.ENCOUNTERS.field("reasons").type)
-    return {"score": score, "reasons": reasons}
+    return {"score": score, "reasons": card.reasons(columns).cast(schema.ENCOUNTERS.field("reasons").type)}
 
 
 @cache

@@ -83,7 +83,7 @@ def test_swapping_the_vessels_changes_nothing(rows):
             swapped[name.format(v)] = given_columns[name.format(w)]
     for one, other in zip(CARD.score(given_columns), CARD.score(swapped), strict=True):
         assert one.tobytes() == other.tobytes()
-    assert CARD.reasons(given_columns) == CARD.reasons(swapped)
+    assert CARD.reasons(given_columns).to_pylist() == CARD.reasons(swapped).to_pylist()
 
 
 @given(MEETINGS, st.data())
@@ -100,7 +100,7 @@ def test_who_met_changes_nothing(rows, data):
         )
         for name in names
     }
-    assert CARD.reasons(columns(rows)) == CARD.reasons(columns(rows, **who))
+    assert CARD.reasons(columns(rows)).to_pylist() == CARD.reasons(columns(rows, **who)).to_pylist()
 
 
 def test_features_read_what_was_measured_and_nothing_else():
@@ -124,7 +124,7 @@ def test_contributions_add_up_exactly(rows):
     assert contributions.shape == (len(rows), len(FEATURES) + 1) == (len(rows), len(CARD.parts))
     assert (contributions.sum(axis=1) == total).all()
     assert (contributions[:, ::-1].sum(axis=1) == total).all()
-    assert [sum(r["points"] for r in row) for row in CARD.reasons(columns(rows))] == total.tolist()
+    assert [sum(r["points"] for r in row) for row in CARD.reasons(columns(rows)).to_pylist()] == total.tolist()
 
 
 @given(MEETING, st.data())
@@ -171,7 +171,7 @@ def test_the_cut_off_parts_a_lightering_from_a_brush_near_a_port():
 
 @given(MEETINGS)
 def test_reasons_fit_the_schema_and_come_largest_first(rows):
-    found = CARD.reasons(columns(rows))
+    found = CARD.reasons(columns(rows)).to_pylist()
     pa.array(found, schema.ENCOUNTERS.field("reasons").type).validate(full=True)
     for reasons in found:
         sizes = [abs(r["points"]) for r in reasons[:-1]]
@@ -202,7 +202,7 @@ def test_missing_values_get_their_points():
         0,
         0,
     ]
-    by_name = {r["feature"]: r for r in CARD.reasons(meeting(**nothing))[0]}
+    by_name = {r["feature"]: r for r in CARD.reasons(meeting(**nothing)).to_pylist()[0]}
     assert by_name["speed_kn"]["value"] is None
     assert score(median_speed_a_kn=None, median_speed_b_kn=4.5) == score(median_speed_b_kn=4.5)
 
@@ -223,7 +223,7 @@ def test_arrow_tables_numpy_and_lists_agree(rows):
     arrays = {name: floats(lists, name) for name in USED if name != "zones"}
     arrays["zones"] = np.empty(len(rows), object)
     arrays["zones"][:] = lists["zones"]
-    assert CARD.reasons(table) == CARD.reasons(lists) == CARD.reasons(arrays)
+    assert CARD.reasons(table).to_pylist() == CARD.reasons(lists).to_pylist() == CARD.reasons(arrays).to_pylist()
     sliced = pa.concat_tables([table, table]).slice(1)
     assert CARD.score(sliced)[0].tolist() == (CARD.score(table)[0].tolist() * 2)[1:]
 
@@ -231,7 +231,7 @@ def test_arrow_tables_numpy_and_lists_agree(rows):
 def test_no_meetings_no_scores():
     total, contributions = CARD.score(schema.ENCOUNTERS.empty_table())
     assert (total.shape, contributions.shape) == ((0,), (0, len(CARD.parts)))
-    assert CARD.reasons(schema.ENCOUNTERS.empty_table()) == []
+    assert CARD.reasons(schema.ENCOUNTERS.empty_table()).to_pylist() == []
 
 
 def test_a_million_meetings_take_seconds():
