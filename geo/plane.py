@@ -22,6 +22,9 @@ WGS84_E2 = WGS84_F * (2 - WGS84_F)
 # Source: Moritz, Geodetic Reference System 1980: R1 = (2a + b) / 3, for WGS 84 6,371,008.77 m.
 MEAN_RADIUS_M = 6_371_008.8
 
+NEAR_DEG = 0.1  # how far apart, and
+PLANE_UPTO_DEG = 85.0  # up to which latitude `hop_m` takes the Earth for flat
+
 
 def wrap_lon(lon_deg: ArrayLike) -> Floats:
     """Longitude in [-180, 180); what is in that range already comes back bit for bit.
@@ -100,7 +103,7 @@ def hop_m(lon: ArrayLike, lat: ArrayLike) -> Floats:
     turn, rise = np.diff(lon), np.diff(lat)
     flat = np.cos(np.radians((lat[:-1] + lat[1:]) / 2))
     distance_m = np.hypot(turn * flat, rise) * np.radians(MEAN_RADIUS_M)
-    far = np.flatnonzero((np.abs(turn) > 0.1) | (np.abs(rise) > 0.1) | (np.abs(lat[1:]) > 85.0))
+    far = np.flatnonzero((np.abs(turn) > NEAR_DEG) | (np.abs(rise) > NEAR_DEG) | (np.abs(lat[1:]) > PLANE_UPTO_DEG))
     distance_m[far] = haversine_m(lon[far], lat[far], lon[far + 1], lat[far + 1])
     return np.asarray(distance_m)
 

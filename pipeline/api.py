@@ -100,6 +100,13 @@ def leads(data: str | Path = "stswatch-data", limit: int = 20) -> list[dict[str,
     return queries.leads(Path(data), limit)
 
 
+def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
+    """Rows of each table, with `current_encounters` and `flagged_encounters`. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    return queries.summary(Path(data))
+
+
 def encounter(data: str | Path, name: str) -> dict[str, Any]:
     """One encounter by its id or the beginning of it, with `vessels` (by MMSI) and `run`. Raises StoreError."""
     from stswatch.pipeline.store import queries

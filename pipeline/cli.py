@@ -107,7 +107,7 @@ def _run(given: argparse.Namespace) -> None:
     progress.end()
     if not given.quiet:
         print(words.summary(summary, given.area))
-        print(words.leads(api.leads(given.data, 10), given.data))
+        print(words.leads(api.leads(given.data, 10), summary.counts["flagged_encounters"], given.data))
 
 
 def _add_leads(p: argparse.ArgumentParser) -> None:
@@ -120,7 +120,8 @@ def _add_leads(p: argparse.ArgumentParser) -> None:
 
 
 def _leads(given: argparse.Namespace) -> None:
-    print(words.leads(api.leads(given.data, given.limit), given.data))
+    rows = api.leads(given.data, given.limit)
+    print(words.leads(rows, api.counts(given.data)["flagged_encounters"], given.data))
 
 
 def _add_explain(p: argparse.ArgumentParser) -> None:

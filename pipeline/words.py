@@ -49,12 +49,14 @@ def _source(row: dict[str, Any]) -> str:
     return f"{Path(row['path']).name}: {counted}; times: {row['clock']}"
 
 
-def leads(rows: Sequence[dict[str, Any]], data: str | Path) -> str:
-    """The ranked leads as a table."""
+def leads(rows: Sequence[dict[str, Any]], total: int, data: str | Path) -> str:
+    """The ranked leads as a table; total: how many there are."""
     if not rows:
         return "no leads: no encounter in the area passes the flagging cut-off"
     head = "  ".join(f"{name:<{width}}" for name, width, _ in _LEAD)
     body = ["  ".join(f"{show(row):<{width}}" for _, width, show in _LEAD).rstrip() for row in rows]
+    if total > len(rows):
+        body.append(f"{len(rows)} of {total:,} leads; all of them: stswatch leads --data {data} --limit {total}")
     why = f"Why one ranks as it does: stswatch explain {rows[0]['id']} --data {data}"
     return "\n".join(["", head.rstrip(), *body, "", CAUTION, why])
 
