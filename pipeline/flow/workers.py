@@ -8,7 +8,9 @@ from __future__ import annotations
 import atexit
 import ctypes
 import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
@@ -49,6 +51,19 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         # forkserver: this process has threads of Beam, which a plain fork would copy half way through their work
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["stswatch.pipeline.flow.shard", "stswatch.pipeline.flow.chunk"])
-        _pools[workers] = ProcessPoolExecutor(workers, mp_context=context, initializer=keep_freed_memory)
+        _pools[workers] = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
         atexit.register(_pools[workers].shutdown, cancel_futures=True)
     return _pools[workers]
+
+
+def _begin() -> None:
+    """Settle a worker process. It ends with the one it works for, which, killed outright, cannot tell it to."""
+    keep_freed_memory()
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
