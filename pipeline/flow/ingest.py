@@ -14,11 +14,12 @@ import apache_beam as beam
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.chunk import ingest_chunk
 from stswatch.pipeline.flow.local import pipeline
-from stswatch.pipeline.readers.base import Chunk, Source
+from stswatch.pipeline.readers.base import Chunk, Source, SourceError
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import lake
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
+_told: dict[str, Tell] = {}  # by data folder: Beam pickles what a DoFn holds, and a copy would tell nobody
 
 
 def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell) -> None:
@@ -38,17 +39,28 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
         _forget_other(data, source, slab_us, [chunk.start for chunk in work[name]])
     todo = [c for part in work.values() for c in part if _receipt(data, c) is None]
     if todo:
-        with pipeline() as p:
-            _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count, tell))
+        _decode(data, todo, slab_us, worker_count, tell)
     for name, source in new.items():
-        lake.enter(data, _told(data, source, work[name]), slab_us, _options(source), [c.start for c in work[name]])
+        row = _source_row(data, source, work[name])
+        lake.enter(data, row, slab_us, _options(source), [chunk.start for chunk in work[name]])
+
+
+def _decode(data: Path, todo: Sequence[Chunk], slab_us: int, worker_count: int, tell: Tell) -> None:
+    _told[str(data)] = tell
+    try:
+        with pipeline() as p:
+            _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count))
+    except SourceError as error:
+        raise SourceError(str(error).partition(" [while running")[0]) from error  # Beam's words are not for the user
+    finally:
+        del _told[str(data)]
 
 
 class _Ingest(beam.DoFn):  # type: ignore[misc]
     """Decodes chunks; with several workers those of a bundle side by side."""
 
-    def __init__(self, data: Path, slab_us: int, worker_count: int, tell: Tell) -> None:
-        self._data, self._slab_us, self._workers, self._tell = data, slab_us, worker_count, tell
+    def __init__(self, data: Path, slab_us: int, worker_count: int) -> None:
+        self._data, self._slab_us, self._workers = data, slab_us, worker_count
         self._running: list[Future[Any]] = []
 
     def process(self, chunk: Chunk) -> Iterator[None]:
@@ -60,7 +72,7 @@ class _Ingest(beam.DoFn):  # type: ignore[misc]
     def finish_bundle(self) -> None:
         running, self._running = self._running, []
         for future in running:
-            self._tell(future.result())
+            _told[str(self._data)](future.result())
 
 
 def _options(source: Source) -> str:
@@ -82,7 +94,7 @@ def _forget_other(data: Path, source: Source, slab_us: int, starts: list[int]) -
         lake.write_json(mark, reading)
 
 
-def _told(data: Path, source: Source, parts: Sequence[Chunk]) -> dict[str, Any]:
+def _source_row(data: Path, source: Source, parts: Sequence[Chunk]) -> dict[str, Any]:
     """The row of the table `sources` but for its times, which the receipts hold."""
     receipts = [receipt for chunk in parts if (receipt := _receipt(data, chunk)) is not None]
     names = ("sentences", "messages", "fragments", "fixes", "invalid_fixes", "static_reports")
