@@ -38,6 +38,10 @@ class NothingToDo(ValueError):
     """The sources hold no usable position; the message says what they hold."""
 
 
+class OtherSlices(ValueError):
+    """The folder holds sources that were read for slices of another length; the message says which and what to do."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory."""
@@ -55,12 +59,13 @@ Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
-    Raises SourceError, NothingToDo, AreaError, StoreError.
+    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError.
     """
     started = datetime.now(UTC)
     keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
+    _one_length(data, sources, slab_us)
     read = [0]
 
     def told(sentences: int) -> None:
@@ -68,7 +73,7 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         tell("read", read[0], 0)
 
     ingest(data, sources, slab_us, engine.workers, told)
-    ledger = {name: entry for name, entry in lake.ledger(data).items() if entry.slab_us == slab_us}
+    ledger = lake.ledger(data)
     row = planned(ledger, rules, slab_us, engine)
     _run_slices(data, row, rules, engine, tell)
     _tidy(data, row)
@@ -94,6 +99,24 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
     )
 
 
+def _one_length(data: Path, sources: Sequence[Source], slab_us: int) -> None:
+    """Raise OtherSlices where the lake holds what no slice of this length could read, and it is not given again."""
+    given = {source.source for source in sources}
+    others = [entry for name, entry in lake.ledger(data).items() if entry.slab_us != slab_us and name not in given]
+    if others:
+        hours = others[0].slab_us / HOUR
+        raise OtherSlices(
+            f"{data}: holds {_named(others)}, read for slices of {hours:g} h; give --slice-hours {hours:g},"
+            " or these files too, or another folder with --data"
+        )
+
+
+def _named(entries: Sequence[lake.Entry]) -> str:
+    """The files of some sources, at most three by name."""
+    names = [str(entry.source["path"]) for entry in entries]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: Engine) -> list[Slice]:
     """The slices over all that the ledger holds, with their addresses. Raises NothingToDo without a usable fix."""
     receipts = [receipt for entry in ledger.values() for receipt in entry.receipts]
@@ -101,13 +124,14 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
     if not times:
         found = sum(r.counts["fixes"] for r in receipts)
         raise NothingToDo(
-            f"no usable position in the sources ({found} positions, all marked invalid); "
-            "give an archive with positions of vessels"
+            f"{_named(list(ledger.values()))}: no usable position ({found:,} positions, all marked invalid);"
+            " give an archive with positions of vessels"
         )
     parts = [part for receipt in receipts for part in receipt.parts]
     row = slices.plan(parts, slab_us, (min(times), max(times)), max(engine.memory_bytes // _BYTES_PER_ROW, 1000))
     shards = engine.shards or _shards(max(s.rows for s in row))
-    return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id)
+    readings = {part.path: entry.options for entry in ledger.values() for r in entry.receipts for part in r.parts}
+    return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id, readings)
 
 
 def _shards(rows: int) -> int:

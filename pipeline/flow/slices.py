@@ -70,12 +70,15 @@ def _with(given: Slice, **changes: object) -> Slice:
     return Slice(**{**given.__dict__, **changes})  # type: ignore[arg-type]
 
 
-def addressed(slices: Sequence[Slice], rules: Rules, shards: int, code: str, model_id: str) -> list[Slice]:
-    """The same slices with their addresses."""
+def addressed(
+    slices: Sequence[Slice], rules: Rules, shards: int, code: str, model_id: str, readings: Mapping[str, str]
+) -> list[Slice]:
+    """The same slices with their addresses. readings: path of a file in the lake -> how its source was read."""
     before = hashlib.sha256(json.dumps([rules.fingerprint(), shards, code, model_id]).encode()).hexdigest()
     out = []
     for s in slices:
-        told = [before, s.start_us, s.end_us, s.frontier_us, s.final, sorted(p.path for p in s.parts)]
+        files = sorted((part.path, readings[part.path]) for part in s.parts)
+        told = [before, s.start_us, s.end_us, s.frontier_us, s.final, files]
         before = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"
         out.append(_with(s, key=f"{name}-{before[:16]}"))
