@@ -54,7 +54,7 @@ def run(
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
-        ValueError (SourceError, AreaError, StoreError, NothingToDo): what was found, where, and what to do.
+        ValueError (SourceError, AreaError, StoreError, NothingToDo, OtherSlices): what was found, where, what to do.
     """
     from stswatch.geo import zones
     from stswatch.pipeline.flow.run import Engine
@@ -62,6 +62,7 @@ def run(
     from stswatch.pipeline.readers.base import SourceError
     from stswatch.pipeline.readers.registry import open_source
     from stswatch.pipeline.store import queries
+    from stswatch.pipeline.store.database import StoreError
 
     folder = Path(data)
     zones.area(area)
@@ -71,7 +72,10 @@ def run(
         for file in files
     ]
     engine = Engine(slice_h, shards, workers, memory_bytes)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
     run_flow(folder, sources, rules or Rules(), area, engine, tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
 
