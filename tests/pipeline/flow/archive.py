@@ -1,0 +1,140 @@
+"""Archives of the simulated fleet on disk, runs of the local engine over them, and what they publish, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from stswatch.pipeline import api
+from stswatch.pipeline.batch import HOUR, Tables, micros
+from stswatch.sample_ais import fleet as simulated
+from tests.pipeline import seas
+
+BAD_ROWS = 7  # without a vessel, at the end of the fleet
+
+
+@cache
+def fleet(**options: object) -> pa.Table:
+    """Rows of a decoded archive: the simulated fleet, here and there a name and a draught, a few rows of nobody.
+
+    No name comes twice, so that it is a change from the row before, whichever row that is in a file.
+    """
+    rows = simulated.fleet(**options)
+    n = rows.num_rows
+    rng = np.random.default_rng(8)
+    silent = rng.random(n) > 0.02
+    columns = {
+        "mmsi": rows["mmsi"].cast(pa.string()),
+        "time": pa.array(micros(rows, "time") // 1000),
+        "lon": np.asarray(rows["lon"]).round(7),
+        "lat": np.asarray(rows["lat"]).round(7),
+        "sog_kn": rows["sog_kn"],
+        "name": pa.array([f"SHIP {k}" for k in range(n)], mask=silent),
+        "draught_m": pa.array(rng.integers(30, 90, n) / 10, mask=silent | (rng.random(n) < 0.5)),
+    }
+    nobody = pa.array(["", "none", "1.5", "0x12", "-", "?", "x"])
+    bad = pa.table({"mmsi": nobody} | {c: pa.nulls(BAD_ROWS, pa.array(v).type) for c, v in list(columns.items())[1:]})
+    return pa.concat_tables([pa.table(columns), bad.cast(pa.table(columns).schema)])
+
+
+def in_memory(rows: pa.Table, like: Tables) -> Tables:
+    """What the plainest engine gives for the rows of an archive, in one slice; `like` what is published of it."""
+    used = rows.slice(0, rows.num_rows - BAD_ROWS)
+    time_us = np.asarray(used["time"]) * 1000
+    speed = used["sog_kn"].to_numpy()
+    fixes = seas.fixes(used["mmsi"].cast(pa.int32()), time_us, used["lon"], used["lat"], speed, "unknown")
+    given = seas.canonical(seas.run(fixes))
+    named = {n: t.rename_columns([c.removesuffix("_sum") for c in t.column_names]) for n, t in given.items()}
+    names = ("encounters", "gaps", "coverage", "berth_neighbours")
+    return {
+        n: named[n]
+        .select([c for c in like[n].column_names if c != "in_area"])
+        .cast(like[n].drop_columns(["in_area"] if n == "encounters" else []).schema)
+        for n in names
+    }
+
+
+def write(path: Path, rows: pa.Table) -> Path:
+    """Rows as a file of the kind that its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pq.write_table(rows, path, row_group_size=10_000)
+        return path
+    # Arrow writes floats with all their digits, so that CSV and Parquet hold the same
+    with pa.output_stream(path, compression="gzip" if path.suffix == ".gz" else None) as out:
+        pyarrow.csv.write_csv(rows, out)
+    return path
+
+
+def pick(rows: pa.Table, chosen: np.ndarray) -> pa.Table:
+    """Some rows by mask or by number, in that order."""
+    return rows.filter(pa.array(chosen)) if chosen.dtype == bool else rows.take(pa.array(chosen))
+
+
+def published(data: Path) -> Tables:
+    """What must be the same however the input is cut: every published table, in one order, names of runs aside."""
+    with closing(api.connect(data)) as db:
+        found = {name: db.sql(query).to_arrow_table() for name, query in _QUERIES.items()}
+    return {name: rows.combine_chunks() for name, rows in found.items()}
+
+
+_QUERIES = {
+    "encounters": """SELECT * EXCLUDE (revision, run_id, superseded_by) FROM encounters WHERE status = 'current'
+        ORDER BY mmsi_a, track_a, mmsi_b, track_b, start_time""",
+    "gaps": "FROM gaps ORDER BY mmsi, track, start_time, ending",
+    "coverage": "FROM coverage ORDER BY cell, hour, receiver",
+    "berth_neighbours": "FROM berth_neighbours ORDER BY port, hour",
+    "vessels": "FROM vessels ORDER BY mmsi",
+    "reject_counts": "SELECT reason, sum(count) AS count FROM reject_counts GROUP BY reason ORDER BY reason",
+}
+
+
+def run(data: Path, paths: Sequence[Path], **how: object) -> Tables:
+    """Run the local engine over files, for leads anywhere; gives what is published."""
+    api.run(paths, data, area="world", **how)
+    return published(data)
+
+
+def slices(data: Path) -> dict[str, int]:
+    """Committed slices by name, and when each was."""
+    return {p.parent.name: p.stat().st_mtime_ns for p in sorted((data / "slices").glob("*/manifest.json"))}
+
+
+def lake_times(data: Path) -> dict[str, int]:
+    """Every file of the lake, and when it was written."""
+    return {str(p.relative_to(data)): p.stat().st_mtime_ns for p in sorted((data / "lake").rglob("*")) if p.is_file()}
+
+
+def assert_same(left: Tables, right: Tables) -> None:
+    """Fail on the first table that differs, after a look that none is empty."""
+    assert {name: rows.num_rows for name, rows in left.items() if not rows.num_rows} == {}
+    seas.assert_same(left, right)
+
+
+def has_a_floor(found: Tables, cuts: Sequence[int], encounters: int = 50, across: int = 10) -> None:
+    """Fail where there is too little to tell a difference: so many encounters, so many open across each cut."""
+    assert found["encounters"].num_rows >= encounters
+    assert cuts
+    assert min(seas.open_across(found["encounters"], cuts)) >= across
+
+
+def cuts(data: Path) -> list[int]:
+    """Where a run cut time, from its manifests."""
+    from stswatch.pipeline.store.lake import read_json
+
+    told = [read_json(p)["slice"] for p in (data / "slices").glob("*/manifest.json")]
+    return sorted(s["start_us"] for s in told)[1:]
+
+
+def every(rows: pa.Table, hours: float) -> list[int]:
+    """Cuts through the rows at whole multiples of some hours of UTC."""
+    time_us = np.asarray(rows["time"].drop_null()) * 1000
+    span = round(hours * HOUR)
+    return list(range((int(time_us.min()) // span + 1) * span, int(time_us.max()) + 1, span))
