@@ -92,7 +92,7 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
 
 
 def _distance_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
-    """What `hop_m` gives for one pair of points, in the same way and rounded alike: there a call costs 20 times as much.
+    """What `hop_m` gives for one pair of points, in the same way and rounded alike; its own call costs 20 times more.
 
     Alike, because which vessels are walked depends on what else is in the slice, and no hop may be judged by that.
     """
