@@ -88,7 +88,7 @@ def parcels(
             yield step.name, 0, rows
             continue
         row, shard = route(rows, n, rules)
-        order = np.argsort(shard, kind="stable")
+        order = np.argsort(shard.astype(np.int16), kind="stable")
         row, shard = row[order], shard[order]
         sorted_rows = rows.take(pa.array(row)).combine_chunks()
         edges = np.searchsorted(shard, np.arange(n + 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline.batch import Bools, Ints, micros
+from stswatch.pipeline.batch import Bools, Ints, micros, ordered
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Edges:
     def of(table: pa.Table) -> Edges:
         """From rows of schema.EDGES, whatever their side."""
         mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track"), micros(table, "time")
-        order = np.lexsort((time_us, track_us, mmsi))
+        order = ordered(mmsi, track_us, time_us)
         mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]
         change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
         number = np.cumsum(change)
@@ -50,7 +50,7 @@ class Edges:
         """The number of each track among those with edges, -1 where it has none."""
         have = len(self.mmsi)
         both = np.concatenate([self.mmsi, mmsi]), np.concatenate([self.track_us, track_us])
-        order = np.lexsort((both[1], both[0]))
+        order = ordered(*both)
         a, b = both[0][order], both[1][order]
         group = np.cumsum((np.diff(a, prepend=a[:1]) != 0) | (np.diff(b, prepend=b[:1]) != 0))
         number = np.full(len(order) + 1, -1)

@@ -27,6 +27,7 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     micros,
+    ordered,
     spread,
     starts_of,
 )
@@ -71,7 +72,7 @@ class _Legs:
         self.mmsi = np.asarray(legs["mmsi"]).astype(np.int64)
         self.track_us = micros(legs, "track")
         # tracks by number, in order of MMSI and start
-        order = np.lexsort((self.track_us, self.mmsi))
+        order = ordered(self.mmsi, self.track_us // MS)
         self.rank = np.empty(len(order), np.int64)
         head = np.zeros(len(order), np.int64)
         head[starts_of(self.mmsi[order], self.track_us[order])] = 1
@@ -154,8 +155,7 @@ def _at_berth(legs: _Legs, a: Ints, b: Ints, rules: Rules) -> tuple[Bools, np.nd
 
 def _proximity_rows(legs: _Legs, found: _Found, rules: Rules) -> pa.Table:
     """Proximities on single legs joined to whole ones, as schema.PROXIMITIES."""
-    pair = (legs.rank[found.a] << 32) | legs.rank[found.b]
-    found = found.at(np.lexsort((found.near.start_us, pair)))
+    found = found.at(ordered(legs.rank[found.a], legs.rank[found.b], found.near.start_us // MS))
     joined = runs.join(_runs(legs, found, rules), _fresh_starts(legs, found))
     return runs.to_table(joined, schema.PROXIMITIES, _pair_columns(legs, joined.columns["a"], joined.columns["b"]))
 
@@ -221,7 +221,7 @@ def _berth_rows(legs: _Legs, found: _Found, port: Ints) -> pa.Table:
     first, last = found.near.start_us // HOUR, (found.near.end_us - 1) // HOUR
     row, nth = spread(last - first + 1)
     hour = first[row] + nth
-    order = np.lexsort((port[row], hour, (legs.rank[found.a[row]] << 32) | legs.rank[found.b[row]]))
+    order = ordered(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
     row, hour = row[order], hour[order]
     once = starts_of(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
     row, hour = row[once], hour[once]

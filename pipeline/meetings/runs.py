@@ -71,7 +71,7 @@ def _best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:
 def _summed(row: Ints, code: Ints, ms: Ints) -> tuple[Ints, Ints, Ints]:
     """One entry per row and bin, in that order."""
     key = (row << 32) | code
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     key = key[order]
     head = starts_of(key)
     return key[head] >> 32, key[head] & 0xFFFFFFFF, np.add.reduceat(ms[order], head)

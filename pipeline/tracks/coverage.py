@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from stswatch.geo.cells import grid_cell
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Batch, Result, Tables, build, micros, starts_of
+from stswatch.pipeline.batch import HOUR, Batch, Result, Tables, build, micros, ordered, starts_of
 from stswatch.pipeline.rules import CoverageRules, Rules
 
 HEARD = schema.table(
@@ -31,7 +31,7 @@ def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageR
     runs = _runs(fixes, heard, rules)
     mmsi, cell, hour, kind, count = (np.asarray(runs[name]) for name in ("mmsi", "cell", "hour", "kind", "fixes"))
     # who was heard before counts no fixes, and so comes first of its vessel
-    order = np.lexsort((count, mmsi, kind, hour, cell))
+    order = ordered(cell, hour, kind, mmsi, count)
     mmsi, cell, hour, kind, count = (a[order] for a in (mmsi, cell, hour, kind, count))
     if not len(order):
         return schema.empty("receptions"), HEARD.empty_table()

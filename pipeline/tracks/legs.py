@@ -96,7 +96,7 @@ def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) 
     weighted = np.concatenate([[0], np.cumsum(_whole_dkn(between) * between.dt_us)])
     taken_us = fixes.time_us[end] - fixes.time_us[start]
     speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
-    order = np.argsort(start, kind="stable")
+    order = np.argsort(start)
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
     return Legs(start, end, speed_dkn, ~has_leg[start])
 

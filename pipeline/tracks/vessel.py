@@ -25,6 +25,7 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     micros,
+    ordered,
     starts_of,
 )
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
@@ -118,7 +119,7 @@ def _distinct(fixes: pa.Table) -> pa.Table:
     step = np.diff(key)
     if (step > 0).all():
         return fixes
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     ties = np.diff(key[order]) == 0
     if ties.any():
         order = _break_ties(fixes, key, order, ties)
@@ -146,7 +147,7 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])
-    return merged[np.argsort(key[merged], kind="stable")]
+    return merged[np.argsort(key[merged])]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
 
     mmsi = both("mmsi", np.int64)
     time_us = np.concatenate([micros(tracks, "time"), micros(ready, "time")])
-    order = np.arange(new) if not old else np.lexsort((time_us, mmsi))
+    order = ordered(mmsi, time_us // MS)
     carried = order < old
     name_us = np.concatenate([micros(tracks, "track"), np.zeros(new, np.int64)])[order]
     lon, lat, sog_kn = (both(n, np.float64)[order] for n in ("lon", "lat", "sog_kn"))
@@ -196,7 +197,7 @@ def _hops_m(lon: Floats, lat: Floats) -> Floats:
 def _by_track(walked: Walked) -> Walked:
     """The same fixes, those of each track together."""
     given = walked.fixes
-    order = np.lexsort((given.time_us, given.track_us, given.mmsi))
+    order = ordered(given.mmsi, given.track_us // MS, given.time_us // MS)
     fixes = Track(**{f.name: getattr(given, f.name)[order] for f in fields(Track)})
     fixes = replace(fixes, distance_m=_hops_m(fixes.lon, fixes.lat))
     carried, had_leg = walked.carried[order], walked.had_leg[order]
