@@ -35,7 +35,8 @@ def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_
     """The slices that cover all time, in order, without addresses yet.
 
     parts: the files of the lake. span_us: first and last valid fix. rows_at_most: a slab with more rows is cut into
-    equal spans. Silence between two slabs with fixes is one slice, since it only has to pass.
+    equal spans. Silence between two slabs with fixes is one slice, since it only has to pass; static reports may lie
+    in it, as they may before the first fix and after the last.
     """
     slabs: dict[int, list[Part]] = {}
     for part in parts:
@@ -47,16 +48,20 @@ def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_
     for slab in busy:
         before = slices[-1].end_us if slices else slab
         if before < slab:
-            slices.append(Slice(before, slab, slab, False, (), 0))
+            told = _between(slabs, before, slab)
+            slices.append(Slice(before, slab, slab, False, told, sum(part.rows for part in told)))
         slices += _cut(slab, slab + slab_us, tuple(slabs[slab]), rows_at_most)
     slices = [s for s in slices if s.start_us <= span_us[1]]
-    # static reports may lie before the first and after the last fix
     tail = slices[-1]
-    early = tuple(p for s, held in sorted(slabs.items()) if s < busy[0] for p in held)
-    late = tuple(p for s, held in sorted(slabs.items()) if s > busy[-1] for p in held)
+    early, late = _between(slabs, -EVER_US, busy[0]), _between(slabs, busy[-1] + slab_us, EVER_US)
     slices[-1] = _with(tail, end_us=EVER_US, frontier_us=span_us[1], final=True, parts=tail.parts + late)
     slices[0] = _with(slices[0], start_us=-EVER_US, parts=slices[0].parts + early)
     return slices
+
+
+def _between(slabs: Mapping[int, Sequence[Part]], start_us: int, end_us: int) -> tuple[Part, ...]:
+    """The files of all slabs in a span."""
+    return tuple(part for slab, held in sorted(slabs.items()) if start_us <= slab < end_us for part in held)
 
 
 def _cut(start_us: int, end_us: int, parts: tuple[Part, ...], rows_at_most: int) -> list[Slice]:
