@@ -33,6 +33,7 @@ _ROWS_PER_FILE = 1_000_000  # written together, so that a row group holds few sh
 _RISING = ("time", "offset", "length")  # stored as differences
 _PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
 _FEW_WORDS = ["receiver"]
+_MMSI_BITS = (1 << 30) - 1
 TIMELESS = "timeless"
 
 
@@ -114,7 +115,8 @@ class Writer:
         for number in np.unique(slab).tolist():
             row = np.flatnonzero(slab == number)
             within_ms = (time_us[row] - number * self._slab_us) // MS
-            order = row[np.argsort((shard[row] << 57) | (mmsi[row] << 27) | within_ms)]
+            # what claims to be an MMSI but has more than 9 digits or a sign must not reach into the shard
+            order = row[np.argsort((shard[row] << 57) | ((mmsi[row] & _MMSI_BITS) << 27) | within_ms)]
             self._file(name, number * self._slab_us, _take(table, order), shard[order])
 
     def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
