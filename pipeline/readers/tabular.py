@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stswatch.pipeline.batch import MS, ordered
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -121,11 +122,15 @@ def _codes(coded: pa.Array) -> Floats:
 
 
 def _changes(mmsi: NDArray[np.int32], time_us: Ints, codes: list[Floats]) -> Ints:
-    """Rows, rising, that are the first of their vessel or differ from the one before, and say something."""
-    order = np.lexsort((time_us, mmsi))
+    """Rows, rising, at which a vessel begins or ends to say the same, and says something.
+
+    The end too: when a vessel last told its name must not depend on where a batch begins.
+    """
+    order = ordered(mmsi, time_us // MS)
     changed = np.diff(mmsi[order], prepend=-1) != 0
     says = np.zeros(len(mmsi), np.bool_)
     for code in codes:
         changed |= np.diff(code[order], prepend=-2.0) != 0
         says |= code >= 0
+    changed |= np.append(changed[1:], True)[: len(changed)]
     return np.sort(order[changed & says[order]])

@@ -74,7 +74,6 @@ def part(rows, chosen):
     return archive.pick(rows, chosen)
 
 
-@pytest.mark.xfail(reason="a name told in every row is kept only where a file begins to tell it", strict=True)
 def test_when_a_vessel_last_told_its_name_does_not_show_the_files(tmp_path):
     rows = archive.fleet(**SHORT)
     rows = rows.slice(0, rows.num_rows - archive.BAD_ROWS)

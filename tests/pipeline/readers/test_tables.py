@@ -108,11 +108,11 @@ def test_a_column_map_names_columns_zone_and_receiver(written):
     assert got.static_reports["draught_m"].to_pylist() == [7.5]
 
 
-def test_static_reports_are_given_where_they_change_only(written):
+def test_static_reports_are_given_where_they_begin_and_end_to_say_the_same(written):
     names = [b"A", b"A", b"@@@", b"B", b"B", b"A"]
     lines = [b"431000001,2023-08-01 00:00:0%d,1,2,,,%s" % (at, name) for at, name in enumerate(names)]
     got = whole(written("a.csv", HEADER + b"\n".join(lines)))
-    assert got.static_reports["name"].to_pylist() == ["A", "B", "A"]
+    assert got.static_reports["name"].to_pylist() == ["A", "A", "B", "B", "A"]
 
 
 def arrow_table(n: int) -> pa.Table:
