@@ -76,7 +76,7 @@ FIXES = table(
 )
 
 STATIC_REPORTS = table(
-    "What vessels say of themselves: types 5, 19 and 24, or the static columns of an archive where they begin and end to say the same.",
+    "What vessels say of themselves: types 5, 19 and 24, or an archive's static columns where they change.",
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("time", UTC, "when the report was received or sent, as the source tells it"),
     column("imo", pa.int32(), "IMO number as sent, without check; null where zero", null=True),
