@@ -30,12 +30,12 @@ SEVENTH = Step("remembers", remembers, {"encounters": by_pair}, (), {"seen": SEE
 
 @pytest.fixture(scope="module")
 def sea(tmp_path_factory):
-    rows = archive.fleet(hours=12.0, pairs=12, anchored=4, fast=0)
+    rows = archive.fleet(hours=24.0, pairs=12, anchored=4, fast=0)
     return [open_source(archive.write(tmp_path_factory.mktemp("sea") / "a.parquet", rows))]
 
 
 def done(data, sea, steps):
-    engine = Engine(slice_h=4.0, shards=SHARDS, workers=1, steps=steps)
+    engine = Engine(slice_h=8.0, shards=SHARDS, workers=1, steps=steps)
     run(data, sea, Rules(), "world", engine, lambda stage, done, of: None)
     return archive.published(data)
 
