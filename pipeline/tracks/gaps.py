@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +11,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Ints, build, starts_of
 from stswatch.pipeline.rules import VesselRules, days
 from stswatch.pipeline.tracks.legs import Steps, Track, threshold
-
-if TYPE_CHECKING:
-    from stswatch.pipeline.tracks.vessel import Walked
+from stswatch.pipeline.tracks.walk import TRACKS, Walked
 
 
 def tell(
@@ -105,8 +102,6 @@ def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
 
 
 def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: Bools) -> pa.Table:
-    from stswatch.pipeline.tracks.vessel import TRACKS
-
     return build(
         TRACKS,
         {

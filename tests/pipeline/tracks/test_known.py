@@ -6,8 +6,8 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE
+from stswatch.pipeline.tracks.fixes import PENDING
 from stswatch.pipeline.tracks.known import TOLD, known
-from stswatch.pipeline.tracks.vessel import PENDING
 from tests.pipeline import seas
 
 NOON = seas.NOON_US

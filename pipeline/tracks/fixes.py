@@ -1,0 +1,88 @@
+"""Which fixes are used, when, and in which order: valid ones, in whole buckets, one per vessel and moment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
+from stswatch.pipeline.tracks.coverage import RECEIVERS, UNKNOWN
+
+PENDING = pa.schema(
+    [
+        *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn")),
+        schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
+    ]
+)
+
+
+def valid(fixes: pa.Table) -> pa.Table:
+    """The fixes that can be part of a track, with the columns that decide; times in whole milliseconds."""
+    if fixes.num_rows == 0:
+        return PENDING.empty_table()
+    if fixes["invalid"].null_count < fixes.num_rows:
+        fixes = fixes.filter(pc.is_null(fixes["invalid"]))
+    columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
+    whole_ms = micros(fixes, "time") // MS * MS
+    return build(PENDING, columns | {"time": whole_ms, "receiver": _receivers(fixes["receiver"])})
+
+
+def _receivers(kinds: pa.ChunkedArray) -> Ints:
+    """The place of each kind of receiver in RECEIVERS; a word that is not there counts as unknown."""
+    coded = kinds.combine_chunks()
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.dictionary_encode()
+    places = [RECEIVERS.index(word) if word in RECEIVERS else UNKNOWN for word in coded.dictionary.to_pylist()]
+    return np.asarray(np.array(places, np.int64)[np.asarray(coded.indices)])
+
+
+def split(fixes: pa.Table, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
+    """What is decided now, and what waits for its bucket to end."""
+    if final:
+        return fixes, PENDING.empty_table()
+    ready = micros(fixes, "time") < until_us
+    if ready.all():
+        return fixes, PENDING.empty_table()
+    return fixes.filter(ready), fixes.filter(~ready).combine_chunks()
+
+
+def distinct(fixes: pa.Table) -> pa.Table:
+    """One fix per MMSI and moment, sorted; of several the least by longitude, latitude, speed, receiver is kept."""
+    if fixes.num_rows == 0:
+        return fixes
+    mmsi, time = np.asarray(fixes["mmsi"]), micros(fixes, "time")
+    key = _sort_key(mmsi, time)
+    step = np.diff(key)
+    if (step > 0).all():
+        return fixes
+    order = np.argsort(key)
+    ties = np.diff(key[order]) == 0
+    if ties.any():
+        order = _break_ties(fixes, key, order, ties)
+    return fixes.take(pa.array(order)).combine_chunks()
+
+
+def _sort_key(mmsi: np.ndarray, time_us: Ints) -> Ints:
+    """MMSI and milliseconds since the earliest fix in one whole number."""
+    base = time_us.min()
+    span = int((time_us.max() - base) // MS) + 1
+    who = mmsi.astype(np.int64)
+    if (int(who.max()) + 1) * span >= 1 << 63:  # 30 bits of MMSI leave room for 99 days: beyond, number the vessels
+        who = np.unique(who, return_inverse=True)[1]
+    return np.asarray(who * span + (time_us - base) // MS)
+
+
+def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
+    """Keep the least row of each group of equal keys; only the tied rows are compared."""
+    tied = np.zeros(len(order), bool)
+    tied[1:] |= ties
+    tied[:-1] |= ties
+    rows = order[tied]
+    part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
+    names = ("key", "lon", "lat", "sog_kn", "receiver")
+    by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
+    kept = by_value[starts_of(key[rows][by_value])]
+    merged = np.concatenate([order[~tied], rows[kept]])
+    return merged[np.argsort(key[merged])]
