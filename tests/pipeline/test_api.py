@@ -1,0 +1,149 @@
+"""What a notebook calls: one run, a connection to read, leads, one encounter, the rules of the run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stswatch.geo.zones import AreaError
+from stswatch.pipeline import api, schema
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.store.database import StoreError
+from tests.pipeline.flow import archive
+
+SEA = {"hours": 12.0, "pairs": 24, "anchored": 4, "fast": 0}
+LOW = replace(Rules(), lead=replace(Rules().lead, min_score=-20.0))  # every encounter in the area is a lead
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return archive.write(tmp_path_factory.mktemp("sea") / "a.csv", archive.fleet(**SEA))
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def world(file, tmp_path_factory, told):
+    """A run for leads anywhere."""
+    data = tmp_path_factory.mktemp("world") / "data"
+    return api.run([file], data, area="world", rules=LOW, slice_h=6.0, tell=lambda *stage: told.append(stage))
+
+
+def data_of(summary):
+    return summary.database.parent
+
+
+def test_the_summary_is_what_the_database_holds(world, file):
+    with closing(api.connect(data_of(world))) as db:
+        for name in schema.STORED:
+            assert db.execute(f"SELECT count(*) FROM {name}").fetchall() == [(world.counts[name],)]
+    assert world.counts == api.counts(data_of(world))
+    (source,) = world.sources
+    assert source["path"] == str(file)
+    assert source["sentences"] == source["fixes"] + source["rejects"] == archive.fleet(**SEA).num_rows
+    assert source["reasons"] == [{"source": source["source"], "reason": "no_mmsi", "count": archive.BAD_ROWS}]
+    assert world.counts["encounters"] >= 30
+
+
+def test_a_run_tells_each_stage_from_its_begin_to_its_end(world, told):
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert stages == ["read", "slices", "load"]
+    done = [(n, of) for stage, n, of in told if stage == "slices"]
+    assert [n for n, _ in done] == sorted(n for n, _ in done)
+    assert done[-1][0] == done[-1][1] > 10_000
+    assert len(done) == 2
+    assert [n for stage, n, _ in told if stage == "read"][-1] == world.sources[0]["sentences"]
+
+
+def test_leads_are_the_flagged_encounters_highest_first(world):
+    data = data_of(world)
+    leads = api.leads(data, 1000)
+    assert len(leads) == world.counts["flagged_encounters"] == world.counts["current_encounters"] >= 30
+    assert [row["score"] for row in leads] == sorted((row["score"] for row in leads), reverse=True)
+    assert api.leads(str(data), 5) == leads[:5]
+    assert api.leads(data, 0) == []
+
+
+def test_one_encounter_comes_with_its_vessels_and_its_run(world):
+    data = data_of(world)
+    lead = api.leads(data, 1)[0]
+    row = api.encounter(data, lead["id"])
+    assert {name: row[name] for name in lead} == lead
+    assert set(row["vessels"]) == {row["mmsi_a"], row["mmsi_b"]}
+    assert row["run"]["run_id"] == row["run_id"]
+    assert json.loads(row["run"]["rules"]) == json.loads(LOW.to_json()) == json.loads(api.rules_of(data))
+    assert sum(reason["points"] for reason in row["reasons"]) == pytest.approx(row["score"], abs=1e-9)
+    assert api.encounter(data, lead["id"][:9])["id"] == lead["id"]
+    with pytest.raises(StoreError, match="no encounter"):
+        api.encounter(data, "X")
+
+
+def test_the_area_selects_leads_and_never_cuts_tracks(world, file, tmp_path):
+    square = tmp_path / "square.geojson"
+    shape = {"type": "Polygon", "coordinates": [[[19, 77], [21, 77], [21, 79], [19, 79], [19, 77]]]}
+    square.write_text(json.dumps(shape))
+    everywhere = archive.published(data_of(world))
+    inside = {}
+    for area in ("dprk", str(square)):
+        found = api.run([file], tmp_path / "data", area=area, rules=LOW, slice_h=6.0)
+        tables = archive.published(tmp_path / "data")
+        inside[area] = tables["encounters"]["in_area"].to_pylist()
+        for name, rows in everywhere.items():
+            plain = ["in_area"] if name == "encounters" else []
+            assert tables[name].drop_columns(plain).equals(rows.drop_columns(plain)), name
+        assert found.counts["flagged_encounters"] == sum(inside[area])
+        assert 0 < sum(inside[area]) < world.counts["current_encounters"]
+    assert len(archive.slices(tmp_path / "data")) == 2
+    lon, lat = (np.asarray(everywhere["encounters"][name]) for name in ("lon", "lat"))
+    assert inside[str(square)] == ((lon > 19) & (lon < 21) & (lat > 77) & (lat < 79)).tolist()
+    with pytest.raises(AreaError, match="mars"):
+        api.run([file], tmp_path / "other", area="mars")
+
+
+def test_a_folder_stands_for_its_files(world, tmp_path):
+    rows = archive.fleet(**SEA)
+    half = rows.num_rows // 2
+    archive.write(tmp_path / "in" / "deep" / "a.csv.gz", rows[:half])
+    archive.write(tmp_path / "in" / "b.parquet", rows[half:])
+    (tmp_path / "in" / ".hidden").write_bytes(b"no archive")
+    found = api.run([tmp_path / "in"], tmp_path / "data", area="world", rules=LOW)
+    assert {Path(s["path"]).name for s in found.sources} == {"a.csv.gz", "b.parquet"}
+    archive.assert_same(archive.published(data_of(world)), archive.published(tmp_path / "data"))
+
+
+def test_a_connection_reads_and_does_not_write_from_any_folder(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with closing(api.connect(data_of(world))) as db:
+        fixes = db.execute("SELECT count(*), count(DISTINCT source) FROM fixes").fetchall()
+        assert fixes == [(world.sources[0]["fixes"], 1)]
+        with pytest.raises(Exception, match="read-only"):
+            db.execute("DELETE FROM encounters")
+
+
+def test_a_second_run_over_another_sea_adds_to_the_folder(file, tmp_path):
+    later = archive.fleet(**SEA, seed=5, start_s=1_741_564_800.0 + 86_400 * 10)
+    one = api.run([file], tmp_path, area="world").counts
+    two = api.run([archive.write(tmp_path / "later.parquet", later)], tmp_path, area="world").counts
+    assert (one["runs"], two["runs"]) == (1, 2)
+    assert two["sources"] == 2
+    assert two["current_encounters"] > one["current_encounters"] >= 30
+    with closing(api.connect(tmp_path)) as db:
+        silent = db.execute("SELECT count(*) FROM gaps WHERE ending = 'track_ended'").fetchall()[0][0]
+    assert silent >= 30, "ten days without a fix end a track"
+
+
+def test_the_api_is_light_until_it_is_used():
+    heavy = ("apache_beam", "duckdb", "pyarrow")
+    script = f"import sys, stswatch.pipeline.api; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,160 @@
+"""What the command says: every number of an event in its sentence, and no word beyond what was measured."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stswatch.pipeline import rules, words
+from stswatch.pipeline.api import Summary
+
+REASONS = [
+    {"feature": "place", "value": 1.0, "points": 2.0, "text": "nearest approach in a reported transfer area"},
+    {"feature": "start", "value": None, "points": -0.75, "text": "every meeting starts below"},
+]
+ROW = {
+    "id": "E0123456789ab",
+    "revision": 2,
+    "status": "current",
+    "mmsi_a": 3112345,
+    "mmsi_b": 431000123,
+    "start_time": datetime(2024, 2, 29, 23, 59, 7, tzinfo=UTC),
+    "end_time": datetime(2024, 3, 1, 3, 30, 0, tzinfo=UTC),
+    "start_censored": False,
+    "end_censored": False,
+    "duration_min": 210.9,
+    "within_min": 200.2,
+    "lon": -124.50004,
+    "lat": -38.25,
+    "nearest_time": datetime(2024, 3, 1, 1, 2, 3, tzinfo=UTC),
+    "min_distance_m": 31.4,
+    "median_distance_m": 62.2,
+    "median_speed_a_kn": 0.34,
+    "median_speed_b_kn": 1.26,
+    "fixes_a": 17,
+    "fixes_b": 23,
+    "observed_share": 0.874,
+    "zones": ["chodo", "korea_bay"],
+    "port": "nobody's port",
+    "distance_to_port_km": 41.7,
+    "dark_a": False,
+    "dark_b": False,
+    "score": 1.25,
+    "reasons": REASONS,
+    "run_id": "abc123",
+    "run": {
+        "rules": rules.Rules().to_json(),
+        "rules_fingerprint": "f" * 64,
+        "code_version": "0.1.0",
+        "model_id": "rules-1",
+    },
+    "vessels": {
+        431000123: {"name": "SEA STAR", "flag": "JP", "imo": 9187629, "call_sign": "JABC", "length_m": 88.0},
+    },
+}
+
+
+def test_an_explanation_holds_what_was_measured():
+    text = words.explanation(ROW)
+    for part in (
+        "E0123456789ab, revision 2, current",
+        "003112345 and 431000123 were within 500 m",
+        "from 2024-02-29 23:59:07 to 2024-03-01 03:30:00 UTC (211 min, 200 of them measured within)",
+        "no more than 62 m apart, at the least 31 m, at 2024-03-01 01:02:03 UTC near 38.2500 S 124.5000 W",
+        "Median speeds 0.3 and 1.3 kn; 17 and 23 position reports; 87 % of the time within 10 min",
+        "chodo, korea_bay; 42 km from nobody's port",
+        "003112345: nothing known",
+        "431000123: SEA STAR, flag by MMSI: Japan, IMO 9187629, call sign JABC, 88 m long",
+        "score +1.25, the sum of",
+        "+2.00  nearest approach in a reported transfer area",
+        "-0.75  every meeting starts below",
+        "Run abc123",
+        words.CAUTION,
+    ):
+        assert part in text
+    assert "silence" not in text.replace(words.CAUTION, "")
+    assert "The data, not the vessels" not in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"start_censored": True}, "The data, not the vessels, began it"),
+        ({"end_censored": True}, "The data, not the vessels, ended it"),
+        ({"start_censored": True, "end_censored": True}, "The data, not the vessels, began and ended it"),
+        ({"dark_a": True}, "A silence of 003112345 begins or ends beside it; whether it was silenced is not known"),
+        ({"dark_a": True, "dark_b": True}, "A silence of 003112345 and 431000123 begins"),
+        ({"zones": []}, "Where: in no zone; 42 km"),
+        ({"lon": 0.0, "lat": 0.0}, "near 0.0000 N 0.0000 E"),
+    ],
+)
+def test_what_is_not_always_so_is_said_where_it_is(changed, said):
+    assert said in words.explanation(ROW | changed)
+    assert said not in words.explanation(ROW)
+
+
+def test_the_distance_is_that_of_the_run():
+    used = json.loads(ROW["run"]["rules"])
+    used["proximity"]["distance_m"] = 250.0
+    assert "within 250 m of each other" in words.explanation(ROW | {"run": ROW["run"] | {"rules": json.dumps(used)}})
+
+
+def test_a_vessel_that_says_nothing_of_itself():
+    known = {"name": None, "flag": None, "imo": None, "call_sign": None, "length_m": None}
+    text = words.explanation(ROW | {"vessels": {3112345: known}})
+    assert "003112345: no name, flag by MMSI: digits of no state, no IMO number, no call sign\n" in text
+
+
+def test_leads_stand_in_columns():
+    far = ROW | {"id": "E1", "zones": [], "score": -0.5}
+    lines = words.leads([ROW, far], 2, "DIR").splitlines()
+    head, first, second = lines[1:4]
+    assert first.index("431000123") == second.index("431000123") == head.index("mmsi b")
+    assert first.endswith("chodo, korea_bay")
+    assert second.endswith("42 km from nobody's port")
+    assert first.split()[:3] == ["1.2", "E0123456789ab", "2024-02-29"]
+    assert lines[-1].endswith("stswatch explain E0123456789ab --data DIR")
+    assert words.CAUTION in lines
+    assert not any(line.endswith(" ") for line in lines)
+
+
+def test_leads_left_out_are_counted():
+    assert "1 of 2,000 leads" in words.leads([ROW], 2000, "DIR")
+    assert " of 1 leads" not in words.leads([ROW], 1, "DIR")
+    assert words.leads([], 0, "DIR").startswith("no leads")
+
+
+def test_a_source_is_accounted_for():
+    source = {
+        "path": "/far/away/a.nmea",
+        "format": "nmea",
+        "sentences": 1200,
+        "rejects": 3,
+        "reasons": [{"count": 2, "reason": "checksum"}, {"count": 1, "reason": "empty"}],
+        "invalid_fixes": 4,
+        "clock": "told by the sentences",
+    }
+    counts = {"vessels": 1000, "current_encounters": 5, "gaps": 7, "flagged_encounters": 2}
+    text = words.summary(Summary(Path("d/stswatch.duckdb"), counts, [source, source | {"format": "columns"}]), "world")
+    first, second, *_ = text.splitlines()
+    assert first == (
+        "a.nmea: 1,200 sentences: 1,197 used, 3 rejected (2 checksum, 1 empty), 4 positions invalid;"
+        " times: told by the sentences"
+    )
+    assert "1,200 rows:" in second
+    assert "1,000 vessels, 5 encounters, 7 gaps; 2 leads in area world" in text
+    assert text.endswith("database: d/stswatch.duckdb")
+
+
+def test_rules_show_what_a_run_changed_and_what_it_did_not_know():
+    used = json.loads(rules.Rules().to_json())
+    used["vessel"]["slow_kn"] = 4.0
+    del used["lead"]
+    text = words.rules(rules.rows(), json.dumps(used))
+    assert len(text.splitlines()) == len(rules.rows())
+    (changed,) = (line for line in text.splitlines() if "(default" in line)
+    assert changed.split()[:2] == ["vessel.slow_kn", "4"]
+    assert changed.endswith("(default 5)")
