@@ -120,8 +120,8 @@ def encounter(data: str | Path, name: str) -> dict[str, Any]:
     return found | {"vessels": vessels, "run": queries.run_of(Path(data), found["run_id"])}
 
 
-def rules_of(data: str | Path = "stswatch-data") -> str:
-    """The rules of the run published last, as JSON. Raises StoreError."""
+def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
+    """The run published last: its rules (JSON), area, versions. Raises StoreError."""
     from stswatch.pipeline.store import queries
 
-    return str(queries.run_of(Path(data))["rules"])
+    return queries.run_of(Path(data))

@@ -108,7 +108,7 @@ def _run(given: argparse.Namespace) -> None:
     progress.end()
     if not given.quiet:
         print(words.summary(summary, given.area))
-        print(words.leads(api.leads(given.data, 10), summary.counts["flagged_encounters"], given.data))
+        print(words.leads(api.leads(given.data, 10), summary.counts, given.area, given.data))
 
 
 def _add_leads(p: argparse.ArgumentParser) -> None:
@@ -122,7 +122,7 @@ def _add_leads(p: argparse.ArgumentParser) -> None:
 
 def _leads(given: argparse.Namespace) -> None:
     rows = api.leads(given.data, given.limit)
-    print(words.leads(rows, api.counts(given.data)["flagged_encounters"], given.data))
+    print(words.leads(rows, api.counts(given.data), api.run_of(given.data)["area"], given.data))
 
 
 def _add_explain(p: argparse.ArgumentParser) -> None:
@@ -147,7 +147,7 @@ def _add_rules(p: argparse.ArgumentParser) -> None:
 
 
 def _rules(given: argparse.Namespace) -> None:
-    print(words.rules(rules.rows(), api.rules_of(given.data) if given.data else None))
+    print(words.rules(rules.rows(), api.run_of(given.data)["rules"] if given.data else None))
 
 
 Add = Callable[[argparse.ArgumentParser], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,10 +49,14 @@ def _source(row: dict[str, Any]) -> str:
     return f"{Path(row['path']).name}: {counted}; times: {row['clock']}"
 
 
-def leads(rows: Sequence[dict[str, Any]], total: int, data: str | Path) -> str:
-    """The ranked leads as a table; total: how many there are."""
+def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, data: str | Path) -> str:
+    """The ranked leads as a table; counts: how many leads and encounters there are in all."""
+    total = counts["flagged_encounters"]
     if not rows:
-        return "no leads: no encounter in the area passes the flagging cut-off"
+        found = (
+            f"no leads: none of {counts['current_encounters']:,} encounters lies in area {area} and passes the cut-off"
+        )
+        return found if area == "world" else f"{found}; run again with --area world for those elsewhere"
     head = "  ".join(f"{name:<{width}}" for name, width, _ in _LEAD)
     body = ["  ".join(f"{show(row):<{width}}" for _, width, show in _LEAD).rstrip() for row in rows]
     if total > len(rows):

@@ -129,7 +129,9 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
             " give an archive with positions of vessels"
         )
     parts = [part for receipt in receipts for part in receipt.parts]
-    row = slices.plan(parts, slab_us, (min(times), max(times)), max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000))
+    row = slices.plan(
+        parts, slab_us, (min(times), max(times)), max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
+    )
     shards = engine.shards or _shards(max(s.rows for s in row))
     readings = {part.path: entry.options for entry in ledger.values() for r in entry.receipts for part in r.parts}
     return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id, readings)

@@ -57,6 +57,10 @@ ROW = {
 }
 
 
+def counts(leads: int) -> dict[str, int]:
+    return {"flagged_encounters": leads, "current_encounters": leads + 3}
+
+
 def test_an_explanation_holds_what_was_measured():
     text = words.explanation(ROW)
     for part in (
@@ -110,7 +114,7 @@ def test_a_vessel_that_says_nothing_of_itself():
 
 def test_leads_stand_in_columns():
     far = ROW | {"id": "E1", "zones": [], "score": -0.5}
-    lines = words.leads([ROW, far], 2, "DIR").splitlines()
+    lines = words.leads([ROW, far], counts(2), "world", "DIR").splitlines()
     head, first, second = lines[1:4]
     assert first.index("431000123") == second.index("431000123") == head.index("mmsi b")
     assert first.endswith("chodo, korea_bay")
@@ -122,9 +126,11 @@ def test_leads_stand_in_columns():
 
 
 def test_leads_left_out_are_counted():
-    assert "1 of 2,000 leads" in words.leads([ROW], 2000, "DIR")
-    assert " of 1 leads" not in words.leads([ROW], 1, "DIR")
-    assert words.leads([], 0, "DIR").startswith("no leads")
+    assert "1 of 2,000 leads" in words.leads([ROW], counts(2000), "world", "DIR")
+    assert " of 1 leads" not in words.leads([ROW], counts(1), "world", "DIR")
+    assert words.leads([], counts(0), "world", "DIR").startswith("no leads")
+    assert "--area world" in words.leads([], counts(0), "dprk", "DIR")
+    assert "--area world" not in words.leads([], counts(0), "world", "DIR")
 
 
 def test_a_source_is_accounted_for():
