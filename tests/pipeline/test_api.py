@@ -81,7 +81,7 @@ def test_one_encounter_comes_with_its_vessels_and_its_run(world):
     assert {name: row[name] for name in lead} == lead
     assert set(row["vessels"]) == {row["mmsi_a"], row["mmsi_b"]}
     assert row["run"]["run_id"] == row["run_id"]
-    assert json.loads(row["run"]["rules"]) == json.loads(LOW.to_json()) == json.loads(api.rules_of(data))
+    assert json.loads(row["run"]["rules"]) == json.loads(LOW.to_json()) == json.loads(api.run_of(data)["rules"])
     assert sum(reason["points"] for reason in row["reasons"]) == pytest.approx(row["score"], abs=1e-9)
     assert api.encounter(data, lead["id"][:9])["id"] == lead["id"]
     with pytest.raises(StoreError, match="no encounter"):
