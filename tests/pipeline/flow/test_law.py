@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stswatch.pipeline.flow import run as engine
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
 
@@ -106,7 +107,8 @@ def test_slices_shards_and_workers_do_not_show(whole, file, tmp_path, hours, sha
 
 
 def test_a_slab_that_exceeds_the_memory_is_cut_and_does_not_show(whole, file, tmp_path):
-    found = archive.run(tmp_path, [file], memory_bytes=1 << 20)
+    budget = engine._BYTES_ALWAYS + 8_000 * engine._BYTES_PER_ROW
+    found = archive.run(tmp_path, [file], memory_bytes=budget)
     archive.has_a_floor(found, archive.cuts(tmp_path))
     assert len(archive.cuts(tmp_path)) >= 4
     archive.assert_same(whole, found)
