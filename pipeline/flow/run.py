@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.local import MANIFEST, committed, run_slice
@@ -123,11 +125,7 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
     receipts = [receipt for entry in ledger.values() for receipt in entry.receipts]
     times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
     if not times:
-        found = sum(r.counts["fixes"] for r in receipts)
-        raise NothingToDo(
-            f"{_named(list(ledger.values()))}: no usable position ({found:,} positions, all marked invalid);"
-            " give an archive with positions of vessels"
-        )
+        raise NothingToDo(_nothing(list(ledger.values()), receipts))
     parts = [part for receipt in receipts for part in receipt.parts]
     row = slices.plan(
         parts, slab_us, (min(times), max(times)), max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
@@ -135,6 +133,19 @@ def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: E
     shards = engine.shards or _shards(max(s.rows for s in row))
     readings = {part.path: entry.options for entry in ledger.values() for r in entry.receipts for part in r.parts}
     return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id, readings)
+
+
+def _nothing(entries: Sequence[lake.Entry], receipts: Sequence[lake.Receipt]) -> str:
+    """What the sources hold instead of a usable position."""
+    found = sum(r.counts["fixes"] for r in receipts)
+    reasons = Counter[str]()
+    for receipt in receipts:
+        reasons.update(receipt.rejects)
+    told = "".join(f", {n:,} lines rejected: {REASONS[r].rstrip('.')}" for r, n in reasons.most_common(1))
+    remedy = (
+        "say with --columns how its times are written" if "no_time" in reasons else "give an archive with positions"
+    )
+    return f"{_named(entries)}: no usable position ({found:,} positions, all marked invalid{told}); {remedy}"
 
 
 def _shards(rows: int) -> int:
