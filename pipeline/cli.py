@@ -191,8 +191,8 @@ def _hours(text: str) -> float:
 
 def _bytes(text: str) -> int:
     number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _SIZES else (text, "")
-    if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 1 << 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size from 1M on; give one such as 512M or 4G")
+    if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 512 << 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size from 512M on; give one such as 1G or 4G")
     return int(number) * _SIZES.get(unit, 1)
 
 

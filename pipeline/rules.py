@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,17 +136,36 @@ def load(path: Path) -> Rules:
         raise RulesError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file of rules") from error
     sections: dict[str, Any] = {}
     for section, values in given.items():
-        default = getattr(Rules, section, None)
-        if default is None or not isinstance(values, dict):
+        if section not in _sections() or not isinstance(values, dict):
             raise RulesError(f"{path}: no section [{section}]; the sections are {', '.join(_sections())}")
+        default: Any = getattr(Rules, section)
         known = {f.name for f in dataclasses.fields(default)}
         for name, value in values.items():
             if name not in known:
                 raise RulesError(f"{path}: [{section}] has no rule {name}; it has {', '.join(sorted(known))}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or (value <= 0 and section != "lead"):
+            if not _usable(value) or (value <= 0 and section != "lead"):
                 raise RulesError(f"{path}: [{section}] {name} = {value!r}; a number above 0 is expected")
         sections[section] = dataclasses.replace(default, **{name: float(value) for name, value in values.items()})
-    return dataclasses.replace(Rules(), **sections)
+    return _consistent(path, dataclasses.replace(Rules(), **sections))
+
+
+def _usable(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _consistent(path: Path, rules: Rules) -> Rules:
+    """The rules, where none contradicts another."""
+    seen_min, memory_h = 2 * rules.proximity.observed_within_min, 24 * rules.vessel.track_memory_d
+    if rules.vessel.thin_interval_min > seen_min:
+        raise RulesError(
+            f"{path}: [vessel] thin_interval_min may be at most twice [proximity] observed_within_min, {seen_min:g};"
+            " else a thinned leg would count as observed where it was not"
+        )
+    if memory_h < max(rules.vessel.gap_terrestrial_h, rules.vessel.gap_satellite_h):
+        raise RulesError(
+            f"{path}: [vessel] track_memory_d is {memory_h:g} h, less than a gap; a track must outlast one"
+        )
+    return rules
 
 
 def _sections() -> list[str]:

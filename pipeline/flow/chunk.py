@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stswatch.pipeline.readers.base import Chunk
 from stswatch.pipeline.readers.registry import read
-from stswatch.pipeline.store import lake
+from stswatch.pipeline.store import lake, ledger
 
 
 def ingest_chunk(data: Path, chunk: Chunk, slab_us: int) -> int:
@@ -18,5 +18,5 @@ def ingest_chunk(data: Path, chunk: Chunk, slab_us: int) -> int:
         for name in counts:
             counts[name] += getattr(decoded, name)
     receipt = writer.close(**counts)
-    lake.write_receipt(lake.receipt_path(data, chunk.source.source, chunk.start), receipt)
+    ledger.write_receipt(ledger.receipt_path(data, chunk.source.source, chunk.start), receipt)
     return counts["sentences"]

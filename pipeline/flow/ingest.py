@@ -16,7 +16,7 @@ from stswatch.pipeline.flow.chunk import ingest_chunk
 from stswatch.pipeline.flow.local import pipeline
 from stswatch.pipeline.readers.base import Chunk, Source, SourceError
 from stswatch.pipeline.readers.registry import chunks
-from stswatch.pipeline.store import lake
+from stswatch.pipeline.store import lake, ledger
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 _told: dict[str, Tell] = {}  # by data folder: Beam pickles what a DoFn holds, and a copy would tell nobody
@@ -28,7 +28,7 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
     A source that was entered with another slab or other options is taken again. Raises SourceError for a file that
     breaks off; the other sources of the call are not entered then, finished chunks are kept.
     """
-    known = lake.ledger(data)
+    known = ledger.entries(data)
     new: dict[str, Source] = {}
     for source in sources:
         entry = known.get(source.source)
@@ -42,7 +42,7 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
         _decode(data, todo, slab_us, worker_count, tell)
     for name, source in new.items():
         row = _source_row(data, source, work[name])
-        lake.enter(data, row, slab_us, _options(source), [chunk.start for chunk in work[name]])
+        ledger.enter(data, row, slab_us, _options(source), [chunk.start for chunk in work[name]])
 
 
 def _decode(data: Path, todo: Sequence[Chunk], slab_us: int, worker_count: int, tell: Tell) -> None:
@@ -81,17 +81,17 @@ def _options(source: Source) -> str:
 
 
 def _receipt(data: Path, chunk: Chunk) -> lake.Receipt | None:
-    return lake.read_receipt(lake.receipt_path(data, chunk.source.source, chunk.start))
+    return ledger.read_receipt(ledger.receipt_path(data, chunk.source.source, chunk.start))
 
 
 def _forget_other(data: Path, source: Source, slab_us: int, starts: list[int]) -> None:
     """Drop receipts of an earlier, unfinished or different reading of this source."""
-    folder = lake.receipt_path(data, source.source, 0).parent
+    folder = ledger.receipt_path(data, source.source, 0).parent
     mark = folder / "reading.json"
     reading = {"slab_us": slab_us, "options": _options(source), "chunks": starts}
-    if not mark.exists() or lake.read_json(mark) != reading:
+    if not mark.exists() or ledger.read_json(mark) != reading:
         shutil.rmtree(folder, ignore_errors=True)
-        lake.write_json(mark, reading)
+        ledger.write_json(mark, reading)
 
 
 def _source_row(data: Path, source: Source, parts: Sequence[Chunk]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from stswatch.pipeline.flow.parcel import Parcel
 from stswatch.pipeline.flow.shard import Job, run_shard
 from stswatch.pipeline.flow.slices import described
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store.lake import write_json
+from stswatch.pipeline.store.ledger import write_json
 
 MANIFEST = "manifest.json"
 _CPU_US = "stswatch: CPU us"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections import Counter
@@ -12,14 +11,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import pyarrow as pa
-
-from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.local import MANIFEST, committed, run_slice
+from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.flow.workers import keep_freed_memory
@@ -28,7 +25,9 @@ from stswatch.pipeline.readers.base import Source
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
-from stswatch.pipeline.store import lake
+from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.lake import Receipt
+from stswatch.pipeline.store.ledger import Entry, lake_files, moment, read_json, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Output, Run, load
 
 _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
@@ -62,8 +61,13 @@ Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
-    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError.
+    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, FolderInUse.
     """
+    with alone(data):
+        return _run(data, sources, rules, area, engine, tell)
+
+
+def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
     started = datetime.now(UTC)
     keep_freed_memory()
     check(engine.steps)
@@ -76,8 +80,8 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         tell("read", read[0], 0)
 
     ingest(data, sources, slab_us, engine.workers, told)
-    ledger = lake.ledger(data)
-    row = planned(ledger, rules, slab_us, engine)
+    entries = ledger.entries(data)
+    row = planned(entries, rules, slab_us, engine)
     _run_slices(data, row, rules, engine, tell)
     _tidy(data, row)
     tell("load", 0, 0)
@@ -88,16 +92,16 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         rules=rules,
         model_id=scorecard().model_id,
         area=area,
-        data_start=_moment(min(r.first_us for e in ledger.values() for r in e.receipts if r.first_us is not None)),
-        data_end=_moment(row[-1].frontier_us),
+        data_start=moment(min(r.first_us for e in entries.values() for r in e.receipts if r.first_us is not None)),
+        data_end=moment(row[-1].frontier_us),
     )
     return load(
         data,
         this_run,
         [_output(data, s) for s in row],
-        _sources(ledger),
-        _reject_counts(ledger),
-        _lake_files(ledger),
+        sources_table(entries),
+        reject_counts(entries),
+        lake_files(entries),
         datetime.now(UTC),
     )
 
@@ -105,7 +109,7 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
 def _one_length(data: Path, sources: Sequence[Source], slab_us: int) -> None:
     """Raise OtherSlices where the lake holds what no slice of this length could read, and it is not given again."""
     given = {source.source for source in sources}
-    others = [entry for name, entry in lake.ledger(data).items() if entry.slab_us != slab_us and name not in given]
+    others = [entry for name, entry in ledger.entries(data).items() if entry.slab_us != slab_us and name not in given]
     if others:
         hours = others[0].slab_us / HOUR
         raise OtherSlices(
@@ -114,28 +118,28 @@ def _one_length(data: Path, sources: Sequence[Source], slab_us: int) -> None:
         )
 
 
-def _named(entries: Sequence[lake.Entry]) -> str:
+def _named(entries: Sequence[Entry]) -> str:
     """The files of some sources, at most three by name."""
     names = [str(entry.source["path"]) for entry in entries]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def planned(ledger: dict[str, lake.Entry], rules: Rules, slab_us: int, engine: Engine) -> list[Slice]:
+def planned(entries: dict[str, Entry], rules: Rules, slab_us: int, engine: Engine) -> list[Slice]:
     """The slices over all that the ledger holds, with their addresses. Raises NothingToDo without a usable fix."""
-    receipts = [receipt for entry in ledger.values() for receipt in entry.receipts]
+    receipts = [receipt for entry in entries.values() for receipt in entry.receipts]
     times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
     if not times:
-        raise NothingToDo(_nothing(list(ledger.values()), receipts))
+        raise NothingToDo(_nothing(list(entries.values()), receipts))
     parts = [part for receipt in receipts for part in receipt.parts]
     row = slices.plan(
         parts, slab_us, (min(times), max(times)), max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     )
     shards = engine.shards or _shards(max(s.rows for s in row))
-    readings = {part.path: entry.options for entry in ledger.values() for r in entry.receipts for part in r.parts}
-    return slices.addressed(row, rules, shards, _code(engine.steps), scorecard().model_id, readings)
+    readings = {part.path: entry.options for entry in entries.values() for r in entry.receipts for part in r.parts}
+    return slices.addressed(row, rules, shards, slices.code(engine.steps), scorecard().model_id, readings)
 
 
-def _nothing(entries: Sequence[lake.Entry], receipts: Sequence[lake.Receipt]) -> str:
+def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     """What the sources hold instead of a usable position."""
     found = sum(r.counts["fixes"] for r in receipts)
     reasons = Counter[str]()
@@ -154,10 +158,6 @@ def _shards(rows: int) -> int:
     while shards < LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
         shards *= 2
     return shards
-
-
-def _code(steps: Sequence[Step]) -> str:
-    return json.dumps([version("stswatch"), [step.name for step in steps], str(schema.FLOW)])
 
 
 def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
@@ -197,38 +197,5 @@ def _tidy(data: Path, row: Sequence[Slice]) -> None:
 
 
 def _output(data: Path, s: Slice) -> Output:
-    files = json.loads((_folder(data, s) / MANIFEST).read_text())["files"]
+    files = read_json(_folder(data, s) / MANIFEST)["files"]
     return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
-
-
-def _sources(ledger: dict[str, lake.Entry]) -> pa.Table:
-    rows = []
-    for entry in ledger.values():
-        first = [r.first_us for r in entry.receipts if r.first_us is not None]
-        last = [r.last_us for r in entry.receipts if r.last_us is not None]
-        span = {"first_time": _moment(min(first)), "last_time": _moment(max(last))} if first else {}
-        rows.append({"first_time": None, "last_time": None} | dict(entry.source) | span)
-    return pa.Table.from_pylist(rows, schema=schema.SOURCES)
-
-
-def _reject_counts(ledger: dict[str, lake.Entry]) -> pa.Table:
-    counts: dict[tuple[str, str], int] = {}
-    for name, entry in ledger.items():
-        for receipt in entry.receipts:
-            for reason, count in receipt.rejects.items():
-                counts[name, reason] = counts.get((name, reason), 0) + count
-    rows = [{"source": s, "reason": r, "count": n} for (s, r), n in sorted(counts.items())]
-    return pa.Table.from_pylist(rows, schema=schema.REJECT_COUNTS)
-
-
-def _lake_files(ledger: dict[str, lake.Entry]) -> dict[str, list[str]]:
-    files: dict[str, list[str]] = {table: [] for table in schema.LAKE}
-    for entry in ledger.values():
-        for receipt in entry.receipts:
-            for part in receipt.parts:
-                files[part.table].append(part.path)
-    return files
-
-
-def _moment(time_us: int) -> datetime:
-    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)

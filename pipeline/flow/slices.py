@@ -10,12 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.lake import Part, slab_name
 
 EVER_US = 1 << 62
+_DECIDE_NOTHING = ("flow", "store", "api.py", "cli.py", "progress.py", "words.py")
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,20 @@ def addressed(
 def described(given: Slice) -> Mapping[str, object]:
     """What a manifest tells of a slice."""
     return {k: v for k, v in given.__dict__.items() if k != "parts"}
+
+
+def code(steps: Sequence[Step]) -> str:
+    """What the code that decides is: a hash of its sources, and the steps by name."""
+    return json.dumps([_sources_hash(), [step.name for step in steps]])
+
+
+@cache
+def _sources_hash() -> str:
+    """SHA-256 of the code and data that decide: the rooms below the engine."""
+    digest = hashlib.sha256()
+    for room in ("geo", "models", "pipeline"):
+        top = Path(str(files(f"stswatch.{room}")))
+        for path in sorted(p for kind in ("*.py", "*.json", "*.csv", "*.geojson") for p in top.rglob(kind)):
+            if path.relative_to(top).parts[0] not in _DECIDE_NOTHING:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -7,6 +7,7 @@ DIR/stswatch.duckdb     a link to the newest of them
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -50,6 +51,18 @@ def open_work(data: Path) -> duckdb.DuckDBPyConnection:
     """
     path = data.resolve() / WORK
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return _opened(path, data)
+    # made under another name: a kill in the middle must not leave half a database under this one
+    new = path.with_suffix(f".new-{os.getpid()}")
+    _opened(new, data).close()
+    new.replace(path)
+    for left in path.parent.glob("work.new-*"):
+        left.unlink()
+    return _opened(path, data)
+
+
+def _opened(path: Path, data: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path))
     except duckdb.IOException as error:

@@ -1,23 +1,19 @@
 """The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard.
 
     lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-0-0.parquet     slab / source - start of the chunk - part
-    lake/receipts/1a2b3c4d5e6f7a8b/0.json                      one per chunk, written after its files
-    lake/ledger/1a2b3c4d5e6f7a8b.json                          one per source, written after its chunks
 
-A file counts only when the ledger leads to it. Rows are sorted by shard, MMSI and time, and a row group holds whole
-shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the slice of the run.
+A file counts only when the ledger leads to it (ledger.py). Rows are sorted by shard, MMSI and time, and a row group
+holds whole shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the slice of the
+run.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -208,67 +204,3 @@ def read(
 
 def _as_dictionary(text: pa.Field) -> pa.Field:
     return pa.field(text.name, pa.dictionary(pa.int32(), pa.string()), text.nullable)
-
-
-# ------------------------------------------------------------------------------------------------ receipts and ledger
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w") as out:
-        json.dump(content, out, indent=1, sort_keys=True)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds."""
-    return json.loads(path.read_text())
-
-
-def receipt_path(data: Path, source: str, chunk: int) -> Path:
-    """Where the receipt of a chunk lies."""
-    return data / "lake" / "receipts" / source / f"{chunk}.json"
-
-
-def read_receipt(path: Path) -> Receipt | None:
-    """A receipt, or None where the chunk was not finished."""
-    if not path.exists():
-        return None
-    given = read_json(path)
-    return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]]})
-
-
-def write_receipt(path: Path, receipt: Receipt) -> None:
-    """Write a receipt: from now on the chunk is finished."""
-    write_json(path, asdict(receipt))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A source in the ledger: what `sources` tells of it, how it was cut, and its receipts."""
-
-    source: Mapping[str, Any]
-    slab_us: int
-    options: str
-    receipts: list[Receipt]
-
-
-def ledger(data: Path) -> dict[str, Entry]:
-    """Every ingested source by its id, in order of id."""
-    entries = {}
-    for path in sorted((data / "lake" / "ledger").glob("*.json")):
-        given = read_json(path)
-        chunks = [read_receipt(receipt_path(data, path.stem, chunk)) for chunk in given["chunks"]]
-        receipts = [chunk for chunk in chunks if chunk is not None]
-        entries[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts)
-    return entries
-
-
-def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int]) -> None:
-    """Enter a source into the ledger: from now on its files are part of the lake."""
-    content = {"source": dict(source), "slab_us": slab_us, "options": options, "chunks": sorted(chunks)}
-    write_json(data / "lake" / "ledger" / f"{source['source']}.json", content)

@@ -309,7 +309,7 @@ def test_a_folder_without_files_is_named(tmp_path, say):
         ("--start-time", "soon", ["soon", "2024-01-31T12:00:00Z"]),
         ("--workers", "0", ["--workers", "whole number"]),
         ("--memory", "much", ["--memory", "512M"]),
-        ("--memory", "10K", ["--memory", "1M"]),
+        ("--memory", "10M", ["--memory", "512M"]),
         ("--slice-hours", "48", ["--slice-hours", "24"]),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.run import OtherSlices
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.store import lake
+from stswatch.pipeline.store import ledger
 from tests.pipeline.flow import archive
 
 SEA = {"hours": 30.0, "pairs": 24, "anchored": 8, "fast": 0}
@@ -79,7 +79,7 @@ def receipts(data):
 def test_killed_while_it_reads(files, undisturbed, tmp_path):
     assert killed_when(started(files, tmp_path), lambda: receipts(tmp_path) >= 3)[0] == -signal.SIGKILL
     assert 3 <= receipts(tmp_path) < len(files)
-    assert lake.ledger(tmp_path) == {}
+    assert ledger.entries(tmp_path) == {}
     before = archive.lake_times(tmp_path)
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
     after = archive.lake_times(tmp_path)
@@ -214,10 +214,10 @@ def test_a_file_that_breaks_off_leaves_the_folder_as_it_was(files, undisturbed, 
     broken, other = tmp_path / "broken.csv.gz", tmp_path / "other.csv"
     broken.write_bytes(files[0].read_bytes()[:-20])
     other.write_bytes(b"mmsi,time,lon,lat\n201000001,2025-03-10T12:00:00,1.0,1.0\n")
-    entered = lake.ledger(copy).keys()
+    entered = ledger.entries(copy).keys()
     with pytest.raises(ValueError, match=r"broken\.csv\.gz.*breaks off") as told:
         api.run([other, broken], copy, slice_h=6.0)
     assert "while running" not in str(told.value)
-    assert lake.ledger(copy).keys() == entered
+    assert ledger.entries(copy).keys() == entered
     archive.assert_same(undisturbed, archive.published(copy))
     archive.assert_same(undisturbed, archive.run(copy, files[:1], slice_h=6.0))

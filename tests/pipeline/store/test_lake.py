@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
-from stswatch.pipeline.store import lake
+from stswatch.pipeline.store import lake, ledger
 
 SOURCE = "0123456789abcdef"
 EVER = (-(1 << 62), 1 << 62)
@@ -165,10 +165,10 @@ def test_a_receipt_counts_and_spans_the_valid_fixes(tmp_path_factory, fixes):
     time_us = micros(valid, "time") // 1000 * 1000
     span = (int(time_us.min()), int(time_us.max())) if len(time_us) else (None, None)
     assert (receipt.first_us, receipt.last_us) == span
-    path = lake.receipt_path(data, SOURCE, 0)
-    assert lake.read_receipt(path) is None
-    lake.write_receipt(path, receipt)
-    assert lake.read_receipt(path) == receipt
+    path = ledger.receipt_path(data, SOURCE, 0)
+    assert ledger.read_receipt(path) is None
+    ledger.write_receipt(path, receipt)
+    assert ledger.read_receipt(path) == receipt
 
 
 def test_rejects_are_counted_by_reason_and_kept(tmp_path):
@@ -202,21 +202,21 @@ def test_a_source_counts_from_its_entry_in_the_ledger_on(tmp_path):
     told = {"source": SOURCE, "path": "a.csv"}
     receipts = [write(tmp_path, 24, fixes, chunk=chunk) for chunk in (0, 64)]
     for chunk, receipt in zip((0, 64), receipts, strict=True):
-        lake.write_receipt(lake.receipt_path(tmp_path, SOURCE, chunk), receipt)
-        assert lake.ledger(tmp_path) == {}
-    lake.enter(tmp_path, told, 24 * HOUR, "as it is", [64, 0])
-    (entry,) = lake.ledger(tmp_path).values()
+        ledger.write_receipt(ledger.receipt_path(tmp_path, SOURCE, chunk), receipt)
+        assert ledger.entries(tmp_path) == {}
+    ledger.enter(tmp_path, told, 24 * HOUR, "as it is", [64, 0])
+    (entry,) = ledger.entries(tmp_path).values()
     assert (entry.source, entry.slab_us, entry.options, entry.receipts) == (told, 24 * HOUR, "as it is", receipts)
-    lake.enter(tmp_path, told, HOUR, "otherwise", [0])
-    assert [(e.slab_us, len(e.receipts)) for e in lake.ledger(tmp_path).values()] == [(HOUR, 1)]
+    ledger.enter(tmp_path, told, HOUR, "otherwise", [0])
+    assert [(e.slab_us, len(e.receipts)) for e in ledger.entries(tmp_path).values()] == [(HOUR, 1)]
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "a.json"
-    lake.write_json(path, {"a": 1})
+    ledger.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        lake.write_json(path, {"a": object()})
-    assert lake.read_json(path) == json.loads(path.read_text()) == {"a": 1}
+        ledger.write_json(path, {"a": object()})
+    assert ledger.read_json(path) == json.loads(path.read_text()) == {"a": 1}
 
 
 def test_a_file_that_is_gone_is_an_error_with_its_name(tmp_path):
