@@ -1,4 +1,4 @@
-"""What a notebook and the command call: run, connect, leads, explain."""
+"""What a notebook and the command call: run, detect, connect, leads, encounter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from stswatch.pipeline.rules import Rules
 
 if TYPE_CHECKING:
     import duckdb
+    import geopandas as gpd
+    import pandas as pd
+    import pyarrow as pa
 
 Tell = Callable[[str, int, int], None]
 
@@ -78,6 +81,40 @@ def run(
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
     run_flow(folder, sources, rules or Rules(), area, engine, tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
+
+
+def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.GeoDataFrame:
+    """Encounters among positions in memory: those that `run` finds in a file of the same rows, without Apache Beam.
+
+    Args:
+        fixes: a row per position; columns by the names that `run` recognises, mmsi, time, lon and lat needed.
+        rules: the deciding numbers; the defaults where None.
+
+    Returns:
+        The columns of `encounters` that are measured or scored, nearest approach as geometry (WGS 84).
+
+    Raises:
+        ValueError (SourceError): a needed column lacks.
+    """
+    import geopandas as gpd
+    import numpy as np
+    import pyarrow as pa
+
+    from stswatch.pipeline import schema
+    from stswatch.pipeline.batch import micros
+    from stswatch.pipeline.readers.columns import decode_table
+    from stswatch.pipeline.steps import InMemory
+    from stswatch.pipeline.tracks.fixes import valid
+
+    table = fixes if isinstance(fixes, pa.Table) else pa.Table.from_pandas(fixes, preserve_index=False)
+    decoded = decode_table(table)
+    found = schema.empty("encounters")
+    used = valid(decoded.fixes)
+    if used.num_rows:
+        lake = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
+        found = InMemory(rules or Rules()).slice(lake, int(np.max(micros(used, "time"))), final=True)["encounters"]
+    rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
+    return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
 
 
 def _files(path: Path, error: type[ValueError]) -> list[Path]:

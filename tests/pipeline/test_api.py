@@ -147,3 +147,33 @@ def test_the_api_is_light_until_it_is_used():
     script = f"import sys, stswatch.pipeline.api; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_detect_finds_in_memory_what_a_run_finds_in_the_file(world, file):
+    given = archive.fleet(**SEA)
+    with closing(api.connect(data_of(world))) as db:
+        stored = db.sql("SELECT * FROM encounters ORDER BY mmsi_a, mmsi_b, start_time").to_arrow_table()
+    for fixes in (given, given.to_pandas()):
+        found = api.detect(fixes, rules=LOW)
+        assert len(found) == stored.num_rows >= 30
+        for name in found.columns.drop(["geometry", "reasons", "zones"]):
+            assert found[name].equals(stored[name].to_pandas().astype(found[name].dtype)), name
+        assert (found.geometry.x == found.lon).all()
+        assert found.crs.to_epsg() == 4326
+
+
+def test_detect_says_which_column_lacks():
+    with pytest.raises(ValueError, match="has no column for lon"):
+        api.detect(archive.fleet(**SEA).drop_columns(["lon"]))
+    assert len(api.detect(archive.fleet(**SEA).slice(0, 0))) == 0
+
+
+def test_detect_loads_no_beam():
+    code = """
+import sys
+from stswatch.pipeline import api
+from stswatch.sample_ais.fleet import fleet
+assert len(api.detect(fleet(hours=6.0)))
+assert not {"apache_beam", "duckdb"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
