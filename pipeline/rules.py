@@ -37,6 +37,11 @@ class VesselRules:
     hop_slack_m: float = number(
         1000.0, "m", "position noise and receiver clocks a few seconds apart make short hops look fast"
     )
+    tracks_at_once: float = number(
+        64.0,
+        "tracks",
+        "an MMSI with more hulls than this is noise, and each costs time: only those heard last can go on",
+    )
     slow_kn: float = number(5.0, "kn", "transfers under way are reported up to 4 kn; above it hoses are not passed")
     implied_over_s: float = number(60.0, "s", "a speed implied over less than a minute is mostly position noise")
     piece_km: float = number(

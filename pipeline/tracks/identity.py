@@ -69,7 +69,7 @@ def _dirty_runs(mmsi: Ints, same: Bools, shared: Bools) -> list[tuple[int, int]]
 
 
 def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
-    """Attribute the fixes of one MMSI one after the other."""
+    """Attribute the fixes of one MMSI one after the other; of many tracks only those heard last can go on."""
     memory_us = days(rules.track_memory_d)
     reach_m_us = rules.max_speed_kn * _M_PER_KN_US
     time, lon, lat = (a[first:last].tolist() for a in (fixes.time_us, fixes.lon, fixes.lat))
@@ -86,7 +86,10 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
                 if t - seen <= memory_us and away_m <= rules.hop_slack_m + reach_m_us * (t - seen):
                     best = min(best, (away_m, -seen, name))
             track = best[2] if best[0] < math.inf else t
+        alive.pop(track, None)  # so that the tracks stand in order of when they were heard
         alive[track] = (t, lon[i], lat[i])
+        if len(alive) > rules.tracks_at_once:
+            del alive[next(iter(alive))]
         out.append(track)
     return out
 

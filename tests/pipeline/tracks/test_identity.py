@@ -1,6 +1,7 @@
 """Which hull sent a fix: tracks of one MMSI, hops, long silences."""
 
 from dataclasses import fields
+from time import process_time
 
 import numpy as np
 import pyarrow as pa
@@ -101,3 +102,32 @@ def test_years_between_fixes_of_one_slice_keep_the_vessels_apart():
     assert sorted(legs["mmsi"].to_pylist()) == [2, 2, 500_000_000, 500_000_000, 999_999_999, 999_999_999]
     counts = {row["mmsi"]: row["fixes"] for row in given["vessels"].to_pylist()}
     assert counts == {2: 4, 500_000_000: 4, 999_999_999: 4}
+
+
+def test_an_mmsi_that_jumps_about_all_day_costs_no_more_with_every_jump():
+    """Every fix at another place: as many tracks, but none is compared with more than the last few."""
+    rng = np.random.default_rng(4)
+
+    def seconds(n):
+        time_us = np.arange(n) * MINUTE
+        where = rng.uniform(-170, 170, n), rng.uniform(-60, 60, n)
+        began = process_time()
+        tracks(np.full(n, 1), time_us, *where)
+        return process_time() - began
+
+    seconds(100)
+    assert seconds(8000) < 8 * max(seconds(2000), 0.02)
+
+
+def test_which_of_many_tracks_go_on_does_not_show_a_cut():
+    rng = np.random.default_rng(5)
+    hulls, n = 90, 4000  # more than are kept apart at once
+    places = rng.uniform(-170, 170, hulls), rng.uniform(-60, 60, hulls)
+    hull = rng.integers(0, hulls, n)
+    time_us = seas.NOON_US + np.arange(n) * 20 * SECOND
+    table = seas.fixes(np.full(n, 1), time_us, places[0][hull], places[1][hull], np.zeros(n))
+    cuts = [int(time_us[n // 3]), int(time_us[n // 2])]
+    one, other = (seas.run(table, how)["legs"] for how in ([], cuts))
+    key = [(name, "ascending") for name in ("track", "start")]
+    assert one.num_rows > 100
+    assert one.sort_by(key).equals(other.sort_by(key))
