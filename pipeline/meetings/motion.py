@@ -6,7 +6,6 @@ distance lies between its roots: no grid, no padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,18 +63,6 @@ class Near:
         """These intervals."""
         ends = (tuple(end[rows] for end in both) for both in (self.x_cm, self.y_cm, self.lon, self.lat))
         return Near(self.pair[rows], self.start_us[rows], self.end_us[rows], *ends)
-
-    @staticmethod
-    def joined(parts: Sequence[Near]) -> Near:
-        """All intervals of all parts; `pair` keeps its meaning only within a part."""
-        pair, start_us, end_us = (
-            np.concatenate([getattr(p, name) for p in parts]) for name in ("pair", "start_us", "end_us")
-        )
-        ends = (
-            tuple(np.concatenate([getattr(p, name)[k] for p in parts]) for k in (0, 1))
-            for name in ("x_cm", "y_cm", "lon", "lat")
-        )
-        return Near(pair, start_us, end_us, *ends)
 
     def nearest(self) -> tuple[Ints, Ints, Floats, Floats]:
         """The nearest approach in each: time in microseconds, distance in centimetres, longitude, latitude."""

@@ -6,7 +6,6 @@ kept so long. Pairs of legs that lie still in a port which is no part of the DPR
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,18 +50,15 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     view = _Legs(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
     boxes = _boxes(legs, view, is_new, rules)
-    parts = [_meetings(view, i, j, rules) for i, j in candidates(boxes, batch.shard, batch.shards)]
     rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
-    if parts:
-        found = _Found.joined(parts)
+    # part by part, since a crowd has millions of pairs; the encounter step joins what two parts hold of one pair
+    for i, j in candidates(boxes, batch.shard, batch.shards):
+        found = _meetings(view, i, j, rules)
         berth, port = _at_berth(view, found.a, found.b, rules)
-        rows = {
-            "proximities": [_proximity_rows(view, found.at(np.flatnonzero(~berth)), rules)],
-            "berth_pairs": [_berth_rows(view, found.at(np.flatnonzero(berth)), port[berth])],
-        }
-    return Result(
-        {"legs": kept.combine_chunks()}, {name: concat(part, schema.FLOW[name]) for name, part in rows.items()}
-    )
+        rows["proximities"].append(_proximity_rows(view, found.at(np.flatnonzero(~berth)), rules))
+        rows["berth_pairs"].append(_berth_rows(view, found.at(np.flatnonzero(berth)), port[berth]))
+    given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
+    return Result({"legs": kept.combine_chunks()}, given)
 
 
 class _Legs:
@@ -124,11 +120,6 @@ class _Found:
 
     def at(self, rows: Ints) -> _Found:
         return _Found(self.a[rows], self.b[rows], self.near.at(rows))
-
-    @staticmethod
-    def joined(parts: Sequence[_Found]) -> _Found:
-        a, b = (np.concatenate([getattr(part, name) for part in parts]) for name in ("a", "b"))
-        return _Found(a, b, Near.joined([part.near for part in parts]))
 
 
 def _meetings(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> _Found:
