@@ -62,11 +62,6 @@ def micros(table: pa.Table | pa.RecordBatch, name: str) -> Ints:
     return np.asarray(table[name].cast(pa.int64()))
 
 
-def values(table: pa.Table | pa.RecordBatch, name: str) -> npt.NDArray[np.generic]:
-    """A column as a (n,) NumPy array; nulls of a float column become NaN."""
-    return np.asarray(table[name])
-
-
 def build(name_or_schema: str | pa.Schema, columns: Mapping[str, object]) -> pa.Table:
     """A table of a schema from NumPy arrays or Arrow arrays by column name.
 
