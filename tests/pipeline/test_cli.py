@@ -263,7 +263,7 @@ FILES = {
     "nowhere.csv": (HEADER + b"201000001,2024-01-01T00:00:00Z,181,91\n", "give an archive with positions"),
     "binary.dat": (bytes(range(256)) * 40, "neither text nor Parquet"),
     "packed.zip": (b"PK\x03\x04" + bytes(100), "unpack it first"),
-    "cut.csv.gz": (gzip.compress(HEADER + ROWS * 500)[:-30], "fetch the file again"),
+    "cut.csv.gz": (gzip.compress(HEADER + ROWS * 500, mtime=0)[:-30], "fetch the file again"),
     "cut.nmea.gz": (SAMPLE.read_bytes()[:-5000], "fetch the file again"),
     "columns.csv": (b"ship,when,lat,lon\n1,2,3,4\n", "--columns"),
     "letter.txt": (b"Dear friend\nall is well\n", "--format"),
