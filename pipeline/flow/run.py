@@ -134,7 +134,7 @@ def planned(entries: dict[str, Entry], rules: Rules, slab_us: int, engine: Engin
     row = slices.plan(
         parts, slab_us, (min(times), max(times)), max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     )
-    shards = engine.shards or _shards(max(s.rows for s in row))
+    shards = _shards(engine, row)
     readings = {part.path: entry.options for entry in entries.values() for r in entry.receipts for part in r.parts}
     return slices.addressed(row, rules, shards, slices.code(engine.steps), scorecard().model_id, readings)
 
@@ -152,16 +152,18 @@ def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     return f"{_named(entries)}: no usable position ({found:,} positions, all marked invalid{told}); {remedy}"
 
 
-def _shards(rows: int) -> int:
-    """A power of two, so that a little more data does not change it."""
-    shards = 1
+def _shards(engine: Engine, row: Sequence[Slice]) -> int:
+    """The step shards asked for, else enough for the fullest slice: a power of two, steady while data grow a little."""
+    if engine.shards:
+        return engine.shards
+    rows, shards = max(s.rows for s in row), 1
     while shards < LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
         shards *= 2
     return shards
 
 
 def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
-    shards = engine.shards or _shards(max(s.rows for s in row))
+    shards = _shards(engine, row)
     total, done = sum(s.rows for s in row), 0
     begin = _resume_at(data, row)
     for k, s in enumerate(row):
