@@ -1,0 +1,195 @@
+"""Does what a page says, block by block, in a folder of its own."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from stswatch.pipeline import api, cli
+from tests.docs.pages import ROOT, Fence, Page
+
+# What no test does for the reader, and why. Kept short by a test; a make target must exist all the same.
+LEFT_OUT = {
+    "make test": "it would run itself",
+}
+_OTHER_SHELL = re.compile(r"[|<>;&$`]")  # what makes a line more than one command
+_PROGRESS = re.compile(r"(reading|watching|loading)\b")
+_DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Failed(AssertionError):
+    """A block that does not do what the page says; the message says where and how."""
+
+
+@dataclass
+class Runner:
+    """One reader at one page; `demo` is what `make demo` printed, `home` holds the stand-ins (see stand_ins.py)."""
+
+    page: Page
+    home: Path
+    demo: str
+    data: str = "demo-data"  # the folder named last: that of the next SQL
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
+    done: list[str] = field(default_factory=list)  # commands, statements and examples that were tried
+    differs: tuple[Fence, str] | None = None  # a console block, and what it should show
+
+    def run(self) -> None:
+        """Every block in order, in the current folder. Raises Failed."""
+        for fence in self.page.fences:
+            if fence.excuse is None:
+                try:
+                    getattr(self, f"_{fence.language}", self._nothing)(fence)
+                except Exception as error:
+                    raise Failed(f"{self.page.name}:{fence.line}: {error}\n{fence.text}") from error
+
+    def _nothing(self, fence: Fence) -> None:
+        """Text and drawings."""
+
+    # ------------------------------------------------------------------------------------------------ languages
+
+    def _sh(self, fence: Fence) -> None:
+        for command in commands(fence.text):
+            code, said = self._command(command)
+            if code:
+                raise Failed(f"{command!r} ends with {code}: {said}")
+
+    def _console(self, fence: Fence) -> None:
+        really = []
+        for shown, command, expected in dialogues(fence.text):
+            code, said = self._command(command)
+            if code and not expected.lstrip().startswith(("stswatch: ", "usage: ")):
+                raise Failed(f"{command!r} ends with {code}: {said}")
+            really.append(shown + (expected if agrees(expected, said) else said.strip("\n") + "\n"))
+        if "".join(really) != fence.text:
+            self.differs = fence, "".join(really)
+            again = f"python -m tests.docs.write {self.page.name} writes it again"
+            raise Failed(f"the program says\n{self.differs[1]}\n({again}), where the page has")
+
+    def _python(self, fence: Fence) -> None:
+        self.done.append("python")
+        if fence.text.startswith(">>> "):
+            test = doctest.DocTestParser().get_doctest(fence.text, self.names, self.page.name, None, fence.line)
+            self.names = test.globs  # the parser copies them
+            trouble = io.StringIO()
+            failed = doctest.DocTestRunner(optionflags=_DOCTEST).run(test, out=trouble.write, clear_globs=False).failed
+            if failed:
+                raise Failed(trouble.getvalue())
+            return
+        with redirect_stdout(io.StringIO()):
+            exec(compile("\n" * fence.line + fence.text, self.page.name, "exec"), self.names)
+
+    def _sql(self, fence: Fence) -> None:
+        self.done.append("sql")
+        with closing(api.connect(self.data)) as db:
+            if not db.execute(fence.text).fetchall():
+                raise Failed(f"no row comes back from {self.data}")
+
+    def _toml(self, fence: Fence) -> None:
+        """A file whose name stands in the comment of its first line."""
+        self.done.append("toml")
+        tomllib.loads(fence.text)
+        name = re.match(r"# ([\w.-]+\.toml)\b", fence.text)
+        if not name:
+            raise Failed("the first line of a TOML file is a comment with its name, # NAME.toml")
+        Path(name[1]).write_text(fence.text)
+
+    def _json(self, fence: Fence) -> None:
+        self.done.append("json")
+        json.loads(fence.text)
+
+    # ------------------------------------------------------------------------------------------------ commands
+
+    def _command(self, command: str) -> tuple[int, str]:
+        """Do what a command says; gives exit code and what it prints, errors after output, progress left out."""
+        left_out = next((start for start in LEFT_OUT if f"{command} ".startswith(f"{start} ")), None)
+        if command.startswith("make "):
+            assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.M), f"no target: {command}"
+        self.done.append(f"left out: {left_out}" if left_out else command)
+        if left_out:
+            return 0, ""
+        self.data = next(iter(re.findall(r"--data[ =](\S+)", command)), self.data)
+        if command == "make demo":
+            return 0, self.demo
+        words = shlex.split(command)
+        if Path(words[0]).name == "stswatch" and not _OTHER_SHELL.search(command):
+            return self._stswatch(words[1:])
+        venv = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-ec", command], capture_output=True, text=True, env=os.environ | {"PATH": venv}, check=False
+        )
+        return done.returncode, done.stdout + without_progress(done.stderr)
+
+    def _stswatch(self, words: list[str]) -> tuple[int, str]:
+        """The command in this process; the word ID stands for the first lead of the data folder."""
+        words = [found for word in words for found in (sorted(glob(word)) if "*" in word else [word])]
+        words = [api.leads(self.data, 1)[0]["id"] if word == "ID" else word for word in words]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = cli.main(words)
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return code, out.getvalue() + without_progress(err.getvalue())
+
+
+def commands(text: str) -> Iterator[str]:
+    """The commands of a shell block: lines without comments, continued ones joined; a here document is one.
+
+    >>> list(commands("ls -l  # here\\nmake \\\\\\n  test\\n# nothing\\n"))
+    ['ls -l', 'make test']
+    """
+    if "<<" in text:
+        yield text
+        return
+    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
+        command = re.sub(r"(^|\s)#.*", "", line).strip()
+        if command:
+            yield command
+
+
+def dialogues(text: str) -> Iterator[tuple[str, str, str]]:
+    """(as the page shows it, command, what the page shows of its output) for each command of a console block.
+
+    >>> list(dialogues("$ ls \\\\\\n  -l\\nfile\\n"))
+    [('$ ls \\\\\\n  -l\\n', 'ls -l', 'file\\n')]
+    """
+    for found in re.finditer(r"^\$ ((?:.*\\\n)*.*\n)((?:(?!\$ ).*\n)*)", text, re.M):
+        yield found[0].removesuffix(found[2]), re.sub(r"\s*\\\n\s*", " ", found[1]).strip(), found[2]
+
+
+def agrees(expected: str, said: str) -> bool:
+    """Whether what was said is what is shown, blanks at line ends aside; ... stands for anything.
+
+    >>> agrees("a ... c", "a b c\\n"), agrees("...\\nend", "1\\n2\\nend"), agrees("end", "1\\nend")
+    (True, True, False)
+    """
+    pattern = re.escape(_trimmed(expected)).replace(re.escape("..."), ".*?")
+    return re.fullmatch(pattern, _trimmed(said), re.S) is not None
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def without_progress(text: str) -> str:
+    """Standard error without the lines that tell how far a run is."""
+    return "".join(line for line in text.splitlines(keepends=True) if not _PROGRESS.match(line))
+
+
+def settle(home: Path, folder: Path) -> None:
+    """Give a page its own copy of the stand-ins."""
+    shutil.copytree(home, folder, symlinks=True, dirs_exist_ok=True)

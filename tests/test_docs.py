@@ -1,0 +1,198 @@
+"""What the pages say is so: every Markdown page of the project is done, block by block, as a reader would.
+
+How a page is written so that it can be tried (tests/docs/ does it):
+
+- Each page is tried from top to bottom in a folder of its own. It finds there what a reader has, see
+  tests/docs/stand_ins.py: demo-data (of `make demo`), sample_ais/, and as archives of one's own archive/*.csv.gz
+  (usual column names), ships.csv (names of its own, times of Seoul, semicolons) and capture.nmea (no times).
+- Every fence names its language.
+    sh       commands, a line each; all must end well
+    console  "$ command" and below it what it prints, errors too; ... stands for anything. A command that fails must
+             be shown to say "stswatch: ...". `python -m tests.docs.write PAGE` writes the outputs again.
+    python   runs, one name space for the page; with >>> at the beginning it is a doctest
+    sql      runs on the folder named last with --data (demo-data at first) and must give a row
+    toml     is written to the file that the comment in its first line names: # NAME.toml
+    json     is parsed
+    text, mermaid  are shown: no commands in them
+- `stswatch` and `.venv/bin/stswatch` run in this process. As an argument ID stands for the first lead of the folder.
+- What cannot be tried is a line in LEFT_OUT (tests/docs/runner.py), or a fence after a paragraph that begins with
+  "Not tried by the tests: " and says why. Both are few.
+- Every --option, `make target`, `stswatch command`, `python -m module` and `room/file.py` that a page names exists,
+  and every link within the project leads somewhere, anchor and all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from stswatch.pipeline import cli
+from tests.docs import stand_ins
+from tests.docs.pages import LANGUAGES, NOT_TRIED, ROOT, Page, pages
+from tests.docs.runner import LEFT_OUT, Failed, Runner, agrees, commands, dialogues, settle
+
+PAGES = pages()
+OTHERS_OPTIONS = {  # of commands that are not stswatch, with whose they are
+    "--out": "stswatch.sample_ais.generator",
+    "--seed": "stswatch.sample_ais.generator",
+}
+every_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+TRIED: dict[str, list[str]] = {}
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory):
+    """The folder of the stand-ins, and what `make demo` printed."""
+    home = tmp_path_factory.mktemp("reader")
+    return home, stand_ins.make(home)
+
+
+@every_page
+def test_the_page_does_what_it_says(page, reader, tmp_path):
+    home, demo = reader
+    settle(home, tmp_path)
+    runner = Runner(page, home, demo)
+    with chdir(tmp_path):
+        runner.run()
+    TRIED[page.name] = runner.done
+
+
+def test_much_was_tried():
+    if set(TRIED) != {page.name for page in PAGES}:
+        pytest.skip("not all pages were tried")
+    done = [command for tried in TRIED.values() for command in tried if not command.startswith("left out")]
+    assert len(done) >= 7
+    assert {"make demo", "python"} <= set(done)
+    left_out = {command for tried in TRIED.values() for command in tried if command.startswith("left out")}
+    assert {f"left out: {command}" for command in LEFT_OUT} == left_out, "LEFT_OUT holds what no page says"
+
+
+@every_page
+def test_every_fence_names_its_language(page):
+    assert page.text.count("\n```") + page.text.startswith("```") == 2 * len(page.fences), "a fence is not closed"
+    for fence in page.fences:
+        assert fence.language in LANGUAGES, f"{page.name}:{fence.line}"
+        if fence.language in ("text", "mermaid"):
+            assert not re.search(r"^(\$ |(\.venv/bin/)?stswatch \w+ )", fence.text, re.M), f"{page.name}:{fence.line}"
+
+
+def test_what_is_not_tried_is_little_and_says_why():
+    excused = [fence for page in PAGES for fence in page.fences if fence.excuse is not None]
+    assert all(len(fence.excuse) > 20 for fence in excused)
+    assert len(excused) <= 4, f"{len(excused)} fences after {NOT_TRIED!r}: can none of them be tried?"
+    assert len(LEFT_OUT) <= 10
+
+
+@every_page
+def test_every_option_exists(page):
+    known = {"--help", "--version", *OTHERS_OPTIONS}
+    for parser in subparsers().values():
+        known |= {option for action in parser._actions for option in action.option_strings}
+    assert page.options <= known, f"{page.name} names {', '.join(sorted(page.options - known))}"
+
+
+def test_options_of_others_are_named_somewhere():
+    assert set(OTHERS_OPTIONS) <= {option for page in PAGES for option in page.options}
+
+
+def subparsers() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+@every_page
+def test_every_command_and_file_in_prose_exists(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for code in page.codes:
+        words = code.split()
+        if words[0] in ("stswatch", ".venv/bin/stswatch") and len(words) > 1 and words[1].isalpha():
+            assert words[1] in subparsers(), f"{page.name}: `{code}`"
+        if words[0] == "make" and len(words) > 1:
+            assert words[1] in targets, f"{page.name}: `{code}`"
+        if words[:2] == ["python", "-m"] and words[2] != "...":
+            assert importlib.util.find_spec(words[2]), f"{page.name}: `{code}`"
+        if re.fullmatch(r"(docs|geo|models|pipeline|sample_ais|tests)/[a-z_0-9./-]*", code):
+            assert (ROOT / code).exists(), f"{page.name}: `{code}`"
+
+
+@every_page
+def test_every_link_leads_somewhere(page):
+    for link in page.links:
+        place, _, anchor = link.partition("#")
+        target = (page.path.parent / place).resolve() if place else page.path
+        assert target.exists(), f"{page.name}: {link}"
+        assert target.is_relative_to(ROOT), f"{page.name}: {link}"
+        if anchor and target.suffix == ".md":
+            assert anchor in Page(target).anchors, f"{page.name}: {link}"
+
+
+def test_the_pages_are_found():
+    names = {page.name for page in PAGES}
+    assert {"README.md", "docs/tables.md", "docs/benchmarks.md", "sample_ais/README.md"} <= names
+    assert sum(len(page.fences) for page in PAGES) >= 5
+    assert sum(len(page.links) for page in PAGES) >= 3
+    assert sum(len(page.options) for page in PAGES) >= 5
+
+
+# ------------------------------------------------------------------------------------------------ that it can fail
+
+
+LEADS = "```console\n$ stswatch leads --data demo-data --limit 1\n{}```\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```sh\nstswatch leads --data nowhere\n```\n", "nowhere: no such folder"),
+        ("```sh\nls | grep nothing\n```\n", "ends with 1"),
+        ("```sh\nmake tea\n```\n", "no target: make tea"),
+        (LEADS.format("no leads\n"), "1 of 12 leads"),
+        (LEADS.format(""), "the program says"),
+        ("```python\nassert 1 == 2\n```\n", "page.md:1"),
+        ("```python\n>>> 1 + 1\n3\n```\n", "Expected"),
+        ("```sql\nSELECT * FROM encounters WHERE false\n```\n", "no row"),
+        ("```sql\nSELECT nothing FROM encounters\n```\n", "nothing"),
+        ('```toml\nmmsi = "ID"\n```\n', "NAME.toml"),
+        ("```json\n{1}\n```\n", "Expecting"),
+    ],
+)
+def test_a_page_that_is_wrong_fails(text, said, reader, tmp_path):
+    home, demo = reader
+    settle(home, tmp_path)
+    (tmp_path / "page.md").write_text(text)
+    with chdir(tmp_path), pytest.raises(Failed, match=f"(?s){said}"):
+        Runner(Page(tmp_path / "page.md"), home, demo).run()
+
+
+def test_blocks_share_what_they_made(reader, tmp_path):
+    home, demo = reader
+    settle(home, tmp_path)
+    shown = LEADS.format("...\n1 of 12 leads...\n")
+    (tmp_path / "page.md").write_text(
+        "```python\na = 1\n```\n```python\n>>> a = a + 1\n>>> a\n2\n```\n"
+        "```toml\n# map.toml\na = 1\n```\n```sh\ntest -f map.toml\ntouch 'a b' # c\n```\n" + shown
+    )
+    runner = Runner(Page(tmp_path / "page.md"), home, demo)
+    with chdir(tmp_path):
+        runner.run()
+    assert (runner.names["a"], len(runner.done)) == (2, 6)
+    assert (tmp_path / "a b").exists()
+
+
+def test_how_blocks_are_read():
+    assert list(commands("ls -l  # here\nmake \\\n  test\n# nothing\n")) == ["ls -l", "make test"]
+    assert list(commands("cat > a <<'END'\n# kept\nEND\n")) == ["cat > a <<'END'\n# kept\nEND\n"]
+    asked = [(command, shown) for _, command, shown in dialogues("$ ls \\\n  -l\nfile\n$ date\n$ id\nme\n")]
+    assert asked == [("ls -l", "file\n"), ("date", ""), ("id", "me\n")]
+    assert agrees("a ... c", "a b c\n")
+    assert agrees("...\nend", "1 \n2\nend")
+    assert not agrees("end", "1\nend")
+    page = Page(Path(__file__))
+    vars(page).update(text="# A `b` c, d\n\n## A\n## A\n\n" + NOT_TRIED + "it is\nlong.\n\n```sh\nx\n```\n")
+    assert page.anchors == {"a-b-c-d", "a", "a-1"}
+    assert page.fences[0].excuse == "it is long."
