@@ -1,7 +1,8 @@
 """The local engine: one slice is one bounded Beam pipeline over the table of steps, committed whole.
 
-Beam carries keys and barriers and Arrow batches between steps; state by step and shard lies in files that the step's
-call reads and writes. The runner is named: `DirectRunner` would pick one by itself.
+Beam carries keys and barriers, and where the rows lie that one step sends to another; those rows, and the state by step
+and shard, are files that the calls of the steps read and write. The runner is named: `DirectRunner` would pick one by
+itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam import coders
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
@@ -22,8 +22,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.coder import ParcelCoder
-from stswatch.pipeline.flow.parcel import Parcel
+from stswatch.pipeline.flow.parcel import SENT, Parcel
 from stswatch.pipeline.flow.shard import Job, run_shard
 from stswatch.pipeline.flow.slices import described
 from stswatch.pipeline.steps import Step
@@ -31,9 +30,8 @@ from stswatch.pipeline.store.ledger import write_json
 
 MANIFEST = "manifest.json"
 _CPU_US = "stswatch: CPU us"
-_SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and rows
-coders.registry.register_coder(Parcel, ParcelCoder)
-_CALL = Parcel(b"")  # nothing, but a call
+_SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and where the rows lie
+_CALL = ("", "", 0, 0)  # nothing, but a call
 
 
 def run_slice(job: Job, worker_count: int) -> None:
@@ -44,6 +42,7 @@ def run_slice(job: Job, worker_count: int) -> None:
     expand(p, job, worker_count)
     result = p.run()
     result.wait_until_finish()
+    shutil.rmtree(job.folder / SENT, ignore_errors=True)
     manifest = {"slice": described(job.slice), "files": _files(job.folder), "cpu_s": _cpu_s(result)}
     write_json(job.folder / MANIFEST, manifest)
 
@@ -82,7 +81,7 @@ class _Call(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[int, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
         shard, parcels = element
-        given = [parcel for parcel in parcels if parcel.data]
+        given = [parcel for parcel in parcels if parcel != _CALL]
         self._running.append(workers.submit(self._workers, run_shard, self._job, self._name, shard, given))
         if self._workers == 1:
             yield from self._given()

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Batch, Tables, concat, from_bytes, to_bytes
-from stswatch.pipeline.flow.parcel import Parcel
+from stswatch.pipeline.batch import Batch, Tables, from_bytes, to_bytes
+from stswatch.pipeline.flow.parcel import Outbox, Parcel, opened
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
@@ -46,7 +46,7 @@ class Job:
         return next(step for step in self.steps if step.name == name)
 
 
-Sent = tuple[str, int, Parcel]  # step, shard, rows
+Sent = tuple[str, int, Parcel]  # step, shard, where the rows lie
 
 
 def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:
@@ -57,26 +57,19 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     began = time.process_time()
     step = job.step(name)
     n = step.shards(job.shards)
-    tables = _gathered(given) | _from_lake(job, step, shard, n)
+    tables = opened(job.folder, given) | _from_lake(job, step, shard, n)
     state = _read_state(job, step, shard)
     result = step.run(state, Batch(tables, job.slice.frontier_us, job.slice.final, shard, n), job.rules)
     if step.state and not job.slice.final:
         _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
     later = job.steps[job.steps.index(step) + 1 :]
     out: list[Sent] = []
-    for table, rows in result.rows.items():
-        _store(job, table, shard, rows)
-        for target, to, part in parcels(table, rows, later, job.shards, job.rules):
-            out += [(target, to, Parcel.of(table, batch)) for batch in part.combine_chunks().to_batches()]
+    with Outbox(job.folder, f"{name}-{shard}") as outbox:
+        for table, rows in result.rows.items():
+            _store(job, table, shard, rows)
+            for target, to, part in parcels(table, rows, later, job.shards, job.rules):
+                out.append((target, to, outbox.put(table, part)))
     return out, round((time.process_time() - began) * 1e6)
-
-
-def _gathered(given: Iterable[Parcel]) -> Tables:
-    """Rows by table."""
-    parts: dict[str, list[pa.RecordBatch]] = {}
-    for parcel in given:
-        parts.setdefault(parcel.table, []).append(parcel.batch)
-    return {t: concat([pa.Table.from_batches([b]) for b in bs], bs[0].schema) for t, bs in parts.items()}
 
 
 def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:

@@ -1,57 +1,48 @@
-"""Rows travel through Beam as an Arrow stream of just themselves, never pickled."""
+"""Rows lie in files of the slice, just themselves; through Beam travels only where they lie."""
 
 from __future__ import annotations
-
-import pickle
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam import coders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.flow import local
-from stswatch.pipeline.flow.coder import ParcelCoder
-from stswatch.pipeline.flow.parcel import Parcel
+from stswatch.pipeline.flow.parcel import SENT, Outbox, opened
 
-BIG = pa.record_batch(
+BIG = pa.table(
     {"time": pa.array(np.arange(500_000)).cast(schema.UTC), "place": np.random.default_rng(0).random(500_000)}
 )
 
 
-def coded(parcel):
-    return ParcelCoder().decode(ParcelCoder().encode(parcel))
+def sent(folder, *rows: tuple[str, pa.Table]):
+    with Outbox(folder, "vessel-0") as outbox:
+        return [outbox.put(table, part) for table, part in rows]
 
 
 @pytest.mark.parametrize("table", schema.FLOW)
-def test_an_empty_table_of_the_flow_travels_with_its_schema(table):
-    batch = pa.RecordBatch.from_pylist([], schema=schema.FLOW[table])
-    got = coded(Parcel.of(table, batch))
-    assert (got.table, got.batch.num_rows) == (table, 0)
-    assert got.batch.schema.equals(schema.FLOW[table], check_metadata=True)
+def test_an_empty_table_of_the_flow_travels_with_its_schema(table, tmp_path):
+    got = opened(tmp_path, sent(tmp_path, (table, schema.FLOW[table].empty_table())))
+    assert list(got) == [table]
+    assert got[table].num_rows == 0
+    assert got[table].schema.equals(schema.FLOW[table], check_metadata=True)
 
 
-@settings(deadline=None)
-@given(start=st.integers(0, 499_999), length=st.integers(0, 3000))
-def test_a_slice_travels_as_its_rows_and_no_more(start, length):
-    part = BIG.slice(start, length)
-    parcel = Parcel.of("legs", part)
-    encoded = ParcelCoder().encode(parcel)
-    assert len(encoded) < 16 * part.num_rows + 2_000
-    assert coded(parcel).batch.equals(part)
+@settings(deadline=None, max_examples=30)
+@given(cuts=st.lists(st.tuples(st.integers(0, 499_999), st.integers(0, 3000)), min_size=1, max_size=5))
+def test_slices_travel_as_their_rows_and_no_more(cuts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sent")
+    parts = [BIG.slice(start, length) for start, length in cuts]
+    parcels = sent(folder, *(("legs", part) for part in parts))
+    assert (folder / SENT / "vessel-0.arrow").stat().st_size < sum(16 * p.num_rows + 2_000 for p in parts)
+    assert opened(folder, parcels)["legs"].equals(pa.concat_tables(parts))
 
 
-def test_pickled_the_slice_would_be_its_parent():
-    """Why there is a coder: pickling writes the whole buffers."""
-    assert len(pickle.dumps(BIG.slice(0, 10))) > 1_000_000
-    assert len(ParcelCoder().encode(Parcel.of("legs", BIG.slice(0, 10)))) < 2_000
-
-
-def test_rows_of_any_shape_travel():
-    batch = pa.record_batch(
+def test_rows_of_any_shape_travel(tmp_path):
+    rows = pa.table(
         {
             "words": pa.array(["a", None, "long" * 1000]).dictionary_encode(),
             "inner": pa.array([[1, 2], None, []], pa.list_(pa.int32())),
@@ -59,28 +50,34 @@ def test_rows_of_any_shape_travel():
             "flag": pa.array([True, None, False]),
         }
     )
-    for part in (batch, batch.slice(1, 2), batch.slice(3)):
-        assert coded(Parcel.of("proximities", part)).batch.equals(part)
+    parts = [rows, rows.slice(1, 2), rows.slice(3)]
+    parcels = sent(tmp_path, *((str(k), part) for k, part in enumerate(parts)))
+    got = opened(tmp_path, parcels)
+    assert [got[str(k)].equals(part) for k, part in enumerate(parts)] == [True] * 3
 
 
-def test_buffers_lie_aligned():
-    """The name before the stream is filled up, so that NumPy need not copy."""
-    got = coded(Parcel.of("legs", BIG.slice(0, 64))).batch
-    assert np.asarray(got["place"]).flags.aligned
+def test_parcels_of_several_calls_come_in_the_order_given(tmp_path):
+    parcels = []
+    for name in ("vessel-0", "vessel-1"):
+        with Outbox(tmp_path, name) as outbox:
+            parcels += [outbox.put("legs", BIG.slice(7 * k, 7)) for k in range(3)]
+    got = opened(tmp_path, [parcels[k] for k in (4, 0, 5)])["legs"]
+    assert got.equals(pa.concat_tables([BIG.slice(7 * k, 7) for k in (1, 0, 2)]))
 
 
-def test_beam_takes_the_coder_for_the_type_and_pickles_nothing():
-    found = coders.registry.get_coder(Parcel)
-    assert isinstance(found, ParcelCoder)
-    pair = coders.registry.get_coder(beam.typehints.Tuple[int, Parcel])
-    assert isinstance(pair, coders.TupleCoder)
-    assert [type(part) for part in pair.coders()] == [coders.VarIntCoder, ParcelCoder]
-    assert found.to_type_hint() is Parcel
-    assert not found.is_deterministic()
+def test_a_call_that_sends_nothing_makes_no_file(tmp_path):
+    assert sent(tmp_path) == []
+    assert not (tmp_path / SENT).exists()
+
+
+def test_buffers_lie_aligned(tmp_path):
+    """So that NumPy need not copy, wherever in the file the rows begin."""
+    parcels = sent(tmp_path, ("a", BIG.slice(0, 3)), ("legs", BIG.slice(0, 65)))
+    assert np.asarray(opened(tmp_path, parcels[1:])["legs"]["place"].chunk(0)).flags.aligned
 
 
 def test_no_collection_of_a_slice_is_pickled(tmp_path):
-    """Every collection that is grouped or handed to a step names the coder of parcels."""
+    """Every collection that is handed to a step is of plain words and numbers, which Beam has coders for."""
     from stswatch.pipeline.flow.shard import Job
     from stswatch.pipeline.flow.slices import Slice
     from stswatch.pipeline.rules import Rules
@@ -89,12 +86,13 @@ def test_no_collection_of_a_slice_is_pickled(tmp_path):
     p = beam.Pipeline(runner="FnApiRunner")
     local.expand(p, Job(tmp_path, tmp_path, None, Slice(0, 1, 1, True, (), 0), Rules(), 3, STEPS), 1)
     proto = p.to_runner_api(use_fake_coders=False)
-    used = {c.coder_id for c in proto.components.pcollections.values() if "by shard" in c.unique_name}
-    grouped = [c for name, c in proto.components.pcollections.items() if "with rows" in c.unique_name]
+    grouped = [c for c in proto.components.pcollections.values() if "with rows" in c.unique_name]
     assert len(grouped) >= len(STEPS)
-    assert used
-    for collection in grouped:
-        coder = proto.components.coders[collection.coder_id]
-        parts = [proto.components.coders[name] for name in coder.component_coder_ids]
-        assert len(parts) == 2
-        assert b"ParcelCoder" in parts[1].spec.payload
+
+    def kinds(coder_id):
+        coder = proto.components.coders[coder_id]
+        return {coder.spec.urn}.union(*(kinds(part) for part in coder.component_coder_ids))
+
+    used = set().union(*(kinds(c.coder_id) for c in grouped))
+    assert any("kv" in urn for urn in used)
+    assert not [urn for urn in used if "pickled" in urn]
