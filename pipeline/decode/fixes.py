@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +13,41 @@ from numpy.typing import NDArray
 from stswatch.geo.mmsi import is_vessel
 from stswatch.pipeline import schema
 
-INVALID: Mapping[str, str] = {
-    "bad_mmsi": "The MMSI is not between 1 and 999999999.",
-    "not_a_vessel": "The MMSI has the form of a shore station, a buoy, an aircraft, a handheld, a beacon or a group.",
-    "no_position": "Longitude or latitude is missing or said to be not available.",
-    "out_of_range": "Longitude or latitude is not on the Earth.",
-    "null_island": "The position is exactly 0, 0: a receiver without a position.",
-}
-_CODES: Mapping[str, int] = {reason: code for code, reason in enumerate(INVALID)}
-_NAMES = pa.array(list(INVALID), pa.string())
+Numbers: TypeAlias = NDArray[np.int32]
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
 # Source: DOMAIN.md, AIS facts; 102.3 is "not available"
 NOISE_KN = ((51.15, 51.25), (62.95, 63.05), (102.25, np.inf))
+
+
+def bad_mmsi(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
+    """The MMSI is not between 1 and 999999999."""
+    return (mmsi <= 0) | (mmsi > 999_999_999)
+
+
+def not_a_vessel(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
+    """The MMSI has the form of a shore station, a buoy, an aircraft, a handheld, a beacon or a group."""
+    return ~is_vessel(mmsi)
+
+
+def no_position(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
+    """Longitude or latitude is missing or said to be not available."""
+    return np.asarray(~(np.isfinite(lon) & np.isfinite(lat)) | (np.abs(lon) == 181.0) | (np.abs(lat) == 91.0))
+
+
+def out_of_range(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
+    """Longitude or latitude is not on the Earth."""
+    return np.asarray(~((np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)))
+
+
+def null_island(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
+    """The position is exactly 0, 0: a receiver without a position."""
+    return (lon == 0.0) & (lat == 0.0)
+
+
+Check: TypeAlias = Callable[[Numbers, Floats, Floats], Bools]  # mmsi, lon, lat, (n,) each, degrees -> where it holds
+CHECKS: tuple[Check, ...] = (bad_mmsi, not_a_vessel, no_position, out_of_range, null_island)  # the first one is told
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,7 @@ def fixes_table(
     n = len(rows.mmsi)
     with np.errstate(over="ignore"):
         lon, lat = np.round(rows.lon, 7), np.round(rows.lat, 7)
-    missing = ~(np.isfinite(lon) & np.isfinite(lat)) | (np.abs(lon) == 181.0) | (np.abs(lat) == 91.0)
+    missing = no_position(rows.mmsi, lon, lat)
     if isinstance(receiver, str):
         receiver = pa.repeat(pa.scalar(receiver, pa.string()), n)
     columns = [
@@ -102,7 +127,7 @@ def fixes_table(
         pa.nulls(n, pa.int8()) if rows.msg_type is None else pa.array(rows.msg_type, pa.int8()),
         receiver,
         pa.nulls(n, pa.string()) if station is None else station,
-        _invalid(rows.mmsi, lon, lat, missing),
+        _invalid(rows.mmsi, lon, lat),
         *evidence.columns(),
     ]
     return pa.Table.from_arrays(columns, schema=schema.FIXES)
@@ -137,21 +162,11 @@ def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, k
     return pa.array(value.astype(number), mask=bad)
 
 
-def _invalid(
-    mmsi: NDArray[np.int32], lon: NDArray[np.float64], lat: NDArray[np.float64], missing: NDArray[np.bool_]
-) -> pa.Array:
-    out = ~((np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0))
-    zero = (lon == 0.0) & (lat == 0.0)
-    bad = (mmsi <= 0) | (mmsi > 999_999_999)
+def _invalid(mmsi: Numbers, lon: Floats, lat: Floats) -> pa.Array:
+    """The name of the first of CHECKS that holds, null where none does."""
     code = np.full(len(mmsi), -1, np.int64)
-    for reason, where in (  # the last one that holds is told: it is the one that says most
-        ("null_island", zero),
-        ("out_of_range", out),
-        ("no_position", missing),
-        ("not_a_vessel", ~is_vessel(mmsi)),
-        ("bad_mmsi", bad),
-    ):
-        code[where] = _CODES[reason]
+    for number, check in reversed(list(enumerate(CHECKS))):
+        code[check(mmsi, lon, lat)] = number
     if (code < 0).all():
         return pa.nulls(len(code), pa.string())
-    return _NAMES.take(pa.array(code, mask=code < 0))
+    return pa.array([check.__name__ for check in CHECKS]).take(pa.array(code, mask=code < 0))

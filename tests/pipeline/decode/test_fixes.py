@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.decode.fixes import INVALID, Evidence, Positions, fixes_table
+from stswatch.pipeline.decode.fixes import CHECKS, Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.statics import Claims, statics_table
 
 SHIP = 431000123
@@ -45,7 +45,17 @@ def test_each_reason_is_told():
     )
     said = ["bad_mmsi", "not_a_vessel", "no_position", "out_of_range", "null_island", None, "bad_mmsi"]
     assert rows["invalid"].to_pylist() == said
-    assert set(INVALID) == set(filter(None, said))
+    assert {check.__name__ for check in CHECKS} == set(filter(None, said))
+
+
+def test_a_check_is_a_named_sentence_of_plain_columns():
+    mmsi, lon, lat = np.array([SHIP, 0], np.int32), np.array([0.0, np.nan]), np.array([0.0, 1.0])
+    for column in (mmsi, lon, lat):
+        column.flags.writeable = False
+    for check in CHECKS:
+        assert check.__doc__.endswith(".")
+        assert check(mmsi, lon, lat).shape == (2,)
+        assert check(mmsi[:0], lon[:0], lat[:0]).shape == (0,)
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1))
