@@ -23,12 +23,12 @@ NOISE_KN = ((51.15, 51.25), (62.95, 63.05), (102.25, np.inf))
 
 def bad_mmsi(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
     """The MMSI is not between 1 and 999999999."""
-    return (mmsi <= 0) | (mmsi > 999_999_999)
+    return np.asarray((mmsi <= 0) | (mmsi > 999_999_999))
 
 
 def not_a_vessel(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
     """The MMSI has the form of a shore station, a buoy, an aircraft, a handheld, a beacon or a group."""
-    return ~is_vessel(mmsi)
+    return np.asarray(~is_vessel(mmsi))
 
 
 def no_position(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
@@ -43,7 +43,7 @@ def out_of_range(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
 
 def null_island(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
     """The position is exactly 0, 0: a receiver without a position."""
-    return (lon == 0.0) & (lat == 0.0)
+    return np.asarray((lon == 0.0) & (lat == 0.0))
 
 
 Check: TypeAlias = Callable[[Numbers, Floats, Floats], Bools]  # mmsi, lon, lat, (n,) each, degrees -> where it holds
