@@ -81,7 +81,10 @@ def _add_run(p: argparse.ArgumentParser) -> None:
         "--columns", type=Path, metavar="FILE", help="TOML that maps the columns of a CSV or Parquet archive"
     )
     p.add_argument(
-        "--start-time", type=_moment, metavar="T", help="time of the first line of a capture without a clock"
+        "--start-time",
+        type=_moment,
+        metavar="T",
+        help="time of a short capture without a clock: that of all its lines",
     )
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
     p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")

@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 _EVERY_S = {True: 0.2, False: 10.0}  # on a terminal, elsewhere
-_WORDS = {"read": "reading", "slices": "watching", "load": "loading"}
+_WORDS = {"read": ("reading", "lines"), "slices": ("watching", "positions"), "load": ("loading", "")}  # what, of what
 
 
 class Progress:
@@ -29,7 +29,7 @@ class Progress:
         if self._quiet or (now - self._shown < _EVERY_S[self._line] and done != of):
             return
         self._shown = now
-        self._write(text(_WORDS.get(stage, stage), done - self._from, of, now - self._began))
+        self._write(text(*_WORDS.get(stage, (stage, "")), done - self._from, of, now - self._began))
 
     def end(self) -> None:
         """Finish the line."""
@@ -41,18 +41,18 @@ class Progress:
         self._out.flush()
 
 
-def text(stage: str, done: int, of: int, took_s: float) -> str:
+def text(stage: str, of_what: str, done: int, of: int, took_s: float) -> str:
     """One line of progress.
 
-    >>> text("watching", 500_000, 1_500_000, 2.0)
-    'watching 33 %, 500,000 of 1,500,000, 250,000 a second, 4 s left'
+    >>> text("watching", "positions", 500_000, 1_500_000, 2.0)
+    'watching 33 %, 500,000 of 1,500,000 positions, 250,000 a second, 4 s left'
     """
     if not done:
         return stage
     rate = done / max(took_s, 1e-3)
     speed = f"{rate:,.0f} a second"
     if not of:
-        return f"{stage} {done:,}, {speed}"
+        return f"{stage} {done:,} {of_what}, {speed}"
     left_s = (of - done) / rate
     left = f"{left_s:.0f} s" if left_s < 120 else f"{left_s / 60:.0f} min"
-    return f"{stage} {100 * done / of:.0f} %, {done:,} of {of:,}, {speed}, {left} left"
+    return f"{stage} {100 * done / of:.0f} %, {done:,} of {of:,} {of_what}, {speed}, {left} left"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,8 @@ from stswatch.geo.ports import ports
 if TYPE_CHECKING:
     from stswatch.pipeline.api import Summary
 
+_NAME = "stswatch"
+_MANY = 0.1  # a share of invalid positions that is worth a look
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 _LEAD = (  # heading, width, what stands in it
     ("score", 5, lambda r: f"{r['score']:.1f}"),
@@ -29,40 +33,66 @@ _LEAD = (  # heading, width, what stands in it
 
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
-    lines = [_source(row) for row in done.sources]
+    lines = [line for row in done.sources for line in _source(row)]
     c = done.counts
     lines.append(
-        f"{c['vessels']:,} vessels, {c['current_encounters']:,} encounters, {c['gaps']:,} gaps; "
-        f"{c['flagged_encounters']:,} leads in area {area}"
+        f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
+        f" {_some(c['flagged_encounters'], 'lead')} in area {area}"
     )
     lines.append(f"database: {done.database}")
     return "\n".join(lines)
 
 
-def _source(row: dict[str, Any]) -> str:
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _source(row: dict[str, Any]) -> list[str]:
     used = row["sentences"] - row["rejects"]
     reasons = ", ".join(f"{r['count']:,} {r['reason']}" for r in row["reasons"])
     rejected = f"{row['rejects']:,} rejected" + (f" ({reasons})" if reasons else "")
-    what = "sentences" if row["format"] == "nmea" else "rows"
-    invalid = f", {row['invalid_fixes']:,} positions invalid" if row["invalid_fixes"] else ""
-    counted = f"{row['sentences']:,} {what}: {used:,} used, {rejected}{invalid}"
-    return f"{Path(row['path']).name}: {counted}; times: {row['clock']}"
+    what = "sentence" if row["format"] == "nmea" else "row"
+    invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
+    counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
+    lines = [f"{Path(row['path']).name}: {counted}; times: {row['clock']}"]
+    if row["invalid_fixes"] > _MANY * used:
+        lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
+    return lines
 
 
 def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, data: str | Path) -> str:
     """The ranked leads as a table; counts: how many leads and encounters there are in all."""
-    total = counts["flagged_encounters"]
+    total, call = counts["flagged_encounters"], called()
     if not rows:
-        found = (
-            f"no leads: none of {counts['current_encounters']:,} encounters lies in area {area} and passes the cut-off"
-        )
-        return found if area == "world" else f"{found}; run again with --area world for those elsewhere"
+        return "\n" + _no_leads(counts["current_encounters"], area, call)
     head = "  ".join(f"{name:<{width}}" for name, width, _ in _LEAD)
     body = ["  ".join(f"{show(row):<{width}}" for _, width, show in _LEAD).rstrip() for row in rows]
     if total > len(rows):
-        body.append(f"{len(rows)} of {total:,} leads; all of them: stswatch leads --data {data} --limit {total}")
-    why = f"Why one ranks as it does: stswatch explain {rows[0]['id']} --data {data}"
+        body.append(f"{len(rows)} of {total:,} leads; all of them: {call} leads --data {data} --limit {total}")
+    why = f"Why one ranks as it does: {call} explain {rows[0]['id']} --data {data}"
     return "\n".join(["", head.rstrip(), *body, "", CAUTION, why])
+
+
+def _no_leads(encounters: int, area: str, call: str) -> str:
+    """Why there is none, and what to do next."""
+    if not encounters:
+        return f"no leads: no two vessels were found to meet; {call} rules says what counts as an encounter"
+    if area == "world":
+        return (
+            f"no leads: none of {_some(encounters, 'encounter')} passes the cut-off;"
+            f" they stand with their scores in the table encounters, and {call} rules says what the cut-off is"
+        )
+    found = f"no leads: none of {_some(encounters, 'encounter')} lies in area {area} and passes the cut-off"
+    return f"{found}; run again with --area world for those elsewhere"
+
+
+def called() -> str:
+    """The word that calls this program from the user's shell: its name, else the path by which it was called.
+
+    An environment that is not activated has no `stswatch` on the PATH, and what we propose must work as it stands.
+    """
+    path = Path(sys.argv[0])
+    return str(path) if path.name == _NAME and not shutil.which(_NAME) else _NAME
 
 
 def where(row: dict[str, Any]) -> str:

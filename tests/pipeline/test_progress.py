@@ -26,8 +26,8 @@ def said(out, quiet=False):
 
 def test_elsewhere_a_stage_is_a_line():
     lines = said(io.StringIO()).splitlines()
-    assert lines[0].startswith("reading 500, ")
-    assert lines[-2].startswith("watching 100 %, 20 of 20, ")
+    assert lines[0].startswith("reading 500 lines, ")
+    assert lines[-2].startswith("watching 100 %, 20 of 20 positions, ")
     assert lines[-1] == "loading"
     assert "\r" not in "".join(lines)
 
@@ -47,11 +47,11 @@ def test_quiet_says_nothing(out):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (("loading", 0, 0, 1.0), "loading"),
-        (("reading", 3_000_000, 0, 2.0), "reading 3,000,000, 1,500,000 a second"),
-        (("watching", 100, 100, 4.0), "watching 100 %, 100 of 100, 25 a second, 0 s left"),
-        (("watching", 1, 1001, 1.0), "watching 0 %, 1 of 1,001, 1 a second, 17 min left"),
-        (("watching", 10, 20, 0.0), "watching 50 %, 10 of 20, 10,000 a second, 0 s left"),
+        (("loading", "", 0, 0, 1.0), "loading"),
+        (("reading", "lines", 3_000_000, 0, 2.0), "reading 3,000,000 lines, 1,500,000 a second"),
+        (("watching", "fixes", 100, 100, 4.0), "watching 100 %, 100 of 100 fixes, 25 a second, 0 s left"),
+        (("watching", "fixes", 1, 1001, 1.0), "watching 0 %, 1 of 1,001 fixes, 1 a second, 17 min left"),
+        (("watching", "fixes", 10, 20, 0.0), "watching 50 %, 10 of 20 fixes, 10,000 a second, 0 s left"),
     ],
 )
 def test_rate_and_time_left(given, expected):

@@ -128,9 +128,41 @@ def test_leads_stand_in_columns():
 def test_leads_left_out_are_counted():
     assert "1 of 2,000 leads" in words.leads([ROW], counts(2000), "world", "DIR")
     assert " of 1 leads" not in words.leads([ROW], counts(1), "world", "DIR")
-    assert words.leads([], counts(0), "world", "DIR").startswith("no leads")
-    assert "--area world" in words.leads([], counts(0), "dprk", "DIR")
-    assert "--area world" not in words.leads([], counts(0), "world", "DIR")
+
+
+@pytest.mark.parametrize(
+    ("area", "encounters", "said"),
+    [
+        ("dprk", 3, "none of 3 encounters lies in area dprk and passes the cut-off; run again with --area world"),
+        ("world", 3, "none of 3 encounters passes the cut-off; they stand with their scores in the table encounters"),
+        ("world", 1, "none of 1 encounter passes"),
+        ("dprk", 0, "no two vessels were found to meet; stswatch rules says"),
+        ("world", 0, "no two vessels were found to meet"),
+    ],
+)
+def test_no_leads_are_said_with_the_next_step(area, encounters, said):
+    text = words.leads([], {"flagged_encounters": 0, "current_encounters": encounters}, area, "DIR")
+    assert text.strip().startswith(f"no leads: {said}")
+    assert "\n" not in text.strip()
+
+
+@pytest.mark.parametrize(
+    ("argument", "path", "proposed"),
+    [
+        (".venv/bin/stswatch", "nowhere", ".venv/bin/stswatch"),
+        ("/opt/venv/bin/stswatch", "nowhere", "/opt/venv/bin/stswatch"),
+        (".venv/bin/stswatch", "here", "stswatch"),
+        ("/usr/lib/python3/stswatch/pipeline/cli.py", "nowhere", "stswatch"),
+        ("", "nowhere", "stswatch"),
+    ],
+)
+def test_what_is_proposed_can_be_called_as_it_stands(argument, path, proposed, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "stswatch").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / path))
+    monkeypatch.setattr("sys.argv", [argument])
+    assert words.called() == proposed
+    assert f": {proposed} explain E0123456789ab --data DIR" in words.leads([ROW], counts(1), "world", "DIR")
 
 
 def test_a_source_is_accounted_for():
@@ -153,6 +185,16 @@ def test_a_source_is_accounted_for():
     assert "1,200 rows:" in second
     assert "1,000 vessels, 5 encounters, 7 gaps; 2 leads in area world" in text
     assert text.endswith("database: d/stswatch.duckdb")
+    assert "SELECT" not in text
+
+
+def test_one_is_not_several_and_many_invalid_positions_are_worth_a_look():
+    source = {"path": "a.csv", "format": "columns", "sentences": 1, "rejects": 0, "reasons": [], "clock": "column time"}
+    counts = {"vessels": 1, "current_encounters": 1, "gaps": 0, "flagged_encounters": 1}
+    text = words.summary(Summary(Path("d"), counts, [source | {"invalid_fixes": 1}]), "world")
+    assert text.startswith("a.csv: 1 row: 1 used, 0 rejected, 1 position invalid; times: column time\n")
+    assert "\n  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid\n" in text
+    assert "\n1 vessel, 1 encounter, 0 gaps; 1 lead in area world\n" in text
 
 
 def test_rules_show_what_a_run_changed_and_what_it_did_not_know():
