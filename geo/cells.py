@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.geo.plane import turns_of, wrap_lon
+from stswatch.geo.longitude import turns_of, wrap_lon
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

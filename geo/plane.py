@@ -1,16 +1,19 @@
-"""Degrees and metres: the nearest meridian, the size of a degree, distance and the way along a great circle.
+"""Degrees and metres near a place: the size of a degree on WGS 84, a plane laid on it, short distances, boxes grown.
 
-Longitudes and latitudes are degrees, WGS 84, in the order lon, lat. Every function takes scalars or arrays
-of one shape (n,) (broadcasting as NumPy does), gives float64 of that shape, never mutates and never raises
-on numbers; NaN goes in, NaN comes out.
+Longitudes and latitudes are degrees, WGS 84, in the order lon, lat; a longitude may be of any turn. Functions take
+scalars or arrays (n,), broadcast as NumPy does unless they say (n,), give float64, never mutate and never raise on
+numbers; NaN goes in, NaN comes out.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from stswatch.geo.longitude import lon_difference
+from stswatch.geo.sphere import MEAN_RADIUS_M, haversine_m
 
 Floats = NDArray[np.float64]
 
@@ -19,42 +22,10 @@ WGS84_A_M = 6_378_137.0
 WGS84_F = 1 / 298.257223563
 WGS84_E2 = WGS84_F * (2 - WGS84_F)
 
-# Source: Moritz, Geodetic Reference System 1980: R1 = (2a + b) / 3, for WGS 84 6,371,008.77 m.
-MEAN_RADIUS_M = 6_371_008.8
+LEAST_M_PER_DEG = 110_574.0  # no degree of a meridian is shorter: `metres_per_degree(0)`, rounded down
 
-NEAR_DEG = 0.1  # how far apart, and
-PLANE_UPTO_DEG = 85.0  # up to which latitude `hop_m` takes the Earth for flat
-
-
-def wrap_lon(lon_deg: ArrayLike) -> Floats:
-    """Longitude in [-180, 180); what is in that range already comes back bit for bit.
-
-    >>> float(wrap_lon(181.5)), float(wrap_lon(-180.0)), float(wrap_lon(180.0))
-    (-178.5, -180.0, -180.0)
-    """
-    lon = np.asarray(lon_deg, np.float64)
-    turned = lon - 360.0 * turns_of(lon)
-    return turned[()]
-
-
-def turns_of(lon_deg: ArrayLike) -> Floats:
-    """Whole turns to take off a longitude so that it lies in [-180, 180)."""
-    lon = np.asarray(lon_deg, np.float64)
-    turns = np.floor((lon + 180.0) / 360.0)
-    # the quotient rounds: a longitude a hair below 180 would be turned below -180
-    turns = turns - (lon - 360.0 * turns < -180.0)
-    turns = turns + (lon - 360.0 * turns >= 180.0)
-    return turns[()]
-
-
-def near_lon(lon_deg: ArrayLike, reference_deg: ArrayLike) -> Floats:
-    """The same meridian as lon, within 180 degrees of the reference; may lie beyond +-180.
-
-    >>> float(near_lon(-179.5, 179.5)), float(near_lon(179.5, -179.5)), float(near_lon(10.0, 20.0))
-    (180.5, -180.5, 10.0)
-    """
-    lon, reference = np.asarray(lon_deg, np.float64), np.asarray(reference_deg, np.float64)
-    return (lon - 360.0 * np.rint((lon - reference) / 360.0))[()]
+_NEAR_DEG = 0.1  # how far apart, and
+_PLANE_UPTO_DEG = 85.0  # up to which latitude a hop takes the Earth for flat
 
 
 def metres_per_degree(lat_deg: ArrayLike) -> tuple[Floats, Floats]:
@@ -75,19 +46,52 @@ def metres_per_degree(lat_deg: ArrayLike) -> tuple[Floats, Floats]:
     return np.radians(prime_vertical_m * np.cos(lat)), np.radians(meridional_m)
 
 
-def haversine_m(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:
-    """Great-circle distance, metres, on the sphere of mean radius; within 0.6 % of the WGS 84 geodesic.
+def to_local_m(lon: ArrayLike, lat: ArrayLike, lon0: ArrayLike, lat0: ArrayLike) -> tuple[Floats, Floats]:
+    """Metres east and north of a place (lon0, lat0) on the plane that touches the WGS 84 ellipsoid there.
 
-    Rounding stays below 0.1 micrometre at every distance, antipodes included. Symmetric in the two points,
-    bit for bit.
-    Source: the haversine formula; sine and cosine of half the angle are built apart, never as differences
-    of near equals.
+    At any latitude, at the poles and over the date line alike. A bearing from the place is true; a distance d from it
+    comes out short by d^3 / (6 R^2): a micrometre at 500 m, 2.2 mm at 8 km, 0.52 m at 50 km, 4.2 m at 100 km. What lies
+    beyond a quarter of the Earth folds back. At a pole, north is along the meridian lon0.
+    Source: IOGP Guidance Note 373-7-2, method 9840 (orthographic, ellipsoidal).
 
-    >>> round(float(haversine_m(0.0, 0.0, 180.0, 0.0)))
-    20015114
+    >>> east_m, north_m = to_local_m(-179.99, 0.01, 179.99, 0.0)
+    >>> round(float(east_m), 1), round(float(north_m), 1)
+    (2226.4, 1105.7)
     """
-    distance_m: Floats = MEAN_RADIUS_M * _angle(*_radians(lon0, lat0, lon1, lat1))
-    return distance_m[()]
+    turn = np.radians(lon_difference(lon0, lon))
+    rise, rise0 = (np.radians(np.asarray(degrees, np.float64)) for degrees in (lat, lat0))
+    from_axis_m, from_equator_m = _meridian_m(rise)
+    from_axis0_m, from_equator0_m = _meridian_m(rise0)
+    inward_m = from_axis0_m - from_axis_m * np.cos(turn)
+    north_m = np.sin(rise0) * inward_m + np.cos(rise0) * (from_equator_m - from_equator0_m)
+    return (from_axis_m * np.sin(turn))[()], north_m[()]
+
+
+def from_local_m(east_m: ArrayLike, north_m: ArrayLike, lon0: ArrayLike, lat0: ArrayLike) -> tuple[Floats, Floats]:
+    """The (lon, lat) of a point so many metres east and north of a place, on the plane of `to_local_m`.
+
+    Undoes it to 10 nanometres up to 1,000 km; further than the plane covers (about 6,357 km) gives NaN. The longitude
+    comes back within 180 degrees of lon0, so it may lie beyond +-180.
+
+    >>> lon, lat = from_local_m(2226.4, 1105.7, 179.99, 0.0)
+    >>> round(float(lon), 5), round(float(lat), 5)
+    (180.01, 0.01)
+    """
+    east, north = np.asarray(east_m, np.float64), np.asarray(north_m, np.float64)
+    rise0 = np.radians(np.asarray(lat0, np.float64))
+    sine, cosine = np.sin(rise0), np.cos(rise0)
+    from_axis0_m, from_equator0_m = _meridian_m(rise0)
+    # How far below the plane the ellipsoid lies is the nearer root of a quadratic, whose constant part needs no
+    # difference of great numbers because the place itself lies on both.
+    stretch = 1.0 / (1.0 - WGS84_E2)
+    half = WGS84_A_M / np.sqrt(1.0 - WGS84_E2 * sine**2) + north * sine * cosine * (stretch - 1.0)
+    least = east**2 + north**2 * (sine**2 + stretch * cosine**2)
+    with np.errstate(invalid="ignore"):
+        below_m = least / (half + np.sqrt(half**2 - (cosine**2 + stretch * sine**2) * least))
+    x = from_axis0_m - north * sine - below_m * cosine
+    z = from_equator0_m + north * cosine - below_m * sine
+    lon = np.asarray(lon0, np.float64) + np.degrees(np.arctan2(east + 0 * x, x))
+    return lon[()], np.degrees(np.arctan2(stretch * z, np.hypot(x, east)))[()]
 
 
 def hop_m(lon: ArrayLike, lat: ArrayLike) -> Floats:
@@ -103,62 +107,48 @@ def hop_m(lon: ArrayLike, lat: ArrayLike) -> Floats:
     turn, rise = np.diff(lon), np.diff(lat)
     flat = np.cos(np.radians((lat[:-1] + lat[1:]) / 2))
     distance_m = np.hypot(turn * flat, rise) * np.radians(MEAN_RADIUS_M)
-    far = np.flatnonzero((np.abs(turn) > NEAR_DEG) | (np.abs(rise) > NEAR_DEG) | (np.abs(lat[1:]) > PLANE_UPTO_DEG))
+    far = np.flatnonzero((np.abs(turn) > _NEAR_DEG) | (np.abs(rise) > _NEAR_DEG) | (np.abs(lat[1:]) > _PLANE_UPTO_DEG))
     distance_m[far] = haversine_m(lon[far], lat[far], lon[far + 1], lat[far + 1])
     return np.asarray(distance_m)
 
 
-def along(
-    lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike, fraction: ArrayLike
-) -> tuple[Floats, Floats]:
-    """The point at a fraction (0 to 1) of the way along the great circle, as (lon, lat).
+def one_hop_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
+    """What `hop_m` gives for one pair of points, at a twentieth of the cost of a call of it; never raises.
 
-    Longitude comes back within 180 degrees of lon0, so it may lie beyond +-180; fractions 0 and 1 give the
-    ends bit for bit. Between antipodes every great circle is as short: the point then lies on one of them
-    or, half way, anywhere.
-    Within 0.01 mm of the great circle and of the fraction, 1 km or more short of antipodes.
-    Source: spherical linear interpolation (Shoemake 1985) on unit vectors.
+    The same to a micrometre: where a vectorised test and a walk judge the same hop, rounding to the millimetre makes
+    them agree.
 
-    >>> lon, lat = along(179.0, 0.0, -179.0, 0.0, 0.75)
-    >>> round(float(lon), 9), round(float(lat), 9)
-    (180.5, 0.0)
+    >>> round(one_hop_m(10.0, 50.001, 30.0, 50.001))
+    1425190
     """
-    t = np.asarray(fraction, np.float64)
-    start_lon, start_lat = np.asarray(lon0, np.float64), np.asarray(lat0, np.float64)
-    end_lon, end_lat = near_lon(lon1, start_lon), np.asarray(lat1, np.float64)
-    lon, lat = _slerp(t, *_radians(start_lon, start_lat, end_lon, end_lat))
-    lon = near_lon(lon, start_lon)
-    lon = np.where(t == 0, start_lon, np.where(t == 1, end_lon, lon))
-    lat = np.where(t == 0, start_lat, np.where(t == 1, end_lat, lat))
-    return lon[()], lat[()]
+    turn, rise = lon1 - lon0, lat1 - lat0
+    if abs(turn) <= _NEAR_DEG and abs(rise) <= _NEAR_DEG and abs(lat1) <= _PLANE_UPTO_DEG:
+        return math.hypot(turn * math.cos(math.radians((lat0 + lat1) / 2)), rise) * math.radians(MEAN_RADIUS_M)
+    south, north, half_lon = math.radians(lat0), math.radians(lat1), math.radians(turn) / 2
+    both = math.cos(south) * math.cos(north)
+    sine2 = math.sin((north - south) / 2) ** 2 + both * math.sin(half_lon) ** 2
+    cosine2 = math.sin((north + south) / 2) ** 2 + both * math.cos(half_lon) ** 2
+    return 2 * MEAN_RADIUS_M * math.atan2(math.sqrt(sine2), math.sqrt(cosine2))
 
 
-def _radians(*degrees: ArrayLike) -> tuple[Any, ...]:
-    return tuple(np.radians(np.asarray(value, np.float64)) for value in degrees)
+def grow_box(
+    west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike, by_m: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Boxes in continuous degrees grown so that all within `by_m` metres of one lies in it: west, south, east, north.
 
+    By up to 200 km. A box in reach of a pole grows to the whole circle; sides may then lie beyond +-90 or +-180.
 
-def _angle(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
-    """Angle between two directions, radians, from sine and cosine of its half, both sums of squares."""
-    half_lon = (lon1 - lon0) / 2
-    both = np.cos(lat0) * np.cos(lat1)
-    sine2 = np.sin((lat1 - lat0) / 2) ** 2 + both * np.sin(half_lon) ** 2
-    cosine2 = np.sin((lat1 + lat0) / 2) ** 2 + both * np.cos(half_lon) ** 2
-    return 2.0 * np.arctan2(np.sqrt(sine2), np.sqrt(cosine2))
-
-
-def _slerp(t: Any, lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> tuple[Any, Any]:
-    """Degrees of the point at fraction t; worked out in the frame whose x axis is the meridian of the start.
-
-    In that frame the change of longitude is a small number with its own precision, so short legs keep theirs.
+    >>> [round(float(side), 2) for side in grow_box(179.9, 60.0, 179.9, 60.0, 1112.0)]
+    [179.88, 59.99, 179.92, 60.01]
     """
-    angle = _angle(lon0, lat0, lon1, lat1)
-    sine = np.sin(angle)
-    short = sine < 1e-12  # a leg of micrometres, or antipodes: the chord is as good, and there is nothing to divide by
-    safe = np.where(short, 1.0, sine)
-    weight0 = np.where(short, 1.0 - t, np.sin((1.0 - t) * angle) / safe)
-    weight1 = np.where(short, t, np.sin(t * angle) / safe)
-    turn = lon1 - lon0
-    x = weight0 * np.cos(lat0) + weight1 * np.cos(lat1) * np.cos(turn)
-    y = weight1 * np.cos(lat1) * np.sin(turn)
-    z = weight0 * np.sin(lat0) + weight1 * np.sin(lat1)
-    return np.degrees(lon0 + np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    west, south, east, north = (np.asarray(side, np.float64) for side in (west, south, east, north))
+    up = by_m / LEAST_M_PER_DEG
+    widest = np.cos(np.radians(np.minimum(np.maximum(-south, north) + up, 90.0)))
+    out = np.minimum(up / widest, 180.0)
+    return west - out, south - up, east + out, north + up
+
+
+def _meridian_m(rise: Floats) -> tuple[Floats, Floats]:
+    """Distance from the axis and height over the equator, metres, of latitudes in radians on WGS 84."""
+    prime_vertical_m = WGS84_A_M / np.sqrt(1.0 - WGS84_E2 * np.sin(rise) ** 2)
+    return prime_vertical_m * np.cos(rise), prime_vertical_m * (1.0 - WGS84_E2) * np.sin(rise)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from stswatch.geo.plane import haversine_m
+from stswatch.geo.sphere import haversine_m, unit_vectors
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def nearest_port(lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.int64], Flo
     """
     lon, lat = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
     table = ports()
-    index = _nearest(_unit(lon, lat), trade_only=False)
+    index = _nearest(unit_vectors(lon, lat), trade_only=False)
     return index, haversine_m(lon, lat, table.lon[index], table.lat[index]) / 1000
 
 
@@ -92,7 +92,7 @@ def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float) -> NDArray[np.
     [-1, -1]
     """
     lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
-    table, unit = ports(), _unit(lon, lat)
+    table, unit = ports(), unit_vectors(lon, lat)
 
     def away_km(index: NDArray[np.int64]) -> Floats:
         return np.asarray(haversine_m(lon, lat, table.lon[index], table.lat[index]) / 1000)
@@ -113,13 +113,7 @@ def _tree(trade_only: bool) -> tuple[Any, NDArray[np.int64]]:
     """Ports as unit vectors: the nearest by chord is the nearest by great circle, date line included."""
     table = ports()
     index = np.flatnonzero(table.trade | (not trade_only))
-    return cKDTree(_unit(table.lon[index], table.lat[index])), index
-
-
-def _unit(lon: Floats, lat: Floats) -> Floats:
-    turn, rise = np.radians(lon), np.radians(lat)
-    flat = np.cos(rise)
-    return np.column_stack([flat * np.cos(turn), flat * np.sin(turn), np.sin(rise)])
+    return cKDTree(unit_vectors(table.lon[index], table.lat[index])), index
 
 
 def _table(name: str) -> list[dict[str, str]]:

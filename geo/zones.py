@@ -20,7 +20,7 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.geo.plane import wrap_lon
+from stswatch.geo.longitude import wrap_lon
 
 REPORTED, CONTEXT = "reported_transfer_area", "context"
 KINDS = (REPORTED, CONTEXT)

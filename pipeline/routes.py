@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo import cells
+from stswatch.geo.plane import grow_box
 from stswatch.pipeline.batch import Floats, Ints
 from stswatch.pipeline.rules import Rules
 
@@ -65,11 +66,8 @@ def grown_boxes(legs: pa.Table, distance_m: float) -> tuple[Floats, Floats, Floa
     """
     lon0, lat0, lon1, lat1 = (np.asarray(legs[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
     south, north = np.minimum(lat0, lat1), np.maximum(lat0, lat1)
-    grow_lat = (distance_m / 2 * 1.01 + 10.0) / 110_574.0
-    widest = np.cos(np.radians(np.minimum(np.maximum(-south, north) + grow_lat, 89.9)))
-    grow_lon = np.minimum(grow_lat / widest * 1.01, 180.0)
-    west, east = np.minimum(lon0, lon1) - grow_lon, np.maximum(lon0, lon1) + grow_lon
-    return west, south - grow_lat, east, north + grow_lat
+    west, east = np.minimum(lon0, lon1), np.maximum(lon0, lon1)
+    return grow_box(west, south, east, north, distance_m / 2 * 1.01 + 10.0)
 
 
 def _mixed(key: Ints) -> Ints:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from stswatch.geo import cells
-from stswatch.geo.plane import wrap_lon
+from stswatch.geo.longitude import wrap_lon
 from stswatch.pipeline.batch import Bools, Floats, Ints, spread, starts_of
 from stswatch.pipeline.routes import cell_shard
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stswatch.geo.plane import metres_per_degree, wrap_lon
+from stswatch.geo.longitude import turn_to, wrap_lon
+from stswatch.geo.plane import metres_per_degree
 from stswatch.pipeline.batch import MS, Column, Floats, Ints
 from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
 
@@ -32,7 +33,7 @@ class Ends:
 
     def beside(self, other: Ends) -> Ends:
         """The same legs with longitudes within 180 degrees of those of other legs, pair by pair."""
-        turn_deg = np.rint((other.lon0 - self.lon0) / 360.0) * 360.0
+        turn_deg = turn_to(self.lon0, other.lon0)
         if not turn_deg.any():
             return self
         return replace(self, lon0=self.lon0 + turn_deg, lon1=self.lon1 + turn_deg)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.plane import wrap_lon
+from stswatch.geo.longitude import wrap_lon
 from stswatch.geo.ports import lawful_port, ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import MEAN_RADIUS_M, NEAR_DEG, PLANE_UPTO_DEG
+from stswatch.geo.plane import one_hop_m
 from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints
 from stswatch.pipeline.rules import VesselRules, days
 
@@ -69,7 +69,11 @@ def _dirty_runs(mmsi: Ints, same: Bools, shared: Bools) -> list[tuple[int, int]]
 
 
 def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
-    """Attribute the fixes of one MMSI one after the other; of many tracks only those heard last can go on."""
+    """Attribute the fixes of one MMSI one after the other; of many tracks only those heard last can go on.
+
+    Distances are rounded as `impossible` rounds them: which vessels are walked depends on what else is in the slice,
+    and no hop may be judged by that.
+    """
     memory_us = days(rules.track_memory_d)
     reach_m_us = rules.max_speed_kn * _M_PER_KN_US
     time, lon, lat = (a[first:last].tolist() for a in (fixes.time_us, fixes.lon, fixes.lat))
@@ -82,7 +86,7 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
         else:
             best = (math.inf, 0, 0)
             for name, (seen, x, y) in alive.items():
-                away_m = _distance_m(x, y, lon[i], lat[i])
+                away_m = round(one_hop_m(x, y, lon[i], lat[i]), 3)
                 if t - seen <= memory_us and away_m <= rules.hop_slack_m + reach_m_us * (t - seen):
                     best = min(best, (away_m, -seen, name))
             track = best[2] if best[0] < math.inf else t
@@ -92,18 +96,3 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
             del alive[next(iter(alive))]
         out.append(track)
     return out
-
-
-def _distance_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
-    """What `hop_m` gives for one pair of points, in the same way and rounded alike; its own call costs 20 times more.
-
-    Alike, because which vessels are walked depends on what else is in the slice, and no hop may be judged by that.
-    """
-    turn, rise = lon1 - lon0, lat1 - lat0
-    if abs(turn) <= NEAR_DEG and abs(rise) <= NEAR_DEG and abs(lat1) <= PLANE_UPTO_DEG:
-        return round(
-            math.hypot(turn * math.cos(math.radians((lat0 + lat1) / 2)), rise) * math.radians(MEAN_RADIUS_M), 3
-        )
-    half_lat, half_lon = math.radians(rise) / 2, math.radians(turn) / 2
-    h = math.sin(half_lat) ** 2 + math.cos(math.radians(lat0)) * math.cos(math.radians(lat1)) * math.sin(half_lon) ** 2
-    return round(2 * MEAN_RADIUS_M * math.asin(min(1.0, math.sqrt(h))), 3)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.plane import along, haversine_m, metres_per_degree, near_lon
+from stswatch.geo.longitude import near_lon
+from stswatch.geo.plane import metres_per_degree
+from stswatch.geo.sphere import along, haversine_m
 from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 

@@ -1,41 +1,20 @@
-"""Owns: degrees and metres agree with pyproj, at centimetres, antipodes, poles and the date line."""
+"""Owns: metres near a place agree with pyproj within the stated bounds, poles and date line included."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyproj import Geod
+from pyproj import CRS, Geod, Transformer
 
 from stswatch.geo import plane
+from stswatch.geo.longitude import near_lon
+from stswatch.geo.sphere import haversine_m
 
-SPHERE = Geod(a=plane.MEAN_RADIUS_M, b=plane.MEAN_RADIUS_M)
 WGS84 = Geod(ellps="WGS84")
 LON = st.floats(-180, 180)
 LAT = st.floats(-90, 90)
-FAR = st.floats(-500, 500)
-
-
-@given(FAR)
-def test_a_wrapped_longitude_is_the_same_meridian_in_range(lon):
-    wrapped = float(plane.wrap_lon(lon))
-    assert -180 <= wrapped < 180
-    assert (wrapped - lon) / 360 == pytest.approx(round((wrapped - lon) / 360), abs=1e-12)
-    if -180 <= lon < 180:
-        assert wrapped == lon
-
-
-@pytest.mark.parametrize(
-    "lon", [np.nextafter(180, 0), np.nextafter(180, 999), np.nextafter(-180, -999), 180.0, 540.0, -540.0]
-)
-def test_wrapping_holds_a_hair_beside_the_date_line(lon):
-    assert -180 <= float(plane.wrap_lon(lon)) < 180
-
-
-@given(FAR, FAR)
-def test_a_near_longitude_is_the_same_meridian_within_half_a_turn(lon, reference):
-    near = float(plane.near_lon(lon, reference))
-    assert abs(near - reference) <= 180 + 1e-12
-    assert (near - lon) % 360 == pytest.approx(0, abs=1e-9) or (near - lon) % 360 == pytest.approx(360, abs=1e-9)
+BEARING = st.floats(0, 360, exclude_max=True)
+BOUNDS = st.sampled_from([(0.01, 1e-8), (500.0, 1e-6), (8e3, 2.2e-3), (5e4, 0.52), (1e5, 4.2)])
 
 
 @given(LON, st.floats(-89, 89))
@@ -46,72 +25,94 @@ def test_a_degree_is_as_long_as_the_geodesic_says(lon, lat):
     _, _, across_m = WGS84.inv(lon - step / 2, lat, lon + step / 2, lat)
     assert along_m / step == pytest.approx(north_m, rel=1e-7)
     assert across_m / step == pytest.approx(east_m, rel=1e-7)
+    assert north_m > plane.LEAST_M_PER_DEG
 
 
-@given(LON, st.floats(-70, 70), st.floats(0, 360), st.sampled_from([(500, 2e-6), (8000, 5e-3)]))
+@given(LON, st.floats(-70, 70), BEARING, st.sampled_from([(500, 2e-6), (8000, 5e-3)]))
 def test_a_plane_at_the_mean_latitude_measures_as_the_geodesic_does(lon, lat, bearing_deg, scale):
     distance_m, error_m = scale
     lon1, lat1, _ = WGS84.fwd(lon, lat, bearing_deg, distance_m)
     east_m, north_m = plane.metres_per_degree((lat + lat1) / 2)
-    on_plane_m = np.hypot((plane.near_lon(lon1, lon) - lon) * east_m, (lat1 - lat) * north_m)
+    on_plane_m = np.hypot((near_lon(lon1, lon) - lon) * east_m, (lat1 - lat) * north_m)
     assert on_plane_m == pytest.approx(distance_m, abs=error_m)
 
 
-@given(LON, LAT, LON, LAT)
-def test_distance_agrees_with_the_sphere_and_within_six_per_mille_of_the_ellipsoid(lon0, lat0, lon1, lat1):
-    ours_m = float(plane.haversine_m(lon0, lat0, lon1, lat1))
-    assert ours_m == pytest.approx(SPHERE.inv(lon0, lat0, lon1, lat1)[2], abs=1e-6)
-    assert ours_m == pytest.approx(WGS84.inv(lon0, lat0, lon1, lat1)[2], rel=0.006, abs=1e-6)
-    assert ours_m == float(plane.haversine_m(lon1, lat1, lon0, lat0))
+@given(st.floats(-500, 500), st.floats(-89.99, 89.99), BEARING, BOUNDS)
+def test_on_a_local_plane_distance_and_bearing_keep_their_bounds(lon, lat, bearing, scale):
+    distance_m, short_m = scale
+    lon1, lat1, _ = WGS84.fwd(lon, lat, bearing, distance_m)
+    east_m, north_m = plane.to_local_m(lon1, lat1, lon, lat)
+    assert -short_m <= np.hypot(east_m, north_m) - distance_m <= 1e-8
+    aside_m = east_m * np.cos(np.radians(bearing)) - north_m * np.sin(np.radians(bearing))
+    assert abs(aside_m) < max(1e-8, 2e-7 * distance_m)
 
 
-@given(FAR, LAT, st.floats(0, 360), st.sampled_from([0.01, 1.0, 500.0]))
-def test_centimetres_and_metres_are_measured_to_a_tenth_of_a_micrometre(lon, lat, bearing_deg, distance_m):
-    lon1, lat1, _ = SPHERE.fwd(lon, lat, bearing_deg, distance_m)
-    if abs(lat) < 89.9:
-        assert float(plane.haversine_m(lon, lat, lon1, lat1)) == pytest.approx(distance_m, abs=1e-7)
-
-
-@given(LON, LAT, st.floats(0, 360), st.sampled_from([0.0, 0.01, 1.0, 500.0]))
-def test_near_antipodes_the_missing_metres_are_measured(lon, lat, bearing_deg, short_m):
-    lon1, lat1, _ = SPHERE.fwd(lon + 180, -lat, bearing_deg, short_m)
-    half_m = np.pi * plane.MEAN_RADIUS_M
-    assert half_m - float(plane.haversine_m(lon, lat, lon1, lat1)) == pytest.approx(short_m, abs=1e-6)
-
-
-@given(LON, LAT, LON, LAT, st.floats(0, 1))
-def test_a_point_along_lies_on_the_great_circle_at_its_fraction(lon0, lat0, lon1, lat1, fraction):
-    whole_m = float(plane.haversine_m(lon0, lat0, lon1, lat1))
-    lon, lat = plane.along(lon0, lat0, lon1, lat1, fraction)
+@given(LON, LAT, st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_what_was_laid_on_a_plane_comes_back(lon0, lat0, east_m, north_m):
+    lon, lat = plane.from_local_m(east_m, north_m, lon0, lat0)
     assert abs(lon - lon0) <= 180 + 1e-12
-    if whole_m > np.pi * plane.MEAN_RADIUS_M - 1000:
-        return  # any great circle will do
-    assert float(plane.haversine_m(lon0, lat0, lon, lat)) == pytest.approx(whole_m * fraction, abs=1e-5)
-    assert float(plane.haversine_m(lon, lat, lon1, lat1)) == pytest.approx(whole_m * (1 - fraction), abs=1e-5)
+    back = np.array(plane.to_local_m(lon, lat, lon0, lat0))
+    assert np.hypot(*(back - (east_m, north_m))) < 1e-8
 
 
-@given(FAR, LAT, FAR, LAT)
-def test_fractions_nought_and_one_give_the_ends_bit_for_bit(lon0, lat0, lon1, lat1):
-    assert tuple(map(float, plane.along(lon0, lat0, lon1, lat1, 0))) == (lon0, lat0)
-    assert tuple(map(float, plane.along(lon0, lat0, lon1, lat1, 1))) == (
-        float(plane.near_lon(lon1, lon0)),
-        lat1,
+@pytest.mark.parametrize("origin", [(179.9, 38.6), (-180.0, 0.0), (10.0, 90.0), (-20.0, -90.0), (124.9, -65.0)])
+def test_the_plane_is_the_orthographic_projection_of_proj(origin):
+    lon0, lat0 = origin
+    to_plane = Transformer.from_crs(
+        CRS("EPSG:4326"), CRS(f"+proj=ortho +ellps=WGS84 +lon_0={lon0} +lat_0={lat0}"), always_xy=True
     )
+    rng = np.random.default_rng(3)
+    bearing, distance_m = rng.uniform(0, 360, 200), 10 ** rng.uniform(-2, 6.5, 200)
+    lon, lat, _ = WGS84.fwd(np.full(200, lon0), np.full(200, lat0), bearing, distance_m)
+    theirs = np.array(to_plane.transform(lon, lat))
+    assert np.hypot(*(np.array(plane.to_local_m(lon, lat, lon0, lat0)) - theirs)).max() < 1e-5
 
 
-@given(LON, st.floats(-80, 80), st.floats(-1e-7, 1e-7), st.floats(-1e-7, 1e-7), st.floats(0, 1))
-def test_on_a_leg_of_centimetres_the_point_lies_between_the_ends(lon, lat, east, north, fraction):
-    x, y = plane.along(lon, lat, lon + east, lat + north, fraction)
-    assert x == pytest.approx(lon + fraction * east, abs=3e-13)
-    assert y == pytest.approx(lat + fraction * north, abs=3e-13)
+def test_the_plane_ends_where_the_earth_curves_away():
+    assert np.isfinite(plane.from_local_m(6.35e6, 0, 0, 0)).all()
+    assert np.isnan(plane.from_local_m([6.4e6, np.nan], [0, 0], 0, 0)).all()
+    assert np.isnan(plane.to_local_m(np.nan, 0, 0, 0)[0])
+    assert [v.shape for v in plane.to_local_m([], [], 0, 0)] == [(0,), (0,)]
+    assert [v.shape for v in plane.from_local_m([], [], 0, 0)] == [(0,), (0,)]
 
 
-def test_arrays_scalars_and_nothing_pass_alike():
-    lon = np.array([179.0, 10.0])
-    x, y = plane.along(lon, [0.0, 0.0], [-179.0, 20.0], [0.0, 0.0], 0.5)
-    assert x == pytest.approx([180.0, 15.0])
-    assert y == pytest.approx([0.0, 0.0])
-    assert plane.haversine_m([], [], [], []).shape == plane.wrap_lon([]).shape == (0,)
-    assert isinstance(plane.wrap_lon(1.0), np.float64)
-    assert np.isnan(plane.haversine_m(np.nan, 0, 0, 0))
-    assert lon.tolist() == [179.0, 10.0]
+@given(LON, st.floats(-85, 85), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2))
+def test_a_hop_is_the_great_circle_to_a_part_in_100_000_and_one_hop_the_same(lon, lat, east, north):
+    lon1, lat1 = lon + east, min(max(lat + north, -90), 90)
+    hop_m = float(plane.hop_m([lon, lon1], [lat, lat1])[0])
+    assert hop_m == pytest.approx(float(haversine_m(lon, lat, lon1, lat1)), rel=1e-5, abs=1e-6)
+    assert plane.one_hop_m(lon, lat, lon1, lat1) == pytest.approx(hop_m, abs=1e-6)
+
+
+@given(LON, LAT, LON, LAT)
+def test_a_hop_of_any_length_is_measured_and_one_hop_the_same(lon0, lat0, lon1, lat1):
+    hop_m = float(plane.hop_m([lon0, lon1], [lat0, lat1])[0])
+    assert plane.one_hop_m(lon0, lat0, lon1, lat1) == pytest.approx(hop_m, abs=1e-6)
+
+
+def test_one_point_makes_no_hop_and_no_point_neither():
+    assert plane.hop_m([1.0], [2.0]).shape == plane.hop_m([], []).shape == (0,)
+    assert np.isnan(plane.hop_m([1.0, np.nan, 2.0], [2.0, 2.0, 2.0])).all()
+    assert plane.hop_m([179.99, -179.99], [0.0, 0.0]) == pytest.approx([2223.9], abs=0.1)
+
+
+@given(LON, LAT, st.floats(0, 1), st.floats(0, 1), BEARING, st.floats(0.01, 2e5), st.floats(0, 1))
+def test_all_within_reach_of_a_box_lies_in_the_grown_box(west, south, width, height, bearing, by_m, share):
+    east, north = west + width, min(south + height, 90)
+    w, s, e, n = plane.grow_box(west, south, east, north, by_m)
+    for lon, lat in ((west, south), (east, north), (west, north), (east, south), (west + share * width, north)):
+        x, y, _ = WGS84.fwd(lon, lat, bearing, by_m)
+        x = float(near_lon(x, (w + e) / 2))
+        assert s - 1e-9 <= y <= n + 1e-9
+        assert (w - 1e-9 <= x <= e + 1e-9) or e - w >= 360
+
+
+def test_a_grown_box_is_hardly_larger_than_it_must_be_and_the_whole_circle_by_a_pole():
+    w, s, e, n = plane.grow_box(10.0, 60.0, 10.0, 60.0, 1000.0)
+    assert (e - w) / 2 * plane.metres_per_degree(60.0)[0] == pytest.approx(1000, rel=0.02)
+    assert (n - s) / 2 * plane.metres_per_degree(60.0)[1] == pytest.approx(1000, rel=0.02)
+    for south, north in ((89.9999, 89.9999), (-89.9999, 0.0), (90.0, 90.0)):
+        w, _, e, _ = plane.grow_box(10.0, south, 11.0, north, 500.0)
+        assert e - w >= 360
+    assert [side.shape for side in plane.grow_box([], [], [], [], 10.0)] == [(0,)] * 4
+    assert np.isnan(plane.grow_box(np.nan, 0.0, 1.0, 1.0, 10.0)[0])

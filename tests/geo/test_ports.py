@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.plane import haversine_m
 from stswatch.geo.ports import SAME_PORT_KM, SAME_TRADE_PORT_KM, lawful_port, nearest_port, ports
+from stswatch.geo.sphere import haversine_m
 
 
 def test_the_table_is_sound():
