@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from stswatch.pipeline.readers.base import Chunk
+from stswatch.pipeline import faults
+from stswatch.pipeline.readers.base import Chunk, Source, SourceError
 from stswatch.pipeline.readers.registry import read
 from stswatch.pipeline.store import lake, ledger
 
 
-def ingest_chunk(data: Path, chunk: Chunk, slab_us: int) -> int:
-    """Decode a chunk into the lake; gives the sentences or rows it held. Raises SourceError for a broken file."""
-    writer = lake.Writer(data, chunk.source.source, chunk.start, slab_us)
+def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> int:
+    """Decode a chunk into the lake; gives the sentences or rows it held.
+
+    Raises SourceError for a file that breaks off or is not the one that was opened, OSError where it cannot write.
+    """
+    writer = lake.Writer(data, reading, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0}
     for decoded in read(chunk):
         writer.write({"fixes": decoded.fixes, "static_reports": decoded.static_reports, "rejects": decoded.rejects})
         for name in counts:
             counts[name] += getattr(decoded, name)
+    _is_the_same(chunk.source)
     receipt = writer.close(**counts)
-    ledger.write_receipt(ledger.receipt_path(data, chunk.source.source, chunk.start), receipt)
+    faults.reach("chunk_written")
+    ledger.write_receipt(ledger.receipt_path(data, reading, chunk.start), receipt)
+    faults.reach("chunk_received")
     return counts["sentences"]
+
+
+def _is_the_same(source: Source) -> None:
+    """Raise SourceError where the file has gone or grown meanwhile: what was read of it is then not what was hashed."""
+    try:
+        size = os.path.getsize(source.path)
+    except OSError as error:
+        raise SourceError(
+            f"{source.path}: went away while it was read ({error.strerror}); bring it back and run again"
+        ) from error
+    if size != source.bytes:
+        raise SourceError(
+            f"{source.path}: changed while it was read, from {source.bytes:,} to {size:,} bytes;"
+            " wait until it is whole and run again"
+        )

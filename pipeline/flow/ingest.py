@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -11,12 +10,14 @@ from typing import Any
 
 import apache_beam as beam
 
+from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.chunk import ingest_chunk
-from stswatch.pipeline.flow.local import pipeline
-from stswatch.pipeline.readers.base import Chunk, Source, SourceError
+from stswatch.pipeline.flow.local import completed, pipeline
+from stswatch.pipeline.readers.base import Chunk, Source
 from stswatch.pipeline.readers.registry import chunks
-from stswatch.pipeline.store import lake, ledger
+from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.disk import sync
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 _told: dict[str, Tell] = {}  # by data folder: Beam pickles what a DoFn holds, and a copy would tell nobody
@@ -35,23 +36,27 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
         if entry is None or (entry.slab_us, entry.options) != (slab_us, _options(source)):
             new[source.source] = source
     work = {name: chunks(source) for name, source in new.items()}
-    for name, source in new.items():
-        _forget_other(data, source, slab_us, [chunk.start for chunk in work[name]])
-    todo = [c for part in work.values() for c in part if _receipt(data, c) is None]
+    starts = {name: [chunk.start for chunk in part] for name, part in work.items()}
+    readings = {name: ledger.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
+    todo = [(readings[name], c) for name, part in work.items() for c in part if not _read(data, readings[name], c)]
     if todo:
         _decode(data, todo, slab_us, worker_count, tell)
+    receipts = [ledger.receipt_path(data, readings[name], start) for name in new for start in starts[name]]
+    sync(receipts, data)
+    faults.reach("sources_read")
     for name, source in new.items():
-        row = _source_row(data, source, work[name])
-        ledger.enter(data, row, slab_us, _options(source), [chunk.start for chunk in work[name]])
+        row = _source_row(data, source, readings[name], starts[name])
+        ledger.enter(data, row, slab_us, _options(source), starts[name])
+        faults.reach("source_entered")
+    sync((ledger.entry_path(data, name) for name in new), data)
 
 
-def _decode(data: Path, todo: Sequence[Chunk], slab_us: int, worker_count: int, tell: Tell) -> None:
+def _decode(data: Path, todo: Sequence[tuple[str, Chunk]], slab_us: int, worker_count: int, tell: Tell) -> None:
     _told[str(data)] = tell
     try:
-        with pipeline() as p:
-            _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count))
-    except SourceError as error:
-        raise SourceError(str(error).partition(" [while running")[0]) from error  # Beam's words are not for the user
+        p = pipeline()
+        _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count))
+        completed(p)
     finally:
         del _told[str(data)]
 
@@ -63,8 +68,9 @@ class _Ingest(beam.DoFn):  # type: ignore[misc]
         self._data, self._slab_us, self._workers = data, slab_us, worker_count
         self._running: list[Future[Any]] = []
 
-    def process(self, chunk: Chunk) -> Iterator[None]:
-        self._running.append(workers.submit(self._workers, ingest_chunk, self._data, chunk, self._slab_us))
+    def process(self, given: tuple[str, Chunk]) -> Iterator[None]:
+        reading, chunk = given
+        self._running.append(workers.submit(self._workers, ingest_chunk, self._data, reading, chunk, self._slab_us))
         if self._workers == 1:
             self.finish_bundle()
         return iter(())
@@ -80,23 +86,15 @@ def _options(source: Source) -> str:
     return repr((source.format, source.clock, source.options))
 
 
-def _receipt(data: Path, chunk: Chunk) -> lake.Receipt | None:
-    return ledger.read_receipt(ledger.receipt_path(data, chunk.source.source, chunk.start))
+def _read(data: Path, reading: str, chunk: Chunk) -> bool:
+    """Whether an earlier run finished the chunk."""
+    return ledger.receipt_path(data, reading, chunk.start).exists()
 
 
-def _forget_other(data: Path, source: Source, slab_us: int, starts: list[int]) -> None:
-    """Drop receipts of an earlier, unfinished or different reading of this source."""
-    folder = ledger.receipt_path(data, source.source, 0).parent
-    mark = folder / "reading.json"
-    reading = {"slab_us": slab_us, "options": _options(source), "chunks": starts}
-    if not mark.exists() or ledger.read_json(mark) != reading:
-        shutil.rmtree(folder, ignore_errors=True)
-        ledger.write_json(mark, reading)
-
-
-def _source_row(data: Path, source: Source, parts: Sequence[Chunk]) -> dict[str, Any]:
+def _source_row(data: Path, source: Source, reading: str, starts: Sequence[int]) -> dict[str, Any]:
     """The row of the table `sources` but for its times, which the receipts hold."""
-    receipts = [receipt for chunk in parts if (receipt := _receipt(data, chunk)) is not None]
+    found = [ledger.read_receipt(ledger.receipt_path(data, reading, start)) for start in starts]
+    receipts = [receipt for receipt in found if receipt is not None]
     names = ("sentences", "messages", "fragments", "fixes", "invalid_fixes", "static_reports")
     row: dict[str, Any] = {k: v for k, v in asdict(source).items() if k != "options"}
     row |= {name: sum(r.counts[name] for r in receipts) for name in names}

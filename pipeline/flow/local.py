@@ -20,13 +20,13 @@ from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.parcel import SENT, Parcel
 from stswatch.pipeline.flow.shard import Job, run_shard
 from stswatch.pipeline.flow.slices import described
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store.ledger import write_json
+from stswatch.pipeline.store.disk import discard, sync, write_json
 
 MANIFEST = "manifest.json"
 _CPU_US = "stswatch: CPU us"
@@ -36,20 +36,37 @@ _CALL = ("", "", 0, 0)  # nothing, but a call
 
 def run_slice(job: Job, worker_count: int) -> None:
     """Run one slice and commit it: either its manifest is there with all its files, or it does not exist."""
-    shutil.rmtree(job.folder, ignore_errors=True)
+    discard(job.folder, job.folder.parent)
     (job.folder / "state").mkdir(parents=True)
+    faults.reach("slice_begun")
     p = pipeline()
     expand(p, job, worker_count)
-    result = p.run()
-    result.wait_until_finish()
+    result = completed(p)
     shutil.rmtree(job.folder / SENT, ignore_errors=True)
+    sync((path for path in job.folder.rglob("*") if path.is_file()), job.data)
+    faults.reach("slice_written")
     manifest = {"slice": described(job.slice), "files": _files(job.folder), "cpu_s": _cpu_s(result)}
     write_json(job.folder / MANIFEST, manifest)
+    faults.reach("slice_committed")
 
 
 def pipeline() -> beam.Pipeline:
     """An empty pipeline on the embedded engine."""
     return beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(["--direct_num_workers=1"]))
+
+
+def completed(p: beam.Pipeline) -> PipelineResult:
+    """Run a pipeline to its end. Raises what a DoFn raised, as it was raised."""
+    try:
+        result = p.run()
+        result.wait_until_finish()
+        return result
+    except Exception as error:
+        failed = error
+    # Beam raises another in its place that names the transform, of another type where it cannot make one of the same
+    while "[while running" in str(failed) and isinstance(failed.__context__, Exception):
+        failed = failed.__context__
+    raise failed
 
 
 def expand(p: beam.Pipeline, job: Job, worker_count: int) -> None:

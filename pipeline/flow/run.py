@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,8 +25,9 @@ from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
 from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.disk import clear, discard, read_json
 from stswatch.pipeline.store.lake import Receipt
-from stswatch.pipeline.store.ledger import Entry, lake_files, moment, read_json, reject_counts, sources_table
+from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Output, Run, load
 
 _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
@@ -171,7 +171,7 @@ def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, 
             before = _folder(data, row[k - 1]) if k else None
             run_slice(Job(data, _folder(data, s), before, s, rules, shards, engine.steps), engine.workers)
             if k >= _STATES_KEPT:
-                shutil.rmtree(_folder(data, row[k - _STATES_KEPT]) / "state", ignore_errors=True)
+                discard(_folder(data, row[k - _STATES_KEPT]) / "state", data / "slices")
         done += s.rows
         tell("slices", done, total)
 
@@ -191,11 +191,13 @@ def _folder(data: Path, s: Slice) -> Path:
 
 
 def _tidy(data: Path, row: Sequence[Slice]) -> None:
-    """Remove slices that no longer hold."""
+    """Remove slices that no longer hold, and receipts of what was read otherwise or not to its end."""
     keep = {s.key for s in row}
-    for folder in (data / "slices").iterdir():
+    clear(data / "slices")
+    for folder in list((data / "slices").iterdir()):
         if folder.name not in keep:
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(folder, data / "slices")
+    ledger.clear(data)
 
 
 def _output(data: Path, s: Slice) -> Output:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Batch, Tables, from_bytes, to_bytes
 from stswatch.pipeline.flow.parcel import Outbox, Parcel, opened
 from stswatch.pipeline.flow.slices import Slice
@@ -98,10 +97,14 @@ def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:
     path = job.folder / f"{stored}-{shard}.parquet"
     part = path.with_suffix(".part")
     pq.write_table(rows, part, compression="zstd")
+    faults.reach("rows_part")
     part.replace(path)
+    faults.reach("rows_written")
 
 
 def _write(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(content)
-    os.replace(part, path)
+    faults.reach("state_part")
+    part.replace(path)
+    faults.reach("state_written")

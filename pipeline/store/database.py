@@ -7,14 +7,14 @@ DIR/stswatch.duckdb     a link to the newest of them
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.store import ddl
+from stswatch.pipeline.store.disk import sync
 
 PUBLISHED = "stswatch.duckdb"
 SNAPSHOTS = "snapshots"
@@ -51,14 +51,15 @@ def open_work(data: Path) -> duckdb.DuckDBPyConnection:
     """
     path = data.resolve() / WORK
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return _opened(path, data)
-    # made under another name: a kill in the middle must not leave half a database under this one
-    new = path.with_suffix(f".new-{os.getpid()}")
-    _opened(new, data).close()
-    new.replace(path)
-    for left in path.parent.glob("work.new-*"):
-        left.unlink()
+    new = path.with_suffix(".new")
+    if not path.exists():
+        # made under another name: a kill in the middle must not leave half a database under this one
+        for left in path.parent.glob(f"{new.name}*"):
+            left.unlink()
+        _opened(new, data).close()
+        faults.reach("work_made")
+        new.replace(path)
+        sync([path], data.resolve())
     return _opened(path, data)
 
 

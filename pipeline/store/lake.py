@@ -1,6 +1,6 @@
 """The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard.
 
-    lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-0-0.parquet     slab / source - start of the chunk - part
+    lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet     slab / reading - start of the chunk - part
 
 A file counts only when the ledger leads to it (ledger.py). Rows are sorted by shard, MMSI and time, and a row group
 holds whole shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the slice of the
@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
+from stswatch.pipeline.store.disk import sync
 
 _ROWS_PER_GROUP = 16_384
 _ROWS_PER_FILE = 1_000_000  # written together, so that a row group holds few shards
@@ -56,10 +57,10 @@ class Receipt:
 
 
 class Writer:
-    """Writes the tables of one chunk; `close` gives the receipt. Nothing is read back."""
+    """Writes the tables of one chunk of a reading (ledger.py); `close` gives the receipt. Nothing is read back."""
 
-    def __init__(self, data: Path, source: str, chunk: int, slab_us: int) -> None:
-        self._data, self._name, self._slab_us = data, f"{source}-{chunk}", slab_us
+    def __init__(self, data: Path, reading: str, chunk: int, slab_us: int) -> None:
+        self._data, self._name, self._slab_us = data, f"{reading}-{chunk}", slab_us
         self._parts: list[Part] = []
         self._waiting: dict[str, list[pa.Table]] = {name: [] for name in schema.LAKE}
         self._counts = {"fixes": 0, "invalid_fixes": 0, "static_reports": 0}
@@ -79,8 +80,9 @@ class Writer:
             self._flush()
 
     def close(self, **counts: int) -> Receipt:
-        """The receipt of the chunk with further counts."""
+        """The receipt of the chunk with further counts; by then the disk holds its files."""
         self._flush()
+        sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         return Receipt(self._parts, self._counts | counts, self._rejects, first, last)
 
@@ -133,6 +135,7 @@ class Writer:
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
         self._parts.append(Part(name, slab_us, str(path), table.num_rows, last))
+        faults.reach("lake_file")
 
 
 def _group_ends(shard: Ints) -> list[int]:

@@ -1,15 +1,18 @@
 """The ledger: which sources are part of the lake, with a receipt for each chunk of them.
 
-    lake/receipts/1a2b3c4d5e6f7a8b/0.json      one per chunk, written after its files
-    lake/ledger/1a2b3c4d5e6f7a8b.json          one per source, written after its chunks
+    lake/receipts/1a2b3c4d5e6f7a8b-90ab12cd/0.json      source - reading: one per chunk, written after its files
+    lake/ledger/1a2b3c4d5e6f7a8b.json                   one per source, written after its chunks
 
-A file of the lake counts only when the ledger leads to it.
+A file of the lake counts only when the ledger leads to it. A source that is read again in another way (other slab,
+other options) is another reading, with files of its own, until the ledger leads to that one instead: a stop in between
+loses nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,28 +22,27 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w") as out:
-        json.dump(content, out, indent=1, sort_keys=True)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+class LedgerError(ValueError):
+    """The ledger leads to what is not there; the message says to what and what to do."""
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds."""
-    return json.loads(path.read_text())
+def reading(source: str, slab_us: int, options: str, chunks: Iterable[int]) -> str:
+    """The name of one way to read a source: how long its slabs are, what else decides, where its chunks begin."""
+    told = json.dumps([slab_us, options, sorted(chunks)])
+    return f"{source}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def receipt_path(data: Path, source: str, chunk: int) -> Path:
+def receipt_path(data: Path, reading: str, chunk: int) -> Path:
     """Where the receipt of a chunk lies."""
-    return data / "lake" / "receipts" / source / f"{chunk}.json"
+    return _receipts(data) / reading / f"{chunk}.json"
+
+
+def _receipts(data: Path) -> Path:
+    return data / "lake" / "receipts"
 
 
 def read_receipt(path: Path) -> Receipt | None:
@@ -67,20 +69,43 @@ class Entry:
 
 
 def entries(data: Path) -> dict[str, Entry]:
-    """Every ingested source by its id, in order of id."""
+    """Every ingested source by its id, in order of id. Raises LedgerError where a receipt is gone."""
     found = {}
     for path in sorted((data / "lake" / "ledger").glob("*.json")):
         given = read_json(path)
-        chunks = [read_receipt(receipt_path(data, path.stem, chunk)) for chunk in given["chunks"]]
-        receipts = [chunk for chunk in chunks if chunk is not None]
+        receipts = []
+        for chunk in given["chunks"]:
+            place = receipt_path(data, given.get("reading", ""), chunk)
+            receipt = read_receipt(place)
+            if receipt is None:
+                raise LedgerError(
+                    f"{place}: is not there, though {path} leads to it; put it back,"
+                    f" or remove {path.name} and give {given['source']['path']} again"
+                )
+            receipts.append(receipt)
         found[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts)
     return found
 
 
+def entry_path(data: Path, source: str) -> Path:
+    """Where the entry of a source lies."""
+    return data / "lake" / "ledger" / f"{source}.json"
+
+
 def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int]) -> None:
-    """Enter a source into the ledger: from now on its files are part of the lake."""
-    content = {"source": dict(source), "slab_us": slab_us, "options": options, "chunks": sorted(chunks)}
-    write_json(data / "lake" / "ledger" / f"{source['source']}.json", content)
+    """Enter a source into the ledger: from now on the files of this reading, and of no other, are part of the lake."""
+    starts = sorted(chunks)
+    told = {"slab_us": slab_us, "options": options, "chunks": starts}
+    name = reading(source["source"], slab_us, options, starts)
+    write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told)
+
+
+def clear(data: Path) -> None:
+    """Remove the receipts that the ledger does not lead to: of readings given up or replaced."""
+    entered = {read_json(path).get("reading") for path in (data / "lake" / "ledger").glob("*.json")}
+    for folder in _receipts(data).glob("*"):
+        if folder.name not in entered:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sources_table(entries: Mapping[str, Entry]) -> pa.Table:

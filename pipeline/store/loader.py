@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.geo import zones
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, parts, publish, revisions
 from stswatch.pipeline.store.database import open_work
@@ -61,7 +61,9 @@ def load(
         parts.synchronise(work, data, outputs)
         revisions.revise(work, run.run_id)
         _note(work, run, finished)
+        faults.reach("load_done")
         work.commit()
+        faults.reach("load_committed")
         tables = {**given, "placed": _placed(work, shown)}
         return publish.publish(work, data, tables, lake_files, run.rules.lead.min_score)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import faults, schema
 from stswatch.pipeline.store import ddl, merge, views
 from stswatch.pipeline.store.database import PUBLISHED, SNAPSHOTS, StoreError
 
@@ -50,8 +50,11 @@ def publish(
     except duckdb.IOException as error:
         raise StoreError(f"{data}: no snapshot was made ({str(error).splitlines()[0]}); run again") from error
     snapshot = folder / f"{1 + max(_numbers(folder), default=0):06d}.duckdb"
+    faults.reach("snapshot_filled")
     os.rename(unfinished, snapshot)
+    faults.reach("snapshot_named")
     _lead_to(snapshot, data.resolve() / PUBLISHED)
+    faults.reach("snapshot_published")
     for number in _numbers(folder)[:-KEPT]:
         _remove(folder / f"{number:06d}.duckdb")
     return snapshot

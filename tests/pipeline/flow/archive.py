@@ -127,7 +127,7 @@ def has_a_floor(found: Tables, cuts: Sequence[int], encounters: int = 50, across
 
 def cuts(data: Path) -> list[int]:
     """Where a run cut time, from its manifests."""
-    from stswatch.pipeline.store.ledger import read_json
+    from stswatch.pipeline.store.disk import read_json
 
     told = [read_json(p)["slice"] for p in (data / "slices").glob("*/manifest.json")]
     return sorted(s["start_us"] for s in told)[1:]

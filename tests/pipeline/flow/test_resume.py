@@ -84,7 +84,7 @@ def test_killed_while_it_reads(files, undisturbed, tmp_path):
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
     after = archive.lake_times(tmp_path)
     kept = [name for name in before if name.startswith("lake/receipts") and not name.endswith(".part")]
-    assert len(kept) >= 6
+    assert len(kept) >= 3
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}, "a chunk was decoded twice"
 
 

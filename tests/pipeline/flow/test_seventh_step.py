@@ -12,7 +12,7 @@ from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
-from stswatch.pipeline.store.ledger import read_json
+from stswatch.pipeline.store.disk import read_json
 from tests.pipeline.flow import archive
 
 SEEN = pa.schema([pa.field("id", pa.string())])

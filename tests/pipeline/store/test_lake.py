@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from itertools import pairwise
 
@@ -201,22 +200,32 @@ def test_a_source_counts_from_its_entry_in_the_ledger_on(tmp_path):
     fixes = schema.empty("fixes")
     told = {"source": SOURCE, "path": "a.csv"}
     receipts = [write(tmp_path, 24, fixes, chunk=chunk) for chunk in (0, 64)]
+    reading = ledger.reading(SOURCE, 24 * HOUR, "as it is", [64, 0])
     for chunk, receipt in zip((0, 64), receipts, strict=True):
-        ledger.write_receipt(ledger.receipt_path(tmp_path, SOURCE, chunk), receipt)
+        ledger.write_receipt(ledger.receipt_path(tmp_path, reading, chunk), receipt)
         assert ledger.entries(tmp_path) == {}
     ledger.enter(tmp_path, told, 24 * HOUR, "as it is", [64, 0])
     (entry,) = ledger.entries(tmp_path).values()
     assert (entry.source, entry.slab_us, entry.options, entry.receipts) == (told, 24 * HOUR, "as it is", receipts)
-    ledger.enter(tmp_path, told, HOUR, "otherwise", [0])
+
+
+def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_path):
+    fixes, told = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
+    readings = {}
+    for slab_us, chunks in ((24 * HOUR, [0, 64]), (HOUR, [0])):
+        readings[slab_us] = ledger.reading(SOURCE, slab_us, "as it is", chunks)
+        for chunk in chunks:
+            receipt = write(tmp_path, slab_us // HOUR, fixes, chunk=chunk)
+            ledger.write_receipt(ledger.receipt_path(tmp_path, readings[slab_us], chunk), receipt)
+        before = ledger.entries(tmp_path)
+        assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
+        ledger.enter(tmp_path, told, slab_us, "as it is", chunks)
     assert [(e.slab_us, len(e.receipts)) for e in ledger.entries(tmp_path).values()] == [(HOUR, 1)]
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "deep" / "a.json"
-    ledger.write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        ledger.write_json(path, {"a": object()})
-    assert ledger.read_json(path) == json.loads(path.read_text()) == {"a": 1}
+    ledger.clear(tmp_path)
+    assert [path.name for path in (tmp_path / "lake" / "receipts").iterdir()] == [readings[HOUR]]
+    ledger.receipt_path(tmp_path, readings[HOUR], 0).unlink()
+    with pytest.raises(ledger.LedgerError, match=r"0\.json: is not there.*give a\.csv again"):
+        ledger.entries(tmp_path)
 
 
 def test_a_file_that_is_gone_is_an_error_with_its_name(tmp_path):

@@ -1,0 +1,53 @@
+"""Where a run can be stopped dead, so that tests can hold what it promises: nothing committed is lost.
+
+STSWATCH_FAULT=NAME kills the process that comes to the point of that name, NAME:3 where it comes there for the third
+time. Without the variable a point does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Mapping
+
+VARIABLE = "STSWATCH_FAULT"
+
+POINTS: Mapping[str, str] = {  # in the order in which a run comes to them: what is on disk there, and what is not
+    "lake_file": "A file of the lake is written; the other files of its chunk are not.",
+    "chunk_written": "All files of a chunk are in the lake; no receipt tells of them.",
+    "chunk_received": "A receipt tells of a chunk; the ledger does not hold its source.",
+    "sources_read": "Every chunk of all new sources has a receipt; none of them is in the ledger.",
+    "source_entered": "The ledger holds a new source; what was read of it before in another way still lies there.",
+    "slice_begun": "The folder of a slice is there, without a file.",
+    "state_part": "The state of a step lies under its temporary name.",
+    "state_written": "The state of a step is in the folder of a slice; what the step found is not.",
+    "rows_part": "Rows of a step lie under their temporary name.",
+    "rows_written": "Rows of a step are in the folder of a slice; other steps have not run.",
+    "slice_written": "All files of a slice are in its folder; no manifest tells of them.",
+    "slice_committed": "The manifest of a slice is there; a state that nobody needs any more is not removed yet.",
+    "folder_discarded": "What no longer holds, a slice or a state, has got another name and is not removed yet.",
+    "work_made": "A new working database lies under its temporary name.",
+    "load_done": "All is loaded into the working database, and nothing of it is committed.",
+    "load_committed": "The working database is committed; no snapshot of it has been made.",
+    "snapshot_filled": "A snapshot is whole under its temporary name.",
+    "snapshot_named": "A snapshot has its name; the link leads to the one before.",
+    "snapshot_published": "The link leads to the new snapshot; older ones are not cleared yet.",
+}
+
+_reached: Counter[str] = Counter()
+
+
+def reach(name: str) -> None:
+    """Be at a point: dies there if the environment says so. Raises ValueError where it names no point."""
+    asked = os.environ.get(VARIABLE)
+    if asked is None:
+        return
+    wanted, _, times = asked.partition(":")
+    if wanted not in POINTS or not (times or "1").isdecimal():
+        raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(POINTS)}")
+    if name not in POINTS:
+        raise KeyError(name)
+    _reached[name] += 1
+    if name == wanted and _reached[name] == int(times or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

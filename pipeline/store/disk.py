@@ -1,0 +1,69 @@
+"""Files that are whole or not there, through a kill and through a power cut; and folders that go in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from stswatch.pipeline import faults
+
+# Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
+_SYNCED_AT_ONCE = 16
+
+
+def sync(files: Iterable[Path], top: Path) -> None:
+    """Have the disk hold these files, and the folders from `top` down that lead to them. Raises OSError."""
+    files = list(files)
+    folders = {folder for file in files for folder in file.parents if folder == top or top in folder.parents}
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as side_by_side:
+        for paths in (files, sorted(folders)):
+            list(side_by_side.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w") as out:
+        json.dump(content, out, indent=1, sort_keys=True)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises OSError."""
+    return json.loads(path.read_text())
+
+
+def discard(folder: Path, within: Path) -> None:
+    """Remove a folder that may lack: it is gone in one step, and what a kill leaves of it `clear` removes."""
+    if not folder.exists():
+        return
+    gone = within / f"{_GONE}{'-'.join(folder.relative_to(within).parts)}"
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    faults.reach("folder_discarded")
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def clear(within: Path) -> None:
+    """Remove what a kill left of discarded folders."""
+    for gone in within.glob(f"{_GONE}*"):
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+_GONE = ".gone-"  # how the names of discarded folders begin

@@ -1,0 +1,38 @@
+"""Files whole or not at all, folders that go in one step."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stswatch.pipeline.store import disk
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "a.json"
+    disk.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        disk.write_json(path, {"a": object()})
+    assert disk.read_json(path) == json.loads(path.read_text()) == {"a": 1}
+
+
+def test_a_folder_goes_whatever_an_earlier_stop_left_of_one_of_its_name(tmp_path):
+    for left in (".gone-a-state", ".gone-b"):
+        (tmp_path / left / "x").mkdir(parents=True)
+    (tmp_path / "a" / "state").mkdir(parents=True)
+    (tmp_path / "a" / "state" / "file").write_text("x")
+    disk.discard(tmp_path / "a" / "state", tmp_path)
+    disk.discard(tmp_path / "a" / "state", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gone-b", "a"]
+    disk.clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_what_is_not_there_cannot_be_put_on_the_disk(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_text("c")
+    disk.sync([tmp_path / "a" / "b" / "c"], tmp_path)
+    with pytest.raises(FileNotFoundError):
+        disk.sync([tmp_path / "a" / "b" / "d"], tmp_path)
