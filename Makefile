@@ -50,8 +50,9 @@ layers: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.run
 
-docs: $(VENV)/.installed  ## write docs/tables.md again, from pipeline/schema.py
+docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m stswatch.pipeline.store.tables_doc
+	$(PYTHON) -m docs.reference
 
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info

@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 _EVERY_S = {True: 0.2, False: 10.0}  # on a terminal, elsewhere
-_WORDS = {"read": ("reading", "lines"), "slices": ("watching", "positions"), "load": ("loading", "")}  # what, of what
+_WORDS = {"read": ("reading", "lines"), "slices": ("watching", "reports"), "load": ("loading", "")}  # what, of what
 
 
 class Progress:

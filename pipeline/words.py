@@ -76,7 +76,7 @@ def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, 
 def _no_leads(encounters: int, area: str, call: str) -> str:
     """Why there is none, and what to do next."""
     if not encounters:
-        return f"no leads: no two vessels were found to meet; {call} rules says what counts as an encounter"
+        return f"no leads: no encounter was found; {call} rules says what counts as one"
     if area == "world":
         return (
             f"no leads: none of {_some(encounters, 'encounter')} passes the cut-off;"

@@ -66,7 +66,7 @@ def test_much_was_tried():
     if set(TRIED) != {page.name for page in PAGES}:
         pytest.skip("not all pages were tried")
     done = [command for tried in TRIED.values() for command in tried if not command.startswith("left out")]
-    assert len(done) >= 7
+    assert len(done) >= 40
     assert {"make demo", "python"} <= set(done)
     left_out = {command for tried in TRIED.values() for command in tried if command.startswith("left out")}
     assert {f"left out: {command}" for command in LEFT_OUT} == left_out, "LEFT_OUT holds what no page says"
@@ -151,7 +151,7 @@ LEADS = "```console\n$ stswatch leads --data demo-data --limit 1\n{}```\n"
         ("```sh\nstswatch leads --data nowhere\n```\n", "nowhere: no such folder"),
         ("```sh\nls | grep nothing\n```\n", "ends with 1"),
         ("```sh\nmake tea\n```\n", "no target: make tea"),
-        (LEADS.format("no leads\n"), "1 of 12 leads"),
+        (LEADS.format("no leads\n"), r"1 of \d+ leads"),
         (LEADS.format(""), "the program says"),
         ("```python\nassert 1 == 2\n```\n", "page.md:1"),
         ("```python\n>>> 1 + 1\n3\n```\n", "Expected"),
@@ -172,7 +172,7 @@ def test_a_page_that_is_wrong_fails(text, said, reader, tmp_path):
 def test_blocks_share_what_they_made(reader, tmp_path):
     home, demo = reader
     settle(home, tmp_path)
-    shown = LEADS.format("...\n1 of 12 leads...\n")
+    shown = LEADS.format("...\n1 of ... leads...\n")
     (tmp_path / "page.md").write_text(
         "```python\na = 1\n```\n```python\n>>> a = a + 1\n>>> a\n2\n```\n"
         "```toml\n# map.toml\na = 1\n```\n```sh\ntest -f map.toml\ntouch 'a b' # c\n```\n" + shown

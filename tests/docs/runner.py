@@ -19,13 +19,22 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from stswatch.pipeline import api, cli
+from stswatch.pipeline import api, cli, rules
+from stswatch.pipeline.decode import fixes
+from stswatch.pipeline.readers import registry
 from tests.docs.pages import ROOT, Fence, Page
+from tests.docs.stand_ins import called
 
 # What no test does for the reader, and why. Kept short by a test; a make target must exist all the same.
 LEFT_OUT = {
     "make test": "it would run itself",
+    "make check": "it stands beside the tests",
+    ".venv/bin/python -m pytest": "it would run itself",
+    ".venv/bin/python -m tests.docs.write": "it writes into the project",
+    ". .venv/bin/activate": "it changes the reader's own shell; here commands are called as in such a one",
 }
+EXTENDED = ((registry, "READERS"), (fixes, "CHECKS"), (rules, "Rules"))  # put back: pages show how to add to them
+MAKEFILE = ROOT / "Makefile"
 _OTHER_SHELL = re.compile(r"[|<>;&$`]")  # what makes a line more than one command
 _PROGRESS = re.compile(r"(reading|watching|loading)\b")
 _DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -43,18 +52,26 @@ class Runner:
     home: Path
     demo: str
     data: str = "demo-data"  # the folder named last: that of the next SQL
-    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
     done: list[str] = field(default_factory=list)  # commands, statements and examples that were tried
     differs: tuple[Fence, str] | None = None  # a console block, and what it should show
 
     def run(self) -> None:
         """Every block in order, in the current folder. Raises Failed."""
-        for fence in self.page.fences:
-            if fence.excuse is None:
-                try:
-                    getattr(self, f"_{fence.language}", self._nothing)(fence)
-                except Exception as error:
-                    raise Failed(f"{self.page.name}:{fence.line}: {error}\n{fence.text}") from error
+        tables = [(module, name, getattr(module, name)) for module, name in EXTENDED]
+        try:
+            for fence in self.page.fences:
+                if fence.excuse is None:
+                    self._block(fence)
+        finally:
+            for module, name, table in tables:
+                setattr(module, name, table)
+
+    def _block(self, fence: Fence) -> None:
+        try:
+            getattr(self, f"_{fence.language}", self._nothing)(fence)
+        except Exception as error:
+            raise Failed(f"{self.page.name}:{fence.line}: {error}\n{fence.text}") from error
 
     def _nothing(self, fence: Fence) -> None:
         """Text and drawings."""
@@ -71,7 +88,7 @@ class Runner:
         really = []
         for shown, command, expected in dialogues(fence.text):
             code, said = self._command(command)
-            if code and not expected.lstrip().startswith(("stswatch: ", "usage: ")):
+            if code and not said.startswith(("stswatch: ", "usage: ")):  # an error of ours, which the page shows
                 raise Failed(f"{command!r} ends with {code}: {said}")
             really.append(shown + (expected if agrees(expected, said) else said.strip("\n") + "\n"))
         if "".join(really) != fence.text:
@@ -90,7 +107,7 @@ class Runner:
                 raise Failed(trouble.getvalue())
             return
         with redirect_stdout(io.StringIO()):
-            exec(compile("\n" * fence.line + fence.text, self.page.name, "exec"), self.names)
+            exec(compile("\n" * fence.line + fence.text, self.page.name, "exec", dont_inherit=True), self.names)
 
     def _sql(self, fence: Fence) -> None:
         self.done.append("sql")
@@ -116,8 +133,8 @@ class Runner:
     def _command(self, command: str) -> tuple[int, str]:
         """Do what a command says; gives exit code and what it prints, errors after output, progress left out."""
         left_out = next((start for start in LEFT_OUT if f"{command} ".startswith(f"{start} ")), None)
-        if command.startswith("make "):
-            assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.M), f"no target: {command}"
+        if command.startswith("make ") and not re.search(rf"^{command.split()[1]}:", MAKEFILE.read_text(), re.M):
+            raise Failed(f"no target: {command}")
         self.done.append(f"left out: {left_out}" if left_out else command)
         if left_out:
             return 0, ""
@@ -126,19 +143,19 @@ class Runner:
             return 0, self.demo
         words = shlex.split(command)
         if Path(words[0]).name == "stswatch" and not _OTHER_SHELL.search(command):
-            return self._stswatch(words[1:])
+            return self._stswatch(words[0], words[1:])
         venv = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["sh", "-ec", command], capture_output=True, text=True, env=os.environ | {"PATH": venv}, check=False
         )
         return done.returncode, done.stdout + without_progress(done.stderr)
 
-    def _stswatch(self, words: list[str]) -> tuple[int, str]:
+    def _stswatch(self, name: str, words: list[str]) -> tuple[int, str]:
         """The command in this process; the word ID stands for the first lead of the data folder."""
         words = [found for word in words for found in (sorted(glob(word)) if "*" in word else [word])]
         words = [api.leads(self.data, 1)[0]["id"] if word == "ID" else word for word in words]
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
+        with called(name), redirect_stdout(out), redirect_stderr(err):
             try:
                 code = cli.main(words)
             except SystemExit as end:

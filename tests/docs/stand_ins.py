@@ -11,10 +11,13 @@ import io
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator
-from contextlib import chdir, closing, redirect_stderr, redirect_stdout
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
+from zipfile import ZipFile
 
 from stswatch.pipeline import api, cli
 from tests.docs.pages import ROOT
@@ -25,21 +28,33 @@ _NOAA = [
     *("MMSI", "BaseDateTime", "LAT", "LON", "SOG", "COG", "Heading", "VesselName"),
     *("IMO", "CallSign", "VesselType", "Status", "Length", "Width", "Draft"),
 ]
+_OWN = ["ShipID", "Received", "X", "Y", "Speed", "Vessel"]
+_SENT = ["2025-03-10T12:00:00", 38.5, 124.9]
+_BAD: list[list[object]] = [  # what a real archive has too
+    [281020001, "2025-03-10T12:00:00", 91.0, 181.0, *[""] * 11],
+    [2810001, *_SENT, *[""] * 11],
+    ["", *_SENT, *[""] * 11],
+    ["", *_SENT, *[""] * 11],
+    [281020001, "soon", 38.5, 124.9, *[""] * 11],
+    [281020001, *_SENT],
+]
+Row: TypeAlias = tuple[int, datetime, float, float, float | None, float | None, int | None, str]
 _FIXES = """SELECT f.mmsi, f.time, f.lat, f.lon, f.sog_kn, f.cog_deg, f.heading_deg, v.name
             FROM fixes f JOIN vessels v USING (mmsi) WHERE f.invalid IS NULL ORDER BY f.time, f.mmsi"""
 
 
 def make(home: Path) -> str:
-    """Fill a folder with demo-data, archive/, ships.csv and capture.nmea; gives what `make demo` printed."""
+    """Fill a folder with demo-data and with archives of one's own; gives what `make demo` printed."""
     said = demo(home)
     with closing(api.connect(home / "demo-data")) as db:
         rows = db.sql(_FIXES).fetchall()
     (home / "archive").mkdir()
     noon = len(rows) // 2
     for name, part in (("2025-03-10-am.csv.gz", rows[:noon]), ("2025-03-10-pm.csv.gz", rows[noon:])):
-        _write_csv(home / "archive" / name, ",", _NOAA, (_noaa(row) for row in part))
-    own = ["ShipID", "Received", "X", "Y", "Speed", "Vessel"]
-    _write_csv(home / "ships.csv", ";", own, (_own(row) for row in rows))
+        _write_csv(home / "archive" / name, ",", _NOAA, [_noaa(row) for row in part] + _BAD)
+    _write_csv(home / "ships.csv", ";", _OWN, [_own(row) for row in rows])
+    with ZipFile(home / "archive.zip", "w") as file:
+        file.write(home / "ships.csv", "ships.csv")
     _write_capture(home / "capture.nmea")
     return said
 
@@ -50,32 +65,43 @@ def demo(home: Path) -> str:
     assert command, "make demo no longer runs one command"
     (home / "sample_ais").symlink_to(ROOT / "sample_ais")
     out = io.StringIO()
-    with chdir(home), redirect_stdout(out), redirect_stderr(io.StringIO()):
+    with chdir(home), called(".venv/bin/stswatch"), redirect_stdout(out), redirect_stderr(io.StringIO()):
         assert cli.main(shlex.split(command[1])[1:]) == 0
     return out.getvalue()
 
 
-def _noaa(row: tuple[object, ...]) -> Iterator[object]:
+@contextmanager
+def called(word: str) -> Iterator[None]:
+    """The program called by this word: on the PATH where it is a plain name, as in an environment that is active."""
+    argv, path = sys.argv, os.environ["PATH"]
+    active = [str(Path(sys.executable).parent)] if word == "stswatch" else []
+    sys.argv = [word]
+    os.environ["PATH"] = os.pathsep.join([*active, "/usr/bin", "/bin"])
+    try:
+        yield
+    finally:
+        sys.argv, os.environ["PATH"] = argv, path
+
+
+def _noaa(row: Row) -> list[object]:
     mmsi, time, lat, lon, sog, cog, heading, name = row
-    assert isinstance(time, datetime)
-    yield from (mmsi, f"{time:%Y-%m-%dT%H:%M:%S}", lat, lon, _short(sog), _short(cog), heading, name)
-    yield from ("",) * (len(_NOAA) - 8)
+    said = [mmsi, f"{time:%Y-%m-%dT%H:%M:%S}", lat, lon, _short(sog), _short(cog), heading, name]
+    return said + [""] * (len(_NOAA) - len(said))
 
 
-def _own(row: tuple[object, ...]) -> Iterator[object]:
+def _own(row: Row) -> list[object]:
     """A row as somebody in Seoul may keep it: nine hours ahead of UTC, the day first."""
     mmsi, time, lat, lon, sog, _, _, name = row
-    assert isinstance(time, datetime)
-    yield from (mmsi, f"{time + timedelta(hours=9):%d/%m/%Y %H:%M:%S}", lon, lat, _short(sog), name)
+    return [mmsi, f"{time + timedelta(hours=9):%d/%m/%Y %H:%M:%S}", lon, lat, _short(sog), name]
 
 
-def _short(value: object) -> str:
+def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def _write_csv(path: Path, delimiter: str, header: list[str], rows: Iterator[Iterator[object]]) -> None:
+def _write_csv(path: Path, delimiter: str, header: list[str], rows: list[list[object]]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
     data = text.getvalue().encode()

@@ -27,7 +27,7 @@ def said(out, quiet=False):
 def test_elsewhere_a_stage_is_a_line():
     lines = said(io.StringIO()).splitlines()
     assert lines[0].startswith("reading 500 lines, ")
-    assert lines[-2].startswith("watching 100 %, 20 of 20 positions, ")
+    assert lines[-2].startswith("watching 100 %, 20 of 20 reports, ")
     assert lines[-1] == "loading"
     assert "\r" not in "".join(lines)
 

@@ -136,8 +136,8 @@ def test_leads_left_out_are_counted():
         ("dprk", 3, "none of 3 encounters lies in area dprk and passes the cut-off; run again with --area world"),
         ("world", 3, "none of 3 encounters passes the cut-off; they stand with their scores in the table encounters"),
         ("world", 1, "none of 1 encounter passes"),
-        ("dprk", 0, "no two vessels were found to meet; stswatch rules says"),
-        ("world", 0, "no two vessels were found to meet"),
+        ("dprk", 0, "no encounter was found; stswatch rules says"),
+        ("world", 0, "no encounter was found"),
     ],
 )
 def test_no_leads_are_said_with_the_next_step(area, encounters, said):

@@ -1,0 +1,179 @@
+"""docs/rules.md, docs/cli.md and the table in docs/architecture.md, from the source: `python -m docs.reference`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from stswatch.models import scorecard
+from stswatch.pipeline import cli, rules
+from stswatch.pipeline.decode.fixes import CHECKS
+from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.readers.registry import READERS
+from stswatch.pipeline.routes import Route
+from stswatch.pipeline.steps import STEPS, Step
+
+DOCS = Path(__file__).parent
+_KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "to_all": "none"}  # routes in words
+_STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
+_RULES = """# Rules
+
+Written by `python -m docs.reference` from `pipeline/rules.py` and `models/rules.json`: edit those, not this.
+
+Every number that decides, with its unit and its reason. A run stores the ones that it used with its results:
+
+```sh
+stswatch rules --data demo-data
+```
+
+Others are given in a TOML file with the sections below; what it does not name keeps its default.
+
+```toml
+# stricter.toml
+[encounter]
+min_duration_min = 60
+
+[lead]
+min_score = 1.0
+```
+
+```sh
+stswatch run archive/*.csv.gz --data stricter --rules stricter.toml
+```
+
+Numbers that belong to one module, such as the noise speeds of `pipeline/decode/fixes.py`, stand there with their
+reason."""
+_POINTS = """## The score
+
+The sum of the points below, {intercept:+g} to begin with: {reason}.
+
+It ranks, and is no probability. A number at an edge belongs to what follows it; what is not known gets {missing:g}."""
+_CLI = """# Commands
+
+Written by `python -m docs.reference` from `pipeline/cli.py`: edit that, not this. `stswatch run --help` and the like
+say the same."""
+
+
+def rules_page() -> str:
+    """docs/rules.md: rules by step, the points of the score, why a position or a line is not used."""
+    card = scorecard.load()
+    missing = {steps.missing for steps in card.steps}
+    assert len(missing) == 1, "a feature that is not known gets points of its own: say so on the page"
+    points = _POINTS.format(intercept=card.intercept, reason=card.intercept_reason, missing=missing.pop())
+    parts = [
+        _RULES,
+        *(_rules_of(field) for field in dataclasses.fields(rules.Rules)),
+        points,
+        *(_points_of(steps) for steps in card.steps),
+        "## Positions that are not used\n\nThey stay in `fixes`; `invalid` names the first check that holds.",
+        _table(("invalid", "what it means"), ((f"`{check.__name__}`", check.__doc__) for check in CHECKS)),
+        "## Lines that are rejected\n\nSentences of a capture and rows of a table, in `rejects` and `reject_counts`.",
+        _table(("reason", "what it means"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rules_of(section: Any) -> str:
+    kind = type(getattr(rules.Rules, section.name))
+    rows = (
+        (f"`{f.name}`", f"{f.default:g}", f.metadata["unit"], f.metadata["reason"]) for f in dataclasses.fields(kind)
+    )
+    return f"## [{section.name}]\n\n{kind.__doc__}\n\n" + _table(("rule", "default", "unit", "why"), rows)
+
+
+def _points_of(steps: scorecard.Steps) -> str:
+    name, unit = steps.feature.name, steps.feature.unit
+    told = f"{inspect.getdoc(steps.feature.function)} Why: {steps.reason}."
+    head = name if not unit or name.endswith((f"_{unit}", unit)) else f"{name}, {unit}"
+    rows = zip(_spans(steps), (f"{points:+g}" if points else "0" for points in steps.points), strict=True)
+    return f"### {name}\n\n{told}\n\n" + _table((head, "points"), rows)
+
+
+def _spans(steps: scorecard.Steps) -> list[str]:
+    """The values that each of the points is for: the words of a code, or from edge to edge."""
+    edges = [-math.inf, *steps.edges, math.inf]
+    if steps.feature.levels:
+        levels = steps.feature.levels.items()
+        return ["; ".join(w for v, w in levels if low <= v < high) for low, high in pairwise(edges)]
+    return [
+        f"under {high:g}" if low == -math.inf else f"{low:g} and more" if high == math.inf else f"{low:g} to {high:g}"
+        for low, high in pairwise(edges)
+    ]
+
+
+def cli_page() -> str:
+    """docs/cli.md: every command with its example and its options, then the formats that --format names."""
+    (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
+    sections = [_command(name, parser) for name, parser in commands.choices.items()]
+    formats = _table(("format", "what it is"), ((f"`{reader.name}`", reader.help) for reader in READERS))
+    return "\n\n".join([_CLI, *sections, "## Formats\n\nIn the order in which they are tried.", formats]) + "\n"
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> str:
+    rows = ((f"`{_spelled(action)}`", action.help) for action in parser._actions if action.dest != "help")
+    example = (parser.epilog or "").removeprefix("example: ")
+    return f"## {name}\n\n{parser.description}\n\nExample: `{example}`\n\n" + _table(("option", "meaning"), rows)
+
+
+def _spelled(action: argparse.Action) -> str:
+    value = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
+    return (
+        f"{action.option_strings[-1]}{value}"
+        if action.option_strings
+        else f"{action.metavar} {'...' if action.nargs else ''}".strip()
+    )
+
+
+def architecture_page(text: str) -> str:
+    """docs/architecture.md with the table of steps as pipeline/steps.py has it."""
+    return _STEPS.sub(lambda found: f"{found[1]}{steps_table()}\n{found[2]}", text)
+
+
+def steps_table() -> str:
+    """The table of steps: what each is keyed by, takes, keeps and gives."""
+    return _table(("step", "key", "takes", "keeps", "gives"), (_step(step) for step in STEPS))
+
+
+def _step(step: Step) -> tuple[str, ...]:
+    keys = {_KEYS[route.__name__] for route in step.takes.values()} - {"none"}
+    assert len(keys) <= 1, f"{step.name} is keyed in two ways"
+    key = "none, one shard" if step.single else keys.pop()
+    return f"`{step.name}`", key, _takes(step.takes), _names(step.state), _names(step.gives)
+
+
+def _takes(takes: Mapping[str, Route]) -> str:
+    """Tables, with a star those of which every shard sees all rows."""
+    return ", ".join(f"`{name}`" + ("*" if route.__name__ == "to_all" else "") for name, route in takes.items())
+
+
+def _names(tables: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in tables) or "nothing"
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str | None, ...]]) -> str:
+    def lines() -> Iterator[str]:
+        yield f"| {' | '.join(heads)} |"
+        yield "|" + "---|" * len(heads)
+        for row in rows:
+            yield f"| {' | '.join((cell or '').replace('|', chr(92) + '|') for cell in row)} |"
+
+    return "\n".join(lines())
+
+
+PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text that stands there
+    "rules.md": lambda _: rules_page(),
+    "cli.md": lambda _: cli_page(),
+    "architecture.md": architecture_page,
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        path = DOCS / name
+        path.write_text(page(path.read_text() if path.exists() else ""))
