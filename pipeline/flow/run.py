@@ -34,6 +34,7 @@ _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
 _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
 _BYTES_ALWAYS = 400 << 20  # Python with Beam and Arrow, before the first fix
 _STATES_KEPT = 8
+_INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI that is no vessel's"
 
 
 class NothingToDo(ValueError):
@@ -140,16 +141,18 @@ def planned(entries: dict[str, Entry], rules: Rules, slab_us: int, engine: Engin
 
 
 def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
-    """What the sources hold instead of a usable position."""
-    found = sum(r.counts["fixes"] for r in receipts)
+    """What the sources hold instead of a usable position, and what to do."""
     reasons = Counter[str]()
     for receipt in receipts:
         reasons.update(receipt.rejects)
-    told = "".join(f", {n:,} lines rejected: {REASONS[r].rstrip('.')}" for r, n in reasons.most_common(1))
+    found = [f"{n:,} lines rejected: {REASONS[reason].rstrip('.')}" for reason, n in reasons.most_common(1)]
+    if invalid := sum(r.counts["fixes"] for r in receipts):
+        found.append(f"{invalid:,} positions invalid: {_INVALID}")
+    told = f" ({'; '.join(found)})" if found else ""
     remedy = (
         "say with --columns how its times are written" if "no_time" in reasons else "give an archive with positions"
     )
-    return f"{_named(entries)}: no usable position ({found:,} positions, all marked invalid{told}); {remedy}"
+    return f"{_named(entries)}: no usable position{told}; {remedy}"
 
 
 def _shards(engine: Engine, row: Sequence[Slice]) -> int:
