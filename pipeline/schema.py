@@ -163,7 +163,7 @@ EDGES = table(
 )
 RECEPTIONS = table(
     "Fixes received by cell, hour and kind of receiver; several rows of one key add up.",
-    column("cell", pa.int64(), "coverage cell, see geo/cells.py"),
+    column("cell", pa.int64(), "coverage cell, see geo/grid.py"),
     column("hour", UTC, "start of the hour"),
     column("receiver", pa.string(), "kind of receiver"),
     column("fixes", pa.int64(), "fixes received"),

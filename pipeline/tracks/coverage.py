@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.cells import grid_cell
+from stswatch.geo.grid import grid_cell
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Result, Tables, build, micros, ordered, starts_of
 from stswatch.pipeline.rules import CoverageRules, Rules

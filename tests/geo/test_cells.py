@@ -141,23 +141,73 @@ def test_neighbours_are_mutual_and_cover_what_lies_beside(lon, lat, level):
     assert set(grown.tolist()) == {*beside.tolist(), cell}
 
 
+def touching(cell, other, level):
+    """Whether the closed boxes of a cell and of others share a point, worked out in whole rows and columns."""
+    size = 1 if level == "fine" else cells.FINE
+    west, south, east, _ = (np.asarray(side) for side in cells.box_of(np.append(other, cell), level))
+    row = np.rint((south + 90) * 100 / size).astype(int)
+    wide = np.rint(360 / (east - west)).astype(int)
+    column = np.rint((west + 180) / (east - west)).astype(int)
+    r, w, c, rows, width, columns = row[-1], wide[-1], column[-1], row[:-1], wide[:-1], column[:-1]
+    beside = [
+        ((columns + turn * width) * w <= (c + 1) * width) & (c * width <= (columns + turn * width + 1) * w)
+        for turn in (-1, 0, 1)
+    ]
+    at_pole = (rows == r) & (np.isin(r, (0, 18_000 // size - 1)))
+    return (np.abs(rows - r) <= 1) & (np.any(beside, axis=0) | at_pole)
+
+
+@pytest.mark.parametrize("level", ["coarse", "fine"])
+def test_neighbours_are_all_cells_that_touch_by_brute_force(level):
+    rng = np.random.default_rng(2)
+    lon = np.concatenate([rng.uniform(-180, 180, 30), [179.9999, -179.9999, 0.0001, 60, -60, 179.9999]])
+    lat = np.concatenate([np.degrees(np.arcsin(rng.uniform(-1, 1, 30))), [0.001, -45, 89.9999, 89.6, -89.4, -89.9999]])
+    mine = cell_of(lon, lat, level)
+    index, beside = cells.neighbours(mine, level)
+    high = 0.5 if level == "coarse" else 0.01
+    for i, cell in enumerate(mine.tolist()):
+        row = np.floor((lat[i] + 90) / high) * high - 90
+        near = cells.cover([-180], [row - 0.9 * high], [180], [row + 1.9 * high], level)[1]
+        near = near[near != cell]
+        assert sorted(beside[index == i].tolist()) == sorted(near[touching(cell, near, level)].tolist())
+        assert near.size > beside[index == i].size or abs(lat[i]) > 89
+
+
+def test_the_cover_of_a_box_is_all_cells_that_it_touches_by_brute_force():
+    every = cells.cover([-180], [-90], [180], [90], "coarse")[1]
+    w, s, e, n = cells.box_of(every, "coarse")
+    rng = np.random.default_rng(4)
+    west, south = rng.uniform(-200, 200, 60), np.degrees(np.arcsin(rng.uniform(-1, 1, 60)))
+    east, north = west + rng.choice([0, 0.7, 30, 300], 60) * rng.random(60), south + rng.choice([0, 0.7, 30], 60)
+    index, cell = cells.cover(west, south, east, north, "coarse")
+    for i in range(60):
+        beside = [(w + turn <= east[i]) & (e + turn > west[i]) for turn in (-360, 0, 360)]
+        rows = (s <= north[i]) & (n > south[i])
+        assert sorted(cell[index == i].tolist()) == sorted(every[np.any(beside, axis=0) & rows].tolist())
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(np.nan, 0.0), (0.0, np.nan), (np.inf, 0.0), (0.0, -np.inf)])
+def test_a_point_that_is_not_finite_is_refused_and_no_point_has_no_cell(lon, lat):
+    for function in (cells.fine_of, cells.coarse_of):
+        with pytest.raises(ValueError, match="point 1 is not finite"):
+            function([0.0, lon], [0.0, lat])
+        assert function([], []).shape == (0,)
+    assert cells.parent([]).shape == cells.fine_row([]).shape == cells.columns(np.array([], int)).shape == (0,)
+    assert [v.shape for v in cells.box_of([], "fine")] == [(0,)] * 4
+    assert [v.shape for v in cells.neighbours([], "fine")] == [(0,)] * 2
+
+
+@pytest.mark.parametrize(("level", "wrong"), [("coarse", -1), ("coarse", 360 << 10), ("coarse", 6), ("fine", 50)])
+def test_an_id_of_no_cell_is_refused(level, wrong):
+    for function in (cells.box_of, cells.neighbours):
+        with pytest.raises(ValueError, match=f"{wrong} is no {level} cell"):
+            function([wrong], level)
+
+
 def test_at_the_pole_all_cells_of_the_row_are_neighbours():
     _, row = cells.cover([-180], [89.9], [180], [90], "coarse")
     _, beside = cells.neighbours([row[0]], "coarse")
     assert set(row.tolist()) - {int(row[0])} <= set(beside.tolist())
-
-
-@given(LON, LAT, st.sampled_from([0.25, 0.5, 1.0, 5.0]))
-def test_the_centre_of_a_grid_cell_is_within_half_a_cell(lon, lat, size_deg):
-    x, y = cells.grid_centre(cells.grid_cell(lon, lat, size_deg), size_deg)
-    assert abs((x - lon + 180) % 360 - 180) <= size_deg / 2 + 1e-9
-    assert abs(y - lat) <= size_deg / 2 + 1e-9
-    assert cells.grid_cell(x, y, size_deg) == cells.grid_cell(lon, lat, size_deg)
-
-
-def test_a_grid_too_fine_for_its_ids_is_refused():
-    with pytest.raises(ValueError, match=r"0\.001 degrees"):
-        cells.grid_cell([0], [0], 0.001)
 
 
 def test_a_million_small_boxes_are_covered_in_well_under_a_second():
