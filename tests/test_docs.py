@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import shutil
 from contextlib import chdir
 from pathlib import Path
 
@@ -60,6 +61,28 @@ def test_the_page_does_what_it_says(page, reader, tmp_path):
     with chdir(tmp_path):
         runner.run()
     TRIED[page.name] = runner.done
+
+
+def test_a_newcomer_comes_to_the_first_lead_of_the_gulf(real, reader, tmp_path):
+    """By the README alone, with another archive in the place of one's own: what it says of it leads to the one lead."""
+    home, demo = reader
+    settle(home, tmp_path)
+    shutil.rmtree(tmp_path / "archive")
+    (tmp_path / "archive").mkdir()
+    shutil.copy(real / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz", tmp_path / "archive" / "gulf.csv.gz")
+    readme = Runner(Page(ROOT / "README.md"), home, demo)
+    said = {}
+    with chdir(tmp_path):
+        for command in readme.commands():
+            if "--data my-data" in command:
+                code, said[command] = readme.command(command)
+                assert code == 0, said[command]
+    assert len(said) >= 3
+    run, leads, explanation = said.values()
+    assert "gulf.csv.gz: 29,332 rows: 29,332 used, 0 rejected; times: column timestamp" in run
+    assert "1 lead in area world" in run
+    assert all(mmsi in leads for mmsi in ("241502000", "311000222"))
+    assert "from 2023-08-01 08:54" in explanation
 
 
 def test_much_was_tried():
@@ -129,6 +152,14 @@ def test_every_link_leads_somewhere(page):
         assert target.is_relative_to(ROOT), f"{page.name}: {link}"
         if anchor and target.suffix == ".md":
             assert anchor in Page(target).anchors, f"{page.name}: {link}"
+
+
+def test_the_index_has_every_page():
+    index = Page(ROOT / "docs" / "README.md")
+    listed = {(index.path.parent / link).resolve() for link in index.links}
+    docs = {page.path for page in PAGES if page.path.parent == index.path.parent} - {index.path}
+    assert docs <= listed, f"docs/README.md lacks {', '.join(path.name for path in docs - listed)}"
+    assert len(docs) >= 8
 
 
 def test_the_pages_are_found():

@@ -67,6 +67,11 @@ class Runner:
             for module, name, table in tables:
                 setattr(module, name, table)
 
+    def commands(self) -> list[str]:
+        """The commands of the page, in order."""
+        told = {"sh": commands, "console": lambda text: [command for _, command, _ in dialogues(text)]}
+        return [c for fence in self.page.fences if fence.language in told for c in told[fence.language](fence.text)]
+
     def _block(self, fence: Fence) -> None:
         try:
             getattr(self, f"_{fence.language}", self._nothing)(fence)
@@ -80,14 +85,14 @@ class Runner:
 
     def _sh(self, fence: Fence) -> None:
         for command in commands(fence.text):
-            code, said = self._command(command)
+            code, said = self.command(command)
             if code:
                 raise Failed(f"{command!r} ends with {code}: {said}")
 
     def _console(self, fence: Fence) -> None:
         really = []
         for shown, command, expected in dialogues(fence.text):
-            code, said = self._command(command)
+            code, said = self.command(command)
             if code and not said.startswith(("stswatch: ", "usage: ")):  # an error of ours, which the page shows
                 raise Failed(f"{command!r} ends with {code}: {said}")
             really.append(shown + (expected if agrees(expected, said) else said.strip("\n") + "\n"))
@@ -130,7 +135,7 @@ class Runner:
 
     # ------------------------------------------------------------------------------------------------ commands
 
-    def _command(self, command: str) -> tuple[int, str]:
+    def command(self, command: str) -> tuple[int, str]:
         """Do what a command says; gives exit code and what it prints, errors after output, progress left out."""
         left_out = next((start for start in LEFT_OUT if f"{command} ".startswith(f"{start} ")), None)
         if command.startswith("make ") and not re.search(rf"^{command.split()[1]}:", MAKEFILE.read_text(), re.M):
