@@ -20,7 +20,7 @@ from stswatch.geo.longitude import wrap_lon
 from stswatch.pipeline.batch import Bools, Floats, Ints, spread, starts_of
 from stswatch.pipeline.routes import cell_shard
 
-_PAIRS_AT_ONCE = 1_000_000
+_PAIRS_AT_ONCE = 400_000
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,23 @@ from stswatch.pipeline.batch import Floats, Ints, spread
 DISTANCE_BIN_M = 5.0
 SPEED_BIN_KN = 0.1
 DISTANCE, SPEED_A, SPEED_B = (what << 24 for what in range(3))
+_NUMBER = (1 << 24) - 1
+
+
+def packed(code: Ints) -> tuple[Ints, int]:
+    """Codes as numbers in the same order without the room between what is measured: (m,), and how many there can be.
+
+    >>> packed(np.array([DISTANCE + 99, SPEED_A + 3]))
+    (array([ 99, 103]), 300)
+    """
+    width = int((code & _NUMBER).max(initial=0)) + 1
+    return (code >> 24) * width + (code & _NUMBER), 3 * width
+
+
+def unpacked(number: Ints, of: int) -> Ints:
+    """The codes that `packed` was given."""
+    width = of // 3
+    return (number // width << 24) + number % width
 
 
 def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
@@ -31,19 +48,34 @@ def distance_bins(x0: Floats, y0: Floats, x1: Floats, y1: Floats, span_ms: Ints)
     x0, y0, x1, y1: (n,) metres, the offset of b from a at both ends. span_ms: (n,) milliseconds. The milliseconds of a
     row add up to its span.
     """
-    at = nearest_share(x0, y0, x1, y1)
     vx, vy = x1 - x0, y1 - y0
-    closest = np.hypot(x0 + vx * at, y0 + vy * at)
-    low = np.floor(closest / DISTANCE_BIN_M).astype(np.int64)
-    high = np.floor(np.maximum(np.hypot(x0, y0), np.hypot(x1, y1)) / DISTANCE_BIN_M).astype(np.int64)
-    row, nth = spread(high - low + 1)
+    speed2 = vx * vx + vy * vy
+    divisor = np.where(speed2 > 0, speed2, 1.0)
+    # on the whole line of the motion: when, as a share of the span, the offset is shortest, and its square there
+    shortest, across = -(x0 * vx + y0 * vy) / divisor, x0 * vy - y0 * vx
+    across2 = across * across / divisor
+    at = np.clip(shortest, 0.0, 1.0)
+    low, high = (
+        np.floor(away / DISTANCE_BIN_M).astype(np.int64)
+        for away in (np.hypot(x0 + vx * at, y0 + vy * at), np.maximum(np.hypot(x0, y0), np.hypot(x1, y1)))
+    )
+    row, nth = spread(high - low)  # the rings but for the last, which has what is left of the span
     ring = low[row] + nth
-    outer_ms = _within_ms(x0, y0, vx, vy, span_ms, row, np.asarray((ring + 1) * DISTANCE_BIN_M))
-    outer_ms = np.where(ring == high[row], span_ms[row], outer_ms)
-    inner_ms = np.where(nth == 0, 0, np.roll(outer_ms, 1))
-    spent = outer_ms - inner_ms
-    some = spent > 0
-    return row[some], ring[some], spent[some]
+    radius = (ring + 1) * DISTANCE_BIN_M
+    half = np.sqrt(np.maximum(radius * radius - across2[row], 0.0) / divisor[row])
+    shortest = shortest[row]
+    share = np.clip(shortest + half, 0.0, 1.0) - np.clip(shortest - half, 0.0, 1.0)
+    upto_ms = np.rint(share * span_ms[row]).astype(np.int64)
+    left_ms = span_ms.copy()
+    last = np.flatnonzero(nth == (high - low)[row] - 1)
+    left_ms[row[last]] -= upto_ms[last]
+    spent_ms = np.diff(upto_ms, prepend=0)
+    first = np.flatnonzero(nth == 0)
+    spent_ms[first] = upto_ms[first]
+    row, ring = np.concatenate([row, np.arange(len(low))]), np.concatenate([ring, high])
+    spent_ms = np.concatenate([spent_ms, left_ms])
+    some = np.flatnonzero(spent_ms)
+    return row[some], ring[some], spent_ms[some]
 
 
 def nearest_share(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Floats:
@@ -51,22 +83,6 @@ def nearest_share(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Floats:
     vx, vy = x1 - x0, y1 - y0
     speed2 = vx * vx + vy * vy
     return np.clip(-(x0 * vx + y0 * vy) / np.where(speed2 > 0, speed2, 1.0), 0.0, 1.0)
-
-
-def _within_ms(x0: Floats, y0: Floats, vx: Floats, vy: Floats, span_ms: Ints, row: Ints, radius: Floats) -> Ints:
-    """How long the offset of a row is shorter than a radius, milliseconds."""
-    x, y, vx, vy = x0[row], y0[row], vx[row], vy[row]
-    speed2 = vx * vx + vy * vy
-    room = radius * radius * speed2 - (x * vy - y * vx) ** 2
-    half, toward = np.sqrt(np.maximum(room, 0.0)), x * vx + y * vy
-    divisor = np.where(speed2 > 0, speed2, 1.0)
-    lower, upper = np.clip((-toward - half) / divisor, 0, 1), np.clip((-toward + half) / divisor, 0, 1)
-    share = np.where(
-        speed2 > 0,
-        np.where(room > 0, upper - lower, 0.0),
-        np.where(x * x + y * y < radius * radius, 1.0, 0.0),
-    )
-    return np.rint(share * span_ms[row]).astype(np.int64)
 
 
 def median(group: Ints, bin_: Ints, weight: Ints, groups: int) -> Floats:

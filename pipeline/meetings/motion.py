@@ -65,14 +65,18 @@ class Near:
         ends = (tuple(end[rows] for end in both) for both in (self.x_cm, self.y_cm, self.lon, self.lat))
         return Near(self.pair[rows], self.start_us[rows], self.end_us[rows], *ends)
 
-    def nearest(self) -> tuple[Ints, Ints, Floats, Floats]:
-        """The nearest approach in each: time in microseconds, distance in centimetres, longitude, latitude."""
+    def nearest_cm(self) -> Ints:
+        """The distance of the nearest approach in each, centimetres."""
         x0, y0, x1, y1 = self._offsets_m()
         share = nearest_share(x0, y0, x1, y1)
+        return np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64)
+
+    def nearest(self) -> tuple[Ints, Floats, Floats]:
+        """When and where the nearest approach in each is: microseconds, longitude, latitude."""
+        share = nearest_share(*self._offsets_m())
         when_us = self.start_us + np.rint(share * (self.end_us - self.start_us) / MS).astype(np.int64) * MS
-        distance_cm = np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64)
         lon, lat = (at[0] + (at[1] - at[0]) * share for at in (self.lon, self.lat))
-        return when_us, distance_cm, np.round(wrap_lon(lon), 7), np.round(lat, 7)
+        return when_us, np.round(wrap_lon(lon), 7), np.round(lat, 7)
 
     def distance_bins(self) -> tuple[Ints, Ints, Ints]:
         """How long each keeps in each ring of distance: (row, ring, milliseconds)."""
@@ -90,34 +94,28 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     """
     b = b.beside(a)
     t0, t1 = np.maximum(a.start_us, b.start_us), np.minimum(a.end_us, b.end_us)
-    east, north = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
-    x0, y0 = _offset(a, b, t0, east, north)
-    x1, y1 = _offset(a, b, t1, east, north)
-    lower, upper = _roots(x0, y0, x1 - x0, y1 - y0, distance_m)
+    plane = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
+    first, last = _pair_at(a, b, t0, plane), _pair_at(a, b, t1, plane)
+    lower, upper = _roots(first[0], first[1], last[0] - first[0], last[1] - first[1], distance_m)
     span_us = t1 - t0
     start_us = t0 + np.rint(np.clip(lower, 0, 1) * span_us / MS).astype(np.int64) * MS
     end_us = np.where(upper >= 1, t1, t0 + np.rint(np.clip(upper, 0, 1) * span_us / MS).astype(np.int64) * MS)
     hit = np.flatnonzero((lower <= 1) & (upper >= 0) & (start_us < end_us))
-    a, b, east, north = a.at(hit), b.at(hit), east[hit], north[hit]
-    start_us, end_us = start_us[hit], end_us[hit]
-    ends = [(*(_whole_cm(m) for m in _offset(a, b, t, east, north)), *_middle(a, b, t)) for t in (start_us, end_us)]
-    return Near(hit, start_us, end_us, *zip(*ends, strict=True))
+    t0, span_us, start_us, end_us = t0[hit], span_us[hit], start_us[hit], end_us[hit]
+    moved = [(begin[hit], (end - begin)[hit]) for begin, end in zip(first, last, strict=True)]
+    ends = [[begin + by * share for begin, by in moved] for share in ((t - t0) / span_us for t in (start_us, end_us))]
+    x, y, lon, lat = zip(*ends, strict=True)
+    x_cm, y_cm = (tuple(np.rint(m * 100).astype(np.int64) for m in both) for both in (x, y))
+    return Near(hit, start_us, end_us, x_cm, y_cm, lon, lat)
 
 
-def _whole_cm(metres: Floats) -> Ints:
-    return np.rint(metres * 100).astype(np.int64)
+def _pair_at(a: Ends, b: Ends, time_us: Ints, plane: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
+    """East and north of a to b, metres, and longitude and latitude of the middle; longitudes of b beside those of a.
 
-
-def _offset(a: Ends, b: Ends, time_us: Ints, east: Floats, north: Floats) -> tuple[Floats, Floats]:
-    """East and north of a to b, metres; longitudes of b lie beside those of a."""
+    plane: metres per degree of longitude and of latitude.
+    """
     (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
-    return (lon_b - lon_a) * east, (lat_b - lat_a) * north
-
-
-def _middle(a: Ends, b: Ends, time_us: Ints) -> tuple[Floats, Floats]:
-    """The middle of the pair."""
-    (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
-    return (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
+    return (lon_b - lon_a) * plane[0], (lat_b - lat_a) * plane[1], (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
 
 
 def _roots(x0: Floats, y0: Floats, vx: Floats, vy: Floats, distance_m: float) -> tuple[Floats, Floats]:

@@ -82,27 +82,29 @@ class _Legs:
         self.fix_start_us, self.fix_end_us = micros(legs, "fix_start"), micros(legs, "fix_end")
         self.fresh = np.asarray(legs["fresh"])
         inner = legs["inner"].combine_chunks()
-        self.inner_count = np.diff(np.asarray(inner.offsets)).astype(np.int64)
-        # leg and moment in one sortable whole number: an inner fix is at most 2**31 ms after its leg starts
-        self.inner_key = (np.repeat(np.arange(len(inner)), self.inner_count) << 32) + np.asarray(inner.flatten())
+        self._base_us = self.ends.start_us.min(initial=0)
+        self.thinned = np.asarray(inner.value_lengths()) > 0
+        self._fixes = self._fix_keys(inner)
 
-    def fixes_between(self, leg: Ints, start_us: Ints, end_us: Ints) -> Ints:
-        """Fixes of the leg in [start, end), (m,)."""
-        begins = (start_us == self.ends.start_us[leg]) & (start_us == self.fix_start_us[leg])
-        count = begins.astype(np.int64)
-        some = np.flatnonzero(self.inner_count[leg])
-        leg, start_us, end_us = leg[some], start_us[some], end_us[some]
-        keys = [(leg << 32) + (t - self.ends.start_us[leg]) // MS for t in (start_us, end_us)]
-        low, high = (np.searchsorted(self.inner_key, key) for key in keys)
-        count[some] += high - low
-        return np.asarray(count)
+    def _fix_keys(self, inner: pa.ListArray) -> Ints:
+        """Every fix of a track but its last, as one number of track and moment, rising."""
+        order = ordered(self.rank, self.ends.start_us // MS)
+        inner = inner.take(pa.array(order)) if (np.diff(order) != 1).any() else inner
+        begins = (self.ends.start_us == self.fix_start_us)[order].astype(np.int64)
+        count = np.asarray(inner.value_lengths()).astype(np.int64) + begins
+        leg, nth = spread(count)
+        after_ms = np.zeros(len(leg), np.int64)
+        after_ms[(nth > 0) | (begins[leg] == 0)] = np.asarray(inner.flatten())
+        return self._key(self.rank[order[leg]], self.ends.start_us[order[leg]] + after_ms * MS)
 
-    def fix_at(self, leg: Ints, time_us: Ints) -> Bools:
-        """Whether a fix stands at a time after the start of the leg, (m,): at its end, or one thinned."""
-        found = time_us == self.fix_end_us[leg]
-        some = np.flatnonzero(~found & (self.inner_count[leg] > 0))
-        found[some] = self.fixes_between(leg[some], time_us[some], time_us[some] + MS) > 0
-        return np.asarray(found)
+    def _key(self, rank: Ints, time_us: Ints) -> Ints:
+        return (rank << 42) + (time_us - self._base_us) // MS
+
+    def fixes(self, leg: Ints, start_us: Ints, end_us: Ints) -> tuple[Ints, Bools]:
+        """How many fixes of the track of each leg lie in [start, end), and whether one stands at the end, (m,) each."""
+        low, high = (np.searchsorted(self._fixes, self._key(self.rank[leg], t)) for t in (start_us, end_us))
+        at_end = np.append(self._fixes, -1)[high] == self._key(self.rank[leg], end_us)
+        return high - low, at_end
 
 
 def _boxes(legs: pa.Table, view: _Legs, is_new: Bools, rules: Rules) -> Boxes:
@@ -119,15 +121,19 @@ class _Found:
     near: Near
 
     def at(self, rows: Ints) -> _Found:
-        return _Found(self.a[rows], self.b[rows], self.near.at(rows))
+        """These, which rise; all of them are not copied."""
+        return self if len(rows) == len(self.a) else _Found(self.a[rows], self.b[rows], self.near.at(rows))
 
 
 def _meetings(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> _Found:
-    """The proximities of candidate legs, the smaller MMSI first."""
+    """The proximities of candidate legs, the smaller MMSI first, sorted by pair and time."""
+    other = np.flatnonzero(legs.rank[i] != legs.rank[j])
+    i, j = i[other], j[other]
     swap = legs.rank[i] > legs.rank[j]
     a, b = np.where(swap, j, i), np.where(swap, i, j)
-    other = legs.rank[a] != legs.rank[b]
-    a, b = a[other], b[other]
+    begin_us = np.maximum(legs.ends.start_us[a], legs.ends.start_us[b])
+    order = ordered(legs.rank[a], legs.rank[b], begin_us // MS)
+    a, b = a[order], b[order]
     found = near(legs.ends.at(a), legs.ends.at(b), rules.proximity.distance_m)
     return _Found(a[found.pair], b[found.pair], found)
 
@@ -135,20 +141,35 @@ def _meetings(legs: _Legs, i: Ints, j: Ints, rules: Rules) -> _Found:
 def _at_berth(legs: _Legs, a: Ints, b: Ints, rules: Rules) -> tuple[Bools, np.ndarray]:
     """Whether both lie still in a port that is no part of the trade, and the port of a."""
     still = np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
-    leg, back = np.unique(np.concatenate([a[still], b[still]]), return_inverse=True)
-    ends = legs.ends.at(leg)
-    port = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)[back]
-    port_a, port_b = port[: len(still)], port[len(still) :]
-    berth, place = np.zeros(len(a), bool), np.full(len(a), -1)
-    berth[still], place[still] = (port_a >= 0) & (port_b >= 0), port_a
+    meant = np.zeros(len(legs.mmsi), bool)
+    meant[a[still]] = meant[b[still]] = True
+    leg = np.flatnonzero(meant)
+    ends, port = legs.ends.at(leg), np.full(len(legs.mmsi), -1)
+    port[leg] = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)
+    berth, place = np.zeros(len(a), bool), port[a]
+    berth[still] = (place[still] >= 0) & (port[b[still]] >= 0)
     return berth, place
 
 
 def _proximity_rows(legs: _Legs, found: _Found, rules: Rules) -> pa.Table:
-    """Proximities on single legs joined to whole ones, as schema.PROXIMITIES."""
-    found = found.at(ordered(legs.rank[found.a], legs.rank[found.b], found.near.start_us // MS))
-    joined = runs.join(_runs(legs, found, rules), _fresh_starts(legs, found))
-    return runs.to_table(joined, schema.PROXIMITIES, _pair_columns(legs, joined.columns["a"], joined.columns["b"]))
+    """Proximities on single legs, sorted by pair and time, joined to whole ones, as schema.PROXIMITIES."""
+    if not len(found.a):
+        return schema.PROXIMITIES.empty_table()
+    head = _fresh_starts(legs, found)
+    first, group = np.flatnonzero(head), np.cumsum(head) - 1
+    last = np.append(first[1:], len(found.a)) - 1
+    a, b, start_us, end_us = found.a[first], found.b[first], found.near.start_us[first], found.near.end_us[last]
+    best = found.near.at(runs.best(found.near.nearest_cm(), group, first))
+    observed_ms = _observed_us(legs, found.a, found.b, found.near.start_us, found.near.end_us, rules) // MS
+    columns: dict[str, Column] = {"start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
+    columns |= {"observed_ms": np.add.reduceat(observed_ms, first), "fresh": np.zeros(len(first), bool)}
+    columns |= dict(zip(("nearest_time", "lon", "lat"), best.nearest(), strict=True), nearest_cm=best.nearest_cm())
+    for v, leg, end_leg in (("a", a, found.a[last]), ("b", b, found.b[last])):
+        columns[f"mmsi_{v}"], columns[f"track_{v}"] = legs.mmsi[leg], legs.track_us[leg]
+        columns[f"fixes_{v}"], at_end = legs.fixes(leg, start_us, end_us)
+        columns[f"end_fix_{v}"] = at_end | (end_us == legs.fix_end_us[end_leg])
+        columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
+    return runs.to_table(Runs(columns, *_bins(legs, found, group)), schema.PROXIMITIES)
 
 
 def _fresh_starts(legs: _Legs, found: _Found) -> Bools:
@@ -160,34 +181,16 @@ def _fresh_starts(legs: _Legs, found: _Found) -> Bools:
     return head
 
 
-def _pair_columns(legs: _Legs, a: Ints, b: Ints) -> dict[str, object]:
-    return {
-        "mmsi_a": legs.mmsi[a],
-        "track_a": legs.track_us[a],
-        "mmsi_b": legs.mmsi[b],
-        "track_b": legs.track_us[b],
-    }
-
-
-def _runs(legs: _Legs, found: _Found, rules: Rules) -> Runs:
-    """Each proximity as an interval of its own, with its bins."""
-    a, b, start_us, end_us = found.a, found.b, found.near.start_us, found.near.end_us
-    when_us, nearest_cm, lon, lat = found.near.nearest()
-    within_ms = (end_us - start_us) // MS
-    columns: dict[str, Column] = {"a": a, "b": b, "start": start_us, "end": end_us, "within_ms": within_ms}
-    columns |= {"nearest_cm": nearest_cm, "nearest_time": when_us, "lon": lon, "lat": lat}
-    columns["observed_ms"] = _observed_us(legs, a, b, start_us, end_us, rules) // MS
-    columns["fresh"] = np.zeros(len(a), bool)
-    for v, leg in (("a", a), ("b", b)):
-        columns[f"fixes_{v}"] = legs.fixes_between(leg, start_us, end_us)
-        columns[f"end_fix_{v}"] = legs.fix_at(leg, end_us)
-        columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
+def _bins(legs: _Legs, found: _Found, group: Ints) -> tuple[Ints, Ints, Ints]:
+    """The time in each bin of distance and speed; group: (m,) the proximity that each belongs to."""
     row, ring, spent_ms = found.near.distance_bins()
-    rows = np.arange(len(a))
-    bin_row = np.concatenate([row, rows, rows])
-    code = [ring + histogram.DISTANCE, legs.speed_dkn[a] + histogram.SPEED_A, legs.speed_dkn[b] + histogram.SPEED_B]
-    ms = np.concatenate([spent_ms, within_ms, within_ms])
-    return Runs(columns, bin_row, np.concatenate(code), ms)
+    within_ms = (found.near.end_us - found.near.start_us) // MS
+    speeds = legs.speed_dkn[found.a] + histogram.SPEED_A, legs.speed_dkn[found.b] + histogram.SPEED_B
+    return runs.summed(
+        np.concatenate([group[row], group, group]),
+        np.concatenate([ring + histogram.DISTANCE, *speeds]),
+        np.concatenate([spent_ms, within_ms, within_ms]),
+    )
 
 
 def _observed_us(legs: _Legs, a: Ints, b: Ints, start_us: Ints, end_us: Ints, rules: Rules) -> Ints:
@@ -196,7 +199,7 @@ def _observed_us(legs: _Legs, a: Ints, b: Ints, start_us: Ints, end_us: Ints, ru
 
     def blind(leg: Ints) -> tuple[Ints, Ints]:
         # thinned legs have fixes inside, never further apart than twice the allowance
-        full = legs.inner_count[leg] > 0
+        full = legs.thinned[leg]
         low, high = legs.fix_start_us[leg] + within_us, legs.fix_end_us[leg] - within_us
         return np.maximum(low, start_us), np.where(full, low, np.minimum(high, end_us))
 
@@ -216,5 +219,7 @@ def _berth_rows(legs: _Legs, found: _Found, port: Ints) -> pa.Table:
     row, hour = row[order], hour[order]
     once = starts_of(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
     row, hour = row[once], hour[once]
-    columns = _pair_columns(legs, found.a[row], found.b[row])
-    return build("berth_pairs", columns | {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR})
+    columns: dict[str, object] = {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR}
+    for v, leg in (("a", found.a[row]), ("b", found.b[row])):
+        columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
+    return build("berth_pairs", columns)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Bools, Ints, build, micros, starts_of
+from stswatch.pipeline.meetings import histogram
 
 PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
 _LAST = ("end", "end_fix_a", "end_fix_b")
@@ -21,6 +22,7 @@ _SUM = ("within_ms", "observed_ms")
 _FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
 _NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
 _ANY = ("dark_a", "dark_b")
+_DENSE = 4  # cells of a table of rows and bins, per entry, up to which filling it is faster than sorting
 _NOT_FIRST = {*_LAST, *_SUM, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
 
 
@@ -55,36 +57,41 @@ def join(runs: Runs, head: Bools) -> Runs:
     apart[last] = False
     for fixes, end_fix in _FIXES:
         columns[fixes] = np.add.reduceat(given[fixes] + (apart & given[end_fix]), first)
-    best = _best(given["nearest_cm"], group, first)
-    columns |= {name: given[name][best] for name in _NEAREST}
+    nearest = best(given["nearest_cm"], group, first)
+    columns |= {name: given[name][nearest] for name in _NEAREST}
     columns |= {name: np.logical_or.reduceat(given[name], first) for name in _ANY if name in given}
-    return Runs(columns, *_summed(group[runs.bin_row], runs.code, runs.ms))
+    return Runs(columns, *summed(group[runs.bin_row], runs.code, runs.ms))
 
 
-def _best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:
+def best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:
     """The row of the least distance in each group; of equal ones the first, which is the earliest."""
     least = np.minimum.reduceat(distance_cm, first)[group] == distance_cm
     rows = np.flatnonzero(least)
     return rows[starts_of(group[rows])]
 
 
-def _summed(row: Ints, code: Ints, ms: Ints) -> tuple[Ints, Ints, Ints]:
+def summed(row: Ints, code: Ints, ms: Ints) -> tuple[Ints, Ints, Ints]:
     """One entry per row and bin, in that order."""
-    key = (row << 32) | code
+    bin_, of = histogram.packed(code)
+    key = row * of + bin_
+    if len(key) and key.max() < _DENSE * len(key):  # many fall into the same bins, as in a crowd: count instead of sort
+        total = np.bincount(key, weights=ms).astype(np.int64)  # exact: whole numbers far below 2**53
+        key = np.flatnonzero(total)
+        return key // of, histogram.unpacked(key % of, of), total[key]
     order = np.argsort(key)
     key = key[order]
     head = starts_of(key)
-    return key[head] >> 32, key[head] & 0xFFFFFFFF, np.add.reduceat(ms[order], head)
+    return key[head] // of, histogram.unpacked(key[head] % of, of), np.add.reduceat(ms[order], head)
 
 
-def to_table(runs: Runs, kind: pa.Schema, columns: Mapping[str, object]) -> pa.Table:
+def to_table(runs: Runs, kind: pa.Schema, columns: Mapping[str, object] | None = None) -> pa.Table:
     """The intervals as a table of this schema; `columns` gives what the runs do not hold."""
     offsets = np.searchsorted(runs.bin_row, np.arange(len(runs) + 1)).astype(np.int32)
     values = pa.StructArray.from_arrays(
         [pa.array(runs.code, pa.int32()), pa.array(runs.ms, pa.int64())], fields=list(schema.BIN)
     )
     bins = pa.ListArray.from_arrays(pa.array(offsets), values)
-    return build(kind, {**runs.columns, **columns, "bins": bins.cast(kind.field("bins").type)})
+    return build(kind, {**runs.columns, **(columns or {}), "bins": bins.cast(kind.field("bins").type)})
 
 
 def from_table(table: pa.Table) -> Runs:
