@@ -80,7 +80,10 @@ def test_a_newcomer_comes_to_the_first_lead_of_the_gulf(real, reader, tmp_path):
     assert len(said) >= 3
     run, leads, explanation = said.values()
     assert "gulf.csv.gz: 29,332 rows: 29,332 used, 0 rejected; times: column timestamp" in run
+    assert "283 vessels, 3 encounters" in run
     assert "1 lead in area world" in run
+    claim = "29,332 positions of 283 vessels, it finds three encounters and one lead"
+    assert claim in " ".join(readme.page.text.split())
     assert all(mmsi in leads for mmsi in ("241502000", "311000222"))
     assert "from 2023-08-01 08:54" in explanation
 
