@@ -57,7 +57,7 @@ docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the s
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
-	find $(ROOMS) tests -name __pycache__ -prune -exec rm -rf {} +
+	find $(ROOMS) docs tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Old setuptools and pip cannot pin what a build uses, so pip itself comes first, at its pinned version.
 PIP_INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
