@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from stswatch.pipeline import api, rules, words
+from stswatch.pipeline import api, rules, trouble, words
 from stswatch.pipeline.progress import Progress
 
 DATA = "stswatch-data"
@@ -29,10 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError) as error:
-        if not _for_people(error):
+    except Exception as error:
+        said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
+        if said is None:
             raise
-        print(f"stswatch: {_sentence(error)}", file=sys.stderr)
+        print(f"stswatch: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stswatch: stopped; the same command goes on from the last finished slice", file=sys.stderr)

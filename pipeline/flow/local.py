@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -52,6 +53,7 @@ def run_slice(job: Job, worker_count: int) -> None:
 
 def pipeline() -> beam.Pipeline:
     """An empty pipeline on the embedded engine."""
+    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)  # it logs what it raises
     return beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(["--direct_num_workers=1"]))
 
 

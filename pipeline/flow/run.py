@@ -20,7 +20,7 @@ from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.meetings.rows import scorecard
-from stswatch.pipeline.readers.base import Source
+from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
@@ -29,6 +29,7 @@ from stswatch.pipeline.store.disk import clear, discard, read_json
 from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Output, Run, load
+from stswatch.pipeline.trouble import MachineError, sentence
 
 _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
 _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
@@ -62,10 +63,17 @@ Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
-    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, FolderInUse.
+    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, FolderInUse; MachineError where disk, memory or
+    a right lacks.
     """
-    with alone(data):
-        return _run(data, sources, rules, area, engine, tell)
+    try:
+        with alone(data):
+            return _run(data, sources, rules, area, engine, tell)
+    except Exception as error:
+        lacking = sentence(error, data, disk=not isinstance(error, SourceError))
+        if lacking is None:
+            raise
+        raise MachineError(lacking) from error
 
 
 def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
@@ -194,9 +202,11 @@ def _folder(data: Path, s: Slice) -> Path:
 
 
 def _tidy(data: Path, row: Sequence[Slice]) -> None:
-    """Remove slices that no longer hold, and receipts of what was read otherwise or not to its end."""
+    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end."""
     keep = {s.key for s in row}
     clear(data / "slices")
+    for s in row[:-_STATES_KEPT]:
+        discard(_folder(data, s) / "state", data / "slices")
     for folder in list((data / "slices").iterdir()):
         if folder.name not in keep:
             discard(folder, data / "slices")

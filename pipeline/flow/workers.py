@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 _pools: dict[int, ProcessPoolExecutor] = {}
@@ -37,7 +38,11 @@ def keep_freed_memory() -> None:
 def submit(workers: int, function: Callable[..., Any], *args: Any) -> Future[Any]:
     """Start a call, or do it at once with one worker; the future holds its result or what it raised."""
     if workers > 1:
-        return _pool(workers).submit(function, *args)
+        try:
+            return _pool(workers).submit(function, *args)
+        except BrokenProcessPool:  # one of its processes was killed, maybe in an earlier run
+            _pools.pop(workers).shutdown()
+            return _pool(workers).submit(function, *args)
     future: Future[Any] = Future()
     try:
         future.set_result(function(*args))

@@ -1,0 +1,88 @@
+"""What a machine can lack while it works, in one sentence: what was found, where, and what to do.
+
+Libraries tell it in many ways: by an errno with a file or without, by errors of their own, by words that an error
+carries along. This is the one place that knows them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+
+DISK: Mapping[int, tuple[str, str]] = {  # errno -> what was found, what to do
+    errno.ENOSPC: ("the disk is full", "make room on it"),
+    errno.EDQUOT: ("your quota on this disk is used up", "make room on it"),
+    errno.EFBIG: ("no file may grow as large as is needed", "raise the limit (ulimit -f) or use another disk"),
+    errno.EROFS: ("the disk is read-only", "make it writable or give another folder with --data"),
+    errno.EACCES: ("may not be written", "get the right to write there or give another folder with --data"),
+    errno.EPERM: ("may not be written", "get the right to write there or give another folder with --data"),
+    errno.EIO: ("the disk fails", "see to the disk or give a folder on another with --data"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+}
+MEMORY = ("no memory is left", "give a smaller --memory or fewer --workers, or close other programs,")
+_WORDS_OF_MEMORY = (  # of errors that are known by nothing else
+    "can't start new thread",
+    os.strerror(errno.ENOMEM),
+    "failed to map segment from shared object",
+    "std::bad_alloc",
+)
+
+
+class MachineError(OSError):
+    """The machine lacks what the work needs; the message says what, where, and what to do."""
+
+
+def sentence(error: BaseException, where: object, disk: bool = True) -> str | None:
+    """What the machine lacked, if that is what an error or one behind it tells of; None if it is not; never raises.
+
+    where: the data folder. disk: whether what the disk could not do counts too; not where a sentence about an input
+    file stands before it.
+
+    >>> sentence(OSError(errno.ENOSPC, "No space left on device"), "data")
+    'data: the disk is full (No space left on device); make room on it and run again: what is finished is kept'
+    """
+    for behind in _chain(error):
+        found = _lack_of_memory(behind) or (_lack_of_disk(behind) if disk else None)
+        if found:
+            what, said, remedy = found
+            return f"{where}: {what} ({said}); {remedy} and run again: what is finished is kept"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those behind it."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is not None and one not in seen:
+            seen.append(one)
+            yield one
+            waiting += [one.__cause__, one.__context__]
+
+
+Found = tuple[str, str, str]  # what, as the library said it, what to do
+
+
+def _lack_of_memory(error: BaseException) -> Found | None:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+    if "BrokenProcessPool" in kinds:
+        return "a worker process was killed", "as happens where no memory is left", MEMORY[1]
+    if kinds & {"MemoryError", "OutOfMemoryException"} or any(words in said for words in _WORDS_OF_MEMORY):
+        return MEMORY[0], said, MEMORY[1]
+    return None
+
+
+def _lack_of_disk(error: BaseException) -> Found | None:
+    code, file = 0, None
+    if isinstance(error, OSError):
+        code, file = error.errno or 0, error.filename
+    elif "duckdb" in type(error).__module__:
+        code = next((code for code in DISK if os.strerror(code) in str(error)), 0)
+    if code not in DISK:
+        return None
+    what, remedy = DISK[code]
+    return what, ": ".join(str(part) for part in (file, os.strerror(code)) if part), remedy
