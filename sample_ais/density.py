@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stswatch.sample_ais.motion import Floats, shift, swing, wrap
+from stswatch.geo.longitude import wrap_lon
+from stswatch.sample_ais.motion import Floats, shift, swing
 from stswatch.sample_ais.traffic import FIRST_MMSI, Sea, sea
 
 START_S = 1_640_995_200  # 2022-01-01T00:00Z
@@ -147,7 +148,7 @@ def _table(
     columns = [
         (FIRST_MMSI + vessel).astype(np.int32),
         pa.array((START_S + time_s) * 1_000_000).cast(SCHEMA.field("time").type),
-        np.round(wrap(lon), 5),  # MarineCadastre rounds to 1e-5
+        np.round(wrap_lon(lon), 5),  # MarineCadastre rounds to 1e-5
         np.round(lat, 5),
         np.round(sog, 1).astype(np.float32),
         (np.round(cog, 1) % 360).astype(np.float32),

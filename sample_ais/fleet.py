@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stswatch.sample_ais.motion import Course, Floats, drift, report_times, shift, stay, swing, wrap
+from stswatch.geo.longitude import wrap_lon
+from stswatch.sample_ais.motion import Course, Floats, drift, report_times, shift, stay, swing
 
 START_S = 1_741_564_800.0  # 2025-03-10T00:00Z
 FIRST_MMSI = 290_000_001  # country digits 280 to 300 are given to nobody (ITU, table of MID)
@@ -170,7 +171,7 @@ def _table(rng: np.random.Generator, mmsi: np.ndarray, rows: Floats) -> pa.Table
         {
             "mmsi": pa.array(mmsi[pick][order].astype(np.int32)),
             "time": pa.array(time_us[order]).cast(pa.timestamp("us", tz="UTC")),
-            "lon": (wrap(lon[order]) * steps).round() / steps,
+            "lon": (wrap_lon(lon[order]) * steps).round() / steps,
             "lat": (lat[order] * steps).round() / steps,
             "sog_kn": pa.array(speed_kn[order].astype(np.float32), from_pandas=True),
         }

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from stswatch.geo.sphere import MEAN_RADIUS_M, unit_vectors
 from stswatch.sample_ais.motion import Floats, shift
 
-EARTH_M = 6_371_008.8
 PORT_KM = 10.0
 
 
@@ -56,8 +56,7 @@ def ports() -> tuple[Floats, Floats]:
 
 def on_sphere(lon: Floats, lat: Floats) -> Floats:
     """Points (n, 3) in metres from the centre of the Earth, for neighbour searches."""
-    lon, lat = np.radians(lon), np.radians(lat)
-    return EARTH_M * np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    return MEAN_RADIUS_M * unit_vectors(lon, lat)
 
 
 class Coast:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stswatch.geo.sphere import MEAN_RADIUS_M, haversine_m
+
 Floats = NDArray[np.float64]
 
-M_PER_DEG = np.pi / 180 * 6_371_008.8  # mean radius of the Earth, Source: IUGG
+M_PER_DEG = np.pi / 180 * MEAN_RADIUS_M
 MS_PER_KN = 1852 / 3600
 
 
@@ -17,8 +19,7 @@ MS_PER_KN = 1852 / 3600
 class Course:
     """Where a ship is at any time: straight between knots, still before the first and after the last.
 
-    Longitudes may run past 180 so that a course across the date line stays in one piece; `wrap` folds
-    them back.
+    Longitudes may run past 180 so that a course across the date line stays in one piece.
     """
 
     time_s: Floats  # (k,) increasing
@@ -78,23 +79,6 @@ def shift(lon: ArrayLike, lat: ArrayLike, east_m: ArrayLike, north_m: ArrayLike)
     return lon_out, lat_out
 
 
-def wrap(lon: ArrayLike) -> Floats:
-    """Longitudes (n,) folded into [-180, 180).
-
-    >>> wrap([180.0, -181.0, 12.0]).tolist()
-    [-180.0, 179.0, 12.0]
-    """
-    return (np.asarray(lon, dtype=np.float64) + 180) % 360 - 180
-
-
-def distance_m(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:
-    """Great-circle distance in metres between positions (n,), haversine; never raises."""
-    phi0, phi1 = np.radians(lat0), np.radians(lat1)
-    half_lon = np.radians(np.asarray(lon1) - np.asarray(lon0)) / 2
-    a = np.sin((phi1 - phi0) / 2) ** 2 + np.cos(phi0) * np.cos(phi1) * np.sin(half_lon) ** 2
-    return np.asarray(2 * 6_371_008.8 * np.arcsin(np.sqrt(np.minimum(a, 1.0))))
-
-
 def voyage(points: ArrayLike, start_s: float, speed_kn: float) -> Course:
     """A course through points (k, 2), lon and lat in degrees, from a start time in seconds at one speed.
 
@@ -102,7 +86,7 @@ def voyage(points: ArrayLike, start_s: float, speed_kn: float) -> Course:
     6.0
     """
     lon, lat = np.asarray(points, dtype=np.float64).T
-    legs_m = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:])
+    legs_m = haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:])
     return Course(start_s + np.concatenate([[0.0], np.cumsum(legs_m)]) / (speed_kn * MS_PER_KN), lon, lat)
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.sample_ais.motion import Floats, report_times, shift, wrap
+from stswatch.geo.longitude import wrap_lon
+from stswatch.sample_ais.motion import Floats, report_times, shift
 from stswatch.sample_ais.scenes import AT_ANCHOR, MOORED, Actor
 
 UNDER_WAY_S = 60.0
@@ -51,7 +52,7 @@ def positions(rng: np.random.Generator, actor: Actor, start_s: float, hours: flo
     turning = np.abs((np.diff(bearing, append=bearing[-1:]) + 180) % 360 - 180) > 10
     return Positions(
         (start_s + time_s).astype(np.int64),
-        np.round(wrap(lon) * STEPS) / STEPS,
+        np.round(wrap_lon(lon) * STEPS) / STEPS,
         np.round(lat * STEPS) / STEPS,
         shown_kn,
         np.round((bearing + wander) % 360, 1) % 360,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.sample_ais.motion import distance_m
+from stswatch.geo.sphere import haversine_m
 from stswatch.sample_ais.reports import heard
 from stswatch.sample_ais.scenes import Actor, Scene
 
@@ -30,7 +30,7 @@ def meetings(scenes: Sequence[Scene], start_s: int, hours: int) -> list[dict[str
     places = [actor.course.at(time_s) for _, actor in cast]
     found = []
     for i, j in combinations(range(len(cast)), 2):
-        apart_m = distance_m(*places[i], *places[j])
+        apart_m = haversine_m(*places[i], *places[j])
         for first, last in _spans(apart_m <= WITHIN_M):
             at = first + int(np.argmin(apart_m[first : last + 1]))
             scene = cast[i][0] if cast[i][0] is cast[j][0] else None

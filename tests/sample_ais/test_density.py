@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.spatial import cKDTree
 
+from stswatch.geo.sphere import haversine_m
 from stswatch.sample_ais import density
 from stswatch.sample_ais.harbours import on_sphere, ports
-from stswatch.sample_ais.motion import distance_m
 from stswatch.sample_ais.traffic import FIRST_MMSI, MEET, sea
 
 SPAN_S = 1440  # the record holds 24 minutes
@@ -88,7 +88,7 @@ def test_tracks_go_on_from_block_to_block_and_day_to_day():
     lon, lat = table["lon"].to_numpy()[order], table["lat"].to_numpy()[order]
     same = np.diff(mmsi[order]) == 0
     step_s = np.diff(time_us[order])[same] / 1e6
-    step_m = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:])[same]
+    step_m = haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:])[same]
     assert step_s.min() > 0
     assert (step_s > 7200).any()
     assert ((step_m - 20) / step_s * 3600 / 1852).max() < 45
@@ -118,6 +118,6 @@ def test_crowd_lies_together():
     assert len(np.unique(table["mmsi"].to_numpy())) == 50
     assert table["mmsi"].to_numpy().min() == FIRST_MMSI
     lon, lat = table["lon"].to_numpy(), table["lat"].to_numpy()
-    assert distance_m(lon, lat, np.median(lon), np.median(lat)).max() < 350
+    assert haversine_m(lon, lat, np.median(lon), np.median(lat)).max() < 350
     assert len(table) == pytest.approx(50 * 0.5 * 480, rel=0.01)
     assert cKDTree(on_sphere(*ports()[1].T)).query(on_sphere(lon[:1], lat[:1]))[0][0] > 50_000

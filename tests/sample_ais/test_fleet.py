@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stswatch.geo.longitude import wrap_lon
+from stswatch.geo.sphere import haversine_m
 from stswatch.sample_ais.fleet import FIRST_MMSI, START_S, fleet
-from stswatch.sample_ais.motion import distance_m, wrap
 
 HOURS = 48
 
@@ -33,7 +34,7 @@ def meetings(table, pairs):
             dark = np.diff(time_us[mine])[seen - 1] > 7.2e9
             where = np.interp(grid_us, time_us[mine], turned)
             place.append((np.where(dark, np.nan, where), np.interp(grid_us, time_us[mine], lat[mine])))
-        near = distance_m(*place[0], *place[1]) <= 500
+        near = haversine_m(*place[0], *place[1]) <= 500
         at = np.flatnonzero(near)
         for run in np.split(at, np.flatnonzero(np.diff(at) > 30) + 1):
             if len(run) >= 30:
@@ -87,6 +88,6 @@ def test_any_fleet_lies_on_the_earth_within_its_hours(seed, hours, pairs, anchor
     time_s = table["time"].cast("int64").to_numpy() / 1e6
     assert ((time_s >= START_S - 1) & (time_s <= START_S + hours * 3600 + 1)).all()
     lon, lat = table["lon"].to_numpy(), table["lat"].to_numpy()
-    assert np.allclose(wrap(lon), lon)
+    assert np.allclose(wrap_lon(lon), lon)
     assert (np.abs(lat) < 90).all()
     assert len(np.unique(table["mmsi"].to_numpy())) <= 2 * pairs + anchored

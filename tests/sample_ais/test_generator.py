@@ -12,8 +12,8 @@ import pyais
 import pytest
 
 import stswatch.sample_ais
+from stswatch.geo.sphere import haversine_m
 from stswatch.sample_ais import generator, sea
-from stswatch.sample_ais.motion import distance_m
 
 HERE = Path(stswatch.sample_ais.__path__[0])
 START_S = sea.START_S
@@ -112,7 +112,7 @@ def test_meetings_of_the_truth_show_in_the_fixes(truth, tracks):
             continue
         grid = np.arange(seconds(meeting["start"]) + 180, seconds(meeting["end"]) - 180, 60)
         places = [[np.interp(grid, t[:, 0], t[:, k]) for k in (1, 2)] for t in (tracks[m] for m in meeting["mmsi"])]
-        apart_m = distance_m(*places[0], *places[1])
+        apart_m = haversine_m(*places[0], *places[1])
         assert np.median(apart_m) == pytest.approx(meeting["median_distance_m"], abs=25)
         assert (apart_m < 560).all()
         seen += 1
@@ -143,6 +143,6 @@ def test_silences_of_the_truth_are_silent(truth, tracks):
 def test_nobody_hops_but_the_two_hulls(truth, tracks):
     shared = {row["mmsi"] for row in truth["shared_mmsi"]}
     for mmsi, track in tracks.items():
-        step_m = distance_m(track[:-1, 1], track[:-1, 2], track[1:, 1], track[1:, 2])
+        step_m = haversine_m(track[:-1, 1], track[:-1, 2], track[1:, 1], track[1:, 2])
         fastest_kn = (np.maximum(step_m - 50, 0) / np.diff(track[:, 0]).clip(1) * 3600 / 1852).max()
         assert (fastest_kn > 60) == (mmsi in shared), mmsi
