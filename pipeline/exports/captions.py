@@ -1,0 +1,136 @@
+"""What is written beside the drawing of an encounter: measured facts, broadcast names, the caution, the small print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from stswatch.geo.mmsi import country_names
+from stswatch.geo.ports import ports
+from stswatch.geo.zones import zones
+
+CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
+Row = Mapping[str, Any]
+
+
+def title(row: Row, threshold_m: float) -> str:
+    """What was measured, in one line."""
+    a, b = (name(row, v) for v in ("a", "b"))
+    return f"{a} and {b}: within {threshold_m:.0f} m for {duration(row['duration_min'])}"
+
+
+def subtitle(row: Row) -> str:
+    """When and where."""
+    parts = [span(row["start_time"], row["end_time"]), position(row["lon"], row["lat"]), *_zones(row)]
+    if row.get("port") is not None and row.get("distance_to_port_km") is not None:
+        parts.append(f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}")
+    return "   ·   ".join(parts)
+
+
+def measured(row: Row) -> str:
+    """The numbers of the encounter."""
+    return "   ·   ".join(
+        [
+            f"median distance {row['median_distance_m']:.0f} m",
+            f"least {row['min_distance_m']:.0f} m",
+            f"{100 * row['observed_share']:.0f} % of the time near a report of both",
+            f"score {row['score']:+.1f}",
+        ]
+    )
+
+
+def vessel(row: Row, v: str) -> list[str]:
+    """What one vessel said of itself, and what was measured of it; three lines."""
+    mmsi, speed = row[f"mmsi_{v}"], row[f"median_speed_{v}_kn"]
+    known = row.get("vessels", {}).get(mmsi) or {}
+    flag = country_names().get(known.get("flag") or "", "digits of no state")
+    said = [] if known.get("name") else ["no name"]
+    said += [
+        f"IMO {known['imo']}" if known.get("imo") else "no IMO number",
+        f"call sign {known['call_sign']}" if known.get("call_sign") else "no call sign",
+    ]
+    if known.get("length_m"):
+        said.append(f"{known['length_m']:.0f}" + (f" by {known['beam_m']:.0f}" if known.get("beam_m") else "") + " m")
+    reports = f"{row[f'fixes_{v}']:,} reports while together"
+    return [
+        f"MMSI {mmsi:09d}, {flag}",
+        ", ".join(said),
+        reports + ("" if speed is None else f", median speed {speed:.1f} kn"),
+    ]
+
+
+def name(row: Row, v: str) -> str:
+    """The name that a vessel broadcasts, else its MMSI."""
+    known = row.get("vessels", {}).get(row[f"mmsi_{v}"]) or {}
+    return str(known.get("name") or f"{row[f'mmsi_{v}']:09d}")
+
+
+def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:
+    """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
+    found = []
+    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
+    if sides:
+        found.append(f"The data, not the vessels, {' and '.join(sides)} it.")
+    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
+    if silent:
+        found.append(f"A silence of {' and '.join(silent)} begins or ends beside it; why is not known.")
+    for v, count in other_hulls.items():
+        if count:
+            tracks = f"{count} other track{'s' * (count > 1)}"
+            found.append(f"{row[f'mmsi_{v}']:09d} has {tracks} in this time (grey, where on the map).")
+    if row["status"] != "current":
+        found.append(f"This revision is {row['status']}: see the later one.")
+    return found
+
+
+def small_print(row: Row) -> str:
+    """What made the picture."""
+    run = row["run"]
+    return (
+        f"{row['id']}, revision {row['revision']}  ·  stswatch {run['code_version']}  ·  run {row['run_id']}"
+        f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
+        "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
+    )
+
+
+def duration(minutes: float) -> str:
+    """A duration for people.
+
+    >>> duration(216.1), duration(45.0), duration(60.0)
+    ('3 h 36 min', '45 min', '1 h')
+    """
+    hours, rest = divmod(round(minutes), 60)
+    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
+
+
+def span(start: datetime, end: datetime) -> str:
+    """From when to when, UTC; the date once where it is one day."""
+    last = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end)} {end:%H:%M}"
+    return f"{_day(start)} {start:%H:%M} to {last} UTC"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def position(lon: float, lat: float) -> str:
+    """Degrees with four decimals, latitude first, as charts have it.
+
+    >>> position(124.68775, -38.62396)
+    '38.6240°S 124.6877°E'
+    """
+    return f"{abs(lat):.4f}°{'N' if lat >= 0 else 'S'} {abs(lon):.4f}°{'E' if lon >= 0 else 'W'}"
+
+
+def port_name(port: str) -> str:
+    """The name of a port by its id."""
+    table = ports()
+    found = table.name[table.id == port]
+    return str(found[0]).title() if len(found) else port
+
+
+def _zones(row: Row) -> list[str]:
+    """The first label of the most specific zone."""
+    labels = {str(p["id"]): str(p["labels"][0]) for p in zones().properties}
+    return [labels.get(zone, zone) for zone in row["zones"][:1]]

@@ -1,0 +1,43 @@
+"""Picture files: which kinds there are, and writing one whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+class PictureError(ValueError):
+    """A picture that cannot be made or written; the message says why and what to do."""
+
+
+def suffix_of(path: str | Path) -> str:
+    """The kind of picture that a file name asks for. Raises PictureError where it is none of SUFFIXES.
+
+    >>> suffix_of("lead.PNG")
+    '.png'
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise PictureError(
+            f"{path}: is no name for a picture; end it with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        )
+    return suffix
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or leave what was there. Raises PictureError where that cannot be."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "is a folder")
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise PictureError(
+            f"{path}: cannot be written ({error.strerror}); give a file in a folder that you may write to"
+        ) from error
