@@ -33,9 +33,8 @@ def turns_of(lon_deg: ArrayLike) -> Floats:
     lon = np.asarray(lon_deg, np.float64)
     with np.errstate(invalid="ignore"):
         turns = np.floor((lon + 180.0) / 360.0)
-        # the quotient rounds: a longitude a hair below 180 would be turned below -180
+        # the quotient may round up to a whole number: a longitude a hair below 180 would be turned below -180
         turns = turns - (lon - 360.0 * turns < -180.0)
-        turns = turns + (lon - 360.0 * turns >= 180.0)
     return turns[()]
 
 

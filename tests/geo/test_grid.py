@@ -30,6 +30,7 @@ def test_ids_are_unique_over_the_date_line_and_at_the_poles(size_deg):
     assert len(set(cells[:3].tolist())) == 1
     assert cells[3] != cells[0]
     assert grid.grid_cell(0.0, 90.0, size_deg) == grid.grid_cell(0.0, 99.0, size_deg)
+    assert grid.grid_cell(0.0, 90.0, size_deg) == grid.grid_cell(0.0, 89.9999, size_deg)
     assert grid.grid_cell([], [], size_deg).shape == (0,)
 
 

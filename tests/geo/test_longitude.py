@@ -26,6 +26,16 @@ def test_wrapping_holds_a_hair_beside_the_date_line(lon):
     assert -180 <= lon - 360 * float(longitude.turns_of(lon)) < 180
 
 
+def test_wrapping_holds_a_hair_beside_every_turn_of_the_date_line():
+    line = 180.0 * np.arange(-9_999, 10_000, 2)
+    lon = np.concatenate([line, *(np.nextafter(line, way) for way in (-np.inf, np.inf))])
+    for _ in range(5):
+        lon = np.concatenate([lon, np.nextafter(lon, np.inf), np.nextafter(lon, -np.inf)])
+    wrapped = longitude.wrap_lon(lon)
+    assert ((wrapped >= -180) & (wrapped < 180)).all()
+    assert (wrapped == lon - 360 * longitude.turns_of(lon)).all()
+
+
 @given(FAR, FAR)
 def test_a_near_longitude_is_the_same_meridian_within_half_a_turn(lon, reference):
     near = float(longitude.near_lon(lon, reference))

@@ -13,6 +13,7 @@ from stswatch.geo.sphere import haversine_m
 WGS84 = Geod(ellps="WGS84")
 LON = st.floats(-180, 180)
 LAT = st.floats(-90, 90)
+LAT_BY_POLES = st.one_of(LAT, st.floats(87, 90), st.floats(-90, -87))
 BEARING = st.floats(0, 360, exclude_max=True)
 BOUNDS = st.sampled_from([(0.01, 1e-8), (500.0, 1e-6), (8e3, 2.2e-3), (5e4, 0.52), (1e5, 4.2)])
 
@@ -84,8 +85,10 @@ def test_a_hop_is_the_great_circle_to_a_part_in_100_000_and_one_hop_the_same(lon
     assert plane.one_hop_m(lon, lat, lon1, lat1) == pytest.approx(hop_m, abs=1e-6)
 
 
-@given(LON, LAT, LON, LAT)
-def test_a_hop_of_any_length_is_measured_and_one_hop_the_same(lon0, lat0, lon1, lat1):
+@given(LON, LAT, LON, LAT, st.booleans())
+def test_a_hop_of_any_length_is_measured_and_one_hop_the_same(lon0, lat0, lon1, lat1, antipodes):
+    if antipodes:
+        lon1, lat1 = lon0 + 180 + lon1 / 1e6, -lat0 * (1 - abs(lat1) / 1e8)
     hop_m = float(plane.hop_m([lon0, lon1], [lat0, lat1])[0])
     assert plane.one_hop_m(lon0, lat0, lon1, lat1) == pytest.approx(hop_m, abs=1e-6)
 
@@ -96,7 +99,7 @@ def test_one_point_makes_no_hop_and_no_point_neither():
     assert plane.hop_m([179.99, -179.99], [0.0, 0.0]) == pytest.approx([2223.9], abs=0.1)
 
 
-@given(LON, LAT, st.floats(0, 1), st.floats(0, 1), BEARING, st.floats(0.01, 2e5), st.floats(0, 1))
+@given(LON, LAT_BY_POLES, st.floats(0, 1), st.floats(0, 1), BEARING, st.floats(0.01, 2e5), st.floats(0, 1))
 def test_all_within_reach_of_a_box_lies_in_the_grown_box(west, south, width, height, bearing, by_m, share):
     east, north = west + width, min(south + height, 90)
     w, s, e, n = plane.grow_box(west, south, east, north, by_m)

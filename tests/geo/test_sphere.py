@@ -15,6 +15,7 @@ HALF_M = np.pi * sphere.MEAN_RADIUS_M
 LON = st.floats(-180, 180)
 LAT = st.floats(-90, 90)
 FAR = st.floats(-500, 500)
+NOT_A_POLE = st.one_of(st.floats(-89.99, 89.99), st.sampled_from([-89.99, 89.99, 89.98]))
 BEARING = st.floats(0, 360, exclude_max=True)
 
 
@@ -44,7 +45,7 @@ def test_near_antipodes_the_missing_metres_are_measured(lon, lat, bearing_deg, s
     assert HALF_M - float(sphere.haversine_m(lon, lat, lon1, lat1)) == pytest.approx(short_m, abs=1e-6)
 
 
-@given(FAR, st.floats(-89.99, 89.99), BEARING, st.sampled_from([0.01, 1.0, 500.0, 8e3, 1e6, 1e7, 1.9e7]))
+@given(FAR, NOT_A_POLE, BEARING, st.sampled_from([0.01, 1.0, 500.0, 1100.0, 8e3, 1e6, 1e7, 1.9e7]))
 def test_a_destination_lies_at_its_bearing_and_distance(lon, lat, bearing, distance_m):
     end_lon, end_lat = map(float, sphere.destination(lon, lat, bearing, distance_m))
     assert abs(end_lon - lon) <= 180 + 1e-12
@@ -55,7 +56,7 @@ def test_a_destination_lies_at_its_bearing_and_distance(lon, lat, bearing, dista
     assert SPHERE.inv(end_lon, end_lat, theirs_lon, theirs_lat)[2] < 1e-6
 
 
-@given(LON, st.floats(-89.99, 89.99), BEARING, st.sampled_from([(500.0, 0.2), (8e3, 0.2), (1e7, 0.2), (1.5e7, 0.3)]))
+@given(LON, NOT_A_POLE, BEARING, st.sampled_from([(500.0, 0.2), (8e3, 0.2), (1e7, 0.2), (1.5e7, 0.3)]))
 def test_bearing_and_destination_keep_their_bounds_against_the_ellipsoid(lon, lat, bearing, scale):
     distance_m, bound_deg = scale
     lon1, lat1, _ = WGS84.fwd(lon, lat, bearing, distance_m)

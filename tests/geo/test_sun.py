@@ -76,6 +76,13 @@ def test_at_the_poles_the_seasons_turn_when_they_should(when, north_deg):
     assert sun.sun_elevation_deg([0.0, 77.0], -90.0, at) == pytest.approx([-north_deg] * 2, abs=0.01)
 
 
+def test_the_declination_is_that_of_the_worked_example():
+    """Meeus, Astronomical Algorithms, example 25.a: 1992-10-13 at 0 h of even time, here 69.2 s ahead of UTC."""
+    assert float(sun.sun_elevation_deg(0.0, 90.0, np.datetime64("1992-10-12T23:58:50.8"))) == pytest.approx(
+        -7.78507, abs=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("rise", "set_"), [("2024-06-21T03:43", "2024-06-21T20:21"), ("2024-12-21T08:04", "2024-12-21T15:53")]
 )
@@ -109,7 +116,7 @@ def test_half_of_the_earth_has_sun():
     assert np.mean(sun.light_of(elevation) == "night") == pytest.approx((1 - np.sin(np.radians(12))) / 2, abs=0.01)
 
 
-@given(st.floats(-90, 90))
+@given(st.one_of(st.floats(-90, 90), st.sampled_from([-0.833, -6.0, -12.0])))
 def test_light_has_four_names_in_order(elevation_deg):
     name = str(sun.light_of(elevation_deg))
     rank = sum(elevation_deg >= limit for limit in (-12.0, -6.0, -0.833))
