@@ -148,10 +148,19 @@ def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
     return queries.summary(Path(data))
 
 
-def encounter(data: str | Path, name: str) -> dict[str, Any]:
-    """One encounter by its id or the beginning of it, with `vessels` (by MMSI) and `run`. Raises StoreError."""
-    from stswatch.pipeline.store import queries
+def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
+    """One encounter by its id or the beginning of it, else the first lead; with `vessels` (by MMSI) and `run`.
 
+    Raises StoreError.
+    """
+    from stswatch.pipeline.store import queries
+    from stswatch.pipeline.store.database import StoreError
+
+    if name is None:
+        first = queries.leads(Path(data), 1)
+        if not first:
+            raise StoreError(f"{data}: no lead in the area that was asked for; give the id of an encounter")
+        name = str(first[0]["id"])
     found = queries.encounter(Path(data), name)
     vessels = queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]])
     return found | {"vessels": vessels, "run": queries.run_of(Path(data), found["run_id"])}
@@ -162,3 +171,22 @@ def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
     from stswatch.pipeline.store import queries
 
     return queries.run_of(Path(data))
+def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) -> None:
+    """Draw an encounter, named as for `encounter`, into a file: .png, .svg or .pdf.
+
+    Raises PictureError where the file is of another kind or cannot be written, CourseError where the lake holds no
+    positions of it, and StoreError.
+    """
+    from stswatch.pipeline.exports import file
+    from stswatch.pipeline.exports.courses import needed_us
+    from stswatch.pipeline.exports.picture import render
+    from stswatch.pipeline.rules import from_json
+    from stswatch.pipeline.store import queries
+
+    suffix = file.suffix_of(path)
+    row = encounter(data, name)
+    rules = from_json(row["run"]["rules"])
+    fixes = queries.tracks(Path(data), [row["mmsi_a"], row["mmsi_b"]], needed_us(row, rules))
+    file.write(Path(path), render(row, fixes, rules, suffix))
+
+

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stswatch.pipeline import api, rules, trouble, words
+from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
 DATA = "stswatch-data"
@@ -130,16 +131,25 @@ def _leads(given: argparse.Namespace) -> None:
 
 
 def _add_explain(p: argparse.ArgumentParser) -> None:
-    """Say what was measured of one encounter, where it was, and why it ranks as it does.
+    """Say what was measured of one encounter, where it was, and why it ranks as it does; or draw it.
 
-    Example: stswatch explain E2a41 --data DIR
+    Example: stswatch explain E2a41 --data DIR --picture lead.png
     """
-    p.add_argument("id", metavar="ID", help="id of an encounter, or enough of its beginning")
+    p.add_argument(
+        "id", nargs="?", metavar="ID", help="id of an encounter, or its beginning (default: the first lead)"
+    )
     _add_data(p)
+    p.add_argument("--picture", type=_picture, metavar="FILE", help="draw it too: a .png, .svg or .pdf file")
+    p.add_argument("--quiet", action="store_true", help="no words but where the picture lies")
 
 
 def _explain(given: argparse.Namespace) -> None:
-    print(words.explanation(api.encounter(given.data, given.id)))
+    row = api.encounter(given.data, given.id)
+    if not given.quiet:
+        print(words.explanation(row))
+    if given.picture:
+        api.draw_encounter(given.picture, given.data, row["id"])
+        print(f"picture of {row['id']}: {given.picture}")
 
 
 def _add_rules(p: argparse.ArgumentParser) -> None:
@@ -194,6 +204,14 @@ def _hours(text: str) -> float:
 
 
 def _bytes(text: str) -> int:
+def _picture(text: str) -> Path:
+    try:
+        suffix_of(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
+
+
     number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _SIZES else (text, "")
     if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 512 << 20:
         raise argparse.ArgumentTypeError(f"{text!r} is no size from 512M on; give one such as 1G or 4G")

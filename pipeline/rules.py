@@ -154,6 +154,23 @@ def load(path: Path) -> Rules:
     return _consistent(path, dataclasses.replace(Rules(), **sections))
 
 
+def from_json(text: str) -> Rules:
+    """The rules that `Rules.to_json` wrote, as a run stores them; what its version did not know keeps its default.
+
+    >>> from_json(Rules().to_json()) == Rules()
+    True
+    """
+    given = json.loads(text)
+    sections: dict[str, Any] = {}
+    for section in _sections():
+        default: Any = getattr(Rules, section)
+        known = {f.name for f in dataclasses.fields(default)}
+        sections[section] = dataclasses.replace(
+            default, **{name: value for name, value in given.get(section, {}).items() if name in known}
+        )
+    return Rules(**sections)
+
+
 def _usable(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
-from stswatch.geo.ports import ports
+from stswatch.geo.sun import light_of
+from stswatch.geo.zones import MARKS
+from stswatch.pipeline.exports.captions import CAUTION, port_name
 
 if TYPE_CHECKING:
     from stswatch.pipeline.api import Summary
 
 _NAME = "stswatch"
 _MANY = 0.1  # a share of invalid positions that is worth a look
-CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 _LEAD = (  # heading, width, what stands in it
     ("score", 5, lambda r: f"{r['score']:.1f}"),
     ("id", 13, lambda r: r["id"]),
@@ -100,13 +101,6 @@ def where(row: dict[str, Any]) -> str:
     if row["zones"]:
         return ", ".join(row["zones"])
     return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
-
-
-def port_name(name: str) -> str:
-    """The name of a port by its id."""
-    table = ports()
-    found = table.name[table.id == name]
-    return str(found[0]).title() if len(found) else name
 
 
 def minute(time: datetime) -> str:

@@ -12,6 +12,7 @@ from stswatch.geo.zones import zones
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]
+_LONGEST_NAME = 20  # Source: ITU-R M.1371-5, table 50; archives of one's own may hold longer ones
 
 
 def title(row: Row, threshold_m: float) -> str:
@@ -61,9 +62,9 @@ def vessel(row: Row, v: str) -> list[str]:
 
 
 def name(row: Row, v: str) -> str:
-    """The name that a vessel broadcasts, else its MMSI."""
+    """The name that a vessel broadcasts, else its MMSI; no longer than AIS allows."""
     known = row.get("vessels", {}).get(row[f"mmsi_{v}"]) or {}
-    return str(known.get("name") or f"{row[f'mmsi_{v}']:09d}")
+    return str(known.get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]
 
 
 def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:

@@ -85,10 +85,9 @@ def shown_us(row: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
-    """The time whose fixes are needed for what is shown: legs that reach into it begin and end beside it."""
-    bucket_us = minutes(rules.vessel.thin_bucket_min)
+    """The time whose fixes are needed for what is shown: legs that reach into it begin before it and end after it."""
     start_us, end_us = shown_us(row)
-    return (start_us - rules.lag_us) // bucket_us * bucket_us, end_us + rules.lag_us
+    return start_us - rules.lag_us, end_us + rules.lag_us
 
 
 def micros_of(moment: datetime) -> int:
@@ -107,7 +106,8 @@ def course(fixes: pa.Table, mmsi: int, row: Mapping[str, Any], rules: Rules) -> 
     between = steps(track, rules.vessel)
     legs = _all_legs(track, between, rules.vessel)
     cut = pieces(track, legs, rules.vessel)
-    motion = Ends(cut.start_us, cut.end_us, cut.lon0, cut.lat0, cut.lon1, cut.lat1)
+    # rounded as the vessel step does, so that the least distance is the one stored, to the centimetre
+    motion = Ends(cut.start_us, cut.end_us, *(np.round(c, 7) for c in (cut.lon0, cut.lat0, cut.lon1, cut.lat1)))
     who_us = track.track_us[legs.start[cut.leg]]
     name_us = _present(motion, who_us, mmsi, row)
     mine, own = who_us == name_us, track.track_us == name_us

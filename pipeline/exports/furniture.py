@@ -17,11 +17,12 @@ from stswatch.pipeline.exports.panel import Panel, panel
 from stswatch.pipeline.exports.projection import Box, metres_text
 
 LOCATOR_PX = 158.0
-_LOCATOR_M = (1_900_000.0, 4_500_000.0, 10_000_000.0)  # its side: the first that shows some land
+LOCATOR_M = (1_900_000.0, 4_500_000.0, 10_000_000.0)  # its side: the first that shows some land
 _SOME_LAND = 0.05
 _CELL_PX = 0.7  # the coast of the locator is no finer
 _LEAST_FRAME_PX = 7.0  # a box smaller than that is shown as a point
 _M_PER_NM = 1852.0
+_M_PER_DEG = 111_000.0
 _OVER = 9
 
 
@@ -51,7 +52,7 @@ def _north(p: Panel, x: float, y: float) -> None:
 
 
 def _shape(p: Panel, corners_px: Floats, **how: Any) -> None:
-    p.axes.add_patch(Polygon(np.column_stack(p.metres(*corners_px.T)), zorder=_OVER, **how))
+    p.axes.add_artist(Polygon(np.column_stack(p.metres(*corners_px.T)), zorder=_OVER, **how))
 
 
 def round_length(metres: float) -> float:
@@ -73,7 +74,7 @@ def locator(p: Panel) -> Axes:
     left, bottom, _, _ = corners[p.labels.free(corners)]
     axes = p.axes.inset_axes((left / wide, bottom / high, LOCATOR_PX / wide, LOCATOR_PX / high), zorder=_OVER)
     axes.set(gid="locator", label="locator")
-    for side_m in _LOCATOR_M:
+    for side_m in LOCATOR_M:
         small = panel(axes, p.sheet, Box(-side_m / 2, -side_m / 2, side_m / 2, side_m / 2), [], p.renderer)
         small.labels.frame = (0.0, 0.0, LOCATOR_PX, LOCATOR_PX)  # inset axes are laid out later
         shells = [path for name in coast.LAYERS for path in _shells(small, coast.layer(name))]
@@ -81,10 +82,10 @@ def locator(p: Panel) -> Axes:
             break
     if shells:
         far = PathPatch(Path.make_compound_path(*shells), fc=style.LAND, ec=style.LAND, lw=0.3, gid="land")
-        axes.add_patch(far)
+        axes.add_artist(far)
     corner, size = (p.box.west, p.box.south), (p.box.width, p.box.height)
     if size[0] * small.px_per_m > _LEAST_FRAME_PX:
-        axes.add_patch(Rectangle(corner, *size, fill=False, ec=style.INK, lw=1.0, zorder=_OVER))
+        axes.add_artist(Rectangle(corner, *size, fill=False, ec=style.INK, lw=1.0, zorder=_OVER))
     else:
         axes.plot(0, 0, marker="o", ms=4, mfc=style.INK, mec="white", mew=0.8, zorder=_OVER)
     return axes
@@ -103,14 +104,13 @@ def _land_share(shells: list[Path], side_m: float) -> float:
 def _shells(p: Panel, layer: coast.Layer) -> list[Path]:
     """The shells of a layer of the coast that reach into the box, one point a cell; lakes are left out."""
     west, south, east, north = p.sheet.degrees(p.box)
-    near = (near_lon(layer.lon, p.sheet.lon) >= west) & (near_lon(layer.lon, p.sheet.lon) <= east)
-    near &= (layer.lat >= south) & (layer.lat <= north)
     ring = np.repeat(np.arange(len(layer.polygon)), np.diff(layer.start))
+    step_deg = _CELL_PX / p.px_per_m / _M_PER_DEG
+    few = starts_of(ring, np.floor(layer.lon / step_deg), np.floor(layer.lat / step_deg))
+    lon, lat, ring = near_lon(layer.lon[few], p.sheet.lon), layer.lat[few], ring[few]
+    near = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
     shell = np.diff(layer.polygon, prepend=-1) != 0
     wanted = shell & (np.bincount(ring[near], minlength=len(shell)) > 0)
     rows = np.flatnonzero(wanted[ring])
-    x, y = p.px(*p.sheet.xy(layer.lon[rows], layer.lat[rows]))
-    kept = starts_of(ring[rows], np.floor(x / _CELL_PX), np.floor(y / _CELL_PX))
-    points = np.column_stack(p.metres(x[kept], y[kept]))
-    parts = np.split(points, starts_of(ring[rows][kept])[1:])
-    return [Path(part, closed=False) for part in parts if len(part) > 2]
+    points = np.column_stack(p.sheet.xy(lon[rows], lat[rows]))
+    return [Path(part) for part in np.split(points, starts_of(ring[rows])[1:]) if len(part) > 2]

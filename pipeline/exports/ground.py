@@ -36,7 +36,7 @@ def land(p: Panel) -> None:
     patch = polygons(shapely.simplify(p.sheet.shape(parts), _FINEST_PX / p.px_per_m))
     if patch is not None:
         patch.set(facecolor=style.LAND, edgecolor=style.SHORE, linewidth=0.5, zorder=_LAND, gid="land")
-        p.axes.add_patch(patch)
+        p.axes.add_artist(patch)
 
 
 def polygons(shape: Any) -> PathPatch | None:
@@ -65,7 +65,7 @@ def zone_areas(p: Panel) -> None:
             colour = style.REPORTED_ZONE if properties["kind"] == REPORTED else style.CONTEXT_ZONE
             patch.set(facecolor=(*to_rgb(colour), 0.05), edgecolor=(*to_rgb(colour), 0.6), linewidth=0.7)
             patch.set(zorder=_ZONES, gid=f"zone-{properties['id']}")
-            p.axes.add_patch(patch)
+            p.axes.add_artist(patch)
             visible = shapely.intersection(shapely.make_valid(shape), frame)
             _zone_label(p, visible, str(properties["labels"][0]), colour)
 

@@ -173,7 +173,7 @@ def _close_up_frame(p: Panel, drawn: Scene, threshold_m: float) -> None:
         x, y = _place_of_a(drawn)
         frame = Rectangle((x - half_m, y - half_m), 2 * half_m, 2 * half_m, fill=False, ec=style.INK, lw=0.7, zorder=10)
         frame.set_gid("close-up-frame")
-        p.axes.add_patch(frame)
+        p.axes.add_artist(frame)
 
 
 def _close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: float, renderer: RendererAgg) -> None:
@@ -184,7 +184,7 @@ def _close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m:
     box = Box(x - half_m, y - half_m, x + half_m, y + half_m)
     p = panel(axes, drawn.sheet, box, _ways(drawn), renderer)
     land(p)
-    axes.add_patch(Circle((x, y), threshold_m, fill=False, ec=style.QUIET, lw=0.9, zorder=4, gid="ring"))
+    axes.add_artist(Circle((x, y), threshold_m, fill=False, ec=style.QUIET, lw=0.9, zorder=4, gid="ring"))
     scale_bar(p)
     for one, hand in drawn.pair:
         chart.draw_course(p, one, hand, drawn.span_us, drawn.meeting)

@@ -6,6 +6,7 @@ vision (Source: Okabe and Ito, Color Universal Design, 2008), and dark beside li
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,9 +65,10 @@ _LOOK = {
 @contextmanager
 def look() -> Iterator[None]:
     """This look, whatever the user's own settings are; they come back after."""
-    with rc_context():
+    with rc_context(), warnings.catch_warnings():
         rcdefaults()
         rcParams.update(_LOOK)
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in letters that the font lacks shows as boxes
         yield
 
 

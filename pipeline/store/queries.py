@@ -7,6 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import views
 from stswatch.pipeline.store.database import StoreError, connect
@@ -54,6 +57,23 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
     with closing(connect(data)) as db:
         rows = _rows(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
     return {row["mmsi"]: row for row in rows}
+
+
+def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Table:
+    """The fixes of these MMSI in a span, both ends included, in no order: the columns of the lake that decide.
+
+    Raises StoreError where the folder holds no database or a file of its lake is gone.
+    """
+    names = ("mmsi", "time", "lon", "lat", "sog_kn", "receiver", "invalid")
+    query = f"""SELECT {", ".join(names)} FROM fixes
+                WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
+    given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
+    with closing(connect(data)) as db:
+        try:
+            found = db.sql(query, params=given).to_arrow_table()
+        except duckdb.IOException as error:
+            raise StoreError(f"{data}: its lake cannot be read ({str(error).splitlines()[0]}); run again") from error
+    return found.cast(pa.schema([schema.FIXES.field(name) for name in names]))
 
 
 def sources(data: Path) -> list[dict[str, Any]]:
