@@ -24,7 +24,7 @@ from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store import clearing, ledger
 from stswatch.pipeline.store.disk import clear, discard, read_json
 from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
@@ -104,7 +104,7 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
         data_start=moment(min(r.first_us for e in entries.values() for r in e.receipts if r.first_us is not None)),
         data_end=moment(row[-1].frontier_us),
     )
-    return load(
+    database = load(
         data,
         this_run,
         [_output(data, s) for s in row],
@@ -113,6 +113,8 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
         lake_files(entries),
         datetime.now(UTC),
     )
+    clearing.clear(data, lake_files(entries), datetime.now(UTC))
+    return database
 
 
 def _one_length(data: Path, sources: Sequence[Source], slab_us: int) -> None:

@@ -130,9 +130,11 @@ class Writer:
             "write_statistics": False,
             "store_schema": False,
         }
-        with pq.ParquetWriter(full, table.schema, **options) as out:
+        part = full.with_suffix(".part")
+        with pq.ParquetWriter(part, table.schema, **options) as out:
             for start, end in pairwise([0, *ends]):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
+        part.replace(full)  # a file of this name may lie there, and somebody who holds an old snapshot be reading it
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
         self._parts.append(Part(name, slab_us, str(path), table.num_rows, last))
         faults.reach("lake_file")

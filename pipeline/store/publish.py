@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +11,11 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.store import ddl, merge, views
-from stswatch.pipeline.store.database import PUBLISHED, SNAPSHOTS, StoreError
+from stswatch.pipeline.store import ddl, merge, snapshots, views
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
-KEPT = 3  # snapshots left in the folder; one that a reader has open stays readable to it after that
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
 KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published table
     "runs": ("run_id",),
@@ -35,29 +35,29 @@ def publish(
     lake_files: Mapping[str, Sequence[str]],
     min_score: float,
 ) -> Path:
-    """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return its path.
+    """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
     encounter there, in_area). Until the last rename nothing published changes. Raises StoreError where
     it cannot be written or a lake file is missing.
     """
-    folder = data.resolve() / SNAPSHOTS
-    folder.mkdir(exist_ok=True)
-    unfinished = folder / "unfinished.duckdb"
+    home = data.resolve()
+    snapshot = snapshots.following(data)
+    snapshot.pristine.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = snapshot.pristine.with_name("unfinished.duckdb")
     _remove(unfinished)
     try:
         _fill(work, unfinished, tables, [*views.statements(lake_files, min_score)])
-    except duckdb.IOException as error:
+        faults.reach("snapshot_filled")
+        snapshots.seal(snapshot, unfinished, lake_files)
+        sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
+    except (duckdb.IOException, OSError) as error:
         raise StoreError(f"{data}: no snapshot was made ({str(error).splitlines()[0]}); run again") from error
-    snapshot = folder / f"{1 + max(_numbers(folder), default=0):06d}.duckdb"
-    faults.reach("snapshot_filled")
-    os.rename(unfinished, snapshot)
     faults.reach("snapshot_named")
-    _lead_to(snapshot, data.resolve() / PUBLISHED)
+    _lead_to(snapshot, home / PUBLISHED)
+    sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (holders.py)
     faults.reach("snapshot_published")
-    for number in _numbers(folder)[:-KEPT]:
-        _remove(folder / f"{number:06d}.duckdb")
-    return snapshot
+    return snapshot.shown
 
 
 def _fill(work: duckdb.DuckDBPyConnection, path: Path, tables: Mapping[str, pa.Table], described: list[str]) -> None:
@@ -99,31 +99,16 @@ def _rows(name: str) -> str:
     return f"SELECT {columns} FROM {'runs ORDER BY started, run_id' if name == 'runs' else f'given_{name}'}"
 
 
-def _lead_to(snapshot: Path, link: Path) -> None:
+def _lead_to(snapshot: Snapshot, link: Path) -> None:
     """Make the link lead to the snapshot in one step, by a path that holds when the data folder is moved."""
     beside = link.with_name(f".{link.name}.new")
     beside.unlink(missing_ok=True)
-    beside.symlink_to(snapshot.relative_to(link.parent))
-    # Some versions of DuckDB write their log beside the link, where it would be taken for the new snapshot's.
-    link.with_name(link.name + ".wal").unlink(missing_ok=True)
+    beside.symlink_to(snapshot.shown.relative_to(link.parent))
+    # DuckDB 1.4 writes its log beside the link, where it would be taken for the new snapshot's.
+    snapshots.log(link).unlink(missing_ok=True)
     os.replace(beside, link)
-    for folder in (snapshot.parent, link.parent):
-        _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _numbers(folder: Path) -> list[int]:
-    found = (re.fullmatch(r"(\d{6,})\.duckdb", path.name) for path in folder.iterdir())
-    return sorted(int(match[1]) for match in found if match)
 
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+    snapshots.log(path).unlink(missing_ok=True)

@@ -18,8 +18,7 @@ Written by `python -m stswatch.pipeline.store.tables_doc` from `pipeline/schema.
 
 `DIR/stswatch.duckdb` holds the tables and views below, and the same sentences as comments on them
 (`SELECT * FROM duckdb_columns()`). Times are UTC, positions WGS 84, lon before lat. The views of the lake
-read Parquet files beside the database: `stswatch.pipeline.store.database.connect` makes them work from any
-folder; elsewhere say `SET file_search_path = 'DIR'` first.
+read Parquet files in the same folder. [database.md](database.md) says how to open it.
 """
 
 

@@ -11,6 +11,13 @@ from stswatch.pipeline.store import ddl
 
 LEADS = "flagged_encounters"
 
+# The data folder, where the database was opened by a name of ours in it; else nothing, and then the paths are looked
+# for as DuckDB looks for any: in the current folder and in file_search_path. A function of a file may not ask in which
+# file its own database lies; but where DuckDB would put temporary files it may ask, and unless somebody set that, it is
+# beside the database: by the link up to DuckDB 1.4 and in the shell, else by where the link leads.
+HOME = r"""regexp_extract(current_setting('temp_directory'),
+    '^(.*[/\\])?(snapshots[/\\]\d{6,}|stswatch)\.duckdb\.tmp$', 1)"""
+
 
 def lead_schema() -> pa.Schema:
     """The columns of view flagged_encounters, with what the view holds."""
@@ -47,5 +54,6 @@ def _leads(min_score: float) -> str:
 def _lake(fields: pa.Schema, files: Sequence[str]) -> str:
     if not files:
         return ddl.empty_select(fields)
-    listed = ", ".join(ddl.literal(path) for path in files)
-    return f"SELECT {ddl.columns(fields.names)} FROM read_parquet([{listed}], hive_partitioning = false)"
+    listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
+    paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
+    return f"SELECT {ddl.columns(fields.names)} FROM read_parquet({paths}, hive_partitioning = false)"

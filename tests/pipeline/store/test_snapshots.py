@@ -15,9 +15,9 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import queries, views
 from stswatch.pipeline.store.database import StoreError, connect, open_work
-from stswatch.pipeline.store.publish import KEPT, KEYS
+from stswatch.pipeline.store.publish import KEYS
 from tests.pipeline.store import build
-from tests.pipeline.store.build import at, encounter, everything, gap, output, publish, rows
+from tests.pipeline.store.build import at, encounter, gap, output, publish, rows
 
 FIX = {
     "mmsi": 1,
@@ -124,64 +124,22 @@ def test_a_snapshot_keeps_the_lake_files_and_the_cut_off_of_its_own_publication(
     assert rows(tmp_path, "SELECT count(*) AS n FROM fixes") == [{"n": 2}]
 
 
-READER = """
-import sys
-from pathlib import Path
-from stswatch.pipeline.store.database import connect
-db = connect(Path(sys.argv[1]))
-for _ in sys.stdin:
-    print(db.execute("SELECT count(*) FROM gaps").fetchall()[0][0], flush=True)
-"""
-
-
-def test_a_reader_in_another_process_neither_blocks_nor_sees_what_is_published_later(tmp_path):
-    def ask(reader):
-        reader.stdin.write("\n")
-        reader.stdin.flush()
-        return reader.stdout.readline().strip()
-
-    publish(tmp_path, output(tmp_path, "0", {"gaps": [gap(0)]}))
-    command = [sys.executable, "-c", READER, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
-        assert ask(reader) == "1"
-        for number in range(1, KEPT + 3):  # until its file is no longer in the folder
-            publish(tmp_path, output(tmp_path, str(number), {"gaps": [gap(hour) for hour in range(9)]}))
-            assert ask(reader) == "1"
-        reader.stdin.close()
-    assert len(rows(tmp_path, "SELECT * FROM gaps")) == 9
-
-
-def test_what_is_published_is_whole_in_one_file_and_the_last_few_are_kept(tmp_path):
-    for number in range(KEPT + 2):
+def test_what_is_published_is_whole_in_one_file_that_nobody_is_meant_to_write(tmp_path):
+    for number in range(3):
         snapshot = publish(tmp_path, output(tmp_path, str(number), {"gaps": [gap(number)]}))
         assert (tmp_path / "stswatch.duckdb").resolve() == snapshot.resolve()
-        alone = shutil.copy(snapshot, tmp_path / "alone.duckdb")
+        alone = shutil.copy(snapshot, tmp_path / f"alone-{number}.duckdb")
         with closing(duckdb.connect(alone, read_only=True)) as db:
             assert db.execute("SELECT epoch(start_time) FROM gaps").fetchall() == [(at(number).timestamp(),)]
-    names = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
-    assert names == [f"{number:06d}.duckdb" for number in range(3, KEPT + 3)]
+        ours = snapshot.parent / "pristine" / snapshot.name
+        assert ours.read_bytes() == snapshot.read_bytes()
+        assert not (ours.stat().st_mode | snapshot.stat().st_mode) & 0o222
+    names = sorted(path.name for path in (tmp_path / "snapshots").rglob("*.*"))
+    assert names == sorted(
+        [*("000001.duckdb", "000002.duckdb", "000003.duckdb") * 2, *(f"00000{n}.json" for n in (1, 2, 3))]
+    )
     assert not list(tmp_path.rglob("*.wal"))
     assert not os.path.isabs(os.readlink(tmp_path / "stswatch.duckdb"))
-
-
-SPOILER = """
-import duckdb, os, sys
-db = duckdb.connect(sys.argv[1])
-db.execute("DELETE FROM gaps")
-os._exit(0)  # leaves its log behind
-"""
-
-
-def test_a_session_that_wrote_into_a_snapshot_does_not_spoil_the_next(tmp_path):
-    first = output(tmp_path, "a", {"gaps": [gap(0)]})
-    publish(tmp_path, first)
-    before = everything(tmp_path)
-    subprocess.run([sys.executable, "-c", SPOILER, str(tmp_path / "stswatch.duckdb")], check=True)
-    (tmp_path / "stswatch.duckdb.wal").write_bytes(b"a log beside the link")
-    publish(tmp_path, first)
-    assert everything(tmp_path) == before
-    with closing(duckdb.connect(str(tmp_path / "stswatch.duckdb"), read_only=True)) as db:
-        assert db.execute("SELECT count(*) FROM gaps").fetchall() == [(1,)]
 
 
 def test_what_cannot_be_opened_is_said_with_a_remedy(tmp_path):

@@ -1,0 +1,144 @@
+"""The snapshots of a data folder: where each lies, and whether it still is what was published.
+
+DIR/stswatch.duckdb                   a link to the newest file for people
+DIR/snapshots/000007.duckdb           for people and their programs
+DIR/snapshots/pristine/000007.duckdb  the same bytes, for this program's own connections
+DIR/snapshots/pristine/000007.json    what both were when they were published, and the lake files of their views
+
+Nothing writes into either again; docs/decisions/0003 says why there are two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.holders import descriptor
+
+PUBLISHED = "stswatch.duckdb"
+FOLDER = "snapshots"
+# A DuckDB file begins with three headers of 4096 bytes. A checkpoint writes what changed into free blocks, and after
+# them one of the last two headers: while the headers are the same, so is every row that they lead to.
+# Source: src/include/duckdb/storage/storage_info.hpp and single_file_block_manager.hpp in github.com/duckdb/duckdb
+_HEAD_BYTES = 3 * 4096
+_NAME = re.compile(r"(\d{6,})\.(duckdb|json)")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What both files of a snapshot were: bytes, SHA-256 of their headers; lake table -> files that its view lists."""
+
+    size: int
+    head: str
+    lake_files: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One publication, by its number; `folder` is DIR/snapshots."""
+
+    folder: Path
+    number: int
+
+    @property
+    def shown(self) -> Path:
+        """The file for people."""
+        return self.folder / f"{self.number:06d}.duckdb"
+
+    @property
+    def pristine(self) -> Path:
+        """The file for this program."""
+        return self.folder / "pristine" / self.shown.name
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest lies."""
+        return self.pristine.with_suffix(".json")
+
+
+def every(data: Path) -> list[Snapshot]:
+    """Every snapshot of which anything is there, in the order of publication."""
+    folder = data.resolve() / FOLDER
+    names = [path.name for place in (folder, folder / "pristine") if place.is_dir() for path in place.iterdir()]
+    numbers = {int(found[1]) for name in names if (found := _NAME.fullmatch(name))}
+    return [Snapshot(folder, number) for number in sorted(numbers)]
+
+
+def following(data: Path) -> Snapshot:
+    """The snapshot to be published next."""
+    return Snapshot(data.resolve() / FOLDER, 1 + max((found.number for found in every(data)), default=0))
+
+
+def of(file: Path) -> Snapshot | None:
+    """The snapshot that a file for people belongs to; None for one that was never published here."""
+    found = _NAME.fullmatch(file.name)
+    return Snapshot(file.parent, int(found[1])) if found and file.parent.name == FOLDER else None
+
+
+def newest(data: Path) -> Snapshot | None:
+    """The snapshot that DIR/stswatch.duckdb leads to."""
+    return of((data / PUBLISHED).resolve())
+
+
+def seal(snapshot: Snapshot, made: Path, lake_files: Mapping[str, Sequence[str]]) -> None:
+    """Give a database that was made beside them its place as both files of a snapshot. Raises OSError."""
+    copy = snapshot.shown.with_name(made.name)
+    _copy(made, copy)
+    for path in (made, copy):
+        path.chmod(path.stat().st_mode & ~0o222)  # a session that would write, and so lock others out, cannot open it
+    with made.open("rb") as file:
+        manifest = Manifest(made.stat().st_size, _head(file.fileno()), lake_files)
+    write_json(snapshot.manifest, asdict(manifest))
+    made.replace(snapshot.pristine)
+    copy.replace(snapshot.shown)
+
+
+def read_manifest(snapshot: Snapshot) -> Manifest | None:
+    """The manifest of a snapshot; None where it is not there or not whole."""
+    try:
+        return Manifest(**read_json(snapshot.manifest))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def as_published(file: Path, manifest: Manifest) -> bool:
+    """Whether a file that DuckDB has open here to read still holds what was published.
+
+    It was not where a log lies beside it, since that was taken in, where its headers differ, and where it was cut off.
+    While it is held to read nobody can write into it.
+    """
+    if log(file).exists():
+        return False
+    try:
+        opened = descriptor(file)
+    except OSError:
+        opened = None
+    if opened is None:
+        return True  # a system that lets nobody look: there the file's mode has to do
+    return os.fstat(opened).st_size >= manifest.size and _head(opened) == manifest.head
+
+
+def log(file: Path) -> Path:
+    """Where DuckDB keeps the changes of a session until it writes them into the file."""
+    return file.with_name(file.name + ".wal")
+
+
+def _head(opened: int) -> str:
+    return hashlib.sha256(os.pread(opened, _HEAD_BYTES, 0)).hexdigest()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; a file system that can share the blocks of two files does."""
+    target.unlink(missing_ok=True)
+    try:
+        with source.open("rb") as given, target.open("xb") as out:
+            while os.copy_file_range(given.fileno(), out.fileno(), 1 << 30):
+                pass
+    except (AttributeError, OSError):  # not on this system or not on this disk
+        shutil.copyfile(source, target)
