@@ -166,11 +166,6 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     return found | {"vessels": vessels, "run": queries.run_of(Path(data), found["run_id"])}
 
 
-def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
-    """The run published last: its rules (JSON), area, versions. Raises StoreError."""
-    from stswatch.pipeline.store import queries
-
-    return queries.run_of(Path(data))
 def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) -> None:
     """Draw an encounter, named as for `encounter`, into a file: .png, .svg or .pdf.
 
@@ -190,3 +185,8 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     file.write(Path(path), render(row, fixes, rules, suffix))
 
 
+def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
+    """The run published last: its rules (JSON), area, versions. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    return queries.run_of(Path(data))

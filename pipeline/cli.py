@@ -135,9 +135,7 @@ def _add_explain(p: argparse.ArgumentParser) -> None:
 
     Example: stswatch explain E2a41 --data DIR --picture lead.png
     """
-    p.add_argument(
-        "id", nargs="?", metavar="ID", help="id of an encounter, or its beginning (default: the first lead)"
-    )
+    p.add_argument("id", nargs="?", metavar="ID", help="id of an encounter, or its beginning (default: the first lead)")
     _add_data(p)
     p.add_argument("--picture", type=_picture, metavar="FILE", help="draw it too: a .png, .svg or .pdf file")
     p.add_argument("--quiet", action="store_true", help="no words but where the picture lies")
@@ -187,6 +185,14 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def _picture(text: str) -> Path:
+    try:
+        suffix_of(text)
+    except PictureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 on")
@@ -204,14 +210,6 @@ def _hours(text: str) -> float:
 
 
 def _bytes(text: str) -> int:
-def _picture(text: str) -> Path:
-    try:
-        suffix_of(text)
-    except PictureError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return Path(text)
-
-
     number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _SIZES else (text, "")
     if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 512 << 20:
         raise argparse.ArgumentTypeError(f"{text!r} is no size from 512M on; give one such as 1G or 4G")

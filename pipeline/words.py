@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
-from stswatch.geo.sun import light_of
-from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports.captions import CAUTION, port_name
 
 if TYPE_CHECKING:
