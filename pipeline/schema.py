@@ -239,6 +239,13 @@ ENCOUNTERS = table(
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore", unit="km", null=True),
+    column(
+        "sun_elevation_deg",
+        pa.float64(),
+        "height of the sun over the horizon at the nearest approach, no refraction; day from -0.833, night below -12",
+        unit="deg",
+        null=True,
+    ),
     column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
     column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
     column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),

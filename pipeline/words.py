@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
+from stswatch.geo.sun import light_of
 from stswatch.pipeline.exports.captions import CAUTION, port_name
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def explanation(row: dict[str, Any]) -> str:
         "",
         f"Where: {', '.join(row['zones']) or 'in no zone'};"
         f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}.",
+        *_light(row),
         "",
         "By their own word (AIS is self-reported and forgeable):",
         *(_vessel(row["vessels"].get(row[f"mmsi_{v}"]), row[f"mmsi_{v}"]) for v in ("a", "b")),
@@ -160,6 +162,15 @@ def _dark(row: dict[str, Any]) -> list[str]:
     if not silent:
         return []
     return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+
+
+def _light(row: dict[str, Any]) -> list[str]:
+    up_deg = row["sun_elevation_deg"]
+    if up_deg is None:
+        return []
+    side = "over" if up_deg >= 0 else "under"
+    light = str(light_of(up_deg)).replace("_", " ")
+    return [f"Light: the sun stood {abs(up_deg):.1f} degrees {side} the horizon at the nearest approach: {light}."]
 
 
 def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, ports
+from stswatch.geo.sun import sun_elevation_deg
 from stswatch.geo.zones import zones_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
@@ -35,6 +36,8 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, rules: Rules) -> pa.
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
     columns |= _place(columns["lon"], columns["lat"])
+    sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
+    columns["sun_elevation_deg"] = np.round(sun_deg, 2)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
     return build("encounters", columns | _judged(columns)).take(pa.array(order))
 

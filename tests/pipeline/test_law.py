@@ -128,7 +128,7 @@ def test_a_shift_by_whole_days_shifts_the_times(sea, whole):
             if pa.types.is_timestamp(here[column].type):
                 shifted = pc.add(here[column].cast(pa.int64()), days * DAY)
                 assert shifted.equals(there[column].cast(pa.int64())), (name, column)
-            elif column not in ("id", "track_a", "track_b"):
+            elif column not in ("id", "track_a", "track_b", "sun_elevation_deg"):  # the sun goes by the year
                 assert here[column].equals(there[column]), (name, column)
     assert whole["encounters"].num_rows >= 50
 

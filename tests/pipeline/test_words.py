@@ -40,6 +40,7 @@ ROW = {
     "zones": ["chodo", "korea_bay"],
     "port": "nobody's port",
     "distance_to_port_km": 41.7,
+    "sun_elevation_deg": -7.25,
     "dark_a": False,
     "dark_b": False,
     "score": 1.25,
@@ -70,6 +71,7 @@ def test_an_explanation_holds_what_was_measured():
         "no more than 62 m apart, at the least 31 m, at 2024-03-01 01:02:03 UTC near 38.2500 S 124.5000 W",
         "Median speeds 0.3 and 1.3 kn; 17 and 23 position reports; 87 % of the time within 10 min",
         "chodo, korea_bay; 42 km from nobody's port",
+        "the sun stood 7.2 degrees under the horizon at the nearest approach: nautical twilight",
         "003112345: nothing known",
         "431000123: SEA STAR, flag by MMSI: Japan, IMO 9187629, call sign JABC, 88 m long",
         "score +1.25, the sum of",
@@ -92,6 +94,7 @@ def test_an_explanation_holds_what_was_measured():
         ({"dark_a": True}, "A silence of 003112345 begins or ends beside it; whether it was silenced is not known"),
         ({"dark_a": True, "dark_b": True}, "A silence of 003112345 and 431000123 begins"),
         ({"zones": []}, "Where: in no zone; 42 km"),
+        ({"sun_elevation_deg": 33.33}, "the sun stood 33.3 degrees over the horizon at the nearest approach: day"),
         ({"lon": 0.0, "lat": 0.0}, "near 0.0000 N 0.0000 E"),
     ],
 )

@@ -1,0 +1,39 @@
+"""Owns: what a row says of the place and the light of a meeting follows from its own nearest approach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stswatch.geo.sun import light_of, sun_elevation_deg
+from stswatch.pipeline.batch import MINUTE
+from tests.pipeline import seas
+
+
+def beside(lon, lat=0.0, minutes=60):
+    """The row of two vessels that lie 100 m from each other from noon UTC of 2024-03-01 on."""
+    time_us = seas.NOON_US + np.arange(0, minutes + 1, 5) * MINUTE
+    a, b = (
+        seas.fixes(mmsi, time_us, lon, lat + north_m / seas.NORTH_M, 0.0) for mmsi, north_m in ((1, 0.0), (2, 100.0))
+    )
+    (row,) = seas.encounters(pa.concat_tables([a, b])).to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "light"),
+    [
+        (0.0, 0.0, "day"),
+        (88.0, 0.0, "day"),
+        (95.0, 0.0, "civil_twilight"),
+        (180.0, 20.0, "night"),
+        (124.9, 38.6, "night"),
+    ],
+)
+def test_the_sun_is_that_of_the_nearest_approach(lon, lat, light):
+    row = beside(lon, lat)
+    when = np.datetime64(row["nearest_time"].tz_convert(None), "us")
+    assert row["sun_elevation_deg"] == pytest.approx(float(sun_elevation_deg(row["lon"], row["lat"], when)), abs=0.005)
+    assert row["sun_elevation_deg"] == round(row["sun_elevation_deg"], 2)
+    assert str(light_of(row["sun_elevation_deg"])) == light
