@@ -27,17 +27,26 @@ def suffix_of(path: str | Path) -> str:
     return suffix
 
 
+def check(path: Path) -> None:
+    """Raise PictureError where a file cannot come to lie, before there is anything to write."""
+    if os.path.isdir(path):
+        raise _unwritable(path, "is a folder")
+    if not os.path.isdir(path.parent):
+        raise _unwritable(path, f"no folder {path.parent}")
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or leave what was there. Raises PictureError where that cannot be."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    check(path)
+    beside = path.with_name(f".picture-{os.getpid()}")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "is a folder")
         beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise PictureError(
-            f"{path}: cannot be written ({error.strerror}); give a file in a folder that you may write to"
-        ) from error
+        raise _unwritable(path, str(error.strerror)) from error
+
+
+def _unwritable(path: Path, why: str) -> PictureError:
+    return PictureError(f"{path}: cannot be written ({why}); give a file in a folder that you may write to")

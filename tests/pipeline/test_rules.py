@@ -123,3 +123,12 @@ def test_times_are_whole_microseconds():
     assert (rules.minutes(1.5), rules.hours(0.5), rules.days(1)) == (90_000_000, 1_800_000_000, 86_400_000_000)
     assert isinstance(rules.minutes(1 / 3), int)
     assert math.isclose(rules.minutes(1 / 3), 20_000_000)
+
+
+def test_the_rules_of_a_run_come_back_and_what_its_version_did_not_know_keeps_its_default():
+    changed = dataclasses.replace(Rules(), proximity=dataclasses.replace(Rules().proximity, distance_m=250.0))
+    assert rules.from_json(changed.to_json()) == changed
+    told = json.loads(changed.to_json())
+    del told["proximity"]["still_kn"], told["lead"]
+    told["proximity"]["gone"] = told["other"] = 1.0
+    assert rules.from_json(json.dumps(told)) == changed
