@@ -47,7 +47,12 @@ SCHEMA = pa.schema(
 
 
 def density(
-    positions: int, seed: int, out: Path, rows_per_file: int = ROWS_PER_FILE, vessels: int = VESSELS
+    positions: int,
+    seed: int,
+    out: Path,
+    rows_per_file: int = ROWS_PER_FILE,
+    vessels: int = VESSELS,
+    received: float = RECEIVED,
 ) -> list[Path]:
     """Writes that many positions of a generated sea, in order of time, and returns the files in that order.
 
@@ -57,6 +62,7 @@ def density(
         out: folder to write into, made if need be.
         rows_per_file: most rows in one file.
         vessels: how many vessels there are.
+        received: share of their reports that was received, above 0; a smaller one spreads the positions over more time.
 
     Raises ValueError where positions, rows_per_file or vessels is below 1, OSError where it cannot write.
     """
@@ -67,7 +73,7 @@ def density(
     out.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     waiting, left = SCHEMA.empty_table(), positions
-    for block in blocks(sea(seed, vessels), seed):
+    for block in blocks(sea(seed, vessels), seed, received=received):
         waiting = pa.concat_tables([waiting, block.slice(0, left)])
         left -= min(left, len(block))
         while len(waiting) >= rows_per_file or (left == 0 and len(waiting)):
@@ -79,18 +85,18 @@ def density(
     return paths
 
 
-def blocks(of: Sea, seed: int, block_s: int = BLOCK_S) -> Iterator[pa.Table]:
+def blocks(of: Sea, seed: int, block_s: int = BLOCK_S, received: float = RECEIVED) -> Iterator[pa.Table]:
     """The positions of a sea block after block, without end, each in order of time."""
     number = 0
     while True:
-        yield block(of, seed, number, block_s)
+        yield block(of, seed, number, block_s, received)
         number += 1
 
 
-def block(of: Sea, seed: int, number: int, block_s: int = BLOCK_S) -> pa.Table:
+def block(of: Sea, seed: int, number: int, block_s: int = BLOCK_S, received: float = RECEIVED) -> pa.Table:
     """The positions of one span of `block_s` seconds; never raises."""
     rng = np.random.default_rng([seed, 2, number])
-    vessel, time_s = _due(rng, of, seed, number * block_s, (number + 1) * block_s)
+    vessel, time_s = _due(rng, of, seed, number * block_s, (number + 1) * block_s, received)
     east_m, north_m, speed_kn, course_deg = of.motion(vessel, time_s)
     noise_m = rng.normal(0, 1.5, (2, len(vessel)))  # moored antennas: 2 m in the median
     lon, lat = shift(of.lon[vessel], of.lat[vessel], east_m + noise_m[0], north_m + noise_m[1])
@@ -100,7 +106,7 @@ def block(of: Sea, seed: int, number: int, block_s: int = BLOCK_S) -> pa.Table:
 
 
 def _due(
-    rng: np.random.Generator, of: Sea, seed: int, start_s: int, end_s: int
+    rng: np.random.Generator, of: Sea, seed: int, start_s: int, end_s: int, received: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Vessel and time (n,) of the reports received in [start, end), in order of time."""
     found = []
@@ -112,7 +118,7 @@ def _due(
         phase_s = np.floor(of.phase[mine] * every_s).astype(np.int64)
         time_s = slot_s[None, :] + phase_s[:, None]
         time_s = time_s + rng.integers(0, max(1, every_s // 10), time_s.shape)
-        keep = (rng.random(time_s.shape) < RECEIVED) & (time_s >= start_s) & (time_s < end_s)
+        keep = (rng.random(time_s.shape) < received) & (time_s >= start_s) & (time_s < end_s)
         found.append((np.broadcast_to(mine[:, None], time_s.shape)[keep], time_s[keep]))
     vessel, time_s = (np.concatenate([f[k] for f in found]) for k in (0, 1))
     lit = ~_dark(seed, vessel, time_s, len(of.lon))

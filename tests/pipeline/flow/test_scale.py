@@ -1,0 +1,106 @@
+"""What a run costs when it is long, when it has two workers, and when a crowd lies at one anchorage.
+
+The tests marked soak measure whole runs and want a machine that does nothing else; the others hold the same
+at a hundredth of the size, by counts and sizes where these tell it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.sample_ais import density
+from tests.bench.run import measure
+from tests.pipeline import seas
+
+MILLION = 1_000_000
+DAYS = 30
+VESSELS = density.VESSELS
+RECEIVED = density.RECEIVED * 0.555  # of the reports of 10,600 vessels: 100 million in thirty days
+
+CROWD = 200
+CROWD_DAYS = 5.0
+
+
+def run(data, *paths, workers=1):
+    """A whole run in a process of its own: what it cost."""
+    command = [sys.executable, "-m", "stswatch.pipeline.cli", "run", *map(str, paths), "--data", str(data)]
+    return measure(*command, "--area", "world", "--quiet", "--workers", str(workers))
+
+
+def days_of(data):
+    """Rows, CPU seconds of the steps and bytes of the state of each slice in order of time; old states are gone."""
+    found = []
+    for path in (data / "slices").glob("*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        kept = sum(p.stat().st_size for p in (path.parent / "state").glob("*"))
+        found.append((manifest["slice"]["start_us"], manifest["slice"]["rows"], sum(manifest["cpu_s"].values()), kept))
+    return [told[1:] for told in sorted(found)]
+
+
+@pytest.mark.soak
+def test_a_month_of_a_hundred_million_positions_costs_on_its_last_days_what_it_cost_on_the_first(tmp_path):
+    sea = density.density(100 * MILLION, 1, tmp_path / "sea", received=RECEIVED)
+    spent = run(tmp_path / "data", *sea)
+    days = days_of(tmp_path / "data")
+    each = [cpu_s / rows * MILLION for rows, cpu_s, _ in days]
+    early, late = (float(np.median(each[k : k + 3])) for k in (1, len(each) - 4))
+    counts = api.counts(tmp_path / "data")
+    print(
+        f"{len(days)} days, {spent.wall_s:.0f} s, {spent.cpu_s:.0f} CPU s, {spent.peak_mb:.0f} MB,"
+        f" days 2 to 4 {early:.3f}, last three whole days {late:.3f} CPU s a million, {counts}"
+    )
+    assert DAYS <= len(days) <= DAYS + 2
+    assert sum(rows for rows, _, _ in days) == 100 * MILLION
+    assert counts["encounters"] >= VESSELS * DAYS / 100
+    assert spent.peak_mb < 3000
+    assert late <= 1.1 * early
+
+
+@pytest.mark.soak
+def test_two_workers_are_one_and_a_half_times_as_fast(tmp_path):
+    """On slices of some four million positions; generated, read, found, loaded and published."""
+    sea = density.density(12 * MILLION, 1, tmp_path / "sea")
+    wall_s = [run(tmp_path / f"data{workers}", *sea, workers=workers).wall_s for workers in (1, 2)]
+    print(f"one worker {wall_s[0]:.1f} s, two {wall_s[1]:.1f} s: {wall_s[0] / wall_s[1]:.2f} times as fast")
+    assert wall_s[0] >= 1.5 * wall_s[1]
+
+
+@pytest.mark.soak
+def test_a_position_in_a_crowd_costs_at_most_ten_times_one_at_sea(tmp_path):
+    """200 vessels in one circle for five days, beside as many positions over as many days along a coast."""
+    (tmp_path / "crowd").mkdir()
+    crowd = density.crowd(CROWD, CROWD_DAYS)
+    pq.write_table(crowd, tmp_path / "crowd" / "positions.parquet")
+    density.density(len(crowd), 1, tmp_path / "sea", vessels=850)
+    us, days = {}, {}
+    for name in ("crowd", "sea"):
+        spent = run(tmp_path / f"data-{name}", tmp_path / name)
+        us[name], days[name] = spent.cpu_s / len(crowd) * 1e6, len(days_of(tmp_path / f"data-{name}"))
+        print(f"{name}: {days[name]} days, {us[name]:.1f} CPU us a position, {spent.peak_mb:.0f} MB")
+    assert api.counts(tmp_path / "data-crowd")["encounters"] >= CROWD * (CROWD - 1) / 2
+    assert abs(days["crowd"] - days["sea"]) <= 1
+    assert us["crowd"] <= 10 * us["sea"]
+
+
+def test_state_does_not_grow_with_the_days(tmp_path):
+    sea = density.density(200_000, 1, tmp_path / "sea", vessels=60)
+    api.run(sea, tmp_path / "data", area="world")
+    kept = [size for _, _, size in days_of(tmp_path / "data")]
+    assert len(kept) >= 4
+    assert 0 < kept[-2] <= 1.1 * kept[1]
+
+
+def test_a_stay_is_few_legs_however_often_it_is_reported():
+    """So the cost of a crowd grows with time and with pairs, never with reports."""
+    rows = density.crowd(vessels=6, days=1.0, every_s=30)
+    fixes = seas.fixes(*(rows[name] for name in ("mmsi", "time", "lon", "lat", "sog_kn")))
+    legs = seas.run(fixes)["legs"].num_rows
+    half_hours = 6 * 48
+    assert rows.num_rows >= 50 * half_hours
+    assert half_hours <= legs <= 3 * half_hours
