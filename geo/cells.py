@@ -140,7 +140,7 @@ def neighbours(cell: ArrayLike, level: Level) -> tuple[Ints, Ints]:
 
     >>> index, beside = neighbours([coarse_of(179.9, 0.1)], "coarse")
     >>> beside.size, bool(coarse_of(-179.9, 0.1) in beside)
-    (8, True)
+    (7, True)
     """
     here, column, size = _unpack(np.atleast_1d(np.asarray(cell, np.int64)), level)
     rows = _ROWS * FINE // size
