@@ -222,8 +222,10 @@ def _for_people(error: Exception) -> bool:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno:
+        if error.filename:
+            return f"{error.filename}: {error.strerror}"
+        return trouble.sentence(error, "standard output") or f"standard output: {error.strerror}"
     return str(error)
 
 

@@ -30,8 +30,9 @@ POINTS: Mapping[str, str] = {  # in the order in which a run comes to them: what
     "work_made": "A new working database lies under its temporary name.",
     "load_done": "All is loaded into the working database, and nothing of it is committed.",
     "load_committed": "The working database is committed; no snapshot of it has been made.",
-    "snapshot_filled": "A snapshot is whole under its temporary name.",
-    "snapshot_named": "A snapshot has its name; the link leads to the one before.",
+    "snapshot_filled": "A snapshot is filled under its temporary name.",
+    "snapshot_halved": "Of the two files of a snapshot one has its name.",
+    "snapshot_named": "Both files of a snapshot have their names; the link leads to the one before.",
     "snapshot_published": "The link leads to the new snapshot; older ones are not cleared yet.",
 }
 

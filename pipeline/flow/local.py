@@ -58,15 +58,15 @@ def pipeline() -> beam.Pipeline:
 
 
 def completed(p: beam.Pipeline) -> PipelineResult:
-    """Run a pipeline to its end. Raises what a DoFn raised, as it was raised."""
+    """Run a pipeline to its end. Raises what a DoFn raised, as it was raised, KeyboardInterrupt too."""
     try:
         result = p.run()
         result.wait_until_finish()
         return result
-    except Exception as error:
+    except BaseException as error:
         failed = error
     # Beam raises another in its place that names the transform, of another type where it cannot make one of the same
-    while "[while running" in str(failed) and isinstance(failed.__context__, Exception):
+    while "[while running" in str(failed) and failed.__context__ is not None:
         failed = failed.__context__
     raise failed
 

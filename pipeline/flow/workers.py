@@ -9,11 +9,13 @@ import atexit
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 _pools: dict[int, ProcessPoolExecutor] = {}
@@ -56,9 +58,18 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         # forkserver: this process has threads of Beam, which a plain fork would copy half way through their work
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["stswatch.pipeline.flow.shard", "stswatch.pipeline.flow.chunk"])
+        _start_deaf_to_interrupts()
         _pools[workers] = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
         atexit.register(_pools[workers].shutdown, cancel_futures=True)
     return _pools[workers]
+
+
+def _start_deaf_to_interrupts() -> None:
+    """Start the process that forks the workers. Ctrl-C goes to all at once: this one stops the others, silently."""
+    resource_tracker.ensure_running()  # else it is started in between, and lifts the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    forkserver.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:

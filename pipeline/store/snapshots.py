@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stswatch.pipeline import faults
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.holders import descriptor
 
@@ -96,6 +97,7 @@ def seal(snapshot: Snapshot, made: Path, lake_files: Mapping[str, Sequence[str]]
         manifest = Manifest(made.stat().st_size, _head(file.fileno()), lake_files)
     write_json(snapshot.manifest, asdict(manifest))
     made.replace(snapshot.pristine)
+    faults.reach("snapshot_halved")
     copy.replace(snapshot.shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
@@ -12,11 +13,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stswatch.pipeline import api
+from stswatch.pipeline import api, schema
 from stswatch.pipeline.batch import HOUR, Tables, micros
+from stswatch.pipeline.store import views
 from stswatch.sample_ais import fleet as simulated
 from tests.pipeline import seas
 
+ADDED_H = 8
 BAD_ROWS = 7  # without a vessel, at the end of the fleet
 
 
@@ -73,6 +76,14 @@ def write(path: Path, rows: pa.Table) -> Path:
     return path
 
 
+def in_two(folder: Path) -> list[Path]:
+    """A small archive: a file of its first ADDED_H hours, and one of what comes after."""
+    rows = fleet(hours=ADDED_H + 1.0, pairs=12, anchored=4, fast=0)
+    time_us = np.nan_to_num(rows["time"].to_numpy()) * 1000
+    late = time_us >= time_us[time_us > 0].min() // HOUR * HOUR + ADDED_H * HOUR
+    return [write(folder / f"{k}.csv", pick(rows, late == bool(k))) for k in (0, 1)]
+
+
 def pick(rows: pa.Table, chosen: np.ndarray) -> pa.Table:
     """Some rows by mask or by number, in that order."""
     return rows.filter(pa.array(chosen)) if chosen.dtype == bool else rows.take(pa.array(chosen))
@@ -94,6 +105,29 @@ _QUERIES = {
     "vessels": "FROM vessels ORDER BY mmsi",
     "reject_counts": "SELECT reason, sum(count) AS count FROM reject_counts GROUP BY reason ORDER BY reason",
 }
+
+
+def everything(data: Path) -> Tables:
+    """Every row of every published table and view but runs, which has a row for each try, and the names of runs."""
+    with closing(api.connect(data)) as db:
+        found = {}
+        for name in (*schema.STORED, *views.schemas()):
+            if name != "runs":
+                left_out = "EXCLUDE (run_id)" if name in ("encounters", views.LEADS) else ""
+                found[name] = db.sql(f"SELECT * {left_out} FROM {name} ORDER BY ALL").to_arrow_table()
+    return found
+
+
+def names(data: Path) -> set[str]:
+    """Every file of a data folder by name; those of a snapshot without its number, since how many there are differs."""
+    found = {str(path.relative_to(data)) for path in data.rglob("*") if not path.is_dir() or path.is_symlink()}
+    return {re.sub(r"^(snapshots/.*?)\d{6}\.", r"\1N.", name) for name in found}
+
+
+def is_as(undisturbed: Path, data: Path) -> None:
+    """Fail unless two folders publish the same, more than nothing, and hold the same files."""
+    assert_same(everything(undisturbed), everything(data))
+    assert names(data) == names(undisturbed)
 
 
 def run(data: Path, paths: Sequence[Path], **how: object) -> Tables:
