@@ -12,6 +12,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from stswatch.geo.coast import coast
+from stswatch.geo.longitude import wrap_lon
 from stswatch.geo.ports import ports
 from stswatch.geo.zones import REPORTED, zones
 from stswatch.pipeline.exports import style
@@ -132,7 +133,7 @@ def degrees_text(degrees: float, parallel: bool) -> str:
     ('38°30′N', '179°45′W', '179°W', '0°')
     """
     if not parallel:
-        degrees = (degrees + 180.0) % 360.0 - 180.0
+        degrees = float(wrap_lon(degrees))
     minutes = round(abs(degrees) * 60)
     whole, rest = divmod(minutes, 60)
     side = "" if minutes in (0, 180 * 60) else (("S", "N") if parallel else ("W", "E"))[degrees > 0]
