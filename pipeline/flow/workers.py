@@ -37,6 +37,14 @@ def keep_freed_memory() -> None:
             mallopt(what, value)
 
 
+def warm(workers: int) -> None:
+    """Start the processes of several workers, so that they import what they need while this process does."""
+    if workers > 1:
+        pool = _pool(workers)
+        # a thread waits for them: until a process has answered, whoever starts it cannot go on
+        threading.Thread(target=lambda: [pool.submit(int) for _ in range(workers)], daemon=True).start()
+
+
 def submit(workers: int, function: Callable[..., Any], *args: Any) -> Future[Any]:
     """Start a call, or do it at once with one worker; the future holds its result or what it raised."""
     if workers > 1:
