@@ -1,4 +1,4 @@
-"""What a notebook and the command call: run, detect, connect, leads, encounter."""
+"""What a notebook and the command call: run, decode, detect, connect, leads, encounter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stswatch.pipeline.rules import Rules
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
+
+    from stswatch.pipeline.readers.base import Source
 
 Tell = Callable[[str, int, int], None]
 
@@ -28,8 +30,16 @@ class Summary:
     sources: list[dict[str, Any]]
 
 
+class Decoded(NamedTuple):
+    """What `decode` gives: the three tables of the lake, see schema.LAKE."""
+
+    fixes: pa.Table
+    static_reports: pa.Table
+    rejects: pa.Table
+
+
 def run(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     data: str | Path = "stswatch-data",
     *,
     area: str = "dprk",
@@ -46,48 +56,77 @@ def run(
     """Read archives, find encounters, write the database.
 
     Args:
-        paths: files, or folders whose files are all taken.
+        paths: a file or several, or folders whose files are all taken.
         data: the data folder; a second run over the same folder adds to it.
         area: what leads are shown: dprk, world or a GeoJSON file. It selects leads and never cuts tracks.
         format: a row of READERS, or auto.
         columns: column map in TOML, for CSV and Parquet with names of their own.
         start_time: time of the first line, for captures without any clock.
         rules: the deciding numbers; the defaults where None.
-        workers, memory_bytes, slice_h, shards: how to run; they change no result.
+        workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
+            needs `if __name__ == "__main__":` round the call, as whatever starts processes does.
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
         ValueError (SourceError, AreaError, StoreError, NothingToDo, OtherSlices): what was found, where, what to do.
     """
     from stswatch.geo import zones
-    from stswatch.pipeline.flow.run import Engine
-    from stswatch.pipeline.flow.run import run as run_flow
-    from stswatch.pipeline.readers.base import SourceError
-    from stswatch.pipeline.readers.registry import open_source
+    from stswatch.pipeline.flow.workers import warm
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
 
     folder = Path(data)
     zones.area(area)
-    files = [file for path in paths for file in _files(Path(path), SourceError)]
-    sources = [
-        open_source(file, format=format, columns=Path(columns) if columns else None, start_time=start_time)
-        for file in files
-    ]
-    engine = Engine(slice_h, shards, workers, memory_bytes)
+    sources = _opened(paths, format, columns, start_time)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
-    run_flow(folder, sources, rules or Rules(), area, engine, tell)
+    warm(workers)
+
+    from stswatch.pipeline.flow.run import Engine  # Beam, which takes a second to import
+    from stswatch.pipeline.flow.run import run as run_flow
+
+    run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes), tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
+
+
+def decode(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    format: str = "auto",
+    columns: str | Path | None = None,
+    start_time: datetime | None = None,
+) -> Decoded:
+    """Decode archives into memory: the rows that `run` would put into the lake, without Apache Beam and DuckDB.
+
+    Args:
+        paths: a file or several, or folders whose files are all taken; a file given twice is read once.
+        format, columns, start_time: as for `run`.
+
+    Returns:
+        The tables `fixes`, `static_reports` and `rejects`, in the order of the files; their columns are described in
+        docs/tables.md.
+
+    Raises:
+        ValueError (SourceError): what was found, where, what to do.
+    """
+    from stswatch.pipeline import schema
+    from stswatch.pipeline.batch import concat
+    from stswatch.pipeline.readers.registry import chunks, read
+
+    sources = {source.source: source for source in _opened(paths, format, columns, start_time)}
+    parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
+    return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
 
 
 def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.GeoDataFrame:
     """Encounters among positions in memory: those that `run` finds in a file of the same rows, without Apache Beam.
 
     Args:
-        fixes: a row per position; columns by the names that `run` recognises, mmsi, time, lon and lat needed.
+        fixes: a row per position, as an Arrow table, a DataFrame or a GeoDataFrame; columns by the names that `run`
+            recognises, mmsi, time, lon and lat needed (or points as geometry). Or the fixes that `decode` gave: what
+            they mark as invalid is left out.
         rules: the deciding numbers; the defaults where None.
 
     Returns:
@@ -98,16 +137,14 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
     """
     import geopandas as gpd
     import numpy as np
-    import pyarrow as pa
 
     from stswatch.pipeline import schema
     from stswatch.pipeline.batch import micros
-    from stswatch.pipeline.readers.columns import decode_table
+    from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import InMemory
     from stswatch.pipeline.tracks.fixes import valid
 
-    table = fixes if isinstance(fixes, pa.Table) else pa.Table.from_pandas(fixes, preserve_index=False)
-    decoded = decode_table(table)
+    decoded = decode_memory(fixes)
     found = schema.empty("encounters")
     used = valid(decoded.fixes)
     if used.num_rows:
@@ -117,13 +154,26 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
 
 
-def _files(path: Path, error: type[ValueError]) -> list[Path]:
-    """The file itself, or every file of a folder, in order of name."""
+def _opened(
+    paths: str | Path | Sequence[str | Path], format: str, columns: str | Path | None, start_time: datetime | None
+) -> list[Source]:
+    """The sources at these paths. Raises SourceError."""
+    from stswatch.pipeline.readers.registry import open_source
+
+    files = [file for path in ([paths] if isinstance(paths, str | Path) else paths) for file in _files(Path(path))]
+    asked = Path(columns) if columns else None
+    return [open_source(file, format=format, columns=asked, start_time=start_time) for file in files]
+
+
+def _files(path: Path) -> list[Path]:
+    """The file itself, or every file of a folder, in order of name. Raises SourceError where it holds none."""
+    from stswatch.pipeline.readers.base import SourceError
+
     if not path.is_dir():
         return [path]
     files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     if not files:
-        raise error(f"{path}: the folder holds no file; give AIS archives")
+        raise SourceError(f"{path}: the folder holds no file; give AIS archives")
     return files
 
 
@@ -179,6 +229,7 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     from stswatch.pipeline.store import queries
 
     suffix = file.suffix_of(path)
+    file.check(Path(path))
     row = encounter(data, name)
     rules = from_json(row["run"]["rules"])
     fixes = queries.tracks(Path(data), [row["mmsi_a"], row["mmsi_b"]], needed_us(row, rules))

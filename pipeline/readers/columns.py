@@ -121,16 +121,6 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
         yield decode_rows(batch, chunk.source.source, options.receiver, options.time)
 
 
-def decode_table(table: pa.Table, receiver: str = "unknown") -> Decoded:
-    """Fixes and static reports of a table in memory, by its column names. Raises SourceError where one lacks."""
-    table = table.combine_chunks()
-    found = column_map.find("the table", table.column_names, None)
-    none = np.zeros(0, np.int64)
-    columns = {ours: table.column(index) for ours, index in found}
-    rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    return decode_rows(rows, "memory", receiver, TimeFormat())
-
-
 def _csv_rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
     start = max(chunk.start, options.first_row)
     end = max(chunk.end, start)

@@ -98,8 +98,10 @@ def test_the_area_selects_leads_and_never_cuts_tracks(world, file, tmp_path):
         found = api.run([file], tmp_path / "data", area=area, rules=LOW, slice_h=6.0)
         tables = archive.published(tmp_path / "data")
         inside[area] = tables["encounters"]["in_area"].to_pylist()
+        named = tables["encounters"]["area_zones"].to_pylist()
+        assert named == [["square"] if here and area != "dprk" else [] for here in inside[area]]
         for name, rows in everywhere.items():
-            plain = ["in_area"] if name == "encounters" else []
+            plain = list(schema.AREA_COLUMNS) if name == "encounters" else []
             assert tables[name].drop_columns(plain).equals(rows.drop_columns(plain)), name
         assert found.counts["flagged_encounters"] == sum(inside[area])
         assert 0 < sum(inside[area]) < world.counts["current_encounters"]
@@ -166,14 +168,3 @@ def test_detect_says_which_column_lacks():
     with pytest.raises(ValueError, match="has no column for lon"):
         api.detect(archive.fleet(**SEA).drop_columns(["lon"]))
     assert len(api.detect(archive.fleet(**SEA).slice(0, 0))) == 0
-
-
-def test_detect_loads_no_beam():
-    code = """
-import sys
-from stswatch.pipeline import api
-from stswatch.sample_ais.fleet import fleet
-assert len(api.detect(fleet(hours=6.0)))
-assert not {"apache_beam", "duckdb"} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,71 @@
+"""Positions in memory: Arrow tables, DataFrames and GeoDataFrames as fixes and static reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.readers.base import Decoded, SourceError
+from stswatch.pipeline.readers.column_map import NEEDED, TimeFormat, recognise
+from stswatch.pipeline.readers.tabular import Rows, decode_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EVIDENCE = ("source", "offset", "length", "more_refs")  # of a sentence, not of a vessel
+
+
+def decode_memory(positions: pa.Table | pd.DataFrame) -> Decoded:
+    """Fixes and static reports of positions in memory, by their column names as in a file; points of a GeoDataFrame.
+
+    Rows of the lake, as `api.decode` gives them, keep their kind of receiver, and those marked invalid are left out.
+    Raises SourceError where a needed column lacks.
+    """
+    table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
+    receiver = None
+    if "invalid" in table.column_names:
+        table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
+        receiver = table["receiver"] if "receiver" in table.column_names else None
+        table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
+    decoded = _by_names(table.combine_chunks())
+    if receiver is None:
+        return decoded
+    told = receiver.cast(pa.string()).take(decoded.fixes["offset"]).fill_null("unknown")
+    at = schema.FIXES.get_field_index("receiver")
+    fixes = decoded.fixes.set_column(at, schema.FIXES.field(at), told)
+    return Decoded(fixes, decoded.static_reports, decoded.rejects, decoded.sentences, decoded.messages, 0)
+
+
+def _by_names(table: pa.Table) -> Decoded:
+    found = recognise(table.column_names)
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        listed = ", ".join(repr(name) for name in table.column_names[:40])
+        raise SourceError(f"the table: has no column for {', '.join(missing)} among {listed}; name a column so")
+    none = np.zeros(0, np.int64)
+    columns = {ours: table.column(index) for ours, index in found.items()}
+    rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
+    return decode_rows(rows, "memory", "unknown", TimeFormat())
+
+
+def _of_frame(frame: pd.DataFrame) -> pa.Table:
+    """A frame as a table; the points of a GeoDataFrame as lon and lat, where it has no such columns."""
+    if hasattr(frame, "geom_type"):
+        lacks = {"lon", "lat"} - set(recognise([str(name) for name in frame.columns]))
+        points = _points(frame) if lacks else {}
+        shapes = [name for name, kind in frame.dtypes.items() if str(kind) == "geometry"]
+        frame = frame.drop(columns=shapes).assign(**points)
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _points(frame: Any) -> dict[str, Any]:
+    """Longitude and latitude of the points, NaN where there is none. Raises SourceError where they are no points."""
+    others = set(frame.geom_type.dropna()) - {"Point"}
+    if others:
+        raise SourceError(f"the table: its geometry holds a {sorted(others)[0]}; give points, or columns lon and lat")
+    degrees = frame.geometry.to_crs(4326) if frame.crs is not None else frame.geometry
+    return {"lon": degrees.x.to_numpy(), "lat": degrees.y.to_numpy()}
