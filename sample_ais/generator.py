@@ -1,4 +1,4 @@
-"""Writes the simulated recording and the truth beside it.
+"""Writes the simulated recording, a table of some of its positions, and the truth beside them.
 
 python -m stswatch.sample_ais.generator --out sample_ais --seed 1
 """
@@ -22,9 +22,12 @@ VERSION = 1
 SEED = 1
 RECORDING = "simulated_24h.nmea.gz"
 TRUTH = "truth.json"
+TABLE = "simulated_24h.csv"
 Layouts = list[tuple[int, Sequence[encode.Field], dict[str, object]]]  # seconds later, fields, values
 
 JITTER_S = 3.0  # delivery: lines stand so much out of the order of their times
+TABLE_EVERY_S = 900  # of each ship the first position in so many seconds, so that the table stays small
+TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"
 
 
 def recording(scenes: Sequence[Scene], seed: int) -> bytes:
@@ -33,7 +36,7 @@ def recording(scenes: Sequence[Scene], seed: int) -> bytes:
     parts: list[tuple[NDArray[np.int64], list[bytes]]] = []
     group = 1
     for k, actor in enumerate(actors):
-        rng = np.random.default_rng([seed, 1000 + k])
+        rng = _stream(seed, k)
         parts.append(_position_lines(actor, reports.positions(rng, actor, sea.START_S, sea.HOURS)))
         times = reports.static_times(rng, actor, sea.START_S, sea.HOURS)
         parts += _static_lines(actor, times, group)
@@ -42,6 +45,24 @@ def recording(scenes: Sequence[Scene], seed: int) -> bytes:
     text = [line for _, lines in parts for line in lines]
     late_s = np.random.default_rng([seed, 999]).uniform(0, JITTER_S, len(text))
     return b"\n".join(text[k] for k in np.argsort(time_s + late_s, kind="stable").tolist()) + b"\n"
+
+
+def table(scenes: Sequence[Scene], seed: int) -> str:
+    """Positions of the recording as CSV text, one in TABLE_EVERY_S of each ship, in order of time; never raises."""
+    rows: list[tuple[int, str]] = []
+    for k, actor in enumerate(actor for scene in scenes for actor in scene.actors):
+        sent = reports.positions(_stream(seed, k), actor, sea.START_S, sea.HOURS)
+        _, first = np.unique(sent.time_s // TABLE_EVERY_S, return_index=True)
+        columns = (sent.time_s[first], sent.lon[first], sent.lat[first], sent.speed_kn[first])
+        for time_s, lon, lat, speed_kn in zip(*(column.tolist() for column in columns), strict=True):
+            where = f"{truth.stamp(time_s)},{lon:.5f},{lat:.5f},{speed_kn:.1f}"
+            rows.append((time_s, f"{actor.ship.mmsi},{where},{actor.ship.name}\n"))
+    return TABLE_HEADER + "".join(row for _, row in sorted(rows))
+
+
+def _stream(seed: int, actor: int) -> np.random.Generator:
+    """The random numbers of one ship."""
+    return np.random.default_rng([seed, 1000 + actor])
 
 
 def _stations(lat: NDArray[np.float64]) -> list[str]:
@@ -122,19 +143,20 @@ def what_happened(scenes: Sequence[Scene], seed: int) -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def write(out: Path, seed: int = SEED) -> tuple[Path, Path]:
-    """Writes the recording and the truth into a folder, made if need be; raises OSError where it cannot."""
+def write(out: Path, seed: int = SEED) -> tuple[Path, Path, Path]:
+    """Writes recording, truth and table into a folder, made if need be; raises OSError where it cannot."""
     scenes = sea.build(seed)
     out.mkdir(parents=True, exist_ok=True)
-    paths = out / RECORDING, out / TRUTH
+    paths = out / RECORDING, out / TRUTH, out / TABLE
     paths[0].write_bytes(gzip.compress(recording(scenes, seed), 9, mtime=0))
     paths[1].write_text(what_happened(scenes, seed))
+    paths[2].write_text(table(scenes, seed))
     return paths
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Write the simulated recording and the truth beside it.")
+    parser = argparse.ArgumentParser(description="Write the simulated recording, the truth and the table beside it.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--seed", type=int, default=SEED, help="the recording in the project has seed %(default)s")
     given = parser.parse_args(argv)

@@ -58,12 +58,26 @@ def seconds(stamp):
 
 def test_committed_is_what_the_generator_writes(text, tmp_path):
     # the text, not the gzip: builds of zlib may compress the same text in different ways
-    recording, truth = generator.write(tmp_path, seed=1)
+    recording, truth, table = generator.write(tmp_path, seed=1)
     assert gzip.decompress(recording.read_bytes()) == text
     assert truth.read_bytes() == (HERE / generator.TRUTH).read_bytes()
-    again, _ = generator.write(tmp_path / "again", seed=1)
+    assert table.read_bytes() == (HERE / generator.TABLE).read_bytes()
+    again, *_ = generator.write(tmp_path / "again", seed=1)
     assert again.read_bytes() == recording.read_bytes()
     assert (HERE / generator.RECORDING).stat().st_size < 1_500_000
+
+
+def test_the_table_holds_positions_of_the_recording(tracks):
+    assert (HERE / generator.TABLE).stat().st_size < 300_000
+    rows = list(csv.DictReader((HERE / generator.TABLE).read_text().splitlines()))
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    assert all(row["name"].startswith("SIM ") for row in rows)
+    assert {int(row["mmsi"]) for row in rows} == set(tracks)
+    assert len(rows) > 3_000
+    for row in rows:
+        fixes = tracks[int(row["mmsi"])]
+        then = fixes[fixes[:, 0] == seconds(row["time"])]
+        assert np.abs(then[:, 1:] - [float(row["lon"]), float(row["lat"])]).max(axis=1).min() < 6e-6
 
 
 def test_another_seed_is_another_sea(text):
