@@ -75,6 +75,8 @@ def test_the_plane_ends_where_the_earth_curves_away():
     assert np.isnan(plane.to_local_m(np.nan, 0, 0, 0)[0])
     assert [v.shape for v in plane.to_local_m([], [], 0, 0)] == [(0,), (0,)]
     assert [v.shape for v in plane.from_local_m([], [], 0, 0)] == [(0,), (0,)]
+    assert [v.shape for v in plane.metres_per_degree([])] == [(0,), (0,)]
+    assert np.isnan(plane.metres_per_degree(np.nan)).all()
 
 
 @given(LON, st.floats(-85, 85), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2))
