@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench docs clean moved
+.PHONY: help demo test soak check lint types layers bench docs zones clean moved
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -53,6 +53,10 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m stswatch.pipeline.store.tables_doc
 	$(PYTHON) -m docs.reference
+	$(VENV)/bin/stswatch areas --picture docs/zones.png
+
+zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
+	$(PYTHON) -m stswatch.geo.build_zones
 
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info

@@ -1,4 +1,4 @@
-"""docs/rules.md, docs/cli.md and the table in docs/architecture.md, from the source: `python -m docs.reference`."""
+"""Pages of docs/, or tables in them, that are written from the source: `python -m docs.reference`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from stswatch.geo.zones import MARKS
 from stswatch.models import scorecard
-from stswatch.pipeline import cli, rules
+from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.decode.fixes import CHECKS
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.readers.registry import READERS
@@ -136,6 +137,37 @@ def architecture_page(text: str) -> str:
     return _STEPS.sub(lambda found: f"{found[1]}{steps_table()}\n{found[2]}", text)
 
 
+def zones_page(text: str) -> str:
+    """docs/zones.md with its tables as geo/data has them."""
+    zones, ports = api.areas()
+    tables = {
+        "zones": _table(
+            ("zone", "kind", "mark", "km²", "known as", "from"),
+            (
+                (f"`{z['id']}`", z["kind"], MARKS[z["mark"]], f"{z['km2']:,.0f}", ", ".join(z["labels"]), _from(z))
+                for z in zones
+            ),
+        ),
+        "ports": _table(
+            ("port", "name", "state", "trade", "point", "harbours", "anchorages"),
+            (
+                (
+                    *(f"`{p['id']}`", p["name"], p["country"], "yes" if p["trade"] else "", MARKS[p["mark"]]),
+                    *(f"{p['harbours']}", f"{p['anchorages']}"),
+                )
+                for p in ports
+            ),
+        ),
+    }
+    for name, table in tables.items():
+        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\g<1>{table}\n\g<2>", text, flags=re.S)
+    return text
+
+
+def _from(zone: Mapping[str, Any]) -> str:
+    return zone["source"] + (f" ({zone['date']})" if zone["date"] else "")
+
+
 def steps_table() -> str:
     """The table of steps: what each is keyed by, takes, keeps and gives."""
     return _table(("step", "key", "takes", "keeps", "gives"), (_step(step) for step in STEPS))
@@ -171,6 +203,7 @@ PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text tha
     "rules.md": lambda _: rules_page(),
     "cli.md": lambda _: cli_page(),
     "architecture.md": architecture_page,
+    "zones.md": zones_page,
 }
 
 if __name__ == "__main__":

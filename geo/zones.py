@@ -1,18 +1,17 @@
 """Zones of a regime, and the area that a user asked to be shown.
 
-A zone is a polygon with provenance in geo/data/zones.geojson. Its kind says what it may do:
-`reported_transfer_area` may be scored, `context` is shown and never scored. At the date line: points may
-have any longitude; polygons may be cut there, as RFC 7946 asks, or simply drawn on beyond +-180 (up to
-+-360): what lies beyond is moved to the other side when the file is read. The line itself counts as -180.
+A zone is a polygon with provenance. Those of the DPRK regime are in geo/data/zones.geojson, which
+geo/build_zones.py makes from hand-kept drawings; a user adds others as a GeoJSON file. Its kind says what a zone may
+do: `reported_transfer_area` may be scored, `context` is shown and never scored. Where zones overlap, a point gets them
+all, by their precedence. Points may have any longitude; the date line itself counts as -180.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,22 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
+from stswatch.geo.geojson import AreaError, Feature, read, shipped
 from stswatch.geo.longitude import wrap_lon
+
+__all__ = ["CONTEXT", "KINDS", "MARKS", "REPORTED", "Area", "AreaError", "Zones", "area", "kinds", "zone_of", "zones"]
 
 REPORTED, CONTEXT = "reported_transfer_area", "context"
 KINDS = (REPORTED, CONTEXT)
-
-
-class AreaError(ValueError):
-    """An area or zone file that cannot be used; the message says what was found and what to do."""
+MARKS = {"G": "given", "D": "derived", "E": "estimate"}
 
 
 @dataclass(frozen=True)
 class Zones:
-    """Zones, smallest first: `properties` as in the file, `geometry` (n,) of shapely, `tree` over it."""
+    """Zones, most specific first: by `precedence` (lower first, none last), then by size, then by id.
+
+    `properties` has id, labels, regime, kind, mark, source, date and precedence of each; `geometry` (n,) of shapely.
+    """
 
     properties: tuple[dict[str, Any], ...]
     geometry: NDArray[np.object_]
@@ -40,16 +42,29 @@ class Zones:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids, smallest zone first."""
-        return tuple(str(p["id"]) for p in self.properties)
+        """Ids, most specific first."""
+        return tuple(p["id"] for p in self.properties)
+
+    def of(self, lon: ArrayLike, lat: ArrayLike) -> list[list[str]]:
+        """For points (n,), degrees: ids of the zones that hold each, see `zone_of`."""
+        x, y = np.broadcast_arrays(np.atleast_1d(wrap_lon(lon)), np.atleast_1d(np.asarray(lat, float)))
+        found: list[list[str]] = [[] for _ in range(x.size)]
+        which = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        point, zone = self.tree.query(shapely.points(x[which], y[which]), predicate="intersects")
+        order = np.lexsort((zone, point))
+        ids = self.ids
+        for i, z in zip(which[point[order]].tolist(), zone[order].tolist(), strict=True):
+            found[i].append(ids[z])
+        return found
 
 
 @dataclass(frozen=True)
 class Area:
-    """What the user asked to be shown; `geometry` None is the whole world."""
+    """What the user asked to be shown: `geometry` None is the whole world; `zones` are those of the user's file."""
 
     name: str
     geometry: Any
+    zones: Zones
 
     def contains(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
         """Whether points (n,), degrees, any longitude, lie in the area; NaN does not; never raises."""
@@ -61,42 +76,24 @@ class Area:
 
 
 @cache
-def zones(path: str | Path | None = None) -> Zones:
-    """The zones that come with the program, or those of a GeoJSON file of the same shape; read once a path.
+def zones() -> Zones:
+    """The zones that come with the program, read once.
 
-    Raises AreaError where the file cannot be used.
-
-    >>> "nampo_sokto" in zones().ids
-    True
+    >>> zones().ids[:2]
+    ('chodo', 'nampo_sokto')
     """
-    source = files("stswatch.geo") / "data" / "zones.geojson" if path is None else Path(path)
-    features = _features(str(path or "zones.geojson"), _read(source))
-    for number, (properties, _) in enumerate(features, 1):
-        _check_zone(str(path or "zones.geojson"), number, properties)
-    features.sort(key=lambda feature: (_size(feature[1]), feature[0]["id"]))
-    geometry = np.array([shape for _, shape in features], dtype=object)
-    shapely.prepare(geometry)
-    return Zones(tuple(properties for properties, _ in features), geometry, shapely.STRtree(geometry))
+    return _zones(shipped("zones.geojson"))
 
 
-def zones_of(lon: ArrayLike, lat: ArrayLike, among: Zones | None = None) -> list[list[str]]:
-    """For points (n,), degrees, any longitude: ids of the zones that hold each, smallest first.
+def zone_of(lon: ArrayLike, lat: ArrayLike) -> list[list[str]]:
+    """For points (n,), degrees, any longitude: ids of the zones that hold each, most specific first.
 
-    Never raises; a point that is NaN lies in no zone.
+    The edge belongs to a zone. Never raises; a point that is NaN, infinite or beyond a pole lies in no zone.
 
-    >>> zones_of([125.0, 0.0], [38.6, 0.0])
-    [['chodo', 'nampo_sokto', 'korea_bay'], []]
+    >>> zone_of([124.93, 0.0, float("nan")], [38.53, 0.0, 0.0])
+    [['chodo', 'nampo_sokto'], [], []]
     """
-    table = zones() if among is None else among
-    x, y = np.broadcast_arrays(np.atleast_1d(wrap_lon(lon)), np.atleast_1d(np.asarray(lat, float)))
-    found: list[list[str]] = [[] for _ in range(x.size)]
-    which = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    point, zone = table.tree.query(shapely.points(x[which], y[which]), predicate="intersects")
-    order = np.lexsort((zone, point))
-    ids = table.ids
-    for i, z in zip(which[point[order]].tolist(), zone[order].tolist(), strict=True):
-        found[i].append(ids[z])
-    return found
+    return zones().of(lon, lat)
 
 
 def kinds(ids: Sequence[str]) -> list[str]:
@@ -105,98 +102,90 @@ def kinds(ids: Sequence[str]) -> list[str]:
     >>> kinds(["yellow_sea", "chodo"])
     ['context', 'reported_transfer_area']
     """
-    kind = {str(p["id"]): str(p["kind"]) for p in zones().properties}
+    kind = {p["id"]: p["kind"] for p in zones().properties}
     return [kind[name] for name in ids]
 
 
 def area(name_or_path: str | Path) -> Area:
     """The area "world", "dprk" (all reported transfer areas of that regime) or that of a GeoJSON file.
 
-    Raises AreaError where the file cannot be used.
+    Features of a file may carry `id`, `labels` (a text or a list), `kind`, `regime`, `mark`, `source`, `date` and
+    `precedence`; one without an id is called by the name of the file, with its number where there are several. The area
+    is all of them that are not `context`. Raises AreaError where the file cannot be used.
 
-    >>> area("dprk").contains([125.0, -90.0], [38.6, 28.0]).tolist()
+    >>> area("dprk").contains([124.8, -90.0], [38.45, 28.0]).tolist()
     [True, False]
     """
     name = str(name_or_path)
     if name == "world":
-        return Area(name, None)
-    if name == "dprk":
-        wanted = [p["regime"] == "DPRK" and p["kind"] == REPORTED for p in zones().properties]
-        shapes = zones().geometry[np.array(wanted)]
-    else:
-        shapes = np.array([shape for _, shape in _features(name, _read(Path(name)))], dtype=object)
-    union = shapely.union_all(shapes)
+        return Area(name, None, _zones([]))
+    own = zones() if name == "dprk" else _zones(_described(Path(name)))
+    wanted = [p["kind"] == REPORTED and (name != "dprk" or p["regime"] == "DPRK") for p in own.properties]
+    if not any(wanted):
+        raise AreaError(f"{name}: every feature is {CONTEXT}, which selects nothing; make one a {REPORTED}")
+    union = shapely.union_all(own.geometry[np.array(wanted)])
     shapely.prepare(union)
-    return Area(name, union)
+    return Area(name, union, _zones([]) if name == "dprk" else own)
 
 
-def _read(source: Any) -> str:
-    try:
-        return str(source.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or "no such file"
-        raise AreaError(
-            f"{source}: cannot be read ({reason}); give world, dprk or the path of a GeoJSON file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise AreaError(f"{source}: not text; give world, dprk or the path of a GeoJSON file of polygons") from error
+def area_km2(geometry: Any) -> float:
+    """Area of a polygon in degrees on the WGS 84 ellipsoid, its sides taken as geodesics, in square kilometres.
+
+    >>> round(area_km2(shapely.box(125.0, 38.0, 126.0, 39.0)))
+    9683
+    """
+    from pyproj import Geod
+
+    return abs(float(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(geometry))[0])) / 1e6
 
 
-def _features(name: str, text: str) -> list[tuple[dict[str, Any], Any]]:
-    """Properties and polygon of each feature of a GeoJSON text."""
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise AreaError(f"{name}: not JSON ({error}); give a GeoJSON file of polygons") from error
-    kind = given.get("type") if isinstance(given, dict) else None
-    if kind == "FeatureCollection":
-        rows = given.get("features")
-    elif kind == "Feature":
-        rows = [given]
-    else:
-        rows = [{"properties": {}, "geometry": given}]
-    if not isinstance(rows, list) or not rows:
-        raise AreaError(f"{name}: holds no feature; give a GeoJSON file with at least one polygon")
-    return [_feature(name, number, row) for number, row in enumerate(rows, 1)]
+def _zones(features: Sequence[Feature]) -> Zones:
+    ordered = sorted(features, key=_rank)
+    geometry = np.array([feature.shape for feature in ordered], dtype=object)
+    shapely.prepare(geometry)
+    return Zones(tuple(feature.properties for feature in ordered), geometry, shapely.STRtree(geometry))
 
 
-def _feature(name: str, number: int, row: Any) -> tuple[dict[str, Any], Any]:
-    geometry = row.get("geometry") if isinstance(row, dict) else None
-    try:
-        shape = shapely.from_geojson(json.dumps(geometry))
-    except (shapely.errors.GEOSException, ValueError, TypeError) as error:
-        raise AreaError(f"{name}: feature {number} is no GeoJSON geometry; give polygons") from error
-    if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
-        found = "nothing" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        raise AreaError(f"{name}: feature {number} is {found}; give a Polygon or MultiPolygon")
-    if not shape.is_valid:
-        raise AreaError(f"{name}: feature {number} is not valid ({shapely.is_valid_reason(shape)}); draw it anew")
-    west, south, east, north = shape.bounds
-    if not (west >= -360 and east <= 360 and south >= -90 and north <= 90):
-        raise AreaError(f"{name}: feature {number} reaches to {shape.bounds}; give degrees, longitude before latitude")
-    return row.get("properties") or {}, _at_home(shape)
-
-
-def _at_home(shape: Any) -> Any:
-    """The polygon within +-180: what was drawn beyond is moved to the other side."""
-    west, _, east, _ = shape.bounds
-    if west >= -180 and east <= 180:
-        return shape
-    parts = [
-        shapely.transform(shape, lambda xy, turn=turn: xy + np.array([turn, 0])) & shapely.box(-180, -90, 180, 90)
-        for turn in (-360, 0, 360)
-    ]
-    return shapely.union_all([p for p in parts if p.area > 0])
-
-
-def _check_zone(name: str, number: int, properties: dict[str, Any]) -> None:
-    missing = [key for key in ("id", "labels", "regime", "kind", "mark", "source") if not properties.get(key)]
-    if missing:
-        raise AreaError(f"{name}: zone {number} has no {', '.join(missing)}; each zone says what it is and where from")
-    if properties["kind"] not in KINDS:
-        raise AreaError(f"{name}: zone {properties['id']} is of kind {properties['kind']!r}; give {' or '.join(KINDS)}")
+def _rank(feature: Feature) -> tuple[float, float, str]:
+    precedence = feature.properties["precedence"]
+    return math.inf if precedence is None else precedence, _size(feature.shape), feature.properties["id"]
 
 
 def _size(shape: Any) -> float:
     """Area on the sphere up to a constant, by Lambert's cylindrical projection."""
     return float(shapely.transform(shape, lambda xy: np.column_stack([xy[:, 0], np.sin(np.radians(xy[:, 1]))])).area)
+
+
+def _described(path: Path) -> list[Feature]:
+    """The features of a user's file, each with every property of a zone. Raises AreaError."""
+    features = read(path)
+    out = []
+    for number, given, shape in features:
+        called = path.stem if len(features) == 1 else f"{path.stem}-{number}"
+        name = str(called if given.get("id") is None else given["id"])
+        labels = given.get("labels") or given.get("label") or given.get("name") or []
+        properties = {
+            "id": name,
+            "labels": [str(label) for label in (labels if isinstance(labels, list) else [labels])],
+            "regime": str(given.get("regime") or ""),
+            "kind": given.get("kind") or REPORTED,
+            "mark": str(given.get("mark") or ""),
+            "source": str(given.get("source") or f"{path.name}, as given"),
+            "date": given.get("date"),
+            "precedence": given.get("precedence"),
+        }
+        _check(f"{path}: feature {number}", properties)
+        out.append(Feature(number, properties, shape))
+    names = [feature.properties["id"] for feature in out]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise AreaError(f"{path}: several features have the id {twice!r}; give each its own, or none")
+    return out
+
+
+def _check(where: str, properties: dict[str, Any]) -> None:
+    kind, precedence = properties["kind"], properties["precedence"]
+    if kind not in KINDS:
+        raise AreaError(f"{where} is of kind {kind!r}; give {' or '.join(KINDS)}, or leave it out")
+    if isinstance(precedence, bool) or not isinstance(precedence, int | float | None) or precedence != precedence:
+        raise AreaError(f"{where} has the precedence {precedence!r}; give a number, lower for what is more specific")

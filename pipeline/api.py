@@ -1,4 +1,4 @@
-"""What a notebook and the command call: run, decode, detect, connect, leads, encounter."""
+"""What a notebook and the command call: run, decode, detect, connect, leads, encounter, areas."""
 
 from __future__ import annotations
 
@@ -241,3 +241,25 @@ def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
     from stswatch.pipeline.store import queries
 
     return queries.run_of(Path(data))
+
+
+def areas(area: str | Path = "dprk") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The zones, those of an area file first, each with its `km2`, and the ports of interest. Raises AreaError."""
+    from stswatch.geo import ports, zones
+
+    tables = (zones.area(area).zones, zones.zones())
+    shapes = (pair for table in tables for pair in zip(table.properties, table.geometry, strict=True))
+    return [{**told, "km2": zones.area_km2(shape)} for told, shape in shapes], ports.of_interest()
+
+
+def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
+    """Draw the zones and the ports of interest into a .png, .svg or .pdf file, round an area file where one is given.
+
+    Raises AreaError; PictureError where the picture cannot be written.
+    """
+    from stswatch.geo import zone_map, zones
+    from stswatch.pipeline.exports import file
+
+    suffix, shown = file.suffix_of(path), zones.area(area)
+    file.check(Path(path))
+    file.write(Path(path), zone_map.render(suffix, shown))

@@ -162,12 +162,29 @@ def _rules(given: argparse.Namespace) -> None:
     print(words.rules(rules.rows(), api.run_of(given.data)["rules"] if given.data else None))
 
 
+def _add_areas(p: argparse.ArgumentParser) -> None:
+    """List the zones and the ports of interest with where they are known from, or draw them.
+
+    Example: stswatch areas --area mine.geojson --picture areas.png
+    """
+    p.add_argument("--area", default="dprk", metavar="FILE", help="a GeoJSON file whose zones are to be among them")
+    p.add_argument("--picture", type=Path, metavar="FILE", help="draw them instead: a .png, .svg or .pdf file")
+
+
+def _areas(given: argparse.Namespace) -> None:
+    if given.picture:
+        api.draw_areas(given.picture, given.area)
+    else:
+        print(words.areas(*api.areas(given.area)))
+
+
 Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("run", _add_run, _run),
     ("leads", _add_leads, _leads),
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
+    ("areas", _add_areas, _areas),
 )
 
 

@@ -354,6 +354,7 @@ FLOW: Mapping[str, pa.Schema] = {
     "dark_meetings": ENCOUNTERS,
     "berth_neighbours": BERTH_NEIGHBOURS,
 }
+AREA_COLUMNS = ("in_area", "area_zones")  # of a stored encounter: what is asked anew for each publication
 STORED_ENCOUNTERS = table(
     meaning_of(ENCOUNTERS),
     *(ENCOUNTERS.field(name) for name in ENCOUNTERS.names),
@@ -363,7 +364,13 @@ STORED_ENCOUNTERS = table(
         pa.bool_(),
         "the nearest approach lies in the area asked for; false where no point is known",
     ),
+    column(
+        "area_zones",
+        pa.list_(pa.string()),
+        "zones of the area asked for at the nearest approach, where that is a file; most specific first, never scored",
+    ),
 )
+PLACED = pa.schema([pa.field("row", pa.int64(), False), *map(STORED_ENCOUNTERS.field, AREA_COLUMNS)])
 STORED: Mapping[str, pa.Schema] = {
     "runs": RUNS,
     "sources": SOURCES,

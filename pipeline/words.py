@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
 from stswatch.geo.sun import light_of
+from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports.captions import CAUTION, port_name
 
 if TYPE_CHECKING:
@@ -97,8 +99,8 @@ def called() -> str:
 
 def where(row: dict[str, Any]) -> str:
     """Zones, else the nearest port."""
-    if row["zones"]:
-        return ", ".join(row["zones"])
+    if row["area_zones"] or row["zones"]:
+        return ", ".join([*row["area_zones"], *row["zones"]])
     return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
 
 
@@ -132,7 +134,7 @@ def explanation(row: dict[str, Any]) -> str:
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
         *_dark(row),
         "",
-        f"Where: {', '.join(row['zones']) or 'in no zone'};"
+        f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
         f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}.",
         *_light(row),
         "",
@@ -206,3 +208,41 @@ def rules(rows: Sequence[tuple[str, float, str, str]], used: str | None) -> str:
         changed = "" if value == default else f" (default {default:g})"
         lines.append(f"{name:<32} {value:>7g} {unit:<8} {reason}{changed}")
     return "\n".join(lines)
+
+
+_ZONE = (
+    ("zone", 19, lambda r: r["id"]),
+    ("kind", 22, lambda r: r["kind"]),
+    ("mark", 8, lambda r: MARKS.get(r["mark"], r["mark"] or "none")),
+    ("km2", 8, lambda r: f"{r['km2']:,.0f}"),
+    ("known as", 0, lambda r: ", ".join(r["labels"])),
+)
+_PORT = (
+    ("port", 15, lambda r: r["id"]),
+    ("state", 5, lambda r: r["country"]),
+    ("trade", 5, lambda r: "trade" if r["trade"] else ""),
+    ("mark", 8, lambda r: MARKS[r["mark"]]),
+    ("lon", 8, lambda r: f"{r['lon']:.4f}"),
+    ("lat", 7, lambda r: f"{r['lat']:.4f}"),
+    ("harbours", 8, lambda r: str(r["harbours"])),
+    ("anchorages", 10, lambda r: str(r["anchorages"])),
+    ("name; from", 0, lambda r: f"{r['name']}; {r['source']}"),
+)
+_AREAS = """A zone says where transfers were reported or are thought likely, and accuses nobody who is there; its
+edges are working lines, not boundaries. What is context is shown and never scored.
+A port of interest has polygons, estimates all. Any other is a point, and a place within 10 km of it is in port."""
+
+
+def areas(zones: Sequence[dict[str, Any]], ports: Sequence[dict[str, Any]]) -> str:
+    """The zones with their sources, then the ports of interest."""
+    lines = [_row(_ZONE)]
+    for zone in zones:
+        since = f" ({zone['date']})" if zone["date"] else ""
+        from_where = textwrap.wrap(zone["source"] + since, 112)
+        lines += [_row(_ZONE, zone), *(f"    {line}" for line in from_where)]
+    return "\n".join([*lines, "", _row(_PORT), *(_row(_PORT, port) for port in ports), "", _AREAS])
+
+
+def _row(columns: Sequence[tuple[str, int, Callable[[dict[str, Any]], str]]], row: dict[str, Any] | None = None) -> str:
+    """One line of a table: of its head where no row is given."""
+    return "  ".join(f"{name if row is None else show(row):<{width}}" for name, width, show in columns).rstrip()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, ports
 from stswatch.geo.sun import sun_elevation_deg
-from stswatch.geo.zones import zones_of
+from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, MS, build, micros
@@ -99,7 +99,7 @@ def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
     """Zones and nearest port of the nearest approach; the shore is not known yet."""
     index, distance_km = nearest_port(lon, lat)
     zones = np.empty(len(lon), object)
-    zones[:] = zones_of(lon, lat)
+    zones[:] = zone_of(lon, lat)
     return {
         "zones": zones,
         "port": ports().id[index].astype(object),

@@ -153,7 +153,7 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
 def _history() -> pa.Schema:
     """Stored encounters without what is derived anew for each publication."""
     stored = schema.STORED["encounters"]
-    return stored.remove(stored.get_field_index("in_area"))
+    return pa.schema([field for field in stored if field.name not in schema.AREA_COLUMNS], stored.metadata)
 
 
 def _line(error: duckdb.Error) -> str:

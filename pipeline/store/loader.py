@@ -91,7 +91,8 @@ def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime) -> None
 
 
 def _placed(work: duckdb.DuckDBPyConnection, shown: zones.Area) -> pa.Table:
-    """Row of each stored encounter -> its nearest approach lies in the area; false where none is known."""
+    """Row of each stored encounter -> its nearest approach lies in the area, and in which zones of the area's file."""
     places = work.sql("SELECT rowid AS row, lon, lat FROM encounters").to_arrow_table()
     lon, lat = (places[name].to_numpy() for name in ("lon", "lat"))  # null becomes NaN, which lies nowhere
-    return pa.table({"row": places["row"], "in_area": shown.contains(lon, lat)})
+    found = {"row": places["row"], "in_area": shown.contains(lon, lat), "area_zones": shown.zones.of(lon, lat)}
+    return pa.table(found, schema=schema.PLACED)

@@ -38,7 +38,7 @@ def publish(
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
-    encounter there, in_area). Until the last rename nothing published changes. Raises StoreError where
+    encounter there, in_area, area_zones). Until the last rename nothing published changes. Raises StoreError where
     it cannot be written or a lake file is missing.
     """
     home = data.resolve()
@@ -93,7 +93,7 @@ def _rows(name: str) -> str:
     if name in merge.MERGES:
         return merge.MERGES[name]()
     if name == "encounters":
-        return """SELECT e.*, p.in_area FROM encounters e JOIN given_placed p ON e.rowid = p.row
+        return """SELECT e.*, p.in_area, p.area_zones FROM encounters e JOIN given_placed p ON e.rowid = p.row
                   ORDER BY e.start_time, e.mmsi_a, e.mmsi_b, e.id, e.revision"""
     columns = ddl.columns(schema.STORED[name].names)
     return f"SELECT {columns} FROM {'runs ORDER BY started, run_id' if name == 'runs' else f'given_{name}'}"

@@ -1,17 +1,39 @@
-"""Owns: the port table is sound and keeps its trade marks; the nearest port is the nearest."""
+"""Owns: the port table is sound and keeps its trade marks; what lies in which port; the nearest port is the nearest."""
 
 import csv
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.ports import SAME_PORT_KM, SAME_TRADE_PORT_KM, lawful_port, nearest_port, ports
+from stswatch.geo.coast import coast
+from stswatch.geo.geojson import shipped
+from stswatch.geo.port_table import SAME_PORT_KM, SAME_TRADE_PORT_KM
+from stswatch.geo.ports import (
+    ANCHORAGE,
+    HARBOUR,
+    NEAR,
+    NEAR_KM,
+    harbours,
+    lawful_port,
+    nearest_port,
+    port_or_anchorage_of,
+    ports,
+)
 from stswatch.geo.sphere import haversine_m
+from stswatch.geo.zones import MARKS
+
+CHINA = {"dalian", "dandong", "CNWEI", "CNSHD", "CNYNT", "penglai", "longkou", "CNTAO", "rizhao", "lanshan", "bayuquan"}
+CHINA |= {"lianyungang", "CNSHA", "CNYAN", "ningbo", "zhoushan", "CNFOC", "CNXMN"}
+KOREA = {"KRINC", "KRPTK", "KRKUV", "KRMOK", "KRYOS", "KRKAN", "KRPUS", "KRUSN", "KRKPO", "KRTGH"}
+OTHERS = {"vladivostok", "nakhodka", "slavyanka", "kholmsk", "hai_phong", "cam_pha", "TWKEL", "TWTPE", "TWKHH"}
+NEIGHBOURS = sorted(CHINA | KOREA | OTHERS)
+
+
+# ------------------------------------------------------------------------------------------------ the table
 
 
 def test_the_table_is_sound():
@@ -23,6 +45,8 @@ def test_the_table_is_sound():
     assert not ((np.abs(table.lon) < 0.1) & (np.abs(table.lat) < 0.1)).any()
     assert {len(code) for code in table.country} == {2}
     assert all(table.name)
+    assert set(table.mark) == set(MARKS)
+    assert all(len(source) > 10 for source in table.source)
     with pytest.raises(ValueError, match="read-only"):
         table.lon[0] = 0
 
@@ -46,6 +70,55 @@ def test_no_double_stands_beside_one_of_our_own_ports():
         assert distance_km.min() > (SAME_TRADE_PORT_KM if table.trade[i] else SAME_PORT_KM)
 
 
+def test_every_trade_port_and_every_large_neighbour_has_polygons():
+    """A trade port without one would be known by its point alone, and a lawful one beside it could claim its waters."""
+    table = ports()
+    assert table.drawn[table.trade].all()
+    assert set(NEIGHBOURS) <= set(table.id[table.drawn])
+    for name in [*table.id[table.trade], *NEIGHBOURS]:
+        assert HARBOUR in harbours().part[table.id[harbours().port] == name], name
+
+
+def test_each_polygon_says_what_it_is():
+    features = shipped("harbours.geojson")
+    assert len(features) == len(harbours().port) >= 110
+    for feature in features:
+        assert feature.properties["port"] in ports().id
+        assert feature.properties["part"] in (HARBOUR, ANCHORAGE)
+        assert feature.properties["mark"] in MARKS
+        assert feature.properties["note"]
+    assert shapely.is_valid(harbours().geometry).all()
+
+
+def test_a_harbour_touches_water_and_an_anchorage_lies_mostly_in_it():
+    rivers = {"the river Yong up to the city", "Langtou, the river port, its own bank"}  # too narrow for the coast data
+    drawn = [f for f in shipped("harbours.geojson") if f.properties["note"] not in rivers]
+    assert len(drawn) == len(harbours().port) - len(rivers)
+    for _, properties, shape in drawn:
+        west, south, east, north = shape.bounds
+        water = 1 - shapely.area(shapely.intersection(coast(west, south, east, north), shape)) / shapely.area(shape)
+        assert water > (0.7 if properties["part"] == ANCHORAGE else 0.01), properties
+
+
+def test_the_polygons_of_a_port_lie_by_its_point():
+    table = ports()
+    for i in np.flatnonzero(table.drawn):
+        shapes = harbours().geometry[harbours().port == i]
+        away_km = 111 * shapely.distance(shapes, shapely.Point(table.lon[i], table.lat[i]))
+        assert away_km.min() < 15, table.id[i]
+        assert away_km.max() < 130, table.id[i]
+
+
+def test_no_lawful_polygon_lies_on_one_of_the_trade():
+    trade = ports().trade[harbours().port]
+    i, j = shapely.STRtree(harbours().geometry[trade]).query(harbours().geometry[~trade], predicate="intersects")
+    common = shapely.intersection(harbours().geometry[~trade][i], harbours().geometry[trade][j])
+    assert shapely.area(common).max(initial=0) == 0
+
+
+# ------------------------------------------------------------------------------------------------ look-ups
+
+
 @given(st.floats(-200, 200), st.floats(-90, 90))
 def test_the_nearest_port_is_the_nearest_of_all(lon, lat):
     table = ports()
@@ -56,38 +129,200 @@ def test_the_nearest_port_is_the_nearest_of_all(lon, lat):
     assert all_km[index[0]] == pytest.approx(all_km.min(), abs=1e-4)
 
 
-@given(st.floats(117, 135), st.floats(33, 44), st.sampled_from([2.0, 10.0, 50.0]))
-def test_a_lawful_port_is_near_and_no_trade_port_is(lon, lat, radius_km):
+def oracle(lon, lat, radius_km):
+    """Port and how, one point at a time, by looking at every polygon and every port."""
     table = ports()
+    held = [
+        (not table.trade[port], part != HARBOUR, shape.area, port, part)
+        for port, part, shape in zip(harbours().port, harbours().part, harbours().geometry, strict=True)
+        if shape.intersects(shapely.Point(lon, lat))
+    ]
+    if held:
+        return min(held)[3:]
     all_km = haversine_m(lon, lat, table.lon, table.lat) / 1000
-    found = int(lawful_port([lon], [lat], radius_km)[0])
-    if found >= 0:
-        assert all_km[found] <= radius_km
-        assert all_km[table.trade].min() > radius_km
-    else:
-        assert all_km.min() > radius_km or all_km[table.trade].min() <= radius_km
+    nearest = int(np.argmin(all_km))
+    near = all_km[nearest] <= radius_km and not table.drawn[nearest]
+    return (nearest, NEAR) if near else (-1, "")
 
 
-def test_every_port_is_its_own_nearest_and_no_point_has_none():
+def places():
+    """Anywhere in the region, and by the ports, where it matters."""
+    table = ports()
+    there = np.flatnonzero((table.lon > 105) & (table.lon < 145) & (table.lat > 15) & (table.lat < 48)).tolist()
+    near = st.tuples(st.sampled_from(there), st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)).map(
+        lambda t: (table.lon[t[0]] + t[1], table.lat[t[0]] + t[2])
+    )
+    return st.one_of(near, st.tuples(st.floats(105, 145), st.floats(15, 48)))
+
+
+@given(st.lists(places(), min_size=1, max_size=20), st.sampled_from([2.0, 10.0, 50.0]))
+def test_in_port_is_what_looking_at_every_polygon_and_every_port_says(points, radius_km):
+    table = ports()
+    lon, lat = np.array(points).T
+    index, how = port_or_anchorage_of(lon, lat, radius_km)
+    expected = [oracle(x, y, radius_km) for x, y in points]
+    assert list(zip(index.tolist(), how.tolist(), strict=True)) == expected
+    lawful = lawful_port(lon, lat, radius_km)
+    assert lawful.tolist() == [-1 if i >= 0 and table.trade[i] else i for i, _ in expected]
+    assert lawful_port(lon + 360, lat, radius_km).tolist() == lawful.tolist()
+
+
+def test_the_oracle_saw_every_answer():
+    table = ports()
+    centre = shapely.point_on_surface(harbours().geometry)
+    index, how = port_or_anchorage_of(shapely.get_x(centre), shapely.get_y(centre))
+    assert set(how.tolist()) == {HARBOUR, ANCHORAGE}
+    assert np.mean(table.id[index] == table.id[harbours().port]) > 0.9  # some lie on another's
+    alone = np.flatnonzero(~table.drawn)
+    index, how = port_or_anchorage_of(table.lon[alone], table.lat[alone])
+    assert np.mean(how == NEAR) > 0.98
+    assert set(how[how != NEAR].tolist()) <= {HARBOUR, ANCHORAGE}
+
+
+@pytest.mark.parametrize("name", ports().id[ports().trade].tolist())
+def test_no_place_within_10_km_of_a_trade_port_is_in_a_lawful_port_but_by_a_polygon(name):
+    table = ports()
+    (i,) = np.flatnonzero(table.id == name)
+    east, north = np.meshgrid(np.linspace(-0.13, 0.13, 60), np.linspace(-0.09, 0.09, 60))
+    lon, lat = table.lon[i] + east.ravel(), table.lat[i] + north.ravel()
+    _, how = port_or_anchorage_of(lon, lat)
+    lawful = lawful_port(lon, lat)
+    assert set(table.id[lawful[lawful >= 0]]) <= {"nakhodka"}
+    assert set(how[lawful >= 0]) <= {HARBOUR, ANCHORAGE}
+
+
+def test_transfers_in_dprk_waters_are_not_taken_for_a_port_call():
+    """Everywhere on the west coast from the Northern Limit Line to the Yalu, and from the line to the Tumen."""
+    for west, south, east, north in [
+        (124.6, 37.75, 125.7, 39.6),
+        (127.2, 38.7, 129.9, 42.0),
+        (129.9, 42.0, 130.6, 42.4),
+    ]:
+        lon, lat = (axis.ravel() for axis in np.meshgrid(np.linspace(west, east, 90), np.linspace(south, north, 90)))
+        assert (lawful_port(lon, lat) == -1).all()
+
+
+def test_what_is_no_place_lies_in_no_port():
+    lon = np.array([np.nan, 125.39, np.inf, 125.39, 125.39, 125.39])
+    lat = np.array([38.71, np.nan, 38.71, -np.inf, 90.1, 38.71])
+    expected = [False] * 5 + [True]
+    index, how = port_or_anchorage_of(lon, lat)
+    assert (index >= 0).tolist() == (how != "").tolist() == expected
+    index, distance_km = nearest_port(lon, lat)
+    assert (index >= 0).tolist() == np.isfinite(distance_km).tolist() == expected
+    assert (lawful_port(lon, lat) == -1).all()
+    for index, other in (port_or_anchorage_of([], []), nearest_port([], [])):
+        assert index.shape == other.shape == (0,)
+        assert index.dtype == np.int64
+    assert lawful_port([], []).shape == (0,)
+    assert lawful_port(120.30, 36.08).shape == (1,)
+    assert lawful_port([0.0], [0.0], 0.0).tolist() == [-1]
+
+
+def test_what_is_given_stays_as_it_was():
+    lon, lat = np.array([125.39 + 360, np.nan]), np.array([38.71, 0.0])
+    kept = lon.copy(), lat.copy()
+    for look in (lawful_port, nearest_port, port_or_anchorage_of):
+        look(lon, lat)
+    np.testing.assert_array_equal((lon, lat), kept)
+
+
+def test_every_port_is_its_own_nearest():
     table = ports()
     _, distance_km = nearest_port(table.lon, table.lat)
     assert distance_km.max() < 1e-6
-    assert nearest_port([], [])[0].shape == (0,)
 
 
-@pytest.mark.real
-@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data")
-def test_ports_of_the_world_port_index_are_found_near():
-    path = Path(os.environ["STSWATCH_REAL_DATA"]) / "geo" / "wpi_full.csv.gz"
-    with gzip.open(path, "rt", encoding="utf-8-sig") as file:
-        index = [row for row in csv.DictReader(file) if row["PORT_NAME"] != "LANSHAN"]  # its latitude there is wrong
-    lon, lat = (np.array([float(row[name]) for row in index]) for name in ("LONGITUDE", "LATITUDE"))
-    found, distance_km = nearest_port(lon, lat)
-    dprk = np.array([row["COUNTRY"] == "KP" for row in index])
-    large = np.array([row["HARBORSIZE"] == "L" for row in index])
+# ------------------------------------------------------------------------------------------------ the World Port Index
+
+
+@pytest.fixture(scope="module")
+def index(real):
+    """The World Port Index by name, and its columns."""
+    with gzip.open(real / "geo" / "wpi_full.csv.gz", "rt", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def where(rows):
+    return (np.array([float(row[name]) for row in rows]) for name in ("LONGITUDE", "LATITUDE"))
+
+
+def test_ports_of_the_world_port_index_are_found_near(index):
+    rows = [row for row in index if row["PORT_NAME"] != "LANSHAN"]  # its latitude there is wrong, see below
+    found, distance_km = nearest_port(*where(rows))
+    dprk = np.array([row["COUNTRY"] == "KP" for row in rows])
+    large = np.array([row["HARBORSIZE"] == "L" for row in rows])
     assert dprk.sum() == 10
     assert distance_km[dprk].max() < 0.2
     assert ports().trade[found[dprk]].all()
     assert large.sum() > 100
     assert np.median(distance_km[large]) < 3
     assert np.mean(distance_km[large] < 10) > 0.9
+
+
+def test_ports_of_the_index_lie_in_or_by_the_polygons_of_their_name(index):
+    names = {
+        "nampo": "NAMPO",
+        "haeju": "HAEJU HANG",
+        "wonsan": "WONSAN",
+        "hungnam": "HUNGNAM",
+        "chaho": "CH'AHO",
+        "kimchaek": "KIMCH'AEK",
+        "chongjin": "CH'ONGJIN",
+        "rajin": "NAJIN",
+        "sonbong": "SENBONG",
+        "vostochny": "VOSTOCHNYY",
+        "nakhodka": "NAKHODKA",
+        "vladivostok": "VLADIVOSTOK",
+        "slavyanka": "SLAVYANKA",
+        "kholmsk": "KHOLMSK",
+        "dalian": "DALIAN",
+        "dandong": "DANDONG",
+        "CNWEI": "WEIHAI",
+        "CNYNT": "YANTAI",
+        "CNTAO": "QINGDAO GANG",
+        "rizhao": "RIZHAO",
+        "lianyungang": "LIANYUNGANG",
+        "zhoushan": "ZHOUSHAN",
+        "CNXMN": "XIAMEN",
+        "hai_phong": "HAI PHONG",
+        "cam_pha": "CAM PHA",
+        "KRINC": "INCHON",
+        "KRKUV": "KUNSAN",
+        "KRMOK": "MOKPO",
+        "KRPUS": "PUSAN",
+        "KRUSN": "ULSAN",
+        "KRKPO": "POHANG",
+        "KRYOS": "YOSU",
+        "KRKAN": "GWANGYANG HANG",
+        "TWKEL": "CHI-LUNG",
+        "TWKHH": "KAO-HSIUNG",
+    }
+    (found,) = ({row["PORT_NAME"]: row for row in index if row["COUNTRY"] in ("KP", "RU", "CN", "VN", "KR", "TW")},)
+    lon, lat = where([found[name] for name in names.values()])
+    for name, x, y in zip(names, lon, lat, strict=True):
+        shapes = harbours().geometry[ports().id[harbours().port] == name]
+        assert 111 * shapely.distance(shapes, shapely.Point(x, y)).min() < 4, name  # the Index is rounded to minutes
+
+
+def test_lanshan_is_where_it_is_and_not_where_the_index_prints_it(index):
+    (printed,) = (row for row in index if row["PORT_NAME"] == "LANSHAN")
+    assert float(printed["LATITUDE"]) == pytest.approx(30.10)  # 550 km inland
+    (ours,) = np.flatnonzero(ports().id == "lanshan")
+    assert ports().lat[ours] == pytest.approx(35.08)
+    assert port_or_anchorage_of([ports().lon[ours]], [ports().lat[ours]])[1].tolist() == [HARBOUR]
+
+
+def test_dunay_is_not_in_the_index_and_no_port_of_it_is_taken_for_it(index):
+    (ours,) = np.flatnonzero(ports().id == "dunay")
+    lon, lat = where(index)
+    away_km = haversine_m(ports().lon[ours], ports().lat[ours], lon, lat) / 1000
+    assert index[int(np.argmin(away_km))]["PORT_NAME"] == "BUKHTA GAYDAMAK"
+    assert 20 < away_km.min() < 35
+    assert np.sort(away_km)[1] > 40
+
+
+def test_the_radius_is_that_of_the_rules():
+    from stswatch.pipeline.rules import Rules
+
+    assert Rules().proximity.port_radius_km == NEAR_KM

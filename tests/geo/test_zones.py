@@ -1,9 +1,7 @@
-"""Owns: points fall in the right zones, smallest first; areas are read; bad files are refused clearly."""
+"""Owns: points fall in the right zones, most specific first; zones are water and no lawful port; areas of users."""
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,58 +9,196 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.zones import CONTEXT, KINDS, REPORTED, AreaError, area, kinds, zones, zones_of
+from stswatch.geo import build_zones
+from stswatch.geo.coast import coast
+from stswatch.geo.geojson import shipped
+from stswatch.geo.ports import harbours, lawful_port, ports
+from stswatch.geo.zones import CONTEXT, KINDS, MARKS, REPORTED, AreaError, area, area_km2, kinds, zone_of, zones
 
 SQUARE = [[[170, -5], [190, -5], [190, 5], [170, 5], [170, -5]]]
+AT_MOST_KM2 = 650_000  # of all reported areas together: a larger net says nothing
 
 
-def write(folder, thing):
-    path = folder / "area.geojson"
+def write(folder, thing, name="area.geojson"):
+    path = folder / name
     path.write_text(thing if isinstance(thing, str) else json.dumps(thing))
     return path
 
 
+def feature(shape, **properties):
+    return {"type": "Feature", "properties": properties, "geometry": shapely.geometry.mapping(shape)}
+
+
+def collection(*features):
+    return {"type": "FeatureCollection", "features": list(features)}
+
+
+def reported():
+    wanted = [p["kind"] == REPORTED for p in zones().properties]
+    return zones().geometry[np.array(wanted)]
+
+
+# ------------------------------------------------------------------------------------------------ the zones
+
+
 def test_each_zone_says_what_it_is_and_where_it_comes_from():
     table = zones()
-    assert len(table.ids) == len(set(table.ids)) == 16
+    assert len(table.ids) == len(set(table.ids)) == 17
     for properties in table.properties:
         assert properties["regime"] == "DPRK"
-        assert properties["mark"] in "GDE"
+        assert properties["mark"] in MARKS
         assert properties["kind"] in KINDS
-        assert properties["labels"]
-        assert properties["source"]
+        assert len(properties["labels"]) == len(set(properties["labels"])) >= 1
+        assert len(properties["source"]) > 10
+        assert properties["date"] is None or properties["date"][:2] == "20"
     assert shapely.is_valid(table.geometry).all()
     assert kinds(["yellow_sea", "dprk_east_eez", "ecs_offshore"]) == [CONTEXT, CONTEXT, REPORTED]
 
 
+def test_seas_have_all_their_customary_names_and_ids_take_no_side():
+    said = {p["id"]: set(p["labels"]) for p in zones().properties}
+    assert {"Yellow Sea", "West Sea"} <= said["yellow_sea"]
+    assert {"Sea of Japan", "East Sea"} <= said["dprk_east_eez"]
+    assert {"Gulf of Tonkin", "Beibu Gulf"} <= said["tonkin"]
+    assert not any("japan" in name or "east_sea" in name or "west_sea" in name for name in said)
+
+
+def test_the_file_is_what_its_drawings_make():
+    assert build_zones.differences(build_zones.build()) == []
+
+
+def test_a_drawing_that_was_changed_is_noticed():
+    built = [f for f in shipped("zones.geojson") if f.properties["id"] != "chodo"]
+    moved = built[0]._replace(shape=shapely.transform(built[0].shape, lambda xy: xy + 0.001))
+    other = built[1]._replace(properties={**built[1].properties, "mark": "G"})
+    said = build_zones.differences([moved, other, *built[2:]])
+    assert sorted(line.split()[0] for line in said) == sorted(["chodo", *(f.properties["id"] for f in built[:2])])
+
+
+def test_the_zones_lie_within_their_drawings():
+    drawn = {f.properties["id"]: f.shape for f in shipped(build_zones.DRAWN)}
+    for name, shape in zip(zones().ids, zones().geometry, strict=True):
+        assert shapely.area(shape - drawn[name].buffer(1e-3)) == 0, name
+        assert shapely.area(shape) > 0.2 * shapely.area(drawn[name]), name
+
+
+def test_reported_areas_together_are_not_too_large():
+    whole_km2 = area_km2(shapely.union_all(reported()))
+    assert 300_000 < whole_km2 < AT_MOST_KM2
+    assert whole_km2 < sum(area_km2(shape) for shape in reported()) * 0.99  # some overlap, counted once
+
+
+def test_the_area_of_a_polygon_is_that_of_the_ellipsoid_holes_taken_out():
+    """A quarter of the Earth; a square degree at the equator; either way round; a hole counts against."""
+    assert area_km2(shapely.box(0, 0, 90, 90)) == pytest.approx(510_065_622 / 8, rel=1e-4)
+    square = shapely.box(0, 0, 1, 1)
+    assert area_km2(square) == pytest.approx(12_308.8, rel=1e-4)
+    assert area_km2(square.reverse()) == pytest.approx(area_km2(square))
+    holed = square - shapely.box(0.25, 0.25, 0.75, 0.75)
+    assert area_km2(holed) == pytest.approx(0.75 * area_km2(square), rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def inside():
+    """Points drawn evenly from each zone, as id -> lon (n,), lat (n,)."""
+    rng = np.random.default_rng(5)
+    out = {}
+    for name, shape in zip(zones().ids, zones().geometry, strict=True):
+        west, south, east, north = shape.bounds
+        lon, lat = rng.uniform(west, east, 4000), rng.uniform(south, north, 4000)
+        out[name] = tuple(axis[shapely.intersects_xy(shape, lon, lat)] for axis in (lon, lat))
+    return out
+
+
+def test_zones_are_water_but_for_islets_and_for_the_harbours_of_the_trade(inside):
+    quays = shapely.union_all(harbours().geometry[ports().trade[harbours().port]])
+    for name, (lon, lat) in inside.items():
+        assert len(lon) > 500, name
+        land = coast(lon.min() - 0.1, lat.min() - 0.1, lon.max() + 0.1, lat.max() + 0.1)
+        shapely.prepare(land)
+        dry = shapely.intersects_xy(land, lon, lat) & ~shapely.intersects_xy(quays, lon, lat)
+        assert dry.mean() < 0.03, name
+        # none far from the shore: islets up to 2 km2, and the coast as simplified
+        depth_km = 111 * shapely.distance(shapely.boundary(land), shapely.points(lon[dry], lat[dry]))
+        assert depth_km.max(initial=0) < 0.9, name
+
+
+def test_no_zone_holds_a_place_in_a_lawful_port(inside):
+    """But within the 10 m to which corners are rounded; points of circles round bare ports differ by 30 m."""
+    for name, (lon, lat) in inside.items():
+        assert (lawful_port(lon, lat, 9.9) >= 0).mean() < 0.002, name
+    some = lawful_port(*inside["ecs_offshore"], 60.0) >= 0
+    assert some.mean() > 0.01, "with another radius some do: this test can fail"
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ((125.40, 38.712), ["nampo_sokto"]),  # Nampo, at the quay
+        ((130.30, 42.225), ["rason_chongjin"]),  # Rajin
+        ((133.06, 42.75), ["vostochny_nakhodka"]),  # Vostochny
+        ((132.38, 42.89), ["dunay_strelok"]),
+        ((132.885, 42.80), []),  # Nakhodka
+        ((124.15, 39.80), []),  # Dandong
+        ((124.15, 39.73), []),  # its roads
+        ((122.15, 37.48), []),  # Weihai
+        ((106.75, 20.86), []),  # Hai Phong
+        ((107.35, 21.0), []),  # Cam Pha
+        ((107.1, 20.93), []),  # Hon Gai, a port without polygons
+        ((121.52, 31.41), []),  # Shanghai
+        ((125.90, 37.75), ["haeju_north"]),
+        ((125.70, 37.665), []),  # Yeonpyeong, of the Republic of Korea
+        ((125.60, 37.65), []),  # south of the Northern Limit Line
+        ((124.98, 38.63), ["nampo_sokto", "korea_bay"]),
+        ((125.0, 39.9), []),  # land
+    ],
+)
+def test_ports_of_the_trade_are_in_and_other_ports_are_out(place, expected):
+    found = zone_of([place[0]], [place[1]])[0]
+    assert [name for name in found if name != "chodo"] == expected
+
+
 @given(st.lists(st.tuples(st.floats(100, 140), st.floats(15, 45)), max_size=30))
-def test_zones_hold_the_points_in_them_smallest_first(points):
+def test_zones_hold_the_points_in_them_by_their_precedence(points):
     table = zones()
     lon, lat = np.array(points).reshape(-1, 2).T
-    found = zones_of(lon, lat)
-    size = dict(zip(table.ids, shapely.area(table.geometry), strict=True))
+    found = zone_of(lon, lat)
     assert len(found) == len(points)
     for (x, y), names in zip(points, found, strict=True):
-        assert set(names) == {
-            i for i, g in zip(table.ids, table.geometry, strict=True) if g.intersects(shapely.Point(x, y))
-        }
-        small = [size[name] for name in names if name in ("chodo", "nampo_sokto", "korea_bay", "yellow_sea")]
-        assert small == sorted(small)
-    assert zones_of(lon + 360, lat) == zones_of(lon + 360 - 360, lat)
+        held = [i for i, g in zip(table.ids, table.geometry, strict=True) if g.intersects(shapely.Point(x, y))]
+        assert names == held
+    rank = {p["id"]: p["precedence"] for p in table.properties}
+    assert all([rank[n] for n in names] == sorted(rank[n] for n in names) for names in found)
 
 
-def test_sokto_is_in_its_own_zone_before_the_bay():
-    assert zones_of(124.98, 38.63)[0] == ["chodo", "nampo_sokto", "korea_bay"]
-    assert zones_of([np.nan], [0.0]) == [[]]
-    assert zones_of([], []) == []
+def test_precedence_puts_the_smaller_of_two_that_overlap_first():
+    table = zones()
+    pairs = [(i, j) for i, j in table.tree.query(table.geometry, predicate="intersects").T.tolist() if i < j]
+    assert len(pairs) >= 5
+    for i, j in pairs:
+        assert area_km2(table.geometry[i]) < 1.3 * area_km2(table.geometry[j]), (table.ids[i], table.ids[j])
+
+
+def test_a_point_is_in_the_same_zones_at_any_turn_and_nowhere_if_it_is_no_place():
+    assert zone_of([124.98 - 360, 124.98, 124.98 + 360], [38.63] * 3) == [["chodo", "nampo_sokto", "korea_bay"]] * 3
+    for lon, lat in [(np.nan, 38.6), (124.98, np.nan), (np.inf, 38.6), (124.98, -np.inf), (124.98, 91), (125, 1e300)]:
+        assert zone_of([lon], [lat]) == [[]]
+    assert zone_of([], []) == []
+    assert zone_of(124.98, 38.63) == [["chodo", "nampo_sokto", "korea_bay"]]
+
+
+# ------------------------------------------------------------------------------------------------ areas
 
 
 def test_the_dprk_area_is_the_reported_zones_and_the_world_is_everything():
-    middle = [(124.98, 38.63), (127.6, 39.3), (133.0, 42.75), (123.0, 36.0), (-90.0, 28.0)]
+    middle = [(124.98, 38.63), (127.6, 39.3), (133.0, 42.65), (123.0, 36.0), (-90.0, 28.0)]
     lon, lat = np.array(middle).T
     assert area("dprk").contains(lon, lat).tolist() == [True, True, False, False, False]
     assert area("world").contains(lon, lat).all()
-    assert area("world").contains([np.nan], [0]).tolist() == [False]
+    for name in ("world", "dprk"):
+        assert area(name).contains([np.nan, np.inf, 125], [0, 0, np.nan]).tolist() == [False] * 3
+        assert area(name).contains([], []).tolist() == []
+        assert area(name).zones.of([124.98], [38.63]) == [[]]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +214,42 @@ def test_the_dprk_area_is_the_reported_zones_and_the_world_is_everything():
 def test_an_area_over_the_date_line_may_be_drawn_on_or_cut(tmp_path, shape):
     lon = np.array([175, 185, -175, -185, 179.9999, -180, 165, -165, 0])
     inside = [True, True, True, True, True, True, False, False, False]
-    got = area(write(tmp_path, shape)).contains(lon, np.zeros(9))
-    assert got.tolist() == inside
+    got = area(write(tmp_path, shape))
+    assert got.contains(lon, np.zeros(9)).tolist() == inside
+    assert got.zones.of(lon, np.zeros(9)) == [["area"] if here else [] for here in inside]
+
+
+def test_a_user_adds_a_regime_by_adding_a_file(tmp_path):
+    wide, narrow, beside = shapely.box(10, 50, 20, 60), shapely.box(14, 54, 16, 56), shapely.box(30, 50, 31, 51)
+    given = collection(
+        feature(wide, id="wide", labels="the wide one", regime="EU", mark="G", source="a decree", date="2024"),
+        feature(narrow, id="narrow", labels=["one", "two"]),
+        feature(beside, kind=CONTEXT),
+    )
+    got = area(write(tmp_path, given, "mine.geojson"))
+    assert got.zones.of([15, 11, 30.5, 0], [55, 51, 50.5, 0]) == [["narrow", "wide"], ["wide"], ["mine-3"], []]
+    assert got.contains([15, 11, 30.5, 0], [55, 51, 50.5, 0]).tolist() == [True, True, False, False]
+    said = {p["id"]: p for p in got.zones.properties}
+    assert said["wide"] == {
+        "id": "wide",
+        "labels": ["the wide one"],
+        "regime": "EU",
+        "kind": REPORTED,
+        "mark": "G",
+        "source": "a decree",
+        "date": "2024",
+        "precedence": None,
+    }
+    assert (said["narrow"]["labels"], said["mine-3"]["kind"]) == (["one", "two"], CONTEXT)
+    given["features"][0]["properties"]["precedence"] = 1
+    assert area(write(tmp_path, given)).zones.of([15], [55]) == [["wide", "narrow"]]
+
+
+def test_a_file_of_our_own_shape_is_read_as_it_is(tmp_path):
+    text = build_zones.text(shipped("zones.geojson"))
+    got = area(write(tmp_path, text))
+    assert got.zones.properties == zones().properties
+    assert got.contains([124.8], [38.45]).tolist() == [True]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +265,11 @@ def test_an_area_over_the_date_line_may_be_drawn_on_or_cut(tmp_path, shape):
         ('{"type": "Polygon", "coordinates": []}', "feature 1 is nothing"),
         ('{"type": "Polygon", "coordinates": [[[0,0],[1,1],[0,1],[1,0],[0,0]]]}', "not valid"),
         ('{"type": "Polygon", "coordinates": [[[0,0],[500000,0],[500000,4000000],[0,0]]]}', "give degrees"),
+        (json.dumps(feature(shapely.box(0, 0, 1, 1), kind="secret")), "feature 1 is of kind 'secret'; give reported"),
+        (json.dumps(feature(shapely.box(0, 0, 1, 1), kind=CONTEXT)), "every feature is context"),
+        (json.dumps(feature(shapely.box(0, 0, 1, 1), precedence="first")), "has the precedence 'first'; give a number"),
+        (json.dumps(feature(shapely.box(0, 0, 1, 1)) | {"properties": [1]}), "give an object or null"),
+        (json.dumps(collection(*[feature(shapely.box(0, 0, 1, 1), id=7)] * 2)), "several features have the id '7'"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path, text, says):
@@ -105,31 +280,27 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path, text, says):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_a_binary_and_a_zone_file_without_provenance_are_refused(tmp_path):
-    with pytest.raises(AreaError, match="cannot be read"):
-        area(tmp_path / "none.geojson")
-    with pytest.raises(AreaError, match="cannot be read"):
-        area(tmp_path)
+def test_a_missing_file_a_folder_and_a_binary_are_refused(tmp_path):
+    for path in (tmp_path / "none.geojson", tmp_path):
+        with pytest.raises(AreaError, match="cannot be read"):
+            area(path)
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(AreaError, match="not text"):
         area(binary)
-    bare = {
-        "type": "Feature",
-        "properties": {"id": "x"},
-        "geometry": {"type": "Polygon", "coordinates": SQUARE},
-    }
-    with pytest.raises(AreaError, match="zone 1 has no labels, regime, kind, mark, source"):
-        zones(write(tmp_path, bare))
 
 
-@pytest.mark.real
-@pytest.mark.skipif("STSWATCH_REAL_DATA" not in os.environ, reason="STSWATCH_REAL_DATA names no folder of real data")
-def test_reported_transfers_lie_in_the_dprk_area_within_their_error():
-    with (Path(os.environ["STSWATCH_REAL_DATA"]) / "truth" / "sts_events_public.csv").open() as file:
+def test_reported_transfers_lie_in_the_dprk_area_within_their_error(real):
+    with (real / "truth" / "sts_events_public.csv").open() as file:
         events = [row for row in csv.DictReader(file) if row["lat_approx"]]
     assert len(events) >= 10
     whole = area("dprk").geometry
     for event in events:
-        point = shapely.Point(float(event["lon_approx"]), float(event["lat_approx"]))
-        assert whole.distance(point) * 111 <= float(event["error_km"]), event["event_id"]
+        lon, lat = float(event["lon_approx"]), float(event["lat_approx"])
+        error_km = float(event["error_km"])
+        # a degree of longitude is the shorter one: a circle of the error, drawn with it, is too narrow, if anything
+        circle = shapely.transform(
+            shapely.Point(0, 0).buffer(error_km / 111.7),
+            lambda xy, lon=lon, lat=lat: np.column_stack([lon + xy[:, 0], lat + xy[:, 1]]),
+        )
+        assert whole.intersects(circle), event["event_id"]

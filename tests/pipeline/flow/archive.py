@@ -58,8 +58,8 @@ def in_memory(rows: pa.Table, like: Tables) -> Tables:
     names = ("encounters", "gaps", "coverage", "berth_neighbours")
     return {
         n: named[n]
-        .select([c for c in like[n].column_names if c != "in_area"])
-        .cast(like[n].drop_columns(["in_area"] if n == "encounters" else []).schema)
+        .select([c for c in like[n].column_names if c not in schema.AREA_COLUMNS])
+        .cast(like[n].drop_columns(list(schema.AREA_COLUMNS) if n == "encounters" else []).schema)
         for n in names
     }
 

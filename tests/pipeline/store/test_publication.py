@@ -173,7 +173,7 @@ def published(data, number, now):
     tables = {
         "sources": schema.SOURCES.empty_table(),
         "reject_counts": pa.Table.from_pylist(rows, schema=schema.REJECT_COUNTS),
-        "placed": pa.table({"row": pa.array([], pa.int64()), "in_area": pa.array([], pa.bool_())}),
+        "placed": schema.PLACED.empty_table(),
     }
     with closing(open_work(data)) as work:
         publish_database(work, data, tables, {"fixes": [name]}, 0.0)
