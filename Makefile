@@ -23,8 +23,9 @@ endif
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.installed  ## install, watch a simulated day, print the ranked leads and where the database lies
+demo: $(VENV)/.installed  ## install, watch a simulated day, print the ranked leads, draw the first
 	$(VENV)/bin/stswatch run sample_ais/simulated_24h.nmea.gz --data demo-data
+	@$(VENV)/bin/stswatch explain --data demo-data --picture demo-data/lead.png --quiet
 
 test: $(VENV)/.installed-dev  ## install what the tests need and run them, but those of minutes (PYTEST_ARGS=...)
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
@@ -53,6 +54,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m stswatch.pipeline.store.tables_doc
 	$(PYTHON) -m docs.reference
+	$(PYTHON) -m docs.pictures
 	$(VENV)/bin/stswatch areas --picture docs/zones.png
 
 zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
