@@ -77,7 +77,7 @@ def test_a_position_in_a_crowd_costs_at_most_ten_times_one_at_sea(tmp_path):
     (tmp_path / "crowd").mkdir()
     crowd = density.crowd(CROWD, CROWD_DAYS)
     pq.write_table(crowd, tmp_path / "crowd" / "positions.parquet")
-    density.density(len(crowd), 1, tmp_path / "sea", vessels=850)
+    density.density(len(crowd), 1, tmp_path / "sea", vessels=175)
     us, days = {}, {}
     for name in ("crowd", "sea"):
         spent = run(tmp_path / f"data-{name}", tmp_path / name)
