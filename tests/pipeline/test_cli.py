@@ -342,7 +342,7 @@ def test_an_id_that_is_none_or_several_is_said(watched, say):
     one_sentence(*say("explain", "E", "--data", data), "several", "give more of the id")
 
 
-@pytest.mark.parametrize("words", [(), ("run",), ("explain",), ("sail",), ("leads", "--limit", "x")])
+@pytest.mark.parametrize("words", [(), ("run",), ("explain", "E1", "E2"), ("sail",), ("leads", "--limit", "x")])
 def test_words_that_are_no_command_show_the_usage(words, say):
     code, out, err = say(*words)
     assert (code, out) == (2, "")
