@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -38,19 +39,28 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     if not data.is_dir():
         raise StoreError(f"{data}: no such folder; `stswatch run PATH... --data DIR` makes one")
     link = data / PUBLISHED
-    while True:
-        if not os.path.lexists(link):
-            raise StoreError(f"{data}: holds no {PUBLISHED}; `stswatch run PATH... --data {data}` makes it")
-        file = link.resolve()
-        try:
-            connection = _reading(file)
-            break
-        except duckdb.Error as error:
-            if link.resolve() == file:  # else it was superseded just now
-                remedy = "close what holds it, or run again"
-                raise StoreError(f"{link}: cannot be opened ({_line(error)}); {remedy}") from error
+    if not os.path.lexists(link):
+        raise StoreError(f"{data}: holds no {PUBLISHED}; `stswatch run PATH... --data {data}` makes it")
+    try:
+        connection = followed(link, _reading)
+    except duckdb.Error as error:
+        raise StoreError(f"{link}: cannot be opened ({_line(error)}); close what holds it, or run again") from error
     _settle(connection, data)
     return connection
+
+
+def followed(link: Path, opened: Callable[[Path], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
+    """What `opened` gives for the file that a link leads to, also if what it led to at first was cleared meanwhile.
+
+    Raises duckdb.Error where the file to which the link still leads cannot be opened.
+    """
+    while True:
+        file = link.resolve()
+        try:
+            return opened(file)
+        except duckdb.Error:
+            if link.resolve() == file:
+                raise
 
 
 def _reading(file: Path) -> duckdb.DuckDBPyConnection:

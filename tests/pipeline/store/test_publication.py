@@ -14,7 +14,7 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import clearing, queries, snapshots
-from stswatch.pipeline.store.database import StoreError, connect, open_work
+from stswatch.pipeline.store.database import StoreError, connect, followed, open_work
 from stswatch.pipeline.store.publish import publish as publish_database
 from tests.pipeline.store import build
 from tests.pipeline.store.build import encounter, everything, gap, output, publish
@@ -141,6 +141,25 @@ def test_a_reader_who_holds_a_snapshot_keeps_it_locked_while_others_look_for_hol
         other = subprocess.run([sys.executable, "-c", code, held_file], capture_output=True, text=True, check=False)
         assert "Conflicting lock" in other.stderr
         assert held.execute("SELECT count(*) FROM gaps").fetchall() == [(2,)]
+
+
+def test_whoever_was_on_the_way_to_a_file_that_was_cleared_is_led_to_the_newest(data):
+    link, seen = data / "stswatch.duckdb", []
+
+    def opened(file):
+        seen.append(file.name)
+        if len(seen) == 1:
+            publish(data, output(data, "b", {"gaps": [gap(1)]}))
+            clearing.clear(data, {}, datetime.now(UTC) + timedelta(hours=1))
+            assert not file.exists()
+        return duckdb.connect(str(file), read_only=True)
+
+    with closing(followed(link, opened)) as db:
+        assert db.execute("SELECT count(*) FROM gaps").fetchall() == [(1,)]
+    assert seen == ["000001.duckdb", "000002.duckdb"]
+    link.resolve().unlink()
+    with pytest.raises(duckdb.IOException, match="does not exist"):
+        followed(link, opened)
 
 
 LOOP = """
