@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench docs zones clean moved
+.PHONY: help demo test soak check lint types layers bench docs coast zones clean moved
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -59,6 +59,10 @@ docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the s
 
 zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
 	$(PYTHON) -m stswatch.geo.build_zones
+
+coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, some minutes) and compare
+	@$(INSTALL) '.[build-geo]'
+	$(PYTHON) -m stswatch.geo.build_coast --check
 
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info

@@ -111,7 +111,7 @@ def _sources_hash() -> str:
     digest = hashlib.sha256()
     for room in ("geo", "models", "pipeline"):
         top = Path(str(files(f"stswatch.{room}")))
-        for path in sorted(p for kind in ("*.py", "*.json", "*.csv", "*.geojson") for p in top.rglob(kind)):
+        for path in sorted(p for kind in ("*.py", "*.json", "*.csv", "*.geojson", "*.npz") for p in top.rglob(kind)):
             if path.relative_to(top).parts[0] not in _DECIDE_NOTHING:
                 digest.update(path.read_bytes())
     return digest.hexdigest()

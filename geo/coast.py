@@ -1,0 +1,128 @@
+"""The coast as polygons and lines: GSHHG, at full resolution in the region of interest and simplified elsewhere.
+
+The file is geo/data/coast.npz, under LGPL-3; geo/build_coast.py makes it, geo/data/SOURCES.md says from what.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from stswatch.geo.longitude import turns_of, wrap_lon
+
+Floats = NDArray[np.float64]
+
+NAME = "coast.npz"
+# West, south, east, north of the layer at full resolution. Half a degree more on each side than the region of
+# interest (15-48 N, 105-145 E), so that the shore nearest to a point of the region is in it, if it is near.
+REGION_BOX = (104.5, 14.5, 145.5, 48.5)
+REGION_UNIT_DEG = 1e-5
+WORLD_UNIT_DEG = 1e-3
+LAYERS = ("region", "world")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Land as closed rings: lon, lat (n,) of all points, degrees; ring k is start[k]:start[k + 1].
+
+    `polygon` (rings,) says of which polygon a ring is, shell first, then the lakes in it.
+    """
+
+    lon: Floats
+    lat: Floats
+    start: NDArray[np.int64]
+    polygon: NDArray[np.int64]
+
+    def polygons(self) -> NDArray[np.object_]:
+        """The polygons as shapely geometries, valid ones."""
+        ring = np.repeat(np.arange(len(self.polygon)), np.diff(self.start))
+        return np.asarray(shapely.polygons(shapely.linearrings(self.lon, self.lat, indices=ring), indices=self.polygon))
+
+    def segments(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """All sides of all rings as lon0, lat0, lon1, lat1, each (m,), the cuts of the layer among them."""
+        side = np.ones(len(self.lon) - 1, bool)
+        side[self.start[1:-1] - 1] = False
+        return self.lon[:-1][side], self.lat[:-1][side], self.lon[1:][side], self.lat[1:][side]
+
+
+def read(file: Any, name: str) -> Layer:
+    """A layer of an open file or a path; raises KeyError where it has none of that name."""
+    unit_deg = REGION_UNIT_DEG if name == "region" else WORLD_UNIT_DEG
+    with np.load(file, allow_pickle=False) as held:
+        rings, sizes, steps = (held[f"{name}_{part}"] for part in ("rings", "sizes", "steps"))
+    units = np.ascontiguousarray(steps.transpose(0, 2, 1)).view("<i4")[:, :, 0]
+    lon, lat = np.cumsum(units, axis=1) / round(1 / unit_deg)
+    start = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    closed = np.insert(np.arange(len(lon)), start[1:], start[:-1])
+    polygon = np.repeat(np.arange(len(rings)), rings)
+    return Layer(lon[closed], lat[closed], start + np.arange(len(start)), polygon)
+
+
+@cache
+def layer(name: str) -> Layer:
+    """One of LAYERS, read once: "region" is the land in REGION_BOX, "world" all other land."""
+    return read(str(files("stswatch.geo") / "data" / NAME), name)
+
+
+@cache
+def _tree(name: str) -> tuple[Any, NDArray[np.object_]]:
+    polygons = layer(name).polygons()
+    shapely.prepare(polygons)
+    return shapely.STRtree(polygons), polygons
+
+
+def coast(west: float, south: float, east: float, north: float) -> Any:
+    """Land in a box, degrees, as one shapely MultiPolygon; empty where there is none.
+
+    West may be greater than east or either lie beyond +-180: the box then goes over the date line, and the land
+    is given with longitudes from west on, without a cut there. Where the box is in the region of interest (15 to 48 N,
+    105 to 145 E) every point of the source is kept; elsewhere the shore is within 0.55 km of it. Lakes are water.
+    Raises ValueError where a bound is no number, south is not below north or the box goes more than once around.
+
+    >>> korea_bay = coast(124.9, 38.6, 125.1, 38.7)
+    >>> korea_bay.contains(shapely.Point(125.0, 38.65)), korea_bay.contains(shapely.Point(124.92, 38.62))
+    (True, False)
+    >>> coast(150.0, 30.0, 151.0, 31.0).is_empty
+    True
+    """
+    if not np.isfinite([west, south, east, north]).all() or not south < north:
+        raise ValueError(f"no box: west {west}, south {south}, east {east}, north {north}")
+    first, turned = float(wrap_lon(west)), 360.0 * float(turns_of(west))
+    width = east - west if west < east else (east - west) % 360.0
+    if width > 360.0:
+        raise ValueError(f"a box from {west} to {east} goes more than once around the Earth")
+    parts = [_land(first, south, min(first + width, 180.0), north, turned)]
+    if first + width > 180.0:
+        parts.append(_land(-180.0, south, first + width - 360.0, north, turned + 360.0))
+    return shapely.multipolygons(_healed(np.concatenate(parts)))
+
+
+def _healed(parts: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Polygons cut along the edge of the region or the date line, in one piece again; all others as they are."""
+    west, south, east, north = REGION_BOX
+    seams = [shapely.box(west + turn, south, east + turn, north).exterior for turn in (-360.0, 0.0, 360.0)]
+    seams += [shapely.LineString([(x, -90.0), (x, 90.0)]) for x in (-180.0, 180.0)]
+    cut = shapely.intersects(shapely.multilinestrings(shapely.get_parts(seams)), parts)
+    if cut.sum() < 2:
+        return parts
+    return np.concatenate([parts[~cut], shapely.get_parts(shapely.union_all(parts[cut]))])
+
+
+def _land(west: float, south: float, east: float, north: float, shift: float) -> NDArray[np.object_]:
+    """Land of both layers in a box that does not go over the date line, moved east by a shift."""
+    box = shapely.box(west, south, east, north)
+    out = []
+    for name in LAYERS:
+        tree, polygons = _tree(name)
+        near = polygons[np.sort(tree.query(box))]
+        inside = shapely.covered_by(near, box)
+        cut = shapely.intersection(near[~inside], box)
+        cut = shapely.get_parts(shapely.get_parts(cut))
+        out += [near[inside], cut[shapely.get_type_id(cut) == shapely.GeometryType.POLYGON]]
+    return np.asarray(shapely.transform(np.concatenate(out), lambda xy: xy + np.array([shift, 0.0])))
