@@ -69,7 +69,7 @@ class Near:
         """The distance of the nearest approach in each, centimetres."""
         x0, y0, x1, y1 = self._offsets_m()
         share = nearest_share(x0, y0, x1, y1)
-        return np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64)
+        return np.asarray(np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64))
 
     def nearest(self) -> tuple[Ints, Floats, Floats]:
         """When and where the nearest approach in each is: microseconds, longitude, latitude."""

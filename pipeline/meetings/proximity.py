@@ -98,7 +98,7 @@ class _Legs:
         return self._key(self.rank[order[leg]], self.ends.start_us[order[leg]] + after_ms * MS)
 
     def _key(self, rank: Ints, time_us: Ints) -> Ints:
-        return (rank << 42) + (time_us - self._base_us) // MS
+        return np.asarray((rank << 42) + (time_us - self._base_us) // MS)
 
     def fixes(self, leg: Ints, start_us: Ints, end_us: Ints) -> tuple[Ints, Bools]:
         """How many fixes of the track of each leg lie in [start, end), and whether one stands at the end, (m,) each."""
