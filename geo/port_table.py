@@ -59,7 +59,7 @@ def ports() -> Ports:
     (True, True)
     """
     own = _own_rows()
-    others = _searoute_rows()
+    others = _once(_searoute_rows())
     rows = own + [row for row, double in zip(others, _beside(others, own), strict=True) if not double]
     columns = {name: np.array([row[name] for row in rows]) for name in ("name", "country", "lon", "lat", "mark")}
     ids = np.array(_unique([row["id"] for row in rows]))
@@ -123,6 +123,11 @@ def _corrected(row: dict[str, Any], correction: dict[str, str] | None) -> dict[s
     lon, lat = float(correction["lon"]), float(correction["lat"])
     said = {"mark": correction["mark"], "source": f"{row['source']}, moved: {correction['reason']}"}
     return {**row, "lon": lon, "lat": lat, **said}
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first row at each point: searoute has six ports twice, under other spellings."""
+    return list({(row["lon"], row["lat"]): row for row in reversed(rows)}.values())[::-1]
 
 
 def _beside(others: list[dict[str, Any]], own: list[dict[str, Any]]) -> NDArray[np.bool_]:

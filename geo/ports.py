@@ -44,7 +44,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Harbours:
-    """Polygons of harbours and anchorages: trade first, harbours before anchorages, small before large.
+    """Polygons of harbours and anchorages, harbours first, small before large; none of the trade meets one that is not.
 
     `port` (n,) index into `ports()`, `part` (n,) "harbour" or "anchorage", `geometry` (n,) of shapely, `tree` over it,
     `bounds` west, south, east, north of them all.
@@ -70,7 +70,7 @@ def harbours() -> Harbours:
     port = np.array([where[feature.properties["port"]] for feature in features])
     part = np.array([feature.properties["part"] for feature in features])
     geometry = np.array([feature.shape for feature in features], dtype=object)
-    order = np.lexsort((shapely.area(geometry), part != HARBOUR, ~ports().trade[port]))
+    order = np.lexsort((shapely.area(geometry), part != HARBOUR))
     geometry = geometry[order]
     shapely.prepare(geometry)
     west, south, east, north = shapely.total_bounds(geometry).tolist()
@@ -114,8 +114,8 @@ def port_or_anchorage_of(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR
     """The port that points (n,), degrees, lie in: (index (n,) into `ports()`, -1 in none; how (n,)).
 
     How is "harbour" or "anchorage" where a polygon holds the point, "near" where none does and the nearest port of all
-    has no polygon and is within the radius of its point, else "". Where polygons overlap, a trade port comes first,
-    then a harbour, then the smaller one. Any longitude. Never raises: what is no number or beyond a pole lies in none.
+    has no polygon and is within the radius of its point, else "". Where polygons overlap, a harbour comes first, then
+    the smaller one. Any longitude. Never raises: what is no number or beyond a pole lies in none.
 
     >>> index, how = port_or_anchorage_of([125.39, 125.10, -90.07, 124.0], [38.71, 38.70, 29.95, 28.0])
     >>> [str(ports().name[i]) if i >= 0 else "-" for i in index], how.tolist()

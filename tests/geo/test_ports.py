@@ -42,6 +42,7 @@ def test_the_table_is_sound():
     assert len(set(table.id)) == len(table.id)
     assert (np.abs(table.lon) <= 180).all()
     assert (np.abs(table.lat) <= 90).all()
+    assert len(set(zip(table.lon.tolist(), table.lat.tolist(), strict=True))) == len(table.id)
     assert not ((np.abs(table.lon) < 0.1) & (np.abs(table.lat) < 0.1)).any()
     assert {len(code) for code in table.country} == {2}
     assert all(table.name)
@@ -133,12 +134,12 @@ def oracle(lon, lat, radius_km):
     """Port and how, one point at a time, by looking at every polygon and every port."""
     table = ports()
     held = [
-        (not table.trade[port], part != HARBOUR, shape.area, port, part)
+        (part != HARBOUR, shape.area, port, part)
         for port, part, shape in zip(harbours().port, harbours().part, harbours().geometry, strict=True)
         if shape.intersects(shapely.Point(lon, lat))
     ]
     if held:
-        return min(held)[3:]
+        return min(held)[2:]
     all_km = haversine_m(lon, lat, table.lon, table.lat) / 1000
     nearest = int(np.argmin(all_km))
     near = all_km[nearest] <= radius_km and not table.drawn[nearest]

@@ -135,6 +135,7 @@ def test_no_zone_holds_a_place_in_a_lawful_port(inside):
     ("place", "expected"),
     [
         ((125.40, 38.712), ["nampo_sokto"]),  # Nampo, at the quay
+        ((125.40, 38.73), ["nampo_sokto"]),  # on land, by the coast data, and in the harbour
         ((130.30, 42.225), ["rason_chongjin"]),  # Rajin
         ((133.06, 42.75), ["vostochny_nakhodka"]),  # Vostochny
         ((132.38, 42.89), ["dunay_strelok"]),
