@@ -15,6 +15,7 @@ from stswatch.geo.coast import coast
 from stswatch.geo.longitude import wrap_lon
 from stswatch.geo.ports import ports
 from stswatch.geo.zones import REPORTED, zones
+from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.exports import style
 from stswatch.pipeline.exports.panel import Panel
 from stswatch.pipeline.exports.projection import graticule
@@ -116,14 +117,22 @@ def grid(p: Panel) -> None:
     bottom: list[tuple[float, str]] = []
     for line in lines:
         along, across, edge = (line.y, line.x, p.box.west) if line.parallel else (line.x, line.y, p.box.south)
-        order = np.argsort(across)
         low, high = (p.box.south, p.box.north) if line.parallel else (p.box.west, p.box.east)
-        at = float(np.interp(edge, across[order], along[order], left=np.nan, right=np.nan))
-        if low <= at <= high:
-            (left if line.parallel else bottom).append((at, degrees_text(line.degrees, line.parallel)))
+        for at in _crossings(along, across, edge):
+            if low <= at <= high:
+                (left if line.parallel else bottom).append((at, degrees_text(line.degrees, line.parallel)))
     p.axes.set_yticks([at for at, _ in left], [text for _, text in left], rotation=90, va="center")
     p.axes.set_xticks([at for at, _ in bottom], [text for _, text in bottom])
     p.axes.tick_params(length=2.5, pad=2, labelsize=6.5)
+
+
+def _crossings(along: Floats, across: Floats, edge: float) -> list[float]:
+    """Where a line of points (n,) crosses an edge: how far along it; twice or more, where the line bends back."""
+    over = across > edge
+    k = np.flatnonzero(over[1:] != over[:-1])
+    share = (edge - across[k]) / (across[k + 1] - across[k])
+    found: list[float] = (along[k] + share * (along[k + 1] - along[k])).tolist()
+    return found
 
 
 def degrees_text(degrees: float, parallel: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from stswatch.pipeline.exports.projection import metres_text
 SHOWN_THRESHOLDS = 2.4  # the distance is shown up to so many times that of an encounter: beyond, they are apart
 _COLUMNS = 2400  # finer than any print
 _FASTEST_SHOWN_KN = 30.0
+_SAID_OFTEN = 2
 _SAID_FROM = 0.09  # of the time shown: a shorter stretch has no room for words
 _STEPS_MIN = (10, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760, 11520)
 _MOST_STEPS = 14
@@ -107,9 +109,11 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
 
 
 def say_unseen(axes: Axes, hidden: Sequence[Unseen], span_us: tuple[int, int]) -> None:
-    """Whose reports lack, where there is room to say it."""
-    for part in hidden:
-        if part.end_us - part.start_us > _SAID_FROM * (span_us[1] - span_us[0]):
+    """Whose reports lack, where there is room to say it; not again and again."""
+    said = Counter[str]()
+    for part in sorted(hidden, key=lambda part: part.start_us - part.end_us):
+        said[part.who] += 1
+        if said[part.who] <= _SAID_OFTEN and part.end_us - part.start_us > _SAID_FROM * (span_us[1] - span_us[0]):
             how: dict[str, Any] = {"fontsize": 6.8, "color": style.QUIET, "ha": "center", "va": "center"}
             at, height = sum(_span(part.start_us, part.end_us)) / 2, 0.75 * axes.get_ylim()[1]
             text = f"no report of {' and '.join(part.who)}"

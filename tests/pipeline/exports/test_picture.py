@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,7 @@ WATERS = {
     "still": waters.still,
     "date_line": lambda: waters.meeting(lon=179.9, lat=-17.0),
     "high_north": lambda: waters.meeting(lon=30.0, lat=89.3),
+    "pole": lambda: waters.meeting(lon=-100.0, lat=89.9),
     "crowded": waters.crowded,
     "few": waters.few,
     "shared": waters.shared,
@@ -178,6 +180,8 @@ def test_arrows_point_where_the_vessel_goes():
         turns = np.arctan2(*(tips - tails).T[::-1])
         assert turns[0] == pytest.approx(before, abs=0.1)
         assert turns[-1] == pytest.approx(after, abs=0.1)
+        barbs = [np.hypot(*(tips - [head.vertices[k] for head in heads]).T) for k in (1, 3)]
+        assert barbs[0] == pytest.approx(barbs[1])
     assert not artists(axes_of("still", "map"), "A-arrows"), "what lies still goes nowhere"
 
 
@@ -235,6 +239,26 @@ def test_both_courses_lie_within_the_map_and_its_scale_is_true(name):
         assert any(t.startswith(captions_of(length_m)) for t in told)
     north_pole = scene.sheet.xy([scene.sheet.lon], [min(scene.sheet.lat + 0.2, 90.0)])
     assert abs(north_pole[0][0]) < 1.0 < north_pole[1][0], "north is up"
+
+
+def degrees_of(label):
+    """What a label at the edge of a map says, degrees."""
+    whole, minutes, side = re.fullmatch(r"(\d+)°(?:(\d+)′)?([NESW]?)", label).groups()
+    return (int(whole) + int(minutes or 0) / 60) * (-1 if side in "SW" and side else 1)
+
+
+@every_water
+def test_degrees_at_the_edges_are_those_of_the_edge(name):
+    axes, sheet = axes_of(name, "map"), drawn(name)[1].sheet
+    left = [(axes.get_xlim()[0], t.get_position()[1], t.get_text()) for t in axes.get_yticklabels()]
+    bottom = [(t.get_position()[0], axes.get_ylim()[0], t.get_text()) for t in axes.get_xticklabels()]
+    assert len(left) >= 2
+    assert len(bottom) >= 2
+    for x, y, label in left:
+        assert sheet.lon_lat([x], [y])[1][0] == pytest.approx(degrees_of(label), abs=1e-3)
+    for x, y, label in bottom:
+        off = (sheet.lon_lat([x], [y])[0][0] - degrees_of(label) + 180) % 360 - 180
+        assert abs(off * np.cos(np.radians(sheet.lat))) < 1e-3
 
 
 def captions_of(length_m):
