@@ -25,7 +25,7 @@ from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, check
 from stswatch.pipeline.store import clearing, ledger
-from stswatch.pipeline.store.disk import clear, discard, read_json
+from stswatch.pipeline.store.disk import discard, read_json
 from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Output, Run, load
@@ -206,11 +206,10 @@ def _folder(data: Path, s: Slice) -> Path:
 def _tidy(data: Path, row: Sequence[Slice]) -> None:
     """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end."""
     keep = {s.key for s in row}
-    clear(data / "slices")
     for s in row[:-_STATES_KEPT]:
         discard(_folder(data, s) / "state", data / "slices")
     for folder in list((data / "slices").iterdir()):
-        if folder.name not in keep:
+        if folder.name not in keep:  # nor is what a kill left of an earlier removal
             discard(folder, data / "slices")
     ledger.clear(data)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from stswatch.pipeline.readers import column_map, columns, marinecadastre, nmea
 from stswatch.pipeline.readers.base import Chunk, Decoded, Reader, Request, Source, SourceError
 from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.text import head
+from stswatch.pipeline.readers.text import head, is_gzip, unreadable
 
 READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether a file is theirs
     Reader(
@@ -76,16 +76,14 @@ def open_source(
         raise SourceError(f"--start-time {start_time.isoformat()}: names no zone; end it with Z for UTC")
     reader = reader_of(format) if format != "auto" else None
     _is_there(place)
-    if os.path.getsize(place) == 0:
-        raise SourceError(f"{place}: is empty; leave it out or fetch it again")
     start = head(place)
+    if not start and not is_gzip(place):
+        raise SourceError(f"{place}: is empty; leave it out or fetch it again")
     _is_unpacked(place, start)
     if reader is None:
         reader = _sniffed(place, start, columns is not None)
     prepared = reader.prepare(place, Request(columns, start_time))
-    with open(place, "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    size = os.path.getsize(place)
+    sha256, size = _hashed(place)
     return Source(place, sha256, sha256[:16], size, reader.name, prepared.clock, prepared.options)
 
 
@@ -108,6 +106,15 @@ def _is_there(path: str) -> None:
         raise SourceError(f"{path}: is a folder; give the files in it, for instance {os.path.join(path, '*')}")
     if not os.path.exists(path):
         raise SourceError(f"{path}: does not exist; check the path")
+
+
+def _hashed(path: str) -> tuple[str, int]:
+    """SHA-256 of a file and its size, bytes. Raises SourceError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _is_unpacked(path: str, start: bytes) -> None:

@@ -29,13 +29,19 @@ class Window:
     end: int
 
 
+def unreadable(path: str, error: OSError) -> SourceError:
+    """What to say of a file that the system does not give."""
+    told = error.strerror or error
+    return SourceError(f"{path}: cannot be read ({told}); check the path, its permissions and the disk that it lies on")
+
+
 def is_gzip(path: str) -> bool:
     """Whether a file begins as gzip does. Raises SourceError where it cannot be opened."""
     try:
         with open(path, "rb") as file:
             return file.read(2) == GZIP_MAGIC
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+        raise unreadable(path, error) from error
 
 
 @contextmanager
@@ -47,9 +53,7 @@ def open_text(path: str, gz: bool) -> Iterator[BufferedIOBase]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{path}: the gzip data breaks off or is damaged ({error}); fetch the file again") from error
     except OSError as error:
-        raise SourceError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def head(path: str, size: int = 65_536) -> bytes:

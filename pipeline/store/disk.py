@@ -50,20 +50,11 @@ def read_json(path: Path) -> Any:
 
 
 def discard(folder: Path, within: Path) -> None:
-    """Remove a folder that may lack: it is gone in one step, and what a kill leaves of it `clear` removes."""
+    """Remove a folder, if it is there: it is gone in one step, though a kill may leave it in `within` as .gone-NAME."""
     if not folder.exists():
         return
-    gone = within / f"{_GONE}{'-'.join(folder.relative_to(within).parts)}"
+    gone = within / f".gone-{'-'.join(folder.relative_to(within).parts)}"
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
     faults.reach("folder_discarded")
     shutil.rmtree(gone, ignore_errors=True)
-
-
-def clear(within: Path) -> None:
-    """Remove what a kill left of discarded folders."""
-    for gone in within.glob(f"{_GONE}*"):
-        shutil.rmtree(gone, ignore_errors=True)
-
-
-_GONE = ".gone-"  # how the names of discarded folders begin

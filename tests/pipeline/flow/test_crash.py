@@ -20,7 +20,8 @@ AT_FIRST = "work_made"  # only a run over an empty folder comes there
 SLICES, LOADING = POINTS.index("slice_begun"), POINTS.index(AT_FIRST)
 IN_A_ROW = {
     "reading": POINTS[:SLICES],
-    "slices": [*POINTS[SLICES:LOADING], "folder_discarded"],  # first a state that is given up, then a slice
+    # both slices; what is discarded first is a state that is given up, then a slice
+    "slices": [*POINTS[SLICES : LOADING - 1], "slice_committed", "folder_discarded", "folder_discarded"],
     "loading": POINTS[LOADING + 1 :],
 }
 IN_WORKERS = [point for point in POINTS if point.startswith(("lake", "chunk", "state", "rows"))]

@@ -1,13 +1,14 @@
-"""Kill a run anywhere, add data, change rules: the folder ends as after one undisturbed run, and nothing runs twice."""
+"""Stop a run, add data, change rules: the folder ends as after one undisturbed run, and nothing runs twice."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from stswatch.pipeline.flow.run import OtherSlices
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ledger
 from tests.pipeline.flow import archive
+from tests.pipeline.flow.commands import of_session
 
 SEA = {"hours": 30.0, "pairs": 24, "anchored": 8, "fast": 0}
 SLICES = 5  # of 6 h
@@ -55,92 +57,85 @@ def copy(done, tmp_path):
     return shutil.copytree(done, tmp_path / "copy", symlinks=True)
 
 
-def started(files, data, *options):
-    """The command in a process of its own, which is to be killed."""
-    command = [sys.executable, "-m", "stswatch.pipeline.cli", "run", *map(str, files), "--data", str(data), "--quiet"]
-    command += ["--slice-hours", "6", "--area", "world", *options]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def killed_when(process, there, how=signal.SIGKILL):
-    """Kill the process as soon as something is there; fail where it comes to an end before."""
-    while not there():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.001)
-    process.send_signal(how)
-    said = process.communicate()[1]
-    return process.returncode, said
+def words(files, data, *options):
+    return ["run", *files, "--data", data, "--quiet", "--slice-hours", "6", "--area", "world", *options]
 
 
 def receipts(data):
-    return len(list((data / "lake" / "receipts").glob("*/[0-9]*.json")))
+    return sorted(path.relative_to(data) for path in data.glob("lake/receipts/*/[0-9]*.json"))
 
 
-def test_killed_while_it_reads(files, undisturbed, tmp_path):
-    assert killed_when(started(files, tmp_path), lambda: receipts(tmp_path) >= 3)[0] == -signal.SIGKILL
-    assert 3 <= receipts(tmp_path) < len(files)
+def test_what_was_read_before_a_kill_is_not_read_again(files, undisturbed, commands, tmp_path):
+    assert commands(*words(files, tmp_path), fault="chunk_received:3").killed
+    assert len(receipts(tmp_path)) == 3
     assert ledger.entries(tmp_path) == {}
-    before = archive.lake_times(tmp_path)
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in receipts(tmp_path)}
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
-    after = archive.lake_times(tmp_path)
-    kept = [name for name in before if name.startswith("lake/receipts") and not name.endswith(".part")]
-    assert len(kept) >= 3
-    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}, "a chunk was decoded twice"
+    assert {path: (tmp_path / path).stat().st_mtime_ns for path in before} == before
+    assert len(receipts(tmp_path)) == len(files)
 
 
-def test_killed_again_and_again_between_slices(files, undisturbed, tmp_path):
+def test_what_was_read_before_a_kill_and_is_not_asked_for_again_goes(files, undisturbed, commands, copy, tmp_path):
+    other = archive.write(tmp_path / "other.csv", archive.fleet(hours=4.0, pairs=8, anchored=0, fast=0))
+    assert commands(*words([*files, other], copy), fault="chunk_received").killed
+    assert len(receipts(copy)) == len(files) + 1
+    archive.assert_same(undisturbed, archive.run(copy, files, slice_h=6.0))
+    assert len(receipts(copy)) == len(files)
+    listed = {path for paths in ledger.lake_files(ledger.entries(copy)).values() for path in paths}
+    assert {str(p.relative_to(copy)) for p in copy.glob("lake/*/*/*.parquet")} == listed
+
+
+def test_killed_while_it_reads_again_otherwise_it_still_holds_what_it_held(files, undisturbed, commands, copy):
+    """A source is read anew for slices of another length: what the ledger leads to must not be touched meanwhile."""
+    before = archive.lake_times(copy)
+    for fault in ("chunk_written:3", "source_entered:3"):
+        assert commands("run", *files, "--data", copy, "--slice-hours", "12", fault=fault).killed
+        assert before.items() <= archive.lake_times(copy).items() or fault.startswith("source")
+        archive.assert_same(undisturbed, archive.published(copy))
+    mixed = {entry.slab_us for entry in ledger.entries(copy).values()}
+    assert len(mixed) == 2, "some sources are entered for slices of 12 h, some for 6 h"
+    archive.assert_same(undisturbed, archive.run(copy, files, slice_h=6.0))
+
+
+def test_slices_committed_before_a_kill_do_not_run_again(files, undisturbed, commands, tmp_path):
     done: dict[str, int] = {}
     for n in (1, 3):
-        killed_when(started(files, tmp_path), lambda n=n: len(archive.slices(tmp_path)) >= n)
+        assert commands(*words(files, tmp_path), fault=f"slice_committed:{n - len(done)}").killed
         now = archive.slices(tmp_path)
-        assert n <= len(now) < SLICES
-        assert done.items() <= now.items(), "a committed slice ran again"
+        assert len(now) == n
+        assert done.items() <= now.items()
         done = now
-    assert not (tmp_path / "stswatch.duckdb").exists()
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
     after = archive.slices(tmp_path)
-    assert done.items() <= after.items(), "a committed slice ran again"
+    assert done.items() <= after.items()
     assert len(after) == SLICES
 
 
-def test_killed_while_it_loads(files, undisturbed, tmp_path):
-    work = tmp_path / "db" / "work.duckdb"
-    killed_when(started(files, tmp_path), work.exists)
-    done = archive.slices(tmp_path)
-    assert len(done) == SLICES
-    archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
-    assert archive.slices(tmp_path) == done
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_killed_with_workers_leaves_none_behind(files, undisturbed, tmp_path):
-    process = started(files, tmp_path, "--workers", "2")
-    killed_when(process, lambda: len(archive.slices(tmp_path)) >= 1)
+def test_a_run_that_is_killed_leaves_no_worker_behind(files, undisturbed, commands, tmp_path):
+    killed = commands(*words(files, tmp_path, "--workers", "2"), fault="slice_committed")
+    assert killed.killed
     until = time.monotonic() + 20
-    while (left := of_session(process.pid)) and time.monotonic() < until:
-        time.sleep(0.05)
+    while (left := of_session(killed.pid)) and time.monotonic() < until:
+        time.sleep(0.01)
     assert left == []
     done = archive.slices(tmp_path)
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=6.0))
     assert done.items() <= archive.slices(tmp_path).items()
 
 
-def of_session(session):
-    """Processes of a session that still run, by number."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            state, _, _, belongs = (place / "stat").read_text().rpartition(")")[2].split()[:4]
-            if int(belongs) == session and state != "Z":
-                found.append(int(place.name))
-    return found
-
-
-def test_interrupted_it_says_how_to_go_on(files, tmp_path):
-    process = started(files, tmp_path)
-    code, said = killed_when(process, lambda: len(archive.slices(tmp_path)) >= 1, signal.SIGINT)
-    assert code == 130
-    assert said.strip() == "stswatch: stopped; the same command goes on from the last finished slice"
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupted_it_says_how_to_go_on(workers, files, tmp_path):
+    """Ctrl-C goes to every process of a terminal."""
+    command = [sys.executable, "-m", "stswatch.pipeline.cli", *map(str, words(files, tmp_path, "--workers", workers))]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not archive.slices(tmp_path):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode in (130, -signal.SIGINT)
+    assert said == "stswatch: stopped; the same command goes on from the last finished slice\n"
     assert 1 <= len(archive.slices(tmp_path)) < SLICES
 
 
