@@ -192,6 +192,6 @@ def test_no_memory(two_files, commands, copy, before, added):
             assert "Traceback" not in "".join(before_it)
             assert re.fullmatch(rf"stswatch: {copy}: no memory is left \(.+\); .*--memory.* run again: .+", sentence)
             said += 1
-    assert said >= 2
+    assert said >= 1
     archive.assert_same(before, archive.everything(copy))
     goes_on(lambda: commands(*words), copy, added)

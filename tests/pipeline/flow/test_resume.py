@@ -128,7 +128,13 @@ def test_a_run_that_is_killed_leaves_no_worker_behind(files, undisturbed, comman
 def test_interrupted_it_says_how_to_go_on(workers, files, tmp_path):
     """Ctrl-C goes to every process of a terminal."""
     command = [sys.executable, "-m", "stswatch.pipeline.cli", *map(str, words(files, tmp_path, "--workers", workers))]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell starts with & ignores it
+    )
     while not archive.slices(tmp_path):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.001)
