@@ -12,6 +12,7 @@ from stswatch.geo.zones import zones
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]
+_NO_MINUTES_FROM_H = 48
 _LONGEST_NAME = 20  # Source: ITU-R M.1371-5, table 50; archives of one's own may hold longer ones
 
 
@@ -23,16 +24,15 @@ def title(row: Row, threshold_m: float) -> str:
 
 def subtitle(row: Row) -> str:
     """When and where."""
-    parts = [span(row["start_time"], row["end_time"]), position(row["lon"], row["lat"]), *_zones(row)]
-    if row.get("port") is not None and row.get("distance_to_port_km") is not None:
-        parts.append(f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}")
-    return "   ·   ".join(parts)
+    return "   ·   ".join([span(row["start_time"], row["end_time"]), position(row["lon"], row["lat"]), *_zones(row)])
 
 
 def measured(row: Row) -> str:
     """The numbers of the encounter."""
+    port = row.get("port")
     return "   ·   ".join(
         [
+            *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
             f"median distance {row['median_distance_m']:.0f} m",
             f"least {row['min_distance_m']:.0f} m",
             f"{100 * row['observed_share']:.0f} % of the time near a report of both",
@@ -98,10 +98,12 @@ def small_print(row: Row) -> str:
 def duration(minutes: float) -> str:
     """A duration for people.
 
-    >>> duration(216.1), duration(45.0), duration(60.0)
-    ('3 h 36 min', '45 min', '1 h')
+    >>> duration(216.1), duration(45.0), duration(60.0), duration(3000.0)
+    ('3 h 36 min', '45 min', '1 h', '50 h')
     """
     hours, rest = divmod(round(minutes), 60)
+    if hours >= _NO_MINUTES_FROM_H:
+        return f"{minutes / 60:.0f} h"
     return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
 
 

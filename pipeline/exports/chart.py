@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +12,7 @@ from stswatch.pipeline.exports import style, thinning
 from stswatch.pipeline.exports.captions import duration
 from stswatch.pipeline.exports.courses import INTERPOLATED, REPORTED, SILENT, Course, stretches
 from stswatch.pipeline.exports.panel import Panel
+from stswatch.pipeline.exports.scene import Meeting
 from stswatch.pipeline.exports.style import Hand
 
 _KN_PER_M_S = 3600.0 / 1852.0
@@ -24,15 +24,6 @@ _MOST_HOURS, _HOUR_APART_PX = 7, 55.0
 _LINES = {REPORTED: "-", INTERPOLATED: style.DASHES, SILENT: style.DOTS}
 _WIDTHS = {REPORTED: 1.5, INTERPOLATED: 1.2, SILENT: 0.8}
 _OVER = 5  # courses lie over the ground, b over a
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """When the encounter began and ended and was nearest, microseconds."""
-
-    start_us: int
-    end_us: int
-    nearest_us: int
 
 
 def draw_course(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:

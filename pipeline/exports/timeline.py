@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.exports import style, thinning
-from stswatch.pipeline.exports.chart import Meeting, clock
-from stswatch.pipeline.exports.courses import INTERPOLATED, Course, Unseen, apart
+from stswatch.pipeline.exports.chart import clock
+from stswatch.pipeline.exports.courses import INTERPOLATED, Course, Unseen, apart, unseen
 from stswatch.pipeline.exports.projection import metres_text
+from stswatch.pipeline.exports.scene import Meeting, Scene
+from stswatch.pipeline.rules import Rules
 
+_DISTANCE = (0.058, 0.178, 0.927, 0.130)  # left, bottom, width, height, shares of the page
+_SPEED = (0.058, 0.098, 0.927, 0.066)
 SHOWN_THRESHOLDS = 2.4  # the distance is shown up to so many times that of an encounter: beyond, they are apart
 _COLUMNS = 2400  # finer than any print
 _FASTEST_SHOWN_KN = 30.0
@@ -23,6 +28,31 @@ _SAID_OFTEN = 2
 _SAID_FROM = 0.09  # of the time shown: a shorter stretch has no room for words
 _STEPS_MIN = (10, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760, 11520)
 _MOST_STEPS = 14
+
+
+def times(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules) -> None:
+    """Distance and speeds over the time shown."""
+    upper = figure.add_axes(_DISTANCE, gid="distance", label="distance")
+    lower = figure.add_axes(_SPEED, gid="speed", label="speed")
+    hidden = unseen(drawn.a, drawn.b, drawn.span_us)
+    for axes in (upper, lower):
+        shade(axes, drawn.meeting, hidden)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    distance(upper, drawn.a, drawn.b, drawn.span_us, rules.proximity.distance_m)
+    known_distances(upper, row, drawn.meeting)
+    speeds(lower, drawn.a, drawn.b, drawn.span_us, rules.vessel.slow_kn)
+    say_unseen(upper, hidden, drawn.span_us)
+    clock_axis(upper, drawn.span_us, words=False)
+    clock_axis(lower, drawn.span_us, words=True)
+    _edge_times(upper, drawn.meeting)
+
+
+def _edge_times(axes: Axes, meeting: Meeting) -> None:
+    top = axes.get_ylim()[1]
+    for time_us, side in ((meeting.start_us, "left"), (meeting.end_us, "right")):
+        text = f" {clock(time_us)} "
+        axes.text(float(hours(time_us)), top * 0.97, text, ha=side, va="top", fontsize=7, weight="bold")
 
 
 def hours(time_us: Ints | Floats | int) -> Floats:
@@ -130,17 +160,14 @@ def clock_axis(axes: Axes, span_us: tuple[int, int], words: bool) -> None:
     ticks = np.arange(-(-span_us[0] // step_us) * step_us, span_us[1] + 1, step_us)
     axes.set_xticks(hours(ticks), _clock_texts(ticks.tolist()) if words else [""] * len(ticks))
     axes.tick_params(length=2.5, pad=2)
-    if words:
-        axes.annotate(
-            "UTC", (1.0, -0.62), xycoords="axes fraction", ha="right", va="top", color=style.QUIET, fontsize=7
-        )
 
 
 def _clock_texts(ticks_us: list[int]) -> list[str]:
-    texts, day = [], None
+    texts: list[str] = []
+    day = None
     for t in ticks_us:
         moment = datetime.fromtimestamp(t / SECOND, UTC)
         new = moment.date() != day
         day = moment.date()
-        texts.append(clock(t) + (f"\n{moment.day} {moment:%b}" if new else ""))
+        texts.append(clock(t) + (f"\n{moment.day} {moment:%b}" if new else "") + ("" if texts else ", UTC"))
     return texts

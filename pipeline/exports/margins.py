@@ -1,0 +1,77 @@
+"""What stands round the drawing: title, facts, the vessels by their own word, legend, caution, small print."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from stswatch.pipeline.exports import captions, style
+from stswatch.pipeline.exports.scene import Scene
+from stswatch.pipeline.rules import Rules
+
+_LEFT, _RIGHT = 0.036, 0.985  # shares of the page
+_NOTE_CHARACTERS, _NOTE_LINES = 105, 3
+
+
+def words(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules, renderer: RendererAgg) -> None:
+    """Title, facts, legend, caution, small print."""
+    lines: tuple[tuple[float, str, dict[str, Any]], ...] = (
+        (0.962, captions.title(row, rules.proximity.distance_m), {"fontsize": 13.5, "weight": "bold"}),
+        (0.933, captions.subtitle(row), {"fontsize": 8.5, "color": style.QUIET}),
+        (0.909, captions.measured(row), {"fontsize": 8.5, "color": style.QUIET}),
+        (0.034, captions.CAUTION, {"fontsize": 8, "weight": "bold"}),
+        (0.012, captions.small_print(row), {"fontsize": 5.5, "color": style.QUIET}),
+    )
+    for height, text, how in lines:
+        _fit(figure.text(_LEFT, height, text, va="center", **how), _RIGHT, renderer)
+    for (_, hand), left in zip(drawn.pair, (_LEFT, 0.278), strict=True):
+        _vessel(figure, row, hand, left, renderer)
+    _legend(figure, rules)
+    others = {v: len(one.others) for v, one in zip("ab", (drawn.a, drawn.b), strict=True)}
+    notes = textwrap.wrap("  ".join(captions.notes(row, others)), _NOTE_CHARACTERS, max_lines=_NOTE_LINES)
+    figure.text(_RIGHT, 0.0385, "\n".join(notes), fontsize=6.6, ha="right", va="center", linespacing=1.2)
+
+
+def _fit(text: Text, right: float, renderer: RendererAgg) -> None:
+    """Make a line small enough to end before `right`, a share of the page."""
+    while text.get_window_extent(renderer).x1 > right * style.WIDTH_IN * style.DPI:
+        text.set_fontsize(text.get_fontsize() * 0.98)
+
+
+def _vessel(figure: Figure, row: Mapping[str, Any], hand: style.Hand, left: float, renderer: RendererAgg) -> None:
+    v, right = hand.letter.lower(), left + 0.234
+    head = f"{hand.letter}  {captions.name(row, v)}"
+    _fit(figure.text(left, 0.363, head, fontsize=8, weight="bold", color=hand.colour, va="center"), right, renderer)
+    for k, line in enumerate(captions.vessel(row, v)):
+        colour = style.QUIET if k else style.INK
+        _fit(figure.text(left, 0.3475 - 0.0135 * k, line, fontsize=6.8, color=colour, va="center"), right, renderer)
+
+
+def _legend(figure: Figure, rules: Rules) -> None:
+    """How lines are to be read."""
+    within = rules.proximity.observed_within_min
+    told = (
+        ("-", 1.5, f"a report within {within:.0f} min"),
+        (style.DASHES, 1.2, "interpolated: no report so near"),
+        (style.DOTS, 0.9, "silent: nothing known between"),
+    )
+    lines = [Line2D([], [], color=style.INK, ls=ls, lw=lw, label=label) for ls, lw, label in told]
+    lines.append(Line2D([], [], color=style.SPAN, lw=7, label="together"))
+    for colour, label in ((style.REPORTED_ZONE, "reported transfer area"), (style.CONTEXT_ZONE, "other zone: context")):
+        lines.append(Line2D([], [], color=colour, lw=0.9, label=label))
+    figure.legend(
+        handles=lines,
+        loc="center left",
+        bbox_to_anchor=(0.513, 0.345),
+        ncols=3,
+        frameon=False,
+        fontsize=6.8,
+        handlelength=3.0,
+        columnspacing=1.6,
+    )
