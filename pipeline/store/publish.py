@@ -52,6 +52,9 @@ def publish(
         snapshots.seal(snapshot, unfinished, lake_files)
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
     except (duckdb.IOException, OSError) as error:
+        with suppress(OSError):  # where the disk is full, it is full of these
+            _remove(unfinished)
+            _remove(snapshot.shown.with_name(unfinished.name))
         raise StoreError(f"{data}: no snapshot was made ({str(error).splitlines()[0]}); run again") from error
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)

@@ -190,7 +190,7 @@ sea = fleet(hours=6.0)
 frame = sea.to_pandas()
 points = gpd.GeoDataFrame(frame.drop(columns=["lon", "lat"]), geometry=gpd.points_from_xy(frame.lon, frame.lat))
 assert len(api.detect(sea)) == len(api.detect(frame)) == len(api.detect(points)) > 0
-assert api.decode({str(SAMPLE)!r}).fixes.num_rows
+assert api.decode({str(SAMPLE.with_suffix("").with_suffix(".csv"))!r}).fixes.num_rows
 print([name for name in ("apache_beam", "duckdb", "matplotlib") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,13 +30,19 @@ def said(*arguments, cwd):
     return done.stdout.split()
 
 
-@pytest.fixture
-def data(tmp_path):
-    """A folder whose name DuckDB could take for a pattern or a quotation, with three positions in two files."""
-    folder = tmp_path / "it's [a] folder"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with three positions in two files."""
+    folder = tmp_path_factory.mktemp("made")
     files = [lake_file(folder, f"lake/fixes/2023-08-01T00/{k}.parquet", *range(k)) for k in (1, 2)]
     publish(folder, output(folder, "a", {"encounters": [encounter(1, 3)]}), lake={"fixes": files})
     return folder
+
+
+@pytest.fixture
+def data(made, tmp_path):
+    """That folder under a name that DuckDB could take for a pattern or a quotation."""
+    return shutil.copytree(made, tmp_path / "it's [a] folder", symlinks=True)
 
 
 @pytest.mark.parametrize("mode", ["-readonly", ""])

@@ -41,25 +41,19 @@ def test_while_a_session_holds_what_it_changed_the_command_shows_what_was_publis
 
 
 def test_who_reads_an_old_snapshot_keeps_its_positions_when_the_archive_is_read_in_another_way(files, tmp_path):
-    """Other slabs are other lake files; those of the first reading go when the last who lists them has gone."""
+    """Other slabs are other lake files; read in the first way again, the files of its names are written again."""
     query, files = "SELECT count(*) FROM fixes", files[:1]
     api.run(files, tmp_path, slice_h=6.0)
     first = lake(tmp_path)
     with connection(tmp_path) as reader:
         fixes = reader.ask(query)
         assert int(fixes) > 1000
-        for slice_h in (3.0, 6.0):
+        for slice_h in (3.0, 2.0, 6.0):
             api.run(files, tmp_path, slice_h=slice_h)
             age(tmp_path)
             assert reader.ask(query) == fixes
+            assert first <= lake(tmp_path)
             assert reader.ask("SELECT count(DISTINCT mmsi) FROM static_reports") != "0"
-        assert first < lake(tmp_path)
-    for _ in range(2):
-        age(tmp_path)
-        api.run(files, tmp_path, slice_h=3.0)
-    assert len(snapshots.every(tmp_path)) == 2, "the newest, and the one superseded just now"
-    assert not first & lake(tmp_path)
-    assert len(lake(tmp_path)) == len(first)
 
 
 def lake(data):
