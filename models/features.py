@@ -64,13 +64,41 @@ def observed_share(columns: Columns) -> Floats:
     return floats(columns, "observed_share")
 
 
+def speed_difference_kn(columns: Columns) -> Floats:
+    """How far apart the two median speeds are; hulls made fast to each other move as one."""
+    return np.abs(floats(columns, "median_speed_a_kn") - floats(columns, "median_speed_b_kn"))
+
+
+def distance_spread_m(columns: Columns) -> Floats:
+    """How much further apart they were half of the time than at the nearest; hulls made fast keep their distance."""
+    return np.maximum(floats(columns, "median_distance_m") - floats(columns, "min_distance_m"), 0)
+
+
+def within_share(columns: Columns) -> Floats:
+    """What share of the meeting, first to last, was spent within the encounter distance; hulls made fast stay."""
+    duration_min = floats(columns, "duration_min")
+    within_min = np.minimum(floats(columns, "within_min"), duration_min)
+    return within_min / np.where(duration_min > 0, duration_min, np.nan)
+
+
+def distance_to_shore_km(columns: Columns) -> Floats:
+    """How far the nearest shore is; harbour craft, pilots and ferries meet close to it."""
+    return floats(columns, "distance_to_shore_km")
+
+
+def sun_elevation_deg(columns: Columns) -> Floats:
+    """How high the sun stood at the nearest approach, below 0 at night; what is done in the dark is seen by fewer."""
+    return floats(columns, "sun_elevation_deg")
+
+
 @dataclass(frozen=True)
 class Feature:
     """One row of the table below.
 
     `sentence` is filled with `value` and says its unit; `levels` gives the words for a value that is a code;
     `monotone` is the direction that the domain demands of any scorecard: 1 a greater value never lowers the
-    score, -1 it never raises it, 0 free.
+    score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
+    numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done.
     """
 
     name: str
@@ -79,6 +107,8 @@ class Feature:
     unit: str
     monotone: int
     levels: Mapping[float, str] = field(default_factory=dict)
+    cuts: tuple[float, ...] = ()
+    place: bool = False
 
     def text(self, value: float) -> str:
         """The sentence for one value; NaN says that it is not known.
@@ -92,9 +122,30 @@ class Feature:
 
 
 FEATURES = (
-    Feature("duration_h", duration_h, "together for {value:.1f} h", "h", 1),
-    Feature("median_distance_m", median_distance_m, "half of the time no more than {value:.0f} m apart", "m", -1),
-    Feature("speed_kn", speed_kn, "the faster of the two made {value:.1f} kn", "kn", -1),
+    Feature(
+        "duration_h",
+        duration_h,
+        "together for {value:.1f} h",
+        "h",
+        1,
+        cuts=(0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 36, 48, 72),
+    ),
+    Feature(
+        "median_distance_m",
+        median_distance_m,
+        "half of the time no more than {value:.0f} m apart",
+        "m",
+        -1,
+        cuts=(25, 35, 50, 60, 75, 90, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450),
+    ),
+    Feature(
+        "speed_kn",
+        speed_kn,
+        "the faster of the two made {value:.1f} kn",
+        "kn",
+        -1,
+        cuts=(0.2, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 3.5, 4, 4.5),
+    ),
     Feature(
         "zone",
         zone,
@@ -106,11 +157,77 @@ FEATURES = (
             IN_CONTEXT: "in a zone that is context only",
             IN_REPORTED: "in a reported transfer area",
         },
+        cuts=(1.5,),  # a zone that is context only is never scored
+        place=True,
     ),
-    Feature("distance_to_port_km", distance_to_port_km, "{value:.1f} km from the nearest port", "km", 1),
-    Feature("dark_beside", dark_beside, "{value:.0f} of 2 vessels silent beside the meeting", "vessels", 1),
-    Feature("observed_share", observed_share, "a share of {value:.2f} of the time reported by both", "share", 1),
+    Feature(
+        "distance_to_port_km",
+        distance_to_port_km,
+        "{value:.1f} km from the nearest port",
+        "km",
+        1,
+        cuts=(5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300),
+        place=True,
+    ),
+    Feature(
+        "dark_beside",
+        dark_beside,
+        "{value:.0f} of 2 vessels silent beside the meeting",
+        "vessels",
+        1,
+        cuts=(0.5, 1.5),
+    ),
+    Feature(
+        "observed_share",
+        observed_share,
+        "a share of {value:.2f} of the time reported by both",
+        "share",
+        1,
+        cuts=(0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95, 0.99),
+    ),
+    Feature(
+        "speed_difference_kn",
+        speed_difference_kn,
+        "their speeds {value:.1f} kn apart",
+        "kn",
+        -1,
+        cuts=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3),
+    ),
+    Feature(
+        "distance_spread_m",
+        distance_spread_m,
+        "half of the time {value:.0f} m or more further apart than at the nearest",
+        "m",
+        -1,
+        cuts=(5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300),
+    ),
+    Feature(
+        "within_share",
+        within_share,
+        "a share of {value:.2f} of the meeting within the encounter distance",
+        "share",
+        1,
+        cuts=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999),
+    ),
+    Feature(
+        "distance_to_shore_km",
+        distance_to_shore_km,
+        "{value:.1f} km from the nearest shore",
+        "km",
+        1,
+        cuts=(2, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200),
+        place=True,
+    ),
+    Feature(
+        "sun_elevation_deg",
+        sun_elevation_deg,
+        "the sun at {value:.0f} deg over the horizon",
+        "deg",
+        0,
+        cuts=(-45, -30, -18, -12, -6, 0, 15, 30, 45),
+    ),
 )
+PLACE = tuple(feature.name for feature in FEATURES if feature.place)
 
 
 def values(columns: Columns) -> Floats:

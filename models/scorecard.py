@@ -1,7 +1,7 @@
 """The additive scorecard: steps of points per feature, read from JSON, evaluated by look-up.
 
-The score is a rank in units like log-odds, not a probability. Points are whole multiples of 1/1024, so that
-their sum is the same in whatever order they are added.
+The score is a rank in units like log-odds, not a probability. Points are whole multiples of GRAIN and their sum stays
+below LIMIT, so that it is the same in whatever order they are added: float64 holds every such sum exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from stswatch.models.features import FEATURES, Columns, Feature, Floats
 
-GRAIN = 1024
+GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
+LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
 
 
@@ -142,6 +143,9 @@ def load(path: Path | None = None) -> Scorecard:
             f"{name}: no feature {', '.join(unknown)}; there are {', '.join(f.name for f in FEATURES)}"
         )
     steps = tuple(_steps(name, f, tables[f.name]) for f in FEATURES if f.name in tables)
+    largest = abs(intercept) + sum(max(map(abs, (*s.points, s.missing))) for s in steps)
+    if largest >= LIMIT:
+        raise ScorecardError(f"{name}: points add up to {largest:g}; log-odds stay under {LIMIT:g}")
     digest = hashlib.sha256(content).hexdigest()[:12]
     return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}")
 
@@ -168,8 +172,17 @@ def _steps(name: str, feature: Feature, table: Any) -> Steps:
 
 
 def _points(name: str, where: str, given: Any) -> tuple[float, ...]:
-    """Points as floats; refuses what is no multiple of 1/1024, since only those add up exactly."""
+    """Points as floats; refuses what is no multiple of GRAIN, since only those add up exactly."""
     points: NDArray[np.float64] = np.asarray(given, np.float64)
-    if not np.isfinite(points).all() or (points * GRAIN != np.round(points * GRAIN)).any():
-        raise ScorecardError(f"{name}: {where}: points {points.tolist()}; round them to multiples of 1/{GRAIN}")
+    if not np.isfinite(points).all() or (points != grained(points)).any():
+        raise ScorecardError(f"{name}: {where}: points {points.tolist()}; round them to multiples of 2^-40 (or 1/1024)")
     return tuple(points.tolist())
+
+
+def grained(points: Floats) -> Floats:
+    """Points rounded to multiples of GRAIN, (n,); never raises.
+
+    >>> float(grained(np.array(0.1))) == 0.1, float(grained(np.array(0.125))) == 0.125
+    (False, True)
+    """
+    return np.asarray(np.round(np.asarray(points, np.float64) / GRAIN) * GRAIN)

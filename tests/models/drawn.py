@@ -1,0 +1,64 @@
+"""Meetings for tests of the judgement: as hypothesis draws them, and one of the plain sort."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from stswatch.geo.zones import zones
+
+OF_VESSELS = ("median_speed_{}_kn", "dark_{}")
+
+
+def maybe(strategy):
+    return st.none() | strategy
+
+
+KINDS = {
+    "duration_min": st.floats(0, 50_000),
+    "within_min": st.floats(0, 50_000),
+    "median_distance_m": maybe(st.floats(0, 500)),
+    "min_distance_m": maybe(st.floats(0, 500)),
+    "median_speed_a_kn": maybe(st.floats(0, 5)),
+    "median_speed_b_kn": maybe(st.floats(0, 5)),
+    "zones": st.lists(st.sampled_from(zones().ids), max_size=4, unique=True),
+    "distance_to_port_km": maybe(st.floats(0, 2000)),
+    "distance_to_shore_km": maybe(st.floats(0, 2000)),
+    "sun_elevation_deg": maybe(st.floats(-90, 90)),
+    "dark_a": st.booleans(),
+    "dark_b": st.booleans(),
+    "observed_share": st.floats(0, 1),
+}
+USED = tuple(KINDS)
+MEETING = st.fixed_dictionaries(KINDS)
+MEETINGS = st.lists(MEETING, min_size=1, max_size=8)
+PLAIN = {
+    "duration_min": 90.0,
+    "within_min": 90.0,
+    "median_distance_m": 150.0,
+    "min_distance_m": 120.0,
+    "median_speed_a_kn": 1.0,
+    "median_speed_b_kn": 1.0,
+    "zones": [],
+    "distance_to_port_km": 60.0,
+    "distance_to_shore_km": 40.0,
+    "sun_elevation_deg": 10.0,
+    "dark_a": False,
+    "dark_b": False,
+    "observed_share": 1.0,
+}
+
+
+def columns(rows, **further):
+    """The rows as the columns that the features use."""
+    return {name: [row[name] for row in rows] for name in USED} | further
+
+
+def meeting(**given):
+    """One meeting of the plain sort, with some of its columns changed."""
+    return columns([PLAIN | given])
+
+
+def swapped(given):
+    """The same columns with the vessels in each other's place."""
+    change = {name.format(v): given[name.format(w)] for name in OF_VESSELS for v, w in ("ab", "ba")}
+    return given | change

@@ -1,0 +1,112 @@
+"""Owns: each feature is symmetric, reads only what was measured, says its value; its cuts and its kind are sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from stswatch.geo.zones import zones
+from stswatch.models.features import FEATURES, IN_CONTEXT, IN_REPORTED, NO_ZONE, PLACE, values
+from stswatch.pipeline import schema
+from tests.models.drawn import MEETINGS, USED, columns, meeting, swapped
+
+by_name = pytest.mark.parametrize("feature", FEATURES, ids=[f.name for f in FEATURES])
+SAYS = {  # feature -> a value and what its sentence must hold
+    "duration_h": (11.7, "11.7 h"),
+    "median_distance_m": (62, "62 m"),
+    "speed_kn": (1.3, "1.3 kn"),
+    "zone": (2, "in a reported transfer area"),
+    "distance_to_port_km": (80.5, "80.5 km"),
+    "dark_beside": (1, "1 of 2 vessels"),
+    "observed_share": (0.85, "share of 0.85"),
+    "speed_difference_kn": (0.4, "0.4 kn"),
+    "distance_spread_m": (35, "35 m"),
+    "within_share": (0.97, "share of 0.97"),
+    "distance_to_shore_km": (31.2, "31.2 km"),
+    "sun_elevation_deg": (-17, "-17 deg"),
+}
+
+
+def of(name, **given):
+    """One feature of one meeting."""
+    return float(values(meeting(**given))[0, [f.name for f in FEATURES].index(name)])
+
+
+@by_name
+@given(rows=MEETINGS)
+def test_swapping_the_vessels_changes_no_feature(feature, rows):
+    given_columns = columns(rows)
+    assert feature.function(given_columns).tobytes() == feature.function(swapped(given_columns)).tobytes()
+
+
+@given(MEETINGS)
+def test_values_are_the_columns_of_the_table(rows):
+    found = values(columns(rows))
+    assert found.shape == (len(rows), len(FEATURES))
+    for i, feature in enumerate(FEATURES):
+        np.testing.assert_array_equal(found[:, i], feature.function(columns(rows)))
+    assert not np.isinf(found).any()
+
+
+def test_features_read_what_was_measured_and_nothing_else():
+    """Every column asked for is one of those measured; the guard cannot pass on nothing."""
+    asked = set()
+
+    class Recorded(dict):
+        def __getitem__(self, name):
+            asked.add(name)
+            return super().__getitem__(name)
+
+    values(Recorded(meeting()))
+    assert asked == set(USED)
+    assert set(USED) <= set(schema.ENCOUNTERS.names)
+
+
+@by_name
+def test_its_sentence_has_value_and_unit(feature):
+    """Each sentence says the number and its unit, or the word that a code stands for."""
+    value, words = SAYS[feature.name]
+    assert words in feature.text(value)
+    assert feature.unit in feature.text(value)
+    assert "not known" in feature.text(np.nan)
+    assert feature.function.__doc__
+
+
+@by_name
+def test_its_cuts_ascend_and_its_direction_is_one(feature):
+    assert len(feature.cuts) >= 1
+    assert (np.diff(feature.cuts) > 0).all()
+    assert feature.monotone in (-1, 0, 1)
+
+
+def test_no_trained_card_can_part_a_zone_that_is_context_from_none():
+    (zone,) = (f for f in FEATURES if f.name == "zone")
+    level = {k: int(np.searchsorted(zone.cuts, k, side="right")) for k in (NO_ZONE, IN_CONTEXT, IN_REPORTED)}
+    assert level[NO_ZONE] == level[IN_CONTEXT] < level[IN_REPORTED]
+
+
+def test_where_and_what_are_told_apart():
+    """The features of place are those, and only those, that change with the place alone."""
+    there = {"zones": ["chodo"], "distance_to_port_km": 3.0, "distance_to_shore_km": 1.0}
+    moved = values(meeting(**there)) != values(meeting())
+    assert tuple(f.name for f, changed in zip(FEATURES, moved[0], strict=True) if changed) == PLACE
+    assert zones().ids
+
+
+def test_what_each_says_of_one_meeting():
+    assert of("duration_h", duration_min=90) == 1.5
+    assert of("speed_kn", median_speed_a_kn=0.5, median_speed_b_kn=2.5) == 2.5
+    assert of("speed_difference_kn", median_speed_a_kn=0.5, median_speed_b_kn=2.5) == 2.0
+    assert of("distance_spread_m", median_distance_m=150, min_distance_m=120) == 30
+    assert of("distance_spread_m", median_distance_m=100, min_distance_m=101) == 0  # medians are rounded
+    assert of("within_share", duration_min=100, within_min=80) == 0.8
+    assert of("dark_beside", dark_a=True, dark_b=True) == 2
+
+
+def test_what_is_not_known_of_one_meeting_is_not_known_of_its_features():
+    assert np.isnan(of("speed_difference_kn", median_speed_a_kn=None))
+    assert np.isnan(of("distance_spread_m", min_distance_m=None))
+    assert np.isnan(of("within_share", duration_min=0))
+    assert np.isnan(of("distance_to_shore_km", distance_to_shore_km=None))
+    assert of("speed_kn", median_speed_a_kn=None, median_speed_b_kn=2.5) == 2.5
