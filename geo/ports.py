@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from stswatch.geo.geojson import shipped
 from stswatch.geo.longitude import wrap_lon
+from stswatch.geo.polygons import holding
 from stswatch.geo.port_table import Floats, Ports, ports
 from stswatch.geo.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors
 
@@ -46,15 +47,12 @@ Ints = NDArray[np.int64]
 class Harbours:
     """Polygons of harbours and anchorages, harbours first, small before large; none of the trade meets one that is not.
 
-    `port` (n,) index into `ports()`, `part` (n,) "harbour" or "anchorage", `geometry` (n,) of shapely, `tree` over it,
-    `bounds` west, south, east, north of them all.
+    `port` (n,) index into `ports()`, `part` (n,) "harbour" or "anchorage", `geometry` (n,) of shapely, prepared.
     """
 
     port: Ints
     part: NDArray[np.str_]
     geometry: NDArray[np.object_]
-    tree: Any
-    bounds: tuple[float, float, float, float]
 
 
 @cache
@@ -73,8 +71,7 @@ def harbours() -> Harbours:
     order = np.lexsort((shapely.area(geometry), part != HARBOUR))
     geometry = geometry[order]
     shapely.prepare(geometry)
-    west, south, east, north = shapely.total_bounds(geometry).tolist()
-    return Harbours(port[order], part[order], geometry, shapely.STRtree(geometry), (west, south, east, north))
+    return Harbours(port[order], part[order], geometry)
 
 
 def of_interest() -> list[dict[str, Any]]:
@@ -122,7 +119,7 @@ def port_or_anchorage_of(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR
     (['Nampo', 'Nampo', 'New Orleans', '-'], ['harbour', 'anchorage', 'near', ''])
     """
     lon, lat, known = _points(lon, lat)
-    polygon = _polygon_of(lon, lat, known)
+    polygon = _polygon_of(lon, lat)
     inside = polygon >= 0
     index, how = np.full(len(lon), -1), np.full(len(lon), "", harbours().part.dtype)
     index[inside], how[inside] = harbours().port[polygon[inside]], harbours().part[polygon[inside]]
@@ -142,7 +139,7 @@ def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> I
     [-1, -1]
     """
     lon, lat, known = _points(lon, lat)
-    polygon = _polygon_of(lon, lat, known)
+    polygon = _polygon_of(lon, lat)
     index = np.where(polygon >= 0, harbours().port[polygon], -1)
     rest = np.flatnonzero(known & (polygon < 0))
     index[rest] = _near_point(lon[rest], lat[rest], radius_km)
@@ -155,15 +152,12 @@ def _points(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats, NDArray[np.
     return x, y, np.asarray(np.isfinite(x) & (np.abs(y) <= 90))
 
 
-def _polygon_of(lon: Floats, lat: Floats, known: NDArray[np.bool_]) -> Ints:
+def _polygon_of(lon: Floats, lat: Floats) -> Ints:
     """Row of `harbours()` of the first polygon that holds each point, -1 where none does."""
-    table = harbours()
-    west, south, east, north = table.bounds
-    at = np.flatnonzero(known & (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))
-    first = np.full(len(lon), len(table.port))
-    point, polygon = table.tree.query(shapely.points(lon[at], lat[at]), predicate="intersects")
-    np.minimum.at(first, at[point], polygon)
-    return np.where(first < len(table.port), first, -1)
+    point, polygon = holding(harbours().geometry, lon, lat)
+    first = np.full(len(lon), -1)
+    first[point[::-1]] = polygon[::-1]  # by polygon, backwards: the first one is written last
+    return first
 
 
 def _near_point(lon: Floats, lat: Floats, radius_km: float) -> Ints:

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stswatch.geo.geojson import AreaError, Feature, read, shipped
 from stswatch.geo.longitude import wrap_lon
+from stswatch.geo.polygons import holding
 
 __all__ = ["CONTEXT", "KINDS", "MARKS", "REPORTED", "Area", "AreaError", "Zones", "area", "kinds", "zone_of", "zones"]
 
@@ -38,7 +39,6 @@ class Zones:
 
     properties: tuple[dict[str, Any], ...]
     geometry: NDArray[np.object_]
-    tree: Any
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -49,11 +49,8 @@ class Zones:
         """For points (n,), degrees: ids of the zones that hold each, see `zone_of`."""
         x, y = np.broadcast_arrays(np.atleast_1d(wrap_lon(lon)), np.atleast_1d(np.asarray(lat, float)))
         found: list[list[str]] = [[] for _ in range(x.size)]
-        which = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        point, zone = self.tree.query(shapely.points(x[which], y[which]), predicate="intersects")
-        order = np.lexsort((zone, point))
         ids = self.ids
-        for i, z in zip(which[point[order]].tolist(), zone[order].tolist(), strict=True):
+        for i, z in zip(*(axis.tolist() for axis in holding(self.geometry, x, y)), strict=True):
             found[i].append(ids[z])
         return found
 
@@ -143,7 +140,7 @@ def _zones(features: Sequence[Feature]) -> Zones:
     ordered = sorted(features, key=_rank)
     geometry = np.array([feature.shape for feature in ordered], dtype=object)
     shapely.prepare(geometry)
-    return Zones(tuple(feature.properties for feature in ordered), geometry, shapely.STRtree(geometry))
+    return Zones(tuple(feature.properties for feature in ordered), geometry)
 
 
 def _rank(feature: Feature) -> tuple[float, float, str]:

@@ -168,6 +168,20 @@ def test_in_port_is_what_looking_at_every_polygon_and_every_port_says(points, ra
     assert lawful_port(lon + 360, lat, radius_km).tolist() == lawful.tolist()
 
 
+def test_where_polygons_overlap_the_same_holds():
+    shapes = harbours().geometry
+    i, j = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    common = shapely.intersection(shapes[i[i < j]], shapes[j[i < j]])
+    both = shapely.point_on_surface(common[shapely.area(common) > 0])
+    assert len(both) >= 5
+    lon, lat = shapely.get_x(both), shapely.get_y(both)
+    index, how = port_or_anchorage_of(lon, lat)
+    assert list(zip(index.tolist(), how.tolist(), strict=True)) == [
+        oracle(x, y, NEAR_KM) for x, y in zip(lon, lat, strict=True)
+    ]
+    assert HARBOUR in how
+
+
 def test_the_oracle_saw_every_answer():
     table = ports()
     centre = shapely.point_on_surface(harbours().geometry)
