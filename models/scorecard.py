@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stswatch.models.features import FEATURES, Columns, Feature, Floats
 
@@ -179,7 +179,7 @@ def _points(name: str, where: str, given: Any) -> tuple[float, ...]:
     return tuple(points.tolist())
 
 
-def grained(points: Floats) -> Floats:
+def grained(points: ArrayLike) -> Floats:
     """Points rounded to multiples of GRAIN, (n,); never raises.
 
     >>> float(grained(np.array(0.1))) == 0.1, float(grained(np.array(0.125))) == 0.125

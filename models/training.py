@@ -1,0 +1,169 @@
+"""Trains the additive scorecard: boosted trees without interactions, read out exactly as steps per feature.
+
+A tree sees a value only as the number of its step among the cuts of the feature (models/features.py). Trees without
+interactions are a sum of one function per feature, and a function of whole numbers is known once it was asked for each
+of them: so the card is read out of scikit-learn's public `decision_function` and equals it, to the rounding of points.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.models.features import FEATURES, Columns, Feature, Floats
+from stswatch.models.scorecard import grained
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trees are grown; each number says why. Early stopping is off: it would draw its own rows."""
+
+    rounds: int = 300  # with the rate below: the training loss hardly falls any more
+    rate: float = 0.05  # small steps, so that no single tree decides
+    leaves: int = 4  # a tree steps three times at most: steps are few and can be read
+    least_meetings: int = 40  # in a leaf; with fewer a step follows single vessels
+    ridge: float = 5.0  # draws small leaves to 0
+    seed: int = 0  # of scikit-learn; nothing is drawn with these settings, said all the same
+
+
+class Read(NamedTuple):
+    """One feature as it was read out: points of each step (len(cuts) + 1,), and of what is not known."""
+
+    points: Floats
+    missing: float
+
+
+def ordinals(columns: Columns, features: Sequence[Feature] = FEATURES) -> Floats:
+    """What the trees see of n meetings: the number of the step of each feature, (n, k); NaN where not known.
+
+    Raises KeyError for a column that is not there.
+
+    >>> ordinals({"dark_a": [True, None], "dark_b": [False, None]}, [FEATURES[5]]).tolist()
+    [[1.0], [nan]]
+    """
+    values = [feature.function(columns) for feature in features]
+    steps = [np.searchsorted(f.cuts, v, side="right") for f, v in zip(features, values, strict=True)]
+    return np.column_stack([np.where(np.isnan(v), np.nan, s) for v, s in zip(values, steps, strict=True)])
+
+
+def balanced(transfer: Bools) -> Floats:
+    """Weights (n,) with which transfers and all else count the same in sum, one on average.
+
+    Raises ValueError where there are none of one kind.
+
+    >>> balanced(np.array([True, False, False, False])).round(3).tolist()
+    [2.0, 0.667, 0.667, 0.667]
+    """
+    n, positives = len(transfer), int(np.count_nonzero(transfer))
+    if not 0 < positives < n:
+        raise ValueError(f"{positives} transfers among {n} meetings; a card needs meetings of both kinds")
+    return np.where(transfer, n / (2 * positives), n / (2 * (n - positives)))
+
+
+def fit(
+    steps: Floats, transfer: Bools, features: Sequence[Feature] = FEATURES, settings: Settings | None = None
+) -> Any:
+    """A fitted HistGradientBoostingClassifier on what `ordinals` gave, (n, k), and truth (n,), classes balanced.
+
+    The same input gives the same trees. Raises ValueError where there are no meetings of one kind.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # seconds to import; a run never trains
+    from threadpoolctl import threadpool_limits
+
+    how = settings or Settings()
+    model = HistGradientBoostingClassifier(
+        learning_rate=how.rate,
+        max_iter=how.rounds,
+        max_leaf_nodes=how.leaves,
+        min_samples_leaf=how.least_meetings,
+        l2_regularization=how.ridge,
+        monotonic_cst=[f.monotone for f in features],
+        interaction_cst="no_interactions",
+        early_stopping=False,
+        random_state=how.seed,
+    )
+    never_known = np.isnan(steps).all(axis=0)  # scikit-learn takes no such column; no tree can split a constant one
+    with threadpool_limits(1):  # threads that wait for each other take minutes where the machine is busy
+        return model.fit(np.where(never_known, 0.0, steps), transfer, sample_weight=balanced(transfer))
+
+
+def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float, list[Read]]:
+    """The intercept and the points of each feature that add up to `model.decision_function`, for any input.
+
+    The intercept is the score of what is known of nothing. Never raises for a model of `fit`.
+    """
+    sizes = [len(f.cuts) + 1 for f in features]
+    probes = np.full((1 + sum(sizes), len(sizes)), np.nan)
+    at = 1
+    for i, size in enumerate(sizes):
+        probes[at : at + size, i] = np.arange(size)
+        at += size
+    told = model.decision_function(probes)
+    parts = np.split(told[1:] - told[0], np.cumsum(sizes)[:-1])
+    return float(told[0]), [Read(points, 0.0) for points in parts]
+
+
+def centred(intercept: float, read: Sequence[Read], steps: Floats, weight: Floats) -> tuple[float, list[Read]]:
+    """The same function with points that are 0 on the average of meetings (n, k), weighted (n,).
+
+    So points say how a meeting differs from the average one, and the intercept is the score of that.
+    """
+    moved = []
+    for one, step in zip(read, steps.T, strict=True):
+        known = np.where(np.isnan(step), 0, step).astype(np.int64)
+        mean = float(np.average(np.where(np.isnan(step), one.missing, one.points[known]), weights=weight))
+        moved.append(Read(one.points - mean, one.missing - mean))
+        intercept += mean
+    return intercept, moved
+
+
+def train(
+    columns: Columns,
+    transfer: Bools,
+    *,
+    features: Sequence[Feature] = FEATURES,
+    settings: Settings | None = None,
+    name: str = "trained",
+    told: Mapping[str, Any] | None = None,
+) -> bytes:
+    """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
+
+    columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. The same
+    input gives the same bytes. Raises KeyError for a column that is not there, ValueError where one kind lacks.
+    """
+    how, weight, steps = settings or Settings(), balanced(transfer), ordinals(columns, features)
+    intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
+    tables = {f.name: _table(f, one, len(transfer)) for f, one in zip(features, read, strict=True)}
+    used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}
+    transfers = int(np.count_nonzero(transfer))
+    training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(told or {})}
+    card = {
+        "id": name,
+        "description": "Points learned from simulated meetings, transfers and others counted the same in sum."
+        " Measured on no real transfer; a rank, not a probability.",
+        "intercept": float(grained(intercept)),
+        "intercept_reason": "the score of an average meeting of the seas that it was trained on",
+        "features": used,
+        "training": training,
+    }
+    return (json.dumps(card, indent=1) + "\n").encode()
+
+
+def _table(feature: Feature, read: Read, meetings: int) -> dict[str, Any]:
+    """One feature as the file has it: equal neighbours are one step."""
+    points = grained(read.points)
+    new = np.flatnonzero(np.diff(points))
+    way = {1: "; may only rise", -1: "; may only fall", 0: ""}[feature.monotone]
+    return {
+        "edges": [feature.cuts[i] for i in new.tolist()],
+        "points": [*points[new].tolist(), float(points[-1])],
+        "missing": float(grained(read.missing)),
+        "reason": f"learned from {meetings:,} simulated meetings{way}",
+    }

@@ -1,0 +1,150 @@
+"""Owns: a trained card says what scikit-learn says to 1e-9, obeys the directions, and is the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+from stswatch.geo.zones import zones
+from stswatch.models import training
+from stswatch.models.features import FEATURES, values
+from stswatch.models.scorecard import BASE, load
+from stswatch.models.training import Settings
+from tests.models.drawn import MEETINGS, columns
+
+QUICK = Settings(rounds=60, rate=0.2, least_meetings=5)
+
+
+def sea(n, seed, gaps=0.1):
+    """Made-up meetings as columns and their truth: longer, nearer, steadier, darker ones are transfers more often."""
+    rng = np.random.default_rng(seed)
+
+    def some(values, share=gaps):
+        return np.where(rng.random(n) < share, np.nan, values)
+
+    duration_min, distance_m = rng.lognormal(5, 1, n), rng.uniform(20, 500, n)
+    place = rng.integers(0, len(zones().ids) + 1, n)
+    made = {
+        "duration_min": duration_min,
+        "within_min": duration_min * rng.uniform(0.5, 1, n),
+        "median_distance_m": some(distance_m),
+        "min_distance_m": some(distance_m * rng.random(n)),
+        "median_speed_a_kn": some(rng.uniform(0, 5, n)),
+        "median_speed_b_kn": some(rng.uniform(0, 5, n)),
+        "zones": [[*zones().ids, None][k : k + 1] if k < len(zones().ids) else [] for k in place.tolist()],
+        "distance_to_port_km": some(rng.lognormal(3, 1, n)),
+        "distance_to_shore_km": np.full(n, np.nan),
+        "sun_elevation_deg": some(rng.uniform(-70, 70, n)),
+        "dark_a": rng.random(n) < 0.2,
+        "dark_b": rng.random(n) < 0.2,
+        "observed_share": rng.random(n),
+    }
+    odds = np.log(duration_min / 150) + (200 - distance_m) / 100 + made["dark_a"] + 2 * made["observed_share"] - 2
+    odds += (made["sun_elevation_deg"] < -20) - 0.5 * np.nan_to_num(made["median_speed_a_kn"])
+    return made, rng.random(n) < 1 / (1 + np.exp(-odds))
+
+
+def written(path, made, transfer, **how):
+    path.write_bytes(training.train(made, transfer, **({"settings": QUICK} | how)))
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    made, transfer = sea(1500, 1)
+    model = training.fit(training.ordinals(made), transfer, settings=QUICK)
+    return model, written(tmp_path_factory.mktemp("card") / "card.json", made, transfer)
+
+
+@given(rows=MEETINGS)
+def test_the_card_says_what_the_trees_say(trained, rows):
+    model, card = trained
+    with threadpool_limits(1):  # else each of many small questions waits for a second thread
+        wanted = model.decision_function(training.ordinals(columns(rows)))
+    np.testing.assert_allclose(card.score(columns(rows))[0], wanted, rtol=0, atol=1e-9)
+
+
+def test_it_does_so_on_every_edge_and_where_nothing_is_known(trained):
+    """Values at the cuts, just below them and NaN, mixed: where an off-by-one would show."""
+    model, card = trained
+    rng = np.random.default_rng(3)
+    rows = 4000
+    picked = [rng.choice([*f.cuts, *np.nextafter(f.cuts, -np.inf), np.nan, -1e9, 1e9], rows) for f in FEATURES]
+    contributions = {
+        s.feature.name: s.at(v) for s in card.steps for f, v in zip(FEATURES, picked, strict=True) if f is s.feature
+    }
+    total = card.intercept + sum(contributions.values())
+    seen = np.column_stack(
+        [
+            np.where(np.isnan(v), np.nan, np.searchsorted(f.cuts, v, side="right"))
+            for f, v in zip(FEATURES, picked, strict=True)
+        ]
+    )
+    assert len(contributions) >= 5
+    np.testing.assert_allclose(total, model.decision_function(seen), rtol=0, atol=1e-9)
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 1000), n=st.integers(60, 400), gaps=st.sampled_from([0.0, 0.3, 1.0]))
+def test_a_card_of_any_sea_is_exact_and_obeys_its_directions(tmp_path_factory, seed, n, gaps):
+    made, transfer = sea(n, seed, gaps)
+    how = Settings(rounds=15, least_meetings=5)
+    card = written(
+        tmp_path_factory.mktemp("card") / "card.json", made, transfer, settings=how
+    )  # load checks directions
+    model = training.fit(training.ordinals(made), transfer, settings=how)
+    other, _ = sea(200, seed + 1, 0.3)
+    wanted = model.decision_function(training.ordinals(other))
+    np.testing.assert_allclose(card.score(other)[0], wanted, rtol=0, atol=1e-9)
+    assert np.std(wanted) > 0 or gaps == 1.0
+
+
+def test_points_are_centred_on_the_meetings_of_training(trained):
+    made, transfer = sea(1500, 1)
+    _, points = trained[1].score(made)
+    mean = np.average(points, axis=0, weights=training.balanced(transfer))
+    assert trained[1].parts[-1] == BASE
+    np.testing.assert_allclose(mean[:-1], 0, atol=1e-9)
+
+
+def test_the_same_meetings_give_the_same_bytes():
+    made, transfer = sea(800, 2)
+    first, again = (training.train(made, transfer, settings=QUICK) for _ in range(2))
+    assert first == again
+    assert training.train(made, ~transfer, settings=QUICK) != first
+
+
+def test_what_was_learned_is_what_was_there(trained):
+    """Longer and nearer raise the score of the card that was trained on such a sea, and it ranks a new sea."""
+    from sklearn.metrics import roc_auc_score
+
+    made, transfer = sea(1500, 9)
+    assert roc_auc_score(transfer, trained[1].score(made)[0]) > 0.75
+    points = {s.feature.name: s.points for s in trained[1].steps}
+    assert points["duration_h"][-1] - points["duration_h"][0] > 1
+    assert points["median_distance_m"][0] - points["median_distance_m"][-1] > 1
+
+
+def test_a_feature_that_is_never_known_is_not_in_the_card(trained):
+    assert "distance_to_shore_km" not in trained[1].parts
+    assert np.isnan(values(sea(5, 1)[0])[:, [f.name for f in FEATURES].index("distance_to_shore_km")]).all()
+
+
+def test_the_file_says_what_it_was_trained_on(tmp_path):
+    made, transfer = sea(300, 4)
+    card = json.loads(training.train(made, transfer, settings=QUICK, told={"seeds": [1, 2]}))
+    assert card["training"]["meetings"] == 300
+    assert card["training"]["transfers"] == transfer.sum()
+    assert card["training"]["seeds"] == [1, 2]
+    assert card["training"]["settings"]["rounds"] == 60
+
+
+@pytest.mark.parametrize("transfer", [np.zeros(50, bool), np.ones(50, bool)])
+def test_meetings_of_one_kind_are_refused(transfer):
+    with pytest.raises(ValueError, match="meetings of both kinds"):
+        training.train(sea(50, 1)[0], transfer)
