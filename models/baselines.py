@@ -1,0 +1,87 @@
+"""What else a user would rank meetings by: published rules and the plainest of measures, to be beaten or not.
+
+A published rule parts meetings into those that pass and those that do not; so that it can be compared at any number of
+leads, those that pass come first, and within both the longer first, which favours it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.models import scorecard
+from stswatch.models.features import Columns, Floats, distance_to_port_km, floats, speed_kn
+
+BESIDE = "starboard"
+_PASSED = 1e9  # minutes: more than any meeting lasts
+
+
+def global_fishing_watch(columns: Columns) -> Floats:
+    """Within 500 m for 2 h, median speed under 2 kn, 10 km or more from the nearest port; then the longer.
+
+    Source: https://globalfishingwatch.org/faqs/what-is-a-vessel-encounter/; the 10 km there are to an anchorage.
+    """
+    fast, near = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
+    return _longer((floats(columns, "duration_min") >= 120) & fast & near, columns)
+
+
+def starboard(columns: Columns) -> Floats:
+    """Within 50 m for 10 min or within 200 m for 30 min, 10 km or more from the shore; then the longer.
+
+    A column `starboard` says whether the meeting holds such a stretch; the steps find it with these two distances and
+    durations as their rules. Where the shore is not known the nearest port stands for it.
+    Source: https://help.starboard.nz/en/articles/5587275-how-are-vessel-encounters-identified
+    """
+    shore_km = floats(columns, "distance_to_shore_km")
+    away = np.where(np.isnan(shore_km), distance_to_port_km(columns), shore_km) >= 10
+    return _longer((floats(columns, BESIDE) > 0) & away, columns)
+
+
+def longest(columns: Columns) -> Floats:
+    """The longer the meeting, the higher."""
+    return floats(columns, "duration_min")
+
+
+def nearest(columns: Columns) -> Floats:
+    """The smaller the median distance, the higher; last where it is not known."""
+    return -np.nan_to_num(floats(columns, "median_distance_m"), nan=1e9)
+
+
+def rules(columns: Columns) -> Floats:
+    """The points of models/rules.json, set by hand from what the domain says."""
+    return scorecard.load().score(columns)[0]
+
+
+def _longer(passed: NDArray[np.bool_], columns: Columns) -> Floats:
+    return np.where(passed, _PASSED, 0.0) + floats(columns, "duration_min")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One row of the table below; `parts` says that it is a rule which meetings pass or not."""
+
+    name: str
+    function: Callable[[Columns], Floats]
+    parts: bool = False
+
+    def passes(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which of n meetings pass the rule as published; all of them where there is none."""
+        score = self.function(columns)
+        return score >= _PASSED if self.parts else np.ones(len(score), bool)
+
+
+BASELINES = (
+    Baseline("Global Fishing Watch", global_fishing_watch, parts=True),
+    Baseline("Starboard", starboard, parts=True),
+    Baseline("duration alone", longest),
+    Baseline("distance alone", nearest),
+    Baseline("rules.json", rules),
+)
+
+
+def scores(columns: Columns) -> dict[str, Floats]:
+    """The score of every baseline, by name, (n,) each; needs the column `starboard` beside those of encounters."""
+    return {baseline.name: baseline.function(columns) for baseline in BASELINES}
