@@ -128,7 +128,8 @@ def reliability(score: Floats, transfer: Bools, weight: Floats, bins: int = 10) 
     upto = np.cumsum(weight[order]) / weight.sum()
     edges = np.unique(score[order][np.searchsorted(upto, np.arange(1, bins) / bins)])
     which = np.searchsorted(edges, score, side="right")
-    total, told, was = (np.bincount(which, weight * what) for what in (np.ones(len(score)), chance, transfer))
+    kinds = (np.ones(len(score)), chance, transfer)
+    total, told, was = (np.asarray(np.bincount(which, weight * kind), np.float64) for kind in kinds)
     some = total > 0
     return Reliability(told[some] / total[some], was[some] / total[some], total[some])
 

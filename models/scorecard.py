@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -47,7 +48,10 @@ class Steps:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """An intercept and the steps of each feature; `model_id` names the file by its content."""
+    """An intercept and the steps of each feature; `model_id` names the file by its content.
+
+    `training` is what the file says of how it was trained; empty for one that was set by hand.
+    """
 
     id: str
     description: str
@@ -55,6 +59,7 @@ class Scorecard:
     intercept_reason: str
     steps: tuple[Steps, ...]
     model_id: str
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -126,15 +131,22 @@ def load(path: Path | None = None) -> Scorecard:
     name = str(path or "rules.json")
     try:
         content = source.read_bytes()
-        given = json.loads(content)
     except OSError as error:
         raise ScorecardError(f"{name}: cannot be read ({error.strerror}); give the path of a scorecard") from error
+    return parsed(content, name)
+
+
+def parsed(content: bytes, name: str = "the scorecard") -> Scorecard:
+    """The scorecard of a JSON file's content; `name` stands in messages. Raises ScorecardError, see `load`."""
+    try:
+        given = json.loads(content)
     except ValueError as error:
         raise ScorecardError(f"{name}: not JSON ({error}); give a scorecard like models/rules.json") from error
     try:
         tables = dict(given["features"])
         texts = [str(given[key]) for key in ("id", "description", "intercept_reason")]
         intercept = _points(name, "intercept", [given["intercept"]])[0]
+        training = dict(given.get("training", {}))
     except (KeyError, TypeError, ValueError) as error:
         raise ScorecardError(f"{name}: {error!r}; a scorecard has the keys of models/rules.json") from error
     unknown = sorted(set(tables) - {f.name for f in FEATURES})
@@ -147,7 +159,7 @@ def load(path: Path | None = None) -> Scorecard:
     if largest >= LIMIT:
         raise ScorecardError(f"{name}: points add up to {largest:g}; log-odds stay under {LIMIT:g}")
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}")
+    return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}", training)
 
 
 def _steps(name: str, feature: Feature, table: Any) -> Steps:

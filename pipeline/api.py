@@ -136,20 +136,14 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
         ValueError (SourceError): a needed column lacks.
     """
     import geopandas as gpd
-    import numpy as np
 
     from stswatch.pipeline import schema
-    from stswatch.pipeline.batch import micros
     from stswatch.pipeline.readers.memory import decode_memory
-    from stswatch.pipeline.steps import InMemory
-    from stswatch.pipeline.tracks.fixes import valid
+    from stswatch.pipeline.steps import at_once
 
     decoded = decode_memory(fixes)
-    found = schema.empty("encounters")
-    used = valid(decoded.fixes)
-    if used.num_rows:
-        lake = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
-        found = InMemory(rules or Rules()).slice(lake, int(np.max(micros(used, "time"))), final=True)["encounters"]
+    tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules())
+    found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
 

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Batch, Result, Tables, concat
+from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.dark import dark
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import vessel
 from stswatch.pipeline.tracks.coverage import coverage
+from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.tracks.reception import reception
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -141,3 +142,15 @@ class InMemory:
                     given.setdefault(name, []).append(rows)
                     send(name, rows)
         return {name: concat(list_, list_[0].schema) for name, list_ in given.items()}
+
+
+def at_once(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> Tables:
+    """Every table of the flow for data in memory, as one last slice; none where no fix is valid.
+
+    fixes, static_reports: of the lake, see schema.LAKE.
+    """
+    used = valid(fixes)
+    if used.num_rows == 0:
+        return {}
+    lake = {"fixes": fixes, "static_reports": static_reports}
+    return InMemory(rules).slice(lake, int(np.max(micros(used, "time"))), final=True)
