@@ -70,8 +70,13 @@ def run(
     Raises:
         ValueError (SourceError, AreaError, StoreError, NothingToDo, OtherSlices): what was found, where, what to do.
     """
-    from stswatch.geo import zones
     from stswatch.pipeline.flow.workers import warm
+
+    warm(workers)  # they import what they need while this process does
+
+    from stswatch.geo import zones
+    from stswatch.pipeline.flow.run import Engine
+    from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
 
@@ -82,11 +87,6 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
-    warm(workers)
-
-    from stswatch.pipeline.flow.run import Engine  # Beam, which takes a second to import
-    from stswatch.pipeline.flow.run import run as run_flow
-
     run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes), tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
 

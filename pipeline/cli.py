@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from stswatch.pipeline import api, rules, trouble, words
+from stswatch.pipeline import api, rules, trouble
 from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
@@ -112,6 +112,8 @@ def _run(given: argparse.Namespace) -> None:
     )
     progress.end()
     if not given.quiet:
+        from stswatch.pipeline import words  # with it come the ports; workers are not kept waiting for that
+
         print(words.summary(summary, given.area))
         print(words.leads(api.leads(given.data, 10), summary.counts, given.area, given.data))
 
@@ -126,6 +128,8 @@ def _add_leads(p: argparse.ArgumentParser) -> None:
 
 
 def _leads(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
     rows = api.leads(given.data, given.limit)
     print(words.leads(rows, api.counts(given.data), api.run_of(given.data)["area"], given.data))
 
@@ -142,6 +146,8 @@ def _add_explain(p: argparse.ArgumentParser) -> None:
 
 
 def _explain(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
     row = api.encounter(given.data, given.id)
     if not given.quiet:
         print(words.explanation(row))
@@ -159,6 +165,8 @@ def _add_rules(p: argparse.ArgumentParser) -> None:
 
 
 def _rules(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
     print(words.rules(rules.rows(), api.run_of(given.data)["rules"] if given.data else None))
 
 
@@ -172,6 +180,8 @@ def _add_areas(p: argparse.ArgumentParser) -> None:
 
 
 def _areas(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
     if given.picture:
         api.draw_areas(given.picture, given.area)
     else:

@@ -43,6 +43,14 @@ def test_light_modules_load_neither():
     assert int(count) >= 45
 
 
+def test_what_reads_archives_loads_no_beam():
+    """Neither a worker nor a run that only has to load waits for it."""
+    rooms = ("shard", "chunk", "workers", "ingest", "run")
+    loaded = fresh(*(f"stswatch.pipeline.flow.{name}" for name in rooms))
+    assert int(loaded[0]) == len(rooms)
+    assert "apache_beam" not in loaded
+
+
 @pytest.mark.parametrize(
     ("name", "loaded"), [("stswatch.pipeline.flow", "apache_beam"), ("stswatch.pipeline.store", "duckdb")]
 )

@@ -1,33 +1,40 @@
-"""Ingest: every source once, in any order, into the lake; one Beam pipeline over the chunks of all new sources."""
+"""Ingest: every source once, in any order, into the lake; the chunks of all new sources side by side.
+
+No row of one chunk meets a row of another, so nothing is left for Beam to do here: the workers are given the chunks
+directly, and read while Beam is imported (docs/decisions/0005).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
-
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.chunk import ingest_chunk
-from stswatch.pipeline.flow.local import completed, pipeline
 from stswatch.pipeline.readers.base import Chunk, Source
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.disk import sync
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
-_told: dict[str, Tell] = {}  # by data folder: Beam pickles what a DoFn holds, and a copy would tell nobody
 
 
-def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell) -> None:
+def ingest(
+    data: Path,
+    sources: Sequence[Source],
+    slab_us: int,
+    worker_count: int,
+    tell: Tell,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
     """Decode what the ledger does not hold yet and enter it there.
 
-    A source that was entered with another slab or other options is taken again. Raises SourceError for a file that
-    breaks off; the other sources of the call are not entered then, finished chunks are kept.
+    A source that was entered with another slab or other options is taken again. With several workers `meanwhile` is
+    called once they have begun. Raises SourceError for a file that breaks off; the other sources of the call are not
+    entered then, finished chunks are kept.
     """
     known = ledger.entries(data)
     new: dict[str, Source] = {}
@@ -39,8 +46,9 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
     starts = {name: [chunk.start for chunk in part] for name, part in work.items()}
     readings = {name: ledger.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
     todo = [(readings[name], c) for name, part in work.items() for c in part if not _read(data, readings[name], c)]
-    if todo:
-        _decode(data, todo, slab_us, worker_count, tell)
+    calls = [(ingest_chunk, data, reading, chunk, slab_us) for reading, chunk in todo]
+    for sentences in workers.each(worker_count, calls, meanwhile):
+        tell(sentences)
     receipts = [ledger.receipt_path(data, readings[name], start) for name in new for start in starts[name]]
     sync(receipts, data)
     faults.reach("sources_read")
@@ -49,36 +57,6 @@ def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: in
         ledger.enter(data, row, slab_us, _options(source), starts[name])
         faults.reach("source_entered")
     sync((ledger.entry_path(data, name) for name in new), data)
-
-
-def _decode(data: Path, todo: Sequence[tuple[str, Chunk]], slab_us: int, worker_count: int, tell: Tell) -> None:
-    _told[str(data)] = tell
-    try:
-        p = pipeline()
-        _ = p | "chunks" >> beam.Create(todo) | "decode" >> beam.ParDo(_Ingest(data, slab_us, worker_count))
-        completed(p)
-    finally:
-        del _told[str(data)]
-
-
-class _Ingest(beam.DoFn):  # type: ignore[misc]
-    """Decodes chunks; with several workers those of a bundle side by side."""
-
-    def __init__(self, data: Path, slab_us: int, worker_count: int) -> None:
-        self._data, self._slab_us, self._workers = data, slab_us, worker_count
-        self._running: list[Future[Any]] = []
-
-    def process(self, given: tuple[str, Chunk]) -> Iterator[None]:
-        reading, chunk = given
-        self._running.append(workers.submit(self._workers, ingest_chunk, self._data, reading, chunk, self._slab_us))
-        if self._workers == 1:
-            self.finish_bundle()
-        return iter(())
-
-    def finish_bundle(self) -> None:
-        running, self._running = self._running, []
-        for future in running:
-            _told[str(self._data)](future.result())
 
 
 def _options(source: Source) -> str:

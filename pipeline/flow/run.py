@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.ingest import ingest
-from stswatch.pipeline.flow.local import MANIFEST, committed, run_slice
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.shard import Job
-from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.flow.slices import MANIFEST, Slice, committed
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.readers.base import Source, SourceError
@@ -30,6 +31,9 @@ from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Output, Run, load
 from stswatch.pipeline.trouble import MachineError, sentence
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.flow.local import Flow
 
 _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
 _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
@@ -88,10 +92,11 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(data, sources, slab_us, engine.workers, told)
+    flow = cache(lambda: _flow(engine))
+    ingest(data, sources, slab_us, engine.workers, told, meanwhile=flow)
     entries = ledger.entries(data)
     row = planned(entries, rules, slab_us, engine)
-    _run_slices(data, row, rules, engine, tell)
+    _run_slices(data, row, rules, engine, flow, tell)
     _tidy(data, row)
     tell("load", 0, 0)
     this_run = Run(
@@ -175,18 +180,27 @@ def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     return shards
 
 
-def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+def _run_slices(
+    data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, flow: Callable[[], Flow], tell: Tell
+) -> None:
     shards = _shards(engine, row)
     total, done = sum(s.rows for s in row), 0
     begin = _resume_at(data, row)
     for k, s in enumerate(row):
         if k >= begin:
             before = _folder(data, row[k - 1]) if k else None
-            run_slice(Job(data, _folder(data, s), before, s, rules, shards, engine.steps), engine.workers)
+            flow().run_slice(Job(data, _folder(data, s), before, s, rules, shards, engine.steps))
             if k >= _STATES_KEPT:
                 discard(_folder(data, row[k - _STATES_KEPT]) / "state", data / "slices")
         done += s.rows
         tell("slices", done, total)
+
+
+def _flow(engine: Engine) -> Flow:
+    """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
+    from stswatch.pipeline.flow.local import Flow
+
+    return Flow(engine.steps, engine.workers)
 
 
 def _resume_at(data: Path, row: Sequence[Slice]) -> int:

@@ -20,6 +20,7 @@ from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.lake import Part, slab_name
 
 EVER_US = 1 << 62
+MANIFEST = "manifest.json"
 _DECIDE_NOTHING = ("flow", "store", "api.py", "cli.py", "progress.py", "words.py")
 
 
@@ -98,6 +99,11 @@ def addressed(
 def described(given: Slice) -> Mapping[str, object]:
     """What a manifest tells of a slice."""
     return {k: v for k, v in given.__dict__.items() if k != "parts"}
+
+
+def committed(folder: Path) -> bool:
+    """Whether the slice of this folder is there."""
+    return (folder / MANIFEST).exists()
 
 
 def code(steps: Sequence[Step]) -> str:

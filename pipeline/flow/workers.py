@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
@@ -45,20 +45,34 @@ def warm(workers: int) -> None:
         threading.Thread(target=lambda: [pool.submit(int) for _ in range(workers)], daemon=True).start()
 
 
-def submit(workers: int, function: Callable[..., Any], *args: Any) -> Future[Any]:
-    """Start a call, or do it at once with one worker; the future holds its result or what it raised."""
-    if workers > 1:
-        try:
-            return _pool(workers).submit(function, *args)
-        except BrokenProcessPool:  # one of its processes was killed, maybe in an earlier run
-            _pools.pop(workers).shutdown()
-            return _pool(workers).submit(function, *args)
-    future: Future[Any] = Future()
+def each(
+    workers: int, calls: Sequence[tuple[Any, ...]], meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[Any]:
+    """What each call (function, *arguments) gives, in the order given; with several workers they run side by side.
+
+    With several workers `meanwhile` is called once all calls are handed out. Raises what the first call raised that
+    failed; by then none of the others runs any more.
+    """
+    if workers == 1:
+        yield from (function(*args) for function, *args in calls)
+        return
+    running = [_submit(workers, *call) for call in calls]
     try:
-        future.set_result(function(*args))
-    except Exception as error:
-        future.set_exception(error)
-    return future
+        meanwhile()
+        yield from (future.result() for future in running)
+    except BaseException:
+        for future in running:
+            future.cancel()
+        wait(running)
+        raise
+
+
+def _submit(workers: int, *call: Any) -> Future[Any]:
+    try:
+        return _pool(workers).submit(*call)
+    except BrokenProcessPool:  # one of its processes was killed, maybe in an earlier run
+        _pools.pop(workers).shutdown()
+        return _pool(workers).submit(*call)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -95,8 +95,8 @@ def main(said: Sequence[str]) -> int:
 
     logging.getLogger().setLevel(logging.ERROR)
     from stswatch.geo import zones  # noqa: F401  what a run imports
-    from stswatch.pipeline import cli
-    from stswatch.pipeline.flow import run  # noqa: F401
+    from stswatch.pipeline import cli, words  # noqa: F401
+    from stswatch.pipeline.flow import local, run  # noqa: F401
     from stswatch.pipeline.readers import registry  # noqa: F401
     from stswatch.pipeline.store import queries  # noqa: F401
 

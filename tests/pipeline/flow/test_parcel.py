@@ -76,15 +76,12 @@ def test_buffers_lie_aligned(tmp_path):
     assert np.asarray(opened(tmp_path, parcels[1:])["legs"]["place"].chunk(0)).flags.aligned
 
 
-def test_no_collection_of_a_slice_is_pickled(tmp_path):
+def test_no_collection_of_a_slice_is_pickled():
     """Every collection that is handed to a step is of plain words and numbers, which Beam has coders for."""
-    from stswatch.pipeline.flow.shard import Job
-    from stswatch.pipeline.flow.slices import Slice
-    from stswatch.pipeline.rules import Rules
     from stswatch.pipeline.steps import STEPS
 
     p = beam.Pipeline(runner="FnApiRunner")
-    local.expand(p, Job(tmp_path, tmp_path, None, Slice(0, 1, 1, True, (), 0), Rules(), 3, STEPS), 1)
+    local.expand(p, STEPS, 0, 1)
     proto = p.to_runner_api(use_fake_coders=False)
     grouped = [c for c in proto.components.pcollections.values() if "with rows" in c.unique_name]
     assert len(grouped) >= len(STEPS)
