@@ -36,6 +36,16 @@ KINDS = {
     "trawler": Kind(30, 38, 7, 3.2, "TRAWL", "B"),
     "pilot": Kind(50, 18, 5, 1.5, "PILOT"),
     "ferry": Kind(60, 165, 25, 6.1, "FERRY"),
+    "reefer": Kind(70, 118, 17, 6.0, "REEFER"),
+    "fisher": Kind(30, 52, 9, 3.6, "FISHER"),
+    "supply": Kind(79, 68, 15, 4.8, "SUPPLY"),
+    "crew_boat": Kind(69, 26, 7, 1.8, "CREW", "B"),
+    "dredger": Kind(33, 98, 19, 5.6, "DREDGER"),
+    "hopper": Kind(79, 72, 15, 4.2, "HOPPER"),
+    "patrol": Kind(55, 88, 13, 4.1, "PATROL"),
+    "research": Kind(90, 74, 15, 5.0, "RESEARCH"),
+    "launch": Kind(90, 16, 5, 1.6, "LAUNCH", "B"),
+    "tanker_large": Kind(80, 228, 36, 12.4, "TANKER L"),
 }
 
 

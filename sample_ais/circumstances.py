@@ -1,0 +1,119 @@
+"""Where, when, how long, how close and how fast: drawn first and alike for transfers and for what only looks like them.
+
+A family of scenes is chosen afterwards among those to which the circumstances can happen. So neither the zone, nor the
+distance to port, nor the hour, nor duration, distance or speed says by itself what a meeting is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stswatch.sample_ais.motion import shift
+from stswatch.sample_ais.shapes import distances_m, durations_h, speeds_kn
+from stswatch.sample_ais.waters import Place, Spot, waters
+
+HOUR_S = 3600.0
+ZONE, CONTEXT, OPEN, TRADE_ROADS, APPROACHES = "zone", "context", "open", "trade_roads", "approaches"
+# How often a meeting is where. The share in zones is that of the plan; the others share the rest.
+ELSEWHERE = {CONTEXT: 0.25, OPEN: 0.40, TRADE_ROADS: 0.10, APPROACHES: 0.25}
+# How often in which zone: by reports, the East China Sea and the west coast most (DOMAIN.md, docs/zones.md).
+ZONE_WEIGHTS = {
+    "ecs_offshore": 5.0,
+    "chodo": 3.0,
+    "nampo_sokto": 3.0,
+    "korea_bay": 3.0,
+    "ningbo_zhoushan": 2.0,
+    "haeju_north": 1.0,
+    "wonsan_bay": 1.0,
+    "rason_chongjin": 1.0,
+    "lianyungang": 1.0,
+    "taipei_north": 1.5,
+    "fujian_coast": 1.0,
+    "kaohsiung_south": 1.0,
+    "tonkin": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Circumstance:
+    """What is given to a family of scenes; seconds from the start of the plan."""
+
+    place: Place
+    start_s: float
+    duration_s: float
+    distance_m: float
+    speed_kn: float
+
+    @property
+    def end_s(self) -> float:
+        """When it ends."""
+        return self.start_s + self.duration_s
+
+
+def circumstances(
+    rng: np.random.Generator,
+    n: int,
+    days: float,
+    in_zones: float,
+    duration_factor: float = 1.0,
+    distance_factor: float = 1.0,
+    zones: Sequence[str] = (),
+) -> list[Circumstance]:
+    """Circumstances (n,) within so many days; some begin before or end after, most do neither.
+
+    zones: only these; all where empty. Raises KeyError for a zone that is none.
+    """
+    hours = durations_h(rng, n, min(72.0, 16.0 * days), duration_factor)
+    apart_m, speed_kn = distances_m(rng, n, distance_factor), speeds_kn(rng, n)
+    middle_s = rng.uniform(0.02, 0.98, n) * days * 24 * HOUR_S
+    places = [_place(rng, in_zones, zones) for _ in range(n)]
+    columns = zip(places, middle_s, hours * HOUR_S, apart_m, speed_kn, strict=True)
+    return [Circumstance(p, float(m - d / 2), float(d), float(a), float(v)) for p, m, d, a, v in columns]
+
+
+def _place(rng: np.random.Generator, in_zones: float, zones: Sequence[str]) -> Place:
+    if zones or rng.random() < in_zones:
+        names = list(zones or ZONE_WEIGHTS)
+        weights = np.array([ZONE_WEIGHTS.get(name, 1.0) for name in names])
+        return _near(rng, _one(rng, waters().zones[names[rng.choice(len(names), p=weights / weights.sum())]]), ZONE)
+    settings = list(ELSEWHERE)
+    return _elsewhere(rng, settings[rng.choice(len(settings), p=list(ELSEWHERE.values()))])
+
+
+def _elsewhere(rng: np.random.Generator, setting: str) -> Place:
+    sea = waters()
+    if setting == CONTEXT:
+        names = [name for name, kind in sea.zone_kinds.items() if kind == "context"]
+        return _near(rng, _one(rng, sea.zones[names[rng.integers(len(names))]]), CONTEXT)
+    if setting == OPEN:
+        node = int(rng.integers(len(sea.nodes)))
+        return _near(rng, Place(*sea.nodes[node].tolist(), float(sea.room_km[node]), node, "", OPEN), OPEN)
+    roads = [s for s in sea.roads if (s.port in sea.trade) == (setting == TRADE_ROADS)]
+    spot = roads[rng.integers(len(roads))]
+    if setting == TRADE_ROADS:
+        return Place(*spot.place, 1.0, spot.node, "", setting)
+    return _approach(rng, spot)
+
+
+def _approach(rng: np.random.Generator, spot: Spot) -> Place:
+    """On the way from the roads of a port to the lanes, some kilometres out."""
+    ends = [*spot.way, tuple(waters().nodes[spot.node].tolist())]
+    k = len(ends) - 2
+    share = rng.uniform(0.15, 0.85)
+    lon = ends[k][0] + share * (ends[k + 1][0] - ends[k][0])
+    lat = ends[k][1] + share * (ends[k + 1][1] - ends[k][1])
+    return Place(float(lon), float(lat), 0.8, spot.node, "", APPROACHES)
+
+
+def _one(rng: np.random.Generator, places: Sequence[Place]) -> Place:
+    return places[int(rng.integers(len(places)))]
+
+
+def _near(rng: np.random.Generator, place: Place, setting: str) -> Place:
+    """A place near one that is kept, so that no two meetings are at the same spot."""
+    out_m = 1000.0 * min(5.0, 0.25 * place.room_km)
+    lon, lat = shift(place.lon, place.lat, *rng.uniform(-0.7, 0.7, 2) * out_m)
+    return replace(place, lon=float(lon), lat=float(lat), room_km=0.75 * place.room_km, setting=setting)

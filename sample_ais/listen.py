@@ -1,0 +1,170 @@
+"""Who listens: shore stations with range, weather and outages, and satellites whose receivers a dense sea swamps.
+
+Chances are worked out for each ship once in ten minutes, so that they cost little beside the reports.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.geo.sphere import haversine_m
+from stswatch.sample_ais.courses import Courses, Ints
+from stswatch.sample_ais.motion import Floats
+
+BIN_S = 600.0
+HOUR_S = 3600.0
+EDGE_KM = 7.0  # from the middle of the range, how far the chance falls from 73 % to 27 %
+WEATHER_SIGMA, WEATHER_KEEPS = 0.16, 0.97  # of the logarithm of the range, and what remains of it after an hour
+CLASS_B_RANGE = 0.55  # 2 W instead of 12.5 W, and a lower antenna (an estimate)
+PASS_S = (480.0, 780.0)  # a satellite at 600 km is over the sea for 8 to 13 minutes
+# A satellite hears all organised cells of the sea at once, so reports collide: with a load of one report in each slot of
+# both channels a report is alone with chance 1/e. Source: Poisson arrivals; 4,500 slots a minute by ITU-R M.1371-5.
+SLOTS_PER_MIN = 4500.0
+REPORTS_PER_MIN = 2.4  # of a ship on average, at anchor or under way
+SATELLITE_DECODES = 0.55  # of reports that collide with none: fading and polarisation (an estimate)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A station, or several, that delivered nothing for some time, seconds."""
+
+    stations: tuple[int, ...]
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """The receivers of a plan: stations (s,), their range by hour, outages, and when satellites pass."""
+
+    ids: tuple[str, ...]
+    lon: Floats
+    lat: Floats
+    range_km: Floats  # (hours, s)
+    outages: tuple[Outage, ...]
+    passes: Floats  # (p, 2) start and end, seconds
+    clock_s: Floats  # (s,) how wrong the clock of a station is
+
+
+@cache
+def stations() -> list[dict[str, str]]:
+    """The rows of stations.csv, estimates of this project: places that exist, receivers that do not.
+
+    `delivered` is the chance that a station shares what it hears at all: little of what shore stations in China hear has
+    been shared since the law on personal information of November 2021.
+    """
+    return list(csv.DictReader((files("stswatch.sample_ais") / "stations.csv").read_text("utf-8").splitlines()))
+
+
+def network(
+    rng: np.random.Generator,
+    days: float,
+    range_factor: float = 1.0,
+    every_min: tuple[float, float] = (40.0, 100.0),
+    outages_per_day: float = 0.4,
+) -> Network:
+    """Receivers for so many days: weather, outages, passes and which stations share what they hear are drawn anew."""
+    rows, hours = [row for row in stations() if rng.random() < float(row["delivered"])], int(np.ceil(days * 24)) + 3
+    shock = rng.normal(0, WEATHER_SIGMA * np.sqrt(1 - WEATHER_KEEPS**2), (hours, 1 + len(rows)))
+    state = np.zeros((hours, 1 + len(rows)))
+    state[0] = rng.normal(0, WEATHER_SIGMA, 1 + len(rows))
+    for hour in range(1, hours):
+        state[hour] = WEATHER_KEEPS * state[hour - 1] + shock[hour]
+    weather = np.exp((state[:, :1] + state[:, 1:]) / np.sqrt(2.0))  # half of it is the same everywhere
+    gaps_s = 60.0 * rng.uniform(*every_min, int(days * 1440 / every_min[0]) + 4)
+    start_s = np.cumsum(gaps_s) - gaps_s[0] * rng.random()
+    start_s = start_s[start_s < days * 24 * HOUR_S + HOUR_S]
+    wrong = np.where(rng.random(len(rows)) < 0.1, rng.normal(0, 6, len(rows)), 0.0)
+    return Network(
+        ids=tuple(row["id"] for row in rows),
+        lon=np.array([float(row["lon"]) for row in rows]),
+        lat=np.array([float(row["lat"]) for row in rows]),
+        range_km=weather * np.array([float(row["range_km"]) for row in rows]) * range_factor,
+        outages=tuple(_outages(rng, days, outages_per_day, len(rows))),
+        passes=np.column_stack([start_s, start_s + rng.uniform(*PASS_S, len(start_s))]),
+        clock_s=np.round(wrong),
+    )
+
+
+def _outages(rng: np.random.Generator, days: float, per_day: float, n: int) -> list[Outage]:
+    """Single stations, and one time in five a whole coast: a failed link."""
+    found = []
+    for _ in range(rng.poisson(per_day * days)):
+        start_s = float(rng.uniform(0, days * 24 * HOUR_S))
+        end_s = start_s + HOUR_S * float(np.exp(rng.normal(1.2, 0.7)))
+        first = int(rng.integers(n))
+        many = range(first, min(n, first + 6)) if rng.random() < 0.2 else (first,)
+        found.append(Outage(tuple(many), start_s, end_s))
+    return found
+
+
+@dataclass(frozen=True)
+class Chances:
+    """For each ship and bin of BIN_S: the two best stations with their chances, and that of a satellite in a pass."""
+
+    bins: int
+    station: NDArray[np.int16]  # (2, v, bins)
+    chance: NDArray[np.float32]  # (2, v, bins)
+    without_outage: NDArray[np.float32]  # (v, bins) the best chance, had there been no outage
+    satellite: NDArray[np.float32]  # (v, bins)
+
+    def bin_of(self, time_s: Floats) -> Ints:
+        """The bin of each time (n,)."""
+        return np.clip(time_s // BIN_S, 0, self.bins - 1).astype(np.int64)
+
+
+def chances(
+    of: Network, courses: Courses, class_b: Sequence[bool], days: float, footprint_ships: float, density: float
+) -> Chances:
+    """The chances of ships, by where they truly are.
+
+    footprint_ships: ships that a satellite sees at once beside those simulated; density: how many real ships each
+    simulated one near the receiver stands for.
+    """
+    ships, bins = len(class_b), int(np.ceil(days * 24 * HOUR_S / BIN_S))
+    time_s = (np.arange(bins) + 0.5) * BIN_S
+    lon, lat = (x.reshape(ships, bins) for x in courses.at(np.repeat(np.arange(ships), bins), np.tile(time_s, ships)))
+    station, chance = np.zeros((2, ships, bins), np.int16), np.zeros((2, ships, bins), np.float32)
+    clear = np.zeros((ships, bins), np.float32)
+    factor = np.where(np.asarray(class_b, bool), CLASS_B_RANGE, 1.0)[:, None]
+    for k in range(len(of.ids)):
+        far_km = haversine_m(lon, lat, of.lon[k], of.lat[k]) / 1000
+        reach_km = of.range_km[(time_s // HOUR_S).astype(int), k] * factor
+        here = 0.92 / (1 + np.exp((far_km - reach_km) / EDGE_KM))
+        here[here < 0.004] = 0.0
+        np.maximum(clear, here, out=clear)
+        for outage in of.outages:
+            if k in outage.stations:
+                here[:, (time_s > outage.start_s) & (time_s < outage.end_s)] = 0.0
+        best, second = here > chance[0], (here > chance[1]) & (here <= chance[0])
+        for column, new in ((chance, here.astype(np.float32)), (station, np.full(here.shape, k, np.int16))):
+            column[1][best] = column[0][best]
+            column[0][best] = new[best]
+            column[1][second] = new[second]
+    return Chances(bins, station, chance, clear, _satellite(lon, lat, factor, footprint_ships, density))
+
+
+def _satellite(lon: Floats, lat: Floats, factor: Floats, footprint: float, density: float) -> NDArray[np.float32]:
+    """The chance that a satellite decodes one report: the denser the sea about a ship, the less."""
+    ships = len(lon)
+    cell = (np.floor(lon / 2).astype(np.int64) * 1000 + np.floor(lat / 2).astype(np.int64)).T  # (bins, v)
+    load = np.full(lon.shape, footprint)
+    order = np.argsort(cell, axis=1, kind="stable")
+    ranked = np.take_along_axis(cell, order, axis=1)
+    new = np.ones_like(ranked, bool)
+    new[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    flat = np.cumsum(new.ravel()) - 1
+    counts = np.bincount(flat)[flat].reshape(ranked.shape)
+    near = np.empty_like(counts)
+    np.put_along_axis(near, order, counts, axis=1)
+    load = load + density * 40.0 * near.T
+    per_slot = load * REPORTS_PER_MIN / SLOTS_PER_MIN
+    weak = np.where(factor < 1, 0.35, 1.0)
+    return (SATELLITE_DECODES * weak * np.exp(-per_slot) * np.ones((ships, 1))).astype(np.float32)

@@ -1,0 +1,64 @@
+"""What instruments make of the truth: positions that wander, speeds that are never quite zero, courses without sense.
+
+The numbers are set against real stopped ships, see docs/simulator.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stswatch.sample_ais.courses import Ints
+from stswatch.sample_ais.motion import Floats
+
+WHITE_M, SLOW_M = 0.9, 1.6  # along each axis: from report to report, and over some tens of minutes
+SPEED_KN = 0.05
+
+
+@dataclass(frozen=True)
+class Receivers:
+    """What is particular to the receiver of each emitter (e,), the same each time."""
+
+    quality: Floats  # factor on its noise
+    period_s: Floats
+    phase: Floats
+    heading: Floats  # 0 to 1: who sends no heading
+    deadband_kn: Floats  # slower is shown as 0
+
+    @staticmethod
+    def of(n: int, seed: int) -> Receivers:
+        """Receivers of n emitters."""
+        rng = np.random.default_rng([seed, n])
+        return Receivers(
+            np.exp(rng.normal(0, 0.4, n)),
+            60 * np.exp(rng.normal(3.4, 0.5, n)),
+            rng.uniform(0, 2 * np.pi, n),
+            rng.random(n),
+            np.where(rng.random(n) < 0.5, 0.15, 0.0),
+        )
+
+
+def position_noise_m(
+    rng: np.random.Generator, of: Receivers, emitter: Ints, time_s: Floats, factor: float
+) -> tuple[Floats, Floats]:
+    """Metres east and north (n,) by which positions are off."""
+    turn = 2 * np.pi * time_s / of.period_s[emitter] + of.phase[emitter]
+    size = factor * of.quality[emitter]
+    slow = SLOW_M * np.sqrt(2 / 3)
+    east = slow * (np.sin(turn) + np.sin(0.37 * turn) + np.sin(2.3 * turn + 1)) / np.sqrt(1.0)
+    north = slow * (np.cos(turn) + np.sin(0.41 * turn + 2) + np.cos(1.9 * turn))
+    white = rng.normal(0, WHITE_M, (2, len(emitter)))
+    return size * (east / np.sqrt(1.5) + white[0]), size * (north / np.sqrt(1.5) + white[1])
+
+
+def shown_speed_kn(rng: np.random.Generator, of: Receivers, emitter: Ints, speed_kn: Floats) -> Floats:
+    """Speed over ground as sent, in tenths of a knot."""
+    told = np.abs(speed_kn + rng.normal(0, SPEED_KN, len(speed_kn)) * of.quality[emitter])
+    return np.round(np.where(told < of.deadband_kn[emitter], 0.0, told), 1)
+
+
+def shown_course_deg(rng: np.random.Generator, speed_kn: Floats, bearing: Floats) -> Floats:
+    """Course over ground as sent: the slower the ship, the less it means."""
+    spread = np.minimum(1.0 + 4.0 / np.maximum(speed_kn, 0.05), 180.0)
+    return np.asarray(np.round((bearing + spread * rng.normal(0, 1, len(speed_kn))) % 360, 1) % 360)

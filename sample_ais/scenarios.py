@@ -1,0 +1,158 @@
+"""The table of scenarios: what happens in the simulated sea, one row each.
+
+A row has a name, a family (what is left out together in an evaluation), a kind (what its meetings are), a weight (how
+often it is drawn among those of its kind that fit the circumstances), whether given circumstances fit it, and the
+function that makes it. The docstring of the function says what it is and on what source.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stswatch.geo.sphere import haversine_m
+from stswatch.sample_ais import look_alikes, transfers
+from stswatch.sample_ais.beside import KEEPS_WAY_KN, STILL_KN
+from stswatch.sample_ais.cast import Actor, Scene
+from stswatch.sample_ais.circumstances import APPROACHES, HOUR_S, TRADE_ROADS, Circumstance
+from stswatch.sample_ais.listen import stations
+from stswatch.sample_ais.stage import Stage
+
+Make = Callable[[Stage, Circumstance], list[Actor]]
+Fits = Callable[[Circumstance], bool]
+TRANSFER, LOOK_ALIKE, TRAFFIC = "transfer", "look_alike", "traffic"
+BEYOND_KM = 130.0
+
+
+def anything(c: Circumstance) -> bool:
+    """Fits all."""
+    return True
+
+
+def still(c: Circumstance) -> bool:
+    """At anchor or nearly so."""
+    return c.speed_kn < STILL_KN
+
+
+def slow(c: Circumstance) -> bool:
+    """Not under way."""
+    return c.speed_kn < KEEPS_WAY_KN
+
+
+def making_way(c: Circumstance) -> bool:
+    """Under way."""
+    return c.speed_kn >= 1.0
+
+
+def near_port(c: Circumstance) -> bool:
+    """In the approaches of a port, or in roads of the DPRK trade."""
+    return c.place.setting in (APPROACHES, TRADE_ROADS)
+
+
+def of_hours(c: Circumstance) -> bool:
+    """Two hours or more."""
+    return c.duration_s >= 2 * HOUR_S
+
+
+def close(c: Circumstance) -> bool:
+    """As near as hulls alongside have their antennas."""
+    return c.distance_m < 130
+
+
+def short(c: Circumstance) -> bool:
+    """Three hours or less."""
+    return c.duration_s <= 3 * HOUR_S
+
+
+def far_out(c: Circumstance) -> bool:
+    """No shore station within BEYOND_KM, whether it shares what it hears or not."""
+    at = np.array([[float(row["lon"]), float(row["lat"])] for row in stations()])
+    return bool(haversine_m(c.place.lon, c.place.lat, *at.T).min() > BEYOND_KM * 1000)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    family: str
+    kind: str
+    weight: float
+    fits: Fits
+    make: Make
+
+    @property
+    def what(self) -> str:
+        """The first sentence of the docstring: why its ships meet."""
+        return (inspect.getdoc(self.make) or "").split("\n\n")[0].replace("\n", " ")
+
+    @property
+    def source(self) -> str:
+        """Where it is known from; "" where it is a choice of this project."""
+        _, _, told = (inspect.getdoc(self.make) or "").partition("Source: ")
+        return told.replace("\n", " ")
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario("lit", "lit", TRANSFER, 5.0, anything, transfers.lit),
+    Scenario("at_anchor", "lit", TRANSFER, 2.0, still, transfers.at_anchor),
+    Scenario("under_way", "under_way", TRANSFER, 2.0, making_way, transfers.under_way),
+    Scenario("port_approaches", "port", TRANSFER, 6.0, near_port, transfers.port_approaches),
+    Scenario("across_midnight", "lit", TRANSFER, 1.5, of_hours, transfers.across_midnight),
+    Scenario("shuttle", "shuttle", TRANSFER, 1.2, of_hours, transfers.shuttle),
+    Scenario("three_hulls", "three_hulls", TRANSFER, 1.0, slow, transfers.three_hulls),
+    Scenario("satellite_only", "satellite", TRANSFER, 4.0, far_out, transfers.satellite_only),
+    Scenario("one_dark", "dark", TRANSFER, 2.0, anything, transfers.one_dark),
+    Scenario("both_dark", "dark", TRANSFER, 1.2, anything, transfers.both_dark),
+    Scenario("identity_swap", "deception", TRANSFER, 0.7, anything, transfers.identity_swap),
+    Scenario("look_alike_imo", "deception", TRANSFER, 0.7, anything, transfers.look_alike_imo),
+    Scenario("flag_hop", "deception", TRANSFER, 0.7, anything, transfers.flag_hop),
+    Scenario("forged_track", "deception", TRANSFER, 0.7, anything, transfers.forged_track),
+    Scenario("shared_by_two", "deception", TRANSFER, 0.5, anything, transfers.shared_by_two),
+    Scenario("bunkering", "bunkering", LOOK_ALIKE, 2.5, slow, look_alikes.bunkering),
+    Scenario("lightering", "lightering", LOOK_ALIKE, 2.0, of_hours, look_alikes.lightering),
+    Scenario("supply_at_sea", "supply", LOOK_ALIKE, 4.0, anything, look_alikes.supply_at_sea),
+    Scenario("pilot", "pilot", LOOK_ALIKE, 2.0, short, look_alikes.pilot),
+    Scenario("tug", "tug", LOOK_ALIKE, 1.2, close, look_alikes.tug),
+    Scenario("tow", "tug", LOOK_ALIKE, 1.5, making_way, look_alikes.tow),
+    Scenario("crew_boat", "crew_boat", LOOK_ALIKE, 1.2, close, look_alikes.crew_boat),
+    Scenario("pair_trawl", "fishing", LOOK_ALIKE, 2.0, making_way, look_alikes.pair_trawl),
+    Scenario("anchorage_neighbours", "anchorage", LOOK_ALIKE, 2.0, still, look_alikes.anchorage_neighbours),
+    Scenario("port_queue", "anchorage", LOOK_ALIKE, 1.2, near_port, look_alikes.port_queue),
+    Scenario("ferry_transfer", "ferry", LOOK_ALIKE, 0.8, near_port, look_alikes.ferry_transfer),
+    Scenario("dredging", "dredging", LOOK_ALIKE, 1.2, slow, look_alikes.dredging),
+    Scenario("boarding", "patrol", LOOK_ALIKE, 1.0, short, look_alikes.boarding),
+    Scenario("research", "research", LOOK_ALIKE, 0.8, slow, look_alikes.research),
+    Scenario("reception_hole", "reception", LOOK_ALIKE, 1.5, anything, look_alikes.reception_hole),
+    Scenario("shared_mmsi", "shared_mmsi", LOOK_ALIKE, 0.8, anything, look_alikes.shared_mmsi),
+)
+NAMES = tuple(row.name for row in SCENARIOS)
+FAMILIES = tuple(dict.fromkeys(row.family for row in SCENARIOS))
+
+
+def allowed(only: Collection[str] = (), without: Collection[str] = ()) -> tuple[Scenario, ...]:
+    """The rows named, by name or family, all where none is; less those in `without`. Raises ValueError for no such."""
+    unknown = (set(only) | set(without)) - set(NAMES) - set(FAMILIES)
+    if unknown:
+        raise ValueError(f"no scenario or family {sorted(unknown)[0]!r}; there are {', '.join((*NAMES, *FAMILIES))}")
+    rows = [row for row in SCENARIOS if not only or row.name in only or row.family in only]
+    return tuple(row for row in rows if row.name not in without and row.family not in without)
+
+
+def choose(rng: np.random.Generator, rows: Sequence[Scenario], kind: str, c: Circumstance) -> Scenario | None:
+    """A row of a kind to which the circumstances can happen; one that they do not fit only where there is no other."""
+    mine = [row for row in rows if row.kind == kind]
+    fit = [row for row in mine if row.fits(c)] or mine
+    if not fit:
+        return None
+    weight = np.array([row.weight for row in fit])
+    return fit[int(rng.choice(len(fit), p=weight / weight.sum()))]
+
+
+def scene(row: Scenario, stage: Stage, c: Circumstance) -> Scene:
+    """What a row makes of circumstances."""
+    actors = tuple(row.make(stage, c))
+    return Scene(row.name, row.family, row.kind, row.what, c.place.zone or c.place.setting, actors)

@@ -1,0 +1,99 @@
+"""A simulated sea with its truth: `simulate(plan, seed)` gives Arrow tables, the same for the same plan and seed.
+
+    from stswatch.pipeline import api
+    from stswatch.sample_ais.simulation import Plan, simulate
+
+    sea = simulate(Plan(days=2.0), seed=1)
+    found = api.detect(sea.fixes)
+
+Tables of `Simulated`; times are timestamps in UTC, every id of a hull is unique in the sea:
+
+`fixes`: position reports as received, in the order of their arrival: the columns and types of the lake's `fixes`
+    (docs/tables.md). `source` is "simulated0000000", `offset` the row; `invalid` is null or `no_position`.
+`static_reports`: as the lake's `static_reports`.
+`ships`: one row per hull and identity it claims. hull, mmsi, from, until (null: the plan's ends), imo (as claimed;
+    null: none), true_imo, name, call_sign, flag (fictional, flags.csv), kind (ships.KINDS), ship_type, length_m, beam_m,
+    ais_class (A or B), role (host, guest, party, traffic), scenario ("" for the background).
+`meetings`: every pair of hulls within 500 m for 5 min or more, measured on the true courses before noise, joined over
+    interruptions of up to 30 min. hull_a, hull_b, mmsi_a, mmsi_b (as broadcast at the middle of the meeting, smaller
+    first; the hulls in the same order), start, end, begun_before, goes_on_after (cut by the plan, not by the hulls),
+    nearest_m, median_m, lon, lat (where nearest), kind (transfer, look_alike: between hulls of one scene; traffic: any
+    other), family, scenario, why, place (zone or setting), seen_share (of the meeting within 10 min of a received fix
+    of both), seen_start, seen_end (whether both were heard within 10 min of it), receiver (of most fixes of both during
+    the meeting: terrestrial, satellite or none), in_port (both lay in a port or anchorage of geo/).
+`gaps`: hull, mmsi, start, end (null: the plan ended first), cause: switched_off, equipment (the ship sent nothing from
+    start to end), out_of_range, outage (it sent, and nothing was received between two fixes 2 h or more apart).
+`vessel_days`: how many pairs of hull and UTC day have a received fix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stswatch.sample_ais import listen, measure, observe, scenarios, statics, tables
+from stswatch.sample_ais.cast import Scene
+from stswatch.sample_ais.circumstances import circumstances
+from stswatch.sample_ais.observe import Faults
+from stswatch.sample_ais.passages import background
+from stswatch.sample_ais.plan import Plan, Sea, Simulated
+from stswatch.sample_ais.stage import Stage, Yard
+
+__all__ = ["Plan", "Simulated", "build", "scenes_of", "simulate"]
+
+SHIPS_A_SCENE = 8  # numbers kept for the ships of a scene, so that no scene renames those of another
+
+
+def simulate(plan: Plan, seed: int) -> Simulated:
+    """The tables of a sea; the same plan and seed give the same tables.
+
+    Raises ValueError for a scenario, family or zone that there is none of (by Plan).
+
+    >>> sea = simulate(Plan(days=0.5, background=3, transfers=1, look_alikes=1), seed=1)
+    >>> set(sea.ships["role"].to_pylist()) == {"party", "traffic"}
+    True
+    """
+    return tables.all_of(build(plan, seed))
+
+
+def scenes_of(plan: Plan, seed: int) -> list[Scene]:
+    """The scenes of a plan, the background last. Each draws from a random stream of its own."""
+    rows = scenarios.allowed(plan.only, plan.without)
+    found: list[Scene] = []
+    number = 0
+    for salt, kind, count in ((1, scenarios.TRANSFER, plan.transfers), (2, scenarios.LOOK_ALIKE, plan.look_alikes)):
+        rng = np.random.default_rng([seed, salt])
+        factors = plan.duration_factor, plan.distance_factor
+        for c in circumstances(rng, count, plan.days, plan.in_zones, *factors, plan.zones):
+            number += 1
+            stage = _stage(plan, seed, salt, number)
+            row = scenarios.choose(stage.rng, rows, kind, c)
+            if row is not None:
+                found.append(scenarios.scene(row, stage, c))
+    first = SHIPS_A_SCENE * (number + 1)
+    for k in range(plan.background):
+        rng = np.random.default_rng([seed, 3, k])
+        stage = Stage(rng, Yard(rng, first + k), plan.days * 86_400)
+        found.append(Scene("", "traffic", scenarios.TRAFFIC, "", "", (background(stage),)))
+    return found
+
+
+def _stage(plan: Plan, seed: int, salt: int, number: int) -> Stage:
+    rng = np.random.default_rng([seed, salt, number])
+    return Stage(rng, Yard(rng, SHIPS_A_SCENE * number), plan.days * 86_400)
+
+
+def build(plan: Plan, seed: int) -> Sea:
+    """The sea of a plan: scenes, courses, what was heard, who met."""
+    scenes = scenes_of(plan, seed)
+    actors = [actor for scene in scenes for actor in scene.actors]
+    cast = observe.cast_of(actors)
+    rng = np.random.default_rng([seed, 4])
+    network = listen.network(rng, plan.days, plan.range_factor, plan.satellite_min, plan.outages_per_day)
+    class_b = [actor.ship.kind.ais_class == "B" for actor in actors]
+    chances = listen.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density)
+    faults = Faults(plan.noise, plan.late_share, plan.no_position)
+    heard = observe.received(np.random.default_rng([seed, 5]), cast, network, chances, plan.days, plan.slot_s, faults)
+    said = statics.received(np.random.default_rng([seed, 6]), cast, network, chances, plan.days, plan.static_s)
+    met = measure.meetings(cast.courses, len(actors), plan.days)
+    scene_of = tuple(k for k, scene in enumerate(scenes) for _ in scene.actors)
+    return Sea(plan, tuple(scenes), scene_of, cast, network, chances, heard, said, met, seed)

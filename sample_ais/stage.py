@@ -1,0 +1,238 @@
+"""What scenes are put together from: ships of a yard, voyages over water, a host with a guest beside it.
+
+A scene is given a `Stage` (random numbers, a yard, when the plan ends) and a `Circumstance`, and gives actors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from stswatch.sample_ais import beside
+from stswatch.sample_ais.beside import Lying
+from stswatch.sample_ais.cast import (
+    ALWAYS,
+    AT_ANCHOR,
+    FISHING,
+    MOORED,
+    RESTRICTED,
+    SWITCHED_OFF,
+    UNDER_WAY,
+    Actor,
+    Quiet,
+)
+from stswatch.sample_ais.circumstances import HOUR_S, TRADE_ROADS, Circumstance
+from stswatch.sample_ais.motion import Course, voyage
+from stswatch.sample_ais.ships import FLAGS, KINDS, Ship, with_check_digit
+from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, waters
+
+Rng = np.random.Generator
+DPRK_ROLE = "XA"
+AROUND_S = 3600.0  # courses begin and end so long outside the plan
+
+# Speed at sea in kn: median and sigma of the logarithm. An estimate of this project from the trades in question.
+SEA_KN = {
+    "tanker": 11.5,
+    "tanker_large": 12.5,
+    "small_tanker": 9.5,
+    "bulker": 11.0,
+    "coaster": 9.0,
+    "container": 15.0,
+    "bunker": 8.0,
+    "tug": 9.0,
+    "barge": 7.0,
+    "trawler": 8.0,
+    "pilot": 16.0,
+    "ferry": 19.0,
+    "reefer": 13.0,
+    "fisher": 9.0,
+    "supply": 10.5,
+    "crew_boat": 17.0,
+    "dredger": 8.5,
+    "hopper": 8.0,
+    "patrol": 14.0,
+    "research": 10.0,
+    "launch": 12.0,
+}
+WITHOUT_IMO = ("barge", "trawler", "pilot", "crew_boat", "launch", "fisher", "hopper")
+
+
+@dataclass
+class Yard:
+    """Launches ships with running numbers, of sizes that vary within their kind."""
+
+    rng: Rng
+    launched: int = 0
+
+    def launch(self, kind: str, flag: str | None = None, scale: float = 1.0) -> Ship:
+        """The next ship of a kind; KeyError where there is none such. `scale` makes it larger or smaller.
+
+        No flag given: any but the one in the role of the DPRK.
+        """
+        self.launched += 1
+        number, what = self.launched, KINDS[kind]
+        size = scale * float(np.exp(self.rng.normal(0, 0.14)))
+        flag = flag or str(self.rng.choice([f for f in FLAGS if f != DPRK_ROLE]))
+        what = what._replace(
+            length_m=max(9, round(what.length_m * size)),
+            beam_m=max(3, round(what.beam_m * size**0.9)),
+            draught_m=max(0.8, round(what.draught_m * size**0.7, 1)),
+        )
+        return Ship(
+            hull=f"hull-{number:05d}",
+            mmsi=FLAGS[flag] * 1_000_000 + (number * 7919) % 1_000_000,
+            name=f"SIM {what.name} {number}",
+            imo=0 if kind in WITHOUT_IMO else with_check_digit(300_000 + number * 13 % 200_000),
+            call_sign=f"1S{flag[1]}{number:04d}",
+            kind=what,
+            destination="SIM ORDERS",
+            flag=flag,
+        )
+
+
+@dataclass
+class Stage:
+    """What a scene works with."""
+
+    rng: Rng
+    yard: Yard
+    end_s: float
+    thinned: list[str] = field(default_factory=list)
+
+    def speed_kn(self, kind: str) -> float:
+        """A speed at sea for a ship of a kind."""
+        return float(np.clip(SEA_KN[kind] * np.exp(self.rng.normal(0, 0.1)), 5.6, 26.0))
+
+    def spot(self, place: Place, from_km: float = 20.0, to_km: float = 900.0, countries: Sequence[str] = ()) -> Spot:
+        """A berth, a place in the roads or an edge of the sea to come from or go to, nearer ones more often.
+
+        countries: only ports of these, wherever they are.
+        """
+        sea = waters()
+        spots = [*sea.berths, *sea.roads, *sea.edges()]
+        km = np.array([sea.length_km(s, place) for s in spots])
+        weight = 1 / (80 + km) * np.where([s.kind == EDGE for s in spots], 18.0, 1.0)
+        if countries:
+            weight = weight * np.isin([s.country for s in spots], list(countries))
+        inside = (km >= from_km) & (km <= to_km)
+        if (weight * inside).sum() > 0:
+            weight = weight * inside
+        else:
+            weight = np.where(weight > 0, np.exp(-(km - km[weight > 0].min()) / 50), 0.0)
+        return spots[int(self.rng.choice(len(spots), p=weight / weight.sum()))]
+
+    def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
+        """How a host lies or goes from before to after the circumstances, by their speed."""
+        start_s, end_s, place = c.start_s - early_s, c.end_s + late_s, c.place
+        goal = waters().nodes[place.node]
+        goal_at = (float(goal[0]), float(goal[1]))
+        room_m = 1000.0 * place.room_km
+        if under_way is None:
+            under_way = c.speed_kn > beside.KEEPS_WAY_KN
+        if under_way:
+            return beside.keeping_way(self.rng, place.lon, place.lat, goal_at, start_s, end_s, c.speed_kn)
+        if c.speed_kn < beside.STILL_KN or place.setting == TRADE_ROADS:
+            return beside.at_anchor(self.rng, place.lon, place.lat, start_s, end_s, ship.kind.length_m)
+        return beside.drifting(self.rng, place.lon, place.lat, start_s, end_s, c.speed_kn, room_m)
+
+    def actor(
+        self,
+        ship: Ship,
+        kind: str,
+        place: Place,
+        acts: Sequence[Lying],
+        origin: Spot,
+        goal: Spot,
+        status: int = UNDER_WAY,
+        role: str = "party",
+    ) -> Actor:
+        """A ship that comes from a spot, does its acts one after another at a place, and goes to another spot."""
+        sea, speed_kn = waters(), self.speed_kn(kind)
+        first, last = _end(acts[0], 0, place), _end(acts[-1], -1, place)
+        there = voyage(apart(sea.way(self.rng, origin, first)), 0.0, speed_kn)
+        begin_s = float(acts[0].course.time_s[0])
+        there = Course(there.time_s - there.time_s[-1] + begin_s, there.lon, there.lat)
+        onward = voyage(apart(sea.way(self.rng, last, goal)), float(acts[-1].course.time_s[-1]), speed_kn)
+        leaves_s, arrives_s = float(there.time_s[0]), float(onward.time_s[-1])
+        course, headings = there, [(a.time_s, a.heading_deg) for a in acts]
+        for act in acts:
+            course = course.then(act.course)
+        course = course.then(onward)
+        statuses = [(ALWAYS[0], float(UNDER_WAY))]
+        if leaves_s > 0:
+            lying = self.lying(ship, origin, -AROUND_S, leaves_s)
+            course = lying.course.then(course) if lying else course
+            headings += [(lying.time_s, lying.heading_deg)] if lying else []
+            statuses = [(ALWAYS[0], float(_status_at(origin)))]
+        statuses.append((leaves_s, float(UNDER_WAY)))
+        for act in acts:
+            statuses += [(float(act.time_s[0]), float(status)), (float(act.time_s[-1]), float(UNDER_WAY))]
+        if arrives_s < self.end_s:
+            lying = self.lying(ship, goal, arrives_s, self.end_s + AROUND_S)
+            course = course.then(lying.course) if lying else course
+            headings += [(lying.time_s, lying.heading_deg)] if lying else []
+            statuses.append((arrives_s, float(_status_at(goal))))
+        return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), role=role)
+
+    def lying(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Lying | None:
+        """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
+        if spot.kind == EDGE or end_s - start_s < 60:
+            return None
+        if spot.kind == BERTH:
+            lon, lat = spot.place
+            return beside.moored(lon, lat, start_s, end_s, float(self.rng.uniform(0, 360)))
+        found = beside.at_anchor(self.rng, *spot.place, start_s, end_s, ship.kind.length_m)
+        back = found.course  # the anchor is placed so that the hull lies at the spot when it comes or leaves
+        k = -1 if start_s < 0 else 0
+        lon = back.lon - back.lon[k] + spot.place[0]
+        return found._replace(course=Course(back.time_s, lon, back.lat - back.lat[k] + spot.place[1]))
+
+    def some_hours(self, least: float, most: float) -> float:
+        """Seconds of some hours."""
+        return float(self.rng.uniform(least, most)) * HOUR_S
+
+    def silent(self, actor: Actor, c: Circumstance, share: float, cause: str = SWITCHED_OFF) -> Actor:
+        """The actor, with a chance of silence that begins right after the circumstances or ends right before them."""
+        if self.rng.random() >= share:
+            return actor
+        hours, off_s = self.some_hours(2.3, 14.0), float(self.rng.uniform(120, 1500))
+        if self.rng.random() < 0.6:
+            return actor.quiet(Quiet(c.end_s + off_s, c.end_s + off_s + hours, cause))
+        return actor.quiet(Quiet(c.start_s - off_s - hours, c.start_s - off_s, cause))
+
+    def loads(self, actor: Actor, c: Circumstance, by: float, told: float = 0.6) -> Actor:
+        """The actor with a draught that changes by a share of itself, if its crew tells AIS (share `told`) soon after."""
+        now = actor.ship.kind.draught_m
+        if self.rng.random() >= told:
+            return actor
+        then = round(now * (1 + by * float(self.rng.uniform(0.4, 1.0))), 1)
+        when_s = c.end_s + self.some_hours(-0.5, 5.0)
+        return replace(actor, draughts=((ALWAYS[0], now), (when_s, max(0.5, then))))
+
+
+def _end(act: Lying, k: int, place: Place) -> Place:
+    return replace(place, lon=float(act.course.lon[k]), lat=float(act.course.lat[k]))
+
+
+def apart(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points without repetitions, at least two: a voyage needs a way."""
+    out = [points[0]]
+    for point in points[1:]:
+        if abs(point[0] - out[-1][0]) + abs(point[1] - out[-1][1]) > 1e-6:
+            out.append(point)
+    return out if len(out) > 1 else [out[0], (out[0][0], out[0][1] + 1e-5)]
+
+
+def _status_at(spot: Spot) -> int:
+    return {BERTH: MOORED, EDGE: UNDER_WAY}.get(spot.kind, AT_ANCHOR)
+
+
+def status_of(lying_kn: float, kind: str) -> int:
+    """The status a crew sets for a slow meeting: at anchor, restricted, fishing or under way."""
+    if kind in ("trawler", "fisher"):
+        return FISHING
+    if lying_kn < beside.STILL_KN:
+        return AT_ANCHOR
+    return RESTRICTED if kind in ("tug", "dredger", "research") else UNDER_WAY

@@ -1,0 +1,148 @@
+"""Where simulated ships go: ports, lanes between them and places at sea, every way over water.
+
+Read from waters.json, which build_waters.py makes on the coast of geo/ from the lanes drawn by hand in lanes.csv.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from stswatch.geo.sphere import haversine_m
+from stswatch.sample_ais.motion import Floats, shift
+
+Point = tuple[float, float]
+BESIDE_LANE_KM = 6.0  # ships keep so far to each side of the middle of a lane, where there is room
+BERTH, ROADS, EDGE = "berth", "roads", "edge"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a voyage begins or ends: a berth, a place in the roads, or the edge of the simulated sea.
+
+    `way` leads from the spot itself to `node` of the lanes, which is not part of it.
+    """
+
+    kind: str
+    port: str  # id in geo/data/ports.csv, or the name of a node on the edge
+    country: str  # of the port; "" on the edge
+    way: tuple[Point, ...]
+    node: int
+
+    @property
+    def place(self) -> Point:
+        """Longitude and latitude."""
+        return self.way[0]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place at sea: degrees, how far the shore is, the node of the lanes in sight, the zone or "" for none."""
+
+    lon: float
+    lat: float
+    room_km: float
+    node: int
+    zone: str
+    setting: str
+
+
+@dataclass(frozen=True)
+class Waters:
+    """The whole sea; `waters()` reads it."""
+
+    nodes: Floats  # (n, 2)
+    names: tuple[str, ...]
+    edge: tuple[int, ...]  # nodes where ships come from and go to beyond the sea
+    room_km: Floats  # (n,) least distance to shore along the lanes of a node
+    before: NDArray[np.int32]  # (n, n) predecessors of all shortest ways
+    km: Floats  # (n, n)
+    berths: tuple[Spot, ...]
+    roads: tuple[Spot, ...]
+    zones: dict[str, tuple[Place, ...]]
+    zone_kinds: dict[str, str]
+    trade: frozenset[str]  # ports of the DPRK trade
+
+    def path(self, start: int, end: int) -> list[int]:
+        """Nodes of the shortest way along the lanes, both ends among them."""
+        chain = [end]
+        while chain[-1] != start:
+            chain.append(int(self.before[start, chain[-1]]))
+        return chain[::-1]
+
+    def edges(self) -> list[Spot]:
+        """The ways out of the sea."""
+        return [Spot(EDGE, self.names[i], "", (tuple(self.nodes[i].tolist()),), i) for i in self.edge]
+
+    def way(self, rng: np.random.Generator, start: Spot | Place, end: Spot | Place) -> list[Point]:
+        """Points of a ship's own way from one to the other, both among them: beside the lanes where there is room."""
+        nodes = self.path(start.node, end.node)
+        # what was tried for water from a berth or a place is the line to the node itself, so the ends stay near it
+        middle = [self._beside(rng, k, 0.15 if k in (nodes[0], nodes[-1]) else BESIDE_LANE_KM) for k in nodes]
+        return [*_from(start), *middle, *_from(end)[::-1]]
+
+    def length_km(self, start: Spot | Place, end: Spot | Place) -> float:
+        """About how far it is along the lanes."""
+        ends = [haversine_m(*self.nodes[s.node], *_from(s)[0]) / 1000 for s in (start, end)]
+        return float(self.km[start.node, end.node] + sum(ends))
+
+    def _beside(self, rng: np.random.Generator, node: int, most_km: float) -> Point:
+        off_km = min(most_km, 0.35 * self.room_km[node])
+        east, north = rng.uniform(-1, 1, 2) * 700.0 * off_km
+        lon, lat = shift(*self.nodes[node], east, north)
+        return float(lon), float(lat)
+
+
+def _from(end: Spot | Place) -> list[Point]:
+    return list(end.way) if isinstance(end, Spot) else [(end.lon, end.lat)]
+
+
+@cache
+def waters() -> Waters:
+    """The sea of waters.json, read once.
+
+    >>> sea = waters()
+    >>> [sea.names[k] for k in sea.path(sea.names.index("west_sea"), sea.names.index("yellow_m"))][:2]
+    ['west_sea', 'baengnyeong_w']
+    """
+    held = json.loads((files("stswatch.sample_ais") / "waters.json").read_text(encoding="utf-8"))
+    nodes, lanes = np.array(held["nodes"]), np.array(held["lanes"])
+    i, j = lanes[:, 0].astype(int), lanes[:, 1].astype(int)
+    km = haversine_m(*nodes[i].T, *nodes[j].T) / 1000
+    graph = csr_matrix((np.r_[km, km], (np.r_[i, j], np.r_[j, i])), (len(nodes), len(nodes)))
+    far_km, before = dijkstra(graph, return_predecessors=True)
+    room_km = np.full(len(nodes), np.inf)
+    for node in (i, j):
+        np.minimum.at(room_km, node, lanes[:, 2])
+    return Waters(
+        nodes=nodes,
+        names=tuple(held["names"]),
+        edge=tuple(np.flatnonzero(held["edge"]).tolist()),
+        room_km=room_km,
+        before=before,
+        km=far_km,
+        berths=tuple(s for port in held["ports"] for s in _spots(port, "berths", BERTH)),
+        roads=tuple(s for port in held["ports"] for s in _spots(port, "roads", ROADS)),
+        zones={z["id"]: tuple(_place(z["id"], *p) for p in z["places"]) for z in held["zones"]},
+        zone_kinds={z["id"]: z["kind"] for z in held["zones"]},
+        trade=frozenset(p["id"] for p in held["ports"] if p["trade"]),
+    )
+
+
+def _spots(port: dict[str, Any], name: str, kind: str) -> list[Spot]:
+    return [
+        Spot(kind, port["id"], port["country"], tuple((float(x), float(y)) for x, y in spot["way"]), spot["node"])
+        for spot in port[name]
+    ]
+
+
+def _place(zone: str, lon: float, lat: float, room_km: float, node: int) -> Place:
+    return Place(lon, lat, room_km, int(node), zone, "zone")

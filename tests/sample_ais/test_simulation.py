@@ -1,0 +1,86 @@
+"""Owns: the interface of the simulated sea: same plan and seed, same tables; columns; truth that agrees with itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from stswatch.pipeline import api, schema
+from stswatch.sample_ais import tables
+from stswatch.sample_ais.simulation import Plan, simulate
+
+SMALL = Plan(days=1.0, background=12, transfers=6, look_alikes=8)
+
+
+@pytest.fixture(scope="module")
+def sea():
+    return simulate(SMALL, 3)
+
+
+def test_same_plan_and_seed_same_tables(sea):
+    again, other = simulate(SMALL, 3), simulate(SMALL, 4)
+    for name in ("fixes", "static_reports", "ships", "meetings", "gaps"):
+        assert getattr(sea, name).equals(getattr(again, name)), name
+        assert not getattr(sea, name).equals(getattr(other, name)), name
+    assert sea.vessel_days == again.vessel_days > 0
+
+
+def test_fixes_and_static_reports_are_those_of_the_lake(sea):
+    for mine, lake in ((sea.fixes, "fixes"), (sea.static_reports, "static_reports")):
+        assert mine.schema.equals(schema.LAKE[lake], check_metadata=False)
+        assert len(mine) > 100
+    assert tables.FIXES.equals(schema.FIXES, check_metadata=False)
+
+
+def test_detect_takes_the_fixes_and_finds_meetings(sea):
+    found = api.detect(sea.fixes)
+    told = {(m["mmsi_a"], m["mmsi_b"]) for m in sea.meetings.to_pylist() if m["seen_share"] > 0.9}
+    assert len(told) >= 3
+    assert told & set(zip(found.mmsi_a, found.mmsi_b, strict=True))
+
+
+def test_every_meeting_is_between_ships_that_there_are(sea):
+    hulls = set(sea.ships["hull"].to_pylist())
+    meetings = sea.meetings
+    assert {*meetings["hull_a"].to_pylist(), *meetings["hull_b"].to_pylist()} <= hulls
+    assert pc.all(pc.less_equal(meetings["mmsi_a"], meetings["mmsi_b"])).as_py()
+    assert pc.all(pc.less_equal(meetings["nearest_m"], meetings["median_m"])).as_py()
+    assert (meetings["median_m"].to_numpy() <= 500.001).all()
+    lasts = pc.subtract(meetings["end"], meetings["start"]).cast(pa.int64()).to_numpy() / 1e6
+    assert (lasts >= 300 - 1).all()
+    assert {"transfer", "look_alike"} <= set(meetings["kind"].to_pylist())
+
+
+def test_everything_lies_within_the_plan(sea):
+    start_us = SMALL.start_s * 1_000_000
+    for name in ("start", "end"):
+        at = sea.meetings[name].cast(pa.int64()).to_numpy() - start_us
+        assert (at >= -1).all()
+        assert (at <= SMALL.days * 86_400e6 + 1).all()
+    time_us = sea.fixes["time"].cast(pa.int64()).to_numpy() - start_us
+    assert (time_us > -120e6).all()  # clocks of stations are off by some seconds
+    assert (time_us < SMALL.days * 86_400e6 + 120e6).all()
+
+
+def test_a_silent_ship_is_not_heard(sea):
+    times = {}
+    for mmsi, time in zip(sea.fixes["mmsi"].to_pylist(), sea.fixes["time"].cast(pa.int64()).to_pylist(), strict=True):
+        times.setdefault(mmsi, []).append(time)
+    tried = 0
+    for gap in sea.gaps.to_pylist():
+        if gap["cause"] not in ("switched_off", "equipment") or gap["mmsi"] not in times:
+            continue
+        first, last = (g.timestamp() * 1e6 if g else np.inf for g in (gap["start"], gap["end"]))
+        heard = np.array(times[gap["mmsi"]])
+        assert not ((heard > first + 90e6) & (heard < last - 90e6)).any()
+        tried += 1
+    assert tried >= 2
+
+
+def test_what_cannot_be_planned_is_refused():
+    with pytest.raises(ValueError, match="no scenario or family 'smuggling'"):
+        Plan(only=("smuggling",))
+    with pytest.raises(ValueError, match="slot_s 1"):
+        Plan(slot_s=1.0)
