@@ -148,6 +148,85 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
 
 
+def train(
+    out: str | Path,
+    seeds: Sequence[int] | None = None,
+    *,
+    keep: str | Path | None = None,
+    workers: int = 1,
+    tell: Tell = lambda stage, done, of: None,
+) -> dict[str, Any]:
+    """Train a scorecard on simulated seas and write it as a JSON file: the same seeds give the same bytes.
+
+    Args:
+        out: the file, see models/rules.json for its shape.
+        seeds: of the standard sea; those of the project's own card where None.
+        keep: a folder where watched seas are kept, so that the next training or evaluation need not simulate them.
+        workers: seas simulated side by side, some 6 GB of memory each; they change no result.
+        tell: called with (stage, done, of) as it goes on.
+
+    Returns:
+        What the file says of its training.
+
+    Raises:
+        OSError where the file cannot be written.
+    """
+    from stswatch.models.scorecard import parsed
+    from stswatch.pipeline.trials import run as trials
+    from stswatch.pipeline.trials.seas import TRAINING_SEEDS
+
+    given = TRAINING_SEEDS if seeds is None else tuple(seeds)
+    content = trials.trained(given, Path(keep) if keep else None, workers, tell)
+    Path(out).write_bytes(content)
+    return dict(parsed(content).training)
+
+
+def evaluate(
+    out: str | Path,
+    scorecard: str | Path | None = None,
+    seeds: Sequence[int] | None = None,
+    shifted: Sequence[int] | None = None,
+    *,
+    archives: Sequence[str | Path] = (),
+    pair: tuple[int, int] | None = None,
+    keep: str | Path | None = None,
+    workers: int = 1,
+    tell: Tell = lambda stage, done, of: None,
+) -> str:
+    """Evaluate a trained scorecard on seas that it was not trained on; writes CARD.md, evaluation.json and pictures.
+
+    Args:
+        out: a folder, made where there is none.
+        scorecard: a file of `train`; the project's own where None.
+        seeds, shifted: of the standard and of the shifted sea; those of the project's own evaluation where None.
+        archives: real archives, each read whole, in which leads are counted.
+        pair: two MMSI of which it is known that they met, in one of the archives.
+        keep, workers, tell: as for `train`.
+
+    Returns:
+        The text of CARD.md.
+
+    Raises:
+        ValueError (ScorecardError, TrialError, SourceError): what was found, where, what to do.
+    """
+    from stswatch.models.scorecard import load
+    from stswatch.pipeline.trials import run as trials
+    from stswatch.pipeline.trials.archives import Archive
+    from stswatch.pipeline.trials.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
+
+    card, folder = load(Path(scorecard) if scorecard else trials.OWN_CARD), Path(out)
+    known = (min(pair), max(pair)) if pair else None
+    read = [Archive(Path(path).name, *decode(path)[:2], known) for path in archives]
+    on = trials.ground(
+        card, seeds or HELD_OUT_SEEDS, shifted or SHIFTED_SEEDS, Path(keep) if keep else None, workers, tell
+    )
+    files = trials.evaluated(card, on, read, tell)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return files[trials.CARD].decode()
+
+
 def _opened(
     paths: str | Path | Sequence[str | Path], format: str, columns: str | Path | None, start_time: datetime | None
 ) -> list[Source]:

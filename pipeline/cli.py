@@ -188,6 +188,75 @@ def _areas(given: argparse.Namespace) -> None:
         print(words.areas(*api.areas(given.area)))
 
 
+def _add_train(p: argparse.ArgumentParser) -> None:
+    """Train a scorecard on simulated seas and write it as a file; the same seeds give the same file.
+
+    Example: stswatch train --seeds 1-5 --out trained.json --keep seas
+    """
+    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 1-5)")
+    p.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the scorecard")
+    _add_seas(p)
+
+
+def _train(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
+    progress = Progress(sys.stderr, quiet=given.quiet)
+    told = api.train(given.out, given.seeds, keep=given.keep, workers=given.workers, tell=progress)
+    progress.end()
+    if not given.quiet:
+        print(words.training(told, given.out))
+
+
+def _add_evaluate(p: argparse.ArgumentParser) -> None:
+    """Evaluate a trained scorecard on seas that it was not trained on, beside the rules of others; print its card.
+
+    Example: stswatch evaluate --seeds 101-104 --out evaluation --keep seas
+    """
+    p.add_argument("--scorecard", type=Path, metavar="FILE", help="a file of `stswatch train` (default: the project's)")
+    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 101-104)")
+    p.add_argument("--shifted", type=_seeds, metavar="N-M", help="seeds of the shifted sea (default 201-202)")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CARD.md, figures and pictures")
+    p.add_argument(
+        "--archive",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a real archive to count leads in; may be given again",
+    )
+    p.add_argument("--pair", type=_pair, metavar="A,B", help="two MMSI of which it is known that they met there")
+    _add_seas(p)
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    progress = Progress(sys.stderr, quiet=given.quiet)
+    card = api.evaluate(
+        given.out,
+        given.scorecard,
+        given.seeds,
+        given.shifted,
+        archives=given.archive,
+        pair=given.pair,
+        keep=given.keep,
+        workers=given.workers,
+        tell=progress,
+    )
+    progress.end()
+    if not given.quiet:
+        print(card)
+
+
+def _add_seas(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--keep", type=Path, metavar="DIR", help="folder to keep watched seas in, so that none is made twice"
+    )
+    p.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="seas side by side, some 6 GB each (default 1)"
+    )
+    p.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+
 Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("run", _add_run, _run),
@@ -195,6 +264,8 @@ COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
     ("areas", _add_areas, _areas),
+    ("train", _add_train, _train),
+    ("evaluate", _add_evaluate, _evaluate),
 )
 
 
@@ -224,6 +295,24 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 on")
     return int(text)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Seeds as 1-8, 3 or 1,4,9-12."""
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+            raise argparse.ArgumentTypeError(f"{text!r}: give seeds such as 1-8 or 1,4,9")
+        seeds |= set(range(int(first), int(last or first) + 1))
+    return tuple(sorted(seeds))
+
+
+def _pair(text: str) -> tuple[int, int]:
+    first, _, second = text.partition(",")
+    if not first.isdecimal() or not second.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: give two MMSI with a comma between them")
+    return int(first), int(second)
 
 
 def _hours(text: str) -> float:

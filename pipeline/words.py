@@ -243,6 +243,15 @@ def areas(zones: Sequence[dict[str, Any]], ports: Sequence[dict[str, Any]]) -> s
     return "\n".join([*lines, "", _row(_PORT), *(_row(_PORT, port) for port in ports), "", _AREAS])
 
 
+def training(told: Mapping[str, Any], out: str | Path) -> str:
+    """What a scorecard was trained on, and where it lies."""
+    seeds, transfers = ", ".join(str(seed) for seed in told["seeds"]), told["transfers"]
+    return (
+        f"{out}: trained on {told['meetings']:,} encounters of simulated seas (seeds {seeds}), {transfers:,} of them"
+        f" transfers.\nNot measured yet: stswatch evaluate --scorecard {out} --out evaluation"
+    )
+
+
 def _row(columns: Sequence[tuple[str, int, Callable[[dict[str, Any]], str]]], row: dict[str, Any] | None = None) -> str:
     """One line of a table: of its head where no row is given."""
     return "  ".join(f"{name if row is None else show(row):<{width}}" for name, width, show in columns).rstrip()

@@ -16,7 +16,7 @@ from stswatch.models.features import FEATURES
 from stswatch.models.resampling import Interval, interval, vessel_draws
 from stswatch.models.training import balanced
 from stswatch.pipeline.batch import Bools, Floats, Ints
-from stswatch.pipeline.trials.labels import TRANSFER
+from stswatch.pipeline.trials.labels import LOOK_ALIKE, TRANSFER
 from stswatch.pipeline.trials.watch import Watched
 
 Scores: TypeAlias = dict[str, Floats]
@@ -176,18 +176,25 @@ def of_look_alikes(of: Sample, score: Floats) -> list[dict[str, Any]]:
 
 
 def of_features(of: Sample, value: Floats) -> list[dict[str, Any]]:
-    """How well each feature alone parts transfers from the rest: AUC in its better direction, where it is known."""
-    told = []
-    for feature, column in zip(FEATURES, value.T, strict=True):
-        known = np.isfinite(column)
-        kinds = of.transfer[known]
-        auc = (
-            float(evaluation.roc_auc(curve(column[known], kinds))) if kinds.any() and not kinds.all() else float("nan")
-        )
-        told.append(
-            {"feature": feature.name, "auc": max(auc, 1 - auc), "known": float(known.mean()), "place": feature.place}
-        )
-    return told
+    """How well each feature alone parts transfers from all else and from look-alikes; value: (n, k) as FEATURES."""
+    alike = of.transfer | (of.rows["truth"].to_numpy(zero_copy_only=False) == LOOK_ALIKE)
+    return [
+        {
+            "feature": feature.name,
+            "auc": _better_auc(column, of.transfer),
+            "auc_look_alikes": _better_auc(column[alike], of.transfer[alike]),
+            "known": float(np.isfinite(column).mean()),
+            "place": feature.place,
+        }
+        for feature, column in zip(FEATURES, value.T, strict=True)
+    ]
+
+
+def _better_auc(value: Floats, transfer: Bools) -> float | None:
+    """ROC AUC of values in their better direction, where they are known; None where one kind lacks."""
+    known = np.isfinite(value)
+    auc = float(evaluation.roc_auc(curve(value[known], transfer[known])))
+    return max(auc, 1 - auc) if np.isfinite(auc) else None
 
 
 def calibration(of: Sample, score: Floats) -> dict[str, Any]:

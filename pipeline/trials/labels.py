@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 
-TRANSFER, TRAFFIC, NONE = "transfer", "traffic", "none"
+TRANSFER, LOOK_ALIKE, TRAFFIC, NONE = "transfer", "look_alike", "traffic", "none"
 _SIDES = ("start", "end")
 TRUTH = (
     schema.column("truth", pa.string(), "what it was: transfer, look_alike or traffic"),

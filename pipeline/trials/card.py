@@ -1,0 +1,220 @@
+"""The model card as Markdown, made from the figures of `judge` and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stswatch.pipeline.trials import card_words as words
+from stswatch.pipeline.trials.figures import FIGURES, LEADS_A_DAY
+
+Told = Mapping[str, Any]
+MOST_AUC = 0.85  # above it a single feature would give the simulated truth away
+_RATES = ("1%", "5%")
+
+
+def markdown(told: Told) -> str:
+    """The card; the same figures give the same text."""
+    sections = (
+        ("In short", verdict(told)),
+        ("The seas", _seas(told)),
+        ("How it ranks", _ranking(told)),
+        ("At an equal number of leads", _paired(told)),
+        ("What becomes an encounter", _detection(told)),
+        ("By family of transfers", _families(told)),
+        ("By family of others", _look_alikes(told)),
+        ("What a single feature gives away", _features(told)),
+        ("On shifted seas", f"{words.SHIFTED}\n\n{_all_figures(told['shifted'])}"),
+        ("A practice that training did not know", _left_out(told)),
+        ("Calibration", f"{words.CALIBRATION.format(**told['calibration'])}\n\n![Calibration](calibration.png)"),
+        ("Expected leads and precision", _expected(told)),
+        ("Real archives", _archives(told)),
+    )
+    parts = [f"## {title}\n\n{text}" for title, text in sections if text]
+    return "\n\n".join([words.HEAD, parts[0], words.USE, *parts[1:], words.LIMITS]) + "\n"
+
+
+def verdict(told: Told) -> str:
+    """Whether the card beats the best baseline at an equal number of leads, as the ranges say."""
+    best = told["best_baseline"]
+    against = told["paired"][best]
+    more = [k for k, one in against.items() if one["difference"][1] > 0]
+    less = [k for k, one in against.items() if one["difference"][2] < 0]
+    if len(more) == len(LEADS_A_DAY):
+        says = f"finds more than the best baseline, {best}, at {_and(more)} leads a day"
+    elif more:
+        says = f"finds clearly more than the best baseline, {best}, only at {_and(more)} leads a day"
+    else:
+        says = f"does **not** find clearly more than the best baseline, {best}, at any number of leads"
+    lost = f", and clearly less at {_and(less)}" if less else ""
+    return f"The trained scorecard {says}{lost}. All of it was measured on simulated seas."
+
+
+def _seas(told: Told) -> str:
+    rows = (
+        (
+            name.replace("_", "-"),
+            _spans(of["seeds"]),
+            f"{of['vessel_days']:,.0f}",
+            f"{of['days']:g}",
+            *(f"{of['encounters'].get(kind, 0):,}" for kind in ("transfer", "look_alike", "traffic")),
+            f"{of['missed_transfers']:,}",
+            f"{of['repeats']:,}",
+        )
+        for name, of in told["seas"]["counts"].items()
+    )
+    heads = ("sea", "seeds", "vessel-days", "days", "transfers found", "look-alikes", "traffic", "missed", "repeats")
+    plans = "\n".join(f"- {name}: {text}." for name, text in told["seas"].get("plans", {}).items())
+    settings = told["card"]["training"].get("settings", {})
+    how = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items())
+    text = words.SEAS.format(model_id=told["card"]["model_id"], settings=how or "set by hand")
+    return "\n\n".join(part for part in (text, plans, _table(heads, rows)) if part)
+
+
+def _ranking(told: Told) -> str:
+    rules = (
+        (
+            row["name"],
+            f"{row['leads_a_day']:.1f}",
+            *(_number(row[k]) for k in ("recall", "precision", "false_per_1000_vessel_days")),
+        )
+        for row in told["published"]
+    )
+    heads = ("rule", "leads a day", "recall", "precision", "false leads per 1,000 vessel-days")
+    of = told["seas"]["counts"]["held_out"]
+    text = words.RANKING.format(fleet=of["vessel_days"] / of["days"])
+    pictures = "![Precision over recall](precision_recall.png)\n\n![Recall over leads a day](leads.png)"
+    return "\n\n".join([pictures, _all_figures(told["figures"]), text, words.PUBLISHED, _table(heads, rules)])
+
+
+def _all_figures(by_score: Told) -> str:
+    """A row per figure, a column per way of ranking."""
+    rows = ((what, *(_range(of[key]) for of in by_score.values())) for key, what, _ in FIGURES)
+    return _table(("", *by_score), rows)
+
+
+def _paired(told: Told) -> str:
+    rows = (
+        (name, *(f"{_signed(one['difference'])}, {one['above']:.0%}" for one in of.values()))
+        for name, of in told["paired"].items()
+    )
+    return f"{words.PAIRED}\n\n" + _table(("against", *(f"{k} leads a day" for k in LEADS_A_DAY)), rows)
+
+
+def _detection(told: Told) -> str:
+    rows = (
+        (
+            row["family"],
+            row["scenario"],
+            f"{row['transfers']}",
+            _number(row["found"] / row["transfers"]),
+            *("" if row[k] is None else f"{row[k]:g}" for k in ("start_off_min", "end_off_min")),
+        )
+        for row in told["detection"]
+    )
+    heads = ("family", "scenario", "transfers", "share found", "starts within, min", "ends within, min")
+    return f"{words.DETECTION}\n\n{_table(heads, rows)}"
+
+
+def _families(told: Told) -> str:
+    names = list(told["families"][0]["recall"]) if told["families"] else []
+    columns = [(name, rate) for name in names for rate in _RATES]
+    rows = (
+        (row["family"], f"{row['transfers']}", f"{row['found']}", *(_range(row["recall"][n][r]) for n, r in columns))
+        for row in told["families"]
+    )
+    return f"{words.FAMILIES}\n\n" + _table(("family", "transfers", "found", *(f"{n}, {r}" for n, r in columns)), rows)
+
+
+def _look_alikes(told: Told) -> str:
+    rows = (
+        (row["family"], f"{row['encounters']:,}", *(f"{row['passing'][rate]:.1%}" for rate in _RATES))
+        for row in sorted(told["look_alikes"], key=lambda row: -row["passing"]["5%"])
+    )
+    return f"{words.LOOK_ALIKES}\n\n" + _table(("family", "encounters", *_RATES), rows)
+
+
+def _features(told: Told) -> str:
+    rows = (
+        (
+            f"`{row['feature']}`",
+            "yes" if row["place"] else "",
+            _number(row["auc"]),
+            _number(row["auc_look_alikes"]),
+            _number(row["known"]),
+        )
+        for row in told["features"]
+    )
+    worst = max((row[k] or 0.0, row["feature"]) for row in told["features"] for k in ("auc", "auc_look_alikes"))
+    over = f"No feature is above {MOST_AUC}." if worst[0] <= MOST_AUC else f"**{worst[1]} is above {MOST_AUC}.**"
+    heads = ("feature", "place", "against all", "against look-alikes", "share known")
+    return f"{words.FEATURES.format(over=over)}\n\n{_table(heads, rows)}\n\n![Points of each feature](points.png)"
+
+
+def _left_out(told: Told) -> str:
+    rows = (
+        (
+            row["family"],
+            "transfers" if row["transfers"] else "others",
+            f"{row['encounters']:,}",
+            *(_number(row[k]) for k in ("in", "out")),
+        )
+        for row in told["left_out"]
+    )
+    return f"{words.LEFT_OUT}\n\n" + _table(("family", "kind", "encounters", "in training", "left out"), rows)
+
+
+def _expected(told: Told) -> str:
+    rows = (
+        (
+            f"{row['false_rate']:.0%}",
+            f"{row['transfers_per_1000_vessel_days']:g}",
+            f"{row['vessels']:,}",
+            f"{row['leads_a_day']:,.1f}",
+            f"{row['precision']:.3f}",
+        )
+        for row in told["expected"]
+    )
+    heads = ("false-positive rate", "transfers per 1,000 vessel-days", "vessels", "leads a day", "precision")
+    return f"{words.EXPECTED}\n\n{_table(heads, rows)}"
+
+
+def _archives(told: Told) -> str:
+    parts = [words.ARCHIVES]
+    for archive in told["archives"]:
+        size = f"**{archive['name']}**: {archive['vessel_days']:,.0f} vessel-days, {archive['encounters']:,} encounters"
+        pair = archive.get("pair")
+        met = f", {pair['encounters']} of them of {pair['mmsi'][0]} and {pair['mmsi'][1]}" if pair else ""
+        rows = (
+            (name, f"{of['passing']:,}", _number(of["per_1000_vessel_days"]), f"{of['rank']:g}" if "rank" in of else "")
+            for name, of in archive["by"].items()
+        )
+        parts += [f"{size}{met}.", _table(("ranked by", "pass", "per 1,000 vessel-days", "rank"), rows)]
+    return "\n\n".join(parts) if told["archives"] else ""
+
+
+def _range(of: Sequence[float | None]) -> str:
+    return f"{_number(of[0])} ({_number(of[1])} to {_number(of[2])})"
+
+
+def _signed(of: Sequence[float]) -> str:
+    return f"{of[0]:+.3f} ({of[1]:+.3f} to {of[2]:+.3f})"
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value:
+        return "-"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _spans(seeds: Sequence[int]) -> str:
+    return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1 else _and(seeds)
+
+
+def _and(names: Iterable[Any]) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

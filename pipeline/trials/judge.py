@@ -1,0 +1,214 @@
+"""The whole evaluation: one trained card, its variants and the baselines on seas that training never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.models import baselines, evaluation
+from stswatch.models.features import FEATURES, Feature, values
+from stswatch.models.scorecard import Scorecard, parsed
+from stswatch.models.training import train
+from stswatch.pipeline.trials import figures
+from stswatch.pipeline.trials.archives import Archive, on_archive
+from stswatch.pipeline.trials.figures import Sample, Scores, sample
+from stswatch.pipeline.trials.labels import NONE, TRANSFER
+from stswatch.pipeline.trials.watch import Watched
+
+TRAINED, NO_PLACE = "trained", "trained, without place"
+# Transfers in 1,000 vessel-days, and vessels watched, for which leads and precision are told. Nobody knows the first
+# for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
+PER_1000_VESSEL_DAYS = (10.0, 1.0, 0.1)
+VESSELS = (500, 5_000, 50_000)
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card."""
+
+    training: Watched
+    held_out: Watched
+    shifted: Watched
+    what: Mapping[str, Any]
+
+
+def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **told: Any) -> bytes:
+    """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named."""
+    rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"])))
+    if without is not None:
+        rows = rows.filter(pc.not_equal(rows["family"], without))
+    transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
+    return train(rows.combine_chunks(), transfer, features=features, **told)
+
+
+def without_place(ground: Ground) -> Scorecard:
+    """The card that the same training gives when it may not know where a meeting was."""
+    return parsed(card_of(ground.training, [feature for feature in FEATURES if not feature.place]))
+
+
+def judge(
+    card: Scorecard,
+    no_place: Scorecard,
+    ground: Ground,
+    archives: Sequence[Archive] = (),
+    tell: Tell = lambda what: None,
+) -> dict[str, Any]:
+    """Every figure of the evaluation as one dictionary of plain values, which the report and the file are made of.
+
+    The same cards, seas and archives give the same figures. Raises ValueError where a sea holds meetings of one kind.
+    """
+    tell("held-out seas")
+    taken = sample(ground.held_out)
+    scores = scores_of(taken.rows, card, no_place)
+    told: dict[str, Any] = {
+        "card": {"model_id": card.model_id, "training": card.training},
+        "seas": dict(ground.what) | _counts(ground),
+        "detection": detection(ground.held_out),
+        "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
+        "published": published(taken),
+        "paired": {name: figures.paired(taken, scores[TRAINED], scores[name]) for name in list(scores)[1:]},
+        "families": figures.of_families(
+            taken, ground.held_out, {n: scores[n] for n in (TRAINED, NO_PLACE, _best(taken, scores))}
+        ),
+        "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
+        "features": figures.of_features(taken, values(taken.rows)),
+        "calibration": figures.calibration(taken, scores[TRAINED]),
+        "expected": expected(taken, scores[TRAINED]),
+        "best_baseline": _best(taken, scores),
+    }
+    tell("shifted seas")
+    other = sample(ground.shifted)
+    told["shifted"] = {n: figures.figures(other, s) for n, s in scores_of(other.rows, card, no_place).items()}
+    tell("families left out")
+    told["left_out"] = left_out(ground, taken, scores[TRAINED])
+    cut_offs = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
+    told["cut_offs_at_5%_false"] = cut_offs
+    for archive in archives:
+        tell(archive.name)
+    told["archives"] = [
+        on_archive(archive, lambda rows: scores_of(rows, card, no_place), cut_offs) for archive in archives
+    ]
+    return told
+
+
+def scores_of(rows: pa.Table, card: Scorecard, no_place: Scorecard) -> Scores:
+    """The scores of n encounters by every way of ranking, the trained card first."""
+    return {TRAINED: card.score(rows)[0], NO_PLACE: no_place.score(rows)[0], **baselines.scores(rows)}
+
+
+def _best(taken: Sample, scores: Scores) -> str:
+    """The baseline that finds most at 10 leads a day."""
+    recall = {
+        baseline.name: float(evaluation.recall_at_leads(taken.curve(scores[baseline.name]), 10 * taken.days))
+        for baseline in baselines.BASELINES
+    }
+    return max(recall, key=lambda name: recall[name])
+
+
+def _counts(ground: Ground) -> dict[str, Any]:
+    """How large each sea was and what it held."""
+    told = {}
+    for name in ("training", "held_out", "shifted"):
+        sea: Watched = getattr(ground, name)
+        rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
+        truth = pc.value_counts(rows.filter(rows["detected"])["truth"]).to_pylist()
+        told[name] = {
+            "days": sea.days,
+            "vessel_days": sea.vessel_days,
+            "seeds": sorted(set(rows["seed"].to_pylist())),
+            "encounters": {row["values"]: row["counts"] for row in sorted(truth, key=lambda row: str(row["values"]))},
+            "missed_transfers": int(pc.sum(pc.invert(rows["detected"])).as_py() or 0),
+            "repeats": sea.rows.num_rows - rows.num_rows,
+        }
+    return {"counts": told}
+
+
+def detection(sea: Watched) -> list[dict[str, Any]]:
+    """For each scenario of transfers: how many there were, how many gave an encounter, how far its ends are off."""
+    rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
+    rows = rows.filter(pc.equal(rows["truth"], TRANSFER)).to_pandas()
+    return [
+        {
+            "family": family,
+            "scenario": scenario,
+            "transfers": len(part),
+            "found": int(part.detected.sum()),
+            "start_off_min": _off(part.start_off_min),
+            "end_off_min": _off(part.end_off_min),
+        }
+        for (family, scenario), part in rows.groupby(["family", "scenario"])
+    ]
+
+
+def _off(minutes: Any) -> float | None:
+    """The error that nine of ten keep within, minutes; None where nothing was found."""
+    known = minutes.dropna().abs()
+    return round(float(known.quantile(0.9)), 1) if len(known) else None
+
+
+def published(taken: Sample) -> list[dict[str, Any]]:
+    """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
+    told = []
+    for baseline in baselines.BASELINES:
+        if not baseline.parts:
+            continue
+        passes = baseline.passes(taken.rows)
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "name": baseline.name,
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
+                "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
+            }
+        )
+    return told
+
+
+def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
+    """Leads a day and precision at three frequencies of transfers and three fleets, at both false rates."""
+    told = []
+    for rate in figures.FALSE_RATES:
+        found = taken.curve(score)
+        recall = float(evaluation.recall_at_false_rate(found, rate))
+        false = rate * float(found.false[-1]) / taken.vessel_days * 1000
+        for often in PER_1000_VESSEL_DAYS:
+            for vessels in VESSELS:
+                leads, precision = evaluation.expected(recall, false, often, vessels)
+                told.append(
+                    {
+                        "false_rate": rate,
+                        "transfers_per_1000_vessel_days": often,
+                        "vessels": vessels,
+                        "leads_a_day": leads,
+                        "precision": precision,
+                    }
+                )
+    return told
+
+
+def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
+    """For each family: how it fares at a false rate of 5 % when it is in training, and when it is not.
+
+    Of transfers the recall of those found; of others the share that passes. A family that training did not know at all
+    is what a new practice would be.
+    """
+    family = taken.rows["family"].to_numpy(zero_copy_only=False)
+    told = []
+    for name in sorted(set(ground.training.rows["family"].to_pylist()) - {NONE}):
+        these = family == name
+        if not these.any():
+            continue
+        other = parsed(card_of(ground.training, without=name)).score(taken.rows)[0]
+        told.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
+        for key, of in (("in", score), ("out", other)):
+            cut = evaluation.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
+            told[-1][key] = float((of[these] >= cut).mean())
+    return told
