@@ -75,7 +75,6 @@ def fit(
     The same input gives the same trees. Raises ValueError where there are no meetings of one kind.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # seconds to import; a run never trains
-    from threadpoolctl import threadpool_limits
 
     how = settings or Settings()
     model = HistGradientBoostingClassifier(
@@ -90,8 +89,15 @@ def fit(
         random_state=how.seed,
     )
     never_known = np.isnan(steps).all(axis=0)  # scikit-learn takes no such column; no tree can split a constant one
-    with threadpool_limits(1):  # threads that wait for each other take minutes where the machine is busy
+    with _one_thread():
         return model.fit(np.where(never_known, 0.0, steps), transfer, sample_weight=balanced(transfer))
+
+
+def _one_thread() -> Any:
+    """A context in which scikit-learn takes one thread: on a busy machine two wait for each other, for minutes."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float, list[Read]]:
@@ -105,7 +111,8 @@ def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float,
     for i, size in enumerate(sizes):
         probes[at : at + size, i] = np.arange(size)
         at += size
-    told = model.decision_function(probes)
+    with _one_thread():
+        told = model.decision_function(probes)
     parts = np.split(told[1:] - told[0], np.cumsum(sizes)[:-1])
     return float(told[0]), [Read(points, 0.0) for points in parts]
 
