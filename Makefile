@@ -60,7 +60,7 @@ docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the s
 zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
 	$(PYTHON) -m stswatch.geo.build_zones
 
-coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, some minutes) and compare
+coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, 2 GB of memory, two minutes) and compare
 	@$(INSTALL) '.[build-geo]'
 	$(PYTHON) -m stswatch.geo.build_coast --check
 

@@ -25,6 +25,7 @@ REGION_BOX = (104.5, 14.5, 145.5, 48.5)
 REGION_UNIT_DEG = 1e-5
 WORLD_UNIT_DEG = 1e-3
 LAYERS = ("region", "world")
+FAR_KM = 25.0
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,40 @@ class Layer:
 
 def read(file: Any, name: str) -> Layer:
     """A layer of an open file or a path; raises KeyError where it has none of that name."""
-    unit_deg = REGION_UNIT_DEG if name == "region" else WORLD_UNIT_DEG
     with np.load(file, allow_pickle=False) as held:
         rings, sizes, steps = (held[f"{name}_{part}"] for part in ("rings", "sizes", "steps"))
-    units = np.ascontiguousarray(steps.transpose(0, 2, 1)).view("<i4")[:, :, 0]
-    lon, lat = np.cumsum(units, axis=1) / round(1 / unit_deg)
+    lon, lat = _unpacked(steps, REGION_UNIT_DEG if name == "region" else WORLD_UNIT_DEG)
     start = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     closed = np.insert(np.arange(len(lon)), start[1:], start[:-1])
     polygon = np.repeat(np.arange(len(rings)), rings)
     return Layer(lon[closed], lat[closed], start + np.arange(len(start)), polygon)
 
 
+def _unpacked(steps: NDArray[np.uint8], unit_deg: float) -> Floats:
+    """Longitudes and latitudes (2, n) from the bytes (2, 4, n) of the steps between points."""
+    units = np.ascontiguousarray(steps.transpose(0, 2, 1)).view("<i4")[:, :, 0]
+    return np.cumsum(units, axis=1) / round(1 / unit_deg)
+
+
+def far_points(file: Any = None) -> tuple[Floats, Floats]:
+    """Points of shore, lon, lat (n,), of which the nearest is the nearest shore to any place FAR_KM from it or more.
+
+    Those of an open file, a path, or of the coast that is shipped.
+    """
+    with np.load(file or path(), allow_pickle=False) as held:
+        lon, lat = _unpacked(held["far"], WORLD_UNIT_DEG)
+    return lon, lat
+
+
+def path() -> str:
+    """Where the file is."""
+    return str(files("stswatch.geo") / "data" / NAME)
+
+
 @cache
 def layer(name: str) -> Layer:
     """One of LAYERS, read once: "region" is the land in REGION_BOX, "world" all other land."""
-    return read(str(files("stswatch.geo") / "data" / NAME), name)
+    return read(path(), name)
 
 
 @cache
