@@ -238,7 +238,15 @@ ENCOUNTERS = table(
     column("zones", pa.list_(pa.string()), "zones at the nearest approach, most specific first"),
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
-    column("distance_to_shore_km", pa.float64(), "distance to the nearest shore", unit="km", null=True),
+    column(
+        "distance_to_shore_km",
+        pa.float64(),
+        "distance to the nearest shore, that of a lake or a wide river too; on the coast of GSHHG, within 0.1 km by "
+        "the shore of the region, 1 km elsewhere; 0 where that coast has land, "
+        "as in narrow rivers, docks, at new quays",
+        unit="km",
+        null=True,
+    ),
     column(
         "sun_elevation_deg",
         pa.float64(),

@@ -135,7 +135,7 @@ def explanation(row: dict[str, Any]) -> str:
         *_dark(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
-        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}.",
+        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}{_shore(row['distance_to_shore_km'])}.",
         *_light(row),
         "",
         "By their own word (AIS is self-reported and forgeable):",
@@ -164,6 +164,14 @@ def _dark(row: dict[str, Any]) -> list[str]:
     if not silent:
         return []
     return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+
+
+def _shore(distance_km: float | None) -> str:
+    if distance_km is None:
+        return ""
+    if distance_km == 0:
+        return ", where the coast as known to this program has land: a river, a dock, a new quay"
+    return f", {distance_km:.1f} km from the nearest shore"
 
 
 def _light(row: dict[str, Any]) -> list[str]:

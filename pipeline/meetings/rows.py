@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, ports
 from stswatch.geo.sun import sun_elevation_deg
+from stswatch.geo.water import distance_to_shore_km
 from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
@@ -96,7 +97,7 @@ def _ids(rows: pa.Table) -> np.ndarray:
 
 
 def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
-    """Zones and nearest port of the nearest approach; the shore is not known yet."""
+    """Zones of the nearest approach, its nearest port and how far the shore is."""
     index, distance_km = nearest_port(lon, lat)
     zones = np.empty(len(lon), object)
     zones[:] = zone_of(lon, lat)
@@ -104,7 +105,7 @@ def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
         "zones": zones,
         "port": ports().id[index].astype(object),
         "distance_to_port_km": np.round(distance_km, 2),
-        "distance_to_shore_km": np.full(len(lon), np.nan),
+        "distance_to_shore_km": np.round(distance_to_shore_km(lon, lat), 2),
     }
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stswatch.geo.sun import light_of, sun_elevation_deg
+from stswatch.geo.water import distance_to_shore_km
 from stswatch.pipeline.batch import MINUTE
 from tests.pipeline import seas
 
@@ -37,3 +38,19 @@ def test_the_sun_is_that_of_the_nearest_approach(lon, lat, light):
     assert row["sun_elevation_deg"] == pytest.approx(float(sun_elevation_deg(row["lon"], row["lat"], when)), abs=0.005)
     assert row["sun_elevation_deg"] == round(row["sun_elevation_deg"], 2)
     assert str(light_of(row["sun_elevation_deg"])) == light
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "least_km", "most_km"),
+    [
+        (124.0, 38.0, 50, 58),  # Yellow Sea, off Paengnyong-do
+        (124.92, 38.60, 2, 8),  # between Sok-do and Cho-do
+        (128.1, 39.3, 20, 60),  # off Wonsan
+        (127.0, 39.5, 0, 0),  # ashore: forged, or a river that the coast does not draw
+        (0.0, 0.0, 500, 700),  # Gulf of Guinea
+    ],
+)
+def test_the_shore_is_that_nearest_to_the_nearest_approach(lon, lat, least_km, most_km):
+    row = beside(lon, lat)
+    assert row["distance_to_shore_km"] == round(float(distance_to_shore_km(row["lon"], row["lat"])[0]), 2)
+    assert least_km <= row["distance_to_shore_km"] <= most_km
