@@ -48,6 +48,7 @@ class Actor:
     draughts: tuple[tuple[float, float], ...] = ()  # (from when, metres); none: that of its kind
     headings: tuple[tuple[Floats, Floats], ...] = ()  # times and degrees, unwrapped, while it lies or crabs
     quiets: tuple[Quiet, ...] = ()
+    acts: tuple[tuple[float, float], ...] = ()  # when it does what its scene is about; outside it is traffic
     role: str = "traffic"
 
     def claims(self) -> tuple[Emitter, ...]:

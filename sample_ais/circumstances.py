@@ -13,13 +13,13 @@ import numpy as np
 
 from stswatch.sample_ais.motion import shift
 from stswatch.sample_ais.shapes import distances_m, durations_h, speeds_kn
-from stswatch.sample_ais.waters import Place, Spot, waters
+from stswatch.sample_ais.waters import ROADS, Place, Spot, waters
 
 HOUR_S = 3600.0
 ZONE, CONTEXT, OPEN, TRADE_ROADS, APPROACHES = "zone", "context", "open", "trade_roads", "approaches"
 # How often a meeting is where. The share in zones is that of the plan; the others share the rest.
 ELSEWHERE = {CONTEXT: 0.25, OPEN: 0.40, TRADE_ROADS: 0.10, APPROACHES: 0.25}
-# How often in which zone: by reports, the East China Sea and the west coast most (DOMAIN.md, docs/zones.md).
+# How often in which zone: by reports, the East China Sea and the west coast most (docs/zones.md).
 ZONE_WEIGHTS = {
     "ecs_offshore": 5.0,
     "chodo": 3.0,
@@ -91,7 +91,7 @@ def _elsewhere(rng: np.random.Generator, setting: str) -> Place:
     if setting == OPEN:
         node = int(rng.integers(len(sea.nodes)))
         return _near(rng, Place(*sea.nodes[node].tolist(), float(sea.room_km[node]), node, "", OPEN), OPEN)
-    roads = [s for s in sea.roads if (s.port in sea.trade) == (setting == TRADE_ROADS)]
+    roads = [s for s in sea.spots if s.kind == ROADS and (s.port in sea.trade) == (setting == TRADE_ROADS)]
     spot = roads[rng.integers(len(roads))]
     if setting == TRADE_ROADS:
         return Place(*spot.place, 1.0, spot.node, "", setting)

@@ -27,20 +27,17 @@ def background(stage: Stage) -> Actor:
     """One ship of the background."""
     k = int(stage.rng.choice(len(TRADES), p=[t[1] for t in TRADES]))
     does, _, kinds = TRADES[k]
-    kind = str(stage.rng.choice(kinds))
-    ship = stage.yard.launch(kind)
-    actor = {"call": _call, "through": _through, "lies": _lies, "ferry": _ferry, "fishes": _fishes}[does](
-        stage, kind, ship
-    )
+    ship = stage.launch(*kinds)
+    actor = {"call": _call, "through": _through, "lies": _lies, "ferry": _ferry, "fishes": _fishes}[does](stage, ship)
     if stage.rng.random() < 0.05:
         off_s = float(stage.rng.uniform(0, stage.end_s))
         actor = actor.quiet(Quiet(off_s, off_s + stage.some_hours(1.0, 9.0), EQUIPMENT))
     return actor
 
 
-def passage(stage: Stage, kind: str, ship: Ship, start: Spot, goal: Spot, leaves_s: float | None = None) -> Actor:
+def passage(stage: Stage, ship: Ship, start: Spot, goal: Spot, leaves_s: float | None = None) -> Actor:
     """From one spot to another at sea speed, lying before and after; leaves at some time, before the plan perhaps."""
-    sea, speed_kn = waters(), stage.speed_kn(kind)
+    sea, speed_kn = waters(), stage.speed_kn(ship)
     course = voyage(apart(sea.way(stage.rng, start, goal)), 0.0, speed_kn)
     takes_s = float(course.time_s[-1])
     if leaves_s is None:
@@ -71,32 +68,34 @@ def _draught_in_port(stage: Stage, actor: Actor, goal: Spot, arrives_s: float) -
 def _spots(stage: Stage, kinds: tuple[str, ...], trade: float = 0.06) -> list[Spot]:
     """Two spots of some kinds; those in ports of the DPRK trade seldom."""
     sea = waters()
-    all_spots = [s for s in (*sea.berths, *sea.roads, *sea.edges()) if s.kind in kinds]
+    all_spots = [s for s in sea.spots if s.kind in kinds]
     weight = np.array([(trade if s.port in sea.trade else 1.0) * (10.0 if s.kind == EDGE else 1.0) for s in all_spots])
     pick = stage.rng.choice(len(all_spots), 2, replace=False, p=weight / weight.sum())
     return [all_spots[int(k)] for k in pick]
 
 
-def _call(stage: Stage, kind: str, ship: Ship) -> Actor:
+def _call(stage: Stage, ship: Ship) -> Actor:
     start, goal = _spots(stage, (BERTH, ROADS, EDGE))
-    return passage(stage, kind, ship, start, goal)
+    return passage(stage, ship, start, goal)
 
 
-def _through(stage: Stage, kind: str, ship: Ship) -> Actor:
+def _through(stage: Stage, ship: Ship) -> Actor:
     start, goal = _spots(stage, (EDGE,))
-    return passage(stage, kind, ship, start, goal)
+    return passage(stage, ship, start, goal)
 
 
-def _lies(stage: Stage, kind: str, ship: Ship) -> Actor:
+def _lies(stage: Stage, ship: Ship) -> Actor:
     start, goal = _spots(stage, (BERTH, ROADS))
-    return passage(stage, kind, ship, start, goal, float(stage.rng.uniform(0.6, 1.6)) * stage.end_s)
+    return passage(stage, ship, start, goal, float(stage.rng.uniform(0.6, 1.6)) * stage.end_s)
 
 
-def _ferry(stage: Stage, kind: str, ship: Ship) -> Actor:
+def _ferry(stage: Stage, ship: Ship) -> Actor:
     """To and fro between two berths, some hours in each, without end."""
     start = _spots(stage, (BERTH,), 0.02)[0]
     goal = stage.spot(_place(start), 40.0, 420.0)
-    sea, speed_kn = waters(), stage.speed_kn(kind)
+    if goal.kind == EDGE or goal.port == start.port:  # no other port is so near
+        return _call(stage, ship)
+    sea, speed_kn = waters(), stage.speed_kn(ship)
     time_s, course, headings, statuses = -stage.some_hours(0, 20), None, [], [(ALWAYS[0], float(MOORED))]
     ends = (start, goal)
     leg = 0
@@ -114,7 +113,7 @@ def _ferry(stage: Stage, kind: str, ship: Ship) -> Actor:
     return Actor(ship, course, statuses=tuple(statuses), headings=tuple(headings))
 
 
-def _fishes(stage: Stage, kind: str, ship: Ship) -> Actor:
+def _fishes(stage: Stage, ship: Ship) -> Actor:
     """Out from a port to a ground, to and fro there at 2 to 4 kn, and back; some fall silent on the ground."""
     sea = waters()
     zones = [z for z in sea.zones.values() if z]
@@ -127,7 +126,7 @@ def _fishes(stage: Stage, kind: str, ship: Ship) -> Actor:
     work = beside.keeping_way(
         stage.rng, ground.lon, ground.lat, goal, start_s, end_s, float(stage.rng.uniform(2.0, 4.2))
     )
-    actor = stage.actor(ship, kind, ground, [work], base, base, FISHING, "traffic")
+    actor = stage.actor(ship, ground, [work], base, base, FISHING, "traffic")
     if stage.rng.random() < 0.25:
         off_s = float(stage.rng.uniform(max(0, start_s), max(1.0, min(stage.end_s, end_s))))
         actor = actor.quiet(Quiet(off_s, off_s + stage.some_hours(2.3, 20.0), SWITCHED_OFF))

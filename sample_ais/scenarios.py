@@ -62,6 +62,16 @@ def close(c: Circumstance) -> bool:
     return c.distance_m < 130
 
 
+def apart(c: Circumstance) -> bool:
+    """Farther than hulls alongside have their antennas: as near as ships at anchor by themselves lie."""
+    return c.distance_m >= 130
+
+
+def apart_and_still(c: Circumstance) -> bool:
+    """Both."""
+    return apart(c) and still(c)
+
+
 def short(c: Circumstance) -> bool:
     """Three hours or less."""
     return c.duration_s <= 3 * HOUR_S
@@ -120,8 +130,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("tow", "tug", LOOK_ALIKE, 1.5, making_way, look_alikes.tow),
     Scenario("crew_boat", "crew_boat", LOOK_ALIKE, 1.2, close, look_alikes.crew_boat),
     Scenario("pair_trawl", "fishing", LOOK_ALIKE, 2.0, making_way, look_alikes.pair_trawl),
-    Scenario("anchorage_neighbours", "anchorage", LOOK_ALIKE, 2.0, still, look_alikes.anchorage_neighbours),
-    Scenario("port_queue", "anchorage", LOOK_ALIKE, 1.2, near_port, look_alikes.port_queue),
+    Scenario("anchorage_neighbours", "anchorage", LOOK_ALIKE, 12.0, apart_and_still, look_alikes.anchorage_neighbours),
+    Scenario("port_queue", "anchorage", LOOK_ALIKE, 6.0, apart, look_alikes.port_queue),
     Scenario("ferry_transfer", "ferry", LOOK_ALIKE, 0.8, near_port, look_alikes.ferry_transfer),
     Scenario("dredging", "dredging", LOOK_ALIKE, 1.2, slow, look_alikes.dredging),
     Scenario("boarding", "patrol", LOOK_ALIKE, 1.0, short, look_alikes.boarding),

@@ -49,6 +49,9 @@ KINDS = {
 }
 
 
+_TRADES = {kind.name: trade for trade, kind in KINDS.items()}
+
+
 @dataclass(frozen=True)
 class Ship:
     """What one ship sends as its identity."""
@@ -61,6 +64,11 @@ class Ship:
     kind: Kind
     destination: str
     flag: str
+
+    @property
+    def trade(self) -> str:
+        """The key of its kind in KINDS, whatever its size."""
+        return _TRADES[self.kind.name]
 
     @property
     def size_m(self) -> tuple[int, int, int, int]:

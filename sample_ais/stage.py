@@ -6,7 +6,7 @@ A scene is given a `Stage` (random numbers, a yard, when the plan ends) and a `C
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from stswatch.sample_ais.cast import (
     Quiet,
 )
 from stswatch.sample_ais.circumstances import HOUR_S, TRADE_ROADS, Circumstance
-from stswatch.sample_ais.motion import Course, voyage
+from stswatch.sample_ais.motion import Course, shift, voyage
 from stswatch.sample_ais.ships import FLAGS, KINDS, Ship, with_check_digit
 from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, waters
 
@@ -99,11 +99,10 @@ class Stage:
     rng: Rng
     yard: Yard
     end_s: float
-    thinned: list[str] = field(default_factory=list)
 
-    def speed_kn(self, kind: str) -> float:
-        """A speed at sea for a ship of a kind."""
-        return float(np.clip(SEA_KN[kind] * np.exp(self.rng.normal(0, 0.1)), 5.6, 26.0))
+    def speed_kn(self, ship: Ship) -> float:
+        """A speed at sea for a ship."""
+        return float(np.clip(SEA_KN[ship.trade] * np.exp(self.rng.normal(0, 0.1)), 5.6, 26.0))
 
     def spot(self, place: Place, from_km: float = 20.0, to_km: float = 900.0, countries: Sequence[str] = ()) -> Spot:
         """A berth, a place in the roads or an edge of the sea to come from or go to, nearer ones more often.
@@ -111,17 +110,16 @@ class Stage:
         countries: only ports of these, wherever they are.
         """
         sea = waters()
-        spots = [*sea.berths, *sea.roads, *sea.edges()]
-        km = np.array([sea.length_km(s, place) for s in spots])
-        weight = 1 / (80 + km) * np.where([s.kind == EDGE for s in spots], 18.0, 1.0)
+        km = sea.km_from_spots(place)
+        weight = np.where(sea.spot_on_edge, 18.0, 1.0) / (80 + km)
         if countries:
-            weight = weight * np.isin([s.country for s in spots], list(countries))
+            weight = weight * np.isin(sea.spot_country, list(countries))
         inside = (km >= from_km) & (km <= to_km)
         if (weight * inside).sum() > 0:
             weight = weight * inside
         else:
             weight = np.where(weight > 0, np.exp(-(km - km[weight > 0].min()) / 50), 0.0)
-        return spots[int(self.rng.choice(len(spots), p=weight / weight.sum()))]
+        return sea.spots[int(self.rng.choice(len(km), p=weight / weight.sum()))]
 
     def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
         """How a host lies or goes from before to after the circumstances, by their speed."""
@@ -140,7 +138,6 @@ class Stage:
     def actor(
         self,
         ship: Ship,
-        kind: str,
         place: Place,
         acts: Sequence[Lying],
         origin: Spot,
@@ -149,7 +146,7 @@ class Stage:
         role: str = "party",
     ) -> Actor:
         """A ship that comes from a spot, does its acts one after another at a place, and goes to another spot."""
-        sea, speed_kn = waters(), self.speed_kn(kind)
+        sea, speed_kn = waters(), self.speed_kn(ship)
         first, last = _end(acts[0], 0, place), _end(acts[-1], -1, place)
         there = voyage(apart(sea.way(self.rng, origin, first)), 0.0, speed_kn)
         begin_s = float(acts[0].course.time_s[0])
@@ -174,20 +171,27 @@ class Stage:
             course = course.then(lying.course) if lying else course
             headings += [(lying.time_s, lying.heading_deg)] if lying else []
             statuses.append((arrives_s, float(_status_at(goal))))
-        return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), role=role)
+        told = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
+        return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), acts=told, role=role)
 
     def lying(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Lying | None:
         """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
         if spot.kind == EDGE or end_s - start_s < 60:
             return None
         if spot.kind == BERTH:
-            lon, lat = spot.place
+            lon, lat = (
+                float(x) for x in shift(*spot.place, *self.rng.uniform(-90, 90, 2))
+            )  # seldom two at one bollard
             return beside.moored(lon, lat, start_s, end_s, float(self.rng.uniform(0, 360)))
         found = beside.at_anchor(self.rng, *spot.place, start_s, end_s, ship.kind.length_m)
         back = found.course  # the anchor is placed so that the hull lies at the spot when it comes or leaves
         k = -1 if start_s < 0 else 0
         lon = back.lon - back.lon[k] + spot.place[0]
         return found._replace(course=Course(back.time_s, lon, back.lat - back.lat[k] + spot.place[1]))
+
+    def launch(self, *kinds: str) -> Ship:
+        """A new ship of one of some kinds, under any flag but that in the role of the DPRK."""
+        return self.yard.launch(str(self.rng.choice(list(kinds))))
 
     def some_hours(self, least: float, most: float) -> float:
         """Seconds of some hours."""
@@ -203,7 +207,7 @@ class Stage:
         return actor.quiet(Quiet(c.start_s - off_s - hours, c.start_s - off_s, cause))
 
     def loads(self, actor: Actor, c: Circumstance, by: float, told: float = 0.6) -> Actor:
-        """The actor with a draught that changes by a share of itself, if its crew tells AIS (share `told`) soon after."""
+        """The actor with a draught that changes by a share of itself, if its crew tells it (share `told`) soon after."""
         now = actor.ship.kind.draught_m
         if self.rng.random() >= told:
             return actor
@@ -229,10 +233,10 @@ def _status_at(spot: Spot) -> int:
     return {BERTH: MOORED, EDGE: UNDER_WAY}.get(spot.kind, AT_ANCHOR)
 
 
-def status_of(lying_kn: float, kind: str) -> int:
+def status_of(lying_kn: float, ship: Ship) -> int:
     """The status a crew sets for a slow meeting: at anchor, restricted, fishing or under way."""
-    if kind in ("trawler", "fisher"):
+    if ship.trade in ("trawler", "fisher"):
         return FISHING
     if lying_kn < beside.STILL_KN:
         return AT_ANCHOR
-    return RESTRICTED if kind in ("tug", "dredger", "research") else UNDER_WAY
+    return RESTRICTED if ship.trade in ("tug", "dredger", "research") else UNDER_WAY

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from stswatch.sample_ais.cast import ALWAYS, OUT_OF_RANGE, OUTAGE
 from stswatch.sample_ais.courses import Ints
+from stswatch.sample_ais.measure import Meetings
 from stswatch.sample_ais.motion import Floats
 from stswatch.sample_ais.observe import SATELLITE, silent
 from stswatch.sample_ais.plan import Sea
-from stswatch.sample_ais.ships import KINDS
 
 UTC = pa.timestamp("us", tz="UTC")
 SEEN_S = 600.0  # a moment is seen if it lies so near a fix of both
 GAP_S = 7200.0
-KIND_NAMES = {kind.name: name for name, kind in KINDS.items()}
 
 
 def ships(sea: Sea) -> pa.Table:
@@ -38,7 +37,7 @@ def ships(sea: Sea) -> pa.Table:
                     "name": ship.name,
                     "call_sign": ship.call_sign,
                     "flag": ship.flag,
-                    "kind": KIND_NAMES[kind.name],
+                    "kind": ship.trade,
                     "ship_type": kind.ship_type,
                     "length_m": float(kind.length_m),
                     "beam_m": float(kind.beam_m),
@@ -63,7 +62,7 @@ def meetings(sea: Sea, in_port: NDArray[np.bool_]) -> pa.Table:
     """Every meeting with who, why, and how much of it was seen."""
     met, end_s = sea.met, sea.plan.days * 86_400
     scene = [np.array(sea.scene_of, np.int64)[who] for who in (met.a, met.b)]
-    together = scene[0] == scene[1]
+    together = (scene[0] == scene[1]) & _acting(sea, met.a, met) & _acting(sea, met.b, met)
     mmsi = [_mmsi_at(sea, who, (met.start_s + met.end_s) / 2) for who in (met.a, met.b)]
     turn = mmsi[0] > mmsi[1]
     a, b = np.where(turn, met.b, met.a), np.where(turn, met.a, met.b)
@@ -97,6 +96,13 @@ def meetings(sea: Sea, in_port: NDArray[np.bool_]) -> pa.Table:
     }
     table = pa.table(columns)
     return table.take(np.lexsort((met.b, met.a, met.start_s)))
+
+
+def _acting(sea: Sea, ship: Ints, met: Meetings) -> NDArray[np.bool_]:
+    """Whether ships (n,) do what their scene is about at some time of their meetings (n,)."""
+    spans = [sea.cast.actors[k].acts for k in ship.tolist()]
+    rows = zip(spans, met.start_s.tolist(), met.end_s.tolist(), strict=True)
+    return np.array([any(first < end and last > start for first, last in acts) for acts, start, end in rows], bool)
 
 
 def _times(sea: Sea, time_s: Floats) -> pa.Array:

@@ -65,8 +65,11 @@ class Waters:
     room_km: Floats  # (n,) least distance to shore along the lanes of a node
     before: NDArray[np.int32]  # (n, n) predecessors of all shortest ways
     km: Floats  # (n, n)
-    berths: tuple[Spot, ...]
-    roads: tuple[Spot, ...]
+    spots: tuple[Spot, ...]  # berths, roads, edges of the sea
+    spot_node: NDArray[np.int64]  # (s,)
+    spot_off_km: Floats  # (s,) from the spot to its node
+    spot_country: NDArray[np.str_]
+    spot_on_edge: NDArray[np.bool_]
     zones: dict[str, tuple[Place, ...]]
     zone_kinds: dict[str, str]
     trade: frozenset[str]  # ports of the DPRK trade
@@ -78,10 +81,6 @@ class Waters:
             chain.append(int(self.before[start, chain[-1]]))
         return chain[::-1]
 
-    def edges(self) -> list[Spot]:
-        """The ways out of the sea."""
-        return [Spot(EDGE, self.names[i], "", (tuple(self.nodes[i].tolist()),), i) for i in self.edge]
-
     def way(self, rng: np.random.Generator, start: Spot | Place, end: Spot | Place) -> list[Point]:
         """Points of a ship's own way from one to the other, both among them: beside the lanes where there is room."""
         nodes = self.path(start.node, end.node)
@@ -89,10 +88,10 @@ class Waters:
         middle = [self._beside(rng, k, 0.15 if k in (nodes[0], nodes[-1]) else BESIDE_LANE_KM) for k in nodes]
         return [*_from(start), *middle, *_from(end)[::-1]]
 
-    def length_km(self, start: Spot | Place, end: Spot | Place) -> float:
-        """About how far it is along the lanes."""
-        ends = [haversine_m(*self.nodes[s.node], *_from(s)[0]) / 1000 for s in (start, end)]
-        return float(self.km[start.node, end.node] + sum(ends))
+    def km_from_spots(self, place: Place) -> Floats:
+        """About how far it is along the lanes from each of `spots` (s,)."""
+        off_km = float(haversine_m(*self.nodes[place.node], place.lon, place.lat)) / 1000
+        return np.asarray(self.km[place.node, self.spot_node] + self.spot_off_km + off_km)
 
     def _beside(self, rng: np.random.Generator, node: int, most_km: float) -> Point:
         off_km = min(most_km, 0.35 * self.room_km[node])
@@ -122,15 +121,24 @@ def waters() -> Waters:
     room_km = np.full(len(nodes), np.inf)
     for node in (i, j):
         np.minimum.at(room_km, node, lanes[:, 2])
+    names, edge = held["names"], np.flatnonzero(held["edge"]).tolist()
+    spots = [s for port in held["ports"] for s in _spots(port, "berths", BERTH)]
+    spots += [s for port in held["ports"] for s in _spots(port, "roads", ROADS)]
+    spots += [Spot(EDGE, names[k], "", (tuple(nodes[k].tolist()),), k) for k in edge]
+    node = np.array([s.node for s in spots])
+    at = np.array([s.place for s in spots])
     return Waters(
         nodes=nodes,
-        names=tuple(held["names"]),
-        edge=tuple(np.flatnonzero(held["edge"]).tolist()),
+        names=tuple(names),
+        edge=tuple(edge),
         room_km=room_km,
         before=before,
         km=far_km,
-        berths=tuple(s for port in held["ports"] for s in _spots(port, "berths", BERTH)),
-        roads=tuple(s for port in held["ports"] for s in _spots(port, "roads", ROADS)),
+        spots=tuple(spots),
+        spot_node=node,
+        spot_off_km=haversine_m(*at.T, *nodes[node].T) / 1000,
+        spot_country=np.array([s.country for s in spots]),
+        spot_on_edge=np.array([s.kind == EDGE for s in spots]),
         zones={z["id"]: tuple(_place(z["id"], *p) for p in z["places"]) for z in held["zones"]},
         zone_kinds={z["id"]: z["kind"] for z in held["zones"]},
         trade=frozenset(p["id"] for p in held["ports"] if p["trade"]),
