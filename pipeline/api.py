@@ -1,4 +1,4 @@
-"""What a notebook and the command call: run, decode, detect, connect, leads, encounter, areas."""
+"""What a notebook and the command call: run, decode, detect, connect, leads, encounter, areas, simulate."""
 
 from __future__ import annotations
 
@@ -307,6 +307,39 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     rules = from_json(row["run"]["rules"])
     fixes = queries.tracks(Path(data), [row["mmsi_a"], row["mmsi_b"]], needed_us(row, rules))
     file.write(Path(path), render(row, fixes, rules, suffix))
+
+
+def simulate(
+    out: str | Path,
+    *,
+    seed: int = 1,
+    scenarios: Sequence[str] = (),
+    days: float = 2.0,
+    transfers: int = 20,
+    look_alikes: int = 40,
+    background: int = 120,
+    start_time: datetime | None = None,
+) -> list[Path]:
+    """Write a simulated sea into a folder: an NMEA recording, its truth as JSON and Parquet; gives the files.
+
+    Args:
+        out: the folder, made if need be.
+        seed: the same seed and options give the same files.
+        scenarios: names or families of sample_ais/scenarios.py; all where none is given.
+        days, transfers, look_alikes, background: for how long, how many scenes of each kind, how many ships besides.
+        start_time: when it begins; 2025-03-10T00:00Z where None.
+
+    Raises:
+        ValueError (PlanError): what was asked for and what there is. OSError: the folder cannot be written.
+    """
+    from stswatch.sample_ais import feed
+    from stswatch.sample_ais.simulation import Plan
+    from stswatch.sample_ais.simulation import simulate as simulate_plan
+
+    began = {} if start_time is None else {"start_s": int(start_time.timestamp())}
+    counts = {"transfers": transfers, "look_alikes": look_alikes, "background": background}
+    plan = Plan(days=days, only=tuple(scenarios), **counts, **began)
+    return feed.write(Path(out), simulate_plan(plan, seed))
 
 
 def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:

@@ -257,6 +257,41 @@ def _add_seas(p: argparse.ArgumentParser) -> None:
     p.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
+def _add_simulate(p: argparse.ArgumentParser) -> None:
+    """Write a simulated sea: an NMEA recording as a station network delivers it, and beside it what truly happened.
+
+    Example: stswatch simulate --scenario shuttle --scenario bunkering --seed 7 --out DIR
+    """
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write into")
+    p.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only scenes of this name or family (may be given again); default: all of docs/simulator.md",
+    )
+    p.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed gives the same files (default 1)")
+    p.add_argument("--days", type=float, default=2.0, metavar="D", help="how long it lasts (default 2)")
+    p.add_argument("--transfers", type=_whole, default=20, metavar="N", help="scenes of transfers (default 20)")
+    p.add_argument("--look-alikes", type=_whole, default=40, metavar="N", help="scenes of look-alikes (default 40)")
+    p.add_argument("--background", type=_whole, default=120, metavar="N", help="ships in no scene (default 120)")
+    p.add_argument("--start-time", type=_moment, metavar="T", help="when it begins (default 2025-03-10T00:00:00Z)")
+
+
+def _simulate(given: argparse.Namespace) -> None:
+    files = api.simulate(
+        given.out,
+        seed=given.seed,
+        scenarios=given.scenario,
+        days=given.days,
+        transfers=given.transfers,
+        look_alikes=given.look_alikes,
+        background=given.background,
+        start_time=given.start_time,
+    )
+    print("\n".join(map(str, files)))
+
+
 Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("run", _add_run, _run),
@@ -264,6 +299,7 @@ COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
     ("areas", _add_areas, _areas),
+    ("simulate", _add_simulate, _simulate),
     ("train", _add_train, _train),
     ("evaluate", _add_evaluate, _evaluate),
 )
@@ -313,6 +349,12 @@ def _pair(text: str) -> tuple[int, int]:
     if not first.isdecimal() or not second.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: give two MMSI with a comma between them")
     return int(first), int(second)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 0 on")
+    return int(text)
 
 
 def _hours(text: str) -> float:

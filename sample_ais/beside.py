@@ -35,7 +35,7 @@ def _wander(rng: Rng, time_s: Floats, period_s: float) -> Floats:
     """A smooth random function (k,), about 1 in size: four waves about a period, nothing that a knot could show."""
     waves = period_s * np.exp(rng.normal(0, 0.35, 4))
     phase = rng.uniform(0, 2 * np.pi, 4)
-    return np.sin(2 * np.pi * time_s[:, None] / waves + phase).sum(axis=1) / np.sqrt(2.0)
+    return np.asarray(np.sin(2 * np.pi * time_s[:, None] / waves + phase).sum(axis=1) / np.sqrt(2.0))
 
 
 def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, length_m: float) -> Lying:
@@ -56,7 +56,7 @@ def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, le
 
 
 def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float, room_m: float) -> Lying:
-    """Adrift: the current turns with the tide, or sooner where the shore leaves less room; the bow keeps its own mind."""
+    """Adrift: the current turns with the tide, or sooner where the shore leaves less room; the bow turns by itself."""
     time_s = _knots(start_s, end_s, 300.0)
     fastest = 1.3 * speed_kn * MS_PER_KN
     turn = max(2 * np.pi / M2_S, fastest / max(0.4 * room_m, 150.0)) * rng.choice([-1.0, 1.0])
@@ -72,7 +72,7 @@ def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, spe
 def keeping_way(
     rng: Rng, lon: float, lat: float, goal: tuple[float, float], start_s: float, end_s: float, speed_kn: float
 ) -> Lying:
-    """Under way at one speed, to and fro between a place and some part of the way to a goal over water; rounds turns."""
+    """Under way at one speed, to and fro between a place and some part of the way to a goal over water."""
     away_m = np.hypot(*_metres(lon, lat, *goal))
     reach_m = float(np.clip(0.75 * away_m, 600.0, 30_000.0))
     time_s = _knots(start_s, end_s, 240.0)

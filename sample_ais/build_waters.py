@@ -99,7 +99,7 @@ def _inside(rng: np.random.Generator, shape: Any, n: int, off_km: float = 0.05) 
     import shapely
 
     at = at[shapely.contains_xy(shape, *at.T) & water.is_water(*at.T)]
-    return at[water.distance_to_shore_km(*at.T) > off_km][:n] if len(at) else at
+    return np.asarray(at[water.distance_to_shore_km(*at.T) > off_km][:n])
 
 
 def port(rng: np.random.Generator, index: int, lane_nodes: Floats) -> dict[str, Any] | None:

@@ -90,7 +90,8 @@ def _elsewhere(rng: np.random.Generator, setting: str) -> Place:
         return _near(rng, _one(rng, sea.zones[names[rng.integers(len(names))]]), CONTEXT)
     if setting == OPEN:
         node = int(rng.integers(len(sea.nodes)))
-        return _near(rng, Place(*sea.nodes[node].tolist(), float(sea.room_km[node]), node, "", OPEN), OPEN)
+        lon, lat = sea.nodes[node].tolist()
+        return _near(rng, Place(lon, lat, float(sea.room_km[node]), node, "", OPEN), OPEN)
     roads = [s for s in sea.spots if s.kind == ROADS and (s.port in sea.trade) == (setting == TRADE_ROADS)]
     spot = roads[rng.integers(len(roads))]
     if setting == TRADE_ROADS:

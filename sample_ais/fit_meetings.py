@@ -67,7 +67,7 @@ def log_density(p: Floats, x: Floats, low: float, high: float) -> Floats:
         density += weight * np.exp(-(((log_x - m) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi))
         below = 0.0 if low <= 0 else float(ndtr((np.log(low) - m) / s))
         inside += weight * ((1.0 if np.isinf(high) else float(ndtr((np.log(high) - m) / s))) - below)
-    return np.log(np.maximum(density, 1e-300)) - log_x - np.log(max(inside, 1e-12))
+    return np.asarray(np.log(np.maximum(density, 1e-300)) - log_x - np.log(max(inside, 1e-12)))
 
 
 def fit(x: Floats, weight: Floats, column: Column, start: Floats | None = None) -> Floats:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.sample_ais import encode, nmea, reports, sea, truth
+from stswatch.sample_ais import reports, sea, sentences, truth
 from stswatch.sample_ais.scenes import Actor, Scene
 
 VERSION = 1
@@ -23,7 +23,6 @@ SEED = 1
 RECORDING = "simulated_24h.nmea.gz"
 TRUTH = "truth.json"
 TABLE = "simulated_24h.csv"
-Layouts = list[tuple[int, Sequence[encode.Field], dict[str, object]]]  # seconds later, fields, values
 
 JITTER_S = 3.0  # delivery: lines stand so much out of the order of their times
 TABLE_EVERY_S = 900  # of each ship the first position in so many seconds, so that the table stays small
@@ -70,54 +69,25 @@ def _stations(lat: NDArray[np.float64]) -> list[str]:
 
 
 def _position_lines(actor: Actor, sent: reports.Positions) -> tuple[NDArray[np.int64], list[bytes]]:
-    n = len(sent.time_s)
-    common = {
-        "mmsi": actor.ship.mmsi,
-        "speed": np.round(sent.speed_kn * 10).astype(np.int64),
-        "lon": np.round(sent.lon * 600_000).astype(np.int64),
-        "lat": np.round(sent.lat * 600_000).astype(np.int64),
-        "course": np.round(sent.course_deg * 10).astype(np.int64),
-        "heading": sent.heading_deg.astype(np.int64),
-        "second": sent.time_s % 60,
-    }
-    if actor.ship.kind.ais_class == "A":
-        more = {"msg_type": np.where(sent.turning, 3, 1), "status": sent.status, "turn": -128}
-        bits = encode.pack(encode.POSITION_A, common | more, n)
-    else:
-        bits = encode.pack(encode.POSITION_B, common | {"msg_type": 18, "flags": 0b1011100}, n)
-    payloads, fill = encode.armour(bits)
-    return sent.time_s, nmea.lines(payloads, fill, sent.time_s, _stations(sent.lat), 0)
+    class_a = actor.ship.kind.ais_class == "A"
+    columns = (sent.time_s, sent.lon, sent.lat, sent.speed_kn, sent.course_deg, sent.heading_deg)
+    told = sentences.positions(
+        actor.ship.mmsi, *columns, _stations(sent.lat), sent.status if class_a else None, sent.turning
+    )
+    return sent.time_s, told
 
 
 def _static_lines(
     actor: Actor, time_s: NDArray[np.int64], first_group: int
 ) -> list[tuple[NDArray[np.int64], list[bytes]]]:
-    ship, n = actor.ship, len(time_s)
+    ship = actor.ship
     stations = _stations(actor.course.at(time_s - sea.START_S)[1])
     size = dict(zip(("to_bow", "to_stern", "to_port", "to_starboard"), ship.size_m, strict=True))
-    who = {"mmsi": ship.mmsi, "call_sign": ship.call_sign, "ship_type": ship.kind.ship_type, **size}
-    name = {"mmsi": ship.mmsi, "name": ship.name}
+    who = {"mmsi": ship.mmsi, "name": ship.name, "call_sign": ship.call_sign, "ship_type": ship.kind.ship_type, **size}
     if ship.kind.ais_class == "A":
-        voyage = {
-            "msg_type": 5,
-            "imo": ship.imo,
-            "draught": round(ship.kind.draught_m * 10),
-            "destination": ship.destination,
-            "epfd": 1,
-            "hour": 24,
-            "minute": 60,
-        }
-        layouts: Layouts = [(0, encode.STATIC_A, who | name | voyage)]
-    else:
-        layouts = [
-            (0, encode.STATIC_B_NAME, name | {"msg_type": 24, "part": 0}),
-            (1, encode.STATIC_B_REST, who | {"msg_type": 24, "part": 1}),
-        ]
-    found = []
-    for later_s, fields, values in layouts:
-        payloads, fill = encode.armour(encode.pack(fields, values, n))
-        found.append((time_s + later_s, nmea.lines(payloads, fill, time_s + later_s, stations, first_group)))
-    return found
+        voyage = {"draught": round(ship.kind.draught_m * 10), "destination": ship.destination}
+        return [(time_s, sentences.statics_a(who | {"imo": ship.imo}, voyage, time_s, stations, first_group))]
+    return [(time_s + part, sentences.statics_b(who, time_s + part, stations, first_group, part)) for part in (0, 1)]
 
 
 def what_happened(scenes: Sequence[Scene], seed: int) -> str:

@@ -24,8 +24,8 @@ EDGE_KM = 7.0  # from the middle of the range, how far the chance falls from 73 
 WEATHER_SIGMA, WEATHER_KEEPS = 0.16, 0.97  # of the logarithm of the range, and what remains of it after an hour
 CLASS_B_RANGE = 0.55  # 2 W instead of 12.5 W, and a lower antenna (an estimate)
 PASS_S = (480.0, 780.0)  # a satellite at 600 km is over the sea for 8 to 13 minutes
-# A satellite hears all organised cells of the sea at once, so reports collide: with a load of one report in each slot of
-# both channels a report is alone with chance 1/e. Source: Poisson arrivals; 4,500 slots a minute by ITU-R M.1371-5.
+# A satellite hears all organised cells of the sea at once, so reports collide: at one report in each slot of both
+# channels a report is alone with chance 1/e. Source: Poisson arrivals; 4,500 slots a minute by ITU-R M.1371-5.
 SLOTS_PER_MIN = 4500.0
 REPORTS_PER_MIN = 2.4  # of a ship on average, at anchor or under way
 SATELLITE_DECODES = 0.55  # of reports that collide with none: fading and polarisation (an estimate)
@@ -57,8 +57,8 @@ class Network:
 def stations() -> list[dict[str, str]]:
     """The rows of stations.csv, estimates of this project: places that exist, receivers that do not.
 
-    `delivered` is the chance that a station shares what it hears at all: little of what shore stations in China hear has
-    been shared since the law on personal information of November 2021.
+    `delivered` is the chance that a station shares what it hears at all: little of what shore stations in China hear
+    has been shared since the law on personal information of November 2021.
     """
     return list(csv.DictReader((files("stswatch.sample_ais") / "stations.csv").read_text("utf-8").splitlines()))
 
@@ -89,7 +89,7 @@ def network(
         range_km=weather * np.array([float(row["range_km"]) for row in rows]) * range_factor,
         outages=tuple(_outages(rng, days, outages_per_day, len(rows))),
         passes=np.column_stack([start_s, start_s + rng.uniform(*PASS_S, len(start_s))]),
-        clock_s=np.round(wrong),
+        clock_s=np.asarray(np.round(wrong), np.float64),
     )
 
 
@@ -153,7 +153,6 @@ def chances(
 
 def _satellite(lon: Floats, lat: Floats, factor: Floats, footprint: float, density: float) -> NDArray[np.float32]:
     """The chance that a satellite decodes one report: the denser the sea about a ship, the less."""
-    ships = len(lon)
     cell = (np.floor(lon / 2).astype(np.int64) * 1000 + np.floor(lat / 2).astype(np.int64)).T  # (bins, v)
     load = np.full(lon.shape, footprint)
     order = np.argsort(cell, axis=1, kind="stable")
@@ -167,4 +166,4 @@ def _satellite(lon: Floats, lat: Floats, factor: Floats, footprint: float, densi
     load = load + density * 40.0 * near.T
     per_slot = load * REPORTS_PER_MIN / SLOTS_PER_MIN
     weak = np.where(factor < 1, 0.35, 1.0)
-    return (SATELLITE_DECODES * weak * np.exp(-per_slot) * np.ones((ships, 1))).astype(np.float32)
+    return np.asarray(SATELLITE_DECODES * weak * np.exp(-per_slot), np.float32)

@@ -22,7 +22,7 @@ from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.stage import Stage, status_of
 from stswatch.sample_ais.transfers import come_m, pair
 
-SILENT_BESIDE = 0.10  # of each party: equipment, or a switch for reasons of no concern here
+SILENT_BESIDE = 0.07  # of each party: equipment, or a switch for reasons of no concern here
 CARGO = ("bulker", "container", "tanker", "coaster", "reefer")
 
 
@@ -47,7 +47,7 @@ def lightering(stage: Stage, c: Circumstance) -> list[Actor]:
 
 
 def supply_at_sea(stage: Stage, c: Circumstance) -> list[Actor]:
-    """Lawful supply from hull to hull at sea: fuel and stores to fishing vessels, catch to a reefer, cargo to a coaster.
+    """Lawful supply from hull to hull at sea: fuel and stores to fishing boats, catch to a reefer, cargo to a coaster.
 
     Source: Miller et al. 2018, Frontiers in Marine Science 5:240, to whose 11,681 meetings the shapes are fitted.
     """

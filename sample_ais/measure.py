@@ -64,7 +64,7 @@ def meetings(courses: Courses, ships: int, days: float) -> Meetings:
         (lat[0][nearest] + lat[1][nearest]) / 2,
     )
     keep = found.end_s - found.start_s >= LEAST_S
-    return Meetings(*(column[keep] for column in found))
+    return Meetings._make(column[keep] for column in found)
 
 
 def _near(courses: Courses, ships: int, days: float) -> tuple[Ints, Ints, Ints]:
@@ -108,4 +108,4 @@ def _medians(values: Floats, group: Ints) -> Floats:
     count = np.bincount(group)
     first = np.cumsum(count) - count
     ranked = values[order]
-    return (ranked[first + (count - 1) // 2] + ranked[first + count // 2]) / 2
+    return np.asarray((ranked[first + (count - 1) // 2] + ranked[first + count // 2]) / 2)

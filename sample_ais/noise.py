@@ -55,7 +55,7 @@ def position_noise_m(
 def shown_speed_kn(rng: np.random.Generator, of: Receivers, emitter: Ints, speed_kn: Floats) -> Floats:
     """Speed over ground as sent, in tenths of a knot."""
     told = np.abs(speed_kn + rng.normal(0, SPEED_KN, len(speed_kn)) * of.quality[emitter])
-    return np.round(np.where(told < of.deadband_kn[emitter], 0.0, told), 1)
+    return np.asarray(np.round(np.where(told < of.deadband_kn[emitter], 0.0, told), 1), np.float64)
 
 
 def shown_course_deg(rng: np.random.Generator, speed_kn: Floats, bearing: Floats) -> Floats:

@@ -95,8 +95,9 @@ def silent(cast: Cast, owner: Ints, time_s: Floats) -> Bools:
     """Whether actors (n,) send nothing at times (n,)."""
     there = np.unique(owner).tolist()
     out = np.zeros(len(owner), bool)
-    for k, start_s, end_s in ((k, q.start_s, q.end_s) for k in there for q in cast.actors[k].quiets):
-        out |= (owner == k) & (time_s > start_s) & (time_s < end_s)
+    for who in there:
+        for quiet in cast.actors[who].quiets:
+            out |= (owner == who) & (time_s > quiet.start_s) & (time_s < quiet.end_s)
     return out
 
 
@@ -115,7 +116,7 @@ def received(
     for low in range(0, emitters, GROUP):
         group = np.arange(low, min(low + GROUP, emitters))
         parts.append(_group(rng, cast, network, chances, days, slot_s, faults, group))
-    return Received(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Received._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 def _group(
@@ -229,7 +230,7 @@ def _repeated(rng: np.random.Generator, rows: Received, network: Network, chance
     out = [rows]
     for pick, station in ((twice, second), (again, rows.station)):
         at = np.flatnonzero(pick)
-        copy = Received(*(column[at] for column in rows))
+        copy = Received._make(column[at] for column in rows)
         wrong = np.where(station[at] >= 0, network.clock_s[np.maximum(station[at], 0)], 0.0)
         was = np.where(copy.station >= 0, network.clock_s[np.maximum(copy.station, 0)], 0.0)
         copy = copy._replace(
@@ -238,4 +239,4 @@ def _repeated(rng: np.random.Generator, rows: Received, network: Network, chance
             arrived_s=copy.arrived_s + rng.uniform(0, 60, len(at)),
         )
         out.append(copy)
-    return Received(*(np.concatenate(columns) for columns in zip(*out, strict=True)))
+    return Received._make(np.concatenate(columns) for columns in zip(*out, strict=True))

@@ -14,6 +14,7 @@ from stswatch.sample_ais.listen import Chances, Network
 from stswatch.sample_ais.measure import Meetings
 from stswatch.sample_ais.motion import Floats
 from stswatch.sample_ais.observe import Cast, Received
+from stswatch.sample_ais.waters import waters
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,19 @@ class Plan:
     no_position: float = 0.0004  # of fixes, without a position
 
     def __post_init__(self) -> None:
-        if self.slot_s < 10 or self.days <= 0 or not 0 <= self.in_zones <= 1:
-            raise ValueError(f"slot_s {self.slot_s} (10 or more), days {self.days} (above 0), in_zones {self.in_zones}")
+        for name, least, value in (
+            ("slot_s", 10.0, self.slot_s),
+            ("days", 0.05, self.days),
+            ("background", 0, self.background),
+            ("transfers", 0, self.transfers),
+            ("look_alikes", 0, self.look_alikes),
+        ):
+            if value < least:
+                raise scenarios.PlanError(f"{name} is {value:g}; give {least:g} or more")
         scenarios.allowed(self.only, self.without)
+        unknown = set(self.zones) - set(waters().zones)
+        if unknown:
+            raise scenarios.PlanError(f"no zone {sorted(unknown)[0]!r}; there are {', '.join(waters().zones)}")
 
 
 class Simulated(NamedTuple):

@@ -21,6 +21,11 @@ from stswatch.sample_ais.circumstances import APPROACHES, HOUR_S, TRADE_ROADS, C
 from stswatch.sample_ais.listen import stations
 from stswatch.sample_ais.stage import Stage
 
+
+class PlanError(ValueError):
+    """A plan that cannot be; the message says what was found and what there is."""
+
+
 Make = Callable[[Stage, Circumstance], list[Actor]]
 Fits = Callable[[Circumstance], bool]
 TRANSFER, LOOK_ALIKE, TRAFFIC = "transfer", "look_alike", "traffic"
@@ -144,10 +149,12 @@ FAMILIES = tuple(dict.fromkeys(row.family for row in SCENARIOS))
 
 
 def allowed(only: Collection[str] = (), without: Collection[str] = ()) -> tuple[Scenario, ...]:
-    """The rows named, by name or family, all where none is; less those in `without`. Raises ValueError for no such."""
+    """The rows named, by name or family, all where none is; less those in `without`. Raises PlanError for no such."""
     unknown = (set(only) | set(without)) - set(NAMES) - set(FAMILIES)
     if unknown:
-        raise ValueError(f"no scenario or family {sorted(unknown)[0]!r}; there are {', '.join((*NAMES, *FAMILIES))}")
+        raise PlanError(
+            f"no scenario or family {sorted(unknown)[0]!r}; there are {', '.join(dict.fromkeys((*NAMES, *FAMILIES)))}"
+        )
     rows = [row for row in SCENARIOS if not only or row.name in only or row.family in only]
     return tuple(row for row in rows if row.name not in without and row.family not in without)
 

@@ -12,8 +12,8 @@ Tables of `Simulated`; times are timestamps in UTC, every id of a hull is unique
     (docs/tables.md). `source` is "simulated0000000", `offset` the row; `invalid` is null or `no_position`.
 `static_reports`: as the lake's `static_reports`.
 `ships`: one row per hull and identity it claims. hull, mmsi, from, until (null: the plan's ends), imo (as claimed;
-    null: none), true_imo, name, call_sign, flag (fictional, flags.csv), kind (ships.KINDS), ship_type, length_m, beam_m,
-    ais_class (A or B), role (host, guest, party, traffic), scenario ("" for the background).
+    null: none), true_imo, name, call_sign, flag (fictional, flags.csv), kind (ships.KINDS), ship_type, length_m,
+    beam_m, ais_class (A or B), role (party of a scene, or traffic), scenario ("" for the background).
 `meetings`: every pair of hulls within 500 m for 5 min or more, measured on the true courses before noise, joined over
     interruptions of up to 30 min. hull_a, hull_b, mmsi_a, mmsi_b (as broadcast at the middle of the meeting, smaller
     first; the hulls in the same order), start, end, begun_before, goes_on_after (cut by the plan, not by the hulls),
@@ -46,7 +46,7 @@ SHIPS_A_SCENE = 8  # numbers kept for the ships of a scene, so that no scene ren
 def simulate(plan: Plan, seed: int) -> Simulated:
     """The tables of a sea; the same plan and seed give the same tables.
 
-    Raises ValueError for a scenario, family or zone that there is none of (by Plan).
+    Never raises: a plan that cannot be is refused by Plan, with a PlanError that says what there is.
 
     >>> sea = simulate(Plan(days=0.5, background=3, transfers=1, look_alikes=1), seed=1)
     >>> set(sea.ships["role"].to_pylist()) == {"party", "traffic"}

@@ -17,6 +17,7 @@ from stswatch.sample_ais.statics import said
 
 UTC = pa.timestamp("us", tz="UTC")
 SOURCE = "simulated0000000"
+IN_SPACE = "satellite"  # the station of what satellites heard, by which feeds mark it
 _REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
 _EVIDENCE = (
     pa.field("source", pa.string(), False),
@@ -105,7 +106,7 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
     lost = np.isnan(lon)
     heading, status = rows.heading_deg[order], rows.status[order]
     station = rows.station[order]
-    names = pa.array([*sea.network.ids, None])
+    names = pa.array([*sea.network.ids, IN_SPACE])
     columns = {
         "mmsi": pa.array(sea.cast.mmsi[emitter].astype(np.int32)),
         "time": times(sea, rows.time_s[order]),

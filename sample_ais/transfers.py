@@ -28,7 +28,7 @@ PARTIES = (
     ("coaster", "coaster", 0.12),
     ("bulker", "bulker", 0.08),
 )
-SILENT_AFTER = 0.22  # of each party: switched off before or after, since that is what the reports describe
+SILENT_AFTER = 0.30  # of each party: switched off before or after, since that is what the reports describe
 
 
 def parties(stage: Stage) -> tuple[Ship, Ship]:

@@ -39,8 +39,9 @@ class Slots(NamedTuple):
 def interval_s(class_b: Bools, lying: Bools, speed_kn: Floats, turning: Bools) -> Floats:
     """Seconds between position reports (n,): see the tables above.
 
-    >>> interval_s(*np.array([[0, 0, 0, 1], [1, 0, 0, 0]], bool), np.array([0, 9, 15, 9.0]), np.array([0, 0, 1, 0], bool))
-    array([180.,  10.,   2.,  30.])
+    >>> class_b, lying, turning = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]], bool)
+    >>> interval_s(class_b, lying, np.array([0.0, 9.0, 15.0, 9.0]), turning).tolist()
+    [180.0, 10.0, 2.0, 30.0]
     """
     a = np.full(len(speed_kn), CLASS_A_S[-1][1])
     for limit, every, every_turning in CLASS_A_S[::-1]:

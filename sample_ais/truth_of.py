@@ -127,7 +127,7 @@ class _Seen:
         usable = ~forged & ~np.isnan(sea.heard.lon)
         ship = sea.cast.owner[sea.heard.emitter[usable]]
         order = np.lexsort((sea.heard.time_s[usable], ship))
-        self.time_s = sea.heard.time_s[usable][order]
+        self.time_s: Floats = sea.heard.time_s[usable][order]
         self.space = (sea.heard.station[usable] == SATELLITE)[order]
         self.first = np.searchsorted(ship[order], np.arange(len(sea.cast.actors) + 1))
 
@@ -161,7 +161,7 @@ def _from_nearest(fixes_s: Floats, time_s: Floats) -> Floats:
         return np.full(len(time_s), np.inf)
     after = np.searchsorted(fixes_s, time_s)
     low, high = fixes_s[np.maximum(after - 1, 0)], fixes_s[np.minimum(after, len(fixes_s) - 1)]
-    return np.minimum(np.abs(time_s - low), np.abs(high - time_s))
+    return np.asarray(np.minimum(np.abs(time_s - low), np.abs(high - time_s)))
 
 
 def gaps(sea: Sea) -> pa.Table:

@@ -90,13 +90,13 @@ class Waters:
 
     def km_from_spots(self, place: Place) -> Floats:
         """About how far it is along the lanes from each of `spots` (s,)."""
-        off_km = float(haversine_m(*self.nodes[place.node], place.lon, place.lat)) / 1000
+        off_km = float(haversine_m(self.nodes[place.node, 0], self.nodes[place.node, 1], place.lon, place.lat)) / 1000
         return np.asarray(self.km[place.node, self.spot_node] + self.spot_off_km + off_km)
 
     def _beside(self, rng: np.random.Generator, node: int, most_km: float) -> Point:
         off_km = min(most_km, 0.35 * self.room_km[node])
         east, north = rng.uniform(-1, 1, 2) * 700.0 * off_km
-        lon, lat = shift(*self.nodes[node], east, north)
+        lon, lat = shift(self.nodes[node, 0], self.nodes[node, 1], east, north)
         return float(lon), float(lat)
 
 

@@ -22,7 +22,7 @@ from stswatch.pipeline import api, cli, rules
 
 SAMPLE = Path(sample_ais.__path__[0]) / "simulated_24h.nmea.gz"
 COMMANDS = [name for name, *_ in cli.COMMANDS]
-WITHOUT_DATA = {"areas", "train", "evaluate"}
+WITHOUT_DATA = {"areas", "simulate", "train", "evaluate"}
 HEADER = b"mmsi,timestamp,lon,lat\n"
 ROWS = b"".join(b"%d,2024-01-01T%02d:00:00Z,%d.0,1.0\n" % (201000001 + k, h, k) for h in range(6) for k in range(3))
 
@@ -375,3 +375,22 @@ def test_rows_of_stray_clocks_are_no_error(tmp_path, say):
     pq.write_table(rows, tmp_path / "stray.parquet")
     assert say("run", tmp_path / "stray.parquet", "--data", tmp_path / "d", "--quiet") == (0, "", "")
     assert len(list((tmp_path / "d" / "slices").iterdir())) <= 6
+
+
+def test_simulate_writes_a_sea_that_run_takes(say, tmp_path):
+    sea, data = tmp_path / "sea", tmp_path / "data"
+    few = ("--transfers", 1, "--look-alikes", 1, "--background", 2, "--days", 0.5)
+    code, out, err = say("simulate", "--out", sea, "--seed", 5, "--scenario", "lit", "--scenario", "bunkering", *few)
+    assert (code, err) == (0, "")
+    files = [Path(line) for line in out.splitlines()]
+    assert {file.name for file in files} == {file.name for file in sea.iterdir()}
+    assert len(files) == 5
+    assert say("run", files[0], "--data", data, "--area", "world", "--quiet")[0] == 0
+    assert api.counts(data)["vessels"] >= 2
+
+
+def test_simulate_says_which_scenarios_there_are(say, tmp_path):
+    code, out, err = say("simulate", "--out", tmp_path / "sea", "--scenario", "smuggling")
+    assert (code, out) == (1, "")
+    assert "no scenario or family 'smuggling'; there are lit, " in err
+    assert not (tmp_path / "sea").exists()

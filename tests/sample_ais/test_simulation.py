@@ -82,5 +82,7 @@ def test_a_silent_ship_is_not_heard(sea):
 def test_what_cannot_be_planned_is_refused():
     with pytest.raises(ValueError, match="no scenario or family 'smuggling'"):
         Plan(only=("smuggling",))
-    with pytest.raises(ValueError, match="slot_s 1"):
+    with pytest.raises(ValueError, match="slot_s is 1; give 10 or more"):
         Plan(slot_s=1.0)
+    with pytest.raises(ValueError, match="no zone 'atlantis'"):
+        Plan(zones=("atlantis",))

@@ -1,0 +1,150 @@
+"""A simulated sea as its station network delivers it, NMEA with tag blocks, and its truth as JSON and Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stswatch.sample_ais import sentences, truth
+from stswatch.sample_ais.courses import Ints
+from stswatch.sample_ais.motion import Floats
+from stswatch.sample_ais.plan import Simulated
+
+BLOCK = 100_000  # reports encoded at a time
+BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
+NOTICE = "Simulated: no ship, flag or event is real. Country digits 281 to 286 are given to nobody."
+TRUTH_TABLES = ("ships", "meetings", "gaps")
+
+
+def lines(sea: Simulated) -> list[bytes]:
+    """All sentences in the order in which they were delivered, without line ends; never raises.
+
+    They hold each row of `fixes` and of `static_reports` once. Some come again broken, to be rejected.
+    """
+    order, text = [np.empty(0)], []
+    for arrived, told in (*_position_lines(sea.fixes), *_static_lines(sea.static_reports)):
+        order.append(arrived)
+        text += told
+    at = np.argsort(np.concatenate(order), kind="stable").tolist()
+    return _with_broken(np.random.default_rng([sea.seed, 8]), [text[k] for k in at])
+
+
+def _position_lines(fixes: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
+    arrival = np.maximum.accumulate(_seconds(fixes))  # rows are in order of arrival: none comes before one above it
+    for b in (False, True):
+        rows = np.flatnonzero((fixes["msg_type"].to_numpy() == 18) == b)
+        for low in range(0, len(rows), BLOCK):
+            at = rows[low : low + BLOCK]
+            yield arrival[at], _positions(fixes.take(at), b)
+
+
+def _positions(fixes: pa.Table, b: bool) -> list[bytes]:
+    columns = [_numbers(fixes[name]) for name in ("lon", "lat", "sog_kn", "cog_deg", "heading_deg")]
+    status = None if b else _numbers(fixes["status"]).astype(np.int64)
+    turning = fixes["msg_type"].to_numpy() == 3
+    stations = fixes["station"].to_pylist()
+    return sentences.positions(fixes["mmsi"].to_numpy(), _seconds(fixes), *columns, stations, status, turning)
+
+
+def _static_lines(reports: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
+    kind = reports["msg_type"].to_numpy()
+    named = reports["name"].is_valid().to_numpy()
+    group = 1
+    for part, rows in enumerate((np.flatnonzero(kind == 5), np.flatnonzero((kind == 24) & named))):
+        of = reports.take(rows)
+        yield _seconds(of).astype(np.float64), _statics(of, None if part == 0 else 0, group)
+        group += len(rows)
+    of = reports.take(np.flatnonzero((kind == 24) & ~named))
+    yield _seconds(of).astype(np.float64), _statics(of, 1, group)
+
+
+def _statics(of: pa.Table, part: int | None, group: int) -> list[bytes]:
+    if not len(of):
+        return []
+    zero = {"imo": 0, "ship_type": 0, "to_bow_m": 0, "to_stern_m": 0, "to_port_m": 0, "to_starboard_m": 0}
+    who: dict[str, Any] = {
+        name.removesuffix("_m"): of[name].fill_null(value).to_numpy().astype(np.int64) for name, value in zero.items()
+    }
+    who["mmsi"] = of["mmsi"].to_numpy()
+    who |= {name: of[name].fill_null("").to_pylist() for name in ("name", "call_sign")}
+    stations, time_s = ["SIM-NET"] * len(of), _seconds(of)
+    if part is not None:
+        return sentences.statics_b(who, time_s, stations, group, part)
+    draught = np.round(of["draught_m"].fill_null(0.0).to_numpy() * 10).astype(np.int64)
+    voyage = {"draught": draught, "destination": of["destination"].fill_null("").to_pylist()}
+    return sentences.statics_a(who, voyage, time_s, stations, group)
+
+
+def _seconds(table: pa.Table) -> Ints:
+    return np.asarray(table["time"].cast(pa.int64()).to_numpy() // 1_000_000)
+
+
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+
+
+def _with_broken(rng: np.random.Generator, text: list[bytes]) -> list[bytes]:
+    """The lines, some of them followed by a copy with one character of the payload wrong."""
+    out = list(text)
+    for k in sorted(np.flatnonzero(rng.random(len(text)) < BROKEN).tolist(), reverse=True):
+        line = text[k]
+        at = line.index(b"!AIVDM") + 20
+        other = b"1" if line[at : at + 1] != b"1" else b"2"
+        out.insert(k + 1, line[:at] + other + line[at + 1 :])
+    return out
+
+
+def what_happened(sea: Simulated) -> str:
+    """The truth as JSON text."""
+    whole = {
+        "simulated": True,
+        "notice": NOTICE,
+        "generator": "stswatch.sample_ais.simulation",
+        "seed": sea.seed,
+        "plan": asdict(sea.plan),
+        "start": truth.stamp(sea.plan.start_s),
+        "end": truth.stamp(sea.plan.start_s + sea.plan.days * 86_400),
+        "meetings_within_m": truth.WITHIN_M,
+        "meetings_joined_over_min": truth.JOIN_S / 60,
+        "meetings_least_min": truth.LEAST_S / 60,
+        "vessel_days": sea.vessel_days,
+        **{name: [_plain(row) for row in getattr(sea, name).to_pylist()] for name in TRUTH_TABLES},
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with times as ISO 8601 and numbers as they are told: degrees to 1e-4, the rest to a tenth."""
+    out: dict[str, Any] = {}
+    for name, value in row.items():
+        if hasattr(value, "timestamp"):
+            out[name] = truth.stamp(value.timestamp())
+        elif isinstance(value, float):
+            out[name] = round(value, 4 if name in ("lon", "lat") else 2 if name == "seen_share" else 1)
+        else:
+            out[name] = value
+    return out
+
+
+def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = True) -> list[Path]:
+    """Writes the recording, the truth and, if wanted, its tables into a folder, made if need be; returns the files.
+
+    Raises OSError where it cannot.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    recording, told = out / f"{name}.nmea.gz", out / f"{name}.truth.json"
+    recording.write_bytes(gzip.compress(b"\n".join(lines(sea)) + b"\n", 9, mtime=0))
+    told.write_text(what_happened(sea))
+    files = [recording, told]
+    for table in TRUTH_TABLES if tables else ():
+        files.append(out / f"{name}.{table}.parquet")
+        pq.write_table(getattr(sea, table), files[-1], compression="zstd")
+    return files
