@@ -1,0 +1,109 @@
+"""Ways by sea from one place to many, along the lattices."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
+
+from stswatch.geo.coast import layer
+from stswatch.geo.gnomonic import from_plane
+from stswatch.geo.sea_lattice import LEVELS, PER_DEG, SHAPE, SOUTH, WEST, lattice
+from stswatch.geo.shore import arc_km, in_space_km
+from stswatch.geo.sides import spread
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+FROM_SEA_KM = 20.0  # a place farther than this from every node is not at sea
+_WINDOWS = LEVELS[:2]  # nodes of these round a place, two to each side, are what it can go to
+_PIECE = 0.004  # of the unit of the plane, some 25 km: as far as a great circle is straight in degrees, to a few metres
+
+
+@cache
+def _shore() -> Any:
+    """All sides of the coast of the region, as a tree of lines."""
+    return shapely.STRtree(shapely.linestrings(np.column_stack(layer("region").segments()).reshape(-1, 2, 2)))
+
+
+def crosses_shore(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Bools:
+    """Whether lines (n,), straight in degrees, from points to others in the region cross the shore or touch it."""
+    lines = shapely.linestrings(np.stack([np.column_stack([lon0, lat0]), np.column_stack([lon1, lat1])], axis=1))
+    out = np.zeros(len(lon0), bool)
+    out[_shore().query(lines, predicate="intersects")[0]] = True
+    return out
+
+
+def straight_is_clear(xy0: Floats, xy1: Floats) -> Bools:
+    """Whether great circles from points (n, 2) of the plane of `gnomonic` to others cross no shore.
+
+    They are tried in pieces: a tree looks at the boxes of lines, and a long one has all coasts in its box.
+    """
+    size = np.maximum(np.ceil(np.abs(xy1 - xy0).max(axis=1) / _PIECE), 1.0).astype(np.int64)
+    line, nth = spread(np.zeros(len(size), np.int64), size)
+    way = xy1 - xy0
+    begin, end = (from_plane(xy0[line] + way[line] * ((nth + k) / size[line])[:, None]) for k in (0, 1))
+    out = np.ones(len(size), bool)
+    out[line[crosses_shore(*begin, *end)]] = False
+    return out
+
+
+def nodes_near(lon: Floats, lat: Floats) -> tuple[Ints, Ints, Floats]:
+    """The nodes of the lattice that places (n,) can go to, as (place (m,), node (m,), distance in km (m,)), by place.
+
+    Those two to each side of it to which nothing bars the way; else the nearest one, if it is within FROM_SEA_KM.
+    """
+    held = lattice()
+    places: list[Ints] = []
+    nodes: list[Ints] = []
+    for level in _WINDOWS:
+        row, column = (
+            np.floor((v - low) * PER_DEG / level.step).astype(np.int64) for v, low in ((lat, SOUTH), (lon, WEST))
+        )
+        for up in range(-1, 3):
+            for right in range(-1, 3):
+                r, c = (row + up) * level.step, (column + right) * level.step
+                inside = np.flatnonzero((r >= 0) & (r < SHAPE[0]) & (c >= 0) & (c < SHAPE[1]))
+                node = held.index[r[inside], c[inside]]
+                places.append(inside[node >= 0])
+                nodes.append(node[node >= 0].astype(np.int64))
+    place, node = np.concatenate(places), np.concatenate(nodes)
+    barred = crosses_shore(lon[place], lat[place], held.lon[node], held.lat[node])
+    place, node = place[~barred], node[~barred]
+    lost = np.setdiff1d(np.arange(len(lon)), place)
+    if lost.size:
+        km, nearest = _tree().query(in_space_km(lon[lost], lat[lost]), distance_upper_bound=FROM_SEA_KM)
+        place, node = np.append(place, lost[np.isfinite(km)]), np.append(node, nearest[np.isfinite(km)])
+    order = np.argsort(place, kind="stable")
+    place, node = place[order], node[order]
+    off = in_space_km(lon[place], lat[place]) - held.space_km[node]
+    return place, node, arc_km(np.sqrt((off**2).sum(axis=1)))
+
+
+@cache
+def _tree() -> Any:
+    return cKDTree(lattice().space_km)
+
+
+def from_place_km(lon: float, lat: float) -> Floats:
+    """Lengths of the shortest ways on the lattice from a place to all its nodes (n,); inf where none goes."""
+    held = lattice()
+    _, node, km = nodes_near(np.array([lon]), np.array([lat]))
+    ways, n = held.ways_km, len(held.row)
+    if not node.size:
+        return np.full(n, np.inf)
+    parts = (
+        (ways.data, km),
+        (ways.indices, node.astype(ways.indices.dtype)),
+        (ways.indptr, ways.indptr[-1:] + len(node)),
+    )
+    data, indices, pointers = (np.concatenate(part) for part in parts)
+    out: Floats = dijkstra(csr_array((data, indices, pointers), shape=(n + 1, n + 1)), indices=n)[:n]
+    return out

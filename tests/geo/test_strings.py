@@ -1,0 +1,119 @@
+"""Owns: taut strings round polygons are as short as brute force finds, and what corners see is what they see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
+
+from stswatch.geo.strings import Strings, sectors_of, sides_of
+
+
+def stars(rng, n):
+    """Polygons of any shape that lie apart."""
+    found = []
+    for _ in range(50 * n):
+        turn = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 9)))
+        far = rng.uniform(0.03, 0.25, len(turn))
+        star = shapely.Polygon(rng.uniform(-1, 1, 2) + np.column_stack([far * np.cos(turn), far * np.sin(turn)]))
+        if star.is_valid and star.area > 1e-4 and all(star.disjoint(other) for other in found):
+            found.append(star)
+        if len(found) == n:
+            break
+    return np.array(found, object)
+
+
+def strings(polygons):
+    sides = sides_of(polygons)
+    return Strings(*sides, sectors_of(*sides))
+
+
+def outside(rng, polygons, n):
+    xy = rng.uniform(-1.1, 1.1, (n, 2))
+    return xy[~shapely.intersects_xy(shapely.union_all(polygons), *xy.T)]
+
+
+def clear(polygons, one, other):
+    inside = shapely.union_all(shapely.buffer(polygons, -1e-7))
+    return ~shapely.intersects(inside, shapely.linestrings(np.stack([one, other], axis=1)))
+
+
+def apart(one, other):
+    return np.hypot(*(one - other).T)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+@settings(max_examples=25)
+def test_a_corner_sees_what_nothing_hides(seed, n):
+    rng = np.random.default_rng(seed)
+    polygons = stars(rng, n)
+    held, xy = strings(polygons), outside(rng, polygons, 40)
+    corner, point = (k.ravel() for k in np.meshgrid(np.arange(len(held.corner)), np.arange(len(xy)), indexing="ij"))
+    found = held.sees(corner, xy[point])
+    lines = shapely.linestrings(np.stack([held.corner[corner], xy[point]], axis=1))
+    hidden = shapely.length(shapely.intersection(shapely.union_all(polygons), lines))
+    assert found[hidden < 1e-12].all()
+    assert not found[~clear(polygons, held.corner[corner], xy[point])].any(), "but for what only grazes"
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+@settings(max_examples=25)
+def test_strings_are_as_short_as_ways_over_all_corners(seed, n):
+    """Brute force: every pair of points and corners that see each other, in one graph."""
+    rng = np.random.default_rng(seed)
+    polygons = stars(rng, n)
+    held, xy = strings(polygons), outside(rng, polygons, 25)
+    size = len(held.corner)
+    both = np.vstack([held.corner, xy])
+    one, other = np.triu_indices(len(both), 1)
+    seen = clear(polygons, both[one], both[other])
+    brute = shortest(one[seen], other[seen], apart(both[one], both[other])[seen], len(both))[size:, size:]
+    a, b = held.between
+    point, corner = held.seen(xy)
+    p, q = np.triu_indices(len(xy), 1)
+    straight = clear(polygons, xy[p], xy[q])
+    begin = np.concatenate([a, size + point, size + p[straight]])
+    end = np.concatenate([b, corner, size + q[straight]])
+    mine = shortest(begin, end, apart(both[begin], both[end]), len(both))[size:, size:]
+    assert len(point) >= 2
+    np.testing.assert_allclose(mine, brute, atol=1e-9)
+
+
+def shortest(one, other, length, n):
+    return dijkstra(coo_array((length, (one, other)), shape=(n, n)).tocsr(), directed=False)
+
+
+def test_only_corners_that_can_be_bent_round_are_seen():
+    square = strings(np.array([shapely.box(0, 0, 1, 1)]))
+    point, corner = square.seen(np.array([[-1.0, 0.5], [0.5, -1.0], [3.0, 3.0]]))
+    found = {k: sorted(map(tuple, square.corner[corner[point == k]].tolist())) for k in range(3)}
+    assert found == {0: [(0, 0), (0, 1)], 1: [(0, 0), (1, 0)], 2: [(0, 1), (1, 0)]}
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_turning_and_stretching_the_plane_changes_nothing_that_is_seen(seed):
+    rng = np.random.default_rng(seed)
+    polygons = stars(rng, 6)
+    assume(len(polygons))
+    xy = outside(rng, polygons, 20)
+    turned = np.array([[0.3, -0.9], [0.9, 0.4]])
+    one = strings(polygons).seen(xy)
+    other = strings(shapely.transform(polygons, lambda p: p @ turned)).seen(xy @ turned)
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_without_polygons_nothing_is_in_the_way():
+    none = strings(np.empty(0, object))
+    assert [len(part) for part in none.seen(np.zeros((3, 2)))] == [0, 0]
+    assert [len(part) for part in none.between] == [0, 0]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_points_and_one(n):
+    point, corner = strings(np.array([shapely.box(0, 0, 1, 1)])).seen(np.full((n, 2), -1.0))
+    assert len(point) == len(corner) == 2 * n
