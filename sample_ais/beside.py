@@ -109,6 +109,18 @@ def offset_m(rng: Rng, host: Ship, guest: Ship, distance_m: float) -> tuple[floa
     return side * least_m, float(along_m * rng.choice([-1.0, 1.0])), float(rng.choice([0.0, 180.0], p=[0.75, 0.25]))
 
 
+class Coming(NamedTuple):
+    """How a guest comes and goes: slowly over so long, from so far, on the sides that its ways lie on."""
+
+    from_m: float = 3000.0
+    from_deg: float = 0.0  # from the host to where the guest comes from
+    to_deg: float = 0.0  # and to where it goes
+    over_s: float = 1800.0
+
+
+STRAIGHT = Coming()
+
+
 def alongside(
     rng: Rng,
     host: Lying,
@@ -117,28 +129,27 @@ def alongside(
     starboard_m: float,
     ahead_m: float,
     turned_deg: float = 0.0,
-    approach_s: float = 1800.0,
-    from_m: float = 3000.0,
+    coming: Coming = STRAIGHT,
 ) -> Lying:
-    """Beside a host from start to end; comes up from astern over `approach_s` and leaves as slowly, some metres off."""
+    """Beside a host from start to end, comes and leaves as `coming` says, its heading turned against the host's."""
     time_s = _knots(start_s, end_s, 300.0)
     sway_m = 0.8 + 0.02 * np.hypot(starboard_m, ahead_m)  # fenders and lines give way, the farther off the more
     right = starboard_m + sway_m * _wander(rng, time_s, 1400.0)
     ahead = ahead_m + sway_m * _wander(rng, time_s, 1900.0)
-    far = from_m * np.array([1.0, 0.35, 0.1])
-    side, leave = rng.uniform(-0.5, 0.5), rng.uniform(-0.8, 0.8)
-    before, after = start_s - approach_s * np.array([1.0, 0.5, 0.2]), end_s + approach_s * np.array([0.2, 0.5, 1.0])
-    time_s = np.concatenate([before, time_s, after])
-    right = np.concatenate([right[0] + far * side, right, right[-1] + far[::-1] * np.sin(leave)])
-    ahead = np.concatenate([ahead[0] - far, ahead, ahead[-1] + far[::-1] * np.cos(leave)])
-    knots = np.union1d(host.course.time_s[(host.course.time_s > time_s[0]) & (host.course.time_s < time_s[-1])], time_s)
+    steps = np.array([1.0, 0.5, 0.2]) * coming.over_s
+    far_s = np.concatenate([start_s - steps, [start_s, end_s], end_s + steps[::-1]])
+    far_m = coming.from_m * np.array([1.0, 0.35, 0.1, 0.0, 0.0, 0.1, 0.35, 1.0])
+    around = np.radians([coming.from_deg, coming.to_deg]) + rng.normal(0, 0.25, 2)
+    inner = host.course.time_s[(host.course.time_s > far_s[0]) & (host.course.time_s < far_s[-1])]
+    knots = np.union1d(np.union1d(inner, time_s), far_s)
     # between knots the offset must turn with the host, so it is interpolated in the host's frame at all knots
     theta = np.interp(knots, host.time_s, np.radians(host.heading_deg))
     right, ahead = np.interp(knots, time_s, right), np.interp(knots, time_s, ahead)
-    x = ahead * np.sin(theta) + right * np.cos(theta)
-    y = ahead * np.cos(theta) - right * np.sin(theta)
+    out_m, side = np.interp(knots, far_s, far_m), np.where(knots < (start_s + end_s) / 2, around[0], around[1])
+    x = ahead * np.sin(theta) + right * np.cos(theta) + out_m * np.sin(side)
+    y = ahead * np.cos(theta) - right * np.sin(theta) + out_m * np.cos(side)
     course = Course(knots, *shift(*host.course.at(knots), x, y))
-    lying = (knots >= start_s - 0.2 * approach_s) & (knots <= end_s + 0.2 * approach_s)
+    lying = (knots >= far_s[2]) & (knots <= far_s[-3])
     return Lying(course, knots[lying], np.degrees(theta[lying]) + turned_deg + rng.normal(0, 1.5))
 
 

@@ -50,6 +50,7 @@ class Actor:
     quiets: tuple[Quiet, ...] = ()
     acts: tuple[tuple[float, float], ...] = ()  # when it does what its scene is about; outside it is traffic
     role: str = "traffic"
+    weak: bool = False  # heard by no shore station, and only in the passes of the better satellites
 
     def claims(self) -> tuple[Emitter, ...]:
         """Its emitters, itself where none is given."""

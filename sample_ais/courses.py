@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Ragged:
-    """Columns of many series end to end: series k is rows first[k] to first[k + 1] of `time_s`, and of each of `values`.
+    """Columns of many series end to end: series k is rows first[k] to first[k + 1] of `time_s` and each of `values`.
 
     Between its rows a series is straight, before the first and after the last it keeps that value; NaN in a row makes
     the pieces on both sides NaN.

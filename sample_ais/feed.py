@@ -47,11 +47,14 @@ def _position_lines(fixes: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
 
 
 def _positions(fixes: pa.Table, b: bool) -> list[bytes]:
-    columns = [_numbers(fixes[name]) for name in ("lon", "lat", "sog_kn", "cog_deg", "heading_deg")]
+    lon, lat, speed_kn, course_deg, heading_deg = (
+        _numbers(fixes[name]) for name in ("lon", "lat", "sog_kn", "cog_deg", "heading_deg")
+    )
     status = None if b else _numbers(fixes["status"]).astype(np.int64)
     turning = fixes["msg_type"].to_numpy() == 3
     stations = fixes["station"].to_pylist()
-    return sentences.positions(fixes["mmsi"].to_numpy(), _seconds(fixes), *columns, stations, status, turning)
+    mmsi, time_s = fixes["mmsi"].to_numpy(), _seconds(fixes)
+    return sentences.positions(mmsi, time_s, lon, lat, speed_kn, course_deg, heading_deg, stations, status, turning)
 
 
 def _static_lines(reports: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:

@@ -49,7 +49,8 @@ class Network:
     lat: Floats
     range_km: Floats  # (hours, s)
     outages: tuple[Outage, ...]
-    passes: Floats  # (p, 2) start and end, seconds
+    passes: Floats  # (p, 2) start and end, seconds, of any satellite
+    good_passes: Floats  # (q, 2) of those that hear weak signals too
     clock_s: Floats  # (s,) how wrong the clock of a station is
 
 
@@ -67,7 +68,8 @@ def network(
     rng: np.random.Generator,
     days: float,
     range_factor: float = 1.0,
-    every_min: tuple[float, float] = (40.0, 100.0),
+    every_min: tuple[float, float] = (12.0, 40.0),
+    good_min: tuple[float, float] = (40.0, 100.0),
     outages_per_day: float = 0.4,
 ) -> Network:
     """Receivers for so many days: weather, outages, passes and which stations share what they hear are drawn anew."""
@@ -78,9 +80,6 @@ def network(
     for hour in range(1, hours):
         state[hour] = WEATHER_KEEPS * state[hour - 1] + shock[hour]
     weather = np.exp((state[:, :1] + state[:, 1:]) / np.sqrt(2.0))  # half of it is the same everywhere
-    gaps_s = 60.0 * rng.uniform(*every_min, int(days * 1440 / every_min[0]) + 4)
-    start_s = np.cumsum(gaps_s) - gaps_s[0] * rng.random()
-    start_s = start_s[start_s < days * 24 * HOUR_S + HOUR_S]
     wrong = np.where(rng.random(len(rows)) < 0.1, rng.normal(0, 6, len(rows)), 0.0)
     return Network(
         ids=tuple(row["id"] for row in rows),
@@ -88,9 +87,30 @@ def network(
         lat=np.array([float(row["lat"]) for row in rows]),
         range_km=weather * np.array([float(row["range_km"]) for row in rows]) * range_factor,
         outages=tuple(_outages(rng, days, outages_per_day, len(rows))),
-        passes=np.column_stack([start_s, start_s + rng.uniform(*PASS_S, len(start_s))]),
+        passes=_passes(rng, days, every_min),
+        good_passes=_passes(rng, days, good_min),
         clock_s=np.asarray(np.round(wrong), np.float64),
     )
+
+
+def _passes(rng: np.random.Generator, days: float, every_min: tuple[float, float]) -> Floats:
+    """Start and end (p, 2) of passes so many minutes apart, from one beginning to the next."""
+    gaps_s = 60.0 * rng.uniform(*every_min, int(days * 1440 / every_min[0]) + 4)
+    start_s = np.cumsum(gaps_s) - gaps_s[0] * rng.random()
+    start_s = start_s[start_s < days * 24 * HOUR_S + HOUR_S]
+    return np.column_stack([start_s, start_s + rng.uniform(*PASS_S, len(start_s))])
+
+
+def over(passes: Floats, time_s: Floats) -> NDArray[np.bool_]:
+    """Whether a satellite of these passes (p, 2), in order of time, is over the sea at times (n,).
+
+    >>> over(np.array([[0.0, 10.0], [50.0, 60.0]]), np.array([5.0, 20.0, 55.0])).tolist()
+    [True, False, True]
+    """
+    if not len(passes):
+        return np.zeros(len(time_s), bool)
+    last = np.searchsorted(passes[:, 0], time_s, side="right") - 1
+    return np.asarray((last >= 0) & (time_s < passes[np.maximum(last, 0), 1]))
 
 
 def _outages(rng: np.random.Generator, days: float, per_day: float, n: int) -> list[Outage]:

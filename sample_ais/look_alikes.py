@@ -20,7 +20,7 @@ from stswatch.sample_ais.motion import Course, shift
 from stswatch.sample_ais.passages import passage
 from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.stage import Stage, status_of
-from stswatch.sample_ais.transfers import come_m, pair
+from stswatch.sample_ais.transfers import coming, pair
 
 SILENT_BESIDE = 0.07  # of each party: equipment, or a switch for reasons of no concern here
 CARGO = ("bulker", "container", "tanker", "coaster", "reefer")
@@ -75,9 +75,10 @@ def tow(stage: Stage, c: Circumstance) -> list[Actor]:
     right, ahead, _ = beside.offset_m(stage.rng, lead, barge, c.distance_m)
     if c.distance_m > 55:
         right, ahead = 0.0, -c.distance_m
-    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, from_m=min(1200.0, come_m(c)))
     goal = stage.spot(c.place, 5.0, 500.0)
     whence = [stage.spot(c.place, 5.0, 500.0) for _ in range(2)]
+    how = coming(c, (whence[1], goal), 1200.0)
+    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, coming=how)
     first = stage.actor(lead, c.place, [lying], whence[0], goal, RESTRICTED)
     return _done(stage, c, [first, stage.actor(barge, c.place, [act], whence[1], goal, UNDER_WAY)])
 
@@ -92,13 +93,12 @@ def pair_trawl(stage: Stage, c: Circumstance) -> list[Actor]:
     """Two trawlers draw one net between them, and lie side by side to haul it."""
     one, two = stage.launch("trawler"), stage.launch("trawler")
     lying = stage.host(c, one, 3 * HOUR_S, 3 * HOUR_S, under_way=True)
-    side = float(stage.rng.choice([-1.0, 1.0]))
-    act = beside.alongside(
-        stage.rng, lying, c.start_s, c.end_s, side * c.distance_m, 0.0, from_m=min(2000.0, come_m(c))
-    )
+    right_m = float(stage.rng.choice([-1.0, 1.0])) * c.distance_m
     base = stage.spot(c.place, 5.0, 500.0)
-    actors = [stage.actor(ship, c.place, [how], base, base, FISHING) for ship, how in ((one, lying), (two, act))]
-    return _done(stage, c, actors)
+    how = coming(c, (base, base), 2000.0)
+    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right_m, 0.0, coming=how)
+    courses = ((one, lying), (two, act))
+    return _done(stage, c, [stage.actor(ship, c.place, [course], base, base, FISHING) for ship, course in courses])
 
 
 def anchorage_neighbours(stage: Stage, c: Circumstance) -> list[Actor]:

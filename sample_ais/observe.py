@@ -16,7 +16,7 @@ from stswatch.geo.longitude import wrap_lon
 from stswatch.sample_ais import transmit
 from stswatch.sample_ais.cast import Actor, heading_of
 from stswatch.sample_ais.courses import Courses, Ints, Ragged, step_at, steps
-from stswatch.sample_ais.listen import Chances, Network
+from stswatch.sample_ais.listen import Chances, Network, over
 from stswatch.sample_ais.motion import Floats, shift
 from stswatch.sample_ais.noise import Receivers, position_noise_m, shown_course_deg, shown_speed_kn
 
@@ -40,6 +40,7 @@ class Cast(NamedTuple):
     from_s: Floats
     until_s: Floats
     class_b: Bools  # (e,)
+    weak: Bools  # (v,)
 
 
 class Received(NamedTuple):
@@ -88,6 +89,7 @@ def cast_of(actors: Sequence[Actor]) -> Cast:
         np.array([e.from_s for _, e in claims]),
         np.array([e.until_s for _, e in claims]),
         np.array([e.ship.kind.ais_class == "B" for _, e in claims], bool),
+        np.array([actor.weak for actor in actors], bool),
     )
 
 
@@ -157,9 +159,9 @@ def chances_of(cast: Cast, chances: Chances, network: Network, emitter: Ints, ti
     """The chances of one report (n,) by shore stations and by satellites."""
     ship, at = cast.owner[emitter], chances.bin_of(time_s)
     shore = 1 - (1 - chances.chance[0, ship, at].astype(float)) * (1 - chances.chance[1, ship, at])
-    over = np.searchsorted(network.passes[:, 0], time_s, side="right") - 1
-    passing = (over >= 0) & (time_s < network.passes[np.maximum(over, 0), 1]) if len(network.passes) else over >= 0
-    return shore, np.where(passing, chances.satellite[ship, at], 0.0)
+    weak = cast.weak[ship]
+    passing = np.where(weak, False, over(network.passes, time_s)) | over(network.good_passes, time_s)
+    return np.where(weak, 0.0, shore), np.where(passing, chances.satellite[ship, at], 0.0)
 
 
 def _reach(cast: Cast, chances: Chances, network: Network, emitter: Ints, time_s: Floats) -> Floats:

@@ -36,7 +36,8 @@ class Plan:
     slot_s: float = 60.0  # at most one report of a ship in so long is delivered, 10 or more
     static_s: float = 1800.0  # and one static report
     range_factor: float = 1.0  # on the range of shore stations
-    satellite_min: tuple[float, float] = (40.0, 100.0)  # minutes between passes
+    satellite_min: tuple[float, float] = (12.0, 40.0)  # minutes between passes
+    weak_min: tuple[float, float] = (40.0, 100.0)  # between those that hear the ships of `satellite_only` too
     footprint_ships: float = 2500.0  # that a satellite hears at once beside those simulated
     density: float = 1.0  # factor on the crowding of receivers by the ships near by
     outages_per_day: float = 0.4

@@ -1,4 +1,4 @@
-"""Position and static reports as sentences with tag blocks: columns in, lines out, for every recording of this folder."""
+"""Position and static reports as sentences with tag blocks: columns in, lines out, for all recordings here."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def positions(
 ) -> list[bytes]:
     """A line for each position report (n,), in their order: class A (types 1 and 3) with a status, else class B (18).
 
-    time_s: whole seconds since 1970. NaN in lon, lat or heading_deg is sent as not available. Raises ValueError for what
-    does not fit a field.
+    time_s: whole seconds since 1970. NaN in lon, lat or heading_deg is sent as not available. Raises ValueError for
+    what does not fit a field.
     """
     n = len(time_s)
     common: dict[str, Any] = {
@@ -70,10 +70,8 @@ def statics_b(
     who: Mapping[str, Any], time_s: Ints, stations: Sequence[str], first_group: int, part: int
 ) -> list[bytes]:
     """The line of each static report (n,) of class B, type 24: part 0 has the name, part 1 the rest of `who`."""
-    if part == 0:
-        fields, names = encode.STATIC_B_NAME, ("mmsi", "name")
-    else:
-        fields, names = encode.STATIC_B_REST, tuple(name for name in who if name not in ("name", "imo"))
-    values = {name: who[name] for name in names} | {"msg_type": 24, "part": part}
+    fields: Sequence[encode.Field] = (encode.STATIC_B_NAME, encode.STATIC_B_REST)[part]
+    told = {field.name for field in fields}
+    values = {name: value for name, value in who.items() if name in told} | {"msg_type": 24, "part": part}
     payloads, fill = encode.armour(encode.pack(fields, values, len(time_s)))
     return nmea.lines(payloads, fill, time_s, stations, first_group)

@@ -88,7 +88,8 @@ def build(plan: Plan, seed: int) -> Sea:
     actors = [actor for scene in scenes for actor in scene.actors]
     cast = observe.cast_of(actors)
     rng = np.random.default_rng([seed, 4])
-    network = listen.network(rng, plan.days, plan.range_factor, plan.satellite_min, plan.outages_per_day)
+    passes = plan.satellite_min, plan.weak_min
+    network = listen.network(rng, plan.days, plan.range_factor, *passes, plan.outages_per_day)
     class_b = [actor.ship.kind.ais_class == "B" for actor in actors]
     chances = listen.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density)
     faults = Faults(plan.noise, plan.late_share, plan.no_position)

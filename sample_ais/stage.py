@@ -207,7 +207,7 @@ class Stage:
         return actor.quiet(Quiet(c.start_s - off_s - hours, c.start_s - off_s, cause))
 
     def loads(self, actor: Actor, c: Circumstance, by: float, told: float = 0.6) -> Actor:
-        """The actor with a draught that changes by a share of itself, if its crew tells so (share `told`) soon after."""
+        """The actor with a draught that changes by a share of itself, if its crew says so (share `told`) soon after."""
         now = actor.ship.kind.draught_m
         if self.rng.random() >= told:
             return actor

@@ -13,12 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from stswatch.sample_ais import beside
+from stswatch.sample_ais.beside import Coming, Lying
 from stswatch.sample_ais.cast import SWITCHED_OFF, Actor, Emitter, Quiet
 from stswatch.sample_ais.circumstances import HOUR_S, Circumstance
 from stswatch.sample_ais.motion import shift, voyage
 from stswatch.sample_ais.passages import passage
 from stswatch.sample_ais.ships import Ship, with_check_digit
 from stswatch.sample_ais.stage import DPRK_ROLE, Stage, status_of
+from stswatch.sample_ais.waters import Spot, waters
 
 PARTIES = (
     ("tanker", "small_tanker", 0.3),
@@ -39,11 +41,25 @@ def parties(stage: Stage) -> tuple[Ship, Ship]:
     return stage.yard.launch(host), stage.yard.launch(guest, flag)
 
 
-def goes(stage: Stage, c: Circumstance, ship: Ship, acts: list[beside.Lying]) -> Actor:
-    """A party that comes from somewhere for its acts and goes somewhere after; DPRK ships from and to their ports."""
+Ends = tuple[Spot, Spot]
+
+
+def ends(stage: Stage, c: Circumstance, ship: Ship) -> Ends:
+    """Where a party comes from and goes to; ships under the flag in the role of the DPRK to and from its ports."""
     lands = ("KP",) if ship.flag == DPRK_ROLE else ()
-    origin, goal = stage.spot(c.place, countries=lands), stage.spot(c.place, countries=lands)
+    return stage.spot(c.place, countries=lands), stage.spot(c.place, countries=lands)
+
+
+def goes(stage: Stage, c: Circumstance, ship: Ship, acts: list[Lying], of: Ends | None = None) -> Actor:
+    """A party that comes from somewhere for its acts and goes somewhere after."""
+    origin, goal = of or ends(stage, c, ship)
     return stage.actor(ship, c.place, acts, origin, goal, status_of(c.speed_kn, ship))
+
+
+def coming(c: Circumstance, of: Ends, from_m: float = 3000.0) -> Coming:
+    """How a guest comes up to a host there: on the side of its way, from less far where the shore is near."""
+    sides = [waters().bearing_deg(c.place, spot) for spot in of]
+    return Coming(min(from_m, 600.0 * c.place.room_km), *sides)
 
 
 def pair(
@@ -56,14 +72,10 @@ def pair(
 ) -> list[Actor]:
     """Host and guest meet as the circumstances say: one waits, the other comes alongside and leaves."""
     lying = stage.host(c, host, stage.some_hours(*waits_h) + 2400.0, stage.some_hours(0.6, 2.5) + 2400.0, under_way)
+    of = ends(stage, c, guest)
     right, ahead, turned = beside.offset_m(stage.rng, host, guest, c.distance_m)
-    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, turned, from_m=come_m(c))
-    return [goes(stage, c, host, [lying]), goes(stage, c, guest, [act])]
-
-
-def come_m(c: Circumstance) -> float:
-    """From how far a guest comes up slowly: from 3 km, less where the shore is near."""
-    return min(3000.0, 600.0 * c.place.room_km)
+    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, turned, coming(c, of))
+    return [goes(stage, c, host, [lying]), goes(stage, c, guest, [act], of)]
 
 
 def _laden(stage: Stage, c: Circumstance, actors: list[Actor]) -> list[Actor]:
@@ -133,11 +145,12 @@ def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
     whole = replace(c, duration_s=trips * each_s + (trips - 1) * gap_s)
     lying = stage.host(whole, host, stage.some_hours(0.5, 6.0) + 2400.0, 6000.0)
     right, ahead, turned = beside.offset_m(stage.rng, host, guest, c.distance_m)
-    acts = []
+    of, acts = ends(stage, c, guest), []
     for k in range(trips):
         from_s = whole.start_s + k * (each_s + gap_s)
-        acts.append(beside.alongside(stage.rng, lying, from_s, from_s + each_s, right, ahead, turned, from_m=come_m(c)))
-    actors = [goes(stage, c, host, [lying]), goes(stage, c, guest, acts)]
+        how = coming(c, of)
+        acts.append(beside.alongside(stage.rng, lying, from_s, from_s + each_s, right, ahead, turned, how))
+    actors = [goes(stage, c, host, [lying]), goes(stage, c, guest, acts, of)]
     return _laden(stage, whole, actors)
 
 
@@ -154,19 +167,16 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
         right, ahead, turned = beside.offset_m(stage.rng, middle, ship, c.distance_m)
         late_s = max(0.0, -side) * float(stage.rng.uniform(0.1, 0.25)) * c.duration_s  # one after the other
         right = side * abs(right)
-        act = beside.alongside(
-            stage.rng, lying, c.start_s + late_s, c.end_s - late_s, right, ahead, turned, from_m=come_m(c)
-        )
-        actors.append(goes(stage, c, ship, [act]))
+        of = ends(stage, c, ship)
+        from_s, until_s = c.start_s + late_s, c.end_s - late_s
+        act = beside.alongside(stage.rng, lying, from_s, until_s, right, ahead, turned, coming(c, of))
+        actors.append(goes(stage, c, ship, [act], of))
     return _laden(stage, c, actors)
 
 
 def satellite_only(stage: Stage, c: Circumstance) -> list[Actor]:
-    """Far from every shore station, so heard only in the passes of satellites, 40 to 100 minutes apart by default.
-
-    The place is the plan's; this scene is chosen where no station is within 130 km of it.
-    """
-    return _laden(stage, c, pair(stage, c, *parties(stage)))
+    """Both transponders are weak: no shore station hears them, satellites only in passes 40 to 100 minutes apart."""
+    return [replace(a, weak=True) for a in _laden(stage, c, pair(stage, c, *parties(stage)))]
 
 
 def identity_swap(stage: Stage, c: Circumstance) -> list[Actor]:

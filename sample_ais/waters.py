@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.sphere import MEAN_RADIUS_M, bearing_deg, haversine_m
 from stswatch.sample_ais.motion import Floats, shift
 
 Point = tuple[float, float]
@@ -81,19 +81,33 @@ class Waters:
             chain.append(int(self.before[start, chain[-1]]))
         return chain[::-1]
 
-    def way(self, rng: np.random.Generator, start: Spot | Place, end: Spot | Place) -> list[Point]:
-        """Points of a ship's own way from one to the other, both among them: beside the lanes where there is room."""
+    def way(self, rng: np.random.Generator | None, start: Spot | Place, end: Spot | Place) -> list[Point]:
+        """Points of a ship's own way from one to the other, both among them: beside the lanes where there is room.
+
+        It ends where it first comes near a place at sea, and begins where it last is: nobody sails past and back.
+        Without random numbers it keeps to the middle of the lanes.
+        """
         nodes = self.path(start.node, end.node)
         # what was tried for water from a berth or a place is the line to the node itself, so the ends stay near it
         middle = [self._beside(rng, k, 0.15 if k in (nodes[0], nodes[-1]) else BESIDE_LANE_KM) for k in nodes]
-        return [*_from(start), *middle, *_from(end)[::-1]]
+        points = [*_from(start), *middle, *_from(end)[::-1]]
+        points = _until_near(points, end) if isinstance(end, Place) else points
+        return _until_near(points[::-1], start)[::-1] if isinstance(start, Place) else points
+
+    def bearing_deg(self, place: Place, spot: Spot) -> float:
+        """From a place at sea to the next point of the way to a spot that is not right beside it."""
+        points = self.way(None, place, spot)[1:]
+        far = [p for p in points if float(haversine_m(place.lon, place.lat, *p)) > 2000]
+        return float(bearing_deg(place.lon, place.lat, *(far or points)[0]))
 
     def km_from_spots(self, place: Place) -> Floats:
         """About how far it is along the lanes from each of `spots` (s,)."""
         off_km = float(haversine_m(self.nodes[place.node, 0], self.nodes[place.node, 1], place.lon, place.lat)) / 1000
         return np.asarray(self.km[place.node, self.spot_node] + self.spot_off_km + off_km)
 
-    def _beside(self, rng: np.random.Generator, node: int, most_km: float) -> Point:
+    def _beside(self, rng: np.random.Generator | None, node: int, most_km: float) -> Point:
+        if rng is None:
+            return (float(self.nodes[node, 0]), float(self.nodes[node, 1]))
         off_km = min(most_km, 0.35 * self.room_km[node])
         east, north = rng.uniform(-1, 1, 2) * 700.0 * off_km
         lon, lat = shift(self.nodes[node, 0], self.nodes[node, 1], east, north)
@@ -102,6 +116,23 @@ class Waters:
 
 def _from(end: Spot | Place) -> list[Point]:
     return list(end.way) if isinstance(end, Spot) else [(end.lon, end.lat)]
+
+
+def _until_near(points: list[Point], place: Place) -> list[Point]:
+    """The points up to where the way first comes near a place, then the place."""
+    near_m = 1000.0 * min(4.0, max(0.7, 0.4 * place.room_km))
+    at = np.array(points)
+    east = np.radians(at[:, 0] - place.lon) * MEAN_RADIUS_M * np.cos(np.radians(place.lat))
+    north = np.radians(at[:, 1] - place.lat) * MEAN_RADIUS_M
+    dx, dy = np.diff(east), np.diff(north)
+    share = -(east[:-1] * dx + north[:-1] * dy) / np.maximum(dx**2 + dy**2, 1e-9)
+    share = np.clip(share, 0.0, 1.0)
+    close = np.hypot(east[:-1] + share * dx, north[:-1] + share * dy) < near_m
+    if not close[:-1].any():
+        return points
+    k = int(np.argmax(close))
+    turn = at[k] + 0.8 * share[k] * (at[k + 1] - at[k])
+    return [*points[: k + 1], (float(turn[0]), float(turn[1])), (place.lon, place.lat)]
 
 
 @cache
