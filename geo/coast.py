@@ -25,6 +25,7 @@ REGION_BOX = (104.5, 14.5, 145.5, 48.5)
 REGION_UNIT_DEG = 1e-5
 WORLD_UNIT_DEG = 1e-3
 LAYERS = ("region", "world")
+PER_DEG = {"region": round(1 / REGION_UNIT_DEG), "world": round(1 / WORLD_UNIT_DEG)}
 FAR_KM = 25.0
 
 
@@ -54,19 +55,25 @@ class Layer:
 
 def read(file: Any, name: str) -> Layer:
     """A layer of an open file or a path; raises KeyError where it has none of that name."""
+    points, start, polygon = rings(file, name)
+    lon, lat = points / PER_DEG[name]
+    return Layer(lon, lat, start, polygon)
+
+
+def rings(file: Any, name: str) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """The points (2, n) of a layer in whole units of it, PER_DEG to a degree, and `start` and `polygon` of Layer."""
     with np.load(file, allow_pickle=False) as held:
-        rings, sizes, steps = (held[f"{name}_{part}"] for part in ("rings", "sizes", "steps"))
-    lon, lat = _unpacked(steps, REGION_UNIT_DEG if name == "region" else WORLD_UNIT_DEG)
+        polygons, sizes, steps = (held[f"{name}_{part}"] for part in ("rings", "sizes", "steps"))
+    points = _unpacked(steps)
     start = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    closed = np.insert(np.arange(len(lon)), start[1:], start[:-1])
-    polygon = np.repeat(np.arange(len(rings)), rings)
-    return Layer(lon[closed], lat[closed], start + np.arange(len(start)), polygon)
+    closed = np.insert(np.arange(points.shape[1]), start[1:], start[:-1])
+    return points[:, closed], start + np.arange(len(start)), np.repeat(np.arange(len(polygons)), polygons)
 
 
-def _unpacked(steps: NDArray[np.uint8], unit_deg: float) -> Floats:
-    """Longitudes and latitudes (2, n) from the bytes (2, 4, n) of the steps between points."""
+def _unpacked(steps: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Points (2, n) in whole units from the bytes (2, 4, n) of the steps between them."""
     units = np.ascontiguousarray(steps.transpose(0, 2, 1)).view("<i4")[:, :, 0]
-    return np.cumsum(units, axis=1) / round(1 / unit_deg)
+    return np.cumsum(units, axis=1, dtype=np.int32)
 
 
 def far_points(file: Any = None) -> tuple[Floats, Floats]:
@@ -75,7 +82,7 @@ def far_points(file: Any = None) -> tuple[Floats, Floats]:
     Those of an open file, a path, or of the coast that is shipped.
     """
     with np.load(file or path(), allow_pickle=False) as held:
-        lon, lat = _unpacked(held["far"], WORLD_UNIT_DEG)
+        lon, lat = _unpacked(held["far"]) / PER_DEG["world"]
     return lon, lat
 
 

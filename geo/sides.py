@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.geo.coast import LAYERS, REGION_BOX, REGION_UNIT_DEG, path, read
+from stswatch.geo.coast import LAYERS, PER_DEG, REGION_BOX, path, rings
 from stswatch.geo.longitude import lon_difference
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _CHUNK = 32  # sides that are looked for together
-_PER_DEG = round(1 / REGION_UNIT_DEG)
+_PER_DEG = PER_DEG["region"]
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,12 @@ def cut_up(sides: Floats, most_deg: Floats | float) -> Floats:
 @cache
 def sides() -> Sides:
     """Those of the coast that is shipped, read once."""
-    layers = [read(path(), name) for name in LAYERS]
-    lon, lat = (
-        np.concatenate([np.rint(getattr(held, axis) * _PER_DEG).astype(np.int32) for held in layers])
-        for axis in ("lon", "lat")
+    parts = [rings(path(), name) for name in LAYERS]
+    lon, lat = np.hstack(
+        [points * (_PER_DEG // PER_DEG[name]) for name, (points, *_) in zip(LAYERS, parts, strict=True)]
     )
-    region = len(layers[0].lon)
-    start = np.concatenate([layers[0].start[:-1], layers[1].start + region])
+    region = parts[0][0].shape[1]
+    start = np.concatenate([parts[0][1][:-1], parts[1][1] + region])
     count = -(-(np.diff(start) - 1) // _CHUNK)
     ring, nth = spread(np.zeros(len(count), np.int64), count)
     begin = start[:-1][ring] + nth * _CHUNK
