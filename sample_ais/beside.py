@@ -41,13 +41,13 @@ def _wander(rng: Rng, time_s: Floats, period_s: float) -> Floats:
 def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, length_m: float) -> Lying:
     """At anchor: the bow heads into tide and wind, the hull yaws on its chain, the antenna aft swings the most.
 
-    The scope of the chain is 4 to 6 times a depth of 20 to 35 m (a choice); sheering by 5 to 15 degrees over a quarter
-    of an hour is what mariners describe in a fresh breeze.
+    The scope of the chain is 4 to 6 times a depth of 20 to 35 m, a choice; how much hulls yaw is set so that positions
+    scatter as those of ships at anchor do, see docs/simulator.md.
     """
     time_s = _knots(start_s, end_s, 240.0)
     tide = np.tanh(2.5 * np.sin(2 * np.pi * time_s / M2_S + rng.uniform(0, 2 * np.pi)))  # turns in an hour or two
     swing = rng.uniform(20, 88) * tide + 15 * _wander(rng, time_s, 6 * 3600.0)
-    yaw = rng.uniform(1, 9) * _wander(rng, time_s, 1000.0)
+    yaw = min(0.4 + rng.exponential(1.9), 9.0) * _wander(rng, time_s, 1000.0)
     heading = rng.uniform(0, 360) + swing + yaw
     radius_m = rng.uniform(4, 6) * rng.uniform(20, 35) + 0.8 * length_m
     back = np.radians(heading + 180)

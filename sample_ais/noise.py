@@ -12,8 +12,9 @@ import numpy as np
 from stswatch.sample_ais.courses import Ints
 from stswatch.sample_ais.motion import Floats
 
-WHITE_M, SLOW_M = 0.9, 1.6  # along each axis: from report to report, and over some tens of minutes
-SPEED_KN = 0.05
+WHITE_M, SLOW_M = 0.8, 1.25  # along each axis: from report to report, and over some tens of minutes
+SPEED_KN, SWELL_KN = 0.045, 0.055  # of speeds: at a quay, and as much more afloat
+AFLOAT_KN = 0.005  # a hull at a quay does not move at all
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Receivers:
             60 * np.exp(rng.normal(3.4, 0.5, n)),
             rng.uniform(0, 2 * np.pi, n),
             rng.random(n),
-            np.where(rng.random(n) < 0.5, 0.15, 0.0),
+            np.where(rng.random(n) < 0.6, 0.1, 0.0),
         )
 
 
@@ -54,7 +55,8 @@ def position_noise_m(
 
 def shown_speed_kn(rng: np.random.Generator, of: Receivers, emitter: Ints, speed_kn: Floats) -> Floats:
     """Speed over ground as sent, in tenths of a knot."""
-    told = np.abs(speed_kn + rng.normal(0, SPEED_KN, len(speed_kn)) * of.quality[emitter])
+    spread_kn = SPEED_KN * of.quality[emitter] + SWELL_KN * (speed_kn > AFLOAT_KN)
+    told = np.abs(speed_kn + spread_kn * rng.standard_normal(len(speed_kn)))
     return np.asarray(np.round(np.where(told < of.deadband_kn[emitter], 0.0, told), 1), np.float64)
 
 

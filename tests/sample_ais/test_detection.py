@@ -1,4 +1,4 @@
-"""Owns: the law of detection on simulated seas: what is lit is found, when it was; most of what only satellites hear."""
+"""Owns: the law of detection on simulated seas: what is lit is found, when it was; satellites show most of theirs."""
 
 from __future__ import annotations
 

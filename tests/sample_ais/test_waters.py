@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
@@ -17,7 +19,7 @@ from stswatch.sample_ais.waters import BERTH, EDGE, Place, waters
 def along(points: np.ndarray, every_m: float = 500.0) -> np.ndarray:
     """Points (m, 2) on a line through points (k, 2)."""
     parts = []
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         share = np.linspace(0, 1, 2 + int(haversine_m(*a, *b) / every_m))[:, None]
         parts.append(a + share * (b - a))
     return np.concatenate(parts)
