@@ -6,30 +6,58 @@ Distance bin n holds [5 n, 5 n + 5) m; speed bin n holds the speeds that round t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from stswatch.pipeline.batch import Floats, Ints, spread
+from stswatch.pipeline.batch import Column, Floats, Ints, spread, starts_of
 
 DISTANCE_BIN_M = 5.0
 SPEED_BIN_KN = 0.1
 DISTANCE, SPEED_A, SPEED_B = (what << 24 for what in range(3))
 _NUMBER = (1 << 24) - 1
+_DENSE = 8  # cells of a table of rows and bins, per entry, up to which filling it is faster than sorting
 
 
-def packed(code: Ints) -> tuple[Ints, int]:
-    """Codes as numbers in the same order without the room between what is measured: (m,), and how many there can be.
+def packed(code: Ints) -> tuple[Ints, Ints]:
+    """Codes as numbers in the same order without the room between what is measured: (m,), and the code of each number.
 
-    >>> packed(np.array([DISTANCE + 99, SPEED_A + 3]))
-    (array([ 99, 103]), 300)
+    >>> number, codes = packed(np.array([DISTANCE + 2, SPEED_A + 1, SPEED_A + 0]))
+    >>> number.tolist(), (codes[number] - SPEED_A).tolist()[1:]
+    ([2, 4, 3], [1, 0])
     """
-    width = int((code & _NUMBER).max(initial=0)) + 1
-    return (code >> 24) * width + (code & _NUMBER), 3 * width
+    number = code & _NUMBER
+    kinds = [np.flatnonzero(code >> 24 == kind) for kind in range(3)]
+    codes = layout(*(number[rows] for rows in kinds))
+    for rows, begin in zip(kinds[1:], np.searchsorted(codes, (SPEED_A, SPEED_B)).tolist(), strict=True):
+        number[rows] += begin
+    return number, codes
 
 
-def unpacked(number: Ints, of: int) -> Ints:
-    """The codes that `packed` was given."""
-    width = of // 3
-    return (number // width << 24) + number % width
+def layout(distance: Ints, speed_a: Ints, speed_b: Ints) -> Ints:
+    """The codes of all bins from the first to the greatest given of each quantity, (k,) rising."""
+    given = ((DISTANCE, distance), (SPEED_A, speed_a), (SPEED_B, speed_b))
+    return np.concatenate([what + np.arange(int(number.max(initial=-1)) + 1) for what, number in given])
+
+
+def added(row: Ints, number: Ints, ms: Column, codes: Ints) -> tuple[Ints, Ints, Ints]:
+    """Times of the same row and bin added up: (row, code, ms), sorted by row and code, none without time.
+
+    number: (m,) place of the bin in `codes`, which rise. ms: whole numbers, whatever their type.
+    """
+    key = row * len(codes) + number
+    if len(key) and key.max() < _DENSE * len(key):  # many fall into the same bins, as in a crowd: count, do not sort
+        total = np.bincount(key, weights=ms)  # exact: whole numbers far below 2**53
+        key = np.flatnonzero(total)
+        total = total[key]
+    else:
+        some = np.flatnonzero(ms)
+        order = some[np.argsort(key[some])]
+        key = key[order]
+        head = starts_of(key)
+        key, total = key[head], np.add.reduceat(ms[order], head) if len(head) else ms[order]
+    row = key // len(codes)
+    return row, codes[key - row * len(codes)], total.astype(np.int64)
 
 
 def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
@@ -42,47 +70,63 @@ def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
     return middle * DISTANCE_BIN_M if what == DISTANCE else np.maximum(middle - 0.5, 0.0) * SPEED_BIN_KN
 
 
-def distance_bins(x0: Floats, y0: Floats, x1: Floats, y1: Floats, span_ms: Ints) -> tuple[Ints, Ints, Ints]:
-    """How long an even motion from (x0, y0) to (x1, y1) keeps in each ring of 5 m: (row, ring, milliseconds).
+@dataclass(frozen=True)
+class Motion:
+    """Even motions of b beside a, (n,) each: the offset at the start and its change to the end, metres.
 
-    x0, y0, x1, y1: (n,) metres, the offset of b from a at both ends. span_ms: (n,) milliseconds. The milliseconds of a
-    row add up to its span.
+    shortest: when the offset is shortest on the whole line of the motion, as a share of its span. at: the same within
+    the span, at the start where it never changes. nearest_m: how long it is then.
     """
-    vx, vy = x1 - x0, y1 - y0
-    speed2 = vx * vx + vy * vy
-    divisor = np.where(speed2 > 0, speed2, 1.0)
-    # on the whole line of the motion: when, as a share of the span, the offset is shortest, and its square there
-    shortest, across = -(x0 * vx + y0 * vy) / divisor, x0 * vy - y0 * vx
-    across2 = across * across / divisor
-    at = np.clip(shortest, 0.0, 1.0)
-    low, high = (
-        np.floor(away / DISTANCE_BIN_M).astype(np.int64)
-        for away in (np.hypot(x0 + vx * at, y0 + vy * at), np.maximum(np.hypot(x0, y0), np.hypot(x1, y1)))
-    )
-    row, nth = spread(high - low)  # the rings but for the last, which has what is left of the span
-    ring = low[row] + nth
-    radius = (ring + 1) * DISTANCE_BIN_M
-    half = np.sqrt(np.maximum(radius * radius - across2[row], 0.0) / divisor[row])
-    shortest = shortest[row]
-    share = np.clip(shortest + half, 0.0, 1.0) - np.clip(shortest - half, 0.0, 1.0)
-    upto_ms = np.rint(share * span_ms[row]).astype(np.int64)
-    left_ms = span_ms.copy()
-    last = np.flatnonzero(nth == (high - low)[row] - 1)
-    left_ms[row[last]] -= upto_ms[last]
-    spent_ms = np.diff(upto_ms, prepend=0)
-    first = np.flatnonzero(nth == 0)
-    spent_ms[first] = upto_ms[first]
-    row, ring = np.concatenate([row, np.arange(len(low))]), np.concatenate([ring, high])
-    spent_ms = np.concatenate([spent_ms, left_ms])
-    some = np.flatnonzero(spent_ms)
-    return row[some], ring[some], spent_ms[some]
 
+    x0: Floats
+    y0: Floats
+    vx: Floats
+    vy: Floats
+    speed2: Floats
+    shortest: Floats
+    at: Floats
+    nearest_m: Floats
 
-def nearest_share(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Floats:
-    """Where on the way from start to end the offset is shortest, 0 to 1; the start where it never changes."""
-    vx, vy = x1 - x0, y1 - y0
-    speed2 = vx * vx + vy * vy
-    return np.clip(-(x0 * vx + y0 * vy) / np.where(speed2 > 0, speed2, 1.0), 0.0, 1.0)
+    @staticmethod
+    def of(x0: Floats, y0: Floats, x1: Floats, y1: Floats) -> Motion:
+        """From the offsets at both ends, metres."""
+        vx, vy = x1 - x0, y1 - y0
+        speed2 = vx * vx + vy * vy
+        speed2[speed2 == 0] = 1.0  # what never changes is as near as at the start
+        shortest = -(x0 * vx + y0 * vy) / speed2
+        at = np.clip(shortest, 0.0, 1.0)
+        x, y = x0 + vx * at, y0 + vy * at
+        return Motion(x0, y0, vx, vy, speed2, shortest, at, np.sqrt(x * x + y * y))
+
+    def rings(self, span_ms: Ints) -> tuple[Ints, Ints, Floats]:
+        """How long each keeps in each ring of 5 m: (row, ring, milliseconds); those of a row add up to its span.
+
+        span_ms: (n,) whole milliseconds, as are those given.
+        """
+        x1, y1 = self.x0 + self.vx, self.y0 + self.vy
+        furthest2 = np.maximum(self.x0 * self.x0 + self.y0 * self.y0, x1 * x1 + y1 * y1)
+        low = np.floor(self.nearest_m / DISTANCE_BIN_M).astype(np.int64)
+        high = np.maximum(np.floor(np.sqrt(furthest2) / DISTANCE_BIN_M).astype(np.int64), low)
+        row, nth = spread(high - low)  # the rings but for the last, which has what is left of the span
+        ring = low[row] + nth
+        radius = (ring + 1) * DISTANCE_BIN_M
+        across = self.x0 * self.vy - self.y0 * self.vx
+        across2, speed2 = across * across / self.speed2, self.speed2
+        half = np.sqrt(np.maximum(radius * radius - across2[row], 0.0) / speed2[row])
+        shortest = self.shortest[row]
+        share = np.clip(shortest + half, 0.0, 1.0) - np.clip(shortest - half, 0.0, 1.0)
+        upto_ms = np.rint(share * span_ms[row])
+        left_ms = span_ms.astype(np.float64)
+        last = np.flatnonzero(nth == (high - low)[row] - 1)
+        left_ms[row[last]] -= upto_ms[last]
+        spent_ms = np.diff(upto_ms, prepend=0)
+        first = np.flatnonzero(nth == 0)
+        spent_ms[first] = upto_ms[first]
+        return (
+            np.concatenate([row, np.arange(len(low))]),
+            np.concatenate([ring, high]),
+            np.concatenate([spent_ms, left_ms]),
+        )
 
 
 def median(group: Ints, bin_: Ints, weight: Ints, groups: int) -> Floats:

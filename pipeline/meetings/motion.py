@@ -7,13 +7,14 @@ distance lies between its roots: no grid, no padding.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from stswatch.geo.longitude import turn_to, wrap_lon
 from stswatch.geo.plane import metres_per_degree
-from stswatch.pipeline.batch import MS, Column, Floats, Ints
-from stswatch.pipeline.meetings.histogram import distance_bins, nearest_share
+from stswatch.pipeline.batch import MS, Bools, Column, Floats, Ints
+from stswatch.pipeline.meetings.histogram import Motion
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,13 @@ class Ends:
         share = (time_us - self.start_us) / (self.end_us - self.start_us)
         return self.lon0 + (self.lon1 - self.lon0) * share, self.lat0 + (self.lat1 - self.lat0) * share
 
+    def going(self, time_us: Ints, span_us: Ints) -> tuple[Floats, Floats, Floats, Floats]:
+        """Longitude and latitude at a time between the ends, and how they change in a span from there, degrees."""
+        lasts_us = self.end_us - self.start_us
+        before, span = (time_us - self.start_us) / lasts_us, span_us / lasts_us
+        east, north = self.lon1 - self.lon0, self.lat1 - self.lat0
+        return self.lon0 + east * before, self.lat0 + north * before, east * span, north * span
+
 
 @dataclass(frozen=True)
 class Near:
@@ -67,23 +75,19 @@ class Near:
 
     def nearest_cm(self) -> Ints:
         """The distance of the nearest approach in each, centimetres."""
-        x0, y0, x1, y1 = self._offsets_m()
-        share = nearest_share(x0, y0, x1, y1)
-        return np.asarray(np.rint(np.hypot(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) * 100).astype(np.int64))
+        return np.asarray(np.rint(self.motion.nearest_m * 100).astype(np.int64))
 
     def nearest(self) -> tuple[Ints, Floats, Floats]:
         """When and where the nearest approach in each is: microseconds, longitude, latitude."""
-        share = nearest_share(*self._offsets_m())
+        share = self.motion.at
         when_us = self.start_us + np.rint(share * (self.end_us - self.start_us) / MS).astype(np.int64) * MS
         lon, lat = (at[0] + (at[1] - at[0]) * share for at in (self.lon, self.lat))
         return when_us, np.round(wrap_lon(lon), 7), np.round(lat, 7)
 
-    def distance_bins(self) -> tuple[Ints, Ints, Ints]:
-        """How long each keeps in each ring of distance: (row, ring, milliseconds)."""
-        return distance_bins(*self._offsets_m(), (self.end_us - self.start_us) // MS)
-
-    def _offsets_m(self) -> tuple[Floats, Floats, Floats, Floats]:
-        return self.x_cm[0] / 100, self.y_cm[0] / 100, self.x_cm[1] / 100, self.y_cm[1] / 100
+    @cached_property
+    def motion(self) -> Motion:
+        """How b moves beside a in each."""
+        return Motion.of(self.x_cm[0] / 100, self.y_cm[0] / 100, self.x_cm[1] / 100, self.y_cm[1] / 100)
 
 
 def near(a: Ends, b: Ends, distance_m: float) -> Near:
@@ -94,28 +98,61 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     """
     b = b.beside(a)
     t0, t1 = np.maximum(a.start_us, b.start_us), np.minimum(a.end_us, b.end_us)
-    plane = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
-    first, last = _pair_at(a, b, t0, plane), _pair_at(a, b, t1, plane)
-    lower, upper = _roots(first[0], first[1], last[0] - first[0], last[1] - first[1], distance_m)
-    span_us = t1 - t0
-    start_us = t0 + np.rint(np.clip(lower, 0, 1) * span_us / MS).astype(np.int64) * MS
-    end_us = np.where(upper >= 1, t1, t0 + np.rint(np.clip(upper, 0, 1) * span_us / MS).astype(np.int64) * MS)
-    hit = np.flatnonzero((lower <= 1) & (upper >= 0) & (start_us < end_us))
-    t0, span_us, start_us, end_us = t0[hit], span_us[hit], start_us[hit], end_us[hit]
-    moved = [(begin[hit], (end - begin)[hit]) for begin, end in zip(first, last, strict=True)]
-    ends = [[begin + by * share for begin, by in moved] for share in ((t - t0) / span_us for t in (start_us, end_us))]
-    x, y, lon, lat = zip(*ends, strict=True)
-    x_cm, y_cm = (tuple(np.rint(m * 100).astype(np.int64) for m in both) for both in (x, y))
+    first, moved = _pair_between(a, b, t0, t1 - t0)
+    start_us, end_us, hits = _within(first, moved, t0, t1, distance_m)
+    hit = np.flatnonzero(hits)
+    if len(hit) < len(t0):
+        t0, t1, start_us, end_us = t0[hit], t1[hit], start_us[hit], end_us[hit]
+        first, moved = (tuple(at[hit] for at in both) for both in (first, moved))
+    x, y, lon, lat = _ends(first, moved, t0, t1, start_us, end_us)
+    x_cm, y_cm = (tuple(np.rint(m * 100) for m in both) for both in (x, y))
     return Near(hit, start_us, end_us, x_cm, y_cm, lon, lat)
 
 
-def _pair_at(a: Ends, b: Ends, time_us: Ints, plane: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
-    """East and north of a to b, metres, and longitude and latitude of the middle; longitudes of b beside those of a.
+def _within(
+    first: tuple[Floats, ...], moved: tuple[Floats, ...], t0: Ints, t1: Ints, distance_m: float
+) -> tuple[Ints, Ints, Bools]:
+    """From when to when each pair is within the distance, whole milliseconds, and whether it ever is."""
+    (x, y), (vx, vy) = first[:2], moved[:2]
+    # where both ends are within the distance, so is all between
+    apart = np.flatnonzero(np.maximum(x * x + y * y, (x + vx) ** 2 + (y + vy) ** 2) > distance_m * distance_m)
+    lower, upper = _roots(x[apart], y[apart], vx[apart], vy[apart], distance_m)
+    begin_us, span_us = t0[apart], (t1 - t0)[apart]
+    entry_us, exit_us = (np.rint(np.clip(s, 0, 1) * span_us / MS).astype(np.int64) * MS for s in (lower, upper))
+    start_us, end_us = t0.copy(), t1.copy()
+    start_us[apart] = begin_us + entry_us
+    end_us[apart] = np.where(upper >= 1, end_us[apart], begin_us + exit_us)
+    hits = start_us < end_us
+    hits[apart] &= (lower <= 1) & (upper >= 0)
+    return start_us, end_us, hits
 
-    plane: metres per degree of longitude and of latitude.
+
+def _ends(
+    first: tuple[Floats, ...], moved: tuple[Floats, ...], t0: Ints, t1: Ints, start_us: Ints, end_us: Ints
+) -> list[tuple[Floats, Floats]]:
+    """What moves evenly from t0 to t1, at a start and an end between."""
+    # most are near for as long as both legs last: only of the others is one of them within
+    late, early = np.flatnonzero(start_us > t0), np.flatnonzero(end_us < t1)
+    late_share, early_share = ((t - t0)[rows] / (t1 - t0)[rows] for t, rows in ((start_us, late), (end_us, early)))
+    ends = []
+    for begin, by in zip(first, moved, strict=True):
+        at_start, at_end = begin.copy(), begin + by
+        at_start[late] += by[late] * late_share
+        at_end[early] = begin[early] + by[early] * early_share
+        ends.append((at_start, at_end))
+    return ends
+
+
+def _pair_between(a: Ends, b: Ends, t0: Ints, span_us: Ints) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """East and north of a to b, metres, and longitude and latitude of the middle: at t0, and their change in a span.
+
+    Longitudes of b lie beside those of a.
     """
-    (lon_a, lat_a), (lon_b, lat_b) = a.position(time_us), b.position(time_us)
-    return (lon_b - lon_a) * plane[0], (lat_b - lat_a) * plane[1], (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
+    (lon_a, lat_a, east_a, north_a), (lon_b, lat_b, east_b, north_b) = (leg.going(t0, span_us) for leg in (a, b))
+    lon_m, lat_m = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
+    middle = (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
+    moved = (east_b - east_a) * lon_m, (north_b - north_a) * lat_m, (east_a + east_b) / 2, (north_a + north_b) / 2
+    return ((lon_b - lon_a) * lon_m, (lat_b - lat_a) * lat_m, *middle), moved
 
 
 def _roots(x0: Floats, y0: Floats, vx: Floats, vy: Floats, distance_m: float) -> tuple[Floats, Floats]:

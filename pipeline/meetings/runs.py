@@ -22,7 +22,6 @@ _SUM = ("within_ms", "observed_ms")
 _FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
 _NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
 _ANY = ("dark_a", "dark_b")
-_DENSE = 4  # cells of a table of rows and bins, per entry, up to which filling it is faster than sorting
 _NOT_FIRST = {*_LAST, *_SUM, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
 
 
@@ -72,16 +71,8 @@ def best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:
 
 def summed(row: Ints, code: Ints, ms: Ints) -> tuple[Ints, Ints, Ints]:
     """One entry per row and bin, in that order."""
-    bin_, of = histogram.packed(code)
-    key = row * of + bin_
-    if len(key) and key.max() < _DENSE * len(key):  # many fall into the same bins, as in a crowd: count instead of sort
-        total = np.bincount(key, weights=ms).astype(np.int64)  # exact: whole numbers far below 2**53
-        key = np.flatnonzero(total)
-        return key // of, histogram.unpacked(key % of, of), total[key]
-    order = np.argsort(key)
-    key = key[order]
-    head = starts_of(key)
-    return key[head] // of, histogram.unpacked(key[head] % of, of), np.add.reduceat(ms[order], head)
+    number, codes = histogram.packed(code)
+    return histogram.added(row, number, ms, codes)
 
 
 def to_table(runs: Runs, kind: pa.Schema, columns: Mapping[str, object] | None = None) -> pa.Table:

@@ -10,7 +10,7 @@ from stswatch.pipeline.meetings.histogram import (
     DISTANCE_BIN_M,
     SPEED_A,
     SPEED_B,
-    distance_bins,
+    Motion,
     median,
     medians,
 )
@@ -29,6 +29,13 @@ def motions(seed, n):
     return x[0], y[0], x[1], y[1], rng.integers(1, 7_200_000, n)
 
 
+def rings(x0, y0, x1, y1, span_ms):
+    """Row, ring and milliseconds, none of them 0."""
+    found = Motion.of(x0, y0, x1, y1).rings(span_ms)
+    assert (found[2] >= 0).all()
+    return tuple(part[found[2] > 0] for part in found)
+
+
 def sampled(x0, y0, x1, y1, samples=20_001):
     """Distances along each motion at even times, (n, samples)."""
     share = (np.arange(samples) + 0.5) / samples
@@ -39,9 +46,8 @@ def sampled(x0, y0, x1, y1, samples=20_001):
 @given(st.integers(0, 2**32))
 def test_the_time_in_each_ring_is_that_of_dense_samples_and_adds_up(seed):
     x0, y0, x1, y1, span_ms = motions(seed, 40)
-    row, ring, spent_ms = distance_bins(x0, y0, x1, y1, span_ms)
+    row, ring, spent_ms = rings(x0, y0, x1, y1, span_ms)
     assert (np.bincount(row, spent_ms, 40) == span_ms).all()
-    assert (spent_ms > 0).all()
     distance_m = sampled(x0, y0, x1, y1)
     for k in range(40):
         count = np.bincount((distance_m[k] // BIN_M).astype(int), minlength=102) / distance_m.shape[1]
@@ -56,7 +62,7 @@ def test_the_median_of_several_motions_is_within_a_bin_of_that_of_all_samples(se
     n = 60
     x0, y0, x1, y1, span_ms = motions(seed, n)
     group = np.sort(np.random.default_rng(seed).integers(0, groups, n))
-    row, ring, spent_ms = distance_bins(x0, y0, x1, y1, span_ms)
+    row, ring, spent_ms = rings(x0, y0, x1, y1, span_ms)
     order = np.lexsort((ring, group[row]))
     found = median(group[row][order], ring[order], spent_ms[order], groups) * BIN_M
     distance_m = sampled(x0, y0, x1, y1, 501)
