@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench docs coast zones clean moved
+.PHONY: help demo test soak check lint types layers bench docs coast zones sea clean moved
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -50,6 +50,7 @@ layers: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.run
+	$(PYTHON) -m tests.bench.geo
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m stswatch.pipeline.store.tables_doc
@@ -63,6 +64,9 @@ zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and p
 coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, 2 GB of memory, two minutes) and compare
 	@$(INSTALL) '.[build-geo]'
 	$(PYTHON) -m stswatch.geo.build_coast --check
+
+sea: $(VENV)/.installed  ## work the ways by sea in geo/data out again from the coast, and compare
+	$(PYTHON) -m stswatch.geo.build_sea --check
 
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info

@@ -127,6 +127,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
 
 
+def put(begin: str, text: str, end: str) -> None:
+    """Put a text between two marks of docs/benchmarks.md."""
+    before, _, rest = PAGE.read_text().partition(begin)
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,9 +163,7 @@ def main() -> None:
     )
     print(text)
     if given.write:
-        page = PAGE.read_text()
-        head_text, _, rest = page.partition(BEGIN)
-        PAGE.write_text(f"{head_text}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+        put(BEGIN, text, END)
 
 
 if __name__ == "__main__":
