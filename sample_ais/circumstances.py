@@ -13,7 +13,7 @@ import numpy as np
 
 from stswatch.sample_ais.motion import shift
 from stswatch.sample_ais.shapes import distances_m, durations_h, speeds_kn
-from stswatch.sample_ais.waters import ROADS, Place, Spot, waters
+from stswatch.sample_ais.waters import ROADS, Place, Spot, Waters
 
 HOUR_S = 3600.0
 ZONE, CONTEXT, OPEN, TRADE_ROADS, APPROACHES = "zone", "context", "open", "trade_roads", "approaches"
@@ -56,6 +56,7 @@ class Circumstance:
 def circumstances(
     rng: np.random.Generator,
     n: int,
+    sea: Waters,
     days: float,
     in_zones: float,
     duration_factor: float = 1.0,
@@ -69,39 +70,38 @@ def circumstances(
     hours = durations_h(rng, n, min(72.0, 16.0 * days), duration_factor)
     apart_m, speed_kn = distances_m(rng, n, distance_factor), speeds_kn(rng, n)
     middle_s = rng.uniform(0.02, 0.98, n) * days * 24 * HOUR_S
-    places = [_place(rng, in_zones, zones) for _ in range(n)]
+    places = [_place(rng, sea, in_zones, zones) for _ in range(n)]
     columns = zip(places, middle_s, hours * HOUR_S, apart_m, speed_kn, strict=True)
     return [Circumstance(p, float(m - d / 2), float(d), float(a), float(v)) for p, m, d, a, v in columns]
 
 
-def _place(rng: np.random.Generator, in_zones: float, zones: Sequence[str]) -> Place:
+def _place(rng: np.random.Generator, sea: Waters, in_zones: float, zones: Sequence[str]) -> Place:
     if zones or rng.random() < in_zones:
-        names = list(zones or ZONE_WEIGHTS)
+        names = [name for name in zones or ZONE_WEIGHTS if name in sea.zones]
         weights = np.array([ZONE_WEIGHTS.get(name, 1.0) for name in names])
-        return _near(rng, _one(rng, waters().zones[names[rng.choice(len(names), p=weights / weights.sum())]]), ZONE)
+        return _near(rng, _one(rng, sea.zones[names[rng.choice(len(names), p=weights / weights.sum())]]), ZONE)
     settings = list(ELSEWHERE)
-    return _elsewhere(rng, settings[rng.choice(len(settings), p=list(ELSEWHERE.values()))])
+    return _elsewhere(rng, sea, settings[rng.choice(len(settings), p=list(ELSEWHERE.values()))])
 
 
-def _elsewhere(rng: np.random.Generator, setting: str) -> Place:
-    sea = waters()
+def _elsewhere(rng: np.random.Generator, sea: Waters, setting: str) -> Place:
     if setting == CONTEXT:
-        names = [name for name, kind in sea.zone_kinds.items() if kind == "context"]
+        names = [name for name in sea.zones if sea.zone_kinds[name] == "context"]
         return _near(rng, _one(rng, sea.zones[names[rng.integers(len(names))]]), CONTEXT)
     if setting == OPEN:
-        node = int(rng.integers(len(sea.nodes)))
+        node = sea.open_nodes[int(rng.integers(len(sea.open_nodes)))]
         lon, lat = sea.nodes[node].tolist()
         return _near(rng, Place(lon, lat, float(sea.room_km[node]), node, "", OPEN), OPEN)
     roads = [s for s in sea.spots if s.kind == ROADS and (s.port in sea.trade) == (setting == TRADE_ROADS)]
     spot = roads[rng.integers(len(roads))]
     if setting == TRADE_ROADS:
         return Place(*spot.place, 1.0, spot.node, "", setting)
-    return _approach(rng, spot)
+    return _approach(rng, sea, spot)
 
 
-def _approach(rng: np.random.Generator, spot: Spot) -> Place:
+def _approach(rng: np.random.Generator, sea: Waters, spot: Spot) -> Place:
     """On the way from the roads of a port to the lanes, some kilometres out."""
-    ends = [*spot.way, tuple(waters().nodes[spot.node].tolist())]
+    ends = [*spot.way, tuple(sea.nodes[spot.node].tolist())]
     k = len(ends) - 2
     share = rng.uniform(0.15, 0.85)
     lon = ends[k][0] + share * (ends[k + 1][0] - ends[k][0])

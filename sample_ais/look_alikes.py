@@ -77,7 +77,7 @@ def tow(stage: Stage, c: Circumstance) -> list[Actor]:
         right, ahead = 0.0, -c.distance_m
     goal = stage.spot(c.place, 5.0, 500.0)
     whence = [stage.spot(c.place, 5.0, 500.0) for _ in range(2)]
-    how = coming(c, (whence[1], goal), 1200.0)
+    how = coming(stage, c, (whence[1], goal), 1200.0)
     act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, coming=how)
     first = stage.actor(lead, c.place, [lying], whence[0], goal, RESTRICTED)
     return _done(stage, c, [first, stage.actor(barge, c.place, [act], whence[1], goal, UNDER_WAY)])
@@ -95,7 +95,7 @@ def pair_trawl(stage: Stage, c: Circumstance) -> list[Actor]:
     lying = stage.host(c, one, 3 * HOUR_S, 3 * HOUR_S, under_way=True)
     right_m = float(stage.rng.choice([-1.0, 1.0])) * c.distance_m
     base = stage.spot(c.place, 5.0, 500.0)
-    how = coming(c, (base, base), 2000.0)
+    how = coming(stage, c, (base, base), 2000.0)
     act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right_m, 0.0, coming=how)
     courses = ((one, lying), (two, act))
     return _done(stage, c, [stage.actor(ship, c.place, [course], base, base, FISHING) for ship, course in courses])

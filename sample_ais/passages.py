@@ -11,7 +11,7 @@ from stswatch.sample_ais.cast import ALWAYS, EQUIPMENT, FISHING, MOORED, SWITCHE
 from stswatch.sample_ais.motion import Course, voyage
 from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.stage import AROUND_S, Stage, apart
-from stswatch.sample_ais.waters import BERTH, EDGE, ROADS, Place, Spot, waters
+from stswatch.sample_ais.waters import BERTH, EDGE, ROADS, Place, Spot
 
 # What the ships of the background do, by share, and which kinds do it: an estimate for a coast with ports and fishing.
 TRADES = (
@@ -37,7 +37,7 @@ def background(stage: Stage) -> Actor:
 
 def passage(stage: Stage, ship: Ship, start: Spot, goal: Spot, leaves_s: float | None = None) -> Actor:
     """From one spot to another at sea speed, lying before and after; leaves at some time, before the plan perhaps."""
-    sea, speed_kn = waters(), stage.speed_kn(ship)
+    sea, speed_kn = stage.sea, stage.speed_kn(ship)
     course = voyage(apart(sea.way(stage.rng, start, goal)), 0.0, speed_kn)
     takes_s = float(course.time_s[-1])
     if leaves_s is None:
@@ -67,7 +67,7 @@ def _draught_in_port(stage: Stage, actor: Actor, goal: Spot, arrives_s: float) -
 
 def _spots(stage: Stage, kinds: tuple[str, ...], trade: float = 0.06) -> list[Spot]:
     """Two spots of some kinds; those in ports of the DPRK trade seldom."""
-    sea = waters()
+    sea = stage.sea
     all_spots = [s for s in sea.spots if s.kind in kinds]
     weight = np.array([(trade if s.port in sea.trade else 1.0) * (10.0 if s.kind == EDGE else 1.0) for s in all_spots])
     pick = stage.rng.choice(len(all_spots), 2, replace=False, p=weight / weight.sum())
@@ -95,7 +95,7 @@ def _ferry(stage: Stage, ship: Ship) -> Actor:
     goal = stage.spot(_place(start), 40.0, 420.0)
     if goal.kind == EDGE or goal.port == start.port:  # no other port is so near
         return _call(stage, ship)
-    sea, speed_kn = waters(), stage.speed_kn(ship)
+    sea, speed_kn = stage.sea, stage.speed_kn(ship)
     time_s, course, headings, statuses = -stage.some_hours(0, 20), None, [], [(ALWAYS[0], float(MOORED))]
     ends = (start, goal)
     leg = 0
@@ -115,7 +115,7 @@ def _ferry(stage: Stage, ship: Ship) -> Actor:
 
 def _fishes(stage: Stage, ship: Ship) -> Actor:
     """Out from a port to a ground, to and fro there at 2 to 4 kn, and back; some fall silent on the ground."""
-    sea = waters()
+    sea = stage.sea
     zones = [z for z in sea.zones.values() if z]
     places = zones[int(stage.rng.integers(len(zones)))]
     ground = places[int(stage.rng.integers(len(places)))]

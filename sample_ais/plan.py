@@ -30,6 +30,7 @@ class Plan:
     without: tuple[str, ...] = ()  # names or families that are not drawn
     in_zones: float = 0.6  # share of scenes in reported transfer areas, the same for both kinds
     zones: tuple[str, ...] = ()  # only in these; all by their weights where empty
+    box: tuple[float, float, float, float] | None = None  # west, south, east, north: only ports and places in it
     duration_factor: float = 1.0  # stretches the fitted durations
     distance_factor: float = 1.0  # stretches the fitted distances
     noise: float = 1.0  # factor on position noise
@@ -55,9 +56,12 @@ class Plan:
             if value < least:
                 raise scenarios.PlanError(f"{name} is {value:g}; give {least:g} or more")
         scenarios.allowed(self.only, self.without)
-        unknown = set(self.zones) - set(waters().zones)
+        sea = waters() if self.box is None else waters().within(self.box)
+        unknown = set(self.zones) - set(sea.zones)
         if unknown:
-            raise scenarios.PlanError(f"no zone {sorted(unknown)[0]!r}; there are {', '.join(waters().zones)}")
+            raise scenarios.PlanError(f"no zone {sorted(unknown)[0]!r}; there are {', '.join(sea.zones)}")
+        if len(sea.spots) < 100 or not sea.zones or not sea.open_nodes:
+            raise scenarios.PlanError(f"box {self.box} holds too few ports or zones; give a larger one")
 
 
 class Simulated(NamedTuple):

@@ -37,6 +37,7 @@ from stswatch.sample_ais.observe import Faults
 from stswatch.sample_ais.passages import background
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
 from stswatch.sample_ais.stage import Stage, Yard
+from stswatch.sample_ais.waters import Waters, waters
 
 __all__ = ["Plan", "Simulated", "build", "scenes_of", "simulate"]
 
@@ -60,26 +61,27 @@ def scenes_of(plan: Plan, seed: int) -> list[Scene]:
     rows = scenarios.allowed(plan.only, plan.without)
     found: list[Scene] = []
     number = 0
+    sea = waters() if plan.box is None else waters().within(plan.box)
     for salt, kind, count in ((1, scenarios.TRANSFER, plan.transfers), (2, scenarios.LOOK_ALIKE, plan.look_alikes)):
         rng = np.random.default_rng([seed, salt])
         factors = plan.duration_factor, plan.distance_factor
-        for c in circumstances(rng, count, plan.days, plan.in_zones, *factors, plan.zones):
+        for c in circumstances(rng, count, sea, plan.days, plan.in_zones, *factors, plan.zones):
             number += 1
-            stage = _stage(plan, seed, salt, number)
+            stage = _stage(plan, sea, seed, salt, number)
             row = scenarios.choose(stage.rng, rows, kind, c)
             if row is not None:
                 found.append(scenarios.scene(row, stage, c))
     first = SHIPS_A_SCENE * (number + 1)
     for k in range(plan.background):
         rng = np.random.default_rng([seed, 3, k])
-        stage = Stage(rng, Yard(rng, first + k), plan.days * 86_400)
+        stage = Stage(rng, Yard(rng, first + k), plan.days * 86_400, sea)
         found.append(Scene("", "traffic", scenarios.TRAFFIC, "", "", (background(stage),)))
     return found
 
 
-def _stage(plan: Plan, seed: int, salt: int, number: int) -> Stage:
+def _stage(plan: Plan, sea: Waters, seed: int, salt: int, number: int) -> Stage:
     rng = np.random.default_rng([seed, salt, number])
-    return Stage(rng, Yard(rng, SHIPS_A_SCENE * number), plan.days * 86_400)
+    return Stage(rng, Yard(rng, SHIPS_A_SCENE * number), plan.days * 86_400, sea)
 
 
 def build(plan: Plan, seed: int) -> Sea:

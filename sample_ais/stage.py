@@ -26,7 +26,7 @@ from stswatch.sample_ais.cast import (
 from stswatch.sample_ais.circumstances import HOUR_S, TRADE_ROADS, Circumstance
 from stswatch.sample_ais.motion import Course, shift, voyage
 from stswatch.sample_ais.ships import FLAGS, KINDS, Ship, with_check_digit
-from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, waters
+from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, Waters
 
 Rng = np.random.Generator
 DPRK_ROLE = "XA"
@@ -99,6 +99,7 @@ class Stage:
     rng: Rng
     yard: Yard
     end_s: float
+    sea: Waters
 
     def speed_kn(self, ship: Ship) -> float:
         """A speed at sea for a ship."""
@@ -109,7 +110,7 @@ class Stage:
 
         countries: only ports of these, wherever they are.
         """
-        sea = waters()
+        sea = self.sea
         km = sea.km_from_spots(place)
         weight = np.where(sea.spot_on_edge, 18.0, 1.0) / (80 + km)
         if countries:
@@ -124,7 +125,7 @@ class Stage:
     def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
         """How a host lies or goes from before to after the circumstances, by their speed."""
         start_s, end_s, place = c.start_s - early_s, c.end_s + late_s, c.place
-        goal = waters().nodes[place.node]
+        goal = self.sea.nodes[place.node]
         goal_at = (float(goal[0]), float(goal[1]))
         room_m = 1000.0 * place.room_km
         if under_way is None:
@@ -146,7 +147,7 @@ class Stage:
         role: str = "party",
     ) -> Actor:
         """A ship that comes from a spot, does its acts one after another at a place, and goes to another spot."""
-        sea, speed_kn = waters(), self.speed_kn(ship)
+        sea, speed_kn = self.sea, self.speed_kn(ship)
         first, last = _end(acts[0], 0, place), _end(acts[-1], -1, place)
         there = voyage(apart(sea.way(self.rng, origin, first)), 0.0, speed_kn)
         begin_s = float(acts[0].course.time_s[0])

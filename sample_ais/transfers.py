@@ -20,7 +20,7 @@ from stswatch.sample_ais.motion import shift, voyage
 from stswatch.sample_ais.passages import passage
 from stswatch.sample_ais.ships import Ship, with_check_digit
 from stswatch.sample_ais.stage import DPRK_ROLE, Stage, status_of
-from stswatch.sample_ais.waters import Spot, waters
+from stswatch.sample_ais.waters import Spot
 
 PARTIES = (
     ("tanker", "small_tanker", 0.3),
@@ -56,9 +56,9 @@ def goes(stage: Stage, c: Circumstance, ship: Ship, acts: list[Lying], of: Ends 
     return stage.actor(ship, c.place, acts, origin, goal, status_of(c.speed_kn, ship))
 
 
-def coming(c: Circumstance, of: Ends, from_m: float = 3000.0) -> Coming:
+def coming(stage: Stage, c: Circumstance, of: Ends, from_m: float = 3000.0) -> Coming:
     """How a guest comes up to a host there: on the side of its way, from less far where the shore is near."""
-    sides = [waters().bearing_deg(c.place, spot) for spot in of]
+    sides = [stage.sea.bearing_deg(c.place, spot) for spot in of]
     return Coming(min(from_m, 600.0 * c.place.room_km), *sides)
 
 
@@ -74,7 +74,7 @@ def pair(
     lying = stage.host(c, host, stage.some_hours(*waits_h) + 2400.0, stage.some_hours(0.6, 2.5) + 2400.0, under_way)
     of = ends(stage, c, guest)
     right, ahead, turned = beside.offset_m(stage.rng, host, guest, c.distance_m)
-    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, turned, coming(c, of))
+    act = beside.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, turned, coming(stage, c, of))
     return [goes(stage, c, host, [lying]), goes(stage, c, guest, [act], of)]
 
 
@@ -148,7 +148,7 @@ def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
     of, acts = ends(stage, c, guest), []
     for k in range(trips):
         from_s = whole.start_s + k * (each_s + gap_s)
-        how = coming(c, of)
+        how = coming(stage, c, of)
         acts.append(beside.alongside(stage.rng, lying, from_s, from_s + each_s, right, ahead, turned, how))
     actors = [goes(stage, c, host, [lying]), goes(stage, c, guest, acts, of)]
     return _laden(stage, whole, actors)
@@ -169,7 +169,7 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
         right = side * abs(right)
         of = ends(stage, c, ship)
         from_s, until_s = c.start_s + late_s, c.end_s - late_s
-        act = beside.alongside(stage.rng, lying, from_s, until_s, right, ahead, turned, coming(c, of))
+        act = beside.alongside(stage.rng, lying, from_s, until_s, right, ahead, turned, coming(stage, c, of))
         actors.append(goes(stage, c, ship, [act], of))
     return _laden(stage, c, actors)
 

@@ -6,7 +6,7 @@ Read from waters.json, which build_waters.py makes on the coast of geo/ from the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +20,7 @@ from stswatch.geo.sphere import MEAN_RADIUS_M, bearing_deg, haversine_m
 from stswatch.sample_ais.motion import Floats, shift
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # west, south, east, north, degrees
 BESIDE_LANE_KM = 6.0  # ships keep so far to each side of the middle of a lane, where there is room
 BERTH, ROADS, EDGE = "berth", "roads", "edge"
 
@@ -61,7 +62,7 @@ class Waters:
 
     nodes: Floats  # (n, 2)
     names: tuple[str, ...]
-    edge: tuple[int, ...]  # nodes where ships come from and go to beyond the sea
+    open_nodes: tuple[int, ...]  # nodes about which ships may meet
     room_km: Floats  # (n,) least distance to shore along the lanes of a node
     before: NDArray[np.int32]  # (n, n) predecessors of all shortest ways
     km: Floats  # (n, n)
@@ -73,6 +74,26 @@ class Waters:
     zones: dict[str, tuple[Place, ...]]
     zone_kinds: dict[str, str]
     trade: frozenset[str]  # ports of the DPRK trade
+
+    def within(self, box: Box) -> Waters:
+        """The same with the spots, places and edges of a box alone: ships may still pass outside on their way."""
+        west, south, east, north = box
+
+        def inside(lon: float, lat: float) -> bool:
+            return west <= lon <= east and south <= lat <= north
+
+        keep = np.array([inside(*s.place) and inside(*self.nodes[s.node].tolist()) for s in self.spots])
+        zones = {name: tuple(p for p in places if inside(p.lon, p.lat)) for name, places in self.zones.items()}
+        return replace(
+            self,
+            spots=tuple(s for s, kept in zip(self.spots, keep.tolist(), strict=True) if kept),
+            spot_node=self.spot_node[keep],
+            spot_off_km=self.spot_off_km[keep],
+            spot_country=self.spot_country[keep],
+            spot_on_edge=self.spot_on_edge[keep],
+            zones={name: places for name, places in zones.items() if places},
+            open_nodes=tuple(k for k in self.open_nodes if inside(*self.nodes[k].tolist())),
+        )
 
     def path(self, start: int, end: int) -> list[int]:
         """Nodes of the shortest way along the lanes, both ends among them."""
@@ -161,7 +182,7 @@ def waters() -> Waters:
     return Waters(
         nodes=nodes,
         names=tuple(names),
-        edge=tuple(edge),
+        open_nodes=tuple(range(len(names))),
         room_km=room_km,
         before=before,
         km=far_km,
