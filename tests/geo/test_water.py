@@ -44,10 +44,10 @@ HAIRS = [("region", 1e-5), ("region", 0.0005), ("region", 0.01), ("region", 0.3)
 REGION = (105.0, 15.0, 145.0, 48.0)
 
 
-def near_shore(name: str, n: int, spread_deg: float, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """Points scattered round the shore of a layer."""
-    rng, held = np.random.default_rng(seed), layer(name)
-    k = rng.integers(0, len(held.lon), n)
+def near_shore(name: str, n: int, spread_deg: float, places: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Points scattered round the shore of a layer, in some places of it: each tile is laid out first, which takes."""
+    rng, held = np.random.default_rng(7), layer(name)
+    k = (np.resize(rng.integers(0, len(held.lon), places), n) + rng.integers(0, 1000, n)) % len(held.lon)
     lat = np.clip(held.lat[k] + rng.normal(0, spread_deg, n), -90, 90)
     lon = held.lon[k] + rng.normal(0, spread_deg, n) / np.cos(np.radians(np.clip(lat, -80, 80)))
     return wrap_lon(lon), lat
@@ -113,9 +113,9 @@ def from_shore_km(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 
 SAMPLES = {
-    "near": lambda n: near_shore("region", n, 0.08),
+    "near": lambda n: near_shore("region", n, 0.08, places=n),
     "region": lambda n: tuple(np.random.default_rng(11).uniform([[105], [15]], [[145], [48]], (2, n))),
-    "near the world's": lambda n: near_shore("world", n, 0.1),
+    "near the world's": lambda n: near_shore("world", n, 0.1, places=n),
     "world": lambda n: anywhere(np.random.default_rng(11), n),
 }
 
