@@ -9,6 +9,7 @@ from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from stswatch.geo import reach_map
 from stswatch.pipeline import api
 
 DOCS = Path(__file__).parent.resolve()
@@ -31,7 +32,13 @@ def notebook(folder: Path) -> None:
     shutil.copyfile(folder / "encounters.png", DOCS / "notebook.png")
 
 
+def reach() -> None:
+    """How far a ship from Nampo gets by sea: reach.png."""
+    (DOCS / "reach.png").write_bytes(reach_map.render(".png"))
+
+
 if __name__ == "__main__":
+    reach()
     with TemporaryDirectory() as name:
         lead(Path(name))
         notebook(Path(name))

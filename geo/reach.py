@@ -32,7 +32,7 @@ def reach_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) -> BySea:
 
     >>> value, bound = reach_km([124.0], [38.0], ["nampo"])
     >>> sharp = port_distance_km([124.0], [38.0], ["nampo"])
-    >>> bool(bound[0] <= sharp.bound_km[0] <= sharp.value_km[0] <= value[0] < bound[0] + 20.0)
+    >>> bool(bound[0] <= sharp.bound_km[0] <= value[0] < bound[0] + 20.0)
     True
     """
     x, y = (np.asarray(v, np.float64).ravel() for v in np.broadcast_arrays(wrap_lon(lon), lat))

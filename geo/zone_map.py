@@ -12,13 +12,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from stswatch.geo.coast import coast
 from stswatch.geo.labels import Label, place
 from stswatch.geo.longitude import near_lon
+from stswatch.geo.map_ground import SEA, Bounds, fill, ground, seen_from
 from stswatch.geo.ports import HARBOUR, harbours, ports
 from stswatch.geo.zones import REPORTED, Area, Zones, zones
 
-Bounds = tuple[float, float, float, float]
 DATA = ("zones.geojson", "harbours.geojson", "ports.csv", "searoute_corrections.csv")
 
 
@@ -96,7 +95,7 @@ def fingerprint() -> str:
 
 def _round_about(own: Zones) -> Bounds:
     """The box round a user's zones, with a margin, in the shape of the map; over the date line if narrower."""
-    seen = [shapely.total_bounds(_seen_from(middle, own.geometry)) for middle in (0.0, 180.0)]
+    seen = [shapely.total_bounds(seen_from(middle, own.geometry)) for middle in (0.0, 180.0)]
     west, south, east, north = min(seen, key=lambda bounds: bounds[2] - bounds[0])
     lon, lat = (west + east) / 2, (south + north) / 2
     wide = SHAPE / np.cos(np.radians(lat))  # degrees of longitude to one of latitude
@@ -105,45 +104,16 @@ def _round_about(own: Zones) -> Bounds:
     return lon - half_lon, max(lat - half, -90), lon + half_lon, min(lat + half, 90)
 
 
-def _seen_from(middle_deg: float, shapes: Any) -> list[Any]:
-    """The parts of polygons, each moved by whole turns to where it is nearest to a meridian."""
-    parts = shapely.get_parts(shapes)
-    lon = (shapely.bounds(parts)[:, 0] + shapely.bounds(parts)[:, 2]) / 2
-    turn = near_lon(lon, middle_deg) - lon
-    return [shapely.transform(part, lambda xy, t=t: xy + np.array([t, 0])) for part, t in zip(parts, turn, strict=True)]
-
-
 def _axes(figure: Any, panel: Panel, on_top: bool) -> Any:
     """A map with land, sea and a grid; one on top of another has its own ground, tick labels and all."""
-    west, south, east, north = panel.bounds
     left, bottom, width, height = panel.place
     if on_top:
-        ground = (left - 0.036, bottom - 0.025, width + 0.046, height + 0.05)
-        figure.add_axes(ground, zorder=2, xticks=[], yticks=[])
-    axes = figure.add_axes(panel.place, zorder=3 if on_top else 1, facecolor="#f3f8fb")
-    axes.set(xlim=(west, east), ylim=(south, north))
-    pixel_deg = (east - west) / (width * SIZE_IN[0] * DPI)
-    land = shapely.simplify(shapely.get_parts(coast(west, south, east, north)), pixel_deg / 2)
-    _fill(axes, land[shapely.area(land) > pixel_deg**2], facecolor="#dcd8cc", edgecolor="#8d8877", linewidth=0.4)
-    axes.set_aspect(1 / np.cos(np.radians((south + north) / 2)), adjustable="box", anchor="SW")
-    step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if (east - west) / s <= 8)
-    for axis, low, high, signs in ((axes.xaxis, west, east, "WE"), (axes.yaxis, south, north, "SN")):
-        ticks = np.arange(np.ceil(low / step) * step, high + 1e-9, step).round(6)
-        axis.set_ticks(ticks, [f"{abs(t):g}°{signs[int(t > 0)] if t else ''}" for t in ticks])
-    axes.tick_params(labelsize=7, length=2, pad=2)
-    axes.grid(color="#c5d2da", linewidth=0.4, zorder=0)
+        sheet = (left - 0.036, bottom - 0.025, width + 0.046, height + 0.05)
+        figure.add_axes(sheet, zorder=2, xticks=[], yticks=[])
+    axes = figure.add_axes(panel.place, zorder=3 if on_top else 1, facecolor=SEA)
+    ground(axes, panel.bounds, (panel.bounds[2] - panel.bounds[0]) / (width * SIZE_IN[0] * DPI))
     axes.set_title(panel.title, size=9, pad=4, loc="left")
     return axes
-
-
-def _fill(axes: Any, shapes: Any, **style: Any) -> None:
-    """Polygons with their holes, at the turn at which the map has them."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Outline
-
-    for part in _seen_from(float(np.mean(axes.get_xlim())), shapes):
-        rings = [shapely.get_coordinates(ring) for ring in (part.exterior, *part.interiors)]
-        axes.add_patch(PathPatch(Outline.make_compound_path(*(Outline(ring, closed=True) for ring in rings)), **style))
 
 
 def _colour(table: Zones, properties: dict[str, Any]) -> str:
@@ -155,9 +125,9 @@ def _zones(axes: Any, table: Zones | None) -> None:
     """Large ones first, so that small ones lie on top."""
     for properties, shape in reversed(list(zip(table.properties, table.geometry, strict=True)) if table else []):
         colour, reported = _colour(table or zones(), properties), properties["kind"] == REPORTED
-        _fill(axes, shape, facecolor=colour, alpha=0.20 if reported else 0.08, edgecolor="none", zorder=2)
+        fill(axes, shape, facecolor=colour, alpha=0.20 if reported else 0.08, edgecolor="none", zorder=2)
         edge = "-" if reported else (0, (4, 3))
-        _fill(axes, shape, facecolor="none", edgecolor=colour, linestyle=edge, linewidth=0.9, zorder=3)
+        fill(axes, shape, facecolor="none", edgecolor=colour, linestyle=edge, linewidth=0.9, zorder=3)
 
 
 def _seen(panel: Panel) -> NDArray[np.int64]:
@@ -181,7 +151,7 @@ def _ports(axes: Any, panel: Panel) -> None:
         for row in np.flatnonzero(np.isin(polygons.port, seen)):
             colour = COLOURS["trade" if table.trade[polygons.port[row]] else "port"]
             dashes = "-" if polygons.part[row] == HARBOUR else (0, (1, 1))
-            _fill(axes, polygons.geometry[row], facecolor="none", edgecolor=colour, linestyle=dashes, linewidth=0.7)
+            fill(axes, polygons.geometry[row], facecolor="none", edgecolor=colour, linestyle=dashes, linewidth=0.7)
     for kind, mark, size in (("port", "o", 2.6), ("trade", "s", 3.6)):
         which = seen[table.trade[seen] == (kind == "trade")]
         style = {"ms": size, "color": COLOURS[kind], "mec": "white", "mew": 0.4, "zorder": 5}
@@ -214,7 +184,7 @@ def _names(panel: Panel, own: Zones | None, insets: tuple[Panel, ...]) -> Iterat
     elsewhere = shapely.union_all([shapely.box(*inset.bounds) for inset in insets])
     for zone_table in (own, zones()):
         for properties, shape in zip(zone_table.properties, zone_table.geometry, strict=True) if zone_table else ():
-            there = shapely.union_all(_seen_from((panel.bounds[0] + panel.bounds[2]) / 2, shape))
+            there = shapely.union_all(seen_from((panel.bounds[0] + panel.bounds[2]) / 2, shape))
             seen = shapely.intersection(there, box)
             if seen.area > 0.2 * min(shape.area, box.area) and not elsewhere.covers(shape):
                 at = shapely.point_on_surface(seen)

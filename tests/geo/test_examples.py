@@ -7,7 +7,7 @@ import pytest
 
 OFFERED = {  # module -> how many public functions it has at least
     "cells": 8, "grid": 2, "inland": 1, "longitude": 5, "mmsi": 4, "plane": 6, "polygons": 1, "ports": 3,
-    "sphere": 5, "sun": 2, "water": 3, "zones": 3,
+    "sea": 2, "reach": 1, "gnomonic": 2, "sphere": 5, "sun": 2, "water": 3, "zones": 3,
 }  # fmt: skip
 
 
