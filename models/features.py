@@ -91,6 +91,20 @@ def sun_elevation_deg(columns: Columns) -> Floats:
     return floats(columns, "sun_elevation_deg")
 
 
+def cargo_carriers(columns: Columns) -> Floats:
+    """How many of the two say that they carry cargo or oil; tugs, pilots, launches, fishing boats and the like do not.
+
+    What a vessel says of itself can be forged. Types 70 to 89. Source: ITU-R M.1371-5, table 53.
+    """
+    said = np.stack([floats(columns, "ship_type_a"), floats(columns, "ship_type_b")])
+    return np.where(np.isnan(said).any(axis=0), np.nan, ((said >= 70) & (said < 90)).sum(axis=0))
+
+
+def shorter_length_m(columns: Columns) -> Floats:
+    """How long the shorter of the two says it is; what is no longer than a launch takes no cargo over."""
+    return np.minimum(floats(columns, "length_a_m"), floats(columns, "length_b_m"))
+
+
 @dataclass(frozen=True)
 class Feature:
     """One row of the table below.
@@ -225,6 +239,22 @@ FEATURES = (
         "deg",
         0,
         cuts=(-45, -30, -18, -12, -6, 0, 15, 30, 45),
+    ),
+    Feature(
+        "cargo_carriers",
+        cargo_carriers,
+        "{value:.0f} of 2 vessels say that they carry cargo or oil",
+        "vessels",
+        1,
+        cuts=(0.5, 1.5),
+    ),
+    Feature(
+        "shorter_length_m",
+        shorter_length_m,
+        "the shorter of the two says it is {value:.0f} m long",
+        "m",
+        1,
+        cuts=(20, 30, 40),  # few and low: finer ones would learn the sizes that the simulator has
     ),
 )
 PLACE = tuple(feature.name for feature in FEATURES if feature.place)

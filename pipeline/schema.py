@@ -189,6 +189,13 @@ PROXIMITIES = table(
     column("fresh", pa.bool_(), "the legs of a or b begin at the start"),
     column("bins", pa.list_(BIN), "time spent by distance and speed, see pipeline/meetings/histogram.py"),
 )
+PARTICULARS = table(
+    "What vessels say of their kind and size, a row where it changes, sent to every pair shard.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("time", UTC, "when it was said"),
+    column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
+    column("length_m", pa.float32(), "length over all", unit="m", null=True),
+)
 BERTH_PAIRS = table(
     "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
     *_PAIR,
@@ -256,6 +263,14 @@ ENCOUNTERS = table(
     ),
     column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
     column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
+    *(
+        column(f"ship_type_{v}", pa.int16(), f"type that {v} last told by the end, ITU-R M.1371-5 table 53", null=True)
+        for v in "ab"
+    ),
+    *(
+        column(f"length_{v}_m", pa.float32(), f"length that {v} last told by the end", unit="m", null=True)
+        for v in "ab"
+    ),
     column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),
     column("score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"),
     column("reasons", pa.list_(REASON), "what the score is made of, largest contribution first"),
@@ -352,6 +367,7 @@ FLOW: Mapping[str, pa.Schema] = {
     "legs": LEGS,
     "gaps": GAPS,
     "edges": EDGES,
+    "particulars": PARTICULARS,
     "receptions": RECEPTIONS,
     "proximities": PROXIMITIES,
     "berth_pairs": BERTH_PAIRS,

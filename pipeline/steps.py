@@ -53,7 +53,7 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "receptions", "vessels"),
+        gives=("legs", "gaps", "edges", "particulars", "receptions", "vessels"),
         state=vessel.STATE,
     ),
     Step("coverage", coverage, takes={"receptions": to_all}, gives=("coverage",), single=True),
@@ -69,7 +69,13 @@ STEPS: tuple[Step, ...] = (
     Step(
         "encounter",
         encounter.encounter,
-        takes={"proximities": by_pair, "berth_pairs": by_pair, "edges": to_all, "dark_meetings": by_pair},
+        takes={
+            "proximities": by_pair,
+            "berth_pairs": by_pair,
+            "edges": to_all,
+            "particulars": to_all,
+            "dark_meetings": by_pair,
+        },
         gives=("encounters", "berth_neighbours"),
         state=encounter.STATE,
     ),

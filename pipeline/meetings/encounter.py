@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Bools, Result, Tables, concat, micros, starts_of
-from stswatch.pipeline.meetings import berths, edges, runs
+from stswatch.pipeline.meetings import berths, edges, particulars, runs
 from stswatch.pipeline.meetings.rows import encounter_rows
 from stswatch.pipeline.meetings.runs import PAIR, Runs
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
@@ -24,7 +24,7 @@ OPEN = schema.table(
     schema.column("dark_b", pa.bool_(), "a silence of b in it or beside it was told"),
     schema.column("opened", pa.bool_(), "was an encounter before this slice"),
 )
-STATE = {"open": OPEN, "edges": schema.EDGES, "berths": schema.BERTH_PAIRS}
+STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.PARTICULARS, "berths": schema.BERTH_PAIRS}
 
 
 def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -32,14 +32,16 @@ def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
     known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
     meetings = edges.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
+    said = concat([state["said"], batch.table("particulars")], schema.PARTICULARS)
     done = _done(meetings, batch, rules)
     berth_pairs, neighbours = berths.count(state, batch, rules)
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
+        "said": particulars.still_needed(said, batch.frontier_us - _wait_us(rules)),
         "berths": berth_pairs,
     }
-    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, rules)
+    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules)
     return Result(kept, {"encounters": encounters, "berth_neighbours": neighbours})
 
 
@@ -72,8 +74,12 @@ def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:
     """Which encounters nothing can touch any more."""
     if batch.final:
         return np.ones(meetings.num_rows, bool)
-    wait_us = minutes(max(rules.encounter.join_min, rules.encounter.dark_beside_min)) + rules.lag_us
-    return np.asarray(micros(meetings, "end") < batch.frontier_us - wait_us)
+    return np.asarray(micros(meetings, "end") < batch.frontier_us - _wait_us(rules))
+
+
+def _wait_us(rules: Rules) -> int:
+    """How long after its end, microseconds, an encounter can still be touched."""
+    return minutes(max(rules.encounter.join_min, rules.encounter.dark_beside_min)) + rules.lag_us
 
 
 def _kept_edges(known: pa.Table, batch: Batch, rules: Rules) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, MS, build, micros
-from stswatch.pipeline.meetings import edges, histogram, runs
+from stswatch.pipeline.meetings import edges, histogram, particulars, runs
 from stswatch.pipeline.rules import Rules, minutes
 
 _MEDIANS = (
@@ -26,13 +27,14 @@ _MEDIANS = (
 )
 
 
-def encounter_rows(closed: pa.Table, known_edges: pa.Table, rules: Rules) -> pa.Table:
+def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rules: Rules) -> pa.Table:
     """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
     span_us = micros(closed, "end") - micros(closed, "start")
     rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
     if rows.num_rows == 0:
         return schema.empty("encounters")
-    columns = _measured(rows) | {"end_censored": edges.ended_by_data(rows, known_edges)}
+    columns: dict[str, Any] = _measured(rows) | {"end_censored": edges.ended_by_data(rows, known_edges)}
+    columns |= particulars.by_the_end(rows, said)
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
@@ -109,7 +111,7 @@ def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _judged(columns: dict[str, np.ndarray]) -> dict[str, object]:
+def _judged(columns: dict[str, Any]) -> dict[str, object]:
     """Score and reasons from what was measured; flag, name and lists never enter."""
     card = scorecard()
     score, _ = card.score(columns)

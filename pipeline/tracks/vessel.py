@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Floats, Result, Tables, build, concat
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
@@ -16,9 +17,10 @@ from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, valid
 from stswatch.pipeline.tracks.known import known
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
+from stswatch.pipeline.tracks.particulars import changes
 from stswatch.pipeline.tracks.walk import TRACKS, walk
 
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD}
+STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.PARTICULARS}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -35,14 +37,16 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = gaps.tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
+    particulars, said = changes(batch.table("static_reports"), state["said"])
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
         "edges": edge_rows,
+        "particulars": particulars,
         "receptions": counts,
         "vessels": known(ready, batch.table("static_reports")),
     }
-    return Result({"pending": pending, "tracks": tracks, "heard": heard}, rows)
+    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": said}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

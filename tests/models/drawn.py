@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stswatch.geo.zones import zones
 
-OF_VESSELS = ("median_speed_{}_kn", "dark_{}")
+OF_VESSELS = ("median_speed_{}_kn", "dark_{}", "ship_type_{}", "length_{}_m")
 
 
 def maybe(strategy):
@@ -27,6 +27,10 @@ KINDS = {
     "dark_a": st.booleans(),
     "dark_b": st.booleans(),
     "observed_share": st.floats(0, 1),
+    "ship_type_a": maybe(st.integers(0, 99)),
+    "ship_type_b": maybe(st.integers(0, 99)),
+    "length_a_m": maybe(st.floats(1, 400)),
+    "length_b_m": maybe(st.floats(1, 400)),
 }
 USED = tuple(KINDS)
 MEETING = st.fixed_dictionaries(KINDS)
@@ -45,6 +49,10 @@ PLAIN = {
     "dark_a": False,
     "dark_b": False,
     "observed_share": 1.0,
+    "ship_type_a": 80,
+    "ship_type_b": 52,
+    "length_a_m": 150.0,
+    "length_b_m": 30.0,
 }
 
 

@@ -43,6 +43,10 @@ def sea(n, seed, gaps=0.1):
         "dark_a": rng.random(n) < 0.2,
         "dark_b": rng.random(n) < 0.2,
         "observed_share": rng.random(n),
+        "ship_type_a": some(rng.choice([30.0, 52.0, 70.0, 80.0], n)),
+        "ship_type_b": some(rng.choice([30.0, 52.0, 70.0, 80.0], n)),
+        "length_a_m": some(rng.uniform(10, 200, n)),
+        "length_b_m": some(rng.uniform(10, 200, n)),
     }
     odds = np.log(duration_min / 150) + (200 - distance_m) / 100 + made["dark_a"] + 2 * made["observed_share"] - 2
     odds += (made["sun_elevation_deg"] < -20) - 0.5 * np.nan_to_num(made["median_speed_a_kn"])

@@ -100,6 +100,29 @@ def every(table: pa.Table, hours: float) -> list[int]:
     return list(range((int(time_us.min()) // span + 1) * span, int(time_us.max()) + 1, span))
 
 
+def reports(sea: pa.Table, n: int = 600) -> pa.Table:
+    """Static reports at odd times: values that change, two values at one time, some not told."""
+    rng = np.random.default_rng(5)
+    low, high = micros_of(sea, "time").min(), micros_of(sea, "time").max()
+
+    def some(values: np.ndarray, kind: pa.DataType | None = None) -> pa.Array:
+        return pa.array(values, kind, mask=rng.random(n) < 0.3)
+
+    told = {
+        "mmsi": rng.choice(np.unique(sea["mmsi"].to_numpy()), n).astype(np.int32),
+        "time": pa.array(rng.integers(low // HOUR, high // HOUR, n) * HOUR).cast(schema.UTC),
+        "name": some(np.array([f"SHIP {k}" for k in rng.integers(0, 4, n)])),
+        "draught_m": some(rng.integers(30, 90, n) / 10, pa.float32()),
+        "ship_type": some(rng.choice([30, 52, 70, 80], n), pa.int16()),
+        "length_m": some(rng.choice([20.0, 90.0, 180.0], n), pa.float32()),
+        "source": pa.array(["0" * 16] * n),
+        "offset": np.arange(n),
+        "length": pa.array(np.ones(n, np.int32)),
+    }
+    columns = [pa.array(told[f.name]) if f.name in told else pa.nulls(n, f.type) for f in schema.STATIC_REPORTS]
+    return pa.table(columns, schema=schema.STATIC_REPORTS)
+
+
 def run(
     table: pa.Table,
     cuts: Sequence[int] = (),
@@ -195,9 +218,9 @@ def latest(rows: pd.DataFrame) -> pd.DataFrame:
         told = rows.dropna(subset=f"{name}_time").sort_values(["mmsi", f"{name}_time", name])
         final = told.groupby("mmsi")[[name, f"{name}_time"]].last()
         merged = merged.join(final)
-    # a time that is missing somewhere makes a column of floats: then all are
-    times = [name for name in merged if name in ("first", "last") or name.endswith("_time")]
-    return merged.astype(dict.fromkeys(times, "float64")).reset_index()
+    # a number that is missing somewhere makes a column of floats: then all are
+    numbers = merged.select_dtypes("number").columns
+    return merged.astype(dict.fromkeys(numbers, float)).reset_index()
 
 
 def assert_same(left: Tables, right: Tables) -> None:

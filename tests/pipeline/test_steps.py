@@ -36,7 +36,8 @@ def calls():
         return Step(step.name, run, step.takes, step.gives, step.state, step.single)
 
     sea = seas.fleet(seed=3, hours=14.0, pairs=12)
-    seas.run(sea, seas.every(sea, 3), 3, steps=tuple(watched(step) for step in STEPS))
+    steps = tuple(watched(step) for step in STEPS)
+    seas.run(sea, seas.every(sea, 3), 3, reports=seas.reports(sea, 60), steps=steps)
     return seen
 
 
