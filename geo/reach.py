@@ -17,6 +17,7 @@ from stswatch.geo.sea_ways import crosses_shore
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
 
 _STEP = LEVELS[1].step
 _TILE = 16  # nodes along the side of a tile
@@ -42,10 +43,10 @@ def reach_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) -> BySea:
     for one in np.unique(tile).tolist():
         up, right = divmod(one, 10_000)
         here = np.flatnonzero(tile == one)
-        held = _tile(up, right, tuple(port_ids))
+        held_value, held_bound = _tile(up, right, tuple(port_ids))
         at = row[here] - up * _TILE, column[here] - right * _TILE
         off_km = apart_km(x[point[here]], y[point[here]], *_place(row[here], column[here]))[:, None]
-        value[point[here]], bound[point[here]] = held.value_km[at] + off_km, held.bound_km[at] - off_km
+        value[point[here]], bound[point[here]] = held_value[at] + off_km, held_bound[at] - off_km
     rest = np.setdiff1d(np.arange(len(x)), point)
     value[rest], bound[rest] = port_distance_km(x[rest], y[rest], port_ids)
     return BySea(value, np.maximum(bound, 0.0))
@@ -76,8 +77,9 @@ def _next_nodes(lon: Floats, lat: Floats) -> tuple[Ints, Ints, Ints]:
 
 
 @lru_cache(_TILES_KEPT)
-def _tile(up: int, right: int, port_ids: tuple[str, ...]) -> BySea:
+def _tile(up: int, right: int, port_ids: tuple[str, ...]) -> tuple[Singles, Singles]:
     """Value and bound of the nodes of a tile (rows, columns, k)."""
     row, column = np.meshgrid(up * _TILE + np.arange(_TILE), right * _TILE + np.arange(_TILE), indexing="ij")
     found = port_distance_km(*_place(row.ravel(), column.ravel()), port_ids)
-    return BySea(*(km.reshape(_TILE, _TILE, -1).astype(np.float32) for km in found))
+    value, bound = (km.reshape(_TILE, _TILE, -1).astype(np.float32) for km in found)
+    return value, bound

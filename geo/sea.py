@@ -129,7 +129,7 @@ def _distinct(lon: Floats, lat: Floats) -> tuple[_Places, Ints]:
     moved[there] = inner_land().moved_out(xy[there])
     away = np.flatnonzero(there & (moved != xy).any(axis=1))
     moved_km = np.zeros(len(each))
-    moved_km[away] = apart_km(*each[away].T, *from_plane(moved[away]))
+    moved_km[away] = apart_km(each[away, 0], each[away, 1], *from_plane(moved[away]))
     return _Places(each[:, 0], each[:, 1], moved, moved_km), which.reshape(-1)
 
 
@@ -183,7 +183,7 @@ _node_km = lru_cache(40)(from_place_km)  # 4 MB each
 
 @lru_cache(4000)
 def _corner_km(x: float, y: float) -> Floats:
-    return inner_land().to_corners_km(np.array([[x, y]]))[0]
+    return np.asarray(inner_land().to_corners_km(np.array([[x, y]]))[0])
 
 
 def apart_km(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Floats:

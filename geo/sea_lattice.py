@@ -8,7 +8,7 @@ circle. geo/build_sea.py makes them from the coast and tests every way against i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from math import gcd
 from typing import Any, NamedTuple
@@ -64,12 +64,12 @@ class Lattice:
     space_km: Floats
     ways_km: Any
 
-    @property
+    @cached_property
     def lon(self) -> Floats:
         """Longitude of the nodes (n,), degrees."""
         return WEST + self.column / PER_DEG
 
-    @property
+    @cached_property
     def lat(self) -> Floats:
         """Latitude of the nodes (n,), degrees."""
         return SOUTH + self.row / PER_DEG

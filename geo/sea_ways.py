@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from stswatch.geo.coast import layer
 from stswatch.geo.gnomonic import from_plane
-from stswatch.geo.sea_lattice import LEVELS, PER_DEG, SHAPE, SOUTH, WEST, lattice
+from stswatch.geo.sea_lattice import LEVELS, PER_DEG, SHAPE, SOUTH, WEST, Level, lattice
 from stswatch.geo.shore import arc_km, in_space_km
 from stswatch.geo.sides import spread
 
@@ -61,30 +61,33 @@ def nodes_near(lon: Floats, lat: Floats) -> tuple[Ints, Ints, Floats]:
     Those two to each side of it to which nothing bars the way; else the nearest one, if it is within FROM_SEA_KM.
     """
     held = lattice()
-    places: list[Ints] = []
-    nodes: list[Ints] = []
-    for level in _WINDOWS:
-        row, column = (
-            np.floor((v - low) * PER_DEG / level.step).astype(np.int64) for v, low in ((lat, SOUTH), (lon, WEST))
-        )
-        for up in range(-1, 3):
-            for right in range(-1, 3):
-                r, c = (row + up) * level.step, (column + right) * level.step
-                inside = np.flatnonzero((r >= 0) & (r < SHAPE[0]) & (c >= 0) & (c < SHAPE[1]))
-                node = held.index[r[inside], c[inside]]
-                places.append(inside[node >= 0])
-                nodes.append(node[node >= 0].astype(np.int64))
-    place, node = np.concatenate(places), np.concatenate(nodes)
+    place, node = (
+        np.concatenate(parts) for parts in zip(*(_window(lon, lat, level) for level in _WINDOWS), strict=True)
+    )
     barred = crosses_shore(lon[place], lat[place], held.lon[node], held.lat[node])
     place, node = place[~barred], node[~barred]
     lost = np.setdiff1d(np.arange(len(lon)), place)
     if lost.size:
-        km, nearest = _tree().query(in_space_km(lon[lost], lat[lost]), distance_upper_bound=FROM_SEA_KM)
-        place, node = np.append(place, lost[np.isfinite(km)]), np.append(node, nearest[np.isfinite(km)])
+        off_km, nearest = _tree().query(in_space_km(lon[lost], lat[lost]), distance_upper_bound=FROM_SEA_KM)
+        found = np.isfinite(off_km)
+        place, node = np.append(place, lost[found]), np.append(node, nearest[found])
     order = np.argsort(place, kind="stable")
     place, node = place[order], node[order]
     off = in_space_km(lon[place], lat[place]) - held.space_km[node]
     return place, node, arc_km(np.sqrt((off**2).sum(axis=1)))
+
+
+def _window(lon: Floats, lat: Floats, level: Level) -> tuple[Ints, Ints]:
+    """The nodes of a level next to places (n,), two to each side, as (place (m,), node (m,))."""
+    row, column = (
+        np.floor((v - low) * PER_DEG / level.step).astype(np.int64) for v, low in ((lat, SOUTH), (lon, WEST))
+    )
+    beside = np.arange(-1, 3)
+    row, column = (row[:, None, None] + beside[:, None]) * level.step, (column[:, None, None] + beside) * level.step
+    inside = (row >= 0) & (row < SHAPE[0]) & (column >= 0) & (column < SHAPE[1])
+    node = np.where(inside, lattice().index[row % SHAPE[0], column % SHAPE[1]], -1)
+    place = np.nonzero(node >= 0)[0]
+    return place, node[node >= 0].astype(np.int64)
 
 
 @cache
