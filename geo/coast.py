@@ -26,8 +26,8 @@ REGION_UNIT_DEG = 1e-5
 WORLD_UNIT_DEG = 1e-3
 LAYERS = ("region", "world")
 PER_DEG = {"region": round(1 / REGION_UNIT_DEG), "world": round(1 / WORLD_UNIT_DEG)}
-# From here on a few points of the shore stand for all of it (`far_points`). Nearer, more of them would be needed; further,
-# more shore round a place would have to be laid out.
+# From here on a few points of the shore stand for all of it (`far_points`). Were it less, more of them would be needed;
+# were it more, more shore round a place would have to be laid out.
 FAR_KM = 25.0
 
 
