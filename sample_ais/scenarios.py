@@ -103,11 +103,11 @@ class Scenario:
 
 
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario("lit", "lit", TRANSFER, 5.0, anything, transfers.lit),
-    Scenario("at_anchor", "lit", TRANSFER, 2.0, still, transfers.at_anchor),
+    Scenario("lit", "plain", TRANSFER, 5.0, anything, transfers.lit),
+    Scenario("at_anchor", "plain", TRANSFER, 2.0, still, transfers.at_anchor),
     Scenario("under_way", "under_way", TRANSFER, 2.0, making_way, transfers.under_way),
     Scenario("port_approaches", "port", TRANSFER, 6.0, near_port, transfers.port_approaches),
-    Scenario("across_midnight", "lit", TRANSFER, 1.5, of_hours, transfers.across_midnight),
+    Scenario("across_midnight", "plain", TRANSFER, 1.5, of_hours, transfers.across_midnight),
     Scenario("shuttle", "shuttle", TRANSFER, 1.2, of_hours, transfers.shuttle),
     Scenario("three_hulls", "three_hulls", TRANSFER, 1.0, slow, transfers.three_hulls),
     Scenario("satellite_only", "satellite", TRANSFER, 1.5, of_hours, transfers.satellite_only),
@@ -123,7 +123,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("supply_at_sea", "supply", LOOK_ALIKE, 4.0, anything, look_alikes.supply_at_sea),
     Scenario("pilot", "pilot", LOOK_ALIKE, 2.0, short, look_alikes.pilot),
     Scenario("tug", "tug", LOOK_ALIKE, 1.2, close, look_alikes.tug),
-    Scenario("tow", "tug", LOOK_ALIKE, 1.5, making_way, look_alikes.tow),
+    Scenario("tow", "tow", LOOK_ALIKE, 1.5, making_way, look_alikes.tow),
     Scenario("crew_boat", "crew_boat", LOOK_ALIKE, 1.2, close, look_alikes.crew_boat),
     Scenario("pair_trawl", "fishing", LOOK_ALIKE, 2.0, making_way, look_alikes.pair_trawl),
     Scenario("anchorage_neighbours", "anchorage", LOOK_ALIKE, 12.0, apart_and_still, look_alikes.anchorage_neighbours),

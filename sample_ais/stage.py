@@ -6,7 +6,7 @@ A scene is given a `Stage` (random numbers, a yard, when the plan ends) and a `C
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -100,6 +100,7 @@ class Stage:
     yard: Yard
     end_s: float
     sea: Waters
+    taken: list[int] = field(default_factory=list)  # spots given so far: no two ships of a scene share one
 
     def speed_kn(self, ship: Ship) -> float:
         """A speed at sea for a ship."""
@@ -115,12 +116,14 @@ class Stage:
         weight = np.where(sea.spot_on_edge, 18.0, 1.0) / (80 + km)
         if countries:
             weight = weight * np.isin(sea.spot_country, list(countries))
+        weight[[k for k in self.taken if not sea.spot_on_edge[k]]] = 0.0
         inside = (km >= from_km) & (km <= to_km)
         if (weight * inside).sum() > 0:
             weight = weight * inside
         else:
             weight = np.where(weight > 0, np.exp(-(km - km[weight > 0].min()) / 50), 0.0)
-        return sea.spots[int(self.rng.choice(len(km), p=weight / weight.sum()))]
+        self.taken.append(int(self.rng.choice(len(km), p=weight / weight.sum())))
+        return sea.spots[self.taken[-1]]
 
     def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
         """How a host lies or goes from before to after the circumstances, by their speed."""
