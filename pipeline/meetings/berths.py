@@ -8,37 +8,29 @@ import pyarrow as pa
 from stswatch.geo.ports import lawful_port, ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Ints, Tables, build, concat, micros, ordered, spread, starts_of
-from stswatch.pipeline.meetings.motion import Ends
 from stswatch.pipeline.meetings.pairs import Found, LegColumns
 from stswatch.pipeline.rules import Rules
 
 
-class PortsOfLegs:
-    """The lawful port that the middle of a leg lies in, -1 outside; looked up once for each leg that is asked for."""
-
-    def __init__(self, ends: Ends, radius_km: float) -> None:
-        self._ends, self._radius_km = ends, radius_km
-        self._port, self._known = np.full(len(ends.lon0), -1), np.zeros(len(ends.lon0), bool)
-
-    def of(self, *legs: Ints) -> tuple[Ints, ...]:
-        """The port of each leg, by row, index into `ports()`."""
-        asked = np.zeros(len(self._known), bool)
-        for leg in legs:
-            asked[leg] = True
-        new = np.flatnonzero(asked & ~self._known)
-        ends = self._ends.at(new)
-        middle = (ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2
-        self._port[new], self._known[new] = lawful_port(*middle, self._radius_km), True
-        return tuple(self._port[leg] for leg in legs)
+def ports_of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
+    """The lawful port that each leg lies in, by row, index into `ports()`; -1 outside, or where no pair lies still."""
+    asked = np.zeros(len(legs.mmsi), bool)
+    still = _both_still(legs, a, b, rules)
+    asked[a[still]] = asked[b[still]] = True
+    leg = np.flatnonzero(asked)
+    ends, port = legs.ends.at(leg), np.full(len(asked), -1)
+    port[leg] = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)
+    return port
 
 
-def at_berth(legs: LegColumns, ports_of: PortsOfLegs, found: Found, rules: Rules) -> tuple[Ints, Ints]:
-    """Rows where both lie still in a port that is no part of the trade, and the port of a there."""
-    a, b = found.a, found.b
-    still = np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
-    port_a, port_b = ports_of.of(a[still], b[still])
-    berth = (port_a >= 0) & (port_b >= 0)
-    return still[berth], port_a[berth]
+def at_berth(legs: LegColumns, port: Ints, found: Found, rules: Rules) -> Ints:
+    """Rows where both lie still in a port that is no part of the trade; port: what `ports_of` gave."""
+    still = _both_still(legs, found.a, found.b, rules)
+    return still[(port[found.a[still]] >= 0) & (port[found.b[still]] >= 0)]
+
+
+def _both_still(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
+    return np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
 
 
 def rows_of(legs: LegColumns, found: Found, port: Ints) -> pa.Table:

@@ -28,6 +28,7 @@ class LegColumns:
             micros(legs, "end"),
             *(np.asarray(legs[n]) for n in ("lon0", "lat0", "lon1", "lat1")),
         )
+        self.start_ms = self.ends.start_us // MS
         self.speed_dkn = np.asarray(legs["speed_dkn"]).astype(np.int64)
         self.fix_start_us, self.fix_end_us = micros(legs, "fix_start"), micros(legs, "fix_end")
         self.fresh = np.asarray(legs["fresh"])
@@ -38,7 +39,7 @@ class LegColumns:
 
     def _fix_keys(self, inner: pa.ListArray) -> Ints:
         """Every fix of a track but its last, as one number of track and moment, rising."""
-        order = ordered(self.rank, self.ends.start_us // MS)
+        order = ordered(self.rank, self.start_ms)
         inner = inner.take(pa.array(order)) if (np.diff(order) != 1).any() else inner
         begins = (self.ends.start_us == self.fix_start_us)[order].astype(np.int64)
         count = np.asarray(inner.value_lengths()).astype(np.int64) + begins

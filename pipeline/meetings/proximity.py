@@ -37,17 +37,17 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     view = LegColumns(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
     boxes = _boxes(legs, view, is_new, rules)
-    ports_of = berths.PortsOfLegs(view.ends, rules.proximity.port_radius_km)
     rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, i, j)
+        port = berths.ports_of(view, a, b, rules)
         # part by part: what is in the cache is worked on at once, and the encounter step joins what two parts hold
         for begin in range(0, len(a), _PAIRS_IN_CACHE):
             part = slice(begin, begin + _PAIRS_IN_CACHE)
             found = _meetings(view, a[part], b[part], rules)
-            berth, port = berths.at_berth(view, ports_of, found, rules)
+            berth = berths.at_berth(view, port, found, rules)
             rows["proximities"].append(_proximity_rows(view, found.without(berth), rules))
-            rows["berth_pairs"].append(berths.rows_of(view, found.at(berth), port))
+            rows["berth_pairs"].append(berths.rows_of(view, found.at(berth), port[found.a[berth]]))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
     return Result({"legs": kept.combine_chunks()}, given)
 
@@ -76,12 +76,14 @@ def _boxes(legs: pa.Table, view: LegColumns, is_new: Bools, rules: Rules) -> Box
 
 def _pairs(legs: LegColumns, i: Ints, j: Ints) -> tuple[Ints, Ints]:
     """Candidate legs of two tracks, the smaller MMSI first, sorted by pair and time."""
-    other = np.flatnonzero(legs.rank[i] != legs.rank[j])
-    i, j = i[other], j[other]
-    swap = legs.rank[i] > legs.rank[j]
+    rank_i, rank_j = legs.rank[i], legs.rank[j]
+    other = np.flatnonzero(rank_i != rank_j)
+    if len(other) < len(i):
+        i, j, rank_i, rank_j = i[other], j[other], rank_i[other], rank_j[other]
+    swap = rank_i > rank_j
     a, b = np.where(swap, j, i), np.where(swap, i, j)
-    begin_us = np.maximum(legs.ends.start_us[a], legs.ends.start_us[b])
-    order = ordered(legs.rank[a], legs.rank[b], begin_us // MS)
+    pair = np.minimum(rank_i, rank_j) * len(legs.rank) + np.maximum(rank_i, rank_j)
+    order = ordered(pair, np.maximum(legs.start_ms[a], legs.start_ms[b]))
     return a[order], b[order]
 
 

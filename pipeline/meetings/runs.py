@@ -88,11 +88,12 @@ def to_table(runs: Runs, kind: pa.Schema, columns: Mapping[str, object] | None =
 def from_table(table: pa.Table) -> Runs:
     """The intervals of a table, sorted by pair and start."""
     columns = {f.name: _column(table, f) for f in table.schema if f.name != "bins"}
+    bins = table["bins"].combine_chunks()
     order = np.lexsort((columns["start"], *(columns[name] for name in reversed(PAIR))))
     if (np.diff(order) != 1).any():
-        table = table.take(pa.array(order)).combine_chunks()
+        bins = bins.take(pa.array(order))
         columns = {name: values[order] for name, values in columns.items()}
-    return Runs(columns, *bins_of(table))
+    return Runs(columns, *_flat(bins))
 
 
 def _column(table: pa.Table, field: pa.Field) -> np.ndarray:
@@ -101,7 +102,10 @@ def _column(table: pa.Table, field: pa.Field) -> np.ndarray:
 
 def bins_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
     """The bins of all rows: (row, code, milliseconds), (m,) each."""
-    lists = table["bins"].combine_chunks()
+    return _flat(table["bins"].combine_chunks())
+
+
+def _flat(lists: pa.ListArray) -> tuple[Ints, Ints, Ints]:
     flat = lists.flatten()
     code, ms = (np.asarray(flat.field(name)).astype(np.int64) for name in ("bin", "ms"))
     count = np.asarray(lists.value_lengths()).astype(np.int64)
