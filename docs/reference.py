@@ -20,9 +20,11 @@ from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
 from stswatch.pipeline.steps import STEPS, Step
+from stswatch.sample_ais.scenarios import SCENARIOS
 
 DOCS = Path(__file__).parent
 _KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "to_all": "none"}  # routes in words
+_CHOICE = "a choice of this project"
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules
 
@@ -164,6 +166,13 @@ def zones_page(text: str) -> str:
     return text
 
 
+def simulator_page(text: str) -> str:
+    """docs/simulator.md with the table of scenarios as sample_ais/scenarios.py has it."""
+    rows = ((f"`{row.name}`", row.family, row.kind.replace("_", "-"), row.what, row.source or _CHOICE) for row in SCENARIOS)
+    table = _table(("scenario", "family", "kind", "what happens", "source"), rows)
+    return re.sub(r"(<!-- scenarios -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)
+
+
 def _from(zone: Mapping[str, Any]) -> str:
     return zone["source"] + (f" ({zone['date']})" if zone["date"] else "")
 
@@ -204,6 +213,7 @@ PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text tha
     "cli.md": lambda _: cli_page(),
     "architecture.md": architecture_page,
     "zones.md": zones_page,
+    "simulator.md": simulator_page,
 }
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from stswatch.sample_ais import scenarios
 from stswatch.sample_ais.cast import Scene
+from stswatch.sample_ais.columns import Cast
 from stswatch.sample_ais.courses import Ints
 from stswatch.sample_ais.listen import Chances, Network
 from stswatch.sample_ais.measure import Meetings
 from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.observe import Cast, Received
+from stswatch.sample_ais.observe import Received
 from stswatch.sample_ais.waters import waters
 
 

@@ -15,7 +15,7 @@ from stswatch.sample_ais import feed
 from stswatch.sample_ais.simulation import Plan, simulate
 
 NAME = "simulated_48h"
-SEED = 4
+SEED = 6
 PLAN = Plan(
     start_s=1_741_564_800,  # 2025-03-10T00:00Z
     days=2.0,

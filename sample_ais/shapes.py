@@ -20,21 +20,25 @@ FASTEST_KN = 4.3
 
 
 class Mixture(NamedTuple):
-    """Two lognormals: share of the first, medians, sigmas of the logarithm."""
+    """Share, median and sigma of a lognormal; median and sigma of a second one, or the median of an exponential."""
 
     share: float
     median_1: float
     sigma_1: float
     median_2: float
-    sigma_2: float
+    sigma_2: float | None = None  # None: the second part is exponential
 
     def draw(self, rng: np.random.Generator, n: int, low: float, high: float) -> Floats:
         """Values (n,) within (low, high); those that fall outside are drawn again."""
         out = np.empty(0)
         while len(out) < n:
             first = rng.random(4 * n) < self.share
-            median, sigma = np.where(first, self.median_1, self.median_2), np.where(first, self.sigma_1, self.sigma_2)
-            drawn = median * np.exp(sigma * rng.standard_normal(4 * n))
+            one = self.median_1 * np.exp(self.sigma_1 * rng.standard_normal(4 * n))
+            if self.sigma_2 is None:
+                two = rng.exponential(self.median_2 / np.log(2.0), 4 * n)
+            else:
+                two = self.median_2 * np.exp(self.sigma_2 * rng.standard_normal(4 * n))
+            drawn = np.where(first, one, two)
             out = np.append(out, drawn[(drawn > low) & (drawn < high)])
         return out[:n]
 
@@ -47,7 +51,7 @@ def fitted() -> dict[str, Mixture]:
     True
     """
     held = json.loads((files("stswatch.sample_ais") / "meetings.json").read_text(encoding="utf-8"))
-    return {name: Mixture(*(told[k] for k in Mixture._fields)) for name, told in held["columns"].items()}
+    return {name: Mixture(*(told.get(k) for k in Mixture._fields)) for name, told in held["columns"].items()}
 
 
 def durations_h(rng: np.random.Generator, n: int, longest_h: float = LONGEST_H, factor: float = 1.0) -> Floats:

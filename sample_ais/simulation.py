@@ -33,6 +33,8 @@ import numpy as np
 from stswatch.sample_ais import listen, measure, observe, scenarios, statics, tables
 from stswatch.sample_ais.cast import Scene
 from stswatch.sample_ais.circumstances import circumstances
+from stswatch.sample_ais.columns import cast_of
+from stswatch.sample_ais.hearing import Hearing
 from stswatch.sample_ais.observe import Faults
 from stswatch.sample_ais.passages import background
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
@@ -88,15 +90,20 @@ def build(plan: Plan, seed: int) -> Sea:
     """The sea of a plan: scenes, courses, what was heard, who met."""
     scenes = scenes_of(plan, seed)
     actors = [actor for scene in scenes for actor in scene.actors]
-    cast = observe.cast_of(actors)
-    rng = np.random.default_rng([seed, 4])
+    cast = cast_of(actors)
     passes = plan.satellite_min, plan.weak_min
-    network = listen.network(rng, plan.days, plan.range_factor, *passes, plan.outages_per_day)
+    network = listen.network(_stream(seed, 4), plan.days, plan.range_factor, *passes, plan.outages_per_day)
     class_b = [actor.ship.kind.ais_class == "B" for actor in actors]
     chances = listen.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density)
+    hearing = Hearing(cast, network, chances)
     faults = Faults(plan.noise, plan.late_share, plan.no_position)
-    heard = observe.received(np.random.default_rng([seed, 5]), cast, network, chances, plan.days, plan.slot_s, faults)
-    said = statics.received(np.random.default_rng([seed, 6]), cast, network, chances, plan.days, plan.static_s)
+    heard = observe.received(_stream(seed, 5), hearing, plan.days, plan.slot_s, faults)
+    said = statics.received(_stream(seed, 6), hearing, plan.days, plan.static_s)
     met = measure.meetings(cast.courses, len(actors), plan.days)
     scene_of = tuple(k for k, scene in enumerate(scenes) for _ in scene.actors)
     return Sea(plan, tuple(scenes), scene_of, cast, network, chances, heard, said, met, seed)
+
+
+def _stream(seed: int, part: int) -> np.random.Generator:
+    """The random numbers of one part of the work, so that a change in one leaves the others as they were."""
+    return np.random.default_rng([seed, part])

@@ -9,10 +9,10 @@ import numpy as np
 
 from stswatch.sample_ais import transmit
 from stswatch.sample_ais.cast import ALWAYS, Actor, Emitter
+from stswatch.sample_ais.columns import Cast, silent
 from stswatch.sample_ais.courses import Ints, step_at, steps
-from stswatch.sample_ais.listen import Chances, Network
+from stswatch.sample_ais.hearing import Hearing
 from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.observe import Cast, chances_of, silent, station_of
 
 # Share of ships whose static data hold an error, by kind. An estimate: Harati-Mokhtari et al., Automatic Identification
 # System (AIS): data reliability and human error implications, Journal of Navigation 60 (2007), found type, dimensions,
@@ -60,28 +60,23 @@ def antenna(length_m: int, beam_m: int, number: int) -> tuple[int, int, int, int
 
 
 def received(
-    rng: np.random.Generator, cast: Cast, network: Network, chances: Chances, days: float, every_s: float
+    rng: np.random.Generator, hearing: Hearing, days: float, every_s: float
 ) -> tuple[Ints, Floats, Floats, Ints]:
     """Emitter, time sent, draught and station of the static reports received (n,); draught NaN for class B.
 
     Of `every_s` at most one is kept, as networks do.
     """
-    slot = np.arange(0.0, days * 86_400, every_s)
-    emitter = np.repeat(np.arange(len(cast.owner)), len(slot))
-    time_s = np.tile(slot, len(cast.owner))
-    owner = cast.owner[emitter]
+    cast, slot = hearing.cast, np.arange(0.0, days * 86_400, every_s)
+    emitter, time_s = np.repeat(np.arange(len(cast.owner)), len(slot)), np.tile(slot, len(cast.owner))
     on = (time_s >= cast.from_s[emitter]) & (time_s < cast.until_s[emitter])
-    emitter, time_s, owner = emitter[on], time_s[on], owner[on]
-    shore, space = chances_of(cast, chances, network, emitter, time_s)
+    emitter, time_s = emitter[on], time_s[on]
     sent = np.full(len(emitter), max(1, round(every_s / transmit.STATIC_S)), np.int64)
     of = transmit.Slots(emitter, time_s, np.full(len(emitter), transmit.STATIC_S), sent)
-    heard, when_s = transmit.first_received(rng, of, 1 - (1 - shore) * (1 - space), rng.random(len(emitter)))
-    emitter, when_s = emitter[heard], when_s[heard] + np.floor(300 * rng.random(int(heard.sum())))
-    by_space = rng.random(len(emitter)) * (shore + space)[heard] >= shore[heard]
+    heard, when_s, station = hearing.first(rng, of, rng.random(len(emitter)))
+    emitter, when_s = emitter[heard], when_s + np.floor(300 * rng.random(len(when_s)))
     awake = ~silent(cast, cast.owner[emitter], when_s) & (when_s < days * 86_400)
     emitter, when_s = emitter[awake], when_s[awake]
-    station = station_of(chances, cast.owner[emitter], when_s, by_space[awake])
-    return emitter, when_s, draughts_m(cast, emitter, when_s), station
+    return emitter, when_s, draughts_m(cast, emitter, when_s), station[awake]
 
 
 def draughts_m(cast: Cast, emitter: Ints, time_s: Floats) -> Floats:

@@ -10,8 +10,8 @@ import pyarrow as pa
 from stswatch.geo.ports import lawful_port
 from stswatch.sample_ais import truth_of
 from stswatch.sample_ais.courses import Ints
+from stswatch.sample_ais.hearing import SATELLITE
 from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.observe import SATELLITE
 from stswatch.sample_ais.plan import Sea, Simulated
 from stswatch.sample_ais.statics import said
 

@@ -157,7 +157,7 @@ def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
 def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
     """A hull on each side of a third; often one of some 45 m between two of 85 to 105 m.
 
-    Source: the advisory of May 2020 and press reports of imagery off Cho-do, see docs/zones.md.
+    Source: press reports of imagery off Cho-do, see docs/zones.md.
     """
     middle = stage.yard.launch("small_tanker", scale=float(stage.rng.choice([0.5, 1.0])))
     sides = [stage.yard.launch("coaster", DPRK_ROLE), stage.yard.launch("coaster")]

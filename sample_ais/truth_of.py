@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.sample_ais.cast import ALWAYS, OUT_OF_RANGE, OUTAGE
+from stswatch.sample_ais.columns import silent
 from stswatch.sample_ais.courses import Ints
+from stswatch.sample_ais.hearing import SATELLITE
 from stswatch.sample_ais.measure import Meetings
 from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.observe import SATELLITE, silent
 from stswatch.sample_ais.plan import Sea
 
 UTC = pa.timestamp("us", tz="UTC")

@@ -12,6 +12,7 @@ from stswatch.geo.ports import port_or_anchorage_of
 from stswatch.geo.sphere import haversine_m
 from stswatch.geo.water import is_water
 from stswatch.sample_ais import simulation
+from stswatch.sample_ais.courses import step_at
 from stswatch.sample_ais.simulation import Plan
 from stswatch.sample_ais.waters import BERTH, EDGE, Place, waters
 
@@ -89,7 +90,7 @@ def test_true_courses_are_over_water():
     built = simulation.build(Plan(days=2.0, background=60, transfers=30, look_alikes=40), 5)
     hulls, time_s = len(built.cast.actors), np.arange(0, 2 * 86_400, 300.0)
     which, when = np.repeat(np.arange(hulls), len(time_s)), np.tile(time_s, hulls)
-    moored = simulation.observe.step_at(built.cast.statuses, which, when) == 5
+    moored = step_at(built.cast.statuses, which, when) == 5
     wet = is_water(*built.cast.courses.at(which, when))
     assert (~moored).sum() > 50_000
     assert (~wet[~moored]).mean() < 0.001
