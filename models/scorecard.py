@@ -24,6 +24,8 @@ from stswatch.models.features import FEATURES, Columns, Feature, Floats
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
+RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated seas, see CARD.md
+DEFAULT = RULES  # which of them a run uses: docs/decisions/0006
 
 
 class ScorecardError(ValueError):
@@ -119,7 +121,7 @@ class Scorecard:
 
 
 def load(path: Path | None = None) -> Scorecard:
-    """The scorecard of a JSON file, or the one that comes with the program (models/rules.json).
+    """The scorecard of a JSON file, or the one that a run uses (DEFAULT, in models/).
 
     Raises ScorecardError where the file cannot be read, is not of the shape of rules.json, or breaks a
     direction that the domain demands.
@@ -127,13 +129,18 @@ def load(path: Path | None = None) -> Scorecard:
     >>> load().model_id.startswith("rules-1@")
     True
     """
-    source = files("stswatch.models") / "rules.json" if path is None else path
-    name = str(path or "rules.json")
+    source = own(DEFAULT) if path is None else path
+    name = str(path or DEFAULT)
     try:
         content = source.read_bytes()
     except OSError as error:
         raise ScorecardError(f"{name}: cannot be read ({error.strerror}); give the path of a scorecard") from error
     return parsed(content, name)
+
+
+def own(name: str) -> Path:
+    """Where a scorecard lies that comes with the program, RULES or TRAINED."""
+    return Path(str(files("stswatch.models"))) / name
 
 
 def parsed(content: bytes, name: str = "the scorecard") -> Scorecard:

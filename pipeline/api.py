@@ -209,12 +209,12 @@ def evaluate(
     Raises:
         ValueError (ScorecardError, TrialError, SourceError): what was found, where, what to do.
     """
-    from stswatch.models.scorecard import load
+    from stswatch.models.scorecard import TRAINED, load, own
     from stswatch.pipeline.trials import run as trials
     from stswatch.pipeline.trials.archives import Archive
     from stswatch.pipeline.trials.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
 
-    card, folder = load(Path(scorecard) if scorecard else trials.OWN_CARD), Path(out)
+    card, folder = load(Path(scorecard) if scorecard else own(TRAINED)), Path(out)
     known = (min(pair), max(pair)) if pair else None
     read = [Archive(Path(path).name, *decode(path)[:2], known) for path in archives]
     on = trials.ground(

@@ -27,6 +27,7 @@ def markdown(told: Told) -> str:
         ("On shifted seas", f"{words.SHIFTED}\n\n{_all_figures(told['shifted'])}"),
         ("A practice that training did not know", _left_out(told)),
         ("Calibration", f"{words.CALIBRATION.format(**told['calibration'])}\n\n![Calibration](calibration.png)"),
+        ("Cut-offs", _cut_offs(told)),
         ("Expected leads and precision", _expected(told)),
         ("Real archives", _archives(told)),
     )
@@ -145,10 +146,15 @@ def _features(told: Told) -> str:
         )
         for row in told["features"]
     )
-    worst = max((row[k] or 0.0, row["feature"]) for row in told["features"] for k in ("auc", "auc_look_alikes"))
-    over = f"No feature is above {MOST_AUC}." if worst[0] <= MOST_AUC else f"**{worst[1]} is above {MOST_AUC}.**"
+    over = " ".join(_over(told, key, whom) for key, whom in (("auc_look_alikes", "look-alikes"), ("auc", "all else")))
     heads = ("feature", "place", "against all", "against look-alikes", "share known")
     return f"{words.FEATURES.format(over=over)}\n\n{_table(heads, rows)}\n\n![Points of each feature](points.png)"
+
+
+def _over(told: Told, key: str, whom: str) -> str:
+    """Which features alone say too much against whom."""
+    names = [f"`{row['feature']}`" for row in told["features"] if (row[key] or 0.0) > MOST_AUC]
+    return f"Against {whom} {'**' + _and(names) + '**' if names else 'none'} is above {MOST_AUC}."
 
 
 def _left_out(told: Told) -> str:
@@ -162,6 +168,16 @@ def _left_out(told: Told) -> str:
         for row in told["left_out"]
     )
     return f"{words.LEFT_OUT}\n\n" + _table(("family", "kind", "encounters", "in training", "left out"), rows)
+
+
+def _cut_offs(told: Told) -> str:
+    rows = (
+        (name, *(_number(row[k]) for k in ("least_score", "false_rate", "leads_a_day", "recall", "precision")))
+        for name, of in told["cut_offs"].items()
+        for row in of
+    )
+    heads = ("scorecard", "score from", "false-positive rate", "leads a day", "recall", "precision")
+    return f"{words.CUT_OFFS}\n\n{_table(heads, rows)}"
 
 
 def _expected(told: Told) -> str:

@@ -44,6 +44,9 @@ CALIBRATION = """Read as log-odds, with transfers and others counted the same: s
 intercept {intercept:.2f} (0 would be right), {mean_error:.3f} off on average. With transfers as rare as they are at sea
 the score is no log-odds of anything."""
 
+CUT_OFFS = """What passes at a score of 0, which is the cut-off of a lead unless `[lead] min_score` says another, and at
+the scores that 1 % and 5 % of the other encounters reach."""
+
 EXPECTED = """What a watch floor would get if other encounters were as frequent as in the simulated sea. Nobody knows
 how frequent transfers are; three guesses."""
 

@@ -80,6 +80,7 @@ def judge(
         "features": figures.of_features(taken, values(taken.rows)),
         "calibration": figures.calibration(taken, scores[TRAINED]),
         "expected": expected(taken, scores[TRAINED]),
+        "cut_offs": {name: cut_offs(taken, scores[name]) for name in (TRAINED, "rules.json")},
         "best_baseline": _best(taken, scores),
     }
     tell("shifted seas")
@@ -87,12 +88,11 @@ def judge(
     told["shifted"] = {n: figures.figures(other, s) for n, s in scores_of(other.rows, card, no_place).items()}
     tell("families left out")
     told["left_out"] = left_out(ground, taken, scores[TRAINED])
-    cut_offs = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
-    told["cut_offs_at_5%_false"] = cut_offs
+    least = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
     for archive in archives:
         tell(archive.name)
     told["archives"] = [
-        on_archive(archive, lambda rows: scores_of(rows, card, no_place), cut_offs) for archive in archives
+        on_archive(archive, lambda rows: scores_of(rows, card, no_place), least) for archive in archives
     ]
     return told
 
@@ -167,6 +167,25 @@ def published(taken: Sample) -> list[dict[str, Any]]:
                 "recall": true / (taken.transfer.sum() + taken.missed),
                 "precision": true / max(true + false, 1),
                 "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
+            }
+        )
+    return told
+
+
+def cut_offs(taken: Sample, score: Any) -> list[dict[str, Any]]:
+    """What passes at a score of 0, the cut-off of a lead by default, and at those of both false rates."""
+    told = []
+    for rate in (None, *figures.FALSE_RATES):
+        least = 0.0 if rate is None else evaluation.cut_off_at_false_rate(score, taken.transfer, rate)
+        passes = score >= least
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "least_score": least,
+                "false_rate": false / int((~taken.transfer).sum()),
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
             }
         )
     return told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from stswatch.pipeline.trials.judge import Ground, card_of, judge, scores_of, wi
 from stswatch.pipeline.trials.plots import pictures
 from stswatch.pipeline.trials.seas import SEAS, SHIFTED, STANDARD, Tell, watched
 
-OWN_CARD = Path(str(files("stswatch.models"))) / "trained.json"
 CARD, FIGURES = "CARD.md", "evaluation.json"
 
 
