@@ -97,7 +97,12 @@ def _apart_km(one: Floats, other: Floats) -> Floats:
 
 @cache
 def inner_land() -> InnerLand:
-    """That of geo/data/sea.npz, read once."""
+    """That of geo/data/sea.npz, read once.
+
+    >>> pyongyang, korea_bay = to_plane([125.9, 124.0], [39.1, 39.0])
+    >>> [bool(shapely.contains_xy(inner_land().polygons, *place).any()) for place in (pyongyang, korea_bay)]
+    [True, False]
+    """
     with np.load(str(files("stswatch.geo") / "data" / NAME), allow_pickle=False) as held:
         points, sizes = held["ring_points"] / UNITS, held["ring_sizes"].astype(np.int64)
         sectors = Sectors(*(held[f"sector_{part}"].astype(np.int64) for part in ("start", "first", "side")))
@@ -106,7 +111,12 @@ def inner_land() -> InnerLand:
 
 
 def on_plane(points: Floats, sizes: Ints) -> NDArray[np.object_]:
-    """Polygons from the points of their shells, lon, lat in degrees (n, 2), not closed, so many of each."""
+    """Polygons from the points of their shells, lon, lat in degrees (n, 2), not closed, so many of each.
+
+    >>> square = on_plane(np.array([[124.0, 33.0], [126.0, 33.0], [126.0, 34.0], [124.0, 34.0]]), np.array([4]))
+    >>> len(square), bool(square[0].contains(shapely.Point(0.0, 0.01)))
+    (1, True)
+    """
     xy = to_plane(*points.T)
     ring = np.repeat(np.arange(len(sizes)), sizes)
     return np.asarray(shapely.polygons(shapely.linearrings(xy, indices=ring)))

@@ -17,7 +17,14 @@ _TICKS_DEG = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
 def ground(axes: Any, bounds: Bounds, pixel_deg: float) -> None:
-    """Land and a net of degrees on the axes of a map of west, south, east, north; a pixel is so many degrees wide."""
+    """Land and a net of degrees on the axes of a map of west, south, east, north; a pixel is so many degrees wide.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> ground(axes, (124.0, 38.0, 126.0, 39.0), 0.01)
+    >>> len(axes.patches) > 2, axes.get_xticklabels()[0].get_text()
+    (True, '124°E')
+    """
     west, south, east, north = bounds
     axes.set(xlim=(west, east), ylim=(south, north))
     land = shapely.simplify(shapely.get_parts(coast(west, south, east, north)), pixel_deg / 2)
@@ -32,7 +39,14 @@ def ground(axes: Any, bounds: Bounds, pixel_deg: float) -> None:
 
 
 def fill(axes: Any, shapes: Any, **style: Any) -> None:
-    """Polygons with their holes, at the turn at which the map has them."""
+    """Polygons with their holes, at the turn at which the map has them; style: of matplotlib's patches.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot(xlim=(170, 190))
+    >>> fill(axes, np.array([shapely.box(-178, 0, -176, 2)]))
+    >>> axes.patches[0].get_path().vertices[:, 0].min()
+    np.float64(182.0)
+    """
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
 
@@ -42,7 +56,11 @@ def fill(axes: Any, shapes: Any, **style: Any) -> None:
 
 
 def seen_from(middle_deg: float, shapes: Any) -> list[Any]:
-    """The parts of polygons, each moved by whole turns to where it is nearest to a meridian."""
+    """The parts of polygons, each moved by whole turns to where it is nearest to a meridian.
+
+    >>> seen_from(180.0, np.array([shapely.box(-178, 0, -176, 2)]))[0].bounds
+    (182.0, 0.0, 184.0, 2.0)
+    """
     parts = shapely.get_parts(shapes)
     lon = (shapely.bounds(parts)[:, 0] + shapely.bounds(parts)[:, 2]) / 2
     turn = near_lon(lon, middle_deg) - lon

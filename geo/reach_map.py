@@ -34,7 +34,14 @@ NOTE = (
 
 
 def render(suffix: str, port: str = "nampo") -> bytes:
-    """The reach of a port as a .png, .svg or .pdf file, which carries `fingerprint()`. Raises KeyError for no port."""
+    """The reach of a port as a .png, .svg or .pdf file, which carries `fingerprint()`.
+
+    Raises KeyError for a port that is none.
+
+    >>> render(".png", "atlantis")
+    Traceback (most recent call last):
+    KeyError: "no port 'atlantis'; ids are those of stswatch.geo.port_table.ports()"
+    """
     named = {".png": {"Software": None, "Source": fingerprint()}, ".svg": {"Date": None, "Source": fingerprint()}}
     out = io.BytesIO()
     metadata = named.get(suffix, {"CreationDate": None, "Keywords": fingerprint()})
@@ -53,7 +60,12 @@ def fingerprint() -> str:
 
 
 def draw(port: str) -> Any:
-    """The picture as a matplotlib figure."""
+    """The picture as a matplotlib figure.
+
+    >>> draw("atlantis")
+    Traceback (most recent call last):
+    KeyError: "no port 'atlantis'; ids are those of stswatch.geo.port_table.ports()"
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

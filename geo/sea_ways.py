@@ -34,7 +34,12 @@ def _shore() -> Any:
 
 
 def crosses_shore(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Bools:
-    """Whether lines (n,), straight in degrees, from points to others in the region cross the shore or touch it."""
+    """Whether lines (n,), straight in degrees, from points to others in the region cross the shore or touch it.
+
+    >>> over_jeju, past_it = crosses_shore(*np.array([[126.0, 126.0], [33.4, 33.7], [127.2, 127.2], [33.4, 33.7]]))
+    >>> bool(over_jeju), bool(past_it)
+    (True, False)
+    """
     lines = shapely.linestrings(np.stack([np.column_stack([lon0, lat0]), np.column_stack([lon1, lat1])], axis=1))
     out = np.zeros(len(lon0), bool)
     out[_shore().query(lines, predicate="intersects")[0]] = True
@@ -45,6 +50,11 @@ def straight_is_clear(xy0: Floats, xy1: Floats) -> Bools:
     """Whether great circles from points (n, 2) of the plane of `gnomonic` to others cross no shore.
 
     They are tried in pieces: a tree looks at the boxes of lines, and a long one has all coasts in its box.
+
+    >>> from stswatch.geo.gnomonic import to_plane
+    >>> qingdao, shanghai, dalian = to_plane([121.0, 123.0, 121.7], [35.8, 31.0, 38.8])[:, None]
+    >>> straight_is_clear(qingdao, shanghai).tolist(), straight_is_clear(qingdao, dalian).tolist()
+    ([True], [False])
     """
     size = np.maximum(np.ceil(np.abs(xy1 - xy0).max(axis=1) / _PIECE), 1.0).astype(np.int64)
     line, nth = spread(np.zeros(len(size), np.int64), size)
@@ -59,6 +69,10 @@ def nodes_near(lon: Floats, lat: Floats) -> tuple[Ints, Ints, Floats]:
     """The nodes of the lattice that places (n,) can go to, as (place (m,), node (m,), distance in km (m,)), by place.
 
     Those two to each side of it to which nothing bars the way; else the nearest one, if it is within FROM_SEA_KM.
+
+    >>> place, node, km = nodes_near(np.array([124.0, 125.9, 110.0]), np.array([38.0, 39.1, 34.0]))
+    >>> sorted(set(place.tolist())), bool(km.max() < FROM_SEA_KM)
+    ([0], True)
     """
     held = lattice()
     place, node = (
@@ -96,7 +110,13 @@ def _tree() -> Any:
 
 
 def from_place_km(lon: float, lat: float) -> Floats:
-    """Lengths of the shortest ways on the lattice from a place to all its nodes (n,); inf where none goes."""
+    """Lengths of the shortest ways on the lattice from a place to all its nodes (n,), km; inf where none goes.
+
+    >>> field = from_place_km(124.0, 38.0)
+    >>> _, node, km = nodes_near(np.array([122.5]), np.array([36.0]))
+    >>> float((field[node] + km).min().round(-1))
+    260.0
+    """
     held = lattice()
     _, node, km = nodes_near(np.array([lon]), np.array([lat]))
     ways, n = held.ways_km, len(held.row)

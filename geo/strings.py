@@ -133,14 +133,24 @@ def _cross(a: Floats, b: Floats) -> Floats:
 
 
 def standing_out(tail: Floats, head: Floats, next_side: Ints) -> tuple[Ints, Ints]:
-    """The corners at which polygons with the inside on their left stand out, as (side from there, side to there)."""
+    """The corners at which polygons with the inside on their left stand out, as (side from there, side to there).
+
+    >>> sides = sides_of(np.array([shapely.Polygon([(0, 0), (2, 0), (1, 1), (2, 2), (0, 2)])]))
+    >>> sorted(map(tuple, sides[0][standing_out(*sides)[0]].tolist()))  # but not (1, 1), where it falls back
+    [(0.0, 0.0), (0.0, 2.0), (2.0, 0.0), (2.0, 2.0)]
+    """
     ahead = next_side
     out = np.flatnonzero(_cross(head - tail, head[ahead] - tail[ahead]) > 0.0)
     return ahead[out], out
 
 
 def sides_of(polygons: Any) -> tuple[Floats, Floats, Ints]:
-    """The shells of shapely polygons as tail, head (s, 2) and next_side (s,), with the inside on the left."""
+    """The shells of shapely polygons as tail, head (s, 2) and next_side (s,), with the inside on the left.
+
+    >>> tail, head, next_side = sides_of(np.array([shapely.box(0, 0, 1, 1)]))
+    >>> len(tail), bool((tail[next_side] == head).all())
+    (4, True)
+    """
     rings = shapely.get_exterior_ring(shapely.orient_polygons(polygons))
     size = shapely.get_num_points(rings) - 1
     beyond = np.cumsum(size, dtype=np.int64)
@@ -151,7 +161,14 @@ def sides_of(polygons: Any) -> tuple[Floats, Floats, Ints]:
 
 
 def sectors_of(tail: Floats, head: Floats, next_side: Ints) -> Sectors:
-    """What each corner that stands out sees: for every corner in turn, some milliseconds each."""
+    """What each corner that stands out sees: for every corner in turn, some milliseconds each.
+
+    >>> sides = sides_of(np.array([shapely.box(0, 0, 1, 1), shapely.box(3, 0, 4, 1)]))
+    >>> held = Strings(*sides, sectors_of(*sides))
+    >>> corner = np.flatnonzero((held.corner == [1, 1]).all(axis=1)).repeat(3)
+    >>> held.sees(corner, np.array([[2.0, 5.0], [3.0, 0.5], [5.0, 0.5]])).tolist()  # the last lies behind the other box
+    [True, True, False]
+    """
     out, into = standing_out(tail, head, next_side)
     each = [(np.empty(0, np.int64),) * 2]
     each += [_sectors(k, i, tail, head, next_side) for k, i in zip(out.tolist(), into.tolist(), strict=True)]

@@ -49,6 +49,9 @@ def render(suffix: str, area: Area | None = None) -> bytes:
     """The zones of the program and the ports of interest as a .png, .svg or .pdf file; round a user's zones, if given.
 
     The file carries `fingerprint()`.
+
+    >>> fingerprint().encode() in render(".svg")
+    True
     """
     named = {".png": {"Software": None, "Source": fingerprint()}, ".svg": {"Date": None, "Source": fingerprint()}}
     out = io.BytesIO()
@@ -58,7 +61,12 @@ def render(suffix: str, area: Area | None = None) -> bytes:
 
 
 def draw(area: Area | None = None) -> tuple[Any, list[str]]:
-    """The picture as a matplotlib figure, and the names for which it had no room."""
+    """The picture as a matplotlib figure, and the names for which it had no room.
+
+    >>> figure, left_out = draw()
+    >>> len(figure.axes) >= 3, left_out
+    (True, [])
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
