@@ -21,7 +21,8 @@ class Coast:
     def __init__(self, sides: np.ndarray) -> None:
         lon0, lat0, lon1, lat1 = sides.T
         cut = (lon0 == lon1) & np.isin(lon0, [-180, 180, 104.5, 145.5])
-        cut |= (lat0 == lat1) & np.isin(lat0, [14.5, 48.5, -90])
+        cut |= (lat0 == lat1) & np.isin(lat0, [14.5, 48.5])
+        cut |= (lat0 == -90) | (lat1 == -90)  # the source cuts Antarctica from the pole along 0 and 180 degrees
         sides = pieces(sides[~cut])
         self.sides = sides[np.argsort(sides[:, 1])]
 
