@@ -21,6 +21,10 @@ from stswatch.models.scorecard import grained
 Bools = NDArray[np.bool_]
 
 
+class TrainingError(ValueError):
+    """Meetings that no scorecard can be trained on; the message says what was found and what to do."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How trees are grown; each number says why. Early stopping is off: it would draw its own rows."""
@@ -56,14 +60,14 @@ def ordinals(columns: Columns, features: Sequence[Feature] = FEATURES) -> Floats
 def balanced(transfer: Bools) -> Floats:
     """Weights (n,) with which transfers and all else count the same in sum, one on average.
 
-    Raises ValueError where there are none of one kind.
+    Raises TrainingError where there are none of one kind.
 
     >>> balanced(np.array([True, False, False, False])).round(3).tolist()
     [2.0, 0.667, 0.667, 0.667]
     """
     n, positives = len(transfer), int(np.count_nonzero(transfer))
     if not 0 < positives < n:
-        raise ValueError(f"{positives} transfers among {n} meetings; a card needs meetings of both kinds")
+        raise TrainingError(f"{positives} transfers among {n} meetings; a scorecard needs meetings of both kinds")
     return np.where(transfer, n / (2 * positives), n / (2 * (n - positives)))
 
 
@@ -72,7 +76,7 @@ def fit(
 ) -> Any:
     """A fitted HistGradientBoostingClassifier on what `ordinals` gave, (n, k), and truth (n,), classes balanced.
 
-    The same input gives the same trees. Raises ValueError where there are no meetings of one kind.
+    The same input gives the same trees. Raises TrainingError where there are no meetings of one kind.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # seconds to import; a run never trains
 
@@ -143,12 +147,15 @@ def train(
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
     columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. The same
-    input gives the same bytes. Raises KeyError for a column that is not there, ValueError where one kind lacks.
+    input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
+    where too few meetings part nothing.
     """
     how, weight, steps = settings or Settings(), balanced(transfer), ordinals(columns, features)
     intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
     tables = {f.name: _table(f, one, len(transfer)) for f, one in zip(features, read, strict=True)}
     used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}
+    if not used:
+        raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
     transfers = int(np.count_nonzero(transfer))
     training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(told or {})}
     card = {

@@ -150,5 +150,10 @@ def test_the_file_says_what_it_was_trained_on(tmp_path):
 
 @pytest.mark.parametrize("transfer", [np.zeros(50, bool), np.ones(50, bool)])
 def test_meetings_of_one_kind_are_refused(transfer):
-    with pytest.raises(ValueError, match="meetings of both kinds"):
+    with pytest.raises(training.TrainingError, match="meetings of both kinds"):
         training.train(sea(50, 1)[0], transfer)
+
+
+def test_too_few_meetings_are_refused():
+    with pytest.raises(training.TrainingError, match="30 meetings are too few"):
+        training.train(*sea(30, 1))
