@@ -1,7 +1,7 @@
 """What else a user would rank meetings by: published rules and the plainest of measures, to be beaten or not.
 
-A published rule parts meetings into those that pass and those that do not; so that it can be compared at any number of
-leads, those that pass come first, and within both the longer first, which favours it.
+A published rule parts meetings into those that pass, 1, and those that do not, 0, without an order in either. At a
+number of leads that falls among equals, evaluation.py tells the mean over all their orders.
 """
 
 from __future__ import annotations
@@ -10,26 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stswatch.models import scorecard
 from stswatch.models.features import Columns, Floats, distance_to_port_km, floats, speed_kn
 
 BESIDE = "starboard"
-_PASSED = 1e9  # minutes: more than any meeting lasts
+PASSED = 1.0
 
 
 def global_fishing_watch(columns: Columns) -> Floats:
-    """Within 500 m for 2 h, median speed under 2 kn, 10 km or more from the nearest port; then the longer.
+    """Within 500 m for 2 h, median speed under 2 kn, 10 km or more from the nearest port.
 
     Source: https://globalfishingwatch.org/faqs/what-is-a-vessel-encounter/; the 10 km there are to an anchorage.
     """
-    fast, near = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
-    return _longer((floats(columns, "duration_min") >= 120) & fast & near, columns)
+    slow, far = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
+    return ((floats(columns, "duration_min") >= 120) & slow & far).astype(np.float64)
 
 
 def starboard(columns: Columns) -> Floats:
-    """Within 50 m for 10 min or within 200 m for 30 min, 10 km or more from the shore; then the longer.
+    """Within 50 m for 10 min or within 200 m for 30 min, 10 km or more from the shore.
 
     A column `starboard` says whether the meeting holds such a stretch; the steps find it with these two distances and
     durations as their rules. Where the shore is not known the nearest port stands for it.
@@ -37,7 +36,7 @@ def starboard(columns: Columns) -> Floats:
     """
     shore_km = floats(columns, "distance_to_shore_km")
     away = np.where(np.isnan(shore_km), distance_to_port_km(columns), shore_km) >= 10
-    return _longer((floats(columns, BESIDE) > 0) & away, columns)
+    return ((floats(columns, BESIDE) > 0) & away).astype(np.float64)
 
 
 def longest(columns: Columns) -> Floats:
@@ -55,10 +54,6 @@ def rules(columns: Columns) -> Floats:
     return scorecard.load(scorecard.own(scorecard.RULES)).score(columns)[0]
 
 
-def _longer(passed: NDArray[np.bool_], columns: Columns) -> Floats:
-    return np.where(passed, _PASSED, 0.0) + floats(columns, "duration_min")
-
-
 @dataclass(frozen=True)
 class Baseline:
     """One row of the table below; `parts` says that it is a rule which meetings pass or not."""
@@ -66,11 +61,6 @@ class Baseline:
     name: str
     function: Callable[[Columns], Floats]
     parts: bool = False
-
-    def passes(self, columns: Columns) -> NDArray[np.bool_]:
-        """Which of n meetings pass the rule as published; all of them where there is none."""
-        score = self.function(columns)
-        return score >= _PASSED if self.parts else np.ones(len(score), bool)
 
 
 BASELINES = (

@@ -15,8 +15,8 @@ SEAS = """Card `{model_id}`. The seas, with their seeds, were fixed before train
 several encounters of one true meeting the longest stands for it; the others are repeats and left out. A transfer that
 gave no encounter is missed. In training, transfers and all other encounters count the same in sum; {settings}."""
 
-RANKING = """Recall counts all transfers, those that gave no encounter too. A published rule passes or fails a meeting;
-to compare it at any number of leads, what passes comes first, and the longer before the shorter. {fleet:,.0f} vessels
+RANKING = """Recall counts all transfers, those that gave no encounter too. A published rule passes or fails a
+meeting; at a number of leads that falls among equals the mean over all their orders is told. {fleet:,.0f} vessels
 were heard on an average day. Vessel-days are days on which a vessel was heard."""
 
 PUBLISHED = "As published, without an order:"
@@ -51,9 +51,9 @@ EXPECTED = """What a watch floor would get if other encounters were as frequent 
 how frequent transfers are; three guesses."""
 
 ARCHIVES = """Encounters in public archives that pass the cut-off which 5 % of the other encounters of the simulated
-seas pass. All are taken to be lawful. Vessel-days are here the time from the first to the last fix of each MMSI. The
-rank is that of an operation of which it is known that it took place; it is lawful too, and a meeting like a transfer:
-that it ranks high shows what AIS can tell and what it cannot."""
+seas pass, or the rule as published. All are taken to be lawful. Vessel-days are here the time from the first to the
+last fix of each MMSI. The rank is that of an operation of which it is known that it took place; it is lawful too, and
+a meeting like a transfer: that it ranks high shows what AIS can tell and what it cannot."""
 
 LIMITS = """## Limits
 

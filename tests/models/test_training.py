@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,6 +148,18 @@ def test_the_file_says_what_it_was_trained_on(tmp_path):
     assert card["training"]["transfers"] == transfer.sum()
     assert card["training"]["seeds"] == [1, 2]
     assert card["training"]["settings"]["rounds"] == 60
+
+
+def test_a_million_meetings_are_scored_in_seconds(trained):
+    made, _ = sea(1000, 5)
+    arrays = {
+        name: pa.array(of, None if name == "zones" else pa.float64(), from_pandas=name != "zones")
+        for name, of in made.items()
+    }
+    many = pa.concat_tables([pa.table(arrays)] * 1000)
+    begun = time.process_time()
+    assert len(trained[1].score(many)[0]) == 1_000_000
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize("transfer", [np.zeros(50, bool), np.ones(50, bool)])
