@@ -245,6 +245,13 @@ ENCOUNTERS = table(
     column("zones", pa.list_(pa.string()), "zones at the nearest approach, most specific first"),
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
+    column("in_port", pa.string(), "port in whose waters the nearest approach lies; null outside of all", null=True),
+    column(
+        "in_port_part",
+        pa.string(),
+        "harbour or anchorage, as they are drawn; near: within port_radius_km of a port that has none drawn",
+        null=True,
+    ),
     column(
         "distance_to_shore_km",
         pa.float64(),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
+from stswatch.geo.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports.captions import CAUTION, port_name
@@ -135,7 +136,8 @@ def explanation(row: dict[str, Any]) -> str:
         *_dark(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
-        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}{_shore(row['distance_to_shore_km'])}.",
+        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
+        f"{_in_port(row)}{_shore(row['distance_to_shore_km'])}.",
         *_light(row),
         "",
         "By their own word (AIS is self-reported and forgeable):",
@@ -164,6 +166,13 @@ def _dark(row: dict[str, Any]) -> list[str]:
     if not silent:
         return []
     return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+
+
+def _in_port(row: dict[str, Any]) -> str:
+    """In which harbour or anchorage, where it is one; "near" a port of which none is drawn says the distance."""
+    if row["in_port_part"] not in (HARBOUR, ANCHORAGE):
+        return ""
+    return f", in {port_name(row['in_port'])} {row['in_port_part']}"
 
 
 def _shore(distance_km: float | None) -> str:

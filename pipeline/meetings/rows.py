@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.ports import nearest_port, ports
+from stswatch.geo.ports import nearest_port, port_or_anchorage_of, ports
 from stswatch.geo.sun import sun_elevation_deg
 from stswatch.geo.water import distance_to_shore_km
 from stswatch.geo.zones import zone_of
@@ -38,7 +38,7 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
-    columns |= _place(columns["lon"], columns["lat"])
+    columns |= _place(columns["lon"], columns["lat"], rules.proximity.port_radius_km)
     sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
     columns["sun_elevation_deg"] = np.round(sun_deg, 2)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
@@ -98,15 +98,18 @@ def _ids(rows: pa.Table) -> np.ndarray:
     return np.array(["E" + hashlib.sha256(repr(t).encode()).hexdigest()[:12] for t in text], object)
 
 
-def _place(lon: np.ndarray, lat: np.ndarray) -> dict[str, np.ndarray]:
-    """Zones of the nearest approach, its nearest port and how far the shore is."""
+def _place(lon: np.ndarray, lat: np.ndarray, port_radius_km: float) -> dict[str, np.ndarray]:
+    """Zones of the nearest approach, its nearest port, the one that it lies in, and how far the shore is."""
     index, distance_km = nearest_port(lon, lat)
+    inside, part = port_or_anchorage_of(lon, lat, port_radius_km)
     zones = np.empty(len(lon), object)
     zones[:] = zone_of(lon, lat)
     return {
         "zones": zones,
         "port": ports().id[index].astype(object),
         "distance_to_port_km": np.round(distance_km, 2),
+        "in_port": np.where(inside >= 0, ports().id[inside].astype(object), None),
+        "in_port_part": np.where(inside >= 0, part.astype(object), None),
         "distance_to_shore_km": np.round(distance_to_shore_km(lon, lat), 2),
     }
 

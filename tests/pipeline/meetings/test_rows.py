@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -54,3 +55,16 @@ def test_the_shore_is_that_nearest_to_the_nearest_approach(lon, lat, least_km, m
     row = beside(lon, lat)
     assert row["distance_to_shore_km"] == round(float(distance_to_shore_km(row["lon"], row["lat"])[0]), 2)
     assert least_km <= row["distance_to_shore_km"] <= most_km
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "port", "part"),
+    [
+        (125.39, 38.71, "nampo", "harbour"),
+        (125.10, 38.70, "nampo", "anchorage"),
+        (124.0, 38.0, None, None),  # Yellow Sea
+    ],
+)
+def test_the_port_is_the_one_in_whose_waters_the_nearest_approach_lies(lon, lat, port, part):
+    row = beside(lon, lat)
+    assert [None if pd.isna(row[name]) else row[name] for name in ("in_port", "in_port_part")] == [port, part]
