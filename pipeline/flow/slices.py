@@ -21,7 +21,7 @@ from stswatch.pipeline.store.lake import Part, slab_name
 
 EVER_US = 1 << 62
 MANIFEST = "manifest.json"
-_DECIDE_NOTHING = ("flow", "store", "api.py", "cli.py", "progress.py", "words.py")
+DECIDE_NOTHING = ("flow", "store", "trials", "api.py", "cli.py", "progress.py", "words.py", "evaluation.json")
 
 
 @dataclass(frozen=True)
@@ -108,16 +108,16 @@ def committed(folder: Path) -> bool:
 
 def code(steps: Sequence[Step]) -> str:
     """What the code that decides is: a hash of its sources, and the steps by name."""
-    return json.dumps([_sources_hash(), [step.name for step in steps]])
+    return json.dumps([sources_hash(("geo", "models", "pipeline")), [step.name for step in steps]])
 
 
 @cache
-def _sources_hash() -> str:
-    """SHA-256 of the code and data that decide: the rooms below the engine."""
+def sources_hash(rooms: tuple[str, ...]) -> str:
+    """SHA-256 of the code and data of some rooms that decide what is found: all but DECIDE_NOTHING."""
     digest = hashlib.sha256()
-    for room in ("geo", "models", "pipeline"):
+    for room in rooms:
         top = Path(str(files(f"stswatch.{room}")))
         for path in sorted(p for kind in ("*.py", "*.json", "*.csv", "*.geojson", "*.npz") for p in top.rglob(kind)):
-            if path.relative_to(top).parts[0] not in _DECIDE_NOTHING:
+            if path.relative_to(top).parts[0] not in DECIDE_NOTHING:
                 digest.update(path.read_bytes())
     return digest.hexdigest()
