@@ -21,6 +21,7 @@ from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.sample_ais.scenarios import SCENARIOS
+from stswatch.sample_ais.shapes import Mixture, fitted_columns
 
 DOCS = Path(__file__).parent
 _KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "to_all": "none"}  # routes in words
@@ -167,10 +168,25 @@ def zones_page(text: str) -> str:
 
 
 def simulator_page(text: str) -> str:
-    """docs/simulator.md with the table of scenarios as sample_ais/scenarios.py has it."""
-    rows = ((f"`{row.name}`", row.family, row.kind.replace("_", "-"), row.what, row.source or _CHOICE) for row in SCENARIOS)
-    table = _table(("scenario", "family", "kind", "what happens", "source"), rows)
-    return re.sub(r"(<!-- scenarios -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)
+    """docs/simulator.md with the scenarios of sample_ais/scenarios.py and the shapes of sample_ais/meetings.json."""
+    rows = ((f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in SCENARIOS)
+    tables = {
+        "scenarios": _table(("scenario", "family", "kind", "what happens", "source"), rows),
+        "shapes": _table(
+            ("", "share of the first part", "its median", "its sigma", "median of the second", "its sigma"),
+            ((name.replace("_", " "), *_with_errors(told)) for name, told in fitted_columns().items()),
+        ),
+    }
+    for name, table in tables.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.S
+        )
+    return text
+
+
+def _with_errors(told: Mapping[str, Any]) -> Iterator[str]:
+    for name in Mixture._fields:
+        yield f"{told[name]:g} ± {told['standard_errors'][name]:g}" if name in told else "exponential"
 
 
 def _from(zone: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
     python -m docs.simulator FOLDER
 
-FOLDER is that of the real data (CONTRIBUTING.md). Neither it nor anything of it is part of the project: only the figures.
+FOLDER is that of the real data (CONTRIBUTING.md), of which only the figures are part of the project.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def apart_m(fixes: pd.DataFrame, pair: tuple[int, int]) -> tuple[np.ndarray, np.
     at = [np.interp(when, two.time_s, two[axis]) for axis in ("lon", "lat")]
     far = np.where(inside, haversine_m(one.lon, one.lat, *at), np.inf)
     near = np.flatnonzero(far < 500)
+    near = max(np.split(near, np.flatnonzero(np.diff(near) > 1) + 1), key=len)  # of a pair that met twice, the longer
     span = slice(near[0], near[-1] + 1)
     return (when[span] - when[near[0]]) / 3600, far[span]
 
@@ -115,7 +116,10 @@ FIGURES: dict[str, list[tuple[str, Any]]] = {
     "speed": [("share at 0.0 kn", _share(0.0)), ("share to 0.1 kn", _share(0.1)), ("share to 0.5 kn", _share(0.5))],
     "scatter": [("quartiles, m", _quartiles), ("ships and windows", lambda x: f"{len(x):,}")],
     "ten minutes at less than 3 kn": [("quartiles of the way, m", _quartiles), ("steps", lambda x: f"{len(x):,}")],
-    "side by side": [("quartiles of the distance, m", _quartiles), ("positions", lambda x: f"{len(x):,}")],
+    "side by side": [
+        ("quartiles of how far off its median the distance is, m", _quartiles),
+        ("positions", lambda x: f"{len(x):,}"),
+    ],
 }
 
 
@@ -135,7 +139,9 @@ def draw(told: dict[str, dict[str, np.ndarray]], pairs: dict[str, list[tuple[np.
             panel.step(
                 np.sort(values) + 0.1, np.arange(1, len(values) + 1) / len(values), color=COLOURS[which], label=which
             )
-        panel.set(xscale="log", title=name, xlabel="metres", ylabel="share at most so much", ylim=(0, 1), xlim=(0.1, 2000))
+        panel.set(
+            xscale="log", title=name, xlabel="metres", ylabel="share at most so much", ylim=(0, 1), xlim=(0.1, 2000)
+        )
         panel.grid(alpha=0.3)
         panel.legend(frameon=False)
     last = panels.flat[3]
@@ -168,7 +174,9 @@ def main() -> None:
         "real": [apart_m(mexico, LIGHTERING)],
         "simulated": [apart_m(thin, (r.mmsi_a, r.mmsi_b)) for r in close.itertuples()],
     }
-    told["side by side"] = {which: np.concatenate([far for _, far in courses]) for which, courses in pairs.items()}
+    told["side by side"] = {
+        which: np.concatenate([np.abs(far - np.median(far)) for _, far in courses]) for which, courses in pairs.items()
+    }
     draw(told, pairs)
     print(table(told))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.sample_ais import look_alikes, transfers
+from stswatch.sample_ais import deceptions, look_alikes, transfers
 from stswatch.sample_ais.beside import KEEPS_WAY_KN, STILL_KN
 from stswatch.sample_ais.cast import Actor, Scene
 from stswatch.sample_ais.circumstances import APPROACHES, HOUR_S, TRADE_ROADS, Circumstance
@@ -113,11 +113,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("satellite_only", "satellite", TRANSFER, 1.5, of_hours, transfers.satellite_only),
     Scenario("one_dark", "dark", TRANSFER, 2.0, anything, transfers.one_dark),
     Scenario("both_dark", "dark", TRANSFER, 1.2, anything, transfers.both_dark),
-    Scenario("identity_swap", "deception", TRANSFER, 0.7, anything, transfers.identity_swap),
-    Scenario("look_alike_imo", "deception", TRANSFER, 0.7, anything, transfers.look_alike_imo),
-    Scenario("flag_hop", "deception", TRANSFER, 0.7, anything, transfers.flag_hop),
-    Scenario("forged_track", "deception", TRANSFER, 0.7, anything, transfers.forged_track),
-    Scenario("shared_by_two", "deception", TRANSFER, 0.5, anything, transfers.shared_by_two),
+    Scenario("identity_swap", "deception", TRANSFER, 0.7, anything, deceptions.identity_swap),
+    Scenario("look_alike_imo", "deception", TRANSFER, 0.7, anything, deceptions.look_alike_imo),
+    Scenario("flag_hop", "deception", TRANSFER, 0.7, anything, deceptions.flag_hop),
+    Scenario("forged_track", "deception", TRANSFER, 0.7, anything, deceptions.forged_track),
+    Scenario("shared_by_two", "deception", TRANSFER, 0.5, anything, deceptions.shared_by_two),
     Scenario("bunkering", "bunkering", LOOK_ALIKE, 2.5, slow, look_alikes.bunkering),
     Scenario("lightering", "lightering", LOOK_ALIKE, 2.0, of_hours, look_alikes.lightering),
     Scenario("supply_at_sea", "supply", LOOK_ALIKE, 4.0, anything, look_alikes.supply_at_sea),

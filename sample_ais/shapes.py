@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class Mixture(NamedTuple):
         return out[:n]
 
 
+def fitted_columns() -> dict[str, dict[str, Any]]:
+    """What meetings.json says of each column: parameters, their errors, how many values, bounds."""
+    held = json.loads((files("stswatch.sample_ais") / "meetings.json").read_text(encoding="utf-8"))
+    columns: dict[str, dict[str, Any]] = held["columns"]
+    return columns
+
+
 @cache
 def fitted() -> dict[str, Mixture]:
     """The fitted mixtures: duration_h, median_distance_m, median_speed_kn.
@@ -50,8 +57,7 @@ def fitted() -> dict[str, Mixture]:
     >>> 30 < fitted()["median_distance_m"].median_1 < 45
     True
     """
-    held = json.loads((files("stswatch.sample_ais") / "meetings.json").read_text(encoding="utf-8"))
-    return {name: Mixture(*(told.get(k) for k in Mixture._fields)) for name, told in held["columns"].items()}
+    return {name: Mixture(**{k: told[k] for k in Mixture._fields if k in told}) for name, told in fitted_columns().items()}
 
 
 def durations_h(rng: np.random.Generator, n: int, longest_h: float = LONGEST_H, factor: float = 1.0) -> Floats:

@@ -38,8 +38,9 @@ from stswatch.sample_ais.hearing import Hearing
 from stswatch.sample_ais.observe import Faults
 from stswatch.sample_ais.passages import background
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
-from stswatch.sample_ais.stage import Stage, Yard
+from stswatch.sample_ais.stage import Stage
 from stswatch.sample_ais.waters import Waters, waters
+from stswatch.sample_ais.yard import Yard
 
 __all__ = ["Plan", "Simulated", "build", "scenes_of", "simulate"]
 

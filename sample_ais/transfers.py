@@ -1,4 +1,4 @@
-"""Transfers from hull to hull, one function a scene, and the deceptions that go with some.
+"""Transfers from hull to hull, one function a scene; deceptions.py has those that go with a deception.
 
 That such things happen is told by the reports of the Panel of Experts of the 1718 Committee (2018 to 2024) and by the
 advisory on deceptive practices of the United States (Departments of State and of the Treasury, Coast Guard, May 2020).
@@ -14,13 +14,12 @@ import numpy as np
 
 from stswatch.sample_ais import beside
 from stswatch.sample_ais.beside import Coming, Lying
-from stswatch.sample_ais.cast import SWITCHED_OFF, Actor, Emitter, Quiet
+from stswatch.sample_ais.cast import SWITCHED_OFF, Actor, Quiet
 from stswatch.sample_ais.circumstances import HOUR_S, Circumstance
-from stswatch.sample_ais.motion import shift, voyage
-from stswatch.sample_ais.passages import passage
-from stswatch.sample_ais.ships import Ship, with_check_digit
-from stswatch.sample_ais.stage import DPRK_ROLE, Stage, status_of
+from stswatch.sample_ais.ships import Ship
+from stswatch.sample_ais.stage import Stage, status_of
 from stswatch.sample_ais.waters import Spot
+from stswatch.sample_ais.yard import DPRK_ROLE
 
 PARTIES = (
     ("tanker", "small_tanker", 0.3),
@@ -78,7 +77,7 @@ def pair(
     return [goes(stage, c, host, [lying]), goes(stage, c, guest, [act], of)]
 
 
-def _laden(stage: Stage, c: Circumstance, actors: list[Actor]) -> list[Actor]:
+def laden(stage: Stage, c: Circumstance, actors: list[Actor]) -> list[Actor]:
     """The host grows lighter, the guest deeper, as far as their crews say so; each may fall silent beside it."""
     gives, takes = stage.loads(actors[0], c, -0.25, 0.45), stage.loads(actors[1], c, 0.3, 0.45)
     return [stage.silent(a, c, SILENT_AFTER) for a in (gives, takes, *actors[2:])]
@@ -86,28 +85,28 @@ def _laden(stage: Stage, c: Circumstance, actors: list[Actor]) -> list[Actor]:
 
 def lit(stage: Stage, c: Circumstance) -> list[Actor]:
     """Two hulls lie side by side, both reporting throughout."""
-    return _laden(stage, c, pair(stage, c, *parties(stage)))
+    return laden(stage, c, pair(stage, c, *parties(stage)))
 
 
 def at_anchor(stage: Stage, c: Circumstance) -> list[Actor]:
     """The host is at anchor and the guest makes fast to it."""
-    return _laden(stage, replace(c), pair(stage, replace(c, speed_kn=min(c.speed_kn, 0.1)), *parties(stage)))
+    return laden(stage, replace(c), pair(stage, replace(c, speed_kn=min(c.speed_kn, 0.1)), *parties(stage)))
 
 
 def under_way(stage: Stage, c: Circumstance) -> list[Actor]:
     """Both keep way, about 4 kn at most, while hoses are across."""
-    return _laden(stage, c, pair(stage, c, *parties(stage), under_way=True))
+    return laden(stage, c, pair(stage, c, *parties(stage), under_way=True))
 
 
 def port_approaches(stage: Stage, c: Circumstance) -> list[Actor]:
     """Close to a port or in roads, where much lawful work of the same look goes on."""
-    return _laden(stage, c, pair(stage, c, *parties(stage), waits_h=(0.3, 4.0)))
+    return laden(stage, c, pair(stage, c, *parties(stage), waits_h=(0.3, 4.0)))
 
 
 def across_midnight(stage: Stage, c: Circumstance) -> list[Actor]:
     """Begins before and ends after midnight UTC, where records are cut into days."""
     midnight_s = np.round((c.start_s + c.end_s) / 2 / (24 * HOUR_S)) * 24 * HOUR_S
-    return _laden(stage, c, pair(stage, at(c, midnight_s, float(stage.rng.uniform(0.2, 0.8))), *parties(stage)))
+    return laden(stage, c, pair(stage, at(c, midnight_s, float(stage.rng.uniform(0.2, 0.8))), *parties(stage)))
 
 
 def at(c: Circumstance, time_s: float, share: float) -> Circumstance:
@@ -120,7 +119,7 @@ def one_dark(stage: Stage, c: Circumstance) -> list[Actor]:
 
     Source: the advisory of May 2020: disabling or manipulating AIS.
     """
-    actors = _laden(stage, c, pair(stage, c, *parties(stage), waits_h=(1.0, 10.0)))
+    actors = laden(stage, c, pair(stage, c, *parties(stage), waits_h=(1.0, 10.0)))
     who = 1 if stage.rng.random() < 0.7 else 0
     actors[who] = _dark(stage, actors[who], c)
     return actors
@@ -128,7 +127,7 @@ def one_dark(stage: Stage, c: Circumstance) -> list[Actor]:
 
 def both_dark(stage: Stage, c: Circumstance) -> list[Actor]:
     """Neither sends anything from before the meeting until after it."""
-    return [_dark(stage, a, c) for a in _laden(stage, c, pair(stage, c, *parties(stage)))]
+    return [_dark(stage, a, c) for a in laden(stage, c, pair(stage, c, *parties(stage)))]
 
 
 def _dark(stage: Stage, actor: Actor, c: Circumstance) -> Actor:
@@ -151,7 +150,7 @@ def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
         how = coming(stage, c, of)
         acts.append(beside.alongside(stage.rng, lying, from_s, from_s + each_s, right, ahead, turned, how))
     actors = [goes(stage, c, host, [lying]), goes(stage, c, guest, acts, of)]
-    return _laden(stage, whole, actors)
+    return laden(stage, whole, actors)
 
 
 def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
@@ -171,77 +170,9 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
         from_s, until_s = c.start_s + late_s, c.end_s - late_s
         act = beside.alongside(stage.rng, lying, from_s, until_s, right, ahead, turned, coming(stage, c, of))
         actors.append(goes(stage, c, ship, [act], of))
-    return _laden(stage, c, actors)
+    return laden(stage, c, actors)
 
 
 def satellite_only(stage: Stage, c: Circumstance) -> list[Actor]:
     """Both transponders are weak: no shore station hears them, satellites only in passes 40 to 100 minutes apart."""
-    return [replace(a, weak=True) for a in _laden(stage, c, pair(stage, c, *parties(stage)))]
-
-
-def identity_swap(stage: Stage, c: Circumstance) -> list[Actor]:
-    """During the meeting, or within hours of it, both hulls go on under each other's identity.
-
-    Source: the advisory of May 2020: physically altering vessel identification.
-    """
-    actors = _laden(stage, c, pair(stage, c, *parties(stage)))
-    when_s = c.end_s + stage.some_hours(-0.3, 3.0)
-    ships = [a.ship for a in actors]
-    return [
-        replace(a, emitters=(Emitter(mine, until_s=when_s), Emitter(other, from_s=when_s)))
-        for a, mine, other in zip(actors, ships, ships[::-1], strict=True)
-    ]
-
-
-def look_alike_imo(stage: Stage, c: Circumstance) -> list[Actor]:
-    """The guest broadcasts an IMO number that differs from its own by 3 for 8 in one place, check digit still right.
-
-    Source: the registry of Panama warned of numbers painted from 3 to 8; the weights 7 to 2 of the check digit let
-    that pass in the second, fourth and sixth place.
-    """
-    actors = _laden(stage, c, pair(stage, c, *parties(stage)))
-    ship = actors[1].ship
-    own = with_check_digit(300_000 + int(stage.rng.integers(0, 100)) * 1000 + 300 + int(stage.rng.integers(100)))
-    shown = own + 500_0  # the fourth digit: 3 becomes 8
-    actors[1] = replace(actors[1], ship=replace(ship, imo=own), emitters=(Emitter(replace(ship, imo=shown)),))
-    return actors
-
-
-def flag_hop(stage: Stage, c: Circumstance) -> list[Actor]:
-    """The guest changes flag, MMSI, name and call sign on the way to the meeting, and keeps its IMO number.
-
-    Source: the advisory of May 2020: false flags and flag hopping.
-    """
-    actors = _laden(stage, c, pair(stage, c, *parties(stage)))
-    ship = actors[1].ship
-    was = replace(stage.yard.launch("small_tanker"), imo=ship.imo, kind=ship.kind, hull=ship.hull)
-    when_s = c.start_s - stage.some_hours(1.5, 12.0)
-    actors[1] = replace(actors[1], emitters=(Emitter(was, until_s=when_s), Emitter(ship, from_s=when_s)))
-    return actors
-
-
-def forged_track(stage: Stage, c: Circumstance) -> list[Actor]:
-    """While the guest is at the meeting its transponder shows another course, tens of kilometres away.
-
-    Source: the advisory of May 2020: manipulating AIS.
-    """
-    actors = _laden(stage, c, pair(stage, c, *parties(stage)))
-    ship, from_s, until_s = actors[1].ship, c.start_s - stage.some_hours(0.7, 4.0), c.end_s + stage.some_hours(0.7, 4.0)
-    out_m, bearing = stage.rng.uniform(25_000, 70_000), stage.rng.uniform(0, 2 * np.pi)
-    start = shift(c.place.lon, c.place.lat, out_m * np.sin(bearing), out_m * np.cos(bearing))
-    way = 4.5 * (until_s - from_s) * 1852 / 3600 / 4
-    corners = [shift(*start, way * x, way * y) for x, y in ((0, 0), (0.8, 0.6), (0.1, 1.0), (-0.6, 0.2), (0, 0))]
-    shown = voyage([(float(x), float(y)) for x, y in corners], from_s, 4.5)
-    claims = (Emitter(ship, until_s=from_s), Emitter(ship, from_s, until_s, shown), Emitter(ship, from_s=until_s))
-    actors[1] = replace(actors[1], emitters=claims)
-    return actors
-
-
-def shared_by_two(stage: Stage, c: Circumstance) -> list[Actor]:
-    """The guest uses the MMSI of another hull that goes about its own business at the same time."""
-    actors = _laden(stage, c, pair(stage, c, *parties(stage)))
-    ship = actors[1].ship
-    other = replace(stage.yard.launch("small_tanker"), mmsi=ship.mmsi, name=ship.name, call_sign=ship.call_sign)
-    far = stage.spot(c.place, 250.0, 1500.0)
-    goal = stage.spot(c.place, 250.0, 1500.0)
-    return [*actors, passage(stage, other, far, goal)]
+    return [replace(a, weak=True) for a in laden(stage, c, pair(stage, c, *parties(stage)))]

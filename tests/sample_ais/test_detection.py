@@ -38,6 +38,17 @@ def test_what_is_lit_is_found_when_it_was_and_most_of_what_satellites_hear():
     held(seas.sea(SMALL, 101)[1], 20, 15)
 
 
+def test_hulls_heard_only_each_40_to_100_minutes_are_mostly_found():
+    """Of both of which something was heard; ships at anchor send so seldom that some are lost in each pass."""
+    plan = Plan(days=4.0, background=5, transfers=60, look_alikes=0, only=("satellite_only",))
+    meetings = seas.sea(plan, 301)[1]
+    far = seas.by_satellite(meetings)
+    assert len(far) >= 30
+    assert far.found.notna().mean() >= 0.8
+    unheard = meetings[(meetings.receiver == "none") & (meetings.lasts_min >= 120)]
+    assert unheard.found.notna().mean() < 0.1
+
+
 @pytest.mark.soak
 def test_large_seas_too():
     held(pd.concat(seas.sea(LARGE, seed)[1] for seed in range(201, 206)), 300, 200)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,8 +68,8 @@ def test_everything_lies_within_the_plan(sea):
 
 def test_a_silent_ship_is_not_heard(sea):
     times = {}
-    for mmsi, time in zip(sea.fixes["mmsi"].to_pylist(), sea.fixes["time"].cast(pa.int64()).to_pylist(), strict=True):
-        times.setdefault(mmsi, []).append(time)
+    for mmsi, when in zip(sea.fixes["mmsi"].to_pylist(), sea.fixes["time"].cast(pa.int64()).to_pylist(), strict=True):
+        times.setdefault(mmsi, []).append(when)
     tried = 0
     for gap in sea.gaps.to_pylist():
         if gap["cause"] not in ("switched_off", "equipment") or gap["mmsi"] not in times:
@@ -86,3 +88,43 @@ def test_what_cannot_be_planned_is_refused():
         Plan(slot_s=1.0)
     with pytest.raises(ValueError, match="no zone 'atlantis'"):
         Plan(zones=("atlantis",))
+
+
+@pytest.mark.soak
+def test_five_hundred_ships_for_a_week_take_under_two_minutes_of_one_core():
+    before_s = time.process_time()
+    sea = simulate(Plan(days=7.0, background=190, transfers=50, look_alikes=100), 1)
+    assert time.process_time() - before_s < 120
+    assert len(set(sea.ships["hull"].to_pylist())) >= 490
+    assert len(sea.fixes) > 1_000_000
+
+
+def test_the_time_it_takes_grows_with_the_ships_and_no_faster():
+    """Ratios of one run: twice the ships and scenes, about twice the time."""
+    took_s = []
+    for times in (1, 3):
+        before_s = time.process_time()
+        simulate(Plan(days=1.0, background=20 * times, transfers=10 * times, look_alikes=10 * times), 1)
+        took_s.append(time.process_time() - before_s)
+    assert took_s[1] < 5 * took_s[0]
+
+
+def test_scenes_do_not_depend_on_what_else_there_is():
+    """A scene keeps its ships when others are left out or the background grows: each draws from a stream of its own."""
+    few, many = (simulate(Plan(days=1.0, background=count, transfers=4, look_alikes=0), 9) for count in (0, 15))
+    mine = few.ships.to_pylist()
+    assert len(mine) >= 8
+    assert [ship for ship in many.ships.to_pylist() if ship["scenario"]] == mine
+    assert (
+        few.meetings.filter(pc.not_equal(few.meetings["kind"], "traffic"))
+        .select(["start", "median_m"])
+        .equals(many.meetings.filter(pc.not_equal(many.meetings["kind"], "traffic")).select(["start", "median_m"]))
+    )
+
+
+def test_a_box_confines_ports_and_places():
+    sea = simulate(Plan(days=0.5, background=10, transfers=3, look_alikes=3, box=(117.5, 30.0, 129.5, 41.0)), 2)
+    lon, lat = sea.meetings["lon"].to_numpy(), sea.meetings["lat"].to_numpy()
+    assert ((lon > 117) & (lon < 130) & (lat > 29.5) & (lat < 41.5)).all()
+    with pytest.raises(ValueError, match="holds too few ports"):
+        Plan(box=(0.0, 0.0, 1.0, 1.0))
