@@ -1,7 +1,6 @@
-"""Ingest: every source once, in any order, into the lake; the chunks of all new sources side by side.
+"""Ingest: every source once, in any order, into the lake; one Beam pipeline over the chunks of all new sources.
 
-No row of one chunk meets a row of another, so nothing is left for Beam to do here: the workers are given the chunks
-directly, and read while Beam is imported (docs/decisions/0005).
+With several workers these are given the chunks first, and read while Beam is imported (docs/decisions/0005).
 """
 
 from __future__ import annotations
@@ -22,19 +21,11 @@ from stswatch.pipeline.store.disk import sync
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 
 
-def ingest(
-    data: Path,
-    sources: Sequence[Source],
-    slab_us: int,
-    worker_count: int,
-    tell: Tell,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> None:
+def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell) -> None:
     """Decode what the ledger does not hold yet and enter it there.
 
-    A source that was entered with another slab or other options is taken again. With several workers `meanwhile` is
-    called once they have begun. Raises SourceError for a file that breaks off; the other sources of the call are not
-    entered then, finished chunks are kept.
+    A source that was entered with another slab or other options is taken again. Raises SourceError for a file that
+    breaks off; the other sources of the call are not entered then, finished chunks are kept.
     """
     known = ledger.entries(data)
     new: dict[str, Source] = {}
@@ -47,8 +38,9 @@ def ingest(
     readings = {name: ledger.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
     todo = [(readings[name], c) for name, part in work.items() for c in part if not _read(data, readings[name], c)]
     calls = [(ingest_chunk, data, reading, chunk, slab_us) for reading, chunk in todo]
-    for sentences in workers.each(worker_count, calls, meanwhile):
-        tell(sentences)
+    if calls:
+        with workers.handed_out(worker_count, calls) as chunks_read:
+            _decode(chunks_read, tell)
     receipts = [ledger.receipt_path(data, readings[name], start) for name in new for start in starts[name]]
     sync(receipts, data)
     faults.reach("sources_read")
@@ -57,6 +49,13 @@ def ingest(
         ledger.enter(data, row, slab_us, _options(source), starts[name])
         faults.reach("source_entered")
     sync((ledger.entry_path(data, name) for name in new), data)
+
+
+def _decode(chunks_read: Sequence[Callable[[], int]], tell: Tell) -> None:
+    """Beam takes a second to import, so it is imported only here, where it is needed, and by now the workers read."""
+    from stswatch.pipeline.flow.decoding import decode
+
+    decode(chunks_read, tell)
 
 
 def _options(source: Source) -> str:

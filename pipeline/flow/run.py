@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,11 +92,10 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
         read[0] += sentences
         tell("read", read[0], 0)
 
-    flow = cache(lambda: _flow(engine))
-    ingest(data, sources, slab_us, engine.workers, told, meanwhile=flow)
+    ingest(data, sources, slab_us, engine.workers, told)
     entries = ledger.entries(data)
     row = planned(entries, rules, slab_us, engine)
-    _run_slices(data, row, rules, engine, flow, tell)
+    _run_slices(data, row, rules, engine, tell)
     _tidy(data, row)
     tell("load", 0, 0)
     this_run = Run(
@@ -180,10 +179,8 @@ def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     return shards
 
 
-def _run_slices(
-    data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, flow: Callable[[], Flow], tell: Tell
-) -> None:
-    shards = _shards(engine, row)
+def _run_slices(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+    shards, flow = _shards(engine, row), cache(partial(_flow, engine))
     total, done = sum(s.rows for s in row), 0
     begin = _resume_at(data, row)
     for k, s in enumerate(row):

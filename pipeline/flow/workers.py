@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
@@ -45,21 +47,27 @@ def warm(workers: int) -> None:
         threading.Thread(target=lambda: [pool.submit(int) for _ in range(workers)], daemon=True).start()
 
 
-def each(
-    workers: int, calls: Sequence[tuple[Any, ...]], meanwhile: Callable[[], object] = lambda: None
-) -> Iterator[Any]:
+def each(workers: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     """What each call (function, *arguments) gives, in the order given; with several workers they run side by side.
 
-    With several workers `meanwhile` is called once all calls are handed out. Raises what the first call raised that
-    failed; by then none of the others runs any more.
+    Raises what the first call raised that failed; by then none of the others runs any more.
+    """
+    with handed_out(workers, calls) as results:
+        yield from (result() for result in results)
+
+
+@contextmanager
+def handed_out(workers: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[list[Callable[[], Any]]]:
+    """Calls (function, *arguments) as what gives their results; with several workers all are on their way by then.
+
+    Where the block is left with an error, none of them runs any more.
     """
     if workers == 1:
-        yield from (function(*args) for function, *args in calls)
+        yield [partial(*call) for call in calls]
         return
     running = [_submit(workers, *call) for call in calls]
     try:
-        meanwhile()
-        yield from (future.result() for future in running)
+        yield [future.result for future in running]
     except BaseException:
         for future in running:
             future.cancel()

@@ -33,10 +33,9 @@ def test_several_workers_are_other_processes_and_one_is_this_one():
 
 
 def test_meanwhile_something_else_is_done(tmp_path):
-    went_on = []
-    calls = [(wrote, str(tmp_path / "a"), 0.5)]
-    list(workers.each(2, calls, meanwhile=lambda: went_on.append((tmp_path / "a").exists())))
-    assert went_on == [False]
+    with workers.handed_out(2, [(wrote, str(tmp_path / "a"), 0.5)]) as results:
+        assert not (tmp_path / "a").exists()
+        assert [result() for result in results] == [str(tmp_path / "a")]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -52,12 +51,9 @@ def test_when_a_failure_is_told_nothing_runs_any_more(count, tmp_path):
 
 
 def test_what_fails_meanwhile_stops_the_calls_too(tmp_path):
-    def fails():
-        raise ArithmeticError("meanwhile")
-
     calls = [(wrote, str(tmp_path / str(k)), 0.2) for k in range(9)]
-    with pytest.raises(ArithmeticError, match="meanwhile"):
-        list(workers.each(2, calls, meanwhile=fails))
+    with pytest.raises(ArithmeticError, match="meanwhile"), workers.handed_out(2, calls):
+        raise ArithmeticError("meanwhile")
     there = sorted(tmp_path.iterdir())
     time.sleep(0.4)
     assert sorted(tmp_path.iterdir()) == there
