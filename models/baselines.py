@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stswatch.models import scorecard
-from stswatch.models.features import Columns, Floats, distance_to_port_km, floats, speed_kn
+from stswatch.models.measures import Columns, Floats, distance_to_port_km, floats, speed_kn
 
 BESIDE = "starboard"
 PASSED = 1.0

@@ -1,108 +1,31 @@
-"""What the score is made of: one visible table, one pure function per feature.
+"""What the score is made of: one visible table, one pure function per feature (measures.py).
 
-A feature sees what was measured of a meeting and where it was, never who met: flag, MMSI, names, lists
-and past decisions are no inputs. Each is symmetric in the two vessels; an analyst reads its docstring.
+A feature sees what was measured of a meeting, where it was and what kinds of vessels say they took part, never who met:
+flag, MMSI, names, lists and past decisions are no inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from stswatch.geo.zones import REPORTED, zones
+from stswatch.models import measures
+from stswatch.models.measures import IN_CONTEXT, IN_REPORTED, NO_ZONE, Columns, Floats, floats
 
-Columns: TypeAlias = Mapping[str, Any] | pa.Table
-Floats = NDArray[np.float64]
-NO_ZONE, IN_CONTEXT, IN_REPORTED = 0.0, 1.0, 2.0
-
-
-def duration_h(columns: Columns) -> Floats:
-    """How long the two stayed within the encounter distance, first to last; a transfer of oil takes hours."""
-    return floats(columns, "duration_min") / 60
-
-
-def median_distance_m(columns: Columns) -> Floats:
-    """How far apart the antennas were half of the time; hulls side by side have theirs within about 200 m."""
-    return floats(columns, "median_distance_m")
-
-
-def speed_kn(columns: Columns) -> Floats:
-    """The greater of the two median speeds, or the only one known; hoses are passed at a crawl."""
-    return np.fmax(floats(columns, "median_speed_a_kn"), floats(columns, "median_speed_b_kn"))
-
-
-def zone(columns: Columns) -> Floats:
-    """Whether it was in a reported transfer area (2), in a zone that is context only (1), or in none (0)."""
-    lists = _lists(columns, "zone_kinds") if _has(columns, "zone_kinds") else _lists(columns, "zones")
-    reported = [REPORTED, *(str(p["id"]) for p in zones().properties if p["kind"] == REPORTED)]
-    level = np.full(len(lists), NO_ZONE)
-    names, row = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy()
-    scored = pc.is_in(names, value_set=pa.array(reported, pa.string())).to_numpy(zero_copy_only=False)
-    np.maximum.at(level, row, np.where(scored, IN_REPORTED, IN_CONTEXT))
-    return np.where(lists.is_null().to_numpy(zero_copy_only=False), np.nan, level)
-
-
-def distance_to_port_km(columns: Columns) -> Floats:
-    """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues."""
-    return floats(columns, "distance_to_port_km")
-
-
-def dark_beside(columns: Columns) -> Floats:
-    """How many of the two vessels fell silent, or came back, during the meeting or shortly beside it."""
-    dark = np.stack([floats(columns, "dark_a"), floats(columns, "dark_b")])
-    return np.where(np.isnan(dark).all(axis=0), np.nan, np.nansum(dark, axis=0))
-
-
-def observed_share(columns: Columns) -> Floats:
-    """What share of the time together was reported by both; the rest is inferred."""
-    return floats(columns, "observed_share")
-
-
-def speed_difference_kn(columns: Columns) -> Floats:
-    """How far apart the two median speeds are; hulls made fast to each other move as one."""
-    return np.abs(floats(columns, "median_speed_a_kn") - floats(columns, "median_speed_b_kn"))
-
-
-def distance_spread_m(columns: Columns) -> Floats:
-    """How much further apart they were half of the time than at the nearest; hulls made fast keep their distance."""
-    return np.maximum(floats(columns, "median_distance_m") - floats(columns, "min_distance_m"), 0)
-
-
-def within_share(columns: Columns) -> Floats:
-    """What share of the meeting, first to last, was spent within the encounter distance; hulls made fast stay."""
-    duration_min = floats(columns, "duration_min")
-    within_min = np.minimum(floats(columns, "within_min"), duration_min)
-    return within_min / np.where(duration_min > 0, duration_min, np.nan)
-
-
-def distance_to_shore_km(columns: Columns) -> Floats:
-    """How far the nearest shore is; harbour craft, pilots and ferries meet close to it."""
-    return floats(columns, "distance_to_shore_km")
-
-
-def sun_elevation_deg(columns: Columns) -> Floats:
-    """How high the sun stood at the nearest approach, below 0 at night; what is done in the dark is seen by fewer."""
-    return floats(columns, "sun_elevation_deg")
-
-
-def cargo_carriers(columns: Columns) -> Floats:
-    """How many of the two say that they carry cargo or oil; tugs, pilots, launches, fishing boats and the like do not.
-
-    What a vessel says of itself can be forged. Types 70 to 89. Source: ITU-R M.1371-5, table 53.
-    """
-    said = np.stack([floats(columns, "ship_type_a"), floats(columns, "ship_type_b")])
-    return np.where(np.isnan(said).any(axis=0), np.nan, ((said >= 70) & (said < 90)).sum(axis=0))
-
-
-def shorter_length_m(columns: Columns) -> Floats:
-    """How long the shorter of the two says it is; what is no longer than a launch takes no cargo over."""
-    return np.minimum(floats(columns, "length_a_m"), floats(columns, "length_b_m"))
+__all__ = [
+    "FEATURES",
+    "IN_CONTEXT",
+    "IN_REPORTED",
+    "NO_ZONE",
+    "PLACE",
+    "Columns",
+    "Feature",
+    "Floats",
+    "floats",
+    "values",
+]
 
 
 @dataclass(frozen=True)
@@ -138,7 +61,7 @@ class Feature:
 FEATURES = (
     Feature(
         "duration_h",
-        duration_h,
+        measures.duration_h,
         "together for {value:.1f} h",
         "h",
         1,
@@ -146,7 +69,7 @@ FEATURES = (
     ),
     Feature(
         "median_distance_m",
-        median_distance_m,
+        measures.median_distance_m,
         "half of the time no more than {value:.0f} m apart",
         "m",
         -1,
@@ -154,7 +77,7 @@ FEATURES = (
     ),
     Feature(
         "speed_kn",
-        speed_kn,
+        measures.speed_kn,
         "the faster of the two made {value:.1f} kn",
         "kn",
         -1,
@@ -162,7 +85,7 @@ FEATURES = (
     ),
     Feature(
         "zone",
-        zone,
+        measures.zone,
         "nearest approach {value}",
         "",
         1,
@@ -176,7 +99,7 @@ FEATURES = (
     ),
     Feature(
         "distance_to_port_km",
-        distance_to_port_km,
+        measures.distance_to_port_km,
         "{value:.1f} km from the nearest port",
         "km",
         1,
@@ -185,7 +108,7 @@ FEATURES = (
     ),
     Feature(
         "dark_beside",
-        dark_beside,
+        measures.dark_beside,
         "{value:.0f} of 2 vessels silent beside the meeting",
         "vessels",
         1,
@@ -193,7 +116,7 @@ FEATURES = (
     ),
     Feature(
         "observed_share",
-        observed_share,
+        measures.observed_share,
         "a share of {value:.2f} of the time reported by both",
         "share",
         1,
@@ -201,7 +124,7 @@ FEATURES = (
     ),
     Feature(
         "speed_difference_kn",
-        speed_difference_kn,
+        measures.speed_difference_kn,
         "their speeds {value:.1f} kn apart",
         "kn",
         -1,
@@ -209,7 +132,7 @@ FEATURES = (
     ),
     Feature(
         "distance_spread_m",
-        distance_spread_m,
+        measures.distance_spread_m,
         "half of the time {value:.0f} m or more further apart than at the nearest",
         "m",
         -1,
@@ -217,7 +140,7 @@ FEATURES = (
     ),
     Feature(
         "within_share",
-        within_share,
+        measures.within_share,
         "a share of {value:.2f} of the meeting within the encounter distance",
         "share",
         1,
@@ -225,7 +148,7 @@ FEATURES = (
     ),
     Feature(
         "distance_to_shore_km",
-        distance_to_shore_km,
+        measures.distance_to_shore_km,
         "{value:.1f} km from the nearest shore",
         "km",
         1,
@@ -234,7 +157,7 @@ FEATURES = (
     ),
     Feature(
         "sun_elevation_deg",
-        sun_elevation_deg,
+        measures.sun_elevation_deg,
         "the sun at {value:.0f} deg over the horizon",
         "deg",
         0,
@@ -242,7 +165,7 @@ FEATURES = (
     ),
     Feature(
         "cargo_carriers",
-        cargo_carriers,
+        measures.cargo_carriers,
         "{value:.0f} of 2 vessels say that they carry cargo or oil",
         "vessels",
         1,
@@ -250,7 +173,7 @@ FEATURES = (
     ),
     Feature(
         "shorter_length_m",
-        shorter_length_m,
+        measures.shorter_length_m,
         "the shorter of the two says it is {value:.0f} m long",
         "m",
         1,
@@ -268,27 +191,3 @@ def values(columns: Columns) -> Floats:
     KeyError for a column that is not there.
     """
     return np.column_stack([feature.function(columns) for feature in FEATURES])
-
-
-def floats(columns: Columns, name: str) -> Floats:
-    """One column as float64 (n,), NaN for null; raises KeyError where it is not there.
-
-    >>> floats({"dark_a": [True, None]}, "dark_a").tolist()
-    [1.0, nan]
-    """
-    column = columns[name]
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        column = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.asarray(column, np.float64)
-
-
-def _has(columns: Columns, name: str) -> bool:
-    return name in (columns.column_names if isinstance(columns, pa.Table) else columns)
-
-
-def _lists(columns: Columns, name: str) -> pa.Array:
-    """A column of lists of words as one Arrow array."""
-    column = columns[name]
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.array(column, pa.list_(pa.string()))
