@@ -95,9 +95,10 @@ def _all_figures(by_score: Told) -> str:
 
 
 def _paired(told: Told) -> str:
+    harder = {f"{told['best_baseline']}, {how}": of for how, of in told["harder"].items()}
     rows = (
         (name, *(f"{_signed(one['difference'])}, {one['above']:.0%}" for one in of.values()))
-        for name, of in told["paired"].items()
+        for name, of in (told["paired"] | harder).items()
     )
     return f"{words.PAIRED}\n\n" + _table(("against", *(f"{k} leads a day" for k in LEADS_A_DAY)), rows)
 

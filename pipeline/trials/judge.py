@@ -85,7 +85,12 @@ def judge(
     }
     tell("shifted seas")
     other = sample(ground.shifted)
-    told["shifted"] = {n: figures.figures(other, s) for n, s in scores_of(other.rows, card, no_place).items()}
+    elsewhere, best = scores_of(other.rows, card, no_place), told["best_baseline"]
+    told["shifted"] = {n: figures.figures(other, s) for n, s in elsewhere.items()}
+    told["harder"] = {
+        "without place": figures.paired(taken, scores[NO_PLACE], scores[best]),
+        "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
+    }
     tell("families left out")
     told["left_out"] = left_out(ground, taken, scores[TRAINED])
     least = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
