@@ -1,8 +1,8 @@
-"""Stopped and drifting ships, simulated and real, side by side: the picture and the table of docs/simulator.md.
+"""The pictures of docs/simulator.md: the recording on a map; stopped and drifting ships, simulated and real.
 
-    python -m docs.simulator FOLDER
+    python -m docs.simulator [FOLDER]
 
-FOLDER is that of the real data (CONTRIBUTING.md), of which only the figures are part of the project.
+FOLDER is that of the real data (CONTRIBUTING.md), of which only figures are part of the project; else the map alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 
+from stswatch.geo.coast import coast
 from stswatch.geo.sphere import haversine_m
+from stswatch.sample_ais import sample, simulation
 from stswatch.sample_ais.simulation import Plan, simulate
 
 DOCS = Path(__file__).parent
@@ -22,6 +25,7 @@ PLAN, SEED = Plan(days=3.0, background=250, transfers=40, look_alikes=60), 3
 WINDOW_S, STEP_S = 1440, 600  # the NOAA record lasts 24 minutes for most ships; the Gulf file has a step of 10 minutes
 AT_ANCHOR, MOORED = 1, 5
 LIGHTERING = (241502000, 311000222)  # in the Gulf, 2023-08-01, see the page
+KINDS = {"transfer": "#b04a12", "look_alike": "#22577a", "traffic": "#9a9a9a"}
 COLOURS = {"real": "#b04a12", "simulated": "#22577a"}
 
 
@@ -155,11 +159,38 @@ def draw(told: dict[str, dict[str, np.ndarray]], pairs: dict[str, list[tuple[np.
     figure.savefig(DOCS / "simulator.png", dpi=80, metadata={"Software": None})
 
 
+def draw_map() -> None:
+    """docs/simulator_map.png: the true courses of the recording of 48 hours by kind of scene, and what was received."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    sea, (west, south, east, north) = simulation.build(sample.PLAN, sample.SEED), (117.0, 24.7, 130.3, 41.3)
+    figure, axes = pyplot.subplots(figsize=(7.6, 10.2), layout="constrained")
+    for part in shapely.get_parts(coast(west, south, east, north)):
+        axes.fill(*part.exterior.xy, facecolor="#dcd8cc", edgecolor="#8d8877", linewidth=0.3)
+    time_s = np.arange(0, sample.PLAN.days * 86_400, 300.0)
+    named = set()
+    for k in range(len(sea.cast.actors)):
+        kind = sea.scenes[sea.scene_of[k]].kind
+        course = sea.cast.courses.at(np.full(len(time_s), k), time_s)
+        axes.plot(*course, linewidth=0.8, color=KINDS[kind], label=None if kind in named else kind.replace("_", "-"))
+        named.add(kind)
+    axes.plot(sea.heard.lon[::60], sea.heard.lat[::60], "k.", markersize=1.0, label="received, one in sixty")
+    axes.set(xlim=(west, east), ylim=(south, north), aspect=1 / np.cos(np.radians(33)))
+    axes.legend(loc="lower right")
+    figure.savefig(DOCS / "simulator_map.png", dpi=70, metadata={"Software": None})
+
+
 def main() -> None:
-    """Computes, prints the table, draws."""
+    """Draws the map; computes, prints the table and draws the comparison where the real data are given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="the real data")
+    parser.add_argument("folder", type=Path, nargs="?", help="the real data")
     folder = parser.parse_args().folder
+    draw_map()
+    if folder is None:
+        return
     us, (mexico, (sea, meetings)) = noaa(folder), (gulf(folder), simulated())
     thin = every_ten_minutes(sea)
     told: dict[str, dict[str, np.ndarray]] = {}

@@ -57,7 +57,9 @@ def fitted() -> dict[str, Mixture]:
     >>> 30 < fitted()["median_distance_m"].median_1 < 45
     True
     """
-    return {name: Mixture(**{k: told[k] for k in Mixture._fields if k in told}) for name, told in fitted_columns().items()}
+    return {
+        name: Mixture(**{k: told[k] for k in Mixture._fields if k in told}) for name, told in fitted_columns().items()
+    }
 
 
 def durations_h(rng: np.random.Generator, n: int, longest_h: float = LONGEST_H, factor: float = 1.0) -> Floats:
