@@ -86,10 +86,11 @@ def _points(figure: Any, card: Scorecard) -> None:
     """Steps of every feature of the card, on one scale of points."""
     axes = figure.subplots(-(-len(card.steps) // 3), 3, squeeze=False, sharey=True).ravel()
     for ax, steps in zip(axes, card.steps, strict=False):
-        edges = np.array(steps.edges)
-        span = (edges[-1] - edges[0]) or max(abs(edges[0]), 1.0) if len(edges) else 1.0
-        low, high = (edges[0] - 0.1 * span, edges[-1] + 0.1 * span) if len(edges) else (0.0, 1.0)
-        ax.stairs(steps.points, [low, *edges, high], color=A.colour, lw=1.4, baseline=None)
+        cuts = steps.feature.cuts
+        beside = 0.1 * (cuts[-1] - cuts[0]) if len(cuts) > 2 else 1.0
+        edges = [min(cuts[0], *steps.edges[:1]) - beside, *steps.edges, max(cuts[-1], *steps.edges[-1:]) + beside]
+        ax.stairs(steps.points, edges, color=A.colour, lw=1.4, baseline=None)
+        ax.set_xlabel(steps.feature.unit)
         ax.axhline(0, color=FAINT, lw=0.8)
         ax.set_title(steps.feature.name)
     for ax in axes[len(card.steps) :]:
