@@ -15,6 +15,7 @@ from stswatch.sample_ais.truth import JOIN_S, LEAST_S, WITHIN_M
 
 COARSE_S = 300.0
 FINE_S = 20.0
+ROWS = 100_000  # coarse steps measured at a time, or those of one pair if more: they bound the memory
 FASTEST_MS = 28.0  # two ships towards each other at 27 kn each: what a pair closes in half a coarse step is found
 
 
@@ -38,26 +39,32 @@ def meetings(courses: Courses, ships: int, days: float) -> Meetings:
     ends. Distances are medians over time.
     """
     a, b, step = _near(courses, ships, days)
-    a, b, time_s = _fine(a, b, step, days)
+    starts = np.flatnonzero(np.r_[True, (np.diff(a) != 0) | (np.diff(b) != 0)]) if len(a) else np.zeros(1, int)
+    cuts = np.unique(starts[np.searchsorted(starts, np.arange(0, len(a), ROWS), side="right") - 1]).tolist() or [0]
+    parts = [
+        _between(courses, *_fine(a[low:high], b[low:high], step[low:high], days))
+        for low, high in zip(cuts, [*cuts[1:], len(a)], strict=True)
+    ]
+    return Meetings._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+def _between(courses: Courses, a: Ints, b: Ints, time_s: Floats) -> Meetings:
+    """The meetings of whole pairs, given at all steps (n,), in order of pair and time, at which they could be near."""
     lon, lat = (np.stack([courses.at(who, time_s)[k] for who in (a, b)]) for k in (0, 1))
     apart_m = haversine_m(lon[0], lat[0], lon[1], lat[1])
-    within = apart_m <= WITHIN_M
-    rows = np.flatnonzero(within)
-    if not len(rows):
-        none = np.zeros(0)
-        return Meetings(none.astype(int), none.astype(int), none, none, none, none, none, none)
+    rows = np.flatnonzero(apart_m <= WITHIN_M)
     same = (a[rows[1:]] == a[rows[:-1]]) & (b[rows[1:]] == b[rows[:-1]])
-    new = np.r_[True, ~(same & (np.diff(time_s[rows]) <= JOIN_S + FINE_S))]
-    first, last = rows[new], rows[np.r_[np.flatnonzero(new)[1:], len(rows)] - 1]
-    start_s = _crossing(a, b, time_s, apart_m, first, -1)
-    end_s = _crossing(a, b, time_s, apart_m, last, 1)
+    new = np.ones(len(rows), bool)
+    new[1:] = ~(same & (np.diff(time_s[rows]) <= JOIN_S + FINE_S))
+    heads = np.flatnonzero(new)
+    first, last = rows[heads], rows[np.append(heads[1:], len(rows))[: len(heads)] - 1]
     group = np.cumsum(new) - 1
     nearest = rows[np.lexsort((apart_m[rows], group))][np.searchsorted(group, np.arange(len(first)))]
     found = Meetings(
         a[first],
         b[first],
-        start_s,
-        end_s,
+        _crossing(a, b, time_s, apart_m, first, -1),
+        _crossing(a, b, time_s, apart_m, last, 1),
         apart_m[nearest],
         _medians(apart_m[rows], group),
         (lon[0][nearest] + lon[1][nearest]) / 2,
@@ -68,13 +75,14 @@ def meetings(courses: Courses, ships: int, days: float) -> Meetings:
 
 
 def _near(courses: Courses, ships: int, days: float) -> tuple[Ints, Ints, Ints]:
-    """Pairs a < b and coarse steps at which they could be within 500 m before the next."""
+    """Pairs a < b and coarse steps at which they could be within 500 m before the next, in order of pair and step."""
     steps = np.arange(0, int(np.ceil(days * 86_400 / COARSE_S)) + 1)
     which = np.tile(np.arange(ships), len(steps))
     places = MEAN_RADIUS_M * unit_vectors(*courses.at(which, np.repeat(steps * COARSE_S, ships)))
     found = [_pairs(places[k * ships : (k + 1) * ships], k) for k in steps.tolist()]
-    pairs = np.concatenate(found)
-    return pairs[:, 0], pairs[:, 1], pairs[:, 2]
+    a, b, step = np.concatenate(found).T
+    order = np.lexsort((step, b, a))
+    return a[order], b[order], step[order]
 
 
 def _pairs(places: Floats, step: int) -> NDArray[np.int64]:
@@ -84,9 +92,7 @@ def _pairs(places: Floats, step: int) -> NDArray[np.int64]:
 
 
 def _fine(a: Ints, b: Ints, step: Ints, days: float) -> tuple[Ints, Ints, Floats]:
-    """The pairs at steps of FINE_S around each coarse one, in order of pair and time."""
-    order = np.lexsort((step, b, a))
-    a, b, step = a[order], b[order], step[order]
+    """The pairs at steps of FINE_S around each coarse one, in order of pair and time as they are given."""
     inner = np.arange(-COARSE_S / 2, COARSE_S / 2, FINE_S)
     time_s = (step[:, None] * COARSE_S + inner).ravel()
     keep = (time_s >= 0) & (time_s <= days * 86_400)

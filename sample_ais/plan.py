@@ -56,7 +56,12 @@ class Plan:
         ):
             if value < least:
                 raise scenarios.PlanError(f"{name} is {value:g}; give {least:g} or more")
-        scenarios.allowed(self.only, self.without)
+        kinds = {row.kind for row in scenarios.allowed(self.only, self.without)}
+        counts = {scenarios.TRANSFER: self.transfers, scenarios.LOOK_ALIKE: self.look_alikes}
+        if self.background + sum(counts[kind] for kind in kinds) == 0:
+            raise scenarios.PlanError(
+                "no ships: no background, and no scenes of the kinds that may be drawn; give some"
+            )
         sea = waters() if self.box is None else waters().within(self.box)
         unknown = set(self.zones) - set(sea.zones)
         if unknown:

@@ -88,6 +88,16 @@ def test_what_cannot_be_planned_is_refused():
         Plan(slot_s=1.0)
     with pytest.raises(ValueError, match="no zone 'atlantis'"):
         Plan(zones=("atlantis",))
+    with pytest.raises(ValueError, match="no ships"):
+        Plan(background=0, transfers=0, look_alikes=0)
+    with pytest.raises(ValueError, match="no ships"):
+        Plan(background=0, look_alikes=0, only=("bunkering",))
+
+
+def test_one_ship_alone_meets_nobody():
+    sea = simulate(Plan(days=0.5, background=1, transfers=0, look_alikes=0), 1)
+    assert len(sea.ships) == 1
+    assert len(sea.meetings) == 0
 
 
 @pytest.mark.soak
