@@ -35,7 +35,8 @@ class Feature:
     `sentence` is filled with `value` and says its unit; `levels` gives the words for a value that is a code;
     `monotone` is the direction that the domain demands of any scorecard: 1 a greater value never lowers the
     score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
-    numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done.
+    numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
+    `said` that it rests on what vessels say of themselves.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Feature:
     levels: Mapping[float, str] = field(default_factory=dict)
     cuts: tuple[float, ...] = ()
     place: bool = False
+    said: bool = False
 
     def text(self, value: float) -> str:
         """The sentence for one value; NaN says that it is not known.
@@ -170,6 +172,7 @@ FEATURES = (
         "vessels",
         1,
         cuts=(0.5, 1.5),
+        said=True,
     ),
     Feature(
         "shorter_length_m",
@@ -178,6 +181,7 @@ FEATURES = (
         "m",
         1,
         cuts=(20, 30, 40),  # few and low: finer ones would learn the sizes that the simulator has
+        said=True,
     ),
 )
 PLACE = tuple(feature.name for feature in FEATURES if feature.place)

@@ -95,7 +95,7 @@ def _all_figures(by_score: Told) -> str:
 
 
 def _paired(told: Told) -> str:
-    harder = {f"{told['best_baseline']}, {how}": of for how, of in told["harder"].items()}
+    harder = {f"{told['best_baseline']}: {how}": of for how, of in told["harder"].items()}
     rows = (
         (name, *(f"{_signed(one['difference'])}, {one['above']:.0%}" for one in of.values()))
         for name, of in (told["paired"] | harder).items()

@@ -22,7 +22,7 @@ were heard on an average day. Vessel-days are days on which a vessel was heard."
 PUBLISHED = "As published, without an order:"
 
 PAIRED = """Recall of the trained card less that of the other, over the same draws of vessels; then the share of draws
-in which it is more."""
+in which it is more. The last rows set a variant of the card, or the card on shifted seas, against the best baseline."""
 
 DETECTION = """What became an encounter at all, before any score. Nine of ten starts and ends are within the minutes
 shown."""

@@ -20,7 +20,12 @@ from stswatch.pipeline.trials.figures import Sample, Scores, sample
 from stswatch.pipeline.trials.labels import NONE, TRANSFER
 from stswatch.pipeline.trials.watch import Watched
 
-TRAINED, NO_PLACE = "trained", "trained, without place"
+TRAINED = "trained"
+# What the same training gives when it may not know some things: their names, and which features are left.
+VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
+    ("trained, without place", lambda feature: not feature.place),
+    ("trained, without type and size", lambda feature: not feature.said),
+)
 # Transfers in 1,000 vessel-days, and vessels watched, for which leads and precision are told. Nobody knows the first
 # for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
 PER_1000_VESSEL_DAYS = (10.0, 1.0, 0.1)
@@ -47,34 +52,36 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
     return train(rows.combine_chunks(), transfer, features=features, **told)
 
 
-def without_place(ground: Ground) -> Scorecard:
-    """The card that the same training gives when it may not know where a meeting was."""
-    return parsed(card_of(ground.training, [feature for feature in FEATURES if not feature.place]))
+def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
+    """The trained card and its VARIANTS by name, the card itself first."""
+    kept = {name: [feature for feature in FEATURES if keep(feature)] for name, keep in VARIANTS}
+    return {TRAINED: card} | {name: parsed(card_of(ground.training, features)) for name, features in kept.items()}
 
 
 def judge(
-    card: Scorecard,
-    no_place: Scorecard,
+    trained: Mapping[str, Scorecard],
     ground: Ground,
     archives: Sequence[Archive] = (),
     tell: Tell = lambda what: None,
 ) -> dict[str, Any]:
     """Every figure of the evaluation as one dictionary of plain values, which the report and the file are made of.
 
-    The same cards, seas and archives give the same figures. Raises ValueError where a sea holds meetings of one kind.
+    trained: as `cards` gives them. The same cards, seas and archives give the same figures. Raises TrainingError where
+    a sea holds meetings of one kind.
     """
     tell("held-out seas")
+    card = trained[TRAINED]
     taken = sample(ground.held_out)
-    scores = scores_of(taken.rows, card, no_place)
+    scores = scores_of(taken.rows, trained)
     told: dict[str, Any] = {
-        "card": {"model_id": card.model_id, "training": card.training},
+        "card": {"model_id": card.model_id, "training": dict(card.training)},
         "seas": dict(ground.what) | _counts(ground),
         "detection": detection(ground.held_out),
         "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
         "published": published(taken),
         "paired": {name: figures.paired(taken, scores[TRAINED], scores[name]) for name in list(scores)[1:]},
         "families": figures.of_families(
-            taken, ground.held_out, {n: scores[n] for n in (TRAINED, NO_PLACE, _best(taken, scores))}
+            taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
         ),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
         "features": figures.of_features(taken, values(taken.rows)),
@@ -85,10 +92,10 @@ def judge(
     }
     tell("shifted seas")
     other = sample(ground.shifted)
-    elsewhere, best = scores_of(other.rows, card, no_place), told["best_baseline"]
+    elsewhere, best = scores_of(other.rows, trained), told["best_baseline"]
     told["shifted"] = {n: figures.figures(other, s) for n, s in elsewhere.items()}
     told["harder"] = {
-        "without place": figures.paired(taken, scores[NO_PLACE], scores[best]),
+        **{name: figures.paired(taken, scores[name], scores[best]) for name, _ in VARIANTS},
         "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
     }
     tell("families left out")
@@ -97,15 +104,13 @@ def judge(
     least |= {baseline.name: baselines.PASSED for baseline in baselines.BASELINES if baseline.parts}
     for archive in archives:
         tell(archive.name)
-    told["archives"] = [
-        on_archive(archive, lambda rows: scores_of(rows, card, no_place), least) for archive in archives
-    ]
+    told["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
     return told
 
 
-def scores_of(rows: pa.Table, card: Scorecard, no_place: Scorecard) -> Scores:
+def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
     """The scores of n encounters by every way of ranking, the trained card first."""
-    return {TRAINED: card.score(rows)[0], NO_PLACE: no_place.score(rows)[0], **baselines.scores(rows)}
+    return {name: card.score(rows)[0] for name, card in trained.items()} | baselines.scores(rows)
 
 
 def _best(taken: Sample, scores: Scores) -> str:

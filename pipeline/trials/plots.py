@@ -13,10 +13,11 @@ from stswatch.pipeline.exports.style import DASHES, DOTS, FAINT, INK, QUIET, A, 
 from stswatch.pipeline.trials.figures import LEADS_A_DAY, Sample, Scores
 
 _DPI = 110
-# by place in the order of the scores: the trained card, without place, then the baselines; apart in grey too
+# by place in the order of the scores: the trained card, its variants, then the baselines; apart in grey too
 _LINES: tuple[tuple[str, Any, float], ...] = (
     (A.colour, "-", 2.0),
     (A.colour, DASHES, 1.2),
+    (A.colour, DOTS, 1.2),
     (B.colour, "-", 1.4),
     (B.colour, DASHES, 1.2),
     (QUIET, "-", 1.0),
@@ -50,7 +51,7 @@ def pictures(of: Sample, scores: Scores, told: Mapping[str, Any], card: Scorecar
 def _precision(figure: Any, of: Sample, scores: Scores) -> None:
     """Precision over recall of all transfers: recall ends where those end that gave an encounter."""
     ax = figure.subplots()
-    for (name, score), (colour, dash, width) in zip(scores.items(), _LINES, strict=False):
+    for (name, score), (colour, dash, width) in zip(scores.items(), _LINES, strict=True):
         found = of.curve(score)
         with np.errstate(invalid="ignore"):
             precision = found.true[1:] / found.leads[1:]
@@ -62,7 +63,7 @@ def _precision(figure: Any, of: Sample, scores: Scores) -> None:
 
 def _leads(figure: Any, of: Sample, scores: Scores) -> None:
     ax = figure.subplots()
-    for (name, score), (colour, dash, width) in zip(scores.items(), _LINES, strict=False):
+    for (name, score), (colour, dash, width) in zip(scores.items(), _LINES, strict=True):
         found = of.curve(score)
         ax.plot(found.leads / of.days, found.true / found.transfers, color=colour, ls=dash, lw=width, label=name)
     for k in LEADS_A_DAY:

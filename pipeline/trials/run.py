@@ -12,7 +12,7 @@ from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline.trials.archives import Archive
 from stswatch.pipeline.trials.card import markdown
 from stswatch.pipeline.trials.figures import sample
-from stswatch.pipeline.trials.judge import Ground, card_of, judge, scores_of, without_place
+from stswatch.pipeline.trials.judge import Ground, card_of, cards, judge, scores_of
 from stswatch.pipeline.trials.plots import pictures
 from stswatch.pipeline.trials.seas import SEAS, SHIFTED, STANDARD, Tell, watched
 
@@ -51,9 +51,9 @@ def evaluated(
     card: Scorecard, on: Ground, archives: Sequence[Archive], tell: Tell = lambda stage, done, of: None
 ) -> dict[str, bytes]:
     """The files of an evaluation by name: the card as Markdown, its figures as JSON, its pictures."""
-    no_place, taken = without_place(on), sample(on.held_out)
-    told = judge(card, no_place, on, archives, lambda what: tell(what, 0, 1))
-    drawn = pictures(taken, scores_of(taken.rows, card, no_place), told, card)
+    trained_cards, taken = cards(card, on), sample(on.held_out)
+    told = judge(trained_cards, on, archives, lambda what: tell(what, 0, 1))
+    drawn = pictures(taken, scores_of(taken.rows, trained_cards), told, card)
     written = {CARD: markdown(told).encode(), FIGURES: (json.dumps(plain(told), indent=1) + "\n").encode()}
     return written | {f"{name}.png": content for name, content in drawn.items()}
 

@@ -16,7 +16,7 @@ from stswatch.models.baselines import BASELINES
 from stswatch.pipeline.trials import run
 from stswatch.pipeline.trials.card import markdown, verdict
 from stswatch.pipeline.trials.figures import FIGURES, sample
-from stswatch.pipeline.trials.judge import NO_PLACE, TRAINED, Ground, card_of, detection, expected, published
+from stswatch.pipeline.trials.judge import TRAINED, VARIANTS, Ground, card_of, detection, expected, published
 from tests.pipeline.trials import seas
 
 
@@ -43,7 +43,7 @@ def told(written):
 
 
 def test_every_way_of_ranking_has_every_figure_on_both_seas(told):
-    names = {TRAINED, NO_PLACE, *(baseline.name for baseline in BASELINES)}
+    names = {TRAINED, *(name for name, _ in VARIANTS), *(baseline.name for baseline in BASELINES)}
     for part in ("figures", "shifted"):
         assert set(told[part]) == names
         assert all(set(of) == {key for key, _, _ in FIGURES} for of in told[part].values())
