@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stswatch.geo.sphere import haversine_m
 from stswatch.sample_ais.motion import MS_PER_KN, Course, Floats, shift, stay
 from stswatch.sample_ais.ships import Ship
 
@@ -56,7 +57,10 @@ def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, le
 
 
 def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float, room_m: float) -> Lying:
-    """Adrift: the current turns with the tide, or sooner where the shore leaves less room; the bow turns by itself."""
+    """Adrift: the current turns with the tide, or sooner where the shore leaves less room; the bow turns by itself.
+
+    Some hours of it stay within the room or little more; in days the turns do not close, and it strays to twice as far.
+    """
     time_s = _knots(start_s, end_s, 300.0)
     fastest = 1.3 * speed_kn * MS_PER_KN
     turn = max(2 * np.pi / M2_S, fastest / max(0.4 * room_m, 150.0)) * rng.choice([-1.0, 1.0])
@@ -131,7 +135,10 @@ def alongside(
     turned_deg: float = 0.0,
     coming: Coming = STRAIGHT,
 ) -> Lying:
-    """Beside a host from start to end, comes and leaves as `coming` says, its heading turned against the host's."""
+    """Beside a host from start to end, comes and leaves as `coming` says, its heading turned against the host's.
+
+    No two hulls keep way together stem to stern: beside a host under way a guest heads as it does.
+    """
     time_s = _knots(start_s, end_s, 300.0)
     sway_m = 0.8 + 0.02 * np.hypot(starboard_m, ahead_m)  # fenders and lines give way, the farther off the more
     right = starboard_m + sway_m * _wander(rng, time_s, 1400.0)
@@ -150,7 +157,14 @@ def alongside(
     y = ahead * np.cos(theta) - right * np.sin(theta) + out_m * np.cos(side)
     course = Course(knots, *shift(*host.course.at(knots), x, y))
     lying = (knots >= far_s[2]) & (knots <= far_s[-3])
-    return Lying(course, knots[lying], np.degrees(theta[lying]) + turned_deg + rng.normal(0, 1.5))
+    turned = turned_deg if _pace_kn(host.course) < KEEPS_WAY_KN else 0.0
+    return Lying(course, knots[lying], np.degrees(theta[lying]) + turned + rng.normal(0, 1.5))
+
+
+def _pace_kn(course: Course) -> float:
+    """The mean speed of a slow course."""
+    metres = haversine_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:]).sum()
+    return float(metres / (course.time_s[-1] - course.time_s[0]) / MS_PER_KN)
 
 
 def moored(lon: float, lat: float, start_s: float, end_s: float, heading_deg: float) -> Lying:
