@@ -51,7 +51,7 @@ def test_courses_are_as_fast_as_asked_for(seed, speed_kn):
     for name, host in hosts(rng, 10, speed_kn).items():
         pace_kn = beside._pace_kn(host.course)
         if name == "at anchor":
-            assert pace_kn < 0.5
+            assert pace_kn < 1.0
         else:
             assert pace_kn == pytest.approx(speed_kn, rel=0.1, abs=0.08)
 
