@@ -336,9 +336,14 @@ def simulate(
     from stswatch.sample_ais.simulation import Plan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
-    began = {} if start_time is None else {"start_s": int(start_time.timestamp())}
-    counts = {"transfers": transfers, "look_alikes": look_alikes, "background": background}
-    plan = Plan(days=days, only=tuple(scenarios), **counts, **began)
+    plan = Plan(
+        start_s=Plan.start_s if start_time is None else int(start_time.timestamp()),
+        days=days,
+        background=background,
+        transfers=transfers,
+        look_alikes=look_alikes,
+        only=tuple(scenarios),
+    )
     return feed.write(Path(out), simulate_plan(plan, seed))
 
 
