@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stswatch.sample_ais import sentences, truth
@@ -103,6 +104,20 @@ def _with_broken(rng: np.random.Generator, text: list[bytes]) -> list[bytes]:
         other = b"1" if line[at : at + 1] != b"1" else b"2"
         out.insert(k + 1, line[:at] + other + line[at + 1 :])
     return out
+
+
+def table(sea: Simulated, every_s: int = 3600) -> str:
+    """Positions as CSV text for examples: of each MMSI the first one received in so many seconds, in order of time."""
+    names = dict(zip(sea.ships["mmsi"].to_pylist(), sea.ships["name"].to_pylist(), strict=True))
+    fixes = sea.fixes.filter(pc.is_valid(sea.fixes["lon"]))
+    mmsi, time_s = fixes["mmsi"].to_numpy(), _seconds(fixes)
+    order = np.lexsort((mmsi, time_s))
+    _, first = np.unique(np.column_stack([mmsi, time_s // every_s])[order], axis=0, return_index=True)
+    rows = order[np.sort(first)]
+    columns = (time_s[rows], mmsi[rows], *(_numbers(fixes[name])[rows] for name in ("lon", "lat", "sog_kn")))
+    told = zip(*(column.tolist() for column in columns), strict=True)
+    text = [f"{m},{truth.stamp(t)},{lon:.5f},{lat:.5f},{speed:.1f},{names[m]}\n" for t, m, lon, lat, speed in told]
+    return truth.TABLE_HEADER + "".join(text)
 
 
 def what_happened(sea: Simulated) -> str:

@@ -26,7 +26,6 @@ TABLE = "simulated_24h.csv"
 
 JITTER_S = 3.0  # delivery: lines stand so much out of the order of their times
 TABLE_EVERY_S = 900  # of each ship the first position in so many seconds, so that the table stays small
-TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"
 
 
 def recording(scenes: Sequence[Scene], seed: int) -> bytes:
@@ -56,7 +55,7 @@ def table(scenes: Sequence[Scene], seed: int) -> str:
         for time_s, lon, lat, speed_kn in zip(*(column.tolist() for column in columns), strict=True):
             where = f"{truth.stamp(time_s)},{lon:.5f},{lat:.5f},{speed_kn:.1f}"
             rows.append((time_s, f"{actor.ship.mmsi},{where},{actor.ship.name}\n"))
-    return TABLE_HEADER + "".join(row for _, row in sorted(rows))
+    return truth.TABLE_HEADER + "".join(row for _, row in sorted(rows))
 
 
 def _stream(seed: int, actor: int) -> np.random.Generator:

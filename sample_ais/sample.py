@@ -27,11 +27,19 @@ PLAN = Plan(
 )
 
 
+def write(out: Path) -> list[Path]:
+    """Writes recording, truth and table into a folder, made if need be; raises OSError where it cannot."""
+    sea = simulate(PLAN, SEED)
+    files = [*feed.write(out, sea, NAME, tables=False), out / f"{NAME}.csv"]
+    files[-1].write_text(feed.table(sea))
+    return files
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Write the recording of 48 hours and the truth beside it.")
+    parser = argparse.ArgumentParser(description="Write the recording of 48 hours, the truth and the table beside it.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    for path in feed.write(parser.parse_args(argv).out, simulate(PLAN, SEED), NAME, tables=False):
+    for path in write(parser.parse_args(argv).out):
         print(path)
 
 

@@ -18,6 +18,7 @@ WITHIN_M = 500.0
 JOIN_S = 1800  # interruptions up to so long do not end a meeting
 LEAST_S = 300  # shorter meetings are not listed
 STEP_S = 10
+TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"  # of positions as CSV
 
 
 def meetings(scenes: Sequence[Scene], start_s: int, hours: int) -> list[dict[str, Any]]:

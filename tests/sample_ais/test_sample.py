@@ -17,6 +17,7 @@ from stswatch.sample_ais.simulation import simulate
 
 HERE = Path(stswatch.sample_ais.__path__[0])
 RECORDING, TRUTH = HERE / f"{sample.NAME}.nmea.gz", HERE / f"{sample.NAME}.truth.json"
+TABLE = HERE / f"{sample.NAME}.csv"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,18 @@ def test_it_is_small_and_long_and_full_enough(truth, decoded):
     assert len({m["scenario"] for m in truth["meetings"] if m["kind"] == "transfer"}) >= 10
     assert len({m["scenario"] for m in truth["meetings"] if m["kind"] == "look_alike"}) >= 10
     assert {"switched_off", "equipment", "out_of_range"} <= {gap["cause"] for gap in truth["gaps"]}
+
+
+def test_the_table_holds_positions_of_the_recording(decoded):
+    rows = list(csv.DictReader(TABLE.read_text().splitlines()))
+    assert 3_000 < len(rows) < 8_000
+    assert TABLE.stat().st_size < 600_000
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    assert all(row["name"].startswith("SIM ") for row in rows)
+    times = [t.strftime("%Y-%m-%dT%H:%M:%SZ") for t in decoded.fixes["time"].to_pylist()]
+    known = set(zip(decoded.fixes["mmsi"].to_pylist(), times, strict=True))
+    assert {(int(row["mmsi"]), row["time"]) for row in rows} <= known
+    assert {int(row["mmsi"]) for row in rows} == {mmsi for mmsi, _ in known}
 
 
 def test_everything_is_plainly_simulated(truth, decoded):
