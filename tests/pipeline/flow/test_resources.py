@@ -184,7 +184,7 @@ def test_a_full_disk_behind_the_output(capsys, monkeypatch):
 def test_no_memory(two_files, commands, copy, before, added):
     """Less and less address space. A library may end the process by itself, with a word of its own or none."""
     words, said = ("run", *two_files, "--data", copy, *HOW), 0
-    for spare_mb in (60, 20, 10):
+    for spare_mb in (120, 90, 60):
         done = commands(*words, spare_bytes=spare_mb << 20)
         assert done.code != 0
         if done.code == 1:
