@@ -22,8 +22,8 @@ def positions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     ("name", "least", "most_far"),
     [
-        # 56 in a thousand, 475 vessels of 10,285: rivers and canals of the Low Countries, the Rhine and the Mississippi,
-        # which the coast does not draw
+        # 56 in a thousand, 475 vessels of 10,285: rivers and canals of the Low Countries, the Rhine and the
+        # Mississippi, which the coast does not draw
         ("nmea/aishub_nmea-sample.txt.gz", 70_000, 0.06),
         # 82 in a thousand, 627 vessels of 10,631: the waterways of Louisiana, Texas and the Mississippi
         ("decoded/noaa_2022-01-03_99999.csv.gz", 99_000, 0.09),
