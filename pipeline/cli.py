@@ -191,9 +191,9 @@ def _areas(given: argparse.Namespace) -> None:
 def _add_train(p: argparse.ArgumentParser) -> None:
     """Train a scorecard on simulated seas and write it as a file; the same seeds give the same file.
 
-    Example: stswatch train --seeds 1-3 --out trained.json --keep seas
+    Example: stswatch train --seeds 1,3 --out trained.json --keep seas
     """
-    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 1-3)")
+    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 1,3)")
     p.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the scorecard")
     _add_seas(p)
 
