@@ -41,7 +41,7 @@ def words(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules, re
 def _fit(text: Text, right: float, renderer: RendererAgg) -> None:
     """Make a line small enough to end before `right`, a share of the page."""
     while text.get_window_extent(renderer).x1 > right * style.WIDTH_IN * style.DPI:
-        text.set_fontsize(text.get_fontsize() * 0.98)
+        text.set_fontsize(float(text.get_fontsize()) * 0.98)
 
 
 def _vessel(figure: Figure, row: Mapping[str, Any], hand: style.Hand, left: float, renderer: RendererAgg) -> None:

@@ -63,7 +63,7 @@ def handed_out(workers: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[list[
     Where the block is left with an error, none of them runs any more.
     """
     if workers == 1:
-        yield [partial(*call) for call in calls]
+        yield [partial(function, *args) for function, *args in calls]
         return
     running = [_submit(workers, *call) for call in calls]
     try:

@@ -108,10 +108,17 @@ def _place(lon: np.ndarray, lat: np.ndarray, port_radius_km: float) -> dict[str,
         "zones": zones,
         "port": ports().id[index].astype(object),
         "distance_to_port_km": np.round(distance_km, 2),
-        "in_port": np.where(inside >= 0, ports().id[inside].astype(object), None),
-        "in_port_part": np.where(inside >= 0, part.astype(object), None),
+        "in_port": _where(inside >= 0, ports().id[inside]),
+        "in_port_part": _where(inside >= 0, part),
         "distance_to_shore_km": np.round(distance_to_shore_km(lon, lat), 2),
     }
+
+
+def _where(known: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Words where they are known, else null."""
+    out = words.astype(object)
+    out[~known] = None
+    return out
 
 
 def _judged(columns: dict[str, Any]) -> dict[str, object]:
