@@ -56,14 +56,23 @@ class Layer:
 
 
 def read(file: Any, name: str) -> Layer:
-    """A layer of an open file or a path; raises KeyError where it has none of that name."""
+    """A layer of an open file or a path; raises KeyError where it has none of that name.
+
+    >>> len(read(path(), "region").polygons()) > 10_000
+    True
+    """
     points, start, polygon = rings(file, name)
     lon, lat = points / PER_DEG[name]
     return Layer(lon, lat, start, polygon)
 
 
 def rings(file: Any, name: str) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """The points (2, n) of a layer in whole units of it, PER_DEG to a degree, and `start` and `polygon` of Layer."""
+    """The points (2, n) of a layer in whole units of it, PER_DEG to a degree, and `start` and `polygon` of Layer.
+
+    >>> points, start, _ = rings(path(), "region")
+    >>> bool((points[:, start[:-1]] == points[:, start[1:] - 1]).all())  # rings are closed
+    True
+    """
     with np.load(file, allow_pickle=False) as held:
         polygons, sizes, steps = (held[f"{name}_{part}"] for part in ("rings", "sizes", "steps"))
     points = _unpacked(steps)
@@ -82,6 +91,10 @@ def far_points(file: Any = None) -> tuple[Floats, Floats]:
     """Points of shore, lon, lat (n,), of which the nearest is the nearest shore to any place FAR_KM from it or more.
 
     Those of an open file, a path, or of the coast that is shipped.
+
+    >>> lon, lat = far_points()
+    >>> len(lon) > 100_000, bool(np.abs(lat).max() <= 90)
+    (True, True)
     """
     with np.load(file or path(), allow_pickle=False) as held:
         lon, lat = _unpacked(held["far"]) / PER_DEG["world"]
@@ -89,13 +102,21 @@ def far_points(file: Any = None) -> tuple[Floats, Floats]:
 
 
 def path() -> str:
-    """Where the file is."""
+    """Where the file is.
+
+    >>> path().endswith("coast.npz")
+    True
+    """
     return str(files("stswatch.geo") / "data" / NAME)
 
 
 @cache
 def layer(name: str) -> Layer:
-    """One of LAYERS, read once: "region" is the land in REGION_BOX, "world" all other land."""
+    """One of LAYERS, read once: "region" is the land in REGION_BOX, "world" all other land.
+
+    >>> layer("world") is layer("world"), len(layer("world").lon) > 500_000
+    (True, True)
+    """
     return read(path(), name)
 
 

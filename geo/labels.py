@@ -28,6 +28,15 @@ def place(renderer: Any, axes: Any, labels: Iterable[Label], taken: list[Any]) -
     """Write labels on matplotlib axes, the first ones first; gives the texts of those for which there was no room.
 
     `taken` are the boxes, in pixels, that stay free of labels.
+
+    >>> from matplotlib.backends.backend_agg import FigureCanvasAgg
+    >>> from matplotlib.figure import Figure
+    >>> figure = Figure()
+    >>> renderer, axes = FigureCanvasAgg(figure).get_renderer(), figure.add_subplot()
+    >>> style = {"size": 9, "color": "black"}
+    >>> names = [Label(name, 0.5, 0.5, True, style) for name in ("Nampo", "Sok-do", 99 * "W")]
+    >>> place(renderer, axes, names, []) == [99 * "W"]  # too long for the map
+    True
     """
     from matplotlib.patheffects import withStroke
 

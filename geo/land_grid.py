@@ -87,7 +87,13 @@ def _where(along0: Floats, across0: Floats, along1: Floats, across1: Floats, alo
 
 
 def land_grid(coast: Sides, west: float, south: float, size_deg: float) -> LandGrid:
-    """The grid of a tile, a square of size_deg from west and south on."""
+    """The grid of a tile, a square of size_deg from west and south on.
+
+    >>> from stswatch.geo.sides import sides
+    >>> grid = land_grid(sides(), 124.0, 36.0, 4.0)
+    >>> grid.is_land(np.array([125.75, 124.5]), np.array([39.03, 38.0])).tolist()  # Pyongyang, the Yellow Sea
+    [True, False]
+    """
     sides = coast.near(west, south, west + size_deg, south + size_deg)[0]
     count = min(2 ** int(np.ceil(np.log2(2.0 * np.sqrt(len(sides))))), MOST_CELLS) if len(sides) else 1
     cell_deg = size_deg / count

@@ -50,7 +50,15 @@ class Shore:
 
 
 def shore_round(coast: Sides, west: float, south: float, size_deg: float) -> Shore | None:
-    """The shore in a tile and FAR_KM round it; None where there is none."""
+    """The shore in a tile, a square of size_deg from west and south on, and FAR_KM round it; None where there is none.
+
+    >>> from stswatch.geo.sides import sides
+    >>> shore_round(sides(), 150.0, 28.0, 4.0) is None  # the Pacific
+    True
+    >>> near = shore_round(sides(), 124.0, 36.0, 4.0)
+    >>> near.distance_km(in_space_km([124.92], [38.60])).round(1).tolist()  # between Sok-do and Cho-do
+    [3.6]
+    """
     box = grow_box(west, south, west + size_deg, south + size_deg, 1001.0 * FAR_KM)  # along the Earth, not through it
     sides, fine = coast.near(*map(float, box))
     shore = ~is_cut(sides)
@@ -67,12 +75,20 @@ def _far_tree() -> Any:
 
 
 def far_km(points: Floats) -> Floats:
-    """Distance (n,) through space from points (n, 3), FAR_KM or more from any shore, to the nearest."""
+    """Distance (n,) through space from points (n, 3), FAR_KM or more from any shore, to the nearest, km.
+
+    >>> far_km(in_space_km([124.0], [36.0])).round().tolist()
+    [154.0]
+    """
     return np.asarray(_far_tree().query(points)[0])
 
 
 def in_space_km(lon: Floats, lat: Floats) -> Floats:
-    """Points (n,), degrees, on the WGS 84 ellipsoid as points in space (n, 3), kilometres from its centre."""
+    """Points (n,), degrees, on the WGS 84 ellipsoid as points in space (n, 3), kilometres from its centre.
+
+    >>> in_space_km([0.0, 90.0], [0.0, 0.0]).round(3).tolist()
+    [[6378.137, 0.0, 0.0], [0.0, 6378.137, 0.0]]
+    """
     turn, rise = np.radians(lon), np.radians(lat)
     sine, flat = np.sin(rise), np.cos(rise)
     normal = WGS84_A_M / 1000 / np.sqrt(1.0 - WGS84_E2 * sine**2)
@@ -83,6 +99,9 @@ def arc_km(chord_km: Floats) -> Floats:
     """Length along the ellipsoid of the way between two points of it, from their distance through it.
 
     Within 0.1 m of the geodesic up to 100 km, 0.1 km up to 2,500 km, 0.3 % beyond.
+
+    >>> arc_km(np.array([0.0, 100.0, 1000.0])).round(3).tolist()
+    [0.0, 100.001, 1001.029]
     """
     across = 2.0 * MEAN_RADIUS_M / 1000
     return np.asarray(across * np.arcsin(np.minimum(chord_km / across, 1.0)))

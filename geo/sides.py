@@ -56,7 +56,11 @@ class Sides:
 
 
 def is_cut(sides: Floats) -> Bools:
-    """Sides (m, 4) that are no shore: along the edge of the region, the date line, or the south pole's parallel."""
+    """Sides (m, 4) that are no shore: along the edge of the region, the date line, or the south pole's parallel.
+
+    >>> is_cut(np.array([[180.0, 66.0, 180.0, 66.1], [125.0, 38.6, 125.0, 38.7]])).tolist()
+    [True, False]
+    """
     west, south, east, north = REGION_BOX
     meridian, parallel = sides[:, 0] == sides[:, 2], sides[:, 1] == sides[:, 3]
     along = np.isin(sides[:, 0], [-180.0, 180.0, west, east]) & meridian
@@ -64,7 +68,11 @@ def is_cut(sides: Floats) -> Bools:
 
 
 def spread(begin: NDArray[np.integer], end: NDArray[np.integer]) -> tuple[Ints, Ints]:
-    """Ranges begin:end (n,) written out one after the other, as (which range (m,), value (m,))."""
+    """Ranges begin:end (n,) written out one after the other, as (which range (m,), value (m,)).
+
+    >>> [part.tolist() for part in spread(np.array([5, 1]), np.array([7, 4]))]
+    [[0, 0, 1, 1, 1], [5, 6, 1, 2, 3]]
+    """
     count = (end - begin).astype(np.int64)
     which = np.repeat(np.arange(len(count)), count)
     ahead = begin - (np.cumsum(count) - count)
@@ -72,7 +80,11 @@ def spread(begin: NDArray[np.integer], end: NDArray[np.integer]) -> tuple[Ints, 
 
 
 def cut_up(sides: Floats, most_deg: Floats | float) -> Floats:
-    """Sides (m, 4) cut into equal pieces no longer than most_deg along either axis, joined without a gap."""
+    """Sides (m, 4) cut into equal pieces no longer than most_deg along either axis, joined without a gap.
+
+    >>> cut_up(np.array([[0.0, 0.0, 2.0, 1.0]]), 1.0).tolist()
+    [[0.0, 0.0, 1.0, 0.5], [1.0, 0.5, 2.0, 1.0]]
+    """
     longest = np.maximum(np.abs(sides[:, 2] - sides[:, 0]), np.abs(sides[:, 3] - sides[:, 1]))
     pieces = np.maximum(np.ceil(longest / most_deg).astype(np.int64), 1)
     which, nth = spread(np.zeros(len(sides), np.int64), pieces)
@@ -87,7 +99,12 @@ def cut_up(sides: Floats, most_deg: Floats | float) -> Floats:
 
 @cache
 def sides() -> Sides:
-    """Those of the coast that is shipped, read once."""
+    """Those of the coast that is shipped, read once.
+
+    >>> near, fine = sides().near(124.9, 38.6, 125.0, 38.7)
+    >>> near.shape[1], bool(fine.all())
+    (4, True)
+    """
     parts = [rings(path(), name) for name in LAYERS]
     lon, lat = np.hstack(
         [points * (_PER_DEG // PER_DEG[name]) for name, (points, *_) in zip(LAYERS, parts, strict=True)]
