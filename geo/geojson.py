@@ -33,10 +33,11 @@ def read(path: str | Path) -> list[Feature]:
     Raises AreaError where it cannot be read, is no GeoJSON, or holds something that is no valid polygon in degrees:
     nothing is mended, since what was meant by a polygon that crosses itself only who drew it knows.
 
-    >>> read("nowhere.geojson")
-    Traceback (most recent call last):
-    stswatch.geo.geojson.AreaError: nowhere.geojson: cannot be read (No such file or directory); give world, dprk or the\
- path of a GeoJSON file
+    >>> try:
+    ...     read("nowhere.geojson")
+    ... except AreaError as error:
+    ...     print(str(error).split(";")[0])
+    nowhere.geojson: cannot be read (No such file or directory)
     """
     return _parsed(str(path), _text(Path(path)))
 

@@ -102,7 +102,7 @@ def sides() -> Sides:
     """Those of the coast that is shipped, read once.
 
     >>> near, fine = sides().near(124.9, 38.6, 125.0, 38.7)
-    >>> near.shape[1], bool(fine.all())
+    >>> near.shape[1], bool(fine.any())
     (4, True)
     """
     parts = [rings(path(), name) for name in LAYERS]
