@@ -23,8 +23,8 @@ endif
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.installed  ## install, watch a simulated day, print the ranked leads, draw the first
-	$(VENV)/bin/stswatch run sample_ais/simulated_24h.nmea.gz --data demo-data
+demo: $(VENV)/.installed  ## install, watch two simulated days, print the ranked leads, draw the first
+	$(VENV)/bin/stswatch run sample_ais/simulated_48h.nmea.gz --data demo-data
 	@$(VENV)/bin/stswatch explain --data demo-data --picture demo-data/lead.png --quiet
 
 test: $(VENV)/.installed-dev  ## install what the tests need and run them, but those of minutes (PYTEST_ARGS=...)

@@ -11,14 +11,15 @@ from tempfile import TemporaryDirectory
 
 from stswatch.geo import reach_map
 from stswatch.pipeline import api
+from stswatch.sample_ais import sample
 
 DOCS = Path(__file__).parent.resolve()
 SAMPLE = DOCS.parent / "sample_ais"
 
 
 def lead(folder: Path) -> None:
-    """The first lead of the simulated day: lead.png."""
-    api.run(SAMPLE / "simulated_24h.nmea.gz", folder / "data")
+    """The first lead of the simulated recording: lead.png."""
+    api.run(SAMPLE / f"{sample.NAME}.nmea.gz", folder / "data")
     api.draw_encounter(DOCS / "lead.png", folder / "data")
 
 

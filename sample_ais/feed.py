@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.sample_ais import sentences, truth
+from stswatch.sample_ais import measure, sentences
 from stswatch.sample_ais.courses import Ints
 from stswatch.sample_ais.motion import Floats
 from stswatch.sample_ais.plan import Simulated
@@ -23,6 +24,7 @@ BLOCK = 100_000  # reports encoded at a time
 BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
 NOTICE = "Simulated: no ship, flag or event is real. Country digits 281 to 286 are given to nobody."
 TRUTH_TABLES = ("ships", "meetings", "gaps")
+TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"  # of positions as CSV
 
 
 def lines(sea: Simulated) -> list[bytes]:
@@ -116,8 +118,8 @@ def table(sea: Simulated, every_s: int = 3600) -> str:
     rows = order[np.sort(first)]
     columns = (time_s[rows], mmsi[rows], *(_numbers(fixes[name])[rows] for name in ("lon", "lat", "sog_kn")))
     told = zip(*(column.tolist() for column in columns), strict=True)
-    text = [f"{m},{truth.stamp(t)},{lon:.5f},{lat:.5f},{speed:.1f},{names[m]}\n" for t, m, lon, lat, speed in told]
-    return truth.TABLE_HEADER + "".join(text)
+    text = [f"{m},{stamp(t)},{lon:.5f},{lat:.5f},{speed:.1f},{names[m]}\n" for t, m, lon, lat, speed in told]
+    return TABLE_HEADER + "".join(text)
 
 
 def what_happened(sea: Simulated) -> str:
@@ -128,11 +130,11 @@ def what_happened(sea: Simulated) -> str:
         "generator": "stswatch.sample_ais.simulation",
         "seed": sea.seed,
         "plan": asdict(sea.plan),
-        "start": truth.stamp(sea.plan.start_s),
-        "end": truth.stamp(sea.plan.start_s + sea.plan.days * 86_400),
-        "meetings_within_m": truth.WITHIN_M,
-        "meetings_joined_over_min": truth.JOIN_S / 60,
-        "meetings_least_min": truth.LEAST_S / 60,
+        "start": stamp(sea.plan.start_s),
+        "end": stamp(sea.plan.start_s + sea.plan.days * 86_400),
+        "meetings_within_m": measure.WITHIN_M,
+        "meetings_joined_over_min": measure.JOIN_S / 60,
+        "meetings_least_min": measure.LEAST_S / 60,
         "vessel_days": sea.vessel_days,
         **{name: [_plain(row) for row in getattr(sea, name).to_pylist()] for name in TRUTH_TABLES},
     }
@@ -144,12 +146,21 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in row.items():
         if hasattr(value, "timestamp"):
-            out[name] = truth.stamp(value.timestamp())
+            out[name] = stamp(value.timestamp())
         elif isinstance(value, float):
             out[name] = round(value, 4 if name in ("lon", "lat") else 2 if name == "seen_share" else 1)
         else:
             out[name] = value
     return out
+
+
+def stamp(time_s: float) -> str:
+    """Seconds since 1970 as ISO 8601, whole seconds; never raises within the years that datetime knows.
+
+    >>> stamp(1_741_564_800)
+    '2025-03-10T00:00:00Z'
+    """
+    return datetime.fromtimestamp(round(time_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = True) -> list[Path]:

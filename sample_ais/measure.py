@@ -11,8 +11,10 @@ from scipy.spatial import cKDTree
 from stswatch.geo.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors
 from stswatch.sample_ais.courses import Courses, Ints
 from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.truth import JOIN_S, LEAST_S, WITHIN_M
 
+WITHIN_M = 500.0
+JOIN_S = 1800  # interruptions up to so long do not end a meeting
+LEAST_S = 300  # shorter meetings are not listed
 COARSE_S = 300.0
 FINE_S = 20.0
 ROWS = 100_000  # coarse steps measured at a time, or those of one pair if more: they bound the memory

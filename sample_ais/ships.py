@@ -78,30 +78,6 @@ class Ship:
         return self.kind.length_m - stern, stern, port, self.kind.beam_m - port
 
 
-class Yard:
-    """Launches ships with running numbers; the same order of launches gives the same ships."""
-
-    def __init__(self) -> None:
-        self.launched: list[Ship] = []
-
-    def launch(self, kind: str, flag: str, destination: str = "") -> Ship:
-        """The next ship of a kind under a flag; KeyError where there is no such kind or flag."""
-        number = len(self.launched) + 1
-        what = KINDS[kind]
-        ship = Ship(
-            hull=f"hull-{number:02d}",
-            mmsi=FLAGS[flag] * 1_000_000 + number * 10_000 + 1,
-            name=f"SIM {what.name} {number:02d}",
-            imo=0 if kind in ("barge", "trawler", "pilot") else with_check_digit(390_000 + number),
-            call_sign=f"1S{flag}{number:02d}",
-            kind=what,
-            destination=destination or "SIM ORDERS",
-            flag=flag,
-        )
-        self.launched.append(ship)
-        return ship
-
-
 def with_check_digit(number: int) -> int:
     """Six digits with the check digit of an IMO number behind them.
 

@@ -63,8 +63,8 @@ def test_nothing_but_stswatch_lands_at_the_top(wheel: list[str]):
         ("stswatch.geo", "data/zones.geojson", 1_000),
         ("stswatch.models", "rules.json", 500),
         ("stswatch.models", "trained.json", 1_000),
-        ("stswatch.sample_ais", "simulated_24h.nmea.gz", 100_000),
-        ("stswatch.sample_ais", "truth.json", 1_000),
+        ("stswatch.sample_ais", "simulated_48h.nmea.gz", 100_000),
+        ("stswatch.sample_ais", "simulated_48h.truth.json", 1_000),
     ],
 )
 def test_data_files_are_found_where_it_is_installed(package: str, name: str, least_bytes: int):

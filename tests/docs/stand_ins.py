@@ -1,6 +1,6 @@
 """What a page calls by name and a reader has: demo-data as `make demo` leaves it, and archives of one's own.
 
-Made once from the simulated day that comes with the project; every page gets its own copy.
+Made once from the recording that comes with the project, the archives from its first day; every page gets its own copy.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from zipfile import ZipFile
 
 from stswatch.pipeline import api, cli
 from tests.docs.pages import ROOT
+from tests.recording import RECORDING
 
-SAMPLE = ROOT / "sample_ais" / "simulated_24h.nmea.gz"
 DEMO = re.compile(r"^demo:.*\n((?:\t@?\$\(VENV\)/bin/stswatch .+\n)+)\n", re.M)
 _NOAA = [
     *("MMSI", "BaseDateTime", "LAT", "LON", "SOG", "COG", "Heading", "VesselName"),
@@ -31,16 +31,17 @@ _NOAA = [
 _OWN = ["ShipID", "Received", "X", "Y", "Speed", "Vessel"]
 _SENT = ["2025-03-10T12:00:00", 38.5, 124.9]
 _BAD: list[list[object]] = [  # what a real archive has too
-    [281020001, "2025-03-10T12:00:00", 91.0, 181.0, *[""] * 11],
+    [281902766, "2025-03-10T12:00:00", 91.0, 181.0, *[""] * 11],
     [2810001, *_SENT, *[""] * 11],
     ["", *_SENT, *[""] * 11],
     ["", *_SENT, *[""] * 11],
-    [281020001, "soon", 38.5, 124.9, *[""] * 11],
-    [281020001, *_SENT],
+    [281902766, "soon", 38.5, 124.9, *[""] * 11],
+    [281902766, *_SENT],
 ]
 Row: TypeAlias = tuple[int, datetime, float, float, float | None, float | None, int | None, str]
 _FIXES = """SELECT f.mmsi, f.time, f.lat, f.lon, f.sog_kn, f.cog_deg, f.heading_deg, v.name
-            FROM fixes f JOIN vessels v USING (mmsi) WHERE f.invalid IS NULL ORDER BY f.time, f.mmsi"""
+            FROM fixes f JOIN vessels v USING (mmsi)
+            WHERE f.invalid IS NULL AND f.time < '2025-03-11T00:00:00Z' ORDER BY f.time, f.mmsi"""
 
 
 def make(home: Path) -> str:
@@ -110,7 +111,7 @@ def _write_csv(path: Path, delimiter: str, header: list[str], rows: list[list[ob
 
 
 def _write_capture(path: Path) -> None:
-    """Some sentences of the simulated day, without the tag blocks that tell their times."""
-    with gzip.open(SAMPLE) as file:
+    """Some sentences of the recording, without the tag blocks that tell their times."""
+    with gzip.open(RECORDING) as file:
         lines = [line.rpartition(b"\\")[2] for line, _ in zip(file, range(2000), strict=False)]
     path.write_bytes(b"".join(lines))

@@ -20,12 +20,12 @@ def sea(plan: Plan, seed: int) -> tuple[Simulated, pd.DataFrame]:
     meetings = simulated.meetings.to_pandas()
     meetings = meetings[meetings.kind != "traffic"].reset_index(drop=True)
     meetings["lasts_min"] = (meetings.end - meetings.start).dt.total_seconds() / 60
-    return simulated, matched(meetings, api.detect(simulated.fixes))
+    return simulated, matched(meetings, api.detect(simulated.fixes).drop(columns="geometry"))
 
 
 def matched(meetings: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """Meetings with the encounter of the same pair that overlaps each longest; NaN and NaT where there is none."""
-    theirs = found.drop(columns="geometry").add_prefix("found_").reset_index(names="found")
+    theirs = found.add_prefix("found_").reset_index(names="found")
     pairs = meetings.reset_index(names="row").merge(
         theirs, left_on=["mmsi_a", "mmsi_b"], right_on=["found_mmsi_a", "found_mmsi_b"]
     )

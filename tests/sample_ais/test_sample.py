@@ -6,18 +6,15 @@ import csv
 import gzip
 import json
 from collections import Counter
-from pathlib import Path
 
+import numpy as np
 import pytest
 
-import stswatch.sample_ais
+from stswatch.geo.sphere import haversine_m
 from stswatch.pipeline import api
 from stswatch.sample_ais import feed, sample
 from stswatch.sample_ais.simulation import simulate
-
-HERE = Path(stswatch.sample_ais.__path__[0])
-RECORDING, TRUTH = HERE / f"{sample.NAME}.nmea.gz", HERE / f"{sample.NAME}.truth.json"
-TABLE = HERE / f"{sample.NAME}.csv"
+from tests.recording import HERE, RECORDING, TABLE, TRUTH
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +74,39 @@ def test_everything_is_plainly_simulated(truth, decoded):
     assert all(call.startswith("1S") for call in decoded.static_reports["call_sign"].to_pylist() if call)
     assert all(imo < 5_000_000 for imo in decoded.static_reports["imo"].to_pylist() if imo)
     assert truth["simulated"] is True
+
+
+def test_country_digits_belong_to_nobody(real, decoded):
+    with (real / "geo" / "libais_mid.csv").open() as lines:
+        given = {int(row["prefix"]) for row in csv.DictReader(lines)}
+    assert len(given) > 250
+    assert not {mmsi // 1_000_000 for mmsi in decoded.fixes["mmsi"].to_pylist()} & given
+
+
+def test_meetings_of_the_truth_show_in_the_fixes(truth, decoded):
+    """Of pairs that were heard throughout and share no number: as near in what was received as they truly were."""
+    claims = Counter(mmsi for _, mmsi in {(ship["hull"], ship["mmsi"]) for ship in truth["ships"]})
+    fixes = decoded.fixes.to_pandas()
+    fixes = fixes[fixes.invalid.isna()].sort_values("time")
+    fixes["time_s"] = fixes.time.dt.tz_convert(None).astype("datetime64[s]").astype("int64")
+    tracks = {mmsi: rows[["time_s", "lon", "lat"]].to_numpy().T for mmsi, rows in fixes.groupby("mmsi")}
+    tried = 0
+    for meeting in truth["meetings"]:
+        pair = [meeting["mmsi_a"], meeting["mmsi_b"]]
+        if meeting["seen_share"] < 1 or meeting["receiver"] != "terrestrial" or max(claims[m] for m in pair) > 1:
+            continue
+        grid = np.arange(seconds(meeting["start"]) + 300, seconds(meeting["end"]) - 300, 60)
+        if len(grid) < 30:
+            continue
+        places = [[np.interp(grid, tracks[m][0], tracks[m][k]) for k in (1, 2)] for m in pair]
+        apart_m = haversine_m(*places[0], *places[1])
+        assert np.median(apart_m) == pytest.approx(meeting["median_m"], abs=25), meeting
+        tried += 1
+    assert tried >= 15
+
+
+def seconds(stamp):
+    return np.datetime64(stamp.removesuffix("Z"), "s").astype(int)
 
 
 def test_its_flags_are_all_there(truth):

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import stswatch.sample_ais as sample_ais
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.chunk import ingest_chunk
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import ROOM, Commands
+from tests.recording import beginning
 
-NMEA = Path(sample_ais.__path__[0]) / "simulated_24h.nmea.gz"
 REFUSES = Path("/sys/class/net/lo/speed")  # opens, has a size, and cannot be read: nothing else fails so everywhere
 KINDS = ("a.csv", "a.csv.gz", "a.parquet", "a.nmea.gz")
 
@@ -27,7 +26,7 @@ def file(request, tmp_path):
     """An archive of each kind that is read."""
     path = tmp_path / request.param
     if path.name == "a.nmea.gz":
-        return Path(shutil.copy(NMEA, path))
+        return beginning(path, 20_000)
     return archive.write(path, archive.fleet(hours=3.0, pairs=6, anchored=2, fast=0))
 
 

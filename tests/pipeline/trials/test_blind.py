@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,15 +9,16 @@ import pytest
 from stswatch.geo.mmsi import flag_of
 from stswatch.models.features import values
 from stswatch.pipeline import api, schema
+from tests.recording import beginning
 
 WHO = ["name", "call_sign", "imo"]
 WHAT = ["ship_type", "length_m"]
 
 
 @pytest.fixture(scope="module")
-def sea():
-    """The simulated day as positions with what each ship says of itself beside them."""
-    decoded = api.decode(str(files("stswatch.sample_ais") / "simulated_24h.nmea.gz"))
+def sea(tmp_path_factory):
+    """The beginning of the recording as positions with what each ship says of itself beside them."""
+    decoded = api.decode(beginning(tmp_path_factory.mktemp("sea") / "sea.nmea.gz", 60_000))
     told = decoded.static_reports.to_pandas().groupby("mmsi")[[*WHO, *WHAT]].last()
     return decoded.fixes.to_pandas()[["mmsi", "time", "lon", "lat", "sog_kn"]].join(told, on="mmsi")
 

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-from types import SimpleNamespace
-
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from stswatch.pipeline import api, schema
+from stswatch.pipeline import api
 from stswatch.pipeline.trials.watch import ROWS, save, saved, together, watch
+from stswatch.sample_ais.simulation import Plan, simulate
 from tests.pipeline.trials import seas
 
-SAMPLE = files("stswatch.sample_ais")
+PLAN = Plan(days=1.0, background=10, transfers=14, look_alikes=24)
 
 
 @pytest.fixture(scope="module")
 def sea():
-    """The simulated day that comes with the project, with its truth in columns."""
-    truth = json.loads((SAMPLE / "truth.json").read_text())["meetings"]
-    times = {
-        side: pa.array([m[side].rstrip("Z") for m in truth]).cast(pa.timestamp("us")).cast(schema.UTC)
-        for side in ("start", "end")
-    }
-    pairs = {f"mmsi_{v}": pa.array([m["mmsi"][i] for m in truth], pa.int32()) for i, v in enumerate("ab")}
-    words = {"kind": "kind", "family": "scenario", "scenario": "scenario"}
-    meetings = pa.table({**pairs, **times, **{name: [m[of] for m in truth] for name, of in words.items()}})
-    decoded = api.decode(str(SAMPLE / "simulated_24h.nmea.gz"))
-    return SimpleNamespace(
-        fixes=decoded.fixes, static_reports=decoded.static_reports, meetings=meetings, vessel_days=40.0
-    )
+    return simulate(PLAN, 7)
 
 
 @pytest.fixture(scope="module")
 def watched(sea):
-    return watch(sea, days=1, seed=7)
+    return watch(sea, PLAN.days, seed=7)
 
 
 def test_the_encounters_are_those_of_detect(sea, watched):
@@ -47,7 +31,7 @@ def test_the_encounters_are_those_of_detect(sea, watched):
 
 
 def test_what_each_was_is_told(watched):
-    """Lit transfers of the day are found near their true start and end; what is told fits the schema."""
+    """Transfers are found near their true start and end; what is told fits the schema."""
     assert watched.rows.schema.equals(ROWS)
     assert set(watched.rows["seed"].to_pylist()) == {7}
     transfers = [row for row in watched.rows.to_pylist() if row["truth"] == "transfer" and row["detected"]]
@@ -66,7 +50,7 @@ def test_starboards_rule_holds_where_hulls_are_side_by_side_for_long(watched):
 
 
 def test_the_same_sea_gives_the_same_rows(sea, watched):
-    assert watch(sea, days=1, seed=7).rows.equals(watched.rows)
+    assert watch(sea, PLAN.days, seed=7).rows.equals(watched.rows)
 
 
 def test_a_watched_sea_is_kept_whole(watched, tmp_path):
