@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from stswatch.geo.coast import FAR_KM
-from stswatch.geo.shore import in_space_km
 from stswatch.geo.sides import cut_up, is_cut
+from stswatch.geo.space import in_space_km
 
 Floats = NDArray[np.float64]
 

@@ -28,6 +28,7 @@ from scipy.sparse.csgraph import connected_components
 from stswatch.geo.coast import REGION_BOX, coast, layer
 from stswatch.geo.inner_land import UNITS, on_plane
 from stswatch.geo.sea_lattice import LEVELS, NAME, PER_DEG, SHAPE, SHORE_NODES, SOUTH, WEST, Level, laid_out
+from stswatch.geo.sea_ways import crosses_shore
 from stswatch.geo.strings import sectors_of, sides_of
 from stswatch.geo.water import is_water
 
@@ -62,7 +63,7 @@ def nodes() -> tuple[Bools, Floats]:
     lon, lat = WEST + np.arange(SHAPE[1]) / PER_DEG, SOUTH + np.arange(SHAPE[0]) / PER_DEG
     water = np.array([is_water(lon, np.full(len(lon), y)) for y in lat.tolist()])
     free = water.copy()
-    shore = shapely.get_coordinates(shapely.segmentize(_sides(), 0.5 / PER_DEG))
+    shore = shapely.get_coordinates(shapely.segmentize(layer("region").lines(), 0.5 / PER_DEG))
     column, row = np.rint((shore - [WEST, SOUTH]) * PER_DEG).astype(np.int64).T
     free[np.clip(row, 0, SHAPE[0] - 1), np.clip(column, 0, SHAPE[1] - 1)] = False
     off = ndimage.distance_transform_edt(free)
@@ -72,11 +73,6 @@ def nodes() -> tuple[Bools, Floats]:
     return water & known, off
 
 
-def _sides() -> NDArray[np.object_]:
-    """All sides of the coast of the region as lines."""
-    return np.asarray(shapely.linestrings(np.column_stack(layer("region").segments()).reshape(-1, 2, 2)))
-
-
 def clear_ways(node: Bools, off: Floats, level: Level) -> NDArray[np.uint64]:
     """Of each node of a level, bit by bit, which of its ways are there and cross no land."""
     mine = np.zeros(SHAPE, bool)
@@ -84,9 +80,8 @@ def clear_ways(node: Bools, off: Floats, level: Level) -> NDArray[np.uint64]:
     if level.step == 1:
         mine &= off <= SHORE_NODES
     row, column = np.nonzero(node)
-    of_level = (row % level.step == 0) & (column % level.step == 0)
+    of_level = level.holds(row, column)
     bits = np.zeros(SHAPE, np.uint64)
-    tree = shapely.STRtree(_sides())
     for k, (up, right) in enumerate(level.ways):
         up, right = up * level.step, right * level.step
         begin = np.argwhere(mine)
@@ -97,9 +92,8 @@ def clear_ways(node: Bools, off: Floats, level: Level) -> NDArray[np.uint64]:
         begin, end = begin[there], end[there]
         free = np.maximum(off[begin[:, 0], begin[:, 1]], off[end[:, 0], end[:, 1]]) > np.hypot(up, right) + 1.5
         near = np.flatnonzero(~free)
-        lines = np.stack([begin[near], end[near]], axis=1)[:, :, ::-1] / PER_DEG + [WEST, SOUTH]
-        free[near] = True
-        free[near[tree.query(shapely.linestrings(lines), predicate="intersects")[0]]] = False
+        (lat0, lon0), (lat1, lon1) = (k[near].T / PER_DEG + [[SOUTH], [WEST]] for k in (begin, end))
+        free[near] = ~crosses_shore(lon0, lat0, lon1, lat1)
         bits[begin[free, 0], begin[free, 1]] |= np.uint64(1) << np.uint64(k)
     return np.asarray(bits[row[of_level], column[of_level]])
 
@@ -112,8 +106,7 @@ def connected(node: Bools, off: Floats) -> tuple[Bools, list[NDArray[np.uint64]]
     sea = part == np.bincount(part).argmax()
     kept = np.zeros(SHAPE, bool)
     kept[found.row[sea], found.column[sea]] = True
-    levels = [(found.row % level.step == 0) & (found.column % level.step == 0) for level in LEVELS]
-    return kept, [bits[sea[mine]] for bits, mine in zip(clear, levels, strict=True)]
+    return kept, [bits[sea[level.holds(found.row, found.column)]] for bits, level in zip(clear, LEVELS, strict=True)]
 
 
 def build() -> bytes:

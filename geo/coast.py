@@ -54,6 +54,10 @@ class Layer:
         side[self.start[1:-1] - 1] = False
         return self.lon[:-1][side], self.lat[:-1][side], self.lon[1:][side], self.lat[1:][side]
 
+    def lines(self) -> NDArray[np.object_]:
+        """The same sides as shapely lines (m,)."""
+        return np.asarray(shapely.linestrings(np.column_stack(self.segments()).reshape(-1, 2, 2)))
+
 
 def read(file: Any, name: str) -> Layer:
     """A layer of an open file or a path; raises KeyError where it has none of that name.

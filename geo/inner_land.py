@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from stswatch.geo.gnomonic import from_plane, to_plane
 from stswatch.geo.sea_lattice import NAME
-from stswatch.geo.shore import arc_km, in_space_km
+from stswatch.geo.space import apart_km, in_space_km
 from stswatch.geo.strings import Sectors, Strings, sides_of
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class InnerLand:
     @cached_property
     def _ways(self) -> tuple[Ints, Ints, Floats]:
         one, other = self.strings.between
-        return one, other, _apart_km(self.corners_km[one], self.corners_km[other])
+        return one, other, apart_km(self.corners_km[one], self.corners_km[other])
 
     def moved_out(self, xy: Floats) -> Floats:
         """Points (n, 2) of the plane; those within the land moved to the nearest point of its edge."""
@@ -76,7 +76,7 @@ class InnerLand:
         """The corners to which strings can go straight from points (n, 2): point (m,), by point, corner, distance."""
         point, corner = self.strings.seen(xy)
         here_km = in_space_km(*from_plane(xy))
-        return point, corner, _apart_km(here_km[point], self.corners_km[corner])
+        return point, corner, apart_km(here_km[point], self.corners_km[corner])
 
     def to_corners_km(self, xy: Floats) -> Floats:
         """Lengths of the shortest strings from points (n, 2) of the plane to corners (n, c); inf where none goes."""
@@ -88,11 +88,6 @@ class InnerLand:
         if not len(xy):
             return np.empty((0, size))
         return np.asarray(dijkstra(ways, indices=size + np.arange(len(xy)))[:, :size])
-
-
-def _apart_km(one: Floats, other: Floats) -> Floats:
-    """Geodesics between points in space (n, 3) and others."""
-    return arc_km(np.sqrt(((one - other) ** 2).sum(axis=1)))
 
 
 @cache

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from stswatch.geo.gnomonic import to_plane
 from stswatch.geo.inner_land import inner_land
 from stswatch.geo.longitude import wrap_lon
-from stswatch.geo.sea import BySea, apart_km, port_distance_km
+from stswatch.geo.sea import BySea, port_distance_km
 from stswatch.geo.sea_lattice import LEVELS, PER_DEG, SOUTH, WEST, lattice
 from stswatch.geo.sea_ways import crosses_shore
+from stswatch.geo.space import apart_km, in_space_km
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,7 +46,8 @@ def reach_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) -> BySea:
         here = np.flatnonzero(tile == one)
         held_value, held_bound = _tile(up, right, tuple(port_ids))
         at = row[here] - up * _TILE, column[here] - right * _TILE
-        off_km = apart_km(x[point[here]], y[point[here]], *_place(row[here], column[here]))[:, None]
+        node_km = in_space_km(*_place(row[here], column[here]))
+        off_km = apart_km(in_space_km(x[point[here]], y[point[here]]), node_km)[:, None]
         value[point[here]], bound[point[here]] = held_value[at] + off_km, held_bound[at] - off_km
     rest = np.setdiff1d(np.arange(len(x)), point)
     value[rest], bound[rest] = port_distance_km(x[rest], y[rest], port_ids)

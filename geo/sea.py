@@ -27,7 +27,7 @@ from stswatch.geo.inner_land import ROUNDING, inner_land
 from stswatch.geo.longitude import wrap_lon
 from stswatch.geo.port_table import ports
 from stswatch.geo.sea_ways import from_place_km, nodes_near, straight_is_clear
-from stswatch.geo.shore import arc_km, in_space_km
+from stswatch.geo.space import apart_km, in_space_km
 
 __all__ = ["BySea", "port_distance_km", "sea_distance_km"]
 
@@ -129,7 +129,7 @@ def _distinct(lon: Floats, lat: Floats) -> tuple[_Places, Ints]:
     moved[there] = inner_land().moved_out(xy[there])
     away = np.flatnonzero(there & (moved != xy).any(axis=1))
     moved_km = np.zeros(len(each))
-    moved_km[away] = apart_km(each[away, 0], each[away, 1], *from_plane(moved[away]))
+    moved_km[away] = apart_km(in_space_km(*each[away].T), in_space_km(*from_plane(moved[away])))
     return _Places(each[:, 0], each[:, 1], moved, moved_km), which.reshape(-1)
 
 
@@ -143,7 +143,7 @@ def _port(port: str) -> _Places:
 
 def _from_one(one: _Places, others: _Places) -> BySea:
     """From one place to others (n,)."""
-    straight = apart_km(one.lon, one.lat, others.lon, others.lat)
+    straight = apart_km(in_space_km(one.lon, one.lat), in_space_km(others.lon, others.lat))
     value, bound = np.full(len(straight), np.nan), straight * ROUNDING
     if not one.known.all():
         return BySea(value, bound)
@@ -184,12 +184,3 @@ _node_km = lru_cache(40)(from_place_km)  # 4 MB each
 @lru_cache(4000)
 def _corner_km(x: float, y: float) -> Floats:
     return np.asarray(inner_land().to_corners_km(np.array([[x, y]]))[0])
-
-
-def apart_km(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Floats:
-    """Geodesics (n,) in km between points and others, as good as `arc_km`.
-
-    >>> apart_km(np.array([125.4]), np.array([38.72]), np.array([127.45]), np.array([39.17])).round().tolist()
-    [185.0]
-    """
-    return arc_km(np.sqrt(((in_space_km(lon0, lat0) - in_space_km(lon1, lat1)) ** 2).sum(axis=1)))

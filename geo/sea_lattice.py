@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from stswatch.geo.coast import REGION_BOX
-from stswatch.geo.shore import arc_km, in_space_km
+from stswatch.geo.space import apart_km, in_space_km
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,6 +46,10 @@ class Level(NamedTuple):
         """Rows up and columns right of each way, one of every two opposite ones; at most 64."""
         each = range(-self.reach, self.reach + 1)
         return tuple((up, right) for up in each for right in each if gcd(up, right) == 1 and (up, right) > (0, 0))
+
+    def holds(self, row: Ints, column: Ints) -> Bools:
+        """Whether nodes (n,), by row and column of the finest lattice, are of this one too."""
+        return np.asarray((row % self.step == 0) & (column % self.step == 0))
 
 
 LEVELS = Level(1, 2), Level(4, 3), Level(16, 6)
@@ -103,7 +107,7 @@ def laid_out(node: Bools, clear: list[NDArray[np.uint64]]) -> Lattice:
     index[row, column] = np.arange(len(row))
     begin, end, length = [], [], []
     for level, bits in zip(LEVELS, clear, strict=True):
-        mine = np.flatnonzero((row % level.step == 0) & (column % level.step == 0))
+        mine = np.flatnonzero(level.holds(row, column))
         for k, (up, right) in enumerate(level.ways):
             one = mine[(bits >> np.uint64(k) & np.uint64(1)).astype(bool)]
             by_row = lengths_km(up * level.step, right * level.step)
@@ -128,6 +132,6 @@ def lengths_km(up: int, right: int) -> Floats:
         in_space_km(np.zeros(len(lat)), lat),
         in_space_km(np.full(len(lat), right / PER_DEG), lat + up / PER_DEG),
     )
-    km = arc_km(np.sqrt(((here - there) ** 2).sum(axis=1)))
+    km = apart_km(here, there)
     out = np.arange(SHAPE[0]) + up
     return np.where((out >= 0) & (out < SHAPE[0]), km, np.nan)

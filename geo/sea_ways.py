@@ -15,8 +15,8 @@ from scipy.spatial import cKDTree
 from stswatch.geo.coast import layer
 from stswatch.geo.gnomonic import from_plane
 from stswatch.geo.sea_lattice import LEVELS, PER_DEG, SHAPE, SOUTH, WEST, Level, lattice
-from stswatch.geo.shore import arc_km, in_space_km
 from stswatch.geo.sides import spread
+from stswatch.geo.space import apart_km, in_space_km
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +30,7 @@ _PIECE = 0.004  # of the unit of the plane, some 25 km: as far as a great circle
 @cache
 def _shore() -> Any:
     """All sides of the coast of the region, as a tree of lines."""
-    return shapely.STRtree(shapely.linestrings(np.column_stack(layer("region").segments()).reshape(-1, 2, 2)))
+    return shapely.STRtree(layer("region").lines())
 
 
 def crosses_shore(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Bools:
@@ -87,8 +87,7 @@ def nodes_near(lon: Floats, lat: Floats) -> tuple[Ints, Ints, Floats]:
         place, node = np.append(place, lost[found]), np.append(node, nearest[found])
     order = np.argsort(place, kind="stable")
     place, node = place[order], node[order]
-    off = in_space_km(lon[place], lat[place]) - held.space_km[node]
-    return place, node, arc_km(np.sqrt((off**2).sum(axis=1)))
+    return place, node, apart_km(in_space_km(lon[place], lat[place]), held.space_km[node])
 
 
 def _window(lon: Floats, lat: Floats, level: Level) -> tuple[Ints, Ints]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from stswatch.geo.coast import FAR_KM, far_points
-from stswatch.geo.plane import WGS84_A_M, WGS84_E2, grow_box
+from stswatch.geo.plane import grow_box
 from stswatch.geo.sides import Sides, cut_up, is_cut
-from stswatch.geo.sphere import MEAN_RADIUS_M
+from stswatch.geo.space import in_space_km
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,30 +81,6 @@ def far_km(points: Floats) -> Floats:
     [154.0]
     """
     return np.asarray(_far_tree().query(points)[0])
-
-
-def in_space_km(lon: Floats, lat: Floats) -> Floats:
-    """Points (n,), degrees, on the WGS 84 ellipsoid as points in space (n, 3), kilometres from its centre.
-
-    >>> in_space_km([0.0, 90.0], [0.0, 0.0]).round(3).tolist()
-    [[6378.137, 0.0, 0.0], [0.0, 6378.137, 0.0]]
-    """
-    turn, rise = np.radians(lon), np.radians(lat)
-    sine, flat = np.sin(rise), np.cos(rise)
-    normal = WGS84_A_M / 1000 / np.sqrt(1.0 - WGS84_E2 * sine**2)
-    return np.column_stack([normal * flat * np.cos(turn), normal * flat * np.sin(turn), normal * (1 - WGS84_E2) * sine])
-
-
-def arc_km(chord_km: Floats) -> Floats:
-    """Length along the ellipsoid of the way between two points of it, from their distance through it.
-
-    Within 0.1 m of the geodesic up to 100 km, 0.1 km up to 2,500 km, 0.3 % beyond.
-
-    >>> arc_km(np.array([0.0, 100.0, 1000.0])).round(3).tolist()
-    [0.0, 100.001, 1001.029]
-    """
-    across = 2.0 * MEAN_RADIUS_M / 1000
-    return np.asarray(across * np.arcsin(np.minimum(chord_km / across, 1.0)))
 
 
 def _to_piece(off: Floats, way: Floats) -> Floats:

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from stswatch.geo.coast import coast
 from stswatch.geo.land_grid import LandGrid, land_grid
 from stswatch.geo.longitude import wrap_lon
-from stswatch.geo.shore import Shore, arc_km, far_km, in_space_km, shore_round
+from stswatch.geo.shore import Shore, far_km, shore_round
 from stswatch.geo.sides import sides
+from stswatch.geo.space import arc_km, in_space_km
 
 __all__ = ["coast", "distance_inland_km", "distance_to_shore_km", "is_water"]
 

@@ -104,7 +104,7 @@ def plain_water(lon: Floats, lat: Floats) -> Any:
 @cache
 def shore() -> Any:
     """A tree over all sides of the shore of the region."""
-    return shapely.STRtree(shapely.linestrings(np.column_stack(layer("region").segments()).reshape(-1, 2, 2)))
+    return shapely.STRtree(layer("region").lines())
 
 
 def plain_shore(lon: Floats, lat: Floats) -> Any:
