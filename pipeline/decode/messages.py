@@ -6,16 +6,17 @@ numbers that the standard defines, with its values for "not available" still in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyais.bit_vector import bit_vector
 from pyais.messages import MSG_CLASS
 
+from stswatch.pipeline.decode.lines import Ints
 from stswatch.pipeline.decode.rejects import CODES
 
 POSITION_TYPES = frozenset({1, 2, 3, 18, 19, 27})
@@ -39,25 +40,29 @@ class Messages:
     code: NDArray[np.int8]
     msg_type: NDArray[np.int8]
     positions: dict[str, NDArray[Any]]  # row, mmsi, lon, lat, sog_kn, cog_deg, heading_deg, status
-    statics: dict[str, Any]  # row, mmsi, imo, name, call_sign, ship_type, to_*_m, draught_m, destination
+    statics: dict[str, Any]  # row, mmsi, imo, ship_type, to_*_m, draught_m; name, call_sign, destination: pa.Array
     bases: dict[str, NDArray[np.int64]]  # row, mmsi, time_us: base stations whose date and time exist
 
 
-def decode(payloads: Sequence[bytes], fill_bits: Sequence[int]) -> Messages:
+def decode(data: NDArray[np.uint8], start: Ints, end: Ints, fill: NDArray[Any]) -> Messages:
     """Decode whole messages, the payloads of multi-part ones joined; never raises.
 
-    payloads: (n,) armoured; fill_bits: (n,) 0 to 5, of the last part.
+    data: a text; start, end: (n,) message i is the armoured payload data[start[i]:end[i]]; fill: (n,) bits from 0 to
+    5 that fill up its last character.
 
-    >>> decode([b"13HOI:0P0000VOHLCnHQKwvL05Ip"], [0]).positions["mmsi"].tolist()
+    >>> text = np.frombuffer(b"13HOI:0P0000VOHLCnHQKwvL05Ip", np.uint8)
+    >>> decode(text, np.array([0]), np.array([28]), np.array([0])).positions["mmsi"].tolist()
     [227006760]
     """
+    text = data.tobytes()
+    payloads = [text[first:last] for first, last in zip(start.tolist(), end.tolist(), strict=True)]
     code = np.zeros(len(payloads), np.int8)
     msg_type = np.zeros(len(payloads), np.int8)
     positions: list[tuple[Any, ...]] = []
     statics: list[tuple[Any, ...]] = []
     bases: list[tuple[int, int, int]] = []
-    for row, (payload, fill) in enumerate(zip(payloads, fill_bits, strict=True)):
-        kind, message = _decode_one(payload, fill)
+    for row, (payload, pad) in enumerate(zip(payloads, fill.tolist(), strict=True)):
+        kind, message = _decode_one(payload, pad)
         if message is None:
             code[row] = kind
             continue
@@ -143,7 +148,7 @@ def _static_columns(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
     for name, values in zip(_STATIC_NUMBERS, columns[2:], strict=False):
         named[f"{name}_m" if name in _METRES else name] = np.array(values, np.float64)
     for name, values in zip(_STATIC_TEXTS, columns[2 + len(_STATIC_NUMBERS) :], strict=True):
-        named[_NAMES.get(name, name)] = list(values)
+        named[_NAMES.get(name, name)] = pa.array(values, pa.string())
     return named
 
 

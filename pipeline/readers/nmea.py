@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,7 +96,7 @@ def _base_stations(path: str, gz: bool) -> tuple[Ints, Ints, Ints, int]:
     size = 0
     for window in windows(path, gz, 0, WHOLE, STEP, 1, MAX_LINE):
         found = [m for m in _BASE_STATION.finditer(window.text) if window.base + m.start() < window.end]
-        bases = decode([m[1] for m in found], [int(m[2]) for m in found]).bases
+        bases = _decoded([m[1] for m in found], [int(m[2]) for m in found]).bases
         offset = np.array([window.base + m.start() for m in found], np.int64)[bases["row"]]
         parts.append(np.stack([offset, bases["time_us"], bases["mmsi"]]))
         size = window.base + len(window.text)
@@ -133,7 +133,7 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
     found = frame(window.text, window.base, REACH)
     owned = (found.line >= window.start) & (found.line < window.end)
     whole = _whole_messages(found, owned, clock)
-    messages = decode(
+    messages = _decoded(
         [b"".join([found.payload[row] for row in rows]) for rows in whole.rows],
         [int(found.fill[rows[-1]]) for rows in whole.rows],
     )
@@ -155,6 +155,12 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
         messages=int(used.sum()),
         fragments=int(fragments.sum()),
     )
+
+
+def _decoded(payloads: list[bytes], fill: list[int]) -> Messages:
+    end = np.cumsum([len(payload) for payload in payloads], dtype=np.int64)
+    start = np.concatenate([[0], end[:-1]]) if len(end) else end
+    return decode(np.frombuffer(b"".join(payloads), np.uint8), start, end, np.array(fill, np.int64))
 
 
 def _whole_messages(found: Sentences, owned: NDArray[np.bool_], clock: Clock | None) -> _Whole:
@@ -201,8 +207,7 @@ def _texts(values: Sequence[str | None], rows: Ints) -> pa.Array:
 def _of_used(columns: dict[str, Any], used: NDArray[np.bool_]) -> dict[str, Any]:
     """The rows of messages that are used, here."""
     keep = used[columns["row"]]
-    kept = np.flatnonzero(keep).tolist()
-    return {k: v[keep] if isinstance(v, np.ndarray) else [v[i] for i in kept] for k, v in columns.items()}
+    return {k: v[keep] if isinstance(v, np.ndarray) else v.filter(pa.array(keep)) for k, v in columns.items()}
 
 
 def _fixes(found: Sentences, whole: _Whole, messages: Messages, used: NDArray[np.bool_], source: str) -> pa.Table:
@@ -217,6 +222,5 @@ def _fixes(found: Sentences, whole: _Whole, messages: Messages, used: NDArray[np
 def _statics(found: Sentences, whole: _Whole, messages: Messages, used: NDArray[np.bool_], source: str) -> pa.Table:
     columns = _of_used(messages.statics, used)
     rows = columns.pop("row")
-    texts = {name: pa.array(columns.pop(name), pa.string()) for name in ("name", "call_sign", "destination")}
     claims = Claims(time_us=whole.time_us[rows], msg_type=messages.msg_type[rows], **columns)
-    return statics_table(replace(claims, **texts), _evidence(found, whole, rows, source))
+    return statics_table(claims, _evidence(found, whole, rows, source))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.messages import decode
+from stswatch.pipeline.decode.messages import Messages, decode
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import frame
 
@@ -19,9 +19,15 @@ real = [pytest.mark.real, pytest.mark.skipif(not REAL, reason="STSWATCH_REAL_DAT
 ARMOUR = "".join(map(chr, [*range(0x30, 0x58), *range(0x60, 0x78)]))
 
 
+def of(payloads: list[bytes], fill: list[int]) -> Messages:
+    end = np.cumsum([len(payload) for payload in payloads], dtype=np.int64)
+    start = np.append(0, end)[:-1]
+    return decode(np.frombuffer(b"".join(payloads), np.uint8), start[: len(end)], end, np.array(fill, np.int64))
+
+
 @given(st.lists(st.tuples(st.binary(max_size=80) | st.text(ARMOUR, max_size=80).map(str.encode), st.integers(0, 5))))
 def test_any_payload_gives_a_message_or_a_reason(inputs):
-    found = decode([payload for payload, _ in inputs], [fill for _, fill in inputs])
+    found = of([payload for payload, _ in inputs], [fill for _, fill in inputs])
     assert ((found.code == 0) == (found.msg_type > 0)).all()
     assert set(found.code.tolist()) <= {0, *CODES.values()}
     for kind in (found.positions, found.statics, found.bases):
@@ -31,7 +37,7 @@ def test_any_payload_gives_a_message_or_a_reason(inputs):
 def decoded(name: str) -> tuple[list[bytes], dict]:
     found = frame((Path(REAL) / "nmea" / name).read_bytes(), 0, 0)
     rows = np.flatnonzero((found.code == 0) & (found.total == 1))
-    messages = decode([found.payload[row] for row in rows], found.fill[rows].tolist())
+    messages = of([found.payload[row] for row in rows], found.fill[rows].tolist())
     return [found.payload[row] for row in rows], messages
 
 
