@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,39 +52,44 @@ CHECKS: tuple[Check, ...] = (bad_mmsi, not_a_vessel, no_position, out_of_range, 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where rows come from: arrays of (n,), and the further sentences of multi-part messages by row."""
+    """Where rows come from: arrays of (n,), and `further_parts` where messages take several sentences."""
 
     source: str
     offset: NDArray[np.int64]
     length: NDArray[np.int32]
-    more: Mapping[int, list[tuple[int, int]]]  # row -> (offset, length) of the parts after the first
+    more: pa.Array | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Evidence:
         """The evidence of some rows, in the order given."""
-        place = {int(row): at for at, row in enumerate(rows)} if self.more else {}
-        more = {place[row]: parts for row, parts in self.more.items() if row in place}
+        more = None if self.more is None else self.more.take(pa.array(rows))
         return Evidence(self.source, self.offset[rows], self.length[rows], more)
 
     def columns(self) -> list[pa.Array]:
         """The four evidence columns of the lake."""
         n = len(self.offset)
-        source = pa.repeat(pa.scalar(self.source, pa.string()), n)
         return [
-            source,
+            pa.repeat(pa.scalar(self.source, pa.string()), n),
             pa.array(self.offset, pa.int64()),
             pa.array(self.length, pa.int32()),
-            self._more_refs(n),
+            pa.nulls(n, pa.list_(schema.REF)) if self.more is None else self.more,
         ]
 
-    def _more_refs(self, n: int) -> pa.Array:
-        kind = pa.list_(schema.REF)
-        if not self.more:
-            return pa.nulls(n, kind)
-        rows = np.sort(np.fromiter(self.more, np.int64, len(self.more)))
-        lists = pa.array([[{"offset": o, "length": k} for o, k in self.more[int(row)]] for row in rows], kind)
-        at = np.full(n, -1, np.int64)
-        at[rows] = np.arange(len(rows))
-        return lists.take(pa.array(at, mask=at < 0))
+
+def further_parts(row: NDArray[np.int64], offset: NDArray[np.int64], length: NDArray[np.int32], n: int) -> pa.Array:
+    """The sentences after the first of each of n rows, as lists of (offset, length); null where there are none.
+
+    row: (m,) to which row each of these sentences belongs, not falling; offset, length: (m,) bytes.
+
+    >>> further_parts(np.array([1, 1]), np.array([80, 160]), np.array([40, 30], np.int32), 2).to_pylist()[1]
+    [{'offset': 80, 'length': 40}, {'offset': 160, 'length': 30}]
+    """
+    edge = np.searchsorted(row, np.arange(n + 1)).astype(np.int32)
+    refs = pa.StructArray.from_arrays(
+        [pa.array(offset, pa.int64()), pa.array(length, pa.int32())], fields=list(schema.REF)
+    )
+    return pa.ListArray.from_arrays(
+        pa.array(edge), refs, type=pa.list_(schema.REF), mask=pa.array(edge[1:] == edge[:-1])
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.clock import Clock, consensus
-from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
+from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table, further_parts
 from stswatch.pipeline.decode.lines import Ints
 from stswatch.pipeline.decode.messages import Messages, decode
 from stswatch.pipeline.decode.multipart import REACH, assemble
@@ -192,10 +192,9 @@ def _codes(found: Sentences, whole: _Whole, messages: Messages) -> NDArray[np.in
 
 
 def _evidence(found: Sentences, whole: _Whole, rows: Ints, source: str) -> Evidence:
-    more = {}
-    for at, row in enumerate(rows.tolist()):
-        if len(whole.rows[row]) > 1:
-            more[at] = [(int(found.offset[i]), int(found.length[i])) for i in whole.rows[row][1:]]
+    parts = [(at, i) for at, row in enumerate(rows.tolist()) for i in whole.rows[row][1:]]
+    of, at = np.array(parts, np.int64).reshape(-1, 2).T
+    more = further_parts(of, found.offset[at], found.length[at].astype(np.int32), len(rows))
     first = whole.first[rows]
     return Evidence(source, found.offset[first], found.length[first].astype(np.int32), more)
 

@@ -58,7 +58,7 @@ def decode_rows(rows: Rows, source: str, receiver: str, time: TimeFormat) -> Dec
     if not used.all():
         columns = {name: column.filter(pa.array(used)) for name, column in columns.items()}
         mmsi, time_us, offset, length = mmsi[used], time_us[used], offset[used], length[used]
-    evidence = Evidence(source, offset, length, {})
+    evidence = Evidence(source, offset, length)
     moving: dict[str, Any] = {name: numbers(columns[name]) for name in KINEMATIC if name in columns}
     positions = Positions(
         mmsi,

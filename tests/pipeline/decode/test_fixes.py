@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.decode.fixes import CHECKS, Evidence, Positions, fixes_table
+from stswatch.pipeline.decode.fixes import CHECKS, Evidence, Positions, fixes_table, further_parts
 from stswatch.pipeline.decode.statics import Claims, statics_table
 
 SHIP = 431000123
@@ -15,7 +15,7 @@ def table(**columns):
     n = len(next(iter(columns.values())))
     given_ = {"mmsi": np.full(n, SHIP, np.int32), "time_us": np.full(n, 10**15), "lon": np.ones(n), "lat": np.ones(n)}
     given_ |= {name: np.array(values) for name, values in columns.items()}
-    evidence = Evidence("0" * 16, np.arange(n), np.ones(n, np.int32), {})
+    evidence = Evidence("0" * 16, np.arange(n), np.ones(n, np.int32))
     return fixes_table(Positions(**given_), evidence, "unknown")
 
 
@@ -66,13 +66,14 @@ def test_no_number_makes_it_raise(values):
 
 
 def test_parts_after_the_first_are_kept_as_evidence():
-    evidence = Evidence("0" * 16, np.array([5, 90, 200]), np.ones(3, np.int32), {1: [(150, 20)]})
+    more = further_parts(np.array([1]), np.array([150]), np.array([20], np.int32), 3)
+    evidence = Evidence("0" * 16, np.array([5, 90, 200]), np.ones(3, np.int32), more)
     rows = evidence.take(np.array([1, 2]))
     assert rows.columns()[3].to_pylist() == [[{"offset": 150, "length": 20}], None]
 
 
 def test_dimensions_of_zero_are_null_unless_the_antenna_is_at_the_edge():
-    evidence = Evidence("0" * 16, np.arange(2), np.ones(2, np.int32), {})
+    evidence = Evidence("0" * 16, np.arange(2), np.ones(2, np.int32))
     sides = {"to_bow_m": [0.0, 0.0], "to_stern_m": [0.0, 30.0], "to_port_m": [0.0, 4.0], "to_starboard_m": [0.0, 4.0]}
     claims = Claims(np.full(2, SHIP, np.int32), np.full(2, 10**15), imo=np.array([0.0, 9187629.0]),
                     **{name: np.array(value) for name, value in sides.items()})  # fmt: skip
