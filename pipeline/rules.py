@@ -90,6 +90,12 @@ class EncounterRules:
     join_min: float = number(30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less")
     max_open_d: float = number(30.0, "d", "an encounter is cut here so that state stays bounded")
     dark_beside_min: float = number(30.0, "min", "a silence that begins or ends so near a meeting belongs to its story")
+    said_memory_d: float = number(
+        7.0,
+        "d",
+        "type and length are sent every 6 min, so a vessel that was received has told them; "
+        "what it said longer ago may no longer be so",
+    )
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ PROXIMITIES = table(
     column("bins", pa.list_(BIN), "time spent by distance and speed, see pipeline/meetings/histogram.py"),
 )
 PARTICULARS = table(
-    "What vessels say of their kind and size, a row where it changes, sent to every pair shard.",
+    "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("time", UTC, "when it was said"),
     column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
@@ -271,11 +271,22 @@ ENCOUNTERS = table(
     column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
     column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
     *(
-        column(f"ship_type_{v}", pa.int16(), f"type that {v} last told by the end, ITU-R M.1371-5 table 53", null=True)
+        column(
+            f"ship_type_{v}",
+            pa.int16(),
+            f"type that {v} last told by the end, at most said_memory_d before; ITU-R M.1371-5 table 53",
+            null=True,
+        )
         for v in "ab"
     ),
     *(
-        column(f"length_{v}_m", pa.float32(), f"length that {v} last told by the end", unit="m", null=True)
+        column(
+            f"length_{v}_m",
+            pa.float32(),
+            f"length that {v} last told by the end, at most said_memory_d before",
+            unit="m",
+            null=True,
+        )
         for v in "ab"
     ),
     column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),

@@ -38,7 +38,7 @@ def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
-        "said": particulars.still_needed(said, batch.frontier_us - _wait_us(rules)),
+        "said": particulars.still_needed(said, batch.frontier_us - _wait_us(rules), rules.encounter),
         "berths": berth_pairs,
     }
     encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules)

@@ -1,49 +1,64 @@
-"""What both vessels of an encounter had said of their kind and size by its end."""
+"""What both vessels of an encounter had said of their kind and size by its end, and not too long before."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stswatch.pipeline.batch import Bools, Ints, micros, ordered
+from stswatch.pipeline.batch import MS, Ints, micros, ordered, starts_of
+from stswatch.pipeline.rules import EncounterRules, days
 
 COLUMNS = {"ship_type": "ship_type_{}", "length_m": "length_{}_m"}
 
 
-def by_the_end(meetings: pa.Table, said: pa.Table) -> dict[str, pa.Array]:
+def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
     """The columns ship_type_a, ship_type_b, length_a_m, length_b_m for n encounters; null where nothing was said.
 
-    said: schema.PARTICULARS. What a vessel says after the end does not count, so that later data change nothing.
+    said: schema.PARTICULARS. What a vessel says after the end does not count, so that later data change nothing; nor
+    does what it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
     """
-    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time")))).combine_chunks()
+    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
+    n = meetings.num_rows
+    mmsi = np.concatenate([np.asarray(meetings[f"mmsi_{v}"]) for v in ("a", "b")])
+    end_us = np.tile(micros(meetings, "end"), 2)
     columns = {}
-    for v in ("a", "b"):
-        row = _last_before(said, np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, "end"))
-        for name, column in COLUMNS.items():
-            columns[column.format(v)] = said[name].combine_chunks().take(pa.array(row, mask=row < 0))
+    for name, column in COLUMNS.items():
+        told = said.filter(pc.is_valid(said[name])).combine_chunks()
+        row = _last_before(told, mmsi, end_us)
+        told_us = np.append(micros(told, "time"), 0)[row]
+        row[told_us < _oldest_us(end_us, rules)] = -1
+        found = told[name].combine_chunks().take(pa.array(row, mask=row < 0))
+        columns |= {column.format("a"): found[:n], column.format("b"): found[n:]}
     return columns
 
 
-def still_needed(said: pa.Table, since_us: int) -> pa.Table:
-    """What an encounter that ends then or later can ask for: of each MMSI the last row until then, and all after."""
-    if said.num_rows == 0:
-        return said
+def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
+    """What an encounter that ends then or later can ask for, and nothing older than said_memory_d before.
+
+    Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
+    """
     mmsi, time_us = np.asarray(said["mmsi"]), micros(said, "time")
-    order = ordered(mmsi, time_us)
-    mmsi, time_us = mmsi[order], time_us[order]
-    last_until = (time_us <= since_us) & ~_next_is_until(mmsi, time_us, since_us)
-    return said.take(pa.array(order[(time_us > since_us) | last_until])).combine_chunks()
+    needed = time_us > since_us
+    order = ordered(mmsi, time_us // MS)
+    order = order[~needed[order]]
+    for name in COLUMNS:
+        row = order[np.asarray(said[name].is_valid())[order]]
+        first = starts_of(mmsi[row])
+        needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
+    needed &= time_us >= _oldest_us(np.int64(since_us), rules)
+    return said.filter(pa.array(needed)).combine_chunks()
 
 
-def _next_is_until(mmsi: Ints, time_us: Ints, since_us: int) -> Bools:
-    """Whether the next row is of the same vessel and not after the time."""
-    same = np.append(mmsi[1:] == mmsi[:-1], False)
-    return np.asarray(same & np.append(time_us[1:] <= since_us, False))
+def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
+    """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
+    oldest_us = end_us // days(1) * days(1) - days(rules.said_memory_d)
+    return np.asarray(-(-oldest_us // days(1)) * days(1))
 
 
-def _last_before(said: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
-    """The row of each vessel's last word at or before a time, (n,); -1 where there is none. said: sorted."""
-    have, time_us = np.asarray(said["mmsi"]), micros(said, "time")
+def _last_before(told: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
+    """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
+    have, time_us = np.asarray(told["mmsi"]), micros(told, "time")
     n = len(have)
     # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
     order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))

@@ -34,7 +34,7 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     if rows.num_rows == 0:
         return schema.empty("encounters")
     columns: dict[str, Any] = _measured(rows) | {"end_censored": edges.ended_by_data(rows, known_edges)}
-    columns |= particulars.by_the_end(rows, said)
+    columns |= particulars.by_the_end(rows, said, rules.encounter)
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)

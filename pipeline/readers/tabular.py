@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.pipeline.batch import MS, ordered
+from stswatch.pipeline.batch import HOUR, MS, ordered
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -25,6 +25,7 @@ STATIC_WORDS = ("name", "call_sign", "destination")
 STATIC_NUMBERS = ("ship_type", "length_m", "beam_m", "draught_m")
 STATIC = ("imo", *STATIC_WORDS, *STATIC_NUMBERS)
 _BLANK = re.compile(r"[@\s]*")
+_DAY = 24 * HOUR
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,10 @@ def _codes(coded: pa.Array) -> Floats:
 
 
 def _changes(mmsi: NDArray[np.int32], time_us: Ints, codes: list[Floats]) -> Ints:
-    """Rows, rising, at which a vessel begins or ends to say the same, and says something.
+    """Rows, rising, at which a vessel begins or ends to say the same, or says it for the first time in a UTC day.
 
-    The end too: when a vessel last told its name must not depend on where a batch begins.
+    The end too: when a vessel last told its name must not depend on where a batch begins. The day: what was said long
+    ago is forgotten, so that it has to be seen that it was said again.
     """
     order = ordered(mmsi, time_us // MS)
     changed = np.diff(mmsi[order], prepend=-1) != 0
@@ -133,4 +135,5 @@ def _changes(mmsi: NDArray[np.int32], time_us: Ints, codes: list[Floats]) -> Int
         changed |= np.diff(code[order], prepend=-2.0) != 0
         says |= code >= 0
     changed |= np.append(changed[1:], True)[: len(changed)]
+    changed |= np.diff(time_us[order] // _DAY, prepend=-1) != 0
     return np.sort(order[changed & says[order]])

@@ -1,7 +1,8 @@
-"""What vessels say of their kind and size, told once and again when they say otherwise.
+"""What vessels say of their kind and size: each value told once a UTC day, and again when they say otherwise.
 
-Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. So it does not show
-where the data is cut, nor in which order or how often a report comes.
+Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. A value is told
+where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor in
+which order or how often a report comes, and nothing older than the day of the frontier has to be kept.
 """
 
 from __future__ import annotations
@@ -11,45 +12,52 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Ints, concat, starts_of
+from stswatch.pipeline.batch import MS, Bools, Floats, Ints, concat, micros, ordered, starts_of
+from stswatch.pipeline.rules import days
 
 SAID = ("ship_type", "length_m")
 
 
-def changes(reports: pa.Table, last: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Reports that say another type or length than was said before, and what was said last of each MMSI.
+def told_anew(reports: pa.Table, today: pa.Table, frontier_us: int) -> tuple[pa.Table, pa.Table]:
+    """What is told now, and what was told in the UTC day of the frontier, schema.PARTICULARS both.
 
-    reports: static reports, in any order. last: what was said last so far, schema.PARTICULARS, one row per MMSI; so are
-    both results. What a report leaves out stays as it was.
+    reports: static reports, in any order. today: the second result of the slice before. A row has the values that are
+    told there, null where the vessel said nothing or the same as before in that day. Never raises.
     """
-    told = reports.select(["mmsi", "time", *SAID])
-    told = told.filter(pc.or_(pc.is_valid(told["ship_type"]), pc.is_valid(told["length_m"])))
-    if told.num_rows == 0:
-        return schema.empty("particulars"), last
-    told = told.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in SAID])
-    told = told.rename_columns(["mmsi", "time", *SAID]).cast(schema.PARTICULARS)
-    both = concat([last, told], schema.PARTICULARS)
-    is_new = np.arange(both.num_rows) >= last.num_rows
-    order = np.lexsort((is_new, np.asarray(both["time"].cast(pa.int64())), np.asarray(both["mmsi"])))
-    rows, is_new = both.take(pa.array(order)).combine_chunks(), is_new[order]
-    head = np.zeros(rows.num_rows, bool)
-    head[starts_of(np.asarray(rows["mmsi"]))] = True
-    source = [_last_known(rows[name], head) for name in SAID]
-    for name, row in zip(SAID, source, strict=True):
-        filled = rows[name].take(pa.array(row, mask=row < 0))
-        rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), filled)
-    changed = head.copy()
+    new = _by_moment(reports)
+    both = concat([today, new], schema.PARTICULARS)
+    mmsi, time_us = np.asarray(both["mmsi"]), micros(both, "time")
+    order = ordered(mmsi, time_us // MS)
+    is_new, mmsi, day = order >= today.num_rows, mmsi[order], time_us[order] // days(1)
+    both = both.take(pa.array(order)).combine_chunks()
+    told = np.zeros(len(order), bool)
     for name in SAID:
-        value = np.asarray(rows[name].cast(pa.float64()).fill_null(-1.0))
-        changed[1:] |= value[1:] != value[:-1]
-    final = np.append(head[1:], True)
-    return rows.filter(pa.array(changed & is_new)).combine_chunks(), rows.filter(pa.array(final)).combine_chunks()
+        anew = _other_than_before(np.asarray(both[name].cast(pa.float64())), mmsi, day)
+        told |= anew
+        at = both.column_names.index(name)
+        both = both.set_column(at, both.schema.field(at), pc.if_else(pa.array(anew), both[name], None))
+    last = day >= frontier_us // days(1)
+    return tuple(both.filter(pa.array(told & which)).combine_chunks() for which in (is_new, last))
 
 
-def _last_known(column: pa.ChunkedArray, head: np.ndarray) -> Ints:
-    """For each row the row at or before it, of the same vessel, that says something; -1 where there is none."""
-    n = len(column)
-    known = np.asarray(column.is_valid())
-    at = np.maximum.accumulate(np.where(known, np.arange(n), -1))
-    first = np.maximum.accumulate(np.where(head, np.arange(n), 0))
-    return np.asarray(np.where(at >= first, at, -1))
+def _by_moment(reports: pa.Table) -> pa.Table:
+    """One row per vessel and moment, in whole milliseconds, that says something; the greatest of each value."""
+    said = reports.select(["mmsi", "time", *SAID])
+    said = said.filter(pc.or_(pc.is_valid(said["ship_type"]), pc.is_valid(said["length_m"])))
+    if said.num_rows == 0:
+        return schema.empty("particulars")
+    whole_ms = pa.array(micros(said, "time") // MS * MS).cast(schema.UTC)
+    said = said.set_column(1, "time", whole_ms)
+    said = said.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in SAID])
+    return said.rename_columns(["mmsi", "time", *SAID]).cast(schema.PARTICULARS)
+
+
+def _other_than_before(value: Floats, mmsi: Ints, day: Ints) -> Bools:
+    """Where a value, NaN for none, is the vessel's first of the day or another than the one before it, (n,) bool.
+
+    Rows are sorted by vessel and time.
+    """
+    known = np.flatnonzero(~np.isnan(value))
+    anew = np.zeros(len(value), bool)
+    anew[known[starts_of(mmsi[known], day[known], value[known])]] = True
+    return anew

@@ -17,7 +17,7 @@ from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, valid
 from stswatch.pipeline.tracks.known import known
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
-from stswatch.pipeline.tracks.particulars import changes
+from stswatch.pipeline.tracks.particulars import told_anew
 from stswatch.pipeline.tracks.walk import TRACKS, walk
 
 STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.PARTICULARS}
@@ -37,7 +37,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = gaps.tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
-    particulars, said = changes(batch.table("static_reports"), state["said"])
+    particulars, said = told_anew(batch.table("static_reports"), state["said"], batch.frontier_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,

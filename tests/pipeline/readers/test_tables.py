@@ -115,6 +115,14 @@ def test_static_reports_are_given_where_they_begin_and_end_to_say_the_same(writt
     assert got.static_reports["name"].to_pylist() == ["A", "A", "B", "B", "A"]
 
 
+def test_static_reports_are_given_anew_each_day(written):
+    """Days after the last change too it is known that a vessel still says the same."""
+    hours = range(0, 60, 6)
+    lines = [b"431000001,2023-08-%02d %02d:00:00,1,2,,,A" % (1 + h // 24, h % 24) for h in hours]
+    got = whole(written("a.csv", HEADER + b"\n".join(lines)))
+    assert [t.strftime("%d %H") for t in got.static_reports["time"].to_pylist()] == ["01 00", "02 00", "03 00", "03 06"]
+
+
 def arrow_table(n: int) -> pa.Table:
     rng = np.random.default_rng(5)
     time_us = 1_690_848_000_000_000 + np.arange(n) * 1_000_000
