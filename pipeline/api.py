@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +28,7 @@ class Summary:
     database: Path
     counts: dict[str, int]
     sources: list[dict[str, Any]]
+    passed_over: list[str] = field(default_factory=list)  # what was in a zip beside AIS, a sentence each
 
 
 class Decoded(NamedTuple):
@@ -82,13 +83,13 @@ def run(
 
     folder = Path(data)
     zones.area(area)
-    sources = _opened(paths, format, columns, start_time)
+    sources, passed_over = _opened(paths, format, columns, start_time)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
     run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes), tell)
-    return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder))
+    return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder), passed_over)
 
 
 def decode(
@@ -115,7 +116,7 @@ def decode(
     from stswatch.pipeline.batch import concat
     from stswatch.pipeline.readers.registry import chunks, read
 
-    sources = {source.source: source for source in _opened(paths, format, columns, start_time)}
+    sources = {source.source: source for source in _opened(paths, format, columns, start_time)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
 
@@ -229,13 +230,14 @@ def evaluate(
 
 def _opened(
     paths: str | Path | Sequence[str | Path], format: str, columns: str | Path | None, start_time: datetime | None
-) -> list[Source]:
-    """The sources at these paths. Raises SourceError."""
-    from stswatch.pipeline.readers.registry import open_source
+) -> tuple[list[Source], list[str]]:
+    """The sources at these paths, and what was passed over. Raises SourceError."""
+    from stswatch.pipeline.readers.registry import open_sources
 
     files = [file for path in ([paths] if isinstance(paths, str | Path) else paths) for file in _files(Path(path))]
     asked = Path(columns) if columns else None
-    return [open_source(file, format=format, columns=asked, start_time=start_time) for file in files]
+    found = [open_sources(file, format=format, columns=asked, start_time=start_time) for file in files]
+    return [s for each in found for s in each.sources], [told for each in found for told in each.passed_over]
 
 
 def _files(path: Path) -> list[Path]:

@@ -135,6 +135,7 @@ LEGS = table(
     ),
     column("fix_end", UTC, "time of the fix at or after the end"),
     column("fresh", pa.bool_(), "no leg of the track comes before: its start is where the data begins"),
+    column("heading_deg", pa.int16(), "true heading told with the fix at or after the end; -1 where none", unit="deg"),
     column("inner", pa.list_(pa.int32()), "fixes inside a thinned leg, after start", unit="ms"),
 )
 GAPS = table(
@@ -182,12 +183,17 @@ PROXIMITIES = table(
     column("nearest_time", UTC, "when it was least, the earliest such time"),
     column("lon", pa.float64(), "middle of the pair then", unit="deg"),
     column("lat", pa.float64(), "middle of the pair then", unit="deg"),
+    column("moved_cm", pa.int64(), "way of one antenna as seen from the other within the distance", unit="cm"),
+    column("lon0", pa.float64(), "middle of the pair at the start", unit="deg"),
+    column("lat0", pa.float64(), "middle of the pair at the start", unit="deg"),
+    column("lon1", pa.float64(), "middle of the pair at the end", unit="deg"),
+    column("lat1", pa.float64(), "middle of the pair at the end", unit="deg"),
     column("fixes_a", pa.int64(), "fixes of a in it, one at the end left out"),
     column("fixes_b", pa.int64(), "fixes of b in it, one at the end left out"),
     column("end_fix_a", pa.bool_(), "a fix of a stands at the end"),
     column("end_fix_b", pa.bool_(), "a fix of b stands at the end"),
     column("fresh", pa.bool_(), "the legs of a or b begin at the start"),
-    column("bins", pa.list_(BIN), "time spent by distance and speed, see pipeline/meetings/histogram.py"),
+    column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/histogram.py"),
 )
 PARTICULARS = table(
     "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
@@ -235,6 +241,29 @@ ENCOUNTERS = table(
     ),
     column("median_speed_a_kn", pa.float64(), "median speed of a, weighted by time", unit="kn", null=True),
     column("median_speed_b_kn", pa.float64(), "median speed of b, weighted by time", unit="kn", null=True),
+    column(
+        "relative_speed_kn",
+        pa.float64(),
+        "mean speed of one antenna as seen from the other, over the time within the encounter distance",
+        unit="kn",
+        null=True,
+    ),
+    column(
+        "drift_km",
+        pa.float64(),
+        "how far the middle of the pair lay at the last moment within the distance from where it lay at the first",
+        unit="km",
+        null=True,
+    ),
+    column("drift_kn", pa.float64(), "drift_km over the duration", unit="kn", null=True),
+    column(
+        "heading_difference_deg",
+        pa.float64(),
+        "median angle between the keels, weighted by time: 0 side by side, whichever way the bows, 90 across; "
+        "null where the two did not tell true headings within observed_within_min of each other",
+        unit="deg",
+        null=True,
+    ),
     column("fixes_a", pa.int32(), "fixes of a within the encounter distance"),
     column("fixes_b", pa.int32(), "fixes of b within the encounter distance"),
     column(
@@ -357,10 +386,13 @@ RUNS = table(
     column("data_end", UTC, "last fix used", null=True),
 )
 SOURCES = table(
-    "Files that were ingested, each once by content.",
-    column("source", pa.string(), "first 16 hex digits of the SHA-256"),
+    "Files that were ingested, each once by content; of a zip each member by itself.",
+    column(
+        "source", pa.string(), "first 16 hex digits of the SHA-256; of a member: of the one of the zip and its name"
+    ),
     column("sha256", pa.string(), "SHA-256 of the file"),
     column("path", pa.string(), "where it lay when it was first ingested"),
+    column("member", pa.string(), "name of the member, where the file is a zip", null=True),
     column("bytes", pa.int64(), "size of the file", unit="byte"),
     column("format", pa.string(), "reader that took it"),
     column("clock", pa.string(), "where the times come from"),

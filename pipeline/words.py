@@ -37,6 +37,7 @@ _LEAD = (  # heading, width, what stands in it
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
     lines = [line for row in done.sources for line in _source(row)]
+    lines += [f"passed over: {told}" for told in done.passed_over]
     c = done.counts
     lines.append(
         f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
@@ -57,7 +58,8 @@ def _source(row: dict[str, Any]) -> list[str]:
     what = "sentence" if row["format"] == "nmea" else "row"
     invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
     counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
-    lines = [f"{Path(row['path']).name}: {counted}; times: {row['clock']}"]
+    name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
+    lines = [f"{name}: {counted}; times: {row['clock']}"]
     if row["invalid_fixes"] > _MANY * used:
         lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
     return lines

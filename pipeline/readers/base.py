@@ -19,6 +19,10 @@ class SourceError(ValueError):
     """A file that cannot be used: one sentence with the file, what was found and what to do."""
 
 
+class NotAisError(SourceError):
+    """A file that no reader takes; as a member of a zip it is passed over."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What the user said of a file beside its path."""
@@ -28,16 +32,33 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One file, known by its content; picklable."""
+class Place:
+    """Where the bytes of a source lie: a file, or a member of a zip."""
 
     path: str
-    sha256: str
-    source: str  # first 16 hex digits of the SHA-256
-    bytes: int
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.member is None else f"{self.path} ({self.member})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file or one member of a zip, known by its content; picklable."""
+
+    path: str
+    member: str | None
+    sha256: str  # of the file, the zip where it is a member
+    source: str  # first 16 hex digits of the SHA-256; of a member: of that and its name
+    bytes: int  # size of the file
     format: str  # name of the row in READERS
     clock: str  # where the times come from, in words
     options: Any = None  # what the reader found out while preparing; picklable
+
+    @property
+    def place(self) -> Place:
+        """Where its bytes lie."""
+        return Place(self.path, self.member)
 
 
 @dataclass(frozen=True)
@@ -78,8 +99,8 @@ class Reader:
 
     name: str
     help: str  # one sentence for the documentation
-    sniff: Callable[[bytes, str], bool]  # (first bytes, decompressed; path) -> is it this format
-    prepare: Callable[[str, Request], Prepared]  # raises SourceError
+    sniff: Callable[[bytes, str], bool]  # (first bytes, unpacked; path) -> is it this format
+    prepare: Callable[[Place, Request], Prepared]  # raises SourceError
     chunks: Callable[[Source, int], list[Chunk]]  # (source, bytes aimed at)
     read: Callable[[Chunk], Iterator[Decoded]]  # raises SourceError where the file breaks off
 

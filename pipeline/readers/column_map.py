@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.base import Place, SourceError
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
     "mmsi": ("mmsi", "mmsinumber", "usermmsi", "ssvid"),
@@ -108,7 +108,7 @@ def recognise(header: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def find(path: str, header: Sequence[str], asked: ColumnMap | None) -> tuple[tuple[str, int], ...]:
+def find(place: Place, header: Sequence[str], asked: ColumnMap | None) -> tuple[tuple[str, int], ...]:
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
     listed = ", ".join(repr(name) for name in header[:40])
     if asked is None:
@@ -116,14 +116,14 @@ def find(path: str, header: Sequence[str], asked: ColumnMap | None) -> tuple[tup
         missing = [name for name in NEEDED if name not in found]
         if missing:
             raise SourceError(
-                f"{path}: has no column for {', '.join(missing)} among {listed};"
+                f"{place}: has no column for {', '.join(missing)} among {listed};"
                 " say which column is which in a TOML file and give it with --columns FILE"
             )
         return tuple(found.items())
     absent = [theirs for _, theirs in asked.columns if theirs not in header]
     if absent:
         raise SourceError(
-            f"{path}: has no column {', '.join(map(repr, absent))}, which --columns names;"
+            f"{place}: has no column {', '.join(map(repr, absent))}, which --columns names;"
             f" correct the map, the table has {listed}"
         )
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)

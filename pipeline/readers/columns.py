@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stswatch.pipeline.readers import column_map
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Prepared, Request, Source, SourceError
+from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError
 from stswatch.pipeline.readers.column_map import NEEDED, ColumnMap, TimeFormat
 from stswatch.pipeline.readers.csv_rows import header_of, rows_of
+from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
-from stswatch.pipeline.readers.text import byte_chunks, head, is_gzip, windows
+from stswatch.pipeline.readers.text import byte_chunks, head, windows
 
 PARQUET_MAGIC = b"PAR1"
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
@@ -35,7 +36,6 @@ class Options:
     time: TimeFormat
     receiver: str
     parquet: bool = False
-    gz: bool = False
     delimiter: str = ","
     first_row: int = 0  # offset of the first row of a CSV
 
@@ -47,30 +47,32 @@ def sniff(start: bytes, path: str) -> bool:
     return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0]))
 
 
-def prepare(path: str, request: Request) -> Prepared:
+def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else None
-    start = head(path)
+    start = head(place)
     if start.startswith(PARQUET_MAGIC):
-        return _prepare_parquet(path, asked)
-    return prepare_csv(path, start, asked, asked.receiver if asked else "unknown")
+        return _prepare_parquet(place, asked)
+    return prepare_csv(place, start, asked, asked.receiver if asked else "unknown")
 
 
-def prepare_csv(path: str, start: bytes, asked: ColumnMap | None, receiver: str) -> Prepared:
+def prepare_csv(place: Place, start: bytes, asked: ColumnMap | None, receiver: str) -> Prepared:
     """Find the columns of a CSV from its first bytes. Raises SourceError where one that is needed lacks."""
     if not start or b"\0" in start:
         found = "is empty" if not start else "is neither text nor Parquet"
-        raise SourceError(f"{path}: {found}; a table needs a line with the names of its columns: leave the file out")
+        raise SourceError(f"{place}: {found}; a table needs a line with the names of its columns: leave the file out")
     names, delimiter, first_row = header_of(start, asked.delimiter if asked else None)
-    columns = column_map.find(path, names, asked)
+    columns = column_map.find(place, names, asked)
     how = asked.time if asked else TimeFormat()
-    options = Options(columns, tuple(names), how, receiver, False, is_gzip(path), delimiter, first_row)
+    options = Options(columns, tuple(names), how, receiver, False, delimiter, first_row)
     return Prepared(_clock(options), options)
 
 
-def _prepare_parquet(path: str, asked: ColumnMap | None) -> Prepared:
-    names = _open(path).schema_arrow.names
-    columns = column_map.find(path, names, asked)
+def _prepare_parquet(place: Place, asked: ColumnMap | None) -> Prepared:
+    if is_packed(place):
+        raise SourceError(f"{place}: is Parquet packed once more, which cannot be read in place; unpack it first")
+    names = _open(place.path).schema_arrow.names
+    columns = column_map.find(place, names, asked)
     options = Options(
         columns,
         tuple(names),
@@ -101,7 +103,7 @@ def _short(error: Exception) -> str:
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     """Byte ranges of a CSV, runs of row groups of a Parquet file. Raises SourceError where it is damaged."""
     if not source.options.parquet:
-        return byte_chunks(source, source.options.gz, target_bytes)
+        return byte_chunks(source, target_bytes)
     metadata = _open(source.path).metadata
     cut, start, row, size = [], 0, 0, 0
     for group in range(metadata.num_row_groups):
@@ -124,7 +126,7 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
 def _csv_rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
     start = max(chunk.start, options.first_row)
     end = max(chunk.end, start)
-    for window in windows(chunk.source.path, options.gz, start, end, STEP, 1, _LONGEST_ROW):
+    for window in windows(chunk.source.place, start, end, STEP, 1, _LONGEST_ROW):
         yield rows_of(window, options.columns, len(options.names), options.delimiter)
 
 

@@ -9,7 +9,7 @@ https://coast.noaa.gov/data/marinecadastre/ais/data-dictionary.pdf
 from __future__ import annotations
 
 from stswatch.pipeline.readers import columns
-from stswatch.pipeline.readers.base import Prepared, Request
+from stswatch.pipeline.readers.base import Place, Prepared, Request
 from stswatch.pipeline.readers.column_map import NEEDED, plain, recognise
 from stswatch.pipeline.readers.csv_rows import header_of
 from stswatch.pipeline.readers.text import head
@@ -26,6 +26,6 @@ def sniff(start: bytes, path: str) -> bool:
     return "basedatetime" in map(plain, names) and set(NEEDED) <= set(recognise(names))
 
 
-def prepare(path: str, request: Request) -> Prepared:
+def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
-    return columns.prepare_csv(path, head(path), None, "terrestrial")
+    return columns.prepare_csv(place, head(place), None, "terrestrial")

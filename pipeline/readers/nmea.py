@@ -28,8 +28,8 @@ from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Prepared, Request, Source, SourceError
-from stswatch.pipeline.readers.text import Window, byte_chunks, is_gzip, windows
+from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError
+from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 
 AROUND = REACH + 4 * MAX_LINE  # bytes on both sides of a window that can decide what becomes of its sentences
 STEP = 4 << 20  # bytes of text at a time: some 80,000 bare sentences
@@ -44,7 +44,6 @@ _BASE_STATION = re.compile(rb"VD[MO],1,1,[0-9]?,[^,*\r\n]{0,2},([4;][0-W`-w]{12,
 class Options:
     """How to read one capture."""
 
-    gz: bool
     clock: Clock | None = None  # for what tells no time and has none told shortly before
 
 
@@ -53,27 +52,24 @@ def sniff(head: bytes, path: str) -> bool:
     return _SENTENCE.search(head) is not None
 
 
-def prepare(path: str, request: Request) -> Prepared:
+def prepare(place: Place, request: Request) -> Prepared:
     """Find the clock of a capture. Raises SourceError where it has none and none is given."""
-    gz = is_gzip(path)
-    told, of = _told_share(path, gz)
+    told, of = _told_share(place)
     if of == 0 or told >= _TIMED_SHARE * of:
-        return Prepared("told by the sentences" if of else "none needed: no sentence", Options(gz))
-    agreed = consensus(*_base_stations(path, gz))
+        return Prepared("told by the sentences" if of else "none needed: no sentence", Options())
+    agreed = consensus(*_base_stations(place))
     if agreed.clock is not None:
         found = f"{agreed.agreeing} of {agreed.reports} reports from {agreed.stations} stations agree"
-        return Prepared(f"base stations: {found}", Options(gz, agreed.clock))
+        return Prepared(f"base stations: {found}", Options(agreed.clock))
     if request.start_time is not None:
         when = request.start_time.astimezone(UTC)
         words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
-        return Prepared(words, Options(gz, _still(when)))
+        return Prepared(words, Options(_still(when)))
     if told:
-        return Prepared(
-            f"told by {told} of the first {of} sentences, the others take the time told before", Options(gz)
-        )
+        return Prepared(f"told by {told} of the first {of} sentences, the others take the time told before", Options())
     found = f"{agreed.agreeing} of {agreed.reports} base station reports agree"
     raise SourceError(
-        f"{path}: no sentence tells its time and {found};"
+        f"{place}: no sentence tells its time and {found};"
         " give the time of the capture with --start-time, for instance --start-time 2012-03-14T11:00:00Z"
     )
 
@@ -82,19 +78,19 @@ def _still(when: datetime) -> Clock:
     return Clock(((0, round(when.timestamp() * 1e6)),))
 
 
-def _told_share(path: str, gz: bool) -> tuple[int, int]:
+def _told_share(place: Place) -> tuple[int, int]:
     """Sentences of the head with a time of their own or told shortly before, and all of them."""
-    for window in windows(path, gz, 0, _HEAD, _HEAD, 1, AROUND):
+    for window in windows(place, 0, _HEAD, _HEAD, 1, AROUND):
         near_us = frame(window.text, window.base, REACH).near_us
         return int((near_us != NO_TIME).sum()), len(near_us)
     return 0, 0
 
 
-def _base_stations(path: str, gz: bool) -> tuple[Ints, Ints, Ints, int]:
+def _base_stations(place: Place) -> tuple[Ints, Ints, Ints, int]:
     """Offset, time and MMSI of every base station report, and the size of the text in bytes."""
     parts: list[NDArray[np.int64]] = [np.zeros((3, 0), np.int64)]
     size = 0
-    for window in windows(path, gz, 0, WHOLE, STEP, 1, MAX_LINE):
+    for window in windows(place, 0, WHOLE, STEP, 1, MAX_LINE):
         found = [m for m in _BASE_STATION.finditer(window.text) if window.base + m.start() < window.end]
         bases = _decoded([m[1] for m in found], [int(m[2]) for m in found]).bases
         offset = np.array([window.base + m.start() for m in found], np.int64)[bases["row"]]
@@ -106,13 +102,13 @@ def _base_stations(path: str, gz: bool) -> tuple[Ints, Ints, Ints, int]:
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     """Byte ranges; a range owns the lines that begin in it."""
-    return byte_chunks(source, source.options.gz, target_bytes)
+    return byte_chunks(source, target_bytes)
 
 
 def read(chunk: Chunk) -> Iterator[Decoded]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
     options: Options = chunk.source.options
-    for window in windows(chunk.source.path, options.gz, chunk.start, chunk.end, STEP, AROUND, AROUND):
+    for window in windows(chunk.source.place, chunk.start, chunk.end, STEP, AROUND, AROUND):
         yield decode_window(window, chunk.source.source, options.clock)
 
 

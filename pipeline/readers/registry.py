@@ -5,18 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from stswatch.pipeline.readers import column_map, columns, marinecadastre, nmea
-from stswatch.pipeline.readers.base import Chunk, Decoded, Reader, Request, Source, SourceError
+from stswatch.pipeline.readers.base import (
+    Chunk,
+    Decoded,
+    NotAisError,
+    Place,
+    Prepared,
+    Reader,
+    Request,
+    Source,
+    SourceError,
+)
 from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.text import head, is_gzip, unreadable
+from stswatch.pipeline.readers.packing import check_unpacked, is_packed, members, unreadable
+from stswatch.pipeline.readers.text import head
 
 READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether a file is theirs
     Reader(
         "nmea",
-        "NMEA 0183 sentences, plain or gzip, with tag blocks, US Coast Guard suffixes or Gatehouse lines.",
+        "NMEA 0183 sentences with tag blocks, US Coast Guard suffixes or Gatehouse lines.",
         nmea.sniff,
         nmea.prepare,
         nmea.chunks,
@@ -24,7 +36,7 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
     ),
     Reader(
         "marinecadastre",
-        "CSV archives of MarineCadastre (NOAA), plain or gzip.",
+        "CSV archives of MarineCadastre (NOAA).",
         marinecadastre.sniff,
         marinecadastre.prepare,
         marinecadastre.chunks,
@@ -32,20 +44,13 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
     ),
     Reader(
         "columns",
-        "Any CSV (plain or gzip) or Parquet table, by its column names or by the map given with --columns.",
+        "Any CSV or Parquet table, by its column names or by the map given with --columns.",
         columns.sniff,
         columns.prepare,
         columns.chunks,
         columns.read,
     ),
 )
-_PACKED = {
-    b"PK\x03\x04": "zip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"7z\xbc\xaf": "7z",
-}
 
 
 def reader_of(name: str) -> Reader:
@@ -62,29 +67,61 @@ def reader_of(name: str) -> Reader:
     )
 
 
-def open_source(
+@dataclass(frozen=True)
+class Opened:
+    """The sources in a file, and for each member of a zip that is none a sentence that says so."""
+
+    sources: list[Source]
+    passed_over: list[str]
+
+
+def open_sources(
     path: str | Path, *, format: str = "auto", columns: Path | None = None, start_time: datetime | None = None
-) -> Source:
-    """Look at one file: its hash, its format and where its times come from.
+) -> Opened:
+    """Look at one file: its hash, and of it or of each member of a zip the format and where the times come from.
 
     format: auto or a name in READERS; columns: a TOML file, see column_map.py; start_time: for captures
     without a clock, with its zone. Raises SourceError, one sentence with the file and the remedy, for
     whatever cannot be used.
     """
-    place = os.fspath(path)
+    file = os.fspath(path)
     if start_time is not None and start_time.tzinfo is None:
         raise SourceError(f"--start-time {start_time.isoformat()}: names no zone; end it with Z for UTC")
-    reader = reader_of(format) if format != "auto" else None
-    _is_there(place)
-    start = head(place)
-    if not start and not is_gzip(place):
-        raise SourceError(f"{place}: is empty; leave it out or fetch it again")
-    _is_unpacked(place, start)
-    if reader is None:
-        reader = _sniffed(place, start, columns is not None)
-    prepared = reader.prepare(place, Request(columns, start_time))
-    sha256, size = _hashed(place)
-    return Source(place, sha256, sha256[:16], size, reader.name, prepared.clock, prepared.options)
+    asked = reader_of(format) if format != "auto" else None
+    _is_there(file)
+    inside = members(file)
+    places = [Place(file)] if inside is None else [Place(file, member) for member in inside]
+    found: list[tuple[Place, Reader]] = []
+    passed_over: list[str] = []
+    for place in places:
+        try:
+            found.append((place, _reader_for(place, asked, columns is not None)))
+        except NotAisError as error:
+            if inside is None:
+                raise
+            passed_over.append(str(error))
+    if not found:
+        none = f"no member of the zip is AIS; {passed_over[0]}" if passed_over else "the zip holds no file"
+        raise SourceError(f"{file}: {none}")
+    request = Request(columns, start_time)
+    prepared = [(place, reader, reader.prepare(place, request)) for place, reader in found]
+    sha256, size = _hashed(file)
+    return Opened([_source(*each, sha256, size) for each in prepared], passed_over)
+
+
+def _source(place: Place, reader: Reader, prepared: Prepared, sha256: str, size: int) -> Source:
+    name = sha256 if place.member is None else hashlib.sha256(f"{sha256}/{place.member}".encode()).hexdigest()
+    return Source(place.path, place.member, sha256, name[:16], size, reader.name, prepared.clock, prepared.options)
+
+
+def open_source(
+    path: str | Path, *, format: str = "auto", columns: Path | None = None, start_time: datetime | None = None
+) -> Source:
+    """The one source in a file, as `open_sources` gives it. Raises SourceError where there are several."""
+    found = open_sources(path, format=format, columns=columns, start_time=start_time).sources
+    if len(found) > 1:
+        raise SourceError(f"{path}: holds {len(found)} members with AIS; open them with open_sources")
+    return found[0]
 
 
 def chunks(source: Source, target_bytes: int = 64 << 20) -> list[Chunk]:
@@ -117,26 +154,34 @@ def _hashed(path: str) -> tuple[str, int]:
         raise unreadable(path, error) from error
 
 
-def _is_unpacked(path: str, start: bytes) -> None:
-    for magic, kind in {**_PACKED, b"\x1f\x8b": "twice gzip"}.items():
-        if start.startswith(magic):
-            raise SourceError(f"{path}: is packed as {kind}, which is not read; unpack it first")
-
-
-def _sniffed(path: str, start: bytes, mapped: bool) -> Reader:
-    """The reader that takes a file; a map makes every table `columns`."""
-    for reader in READERS:
-        if mapped and reader.name == "marinecadastre":
+def _reader_for(place: Place, asked: Reader | None, mapped: bool) -> Reader:
+    """The reader of a place. Raises NotAisError where none takes it, SourceError where it cannot be read."""
+    start = head(place)
+    if not start and not is_packed(place):
+        raise SourceError(f"{place}: is empty; leave it out or fetch it again")
+    check_unpacked(place, start)
+    if asked is not None and place.member is None:
+        return asked
+    for reader in [asked] if asked else READERS:
+        if mapped and reader.name == "marinecadastre":  # a map makes every table `columns`
             continue
-        if reader.sniff(start, path) or (mapped and reader.name == "columns" and b"\0" not in start):
+        if reader.sniff(start, place.path) or (mapped and reader.name == "columns" and b"\0" not in start):
             return reader
-    names = header_of(start)[0]
+    raise NotAisError(_stranger(place, start))
+
+
+def _stranger(place: Place, start: bytes) -> str:
+    """What to say of a file that no reader takes."""
     if b"\0" in start or not start:
         found = "is neither text nor Parquet" if start else "holds nothing"
-        raise SourceError(f"{path}: {found}; give NMEA sentences, CSV or Parquet with AIS positions")
+        return f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions"
+    names = header_of(start)[0]
     if len(names) > 1:
-        column_map.find(path, names, None)  # says which columns lack
-    raise SourceError(
-        f"{path}: is neither AIS sentences nor a table with a header; name its format with --format"
+        try:
+            column_map.find(place, names, None)
+        except SourceError as lacking:
+            return str(lacking)
+    return (
+        f"{place}: is neither AIS sentences nor a table with a header; name its format with --format"
         f" ({', '.join(reader.name for reader in READERS)}) if it is one of these"
     )

@@ -115,7 +115,7 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
         first = [r.first_us for r in entry.receipts if r.first_us is not None]
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
         span = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
-        rows.append({"first_time": None, "last_time": None} | dict(entry.source) | span)
+        rows.append({"first_time": None, "last_time": None, "member": None} | dict(entry.source) | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 

@@ -82,7 +82,7 @@ def sources(data: Path) -> list[dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     with closing(connect(data)) as db:
-        rows = _rows(db.sql("SELECT * FROM sources ORDER BY path"))
+        rows = _rows(db.sql("SELECT * FROM sources ORDER BY path, member"))
         counts = _rows(db.sql("SELECT * FROM reject_counts ORDER BY count DESC, reason"))
     return [row | {"reasons": [c for c in counts if c["source"] == row["source"]]} for row in rows]
 

@@ -262,7 +262,7 @@ FILES = {
     "nobody.csv": (HEADER + b"x,2024-01-01T00:00:00Z,1,1\n", "no usable position"),
     "nowhere.csv": (HEADER + b"201000001,2024-01-01T00:00:00Z,181,91\n", "give an archive with positions"),
     "binary.dat": (bytes(range(256)) * 40, "neither text nor Parquet"),
-    "packed.zip": (b"PK\x03\x04" + bytes(100), "unpack it first"),
+    "cut.zip": (b"PK\x03\x04" + bytes(100), "fetch the file again"),
     "cut.csv.gz": (gzip.compress(HEADER + ROWS * 500, mtime=0)[:-30], "fetch the file again"),
     "cut.nmea.gz": (RECORDING.read_bytes()[:200_000], "fetch the file again"),
     "columns.csv": (b"ship,when,lat,lon\n1,2,3,4\n", "--columns"),

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def written(tmp_path):
-    """Write bytes to a file of this name, as gzip where the name ends so; gives its path."""
+    """Write bytes to a file of this name, as gzip where the name ends in .gz; gives its path."""
 
     def write(name: str, content: bytes) -> Path:
         path = tmp_path / name

@@ -71,7 +71,7 @@ def test_a_format_is_recognised_and_its_rows_have_the_schema(written, name, suff
         (b"", "is empty"),
         (gzip.compress(b"", mtime=0), "holds nothing"),
         (b"\x00\x01\x02" * 1000, "neither text nor Parquet"),
-        (b"PK\x03\x04....", "packed as zip.*unpack"),
+        (b"PK\x03\x04....", "zip data breaks off.*fetch the file again"),
         (gzip.compress(SOME["nmea"] * 1000, mtime=0)[:-20], "breaks off.*fetch the file again"),
         (gzip.compress(SOME["columns"], mtime=0)[:-12], "breaks off.*fetch the file again"),
         (b"ship,when,lat,lon\n1,2,3,4\n", "no column for mmsi, time among 'ship', 'when'.*--columns"),

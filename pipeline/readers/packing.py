@@ -1,0 +1,147 @@
+"""How archives are packed: one table of what each kind begins with and what opens it, and the members of a zip.
+
+What is packed is read as a stream, so memory does not grow with the file. Within a zip a member may be packed once
+more (a folder of .csv.gz); anything else that is packed twice is not read.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase
+from typing import Any, cast
+
+import pyarrow as pa
+
+from stswatch.pipeline.readers.base import Place, SourceError
+
+_ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
+_LOOK = 512  # bytes that tell how a file is packed
+
+
+def _zstd(file: BufferedIOBase) -> Any:
+    return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """One way to pack: a row of PACKINGS."""
+
+    name: str
+    begins: re.Pattern[bytes]
+    open: Callable[[Any], Any]  # a file of packed bytes -> one of what is in it, all its parts one after the other
+
+
+PACKINGS: tuple[Packing, ...] = (
+    Packing("gzip", re.compile(rb"\x1f\x8b"), gzip.open),
+    Packing("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _zstd),  # the second: a frame to skip
+    Packing("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), bz2.open),
+    Packing("xz", re.compile(rb"\xfd7zXZ\x00"), lzma.open),
+)
+UNREAD: dict[str, re.Pattern[bytes]] = {  # told by name, so that the user knows what to do
+    "zip": _ZIP,
+    "7z": re.compile(rb"7z\xbc\xaf\x27\x1c"),
+    "rar": re.compile(rb"Rar!\x1a\x07"),
+    "tar": re.compile(rb"(?s).{257}ustar"),
+} | {packing.name: packing.begins for packing in PACKINGS}
+
+
+def unreadable(path: str, error: OSError) -> SourceError:
+    """What to say of a file that the system does not give."""
+    told = error.strerror or error
+    return SourceError(f"{path}: cannot be read ({told}); check the path, its permissions and the disk that it lies on")
+
+
+def packing_of(start: bytes) -> Packing | None:
+    """How a file is packed that begins with these bytes; None where it is not, or as a zip.
+
+    >>> packing_of(b"\\x1f\\x8b\\x08").name
+    'gzip'
+    """
+    return next((packing for packing in PACKINGS if packing.begins.match(start)), None)
+
+
+def is_packed(place: Place) -> bool:
+    """Whether the bytes of a place can only be read from the first to the last. Raises SourceError."""
+    if place.member is not None:
+        return True
+    with _said(place, ()), open(place.path, "rb") as file:
+        return packing_of(file.read(_LOOK)) is not None
+
+
+def check_unpacked(place: Place, start: bytes) -> None:
+    """Raise SourceError where what was unpacked, or needed no unpacking, is still packed.
+
+    start: its first bytes.
+    """
+    for kind, begins in UNREAD.items():
+        if begins.match(start):
+            again = " once more" if is_packed(place) else ""
+            raise SourceError(f"{place}: is packed{again} as {kind}, which is not read; unpack it first")
+
+
+def members(path: str) -> list[str] | None:
+    """Names of the files in a zip, in the order of its directory, hidden ones left out; None for any other file.
+
+    Raises SourceError where the file cannot be read or its directory is damaged or cut off.
+    """
+    with _said(Place(path), ("zip",)), open(path, "rb") as file:
+        if not _ZIP.match(file.read(4)):
+            return None
+        with zipfile.ZipFile(file) as archive:
+            names = [each.filename for each in archive.infolist() if not each.is_dir()]
+    return [name for name in dict.fromkeys(names) if not name.rpartition("/")[2].startswith(".")]
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[BufferedIOBase]:
+    """The unpacked bytes of a place. Raises SourceError where it cannot be read, is damaged or breaks off."""
+    kinds: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(_said(place, kinds))
+        file: Any = stack.enter_context(open(place.path, "rb"))
+        if place.member is not None:
+            kinds.append("zip")
+            file = stack.enter_context(_member(file, place))
+        packing = packing_of(file.read(_LOOK))
+        file.seek(0)
+        if packing is not None:
+            kinds.append(packing.name)
+            file = stack.enter_context(packing.open(file))
+        yield cast(BufferedIOBase, file)
+
+
+@contextmanager
+def _said(place: Place, kinds: Sequence[str]) -> Iterator[None]:
+    """What goes wrong while a place is read, in one sentence; kinds: how it was found to be packed by then."""
+    try:
+        yield
+    except (EOFError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+        raise _damaged(place, kinds, error) from error
+    except OSError as error:
+        if error.errno is None and kinds:  # not the system speaks, but what unpacks
+            raise _damaged(place, kinds, error) from error
+        raise unreadable(str(place), error) from error
+
+
+def _damaged(place: Place, kinds: Sequence[str], error: Exception) -> SourceError:
+    told = str(error).partition("\n")[0].rstrip(". ")
+    return SourceError(f"{place}: the {kinds[-1]} data breaks off or is damaged ({told}); fetch the file again")
+
+
+def _member(file: BufferedIOBase, place: Place) -> Any:
+    """A member of a zip as a file. Raises SourceError where it is gone, encrypted or packed in a way not known."""
+    try:
+        return zipfile.ZipFile(file).open(str(place.member))
+    except KeyError as error:
+        raise SourceError(f"{place}: is no longer in the zip; give the file again as it was") from error
+    except (RuntimeError, NotImplementedError) as error:
+        told = str(error).rstrip(". ")
+        raise SourceError(f"{place}: cannot be unpacked ({told}); unpack it first") from error
