@@ -1,33 +1,44 @@
-"""Payloads to columns: the one place behind which pyais stands.
+"""Payloads to columns: positions, static reports and the time that base stations tell.
 
-A faster decoder replaces `decode` and nothing else: payloads of whole messages in, columns out, in the
-numbers that the standard defines, with its values for "not available" still in place.
+Numbers are those of the standard, its values for "not available" still in place. What a payload does not carry is NaN
+or null: a short message says less, and is a message.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyais.bit_vector import bit_vector
-from pyais.messages import MSG_CLASS
 
-from stswatch.pipeline.decode.lines import Ints
-from stswatch.pipeline.decode.rejects import CODES
+from stswatch.pipeline.decode import layouts, values
+from stswatch.pipeline.decode.groups import Group, grouped
+from stswatch.pipeline.decode.lines import Bytes, Ints
 
-POSITION_TYPES = frozenset({1, 2, 3, 18, 19, 27})
-STATIC_TYPES = frozenset({5, 19, 24})
-BASE_STATION_TYPES = frozenset({4, 11})
-# Bits without which the fields that are read are not all there; of type 5 the destination and of type 19 all
-# after the heading may be missing, as transponders send them so. Source: ITU-R M.1371-5, annex 8.
-MIN_BITS = {1: 137, 2: 137, 3: 137, 4: 78, 5: 302, 11: 78, 18: 133, 19: 133, 24: 160, 27: 94}
-_LEAST_BITS = 38  # type, repeat indicator and MMSI
-_ARMOUR = bytes(range(0x30, 0x58)) + bytes(range(0x60, 0x78))  # the 64 characters of a payload
-_NAN = float("nan")
+POSITIONS = (layouts.POSITION_A, layouts.POSITION_B, layouts.EXTENDED_B, layouts.LONG_RANGE)
+STATICS = (layouts.STATIC_A, layouts.EXTENDED_B, layouts.NAME_B, layouts.STATIC_B, layouts.AUXILIARY_B)
+# column -> field of the layouts
+_POSITION = {
+    "lon": "lon",
+    "lat": "lat",
+    "sog_kn": "speed",
+    "cog_deg": "course",
+    "heading_deg": "heading",
+    "status": "status",
+}
+_STATIC = {
+    "imo": "imo",
+    "ship_type": "ship_type",
+    "to_bow_m": "to_bow",
+    "to_stern_m": "to_stern",
+    "to_port_m": "to_port",
+    "to_starboard_m": "to_starboard",
+    "draught_m": "draught",
+}
+_TEXTS = {"name": "shipname", "call_sign": "callsign", "destination": "destination"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Messages:
     bases: dict[str, NDArray[np.int64]]  # row, mmsi, time_us: base stations whose date and time exist
 
 
-def decode(data: NDArray[np.uint8], start: Ints, end: Ints, fill: NDArray[Any]) -> Messages:
+def decode(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any]) -> Messages:
     """Decode whole messages, the payloads of multi-part ones joined; never raises.
 
     data: a text; start, end: (n,) message i is the armoured payload data[start[i]:end[i]]; fill: (n,) bits from 0 to
@@ -54,107 +65,71 @@ def decode(data: NDArray[np.uint8], start: Ints, end: Ints, fill: NDArray[Any]) 
     >>> decode(text, np.array([0]), np.array([28]), np.array([0])).positions["mmsi"].tolist()
     [227006760]
     """
-    text = data.tobytes()
-    payloads = [text[first:last] for first, last in zip(start.tolist(), end.tolist(), strict=True)]
-    code = np.zeros(len(payloads), np.int8)
-    msg_type = np.zeros(len(payloads), np.int8)
-    positions: list[tuple[Any, ...]] = []
-    statics: list[tuple[Any, ...]] = []
-    bases: list[tuple[int, int, int]] = []
-    for row, (payload, pad) in enumerate(zip(payloads, fill.tolist(), strict=True)):
-        kind, message = _decode_one(payload, pad)
-        if message is None:
-            code[row] = kind
-            continue
-        msg_type[row] = kind
-        if kind in POSITION_TYPES:
-            positions.append(_position(row, kind, message))
-        if kind in STATIC_TYPES:
-            statics.append(_static(row, kind, message))
-        elif kind in BASE_STATION_TYPES and (time_us := _base_time_us(message)) is not None:
-            bases.append((row, message.mmsi, time_us))
-    base = np.array(bases, np.int64).reshape(-1, 3)
+    found = grouped(data, start, end, fill)
+    positions = [group for group in found.groups if group.layout in POSITIONS]
+    statics = [group for group in found.groups if group.layout in STATICS]
+    bases = [group for group in found.groups if group.layout is layouts.BASE_STATION]
     return Messages(
-        code,
-        msg_type,
-        _position_columns(positions, msg_type),
-        _static_columns(statics),
-        {"row": base[:, 0], "mmsi": base[:, 1], "time_us": base[:, 2]},
+        found.code,
+        found.msg_type,
+        _numbers(positions, _POSITION),
+        _numbers(statics, _STATIC) | _words(statics, _TEXTS),
+        _times(bases),
     )
 
 
-def _decode_one(payload: bytes, fill: int) -> tuple[int, Any]:
-    """The type and the message, or a code of rejects.CODES and None."""
-    if not payload:
-        return CODES["empty"], None
-    if payload.translate(None, _ARMOUR):
-        return CODES["payload"], None
-    vector = bit_vector(payload, fill)
-    kind = vector.get(0, 6)
-    if not 1 <= kind <= 28:
-        return CODES["unknown_type"], None
-    if len(vector) < MIN_BITS.get(kind, _LEAST_BITS):
-        return CODES["too_short"], None
-    try:
-        return kind, MSG_CLASS[kind].from_vector(vector)
-    except Exception:  # whatever a garbled payload makes of a field; no garbled payload may end a run
-        return CODES["payload"], None
+def _order(groups: Sequence[Group]) -> tuple[Ints, Ints]:
+    """The rows of several groups, rising, and where each stands when the groups lie one after the other."""
+    rows = np.concatenate([group.rows for group in groups]) if groups else np.zeros(0, np.int64)
+    order = np.argsort(rows, kind="stable")
+    return rows[order], order
 
 
-def _position(row: int, kind: int, m: Any) -> tuple[Any, ...]:
-    if kind <= 3:
-        return row, m.mmsi, m.lon, m.lat, m.speed, m.course, m.heading, int(m.status)
-    if kind == 27:
-        return row, m.mmsi, m.lon, m.lat, m.speed, m.course, _NAN, int(m.status)
-    return row, m.mmsi, m.lon, m.lat, m.speed, m.course, m.heading, _NAN
+def _numbers(groups: Sequence[Group], names: Mapping[str, str]) -> dict[str, Any]:
+    """Row, MMSI and the columns of these names, NaN where a layout has no such field."""
+    rows, order = _order(groups)
+    columns: dict[str, Any] = {"row": rows}
+    for column, field in {"mmsi": "mmsi", **names}.items():
+        parts = [_number(group, field) for group in groups]
+        columns[column] = np.concatenate(parts)[order] if parts else np.zeros(0)
+    columns["mmsi"] = columns["mmsi"].astype(np.int32)
+    return columns
 
 
-def _position_columns(rows: list[tuple[Any, ...]], msg_type: NDArray[np.int8]) -> dict[str, NDArray[Any]]:
-    table = np.array(rows, np.float64).reshape(-1, 8).T
-    row = table[0].astype(np.int64)
-    # pyais rounds to 1e-6 degree, coarser than the lake: the count that was sent is recovered exactly
-    per_degree = np.where(msg_type[row] == 27, 600.0, 600_000.0)
+def _number(group: Group, name: str) -> NDArray[np.float64]:
+    field = group.layout.field(name)
+    if field is None:
+        return np.full(len(group.rows), np.nan)
+    return values.number(group.packed, field, group.layout.offset(name))
+
+
+def _words(groups: Sequence[Group], names: Mapping[str, str]) -> dict[str, pa.Array]:
+    """The texts of these names, null where a layout has no such field."""
+    _, order = _order(groups)
     return {
-        "row": row,
-        "mmsi": table[1].astype(np.int32),
-        "lon": np.rint(table[2] * per_degree) / per_degree,
-        "lat": np.rint(table[3] * per_degree) / per_degree,
-        "sog_kn": table[4],
-        "cog_deg": table[5],
-        "heading_deg": table[6],
-        "status": table[7],
+        column: pa.concat_arrays([pa.nulls(0, pa.string()), *(_text(group, field) for group in groups)]).take(
+            pa.array(order)
+        )
+        for column, field in names.items()
     }
 
 
-_STATIC_NUMBERS = ("imo", "ship_type", "to_bow", "to_stern", "to_port", "to_starboard", "draught")
-_STATIC_TEXTS = ("shipname", "callsign", "destination")
-_NAMES = {"shipname": "name", "callsign": "call_sign"}
-_METRES = frozenset({"to_bow", "to_stern", "to_port", "to_starboard", "draught"})
+def _text(group: Group, name: str) -> pa.Array:
+    field = group.layout.field(name)
+    if field is None:
+        return pa.nulls(len(group.rows), pa.string())
+    return values.texts(group.packed, group.layout.offset(name), field.bits)
 
 
-def _static(row: int, kind: int, m: Any) -> tuple[Any, ...]:
-    """Row and MMSI, then numbers and texts in the order of the lists above; None where there is no such."""
-    return (
-        row,
-        m.mmsi,
-        *[getattr(m, name, None) for name in _STATIC_NUMBERS],
-        *[getattr(m, name, None) for name in _STATIC_TEXTS],
-    )
-
-
-def _static_columns(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (2 + len(_STATIC_NUMBERS) + len(_STATIC_TEXTS))
-    named: dict[str, Any] = {"row": np.array(columns[0], np.int64), "mmsi": np.array(columns[1], np.int32)}
-    for name, values in zip(_STATIC_NUMBERS, columns[2:], strict=False):
-        named[f"{name}_m" if name in _METRES else name] = np.array(values, np.float64)
-    for name, values in zip(_STATIC_TEXTS, columns[2 + len(_STATIC_NUMBERS) :], strict=True):
-        named[_NAMES.get(name, name)] = pa.array(values, pa.string())
-    return named
-
-
-def _base_time_us(m: Any) -> int | None:
-    try:
-        when = datetime(m.year, m.month, m.day, m.hour, m.minute, m.second, tzinfo=UTC)
-    except (TypeError, ValueError):
-        return None
-    return int(when.timestamp()) * 1_000_000
+def _times(groups: Sequence[Group]) -> dict[str, NDArray[np.int64]]:
+    """Row, MMSI and time of base stations that tell a date and time which exist."""
+    told = _numbers(groups, {name: name for name in ("year", "month", "day", "hour", "minute", "second")})
+    whole = np.isfinite(told["second"]) & (told["year"] >= 1) & (told["year"] <= 9999)
+    whole &= (told["month"] >= 1) & (told["month"] <= 12) & (told["hour"] < 24)
+    whole &= (told["minute"] < 60) & (told["second"] < 60)
+    row, mmsi, year, month, day, hour, minute, second = (column[whole].astype(np.int64) for column in told.values())
+    months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
+    first, after = months.astype("M8[D]").astype(np.int64), (months + 1).astype("M8[D]").astype(np.int64)
+    exists = (day >= 1) & (day <= after - first)
+    second += ((first + day - 1) * 24 + hour) * 3600 + minute * 60
+    return {"row": row[exists], "mmsi": mmsi[exists], "time_us": second[exists] * 1_000_000}

@@ -1,0 +1,133 @@
+"""Payloads sorted by the layout that their type has, each group packed; what cannot be decoded says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.pipeline.decode.bits import Bools, Packed, pack
+from stswatch.pipeline.decode.layouts import AUXILIARY_B, LAYOUTS, NAME_B, STATIC_B, Layout
+from stswatch.pipeline.decode.lines import Bytes, Ints
+from stswatch.pipeline.decode.rejects import CODES
+
+HEAD_BITS = 38  # type, repeat indicator and MMSI: without these nothing was said by anybody
+LAST_TYPE = 28
+_BITS = 6
+_CLEAR = 255
+_SEXTET = np.full(256, _CLEAR, np.uint8)  # what each character stands for; _CLEAR where it is no armour
+_SEXTET[0x30:0x58], _SEXTET[0x60:0x78] = np.arange(40), np.arange(40, 64)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Messages of one layout: the rows of their payloads, rising, and their bits."""
+
+    layout: Layout
+    rows: Ints
+    packed: Packed
+
+
+@dataclass(frozen=True)
+class Groups:
+    """n payloads: code (n,) is 0 or of rejects.CODES, msg_type (n,) is 0 where it is not; groups of what has a layout.
+
+    Messages of other types have a code of 0 and are in no group.
+    """
+
+    code: NDArray[np.int8]
+    msg_type: NDArray[np.int8]
+    groups: list[Group]
+
+
+def grouped(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any]) -> Groups:
+    """Sort and pack payloads; arguments as for messages.decode; never raises.
+
+    >>> text = np.frombuffer(b"13HOI:0P0000VOHLCnHQKwvL05Ip", np.uint8)
+    >>> found = grouped(text, np.array([0, 0]), np.array([28, 0]), np.array([0, 0]))
+    >>> found.msg_type.tolist(), found.code.tolist(), [group.layout.name for group in found.groups]
+    ([1, 0], [0, 3], ['position of class A'])
+    """
+    size = end - start
+    first = _first(data, start, size)
+    sound = np.ones(len(start), np.bool_)
+    known, left = [], np.ones(len(start), np.bool_)
+    kind = _KIND[first]
+    for number, (types, chars) in enumerate(_LENGTHS.items()):
+        rows = np.flatnonzero(kind == number)
+        packed, sound[rows] = pack(data, start[rows], end[rows], fill[rows], chars)
+        left[rows] = size[rows] > chars
+        known.append((types, rows, packed))
+    rest = np.flatnonzero(left & (size > 0))
+    sound[rest] &= _all_armour(data, start[rest], end[rest])
+    code = _codes(size, size * _BITS - fill, first, sound)
+    groups = []
+    for types, rows, packed in known:
+        groups += _groups(types, rows, packed, code)
+    return Groups(code, np.where(code == 0, first, 0).astype(np.int8), groups)
+
+
+def _first(data: Bytes, start: Ints, size: Ints) -> Bytes:
+    """What the first character of each payload stands for, _CLEAR where there is none or it is no armour."""
+    if not len(data):
+        return np.full(len(start), _CLEAR, np.uint8)
+    first = _SEXTET[data[np.minimum(start, len(data) - 1)]]
+    first[size <= 0] = _CLEAR
+    return first
+
+
+def _all_armour(data: Bytes, start: Ints, end: Ints) -> Bools:
+    """Whether payloads, none of them empty, have no other characters than armour."""
+    if not len(start):
+        return np.zeros(0, np.bool_)
+    size = end - start
+    begin = np.cumsum(size) - size
+    at = np.repeat(start - begin, size) + np.arange(int(size.sum()))
+    return np.asarray(~np.logical_or.reduceat(_SEXTET[data[at]] == _CLEAR, begin))
+
+
+def _codes(size: Ints, bits: Ints, first: Bytes, sound: Bools) -> NDArray[np.int8]:
+    code = np.where(bits < HEAD_BITS, CODES["too_short"], 0)
+    code[(first < 1) | (first > LAST_TYPE)] = CODES["unknown_type"]
+    code[~sound | (first == _CLEAR)] = CODES["payload"]
+    code[size == 0] = CODES["empty"]
+    return code.astype(np.int8)
+
+
+def _groups(types: tuple[int, ...], rows: Ints, packed: Packed, code: NDArray[np.int8]) -> list[Group]:
+    """The groups of a set of types, without the rows that have a code; a part that there is not gets one."""
+    if types == STATIC_B.types:
+        return _parts(rows, packed, code)
+    kept = code[rows] == 0
+    layout = next(layout for layout in LAYOUTS if layout.types == types)
+    whole = Group(layout, rows, packed) if kept.all() else Group(layout, rows[kept], packed.take(kept))
+    return [whole] if len(whole.rows) else []
+
+
+def _parts(rows: Ints, packed: Packed, code: NDArray[np.int8]) -> list[Group]:
+    """The parts of type 24, of which there are two."""
+    numbered = STATIC_B.offset("partno")
+    part = np.where(packed.carried(numbered, 2), packed.unsigned(numbered, 2), 0)
+    kept = code[rows] == 0
+    code[rows[kept & (part > 1)]] = CODES["payload"]
+    # a craft that belongs to a ship has an MMSI of the form 98xxxxxxx. Source: ITU-R M.585
+    craft = packed.unsigned(STATIC_B.offset("mmsi"), 30) // 10_000_000 == 98
+    chosen = ((NAME_B, part == 0), (STATIC_B, (part == 1) & ~craft), (AUXILIARY_B, (part == 1) & craft))
+    found = [(layout, np.flatnonzero(kept & of)) for layout, of in chosen]
+    return [Group(layout, rows[at], packed.take(at)) for layout, at in found if len(at)]
+
+
+def _lengths() -> dict[tuple[int, ...], int]:
+    """For each set of types how many characters its layouts take."""
+    chars: dict[tuple[int, ...], int] = {}
+    for layout in LAYOUTS:
+        chars[layout.types] = max(chars.get(layout.types, 0), -(-layout.bits // _BITS))
+    return chars
+
+
+_LENGTHS = _lengths()
+_KIND = np.full(256, len(_LENGTHS), np.uint8)  # the place in _LENGTHS of each type
+for _place, _types in enumerate(_LENGTHS):
+    _KIND[list(_types)] = _place
