@@ -1,0 +1,72 @@
+"""Alerts of a watch: what was not told yet is put on disk for each destination, and delivered until it has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from stswatch.pipeline.alerts.change import LeadChange
+from stswatch.pipeline.alerts.courier import Courier, Delivery
+from stswatch.pipeline.alerts.destination import Destination
+from stswatch.pipeline.alerts.message import alert
+from stswatch.pipeline.alerts.outbox import Outbox
+
+
+class Alerter:
+    """Tells destinations of changed leads: each change once put on disk, at least once delivered, in order per event.
+
+    Args:
+        folder: for what waits and what was told, a file a destination: DATA/alerts.
+        destinations: see destinations.load.
+        now: the arrival clock of the watch.
+        identities: whether names and MMSI are told; else they do not even reach the folder.
+        tell: takes a sentence for people, once when a destination fails and once when it is back.
+
+    Raises OSError where the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        destinations: Sequence[Destination],
+        now: Callable[[], datetime],
+        *,
+        identities: bool = False,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._now, self._identities = now, identities
+        folder.mkdir(parents=True, exist_ok=True)
+        self._couriers = [Courier(d, Outbox(folder / f"{d.name}.jsonl"), now, tell) for d in destinations]
+        for courier in self._couriers:
+            courier.start()
+
+    def offer(self, changes: Sequence[LeadChange]) -> int:
+        """Take changes that are committed; those offered before are passed over. Gives how many were new to anybody.
+
+        They are on disk when it comes back, and go out by themselves. The changes of one event come in their order.
+
+        Raises OSError where the disk lacks room or a right: offer the same again later, nothing is told twice for it.
+        """
+        at = self._now()
+        alerts = [alert(change, at, self._identities) for change in changes]
+        failed, new = None, set[str]()
+        for courier in self._couriers:
+            try:
+                new |= courier.put(alerts)
+            except OSError as error:  # the others need not wait for it
+                failed = error
+        if failed is not None:
+            raise failed
+        return len(new)
+
+    def state(self) -> tuple[Delivery, ...]:
+        """How each destination stands, in their order; never raises."""
+        return tuple(courier.state() for courier in self._couriers)
+
+    def close(self, within_s: float = 5.0) -> None:
+        """Stop. What waits stays on disk and goes out the next time; a try under way may go on for so long."""
+        for courier in self._couriers:
+            courier.stop()
+        for courier in self._couriers:
+            courier.join(within_s)
