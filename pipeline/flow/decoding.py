@@ -6,43 +6,35 @@ then waits for what they have done (docs/decisions/0005).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 
-from stswatch.pipeline.flow.embedded import Embedded
+from stswatch.pipeline.flow.embedded import Embedded, Given
 
 Chunks = Sequence[Callable[[], int]]  # each decodes a chunk, or waits for it, and gives how many sentences it had
-_chunks: dict[int, tuple[Chunks, Callable[[int], None]]] = {}  # by run: Beam pickles what a DoFn holds
-_numbers = itertools.count()
 
 
 def decode(chunks: Chunks, tell: Callable[[int], None]) -> None:
     """Decode all chunks; tells the sentences of each when it is done. Raises what a chunk raised."""
-    run = next(_numbers)
-    _chunks[run] = chunks, tell
-    try:
-        Embedded(lambda p: expand(p, run)).run()
-    finally:
-        del _chunks[run]
+    Embedded(lambda p, given: expand(p, given, len(chunks))).run((chunks, tell))
 
 
-def expand(p: beam.Pipeline, run: int) -> None:
+def expand(p: beam.Pipeline, given: Given, count: int) -> None:
     """The chunks, and a call for each."""
     _ = (
         p
-        | "chunks" >> beam.Create(range(len(_chunks[run][0])), reshuffle=False).with_output_types(int)
-        | "decode" >> beam.ParDo(_Decode(run))
+        | "chunks" >> beam.Create(range(count), reshuffle=False).with_output_types(int)
+        | "decode" >> beam.ParDo(_Decode(given))
     )
 
 
 class _Decode(beam.DoFn):  # type: ignore[misc]
     """Decodes chunks of a run, by number."""
 
-    def __init__(self, run: int) -> None:
-        self._run = run
+    def __init__(self, given: Given) -> None:
+        self._given = given
 
     def process(self, element: int) -> None:
-        chunks, tell = _chunks[self._run]
+        chunks, tell = self._given()
         tell(chunks[element]())

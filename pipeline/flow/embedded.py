@@ -8,6 +8,7 @@ there the pipeline is built anew each time, and waits.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,15 +22,28 @@ from apache_beam.runners.worker import bundle_processor, statesampler
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
 _PERIOD_MS = 5
+_handed: dict[int, Any] = {}  # by pipeline: Beam pickles a DoFn with what it holds, and keeps it from run to run
+_numbers = itertools.count()
+
+
+class Given:
+    """What a run of one pipeline is about: a DoFn holds this, and calls it while it runs. Picklable."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self) -> Any:
+        """What `Embedded.run` was handed."""
+        return _handed[self._number]
 
 
 class Embedded:
     """A pipeline on the embedded engine; `expand` puts its transforms into an empty one."""
 
-    def __init__(self, expand: Callable[[beam.Pipeline], None], anew: bool = False) -> None:
+    def __init__(self, expand: Callable[[beam.Pipeline, Given], None], anew: bool = False) -> None:
         """anew: build it for each run, as Beam's documented calls do."""
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)  # it logs what it raises
-        self._expand = expand
+        self._expand, self._number = expand, next(_numbers)
         self._options = PipelineOptions(["--direct_num_workers=1"])
         self._runner = FnApiRunner()
         self._proto: Any = None
@@ -37,8 +51,9 @@ class Embedded:
             environment = EmbeddedPythonEnvironment.default()
             self._proto = self._built().to_runner_api(default_environment=environment)
 
-    def run(self) -> PipelineResult:
-        """Run it to its end. Raises what a DoFn raised, as it was raised, KeyboardInterrupt too."""
+    def run(self, given: Any = None) -> PipelineResult:
+        """Run it to its end, over what is given. Raises what a DoFn raised, as it was raised, KeyboardInterrupt too."""
+        _handed[self._number] = given
         try:
             with _short_period():
                 if self._proto is None:
@@ -49,6 +64,8 @@ class Embedded:
             return result
         except BaseException as error:
             failed = error
+        finally:
+            del _handed[self._number]
         # Beam raises another in its place that names the transform, of another type where it cannot make one of it
         while "[while running" in str(failed) and failed.__context__ is not None:
             failed = failed.__context__
@@ -56,7 +73,7 @@ class Embedded:
 
     def _built(self) -> beam.Pipeline:
         p = beam.Pipeline(runner=self._runner, options=self._options)
-        self._expand(p)
+        self._expand(p, Given(self._number))
         return p
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from stswatch.pipeline.batch import Tables, concat
 
 Parcel = tuple[str, str, int, int]  # table, file, where its Arrow stream begins and how long it is, bytes
+Sent = tuple[str, int, Parcel]  # step, shard, where the rows for it lie
 SENT = "sent"  # the folder of these files in that of a slice
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Batch, Tables, from_bytes, to_bytes
-from stswatch.pipeline.flow.parcel import Outbox, Parcel, opened
+from stswatch.pipeline.flow.parcel import Outbox, Parcel, Sent, opened
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
@@ -20,7 +20,7 @@ from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
 
 _READ = {
-    "fixes": ("mmsi", "time", "lon", "lat", "sog_kn", "receiver", "invalid"),
+    "fixes": ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid"),
     "static_reports": (
         *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
         *("length_m", "beam_m", "draught_m", "destination"),
@@ -43,9 +43,6 @@ class Job:
     def step(self, name: str) -> Step:
         """The step of that name."""
         return next(step for step in self.steps if step.name == name)
-
-
-Sent = tuple[str, int, Parcel]  # step, shard, where the rows lie
 
 
 def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:

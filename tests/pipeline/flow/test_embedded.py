@@ -11,21 +11,26 @@ from stswatch.pipeline.flow.embedded import Embedded
 
 SEEN: list[tuple[int, list[int]]] = []
 PERIODS_MS: list[int] = []
-RUN = {"number": 0}
 
 
 class Numbers(beam.DoFn):
-    """What a run is about comes from outside, as the job of a slice does."""
+    """What a run is about is given to the run, as the job of a slice is."""
+
+    def __init__(self, given):
+        self._given = given
 
     def process(self, element):
-        Metrics.counter("test", "runs").inc(RUN["number"])
+        Metrics.counter("test", "runs").inc(self._given())
         for number in range(10):
-            yield number % 3, number * RUN["number"]
+            yield number % 3, number * self._given()
 
 
 class Note(beam.DoFn):
+    def __init__(self, given):
+        self._given = given
+
     def process(self, element):
-        if RUN["number"] < 0:
+        if self._given() < 0:
             raise ArithmeticError("below zero")
         SEEN.append((element[0], sorted(element[1])))
 
@@ -35,14 +40,13 @@ class Period(beam.DoFn):
         PERIODS_MS.append(statesampler.get_current_tracker().sampling_period_ms)
 
 
-def expand(p):
-    _ = p | beam.Impulse() | beam.ParDo(Numbers()) | beam.GroupByKey() | beam.ParDo(Note())
+def expand(p, given):
+    _ = p | beam.Impulse() | beam.ParDo(Numbers(given)) | beam.GroupByKey() | beam.ParDo(Note(given))
 
 
 def run(pipeline, number):
     SEEN.clear()
-    RUN["number"] = number
-    counters = pipeline.run().metrics().query(MetricsFilter().with_namespace("test"))["counters"]
+    counters = pipeline.run(number).metrics().query(MetricsFilter().with_namespace("test"))["counters"]
     return sorted(SEEN), [counter.result for counter in counters]
 
 
@@ -63,9 +67,15 @@ def test_what_a_step_raised_is_raised_as_it_was_and_the_next_run_goes_on(anew):
     assert run(pipeline, 1)[1] == [1]
 
 
+def test_two_pipelines_keep_what_they_are_given_apart():
+    one, other = Embedded(expand), Embedded(expand)
+    assert run(one, 2) != run(other, 3)
+    assert run(one, 2)[1] == [2]
+
+
 def test_it_is_built_once():
     built = []
-    pipeline = Embedded(lambda p: (built.append(1), expand(p)))
+    pipeline = Embedded(lambda p, given: (built.append(1), expand(p, given)))
     for number in range(1, 4):
         run(pipeline, number)
     assert len(built) == 1
@@ -75,6 +85,6 @@ def test_nobody_waits_long_for_the_clock_of_states():
     """Beam's own sleeps to the end of its period, up to 0.2 s, when a bundle is done."""
     before = bundle_processor.statesampler.StateSampler
     PERIODS_MS.clear()
-    Embedded(lambda p: p | beam.Impulse() | beam.ParDo(Period())).run()
+    Embedded(lambda p, given: p | beam.Impulse() | beam.ParDo(Period())).run()
     assert [period_ms <= 10 for period_ms in PERIODS_MS] == [True]
     assert bundle_processor.statesampler.StateSampler is before, "elsewhere Beam does as it did"
