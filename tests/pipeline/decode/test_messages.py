@@ -1,75 +1,196 @@
-"""Decoded numbers agree with the expected decodes that gpsd publishes, and no payload makes the decoder raise."""
-
-import json
-import math
-import os
-from pathlib import Path
+"""Owns: a payload gives what pyais makes of it or a reason, whatever stands round it; and the pipeline its columns."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyais.messages import MSG_CLASS, MessageType24PartA, MessageType24PartB, MessageType24PartBAuxiliaryCraft
 
-from stswatch.pipeline.decode.messages import Messages, decode
+from stswatch.pipeline.decode.layouts import LAYOUTS
+from stswatch.pipeline.decode.messages import decode
 from stswatch.pipeline.decode.rejects import CODES
-from stswatch.pipeline.decode.sentences import frame
+from stswatch.pipeline.decode.values import KINDS
+from tests.pipeline.decode.payloads import buffer, rows
+from tests.pipeline.decode.reference import COLUMNAR, told
 
-REAL = os.environ.get("STSWATCH_REAL_DATA", "")
-real = [pytest.mark.real, pytest.mark.skipif(not REAL, reason="STSWATCH_REAL_DATA names no folder")]
-ARMOUR = "".join(map(chr, [*range(0x30, 0x58), *range(0x60, 0x78)]))
+ARMOUR = bytes(range(0x30, 0x58)) + bytes(range(0x60, 0x78))
+CHARACTERS = "".join(chr(c) for c in range(32, 96))
+CLASSES = [
+    *(MSG_CLASS[kind] for kind in sorted(COLUMNAR - {24})),
+    MessageType24PartA,
+    MessageType24PartB,
+    MessageType24PartBAuxiliaryCraft,
+]
+any_payload = st.binary(max_size=80) | st.lists(st.sampled_from(ARMOUR), max_size=80).map(bytes)
+any_message = st.tuples(
+    st.builds(lambda kind, rest: ARMOUR[kind : kind + 1] + rest, st.sampled_from(sorted(COLUMNAR)), any_payload),
+    st.integers(0, 5),
+)
 
 
-def of(payloads: list[bytes], fill: list[int]) -> Messages:
-    end = np.cumsum([len(payload) for payload in payloads], dtype=np.int64)
-    start = np.append(0, end)[:-1]
-    return decode(np.frombuffer(b"".join(payloads), np.uint8), start[: len(end)], end, np.array(fill, np.int64))
+def value_of(name, bits, signed, kind):
+    """Any value that a field of pyais can be encoded from."""
+    if kind is str:
+        return st.text(CHARACTERS, max_size=bits // 6)
+    if kind is bytes:
+        return st.just(b"")
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    per = {"lon": 600_000.0, "lat": 600_000.0}.get(name, 10.0)
+    wire = st.integers(low, high)
+    return wire.map(lambda number: number / per) if kind is float and name != "turn" else wire
 
 
-@given(st.lists(st.tuples(st.binary(max_size=80) | st.text(ARMOUR, max_size=80).map(str.encode), st.integers(0, 5))))
-def test_any_payload_gives_a_message_or_a_reason(inputs):
-    found = of([payload for payload, _ in inputs], [fill for _, fill in inputs])
-    assert ((found.code == 0) == (found.msg_type > 0)).all()
+@st.composite
+def encoded(draw):
+    """A message of any of the classes with any value in any field, as pyais encodes it."""
+    kind = draw(st.sampled_from(CLASSES))
+    values = {
+        field.name: draw(
+            value_of(field.name, field.metadata["width"], field.metadata["signed"], field.metadata["d_type"])
+        )
+        for field in kind.fields()
+    }
+    values |= {"msg_type": kind.fields()[0].metadata["default"]}
+    if kind in CLASSES[-3:]:
+        craft = kind is MessageType24PartBAuxiliaryCraft
+        values["partno"] = 0 if kind is MessageType24PartA else 1
+        values["mmsi"] = draw(st.integers(980_000_000, 989_999_999) if craft else st.integers(0, 979_999_999))
+    payload, fill = kind.create(**values).encode()
+    return payload.encode(), fill
+
+
+@settings(max_examples=300)
+@given(st.lists(encoded(), min_size=1, max_size=20))
+def test_what_pyais_encodes_is_decoded_as_pyais_does(messages):
+    found, ours = rows(messages)
+    assert (found.code == 0).all()
+    assert [ours[row] for row in range(len(messages))] == [told(*message) for message in messages]
+
+
+@settings(max_examples=300)
+@given(st.lists(any_message | st.tuples(any_payload, st.integers(0, 5)), max_size=12))
+def test_any_bits_are_a_message_as_pyais_has_it_or_have_a_reason(messages):
+    found, ours = rows(messages)
     assert set(found.code.tolist()) <= {0, *CODES.values()}
-    for kind in (found.positions, found.statics, found.bases):
-        assert (found.code[kind["row"]] == 0).all()
+    assert ((found.code == 0) == (found.msg_type > 0)).all()
+    for row, (payload, fill) in enumerate(messages):
+        theirs = told(payload, fill) if payload else None
+        if theirs is not None and theirs["msg_type"] not in COLUMNAR:
+            assert found.msg_type[row] == theirs["msg_type"]
+        else:
+            assert ours.get(row) == theirs
 
 
-def decoded(name: str) -> tuple[list[bytes], dict]:
-    found = frame((Path(REAL) / "nmea" / name).read_bytes(), 0, 0)
-    rows = np.flatnonzero((found.code == 0) & (found.total == 1))
-    messages = of([found.payload[row] for row in rows], found.fill[rows].tolist())
-    return [found.payload[row] for row in rows], messages
+@given(st.lists(any_message, min_size=2, max_size=12), st.randoms())
+def test_neither_order_nor_neighbours_matter(messages, rng):
+    order = list(range(len(messages)))
+    rng.shuffle(order)
+    _, together = rows(messages)
+    _, shuffled = rows([messages[row] for row in order])
+    assert {order[row]: message for row, message in shuffled.items()} == together
+    for row, message in enumerate(messages):
+        assert rows([message])[1].get(0) == together.get(row)
 
 
-def near(a: float, b: float, within: float) -> bool:
-    return bool((math.isnan(a) and math.isnan(b)) or abs(a - b) <= within)
+def test_a_payload_at_the_end_of_the_data_is_as_one_in_the_middle():
+    payload = b"13HOI:0P0000VOHLCnHQKwvL05Ip"
+    alone = decode(np.frombuffer(payload, np.uint8), np.array([0]), np.array([28]), np.array([0]))
+    within = decode(*buffer([(payload, 0), (payload, 0)]))
+    for name, column in alone.positions.items():
+        if name != "row":
+            assert np.array_equal(column.repeat(2), within.positions[name], equal_nan=True)
 
 
-@pytest.mark.parametrize("real_data", [pytest.param(None, marks=real)])
-def test_positions_agree_with_gpsd(real_data):
-    _, messages = decoded("gpsd_sample.aivdm")
-    lines = (Path(REAL) / "nmea" / "gpsd_sample.aivdm.js.chk").read_text().splitlines()
-    told = [m for m in map(json.loads, lines) if m.get("class") == "AIS" and m["type"] in (1, 2, 3, 18, 19, 27)]
-    ours = messages.positions
-    assert len(told) == len(ours["row"]) >= 10
-    for i, theirs in enumerate(told):
-        assert ours["mmsi"][i] == theirs["mmsi"]
-        tolerance = 1e-3 if theirs["type"] == 27 else 1e-7
-        assert near(ours["lon"][i], theirs["lon"], tolerance)
-        assert near(ours["lat"][i], theirs["lat"], tolerance)
+@pytest.mark.parametrize(
+    ("payload", "fill", "reason"),
+    [
+        (b"", 0, "empty"),
+        (b"13HOI:0P0000VOHLCnHQKwvL05I,", 0, "payload"),
+        (b"13HOI:0P0000VOHLCnHQKwvL05Ip\xff", 0, "payload"),
+        (b"8" + b"0" * 40 + b"X" + b"0" * 40, 0, "payload"),
+        (b"13HOI:0P0000VOHLCnHQKwvL05Ip" + b"X", 0, "payload"),
+        (b"H00000N", 0, "payload"),  # part 3 of type 24
+        (b"03HOI:0P0000VOHLCnHQKwvL05Ip", 0, "unknown_type"),
+        (b"u3HOI:0P0000VOHLCnHQKwvL05Ip", 0, "unknown_type"),
+        (b"13HOI:0", 5, "too_short"),
+    ],
+)
+def test_each_reason(payload, fill, reason):
+    found = decode(*buffer([(payload, fill)]))
+    assert (found.code.tolist(), found.msg_type.tolist()) == ([CODES[reason]], [0])
+    assert not len(found.positions["row"]) + len(found.statics["row"]) + len(found.bases["row"])
 
 
-@pytest.mark.parametrize("real_data", [pytest.param(None, marks=real)])
-def test_types_18_and_27_agree_with_gpsd(real_data):
-    _, messages = decoded("gpsd_ais-18-27.log")
-    lines = (Path(REAL) / "nmea" / "gpsd_ais-18-27.log.chk").read_text().splitlines()
-    told = [m for m in (json.loads(x) for x in lines if x.startswith("{")) if m["type"] in (18, 27)]
-    ours = messages.positions
-    assert len(told) == len(ours["row"]) >= 100
-    for i, theirs in enumerate(told):
-        scale, tenth = (600.0, 1.0) if theirs["type"] == 27 else (600_000.0, 10.0)
-        assert ours["mmsi"][i] == theirs["mmsi"]
-        assert near(ours["lon"][i], theirs["lon"] / scale, 1e-9)
-        assert near(ours["lat"][i], theirs["lat"] / scale, 1e-9)
-        assert near(ours["sog_kn"][i], theirs["speed"] / tenth, 1e-9)
-        assert near(ours["cog_deg"][i], theirs["course"] / tenth, 1e-9)
+def test_a_short_position_says_what_it_carries():
+    short = b"13HOI:0P0000VOHLCnHQ"  # 120 bits: up to the latitude
+    found = decode(*buffer([(short, 0), (short[:14], 0)]))
+    assert found.code.tolist() == [0, 0]
+    positions = found.positions
+    assert np.isfinite(positions["lon"]).tolist() == [True, False]
+    assert np.isfinite(positions["lat"]).tolist() == [True, False]
+    assert np.isnan(positions["cog_deg"]).all()
+    assert np.isnan(positions["heading_deg"]).all()
+    assert positions["mmsi"].tolist() == [227006760] * 2
+
+
+def test_positions_keep_every_digit_that_was_sent():
+    payload, fill = MSG_CLASS[1].create(mmsi=1, lon=1 / 600_000, lat=-7 / 600_000).encode()
+    found = decode(*buffer([(payload.encode(), fill)]))
+    assert found.positions["lon"].tolist() == [1 / 600_000]
+    assert found.positions["lat"].tolist() == [-7 / 600_000]
+
+
+def test_columns_come_in_the_order_of_the_payloads():
+    kinds = (18, 1, 27, 5, 19, 24, 1)
+    messages = [MSG_CLASS[kind].create(mmsi=100 + at).encode() for at, kind in enumerate(kinds)]
+    found = decode(*buffer([(payload.encode(), fill) for payload, fill in messages]))
+    assert found.positions["row"].tolist() == [0, 1, 2, 4, 6]
+    assert found.positions["mmsi"].tolist() == [100, 101, 102, 104, 106]
+    assert found.statics["row"].tolist() == [3, 4, 5]
+    assert found.statics["mmsi"].tolist() == [103, 104, 105]
+
+
+@pytest.mark.parametrize(
+    ("date", "time_us"),
+    [
+        ({"year": 2012, "month": 2, "day": 29, "hour": 23, "minute": 59, "second": 59}, 1_330_559_999_000_000),
+        ({"year": 1969, "month": 12, "day": 31, "hour": 23, "minute": 59, "second": 59}, -1_000_000),
+        ({"year": 2011, "month": 2, "day": 29}, None),
+        ({"year": 0, "month": 1, "day": 1}, None),
+        ({"year": 10_000, "month": 1, "day": 1}, None),
+        ({"year": 2012, "month": 13, "day": 1}, None),
+        ({"year": 2012, "month": 1, "day": 0}, None),
+        ({"year": 2012, "month": 1, "day": 1, "hour": 24}, None),
+        ({"year": 2012, "month": 1, "day": 1, "minute": 60}, None),
+        ({"year": 2012, "month": 1, "day": 1, "second": 60}, None),
+    ],
+)
+def test_base_stations_tell_times_that_exist(date, time_us):
+    payload, fill = MSG_CLASS[4].create(mmsi=2_190_000, **date).encode()
+    found = decode(*buffer([(payload.encode(), fill)]))
+    assert found.bases["time_us"].tolist() == ([] if time_us is None else [time_us])
+
+
+# ------------------------------------------------------------------ the tables
+
+
+def test_the_layouts_are_those_of_pyais():
+    of = {layout.name: layout for layout in LAYOUTS}
+    for kind in CLASSES:
+        (fields,) = (
+            layout.fields
+            for layout in of.values()
+            if kind.fields()[0].metadata["default"] in layout.types
+            and [field.name for field in layout.fields] == [field.name for field in kind.fields()]
+        )
+        widths = {field.name: 84 if field.name == "name_ext" else field.metadata["width"] for field in kind.fields()}
+        assert {field.name: field.bits for field in fields} == widths
+
+
+def test_every_field_is_of_a_kind_and_its_absent_values_fit():
+    for layout in LAYOUTS:
+        for field in layout.fields:
+            assert field.kind in {*KINDS, "text", "spare"}
+            signed = field.kind in ("degrees", "turn")
+            low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if signed else (0, (1 << field.bits) - 1)
+            assert all(low <= value <= high for value in field.absent), (layout.name, field.name)
