@@ -37,32 +37,47 @@ class Slice:
     key: str = ""
 
 
-def plan(parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_most: int) -> list[Slice]:
+def plan(
+    parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_most: int, until_us: int | None = None
+) -> list[Slice]:
     """The slices that cover all time, in order, without addresses yet.
 
     parts: the files of the lake. span_us: first and last valid fix. rows_at_most: a slab with more rows is cut into
-    equal spans. Silence between two slabs with fixes is one slice, since it only has to pass; static reports may lie
-    in it, as they may before the first fix and after the last.
+    equal spans. until_us: the end of a slab, where the data go on: the slices end there, without a final one, and what
+    lies beyond waits; None where they end with the last fix. Silence between two slabs with fixes is one slice, since
+    it only has to pass; static reports may lie in it, as they may before the first fix and after the last.
     """
     slabs: dict[int, list[Part]] = {}
     for part in parts:
-        if part.slab_us is not None:
+        if part.slab_us is not None and (until_us is None or part.slab_us < until_us):
             slabs.setdefault(part.slab_us, []).append(part)
     first, last = (t // slab_us * slab_us for t in span_us)
     busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held))
+    if not busy:
+        return []
     slices: list[Slice] = []
     for slab in busy:
-        before = slices[-1].end_us if slices else slab
-        if before < slab:
-            told = _between(slabs, before, slab)
-            slices.append(Slice(before, slab, slab, False, told, sum(part.rows for part in told)))
+        _pass_to(slab, slabs, slices)
         slices += _cut(slab, slab + slab_us, tuple(slabs[slab]), rows_at_most)
-    slices = [s for s in slices if s.start_us <= span_us[1]]
-    tail = slices[-1]
-    early, late = _between(slabs, -EVER_US, busy[0]), _between(slabs, busy[-1] + slab_us, EVER_US)
-    slices[-1] = _with(tail, end_us=EVER_US, frontier_us=span_us[1], final=True, parts=tail.parts + late)
+    if until_us is None:
+        slices = [s for s in slices if s.start_us <= span_us[1]]
+        late = _between(slabs, busy[-1] + slab_us, EVER_US)
+        slices[-1] = _with(
+            slices[-1], end_us=EVER_US, frontier_us=span_us[1], final=True, parts=slices[-1].parts + late
+        )
+    else:
+        _pass_to(until_us, slabs, slices)
+    early = _between(slabs, -EVER_US, busy[0])
     slices[0] = _with(slices[0], start_us=-EVER_US, parts=slices[0].parts + early)
     return slices
+
+
+def _pass_to(end_us: int, slabs: Mapping[int, Sequence[Part]], slices: list[Slice]) -> None:
+    """Add the slice of the silence up to a time, where there is one."""
+    before = slices[-1].end_us if slices else end_us
+    if before < end_us:
+        told = _between(slabs, before, end_us)
+        slices.append(Slice(before, end_us, end_us, False, told, sum(part.rows for part in told)))
 
 
 def _between(slabs: Mapping[int, Sequence[Part]], start_us: int, end_us: int) -> tuple[Part, ...]:

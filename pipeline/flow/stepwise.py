@@ -49,8 +49,7 @@ def expand(p: beam.Pipeline, steps: Sequence[Step], given: Given) -> None:
         found = (
             inputs
             | f"{step.name}: by shard" >> beam.GroupByKey()
-            | f"{step.name}: step"
-            >> beam.ParDo(_Call(step.name, given)).with_output_types(_SENT).with_outputs(*later)
+            | f"{step.name}: step" >> beam.ParDo(_Call(step.name, given)).with_output_types(_SENT).with_outputs(*later)
         )
         for name in later:
             sent[name].append(found[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stswatch.pipeline.flow import run as engine
+from stswatch.pipeline.flow import row as engine
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
 

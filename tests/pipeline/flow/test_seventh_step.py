@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline.batch import Result, from_bytes
-from stswatch.pipeline.flow.run import Engine, run
+from stswatch.pipeline.flow.row import Engine
+from stswatch.pipeline.flow.run import run
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules

@@ -1,0 +1,180 @@
+"""The row of slices over a data folder: which there are, running those that do not hold yet, and what goes after.
+
+A run over archives brings the row up to the last fix, and there the data end; a watch brings it up to an hour that is
+over, and the data go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.shard import Job
+from stswatch.pipeline.flow.slices import MANIFEST, Slice, committed
+from stswatch.pipeline.meetings.rows import scorecard
+from stswatch.pipeline.routes import LAKE_SHARDS
+from stswatch.pipeline.rules import Rules, days
+from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.disk import discard, read_json
+from stswatch.pipeline.store.lake import Receipt
+from stswatch.pipeline.store.ledger import Entry
+from stswatch.pipeline.store.parts import Output
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.flow.local import Flow
+
+_ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
+_BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
+_BYTES_ALWAYS = 400 << 20  # Python with Beam and Arrow, before the first fix
+_STATES_KEPT = 8
+_DAYS_KEPT = 32  # for which the state at the end of a day is kept too: an encounter may stay open for 30
+_INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI that is no vessel's"
+
+
+class NothingToDo(ValueError):
+    """The sources hold no usable position; the message says what they hold."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory."""
+
+    slice_h: float = 24.0
+    shards: int | None = None
+    workers: int = 1
+    memory_bytes: int = 2 << 30
+    steps: tuple[Step, ...] = field(default=STEPS)
+
+
+Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
+
+
+def planned(
+    entries: Mapping[str, Entry], rules: Rules, slab_us: int, engine: Engine, until_us: int | None = None
+) -> list[Slice]:
+    """The slices over all that the ledger holds, with their addresses.
+
+    until_us: the end of a slab up to which the data are there, after which they go on; None where they end with the
+    last fix. Raises NothingToDo without a usable fix; up to a time there may be no slice yet.
+    """
+    receipts = [receipt for entry in entries.values() for receipt in entry.receipts]
+    times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
+    if not times and until_us is None:
+        raise NothingToDo(_nothing(list(entries.values()), receipts))
+    parts = [part for receipt in receipts for part in receipt.parts]
+    rows_at_most = max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
+    span_us = (min(times, default=0), max(times, default=0))
+    row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us)
+    shards = _shards(engine, row)
+    readings = {part.path: entry.options for entry in entries.values() for r in entry.receipts for part in r.parts}
+    return slices.addressed(row, rules, shards, slices.code(engine.steps), scorecard().model_id, readings)
+
+
+def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
+    """What the sources hold instead of a usable position, and what to do."""
+    reasons = Counter[str]()
+    for receipt in receipts:
+        reasons.update(receipt.rejects)
+    found = [f"{n:,} lines rejected: {REASONS[reason].rstrip('.')}" for reason, n in reasons.most_common(1)]
+    if invalid := sum(r.counts["fixes"] for r in receipts):
+        found.append(f"{invalid:,} positions invalid: {_INVALID}")
+    told = f" ({'; '.join(found)})" if found else ""
+    remedy = (
+        "say with --columns how its times are written" if "no_time" in reasons else "give an archive with positions"
+    )
+    return f"{named(entries)}: no usable position{told}; {remedy}"
+
+
+def _shards(engine: Engine, row: Sequence[Slice]) -> int:
+    """The step shards asked for, else enough for the fullest slice: a power of two, steady while data grow a little."""
+    if engine.shards:
+        return engine.shards
+    rows, shards = max((s.rows for s in row), default=0), 1
+    while shards < LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
+        shards *= 2
+    return shards
+
+
+def named(entries: Sequence[Entry]) -> str:
+    """The files of some sources, at most three by name."""
+    names = [str(entry.source["path"]) for entry in entries]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def run_row(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+    """Run the slices that do not hold yet. Raises what a step raised, OSError where the disk cannot hold them."""
+    shards, flow = _shards(engine, row), cache(partial(_flow, engine))
+    total, done = sum(s.rows for s in row), 0
+    begin = _resume_at(data, row)
+    for k, s in enumerate(row):
+        if k >= begin:
+            before = folder_of(data, row[k - 1]) if k else None
+            flow().run_slice(Job(data, folder_of(data, s), before, s, rules, shards, engine.steps))
+            for old in _forgotten(row[: k + 1])[-1:]:
+                discard(folder_of(data, old) / "state", data / "slices")
+        done += s.rows
+        tell("slices", done, total)
+
+
+def _flow(engine: Engine) -> Flow:
+    """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
+    from stswatch.pipeline.flow.local import Flow
+
+    return Flow(engine.steps, engine.workers)
+
+
+def _resume_at(data: Path, row: Sequence[Slice]) -> int:
+    """The first slice to run: behind the longest row that is committed, where the state to start from still lies."""
+    have = 0
+    while have < len(row) and committed(folder_of(data, row[have])):
+        have += 1
+    while 0 < have < len(row) and not (folder_of(data, row[have - 1]) / "state").exists():
+        have -= 1
+    return have
+
+
+def _forgotten(row: Sequence[Slice]) -> list[Slice]:
+    """The slices whose state nobody needs: all but the last, and where slices are shorter than a day one a day.
+
+    Late data have everything after them run again, from the last state before them.
+    """
+    return [
+        s for s in row[:-_STATES_KEPT] if not (_ends_a_day(s) and s.end_us > row[-1].frontier_us - days(_DAYS_KEPT))
+    ]
+
+
+def _ends_a_day(s: Slice) -> bool:
+    return s.end_us % days(1) == 0 and s.end_us - s.start_us < days(1)
+
+
+def folder_of(data: Path, s: Slice) -> Path:
+    """Where a slice lies, committed or not."""
+    return data / "slices" / s.key
+
+
+def tidy(data: Path, row: Sequence[Slice]) -> None:
+    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end."""
+    keep = {s.key for s in row}
+    for s in _forgotten(row):
+        discard(folder_of(data, s) / "state", data / "slices")
+    for folder in list((data / "slices").glob("*")):
+        if folder.name not in keep:  # nor is what a kill left of an earlier removal
+            discard(folder, data / "slices")
+    ledger.clear(data)
+
+
+def outputs(data: Path, row: Sequence[Slice]) -> list[Output]:
+    """What each slice of a row that was run gave, for the store."""
+    return [_output(data, s) for s in row]
+
+
+def _output(data: Path, s: Slice) -> Output:
+    files = read_json(folder_of(data, s) / MANIFEST)["files"]
+    return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
