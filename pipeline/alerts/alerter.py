@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from stswatch.pipeline.alerts.change import LeadChange
-from stswatch.pipeline.alerts.courier import Courier, Delivery
+from stswatch.pipeline.alerts.courier import PAUSES_S, Courier, Delivery
 from stswatch.pipeline.alerts.destination import Destination
 from stswatch.pipeline.alerts.message import alert
 from stswatch.pipeline.alerts.outbox import Outbox
@@ -22,6 +22,7 @@ class Alerter:
         now: the arrival clock of the watch.
         identities: whether names and MMSI are told; else they do not even reach the folder.
         tell: takes a sentence for people, once when a destination fails and once when it is back.
+        pauses_s: seconds between tries, the first pause and the longest.
 
     Raises OSError where the folder cannot be written.
     """
@@ -34,10 +35,11 @@ class Alerter:
         *,
         identities: bool = False,
         tell: Callable[[str], None] = lambda sentence: None,
+        pauses_s: tuple[float, float] = PAUSES_S,
     ) -> None:
         self._now, self._identities = now, identities
         folder.mkdir(parents=True, exist_ok=True)
-        self._couriers = [Courier(d, Outbox(folder / f"{d.name}.jsonl"), now, tell) for d in destinations]
+        self._couriers = [Courier(d, Outbox(folder / f"{d.name}.jsonl"), now, tell, pauses_s) for d in destinations]
         for courier in self._couriers:
             courier.start()
 
@@ -65,7 +67,10 @@ class Alerter:
         return tuple(courier.state() for courier in self._couriers)
 
     def close(self, within_s: float = 5.0) -> None:
-        """Stop. What waits stays on disk and goes out the next time; a try under way may go on for so long."""
+        """Stop. What waits stays on disk and goes out the next time; a try under way may go on for so long.
+
+        Nothing may be offered afterwards.
+        """
         for courier in self._couriers:
             courier.stop()
         for courier in self._couriers:

@@ -16,7 +16,7 @@ from stswatch.pipeline.alerts.outbox import Outbox
 from stswatch.pipeline.backoff import wait_s
 
 AT_ONCE = 100  # alerts in a digest: some 40 kB, which any receiver takes
-_FIRST_S, _MOST_S = 1.0, 300.0  # between tries; an outage of an hour costs a receiver fifteen
+PAUSES_S = (1.0, 300.0)  # between tries, the first and the longest; in an outage of an hour there are some twenty
 _IDLE_S = 60.0
 
 
@@ -41,10 +41,16 @@ class Courier(Thread):
     """
 
     def __init__(
-        self, destination: Destination, outbox: Outbox, now: Callable[[], datetime], tell: Callable[[str], None]
+        self,
+        destination: Destination,
+        outbox: Outbox,
+        now: Callable[[], datetime],
+        tell: Callable[[str], None],
+        pauses_s: tuple[float, float] = PAUSES_S,
     ) -> None:
         super().__init__(name=f"alerts to {destination.name}", daemon=True)
         self._to, self._outbox, self._now, self._tell = destination, outbox, now, tell
+        self._pauses_s = pauses_s
         self._bucket = Bucket(destination.pace, time.monotonic())
         self._wake, self._ending = Event(), False
         self._pending: Message | None = None  # tried once: the next try sends the same, under the same key
@@ -86,6 +92,7 @@ class Courier(Thread):
                 self._wake.wait(rest_s)
             else:
                 self._try(message)
+        self._outbox.close()
 
     def _next(self, now_s: float) -> tuple[Message | None, float]:
         """What is to be sent now; else for how long there is nothing to do."""
@@ -118,10 +125,10 @@ class Courier(Thread):
             self._tell(f"alerts to {self._to.name}: what arrived cannot be noted ({error.strerror}); it may come again")
         for event in message.events:
             self._aside.pop(event, None)
-        self._pending, self._held, self._failures, self._stuck_since_s = None, False, 0, 0.0
+        self._pending, self._held, self._failures = None, False, 0
         self._delivered += 1
-        if self._trouble is not None:
-            self._trouble = None
+        if self._trouble is not None and not self._aside:
+            self._trouble, self._stuck_since_s = None, 0.0
             self._tell(f"alerts to {self._to.name}: delivered again, {len(self._outbox)} wait")
 
     def _failed(self, message: Message, error: Undelivered) -> None:
@@ -143,4 +150,4 @@ class Courier(Thread):
         self._trouble = str(error)
 
     def _pause_s(self, failures: int, error: Undelivered) -> float:
-        return max(wait_s(failures, _FIRST_S, _MOST_S, random.random()), min(error.after_s, 3600.0))
+        return max(wait_s(failures, *self._pauses_s, random.random()), min(error.after_s, 3600.0))

@@ -64,6 +64,7 @@ KINDS: tuple[Kind, ...] = (
             "url_env": Option(str, "instead: the environment variable that holds it, where the address is a secret"),
             "secret_env": Option(str, "the environment variable that holds the signing secret", needed=True),
             "token_env": Option(str, "the environment variable that holds a token, sent as Authorization: Bearer"),
+            "timeout_s": Option(float, "how long to wait to be connected, and for the answer (default 10)"),
             "plain_http": Option(bool, "true: http to another machine is meant"),
         },
         Pace(per_hour=60),

@@ -1,7 +1,7 @@
 """What a destination was told and what still waits for it, in one file that a kill or a full disk cannot spoil.
 
 Lines of JSON, appended: `put` an alert, `told` its key, and after the file was written anew `knew` for a key that was
-told before. A line counts once it ends. The file is written anew when it has grown to twice of what is still needed.
+told before. A line counts once it ends. The file is written anew when it has grown to twice what was needed then.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Outbox:
         self._path, self._lock = path, Lock()
         self._waiting: dict[str, Alert] = {}
         self._known: dict[str, str] = {}  # key -> when it was put
-        self._lines = 0
+        self._lines = self._needed = 0  # in the file now; when it was last written anew
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         _sync_folder(path)
@@ -64,7 +64,7 @@ class Outbox:
             for key in keys:
                 self._waiting.pop(key, None)
             self._append([{"told": list(keys)}], durable=False)
-            if self._lines > max(_LINES, 2 * (len(self._known) + len(self._waiting))):
+            if self._lines > max(_LINES, 2 * self._needed):
                 self._write_anew(now)
 
     def close(self) -> None:
@@ -122,7 +122,8 @@ class Outbox:
             os.close(file)
             raise
         os.close(self._file)
-        self._file, self._size, self._lines, self._known = file, len(data), len(records), known
+        self._file, self._size, self._known = file, len(data), known
+        self._lines = self._needed = len(records)
 
 
 def _records(known: dict[str, str], waiting: dict[str, Alert]) -> Iterator[dict[str, Any]]:

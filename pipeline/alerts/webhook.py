@@ -15,7 +15,7 @@ from stswatch.pipeline.alerts.destination import AlertsError, Deliver, Given, Un
 from stswatch.pipeline.alerts.message import Message
 from stswatch.pipeline.alerts.signature import headers, key_of
 
-_TIMEOUT_S = 10.0  # to connect, and then for each word of the answer
+_TIMEOUT_S = 10.0
 _LATER = (408, 409, 425, 429)  # of 4xx those that are no word on the message itself
 
 
@@ -33,6 +33,9 @@ def open_webhook(given: Given) -> tuple[str, Deliver]:
     url = _url(given)
     host, key = urlsplit(url).hostname or "", _key(given)
     bearer = _secret(given, "token_env") if "token_env" in given.options else None
+    timeout_s = float(given.options.get("timeout_s", _TIMEOUT_S))
+    if not timeout_s:
+        raise AlertsError(f"[{given.name}] timeout_s: is 0; give how many seconds to wait for an answer")
     handlers: list[urllib.request.BaseHandler] = [_Stay()]
     if _loopback(host):
         handlers.append(urllib.request.ProxyHandler({}))
@@ -47,15 +50,15 @@ def open_webhook(given: Given) -> tuple[str, Deliver]:
             told["authorization"] = f"Bearer {bearer}"
         for name, value in told.items():
             request.add_header(name, value)
-        _post(opener, request)
+        _post(opener, request, timeout_s)
 
     return host, deliver
 
 
-def _post(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> None:
+def _post(opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout_s: float) -> None:
     """Raises Undelivered, in words that hold nothing of the address."""
     try:
-        opener.open(request, timeout=_TIMEOUT_S).close()  # anything but 2xx raises
+        opener.open(request, timeout=timeout_s).close()  # anything but 2xx raises
     except urllib.error.HTTPError as error:
         error.close()
         refused = 400 <= error.code < 500 and error.code not in _LATER
@@ -69,7 +72,7 @@ def _post(opener: urllib.request.OpenerDirector, request: urllib.request.Request
 def _reason(error: object) -> str:
     """What the system says of it, else of what kind it is: other words might hold the address."""
     if isinstance(error, TimeoutError):
-        return f"nothing within {_TIMEOUT_S:g} s"
+        return "no word in time"
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
