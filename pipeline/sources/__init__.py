@@ -1,0 +1,1 @@
+"""Where live data come from: one file for each kind of source."""

@@ -1,0 +1,98 @@
+"""A file that another program writes, as `tail -F` follows it: a path, or `file:///PATH`.
+
+It is read from its beginning, or with `from=end` from where it ends now, and followed when it is renamed and begun
+anew, or emptied. After each batch a comment line says how far it was read, so that a watch that was stopped or killed
+goes on from there (format nmea; JSON lines have no comments and are read from the beginning again).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from io import BufferedReader
+from pathlib import Path
+from threading import Event
+
+from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Lost, ended, why
+
+OPTIONS = {"from": "start (all that is in it already) or end (only what is written from now on); start by default"}
+
+_READ = re.compile(rb"^# stswatch read (\d+) (\d+)$", re.MULTILINE)  # inode, offset
+
+
+def check(address: Address) -> None:
+    """Raise AddressError where the file is a folder, or the option is no word that is known."""
+    if address.one("from", "start") not in ("start", "end"):
+        raise AddressError(f"{address.text}: from={address.one('from', '')} is not known; use start or end")
+    if Path(address.path).is_dir():
+        raise AddressError(f"{address.text}: is a folder; give the file in it that is being written")
+
+
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+    """Give the lines of the file as they are written. Raises Lost where it is not there or cannot be read."""
+    path = Path(address.path)
+    told = address.format == "nmea"
+    file = _opened(path)
+    begun_at = _beginning(file, address, seen)
+    while True:
+        with file:
+            file.seek(begun_at)
+            yield b""
+            yield from _lines(file, path, told, stop)
+        if stop.is_set():
+            return
+        file, begun_at = _opened(path), 0
+
+
+def _beginning(file: BufferedReader, address: Address, seen: bytes) -> int:
+    """Where to begin: behind what the spool holds, if it holds something of this file."""
+    stat = os.fstat(file.fileno())
+    for inode, offset in reversed(_READ.findall(seen)):
+        if int(inode) == stat.st_ino and int(offset) <= stat.st_size:
+            return int(offset)
+    return stat.st_size if address.one("from", "start") == "end" and not _READ.search(seen) else 0
+
+
+def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterator[bytes]:
+    """What is in an open file and is still being written, until another has its place."""
+    while not stop.is_set():
+        begun = file.tell()
+        try:
+            data = file.read(BATCH_BYTES)
+        except OSError as error:
+            raise Lost(f"cannot be read ({why(error)})") from error
+        whole = data.rfind(b"\n") + 1
+        if whole == 0 and len(data) == BATCH_BYTES:  # no line; it is cut by whoever takes it
+            whole = len(data)
+        if whole:
+            file.seek(begun + whole)
+            yield data[:whole] + _mark(file, told and data[whole - 1 : whole] == b"\n")
+        elif _was_replaced(file, path, begun + len(data)):
+            yield ended(data)
+            return
+        else:
+            file.seek(begun)
+            yield b""
+            stop.wait(POLL_S)
+
+
+def _mark(file: BufferedReader, told: bool) -> bytes:
+    inode = os.fstat(file.fileno()).st_ino
+    return b"# stswatch read %d %d\n" % (inode, file.tell()) if told else b""
+
+
+def _was_replaced(file: BufferedReader, path: Path, read_to: int) -> bool:
+    """Whether another file has the name by now, or this one was emptied; not while none has it."""
+    try:
+        now = path.stat()
+    except OSError:
+        return False
+    return now.st_ino != os.fstat(file.fileno()).st_ino or now.st_size < read_to
+
+
+def _opened(path: Path) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise Lost(f"cannot be opened ({why(error)})") from error

@@ -1,0 +1,25 @@
+"""Standard input, to its end: `-`."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator, Mapping
+from threading import Event
+
+from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address
+
+
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+    """Give what comes until the other end of the pipe is closed; never raises Lost."""
+    handle = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
+    yield b""
+    while not stop.is_set():
+        ready, _, _ = select.select([handle], [], [], POLL_S)
+        if not ready:
+            yield b""
+        elif data := os.read(handle, BATCH_BYTES):
+            yield data
+        else:
+            return

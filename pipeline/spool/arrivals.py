@@ -1,0 +1,106 @@
+"""The lines in a segment that say when what follows them arrived.
+
+In NMEA a Gatehouse line, `$PGHP,1,2026,11,25,21,0,0,123,,,MARK,1,*hh`, which this program and others take for the time
+of the sentences after it; in JSON `{"arrival":"2026-11-25T21:00:00.123Z","mark":MARK}`. The mark tells them from what a
+source says of itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import reduce
+from operator import xor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.pipeline.decode.stamps import of_gatehouse
+from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.spool.segments import time_of, utc
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Writes and finds the arrival lines of one segment."""
+
+    format: Format
+    mark: int
+
+    def line(self, arrival_us: int) -> bytes:
+        """The line for a time, UTC microseconds, to the millisecond.
+
+        >>> Arrivals("nmea", 123456789).line(1_700_000_000_123_456)
+        b'$PGHP,1,2023,11,14,22,13,20,123,,,123456789,1,*24\\n'
+        """
+        if self.format == "json":
+            return b'{"arrival":"%s","mark":%d}\n' % (iso(arrival_us).encode(), self.mark)
+        when = utc(arrival_us)
+        fields = when.year, when.month, when.day, when.hour, when.minute, when.second, when.microsecond // 1000
+        body = b"PGHP,1,%s,,,%d,1," % (",".join(map(str, fields)).encode(), self.mark)
+        return b"$%s*%02X\n" % (body, reduce(xor, body))
+
+    def find(self, text: bytes) -> tuple[Ints, Ints]:
+        """Where the arrival lines of a text begin (n,), and what they say (n,), UTC microseconds.
+
+        The text begins at the beginning of a line.
+
+        >>> arrivals = Arrivals("json", 5)
+        >>> [found.tolist() for found in arrivals.find(b"{}\\n" + arrivals.line(1_000_000))]
+        [[3], [1000000]]
+        """
+        found = list(self._pattern().finditer(b"\n" + text))
+        time = [_told(self.format, m) for m in found]
+        return np.array([m.start() for m in found], np.int64), np.array(time, np.int64)
+
+    def told_before(self, text: bytes, at: Ints) -> Ints:
+        """What holds at offsets (n,) in a text, UTC microseconds; 0 where nothing was said before."""
+        stamp_at, stamp_us = self.find(text)
+        return np.concatenate([[0], stamp_us])[np.searchsorted(stamp_at, at, side="right")]
+
+    def _pattern(self) -> re.Pattern[bytes]:
+        if self.format == "json":
+            return re.compile(rb'\n\{"arrival":"([^"\n]*)","mark":%d\}(?=\n)' % self.mark)
+        return re.compile(rb"\n(\$PGHP,1,[0-9,]*,,,%d,1,\*..)(?=\n)" % self.mark)
+
+
+def iso(arrival_us: int) -> str:
+    """A time as JSON tells it.
+
+    >>> iso(1_500_000)
+    '1970-01-01T00:00:01.500Z'
+    """
+    return f"{utc(arrival_us):%Y-%m-%dT%H:%M:%S}.{arrival_us // 1000 % 1000:03d}Z"
+
+
+def _told(form: Format, found: re.Match[bytes]) -> int:
+    if form == "json":
+        return time_of(found[1].decode().replace("-", "").replace(":", ""))
+    return of_gatehouse(found[1]).time_us
+
+
+class Stamper:
+    """Puts arrival lines before the lines of one segment."""
+
+    def __init__(self, arrivals: Arrivals, at_least_every: int) -> None:
+        self.last_us = 0  # what the last arrival line says; 0 before the first
+        self._arrivals, self._every, self._since = arrivals, at_least_every, 0
+
+    def stamped(self, arrival_us: int, lines: bytes) -> bytes:
+        """The lines that arrived at a time, an arrival line before at most so many bytes of them.
+
+        Where the same is still being said none is added; 0 is no time. Without lines it is a sign of life.
+        """
+        found = []
+        while True:
+            if arrival_us and (arrival_us != self.last_us or self._since + len(lines) > self._every):
+                found.append(self._arrivals.line(arrival_us))
+                self.last_us, self._since = arrival_us, 0
+            cut = len(lines) if len(lines) <= self._every else lines.rfind(b"\n", 0, self._every) + 1
+            found.append(lines[:cut])
+            self._since += cut
+            lines = lines[cut:]
+            if not lines:
+                return b"".join(found)

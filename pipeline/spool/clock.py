@@ -1,0 +1,147 @@
+"""When something arrived: the only clock of a watch.
+
+Arrival never runs backwards. It follows the wall clock of the machine as far as the monotonic one bears it out. A jump
+of more than 60 s against that is said and not followed. A jump forward that has stayed for ten minutes is followed,
+a jump back never: arrival goes on from where it was. A new start takes the wall clock as it finds it, but no earlier
+time than the spool holds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Protocol
+
+from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
+from stswatch.pipeline.spool.arrivals import iso
+
+JUMP_US = 60_000_000  # NTP steps a clock by less, leap seconds and slow clocks by far less
+STAYED_US = 600_000_000  # long enough for whoever set a clock wrong to see it
+
+_TOLD = re.compile(rb"\\(?:[^\\\n]*,)?c:(\d{1,16}(?:\.\d{1,6})?)[,*\\]")
+
+
+class Arrival(Protocol):
+    """A clock of arrivals; may be asked from several threads."""
+
+    def now_us(self) -> int:
+        """The arrival time of what arrives now, UTC microseconds, whole milliseconds; 0 while none is known."""
+
+    def marks(self, lines: bytes) -> list[tuple[int, int]]:
+        """Where in whole lines that came together an arrival time begins to hold, and which; the first at 0."""
+
+    def not_before(self, arrival_us: int) -> None:
+        """Let no arrival be earlier than this."""
+
+
+def _monotonic_us() -> int:
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1000  # runs on in sleep
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Clock:
+    """The clock of this machine."""
+
+    def __init__(
+        self,
+        tell: Callable[[str], None] = lambda sentence: None,
+        wall_us: Callable[[], int] = _wall_us,
+        monotonic_us: Callable[[], int] = _monotonic_us,
+    ) -> None:
+        self._tell, self._wall_us, self._monotonic_us = tell, wall_us, monotonic_us
+        self._ahead_us = wall_us() - monotonic_us()  # of the monotonic clock, as it is followed
+        self._last_us = 0
+        self._jumped: tuple[int, int] | None = None  # ahead by so much since then, on the monotonic clock
+        self._lock = Lock()
+
+    def now_us(self) -> int:
+        """The arrival time of what arrives now, UTC microseconds, whole milliseconds."""
+        with self._lock:
+            passed_us = self._monotonic_us()
+            self._follow(self._wall_us() - passed_us, passed_us)
+            self._last_us = max(self._last_us, (passed_us + self._ahead_us) // 1000 * 1000)
+            return self._last_us
+
+    def marks(self, lines: bytes) -> list[tuple[int, int]]:
+        """One time for all that came together."""
+        return [(0, self.now_us())]
+
+    def not_before(self, arrival_us: int) -> None:
+        """Let no arrival be earlier than this; from one far ahead of this machine's clock run on, and say so."""
+        with self._lock:
+            now_us = self._monotonic_us() + self._ahead_us
+            self._last_us = max(self._last_us, arrival_us)
+            if arrival_us - now_us <= JUMP_US:
+                return
+            self._ahead_us += arrival_us - now_us
+            self._jumped = (self._wall_us() - self._monotonic_us(), self._monotonic_us())
+        self._tell(
+            f"the spool's last arrival is {iso(arrival_us)} and this machine's clock says {iso(now_us)}: arrival times"
+            " go on from the former; if that was wrong, stop, move the spool away and start again"
+        )
+
+    def _follow(self, ahead_us: int, passed_us: int) -> None:
+        """Take the wall clock's word, or note that it jumped."""
+        jump_us = ahead_us - self._ahead_us
+        if abs(jump_us) <= JUMP_US:
+            self._ahead_us, self._jumped = ahead_us, None
+            return
+        if self._jumped is None or abs(ahead_us - self._jumped[0]) > JUMP_US:
+            self._jumped = (ahead_us, passed_us)
+            then = (
+                "followed if it stays for 10 min" if jump_us > 0 else "not followed: arrival times do not run backwards"
+            )
+            self._tell(
+                f"this machine's clock jumped {abs(jump_us) / 1e6:,.0f} s {'forward' if jump_us > 0 else 'back'},"
+                f" to {iso(ahead_us + passed_us)}; {then}"
+            )
+        elif jump_us > 0 and passed_us - self._jumped[1] >= STAYED_US:
+            self._ahead_us, self._jumped = ahead_us, None
+            self._tell(
+                f"the jump of this machine's clock has stayed: arrival times go on from {iso(ahead_us + passed_us)}"
+            )
+
+
+class Told:
+    """The clock of a recording: arrival is the latest time told so far by a tag block (`c:`); for replays.
+
+    The times are those of each line, however they come together, so that a replay gives the same arrivals at any speed.
+    """
+
+    def __init__(self) -> None:
+        self._last_us = 0
+        self._lock = Lock()
+
+    def now_us(self) -> int:
+        """The latest time told so far, UTC microseconds; 0 before the first."""
+        with self._lock:
+            return self._last_us
+
+    def marks(self, lines: bytes) -> list[tuple[int, int]]:
+        r"""Where the lines tell a later time than any before.
+
+        >>> Told().marks(b"\\c:5*00\\!A\n\\c:4*00\\!B\n\\c:7*00\\!C\n")
+        [(0, 5000000), (22, 7000000)]
+        """
+        with self._lock:
+            found = [(0, self._last_us)]
+            for told in _TOLD.finditer(lines):
+                time_us = epoch_us(told[1])
+                if time_us == NO_TIME or time_us <= self._last_us:
+                    continue
+                self._last_us = time_us // 1000 * 1000
+                begun = lines.rfind(b"\n", 0, told.start()) + 1
+                if begun == found[-1][0]:
+                    found.pop()
+                found.append((begun, self._last_us))
+            return found
+
+    def not_before(self, arrival_us: int) -> None:
+        """Let no arrival be earlier than this."""
+        with self._lock:
+            self._last_us = max(self._last_us, arrival_us)

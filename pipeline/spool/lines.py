@@ -1,0 +1,66 @@
+"""What comes in pieces of any size, as whole lines of bounded length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stswatch.pipeline.decode.sentences import MAX_LINE
+
+# Of a longer line so much is kept: enough for the decoder to see that it is longer than a line may be, and reject it
+# as it would reject the whole line, be the last byte kept a carriage return.
+LONGEST = MAX_LINE + 2
+
+
+class Lines:
+    """Cuts a stream into whole lines; holds at most one that has not ended yet."""
+
+    def __init__(self) -> None:
+        self.dropped = 0  # bytes of over-long lines that were not kept
+        self._rest = b""
+        self._dropping = False
+
+    def take(self, data: bytes) -> bytes:
+        r"""The lines that end in what came; what has not ended waits for more.
+
+        >>> lines = Lines()
+        >>> lines.take(b"ab\nc"), lines.take(b"d\n")
+        (b'ab\n', b'cd\n')
+        """
+        if self._dropping:
+            at = data.find(b"\n")
+            self.dropped += len(data) if at < 0 else at
+            if at < 0:
+                return b""
+            data, self._dropping = data[at + 1 :], False
+        data = self._rest + data
+        end = data.rfind(b"\n") + 1
+        whole, self._rest = self._shortened(data[:end]), data[end:]
+        if len(self._rest) > LONGEST:
+            self.dropped += len(self._rest) - LONGEST
+            whole += self._rest[:LONGEST] + b"\n"
+            self._rest, self._dropping = b"", True
+        return whole
+
+    def end(self) -> bytes:
+        r"""The line that had not ended, with a line end: nothing will follow it.
+
+        >>> lines = Lines()
+        >>> lines.take(b"ab"), lines.end(), lines.end()
+        (b'', b'ab\n', b'')
+        """
+        rest, self._rest, self._dropping = self._rest, b"", False
+        return rest + b"\n" if rest else b""
+
+    def _shortened(self, whole: bytes) -> bytes:
+        """The lines with those cut that are too long."""
+        if len(whole) <= LONGEST:
+            return whole
+        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == ord("\n"))
+        length = np.diff(ends, prepend=-1) - 1
+        parts, begun = [], 0
+        for row in np.flatnonzero(length > LONGEST).tolist():
+            cut, end = int(ends[row] - length[row]) + LONGEST, int(ends[row])
+            parts.append(whole[begun:cut])
+            self.dropped += end - cut
+            begun = end
+        return b"".join([*parts, whole[begun:]])

@@ -1,0 +1,171 @@
+"""One source and its spool: connects again and again, says what is lost, holds back while the disk cannot write."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from stswatch.pipeline.sources.base import Address, Lost
+from stswatch.pipeline.sources.registry import receive
+from stswatch.pipeline.spool.clock import Arrival
+from stswatch.pipeline.spool.spool import Counts, HeldBack, Spool
+from stswatch.pipeline.trouble import DISK
+
+_GONE = {errno.ENOENT: ("is gone", "bring it back")}
+
+Tell = Callable[[str], None]  # a sentence for whoever watches; may come from any thread
+
+FIRST_S, LONGEST_S = 1.0, 60.0  # between two tries to connect
+BACK_S = 5.0  # a connection that has stood so long is back, and says so
+TICK_S = 0.25
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """How one source is doing; times are arrivals, UTC microseconds, 0 for never."""
+
+    name: str
+    address: str
+    connected: bool
+    since_us: int  # connected or not
+    reconnects: int  # connections that were lost
+    ended: bool  # nothing can come any more
+    trouble: str  # the sentence about it while it is not connected or held back; "" otherwise
+    counts: Counts
+
+
+def backoff_s(failures: int, draw: Callable[[], float]) -> float:
+    """How long to wait after so many failures in a row, s: twice as long each time, half of it left to chance.
+
+    draw: evenly from 0 to 1.
+
+    >>> [backoff_s(n, lambda: 1.0) for n in (1, 2, 7, 100)], backoff_s(1, lambda: 0.0)
+    ([1.0, 2.0, 60.0, 60.0], 0.5)
+    """
+    longest = min(LONGEST_S, FIRST_S * 2.0 ** min(failures - 1, 30))
+    return longest * (1 + draw()) / 2
+
+
+def held_sentence(error: OSError, folder: Path) -> str:
+    """What to say where the disk does not take what came.
+
+    >>> held_sentence(OSError(errno.ENOSPC, "No space left on device"), Path("data/spool/busan"))
+    'data/spool/busan: the disk is full (No space left on device); make room on it: until then the source is held back'
+    """
+    what, remedy = {**DISK, **_GONE}.get(error.errno or 0, ("cannot be written", "see to it"))
+    return f"{folder}: {what} ({error.strerror}); {remedy}: until then the source is held back"
+
+
+@dataclass(frozen=True)
+class Around:
+    """What all sources of a watch share."""
+
+    clock: Arrival
+    tell: Tell
+    stop: threading.Event
+    secrets: Mapping[str, str]
+    draw: Callable[[], float]  # evenly from 0 to 1
+    monotonic: Callable[[], float]  # s
+
+
+class Running:
+    """One source and its spool."""
+
+    def __init__(self, address: Address, spool: Spool, around: Around) -> None:
+        self.address, self.spool, self._of = address, spool, around
+        self.connected = self.ended = False
+        self.since_us = 0
+        self.reconnects = 0
+        self.lost = self.held = ""
+        self.failed: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name=f"source {address.name}", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._connect_on_and_on()
+        except BaseException as error:  # a fault of ours; whoever calls check() gets it
+            self.failed = error
+        finally:
+            self._is(False)
+
+    def _connect_on_and_on(self) -> None:
+        failures, stop = 0, self._of.stop
+        while not stop.is_set():
+            received = self.spool.counts().bytes
+            try:
+                self._connection()
+                self.ended = not stop.is_set()
+                if self.ended:
+                    self._put(self.spool.end_line)
+                    self._of.tell(f"{self.address.name}: {self.address.text} has ended")
+                return
+            except Lost as error:
+                failures = 1 if self.spool.counts().bytes > received else failures + 1
+                self._lost(str(error))
+            self._put(self.spool.end_line)
+            stop.wait(backoff_s(failures, self._of.draw))
+
+    def _connection(self) -> None:
+        """One connection, to its end. Raises Lost."""
+        seen, self.spool.seen = self.spool.seen, b""
+        begun_s = self._of.monotonic()
+        for data in receive(self.address, self._of.secrets, self._of.stop, seen):
+            if not self.connected:
+                self._is(True)
+            if self.lost and self._of.monotonic() - begun_s >= BACK_S:
+                self.lost = ""
+                self._of.tell(f"{self.address.name}: {self.address.text} is back")
+            if data:
+                self._put(partial(self.spool.append, data))
+
+    def _lost(self, why: str) -> None:
+        """Say it once, until it is back."""
+        if self.connected:
+            self.reconnects += 1
+        if not self.lost:
+            self._of.tell(
+                f"{self.address.name}: {self.address.text} {why}; trying again, at most every {LONGEST_S:.0f} s"
+            )
+        self.lost = why
+        self._is(False)
+
+    def _is(self, connected: bool) -> None:
+        self.connected, self.since_us = connected, self._of.clock.now_us()
+
+    def _put(self, call: Callable[[], None]) -> None:
+        """Have the spool take something; come back only when the disk has it, or the watch stops."""
+        with suppress(HeldBack):
+            call()
+        while self.spool.held and not self._of.stop.is_set():  # in its memory; `tend` tries on and on
+            self._of.stop.wait(TICK_S)
+
+    def tend(self) -> None:
+        """Let time pass for the spool. Says once that it cannot be written, and that it can again."""
+        try:
+            self.spool.tick()
+        except HeldBack as error:
+            said, self.held = self.held, held_sentence(error, self.spool.folder)
+            if not said:
+                self._of.tell(self.held)
+            return
+        if self.held:
+            self.held = ""
+            self._of.tell(f"{self.spool.folder}: is written again; nothing that was acknowledged is lost")
+
+    def state(self) -> SourceState:
+        """How it is doing."""
+        return SourceState(
+            name=self.address.name,
+            address=self.address.text,
+            connected=self.connected,
+            since_us=self.since_us,
+            reconnects=self.reconnects,
+            ended=self.ended,
+            trouble=self.held or self.lost,
+            counts=self.spool.counts(),
+        )

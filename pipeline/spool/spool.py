@@ -1,0 +1,247 @@
+"""One source's spool: whole lines, each with its arrival, on the disk before anything looks at them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stswatch.pipeline.sources.base import Format, Receiver
+from stswatch.pipeline.spool import segments as files
+from stswatch.pipeline.spool.arrivals import Arrivals, Stamper, iso
+from stswatch.pipeline.spool.clock import Arrival
+from stswatch.pipeline.spool.closing import Packer, recover
+from stswatch.pipeline.spool.lines import Lines
+from stswatch.pipeline.spool.openfile import SEEN_BYTES, OpenSegment
+from stswatch.pipeline.spool.segments import Header, Position
+from stswatch.pipeline.spool.tail import Tail
+from stswatch.pipeline.spool.unfinished import unfinished
+
+_HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often and how large."""
+
+    stamp_bytes: int = 16_384  # an arrival line stands before at most so many bytes: the decoder looks back 64 KiB
+    heartbeat_s: float = 5.0  # in silence
+    sync_s: float = 0.5  # what a power cut can take
+    sync_bytes: int = 4 << 20  # held in memory until the disk has it
+    segment_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What went through a spool since it was opened."""
+
+    bytes: int  # received
+    lines: int
+    dropped_bytes: int  # of over-long lines
+    last_line_us: int  # arrival of the last line; 0 before the first
+    acknowledged: Position
+
+
+class HeldBack(OSError):
+    """What was given is not on the disk; it is kept, and tried again with the next call. Its cause says why."""
+
+
+class Spool:
+    """Appends to the segments of one source; its calls may come from several threads.
+
+    folder: DATA/spool; name: of the source, and of the folder below; mark: draws what marks the arrival lines.
+    Raises OSError where the folder cannot be made, SourceError where what is in it cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        format: Format,
+        clock: Arrival,
+        limits: Limits | None = None,
+        *,
+        receiver: Receiver = "unknown",
+        licence: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+        mark: Callable[[], int] = lambda: 100_000_000 + secrets.randbelow(900_000_000),
+    ) -> None:
+        self.name, self.folder, self.format, self.limits = name, folder / name, format, limits or Limits()
+        self._clock, self._monotonic, self._mark = clock, monotonic, mark
+        self._receiver, self._licence = receiver, licence
+        self._lines = Lines()
+        self._queue: deque[tuple[int, bytes]] = deque()  # what no segment has taken yet, with its arrival
+        self._open: OpenSegment | None = None
+        self._arrivals = Arrivals(format, 0)
+        self._stamper = Stamper(self._arrivals, self.limits.stamp_bytes)
+        self._given_s = self._synced_s = monotonic()
+        self._bytes = self._line_count = self._last_line_us = 0
+        self._lock = threading.RLock()
+        self._packer = Packer(monotonic)
+        self.held = False  # what was given last is not on the disk; give nothing more until it is
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recover(self.folder)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Go on behind what is there already."""
+        there = files.segments(self.folder)
+        for path in there:
+            if path.suffix != files.PACKED:
+                self._packer.add(path)
+        self._last_name = files.segment_of(there[-1]) if there else ""
+        tail, self.seen = Tail(self.folder, Position(self._last_name)), b""  # seen: the last lines
+        for piece in tail.all():
+            self.seen = (self.seen + piece.text)[-SEEN_BYTES:]
+            self._clock.not_before(int(piece.stamp_us[-1]) if len(piece.stamp_us) else 0)
+        tail.close()
+        self.seen = self.seen[self.seen.find(b"\n") + 1 :]
+        self._acknowledged = tail.position
+        self._carried = _carried(self.seen, tail.arrivals)
+
+    def append(self, data: bytes) -> None:
+        """Put what arrived now into the segment, as far as its lines have ended. Raises HeldBack."""
+        with self._lock:
+            self._bytes += len(data)
+            self._take(self._lines.take(data))
+            self._flush()
+
+    def end_line(self) -> None:
+        """End a line that will not go on, since the connection was lost. Raises HeldBack."""
+        with self._lock:
+            self._take(self._lines.end())
+            self._flush(sync=True)
+
+    def tick(self) -> None:
+        """Let time pass: heartbeats, what the disk must hold by now, packing. Raises HeldBack."""
+        self._packer.go()
+        with self._lock:
+            silent = self._monotonic() - self._given_s >= self.limits.heartbeat_s or not self._stamper.last_us
+            if silent and not self._queue and (now_us := self._clock.now_us()) > self._stamper.last_us:
+                self._queue.append((now_us, b""))
+                self._given_s = self._monotonic()
+            self._flush()
+
+    def rotate(self) -> str | None:
+        """Close the segment that is open; gives its name, None where none is. It is packed soon. Raises HeldBack."""
+        with self._lock:
+            self._flush(sync=True)
+            name = self._open.name if self._open else None
+            with self._holding():
+                self._close_segment()
+        self._packer.go()
+        return name
+
+    def close(self) -> None:
+        """End the last line, close and pack all. Raises HeldBack; what was acknowledged is kept then too."""
+        with self._lock:
+            self._take(self._lines.end())
+            self.rotate()
+        with self._holding():
+            self._packer.finish()
+
+    def closed(self) -> list[Path]:
+        """The files of the segments that are closed, packed and on the disk."""
+        return files.closed(self.folder)
+
+    @property
+    def acknowledged(self) -> Position:
+        """Up to where the disk holds what was given."""
+        return self._acknowledged
+
+    @property
+    def packing_error(self) -> OSError | None:
+        """Why closed segments cannot be packed, while they cannot."""
+        return self._packer.error
+
+    def counts(self) -> Counts:
+        """What went through since it was opened."""
+        with self._lock:
+            return Counts(self._bytes, self._line_count, self._lines.dropped, self._last_line_us, self._acknowledged)
+
+    def _take(self, lines: bytes) -> None:
+        """Keep lines with their arrival until they are in a segment."""
+        if not lines:
+            return
+        marks = self._clock.marks(lines)
+        ends = [at for at, _ in marks[1:]] + [len(lines)]
+        self._queue.extend((arrival_us, lines[at:end]) for (at, arrival_us), end in zip(marks, ends, strict=True))
+        self._line_count += lines.count(b"\n")
+        self._last_line_us = marks[-1][1]
+        self._given_s = self._monotonic()
+
+    def _flush(self, sync: bool = False) -> None:
+        """Move what is queued to the segment, and sync if it is time. Raises HeldBack; nothing is lost then."""
+        with self._holding():
+            while self._queue:
+                arrival_us, lines = self._queue[0]
+                segment = self._segment_for(arrival_us)
+                segment.add(self._stamper.stamped(arrival_us, lines))
+                self._queue.popleft()
+                if segment.unsynced >= self.limits.sync_bytes:
+                    self._sync()
+            if self._open is not None:
+                self._open.write()
+                if sync or self.held or self._monotonic() - self._synced_s >= self.limits.sync_s:
+                    self._sync()
+            self.held = False
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        try:
+            yield
+        except HeldBack:
+            raise
+        except OSError as error:
+            self.held = True
+            raise HeldBack(error.errno, error.strerror or str(error), error.filename) from error
+
+    def _sync(self) -> None:
+        if self._open is not None and self._open.unsynced:
+            self._open.sync()
+            self._acknowledged = Position(self._open.name, self._open.synced)
+        self._synced_s = self._monotonic()
+
+    def _segment_for(self, arrival_us: int) -> OpenSegment:
+        """The segment for what arrived then: another one when the hour has passed or this one is full."""
+        if self._open is not None:
+            later = arrival_us // _HOUR_US > files.time_of(self._open.name) // _HOUR_US
+            if later or self._open.size >= self.limits.segment_bytes:
+                self._close_segment()
+        if self._open is None:
+            self._open_segment(arrival_us)
+        assert self._open is not None
+        return self._open
+
+    def _open_segment(self, arrival_us: int) -> None:
+        begun_us = max(arrival_us, files.time_of(self._last_name) + 1000) if self._last_name else arrival_us
+        segment, mark = OpenSegment(self.folder, files.name_of(begun_us), self.format), self._mark()
+        header = Header(self.name, mark, self._receiver, self._licence)
+        self._arrivals = Arrivals(self.format, mark)
+        self._stamper = Stamper(self._arrivals, self.limits.stamp_bytes)
+        segment.add(files.header_line(header, self.format, iso(begun_us)))
+        for told_us, line in self._carried:
+            segment.add((self._arrivals.line(told_us) if told_us else b"") + line)
+        self._open, self._last_name, self._carried = segment, segment.name, []
+
+    def _close_segment(self) -> None:
+        if self._open is not None:
+            self._sync()
+            self._carried = _carried(self._open.end(), self._arrivals)
+            self._packer.add(self._open.path)
+            self._open.close()
+            self._open = None
+
+
+def _carried(text: bytes, arrivals: Arrivals) -> list[tuple[int, bytes]]:
+    """Lines at the end of a segment that belong to messages of which more must come, with their arrivals."""
+    spans = unfinished(text) if arrivals.format == "nmea" else []
+    told_us = arrivals.told_before(text, np.array([start for start, _ in spans], np.int64))
+    return [(told, text[start:end]) for told, (start, end) in zip(told_us.tolist(), spans, strict=True)]
