@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stswatch.sample_ais.lying import KEEPS_WAY_KN, STILL_KN
 from stswatch.sample_ais.motion import shift
 from stswatch.sample_ais.shapes import distances_m, durations_h, speeds_kn
 from stswatch.sample_ais.waters import ROADS, Place, Spot, Waters
@@ -46,6 +47,7 @@ class Circumstance:
     duration_s: float
     distance_m: float
     speed_kn: float
+    port_km: float  # straight to the nearest berth or roads
 
     @property
     def end_s(self) -> float:
@@ -68,11 +70,14 @@ def circumstances(
     zones: only these; all where empty. Raises KeyError for a zone that is none.
     """
     hours = durations_h(rng, n, min(72.0, 16.0 * days), duration_factor)
-    apart_m, speed_kn = distances_m(rng, n, distance_factor), speeds_kn(rng, n)
+    apart_m, speed_kn, still_kn = distances_m(rng, n, distance_factor), speeds_kn(rng, n), speeds_kn(rng, n, STILL_KN)
     middle_s = rng.uniform(0.02, 0.98, n) * days * 24 * HOUR_S
     places = [_place(rng, sea, in_zones, zones) for _ in range(n)]
-    columns = zip(places, middle_s, hours * HOUR_S, apart_m, speed_kn, strict=True)
-    return [Circumstance(p, float(m - d / 2), float(d), float(a), float(v)) for p, m, d, a, v in columns]
+    port_km = [sea.port_km(p) for p in places]
+    near = np.array([p.setting in (TRADE_ROADS, APPROACHES) for p in places], bool)
+    speed_kn = np.where(near & (speed_kn < KEEPS_WAY_KN), still_kn, speed_kn)  # nobody drifts there: they anchor
+    columns = zip(places, middle_s, hours * HOUR_S, apart_m, speed_kn, port_km, strict=True)
+    return [Circumstance(p, float(m - d / 2), float(d), float(a), float(v), k) for p, m, d, a, v, k in columns]
 
 
 def _place(rng: np.random.Generator, sea: Waters, in_zones: float, zones: Sequence[str]) -> Place:

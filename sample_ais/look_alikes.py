@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from stswatch.sample_ais import beside
-from stswatch.sample_ais.beside import Lying
 from stswatch.sample_ais.cast import EQUIPMENT, FISHING, RESTRICTED, UNDER_WAY, Actor, Quiet
 from stswatch.sample_ais.circumstances import HOUR_S, Circumstance
+from stswatch.sample_ais.lying import KEEPS_WAY_KN, Lying
 from stswatch.sample_ais.motion import Course, shift
 from stswatch.sample_ais.passages import passage
 from stswatch.sample_ais.ships import Ship
@@ -103,7 +103,7 @@ def pair_trawl(stage: Stage, c: Circumstance) -> list[Actor]:
 
 def anchorage_neighbours(stage: Stage, c: Circumstance) -> list[Actor]:
     """Ships at anchor beside each other wait for orders, weather or a tide, and swing as one."""
-    count = int(stage.rng.choice([2, 3], p=[0.75, 0.25]))
+    count = int(stage.rng.choice([2, 3, 4], p=[0.4, 0.35, 0.25]))
     return _done(stage, c, _beside_each_other(stage, c, [stage.launch(*CARGO, "small_tanker") for _ in range(count)]))
 
 
@@ -113,12 +113,13 @@ def port_queue(stage: Stage, c: Circumstance) -> list[Actor]:
 
 
 def _beside_each_other(stage: Stage, c: Circumstance, ships: Sequence[Ship]) -> list[Actor]:
-    """Ships that lie at a distance under the same wind and tide; the first comes before and goes after the others."""
-    under_way = False if c.speed_kn < beside.KEEPS_WAY_KN else None
+    """Ships in a row under the same wind and tide; the first comes before and goes after the others."""
+    under_way = False if c.speed_kn < KEEPS_WAY_KN else None
     lying = stage.host(c, ships[0], stage.some_hours(0.5, 12.0), stage.some_hours(0.5, 12.0), under_way)
-    actors = []
+    actors, row = [], stage.rng.uniform(0, 2 * np.pi)
     for k, ship in enumerate(ships):
-        away_m, bearing = c.distance_m * ((k + 1) // 2) * (1 if k % 2 else -1), stage.rng.uniform(0, 2 * np.pi)
+        bearing = row + stage.rng.normal(0, 0.2)
+        away_m = c.distance_m * ((k + 1) // 2) * (1 if k % 2 else -1)
         act = lying if k == 0 else _shifted(lying, c, away_m * np.sin(bearing), away_m * np.cos(bearing))
         spots = stage.spot(c.place), stage.spot(c.place, 10.0, 400.0)
         actors.append(stage.actor(ship, c.place, [act], *spots, status_of(c.speed_kn, ship)))
@@ -130,7 +131,8 @@ def _shifted(lying: Lying, c: Circumstance, east_m: float, north_m: float) -> Ly
     inside = (lying.time_s > c.start_s) & (lying.time_s < c.end_s)
     time_s = np.concatenate([[c.start_s], lying.time_s[inside], [c.end_s]])
     lon, lat = shift(*lying.course.at(time_s), east_m, north_m)
-    return Lying(Course(time_s, lon, lat), time_s, np.interp(time_s, lying.time_s, lying.heading_deg))
+    course = Course(time_s, lon, lat)
+    return lying._replace(course=course, time_s=time_s, heading_deg=np.interp(time_s, lying.time_s, lying.heading_deg))
 
 
 def ferry_transfer(stage: Stage, c: Circumstance) -> list[Actor]:

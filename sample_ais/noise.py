@@ -19,24 +19,27 @@ AFLOAT_KN = 0.005  # a hull at a quay does not move at all
 
 @dataclass(frozen=True)
 class Receivers:
-    """What is particular to the receiver of each emitter (e,), the same each time."""
+    """What is particular to the set of each emitter (e,), the same through a sea and drawn anew for each."""
 
     quality: Floats  # factor on its noise
     period_s: Floats
     phase: Floats
     heading: Floats  # 0 to 1: who sends no heading
     deadband_kn: Floats  # slower is shown as 0
+    turn: Floats  # 0 to 1: which of the slots it sends in
+    second: Floats  # 0 to 1: where in its interval it sends
 
     @staticmethod
-    def of(n: int, seed: int) -> Receivers:
+    def of(rng: np.random.Generator, n: int) -> Receivers:
         """Receivers of n emitters."""
-        rng = np.random.default_rng([seed, n])
         return Receivers(
             np.exp(rng.normal(0, 0.4, n)),
             60 * np.exp(rng.normal(3.4, 0.5, n)),
             rng.uniform(0, 2 * np.pi, n),
             rng.random(n),
             np.where(rng.random(n) < 0.6, 0.1, 0.0),
+            rng.random(n),
+            rng.random(n),
         )
 
 

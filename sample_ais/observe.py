@@ -53,17 +53,20 @@ class Faults:
 def received(rng: np.random.Generator, hearing: Hearing, days: float, slot_s: float, faults: Faults) -> Received:
     """All position reports that reached the archive."""
     emitters = len(hearing.cast.owner)
+    sets = noise.Receivers.of(rng, emitters)
     groups = [np.arange(low, min(low + GROUP, emitters)) for low in range(0, emitters, GROUP)]
     parts = []
     for group in groups:
-        sent, turning, status = _sent(hearing, group, days, slot_s)
-        heard, when_s, station = hearing.first(rng, sent, _phase(sent.emitter, 2))
-        shown = _shown(rng, hearing.cast, sent.emitter[heard], when_s, status[heard], turning[heard], faults)
+        sent, turning, status = _sent(hearing, sets, group, days, slot_s)
+        heard, when_s, station = hearing.first(rng, sent, sets.second[sent.emitter])
+        shown = _shown(rng, hearing.cast, sets, sent.emitter[heard], when_s, status[heard], turning[heard], faults)
         parts.append(_delivered(rng, hearing, shown._replace(station=station), faults))
     return Received._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
-def _sent(hearing: Hearing, group: Ints, days: float, slot_s: float) -> tuple[transmit.Slots, Bools, Floats]:
+def _sent(
+    hearing: Hearing, sets: noise.Receivers, group: Ints, days: float, slot_s: float
+) -> tuple[transmit.Slots, Bools, Floats]:
     """The slots in which ships send and could be heard, and (n,) whether they turn there, and their status."""
     cast, slot = hearing.cast, np.arange(0.0, days * 86_400, slot_s)
     emitter, time_s = np.repeat(group, len(slot)), np.tile(slot, len(group))
@@ -75,18 +78,14 @@ def _sent(hearing: Hearing, group: Ints, days: float, slot_s: float) -> tuple[tr
     turning = (np.abs((later - bearing + 180) % 360 - 180) > transmit.TURNING_DEG_PER_MIN) & (speed_kn > 3)
     status = step_at(cast.statuses, cast.owner[emitter], time_s)
     every_s = transmit.interval_s(cast.class_b[emitter], transmit.lies(status), speed_kn, turning)
-    keep, slots = transmit.slots(emitter, time_s, every_s, _phase(emitter, 1), slot_s)
+    keep, slots = transmit.slots(emitter, time_s, every_s, sets.turn[emitter], slot_s)
     return slots, turning[keep], status[keep]
-
-
-def _phase(number: Ints, salt: int) -> Floats:
-    """A number of its own for each emitter, 0 to 1: where in its interval it sends."""
-    return np.asarray((number * 0.618_033_988_749_895 * (salt + 1) + 0.37 * salt) % 1.0)
 
 
 def _shown(
     rng: np.random.Generator,
     cast: Cast,
+    sets: noise.Receivers,
     emitter: Ints,
     time_s: Floats,
     status: Floats,
@@ -95,7 +94,6 @@ def _shown(
 ) -> Received:
     """What the reports (n,) say, as the instruments on board have it; the station is still to be told."""
     n, course = len(emitter), cast.shown[emitter]
-    sets = noise.Receivers.of(len(cast.owner), 7)
     speed_kn, bearing = cast.courses.speed_and_bearing(course, time_s)
     lon, lat = shift(
         *cast.courses.at(course, time_s), *noise.position_noise_m(rng, sets, emitter, time_s, faults.noise)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stswatch.sample_ais import beside
 from stswatch.sample_ais.cast import ALWAYS, EQUIPMENT, FISHING, MOORED, SWITCHED_OFF, UNDER_WAY, Actor, Quiet
+from stswatch.sample_ais.lying import keeping_way
 from stswatch.sample_ais.motion import Course, voyage
 from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.stage import AROUND_S, Stage, apart
@@ -123,9 +123,7 @@ def _fishes(stage: Stage, ship: Ship) -> Actor:
     goal = (float(sea.nodes[ground.node][0]), float(sea.nodes[ground.node][1]))
     start_s = float(stage.rng.uniform(-0.6, 0.9)) * stage.end_s
     end_s = start_s + stage.some_hours(20, 140)
-    work = beside.keeping_way(
-        stage.rng, ground.lon, ground.lat, goal, start_s, end_s, float(stage.rng.uniform(2.0, 4.2))
-    )
+    work = keeping_way(stage.rng, ground.lon, ground.lat, goal, start_s, end_s, float(stage.rng.uniform(2.0, 4.2)))
     actor = stage.actor(ship, ground, [work], base, base, FISHING, "traffic")
     if stage.rng.random() < 0.25:
         off_s = float(stage.rng.uniform(max(0, start_s), max(1.0, min(stage.end_s, end_s))))

@@ -21,7 +21,7 @@ PLAN = Plan(
     days=2.0,
     background=40,
     transfers=20,
-    look_alikes=34,
+    look_alikes=38,
     in_zones=0.65,
     box=(117.5, 25.0, 129.5, 41.0),
 )

@@ -72,6 +72,6 @@ def distances_m(rng: np.random.Generator, n: int, factor: float = 1.0) -> Floats
     return factor * fitted()["median_distance_m"].draw(rng, n, NEAREST_M / factor, FARTHEST_M / factor)
 
 
-def speeds_kn(rng: np.random.Generator, n: int) -> Floats:
+def speeds_kn(rng: np.random.Generator, n: int, fastest_kn: float = FASTEST_KN) -> Floats:
     """Median speeds (n,) in knots, up to that of hulls that go on side by side."""
-    return fitted()["median_speed_kn"].draw(rng, n, 0.0, FASTEST_KN)
+    return fitted()["median_speed_kn"].draw(rng, n, 0.0, fastest_kn)

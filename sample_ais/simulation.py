@@ -28,6 +28,8 @@ Tables of `Simulated`; times are timestamps in UTC, every id of a hull is unique
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from stswatch.sample_ais import listen, measure, observe, scenarios, statics, tables
@@ -66,13 +68,14 @@ def scenes_of(plan: Plan, seed: int) -> list[Scene]:
     number = 0
     sea = waters() if plan.box is None else waters().within(plan.box)
     for salt, kind, count in ((1, scenarios.TRANSFER, plan.transfers), (2, scenarios.LOOK_ALIKE, plan.look_alikes)):
-        rng = np.random.default_rng([seed, salt])
+        rng, cast = np.random.default_rng([seed, salt]), Counter[str]()
         factors = plan.duration_factor, plan.distance_factor
         for c in circumstances(rng, count, sea, plan.days, plan.in_zones, *factors, plan.zones):
             number += 1
             stage = _stage(plan, sea, seed, salt, number)
-            row = scenarios.choose(stage.rng, rows, kind, c)
+            row = scenarios.choose(stage.rng, rows, kind, c, cast)
             if row is not None:
+                cast[row.family] += 1
                 found.append(scenarios.scene(row, stage, c))
     first = SHIPS_A_SCENE * (number + 1)
     for k in range(plan.background):

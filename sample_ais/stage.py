@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stswatch.sample_ais import beside
-from stswatch.sample_ais.beside import Lying
+from stswatch.sample_ais import lying
 from stswatch.sample_ais.cast import (
     ALWAYS,
     AT_ANCHOR,
@@ -23,13 +22,15 @@ from stswatch.sample_ais.cast import (
     Actor,
     Quiet,
 )
-from stswatch.sample_ais.circumstances import HOUR_S, TRADE_ROADS, Circumstance
+from stswatch.sample_ais.circumstances import HOUR_S, Circumstance
+from stswatch.sample_ais.lying import KEEPS_WAY_KN, STILL_KN, Lying
 from stswatch.sample_ais.motion import Course, shift, voyage
 from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, Waters
 from stswatch.sample_ais.yard import SEA_KN, Yard
 
 Rng = np.random.Generator
+LEAVES = 0.8  # of the room up to the shore, that a drift may use
 AROUND_S = 3600.0  # courses begin and end so long outside the plan
 
 
@@ -67,18 +68,22 @@ class Stage:
         return sea.spots[self.taken[-1]]
 
     def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
-        """How a host lies or goes from before to after the circumstances, by their speed."""
-        start_s, end_s, place = c.start_s - early_s, c.end_s + late_s, c.place
-        goal = self.sea.nodes[place.node]
-        goal_at = (float(goal[0]), float(goal[1]))
-        room_m = 1000.0 * place.room_km
+        """How a host lies or goes from before to after the circumstances, by their speed and the room there is.
+
+        Where a drift has no room it keeps slow way to and fro, or lies at anchor if it is not to be under way.
+        """
+        start_s, end_s, place, speed_kn = c.start_s - early_s, c.end_s + late_s, c.place, c.speed_kn
+        room_m = LEAVES * 1000.0 * place.room_km
+        adrift = STILL_KN <= speed_kn < KEEPS_WAY_KN
+        no_room = lying.drift_room_m(speed_kn, end_s - start_s) > min(room_m, lying.STRAYS_M)
         if under_way is None:
-            under_way = c.speed_kn > beside.KEEPS_WAY_KN
+            under_way = speed_kn >= KEEPS_WAY_KN or (adrift and no_room)
         if under_way:
-            return beside.keeping_way(self.rng, place.lon, place.lat, goal_at, start_s, end_s, c.speed_kn)
-        if c.speed_kn < beside.STILL_KN or place.setting == TRADE_ROADS:
-            return beside.at_anchor(self.rng, place.lon, place.lat, start_s, end_s, ship.kind.length_m)
-        return beside.drifting(self.rng, place.lon, place.lat, start_s, end_s, c.speed_kn, room_m)
+            goal = self.sea.nodes[place.node].tolist()
+            return lying.keeping_way(self.rng, place.lon, place.lat, (goal[0], goal[1]), start_s, end_s, speed_kn)
+        if adrift and not no_room:
+            return lying.drifting(self.rng, place.lon, place.lat, start_s, end_s, speed_kn, room_m)
+        return lying.at_anchor(self.rng, place.lon, place.lat, start_s, end_s, ship.kind.length_m)
 
     def actor(
         self,
@@ -104,17 +109,17 @@ class Stage:
         course = course.then(onward)
         statuses = [(ALWAYS[0], float(UNDER_WAY))]
         if leaves_s > 0:
-            lying = self.lying(ship, origin, -AROUND_S, leaves_s)
-            course = lying.course.then(course) if lying else course
-            headings += [(lying.time_s, lying.heading_deg)] if lying else []
+            waits = self.lying(ship, origin, -AROUND_S, leaves_s)
+            course = waits.course.then(course) if waits else course
+            headings += [(waits.time_s, waits.heading_deg)] if waits else []
             statuses = [(ALWAYS[0], float(_status_at(origin)))]
         statuses.append((leaves_s, float(UNDER_WAY)))
         for act in acts:
             statuses += [(float(act.time_s[0]), float(status)), (float(act.time_s[-1]), float(UNDER_WAY))]
         if arrives_s < self.end_s:
-            lying = self.lying(ship, goal, arrives_s, self.end_s + AROUND_S)
-            course = course.then(lying.course) if lying else course
-            headings += [(lying.time_s, lying.heading_deg)] if lying else []
+            waits = self.lying(ship, goal, arrives_s, self.end_s + AROUND_S)
+            course = course.then(waits.course) if waits else course
+            headings += [(waits.time_s, waits.heading_deg)] if waits else []
             statuses.append((arrives_s, float(_status_at(goal))))
         told = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
         return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), acts=told, role=role)
@@ -127,8 +132,8 @@ class Stage:
             lon, lat = (
                 float(x) for x in shift(*spot.place, *self.rng.uniform(-90, 90, 2))
             )  # seldom two at one bollard
-            return beside.moored(lon, lat, start_s, end_s, float(self.rng.uniform(0, 360)))
-        found = beside.at_anchor(self.rng, *spot.place, start_s, end_s, ship.kind.length_m)
+            return lying.moored(lon, lat, start_s, end_s, float(self.rng.uniform(0, 360)))
+        found = lying.at_anchor(self.rng, *spot.place, start_s, end_s, ship.kind.length_m)
         back = found.course  # the anchor is placed so that the hull lies at the spot when it comes or leaves
         k = -1 if start_s < 0 else 0
         lon = back.lon - back.lon[k] + spot.place[0]
@@ -182,6 +187,6 @@ def status_of(lying_kn: float, ship: Ship) -> int:
     """The status a crew sets for a slow meeting: at anchor, restricted, fishing or under way."""
     if ship.trade in ("trawler", "fisher"):
         return FISHING
-    if lying_kn < beside.STILL_KN:
+    if lying_kn < STILL_KN:
         return AT_ANCHOR
     return RESTRICTED if ship.trade in ("tug", "dredger", "research") else UNDER_WAY

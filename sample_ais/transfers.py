@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from stswatch.sample_ais import beside
-from stswatch.sample_ais.beside import Coming, Lying
-from stswatch.sample_ais.cast import SWITCHED_OFF, Actor, Quiet
+from stswatch.sample_ais.beside import Coming
+from stswatch.sample_ais.cast import ALWAYS, SWITCHED_OFF, UNDER_WAY, Actor, Quiet
 from stswatch.sample_ais.circumstances import HOUR_S, Circumstance
+from stswatch.sample_ais.lying import Lying
 from stswatch.sample_ais.ships import Ship
 from stswatch.sample_ais.stage import Stage, status_of
 from stswatch.sample_ais.waters import Spot
@@ -174,5 +175,12 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
 
 
 def satellite_only(stage: Stage, c: Circumstance) -> list[Actor]:
-    """Both transponders are weak: no shore station hears them, satellites only in passes 40 to 100 minutes apart."""
-    return [replace(a, weak=True) for a in laden(stage, c, pair(stage, c, *parties(stage)))]
+    """Both transponders are weak: no shore station hears them, satellites only in passes 40 to 100 minutes apart.
+
+    Their crews leave the status at "under way", so they send every 10 s and hardly a pass misses them; of a ship that
+    says it is at anchor, and sends every 3 min, two passes in three get nothing.
+
+    Source: Harati-Mokhtari et al. 2007 (see statics.py) found the status wrong on many ships.
+    """
+    actors = laden(stage, c, pair(stage, c, *parties(stage)))
+    return [replace(a, weak=True, statuses=((ALWAYS[0], float(UNDER_WAY)),)) for a in actors]

@@ -126,6 +126,11 @@ class Waters:
         off_km = float(haversine_m(self.nodes[place.node, 0], self.nodes[place.node, 1], place.lon, place.lat)) / 1000
         return np.asarray(self.km[place.node, self.spot_node] + self.spot_off_km + off_km)
 
+    def port_km(self, place: Place) -> float:
+        """How far the nearest berth or roads are, straight; infinite where the sea has none."""
+        at = np.array([spot.place for spot in self.spots])[~self.spot_on_edge].reshape(-1, 2)
+        return float(haversine_m(place.lon, place.lat, *at.T).min(initial=np.inf)) / 1000
+
     def _beside(self, rng: np.random.Generator | None, node: int, most_km: float) -> Point:
         if rng is None:
             return (float(self.nodes[node, 0]), float(self.nodes[node, 1]))

@@ -11,6 +11,7 @@ from tests.sample_ais import seas
 
 SMALL = Plan(days=3.0, background=10, transfers=70, look_alikes=70, range_factor=1.4)
 LARGE = Plan(days=7.0, background=100, transfers=120, look_alikes=200)
+SPARSE = Plan(days=4.0, background=5, transfers=60, look_alikes=0, only=("satellite_only",))
 NEAR_MIN = 10.0
 
 
@@ -39,14 +40,30 @@ def test_what_is_lit_is_found_when_it_was_and_most_of_what_satellites_hear():
 
 
 def test_hulls_heard_only_each_40_to_100_minutes_are_mostly_found():
-    """Of both of which something was heard; ships at anchor send so seldom that some are lost in each pass."""
-    plan = Plan(days=4.0, background=5, transfers=60, look_alikes=0, only=("satellite_only",))
-    meetings = seas.sea(plan, 301)[1]
-    far = seas.by_satellite(meetings)
-    assert len(far) >= 30
+    """Of all of two hours and more, those too of which one hull was heard little or never."""
+    far = seas.sea(SPARSE, 301)[1]
+    far = far[(far.lasts_min >= 120) & ~far.in_port]
+    assert len(far) >= 40
     assert far.found.notna().mean() >= 0.8
-    unheard = meetings[(meetings.receiver == "none") & (meetings.lasts_min >= 120)]
-    assert unheard.found.notna().mean() < 0.1
+
+
+def test_they_are_heard_only_each_40_to_100_minutes():
+    """From one pass to the next in which anything was received of a hull."""
+    simulated, meetings = seas.sea(SPARSE, 301)
+    fixes = simulated.fixes.to_pandas()
+    fixes = fixes[fixes.mmsi.isin({*meetings.mmsi_a, *meetings.mmsi_b})]
+    passes = {mmsi: rows.time.sort_values() for mmsi, rows in fixes.groupby("mmsi")}
+    apart_min = [passed(times.diff().dt.total_seconds() / 60, times) for times in passes.values()]
+    apart = np.concatenate(apart_min)
+    assert len(apart) > 2000
+    assert np.quantile(apart, 0.02) > 35
+    assert ((apart > 38) & (apart < 102)).mean() > 0.9
+
+
+def passed(since_min: pd.Series, times: pd.Series) -> np.ndarray:
+    """Minutes (n,) from the first fix of each pass to that of the next, where a pass is over after 20 min without."""
+    first = times[since_min.isna() | (since_min > 20)]
+    return first.diff().dropna().dt.total_seconds().to_numpy() / 60
 
 
 @pytest.mark.soak

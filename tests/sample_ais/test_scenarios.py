@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -187,3 +188,32 @@ def test_a_word_names_one_row_or_one_family():
         assert {other.name for other in SCENARIOS if other.family == row.name} <= {row.name}
         assert row in scenarios.allowed(only=(row.family,))
         assert row not in scenarios.allowed(without=(row.name,))
+
+
+def test_every_family_is_cast_often_enough_for_a_figure():
+    """In four seas of 500 ships for a week; a scene of anchorage neighbours, a shuttle or three hulls has more than one
+    meeting."""
+    plan = Plan(days=7.0, background=0, transfers=50, look_alikes=100)
+    cast = Counter(scene.family for seed in range(301, 305) for scene in simulation.scenes_of(plan, seed))
+    assert set(cast) == set(scenarios.FAMILIES)
+    assert min(count for family, count in cast.items() if family not in ("anchorage", "shuttle", "three_hulls")) >= 20
+    assert min(cast.values()) >= 12
+    assert max(cast.values()) < 40
+
+
+@pytest.mark.soak
+def test_every_family_has_meetings_enough_for_a_figure():
+    plan, met = Plan(days=7.0, background=190, transfers=50, look_alikes=100), Counter()
+    for seed in range(301, 305):
+        met.update(family for family in simulate(plan, seed).meetings["family"].to_pylist() if family != "chance")
+    assert set(met) == set(scenarios.FAMILIES)
+    assert min(met.values()) >= 20
+
+
+def test_zones_hold_look_alikes_as_often_as_transfers():
+    inside = {TRANSFER: [], LOOK_ALIKE: []}
+    plan = Plan(days=7.0, background=0, transfers=200, look_alikes=200)
+    for scene in simulation.scenes_of(plan, 7):
+        inside[scene.kind].append(scene.place in waters().zones and scene.place != "")
+    assert abs(np.mean(inside[TRANSFER]) - np.mean(inside[LOOK_ALIKE])) < 0.15
+    assert np.mean(inside[TRANSFER]) > 0.45

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 
 from stswatch.pipeline import api, schema
 from stswatch.sample_ais import tables
+from stswatch.sample_ais.noise import Receivers
 from stswatch.sample_ais.simulation import Plan, simulate
 
 SMALL = Plan(days=1.0, background=12, transfers=6, look_alikes=8)
@@ -130,6 +132,19 @@ def test_scenes_do_not_depend_on_what_else_there_is():
         .select(["start", "median_m"])
         .equals(many.meetings.filter(pc.not_equal(many.meetings["kind"], "traffic")).select(["start", "median_m"]))
     )
+
+
+def test_seas_with_as_many_transponders_have_other_receivers():
+    sets = [Receivers.of(np.random.default_rng([seed, 5]), 50) for seed in (1, 2, 1)]
+    assert all((getattr(sets[0], f.name) == getattr(sets[2], f.name)).all() for f in fields(Receivers))
+    assert all((getattr(sets[0], f.name) != getattr(sets[1], f.name)).any() for f in fields(Receivers))
+    plan = Plan(days=0.3, background=0, transfers=0, look_alikes=1, only=("tug",), range_factor=2.0)
+    seconds = []
+    for seed in (1, 2):  # where in its interval each of the two ships sends
+        fixes = simulate(plan, seed).fixes.to_pandas()
+        assert fixes.mmsi.nunique() == 2
+        seconds.append(sorted(rows.time.dt.second.median() for _, rows in fixes.groupby("mmsi")))
+    assert seconds[0] != seconds[1]
 
 
 def test_a_box_confines_ports_and_places():
