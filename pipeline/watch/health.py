@@ -8,29 +8,26 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from stswatch.pipeline.store.disk import write_json
-from stswatch.pipeline.watch.listening import Listening, Source, lasting
+from stswatch.pipeline.watch.listening import Listening
 from stswatch.pipeline.watch.report import Report
+from stswatch.pipeline.watch.state import TOTALS, Heard, Known, described
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.courier import Delivery
+    from stswatch.pipeline.spool.running import SourceState
 
 STATUS, HABITS = "status.json", "habits.json"
-_SLOW_S = 60.0  # a slice that old, a lag or a loss of a source that long is amiss; longer where slices are rarer
-_SLICES = 6
-_STUCK_S = 600.0  # alerts that wait so long for their destination
 _MEASURED_EVERY_S = 60.0  # the size of the spool
 _LOOK_EVERY_S = 5.0
-_TOTALS = ("sentences", "fixes", "static_reports", "late")
+_HOUR_US = 3_600_000_000
 
 
 class Health:
@@ -38,7 +35,7 @@ class Health:
 
     Args:
         data: the data folder; `live` in it is made.
-        now_s: the arrival clock, Unix time in seconds.
+        now_us: the arrival clock, UTC microseconds; 0 while it does not know.
         every_s: how often a slice is due.
         sources, alerts: how they stand at this moment.
         tell: takes a sentence for people, once when a source falls silent and once when it is heard again.
@@ -49,19 +46,19 @@ class Health:
     def __init__(
         self,
         data: Path,
-        now_s: Callable[[], float],
+        now_us: Callable[[], int],
         every_s: float,
         *,
-        sources: Callable[[], Sequence[Source]] = tuple,
+        sources: Callable[[], Mapping[str, SourceState]] = dict,
         alerts: Callable[[], Sequence[Delivery]] = tuple,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self._live, self._spool, self._now_s, self._every_s = data / "live", data / "spool", now_s, every_s
+        self._live, self._spool, self._now_us, self._every_s = data / "live", data / "spool", now_us, every_s
         self._sources, self._alerts, self._tell = sources, alerts, tell
         self._live.mkdir(parents=True, exist_ok=True)
         self._lock, self._news = Lock(), Event()
         self._started_s, self._ended_s = time.time(), 0.0
-        self._listening = Listening(self._live / HABITS)
+        self._listening = Listening(self._live / HABITS, now_us() / 1e6)
         self._amiss: dict[str, str] = {}
         self._totals, self._rejects = Counter[str](), Counter[str]()
         self._report: Report | None = None
@@ -75,8 +72,7 @@ class Health:
         with self._lock:
             self._report, self._done_s = report, time.monotonic()
             self._rejects.update(report.rejects)
-            for name in _TOTALS:
-                self._totals[name] += getattr(report, name)
+            self._totals.update({name: getattr(report, name) for name in TOTALS})
         self._news.set()
 
     def amiss(self, what: str, sentence: str | None) -> None:
@@ -101,12 +97,12 @@ class Health:
 
     def _run(self) -> None:
         """After each slice, and every few seconds without one."""
-        kept_h = int(self._now_s() // 3600)
+        kept_hour = self._now_us() // _HOUR_US
         while not self._ended_s:
             self.look()
             self.write()
-            if int(self._now_s() // 3600) != kept_h:
-                kept_h = int(self._now_s() // 3600)
+            if (hour := self._now_us() // _HOUR_US) != kept_hour:
+                kept_hour = hour
                 self._listening.keep()
             self._news.wait(min(self._every_s, _LOOK_EVERY_S))
             self._news.clear()
@@ -116,35 +112,9 @@ class Health:
     def look(self) -> None:
         """Compare the silence of each source with its habit; never raises."""
         with self._lock:
-            said = self._listening.look(self._sources(), self._now_s())
+            said = self._listening.look(self._sources().values(), self._now_us() / 1e6)
         for sentence in said:
             self._tell(sentence)
-
-    # ------------------------------------------------------------------------------------------------ asked
-
-    def state(self) -> dict[str, Any]:
-        """All of it as plain JSON, as status.json holds it and the metrics are made from; never raises."""
-        with self._lock:
-            now_s, sources, alerts = self._now_s(), list(self._sources()), list(self._alerts())
-            lag_s = 0.0 if self._report is None else max(now_s - self._report.arrival_us / 1e6, 0.0)
-            reasons = [*self._reasons(sources, alerts, now_s, lag_s), *self._amiss.values()]
-            return {
-                "version": version("stswatch"),
-                "pid": os.getpid(),
-                "started": _iso(self._started_s),
-                "written": _iso(time.time()),
-                "ended": _iso(self._ended_s) if self._ended_s else None,
-                "arrival": _iso(now_s),
-                "ok": not reasons,
-                "reasons": reasons,
-                "lag_s": round(lag_s, 3),
-                "spool_bytes": self._measured(),
-                "total": {name: self._totals[name] for name in _TOTALS},
-                "rejects": dict(sorted(self._rejects.items())),
-                "slice": None if self._report is None else _slice(self._report),
-                "sources": [self._source(source, now_s) for source in sources],
-                "alerts": [asdict(delivery) for delivery in alerts],
-            }
 
     def write(self) -> None:
         """Write the status file; never raises: what the disk will not do is among what is amiss."""
@@ -154,48 +124,42 @@ class Health:
         except OSError as error:
             self.amiss("status", f"{self._live / STATUS}: cannot be written ({error.strerror})")
 
-    def _reasons(
-        self, sources: Sequence[Source], alerts: Sequence[Delivery], now_s: float, lag_s: float
-    ) -> Iterator[str]:
-        """Why all is not well, a sentence each."""
-        patience_s = max(_SLOW_S, _SLICES * self._every_s)
-        age_s = time.monotonic() - self._done_s
-        if age_s > patience_s:
-            yield f"no slice was finished for {lasting(age_s)}"
-        if lag_s > patience_s:
-            yield f"what is shown is {lasting(lag_s)} behind what arrives"
-        for source in sources:
-            if not source.connected and now_s - source.since_s > _SLOW_S:
-                yield f"source {source.name}: not connected for {lasting(now_s - source.since_s)}"
-            elif source.name in self._listening.silent:
-                yield f"source {source.name}: silent for {lasting(source.silent_s(now_s))}, longer than its habit"
-        for to in alerts:
-            if to.stuck_s > _STUCK_S:
-                yield f"alerts to {to.name}: {to.trouble}; {to.waiting} wait, for {lasting(to.stuck_s)}"
+    # ------------------------------------------------------------------------------------------------ asked
 
-    def _source(self, source: Source, now_s: float) -> dict[str, Any]:
-        told = asdict(source)
-        since_s, last_s = told.pop("since_s"), told.pop("last_arrival_s")
-        times = {"since": _iso(since_s), "last_arrival": None if last_s is None else _iso(last_s)}
-        silent = {"silent_s": round(source.silent_s(now_s), 1)}
-        return {**told, **times, **silent, "silent_allowed_s": self._listening.allowed_s(source.name)}
+    def state(self) -> dict[str, Any]:
+        """All of it as plain JSON, see state.described; never raises."""
+        return described(self._known())
+
+    def _known(self) -> Known:
+        with self._lock:
+            now_s = self._now_us() / 1e6
+            return Known(
+                version=version("stswatch"),
+                pid=os.getpid(),
+                started_s=self._started_s,
+                written_s=time.time(),
+                ended_s=self._ended_s,
+                arrival_s=now_s,
+                every_s=self._every_s,
+                report=self._report,
+                report_age_s=time.monotonic() - self._done_s,
+                totals=dict(self._totals),
+                rejects=dict(self._rejects),
+                sources=[self._heard(source, now_s) for source in self._sources().values()],
+                alerts=self._alerts(),
+                spool_bytes=self._measured(),
+                amiss=list(self._amiss.values()),
+            )
+
+    def _heard(self, source: SourceState, now_s: float) -> Heard:
+        name, listening = source.name, self._listening
+        return Heard(source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent)
 
     def _measured(self) -> int:
         """Bytes of the spool, looked up once a minute."""
         if time.monotonic() - self._measured_s >= _MEASURED_EVERY_S:
             self._spool_bytes, self._measured_s = _bytes_in(self._spool), time.monotonic()
         return self._spool_bytes
-
-
-def _slice(report: Report) -> dict[str, Any]:
-    told = asdict(report)
-    del told["rejects"]
-    arrival_us, sealed_us = told.pop("arrival_us"), told.pop("sealed_us")
-    return {"arrival": _iso(arrival_us / 1e6), "sealed": None if sealed_us is None else _iso(sealed_us / 1e6), **told}
-
-
-def _iso(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _bytes_in(folder: Path) -> int:

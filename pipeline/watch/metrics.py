@@ -122,7 +122,7 @@ def _number(value: float) -> str:
 def _labels(labels: Mapping[str, str]) -> str:
     r"""Labels in braces, with what would end them escaped.
 
-    >>> print(_labels({"source": 'a"b\\c'}), _labels({}))
+    >>> print(_labels({"source": 'a"b\\c'}))
     {source="a\"b\\c"}
     """
     if not labels:
