@@ -63,6 +63,7 @@ def _open(address: Address, state: Callable[[], dict[str, Any]]) -> ThreadingHTT
     class Server(ThreadingHTTPServer):
         address_family = _family(address.host)
         daemon_threads = True
+        request_queue_size = 64
 
     try:
         return Server(address, _handler(state))
