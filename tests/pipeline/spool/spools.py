@@ -1,0 +1,92 @@
+"""Spools for tests: a clock set by hand, what lies in a spool, and what the readers make of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.spool.segments import segments
+from stswatch.pipeline.spool.spool import Limits, Spool
+from stswatch.pipeline.spool.tail import Tail
+from tests.pipeline.decode.captures import sentence, tagged
+from tests.pipeline.readers.gather import together
+
+NOON_US = 1_764_072_000_000_000  # 2025-11-25T12:00:00Z
+POSITION = b"13HOI:0P0000VOHLCnHQKwvL05Ip"
+
+_OURS = re.compile(rb"^(# stswatch \{.*|\$PGHP,1,[0-9,]*,,,\d{9},1,\*..|\{\"arrival\":.*)\n", re.MULTILINE)
+
+
+@dataclass
+class ByHand:
+    """A clock of arrivals, and one of the machine, that stand still until they are set."""
+
+    us: int = NOON_US
+    seconds: float = 1000.0
+    floors: list[int] = field(default_factory=list)
+
+    def now_us(self) -> int:
+        return self.us
+
+    def marks(self, lines: bytes) -> list[tuple[int, int]]:
+        return [(0, self.us)]
+
+    def not_before(self, arrival_us: int) -> None:
+        self.floors.append(arrival_us)
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.us += round(seconds * 1e6)
+        self.seconds += seconds
+
+
+def spool(data: Path, clock: ByHand | None = None, form: str = "nmea", **limits: float) -> Spool:
+    clock = clock or ByHand()
+    return Spool(data / "spool", "busan", form, clock, Limits(**limits), monotonic=lambda: clock.seconds)
+
+
+def everything(folder: Path, position=None, until=None, **how) -> bytes:
+    """All that lies in a spool, as it lies there."""
+    tail = Tail(folder, position)
+    text = b"".join(piece.text for piece in tail.all(until, **how))
+    tail.close()
+    return text
+
+
+def received(folder: Path, **how) -> bytes:
+    """What a source sent, as it lies in its spool."""
+    return without_ours(everything(folder, **how))
+
+
+def without_ours(text: bytes) -> bytes:
+    """What a source sent: without the lines that the spool puts between."""
+    return _OURS.sub(b"", text)
+
+
+def decoded(*paths: Path, **how):
+    """What the program reads in these archives."""
+    sources = [open_source(path, format="nmea", **how) for path in paths]
+    return together(batch for source in sources for chunk in chunks(source) for batch in read(chunk))
+
+
+def decoded_spool(folder: Path):
+    return decoded(*segments(folder))
+
+
+def times_s(table: pa.Table) -> list[float]:
+    """Times of rows, s since 1970, in order."""
+    return sorted(when.timestamp() for when in table["time"].to_pylist())
+
+
+def bare(count: int) -> bytes:
+    """So many positions without a time."""
+    return b"".join(sentence(POSITION) + b"\n" for _ in range(count))
+
+
+def told(times: range | list[int]) -> bytes:
+    """Positions that tell their time, s since 1970."""
+    return b"".join(tagged(sentence(POSITION), each) + b"\n" for each in times)

@@ -1,0 +1,122 @@
+"""Owns: arrival never runs backwards, no clock that jumps leads it astray; a recording is its own clock."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stswatch.pipeline.spool.clock import JUMP_US, STAYED_US, Clock, Told
+from tests.pipeline.decode.captures import tagged
+from tests.pipeline.spool.spools import NOON_US, told
+
+YEARS_US = 10 * 365 * 86_400_000_000
+
+
+class Machine:
+    """A wall clock and a monotonic one, and what was told of them."""
+
+    def __init__(self) -> None:
+        self.wall_us, self.passed_us = NOON_US, 5_000_000
+        self.said: list[str] = []
+        self.clock = Clock(self.said.append, lambda: self.wall_us, lambda: self.passed_us)
+
+    def pass_us(self, passed_us: int) -> int:
+        self.wall_us += passed_us
+        self.passed_us += passed_us
+        return self.clock.now_us()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2 * STAYED_US), st.integers(-YEARS_US, YEARS_US)), max_size=30))
+def test_it_never_runs_backwards(steps):
+    machine = Machine()
+    before_us = machine.clock.now_us()
+    for passed_us, jump_us in steps:
+        machine.wall_us += jump_us
+        now_us = machine.pass_us(passed_us)
+        assert now_us >= before_us
+        assert now_us % 1000 == 0
+        before_us = now_us
+
+
+def test_small_corrections_are_followed_without_a_word():
+    machine = Machine()
+    machine.wall_us += 40_000_000
+    assert machine.pass_us(1_000_000) == NOON_US + 41_000_000
+    machine.wall_us -= 40_000_000
+    assert machine.pass_us(1_000_000) == NOON_US + 41_000_000, "it stands until the wall clock has come so far"
+    assert machine.pass_us(60_000_000) == NOON_US + 62_000_000
+    assert machine.said == []
+
+
+@pytest.mark.parametrize("jump_us", [YEARS_US, 2 * JUMP_US, -2 * JUMP_US, -YEARS_US])
+def test_a_jump_is_said_once_and_not_followed(jump_us):
+    machine = Machine()
+    machine.wall_us += jump_us
+    for minute in range(1, 10):
+        assert machine.pass_us(60_000_000) == NOON_US + minute * 60_000_000
+    assert len(machine.said) == 1
+    assert ("forward" if jump_us > 0 else "back") in machine.said[0]
+    machine.wall_us -= jump_us
+    assert machine.pass_us(0) == NOON_US + 9 * 60_000_000
+    assert len(machine.said) == 1
+
+
+def test_a_jump_forward_that_stays_is_followed_after_ten_minutes():
+    machine = Machine()
+    machine.wall_us += 3_600_000_000
+    machine.pass_us(0)
+    assert machine.pass_us(STAYED_US - 1000) < NOON_US + STAYED_US
+    assert machine.pass_us(1000) == NOON_US + STAYED_US + 3_600_000_000
+    assert len(machine.said) == 2
+
+
+def test_a_jump_back_is_never_followed():
+    machine = Machine()
+    machine.wall_us -= 3_600_000_000
+    machine.pass_us(0)
+    assert machine.pass_us(10 * STAYED_US) == NOON_US + 10 * STAYED_US
+    assert len(machine.said) == 1
+    assert "do not run backwards" in machine.said[0]
+
+
+def test_a_new_start_goes_on_from_what_the_spool_holds():
+    machine = Machine()
+    machine.clock.not_before(NOON_US - 1_000_000)
+    assert (machine.pass_us(0), machine.said) == (NOON_US, [])
+    machine.clock.not_before(NOON_US + YEARS_US)
+    assert machine.pass_us(1_000_000) == NOON_US + YEARS_US + 1_000_000
+    assert len(machine.said) == 1
+    assert "2035-11-23" in machine.said[0]
+
+
+def test_the_machines_own_clock_is_the_time():
+    assert abs(Clock().now_us() - time.time() * 1e6) < 2e6
+
+
+@given(st.lists(st.integers(1, 2_000_000_000), min_size=1, max_size=40), st.data())
+def test_a_recording_gives_each_line_the_latest_time_told(times, data):
+    """However it is cut, so that a replay at any speed gives the same arrivals."""
+    text = [told([each]) for each in times]
+    clock, found = Told(), []
+    while text:
+        taken = data.draw(st.integers(1, len(text)))
+        lines, text = b"".join(text[:taken]), text[taken:]
+        marks = clock.marks(lines)
+        starts = [at for at in range(len(lines)) if at == 0 or lines[at - 1] == 10]
+        found += [max(marks[i][1] for i in range(len(marks)) if marks[i][0] <= start) for start in starts]
+    assert found == [max(times[: i + 1]) * 1_000_000 for i in range(len(times))]
+    assert clock.now_us() == max(times) * 1_000_000
+
+
+def test_what_is_no_tag_block_tells_no_arrival():
+    clock = Told()
+    lines = b"!AIVDM,c:5*00\nc:7\n" + tagged(b"!AIVDM", None, b"S") + b"\n\\s:c:9*00\\!AIVDM\n"
+    assert clock.marks(lines) == [(0, 0)]
+    clock.not_before(3_000_000)
+    assert clock.marks(tagged(b"!A", 2) + b"\n" + tagged(b"!A", 4, b"S")) == [
+        (0, 3_000_000),
+        (len(tagged(b"!A", 2)) + 1, 4_000_000),
+    ]
