@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from stswatch.pipeline.decode.fields import fields
 from stswatch.pipeline.decode.groups import Groups, grouped
 
-_SENTENCE = re.compile(rb"!..VD[MO],([1-9]),([1-9]),([0-9]?),([^,]*),([^,*\r\n]*),([0-5])\*[0-9A-Fa-f]{2}")
+_SENTENCE = re.compile(rb"!(..VD[MO],([1-9]),([1-9]),([0-9]?),([^,]*),([^,*\r\n]*),([0-5]))\*([0-9A-Fa-f]{2})")
 _NO_CAPTURE = (".chk", ".json")
 
 Payload = tuple[bytes, int]  # armoured, and its fill bits
@@ -27,9 +29,12 @@ def payloads(path: Path) -> list[Payload]:
     """Of every whole message of a capture, in order; parts belong together by number, channel and order."""
     data = path.read_bytes()
     text = gzip.decompress(data) if path.suffix == ".gz" else data
+    text = b"\n".join(line for line in text.splitlines() if not line.startswith(b"#"))
     found: list[Payload] = []
     begun: dict[tuple[bytes, ...], list[bytes]] = {}
-    for total, part, number, channel, payload, fill in _SENTENCE.findall(text):
+    for body, total, part, number, channel, payload, fill, check in _SENTENCE.findall(text):
+        if reduce(xor, body) != int(check, 16):
+            continue
         key = (total, number, channel)
         parts = begun.setdefault(key, []) if part != b"1" else begun.__setitem__(key, []) or begun[key]
         if len(parts) == int(part) - 1:

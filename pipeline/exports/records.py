@@ -1,0 +1,176 @@
+"""Messages into a file or a pipe as Parquet, CSV or JSON lines, batch after batch; a file comes to lie whole or not.
+
+In CSV and JSON times are ISO 8601, and bytes are base64, as pyais writes them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from stswatch.pipeline.decode.said import Form, Spoken, columns_of, table
+from stswatch.pipeline.exports.json_lines import json_lines, plain
+from stswatch.pipeline.schema import REJECTS
+
+
+class RecordsError(ValueError):
+    """An output that cannot be: one sentence that says why and what to do."""
+
+
+class Sink(Protocol):
+    """Takes batches of messages."""
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        """Write n messages, see said.table."""
+
+    def close(self) -> None:
+        """Write what ends the file."""
+
+
+class _Parquet:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._schema, self._writer = schema, pq.ParquetWriter(file, schema, compression="zstd")
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        self._writer.write_table(table(head, forms, self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Csv:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = pcsv.CSVWriter(file, pa.schema([(f.name, _text_type(f.type)) for f in schema]))
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        rows = table(head, forms, self._schema)
+        self._writer.write_table(pa.table({name: plain(rows[name].combine_chunks()) for name in rows.column_names}))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _JsonLines:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._file, self._schema = file, schema
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        self._file.write(json_lines(head, forms))
+
+    def close(self) -> None:
+        pass
+
+
+FORMATS: Mapping[str, Callable[[IO[bytes], pa.Schema], Sink]] = {
+    "parquet": _Parquet,
+    "csv": _Csv,
+    "jsonl": _JsonLines,
+}
+
+
+@dataclass
+class Count:
+    """What was written; rejects: lines that are no message, by reason."""
+
+    sentences: int = 0
+    messages: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+
+
+def write(
+    captures: Iterable[tuple[str, Iterable[Spoken]]],
+    to: str,
+    out: str | Path,
+    types: Collection[int],
+    rejects: str | Path | None = None,
+) -> Count:
+    """Write captures, each a name and what is read of it.
+
+    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; rejects: a
+    file for the lines that are no message. Raises RecordsError, OSError, and what reading raises.
+    """
+    count, schema = Count(), columns_of(types)
+    with ExitStack() as opened:
+        bad = opened.enter_context(sink(to, rejects, REJECTS)) if rejects else None
+        whole = None if _is_folder(out) else opened.enter_context(sink(to, out, schema))
+        for name, parts in _of_different_names(captures) if whole is None else captures:
+            with nullcontext(whole) if whole else sink(to, Path(out) / f"{name}.{to}", schema) as rows:
+                for part in parts:
+                    _write_part(part, rows, bad, count)
+    return count
+
+
+def _write_part(part: Spoken, rows: Sink, bad: Sink | None, count: Count) -> None:
+    rows.write(part.head, part.forms)
+    count.sentences += part.sentences
+    count.messages += part.messages
+    count.rejects.update(part.rejects["reason"].to_pylist())
+    if bad:
+        columns = {name: part.rejects[name].combine_chunks() for name in part.rejects.column_names}
+        bad.write(columns, [(np.arange(part.rejects.num_rows), {})])
+
+
+def _is_folder(out: str | Path) -> bool:
+    return str(out).endswith(os.sep) or Path(out).is_dir()
+
+
+def _of_different_names(captures: Iterable[tuple[str, Iterable[Spoken]]]) -> Iterator[tuple[str, Iterable[Spoken]]]:
+    seen = set()
+    for name, parts in captures:
+        if name in seen:
+            raise RecordsError(f"{name}: two captures have this name; write them into one file or into two folders")
+        seen.add(name)
+        yield name, parts
+
+
+@contextmanager
+def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
+    """A sink for messages of a schema; `-` is standard output. Raises RecordsError, OSError.
+
+    What was begun is taken away where the writing does not end well.
+    """
+    if str(out) == "-":
+        if to == "parquet":
+            raise RecordsError("Parquet cannot be written to standard output; name a file with --out")
+        yield from _filled(to, sys.stdout.buffer, schema)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            yield from _filled(to, file, schema)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
+    made = FORMATS[to](file, schema)
+    try:
+        yield made
+    except BaseException:
+        with suppress(Exception):  # what is half written is taken away
+            made.close()
+        raise
+    made.close()
+
+
+def _text_type(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_timestamp(kind) or pa.types.is_binary(kind) else kind

@@ -1,0 +1,171 @@
+"""Owns: the three forms say the same, a file is whole or not there, and bytes, quotes and nulls survive."""
+
+import base64
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
+from stswatch.pipeline.decode.said import HEAD, LAYOUT_TYPES, Spoken, columns_of, say
+from stswatch.pipeline.exports.json_lines import json_lines
+from stswatch.pipeline.exports.records import FORMATS, RecordsError, sink, write
+from tests.pipeline.decode.captures import SINGLE, STATIC
+from tests.pipeline.decode.payloads import buffer
+
+PAYLOADS = [*SINGLE[:5], (STATIC[0] + STATIC[1], STATIC[2]), (b"=39UOj0jFs9R", 0)] * 3
+TYPES = {1, 4, 5, 8, 13, 18, 24}
+
+
+def spoken(payloads=PAYLOADS, station="S1"):
+    forms = say(*buffer(payloads)).forms
+    n = len(payloads)
+    time_us = np.arange(n) * 1_000_500
+    head = {
+        "time": pa.array(time_us, pa.timestamp("us", "UTC"), mask=time_us % 2_001_000 == 0),
+        "station": pa.array([station] * n, pa.string()),
+        "receiver": pa.array(["unknown"] * n),
+        "source": pa.array(["0" * 16] * n),
+        "offset": pa.array(np.arange(n) * 50),
+        "length": pa.array(np.full(n, 49, np.int32)),
+    }
+    rejects = rejects_table("0" * 16, np.array([7]), np.array([3]), np.array([CODES["checksum"]]))
+    return Spoken(head, forms, rejects, n + 1, n)
+
+
+def of_parquet(path):
+    return pq.read_table(path).to_pylist()
+
+
+def of_csv(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def of_json_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    for to in FORMATS:
+        write([("a", [spoken(), spoken()])], to, folder / f"x.{to}", TYPES, folder / f"bad.{to}")
+    return folder
+
+
+def test_parquet_and_json_lines_say_the_same(files):
+    rows, lines = of_parquet(files / "x.parquet"), of_json_lines(files / "x.jsonl")
+    assert len(rows) == len(lines) == 2 * len(PAYLOADS)
+    assert {line["msg_type"] for line in lines} == TYPES
+    for row, line in zip(rows, lines, strict=True):
+        told = line | {"time": line["time"] and datetime.fromisoformat(line["time"])}
+        told |= {"data": base64.b64decode(line["data"])} if "data" in line else {}
+        assert {name: value for name, value in row.items() if name in told} == told
+        assert not any(value is not None for name, value in row.items() if name not in told)
+
+
+def test_csv_says_the_same(files):
+    rows, told = of_parquet(files / "x.parquet"), of_csv(files / "x.csv")
+    assert list(told[0]) == columns_of(TYPES).names
+    for row, texts in zip(rows, told, strict=True):
+        for name, value in row.items():
+            assert texts[name] == _as_text(value), name
+
+
+def _as_text(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def test_rejects_are_written_in_the_same_form(files):
+    told = {"source": "0" * 16, "offset": 7, "length": 3, "reason": "checksum"}
+    assert of_parquet(files / "bad.parquet") == of_json_lines(files / "bad.jsonl") == [told] * 2
+    assert of_csv(files / "bad.csv") == [{name: str(value) for name, value in told.items()}] * 2
+
+
+def test_a_line_of_json_has_the_fields_of_its_message_alone(files):
+    lines = of_json_lines(files / "x.jsonl")
+    names = {line["msg_type"]: set(line) - set(HEAD) for line in lines}
+    assert "lon" in names[1]
+    assert "lon" not in names[5]
+    assert names[13] == {"repeat", "mmsi1", "mmsiseq1", "mmsi2", "mmsiseq2", "mmsi3", "mmsiseq3", "mmsi4", "mmsiseq4"}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(codec="ascii")))
+def test_any_text_survives_json(station, name):
+    forms = [(np.array([0]), {"msg_type": pa.array([5]), "shipname": pa.array([name])})]
+    line = json_lines({"station": pa.array([station])}, forms)
+    assert line.endswith(b"}\n")
+    assert json.loads(line) == {"station": station, "msg_type": 5, "shipname": name}
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**31), 2**31 - 1), st.binary(max_size=9))
+def test_any_number_survives_json(number, count, raw):
+    columns = {"a": pa.array([number]), "b": pa.array([count], pa.int32()), "c": pa.array([raw]), "d": pa.nulls(1)}
+    told = json.loads(json_lines({}, [(np.array([0]), columns)]))
+    assert told == {"a": number, "b": count, "c": base64.b64encode(raw).decode(), "d": None}
+
+
+def test_columns_are_known_without_pyais_where_types_have_a_layout():
+    assert columns_of(LAYOUT_TYPES).names[:8] == list(HEAD)
+
+
+# ------------------------------------------------------------------ files
+
+
+def cut_off():
+    yield spoken()
+    raise ConnectionError("the disk was taken out")
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_what_breaks_off_leaves_what_was_there(tmp_path, to):
+    path = tmp_path / "out"
+    path.write_text("before")
+    with pytest.raises(ConnectionError):
+        write([("a", cut_off())], to, path, TYPES, tmp_path / "bad")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("out", "before")]
+
+
+def test_nothing_that_can_be_read_lies_there_before_the_end(tmp_path):
+    with sink("csv", tmp_path / "x.csv", columns_of(TYPES)) as rows:
+        rows.write(spoken().head, spoken().forms)
+        assert not (tmp_path / "x.csv").exists()
+    assert len(of_csv(tmp_path / "x.csv")) == len(PAYLOADS)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_capture_without_a_message_is_a_file_without_a_row(tmp_path, to):
+    write([("a", [])], to, tmp_path / "x", {1})
+    read = {"parquet": of_parquet, "csv": of_csv, "jsonl": of_json_lines}[to]
+    assert read(tmp_path / "x") == []
+
+
+def test_a_folder_gets_a_file_for_each_capture(tmp_path):
+    count = write([("a", [spoken()]), ("b", [])], "jsonl", f"{tmp_path}/new/", TYPES)
+    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["a.jsonl", "b.jsonl"]
+    assert (count.sentences, count.messages, dict(count.rejects)) == (len(PAYLOADS) + 1, len(PAYLOADS), {"checksum": 1})
+
+
+def test_captures_of_one_name_do_not_overwrite_each_other(tmp_path):
+    with pytest.raises(RecordsError, match="a: two captures"):
+        write([("a", [spoken()]), ("a", [])], "jsonl", tmp_path, TYPES)
+
+
+def test_parquet_needs_a_file():
+    with pytest.raises(RecordsError, match="--out"):
+        write([("a", [spoken()])], "parquet", "-", TYPES)
