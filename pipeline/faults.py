@@ -36,6 +36,12 @@ POINTS: Mapping[str, str] = {  # in the order in which a run comes to them: what
     "snapshot_published": "The link leads to the new snapshot; older ones are not cleared yet.",
 }
 
+OF_A_WATCH: Mapping[str, str] = {  # the points to which only a watch comes, beside those
+    "peek_committed": "What stands so far is committed; nobody was told of it.",
+    "leads_offered": "Those who are told of leads have them on disk; no snapshot shows them.",
+    "hour_taken": "An hour is sealed and committed; what stands beyond it is what stood before.",
+}
+
 _reached: Counter[str] = Counter()
 
 
@@ -45,9 +51,10 @@ def reach(name: str) -> None:
     if asked is None:
         return
     wanted, _, times = asked.partition(":")
-    if wanted not in POINTS or not (times or "1").isdecimal():
-        raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(POINTS)}")
-    if name not in POINTS:
+    known = {**POINTS, **OF_A_WATCH}
+    if wanted not in known or not (times or "1").isdecimal():
+        raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(known)}")
+    if name not in known:
         raise KeyError(name)
     _reached[name] += 1
     if name == wanted and _reached[name] == int(times or 1):

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.store import ddl, snapshots
+from stswatch.pipeline.store import ddl, revisions, snapshots
 from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED
 
@@ -142,6 +142,7 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the working tables, or see that those found are of this version."""
     statements = [
         "CREATE TABLE outputs (number INTEGER NOT NULL, key VARCHAR NOT NULL)",
+        "CREATE TABLE commits (number BIGINT NOT NULL)",
         *(
             ddl.create_table(f"part_{name}", fields, first="_output INTEGER NOT NULL")
             for name, fields in part_schemas().items()
@@ -154,6 +155,7 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not work.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'layout'").fetchall():
         for statement in [*statements, "CREATE TABLE layout (statements VARCHAR NOT NULL)"]:
             work.execute(statement)
+        work.execute("INSERT INTO commits VALUES (0)")
         work.execute("INSERT INTO layout VALUES (?)", [layout])
     elif work.execute("SELECT statements FROM layout").fetchall() != [(layout,)]:
         raise StoreError(f"{path}: was made by another version of stswatch; {_AFRESH}")
@@ -161,9 +163,10 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _history() -> pa.Schema:
-    """Stored encounters without what is derived anew for each publication."""
+    """Stored encounters without what is derived anew for each publication, and with what only this program asks for."""
     stored = schema.STORED["encounters"]
-    return pa.schema([field for field in stored if field.name not in schema.AREA_COLUMNS], stored.metadata)
+    kept = [field for field in stored if field.name not in schema.AREA_COLUMNS]
+    return pa.schema([*kept, *revisions.NOTED], stored.metadata)
 
 
 def _line(error: duckdb.Error) -> str:

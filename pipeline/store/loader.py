@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from stswatch.geo import zones
 from stswatch.pipeline import faults, schema
+from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, parts, publish, revisions
 from stswatch.pipeline.store.database import open_work
@@ -35,6 +37,15 @@ class Run:
     data_end: datetime | None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is published beside the events: tables `sources` and `reject_counts`, lake table -> paths in the folder."""
+
+    sources: pa.Table
+    reject_counts: pa.Table
+    lake_files: Mapping[str, list[str]]
+
+
 def load(
     data: Path,
     run: Run,
@@ -51,21 +62,64 @@ def load(
     StoreError where the folder or a file cannot be used, AreaError for an area that is not known; then the
     former publication stays.
     """
+    beside = Beside(sources, reject_counts, lake_files)
     shown = zones.area(run.area)
-    given = {
-        "sources": _typed(sources, schema.SOURCES),
-        "reject_counts": _typed(reject_counts, schema.REJECT_COUNTS),
-    }
     with closing(open_work(data)) as work:
-        work.begin()  # closing without a commit rolls back
+        commit(work, data, run, shown, outputs, None, finished)
+        return show(work, data, run, shown, beside)
+
+
+def commit(
+    work: duckdb.DuckDBPyConnection,
+    data: Path,
+    run: Run,
+    shown: zones.Area,
+    outputs: Sequence[Output],
+    live: pa.Table | None,
+    finished: datetime,
+) -> int:
+    """Take what the slices say, and what stands beyond them, into the working database; gives the number of the commit.
+
+    live: see revisions.revise. All of it or, where it raises, nothing.
+    """
+    work.begin()
+    try:
         parts.synchronise(work, data, outputs)
-        revisions.revise(work, run.run_id)
+        number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, sealed=True)
         _note(work, run, finished)
         faults.reach("load_done")
         work.commit()
-        faults.reach("load_committed")
-        tables = {**given, "placed": _placed(work, shown)}
-        return publish.publish(work, data, tables, lake_files, run.rules.lead.min_score)
+    except BaseException:
+        undo(work)
+        raise
+    faults.reach("load_committed")
+    return number
+
+
+def undo(work: duckdb.DuckDBPyConnection) -> None:
+    """Roll back what has failed; never raises."""
+    with suppress(duckdb.Error):  # a commit that failed is rolled back already
+        work.rollback()
+
+
+def judge(shown: zones.Area, rules: Rules) -> revisions.Judge:
+    """What says which events are leads: their score and where they were."""
+
+    def is_lead(events: pa.Table) -> Bools:
+        lon, lat, score = (events[name].to_numpy() for name in ("lon", "lat", "score"))
+        return np.asarray(shown.contains(lon, lat) & (score >= rules.lead.min_score))
+
+    return is_lead
+
+
+def show(work: duckdb.DuckDBPyConnection, data: Path, run: Run, shown: zones.Area, beside: Beside) -> Path:
+    """Publish what the working database holds; returns the path of the snapshot. Raises StoreError."""
+    tables = {
+        "sources": _typed(beside.sources, schema.SOURCES),
+        "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
+        "placed": _placed(work, shown),
+    }
+    return publish.publish(work, data, tables, beside.lake_files, run.rules.lead.min_score)
 
 
 def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:

@@ -12,6 +12,8 @@ import pyarrow as pa
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.database import StoreError, part_schemas
 
+LIVE = 0  # the number of what stands so far, beside those of outputs
+
 
 @dataclass(frozen=True)
 class Output:
@@ -33,15 +35,13 @@ def synchronise(work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[O
             f"{data}: {len(outputs) - len(given)} outputs have the key of another; each key must be unique"
         )
     known = dict(work.execute("SELECT key, number FROM outputs").fetchall())
-    _drop(work, [number for key, number in known.items() if key not in given])
+    _drop(work, [LIVE, *(number for key, number in known.items() if key not in given)])
     first = 1 + max(known.values(), default=0)
     new = {first + i: output for i, output in enumerate(o for key, o in given.items() if key not in known)}
     _add(work, data, new)
 
 
 def _drop(work: duckdb.DuckDBPyConnection, numbers: list[int]) -> None:
-    if not numbers:
-        return
     for name in part_schemas():
         work.execute(f"DELETE FROM part_{name} WHERE _output IN (SELECT unnest(?::INTEGER[]))", [numbers])
     work.execute("DELETE FROM outputs WHERE number IN (SELECT unnest(?::INTEGER[]))", [numbers])

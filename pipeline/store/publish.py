@@ -96,8 +96,10 @@ def _rows(name: str) -> str:
     if name in merge.MERGES:
         return merge.MERGES[name]()
     if name == "encounters":
-        return """SELECT e.*, p.in_area, p.area_zones FROM encounters e JOIN given_placed p ON e.rowid = p.row
-                  ORDER BY e.start_time, e.mmsi_a, e.mmsi_b, e.id, e.revision"""
+        stored = [name for name in schema.STORED[name].names if name not in schema.AREA_COLUMNS]
+        return f"""SELECT {ddl.columns(stored, "e")}, p.in_area, p.area_zones
+                   FROM encounters e JOIN given_placed p ON e.rowid = p.row
+                   ORDER BY e.start_time, e.mmsi_a, e.mmsi_b, e.id, e.revision"""
     columns = ddl.columns(schema.STORED[name].names)
     return f"SELECT {columns} FROM {'runs ORDER BY started, run_id' if name == 'runs' else f'given_{name}'}"
 

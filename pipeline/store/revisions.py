@@ -1,46 +1,61 @@
 """Which new events are old ones changed: names, revisions and ends of encounters.
 
-What is stored is compared with all that the slices now say. An event with the same content is left alone. A
-changed one takes the name of the stored event of its kind and pair with which it shares most time, one
-revision on. The other stored events that it covers are superseded by it; those that nothing covers are
-retracted.
+What is stored is compared with what is said now: all that the slices say, or, between two sealed hours, only what
+stands so far. An event with the same content is left alone. A changed one takes the name of the stored event of its
+kind and pair with which it shares most time, one revision on. The other stored events that it covers are superseded by
+it; those that nothing covers are retracted. What stands so far is provisional and changes with every look: while
+nothing of its class changes it is replaced under its name and revision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, count
 
 import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.store import ddl
 
 _NOT_CONTENT = ("id", "revision", "status", "run_id")
 _CONTENT = [name for name in schema.ENCOUNTERS.names if name not in _NOT_CONTENT]
 _MOMENT = ("kind", "mmsi_a", "mmsi_b", "start_time", "end_time", "track_a", "track_b")
 _REST = [name for name in _CONTENT if name not in _MOMENT]
+RUNNING = pa.field("_running", pa.bool_(), False)
+# of a stored revision, for those who tell of leads: when it was written or withdrawn, whether it was a lead then, and
+# whether its vessels could still be meeting
+NOTED = pa.schema([pa.field("_commit", pa.int64(), False), pa.field("_lead", pa.bool_(), False), RUNNING])
+LIVING = ("current", "provisional")
 
 Name = tuple[str, int]  # id and revision
 Pair = tuple[int, str, str, int]  # number and provisional id of a new event, id and revision of an old one
+Judge = Callable[[pa.Table], Bools]  # (lon, lat, score) of n events -> which are leads
 
 
-def revise(work: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    """Bring table encounters in line with part_encounters; new revisions bear the name of this run.
+def revise(work: duckdb.DuckDBPyConnection, run_id: str, judge: Judge, live: pa.Table | None, sealed: bool) -> int:
+    """Bring table encounters in line with what is said; gives the number of this commit.
 
-    Runs inside the caller's transaction.
+    live: what stands so far, schema.ENCOUNTERS and RUNNING; None for nothing. sealed: whether the slices have changed,
+    so that part_encounters counts too; else only provisional rows are looked at, however much is stored. New revisions
+    bear the name of the run. Runs inside the caller's transaction.
     """
-    _compare(work)
+    _compare(work, live, sealed)
+    _judged(work, judge)
     pairs = work.execute(_PAIRS).fetchall()
     heirs, covered = succession(pairs)
-    named = _names(work, heirs)
+    steady = _steady(work, heirs)
+    named = _names(work, heirs) | {n: heirs[n] for n in steady}
     final = {n: named.get(n, (provisional, 1))[0] for n, provisional, *_ in pairs}
     continued = {old for old, _ in heirs.values()}
-    _end(work, {old: None if old in continued else final[n] for old, n in covered.items()})
-    _begin(work, named, run_id)
-    for name in ("fresh", "same"):
+    commit: int = work.execute("UPDATE commits SET number = number + 1 RETURNING number").fetchall()[0][0]
+    kept = _replaced(work, {heirs[n][0]: n for n in steady})
+    _end(work, {old: None if old in continued else final[n] for old, n in covered.items()}, commit)
+    _begin(work, named, kept, run_id, commit)
+    for name in ("fresh", "same", "former", "judged"):
         work.execute(f"DROP TABLE {name}")
+    return commit
 
 
 def succession(pairs: Iterable[Pair]) -> tuple[dict[int, Name], dict[str, int]]:
@@ -66,7 +81,7 @@ def succession(pairs: Iterable[Pair]) -> tuple[dict[int, Name], dict[str, int]]:
 def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set[str]) -> Name:
     """The name and revision of an event that continues none; never raises.
 
-    `known` is name -> (last revision, is current). A name that ended earlier goes on; a living one gets a
+    `known` is name -> (last revision, is living). A name that ended earlier goes on; a living one gets a
     number behind it.
 
     >>> free_name("x", {"x": (2, False)}, set()), free_name("x", {"x": (2, True)}, set())
@@ -77,27 +92,47 @@ def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set
     return name, known.get(name, (0, False))[0] + 1
 
 
-def _compare(work: duckdb.DuckDBPyConnection) -> None:
-    """Table fresh: every event that the slices say, numbered; table same: those that are stored unchanged."""
-    content = ddl.columns(_CONTENT)
+def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: bool) -> None:
+    """Tables fresh: every event that is said, numbered; former: those stored; same: those that are stored unchanged."""
+    content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
+    work.register("given_live", _none() if live is None else live)
+    said = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]
+    if sealed:
+        once = f"SELECT min(id) AS id, {content} FROM part_encounters GROUP BY ALL"
+        said.append(f"SELECT id, 'current' AS status, false AS {running}, {content} FROM ({once})")
     work.execute(
         f"""CREATE TEMP TABLE fresh AS
             SELECT row_number() OVER (ORDER BY start_time, {ddl.columns(_MOMENT)}, id) AS n, *
-            FROM (SELECT min(id) AS id, {content} FROM part_encounters GROUP BY ALL)"""
+            FROM ({" UNION ALL BY NAME ".join(said)})"""
     )
+    statuses = LIVING if sealed else LIVING[1:]
+    living = ", ".join(ddl.literal(status) for status in statuses)
+    work.execute(f"CREATE TEMP TABLE former AS SELECT * FROM encounters WHERE status IN ({living})")
     moment = " AND ".join(f"f.{name} = e.{name}" for name in _MOMENT)
     work.execute(
         f"""CREATE TEMP TABLE same AS SELECT f.n, e.id
-            FROM fresh f JOIN encounters e ON e.status = 'current' AND {moment}
+            FROM fresh f JOIN former e ON f.status = e.status AND f.{running} = e.{running} AND {moment}
             WHERE row({ddl.columns(_REST, "f")}) IS NOT DISTINCT FROM row({ddl.columns(_REST, "e")})"""
     )
 
 
+def _none() -> pa.Table:
+    return pa.schema([*schema.ENCOUNTERS, RUNNING]).empty_table()
+
+
+def _judged(work: duckdb.DuckDBPyConnection, judge: Judge) -> None:
+    """Table judged: whether each new or changed event is a lead."""
+    query = "SELECT n, lon, lat, score FROM fresh WHERE n NOT IN (SELECT n FROM same)"
+    events = work.sql(query).to_arrow_table()
+    work.register("given_judged", pa.table({"n": events["n"], "lead": judge(events)}))
+    work.execute("CREATE TEMP TABLE judged AS FROM given_judged")
+
+
 _PAIRS = """
     WITH changed AS (SELECT * FROM fresh WHERE n NOT IN (SELECT n FROM same)),
-         former AS (SELECT * FROM encounters WHERE status = 'current' AND id NOT IN (SELECT id FROM same))
+         left_over AS (SELECT * FROM former WHERE id NOT IN (SELECT id FROM same))
     SELECT c.n, c.id, f.id, f.revision
-    FROM changed c JOIN former f ON c.kind = f.kind AND c.mmsi_a = f.mmsi_a AND c.mmsi_b = f.mmsi_b
+    FROM changed c JOIN left_over f ON c.kind = f.kind AND c.mmsi_a = f.mmsi_a AND c.mmsi_b = f.mmsi_b
         AND ((c.start_time < f.end_time AND f.start_time < c.end_time)
              OR (c.start_time = f.start_time AND c.end_time = f.end_time))
     ORDER BY epoch_us(least(c.end_time, f.end_time)) - epoch_us(greatest(c.start_time, f.start_time)) DESC,
@@ -106,22 +141,37 @@ _PAIRS = """
 # New events whose provisional name is stored already, or is given to more than one of them.
 _CONTESTED = """
     SELECT n, id FROM fresh
-    WHERE n NOT IN (SELECT n FROM same)
+    WHERE n NOT IN (SELECT n FROM same) AND n NOT IN (SELECT unnest($heirs::BIGINT[]))
         AND id IN (SELECT id FROM encounters UNION ALL SELECT id FROM fresh GROUP BY id HAVING count(*) > 1)
     ORDER BY n
 """
-_KNOWN = """
-    SELECT id, max(revision), bool_or(status = 'current') FROM encounters
+_KNOWN = f"""
+    SELECT id, max(revision), bool_or(status IN {LIVING}) FROM encounters
     WHERE id IN (SELECT unnest($names::VARCHAR[]))
         OR regexp_replace(id, '-[0-9]+$', '') IN (SELECT unnest($names::VARCHAR[]))
     GROUP BY id
 """
+# Of pairs of a new event and the one that it continues: where both are provisional and of one class.
+_STEADY = f"""
+    SELECT n FROM (SELECT unnest($new::BIGINT[]) AS n, unnest($old::VARCHAR[]) AS old)
+    JOIN fresh f USING (n) JOIN judged USING (n) JOIN former e ON e.id = old
+    WHERE f.status = 'provisional' AND e.status = 'provisional' AND f.zones[1] IS NOT DISTINCT FROM e.zones[1]
+        AND lead = e._lead AND f.{RUNNING.name} = e.{RUNNING.name}
+"""
+
+
+def _steady(work: duckdb.DuckDBPyConnection, heirs: Mapping[int, Name]) -> list[int]:
+    """New events that only say more exactly what stands so far: kind, most specific zone and the like are the same."""
+    if not heirs:
+        return []
+    given = {"new": list(heirs), "old": [old for old, _ in heirs.values()]}
+    return [n for (n,) in work.execute(_STEADY, given).fetchall()]
 
 
 def _names(work: duckdb.DuckDBPyConnection, heirs: Mapping[int, Name]) -> dict[int, Name]:
     """New event -> name, for those that are not simply the first revision of their provisional name."""
     named = {new: (old, revision + 1) for new, (old, revision) in heirs.items()}
-    contested = [(n, name) for n, name in work.execute(_CONTESTED).fetchall() if n not in heirs]
+    contested = work.execute(_CONTESTED, {"heirs": list(heirs)}).fetchall()
     if contested:
         rows = work.execute(_KNOWN, {"names": [name for _, name in contested]}).fetchall()
         known = {name: (revision, living) for name, revision, living in rows}
@@ -132,8 +182,17 @@ def _names(work: duckdb.DuckDBPyConnection, heirs: Mapping[int, Name]) -> dict[i
     return named
 
 
-def _end(work: duckdb.DuckDBPyConnection, successors: Mapping[str, str | None]) -> None:
-    """Mark the current rows that no longer hold: superseded, by whom if by another event, or retracted."""
+def _replaced(work: duckdb.DuckDBPyConnection, steady: Mapping[str, int]) -> dict[int, int]:
+    """Take out the provisional rows that are written anew; gives new event -> when its revision was first written."""
+    if not steady:
+        return {}
+    query = "DELETE FROM encounters WHERE status = 'provisional' AND id IN (SELECT unnest(?::VARCHAR[]))"
+    rows = work.execute(f"{query} RETURNING id, _commit", [list(steady)]).fetchall()
+    return {steady[name]: commit for name, commit in rows}
+
+
+def _end(work: duckdb.DuckDBPyConnection, successors: Mapping[str, str | None], commit: int) -> None:
+    """Mark the rows that no longer hold: superseded, by whom if by another event, or retracted."""
     fates = pa.table(
         {
             "id": pa.array(list(successors), pa.string()),
@@ -144,30 +203,35 @@ def _end(work: duckdb.DuckDBPyConnection, successors: Mapping[str, str | None]) 
     work.execute(
         """CREATE TEMP TABLE ended AS
            SELECT e.id, CASE WHEN f.id IS NULL THEN 'retracted' ELSE 'superseded' END AS status, f.successor
-           FROM encounters e LEFT JOIN fates f USING (id)
-           WHERE e.status = 'current' AND e.id NOT IN (SELECT id FROM same)"""
+           FROM former e LEFT JOIN fates f USING (id) WHERE e.id NOT IN (SELECT id FROM same)"""
     )
     work.execute(
-        """UPDATE encounters SET status = ended.status, superseded_by = ended.successor
-           FROM ended WHERE encounters.id = ended.id AND encounters.status = 'current'"""
+        f"""UPDATE encounters SET status = ended.status, superseded_by = ended.successor,
+               _commit = CASE WHEN ended.status = 'retracted' OR ended.successor IS NOT NULL THEN {commit}
+                         ELSE _commit END
+           FROM ended WHERE encounters.id = ended.id AND encounters.status IN {LIVING}"""
     )
     work.execute("DROP TABLE ended")
 
 
-def _begin(work: duckdb.DuckDBPyConnection, named: Mapping[int, Name], run_id: str) -> None:
+def _begin(
+    work: duckdb.DuckDBPyConnection, named: Mapping[int, Name], kept: Mapping[int, int], run_id: str, commit: int
+) -> None:
     """Add the events that are new or changed."""
     names = pa.table(
         {
             "n": pa.array(list(named), pa.int64()),
             "name": pa.array([name for name, _ in named.values()], pa.string()),
             "revision": pa.array([revision for _, revision in named.values()], pa.int32()),
+            "written": pa.array([kept.get(n) for n in named], pa.int64()),
         }
     )
     work.register("names", names)
     work.execute(
         f"""INSERT INTO encounters BY NAME
             SELECT coalesce(names.name, fresh.id) AS id, coalesce(names.revision, 1) AS revision,
-                'current' AS status, $run_id AS run_id, {ddl.columns(_CONTENT, "fresh")}
-            FROM fresh LEFT JOIN names USING (n) WHERE n NOT IN (SELECT n FROM same)""",
-        {"run_id": run_id},
+                fresh.status, $run_id AS run_id, {ddl.columns(_CONTENT, "fresh")},
+                coalesce(names.written, $commit) AS _commit, lead AS _lead, fresh.{RUNNING.name}
+            FROM fresh JOIN judged USING (n) LEFT JOIN names USING (n)""",
+        {"run_id": run_id, "commit": commit},
     )

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import ddl
+from stswatch.pipeline.store.revisions import LIVING
 
 LEADS = "flagged_encounters"
 
@@ -21,7 +22,9 @@ HOME = r"""regexp_extract(current_setting('temp_directory'),
 
 def lead_schema() -> pa.Schema:
     """The columns of view flagged_encounters, with what the view holds."""
-    meaning = "Leads: current encounters in the area asked for, score at or above lead.min_score, highest first."
+    meaning = (
+        "Leads: encounters that hold, sealed or provisional, in the area asked for, score at or above lead.min_score."
+    )
     return schema.STORED["encounters"].with_metadata({"meaning": meaning})
 
 
@@ -46,7 +49,7 @@ def statements(lake_files: Mapping[str, Sequence[str]], min_score: float) -> Ite
 def _leads(min_score: float) -> str:
     columns = ddl.columns(schema.STORED["encounters"].names)
     return (
-        f"SELECT {columns} FROM encounters WHERE status = 'current' AND in_area"
+        f"SELECT {columns} FROM encounters WHERE status IN {LIVING} AND in_area"
         f" AND score >= {float(min_score)!r}::DOUBLE ORDER BY score DESC, start_time, id"
     )
 
