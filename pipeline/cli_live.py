@@ -1,0 +1,170 @@
+"""The commands of a live watch: stream, reconcile, status."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from types import FrameType
+
+from stswatch.pipeline import api, rules
+
+DATA = "stswatch-data"
+HEALTH = "127.0.0.1:9257"
+
+
+def add_stream(p: argparse.ArgumentParser) -> None:
+    """Watch live sources: what stands so far every few seconds, alerts of leads, sealed events each hour.
+
+    Example: stswatch stream tcp://127.0.0.1:10110 --data DIR --alerts alerts.toml
+    """
+    p.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="tcp://HOST:PORT, udp://HOST:PORT, mqtt://HOST/TOPIC, wss://HOST/PATH, a file that is being written, or -"
+        " for standard input; NAME=SOURCE gives it a name",
+    )
+    add_data(p)
+    p.add_argument("--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks")
+    p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
+    p.add_argument(
+        "--every", type=_seconds, default=5.0, metavar="S", help="seconds from one look to the next (default 5)"
+    )
+    p.add_argument(
+        "--allowance",
+        type=_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds that data may be late before an hour is sealed (default 60)",
+    )
+    p.add_argument("--alerts", type=Path, metavar="FILE", help="TOML of destinations (default: standard output)")
+    p.add_argument("--alert-identities", action="store_true", help="alerts tell names and MMSI")
+    p.add_argument(
+        "--health",
+        default=HEALTH,
+        metavar="ADDRESS",
+        help=f"where /healthz and /metrics answer, or none (default {HEALTH})",
+    )
+    p.add_argument(
+        "--keep-spool",
+        default="all",
+        metavar="HOW",
+        help="how much of what was received is kept once it is read: 7d, 20G, both as 7d,20G, or all (default)",
+    )
+    p.add_argument(
+        "--arrival",
+        choices=("clock", "told"),
+        default="clock",
+        help="when something arrived: by this machine's clock, or as a recording tells that is replayed",
+    )
+    p.add_argument("--quiet", action="store_true", help="no words but alerts and errors")
+
+
+def stream(given: argparse.Namespace) -> None:
+    """Run the command."""
+    from stswatch.pipeline.sources.registry import parse_all
+    from stswatch.pipeline.watch import words
+
+    def tell(sentence: str) -> None:
+        if not given.quiet:
+            sys.stderr.write(f"stswatch: {sentence}\n")  # at once: threads tell too
+            sys.stderr.flush()
+
+    tell(words.begun(parse_all(given.sources), given.data, given.health))
+    with _stopping() as stop:
+        done = api.stream(
+            given.sources,
+            given.data,
+            area=given.area,
+            rules=rules.load(given.rules) if given.rules else None,
+            every_s=given.every,
+            allowance_s=given.allowance,
+            alerts=given.alerts,
+            identities=given.alert_identities,
+            health=given.health,
+            keep_spool=given.keep_spool,
+            arrival=given.arrival,
+            tell=tell,
+            stop=stop,
+        )
+    tell("stopped; the same command goes on from here" if done is None else words.reconciled(done))
+
+
+def add_reconcile(p: argparse.ArgumentParser) -> None:
+    """Seal now what a watch has in its spool, with what came late; a running watch does it, else this command.
+
+    Example: stswatch reconcile --data DIR --day 2026-11-25
+    """
+    add_data(p)
+    p.add_argument("--day", type=_day, metavar="DAY", help="count late data of this day (UTC) alone")
+    p.add_argument("--area", default="dprk", help="where no watch runs: leads to show, as for `stswatch stream`")
+    p.add_argument("--rules", type=Path, metavar="FILE", help="where no watch runs: TOML with other deciding numbers")
+
+
+def reconcile(given: argparse.Namespace) -> None:
+    """Run the command."""
+    from stswatch.pipeline.watch import words
+
+    told = rules.load(given.rules) if given.rules else None
+    print(words.reconciled(api.reconcile(given.data, given.day, area=given.area, rules=told)))
+
+
+def add_status(p: argparse.ArgumentParser) -> None:
+    """Say how a watch stands: whether it runs, how far it is, its sources and alerts, and what is amiss.
+
+    Example: stswatch status --data DIR
+    """
+    add_data(p)
+
+
+def status(given: argparse.Namespace) -> None:
+    """Run the command."""
+    from stswatch.pipeline.watch import words
+
+    print(words.status(api.status(given.data)))
+
+
+def add_data(p: argparse.ArgumentParser) -> None:
+    """The option that names the data folder."""
+    p.add_argument("--data", default=DATA, metavar="DIR", help=f"the data folder (default {DATA})")
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.5 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds from 0.5 to 3600")
+    return value
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; give one such as 2026-11-25") from None

@@ -1,0 +1,50 @@
+"""Removes segments of the spool beyond what is to be kept: only such as are in the lake, only where that was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stswatch.pipeline.spool.closing import Keep, forget
+from stswatch.pipeline.spool.segments import segment_of, sources_of
+from stswatch.pipeline.store import ledger
+
+_UNITS = {"h": 3600, "d": 86_400, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class KeepError(ValueError):
+    """A retention that cannot be read; the message says what was found and what is expected."""
+
+
+def parse(text: str) -> Keep:
+    """How much of the spool is kept: an age, a size, or both with a comma between them; all of it for `all`.
+
+    Raises KeepError.
+
+    >>> parse("7d"), parse("36h,20G"), parse("all")
+    (Keep(bytes=0, age_us=604800000000), Keep(bytes=21474836480, age_us=129600000000), Keep(bytes=0, age_us=0))
+    """
+    if text == "all":
+        return Keep()
+    sizes: list[int] = []
+    ages_s: list[int] = []
+    for part in text.split(","):
+        number, unit = part[:-1], part[-1:]
+        if not (number.isascii() and number.isdecimal() and int(number) and unit in _UNITS):
+            raise KeepError(f"{text!r}: give an age or a size such as 7d, 36h or 20G, both as 7d,20G, or all")
+        (ages_s if unit in "hd" else sizes).append(int(number) * _UNITS[unit])
+    return Keep(min(sizes, default=0), min(ages_s, default=0) * 1_000_000)
+
+
+def clear(data: Path, keep: Keep, now_us: int) -> list[str]:
+    """Remove what is beyond `keep` from every spool of a data folder; gives the segments' names. Raises OSError.
+
+    now_us: the clock of arrivals, UTC microseconds.
+    """
+    if keep == Keep():
+        return []
+    held: dict[Path, set[str]] = {}
+    for entry in ledger.entries(data).values():
+        path = Path(str(entry.source["path"]))
+        held.setdefault(path.parent.resolve(), set()).add(segment_of(path))
+    spools = [spool.folder for spool in sources_of(data / "spool")]
+    return [name for folder in spools for name in forget(folder, held.get(folder.resolve(), set()), keep, now_us)]
