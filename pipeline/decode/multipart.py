@@ -1,57 +1,148 @@
 """The parts of messages that take several sentences.
 
-A part 1 begins a message; part k joins the last message begun under the same key if it is the next one that
-this one waits for, lies on at most REACH bytes and, where both tell their time, at most REACH_S seconds.
-Every other part is an orphan. So what becomes of a sentence depends only on the REACH bytes before and after
-it, however the file is cut.
+A part 1 begins a message; part k joins the last message begun by a like sentence if it is the next one that this one
+waits for, lies on at most REACH bytes and, where both tell their time, at most REACH_S seconds. Every other part is an
+orphan. So what becomes of a sentence depends only on the REACH bytes before and after it, however the file is cut.
+
+Alike are sentences of the same kind (VDM or VDO), number of parts, id and channel, in the same group of sentences or,
+where tag blocks name none, of the same talker and station. Orphans that follow one another in order, and are alike but
+for group, talker and station, are a message too: what merges feeds or names stations anew sometimes tells parts apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
-from stswatch.pipeline.decode.lines import Ints
+import numpy as np
+
+from stswatch.pipeline.batch import spread, starts_of
+from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
 
 REACH = 65_536  # bytes: some 800 sentences; the one-digit id of a multi-part message comes round far sooner
 REACH_S = 60
+SIDE_BY_SIDE = 4_096  # bytes from the first to the last of sentences that follow one another
 
 
-def assemble(
-    rows: Sequence[int],
-    offset: Ints,
-    own_us: Ints,
-    total: Ints,
-    part: Ints,
-    key: Sequence[tuple[bytes | str, ...]],
-) -> list[list[int]]:
-    """Rows of the sentences of each complete message; rows: those to consider; the rest (n,) of the text.
+@dataclass(frozen=True)
+class Parts:
+    """Sentences that are parts of messages, (n,) each, in the order of the file.
 
-    Never raises. A row that is in none of the lists is an orphan.
-
-    >>> import numpy as np
-    >>> two, parts = np.array([2, 2, 2]), np.array([1, 2, 2])
-    >>> assemble(range(3), np.array([0, 80, 160]), np.full(3, NO_TIME), two, parts, [(b"7",)] * 3)
-    [[0, 1]]
+    number: among all sentences; own_us: its own time, else NO_TIME; alike, where: equal for the parts of one message.
     """
-    waiting: dict[tuple[bytes | str, ...], list[int]] = {}
-    complete = []
-    for row in rows:
-        if part[row] == 1:
-            waiting[key[row]] = [row]
-            continue
-        begun = waiting.get(key[row])
-        if begun is None or part[row] != len(begun) + 1 or not _near(begun[0], row, offset, own_us):
-            continue
-        begun.append(row)
-        if len(begun) == total[row]:
-            complete.append(waiting.pop(key[row]))
-    return complete
+
+    number: Ints
+    offset: Ints
+    own_us: Ints
+    total: Ints
+    part: Ints
+    alike: Ints
+    where: Ints
+
+    def take(self, rows: Ints) -> Parts:
+        """Some of them."""
+        return Parts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _near(first: int, row: int, offset: Ints, own_us: Ints) -> bool:
-    if offset[row] - offset[first] > REACH:
-        return False
-    if own_us[first] == NO_TIME or own_us[row] == NO_TIME:
-        return True
-    return bool(abs(own_us[row] - own_us[first]) <= REACH_S * 1_000_000)
+@dataclass(frozen=True)
+class Several:
+    """Complete messages in the order of their first sentences: rows of the sentences, and where each message begins.
+
+    rows: (m,) by message and part; begins: (n,) indices into rows.
+    """
+
+    rows: Ints
+    begins: Ints
+
+
+def assemble(parts: Parts) -> Several:
+    """The complete messages among sentences; what is in none of them is an orphan. Never raises.
+
+    >>> same, two = np.array([7, 7, 7]), np.array([2, 2, 2])
+    >>> assemble(Parts(np.arange(3), np.arange(3) * 80, np.full(3, NO_TIME), two, np.array([1, 2, 2]), same, same)).rows
+    array([0, 1])
+    """
+    heads, rows = _by_order(parts)
+    orphan = np.ones(len(parts.number), np.bool_)
+    orphan[rows] = False
+    left = np.flatnonzero(orphan)
+    more_heads, more_rows = _in_a_row(parts.take(left))
+    heads, rows = np.concatenate([heads, left[more_heads]]), np.concatenate([rows, left[more_rows]])
+    order = np.lexsort((parts.part[rows], heads))
+    return Several(rows[order], starts_of(heads[order]))
+
+
+def _by_order(parts: Parts) -> tuple[Ints, Ints]:
+    """For each sentence of a complete message the row of the first one, and its own."""
+    order = np.lexsort((parts.where, parts.alike))
+    sorted_ = parts.take(order)
+    new = sorted_.part == 1
+    new[starts_of(sorted_.alike, sorted_.where)] = True
+    begins = np.flatnonzero(new)
+    message = np.cumsum(new) - 1
+    first = begins[message]
+    joined = _joined(sorted_.part, message, _near(sorted_, first, REACH), begins)
+    complete = np.bincount(message[joined], minlength=len(begins)) == sorted_.total[begins]
+    rows = np.flatnonzero(joined & complete[message])
+    return order[first[rows]], order[rows]
+
+
+def _joined(part: Ints, message: Ints, near: Bools, begins: Ints) -> Bools:
+    """Which rows join the message that was begun last before them: of each part the first one after the part before it.
+
+    part, message, near: (n,) in order; begins: (m,) row with which each message begins.
+    """
+    nowhere = len(part)
+    last = np.where(part[begins] == 1, begins, nowhere)  # what does not begin with part 1 takes no other
+    joined = np.zeros(len(part), np.bool_)
+    joined[last[last < nowhere]] = True
+    for k in range(2, int(part.max(initial=1)) + 1):
+        next_ones = np.flatnonzero((part == k) & near)
+        next_ones = next_ones[next_ones > last[message[next_ones]]]
+        next_ones = next_ones[starts_of(message[next_ones])]
+        last = np.full(len(begins), nowhere)
+        last[message[next_ones]] = next_ones
+        joined[next_ones] = True
+    return joined
+
+
+def _in_a_row(orphans: Parts) -> tuple[Ints, Ints]:
+    """As `_by_order`, of orphans that follow one another as the parts of a message do, whoever sent them on."""
+    n = len(orphans.number)
+    place = np.arange(n)
+    whole = orphans.part == 1
+    for k in range(1, int(orphans.total.max(initial=1))):
+        at = np.minimum(place + k, n - 1)
+        follows = (orphans.number[at] == orphans.number + k) & (orphans.part[at] == k + 1)
+        follows &= (orphans.alike[at] == orphans.alike) & _near(orphans, at, SIDE_BY_SIDE)
+        whole &= follows | (orphans.total <= k)
+    heads = np.flatnonzero(whole)
+    head, number = spread(orphans.total[heads])
+    return heads[head], heads[head] + number
+
+
+def _near(parts: Parts, other: Ints, reach: int) -> Bools:
+    """Whether each lies near enough to another, in the file and, where both tell their time, in time."""
+    timed = (parts.own_us != NO_TIME) & (parts.own_us[other] != NO_TIME)
+    apart_us = np.abs(np.where(timed, parts.own_us - parts.own_us[other], 0))
+    return np.asarray(np.abs(parts.offset - parts.offset[other]) <= reach) & (apart_us <= REACH_S * 1_000_000)
+
+
+def join(data: Bytes, size: int, first: Ints, last: Ints, begins: Ints) -> tuple[Bytes, Ints, Ints]:
+    """The data with the joined payloads of messages after it, and the spans of these.
+
+    size: bytes of the text at the beginning of the data; first, last: (m,) spans of the parts, by message and part;
+    begins: (n,) the first part of each message.
+
+    >>> text = np.frombuffer(b"ab,c,de", np.uint8)
+    >>> data, start, end = join(text, 7, np.array([0, 3, 5]), np.array([2, 4, 7]), np.array([0, 1]))
+    >>> [data[a:b].tobytes() for a, b in zip(start, end)]
+    [b'ab', b'cde']
+    """
+    length = last - first
+    row, number = spread(length)
+    joined = data[first[row] + number]
+    edges = size + np.concatenate([[0], np.cumsum(length)])
+    longer = np.zeros(size + len(joined) + len(data) - size, np.uint8)
+    longer[:size], longer[size : size + len(joined)] = data[:size], joined
+    return longer, edges[begins], edges[np.append(begins[1:], len(first))] if len(begins) else begins

@@ -12,9 +12,10 @@ from stswatch.pipeline import schema
 
 REASONS: Mapping[str, str] = {
     "malformed": "The line is no comment and not of the form !xxVDM,n,k,id,channel,payload,fill*hh.",
+    "no_checksum": "The sentence is all there but for its checksum, so that nothing says whether it is as it was sent.",
     "checksum": "The two hex digits at the end do not belong to the sentence before them.",
     "empty": "The sentence carries no payload.",
-    "payload": "The payload has characters or values that no AIS message has.",
+    "payload": "The payload has characters, values or a length that no AIS message has.",
     "too_short": "The payload ends before the fields that its message type must have.",
     "unknown_type": "The message type is none of 1 to 28.",
     "fragment_missing": "The other parts of the multi-part message did not come near it, in order.",

@@ -10,7 +10,7 @@ it is a reject.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,23 +21,27 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.clock import Clock, consensus
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table, further_parts
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.lines import Bools, Ints, line_spans
 from stswatch.pipeline.decode.messages import Messages, decode
-from stswatch.pipeline.decode.multipart import REACH, assemble
+from stswatch.pipeline.decode.multipart import REACH, SIDE_BY_SIDE
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
+from stswatch.pipeline.decode.units import RECEIVERS
+from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 
-AROUND = REACH + 4 * MAX_LINE  # bytes on both sides of a window that can decide what becomes of its sentences
+AROUND = (
+    REACH + SIDE_BY_SIDE + 4 * MAX_LINE
+)  # bytes on both sides of a window that can decide what becomes of its sentences
 STEP = 4 << 20  # bytes of text at a time: some 80,000 bare sentences
-_HEAD = 4 << 20  # bytes in which a file shows whether its lines tell the time
+_HEAD = 1 << 20  # bytes in which a file shows whether its lines tell the time
 _TIMED_SHARE = 0.9
 
 _SENTENCE = re.compile(rb"![A-Z0-9-]{2}VD[MO],")
-_BASE_STATION = re.compile(rb"VD[MO],1,1,[0-9]?,[^,*\r\n]{0,2},([4;][0-W`-w]{12,}),([0-5])\*")
+_NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True)
@@ -91,13 +95,27 @@ def _base_stations(place: Place) -> tuple[Ints, Ints, Ints, int]:
     parts: list[NDArray[np.int64]] = [np.zeros((3, 0), np.int64)]
     size = 0
     for window in windows(place, 0, WHOLE, STEP, 1, MAX_LINE):
-        found = [m for m in _BASE_STATION.finditer(window.text) if window.base + m.start() < window.end]
-        bases = _decoded([m[1] for m in found], [int(m[2]) for m in found]).bases
-        offset = np.array([window.base + m.start() for m in found], np.int64)[bases["row"]]
-        parts.append(np.stack([offset, bases["time_us"], bases["mmsi"]]))
+        text, moved = _base_lines(window.text)
+        found = frame(text, 0, 0)
+        rows = np.flatnonzero((found.code == 0) & (found.total == 1))
+        bases = decode(found.data, found.first[rows], found.last[rows], found.fill[rows]).bases
+        at = found.offset[rows[bases["row"]]]
+        offset = window.base + at + moved[np.cumsum(found.data == _NEWLINE)[at]]
+        parts.append(np.stack([offset, bases["time_us"], bases["mmsi"]])[:, offset < window.end])
         size = window.base + len(window.text)
     offset, time_us, mmsi = np.concatenate(parts, axis=1)
     return offset, time_us, mmsi, size
+
+
+def _base_lines(text: bytes) -> tuple[bytes, Ints]:
+    """Lines that may hold a report of a base station, and how far each was moved to the front, by its number."""
+    data = np.frombuffer(text, np.uint8)
+    begins = (data[:-1] == ord(",")) & ((data[1:] == ord("4")) | (data[1:] == ord(";")))
+    starts, ends = line_spans(data)
+    rows = np.unique(np.searchsorted(starts, np.flatnonzero(begins), side="right") - 1)
+    starts, ends = starts[rows], ends[rows]
+    lines = [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return b"\n".join(lines), starts - (np.cumsum(ends - starts + 1) - (ends - starts + 1))
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -112,15 +130,6 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
         yield decode_window(window, chunk.source.source, options.clock)
 
 
-@dataclass(frozen=True)
-class _Whole:
-    """Whole messages of a window, in the order of their first sentences; each of (n,)."""
-
-    rows: list[list[int]]  # of the sentences
-    first: Ints
-    time_us: Ints
-
-
 def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
     """What the lines say that a window owns; never raises.
 
@@ -128,15 +137,11 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
     """
     found = frame(window.text, window.base, REACH)
     owned = (found.line >= window.start) & (found.line < window.end)
-    whole = _whole_messages(found, owned, clock)
-    messages = _decoded(
-        [b"".join([found.payload[row] for row in rows]) for rows in whole.rows],
-        [int(found.fill[rows[-1]]) for rows in whole.rows],
-    )
-    code = _codes(found, whole, messages)
-    used = (code[whole.first] == 0) & owned[whole.first]
+    whole = whole_messages(found, owned, clock)
+    messages = decode(whole.data, whole.start, whole.end, whole.fill)
+    code = codes(found, whole, messages.code)
+    used = (code[whole.sentence] == 0) & owned[whole.sentence]
     bad = (found.bad_offset >= window.start) & (found.bad_offset < window.end)
-    fragments = owned & (code == 0) & (found.total > 1)
     rejected = owned & (code > 0)
     return Decoded(
         _fixes(found, whole, messages, used, source),
@@ -149,73 +154,49 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
         ),
         sentences=int(owned.sum() + bad.sum()),
         messages=int(used.sum()),
-        fragments=int(fragments.sum()),
+        fragments=int((owned & (code == 0) & (found.total > 1)).sum()),
     )
 
 
-def _decoded(payloads: list[bytes], fill: list[int]) -> Messages:
-    end = np.cumsum([len(payload) for payload in payloads], dtype=np.int64)
-    start = np.concatenate([[0], end[:-1]]) if len(end) else end
-    return decode(np.frombuffer(b"".join(payloads), np.uint8), start, end, np.array(fill, np.int64))
-
-
-def _whole_messages(found: Sentences, owned: NDArray[np.bool_], clock: Clock | None) -> _Whole:
-    """Single-part messages and complete multi-part ones of which a sentence is owned."""
-    usable = found.code == 0
-    parts = np.flatnonzero(usable & (found.total > 1)).tolist()
-    several = assemble(parts, found.offset, found.own_us, found.total, found.part, found.key)
-    single = np.flatnonzero(usable & owned & (found.total == 1)).tolist()
-    rows = sorted([[row] for row in single] + [message for message in several if owned[message].any()])
-    first = np.array([message[0] for message in rows], np.int64)
-    time_us = found.near_us[first]
-    for at, message in enumerate(rows):
-        if len(message) > 1:
-            told = [t for t in found.own_us[message].tolist() if t != NO_TIME]
-            time_us[at] = told[0] if told else time_us[at]
-    if clock is not None:
-        time_us = np.where(time_us == NO_TIME, clock.at(found.offset[first]), time_us)
-    return _Whole(rows, first, time_us)
-
-
-def _codes(found: Sentences, whole: _Whole, messages: Messages) -> NDArray[np.int8]:
-    """0 for each sentence that was used, else why not."""
-    why = np.where((messages.code == 0) & (whole.time_us == NO_TIME), np.int8(CODES["no_time"]), messages.code)
-    sizes = np.array([len(rows) for rows in whole.rows], np.int64)
-    rows = np.array([row for message in whole.rows for row in message], np.int64)
-    code = np.where((found.code == 0) & (found.total > 1), np.int8(CODES["fragment_missing"]), found.code)
-    code[rows] = np.repeat(why, sizes)
-    return code.astype(np.int8)
-
-
-def _evidence(found: Sentences, whole: _Whole, rows: Ints, source: str) -> Evidence:
-    parts = [(at, i) for at, row in enumerate(rows.tolist()) for i in whole.rows[row][1:]]
-    of, at = np.array(parts, np.int64).reshape(-1, 2).T
-    more = further_parts(of, found.offset[at], found.length[at].astype(np.int32), len(rows))
-    first = whole.first[rows]
-    return Evidence(source, found.offset[first], found.length[first].astype(np.int32), more)
-
-
-def _texts(values: Sequence[str | None], rows: Ints) -> pa.Array:
-    return pa.array([values[row] for row in rows.tolist()], pa.string())
-
-
-def _of_used(columns: dict[str, Any], used: NDArray[np.bool_]) -> dict[str, Any]:
-    """The rows of messages that are used, here."""
-    keep = used[columns["row"]]
-    return {k: v[keep] if isinstance(v, np.ndarray) else v.filter(pa.array(keep)) for k, v in columns.items()}
-
-
-def _fixes(found: Sentences, whole: _Whole, messages: Messages, used: NDArray[np.bool_], source: str) -> pa.Table:
+def _fixes(found: Sentences, whole: Whole, messages: Messages, used: Bools, source: str) -> pa.Table:
     columns = _of_used(messages.positions, used)
     rows = columns.pop("row")
-    first = whole.first[rows]
+    sentence = whole.sentence[rows]
     positions = Positions(time_us=whole.time_us[rows], msg_type=messages.msg_type[rows], **columns)
-    evidence = _evidence(found, whole, rows, source)
-    return fixes_table(positions, evidence, _texts(found.receiver, first), _texts(found.station, first))
+    receiver = named(found.receiver[sentence], pa.array(RECEIVERS))
+    station = named(found.station[sentence], found.stations)
+    return fixes_table(positions, _evidence(found, whole, rows, source), receiver, station)
 
 
-def _statics(found: Sentences, whole: _Whole, messages: Messages, used: NDArray[np.bool_], source: str) -> pa.Table:
+def _statics(found: Sentences, whole: Whole, messages: Messages, used: Bools, source: str) -> pa.Table:
     columns = _of_used(messages.statics, used)
     rows = columns.pop("row")
     claims = Claims(time_us=whole.time_us[rows], msg_type=messages.msg_type[rows], **columns)
     return statics_table(claims, _evidence(found, whole, rows, source))
+
+
+def _of_used(columns: dict[str, Any], used: Bools) -> dict[str, Any]:
+    """The rows of messages that are used, here."""
+    keep = used[columns["row"]]
+    if keep.all():
+        return dict(columns)
+    return {k: v[keep] if isinstance(v, np.ndarray) else v.filter(pa.array(keep)) for k, v in columns.items()}
+
+
+def _evidence(found: Sentences, whole: Whole, rows: Ints, source: str) -> Evidence:
+    of, part = whole.parts_of(rows)
+    more = further_parts(of, found.offset[part], found.length[part].astype(np.int32), len(rows)) if len(of) else None
+    first = whole.sentence[rows]
+    return Evidence(source, found.offset[first], found.length[first].astype(np.int32), more)
+
+
+def named(number: NDArray[Any], names: pa.Array) -> pa.Array:
+    """Names by their numbers, null for numbers below 0.
+
+    >>> named(np.array([0, -1]), pa.array(["r003669945"])).to_pylist()
+    ['r003669945', None]
+    """
+    lowest, highest = (int(number.min()), int(number.max())) if len(number) else (-1, -1)
+    if lowest == highest:
+        return pa.nulls(len(number), pa.string()) if lowest < 0 else pa.repeat(names[lowest], len(number))
+    return names.take(pa.array(number, mask=number < 0))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import random
+from collections.abc import Iterator
 from functools import reduce
 from operator import xor
+from pathlib import Path
 
 SINGLE = (
     (b"13HOI:0P0000VOHLCnHQKwvL05Ip", 0),  # a position
@@ -73,3 +76,30 @@ def capture(seed: int, lines: int) -> bytes:
         else:
             text.append(rng.choice([b"", b"# a comment", b"rubbish", b"x" * 5000, b"\xff\x00!AIVDM,", plain[:20]]))
     return rng.choice([b"\n", b"\r\n"]).join(text) + rng.choice([b"", b"\n"])
+
+
+def wrapped(line: bytes, at: int) -> dict[str, bytes]:
+    """A sentence with each of the things that usually stand round one; `at`: seconds."""
+    time_s = 1_600_000_000 + at
+    gatehouse = b"$PGHP,1,2010,6,%d,11,46,%d,390,231,45,992190934,1,2B*5B\n" % (at // 60 % 28 + 1, at % 60)
+    return {
+        "bare": line,
+        "return": line + b"\r",
+        "tag block": tagged(line, time_s, b"r003669945"),
+        "tag block with group": tagged(line, time_s, b"S%d" % (at % 3), b"1-2-%d" % (at // 2)),
+        "tag block in ms": b"\\s:terrestrial,c:%d123,t:spire\\" % time_s + line,
+        "suffix": line + b",r003669987,%d" % time_s,
+        "long suffix": line + b",x161434,s26256,d-109,T34.43128733,rB0003669961,%d" % time_s,
+        "epoch": b"%d " % time_s + line,
+        "epoch with fraction": b"%d.25," % time_s + line,
+        "ISO time": b"2020-09-13T12:%02d:%02dZ " % (at // 60 % 60, at % 60) + line,
+        "ISO time and tag block": b"2020-09-13 12:26:40.5\t" + tagged(line, None, b"satellite"),
+        "Gatehouse": gatehouse + line,
+    }
+
+
+def texts(real: str) -> Iterator[bytes]:
+    """The captures among the real data."""
+    for path in sorted(Path(real, "nmea").iterdir()):
+        if path.suffix not in (".json", ".chk"):
+            yield gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

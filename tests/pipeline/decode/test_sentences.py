@@ -1,5 +1,7 @@
-"""A sentence is found with its time whatever stands round it, and counted once whatever is wrong with it."""
+"""Owns: a sentence is found with its time whatever stands round it, and counted once whatever is wrong with it."""
 
+import os
+from dataclasses import fields
 from functools import reduce
 from operator import xor
 
@@ -8,13 +10,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.lines import line_spans, xor_between
+from stswatch.pipeline.decode.lines import find_lines, line_spans, xor_between
+from stswatch.pipeline.decode.octets import padded
 from stswatch.pipeline.decode.rejects import CODES
-from stswatch.pipeline.decode.sentences import MAX_LINE, frame
+from stswatch.pipeline.decode.sentences import MAX_LINE, frame, frame_one_by_one
 from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
+from stswatch.pipeline.decode.usual import usual
+from tests.pipeline.decode.captures import capture, parts, texts, wrapped
+from tests.pipeline.decode.mutants import mutated
 
+REAL = os.environ.get("STSWATCH_REAL_DATA", "")
 PLAIN = b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23"
 FAR = 1 << 16
+NO_PAYLOAD = {"total", "part", "fill", "first", "last", "alike", "where"}  # of sentences that cannot be used: anything
+
+
+def stations(found):
+    return [found.stations[number].as_py() if number >= 0 else None for number in found.station.tolist()]
+
+
+def relabelled(values):
+    """Equal numbers for equal values, in the order in which they come."""
+    seen = {}
+    return [seen.setdefault(value, len(seen)) for value in values.tolist()]
+
+
+def assert_as_one_by_one(text, reach=FAR):
+    """The lines of usual shape are read as each of them is by itself."""
+    found, oracle = frame(text, 1000, reach), frame_one_by_one(text, 1000, reach)
+    assert stations(found) == stations(oracle)
+    for field in fields(found):
+        ours, theirs = getattr(found, field.name), getattr(oracle, field.name)
+        if field.name in NO_PAYLOAD:
+            ours, theirs = ours[found.code == 0], theirs[oracle.code == 0]
+        if field.name in ("alike", "where"):
+            ours, theirs = (np.array(relabelled(numbers)) for numbers in (ours, theirs))
+        if field.name not in ("data", "size", "station", "stations"):
+            np.testing.assert_array_equal(ours, theirs, field.name)
+    return found
 
 
 @given(st.lists(st.sampled_from([b"ab", b"", b"\r", b"c\rd"])), st.booleans())
@@ -43,14 +76,20 @@ def test_checksums_of_many_at_once_equal_those_of_one(data, start, end):
         (PLAIN + b",d-109,S2105,t050056.00,T56.13718694,r003669946,1325394060,1325394001", 1325394060, "r003669946"),
         (b"$PGHP,1,2010,6,11,11,46,11,390,231,45,992190934,1,2B*5B\n" + PLAIN, 1276256771.39, None),
         (b"1152921693 " + PLAIN, 1152921693, None),
+        (b"1152921693.25 " + PLAIN, 1152921693.25, None),
         (b"2006-07-15T00:01:33Z " + PLAIN, 1152921693, None),
+        (b"2006-07-15 00:01:33.5," + PLAIN, 1152921693.5, None),
+        (b"2006-07-15T09:01:33+09:00 " + PLAIN, 1152921693, None),
+        (b"[2006-07-15 00:01:33] " + PLAIN, 1152921693, None),
+        (b"\\g:1-2-73874,n:157036,s:r003669945,c:1241544035*4A\\" + PLAIN, 1241544035, "r003669945"),
+        (b"\\s:S1,c:1635731889*4\\" + PLAIN, NO_TIME, "S1"),  # the checksum has one digit, and does not hold
         (PLAIN, NO_TIME, None),
     ],
 )
 def test_the_time_is_read_from_every_known_wrapper(line, time_s, station):
     found = frame(line + b"\r\n", 100, FAR)
     assert found.near_us.tolist() == [time_s if time_s == NO_TIME else round(time_s * 1e6)]
-    assert found.station == [station]
+    assert stations(found) == [station]
     assert found.code.tolist() == [0]
     begin, end = found.offset[0] - 100, found.offset[0] - 100 + found.length[0]
     assert line[begin:end] == line.split(b"\n")[-1]
@@ -75,6 +114,12 @@ def test_a_time_is_borrowed_from_near_before_only():
         (b"!AIVDM,1,2,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*20", "malformed"),
         (b"!AIVDM,1,1,,A,13HOI:0P0000", "malformed"),
         (b"!AIVDM,0,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*22", "malformed"),
+        (b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,6*25", "malformed"),  # a character has six bits
+        (PLAIN[:-2], "no_checksum"),
+        (PLAIN[:-3], "no_checksum"),
+        (PLAIN[:-3] + b",r003669987,1152921693", "no_checksum"),
+        (PLAIN[:-1] + b"2", "checksum"),
+        (b"!AIVDM,1,1,,A," + b"0" * 201 + b",0*16", "payload"),
     ],
 )
 def test_a_bad_sentence_says_why(line, reason):
@@ -90,3 +135,56 @@ def test_lines_that_are_no_sentence_are_told_from_those_that_need_not_be():
     assert len(found.code) == 2
     assert [text[o : o + 7] for o in found.bad_offset.tolist()] == [b"rubbish", b"x" * 7, b"x" * 7]
     assert found.bad_length.tolist() == [7, MAX_LINE, MAX_LINE]
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        (b"$AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0", b"%02X"),
+        (b"!AIVDM,01, 1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0", b"%02X"),
+        (b"!BSVDO,1,1,10,,13HOI:0P0000VOHLCnHQKwvL05Ip,0", b"%02X"),
+        (b"!ABVDM,1,1,123,AIS1,13HOI:0P0000VOHLCnHQKwvL05Ip,0", b"%02X"),
+        (b"!--VDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0", b"%02x \r"),
+        (b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,x", b"%02x"),
+        (b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,", b"0x%02x"),
+        (b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0,0", b"%X"),
+    ],
+)
+def test_what_is_written_oddly_is_read_where_its_checksum_holds(body, after):
+    found = frame(body + b"*" + after % reduce(xor, body[1:]), 0, FAR)
+    assert found.code.tolist() == [0]
+    assert found.data[found.first[0] : found.last[0]].tobytes() == b"13HOI:0P0000VOHLCnHQKwvL05Ip"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_of_usual_shape_are_read_as_one_by_one(seed):
+    found = assert_as_one_by_one(capture(seed, 800))
+    assert (found.code == 0).sum() > 400
+    assert_as_one_by_one(mutated(seed, capture(seed, 800), 800), 200)
+
+
+@pytest.mark.parametrize("kind", wrapped(b"", 0))
+def test_every_usual_wrapper_is_read_as_one_by_one(kind):
+    lines = [wrapped(sentence, at)[kind] for at, sentence in enumerate([PLAIN, *parts(b"3"), PLAIN] * 50)]
+    text = b"\n".join(lines) + b"\n"
+    assert (assert_as_one_by_one(text).code == 0).all()
+    for seed in range(10):
+        assert_as_one_by_one(mutated(seed, text, 200))
+
+
+@pytest.mark.parametrize("kind", wrapped(b"", 0))
+def test_every_usual_wrapper_is_read_with_all_others(kind):
+    """A floor for the test above: what is usual is not left to the slow way."""
+    text = b"\n".join(wrapped(PLAIN, at)[kind] for at in range(50)) + b"\n"
+    data = padded(text)
+    assert not usual(text, data, find_lines(text, data), MAX_LINE)[2].any()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL, reason="STSWATCH_REAL_DATA names no folder")
+def test_every_capture_and_its_mutants_are_read_as_one_by_one():
+    read = 0
+    for seed, text in enumerate(texts(REAL)):
+        read += len(assert_as_one_by_one(text[:400_000]).code)
+        assert_as_one_by_one(mutated(seed, text, 1_000))
+    assert read > 15_000

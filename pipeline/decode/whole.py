@@ -1,0 +1,107 @@
+"""Sentences to whole messages: those of one sentence, and those of several whose parts are all there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stswatch.pipeline.decode.clock import Clock
+from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
+from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
+from stswatch.pipeline.decode.rejects import CODES
+from stswatch.pipeline.decode.sentences import Sentences
+from stswatch.pipeline.decode.stamps import NO_TIME
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Whole messages in the order of their first sentences, (n,) each, and their further sentences, (m,) each.
+
+    sentence: row of the first sentence; data, start, end: the payloads; fill: bits that fill up the last character;
+    time_us: when it was received, else NO_TIME; of, further: to which message each further sentence belongs, and its
+    row.
+    """
+
+    sentence: Ints
+    data: Bytes
+    start: Ints
+    end: Ints
+    fill: Ints
+    time_us: Ints
+    of: Ints
+    further: Ints
+
+    def parts_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """The further sentences of some messages, these numbered in the order given, which must rise."""
+        place = np.full(len(self.sentence), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        of = place[self.of]
+        return of[of >= 0], self.further[of >= 0]
+
+
+def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole:
+    """The messages of which at least one sentence is owned, also where other sentences of it are not; never raises.
+
+    owned: (n,) of the sentences; clock: for what tells no time and has none told shortly before.
+    """
+    single = np.flatnonzero((found.code == 0) & (found.total == 1) & owned)
+    several = _several(found, owned)
+    edges = np.append(several.begins, len(several.rows))
+    heads, tails = several.rows[several.begins], several.rows[edges[1:] - 1]
+    data, start, end = join(found.data, found.size, found.first[several.rows], found.last[several.rows], several.begins)
+    sentence = np.concatenate([single, heads])
+    order = np.argsort(sentence, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    of = np.repeat(place[len(single) :], np.diff(edges))
+    later = found.part[several.rows] > 1
+    of, further = of[later], several.rows[later]
+    return Whole(
+        sentence[order],
+        data,
+        np.concatenate([found.first[single], start])[order],
+        np.concatenate([found.last[single], end])[order],
+        np.concatenate([found.fill[single], found.fill[tails]])[order],
+        _times(found, sentence[order], of, further, clock),
+        of,
+        further,
+    )
+
+
+def _several(found: Sentences, owned: Bools) -> Several:
+    """Complete messages of several sentences of which one at least is owned."""
+    parts = np.flatnonzero((found.code == 0) & (found.total > 1))
+    columns = (found.offset, found.own_us, found.total, found.part, found.alike, found.where)
+    several = assemble(Parts(parts, *(column[parts] for column in columns)))
+    rows = parts[several.rows]
+    if not len(rows):
+        return several
+    kept = np.logical_or.reduceat(owned[rows], several.begins)
+    counts = np.diff(np.append(several.begins, len(rows)))[kept]
+    return Several(rows[np.repeat(kept, np.diff(np.append(several.begins, len(rows))))], np.cumsum(counts) - counts)
+
+
+def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clock | None) -> Ints:
+    """When each message was received: what its sentences tell, the first one first; else the time told before it."""
+    time_us = found.near_us[sentence]
+    tells = found.own_us[further] != NO_TIME
+    silent = found.own_us[sentence] == NO_TIME
+    message, first = np.unique(of[tells], return_index=True)
+    told = found.own_us[further][tells][first]
+    time_us[message] = np.where(silent[message], told, time_us[message])
+    if clock is not None:
+        without = np.flatnonzero(time_us == NO_TIME)
+        time_us[without] = clock.at(found.offset[sentence[without]])
+    return time_us
+
+
+def codes(found: Sentences, whole: Whole, code: NDArray[np.int8]) -> NDArray[np.int8]:
+    """0 for each sentence that was used, else why not; code: (n,) what the decoder says of each message."""
+    why = np.where((code == 0) & (whole.time_us == NO_TIME), np.int8(CODES["no_time"]), code)
+    alone = (found.code == 0) & (found.total > 1)
+    said = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
+    said[whole.sentence] = why
+    said[whole.further] = why[whole.of]
+    return said
