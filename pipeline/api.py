@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from stswatch.pipeline.readers.base import Source
+    from stswatch.pipeline.readers.base import Request, Source
 
 Tell = Callable[[str, int, int], None]
 
@@ -47,6 +47,8 @@ def run(
     format: str = "auto",
     columns: str | Path | None = None,
     start_time: datetime | None = None,
+    receiver: str | None = None,
+    licence: str | None = None,
     rules: Rules | None = None,
     workers: int = 1,
     memory_bytes: int = 2 << 30,
@@ -63,6 +65,8 @@ def run(
         format: a row of READERS, or auto.
         columns: column map in TOML, for CSV and Parquet with names of their own.
         start_time: time of the first line, for captures without any clock.
+        receiver: terrestrial, satellite or unknown, of what does not tell it; what the format says where None.
+        licence: the terms of the data, kept with its sources; what the format says where None.
         rules: the deciding numbers; the defaults where None.
         workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
             needs `if __name__ == "__main__":` round the call, as whatever starts processes does.
@@ -78,12 +82,14 @@ def run(
     from stswatch.geo import zones
     from stswatch.pipeline.flow.run import Engine
     from stswatch.pipeline.flow.run import run as run_flow
+    from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
 
     folder = Path(data)
     zones.area(area)
-    sources, passed_over = _opened(paths, format, columns, start_time)
+    said = Request(Path(columns) if columns else None, start_time, receiver, licence)
+    sources, passed_over = _opened(paths, format, said)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,12 +104,13 @@ def decode(
     format: str = "auto",
     columns: str | Path | None = None,
     start_time: datetime | None = None,
+    receiver: str | None = None,
 ) -> Decoded:
     """Decode archives into memory: the rows that `run` would put into the lake, without Apache Beam and DuckDB.
 
     Args:
         paths: a file or several, or folders whose files are all taken; a file given twice is read once.
-        format, columns, start_time: as for `run`.
+        format, columns, start_time, receiver: as for `run`.
 
     Returns:
         The tables `fixes`, `static_reports` and `rejects`, in the order of the files; their columns are described in
@@ -114,9 +121,11 @@ def decode(
     """
     from stswatch.pipeline import schema
     from stswatch.pipeline.batch import concat
+    from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    sources = {source.source: source for source in _opened(paths, format, columns, start_time)[0]}
+    said = Request(Path(columns) if columns else None, start_time, receiver)
+    sources = {source.source: source for source in _opened(paths, format, said)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
 
@@ -228,15 +237,12 @@ def evaluate(
     return files[trials.CARD].decode()
 
 
-def _opened(
-    paths: str | Path | Sequence[str | Path], format: str, columns: str | Path | None, start_time: datetime | None
-) -> tuple[list[Source], list[str]]:
+def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request) -> tuple[list[Source], list[str]]:
     """The sources at these paths, and what was passed over. Raises SourceError."""
     from stswatch.pipeline.readers.registry import open_sources
 
     files = [file for path in ([paths] if isinstance(paths, str | Path) else paths) for file in _files(Path(path))]
-    asked = Path(columns) if columns else None
-    found = [open_sources(file, format=format, columns=asked, start_time=start_time) for file in files]
+    found = [open_sources(file, said, format=format) for file in files]
     return [s for each in found for s in each.sources], [told for each in found for told in each.passed_over]
 
 

@@ -77,7 +77,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
         "--format",
         default="auto",
         metavar="NAME",
-        help="nmea, marinecadastre or columns; default: by looking",
+        help="nmea, aisstream, marinecadastre, danish or columns; default: by looking",
     )
     p.add_argument(
         "--columns", type=Path, metavar="FILE", help="TOML that maps the columns of a CSV or Parquet archive"
@@ -88,6 +88,10 @@ def _add_run(p: argparse.ArgumentParser) -> None:
         metavar="T",
         help="time of a short capture without a clock: that of all its lines",
     )
+    p.add_argument(
+        "--receiver", metavar="KIND", help="terrestrial, satellite or unknown: of what does not tell it itself"
+    )
+    p.add_argument("--licence", metavar="TEXT", help="terms of these files, kept with them in the table sources")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
     p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")
     p.add_argument("--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)")
@@ -104,6 +108,8 @@ def _run(given: argparse.Namespace) -> None:
         format=given.format,
         columns=given.columns,
         start_time=given.start_time,
+        receiver=given.receiver,
+        licence=given.licence,
         rules=rules.load(given.rules) if given.rules else None,
         workers=given.workers,
         memory_bytes=given.memory,

@@ -396,6 +396,8 @@ SOURCES = table(
     column("bytes", pa.int64(), "size of the file", unit="byte"),
     column("format", pa.string(), "reader that took it"),
     column("clock", pa.string(), "where the times come from"),
+    column("receiver", pa.string(), "kind of receiver of what does not tell it: terrestrial, satellite or unknown"),
+    column("licence", pa.string(), "terms of the data, as the format or the user says", null=True),
     column("sentences", pa.int64(), "sentences or rows found"),
     column("messages", pa.int64(), "messages or rows decoded"),
     column("fragments", pa.int64(), "sentences that were part of a used multi-part message"),

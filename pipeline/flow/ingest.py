@@ -60,7 +60,7 @@ def _decode(chunks_read: Sequence[Callable[[], int]], tell: Tell) -> None:
 
 def _options(source: Source) -> str:
     """What else than the content decided how the source was read."""
-    return repr((source.format, source.clock, source.options))
+    return repr((source.format, source.clock, source.receiver, source.licence, source.options))
 
 
 def _read(data: Path, reading: str, chunk: Chunk) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 
+RECEIVERS = ("terrestrial", "satellite", "unknown")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
 
 
@@ -29,6 +30,9 @@ class Request:
 
     columns: Path | None = None  # a column map, see readers/column_map.py
     start_time: datetime | None = None  # for captures without any clock
+    receiver: str | None = None  # one of RECEIVERS; goes before what the format or the map says
+    licence: str | None = None  # likewise
+    untimed: bool = False  # a capture without any clock is read all the same
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Source:
     bytes: int  # size of the file
     format: str  # name of the row in READERS
     clock: str  # where the times come from, in words
+    receiver: str  # of what does not tell it itself: one of RECEIVERS
+    licence: str | None  # the terms, where known
     options: Any = None  # what the reader found out while preparing; picklable
 
     @property
@@ -91,6 +97,8 @@ class Prepared:
 
     clock: str
     options: Any
+    receiver: str | None = None  # where the file or its map says more than its format
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,9 @@ class Reader:
     prepare: Callable[[Place, Request], Prepared]  # raises SourceError
     chunks: Callable[[Source, int], list[Chunk]]  # (source, bytes aimed at)
     read: Callable[[Chunk], Iterator[Decoded]]  # raises SourceError where the file breaks off
+    receiver: str = "unknown"  # of all such files
+    licence: str | None = None
+    own_columns: bool = False  # a table of known columns: where a map is given, that is used instead
 
 
 def nothing() -> Decoded:

@@ -1,19 +1,27 @@
 """Which column of a table is which: names that are recognised, and the file that `--columns FILE` takes.
 
-A table (CSV, gzip CSV or Parquet) whose header has names as in HEADERS is read without further ado, case,
-blanks and punctuation aside. For any other, a TOML file says which column is which; mmsi, time, lon and lat
-must be named:
+A table (CSV or Parquet) whose header has names as in HEADERS is read without further ado, case, blanks and punctuation
+aside. For any other, a TOML file says which column is which, and how what stands in them is written. docs/formats.md
+explains each line:
 
     receiver = "terrestrial"        # terrestrial, satellite or unknown (the default)
+    licence = "bought, not to be passed on"
     delimiter = ";"                 # of a CSV; found out where it is not given
+    decimal = ","                   # of numbers in a CSV
 
-    [columns]                       # our name = "theirs"
+    [columns]                       # our name = "theirs"; mmsi, time, lon and lat must be named
     mmsi = "ShipID"
     time = "Received"
     lon = "X"
     lat = "Y"
-    sog_kn = "Speed"                # the rest is optional: sog_kn, cog_deg, heading_deg, status, imo, name,
-    imo = "IMO"                     # call_sign, ship_type, length_m, beam_m, draught_m, destination
+    sog_kn = "Speed"                # the rest is optional, see HEADERS
+    status = "State"
+
+    [factors]                       # theirs times this is ours
+    sog_kn = 1.943844               # from metres per second
+
+    [words.status]                  # what they write = what AIS says
+    "fast to the pier" = 5
 
     [time]
     format = "%d/%m/%Y %H:%M:%S"    # "auto" (the default: ISO 8601, or an epoch whose unit its size tells),
@@ -23,7 +31,6 @@ must be named:
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,10 +38,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.base import RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.vocabulary import plain
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
-    "mmsi": ("mmsi", "mmsinumber", "usermmsi", "ssvid"),
+    "mmsi": ("mmsi", "mmsinumber", "usermmsi", "userid", "ssvid"),
     "time": (
         "time",
         "timestamp",
@@ -45,25 +53,35 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
         "timeutc",
         "epoch",
         "ts",
+        "msgtime",
     ),
     "lon": ("lon", "longitude", "long", "lng", "londeg"),
     "lat": ("lat", "latitude", "latdeg"),
     "sog_kn": ("sogkn", "sog", "speed", "speedoverground", "speedkn", "speedknots"),
     "cog_deg": ("cogdeg", "cog", "course", "courseoverground", "coursedeg"),
     "heading_deg": ("headingdeg", "heading", "trueheading", "hdg"),
-    "status": ("status", "navstatus", "navigationalstatus", "navigationstatus"),
-    "imo": ("imo", "imonumber"),
+    "status": ("status", "navstatus", "navstat", "navigationalstatus", "navigationstatus"),
+    "msg_type": ("msgtype", "messagetype", "messageid", "messagenr", "typeofmobile"),
+    "receiver": ("receiver", "receivertype", "collectiontype", "datasourcetype", "src"),
+    "imo": ("imo", "imonumber", "imonr"),
     "name": ("name", "vesselname", "shipname"),
     "call_sign": ("callsign",),
     "ship_type": ("shiptype", "vesseltype", "shiptypecode"),
     "length_m": ("lengthm", "length", "loa"),
     "beam_m": ("beamm", "beam", "width", "breadth"),
+    "to_bow_m": ("tobowm", "tobow", "dimbow", "dimensiontobow"),
+    "to_stern_m": ("tosternm", "tostern", "dimstern", "dimensiontostern"),
+    "to_port_m": ("toportm", "toport", "dimport", "dimensiontoport"),
+    "to_starboard_m": ("tostarboardm", "tostarboard", "dimstarboard", "dimstar", "dimensiontostarboard"),
     "draught_m": ("draughtm", "draught", "draft"),
     "destination": ("destination", "dest"),
 }
 NEEDED = ("mmsi", "time", "lon", "lat")
-RECEIVERS = ("terrestrial", "satellite", "unknown")
-_SECTIONS = ("columns", "time", "receiver", "delimiter")
+WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say in words, see vocabulary.py
+_NUMBERS = tuple(
+    name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "imo", "name", "call_sign", "destination")
+)
+_SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal")
 
 
 @dataclass(frozen=True)
@@ -75,26 +93,41 @@ class TimeFormat:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """How the values of a table are written; hashable and picklable."""
+
+    time: TimeFormat = TimeFormat()
+    factors: tuple[tuple[str, float], ...] = ()  # our name -> what theirs is to be multiplied by
+    words: tuple[tuple[str, tuple[tuple[str, int | str], ...]], ...] = ()  # our name -> plain word -> what AIS says
+    decimal: str = "."
+
+    def factor(self, name: str) -> float:
+        """What a column is to be multiplied by."""
+        return dict(self.factors).get(name, 1.0)
+
+    def words_of(self, name: str) -> dict[str, int | str]:
+        """What the words of a column mean, beside those that all tables share."""
+        return dict(dict(self.words).get(name, ()))
+
+
+AS_USUAL = Writing()
+
+
+@dataclass(frozen=True)
 class ColumnMap:
     """What a TOML file says of a table."""
 
-    columns: tuple[tuple[str, str], ...]  # (our name, their name)
-    time: TimeFormat = TimeFormat()
-    receiver: str = "unknown"
+    columns: tuple[tuple[str, str], ...] = ()  # (our name, their name); by the usual names where there is none
+    writing: Writing = AS_USUAL
+    receiver: str | None = None
+    licence: str | None = None
     delimiter: str | None = None
 
 
-def plain(name: str) -> str:
-    """A column name in small letters and digits alone.
-
-    >>> plain("# Timestamp"), plain("Base_Date_Time")
-    ('timestamp', 'basedatetime')
-    """
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def recognise(header: Sequence[str]) -> dict[str, int]:
+def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, int]:
     """Our name -> index of their column, for all that are recognised; never raises.
+
+    also: names that one format has beside those of HEADERS.
 
     >>> recognise(["MMSI", "timestamp", "lat", "lon", "sog", "cog", "track"])
     {'mmsi': 0, 'time': 1, 'lon': 3, 'lat': 2, 'sog_kn': 4, 'cog_deg': 5}
@@ -102,17 +135,19 @@ def recognise(header: Sequence[str]) -> dict[str, int]:
     theirs = [plain(name) for name in header]
     found = {}
     for ours, names in HEADERS.items():
-        known = [name for name in names if name in theirs]
+        known = [name for name in (*names, *(also or {}).get(ours, ())) if name in theirs]
         if known:
             found[ours] = theirs.index(known[0])
     return found
 
 
-def find(place: Place, header: Sequence[str], asked: ColumnMap | None) -> tuple[tuple[str, int], ...]:
+def find(
+    place: Place, header: Sequence[str], asked: ColumnMap | None, also: Mapping[str, tuple[str, ...]] | None = None
+) -> tuple[tuple[str, int], ...]:
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
     listed = ", ".join(repr(name) for name in header[:40])
-    if asked is None:
-        found = recognise(header)
+    if asked is None or not asked.columns:
+        found = recognise(header, also)
         missing = [name for name in NEEDED if name not in found]
         if missing:
             raise SourceError(
@@ -140,26 +175,68 @@ def load(path: Path) -> ColumnMap:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path given with --columns") from error
     _only(path, "", given, _SECTIONS)
-    columns, time = _section(path, given, "columns"), _section(path, given, "time")
+    columns, time = _section(path, given, "columns", str), _section(path, given, "time", str)
     _only(path, "[columns] ", columns, tuple(HEADERS))
     _only(path, "[time] ", time, ("format", "zone"))
-    missing = [name for name in NEEDED if name not in columns]
+    missing = [name for name in NEEDED if columns and name not in columns]
     if missing:
         raise SourceError(f"{path}: [columns] does not say which column is {', '.join(missing)}; add it")
-    receiver = given.get("receiver", "unknown")
-    if receiver not in RECEIVERS:
-        raise SourceError(f"{path}: receiver = {receiver!r}; it must be one of {', '.join(RECEIVERS)}")
-    delimiter = given.get("delimiter")
-    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+    factors = _section(path, given, "factors", int, float)
+    _only(path, "[factors] ", factors, _NUMBERS)
+    decimal = _one_of(path, given, "decimal", (".", ",")) or "."
+    writing = Writing(_time_format(path, time), tuple(factors.items()), _words(path, given), decimal)
+    return ColumnMap(
+        tuple(columns.items()),
+        writing,
+        _one_of(path, given, "receiver", RECEIVERS),
+        _text(path, given, "licence"),
+        _delimiter(path, given),
+    )
+
+
+def _one_of(path: Path, given: Mapping[str, Any], name: str, known: Sequence[str]) -> str | None:
+    value: str | None = given.get(name)
+    if value is not None and value not in known:
+        raise SourceError(f"{path}: {name} = {value!r}; it must be one of {', '.join(known)}")
+    return value
+
+
+def _text(path: Path, given: Mapping[str, Any], name: str) -> str | None:
+    value: str | None = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise SourceError(f"{path}: {name} = {value!r}; it must be a text in quotes")
+    return value
+
+
+def _delimiter(path: Path, given: Mapping[str, Any]) -> str | None:
+    delimiter = _text(path, given, "delimiter")
+    if delimiter is not None and len(delimiter) != 1:
         raise SourceError(f"{path}: delimiter = {delimiter!r}; it must be one character")
-    return ColumnMap(tuple(columns.items()), _time_format(path, time), receiver, delimiter)
+    return delimiter
 
 
-def _section(path: Path, given: dict[str, Any], name: str) -> dict[str, str]:
+def _words(path: Path, given: Mapping[str, Any]) -> tuple[tuple[str, tuple[tuple[str, int | str], ...]], ...]:
+    sections = given.get("words", {})
+    if not isinstance(sections, dict):
+        raise SourceError(f'{path}: words must be sections such as [words.status] with lines such as "moored" = 5')
+    _only(path, "[words] ", sections, WORDED)
+    tables = []
+    for name in sections:
+        told = _section(path, sections, name, str if name == "receiver" else int)
+        for word in told:
+            if name == "receiver":
+                _one_of(path, told, word, RECEIVERS)
+        tables.append((name, tuple((plain(word), value) for word, value in told.items())))
+    return tuple(tables)
+
+
+def _section(path: Path, given: Mapping[str, Any], name: str, *kinds: type) -> dict[str, Any]:
     section = given.get(name, {})
-    if not isinstance(section, dict) or not all(isinstance(value, str) for value in section.values()):
-        raise SourceError(f'{path}: {name} must be a section [{name}] with lines such as name = "text"')
-    return section
+    good = isinstance(section, dict) and all(isinstance(v, kinds) and v is not True for v in section.values())
+    if not good:
+        example = 'name = "text"' if kinds == (str,) else "name = 1"
+        raise SourceError(f"{path}: {name} must be a section [{name}] with lines such as {example}")
+    return dict(section)
 
 
 def _only(path: Path, where: str, given: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -6,9 +6,9 @@ partner on the line is taken for a blank.
 
 from __future__ import annotations
 
-import codecs
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,22 +16,15 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
+from stswatch.pipeline.readers.column_map import WORDED
 from stswatch.pipeline.readers.tabular import STATIC_WORDS, Rows
-from stswatch.pipeline.readers.text import Window
+from stswatch.pipeline.readers.text import Window, as_utf8
+from stswatch.pipeline.readers.vocabulary import NOTHING
 
 DELIMITERS = ",;\t|"
-NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N"]
+NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N", *NOTHING]
 _WORDS = ("time", "imo", *STATIC_WORDS)
 _QUOTE = 34
-
-
-def _as_latin1(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error("stswatch.latin1", _as_latin1)  # names in older archives are not UTF-8
 
 
 def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str, int]:
@@ -48,34 +41,52 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
     return [name.strip() for name in names], delimiter, len(first) + len(newline)
 
 
-def rows_of(window: Window, columns: Sequence[tuple[str, int]], width: int, delimiter: str) -> Rows:
-    """The rows that a window owns; never raises.
+@dataclass(frozen=True)
+class Form:
+    """How one CSV is written; picklable."""
 
-    columns: (our name, index of their column); width: how many columns the header has.
-    """
+    columns: tuple[tuple[str, int], ...]  # (our name, index of their column)
+    width: int  # how many columns the header has
+    delimiter: str = ","
+    decimal: str = "."
+    words: frozenset[str] = frozenset()  # our names of columns that hold words where others hold numbers
+
+
+def worded(head: bytes, form: Form) -> frozenset[str]:
+    """Which columns that may hold numbers or words hold words, by the first rows; never raises."""
+    lines = head.decode("utf-8", "replace").splitlines()[1:200]
+    rows = [row for row in csv.reader(lines, delimiter=form.delimiter) if len(row) == form.width]
+    found = {name for name, at in form.columns if name in WORDED and any(map(_is_word, (row[at] for row in rows)))}
+    return frozenset(found | {"receiver"})
+
+
+def _is_word(value: str) -> bool:
+    return value not in NULLS and any(letter.isalpha() for letter in value)
+
+
+def rows_of(window: Window, form: Form) -> Rows:
+    """The rows that a window owns; never raises."""
     data = np.frombuffer(window.text, np.uint8)
     starts, ends = line_spans(data)
     owned = (starts + window.base >= window.start) & (starts + window.base < window.end) & (ends > starts)
     starts, ends = starts[owned], ends[owned]
     block = window.text[starts[0] : ends[-1]] if len(starts) else b""
-    table, good = _parse(block, starts - starts[0] if len(starts) else starts, columns, width, delimiter)
+    table, good = _parse(block, starts - starts[0] if len(starts) else starts, form)
     offset, length = starts + window.base, ends - starts
     return Rows(table, offset[good], length[good].astype(np.int32), offset[~good], length[~good])
 
 
-def _parse(
-    block: bytes, starts: Ints, columns: Sequence[tuple[str, int]], width: int, delimiter: str
-) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
+def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
     """The columns of the rows that are as wide as the header, and which lines these are."""
     block = _without_single_quotes(block, starts)
-    table, count = _read(block, columns, width, delimiter)
+    table, count = _read(block, form)
     if count == len(starts) == len(table["mmsi"]):
         return table, np.ones(count, np.bool_)
-    good = _widths(block, starts, delimiter) == width
+    good = _widths(block, starts, form.delimiter) == form.width
     if good.sum() != len(table["mmsi"]):  # quotes that begin inside a field: without any, each line stands for itself
         block = block.replace(b'"', b" ")
-        good = _widths(block, starts, delimiter) == width
-        table, _ = _read(block, columns, width, delimiter)
+        good = _widths(block, starts, form.delimiter) == form.width
+        table, _ = _read(block, form)
     return table, good
 
 
@@ -100,38 +111,36 @@ def _widths(block: bytes, starts: Ints, delimiter: str) -> Ints:
     return np.add.reduceat((data == ord(delimiter)) & outside, starts, dtype=np.int64) + 1
 
 
-def _read(
-    block: bytes, columns: Sequence[tuple[str, int]], width: int, delimiter: str
-) -> tuple[Mapping[str, pa.Array], int]:
+def _read(block: bytes, form: Form) -> tuple[Mapping[str, pa.Array], int]:
     """Parsed columns, and the number of rows, those of another width counted in."""
     if not block:
-        return {ours: pa.array([], pa.string()) for ours, _ in columns}, 0
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        block = block.decode("utf-8", "stswatch.latin1").encode()
+        return {ours: pa.array([], pa.string()) for ours, _ in form.columns}, 0
+    block = as_utf8(block)
     strange: list[str | None] = []
 
     def skip(row: pacsv.InvalidRow) -> str:
         strange.append(row.text)
         return "skip"
 
-    how = pacsv.ReadOptions(use_threads=False, block_size=len(block) + 2, column_names=[str(i) for i in range(width)])
-    form = pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip)
+    names = [str(i) for i in range(form.width)]
+    how = pacsv.ReadOptions(use_threads=False, block_size=len(block) + 2, column_names=names)
+    lines = pacsv.ParseOptions(delimiter=form.delimiter, invalid_row_handler=skip)
     try:
-        table = pacsv.read_csv(pa.BufferReader(block), how, form, _kinds(columns, pa.float64()))
+        table = pacsv.read_csv(pa.BufferReader(block), how, lines, _kinds(form, pa.float64()))
     except pa.ArrowInvalid:  # a single word in a column of numbers: read words, and see later which are numbers
         strange.clear()
-        table = pacsv.read_csv(pa.BufferReader(block), how, form, _kinds(columns, pa.string()))
-    return {ours: table.column(str(index)) for ours, index in columns}, table.num_rows + len(strange)
+        table = pacsv.read_csv(pa.BufferReader(block), how, lines, _kinds(form, pa.string()))
+    return {ours: table.column(str(index)) for ours, index in form.columns}, table.num_rows + len(strange)
 
 
-def _kinds(columns: Sequence[tuple[str, int]], number: pa.DataType) -> pacsv.ConvertOptions:
-    kinds = {str(index): pa.string() if ours in _WORDS else number for ours, index in columns}
+def _kinds(form: Form, number: pa.DataType) -> pacsv.ConvertOptions:
+    texts = form.words.union(_WORDS)
+    kinds = {str(index): pa.string() if ours in texts else number for ours, index in form.columns}
     return pacsv.ConvertOptions(
         include_columns=list(kinds),
         column_types=kinds,
         null_values=NULLS,
+        decimal_point=form.decimal,
         strings_can_be_null=True,
         check_utf8=False,
     )

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline import schema
 from stswatch.pipeline.readers.base import Decoded, SourceError
-from stswatch.pipeline.readers.column_map import NEEDED, TimeFormat, recognise
+from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, recognise
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
 
 if TYPE_CHECKING:
@@ -26,18 +25,10 @@ def decode_memory(positions: pa.Table | pd.DataFrame) -> Decoded:
     Raises SourceError where a needed column lacks.
     """
     table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
-    receiver = None
     if "invalid" in table.column_names:
         table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
-        receiver = table["receiver"] if "receiver" in table.column_names else None
         table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
-    decoded = _by_names(table.combine_chunks())
-    if receiver is None:
-        return decoded
-    told = receiver.cast(pa.string()).take(decoded.fixes["offset"]).fill_null("unknown")
-    at = schema.FIXES.get_field_index("receiver")
-    fixes = decoded.fixes.set_column(at, schema.FIXES.field(at), told)
-    return Decoded(fixes, decoded.static_reports, decoded.rejects, decoded.sentences, decoded.messages, 0)
+    return _by_names(table.combine_chunks())
 
 
 def _by_names(table: pa.Table) -> Decoded:
@@ -49,7 +40,7 @@ def _by_names(table: pa.Table) -> Decoded:
     none = np.zeros(0, np.int64)
     columns = {ours: table.column(index) for ours, index in found.items()}
     rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    return decode_rows(rows, "memory", "unknown", TimeFormat())
+    return decode_rows(rows, "memory", "unknown", AS_USUAL)
 
 
 def _of_frame(frame: pd.DataFrame) -> pa.Table:

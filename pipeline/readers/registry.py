@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from stswatch.pipeline.readers import column_map, columns, marinecadastre, nmea
+import pyarrow.compute as pc
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.readers import aisstream, column_map, columns, danish, marinecadastre, nmea
 from stswatch.pipeline.readers.base import (
+    RECEIVERS,
     Chunk,
     Decoded,
     NotAisError,
@@ -35,22 +39,49 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
         nmea.read,
     ),
     Reader(
+        "aisstream",
+        "Messages of aisstream.io, a line of JSON each.",
+        aisstream.sniff,
+        aisstream.prepare,
+        aisstream.chunks,
+        aisstream.read,
+        receiver="terrestrial",
+        licence=aisstream.LICENCE,
+    ),
+    Reader(
         "marinecadastre",
-        "CSV archives of MarineCadastre (NOAA).",
+        "Archives of MarineCadastre (NOAA, US Coast Guard), CSV of any year or GeoParquet.",
         marinecadastre.sniff,
         marinecadastre.prepare,
         marinecadastre.chunks,
         marinecadastre.read,
+        receiver="terrestrial",
+        licence=marinecadastre.LICENCE,
+        own_columns=True,
+    ),
+    Reader(
+        "danish",
+        "CSV archives of the Danish Maritime Authority.",
+        danish.sniff,
+        danish.prepare,
+        danish.chunks,
+        danish.read,
+        receiver="terrestrial",
+        licence=danish.LICENCE,
+        own_columns=True,
     ),
     Reader(
         "columns",
-        "Any CSV or Parquet table, by its column names or by the map given with --columns.",
+        "Any CSV, Parquet or GeoParquet table, by its column names or by the map given with --columns.",
         columns.sniff,
         columns.prepare,
         columns.chunks,
         columns.read,
     ),
 )
+
+
+NOTHING_SAID = Request()
 
 
 def reader_of(name: str) -> Reader:
@@ -75,18 +106,14 @@ class Opened:
     passed_over: list[str]
 
 
-def open_sources(
-    path: str | Path, *, format: str = "auto", columns: Path | None = None, start_time: datetime | None = None
-) -> Opened:
+def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: str = "auto") -> Opened:
     """Look at one file: its hash, and of it or of each member of a zip the format and where the times come from.
 
-    format: auto or a name in READERS; columns: a TOML file, see column_map.py; start_time: for captures
-    without a clock, with its zone. Raises SourceError, one sentence with the file and the remedy, for
-    whatever cannot be used.
+    request: what the user says of the file; format: auto or a name in READERS. Raises SourceError, one sentence with
+    the file and the remedy, for whatever cannot be used.
     """
     file = os.fspath(path)
-    if start_time is not None and start_time.tzinfo is None:
-        raise SourceError(f"--start-time {start_time.isoformat()}: names no zone; end it with Z for UTC")
+    _makes_sense(request)
     asked = reader_of(format) if format != "auto" else None
     _is_there(file)
     inside = members(file)
@@ -95,7 +122,7 @@ def open_sources(
     passed_over: list[str] = []
     for place in places:
         try:
-            found.append((place, _reader_for(place, asked, columns is not None)))
+            found.append((place, _reader_for(place, asked, request.columns is not None)))
         except NotAisError as error:
             if inside is None:
                 raise
@@ -103,22 +130,41 @@ def open_sources(
     if not found:
         none = f"no member of the zip is AIS; {passed_over[0]}" if passed_over else "the zip holds no file"
         raise SourceError(f"{file}: {none}")
-    request = Request(columns, start_time)
     prepared = [(place, reader, reader.prepare(place, request)) for place, reader in found]
     sha256, size = _hashed(file)
-    return Opened([_source(*each, sha256, size) for each in prepared], passed_over)
+    sources = [_source(*each, request, sha256, size) for each in prepared]
+    return Opened(sources, passed_over)
 
 
-def _source(place: Place, reader: Reader, prepared: Prepared, sha256: str, size: int) -> Source:
+def _makes_sense(request: Request) -> None:
+    if request.start_time is not None and request.start_time.tzinfo is None:
+        raise SourceError(f"--start-time {request.start_time.isoformat()}: names no zone; end it with Z for UTC")
+    if request.receiver not in (None, *RECEIVERS):
+        raise SourceError(f"--receiver {request.receiver}: is not known; it must be one of {', '.join(RECEIVERS)}")
+
+
+def _source(place: Place, reader: Reader, prepared: Prepared, request: Request, sha256: str, size: int) -> Source:
     name = sha256 if place.member is None else hashlib.sha256(f"{sha256}/{place.member}".encode()).hexdigest()
-    return Source(place.path, place.member, sha256, name[:16], size, reader.name, prepared.clock, prepared.options)
+    return Source(
+        place.path,
+        place.member,
+        sha256,
+        name[:16],
+        size,
+        reader.name,
+        prepared.clock,
+        request.receiver or prepared.receiver or reader.receiver,
+        request.licence or prepared.licence or reader.licence,
+        prepared.options,
+    )
 
 
-def open_source(
-    path: str | Path, *, format: str = "auto", columns: Path | None = None, start_time: datetime | None = None
-) -> Source:
-    """The one source in a file, as `open_sources` gives it. Raises SourceError where there are several."""
-    found = open_sources(path, format=format, columns=columns, start_time=start_time).sources
+def open_source(path: str | Path, *, format: str = "auto", **said: Any) -> Source:
+    """The one source in a file, as `open_sources` gives it. Raises SourceError where there are several.
+
+    said: fields of Request.
+    """
+    found = open_sources(path, Request(**said), format=format).sources
     if len(found) > 1:
         raise SourceError(f"{path}: holds {len(found)} members with AIS; open them with open_sources")
     return found[0]
@@ -135,7 +181,19 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
     Raises SourceError where the file breaks off or is gone: what came before must then not be used either.
     """
     _is_there(chunk.source.path)
-    return reader_of(chunk.source.format).read(chunk)
+    batches = reader_of(chunk.source.format).read(chunk)
+    receiver = chunk.source.receiver
+    return batches if receiver == "unknown" else (_received(batch, receiver) for batch in batches)
+
+
+def _received(batch: Decoded, receiver: str) -> Decoded:
+    """A batch whose fixes are from this kind of receiver where they do not say."""
+    at = schema.FIXES.get_field_index("receiver")
+    silent = pc.equal(batch.fixes["receiver"], "unknown")
+    if not pc.any(silent).as_py():
+        return batch
+    told = pc.if_else(silent, receiver, batch.fixes["receiver"])
+    return replace(batch, fixes=batch.fixes.set_column(at, schema.FIXES.field(at), told))
 
 
 def _is_there(path: str) -> None:
@@ -163,7 +221,7 @@ def _reader_for(place: Place, asked: Reader | None, mapped: bool) -> Reader:
     if asked is not None and place.member is None:
         return asked
     for reader in [asked] if asked else READERS:
-        if mapped and reader.name == "marinecadastre":  # a map makes every table `columns`
+        if mapped and reader.own_columns:
             continue
         if reader.sniff(start, place.path) or (mapped and reader.name == "columns" and b"\0" not in start):
             return reader

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stswatch.pipeline.batch import HOUR, MS, ordered
@@ -17,13 +18,29 @@ from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import LARGEST_M, Claims, statics_table
 from stswatch.pipeline.readers.base import Decoded
-from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.values import Floats, Ints, flat, numbers, times_us, whole_numbers, words
+from stswatch.pipeline.readers.column_map import Writing
+from stswatch.pipeline.readers.values import (
+    Floats,
+    Ints,
+    codes,
+    flat,
+    is_text,
+    names,
+    numbers,
+    times_us,
+    whole_numbers,
+    words,
+)
+from stswatch.pipeline.readers.vocabulary import MESSAGE_TYPE, RECEIVER, SHIP_TYPE, STATUS
 
 KINEMATIC = ("sog_kn", "cog_deg", "heading_deg", "status")
 STATIC_WORDS = ("name", "call_sign", "destination")
-STATIC_NUMBERS = ("ship_type", "length_m", "beam_m", "draught_m")
+LENGTHS = {"length_m": ("to_bow_m", "to_stern_m"), "beam_m": ("to_port_m", "to_starboard_m")}
+STATIC_NUMBERS = ("ship_type", *LENGTHS, *LENGTHS["length_m"], *LENGTHS["beam_m"], "draught_m")
 STATIC = ("imo", *STATIC_WORDS, *STATIC_NUMBERS)
+_SHARED: Mapping[str, Mapping[str, int]] = {"status": STATUS, "ship_type": SHIP_TYPE, "msg_type": MESSAGE_TYPE}
+_POSITION_TYPES = (0, 1, 2, 3, 18, 19, 27)  # message types whose rows are positions of ships; 0: it is not said
+_STATIC_TYPES = (*_POSITION_TYPES, 5, 24)
 _BLANK = re.compile(r"[@\s]*")
 _DAY = 24 * HOUR
 
@@ -39,14 +56,16 @@ class Rows:
     bad_length: Ints
 
 
-def decode_rows(rows: Rows, source: str, receiver: str, time: TimeFormat) -> Decoded:
+def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Decoded:
     """Fixes of all rows with a vessel and a time, static reports where static columns change; never raises.
 
-    source: first 16 hex digits of the SHA-256; receiver: terrestrial, satellite or unknown.
+    A row that says it is from another message than those of ships is counted and gives neither.
+
+    source: first 16 hex digits of the SHA-256; receiver: terrestrial, satellite or unknown, of rows that do not say.
     """
     columns = {name: flat(column) for name, column in rows.columns.items()}
     mmsi, named = whole_numbers(columns["mmsi"])
-    time_us = times_us(columns["time"], time)
+    time_us = times_us(columns["time"], writing.time)
     code = np.where(named, np.where(time_us == NO_TIME, CODES["no_time"], 0), CODES["no_mmsi"]).astype(np.int8)
     used = code == 0
     offset, length = rows.offset, rows.length
@@ -56,44 +75,91 @@ def decode_rows(rows: Rows, source: str, receiver: str, time: TimeFormat) -> Dec
         np.concatenate([length[~used], rows.bad_length]),
         np.concatenate([code[~used], np.full(len(rows.bad_offset), CODES["malformed"], np.int8)]),
     )
-    if not used.all():
-        columns = {name: column.filter(pa.array(used)) for name, column in columns.items()}
-        mmsi, time_us, offset, length = mmsi[used], time_us[used], offset[used], length[used]
-    evidence = Evidence(source, offset, length)
-    moving: dict[str, Any] = {name: numbers(columns[name]) for name in KINEMATIC if name in columns}
-    positions = Positions(
-        mmsi,
-        time_us,
-        numbers(columns["lon"]),
-        numbers(columns["lat"]),
-        **moving,
-    )
-    statics = _statics(columns, mmsi, time_us, evidence)
+    batch = _Batch(columns, mmsi, time_us, Evidence(source, offset, length), writing)
+    batch = batch if used.all() else batch.where(used)
+    types = batch.types()
+    fixes = _fixes(batch if types is None else batch.where(np.isin(types, _POSITION_TYPES)), receiver)
+    statics = _statics(batch if types is None else batch.where(np.isin(types, _STATIC_TYPES)))
     total = len(rows.offset) + len(rows.bad_offset)
-    return Decoded(fixes_table(positions, evidence, receiver), statics, rejects, total, len(mmsi), 0)
+    return Decoded(fixes, statics, rejects, total, int(used.sum()), 0)
 
 
-def _statics(columns: Mapping[str, pa.Array], mmsi: NDArray[np.int32], time_us: Ints, evidence: Evidence) -> pa.Table:
-    """One row for each vessel, and for each change of what it says, in the order of the rows."""
-    number: dict[str, Floats] = {
-        name: _real(numbers(columns[name]), name) for name in STATIC_NUMBERS if name in columns
-    }
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that name a vessel and a time, (n,) each."""
+
+    columns: Mapping[str, pa.Array]
+    mmsi: NDArray[np.int32]
+    time_us: Ints
+    evidence: Evidence
+    writing: Writing
+
+    def where(self, kept: NDArray[np.bool_]) -> _Batch:
+        """Some of the rows."""
+        if kept.all():
+            return self
+        columns = {name: column.filter(pa.array(kept)) for name, column in self.columns.items()}
+        evidence = self.evidence.take(np.flatnonzero(kept))
+        return _Batch(columns, self.mmsi[kept], self.time_us[kept], evidence, self.writing)
+
+    def number(self, name: str) -> Floats:
+        """A column as numbers in our unit; NaN where missing or no number."""
+        column = self.columns[name]
+        if name in _SHARED:
+            return codes(column, {**_SHARED[name], **self.writing.words_of(name)})
+        if self.writing.decimal != "." and is_text(column.type):
+            column = pc.replace_substring(column, self.writing.decimal, ".")
+        factor = self.writing.factor(name)
+        return numbers(column) if factor == 1.0 else numbers(column) * factor
+
+    def types(self) -> NDArray[np.int8] | None:
+        """Message types, 0 where not said; None where no row says."""
+        if "msg_type" not in self.columns:
+            return None
+        said = self.number("msg_type")
+        return np.where((said >= 1) & (said <= 27), said, 0).astype(np.int8)
+
+    def receivers(self, other: str) -> str | pa.Array:
+        """Kinds of receiver, `other` where not said."""
+        if "receiver" not in self.columns:
+            return other
+        return names(self.columns["receiver"], {**RECEIVER, **self.writing.words_of("receiver")}, other)
+
+
+def _fixes(batch: _Batch, receiver: str) -> pa.Table:
+    moving: dict[str, Any] = {name: batch.number(name) for name in KINEMATIC if name in batch.columns}
+    positions = Positions(batch.mmsi, batch.time_us, batch.number("lon"), batch.number("lat"), **moving)
+    fixes = fixes_table(positions, batch.evidence, batch.receivers(receiver))
+    types = batch.types()
+    if types is None:
+        return fixes
+    at = fixes.schema.get_field_index("msg_type")
+    return fixes.set_column(at, fixes.schema.field(at), pa.array(types, mask=types == 0))
+
+
+def _statics(batch: _Batch) -> pa.Table:
+    """One row for each vessel, for each change of what it says, and each day, in the order of the rows."""
+    columns, mmsi, time_us = batch.columns, batch.mmsi, batch.time_us
+    sides = [side for whole, sides in LENGTHS.items() if whole in columns for side in sides]  # which it then is without
+    asked = [name for name in STATIC_NUMBERS if name in columns and name not in sides]
+    number: dict[str, Floats] = {name: _real(batch.number(name), name) for name in asked}
     word = {name: words(columns[name]) for name in STATIC_WORDS if name in columns}
     if "imo" in columns:
         number["imo"] = imo_numbers(columns["imo"])
-    codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]
-    codes += [_codes(value) for value in word.values()]
-    at = _changes(mmsi, time_us, codes) if codes else np.zeros(0, np.int64)
+    said_codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]
+    said_codes += [_codes(value) for value in word.values()]
+    at = _changes(mmsi, time_us, said_codes) if said_codes else np.zeros(0, np.int64)
     rows = pa.array(at)
     said: dict[str, Any] = {name: value[at] for name, value in number.items()}
     said |= {name: value.take(rows).dictionary_decode() for name, value in word.items()}
-    return statics_table(Claims(mmsi[at], time_us[at], **said), evidence.take(at))
+    return statics_table(Claims(mmsi[at], time_us[at], **said), batch.evidence.take(at))
 
 
 def _real(value: Floats, name: str) -> Floats:
     """NaN for what means "not available", so that it is no change."""
     largest = 255.0 if name == "ship_type" else LARGEST_M
-    return np.where((value > 0) & (value <= largest), value, np.nan)
+    least = 0.0 if name.startswith("to_") else np.nextafter(0.0, 1.0)  # an antenna may stand right at the bow
+    return np.where((value >= least) & (value <= largest), value, np.nan)
 
 
 def imo_numbers(column: pa.Array) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -9,6 +10,28 @@ from itertools import pairwise
 
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source
 from stswatch.pipeline.readers.packing import is_packed, opened
+
+
+def _as_latin1(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("stswatch.latin1", _as_latin1)  # names in older archives are not UTF-8
+
+
+def as_utf8(block: bytes) -> bytes:
+    """The same text in UTF-8: bytes that are none are taken for Latin-1; never raises.
+
+    >>> as_utf8("CHÓ".encode("latin-1")).decode()
+    'CHÓ'
+    """
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return block.decode("utf-8", "stswatch.latin1").encode()
+    return block
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME
 from stswatch.pipeline.readers.column_map import TimeFormat
+from stswatch.pipeline.readers.vocabulary import plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 _ZONE = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)\s*$"
+_GO = r"^\s*(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d* \+0000 UTC.*$"  # as programs in Go print it
+_SLASHES = r"^(\d{4})/(\d\d)/(\d\d)"
 _UNIT_US = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0}
 
 
@@ -71,6 +75,36 @@ def whole_numbers(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.bool_
     value = numbers(column)
     good = (np.abs(value) < 2**31) & (value == np.floor(value))
     return np.where(good, value, 0).astype(np.int32), good
+
+
+def codes(column: pa.Array, known: Mapping[str, int | str]) -> Floats:
+    """A column of numbers or of words as numbers, NaN where missing or not known; never raises.
+
+    known: the word, plain, and its number.
+
+    >>> codes(pa.array(["Moored", "1", "at the pier", None]), {"moored": 5}).tolist()
+    [5.0, 1.0, nan, nan]
+    """
+    if not is_text(column.type):
+        return numbers(column)
+    coded = words(column)
+    said = coded.dictionary.to_pylist()
+    table = np.append(numbers(coded.dictionary), np.nan)
+    for at, word in enumerate(said):
+        if np.isnan(table[at]):
+            table[at] = known.get(plain(word), np.nan)
+    return table[np.asarray(coded.indices.fill_null(len(said)).to_numpy(zero_copy_only=False), np.int64)]
+
+
+def names(column: pa.Array, known: Mapping[str, int | str], other: str) -> pa.Array:
+    """A column of words as the names known for them, `other` where missing or not known; never raises.
+
+    >>> names(pa.array(["S-AIS", "?", None]), {"sais": "satellite"}, "unknown").to_pylist()
+    ['satellite', 'unknown', 'unknown']
+    """
+    coded = words(column)
+    table = pa.array([str(known.get(plain(word), other)) for word in coded.dictionary.to_pylist()], pa.string())
+    return table.take(coded.indices).fill_null(other)
 
 
 def words(column: pa.Array) -> pa.Array:
@@ -127,6 +161,7 @@ def _of_words(column: pa.Array, how: TimeFormat) -> Ints:
         if "%f" not in how.format and "%z" not in how.format.lower():
             return _of_timestamps(pc.strptime(column, format=how.format, unit="us", error_is_null=True), how.zone)
         return _word_by_word(column, how)
+    column = _usual(column)
     make = _make(column)
     if make is not None:
         try:
@@ -137,6 +172,16 @@ def _of_words(column: pa.Array, how: TimeFormat) -> Ints:
         except pa.ArrowInvalid:  # not all are of the make of the first
             pass
     return _word_by_word(column, how)
+
+
+def _usual(column: pa.Array) -> pa.Array:
+    """Times as ISO 8601 has them, where the first of a column is written in another known way."""
+    first = pc.first(column).as_py() or ""
+    if re.match(_GO, first):
+        return pc.replace_substring_regex(column, _GO, r"\1T\2\3Z")
+    if re.match(_SLASHES, first):
+        return pc.replace_substring_regex(column, _SLASHES, r"\1-\2-\3")
+    return column
 
 
 def _make(column: pa.Array) -> pa.DataType | None:
@@ -164,6 +209,7 @@ def _one_time_us(word: str, how: TimeFormat) -> int:
         elif re.fullmatch(_NUMBER, word):
             return int(_of_epoch(np.array([float(word)]), "auto")[0])
         else:
+            word = re.sub(_SLASHES, r"\1-\2-\3", re.sub(_GO, r"\1T\2\3Z", word))
             when = datetime.fromisoformat(word)
     except ValueError:
         return NO_TIME

@@ -26,6 +26,9 @@ from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
 
 
+_LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
+
+
 class LedgerError(ValueError):
     """The ledger leads to what is not there; the message says to what and what to do."""
 
@@ -115,7 +118,7 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
         first = [r.first_us for r in entry.receipts if r.first_us is not None]
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
         span = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
-        rows.append({"first_time": None, "last_time": None, "member": None} | dict(entry.source) | span)
+        rows.append({"receiver": "unknown", **dict.fromkeys(_LATER)} | dict(entry.source) | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 

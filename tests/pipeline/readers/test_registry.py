@@ -17,10 +17,20 @@ NAMES = b"mmsi,timestamp,lat,lon\n"
 CADASTRE = (
     b"MMSI,BaseDateTime,LAT,LON,SOG,COG,Heading,VesselName,IMO,CallSign,VesselType,Status,Length,Width,Draft,Cargo\n"
 )
-EMPTY = {"nmea": b"# nothing was heard\n", "marinecadastre": CADASTRE, "columns": NAMES}
+DANISH = b"# Timestamp,Type of mobile,MMSI,Latitude,Longitude,Navigational status,SOG,COG,Heading,Ship type\n"
+EMPTY = {
+    "nmea": b"# nothing was heard\n",
+    "aisstream": b"\n",
+    "marinecadastre": CADASTRE,
+    "danish": DANISH,
+    "columns": NAMES,
+}
 SOME = {
     "nmea": tagged(sentence(b"13HOI:0P0000VOHLCnHQKwvL05Ip"), 1_600_000_000) + b"\n",
     "marinecadastre": CADASTRE + b"338148873,2022-01-03T00:00:00,33.6,-117.9,0.0,280.0,511,CAZADOR,,,37,,14,,,\n",
+    "aisstream": b'{"MessageType":"PositionReport","MetaData":{"time_utc":"2022-01-03 00:00:00 +0000 UTC"},"Message":'
+    b'{"PositionReport":{"MessageID":1,"UserID":338148873,"Latitude":33.6,"Longitude":-117.9}}}\n',
+    "danish": DANISH + b"03/01/2022 00:00:00,Class A,338148873,33.6,-117.9,Moored,0.0,280.0,511,Tug\n",
     "columns": NAMES + b"338148873,2022-01-03T00:00:00,33.6,-117.9\n",
 }
 

@@ -1,0 +1,120 @@
+"""Rows of Parquet and GeoParquet: the offset of a row is its number, its length 1; a file is cut at row groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source, SourceError
+from stswatch.pipeline.readers.tabular import Rows
+
+MAGIC = b"PAR1"
+BATCH = 131_072  # rows at a time
+_WGS84 = ("CRS84", 4326, "4326")
+_POINT = 21  # bytes of a point in well-known binary: order, type, longitude, latitude
+_POINT_HEAD = np.frombuffer(b"\x01\x01\x00\x00\x00", np.uint8)  # little-endian, a point
+
+
+def opened(path: str) -> pq.ParquetFile:
+    """A Parquet file. Raises SourceError where it is none or damaged."""
+    try:
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: is damaged or no Parquet file ({_short(error)}); fetch the file again") from error
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(". ")
+
+
+def geometry_of(place: Place, schema: pa.Schema) -> str | None:
+    """The column of points of a GeoParquet file, None where it has none.
+
+    Raises SourceError where they are no points in WGS 84: longitude and latitude are not worked out from others.
+    """
+    told = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    name = told.get("primary_column") or next((n for n in ("geometry", "geom") if n in schema.names), None)
+    if name is None or name not in schema.names:
+        return None
+    column = told.get("columns", {}).get(name, {})
+    crs = column.get("crs")  # absent: OGC:CRS84, as GeoParquet has it
+    code = (crs.get("id") or {}).get("code") if isinstance(crs, dict) else None
+    if crs is not None and code not in _WGS84:
+        raise SourceError(f"{place}: the points of {name!r} are not in WGS 84 (EPSG:4326); write them in that")
+    strange = [kind for kind in column.get("geometry_types", []) if not kind.startswith("Point")]
+    if strange:
+        raise SourceError(f"{place}: {name!r} holds a {strange[0]}, not points; give positions, a row each")
+    return str(name)
+
+
+def lon_lat(points: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Longitude and latitude of points, null where there is none; never raises.
+
+    points: (n,) in well-known binary, or structs of x and y.
+
+    >>> lon_lat(pa.array([shapely.to_wkb(shapely.Point(124.5, 38.0)), None]))[0].to_pylist()
+    [124.5, None]
+    """
+    if isinstance(points, pa.ExtensionArray):
+        points = points.storage
+    if pa.types.is_struct(points.type):
+        return points.field("x"), points.field("y")
+    count = len(points)
+    binary = points.cast(pa.binary())
+    edges = np.frombuffer(binary.buffers()[1], np.int32)[binary.offset : binary.offset + count + 1]
+    if not binary.null_count and (np.diff(edges) == _POINT).all():  # as all of them are in practice
+        data = np.frombuffer(binary.buffers()[2] or b"", np.uint8)[edges[0] : edges[-1]].reshape(count, _POINT)
+        if (data[:, :5] == _POINT_HEAD).all():
+            lon, lat = np.ascontiguousarray(data[:, 5:]).view("<f8").T
+            return pa.array(lon.copy()), pa.array(lat.copy())
+    shapes = shapely.from_wkb(binary.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    lon, lat = shapely.get_x(shapes), shapely.get_y(shapes)
+    return pa.array(lon, mask=np.isnan(lon)), pa.array(lat, mask=np.isnan(lat))
+
+
+def chunks(source: Source, target_bytes: int) -> list[Chunk]:
+    """Runs of row groups of about target_bytes. Raises SourceError where the file is damaged."""
+    metadata = opened(source.path).metadata
+    cut, start, row, size = [], 0, 0, 0
+    for group in range(metadata.num_row_groups):
+        row += metadata.row_group(group).num_rows
+        size += metadata.row_group(group).total_byte_size
+        if size >= target_bytes or group + 1 == metadata.num_row_groups:
+            cut.append(Chunk(source, start, row))
+            start, size = row, 0
+    return cut
+
+
+def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterator[Rows]:
+    """The rows of a chunk. Raises SourceError where the file is damaged.
+
+    columns: our name -> theirs; points: the column that lon and lat are taken from, where there is one.
+    """
+    file = opened(chunk.source.path)
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+    first = np.cumsum([0, *sizes])[:-1]
+    groups = np.flatnonzero((first >= chunk.start) & (first < min(chunk.end, WHOLE))).tolist()
+    row = chunk.start
+    try:
+        for batch in file.iter_batches(BATCH, groups, _named(columns, points), use_threads=False):
+            yield _rows(batch, row, columns, points)
+            row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{chunk.source.path}: is damaged ({_short(error)}); fetch the file again") from error
+
+
+def _named(columns: Mapping[str, str], points: str | None) -> Sequence[str]:
+    return list(dict.fromkeys([*columns.values(), *([points] if points else [])]))
+
+
+def _rows(batch: pa.RecordBatch, row: int, columns: Mapping[str, str], points: str | None) -> Rows:
+    none = np.zeros(0, np.int64)
+    found = {ours: batch.column(theirs) for ours, theirs in columns.items()}
+    if points is not None:
+        found["lon"], found["lat"] = lon_lat(batch.column(points))
+    return Rows(found, np.arange(row, row + batch.num_rows), np.ones(batch.num_rows, np.int32), none, none)
