@@ -67,6 +67,21 @@ def speed_difference_kn(columns: Columns) -> Floats:
     return np.abs(floats(columns, "median_speed_a_kn") - floats(columns, "median_speed_b_kn"))
 
 
+def relative_speed_kn(columns: Columns) -> Floats:
+    """How fast one antenna moved as seen from the other, on average; hulls made fast to each other move as one."""
+    return floats(columns, "relative_speed_kn")
+
+
+def drift_kn(columns: Columns) -> Floats:
+    """How fast the pair as a whole moved away; at anchor it stays, adrift it goes with wind and stream."""
+    return floats(columns, "drift_kn")
+
+
+def heading_difference_deg(columns: Columns) -> Floats:
+    """The angle between the two keels half of the time; hulls side by side are parallel, whichever way the bows."""
+    return floats(columns, "heading_difference_deg")
+
+
 def distance_spread_m(columns: Columns) -> Floats:
     """How much further apart they were half of the time than at the nearest; hulls made fast keep their distance."""
     return np.maximum(floats(columns, "median_distance_m") - floats(columns, "min_distance_m"), 0)

@@ -135,6 +135,8 @@ def explanation(row: dict[str, Any]) -> str:
         f" {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
+        f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
+        f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
         *_dark(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
@@ -161,6 +163,10 @@ def _censored(row: dict[str, Any]) -> list[str]:
     if not sides:
         return []
     return [f"The data, not the vessels, {' and '.join(sides)} it: one of them was not received beyond."]
+
+
+def _keels(angle_deg: float | None) -> str:
+    return "" if angle_deg is None else f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
 
 
 def _dark(row: dict[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ Berth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def oracle_encounters(fixes: pd.DataFrame, distance_m: float = 500, **options: object) -> pd.DataFrame:
-    """Every encounter in the fixes (mmsi, time, lon, lat, sog_kn); options as in oracle_envelope."""
+    """Every encounter in the fixes (mmsi, time, lon, lat, sog_kn, heading_deg); options as in oracle_envelope."""
     return oracle_envelope(fixes, (distance_m,), **options)[distance_m]
 
 
@@ -80,7 +80,7 @@ def _xyz(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 def _usable(fixes: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
     """One fix per MMSI and time, in that order, with the time as seconds of the epoch."""
-    fixes = fixes.loc[fixes.lon.notna() & fixes.lat.notna(), ["mmsi", "time", "lon", "lat", "sog_kn"]]
+    fixes = fixes.loc[fixes.lon.notna() & fixes.lat.notna()]
     if only is not None:
         fixes = fixes[fixes.mmsi.isin(list(only))]
     time = pd.to_datetime(fixes.time, utc=True).dt.tz_localize(None).astype("datetime64[us]")
@@ -91,9 +91,11 @@ def _usable(fixes: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
             "lon": fixes.lon.astype("float64"),
             "lat": fixes.lat.astype("float64"),
             "sog_kn": fixes.sog_kn.astype("float64").round(4),
+            "heading": fixes.heading_deg.astype("float64") if "heading_deg" in fixes else np.nan,
         }
     )
-    fixes = fixes.sort_values(["mmsi", "t", "lon", "lat", "sog_kn"], na_position="last")
+    fixes = fixes.assign(heading=fixes.heading.fillna(-1))
+    fixes = fixes.sort_values(["mmsi", "t", "lon", "lat", "sog_kn", "heading"], na_position="last")
     return fixes.drop_duplicates(["mmsi", "t"], keep="first").reset_index(drop=True)
 
 
@@ -146,6 +148,7 @@ def _legs(fixes: pd.DataFrame, slow_kn: float, gap_h: float, berth: Berth | None
             "lat": start.lat,
             "azimuth": azimuth,
             "length": length,
+            "heading": end.heading.where(end.heading >= 0),
             "first": ~before,
             "last": ~after,
             "moored": speed < STILL_KN,
@@ -212,9 +215,11 @@ def _stepped(legs: pd.DataFrame, elements: pd.DataFrame, distance_m: float) -> I
         row = np.repeat(rows, count[rows])
         t = np.clip(np.floor(lo[row]) + _counting(count[rows]), lo[row], hi[row])
         here, there = _place(column, i[row], t), _place(column, j[row], t)
-        distance = EARTH.inv(*here, *there)[2]
+        azimuth, _, distance = EARTH.inv(*here, *there)
         near = np.flatnonzero(distance <= distance_m)
         t, distance, leg_a, leg_b = t[near], distance[near], i[row[near]], j[row[near]]
+        seen = _seen(azimuth[near], distance, [end[near] for end in (*here, *there)])
+        seen |= {"angle": _angle(column, leg_a, leg_b)}
         at_start = [t == column["t0"][leg] for leg in (leg_a, leg_b)]
         at_end = [t == column["t1"][leg] for leg in (leg_a, leg_b)]
         first, last = ([column[name][leg] for leg in (leg_a, leg_b)] for name in ("first", "last"))
@@ -225,7 +230,22 @@ def _stepped(legs: pd.DataFrame, elements: pd.DataFrame, distance_m: float) -> I
             "start_censored": (at_start[0] & first[0]) | (at_start[1] & first[1]),
             "end_censored": (at_end[0] & last[0]) | (at_end[1] & last[1]),
         }
-        yield pd.DataFrame(moments | flags)
+        yield pd.DataFrame(moments | seen | flags)
+
+
+def _seen(azimuth: np.ndarray, distance: np.ndarray, ends: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Where b lies as seen from a, metres east and north, and the middle of both."""
+    (lon_a, lat_a), (lon_b, lat_b) = ends[:2], ends[2:]
+    east, north = distance * np.sin(np.radians(azimuth)), distance * np.cos(np.radians(azimuth))
+    lon = lon_a + ((lon_b - lon_a + 180) % 360 - 180) / 2
+    return {"east": east, "north": north, "lon": lon, "lat": (lat_a + lat_b) / 2}
+
+
+def _angle(column: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Degrees between the keels, 0 to 90, as told where two legs end; nan unless both do within ten minutes."""
+    keels = np.radians(column["heading"][a] - column["heading"][b])
+    angle = np.degrees(np.arctan2(np.abs(np.sin(keels)), np.abs(np.cos(keels))))
+    return np.where(np.abs(column["t1"][a] - column["t1"][b]) <= 600, angle, np.nan)
 
 
 def _place(column: dict[str, np.ndarray], leg: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -242,10 +262,13 @@ def _place(column: dict[str, np.ndarray], leg: np.ndarray, t: np.ndarray) -> tup
 def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.DataFrame:
     """Moments of each pair joined over short interruptions, where they span long enough."""
     flags = ["fixes_a", "fixes_b", "start_censored", "end_censored"]
-    how = {"distance": "min", **dict.fromkeys(flags, "max")}
+    how = {"distance": "min", **dict.fromkeys(("east", "north", "lon", "lat", "angle"), "last")}
+    how |= dict.fromkeys(flags, "max")
     once = moments.groupby(["a", "b", "t"], as_index=False).agg(how)
     new = once[["a", "b"]].ne(once[["a", "b"]].shift()).any(axis=1) | (once.t.diff() > join_s)
-    once = once.assign(event=new.cumsum())
+    step = once.t.diff().where(~new & (once.t.diff() <= 1))
+    moved = np.hypot(once.east.diff(), once.north.diff()).where(step.notna())
+    once = once.assign(event=new.cumsum(), step=step, moved=moved)
     seconds = once[once.t == np.floor(once.t)]
     events = once.groupby("event").agg(
         a=("a", "first"),
@@ -257,18 +280,25 @@ def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.Data
         fixes_b=("fixes_b", "sum"),
         start_censored=("start_censored", "first"),
         end_censored=("end_censored", "last"),
+        moved=("moved", "sum"),
+        within=("step", "sum"),
+        **{f"{axis}_{at}": (axis, at) for axis in ("lon", "lat") for at in ("first", "last")},
     )
-    events = events.assign(median_distance_m=seconds.groupby("event").distance.median())
+    by_event = seconds.groupby("event")
+    events = events.assign(median_distance_m=by_event.distance.median())
+    events = events.assign(heading_difference_deg=by_event.angle.median())
     return events[events.end - events.start >= least_s]
 
 
 def _table(tables: list[pd.DataFrame], names: pd.DataFrame) -> pd.DataFrame:
     """The events in the words of the encounters table; track_a and track_b are first fixes."""
     columns = ["a", "b", "start", "end", "min_distance_m", "median_distance_m"]
-    columns += ["fixes_a", "fixes_b", "start_censored", "end_censored"]
+    columns += ["fixes_a", "fixes_b", "start_censored", "end_censored", "heading_difference_deg", "moved", "within"]
+    columns += [f"{axis}_{at}" for axis in ("lon", "lat") for at in ("first", "last")]
     events = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     mmsi, first = names.mmsi.reindex(events.a).to_numpy(), names.t.reindex(events.a).to_numpy()
     mmsi_b, first_b = names.mmsi.reindex(events.b).to_numpy(), names.t.reindex(events.b).to_numpy()
+    places = [events[f"{axis}_{at}"].astype("float64") for at in ("first", "last") for axis in ("lon", "lat")]
     table = pd.DataFrame(
         {
             "mmsi_a": mmsi.astype("int64"),
@@ -280,6 +310,9 @@ def _table(tables: list[pd.DataFrame], names: pd.DataFrame) -> pd.DataFrame:
             "duration_min": (events.end - events.start).astype("float64") / 60,
             "min_distance_m": events.min_distance_m.astype("float64"),
             "median_distance_m": events.median_distance_m.astype("float64"),
+            "heading_difference_deg": events.heading_difference_deg.astype("float64"),
+            "relative_speed_kn": (events.moved / events.within).astype("float64") / KNOT,
+            "drift_km": EARTH.inv(*places)[2] / 1000,
             **{name: events[name].astype("int64") for name in ("fixes_a", "fixes_b")},
             **{name: events[name].astype("bool") for name in ("start_censored", "end_censored")},
         }

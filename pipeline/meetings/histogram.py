@@ -1,7 +1,8 @@
-"""Time spent in each bin of distance or speed: whole milliseconds, so that sums do not depend on their order.
+"""Time spent in each bin of distance, speed or angle: whole milliseconds, so that sums do not depend on their order.
 
-One number codes a bin: what is measured (DISTANCE, SPEED_A, SPEED_B), and the number of the bin in the low 24 bits.
-Distance bin n holds [5 n, 5 n + 5) m; speed bin n holds the speeds that round to n tenths of a knot.
+One number codes a bin: what is measured (DISTANCE, SPEED_A, SPEED_B, ANGLE), and the number of the bin in the low 24
+bits. Distance bin n holds [5 n, 5 n + 5) m; speed bin n holds the speeds that round to n tenths of a knot; angle bin n
+holds [5 n, 5 n + 5) degrees between the keels.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from stswatch.pipeline.batch import Column, Floats, Ints, spread, starts_of
 
 DISTANCE_BIN_M = 5.0
 SPEED_BIN_KN = 0.1
-DISTANCE, SPEED_A, SPEED_B = (what << 24 for what in range(3))
+ANGLE_BIN_DEG = 5
+DISTANCE, SPEED_A, SPEED_B, ANGLE = KINDS = tuple(what << 24 for what in range(4))
 _NUMBER = (1 << 24) - 1
 _DENSE = 8  # cells of a table of rows and bins, per entry, up to which filling it is faster than sorting
 
@@ -27,17 +29,31 @@ def packed(code: Ints) -> tuple[Ints, Ints]:
     ([2, 4, 3], [1, 0])
     """
     number = code & _NUMBER
-    kinds = [np.flatnonzero(code >> 24 == kind) for kind in range(3)]
-    codes = layout(*(number[rows] for rows in kinds))
-    for rows, begin in zip(kinds[1:], np.searchsorted(codes, (SPEED_A, SPEED_B)).tolist(), strict=True):
+    kinds = [np.flatnonzero(code >> 24 == what >> 24) for what in KINDS]
+    codes, begins = layout(*(number[rows] for rows in kinds))
+    for rows, begin in zip(kinds[1:], begins[1:], strict=True):
         number[rows] += begin
     return number, codes
 
 
-def layout(distance: Ints, speed_a: Ints, speed_b: Ints) -> Ints:
-    """The codes of all bins from the first to the greatest given of each quantity, (k,) rising."""
-    given = ((DISTANCE, distance), (SPEED_A, speed_a), (SPEED_B, speed_b))
-    return np.concatenate([what + np.arange(int(number.max(initial=-1)) + 1) for what, number in given])
+def layout(*numbers: Ints) -> tuple[Ints, list[int]]:
+    """The codes of all bins up to the greatest given of each quantity, (k,) rising, and where those of each begin.
+
+    numbers: the bins of each of KINDS, in that order.
+    """
+    count = [int(number.max(initial=-1)) + 1 for number in numbers]
+    codes = np.concatenate([what + np.arange(n) for what, n in zip(KINDS, count, strict=True)])
+    return codes, [sum(count[:k]) for k in range(len(count))]
+
+
+def angle_bins(heading_a_deg: Ints, heading_b_deg: Ints) -> Ints:
+    """The bin of the angle between two keels, whichever way the bows: 0 side by side, the last one straight across.
+
+    >>> angle_bins(np.array([10, 10, 350, 0]), np.array([12, 191, 85, 90])).tolist()
+    [0, 0, 17, 18]
+    """
+    apart_deg = np.abs(heading_a_deg - heading_b_deg) % 180
+    return np.asarray(np.minimum(apart_deg, 180 - apart_deg) // ANGLE_BIN_DEG)
 
 
 def added(row: Ints, number: Ints, ms: Column, codes: Ints) -> tuple[Ints, Ints, Ints]:
@@ -61,13 +77,17 @@ def added(row: Ints, number: Ints, ms: Column, codes: Ints) -> tuple[Ints, Ints,
 
 
 def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
-    """The median of one quantity for each of n rows, weighted by time, in metres or knots; NaN where unknown.
+    """The median of one quantity for each of n rows, weighted by time: metres, knots, degrees; NaN where unknown.
 
-    row, code, ms: (m,) bins sorted by row and code. what: DISTANCE, SPEED_A or SPEED_B.
+    row, code, ms: (m,) bins sorted by row and code. what: one of KINDS.
     """
     at = np.flatnonzero(code >> 24 == what >> 24)
     middle = median(row[at], code[at] - what, ms[at], rows)
-    return middle * DISTANCE_BIN_M if what == DISTANCE else np.maximum(middle - 0.5, 0.0) * SPEED_BIN_KN
+    if what == DISTANCE:
+        return middle * DISTANCE_BIN_M
+    if what == ANGLE:
+        return np.minimum(middle * ANGLE_BIN_DEG, 90.0)
+    return np.maximum(middle - 0.5, 0.0) * SPEED_BIN_KN
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,16 @@ class Near:
         ends = (tuple(end[rows] for end in both) for both in (self.x_cm, self.y_cm, self.lon, self.lat))
         return Near(self.pair[rows], self.start_us[rows], self.end_us[rows], *ends)
 
+    def moved_cm(self) -> Ints:
+        """How long the way of b as seen from a is in each, centimetres."""
+        east_cm, north_cm = (end[1] - end[0] for end in (self.x_cm, self.y_cm))
+        return np.asarray(np.rint(np.hypot(east_cm, north_cm)).astype(np.int64))
+
+    def middle(self, rows: Ints, end: int) -> tuple[Floats, Floats]:
+        """Longitude and latitude of the middle of the pair at the start (0) or the end (1) of these."""
+        lon, lat = self.lon[end][rows], self.lat[end][rows]
+        return np.round(wrap_lon(lon), 7), np.asarray(np.round(lat, 7))
+
     def nearest_cm(self) -> Ints:
         """The distance of the nearest approach in each, centimetres."""
         return np.asarray(np.rint(self.motion.nearest_m * 100).astype(np.int64))

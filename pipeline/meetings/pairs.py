@@ -32,6 +32,7 @@ class LegColumns:
         self.speed_dkn = np.asarray(legs["speed_dkn"]).astype(np.int64)
         self.fix_start_us, self.fix_end_us = micros(legs, "fix_start"), micros(legs, "fix_end")
         self.fresh = np.asarray(legs["fresh"])
+        self.heading_deg = np.asarray(legs["heading_deg"]).astype(np.int64)
         inner = legs["inner"].combine_chunks()
         self._base_us = self.ends.start_us.min(initial=0)
         self.thinned = np.asarray(inner.value_lengths()) > 0

@@ -22,7 +22,7 @@ def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dic
     n = meetings.num_rows
     mmsi = np.concatenate([np.asarray(meetings[f"mmsi_{v}"]) for v in ("a", "b")])
     end_us = np.tile(micros(meetings, "end"), 2)
-    columns = {}
+    columns: dict[str, pa.Array] = {}
     for name, column in COLUMNS.items():
         told = said.filter(pc.is_valid(said[name])).combine_chunks()
         row = _last_before(told, mmsi, end_us)

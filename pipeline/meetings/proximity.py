@@ -105,13 +105,16 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     observed_ms = _observed_us(legs, found, rules) // MS
     columns: dict[str, Column] = {"start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
     columns |= {"observed_ms": np.add.reduceat(observed_ms, first), "fresh": np.zeros(len(first), bool)}
+    columns["moved_cm"] = np.add.reduceat(found.near.moved_cm(), first)
+    for end, rows in ((0, first), (1, last)):
+        columns[f"lon{end}"], columns[f"lat{end}"] = found.near.middle(rows, end)
     columns |= dict(zip(("nearest_time", "lon", "lat"), best.nearest(), strict=True), nearest_cm=best.nearest_cm())
     for v, leg, end_leg in (("a", a, found.a[last]), ("b", b, found.b[last])):
         columns[f"mmsi_{v}"], columns[f"track_{v}"] = legs.mmsi[leg], legs.track_us[leg]
         columns[f"fixes_{v}"], at_end = legs.fixes(leg, start_us, end_us)
         columns[f"end_fix_{v}"] = at_end | (end_us == legs.fix_end_us[end_leg])
         columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
-    return runs.to_table(Runs(columns, *_bins(legs, found, group)), schema.PROXIMITIES)
+    return runs.to_table(Runs(columns, *_bins(legs, found, group, rules)), schema.PROXIMITIES)
 
 
 def _fresh_starts(legs: LegColumns, found: Found) -> Bools:
@@ -123,19 +126,27 @@ def _fresh_starts(legs: LegColumns, found: Found) -> Bools:
     return head
 
 
-def _bins(legs: LegColumns, found: Found, group: Ints) -> tuple[Ints, Ints, Ints]:
-    """The time in each bin of distance and speed; group: (m,) the proximity that each belongs to."""
+def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[Ints, Ints, Ints]:
+    """The time in each bin of distance, speed and angle; group: (m,) the proximity that each belongs to."""
     within_ms = (found.near.end_us - found.near.start_us) // MS
     row, ring, spent_ms = found.near.motion.rings(within_ms)
-    speed_a, speed_b = legs.speed_dkn[found.a], legs.speed_dkn[found.b]
-    codes = histogram.layout(ring, speed_a, speed_b)
-    begin_a, begin_b = np.searchsorted(codes, (histogram.SPEED_A, histogram.SPEED_B)).tolist()
+    told = _headings_told(legs, found, rules)
+    angle = histogram.angle_bins(*(legs.heading_deg[leg[told]] for leg in (found.a, found.b)))
+    numbers = (ring, legs.speed_dkn[found.a], legs.speed_dkn[found.b], angle)
+    codes, begins = histogram.layout(*numbers)
     return histogram.added(
-        np.concatenate([group[row], group, group]),
-        np.concatenate([ring, speed_a + begin_a, speed_b + begin_b]),
-        np.concatenate([spent_ms, within_ms, within_ms]),
+        np.concatenate([group[row], group, group, group[told]]),
+        np.concatenate([number + begin for number, begin in zip(numbers, begins, strict=True)]),
+        np.concatenate([spent_ms, within_ms, within_ms, within_ms[told]]),
         codes,
     )
+
+
+def _headings_told(legs: LegColumns, found: Found, rules: Rules) -> Ints:
+    """In which both told a heading where their legs end, one soon after the other."""
+    told = np.flatnonzero((legs.heading_deg[found.a] >= 0) & (legs.heading_deg[found.b] >= 0))
+    apart_us = np.abs(legs.fix_end_us[found.a[told]] - legs.fix_end_us[found.b[told]])
+    return np.asarray(told[apart_us <= minutes(rules.proximity.observed_within_min)])
 
 
 def _observed_us(legs: LegColumns, found: Found, rules: Rules) -> Ints:

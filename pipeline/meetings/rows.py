@@ -11,19 +11,23 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, port_or_anchorage_of, ports
+from stswatch.geo.sphere import haversine_m
 from stswatch.geo.sun import sun_elevation_deg
 from stswatch.geo.water import distance_to_shore_km
 from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MINUTE, MS, build, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, build, micros
 from stswatch.pipeline.meetings import edges, histogram, particulars, runs
 from stswatch.pipeline.rules import Rules, minutes
 
+KM_PER_NM = 1.852
+KNOT_M_S = KM_PER_NM / 3.6
 _MEDIANS = (
     ("median_distance_m", histogram.DISTANCE),
     ("median_speed_a_kn", histogram.SPEED_A),
     ("median_speed_b_kn", histogram.SPEED_B),
+    ("heading_difference_deg", histogram.ANGLE),
 )
 
 
@@ -33,7 +37,8 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
     if rows.num_rows == 0:
         return schema.empty("encounters")
-    columns: dict[str, Any] = _measured(rows) | {"end_censored": edges.ended_by_data(rows, known_edges)}
+    columns: dict[str, Any] = _measured(rows) | _moved(rows)
+    columns["end_censored"] = edges.ended_by_data(rows, known_edges)
     columns |= particulars.by_the_end(rows, said, rules.encounter)
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
@@ -74,6 +79,18 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
         columns[f"fixes_{v}"] = np.asarray(rows[f"fixes_{v}"]) + np.asarray(rows[f"end_fix_{v}"])
         columns[f"dark_{v}"] = np.asarray(rows[f"dark_{v}"])
     return columns
+
+
+def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
+    """How fast the two moved against each other, and how far and how fast the pair as a whole."""
+    m_per_s = np.asarray(rows["moved_cm"]) / 100 / (np.asarray(rows["within_ms"]) / 1000)
+    drift_km = haversine_m(*(np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))) / 1000
+    hours = (micros(rows, "end") - micros(rows, "start")) / HOUR
+    return {
+        "relative_speed_kn": np.round(m_per_s / KNOT_M_S, 2),
+        "drift_km": np.round(drift_km, 2),
+        "drift_kn": np.round(drift_km / hours / KM_PER_NM, 2),
+    }
 
 
 def _track_names(rows: pa.Table, v: str) -> np.ndarray:

@@ -17,8 +17,8 @@ from stswatch.pipeline.batch import Bools, Ints, build, micros, starts_of
 from stswatch.pipeline.meetings import histogram
 
 PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
-_LAST = ("end", "end_fix_a", "end_fix_b")
-_SUM = ("within_ms", "observed_ms")
+_LAST = ("end", "lon1", "lat1", "end_fix_a", "end_fix_b")
+_SUM = ("within_ms", "observed_ms", "moved_cm")
 _FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
 _NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
 _ANY = ("dark_a", "dark_b")

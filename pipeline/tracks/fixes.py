@@ -10,9 +10,11 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
 from stswatch.pipeline.tracks.coverage import RECEIVERS, UNKNOWN
 
+NO_HEADING = -1
 PENDING = pa.schema(
     [
         *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn")),
+        schema.column("heading_deg", pa.int16(), "true heading, -1 where none was told", unit="deg"),
         schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
     ]
 )
@@ -25,6 +27,7 @@ def valid(fixes: pa.Table) -> pa.Table:
     if fixes["invalid"].null_count < fixes.num_rows:
         fixes = fixes.filter(pc.is_null(fixes["invalid"]))
     columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
+    columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
     return build(PENDING, columns | {"time": whole_ms, "receiver": _receivers(fixes["receiver"])})
 
@@ -49,7 +52,7 @@ def split(fixes: pa.Table, until_us: int, final: bool) -> tuple[pa.Table, pa.Tab
 
 
 def distinct(fixes: pa.Table) -> pa.Table:
-    """One fix per MMSI and moment, sorted; of several the least by longitude, latitude, speed, receiver is kept."""
+    """One fix per MMSI and moment, sorted; of several the least by place, speed, heading, receiver is kept."""
     if fixes.num_rows == 0:
         return fixes
     mmsi, time = np.asarray(fixes["mmsi"]), micros(fixes, "time")
@@ -81,7 +84,7 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     tied[:-1] |= ties
     rows = order[tied]
     part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
-    names = ("key", "lon", "lat", "sog_kn", "receiver")
+    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver")
     by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])

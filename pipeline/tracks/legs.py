@@ -21,7 +21,8 @@ _KN_PER_M_US = SECOND * 3600.0 / 1852.0
 class Track:
     """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time.
 
-    distance_m: from the row before, which may belong to another track. sog_kn: NaN where not known.
+    distance_m: from the row before, which may belong to another track. sog_kn: NaN where not known. heading_deg: -1
+    where none was told, and of a fix of an earlier slice.
     """
 
     mmsi: Column
@@ -32,6 +33,7 @@ class Track:
     distance_m: Column
     sog_kn: Column
     satellite: Column
+    heading_deg: Column
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "fix_start": fixes.time_us[start],
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),
+            "heading_deg": fixes.heading_deg[end],
             "inner": lists if len(cut.leg) == len(legs.start) else lists.take(pa.array(cut.leg)),
         },
     )

@@ -12,6 +12,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Floats, Ints, micros, ordered
 from stswatch.pipeline.rules import VesselRules
 from stswatch.pipeline.tracks.coverage import SATELLITE
+from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.identity import Fixes, attribute
 from stswatch.pipeline.tracks.legs import Track
 
@@ -63,7 +64,9 @@ def walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
         return np.concatenate([np.asarray(tracks[name], dtype=dtype), np.zeros(new, dtype)])[order]
 
     had_leg, silent, count = carry("has_leg", bool), carry("silent", bool), carry("fixes", np.int64)
-    fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite)
+    # a leg has the heading at its end, so that of a last fix is not carried
+    heading_deg = np.concatenate([np.full(old, NO_HEADING, np.int16), np.asarray(ready["heading_deg"])])[order]
+    fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite, heading_deg)
     walked = Walked(fixes, carried, had_leg, silent, count)
     return _by_track(walked) if _interleaved(mmsi, track_us) else walked
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, SECOND, Tables, concat
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Tables, concat
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, Step
 from stswatch.sample_ais import fleet as simulated
@@ -26,11 +26,11 @@ REAL = os.environ.get("STSWATCH_REAL_DATA")
 needs_real = pytest.mark.skipif(REAL is None, reason="STSWATCH_REAL_DATA names no folder of real data")
 
 
-def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial") -> pa.Table:
-    """Valid fixes as schema.FIXES; every argument a scalar or (n,), speed nan or None where not sent."""
+def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial", heading_deg=-1) -> pa.Table:
+    """Valid fixes as schema.FIXES; every argument a scalar or (n,), speed nan or None, heading -1 where not sent."""
     speed = np.nan if sog_kn is None else np.asarray(sog_kn, float)
-    columns = np.broadcast_arrays(mmsi, np.asarray(time_us, np.int64), lon, lat, speed, receiver)
-    mmsi, time_us, lon, lat, speed, receiver = (np.atleast_1d(c).copy() for c in columns)
+    columns = np.broadcast_arrays(mmsi, np.asarray(time_us, np.int64), lon, lat, speed, receiver, heading_deg)
+    mmsi, time_us, lon, lat, speed, receiver, heading = (np.atleast_1d(c).copy() for c in columns)
     n = len(mmsi)
     told = {
         "mmsi": pa.array(mmsi.astype(np.int32)),
@@ -38,6 +38,7 @@ def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial") -> pa.Ta
         "lon": pa.array(lon, pa.float64()),
         "lat": pa.array(lat, pa.float64()),
         "sog_kn": pa.array(speed.astype(np.float32), from_pandas=True),
+        "heading_deg": pa.array(heading, pa.int16(), mask=heading < 0),
         "receiver": pa.array(receiver.tolist(), pa.string()),
         "source": pa.array(["0" * 16] * n),
         "offset": pa.array(np.arange(n)),
@@ -47,30 +48,38 @@ def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial") -> pa.Ta
     return pa.table({f.name: (told | rest)[f.name] for f in schema.FIXES}, schema=schema.FIXES)
 
 
-def vessel(mmsi, east_m, north_m, every_s=600.0, sog_kn=None, start_us=NOON_US, lon=0.0) -> pa.Table:
+def vessel(mmsi, east_m, north_m, every_s=600.0, sog_kn=None, start_us=NOON_US, lon=0.0, heading_deg=-1) -> pa.Table:
     """Fixes at even intervals, metres east of a longitude and north of the equator at each."""
     east_m, north_m = np.broadcast_arrays(np.asarray(east_m, float), np.asarray(north_m, float))
     time_us = start_us + np.rint(np.arange(len(east_m)) * every_s * SECOND).astype(np.int64)
     where = (lon + east_m / EAST_M + 180) % 360 - 180
-    return fixes(mmsi, time_us, where, north_m / NORTH_M, sog_kn)
+    return fixes(mmsi, time_us, where, north_m / NORTH_M, sog_kn, heading_deg=heading_deg)
 
 
 def of_frame(frame: pd.DataFrame) -> pa.Table:
-    """Fixes from a frame of mmsi, time, lon, lat, sog_kn, such as the oracle takes."""
+    """Fixes from a frame of mmsi, time, lon, lat, sog_kn and perhaps heading_deg, such as the oracle takes."""
     time_us = frame.time.dt.tz_convert(None).astype("datetime64[us]").astype("int64")
-    return fixes(frame.mmsi.to_numpy(), time_us.to_numpy(), frame.lon, frame.lat, frame.sog_kn)
+    heading = frame.heading_deg.fillna(-1).astype(int) if "heading_deg" in frame else -1
+    return fixes(frame.mmsi.to_numpy(), time_us.to_numpy(), frame.lon, frame.lat, frame.sog_kn, heading_deg=heading)
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """The columns of fixes that the oracle takes."""
-    return table.select(["mmsi", "time", "lon", "lat", "sog_kn"]).to_pandas()
+    return table.select(["mmsi", "time", "lon", "lat", "sog_kn", "heading_deg"]).to_pandas()
 
 
 @cache
 def fleet(**options: object) -> pa.Table:
     """Fixes of the simulated fleet; options as in stswatch.sample_ais.fleet."""
     t = simulated.fleet(**options)
-    return fixes(t["mmsi"].to_numpy(), micros_of(t, "time"), t["lon"], t["lat"], t["sog_kn"])
+    mmsi, time_us = t["mmsi"].to_numpy(), micros_of(t, "time")
+    return fixes(mmsi, time_us, t["lon"], t["lat"], t["sog_kn"], heading_deg=_headings(mmsi, time_us))
+
+
+def _headings(mmsi: np.ndarray, time_us: np.ndarray) -> np.ndarray:
+    """A heading for each fix that turns by and by; none of every fourth vessel, nor now and then."""
+    heading = (mmsi * 40 + time_us // MINUTE // (20 + mmsi % 50)) % 360
+    return np.where((mmsi % 4 == 0) | (time_us // SECOND % 7 == 0), -1, heading)
 
 
 @cache
@@ -86,7 +95,8 @@ def noaa() -> pd.DataFrame:
     rows = pd.read_csv(Path(str(REAL)) / "decoded" / "noaa_2022-01-03_99999.csv.gz")
     time = pd.to_datetime(rows.BaseDateTime, utc=True)
     frame = pd.DataFrame({"mmsi": rows.MMSI, "time": time, "lon": rows.LON, "lat": rows.LAT, "sog_kn": rows.SOG})
-    return frame.assign(sog_kn=frame.sog_kn.where(frame.sog_kn < 102.3))
+    heading = rows.Heading.where(rows.Heading < 360)
+    return frame.assign(sog_kn=frame.sog_kn.where(frame.sog_kn < 102.3), heading_deg=heading)
 
 
 def micros_of(table: pa.Table, name: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from tests.pipeline import seas
 
 PAIR = ["mmsi_a", "track_a", "mmsi_b", "track_b"]
 SECOND_S = 1.0  # the step of the oracle
-BIN_M = 5.0
+BIN_M, ANGLE_DEG = 5.0, 5.0
 
 
 def berth(lon, lat):
@@ -90,6 +90,30 @@ def test_without_thinning_the_same_encounters_to_the_second(sea, minutes, floor)
     assert (theirs.min_distance_m - mine.min_distance_m).between(-0.1, 2.6).all()
     assert (theirs.median_distance_m - mine.median_distance_m).abs().max() <= BIN_M
     assert (theirs.median_distance_m - mine.median_distance_m).abs().quantile(0.9) <= BIN_M / 2
+
+
+@pytest.mark.parametrize(("sea", "minutes", "floor"), SEAS)
+def test_without_thinning_the_same_motion(sea, minutes, floor):
+    mine, theirs = side_by_side(minutes, sea, thinned=False)
+    assert len(mine) >= floor
+    # the oracle stands up to a second inside, and knows that the Earth is no sphere
+    assert ((mine.drift_km - theirs.drift_km).abs() <= 0.02 + 0.006 * theirs.drift_km).all()
+    assert (mine.drift_kn - mine.drift_km / mine.duration_min * 60 / 1.852).abs().max() <= 0.04
+    off_kn = (mine.relative_speed_kn - theirs.relative_speed_kn).abs()
+    assert off_kn.max() <= 0.05
+    assert off_kn.median() <= 0.01
+
+
+@pytest.mark.parametrize(("sea", "minutes", "floor"), [SEAS[0], SEAS[3]])
+def test_without_thinning_the_same_angle_between_the_keels(sea, minutes, floor):
+    mine, theirs = side_by_side(minutes, sea, thinned=False)
+    mine, theirs = mine.heading_difference_deg, theirs.heading_difference_deg
+    assert mine.notna().tolist() == theirs.notna().tolist()
+    assert mine.notna().sum() >= floor / 10
+    assert mine.isna().sum() >= floor / 10
+    assert mine.between(0, 90).sum() == mine.notna().sum()
+    # where one half of the time lies in a bin far from the other half, any angle between them is a median
+    assert (mine - theirs).abs().quantile(0.99) <= ANGLE_DEG
 
 
 @pytest.mark.parametrize(("sea", "minutes", "floor"), SEAS)

@@ -55,6 +55,7 @@ def some_legs(seed, n, place, spread_m=3000.0):
         "fix_end": end,
         "speed_dkn": np.full(n, 30),
         "fresh": np.zeros(n, bool),
+        "heading_deg": np.full(n, -1),
         "inner": pa.array([[]] * n, pa.list_(pa.int32())),
         "mmsi": 100 + rng.permutation(n),
         "track": np.full(n, seas.NOON_US - HOUR),
