@@ -15,7 +15,7 @@ from types import FrameType
 from stswatch.pipeline import api, rules
 
 DATA = "stswatch-data"
-HEALTH = "127.0.0.1:9257"
+HEALTH = "127.0.0.1:9257"  # as watch/server.py, which is not loaded for a look at the help
 
 
 def add_stream(p: argparse.ArgumentParser) -> None:
