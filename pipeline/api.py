@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from stswatch.pipeline.exports.records import Count
     from stswatch.pipeline.readers.base import Request, Source
 
 Tell = Callable[[str, int, int], None]
@@ -130,6 +131,65 @@ def decode(
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
 
 
+def messages(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    types: Collection[int] | None = None,
+    start_time: datetime | None = None,
+) -> Iterator[pa.Table]:
+    """Every message of NMEA captures with all its fields, under the names that pyais gives them.
+
+    Args:
+        paths: a file or several, or folders whose files are all taken.
+        types: message types to give; all of 1 to 28 where None.
+        start_time: as for `run`, but no capture needs it: where nothing tells the time, it is null.
+
+    Returns:
+        Tables of up to some 80,000 messages in the order of the files: time, station, receiver, source, offset, length,
+        msg_type, mmsi, then a column for each field of the types asked for, null where a message has no such field.
+
+    Raises:
+        ValueError (SourceError): what was found, where, what to do.
+    """
+    from stswatch.pipeline.decode.said import ALL_TYPES, columns_of, table
+    from stswatch.pipeline.readers.messages import open_captures, read
+
+    wanted = ALL_TYPES if types is None else frozenset(types)
+    schema = columns_of(wanted)
+    for source in list(open_captures(_every_file(paths), start_time)):
+        for part in read(source, wanted):
+            yield table(part.head, part.forms, schema)
+
+
+def write_messages(
+    paths: str | Path | Sequence[str | Path],
+    to: str,
+    out: str | Path = "-",
+    *,
+    types: Collection[int] | None = None,
+    start_time: datetime | None = None,
+    rejects: str | Path | None = None,
+) -> Count:
+    """Write what `messages` gives, batch after batch, and count it.
+
+    Args:
+        paths, types, start_time: as for `messages`.
+        to: parquet, csv or jsonl; a line of JSON has the fields of its message alone.
+        out: a file, `-` for standard output, or a folder that gets a file for each capture.
+        rejects: a file for the lines that are no message, in the same form.
+
+    Raises:
+        ValueError (SourceError, RecordsError): what was found, where, what to do. OSError: it cannot be written.
+    """
+    from stswatch.pipeline.decode.said import ALL_TYPES
+    from stswatch.pipeline.exports.records import write
+    from stswatch.pipeline.readers.messages import name_of, open_captures, read
+
+    wanted = ALL_TYPES if types is None else frozenset(types)
+    sources = list(open_captures(_every_file(paths), start_time))  # whatever is none is said before anything is written
+    return write(((name_of(source), read(source, wanted)) for source in sources), to, out, wanted, rejects)
+
+
 def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.GeoDataFrame:
     """Encounters among positions in memory: those that `run` finds in a file of the same rows, without Apache Beam.
 
@@ -241,9 +301,12 @@ def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request
     """The sources at these paths, and what was passed over. Raises SourceError."""
     from stswatch.pipeline.readers.registry import open_sources
 
-    files = [file for path in ([paths] if isinstance(paths, str | Path) else paths) for file in _files(Path(path))]
-    found = [open_sources(file, said, format=format) for file in files]
+    found = [open_sources(file, said, format=format) for file in _every_file(paths)]
     return [s for each in found for s in each.sources], [told for each in found for told in each.passed_over]
+
+
+def _every_file(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+    return [file for path in ([paths] if isinstance(paths, str | Path) else paths) for file in _files(Path(path))]
 
 
 def _files(path: Path) -> list[Path]:

@@ -124,6 +124,38 @@ def _run(given: argparse.Namespace) -> None:
         print(words.leads(api.leads(given.data, 10), summary.counts, given.area, given.data))
 
 
+def _add_decode(p: argparse.ArgumentParser) -> None:
+    """Decode NMEA captures: a row a message, every type, every field under the name that pyais gives it.
+
+    Example: stswatch decode capture.nmea --to jsonl --types 1-3,5 --out messages.jsonl
+    """
+    p.add_argument("paths", nargs="+", metavar="PATH", help="NMEA captures, or folders whose files are all taken")
+    p.add_argument(
+        "--to",
+        choices=("parquet", "csv", "jsonl"),
+        required=True,
+        help="a line of JSON has the fields of its message; a table has a column for each field of the types asked for",
+    )
+    p.add_argument(
+        "--out",
+        default="-",
+        metavar="FILE|DIR",
+        help="a file, or a folder for a file for each capture; default: standard output",
+    )
+    p.add_argument("--types", type=_types, metavar="N,M-K", help="message types to give, such as 1-3,5 (default: all)")
+    p.add_argument("--rejects", metavar="FILE", help="write the lines that are no message there, each with the reason")
+    p.add_argument("--start-time", type=_moment, metavar="T", help="time of all lines of a capture without a clock")
+
+
+def _decode(given: argparse.Namespace) -> None:
+    from stswatch.pipeline import words
+
+    read = api.write_messages(
+        given.paths, given.to, given.out, types=given.types, start_time=given.start_time, rejects=given.rejects
+    )
+    print(words.decoded(read.sentences, read.messages, read.rejects), file=sys.stderr)
+
+
 def _add_leads(p: argparse.ArgumentParser) -> None:
     """List the leads, highest score first.
 
@@ -301,6 +333,7 @@ def _simulate(given: argparse.Namespace) -> None:
 Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("run", _add_run, _run),
+    ("decode", _add_decode, _decode),
     ("leads", _add_leads, _leads),
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
@@ -341,13 +374,28 @@ def _count(text: str) -> int:
 
 def _seeds(text: str) -> tuple[int, ...]:
     """Seeds as 1-8, 3 or 1,4,9-12."""
-    seeds: set[int] = set()
+    seeds = _numbers(text)
+    if not seeds:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seeds such as 1-8 or 1,4,9")
+    return seeds
+
+
+def _types(text: str) -> tuple[int, ...]:
+    types = _numbers(text)
+    if not types or not 1 <= types[0] <= types[-1] <= 28:
+        raise argparse.ArgumentTypeError(f"{text!r}: give message types from 1 to 28 such as 1-3,5")
+    return types
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers and spans of them, rising; none where it is something else."""
+    numbers: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
-            raise argparse.ArgumentTypeError(f"{text!r}: give seeds such as 1-8 or 1,4,9")
-        seeds |= set(range(int(first), int(last or first) + 1))
-    return tuple(sorted(seeds))
+            return ()
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return tuple(sorted(numbers))
 
 
 def _pair(text: str) -> tuple[int, int]:

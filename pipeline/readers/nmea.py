@@ -71,6 +71,8 @@ def prepare(place: Place, request: Request) -> Prepared:
         return Prepared(words, Options(_still(when)))
     if told:
         return Prepared(f"told by {told} of the first {of} sentences, the others take the time told before", Options())
+    if request.untimed:
+        return Prepared("not told", Options())
     found = f"{agreed.agreeing} of {agreed.reports} base station reports agree"
     raise SourceError(
         f"{place}: no sentence tells its time and {found};"
@@ -141,20 +143,29 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
     messages = decode(whole.data, whole.start, whole.end, whole.fill)
     code = codes(found, whole, messages.code)
     used = (code[whole.sentence] == 0) & owned[whole.sentence]
-    bad = (found.bad_offset >= window.start) & (found.bad_offset < window.end)
-    rejected = owned & (code > 0)
     return Decoded(
         _fixes(found, whole, messages, used, source),
         _statics(found, whole, messages, used, source),
-        rejects_table(
-            source,
-            np.concatenate([found.offset[rejected], found.bad_offset[bad]]),
-            np.concatenate([found.length[rejected], found.bad_length[bad]]),
-            np.concatenate([code[rejected], np.full(int(bad.sum()), CODES["malformed"], np.int8)]),
-        ),
-        sentences=int(owned.sum() + bad.sum()),
+        rejects(found, window, owned & (code > 0), code, source),
+        sentences=int(owned.sum() + bad_lines(found, window).sum()),
         messages=int(used.sum()),
         fragments=int((owned & (code == 0) & (found.total > 1)).sum()),
+    )
+
+
+def bad_lines(found: Sentences, window: Window) -> Bools:
+    """Which of the malformed lines the window owns."""
+    return np.asarray((found.bad_offset >= window.start) & (found.bad_offset < window.end))
+
+
+def rejects(found: Sentences, window: Window, rejected: Bools, code: NDArray[np.int8], source: str) -> pa.Table:
+    """Rows of `rejects`: the sentences that are, with their codes, and the malformed lines of the window."""
+    bad = bad_lines(found, window)
+    return rejects_table(
+        source,
+        np.concatenate([found.offset[rejected], found.bad_offset[bad]]),
+        np.concatenate([found.length[rejected], found.bad_length[bad]]),
+        np.concatenate([code[rejected], np.full(int(bad.sum()), CODES["malformed"], np.int8)]),
     )
 
 

@@ -1,0 +1,179 @@
+"""Owns: `stswatch decode` as people use it: pipes, files, rejects, errors, memory; and that a run needs no pyais."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+from stswatch.pipeline import api, cli
+from stswatch.pipeline.decode.said import columns_of
+from tests.pipeline.decode.captures import SINGLE, capture, sentence, tagged
+
+LINES = 3_000
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("captures") / "a.nmea"
+    path.write_bytes(capture(3, LINES))
+    return path
+
+
+def run(capfd, *words):
+    """Call the command in this process; gives its exit code, standard output and standard error."""
+    try:
+        code = cli.main([str(word) for word in words])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, *capfd.readouterr()
+
+
+def test_messages_go_to_standard_output_and_one_line_to_standard_error(file, capfd):
+    code, out, err = run(capfd, "decode", file, "--to", "jsonl")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert {line["msg_type"] for line in lines} == {1, 4, 5, 8, 18, 24}
+    assert err.count("\n") == 1
+    assert f" sentences: {len(lines):,} messages, " in err
+    assert " checksum" in err
+
+
+def test_rejects_are_counted_and_written(file, tmp_path, capfd):
+    code, out, err = run(
+        capfd, "decode", file, "--to", "jsonl", "--out", tmp_path / "m", "--rejects", tmp_path / "r", "--types", "5"
+    )
+    assert (code, out) == (0, "")
+    assert {json.loads(line)["msg_type"] for line in (tmp_path / "m").open()} == {5}
+    rejects = [json.loads(line) for line in (tmp_path / "r").open()]
+    assert f" {len(rejects):,} rejected (" in err
+    text = file.read_bytes()
+    for row in rejects:
+        line = text[row["offset"] : row["offset"] + row["length"]]
+        assert b"\n" not in line
+        assert len(line) == row["length"] > 0
+    assert len({row["reason"] for row in rejects}) >= 4
+
+
+def test_a_folder_gets_a_file_for_each_capture(file, tmp_path, capfd):
+    (tmp_path / "in").mkdir()
+    for name in ("x.nmea", "y.nmea"):
+        (tmp_path / "in" / name).write_bytes(sentence(*SINGLE[0]))
+    code, *_ = run(capfd, "decode", tmp_path / "in", "--to", "csv", "--out", f"{tmp_path}/out/")
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x.nmea.csv", "y.nmea.csv"]
+
+
+def test_the_same_sentence_is_decoded_whatever_is_packed_round_it(tmp_path, capfd):
+    import gzip
+
+    path = tmp_path / "a.nmea.gz"
+    path.write_bytes(gzip.compress(tagged(sentence(*SINGLE[0]), 1_600_000_000, b"S9")))
+    _, out, _ = run(capfd, "decode", path, "--to", "jsonl")
+    row = json.loads(out)
+    assert (row["time"], row["station"], row["mmsi"]) == ("2020-09-13T12:26:40.000000Z", "S9", 227006760)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "parquet"], "name a file with --out"),
+        (["--to", "csv", "--types", "0-3"], "message types from 1 to 28"),
+        (["--to", "csv", "--types", "29"], "message types from 1 to 28"),
+        (["--to", "csv", "--types", "5-x"], "message types from 1 to 28"),
+        (["--to", "xml"], "invalid choice"),
+    ],
+)
+def test_what_cannot_be_is_said(file, words, said, capfd):
+    code, out, err = run(capfd, "decode", file, *words)
+    assert code != 0
+    assert (out, said in err) == ("", True)
+
+
+def test_what_is_no_nmea_is_one_sentence_and_nothing_is_written(file, tmp_path, capfd):
+    table = tmp_path / "table.csv"
+    table.write_text("mmsi,time,lon,lat\n1,2020-01-01T00:00:00Z,0,0\n")
+    code, out, err = run(capfd, "decode", file, table, "--to", "csv")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "table.csv: holds no NMEA sentence" in err
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(file):
+    command = [sys.executable, "-m", "stswatch.pipeline.cli", "decode", str(file), str(file), "--to", "jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"{")
+        process.stdout.close()
+        said = process.stderr.read()
+        assert (process.wait(), said) == (0, b"")
+
+
+def test_memory_does_not_grow_with_the_capture(tmp_path):
+    """A quarter of a million messages take no more memory than a few windows of them."""
+    lines = [tagged(sentence(*SINGLE[at % 5]), 1_600_000_000 + at) for at in range(20_000)]
+    peaks = []
+    for times in (3, 12):
+        path = tmp_path / "big.nmea"
+        path.write_bytes((b"\n".join(lines) + b"\n") * times)
+        script = "import sys; from stswatch.pipeline import cli; cli.main(sys.argv[1:])"
+        words = ["decode", str(path), "--to", "parquet", "--out", str(tmp_path / "o")]
+        pid = os.posix_spawn(sys.executable, [sys.executable, "-c", script, *words], dict(os.environ))
+        usage = os.wait4(pid, 0)[2]
+        peaks.append(usage.ru_maxrss * 1024)
+    assert resource.getpagesize()  # ru_maxrss is in KiB here
+    assert peaks[1] - peaks[0] < 150 * MIB, peaks
+
+
+# ------------------------------------------------------------------ notebooks
+
+
+def test_a_notebook_gets_tables(file):
+    tables = list(api.messages(file, types=[1, 5]))
+    whole = pa.concat_tables(tables)
+    assert whole.schema.equals(columns_of([1, 5]))
+    assert set(whole["msg_type"].to_pylist()) == {1, 5}
+    assert pa.concat_tables(api.messages([file, file], types=[1, 5])).num_rows == 2 * whole.num_rows
+
+
+# ------------------------------------------------------------------ a run and pyais
+
+
+@pytest.fixture(scope="module")
+def without_pyais(tmp_path_factory):
+    """The environment of a process, and of all that it starts, in which pyais cannot be imported."""
+    folder = tmp_path_factory.mktemp("poison")
+    (folder / "pyais").mkdir()
+    (folder / "pyais" / "__init__.py").write_text("raise ImportError('somebody imports pyais')\n")
+    return os.environ | {"PYTHONPATH": str(folder)}
+
+
+def in_fresh_process(environment, *words):
+    script = (
+        "import sys; from stswatch.pipeline import cli; code = cli.main(sys.argv[1:]);"
+        " print('pyais' in sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)], env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_over_nmea_imports_no_pyais_in_any_process(file, tmp_path, without_pyais, workers):
+    done = in_fresh_process(without_pyais, "run", file, "--data", tmp_path, "--area", "world", "--workers", workers)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("False\n")
+    assert api.counts(tmp_path)["vessels"] > 0
+
+
+def test_nor_does_decoding_what_has_a_layout(file, without_pyais):
+    done = in_fresh_process(without_pyais, "decode", file, "--to", "csv", "--types", "1-5,9,11,18,19,21,24,27")
+    assert (done.returncode, done.stderr[-6:]) == (0, "False\n")
+
+
+def test_the_guard_sees_it_where_it_is_imported(file, without_pyais):
+    done = in_fresh_process(without_pyais, "decode", file, "--to", "jsonl")
+    assert "somebody imports pyais" in done.stderr
