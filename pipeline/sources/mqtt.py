@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from stswatch.pipeline.sources.base import CONNECT_S, POLL_S, Address, AddressError, Lost, ended, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, CONNECT_S, POLL_S, Address, AddressError, Lost, ended, why
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -22,7 +22,7 @@ OPTIONS = {
 }
 
 _KEEPALIVE_S = 30
-_SETTLE_S = 0.02  # what comes together is given together
+_NAP_S = 0.02  # what comes together is given together
 
 
 def check(address: Address) -> None:
@@ -90,7 +90,8 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: byt
             if session.refused:
                 raise Lost(session.refused)
             if session.came:
-                client.loop(_SETTLE_S)
+                stop.wait(_NAP_S)
+                _drain(client, session)
             if session.subscribed or session.came:
                 yield session.take()  # whoever takes it has written it when we go on
                 said = True
@@ -101,6 +102,15 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: byt
                 raise Lost(f"{'the connection broke' if said else 'cannot be reached'} ({error_string(state)})")
     finally:
         client.disconnect()
+
+
+def _drain(client: Client, session: _Session) -> None:
+    """Take the messages that wait, up to a batch: the loop gives one at a time."""
+    size, taken = 0, 0
+    while size < BATCH_BYTES and len(session.came) > taken:
+        size += sum(map(len, session.came[taken:]))
+        taken = len(session.came)
+        client.loop(0.0)
 
 
 def _client(session: _Session, password: str) -> Client:

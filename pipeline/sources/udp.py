@@ -59,6 +59,8 @@ def _waiting(listening: socket.socket) -> bytes:
         except BlockingIOError:
             break
         except OSError as error:
+            if found:  # the next call meets it again
+                break
             raise Lost(f"listening failed ({why(error)})") from error
         found.append(ended(data))
         size += len(data)

@@ -84,24 +84,34 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: byt
                 server.send(json.dumps({"APIKey": secrets[name], "BoundingBoxes": boxes(address)}))
             yield b""
             while not stop.is_set():
-                yield _waiting(server, address)
+                yield from _batch(server, address)
         except ConnectionClosed as error:
             raise Lost(f"the connection was closed ({_first_line(error)})") from error
 
 
-def _waiting(server: ClientConnection, address: Address) -> bytes:
-    """The messages that wait, up to a batch. Raises Lost where the first says that the server will not have us."""
+def _batch(server: ClientConnection, address: Address) -> Iterator[bytes]:
+    """The messages that wait, up to a batch, as one; where the connection ends, first what came before."""
     found: list[bytes] = []
+    try:
+        _take(server, address, found)
+    except Exception:
+        if found:
+            yield b"".join(found)
+        raise
+    yield b"".join(found)
+
+
+def _take(server: ClientConnection, address: Address, found: list[bytes]) -> None:
+    """Add the messages that wait. Raises Lost where one says that the server will not have us."""
     size, patience_s = 0, POLL_S
     while size < BATCH_BYTES:
         try:
             message = server.recv(patience_s)
         except TimeoutError:
-            break
+            return
         found.append(_line(message, address))
         size += len(found[-1])
         patience_s = 0.0
-    return b"".join(found)
 
 
 def _line(message: str | bytes, address: Address) -> bytes:

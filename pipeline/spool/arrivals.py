@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import reduce
 from operator import xor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.stamps import of_gatehouse
 from stswatch.pipeline.sources.base import Format
-from stswatch.pipeline.spool.segments import time_of, utc
+from stswatch.pipeline.spool.segments import micros, time_of, utc
 
 Ints = NDArray[np.int64]
 
@@ -63,7 +63,7 @@ class Arrivals:
     def _pattern(self) -> re.Pattern[bytes]:
         if self.format == "json":
             return re.compile(rb'\n\{"arrival":"([^"\n]*)","mark":%d\}(?=\n)' % self.mark)
-        return re.compile(rb"\n(\$PGHP,1,[0-9,]*,,,%d,1,\*..)(?=\n)" % self.mark)
+        return re.compile(rb"\n\$PGHP,1,((?:\d+,){7}),,%d,1,\*..(?=\n)" % self.mark)
 
 
 def iso(arrival_us: int) -> str:
@@ -78,7 +78,8 @@ def iso(arrival_us: int) -> str:
 def _told(form: Format, found: re.Match[bytes]) -> int:
     if form == "json":
         return time_of(found[1].decode().replace("-", "").replace(":", ""))
-    return of_gatehouse(found[1]).time_us
+    year, month, day, hour, minute, second, ms = map(int, found[1].split(b",")[:7])
+    return micros(datetime(year, month, day, hour, minute, second, ms * 1000, UTC))
 
 
 class Stamper:

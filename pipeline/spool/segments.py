@@ -66,6 +66,15 @@ def utc(time_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_us)
 
 
+def micros(when: datetime) -> int:
+    """A datetime with its zone as UTC microseconds.
+
+    >>> micros(utc(1_500_000))
+    1500000
+    """
+    return (when - _EPOCH) // timedelta(microseconds=1)
+
+
 def name_of(arrival_us: int) -> str:
     """The name of a segment begun at a time, to the millisecond.
 
@@ -82,8 +91,7 @@ def time_of(name: str) -> int:
     >>> time_of("20231114T221320.123Z") - 1_700_000_000_000_000
     123000
     """
-    when = datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-    return (when - _EPOCH) // timedelta(microseconds=1)
+    return micros(datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC))
 
 
 def segment_of(path: Path) -> str:

@@ -59,6 +59,7 @@ def test_sentences_without_a_time_take_that_of_their_arrival(tmp_path):
         Arrivals("nmea", 987_654_321).line(NOON_US).strip(),  # of another segment, sent again
         b"x" + Arrivals("nmea", 123_456_789).line(NOON_US).strip(),
         b"$PGHP,1,,,,,,,,,,123456789,1,x",
+        b"$PGHP,1,2010,6,11,11,46,11,390,231,45,123456789,1,*5B",
     ],
 )
 def test_no_line_of_a_source_is_taken_for_an_arrival(line):

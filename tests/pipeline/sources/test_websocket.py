@@ -1,0 +1,123 @@
+"""Owns: a WebSocket's messages come as lines; the key is sent, the box too, and told to nobody else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from tests.pipeline.sources.listen import Listening, wait
+
+SECRETS = {"AISSTREAM_API_KEY": "k3y-of-ours"}
+MESSAGE = {"MessageType": "PositionReport", "MetaData": {"ShipName": "NEW\nLINE"}}
+
+
+class Server:
+    """A WebSocket server whose connections a test handles."""
+
+    def __init__(self) -> None:
+        self.handle: Callable[[ServerConnection], None] = lambda connection: None
+        self._server = serve(lambda connection: self.handle(connection), "127.0.0.1", 0)
+        self.port = self._server.socket.getsockname()[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.stop()
+
+
+def test_it_asks_with_key_and_boxes_and_gives_a_line_each(server):
+    asked = []
+
+    def handle(connection: ServerConnection) -> None:
+        asked.append(json.loads(connection.recv()))
+        connection.send(json.dumps(MESSAGE))
+        connection.send(json.dumps(MESSAGE, indent=1).encode())
+        connection.recv()
+
+    server.handle = handle
+    with Listening(
+        f"ws://127.0.0.1:{server.port}/v0/stream?box=117,30,143,46&box=170,50,-170,60", SECRETS
+    ) as listening:
+        listening.until(lambda source: source.came.count(b"\n") == 2)
+    assert asked == [
+        {
+            "APIKey": "k3y-of-ours",
+            "BoundingBoxes": [[[30, 117], [46, 143]], [[50, 170], [60, 180]], [[50, -180], [60, -170]]],
+        }
+    ]
+    assert [json.loads(line) for line in listening.came.splitlines()] == [MESSAGE, MESSAGE]
+
+
+def test_lines_of_nmea_need_no_key(server):
+    def handle(connection: ServerConnection) -> None:
+        connection.send("!AIVDM,1")
+        connection.send("!AIVDM,2\r\n!AIVDM,3\r\n")
+        connection.recv()
+
+    server.handle = handle
+    with Listening(f"ws://127.0.0.1:{server.port}/?format=nmea") as listening:
+        listening.until(lambda source: source.came.count(b"\n") == 3)
+    assert listening.came == b"!AIVDM,1\n!AIVDM,2\r\n!AIVDM,3\r\n"
+
+
+def test_a_server_that_will_not_have_us(server):
+    def handle(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send(json.dumps({"error": "Api Key Is Not Valid"}))
+
+    server.handle = handle
+    with Listening(f"ws://127.0.0.1:{server.port}/v0/stream", SECRETS) as listening:
+        wait(lambda: listening.ended)
+    assert listening.lost == "the server says: Api Key Is Not Valid"
+    assert b"k3y" not in listening.came
+
+
+def test_a_server_that_closes(server):
+    def handle(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send("{}")
+
+    server.handle = handle
+    with Listening(f"ws://127.0.0.1:{server.port}/v0/stream", SECRETS) as listening:
+        wait(lambda: listening.ended)
+    assert listening.came == b"{}\n"
+    assert listening.lost is not None
+    assert listening.lost.startswith("the connection was closed (")
+    assert "k3y" not in listening.lost
+
+
+def test_a_message_larger_than_any_is_no_reason_to_hold_it(server):
+    def handle(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send("x" * (2 << 20))
+
+    server.handle = handle
+    with Listening(f"ws://127.0.0.1:{server.port}/v0/stream", SECRETS) as listening:
+        wait(lambda: listening.ended)
+    assert listening.lost is not None
+    assert listening.came == b""
+
+
+def test_silence_gives_signs_of_life(server):
+    server.handle = lambda connection: connection.recv() and connection.recv()
+    with Listening(f"ws://127.0.0.1:{server.port}/v0/stream", SECRETS) as listening:
+        listening.until(lambda source: source.signs >= 3)
+        assert listening.lost is None
+
+
+def test_nobody_there(server):
+    server.stop()
+    with Listening("ws://127.0.0.1:1/v0/stream", SECRETS) as listening:
+        wait(lambda: listening.ended)
+    assert listening.lost is not None
+    assert listening.lost.startswith("cannot be reached (")
