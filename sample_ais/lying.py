@@ -135,8 +135,8 @@ def keeping_way(
     """
     east, north = _metres(lon, lat, *goal)
     course = np.arctan2(east, north)
-    reach_m = float(np.clip(0.75 * np.hypot(east, north), 600.0, 30_000.0))
-    radius_m = float(np.clip(0.04 * reach_m, 40.0, 350.0))
+    reach_m = float(np.clip(0.75 * np.hypot(east, north), 600.0, 15_000.0))
+    radius_m = float(np.clip(0.04 * reach_m, 100.0, 350.0))
     time_s, along_m, across_m, turned_deg = _to_and_fro(rng, start_s, end_s, speed_kn * MS_PER_KN, reach_m, radius_m)
     across_m = across_m + min(120.0, 30.0 * speed_kn, 0.03 * reach_m) * wander(rng, time_s, 7200.0)
     x = along_m * np.sin(course) + across_m * np.cos(course)

@@ -120,7 +120,7 @@ def _fishes(stage: Stage, ship: Ship) -> Actor:
     places = zones[int(stage.rng.integers(len(zones)))]
     ground = places[int(stage.rng.integers(len(places)))]
     base = stage.spot(ground, 5.0, 400.0)
-    goal = (float(sea.nodes[ground.node][0]), float(sea.nodes[ground.node][1]))
+    goal = sea.goal(stage.rng, ground)
     start_s = float(stage.rng.uniform(-0.6, 0.9)) * stage.end_s
     end_s = start_s + stage.some_hours(20, 140)
     work = keeping_way(stage.rng, ground.lon, ground.lat, goal, start_s, end_s, float(stage.rng.uniform(2.0, 4.2)))

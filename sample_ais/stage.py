@@ -31,6 +31,7 @@ from stswatch.sample_ais.yard import SEA_KN, Yard
 
 Rng = np.random.Generator
 LEAVES = 0.8  # of the room up to the shore, that a drift may use
+BERTHS_M, ANCHORS_M = 90.0, 250.0  # how far from the middle of a berth, of a place in the roads, ships lie
 AROUND_S = 3600.0  # courses begin and end so long outside the plan
 
 
@@ -79,8 +80,8 @@ class Stage:
         if under_way is None:
             under_way = speed_kn >= KEEPS_WAY_KN or (adrift and no_room)
         if under_way:
-            goal = self.sea.nodes[place.node].tolist()
-            return lying.keeping_way(self.rng, place.lon, place.lat, (goal[0], goal[1]), start_s, end_s, speed_kn)
+            goal = self.sea.goal(self.rng, place)
+            return lying.keeping_way(self.rng, place.lon, place.lat, goal, start_s, end_s, speed_kn)
         if adrift and not no_room:
             return lying.drifting(self.rng, place.lon, place.lat, start_s, end_s, speed_kn, room_m)
         return lying.at_anchor(self.rng, place.lon, place.lat, start_s, end_s, ship.kind.length_m)
@@ -128,16 +129,14 @@ class Stage:
         """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
         if spot.kind == EDGE or end_s - start_s < 60:
             return None
+        apart_m = BERTHS_M if spot.kind == BERTH else ANCHORS_M  # seldom two at one bollard, never at one anchor
+        lon, lat = (float(x) for x in shift(*spot.place, *self.rng.uniform(-apart_m, apart_m, 2)))
         if spot.kind == BERTH:
-            lon, lat = (
-                float(x) for x in shift(*spot.place, *self.rng.uniform(-90, 90, 2))
-            )  # seldom two at one bollard
             return lying.moored(lon, lat, start_s, end_s, float(self.rng.uniform(0, 360)))
-        found = lying.at_anchor(self.rng, *spot.place, start_s, end_s, ship.kind.length_m)
-        back = found.course  # the anchor is placed so that the hull lies at the spot when it comes or leaves
+        found = lying.at_anchor(self.rng, lon, lat, start_s, end_s, ship.kind.length_m)
+        back = found.course  # the anchor is placed so that the hull lies there when it comes or leaves
         k = -1 if start_s < 0 else 0
-        lon = back.lon - back.lon[k] + spot.place[0]
-        return found._replace(course=Course(back.time_s, lon, back.lat - back.lat[k] + spot.place[1]))
+        return found._replace(course=Course(back.time_s, back.lon - back.lon[k] + lon, back.lat - back.lat[k] + lat))
 
     def launch(self, *kinds: str) -> Ship:
         """A new ship of one of some kinds, under any flag but that in the role of the DPRK."""

@@ -126,6 +126,17 @@ class Waters:
         off_km = float(haversine_m(self.nodes[place.node, 0], self.nodes[place.node, 1], place.lon, place.lat)) / 1000
         return np.asarray(self.km[place.node, self.spot_node] + self.spot_off_km + off_km)
 
+    def goal(self, rng: np.random.Generator, place: Place) -> Point:
+        """Where a ship that goes to and fro from a place may head: the node in sight, or one beyond where that is near.
+
+        A lane has so much water on both sides that a way beside it stays over water.
+        """
+        at, to = self.nodes[place.node], [place.node]
+        if haversine_m(place.lon, place.lat, *at) < 500.0 * self.room_km[place.node]:
+            to = np.flatnonzero((self.before[place.node] == place.node) & (self.km[place.node] > 5.0)).tolist() or to
+        lon, lat = self.nodes[to[int(rng.integers(len(to)))]].tolist()
+        return float(lon), float(lat)
+
     def port_km(self, place: Place) -> float:
         """How far the nearest berth or roads are, straight; infinite where the sea has none."""
         at = np.array([spot.place for spot in self.spots])[~self.spot_on_edge].reshape(-1, 2)

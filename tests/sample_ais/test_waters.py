@@ -12,6 +12,7 @@ from stswatch.geo.ports import port_or_anchorage_of
 from stswatch.geo.sphere import haversine_m
 from stswatch.geo.water import is_water
 from stswatch.sample_ais import simulation
+from stswatch.sample_ais.circumstances import circumstances
 from stswatch.sample_ais.courses import step_at
 from stswatch.sample_ais.simulation import Plan
 from stswatch.sample_ais.waters import BERTH, EDGE, Place, waters
@@ -83,6 +84,17 @@ def test_a_way_stops_where_it_comes_near_its_place():
             near = np.flatnonzero(far_m < min(700.0, 300 * place.room_km))
             assert isinstance(place, Place)
             assert (np.diff(near) == 1).all()
+
+
+def test_where_ships_go_to_and_fro_is_over_water():
+    sea, rng = waters(), np.random.default_rng(6)
+    places = [c.place for c in circumstances(rng, 400, sea, 7.0, 0.6)]
+    ways = [along(np.array([(p.lon, p.lat), sea.goal(rng, p)])) for p in places if p.setting != "trade_roads"]
+    wet = is_water(*np.concatenate(ways).T)
+    assert len(wet) > 20_000
+    assert (~wet).mean() < 0.001
+    far_m = [haversine_m(*way[0], *way[-1]) for way in ways]
+    assert np.quantile(far_m, 0.05) > 4000  # room to go on for an hour
 
 
 def test_true_courses_are_over_water():
