@@ -1,12 +1,13 @@
-"""What a notebook and the command call: run, decode, detect, connect, leads, encounter, areas, simulate."""
+"""What a notebook and the command call: run, stream, decode, detect, connect, leads, encounter, areas, simulate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stswatch.pipeline.rules import Rules
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from stswatch.pipeline.exports.records import Count
     from stswatch.pipeline.readers.base import Request, Source
+    from stswatch.pipeline.steps import Step
+    from stswatch.pipeline.watch.reconcile import Reconciled
 
 Tell = Callable[[str, int, int], None]
 
@@ -445,3 +448,90 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
     suffix, shown = file.suffix_of(path), zones.area(area)
     file.check(Path(path))
     file.write(Path(path), zone_map.render(suffix, shown))
+
+
+def stream(
+    sources: str | Sequence[str],
+    data: str | Path = "stswatch-data",
+    *,
+    area: str = "dprk",
+    rules: Rules | None = None,
+    every_s: float = 5.0,
+    allowance_s: float = 60.0,
+    memory_bytes: int = 2 << 30,
+    alerts: str | Path | None = None,
+    identities: bool = False,
+    health: str = "127.0.0.1:9257",
+    keep_spool: str = "all",
+    arrival: Literal["clock", "told"] = "clock",
+    environment: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+    stop: Event | None = None,
+) -> Reconciled | None:
+    """Watch live sources until `stop` is set, or until none of them can give anything any more.
+
+    Args:
+        sources: addresses, see SOURCES; each may be named as NAME=ADDRESS.
+        data: the data folder; what arrives is kept in its spool before anything looks at it.
+        area, rules: as for `run`.
+        every_s: how often what stands so far is worked out.
+        allowance_s: how late data may come and still count before an hour is sealed.
+        memory_bytes: what a sealed hour may take.
+        alerts: TOML file of destinations; alerts go to standard output where None.
+        identities: whether alerts tell names and MMSI.
+        health: the address of /healthz and /metrics, or none.
+        keep_spool: how much of the spool is kept: 7d, 20G, both as 7d,20G, or all.
+        arrival: clock, the time at which a line came; or told, the times that a recording tells.
+        environment: where secrets are looked up; that of this process where None.
+        tell: takes a sentence for people, from any thread.
+
+    Returns:
+        What the last sealing changed, where all sources came to their end; None where it was stopped.
+
+    Raises:
+        ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, StoreError): what was
+        found, where, what to do. MachineError where disk, memory or a right lacks for good.
+    """
+    import os
+
+    from stswatch.geo import zones
+    from stswatch.pipeline.alerts import destinations
+    from stswatch.pipeline.sources.registry import parse_all
+    from stswatch.pipeline.watch import retention, server
+    from stswatch.pipeline.watch import stream as whole
+    from stswatch.pipeline.watch.settings import Settings
+
+    zones.area(area)
+    secrets = os.environ if environment is None else environment
+    wishes = whole.Wishes(
+        parse_all([sources] if isinstance(sources, str) else sources),
+        destinations.load(Path(alerts), secrets) if alerts else destinations.default(),
+        identities,
+        server.parse(health),
+        retention.parse(keep_spool),
+        arrival,
+    )
+    settings = Settings(rules or Rules(), area, every_s, allowance_s, memory_bytes=memory_bytes)
+    return whole.stream(Path(data), wishes, settings, secrets, tell, stop or Event())
+
+
+def reconcile(
+    data: str | Path = "stswatch-data", day: date | None = None, *, area: str = "dprk", rules: Rules | None = None
+) -> Reconciled:
+    """Bring sealed events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
+
+    day: count late rows of this day alone. area, rules: those of the watch, where none runs.
+
+    Raises WatchError, StoreError, and what `run` raises.
+    """
+    from stswatch.pipeline.watch import reconcile as sealing
+    from stswatch.pipeline.watch.settings import Settings
+
+    return sealing.reconcile(Path(data), Settings(rules or Rules(), area), day)
+
+
+def status(data: str | Path = "stswatch-data") -> dict[str, Any]:
+    """How the watch over a folder stands, or stood when it was heard last (`runs` says which). Raises WatchError."""
+    from stswatch.pipeline.watch import status as kept
+
+    return kept.read(Path(data))

@@ -12,7 +12,8 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from stswatch.pipeline import api, rules, trouble
+from stswatch.pipeline import api, cli_live, rules, trouble
+from stswatch.pipeline.cli_live import DATA, add_data
 from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
@@ -71,7 +72,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     Example: stswatch run archive/*.csv.gz --data DIR --area world
     """
     p.add_argument("paths", nargs="+", metavar="PATH", help="archive files, or folders whose files are all taken")
-    _add_data(p)
+    add_data(p)
     p.add_argument("--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks")
     p.add_argument(
         "--format",
@@ -161,7 +162,7 @@ def _add_leads(p: argparse.ArgumentParser) -> None:
 
     Example: stswatch leads --data DIR --limit 50
     """
-    _add_data(p)
+    add_data(p)
     p.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (default 20)")
 
 
@@ -178,7 +179,7 @@ def _add_explain(p: argparse.ArgumentParser) -> None:
     Example: stswatch explain E2a41 --data DIR --picture lead.png
     """
     p.add_argument("id", nargs="?", metavar="ID", help="id of an encounter, or its beginning (default: the first lead)")
-    _add_data(p)
+    add_data(p)
     p.add_argument("--picture", type=_picture, metavar="FILE", help="draw it too: a .png, .svg or .pdf file")
     p.add_argument("--quiet", action="store_true", help="no words but where the picture lies")
 
@@ -338,14 +339,13 @@ COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
     ("areas", _add_areas, _areas),
+    ("stream", cli_live.add_stream, cli_live.stream),
+    ("reconcile", cli_live.add_reconcile, cli_live.reconcile),
+    ("status", cli_live.add_status, cli_live.status),
     ("simulate", _add_simulate, _simulate),
     ("train", _add_train, _train),
     ("evaluate", _add_evaluate, _evaluate),
 )
-
-
-def _add_data(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--data", default=DATA, metavar="DIR", help=f"the data folder (default {DATA})")
 
 
 def _moment(text: str) -> datetime:
