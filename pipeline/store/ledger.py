@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,6 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
-
 
 _LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
 
@@ -88,6 +87,12 @@ def entries(data: Path) -> dict[str, Entry]:
             receipts.append(receipt)
         found[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts)
     return found
+
+
+def paths(data: Path) -> Iterator[Path]:
+    """Where each ingested source lay, as it was given."""
+    for path in (data / "lake" / "ledger").glob("*.json"):
+        yield Path(str(read_json(path)["source"]["path"]))
 
 
 def entry_path(data: Path, source: str) -> Path:

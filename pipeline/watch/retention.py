@@ -43,8 +43,7 @@ def clear(data: Path, keep: Keep, now_us: int) -> list[str]:
     if keep == Keep():
         return []
     held: dict[Path, set[str]] = {}
-    for entry in ledger.entries(data).values():
-        path = Path(str(entry.source["path"]))
+    for path in ledger.paths(data):
         held.setdefault(path.parent.resolve(), set()).add(segment_of(path))
     spools = [spool.folder for spool in sources_of(data / "spool")]
     return [name for folder in spools for name in forget(folder, held.get(folder.resolve(), set()), keep, now_us)]

@@ -23,10 +23,13 @@ class WatchError(ValueError):
 def only_watch(data: Path) -> Iterator[None]:
     """Be the one watch of a folder for as long as the block lasts; the folder is made if need be.
 
-    Raises WatchError where another is; OSError where the folder cannot be written.
+    Raises WatchError where another is, or where it cannot be the folder.
     """
     live = data / "live"
-    live.mkdir(parents=True, exist_ok=True)
+    try:
+        live.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WatchError(f"{data}: cannot be the data folder ({error.strerror}); give another with --data") from error
     with (live / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

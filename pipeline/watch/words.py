@@ -77,23 +77,21 @@ def _flow(told: Mapping[str, Any]) -> Iterator[str]:
         f" {total['static_reports']:,} static reports{late}; the spool takes {size(told['spool_bytes'])}"
     )
     yield (
-        f"since the last sealed hour: {last['vessels']:,} vessels, {last['open_encounters']:,} encounters that still"
-        f" run, {last['leads']:,} provisional leads"
+        f"since the last sealed hour: vessels {last['vessels']:,}, encounters that still run"
+        f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
     )
 
 
 def _source(told: Mapping[str, Any]) -> str:
     stands = "has ended" if told["ended"] else "connected" if told["connected"] else "not connected"
     heard = f"heard {lasting(told['silent_s'])} before" if told["last_arrival"] else "not heard yet"
-    lost = f", lost {told['reconnects']:,} times" if told["reconnects"] else ""
+    lost = f", lost and found again {told['reconnects']:,} x" if told["reconnects"] else ""
     return f"source {told['name']} ({told['address']}): {stands}, {told['lines']:,} lines, {heard}{lost}"
 
 
 def _destination(told: Mapping[str, Any]) -> str:
     trouble = f" ({told['trouble']})" if told["trouble"] else ""
-    return (
-        f"alerts to {told['name']}: {told['delivered']:,} messages delivered, {told['waiting']:,} alerts wait{trouble}"
-    )
+    return f"alerts to {told['name']}: delivered {told['delivered']:,}, waiting {told['waiting']:,}{trouble}"
 
 
 def _minute(time: str) -> str:
