@@ -135,12 +135,13 @@ def _add_decode(p: argparse.ArgumentParser) -> None:
         "--to",
         choices=("parquet", "csv", "jsonl"),
         required=True,
-        help="a line of JSON has the fields of its message; a table has a column for each field of the types asked for",
+        metavar="FORM",
+        help="parquet, csv or jsonl; a line of JSON has the fields of its message, a table a column for each field",
     )
     p.add_argument(
         "--out",
         default="-",
-        metavar="FILE|DIR",
+        metavar="PATH",
         help="a file, or a folder for a file for each capture; default: standard output",
     )
     p.add_argument("--types", type=_types, metavar="N,M-K", help="message types to give, such as 1-3,5 (default: all)")
@@ -154,7 +155,7 @@ def _decode(given: argparse.Namespace) -> None:
     read = api.write_messages(
         given.paths, given.to, given.out, types=given.types, start_time=given.start_time, rejects=given.rejects
     )
-    print(words.decoded(read.sentences, read.messages, read.rejects), file=sys.stderr)
+    print(words.decoded(read.sentences, read.messages, read.written, read.rejects), file=sys.stderr)
 
 
 def _add_leads(p: argparse.ArgumentParser) -> None:

@@ -65,11 +65,12 @@ def _source(row: dict[str, Any]) -> list[str]:
     return lines
 
 
-def decoded(sentences: int, messages: int, reasons: Mapping[str, int]) -> str:
+def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:
     """What `stswatch decode` read, in one line; reasons: how many lines were rejected for each."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda told: -told[1]))
     rejected = f"{sum(reasons.values()):,} rejected" + (f" ({why})" if why else "")
-    return f"{_some(sentences, 'sentence')}: {_some(messages, 'message')}, {rejected}"
+    some = "" if written == messages else f", {written:,} of the types asked for"
+    return f"{_some(sentences, 'sentence')}: {_some(messages, 'message')}{some}, {rejected}"
 
 
 def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, data: str | Path) -> str:

@@ -5,6 +5,8 @@ In CSV and JSON times are ISO 8601, and bytes are base64, as pyais writes them.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from collections import Counter
@@ -12,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -82,10 +84,11 @@ FORMATS: Mapping[str, Callable[[IO[bytes], pa.Schema], Sink]] = {
 
 @dataclass
 class Count:
-    """What was written; rejects: lines that are no message, by reason."""
+    """What was read, and how many messages were written; rejects: lines that are no message, by reason."""
 
     sentences: int = 0
     messages: int = 0
+    written: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
 
@@ -116,6 +119,7 @@ def _write_part(part: Spoken, rows: Sink, bad: Sink | None, count: Count) -> Non
     rows.write(part.head, part.forms)
     count.sentences += part.sentences
     count.messages += part.messages
+    count.written += sum(len(rows) for rows, _ in part.forms)
     count.rejects.update(part.rejects["reason"].to_pylist())
     if bad:
         columns = {name: part.rejects[name].combine_chunks() for name in part.rejects.column_names}
@@ -144,8 +148,8 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
     if str(out) == "-":
         if to == "parquet":
             raise RecordsError("Parquet cannot be written to standard output; name a file with --out")
-        yield from _filled(to, sys.stdout.buffer, schema)
-        sys.stdout.buffer.flush()
+        yield from _filled(to, _standard_output(), schema)
+        sys.stdout.flush()
         return
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +163,26 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _standard_output() -> IO[bytes]:
+    """Where bytes go to standard output; a notebook's takes text alone."""
+    found: IO[bytes] | None = getattr(sys.stdout, "buffer", None)
+    return found or cast(IO[bytes], _Letters())
+
+
+class _Letters(io.RawIOBase):
+    """Takes the bytes of UTF-8 and writes them as text."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, said: Any) -> int:
+        sys.stdout.write(self._decoder.decode(bytes(said)))
+        return len(said)
 
 
 def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
