@@ -62,6 +62,7 @@ class Health:
         self._amiss: dict[str, str] = {}
         self._totals, self._rejects = Counter[str](), Counter[str]()
         self._report: Report | None = None
+        self._slices = 0
         self._done_s = time.monotonic()  # of the last slice; the first has as long as any
         self._spool_bytes, self._measured_s = 0, -_MEASURED_EVERY_S
 
@@ -71,6 +72,7 @@ class Health:
         """Take note of a slice; the status file follows at once, on a thread of its own; never raises."""
         with self._lock:
             self._report, self._done_s = report, time.monotonic()
+            self._slices += 1
             self._rejects.update(report.rejects)
             self._totals.update({name: getattr(report, name) for name in TOTALS})
         self._news.set()
@@ -125,6 +127,17 @@ class Health:
             self.amiss("status", f"{self._live / STATUS}: cannot be written ({error.strerror})")
 
     # ------------------------------------------------------------------------------------------------ asked
+
+    @property
+    def slices(self) -> int:
+        """How many slices were done."""
+        return self._slices
+
+    @property
+    def behind_bytes(self) -> int | None:
+        """What was in the spool and not read yet after the last slice; None before the first."""
+        report = self._report
+        return None if report is None else report.behind_bytes
 
     def state(self) -> dict[str, Any]:
         """All of it as plain JSON, see state.described; never raises."""

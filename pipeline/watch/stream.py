@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,7 @@ CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "told": lambd
 
 _LOOK_EVERY_S = 0.5
 _CLEAR_EVERY_S = 600.0
+_WAITED_S = 15.0  # for a first slice, where all sources have ended
 
 
 @dataclass(frozen=True)
@@ -59,32 +62,43 @@ def stream(
 
     Raises what `watch` raises, WatchError where another watch runs, AddressError, HealthError, OSError.
     """
-    with only_watch(data):
-        ended = _stream(data, wishes, settings, secrets, tell, stop)
-    return reconcile(data, settings) if ended else None
-
-
-def _stream(
-    data: Path, wishes: Wishes, settings: Settings, secrets: Mapping[str, str], tell: Tell, stop: threading.Event
-) -> bool:
-    """Gives whether all sources have ended."""
     clock = CLOCKS[wishes.arrival](tell)
-    alerter = Alerter(
-        data / "alerts", wishes.destinations, lambda: utc(clock.now_us()), identities=wishes.identities, tell=tell
-    )
-    try:
-        with _sources(data, wishes, clock, secrets, tell) as supervisor:
-            health = Health(
-                data, clock.now_us, settings.every_s, sources=supervisor.state, alerts=alerter.state, tell=tell
-            )
-            with server.serving(wishes.health, health.state), health.running():
-                attending = _Attending(data, wishes.keep, clock, supervisor, stop, tell)
-                notify(READY)
-                watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
-                attending.finish()
-                return supervisor.ended and not stop.is_set()
-    finally:
+    with only_watch(data), _alerting(data, wishes, clock, tell) as alerter:
+        ended = _watched(data, wishes, settings, clock, alerter, secrets, tell, stop)
         notify(STOPPING)
+        return reconcile(data, settings) if ended else None
+
+
+def _watched(
+    data: Path,
+    wishes: Wishes,
+    settings: Settings,
+    clock: Arrival,
+    alerter: Alerter,
+    secrets: Mapping[str, str],
+    tell: Tell,
+    stop: threading.Event,
+) -> bool:
+    """Watch; gives whether all sources have ended."""
+    with _sources(data, wishes, clock, secrets, tell) as supervisor:
+        health = Health(data, clock.now_us, settings.every_s, sources=supervisor.state, alerts=alerter.state, tell=tell)
+        attending = _Attending(data, wishes.keep, clock, supervisor, health, stop)
+        with server.serving(wishes.health, health.state), health.running(), attending.running():
+            notify(READY)
+            watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
+        supervisor.check()
+        return supervisor.ended and not stop.is_set()
+
+
+@contextmanager
+def _alerting(data: Path, wishes: Wishes, clock: Arrival, tell: Tell) -> Iterator[Alerter]:
+    def now() -> datetime:
+        return utc(clock.now_us())
+
+    alerter = Alerter(data / "alerts", wishes.destinations, now, identities=wishes.identities, tell=tell)
+    try:
+        yield alerter
+    finally:
         alerter.close()
 
 
@@ -100,42 +114,56 @@ def _sources(
 
 
 class _Attending:
-    """Ends the loop when it is to end or when all sources have, and clears the spool; on a thread of its own."""
+    """Ends the loop when it is to end, or when all sources have and all is read; clears the spool meanwhile."""
 
     def __init__(
-        self, data: Path, keep: Keep, clock: Arrival, supervisor: Supervisor, stop: threading.Event, tell: Tell
+        self, data: Path, keep: Keep, clock: Arrival, supervisor: Supervisor, health: Health, stop: threading.Event
     ) -> None:
         self.over = threading.Event()  # for the loop
-        self._data, self._keep, self._clock, self._tell = data, keep, clock, tell
-        self._supervisor, self._stop, self._finished = supervisor, stop, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="attending", daemon=True)
-        self._thread.start()
+        self._data, self._keep, self._clock = data, keep, clock
+        self._supervisor, self._health, self._stop = supervisor, health, stop
+        self._finished = threading.Event()
 
-    def finish(self) -> None:
-        """Stop attending. Raises what a source died of."""
-        self._finished.set()
-        self._thread.join()
-        self._supervisor.check()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Attend for as long as the block lasts."""
+        thread = threading.Thread(target=self._run, name="attending", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._finished.set()
+            thread.join()
 
     def _run(self) -> None:
-        waited_s = 0.0
+        cleared_s = time.monotonic()
+        ended_s, slices = None, 0
         while not self._finished.wait(_LOOK_EVERY_S):
-            waited_s += _LOOK_EVERY_S
-            if self._done():
+            now_s = time.monotonic()
+            if self._supervisor.ended and ended_s is None:
+                ended_s, slices = now_s, self._health.slices
+            if self._stopped() or (ended_s is not None and self._known(slices, now_s - ended_s)):
                 self.over.set()
-            if waited_s >= _CLEAR_EVERY_S:
-                waited_s = 0.0
+            if now_s - cleared_s >= _CLEAR_EVERY_S:
+                cleared_s = now_s
                 self._clear()
 
-    def _done(self) -> bool:
+    def _stopped(self) -> bool:
         try:
             self._supervisor.check()
-        except BaseException:  # finish() raises it where somebody hears it
+        except BaseException:  # it is raised where somebody hears it, once the loop has ended
             return True
-        return self._stop.is_set() or self._supervisor.ended
+        return self._stop.is_set()
+
+    def _known(self, slices: int, since_s: float) -> bool:
+        """Whether the loop has looked at all that came: a slice that began after the end left nothing unread."""
+        if self._health.behind_bytes is None:  # what came tells no time, or nothing came
+            return since_s > _WAITED_S
+        return self._health.slices >= slices + 2 and not self._health.behind_bytes
 
     def _clear(self) -> None:
         try:
             retention.clear(self._data, self._keep, self._clock.now_us())
+            self._health.amiss("retention", None)
         except OSError as error:
-            self._tell(f"{self._data / 'spool'}: what is to go cannot be removed ({error.strerror})")
+            self._health.amiss("retention", f"{self._data / 'spool'}: what is to go stays there ({error.strerror})")
