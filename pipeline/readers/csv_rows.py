@@ -93,22 +93,28 @@ def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Arra
 def _without_single_quotes(block: bytes, starts: Ints) -> bytes:
     if b'"' not in block:
         return block
-    data = np.frombuffer(block, np.uint8)
-    quote = data == _QUOTE
-    odd = np.add.reduceat(quote, starts, dtype=np.int64) % 2 == 1
-    if not odd.any():
+    data: Bytes = np.frombuffer(block, np.uint8)
+    quote = np.flatnonzero(data == _QUOTE)
+    line = _line_of(quote, starts)
+    lonely = quote[np.bincount(line)[line] % 2 == 1]
+    if not len(lonely):
         return block
-    line = np.repeat(odd, np.diff(np.append(starts, len(data))))
-    return bytes(np.where(quote & line, np.uint8(32), data).tobytes())
+    data = data.copy()
+    data[lonely] = ord(" ")
+    return data.tobytes()
 
 
 def _widths(block: bytes, starts: Ints, delimiter: str) -> Ints:
     """How many fields each line has, delimiters inside quotes aside."""
-    if not len(starts):
-        return starts
     data: Bytes = np.frombuffer(block, np.uint8)
-    outside = np.cumsum(data == _QUOTE) % 2 == 0
-    return np.add.reduceat((data == ord(delimiter)) & outside, starts, dtype=np.int64) + 1
+    quote, between = np.flatnonzero(data == _QUOTE), np.flatnonzero(data == ord(delimiter))
+    outside = between[np.searchsorted(quote, between) % 2 == 0]
+    return np.bincount(_line_of(outside, starts), minlength=len(starts)) + 1
+
+
+def _line_of(at: Ints, starts: Ints) -> Ints:
+    """The line that each byte stands in."""
+    return np.searchsorted(starts, at, "right") - 1
 
 
 def _read(block: bytes, form: Form) -> tuple[Mapping[str, pa.Array], int]:

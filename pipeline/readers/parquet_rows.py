@@ -73,6 +73,7 @@ def lon_lat(points: pa.Array) -> tuple[pa.Array, pa.Array]:
             lon, lat = np.ascontiguousarray(data[:, 5:]).view("<f8").T
             return pa.array(lon.copy()), pa.array(lat.copy())
     shapes = shapely.from_wkb(binary.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    shapes = np.where(shapely.is_empty(shapes), None, shapes)
     lon, lat = shapely.get_x(shapes), shapely.get_y(shapes)
     return pa.array(lon, mask=np.isnan(lon)), pa.array(lat, mask=np.isnan(lat))
 
