@@ -25,6 +25,7 @@ GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated seas, see CARD.md
+NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
 DEFAULT = RULES  # which of them a run uses: docs/decisions/0006
 
 
@@ -136,6 +137,20 @@ def load(path: Path | None = None) -> Scorecard:
     except OSError as error:
         raise ScorecardError(f"{name}: cannot be read ({error.strerror}); give the path of a scorecard") from error
     return parsed(content, name)
+
+
+def chosen(name: str | Path) -> Scorecard:
+    """The scorecard that the program calls so, `rules` or `trained`, else that of the file at this path.
+
+    Raises ScorecardError, see `load`.
+
+    >>> chosen("trained").model_id.partition("@")[0]
+    'trained'
+    """
+    known = NAMES.get(str(name))
+    if known is None and not Path(name).exists():
+        raise ScorecardError(f"{name}: no such file; give the path of a scorecard, or {' or '.join(NAMES)}")
+    return load(own(known) if known else Path(name))
 
 
 def own(name: str) -> Path:

@@ -54,6 +54,7 @@ def run(
     receiver: str | None = None,
     licence: str | None = None,
     rules: Rules | None = None,
+    scorecard: str | Path | None = None,
     workers: int = 1,
     memory_bytes: int = 2 << 30,
     slice_h: float = 24.0,
@@ -72,12 +73,14 @@ def run(
         receiver: terrestrial, satellite or unknown, of what does not tell it; what the format says where None.
         licence: the terms of the data, kept with its sources; what the format says where None.
         rules: the deciding numbers; the defaults where None.
+        scorecard: what gives the scores: rules, trained or a file of `train`; the default, rules, where None.
         workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
             needs `if __name__ == "__main__":` round the call, as whatever starts processes does.
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
-        ValueError (SourceError, AreaError, StoreError, NothingToDo, OtherSlices): what was found, where, what to do.
+        ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices): what was found, where,
+            what to do.
     """
     from stswatch.pipeline.flow.workers import warm
 
@@ -90,7 +93,7 @@ def run(
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
 
-    folder = Path(data)
+    folder, steps = Path(data), _scored_by(scorecard)
     zones.area(area)
     said = Request(Path(columns) if columns else None, start_time, receiver, licence)
     sources, passed_over = _opened(paths, format, said)
@@ -98,7 +101,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
-    run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes), tell)
+    run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes, steps), tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder), passed_over)
 
 
@@ -193,7 +196,9 @@ def write_messages(
     return write(((name_of(source), read(source, wanted)) for source in sources), to, out, wanted, rejects)
 
 
-def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.GeoDataFrame:
+def detect(
+    fixes: pa.Table | pd.DataFrame, rules: Rules | None = None, scorecard: str | Path | None = None
+) -> gpd.GeoDataFrame:
     """Encounters among positions in memory: those that `run` finds in a file of the same rows, without Apache Beam.
 
     Args:
@@ -201,12 +206,13 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
             recognises, mmsi, time, lon and lat needed (or points as geometry). Or the fixes that `decode` gave: what
             they mark as invalid is left out.
         rules: the deciding numbers; the defaults where None.
+        scorecard: as for `run`.
 
     Returns:
         The columns of `encounters` that are measured or scored, nearest approach as geometry (WGS 84).
 
     Raises:
-        ValueError (SourceError): a needed column lacks.
+        ValueError (SourceError, ScorecardError): what lacks.
     """
     import geopandas as gpd
 
@@ -215,10 +221,18 @@ def detect(fixes: pa.Table | pd.DataFrame, rules: Rules | None = None) -> gpd.Ge
     from stswatch.pipeline.steps import at_once
 
     decoded = decode_memory(fixes)
-    tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules())
+    tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules(), _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
+
+
+def _scored_by(card: str | Path | None) -> tuple[Step, ...]:
+    """The table of steps that scores so. Raises ScorecardError."""
+    from stswatch.models.scorecard import chosen
+    from stswatch.pipeline.steps import STEPS, scored_by
+
+    return STEPS if card is None else scored_by(chosen(card))
 
 
 def train(
@@ -270,7 +284,7 @@ def evaluate(
 
     Args:
         out: a folder, made where there is none.
-        scorecard: a file of `train`; the project's own where None.
+        scorecard: a file of `train`; the project's own, trained, where None.
         seeds, shifted: of the standard and of the shifted sea; those of the project's own evaluation where None.
         archives: real archives, each read whole, in which leads are counted.
         pair: two MMSI of which it is known that they met, in one of the archives.

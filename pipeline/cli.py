@@ -94,6 +94,9 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--licence", metavar="TEXT", help="terms of these files, kept with them in the table sources")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
+    p.add_argument(
+        "--scorecard", metavar="FILE", help="what gives the scores: rules, trained or a file of `stswatch train`"
+    )
     p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")
     p.add_argument("--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)")
     p.add_argument("--slice-hours", type=_hours, default=24.0, metavar="H", help="length of a slice (default 24)")
@@ -112,6 +115,7 @@ def _run(given: argparse.Namespace) -> None:
         receiver=given.receiver,
         licence=given.licence,
         rules=rules.load(given.rules) if given.rules else None,
+        scorecard=given.scorecard,
         workers=given.workers,
         memory_bytes=given.memory,
         slice_h=given.slice_hours,

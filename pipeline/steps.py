@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
+from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.dark import dark
+from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import vessel
@@ -27,7 +30,8 @@ class Step:
     """One row of the table.
 
     takes: table -> how its rows find their shards. gives: tables whose rows it returns. state: table -> schema of what
-    it keeps. single: one shard does it all (the step is small).
+    it keeps. single: one shard does it all (the step is small). card: the scorecard of the step that scores, where it
+    is not the default.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Step:
     gives: tuple[str, ...]
     state: Mapping[str, pa.Schema] = field(default_factory=dict)
     single: bool = False
+    card: Scorecard | None = None
 
     def shards(self, shards: int) -> int:
         """How many shards the step has when the flow has so many."""
@@ -80,6 +85,17 @@ STEPS: tuple[Step, ...] = (
         state=encounter.STATE,
     ),
 )
+
+
+def scored_by(card: Scorecard, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
+    """The same table with this scorecard in the step that scores."""
+    run = partial(encounter.encounter, card=card)
+    return tuple(replace(step, run=run, card=card) if step.name == "encounter" else step for step in steps)
+
+
+def card_of(steps: Sequence[Step] = STEPS) -> Scorecard:
+    """The scorecard by which a table of steps scores."""
+    return next((step.card for step in steps if step.card), None) or scorecard()
 
 
 def parcels(
@@ -150,7 +166,7 @@ class InMemory:
         return {name: concat(list_, list_[0].schema) for name, list_ in given.items()}
 
 
-def at_once(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> Tables:
+def at_once(fixes: pa.Table, static_reports: pa.Table, rules: Rules, steps: tuple[Step, ...] = STEPS) -> Tables:
     """Every table of the flow for data in memory, as one last slice; none where no fix is valid.
 
     fixes, static_reports: of the lake, see schema.LAKE.
@@ -159,4 +175,4 @@ def at_once(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> Tables:
     if used.num_rows == 0:
         return {}
     lake = {"fixes": fixes, "static_reports": static_reports}
-    return InMemory(rules).slice(lake, int(np.max(micros(used, "time"))), final=True)
+    return InMemory(rules, steps=steps).slice(lake, int(np.max(micros(used, "time"))), final=True)

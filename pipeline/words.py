@@ -174,7 +174,9 @@ def _censored(row: dict[str, Any]) -> list[str]:
 
 
 def _keels(angle_deg: float | None) -> str:
-    return "" if angle_deg is None else f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
+    if angle_deg is None:
+        return ""
+    return f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
 
 
 def _dark(row: dict[str, Any]) -> list[str]:

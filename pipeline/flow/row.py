@@ -17,10 +17,9 @@ from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import MANIFEST, Slice, committed
-from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
-from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.steps import STEPS, Step, card_of
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.disk import discard, read_json
 from stswatch.pipeline.store.lake import Receipt
@@ -74,7 +73,7 @@ def planned(
     row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us)
     shards = _shards(engine, row)
     readings = {part.path: entry.options for entry in entries.values() for r in entry.receipts for part in r.parts}
-    return slices.addressed(row, rules, shards, slices.code(engine.steps), scorecard().model_id, readings)
+    return slices.addressed(row, rules, shards, slices.code(engine.steps), card_of(engine.steps).model_id, readings)
 
 
 def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:

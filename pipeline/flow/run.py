@@ -13,10 +13,9 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.row import Engine, Tell, named, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.workers import keep_freed_memory
-from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import check
+from stswatch.pipeline.steps import STEPS, Step, card_of, check
 from stswatch.pipeline.store import clearing, ledger
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Run, load
@@ -62,13 +61,20 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
     tidy(data, row)
     tell("load", 0, 0)
     tables = sources_table(entries), reject_counts(entries), lake_files(entries)
-    this_run = told_of(entries, started, rules, area, row[-1].frontier_us)
+    this_run = told_of(entries, started, rules, area, row[-1].frontier_us, engine.steps)
     database = load(data, this_run, outputs(data, row), *tables, datetime.now(UTC))
     clearing.clear(data, lake_files(entries), datetime.now(UTC))
     return database
 
 
-def told_of(entries: Mapping[str, Entry], started: datetime, rules: Rules, area: str, end_us: int) -> Run:
+def told_of(
+    entries: Mapping[str, Entry],
+    started: datetime,
+    rules: Rules,
+    area: str,
+    end_us: int,
+    steps: Sequence[Step] = STEPS,
+) -> Run:
     """What the table `runs` says of a run over what the ledger holds, of which it used what lies before `end_us`."""
     first_us = [r.first_us for entry in entries.values() for r in entry.receipts if r.first_us is not None]
     return Run(
@@ -76,7 +82,7 @@ def told_of(entries: Mapping[str, Entry], started: datetime, rules: Rules, area:
         started=started,
         code_version=version("stswatch"),
         rules=rules,
-        model_id=scorecard().model_id,
+        model_id=card_of(steps).model_id,
         area=area,
         data_start=moment(min(first_us)) if first_us else None,
         data_end=moment(end_us) if first_us else None,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Bools, Result, Tables, concat, micros, starts_of
 from stswatch.pipeline.meetings import berths, edges, particulars, runs
-from stswatch.pipeline.meetings.rows import encounter_rows
+from stswatch.pipeline.meetings.rows import encounter_rows, scorecard
 from stswatch.pipeline.meetings.runs import PAIR, Runs
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
 
@@ -27,8 +28,11 @@ OPEN = schema.table(
 STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.PARTICULARS, "berths": schema.BERTH_PAIRS}
 
 
-def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """One slice of one pair shard; see the module docstring for the law, schema.FLOW for what it gives."""
+def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None = None) -> Result:
+    """One slice of one pair shard; see the module docstring for the law, schema.FLOW for what it gives.
+
+    card: the scorecard that gives the scores, the program's default where None.
+    """
     known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
     meetings = edges.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
@@ -41,7 +45,7 @@ def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
         "said": particulars.still_needed(said, batch.frontier_us - _wait_us(rules), rules.encounter),
         "berths": berth_pairs,
     }
-    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules)
+    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
     return Result(kept, {"encounters": encounters, "berth_neighbours": neighbours})
 
 

@@ -31,7 +31,7 @@ _MEDIANS = (
 )
 
 
-def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rules: Rules) -> pa.Table:
+def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rules: Rules, card: Scorecard) -> pa.Table:
     """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
     span_us = micros(closed, "end") - micros(closed, "start")
     rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
@@ -47,7 +47,7 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
     columns["sun_elevation_deg"] = np.round(sun_deg, 2)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
-    return build("encounters", columns | _judged(columns)).take(pa.array(order))
+    return build("encounters", columns | _judged(columns, card)).take(pa.array(order))
 
 
 def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
@@ -138,14 +138,13 @@ def _where(known: np.ndarray, words: np.ndarray) -> np.ndarray:
     return out
 
 
-def _judged(columns: dict[str, Any]) -> dict[str, object]:
+def _judged(columns: dict[str, Any], card: Scorecard) -> dict[str, object]:
     """Score and reasons from what was measured; flag, name and lists never enter."""
-    card = scorecard()
     score, _ = card.score(columns)
     return {"score": score, "reasons": card.reasons(columns).cast(schema.ENCOUNTERS.field("reasons").type)}
 
 
 @cache
 def scorecard() -> Scorecard:
-    """The scorecard that gives the scores, read once."""
+    """The scorecard that gives the scores where no other is asked for, read once."""
     return load()

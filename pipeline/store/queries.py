@@ -64,7 +64,7 @@ def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Tabl
 
     Raises StoreError where the folder holds no database or a file of its lake is gone.
     """
-    names = ("mmsi", "time", "lon", "lat", "sog_kn", "receiver", "invalid")
+    names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid")
     query = f"""SELECT {", ".join(names)} FROM fixes
                 WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
     given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
