@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stswatch.sample_ais.lying import KEEPS_WAY_KN, STILL_KN
-from stswatch.sample_ais.motion import shift
+from stswatch.sample_ais.lying import KEEPS_WAY_KN, STILL_KN, drift_room_m
+from stswatch.sample_ais.motion import Floats, shift
 from stswatch.sample_ais.shapes import distances_m, durations_h, speeds_kn
 from stswatch.sample_ais.waters import ROADS, Place, Spot, Waters
 
@@ -20,6 +21,7 @@ HOUR_S = 3600.0
 ZONE, CONTEXT, OPEN, TRADE_ROADS, APPROACHES = "zone", "context", "open", "trade_roads", "approaches"
 # How often a meeting is where. The share in zones is that of the plan; the others share the rest.
 ELSEWHERE = {CONTEXT: 0.25, OPEN: 0.40, TRADE_ROADS: 0.10, APPROACHES: 0.25}
+CRAMPED_ANCHOR = 0.7  # the others keep slow way (an estimate)
 # How often in which zone: by reports, the East China Sea and the west coast most (docs/zones.md).
 ZONE_WEIGHTS = {
     "ecs_offshore": 5.0,
@@ -74,10 +76,18 @@ def circumstances(
     middle_s = rng.uniform(0.02, 0.98, n) * days * 24 * HOUR_S
     places = [_place(rng, sea, in_zones, zones) for _ in range(n)]
     port_km = [sea.port_km(p) for p in places]
-    near = np.array([p.setting in (TRADE_ROADS, APPROACHES) for p in places], bool)
-    speed_kn = np.where(near & (speed_kn < KEEPS_WAY_KN), still_kn, speed_kn)  # nobody drifts there: they anchor
+    anchors = _anchors(places, speed_kn, hours, rng.random(n))
+    speed_kn = np.where(anchors & (speed_kn < KEEPS_WAY_KN), still_kn, speed_kn)
     columns = zip(places, middle_s, hours * HOUR_S, apart_m, speed_kn, port_km, strict=True)
     return [Circumstance(p, float(m - d / 2), float(d), float(a), float(v), k) for p, m, d, a, v, k in columns]
+
+
+def _anchors(places: Sequence[Place], speed_kn: Floats, hours: Floats, drawn: Floats) -> NDArray[np.bool_]:
+    """Who would drift, and lies at anchor (n,): all near ports, most of those for whom there is no room to drift."""
+    near = np.array([p.setting in (TRADE_ROADS, APPROACHES) for p in places], bool)
+    least_m = [drift_room_m(v, h * HOUR_S) for v, h in zip(speed_kn.tolist(), hours.tolist(), strict=True)]
+    room_m = np.array([p.drift_m for p in places])
+    return near | ((np.array(least_m) > room_m) & (drawn < CRAMPED_ANCHOR))
 
 
 def _place(rng: np.random.Generator, sea: Waters, in_zones: float, zones: Sequence[str]) -> Place:

@@ -91,7 +91,7 @@ def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, spe
     heading = rng.uniform(0, 360) + 25 * wander(rng, time_s, 4 * 3600.0)
     for share in WEATHER_SHARES:
         path = _path(time_s, tide + share * weather, speed_kn)
-        if np.hypot(*path).max() <= min(room_m, STRAYS_M):
+        if np.hypot(*path).max() <= room_m:
             break
     return Lying(Course(time_s, *shift(lon, lat, *path)), time_s, heading)
 

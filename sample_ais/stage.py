@@ -30,7 +30,6 @@ from stswatch.sample_ais.waters import BERTH, EDGE, Place, Spot, Waters
 from stswatch.sample_ais.yard import SEA_KN, Yard
 
 Rng = np.random.Generator
-LEAVES = 0.8  # of the room up to the shore, that a drift may use
 BERTHS_M, ANCHORS_M = 90.0, 250.0  # how far from the middle of a berth, of a place in the roads, ships lie
 AROUND_S = 3600.0  # courses begin and end so long outside the plan
 
@@ -74,16 +73,15 @@ class Stage:
         Where a drift has no room it keeps slow way to and fro, or lies at anchor if it is not to be under way.
         """
         start_s, end_s, place, speed_kn = c.start_s - early_s, c.end_s + late_s, c.place, c.speed_kn
-        room_m = LEAVES * 1000.0 * place.room_km
         adrift = STILL_KN <= speed_kn < KEEPS_WAY_KN
-        no_room = lying.drift_room_m(speed_kn, end_s - start_s) > min(room_m, lying.STRAYS_M)
+        no_room = lying.drift_room_m(speed_kn, end_s - start_s) > place.drift_m
         if under_way is None:
             under_way = speed_kn >= KEEPS_WAY_KN or (adrift and no_room)
         if under_way:
             goal = self.sea.goal(self.rng, place)
             return lying.keeping_way(self.rng, place.lon, place.lat, goal, start_s, end_s, speed_kn)
         if adrift and not no_room:
-            return lying.drifting(self.rng, place.lon, place.lat, start_s, end_s, speed_kn, room_m)
+            return lying.drifting(self.rng, place.lon, place.lat, start_s, end_s, speed_kn, place.drift_m)
         return lying.at_anchor(self.rng, place.lon, place.lat, start_s, end_s, ship.kind.length_m)
 
     def actor(

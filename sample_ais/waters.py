@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from stswatch.geo.sphere import MEAN_RADIUS_M, bearing_deg, haversine_m
+from stswatch.sample_ais.lying import STRAYS_M
 from stswatch.sample_ais.motion import Floats, shift
 
 Point = tuple[float, float]
@@ -54,6 +55,11 @@ class Place:
     node: int
     zone: str
     setting: str
+
+    @property
+    def drift_m(self) -> float:
+        """How far a drift may stray there: four fifths of the way to the shore, and no farther than who waits would."""
+        return min(800.0 * self.room_km, STRAYS_M)
 
 
 @dataclass(frozen=True)
