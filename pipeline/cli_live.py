@@ -34,6 +34,9 @@ def add_stream(p: argparse.ArgumentParser) -> None:
     p.add_argument("--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
     p.add_argument(
+        "--scorecard", metavar="FILE", help="what gives the scores: rules, trained or a file of `stswatch train`"
+    )
+    p.add_argument(
         "--every", type=_seconds, default=5.0, metavar="S", help="seconds from one look to the next (default 5)"
     )
     p.add_argument(
@@ -83,6 +86,7 @@ def stream(given: argparse.Namespace) -> None:
             given.data,
             area=given.area,
             rules=rules.load(given.rules) if given.rules else None,
+            scorecard=given.scorecard,
             every_s=given.every,
             allowance_s=given.allowance,
             alerts=given.alerts,
@@ -105,6 +109,7 @@ def add_reconcile(p: argparse.ArgumentParser) -> None:
     p.add_argument("--day", type=_day, metavar="DAY", help="count late data of this day (UTC) alone")
     p.add_argument("--area", default="dprk", help="where no watch runs: leads to show, as for `stswatch stream`")
     p.add_argument("--rules", type=Path, metavar="FILE", help="where no watch runs: TOML with other deciding numbers")
+    p.add_argument("--scorecard", metavar="FILE", help="where no watch runs: what gives the scores")
 
 
 def reconcile(given: argparse.Namespace) -> None:
@@ -112,7 +117,8 @@ def reconcile(given: argparse.Namespace) -> None:
     from stswatch.pipeline.watch import words
 
     told = rules.load(given.rules) if given.rules else None
-    print(words.reconciled(api.reconcile(given.data, given.day, area=given.area, rules=told)))
+    done = api.reconcile(given.data, given.day, area=given.area, rules=told, scorecard=given.scorecard)
+    print(words.reconciled(done))
 
 
 def add_status(p: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from stswatch.pipeline.store.disk import write_json
 from stswatch.pipeline.watch.listening import Listening
+from stswatch.pipeline.watch.notify import ALIVE, notify
 from stswatch.pipeline.watch.report import Report
 from stswatch.pipeline.watch.state import TOTALS, Heard, Known, described
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 STATUS, HABITS = "status.json", "habits.json"
 _MEASURED_EVERY_S = 60.0  # the size of the spool
 _LOOK_EVERY_S = 5.0
+_HANGS_S = 600.0  # without a slice systemd hears no sign of life; the first may have days to seal before it
 _HOUR_US = 3_600_000_000
 
 
@@ -103,6 +105,8 @@ class Health:
         while not self._ended_s:
             self.look()
             self.write()
+            if self._report is None or time.monotonic() - self._done_s < _HANGS_S:
+                notify(ALIVE)
             if (hour := self._now_us() // _HOUR_US) != kept_hour:
                 kept_hour = hour
                 self._listening.keep()
