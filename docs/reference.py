@@ -17,6 +17,7 @@ from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.decode.fixes import CHECKS
 from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.readers.column_map import HEADERS, NEEDED
 from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
 from stswatch.pipeline.steps import STEPS, Step
@@ -189,6 +190,25 @@ def _with_errors(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"{told[name]:g} ± {told['standard_errors'][name]:g}" if name in told else "exponential"
 
 
+def formats_page(text: str) -> str:
+    """docs/formats.md with the readers of pipeline/readers/registry.py and the names of columns that are recognised."""
+    tables = {
+        "readers": _table(
+            ("format", "what it is", "heard by", "licence"),
+            ((f"`{r.name}`", r.help, r.receiver, r.licence or "not known") for r in READERS),
+        ),
+        "columns": _table(
+            ("our name", "", "names that are recognised, best first"),
+            ((f"`{ours}`", "needed" if ours in NEEDED else "", ", ".join(names)) for ours, names in HEADERS.items()),
+        ),
+    }
+    for name, table in tables.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.S
+        )
+    return text
+
+
 def _from(zone: Mapping[str, Any]) -> str:
     return zone["source"] + (f" ({zone['date']})" if zone["date"] else "")
 
@@ -230,6 +250,7 @@ PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text tha
     "architecture.md": architecture_page,
     "zones.md": zones_page,
     "simulator.md": simulator_page,
+    "formats.md": formats_page,
 }
 
 if __name__ == "__main__":
