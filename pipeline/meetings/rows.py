@@ -37,7 +37,7 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
     if rows.num_rows == 0:
         return schema.empty("encounters")
-    columns: dict[str, Any] = _measured(rows) | _moved(rows)
+    columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows)
     columns["end_censored"] = edges.ended_by_data(rows, known_edges)
     columns |= particulars.by_the_end(rows, said, rules.encounter)
     row, code, ms = runs.bins_of(rows)
@@ -54,7 +54,7 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
     """What follows from the sums alone."""
     n = rows.num_rows
     start_us, end_us, within_ms = micros(rows, "start"), micros(rows, "end"), np.asarray(rows["within_ms"])
-    columns: dict[str, np.ndarray] = {
+    return {
         "id": _ids(rows),
         "revision": np.ones(n, np.int64),
         "status": np.full(n, "current", object),
@@ -73,6 +73,11 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
         "candidates": np.ones(n, np.int64),
         "run_id": np.full(n, "", object),
     }
+
+
+def _of_each(rows: pa.Table) -> dict[str, np.ndarray]:
+    """What is told of a and of b."""
+    columns: dict[str, np.ndarray] = {}
     for v in ("a", "b"):
         columns[f"track_{v}"] = _track_names(rows, v)
         columns[f"mmsi_{v}"] = np.asarray(rows[f"mmsi_{v}"])
