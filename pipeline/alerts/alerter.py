@@ -42,6 +42,7 @@ class Alerter:
         self._couriers = [Courier(d, Outbox(folder / f"{d.name}.jsonl"), now, tell, pauses_s) for d in destinations]
         for courier in self._couriers:
             courier.start()
+        _say_who_is_gone(folder, {d.name for d in destinations}, tell)
 
     def offer(self, changes: Sequence[LeadChange]) -> int:
         """Take changes that are committed; those offered before are passed over. Gives how many were new to anybody.
@@ -75,3 +76,13 @@ class Alerter:
             courier.stop()
         for courier in self._couriers:
             courier.join(within_s)
+
+
+def _say_who_is_gone(folder: Path, named: set[str], tell: Callable[[str], None]) -> None:
+    """Say of destinations that are named no more how many alerts still wait for them."""
+    for path in sorted(folder.glob("*.jsonl")):
+        if path.stem not in named:
+            box = Outbox(path)
+            if len(box):
+                tell(f"{path}: {len(box)} alerts wait for a destination that is gone; name it again or remove the file")
+            box.close()

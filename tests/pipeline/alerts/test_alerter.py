@@ -275,6 +275,17 @@ def test_killed_at_any_moment_nothing_that_was_taken_is_lost(seed, alerting, tmp
             assert revisions == sorted(revisions)
 
 
+def test_alerts_for_a_destination_that_is_named_no_more_are_told_of(alerting, tmp_path):
+    with receiving(answers=lambda content, before: 500) as receiver:
+        alerter = alerting(hook(receiver.url) + FILE)
+        alerter.offer([change(), change("E2")])
+        until(lambda: {to.name: to.waiting for to in alerter.state()} == {"floor": 2, "log": 0})
+    said = []
+    alerting(FILE.replace("[log]", "[other]"), tell=said.append)
+    where = tmp_path / "alerts" / "floor.jsonl"
+    assert said == [f"{where}: 2 alerts wait for a destination that is gone; name it again or remove the file"]
+
+
 # ------------------------------------------------------------------------------------------------ rate and digest
 
 
