@@ -15,12 +15,16 @@ from typing import Any
 from stswatch.geo.zones import MARKS
 from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
+from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.fixes import CHECKS
+from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.readers.column_map import HEADERS, NEEDED
 from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
+from stswatch.pipeline.sources.registry import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.watch.metrics import METRICS
 from stswatch.sample_ais.scenarios import SCENARIOS
 from stswatch.sample_ais.shapes import Mixture, fitted_columns
 
@@ -163,9 +167,72 @@ def zones_page(text: str) -> str:
             ),
         ),
     }
-    for name, table in tables.items():
-        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\g<1>{table}\n\g<2>", text, flags=re.S)
-    return text
+    return _filled(text, tables)
+
+
+def live_page(text: str) -> str:
+    """docs/live.md with the tables of sources, their options, destinations of alerts and metrics."""
+    given = [(f"`{kind.scheme}`", kind.options or {}) for kind in SOURCES]
+    options = [*((name, told) for name, told in given if told), ("all", COMMON)]
+    sections = [(f"`{kind.name}`", {**kind.options, **PACE}) for kind in KINDS]
+    tables = {
+        "sources": _table(("address", "what it is"), ((f"`{kind.form}`", kind.help) for kind in SOURCES)),
+        "options": _table(
+            ("source", "option", "meaning"),
+            ((name, f"`{option}`", meaning) for name, told in options for option, meaning in told.items()),
+        ),
+        "destinations": _table(
+            ("kind", "option", "meaning"),
+            (
+                (name, f"`{option}`", told.help + (", needed" if told.needed else ""))
+                for name, known in sections
+                for option, told in known.items()
+            ),
+        ),
+        "metrics": _table(
+            ("metric", "kind", "meaning"),
+            ((f"`stswatch_{metric.name}`", metric.kind, metric.help) for metric in METRICS),
+        ),
+    }
+    return _filled(text, tables)
+
+
+def messages_page(text: str) -> str:
+    """docs/messages.md with the bit tables of pipeline/decode/layouts.py."""
+    return _filled(text, {"layouts": "\n\n".join(map(_layout, LAYOUTS))})
+
+
+def _layout(layout: Layout) -> str:
+    rows, offset = [], 0
+    for field in layout.fields:
+        if field.kind != "spare":
+            rows.append((f"`{field.name}`", f"{offset}", f"{field.bits}", _meaning(field), _absent(field)))
+        offset += field.bits
+    types = " and ".join(filter(None, (", ".join(map(str, layout.types[:-1])), str(layout.types[-1]))))
+    head = f"### {'Types' if len(layout.types) > 1 else 'Type'} {types}: {layout.name}\n\nSection {layout.section}."
+    return head + "\n\n" + _table(("field", "from bit", "bits", "what it is", "not available"), rows)
+
+
+def _meaning(field: Field) -> str:
+    """What a field counts, in words."""
+    units = {"quantity": "number", "degrees": "degrees, two's complement"}.get(field.kind, "")
+    scaled = f"{units} in 1/{field.per:,}" if field.per > 1 else units
+    return (
+        scaled
+        or {
+            "count": "whole number",
+            "flag": "yes or no",
+            "text": f"{field.bits // 6} characters",
+            "turn": "degrees a minute, as 4.733 times the root of them, with the sign",
+            "device": "kind of positioning device; 9 to 14 read as 0",
+            "ship": "type of ship and cargo, table 53; reserved ones as the nearest that is defined, or 0",
+        }[field.kind]
+    )
+
+
+def _absent(field: Field) -> str:
+    """The values that mean so, as they are given."""
+    return ", ".join(f"{value / field.per:g}" for value in field.absent)
 
 
 def simulator_page(text: str) -> str:
@@ -178,6 +245,11 @@ def simulator_page(text: str) -> str:
             ((name.replace("_", " "), *_with_errors(told)) for name, told in fitted_columns().items()),
         ),
     }
+    return _filled(text, tables)
+
+
+def _filled(text: str, tables: Mapping[str, str]) -> str:
+    """A page with tables in the places that bear their names."""
     for name, table in tables.items():
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.S
@@ -251,6 +323,8 @@ PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text tha
     "zones.md": zones_page,
     "simulator.md": simulator_page,
     "formats.md": formats_page,
+    "live.md": live_page,
+    "messages.md": messages_page,
 }
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ LEFT_OUT = {
     "make check": "it stands beside the tests",
     ".venv/bin/python -m pytest": "it would run itself",
     ".venv/bin/python -m tests.docs.write": "it writes into the project",
+    "stswatch stream tcp://receiver.example:10110": "it waits for a receiver",
+    "sudo": "it changes the machine",
+    "podman": "it needs the network, and an engine for containers",
     ". .venv/bin/activate": "it changes the reader's own shell; here commands are called as in such a one",
 }
 EXTENDED = ((registry, "READERS"), (fixes, "CHECKS"), (rules, "Rules"))  # put back: pages show how to add to them
