@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from stswatch.pipeline.decode.multipart import REACH
@@ -25,6 +26,7 @@ class OpenSegment:
         self._data = bytearray()  # what comes behind them
         self._written = 0  # of these bytes in the file
         self._doubtful = False
+        self.restored = 0  # how often the file had vanished and was written anew
         self._handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             sync(folder)
@@ -53,9 +55,14 @@ class OpenSegment:
             os.ftruncate(self._handle, self.synced)
             self._written = 0
         self._doubtful = True
-        with memoryview(self._data) as data:
-            while self._written < len(data):
-                self._written += os.pwrite(self._handle, data[self._written :], self.synced + self._written)
+        try:
+            with memoryview(self._data) as data:
+                while self._written < len(data):
+                    self._written += os.pwrite(self._handle, data[self._written :], self.synced + self._written)
+        except OSError:
+            with suppress(OSError):  # the last room on a full disk is for packing, which makes more
+                os.ftruncate(self._handle, self.synced)
+            raise
         self._doubtful = False
 
     def sync(self) -> None:
@@ -105,3 +112,4 @@ class OpenSegment:
             sync(each)
         os.close(self._handle)
         self._handle = handle
+        self.restored += 1

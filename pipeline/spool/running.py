@@ -82,6 +82,7 @@ class Running:
         self.since_us = 0
         self.reconnects = 0
         self.lost = self.held = ""
+        self._restored = 0
         self.failed: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"source {address.name}", daemon=True)
 
@@ -153,6 +154,9 @@ class Running:
             if not said:
                 self._of.tell(self.held)
             return
+        if (restored := self.spool.restored) > self._restored:
+            self._of.tell(f"{self.spool.folder}: the open segment had been removed and is written anew")
+        self._restored = restored
         if self.held:
             self.held = ""
             self._of.tell(f"{self.spool.folder}: is written again; nothing that was acknowledged is lost")

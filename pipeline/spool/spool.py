@@ -157,6 +157,11 @@ class Spool:
         return self._acknowledged
 
     @property
+    def restored(self) -> int:
+        """How often the segment that is open had vanished and was written anew."""
+        return self._open.restored if self._open else 0
+
+    @property
     def packing_error(self) -> OSError | None:
         """Why closed segments cannot be packed, while they cannot."""
         return self._packer.error

@@ -1,0 +1,238 @@
+"""Owns: sources fill their spools side by side, whatever the connection does; what happens is said once."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stswatch.pipeline.sources.base import AddressError
+from stswatch.pipeline.sources.registry import parse_all
+from stswatch.pipeline.spool.clock import Clock, Told
+from stswatch.pipeline.spool.running import backoff_s
+from stswatch.pipeline.spool.spool import Limits
+from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
+from tests.pipeline.sources.listen import wait
+from tests.pipeline.spool.spools import bare, decoded_spool, everything, received, told
+
+QUICK = Limits(sync_s=0.05)
+
+
+class Watch:
+    """Sources that run into a folder; what was said."""
+
+    def __init__(self, data: Path, *addresses: str, clock=None, hurry: float = 1.0, limits: Limits = QUICK) -> None:
+        self.said: list[str] = []
+        self.data, self.stop = data, threading.Event()
+        data.mkdir(exist_ok=True)
+        self.supervisor: Supervisor = run_sources(
+            data,
+            parse_all(addresses),
+            clock or Clock(),
+            self.said.append,
+            self.stop,
+            secrets={},
+            limits=limits,
+            draw=lambda: 0.0,
+            monotonic=lambda: hurry * time.monotonic(),
+        )
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.supervisor.close()
+        self.supervisor.check()
+
+    def folder(self, name: str) -> Path:
+        return self.data / "spool" / name
+
+    def until(self, name: str, true: Callable[[bytes], bool], within_s: float = 20.0) -> bytes:
+        """Wait for what is acknowledged; gives it."""
+        found = [b""]
+
+        def enough() -> bool:
+            self.supervisor.check()
+            spool = self.supervisor.spools[name]
+            found[0] = received(spool.folder, until=spool.acknowledged)
+            return true(found[0])
+
+        wait(enough, within_s)
+        return found[0]
+
+
+class Server:
+    """Sends to each connection what `each` gives for its number, then closes it."""
+
+    def __init__(self, each: Callable[[int], bytes], port: int = 0, hold_s: float = 0.0) -> None:
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self.port = self._listening.getsockname()[1]
+        self.connections = 0
+        self._each, self._hold_s = each, hold_s
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                with connection:
+                    connection.sendall(self._each(self.connections))
+                    time.sleep(self._hold_s)
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(20)
+
+
+def test_a_server_that_hangs_up_all_the_time(tmp_path):
+    """All that it sent is there, and it is said once, not each time."""
+    server = Server(lambda n: told([1_700_000_000 + n]))
+    with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}") as watch:
+        got = watch.until("busan", lambda text: text.count(b"\n") >= 4)
+        state = watch.supervisor.state()["busan"]
+        said = list(watch.said)
+    server.close()
+    assert got.startswith(told(range(1_700_000_001, 1_700_000_005)))
+    assert state.reconnects >= 3
+    assert state.trouble == "the connection was closed by the other side"
+    assert said == [
+        f"busan: tcp://127.0.0.1:{server.port} the connection was closed by the other side;"
+        " trying again, at most every 60 s"
+    ]
+
+
+def test_half_lines_at_the_end_of_a_connection_are_not_joined_to_the_next(tmp_path):
+    server = Server(lambda n: b"last %d\nfirst half %d" % (n, n))
+    with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}") as watch:
+        got = watch.until("busan", lambda text: text.count(b"\n") >= 4)
+    server.close()
+    assert got.startswith(b"last 1\nfirst half 1\nlast 2\nfirst half 2\n")
+
+
+def test_a_server_that_comes_and_goes_is_told_of(tmp_path):
+    first = Server(lambda n: bare(1), hold_s=3600)
+    first.close()
+    with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{first.port}", hurry=20.0) as watch:
+        wait(lambda: len(watch.said) == 1)
+        assert "cannot be reached (Connection refused)" in watch.said[0]
+        state = watch.supervisor.state()["busan"]
+        assert (state.connected, state.reconnects) == (False, 0)
+        second = Server(lambda n: bare(1), first.port, hold_s=3600)
+        wait(lambda: len(watch.said) == 2)
+        assert watch.said[1] == f"busan: tcp://127.0.0.1:{first.port} is back"
+        state = watch.supervisor.state()["busan"]
+        assert (state.connected, state.trouble, state.counts.lines) == (True, "", 1)
+        assert abs(state.since_us / 1e6 - time.time()) < 60
+    second._listening.close()
+
+
+def test_several_sources_at_once_each_into_its_own(tmp_path):
+    (tmp_path / "log.nmea").write_bytes(told(range(1_700_000_000, 1_700_000_100)))
+    server = Server(lambda n: bare(500), hold_s=3600)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        addresses = (f"t=tcp://127.0.0.1:{server.port}", f"u=udp://127.0.0.1:{port}", f"f={tmp_path / 'log.nmea'}")
+        with Watch(tmp_path / "data", *addresses) as watch:
+            wait(lambda: watch.supervisor.state()["u"].connected)
+            sending.sendto(b"!AIVDM", ("127.0.0.1", port))
+            assert watch.until("t", lambda text: len(text) == len(bare(500))) == bare(500)
+            assert watch.until("u", bool) == b"!AIVDM\n"
+            watch.until("f", lambda text: b"1700000099" in text)
+            assert set(watch.supervisor.acknowledged()) == {"t", "u", "f"}
+            assert not watch.supervisor.ended
+    server._listening.close()
+    assert watch.said == []
+    assert decoded_spool(watch.folder("f")).messages == 100
+
+
+def test_a_file_is_read_on_after_a_stop(tmp_path):
+    path = tmp_path / "log.nmea"
+    lines = told(range(1_700_000_000, 1_700_000_300)).splitlines(keepends=True)
+    for stop in (100, 200, 300):
+        with path.open("ab") as file:
+            file.writelines(lines[stop - 100 : stop])
+        with Watch(tmp_path / "data", f"log={path}", clock=Told()) as watch:
+            watch.until("log", lambda text, last=lines[stop - 1]: last in text)
+    held = re.sub(rb"^# stswatch read .*\n", b"", received(watch.folder("log")), flags=re.MULTILINE)
+    assert held == b"".join(lines)
+
+
+def test_standard_input_that_ends_ends_the_watch(tmp_path):
+    """Where it is the only source."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, threading, pathlib\n"
+        "from stswatch.pipeline.sources.registry import parse_all\n"
+        "from stswatch.pipeline.spool.clock import Told\n"
+        "from stswatch.pipeline.spool.supervisor import run_sources\n"
+        "stop = threading.Event()\n"
+        "running = run_sources(pathlib.Path(sys.argv[1]), parse_all(['-']), Told(), print, stop)\n"
+        "while not running.ended: stop.wait(0.01)\n"
+        "running.close()\n"
+    )
+    text = told(range(1_700_000_000, 1_700_000_050))
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(words, input=text + b"!AIVDM,half", capture_output=True, check=True)
+    assert done.stdout == b"stdin: - has ended\n"
+    assert received(tmp_path / "spool" / "stdin") == text + b"!AIVDM,half\n"
+
+
+def test_rubbish_is_kept_as_it_came(tmp_path):
+    rubbish = b"".join(bytes(range(256)) * 3 for _ in range(200))
+    server = Server(lambda n: rubbish + b"\n" + bare(1), hold_s=3600)
+    with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}") as watch:
+        got = watch.until("busan", lambda text: text.endswith(bare(1)))
+    server._listening.close()
+    assert got == rubbish + b"\n" + bare(1)
+    assert decoded_spool(watch.folder("busan")).messages == 1
+
+
+def test_silence_is_a_line_every_five_seconds(tmp_path):
+    server = Server(lambda n: b"", hold_s=3600)
+    with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}", hurry=20.0) as watch:
+        wait(lambda: everything(watch.folder("busan")).count(b"$PGHP") >= 4)
+    server._listening.close()
+
+
+def test_time_passes_too_where_nobody_can_be_reached(tmp_path):
+    with Watch(tmp_path / "data", "busan=tcp://127.0.0.1:1", hurry=20.0) as watch:
+        wait(lambda: everything(watch.folder("busan")).count(b"$PGHP") >= 4)
+    assert len(watch.said) == 1
+
+
+def test_what_is_missing_is_told_before_anything_is_made(tmp_path):
+    with pytest.raises(AddressError, match="AISSTREAM_API_KEY"):
+        Watch(tmp_path / "data", "tcp://127.0.0.1:1", "wss://127.0.0.1/a")
+    assert not (tmp_path / "data" / "spool").exists()
+
+
+def test_what_a_thread_died_of_is_raised(tmp_path):
+    watch = Watch(tmp_path / "data", "busan=tcp://127.0.0.1:1")
+    watch.supervisor.spools["busan"].tick = lambda: 1 / 0
+    wait(lambda: watch.supervisor._failed is not None)
+    with pytest.raises(ZeroDivisionError):
+        watch.supervisor.check()
+    watch.supervisor.close()
+
+
+def test_tries_come_less_and_less_often():
+    longest = [backoff_s(n, lambda: 1.0) for n in range(1, 9)]
+    assert longest == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(backoff_s(n, lambda: 0.0) == each / 2 for n, each in enumerate(longest, 1))

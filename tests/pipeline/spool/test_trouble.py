@@ -1,0 +1,200 @@
+"""Owns: a disk that does not take what comes is told in one sentence, holds the source back, and costs nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from stswatch.pipeline.spool.segments import segments
+from stswatch.pipeline.spool.spool import HeldBack, Limits
+from tests.pipeline.flow.commands import ROOM
+from tests.pipeline.sources.listen import in_pieces, wait
+from tests.pipeline.spool.spools import ByHand, bare, everything, received, spool, told
+from tests.pipeline.spool.test_supervisor import Watch
+
+TEXT = told(range(1_700_000_000, 1_700_150_000))  # 10 MB
+
+
+class Pouring:
+    """A server that pours a text out as fast as it is taken, once it is let."""
+
+    def __init__(self, text: bytes, let: bool = True) -> None:
+        self.sent, self.let = 0, threading.Event()
+        if let:
+            self.let.set()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"busan=tcp://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._pour, args=(text,), daemon=True).start()
+
+    def _pour(self, text: bytes) -> None:
+        self.connection, _ = self._listening.accept()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # the kernel holds megabytes as it is
+        self.let.wait()
+        with suppress(OSError):  # the watch stopped
+            for piece in in_pieces(text, 10_000):
+                self.connection.sendall(piece)
+                self.sent += len(piece)
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A disk of 4 MB, seen from outside the room in which it is mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = f"mount -t tmpfs -o size=4m tmpfs {place} && echo ready && cat"
+    with subprocess.Popen([*ROOM, "sh", "-c", mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as room:
+        assert room.stdin is not None
+        assert room.stdout is not None
+        if room.stdout.readline() != b"ready\n":
+            pytest.skip("no file system may be mounted here: unshare --mount is refused")
+        yield Path(f"/proc/{room.pid}/root") / place.relative_to("/")
+        room.stdin.close()
+
+
+def held_back(watch: Watch, pouring: Pouring, *words: str) -> None:
+    """The source waits, it is said once, and what was acknowledged lies there."""
+    wait(lambda: watch.supervisor.state()["busan"].trouble != "")
+    spooled = watch.supervisor.spools["busan"]
+    taken, acknowledged = spooled.counts().bytes, spooled.acknowledged
+    threading.Event().wait(0.6)
+    assert spooled.counts().bytes <= taken + (2 << 20)
+    assert pouring.sent < len(TEXT), "the rest waits on the other side"
+    assert spooled.acknowledged == acknowledged
+    assert TEXT.startswith(received(spooled.folder, until=spooled.acknowledged))
+    assert len(watch.said) == 1
+    for word in (str(spooled.folder), *words, "until then the source is held back"):
+        assert word in watch.said[0]
+    assert watch.supervisor.state()["busan"].trouble == watch.said[0]
+
+
+def goes_on(watch: Watch) -> None:
+    watch.until("busan", lambda text: len(text) == len(TEXT))
+    assert received(watch.folder("busan")) == TEXT
+    wait(lambda: len(watch.said) % 2 == 0)
+    assert watch.said[1] == f"{watch.folder('busan')}: is written again; nothing that was acknowledged is lost"
+    assert watch.supervisor.state()["busan"].trouble == ""
+
+
+def test_no_file_may_grow(tmp_path):
+    pouring = Pouring(TEXT)
+    with Watch(tmp_path / "data", pouring.address) as watch:
+        with no_file_above(1_000_003):
+            held_back(watch, pouring, "File too large", "ulimit -f")
+        goes_on(watch)
+
+
+def test_a_full_disk(tmp_path, disk):
+    filler = disk / "filler"
+    filler.write_bytes(bytes(3_000_000))
+    pouring = Pouring(TEXT)
+    limits = Limits(sync_s=0.05, segment_bytes=1 << 20)
+    with Watch(disk / "data", pouring.address, limits=limits, hurry=20.0) as watch:
+        held_back(watch, pouring, "the disk is full (No space left on device)", "make room")
+        filler.unlink()
+        goes_on(watch)
+    assert len(segments(watch.folder("busan"))) >= 5
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that users without rights can reach, and such a user."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        os.seteuid(was)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o777)
+        shutil.rmtree(folder)
+
+
+def test_a_folder_that_one_may_not_write(open_folder):
+    """What is open is written on; the next segment is held back."""
+    pouring = Pouring(TEXT, let=False)
+    limits = Limits(sync_s=0.05, segment_bytes=1 << 20)
+    with Watch(open_folder / "data", pouring.address, limits=limits) as watch:
+        wait(lambda: bool(segments(watch.folder("busan"))))
+        watch.folder("busan").chmod(0o555)
+        pouring.let.set()
+        held_back(watch, pouring, "may not be written", "Permission denied")
+        watch.folder("busan").chmod(0o755)
+        goes_on(watch)
+
+
+def test_a_data_folder_that_is_gone_for_a_while(tmp_path):
+    data, away = tmp_path / "data", tmp_path / "away"
+    spooled = spool(data, sync_s=0.0)
+    spooled.append(bare(10))
+    data.rename(away)
+    with pytest.raises(HeldBack) as told_:
+        spooled.append(bare(1))
+    assert told_.value.errno == errno.ENOENT
+    assert spooled.held
+    assert not data.exists()
+    away.rename(data)
+    spooled.tick()
+    assert not spooled.held
+    spooled.close()
+    assert received(spooled.folder) == bare(11)
+
+
+def test_a_spool_that_somebody_removes_is_written_anew(tmp_path):
+    """Of the segment that is open nothing is lost, and positions in it hold."""
+    pouring = Pouring(bare(100))
+    with Watch(tmp_path / "data", pouring.address) as watch:
+        watch.until("busan", lambda text: text == bare(100))
+        before = watch.supervisor.acknowledged()["busan"]
+        whole = everything(watch.folder("busan"), until=before)
+        shutil.rmtree(tmp_path / "data" / "spool")
+        pouring.connection.sendall(bare(1))
+        watch.until("busan", lambda text: text == bare(101))
+        assert everything(watch.folder("busan"), until=before) == whole
+        wait(lambda: bool(watch.said))
+    assert watch.said == [f"{watch.folder('busan')}: the open segment had been removed and is written anew"]
+
+
+def test_a_disk_that_fails_to_confirm_is_written_again(tmp_path):
+    """After a failed fsync the system may have thrown away what it held."""
+    clock = ByHand()
+    spooled = spool(tmp_path, clock)
+    spooled.append(bare(10))
+    clock.pass_s(1.0)
+    spooled.tick()
+    handle, full = spooled._open._handle, os.open("/dev/full", os.O_RDWR)
+    spooled._open._handle = full
+    with pytest.raises(HeldBack):
+        spooled.append(bare(5))
+    with open(segments(spooled.folder)[0], "r+b") as file:  # what the disk made of it
+        file.truncate(spooled.acknowledged.offset)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\0" * 100)
+    spooled._open._handle = handle
+    os.close(full)
+    spooled.tick()
+    spooled.close()
+    assert received(spooled.folder) == bare(15)
