@@ -1,7 +1,7 @@
 """Armoured payloads to numbers: characters of six bits packed into words, fields cut out of them by shifts.
 
 All messages of a group are treated at once; eight characters of each make a word of 48 bits, so that no field is
-further than one word edge away. What a payload does not carry reads as zero: `carried` says where.
+further than one word edge away. What a payload does not carry reads as anything: `carried` says where.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ Words = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
 
 _PER_WORD, _WORD_BITS = 8, 48
+_BLOCK = 8192  # payloads at a time, so that what is worked on stays in the cache
 _EACH = 0x0101010101010101  # times a byte: that byte eight times
 # the first k of the eight bytes of a word, for k from 0 to 8
 _FIRST = np.array([(1 << 64) - (1 << (64 - 8 * k)) for k in range(9)], np.uint64)
@@ -31,7 +32,7 @@ class Packed:
     words: Words
     bits: Ints
 
-    def take(self, rows: Ints | Bools) -> Packed:
+    def take(self, rows: Ints | Bools | slice) -> Packed:
         """Some of the payloads, in the order given."""
         return Packed(self.words[:, rows], self.bits[rows])
 
@@ -64,45 +65,45 @@ class Packed:
 def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) -> tuple[Packed, Bools]:
     """The first `chars` characters of each payload data[start:end], and whether all of these are armour, (n,).
 
-    data: a text; start, end, fill: (n,) as for messages.decode; chars: of the payload, the rest is left out.
+    data: a text; start, end, fill: (n,) as for messages.decode; chars: of the payload, the rest is left out. After a
+    shorter one the words hold anything.
     """
     count = -(-chars // _PER_WORD)
     size = end - start
-    windows = _windows(data, start, count * _PER_WORD).view(">u8")
     words = np.empty((count, len(start)), np.uint64)
     sound = np.ones(len(start), np.bool_)
-    shortest = int(size.min(initial=0 if not len(size) else size[0]))
-    for at in range(count):
-        raw = windows[:, at].astype(np.uint64)
-        full = shortest >= (at + 1) * _PER_WORD
-        inside = np.uint64(_EACH * 0xFF) if full else _FIRST[np.clip(size - at * _PER_WORD, 0, _PER_WORD)]
-        sound &= _strange(raw) & inside == 0
-        words[at] = _packed(_sextets(raw) & inside)
+    inside = _inside(np.arange(chars + 1), count)
+    if len(start) and int(start.max()) + count * _PER_WORD > len(data):
+        data = np.concatenate([data, np.zeros(count * _PER_WORD, np.uint8)])
+    for first in range(0, len(start), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        raw = sliding_window_view(data, count * _PER_WORD)[start[block]].view(">u8").astype(np.uint64)
+        sextets = _sextets(raw)
+        foreign = _armour(sextets) ^ raw
+        held = np.minimum(size[block], chars)
+        foreign &= inside[chars] if int(held.min()) == chars else inside[np.maximum(held, 0)]
+        if foreign.any():
+            sound[block] = ~foreign.any(axis=1)
+        words[:, block] = _packed(sextets).T
     return Packed(words, size * 6 - fill), sound
 
 
-def _windows(data: Bytes, start: Ints, size: int) -> Bytes:
-    """The `size` bytes from each start on, (n, size), with zeros after the end of the data."""
-    if len(start) and int(start.max()) + size > len(data):
-        data = np.concatenate([data, np.zeros(size, np.uint8)])
-    if len(data) < size:
-        return np.zeros((len(start), size), np.uint8)
-    return sliding_window_view(data, size)[start]
+def _inside(size: Ints, count: int) -> Words:
+    """All bits of the first `size` bytes of `count` words, (n, count)."""
+    return np.asarray(_FIRST[np.clip(size[:, None] - np.arange(count) * _PER_WORD, 0, _PER_WORD)])
 
 
-def _strange(word: Words) -> Words:
-    """The highest bit of each byte that is none of the 64 characters of armour, 0x30 to 0x57 and 0x60 to 0x77."""
-    low = word & np.uint64(_EACH * 0x7F)  # so that no sum runs over into the next byte
-    wrong = word | ~(low + np.uint64(_EACH * (0x80 - 0x30))) | (low + np.uint64(_EACH * (0x80 - 0x78)))
-    between = (low + np.uint64(_EACH * (0x80 - 0x58))) & ~(low + np.uint64(_EACH * (0x80 - 0x60)))
-    return np.asarray((wrong | between) & np.uint64(_EACH * 0x80))
-
-
-def _sextets(word: Words) -> Words:
-    """Armour to the six bits it stands for, in each byte; any value where a byte is no armour."""
-    low = word & np.uint64(_EACH * 0x7F)
-    upper = (low >> np.uint64(6)) & (low >> np.uint64(5)) & np.uint64(_EACH)  # 0x60 and above
+def _sextets(raw: Words) -> Words:
+    """Armour to the six bits that it stands for, in each byte; anything where a byte is no armour."""
+    low = raw & np.uint64(_EACH * 0x7F)  # so that no sum runs over into the next byte
+    upper = (low >> np.uint64(6)) & (low >> np.uint64(5)) & np.uint64(_EACH)  # from 0x60 on
     return (low + np.uint64(_EACH * 0x10) - (upper << np.uint64(3))) & np.uint64(_EACH * 0x3F)
+
+
+def _armour(sextets: Words) -> Words:
+    """Six bits in each byte to their armour: 0x30 to 0x57, from 40 on 0x60 to 0x77."""
+    upper = ((sextets + np.uint64(_EACH * (0x80 - 40))) >> np.uint64(7)) & np.uint64(_EACH)
+    return sextets + np.uint64(_EACH * 0x30) + (upper << np.uint64(3))
 
 
 def _packed(word: Words) -> Words:
@@ -114,8 +115,8 @@ def _packed(word: Words) -> Words:
 
 
 def spread(word: Words) -> Bytes:
-    """48 bits to their eight sextets, (n,) to (n, 8): what packing undoes."""
+    """48 bits to their eight sextets, (n, k) to (n, 8 k): what packing undoes."""
     for bits in (24, 12, 6):
         mask = np.uint64(sum(((1 << bits) - 1) << at for at in range(0, 64, bits // 3 * 8)))
         word = ((word & (mask << np.uint64(bits))) << np.uint64(bits // 3 * 4 - bits)) | (word & mask)
-    return word.astype(">u8").view(np.uint8).reshape(-1, _PER_WORD)
+    return word.astype(">u8").view(np.uint8)

@@ -162,16 +162,16 @@ def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, k
     if value is None:
         return pa.nulls(n, kind)
     bad = ~((value >= low) & (value < high))
-    number = kind.to_pandas_dtype()
-    value = np.where(bad, 0.0, value)  # what is masked may be too large for the type; whole numbers are cut
-    return pa.array(value.astype(number), mask=bad)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is masked may be too large for the type
+        number = value.astype(kind.to_pandas_dtype())  # whole numbers are cut
+    return pa.array(number, mask=bad)
 
 
 def _invalid(mmsi: Numbers, lon: Floats, lat: Floats) -> pa.Array:
     """The name of the first of CHECKS that holds, null where none does."""
-    code = np.full(len(mmsi), -1, np.int64)
+    code = np.full(len(mmsi), len(CHECKS), np.int8)
     for number, check in reversed(list(enumerate(CHECKS))):
         code[check(mmsi, lon, lat)] = number
-    if (code < 0).all():
+    if (code == len(CHECKS)).all():
         return pa.nulls(len(code), pa.string())
-    return pa.array([check.__name__ for check in CHECKS]).take(pa.array(code, mask=code < 0))
+    return pa.array([*(check.__name__ for check in CHECKS), None], pa.string()).take(pa.array(code))

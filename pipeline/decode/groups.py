@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,17 @@ from stswatch.pipeline.decode.rejects import CODES
 HEAD_BITS = 38  # type, repeat indicator and MMSI: without these nothing was said by anybody
 LAST_TYPE = 28
 _BITS = 6
+_SLOT = 28  # characters: 168 bits, what fits into one slot. Source: ITU-R M.1371-5, annex 2
 _CLEAR = 255
 _SEXTET = np.full(256, _CLEAR, np.uint8)  # what each character stands for; _CLEAR where it is no armour
 _SEXTET[0x30:0x58], _SEXTET[0x60:0x78] = np.arange(40), np.arange(40, 64)
+
+
+class _Kind(NamedTuple):
+    """Types that are read alike, and how many characters they take."""
+
+    types: tuple[int, ...]
+    chars: int
 
 
 @dataclass(frozen=True)
@@ -47,26 +55,35 @@ def grouped(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any]) -> Groups:
 
     >>> text = np.frombuffer(b"13HOI:0P0000VOHLCnHQKwvL05Ip", np.uint8)
     >>> found = grouped(text, np.array([0, 0]), np.array([28, 0]), np.array([0, 0]))
-    >>> found.msg_type.tolist(), found.code.tolist(), [group.layout.name for group in found.groups]
-    ([1, 0], [0, 3], ['position of class A'])
+    >>> found.msg_type.tolist(), (found.code > 0).tolist(), [group.layout.name for group in found.groups]
+    ([1, 0], [False, True], ['position of class A'])
     """
     size = end - start
     first = _first(data, start, size)
+    order, edges = _by_kind(first)
     sound = np.ones(len(start), np.bool_)
-    known, left = [], np.ones(len(start), np.bool_)
-    kind = _KIND[first]
-    for number, (types, chars) in enumerate(_LENGTHS.items()):
-        rows = np.flatnonzero(kind == number)
+    parts, unread = [], [order[edges[-1] :]]
+    for kinds in (_SHORT, _LONG):
+        rows = order[edges[kinds.start] : edges[kinds.stop]]
+        chars = max(_KINDS[kind].chars for kind in kinds)
         packed, sound[rows] = pack(data, start[rows], end[rows], fill[rows], chars)
-        left[rows] = size[rows] > chars
-        known.append((types, rows, packed))
-    rest = np.flatnonzero(left & (size > 0))
+        unread.append(rows[size[rows] > chars])
+        for kind in kinds:
+            here = slice(*(edges[kind : kind + 2] - edges[kinds.start]))
+            parts.append((_KINDS[kind].types, rows[here], packed.take(here)))
+    rest = np.concatenate(unread)
+    rest = rest[size[rest] > 0]
     sound[rest] &= _all_armour(data, start[rest], end[rest])
     code = _codes(size, size * _BITS - fill, first, sound)
-    groups = []
-    for types, rows, packed in known:
-        groups += _groups(types, rows, packed, code)
+    groups = [group for part in parts for group in _groups(*part, code)]
     return Groups(code, np.where(code == 0, first, 0).astype(np.int8), groups)
+
+
+def _by_kind(first: Bytes) -> tuple[Ints, Ints]:
+    """The payloads sorted by the kind of their type, and where each of _KINDS begins; what is of none comes last."""
+    kind = _KIND[first]
+    order = np.argsort(kind, kind="stable")
+    return order, np.searchsorted(kind[order], np.arange(len(_KINDS) + 1))
 
 
 def _first(data: Bytes, start: Ints, size: Ints) -> Bytes:
@@ -119,15 +136,17 @@ def _parts(rows: Ints, packed: Packed, code: NDArray[np.int8]) -> list[Group]:
     return [Group(layout, rows[at], packed.take(at)) for layout, at in found if len(at)]
 
 
-def _lengths() -> dict[tuple[int, ...], int]:
-    """For each set of types how many characters its layouts take."""
-    chars: dict[tuple[int, ...], int] = {}
+def _kinds() -> list[_Kind]:
+    """The sets of types that share a layout, or its parts, those with short messages first."""
+    kinds: dict[tuple[int, ...], int] = {}
     for layout in LAYOUTS:
-        chars[layout.types] = max(chars.get(layout.types, 0), -(-layout.bits // _BITS))
-    return chars
+        kinds[layout.types] = max(kinds.get(layout.types, 0), -(-layout.bits // _BITS))
+    return sorted((_Kind(types, chars) for types, chars in kinds.items()), key=lambda kind: kind.chars > _SLOT)
 
 
-_LENGTHS = _lengths()
-_KIND = np.full(256, len(_LENGTHS), np.uint8)  # the place in _LENGTHS of each type
-for _place, _types in enumerate(_LENGTHS):
-    _KIND[list(_types)] = _place
+_KINDS = _kinds()
+_SHORT = range(sum(kind.chars <= _SLOT for kind in _KINDS))  # packed together, and so are the long ones
+_LONG = range(_SHORT.stop, len(_KINDS))
+_KIND = np.full(256, len(_KINDS), np.uint8)  # the place in _KINDS of each type
+for _place, _of in enumerate(_KINDS):
+    _KIND[list(_of.types)] = _place

@@ -11,16 +11,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.bits import Bools, Packed, spread
+from stswatch.pipeline.decode.bits import Bools, Packed, Words, spread
 from stswatch.pipeline.decode.layouts import Field
-from stswatch.pipeline.decode.lines import Bytes, Ints
+from stswatch.pipeline.decode.lines import Bytes
 
 Values: TypeAlias = NDArray[Any]
 
 _CHAR, _CHARS = 6, 8  # bits of a character; characters that are cut out at once
-_AT, _BLANK = ord("@"), ord(" ")
+_AT = ord("@")
 
 
 def _turns() -> NDArray[np.float64]:
@@ -72,38 +73,28 @@ def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:
 def texts(packed: Packed, offset: int, bits: int) -> pa.Array:
     """A text of (n,): @ at its end cut, then blanks at both ends; null where no character arrived."""
     count = bits // _CHAR
-    words = range(offset, offset + count * _CHAR, _CHARS * _CHAR)
-    sextets = np.concatenate([_letters(packed, at, offset + bits - at) for at in words], axis=1)[:, :count]
+    last = offset + count * _CHAR
+    words = [_eight(packed, at, min(last - at, _CHARS * _CHAR)) for at in range(offset, last, _CHARS * _CHAR)]
+    sextets = spread(np.stack(words, axis=1))[:, :count]
     arrived = np.clip((packed.bits - offset) // _CHAR, 0, count)
     letters = (sextets ^ np.uint8(0x20)) + np.uint8(0x20)  # table 47: 0 to 31 are @ to _, 32 to 63 blank to ?
-    letters[np.arange(count) >= arrived[:, None]] = _AT
+    if (arrived < count).any():
+        letters[np.arange(count) >= arrived[:, None]] = _AT
     return _trimmed(letters, arrived == 0)
 
 
-def _letters(packed: Packed, offset: int, left: int) -> Bytes:
-    """Up to eight sextets from a bit on, (n, 8); zeros after the last of `left` bits."""
-    bits = min(_CHARS * _CHAR, left // _CHAR * _CHAR)
-    return spread(packed.unsigned(offset, bits) << np.uint64(_CHARS * _CHAR - bits))
+def _eight(packed: Packed, offset: int, bits: int) -> Words:
+    """Up to eight characters from a bit on, at the upper end of 48 bits."""
+    return packed.unsigned(offset, bits) << np.uint64(_CHARS * _CHAR - bits)
 
 
 def _trimmed(letters: Bytes, missing: Bools) -> pa.Array:
     """Rows of characters (n, k) to strings."""
     n, size = letters.shape
-    place = np.arange(size)
-    last = _end(letters != _AT)
-    solid = (letters != _BLANK) & (place < last[:, None])
-    end = _end(solid)
-    first = np.minimum(np.argmax(solid, axis=1), end)
-    kept = letters[(place >= first[:, None]) & (place < end[:, None])]
-    edges = np.concatenate([[0], np.cumsum(end - first)]).astype(np.int32)
-    valid = None if not missing.any() else pa.array(~missing).buffers()[1]
-    return pa.StringArray.from_buffers(n, pa.py_buffer(edges), pa.py_buffer(kept), valid)
-
-
-def _end(holds: Bools) -> Ints:
-    """One past the last place of each row where it holds, 0 where it nowhere does."""
-    size = holds.shape[1]
-    return np.where(holds.any(axis=1), size - np.argmax(holds[:, ::-1], axis=1), 0)
+    edges = np.arange(n + 1, dtype=np.int32) * np.int32(size)
+    valid = pa.array(~missing).buffers()[1] if missing.any() else None
+    untrimmed = pa.StringArray.from_buffers(n, pa.py_buffer(edges), pa.py_buffer(letters), valid)
+    return pc.ascii_trim(pc.ascii_rtrim(untrimmed, "@"), " ")
 
 
 def _count(packed: Packed, field: Field, offset: int) -> Values:
