@@ -68,7 +68,12 @@ FIXES = table(
         "navigational status of ITU-R M.1371-5; null where not defined or not sent",
         null=True,
     ),
-    column("msg_type", pa.int8(), "AIS message type; null where the archive does not say", null=True),
+    column(
+        "msg_type",
+        pa.int8(),
+        "AIS message type; null where the archive does not say; 27 tells places to 1/10 minute (185 m), speed to 1 kn",
+        null=True,
+    ),
     column("receiver", pa.string(), "kind of receiver: terrestrial, satellite or unknown"),
     column("station", pa.string(), "receiving station as the source names it", null=True),
     column("invalid", pa.string(), "why the fix is left out of legs; null where it is used", null=True),
