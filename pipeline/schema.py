@@ -264,7 +264,7 @@ ENCOUNTERS = table(
     column(
         "heading_difference_deg",
         pa.float64(),
-        "median angle between the keels, weighted by time: 0 side by side, whichever way the bows, 90 across; "
+        "median angle between the keels, weighted by time, from bins of 5 deg: 0 along, either way, 90 across; "
         "null where the two did not tell true headings within observed_within_min of each other",
         unit="deg",
         null=True,
