@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from stswatch.pipeline.backoff import wait_s
 from stswatch.pipeline.sources.base import Address, Lost
 from stswatch.pipeline.sources.registry import receive
 from stswatch.pipeline.spool.clock import Arrival
@@ -47,8 +48,7 @@ def backoff_s(failures: int, draw: Callable[[], float]) -> float:
     >>> [backoff_s(n, lambda: 1.0) for n in (1, 2, 7, 100)], backoff_s(1, lambda: 0.0)
     ([1.0, 2.0, 60.0, 60.0], 0.5)
     """
-    longest = min(LONGEST_S, FIRST_S * 2.0 ** min(failures - 1, 30))
-    return longest * (1 + draw()) / 2
+    return wait_s(failures, FIRST_S, LONGEST_S, draw())
 
 
 def held_sentence(error: OSError, folder: Path) -> str:
