@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyais.messages import MSG_CLASS, MessageType24PartA, MessageType24PartB, MessageType24PartBAuxiliaryCraft
 
+from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.layouts import LAYOUTS
 from stswatch.pipeline.decode.messages import decode
 from stswatch.pipeline.decode.rejects import CODES
+from stswatch.pipeline.decode.statics import Claims, statics_table
 from stswatch.pipeline.decode.values import KINDS
 from tests.pipeline.decode.payloads import buffer, rows
 from tests.pipeline.decode.reference import COLUMNAR, told
@@ -194,3 +196,54 @@ def test_every_field_is_of_a_kind_and_its_absent_values_fit():
             signed = field.kind in ("degrees", "turn")
             low, high = (-(1 << field.bits - 1), (1 << field.bits - 1) - 1) if signed else (0, (1 << field.bits) - 1)
             assert all(low <= value <= high for value in field.absent), (layout.name, field.name)
+
+
+# ------------------------------------------------------------------ to the lake
+
+FIXES = {
+    "lon": "lon",
+    "lat": "lat",
+    "sog_kn": "speed",
+    "cog_deg": "course",
+    "heading_deg": "heading",
+    "status": "status",
+}
+STATICS = {"imo": "imo", "ship_type": "ship_type", "length_m": "to_bow", "beam_m": "to_port", "draught_m": "draught"}
+
+
+def lake(payloads):
+    """Rows of `fixes` and `static_reports` of payloads."""
+    found = decode(*buffer(payloads))
+    positions, statics = dict(found.positions), dict(found.statics)
+    tables = []
+    for columns, kind, table in ((positions, Positions, fixes_table), (statics, Claims, statics_table)):
+        rows = columns.pop("row")
+        evidence = Evidence("0" * 16, rows, np.ones(len(rows), np.int32))
+        of = kind(time_us=np.full(len(rows), 10**15), msg_type=found.msg_type[rows], **columns)
+        tables.append(table(of, evidence, "unknown") if kind is Positions else table(of, evidence))
+    return tables
+
+
+@pytest.mark.parametrize("kind", [1, 18, 19, 27, 5, 24])
+def test_what_a_layout_calls_not_available_is_null_in_the_lake(kind):
+    form = MessageType24PartB if kind == 24 else MSG_CLASS[kind]
+    (layout,) = (of for of in LAYOUTS if [field.name for field in of.fields] == [field.name for field in form.fields()])
+    absent = {field.name: field.absent[0] / field.per for field in layout.fields if field.absent}
+    payload, fill = form.create(mmsi=431000123, partno=1, **absent).encode()
+    fixes, statics = lake([(payload.encode(), fill)])
+    told = {name: field for name, field in FIXES.items() if field in absent}
+    assert len(told) >= (4 if kind in (1, 18, 19, 27) else 0)
+    if kind in (1, 18, 19, 27):
+        assert [fixes[name].to_pylist() for name in told] == [[None]] * len(told)
+        assert fixes["invalid"].to_pylist() == ["no_position"]
+    if kind in (5, 19, 24):
+        named = [name for name, field in STATICS.items() if field in absent]
+        assert len(named) >= 3
+        assert [statics[name].to_pylist() for name in named] == [[None]] * len(named)
+
+
+def test_a_long_range_position_is_as_coarse_as_it_was_sent_and_says_so():
+    payload, fill = MSG_CLASS[27].create(mmsi=431000123, lon=124.9012, lat=38.6021, speed=3, course=88).encode()
+    ((row,), _) = (table.to_pylist() for table in lake([(payload.encode(), fill)]))
+    assert (row["lon"], row["lat"]) == (round(74941 / 600, 7), round(23161 / 600, 7))
+    assert (row["msg_type"], row["sog_kn"], row["cog_deg"], row["heading_deg"]) == (27, 3.0, 88.0, None)
