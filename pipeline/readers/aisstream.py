@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
-from stswatch.pipeline.decode.lines import Ints, line_spans
+from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
@@ -33,6 +33,7 @@ from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.text import Window, as_utf8, byte_chunks, windows
 from stswatch.pipeline.readers.values import Floats, flat, numbers, times_us
 
+ARRIVAL = b'{"arrival":'  # begins the lines that the spool of a watch puts between, which hold no message
 LICENCE = "terms of aisstream.io"
 STEP = 8 << 20  # bytes at a time: some 15,000 messages
 _LONGEST_LINE = 65_536
@@ -75,8 +76,10 @@ _TO = {"to_bow_m": "A", "to_stern_m": "B", "to_port_m": "C", "to_starboard_m": "
 
 
 def sniff(start: bytes, path: str) -> bool:
-    """Whether the first line is an object with the three parts of these messages."""
+    """Whether the first line is an object with the three parts of these messages, or the head of a watch's spool."""
     first = start.lstrip().partition(b"\n")[0]
+    if first.startswith(ARRIVAL):
+        return True
     return first.startswith(b"{") and all(f'"{name}"'.encode() in first for name in _SCHEMA.names)
 
 
@@ -107,8 +110,10 @@ def decode_lines(text: bytes, source: str, receiver: str = "terrestrial", base: 
 
 def decode_window(window: Window, source: str, receiver: str) -> Decoded:
     """What the lines say that a window owns; never raises."""
-    start, end = line_spans(np.frombuffer(window.text, np.uint8))
+    data = np.frombuffer(window.text, np.uint8)
+    start, end = line_spans(data)
     owned = (start + window.base >= window.start) & (start + window.base < window.end) & (end > start)
+    owned &= ~_tell_arrival(data, start, end)
     start, end = start[owned], end[owned]
     rows, good = _parsed(window.text, start, end)
     offset, length = start + window.base, (end - start).astype(np.int32)
@@ -126,6 +131,14 @@ def decode_window(window: Window, source: str, receiver: str) -> Decoded:
         int((~bad).sum()),
         0,
     )
+
+
+def _tell_arrival(data: Bytes, start: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Which lines only say when what follows them arrived."""
+    tells = end - start >= len(ARRIVAL)
+    rows = np.flatnonzero(tells)
+    tells[rows] = (data[start[rows, None] + np.arange(len(ARRIVAL))] == list(ARRIVAL)).all(axis=1)
+    return tells
 
 
 def _parsed(text: bytes, start: Ints, end: Ints) -> tuple[pa.Table, NDArray[np.bool_]]:

@@ -88,6 +88,7 @@ COMMON = {  # options of every kind
     "format": "nmea or json (as aisstream.io sends it), where it is not the usual of its kind",
 }
 
+_LICENCE_LETTERS = 500  # it stands in the first line of every segment
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})=(?P<rest>.+)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -119,6 +120,8 @@ def parse(text: str) -> Address:
     options = parse_qsl(query, keep_blank_values=True)
     _known(kind, options, rest)
     last = dict(options)
+    if len(last.get("licence", "")) > _LICENCE_LETTERS:
+        raise AddressError(f"{rest}: the licence is longer than {_LICENCE_LETTERS} letters; name it in short")
     address = Address(
         name=named["name"] if named else _name(kind, given),
         scheme=scheme,

@@ -99,7 +99,9 @@ class Stamper:
             if arrival_us and (arrival_us != self.last_us or self._since + len(lines) > self._every):
                 found.append(self._arrivals.line(arrival_us))
                 self.last_us, self._since = arrival_us, 0
-            cut = len(lines) if len(lines) <= self._every else lines.rfind(b"\n", 0, self._every) + 1
+            cut = len(lines)
+            if cut > self._every:
+                cut = lines.rfind(b"\n", 0, self._every) + 1 or lines.find(b"\n") + 1
             found.append(lines[:cut])
             self._since += cut
             lines = lines[cut:]

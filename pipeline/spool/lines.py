@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from stswatch.pipeline.decode.sentences import MAX_LINE
+from stswatch.pipeline.sources.base import Format
 
-# Of a longer line so much is kept: enough for the decoder to see that it is longer than a line may be, and reject it
-# as it would reject the whole line, be the last byte kept a carriage return.
-LONGEST = MAX_LINE + 2
+# Of a longer line so many bytes are kept: of NMEA enough for the decoder to see that it is longer than a line may be,
+# and reject it as it would reject the whole line, be the last byte kept a carriage return.
+LONGEST: Mapping[Format, int] = {"nmea": MAX_LINE + 2, "json": 65_536}
 
 
 class Lines:
     """Cuts a stream into whole lines; holds at most one that has not ended yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST["nmea"]) -> None:
+        self._longest = longest
         self.dropped = 0  # bytes of over-long lines that were not kept
         self._rest = b""
         self._dropping = False
@@ -35,9 +39,9 @@ class Lines:
         data = self._rest + data
         end = data.rfind(b"\n") + 1
         whole, self._rest = self._shortened(data[:end]), data[end:]
-        if len(self._rest) > LONGEST:
-            self.dropped += len(self._rest) - LONGEST
-            whole += self._rest[:LONGEST] + b"\n"
+        if len(self._rest) > self._longest:
+            self.dropped += len(self._rest) - self._longest
+            whole += self._rest[: self._longest] + b"\n"
             self._rest, self._dropping = b"", True
         return whole
 
@@ -53,13 +57,13 @@ class Lines:
 
     def _shortened(self, whole: bytes) -> bytes:
         """The lines with those cut that are too long."""
-        if len(whole) <= LONGEST:
+        if len(whole) <= self._longest:
             return whole
         ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == ord("\n"))
         length = np.diff(ends, prepend=-1) - 1
         parts, begun = [], 0
-        for row in np.flatnonzero(length > LONGEST).tolist():
-            cut, end = int(ends[row] - length[row]) + LONGEST, int(ends[row])
+        for row in np.flatnonzero(length > self._longest).tolist():
+            cut, end = int(ends[row] - length[row]) + self._longest, int(ends[row])
             parts.append(whole[begun:cut])
             self.dropped += end - cut
             begun = end

@@ -18,7 +18,7 @@ from stswatch.pipeline.spool import segments as files
 from stswatch.pipeline.spool.arrivals import Arrivals, Stamper, iso
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.closing import Packer, recover
-from stswatch.pipeline.spool.lines import Lines
+from stswatch.pipeline.spool.lines import LONGEST, Lines
 from stswatch.pipeline.spool.openfile import SEEN_BYTES, OpenSegment
 from stswatch.pipeline.spool.segments import Header, Position
 from stswatch.pipeline.spool.tail import Tail
@@ -76,7 +76,7 @@ class Spool:
         self.name, self.folder, self.format, self.limits = name, folder / name, format, limits or Limits()
         self._clock, self._monotonic, self._mark = clock, monotonic, mark
         self._receiver, self._licence = receiver, licence
-        self._lines = Lines()
+        self._lines = Lines(LONGEST[format])
         self._queue: deque[tuple[int, bytes]] = deque()  # what no segment has taken yet, with its arrival
         self._open: OpenSegment | None = None
         self._arrivals = Arrivals(format, 0)

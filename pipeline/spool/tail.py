@@ -11,11 +11,11 @@ from pathlib import Path
 from stswatch.pipeline.readers.base import WHOLE, SourceError
 from stswatch.pipeline.sources.base import Format
 from stswatch.pipeline.spool.arrivals import Arrivals, Ints
+from stswatch.pipeline.spool.lines import LONGEST
 from stswatch.pipeline.spool.segments import Position, format_of, parsed_header, reading, segment_of, segments
 
 PIECE_BYTES = 4 << 20
-_LEAST_BYTES = 8192  # no line is longer
-_BEHIND = 32_768  # bytes before a position in which an arrival line stands for certain
+_BEHIND = 131_072  # bytes before a position in which an arrival line stands for certain
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Tail:
         """Whole lines up to an offset."""
         assert self._file is not None
         allowed = limit - self._at.offset
-        size = min(allowed, max(at_most, _LEAST_BYTES))
+        size = min(allowed, max(at_most, 2 * LONGEST[self.arrivals.format]))  # no line is longer
         self._rest = _filled(self._file, self._rest, size)
         end = self._rest.rfind(b"\n", 0, size) + 1
         text, self._rest = self._rest[:end], self._rest[end:]

@@ -62,6 +62,7 @@ WRONG = {
     "tcp://a:1?reciever=satellite": "reciever is no option of this kind of source; use receiver, licence, format",
     "tcp://a:1?receiver=moon": "receiver=moon is not known; use one of unknown, terrestrial, satellite",
     "tcp://a:1?format=csv": "format=csv is not known; use one of nmea, json",
+    "tcp://a:1?licence=" + "x" * 501: "the licence is longer than 500 letters; name it in short",
     "udp://ais.example.org:10110": "is no IP address; give the one to listen on",
     "udp://239.1.1.1:10?interface=eth0": "'eth0' is no IP address",
     "mqtt://broker": "names no topic",

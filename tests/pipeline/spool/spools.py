@@ -67,9 +67,9 @@ def without_ours(text: bytes) -> bytes:
     return _OURS.sub(b"", text)
 
 
-def decoded(*paths: Path, **how):
+def decoded(*paths: Path, form: str = "nmea", **how):
     """What the program reads in these archives."""
-    sources = [open_source(path, format="nmea", **how) for path in paths]
+    sources = [open_source(path, format=form, **how) for path in paths]
     return together(batch for source in sources for chunk in chunks(source) for batch in read(chunk))
 
 

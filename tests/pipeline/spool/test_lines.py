@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.decode.sentences import MAX_LINE
-from stswatch.pipeline.spool.lines import LONGEST, Lines
+from stswatch.pipeline.spool.lines import LONGEST as OF_FORMAT
+from stswatch.pipeline.spool.lines import Lines
 from tests.pipeline.decode.captures import capture
 from tests.pipeline.spool.spools import decoded
 
+LONGEST = OF_FORMAT["nmea"]
 LENGTHS = st.one_of(st.integers(0, 60), st.integers(LONGEST - 3, LONGEST + 3), st.integers(0, 4 * LONGEST))
 
 

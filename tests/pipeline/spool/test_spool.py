@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.segments import Position, closed, header_of, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.spool import Spool
@@ -29,6 +31,11 @@ from tests.pipeline.spool.spools import (
     told,
 )
 
+MESSAGE = {
+    "MessageType": "PositionReport",
+    "MetaData": {"MMSI": 431000001, "time_utc": "2025-03-10 12:00:00.1 +0000 UTC"},
+    "Message": {"PositionReport": {"MessageID": 1, "UserID": 431000001, "Latitude": 38.5, "Longitude": 124.9}},
+}
 REPEATED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CALLS = st.lists(st.one_of(st.integers(0, 30_000), st.sampled_from(["tick", "rotate", "second", "again"])), max_size=25)
 
@@ -243,17 +250,29 @@ def test_a_replay_closes_at_the_hours_that_the_recording_tells(tmp_path):
     assert received(spooled.folder) == text
 
 
-def test_json_lines_with_arrivals(tmp_path):
+def test_a_spool_of_json_is_an_archive_too(tmp_path):
+    """Whose arrival lines are no message and no reject; and so is one in which nothing came."""
     clock = ByHand()
     spooled = spool(tmp_path, clock, "json")
-    for number in range(3):
-        spooled.append(b'{"MessageType":"PositionReport","n":%d}\n' % number)
-        clock.pass_s(1.5)
+    spooled.tick()
+    clock.pass_s(6.0)
+    spooled.tick()
+    spooled.rotate()
+    lines = [json.dumps(MESSAGE | {"n": number}).encode() + b"\n" for number in range(300)]
+    for line in lines:
+        spooled.append(line)
+        clock.pass_s(0.01)
+    spooled.append(b'{"not": "a message"}\n' + b"[" * 100_000 + b"\n")
     spooled.close()
-    (piece,) = Tail(spooled.folder).all()
+    silent, spoken = segments(spooled.folder)
+    (piece,) = Tail(spooled.folder, Position(segment_of(spoken))).all()
     assert piece.format == "json"
-    assert ((piece.stamp_us - NOON_US) / 1e6).tolist() == [0, 1.5, 3]
-    assert received(spooled.folder).count(b"PositionReport") == 3
+    assert len(piece.stamp_us) >= 301
+    assert [open_source(path).format for path in (silent, spoken)] == ["aisstream"] * 2
+    found = [decoded(path, form="aisstream") for path in (silent, spoken)]
+    assert (found[0].sentences, found[0].rejects.num_rows) == (0, 0)
+    assert (found[1].messages, found[1].fixes.num_rows, found[1].rejects.num_rows) == (300, 300, 2)
+    assert received(spooled.folder).startswith(b"".join(lines))
 
 
 def test_a_folder_says_what_spools_are_in_it(tmp_path):
