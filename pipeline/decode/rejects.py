@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stswatch.pipeline import schema
 
 REASONS: Mapping[str, str] = {
-    "malformed": "The line is no comment and not of the form !xxVDM,n,k,id,channel,payload,fill*hh.",
+    "malformed": "The line is no comment and not of the form !xxVDM,n,k,id,channel,payload,fill*hh; the row has other"
+    " columns than the header; the line of JSON is no whole message.",
     "no_checksum": "The sentence is all there but for its checksum, so that nothing says whether it is as it was sent.",
     "checksum": "The two hex digits at the end do not belong to the sentence before them.",
     "empty": "The sentence carries no payload.",

@@ -185,6 +185,7 @@ def test_what_is_proposed_can_be_called_as_it_stands(argument, path, proposed, t
 def test_a_source_is_accounted_for():
     source = {
         "path": "/far/away/a.nmea",
+        "member": None,
         "format": "nmea",
         "sentences": 1200,
         "rejects": 3,
