@@ -220,7 +220,7 @@ ENCOUNTERS = table(
     "Meetings of two tracks: proximities of one pair joined over short interruptions. A meeting is not a transfer.",
     column("id", pa.string(), "stable name of the event"),
     column("revision", pa.int32(), "1, then one more each time late data or other rules change the event"),
-    column("status", pa.string(), "current, superseded or retracted"),
+    column("status", pa.string(), "current, provisional (what a watch has seen so far), superseded or retracted"),
     column("kind", pa.string(), "lit (both tracks seen), one_dark, both_dark (inferred from gaps)"),
     column("track_a", pa.string(), "MMSI and first fix of track a"),
     column("track_b", pa.string(), "MMSI and first fix of track b"),

@@ -34,11 +34,14 @@ class MachineError(OSError):
     """The machine lacks what the work needs; the message says what, where, and what to do."""
 
 
-def sentence(error: BaseException, where: object, disk: bool = True) -> str | None:
+AGAIN = " and run again: what is finished is kept"
+
+
+def sentence(error: BaseException, where: object, disk: bool = True, then: str = AGAIN) -> str | None:
     """What the machine lacked, if that is what an error or one behind it tells of; None if it is not; never raises.
 
     where: the data folder. disk: whether what the disk could not do counts too; not where a sentence about an input
-    file stands before it.
+    file stands before it. then: what becomes of the work.
 
     >>> sentence(OSError(errno.ENOSPC, "No space left on device"), "data")
     'data: the disk is full (No space left on device); make room on it and run again: what is finished is kept'
@@ -47,7 +50,7 @@ def sentence(error: BaseException, where: object, disk: bool = True) -> str | No
         found = _lack_of_memory(behind) or (_lack_of_disk(behind) if disk else None)
         if found:
             what, said, remedy = found
-            return f"{where}: {what} ({said}); {remedy} and run again: what is finished is kept"
+            return f"{where}: {what} ({said}); {remedy}{then}"
     return None
 
 

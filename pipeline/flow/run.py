@@ -72,10 +72,10 @@ def told_of(
     started: datetime,
     rules: Rules,
     area: str,
-    end_us: int,
+    end_us: int | None,
     steps: Sequence[Step] = STEPS,
 ) -> Run:
-    """What the table `runs` says of a run over what the ledger holds, of which it used what lies before `end_us`."""
+    """What the table `runs` says of a run over what the ledger holds; it used what lies before `end_us`, if known."""
     first_us = [r.first_us for entry in entries.values() for r in entry.receipts if r.first_us is not None]
     return Run(
         run_id=uuid.uuid4().hex[:12],
@@ -85,7 +85,7 @@ def told_of(
         model_id=card_of(steps).model_id,
         area=area,
         data_start=moment(min(first_us)) if first_us else None,
-        data_end=moment(end_us) if first_us else None,
+        data_end=moment(end_us) if first_us and end_us is not None else None,
     )
 
 

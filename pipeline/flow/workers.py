@@ -21,6 +21,7 @@ from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 _pools: dict[int, ProcessPoolExecutor] = {}
+_ASIDE = 0  # the pool of one process beside those that share a stage
 
 # Source: glibc malloc.h, mallopt(3): M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD (which 32 MiB is the most for).
 _MALLOC = ((-1, 512 << 20), (-2, 64 << 20), (-3, 32 << 20))
@@ -75,6 +76,11 @@ def handed_out(workers: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[list[
         raise
 
 
+def aside(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Have one process beside this one work; it takes one thing after the other, and ends with this one."""
+    return _submit(_ASIDE, function, *arguments)
+
+
 def _submit(workers: int, *call: Any) -> Future[Any]:
     try:
         return _pool(workers).submit(*call)
@@ -89,7 +95,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["stswatch.pipeline.flow.shard", "stswatch.pipeline.flow.chunk"])
         _start_deaf_to_interrupts()
-        _pools[workers] = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+        _pools[workers] = ProcessPoolExecutor(max(workers, 1), mp_context=context, initializer=_begin)
         atexit.register(_pools[workers].shutdown, cancel_futures=True)
     return _pools[workers]
 

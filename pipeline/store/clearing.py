@@ -24,18 +24,25 @@ def clear(data: Path, lake_files: Mapping[str, Sequence[str]], now: datetime) ->
     `lake_files` is what the ledger lists: lake table -> paths within the data folder. Beside them stays what the
     manifest of a remaining snapshot lists. What cannot be removed is left for the next time: never raises OSError.
     """
-    newest = snapshots.newest(data)
-    if newest is None:
+    if not clear_snapshots(data, now):
         return  # nobody knows what is shown, so nobody knows what is not needed
-    for snapshot in _superseded(snapshots.every(data), newest, now):
-        with suppress(OSError):
-            _remove(snapshot)
     manifests = [snapshots.read_manifest(snapshot) for snapshot in snapshots.every(data)]
     known = [manifest.lake_files for manifest in manifests if manifest]
     if len(known) == len(manifests):  # else somebody may be reading what no list tells of
         listed = {data / path for files in (lake_files, *known) for paths in files.values() for path in paths}
         for table in schema.LAKE:
             _clear_folder(data / "lake" / table, listed)
+
+
+def clear_snapshots(data: Path, now: datetime) -> bool:
+    """Remove the snapshots that nobody needs; whether one is shown. Never raises OSError."""
+    newest = snapshots.newest(data)
+    if newest is None:
+        return False
+    for snapshot in _superseded(snapshots.every(data), newest, now):
+        with suppress(OSError):
+            _remove(snapshot)
+    return True
 
 
 def _superseded(every: Sequence[Snapshot], newest: Snapshot, now: datetime) -> list[Snapshot]:

@@ -22,19 +22,20 @@ from stswatch.pipeline.store.parts import LIVE
 class Live:
     """The working database of a data folder, for one run of a watch."""
 
-    def __init__(self, data: Path, run: Run) -> None:
-        """Raises StoreError where another process holds it or it cannot be used, AreaError for an unknown area."""
+    def __init__(self, data: Path, run: Run, beside: Beside | None = None) -> None:
+        """beside: what was given with the last sealed hour. Raises StoreError where another process holds it or it
+        cannot be used, AreaError for an unknown area."""
         self._data, self._run = data, run
         self._shown = zones.area(run.area)
         self._judge = loader.judge(self._shown, run.rules)
-        self._beside = Beside(*(fields.empty_table() for fields in (schema.SOURCES, schema.REJECT_COUNTS)), {})
+        self._beside = beside or Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
         self._work = open_work(data)
 
     def close(self) -> None:
         """Let go of it."""
         self._work.close()
 
-    def seal(self, outputs: Sequence[Output], beside: Beside, live: pa.Table, now: datetime) -> int:
+    def seal(self, outputs: Sequence[Output], beside: Beside, live: pa.Table | None, now: datetime) -> int:
         """Take what the slices of the sealed hours say and what stands beyond them; gives the number of the commit.
 
         See loader.load for what is given, `stand` for live. All of it or, where it raises, nothing.
@@ -72,14 +73,26 @@ class Live:
         self._work.execute(f"INSERT INTO part_vessels SELECT {LIVE}, {names} FROM given_vessels")
 
     def publish(self, now: datetime) -> Path:
-        """Publish what is committed, and clear what nobody needs any more. Raises StoreError."""
+        """Publish what is committed, and remove the snapshots that nobody needs any more. Raises StoreError.
+
+        The lake is cleared by whoever writes into it.
+        """
         path = loader.show(self._work, self._data, self._run, self._shown, self._beside)
-        clearing.clear(self._data, self._beside.lake_files, now)
+        clearing.clear_snapshots(self._data, now)
         return path
 
     def lead_changes(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
         """See leads.lead_changes."""
         return leads.lead_changes(self._work, since, oldest)
+
+    def changed(self, commit: int) -> dict[str, int]:
+        """How many sealed events a commit brought anew, how many it revised, and how many it withdrew."""
+        query = """SELECT count(*) FILTER (WHERE status = 'current' AND revision = 1),
+                       count(*) FILTER (WHERE status = 'current' AND revision > 1),
+                       count(*) FILTER (WHERE status = 'retracted')
+                   FROM encounters WHERE _commit = ?"""
+        found = self._work.execute(query, [commit]).fetchall()[0]
+        return dict(zip(("new", "revised", "retracted"), found, strict=True))
 
     def standing(self) -> tuple[int, int]:
         """How many provisional events still run, and how many are leads."""

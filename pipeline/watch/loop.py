@@ -1,24 +1,49 @@
 """The watch: from the spool to provisional events each slice and to sealed ones each hour, then alerts and snapshots.
 
-All times are those in the spool: it reads no clock but to say how long it took. Killed anywhere and started again it
-goes on from what the spool, the committed slices and the store hold.
+All times are those in the spool: a clock is read only to pace the slices and to say how long they took. Killed anywhere
+and started again it goes on from what the spool, the committed slices and the store hold.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stswatch.pipeline.watch.report import Health
+from stswatch.geo import zones
+from stswatch.pipeline import faults
+from stswatch.pipeline.alerts.change import LeadChange
+from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.lock import alone
+from stswatch.pipeline.flow.seal import SLAB_US, Sealed
+from stswatch.pipeline.flow.vantage import Vantage
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.ledger import moment
+from stswatch.pipeline.trouble import sentence
+from stswatch.pipeline.watch import requests
+from stswatch.pipeline.watch.hearing import Counts, Hearing, last_arrival_us, sealed_by
+from stswatch.pipeline.watch.report import Health, Report
+from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.settings import Settings
+from stswatch.pipeline.watch.store import Store, engine_of
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.alerter import Alerter
-    from stswatch.pipeline.spool import Spool
+    from stswatch.pipeline.spool.segments import Position
+    from stswatch.pipeline.spool.spool import Spool
 
 Tell = Callable[[str], None]  # takes a sentence for people
+
+_TOLD_FOR = timedelta(hours=48)  # after its end a lead is told of no more
+_BRIEF_S = 0.05  # between two looks at what is being waited for
+_PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
+_MACHINE = "machine"  # the name of what is amiss while the machine lacks something
+_THEN = "; the watch tries again by itself, and what was acknowledged is kept"
 
 
 def watch(
@@ -33,7 +58,205 @@ def watch(
     """Watch until `stop` is set; holds the folder's lock meanwhile.
 
     spools: those that sources fill in this process (`Supervisor.spools`); what lies in DATA/spool from earlier is taken
-    up too. Raises FolderInUse, OtherSlices, AreaError, StoreError, and MachineError where memory or a right lacks for
-    good; a full disk is told, waited for, and loses nothing that was acknowledged.
+    up too. Raises FolderInUse, OtherSlices, AreaError, StoreError, and MachineError where memory or a right lacks at
+    the start; what the machine lacks later is told, waited for, and loses nothing that was acknowledged.
     """
-    raise NotImplementedError
+    with alone(data), closing(_Watch(data, spools, settings, alerter, health, tell, stop)) as running:
+        running.run()
+
+
+class _Watch:
+    """What a watch holds from slice to slice."""
+
+    def __init__(
+        self,
+        data: Path,
+        spools: Sequence[Spool],
+        settings: Settings,
+        alerter: Alerter | None,
+        health: Health | None,
+        tell: Tell,
+        stop: threading.Event,
+    ) -> None:
+        self._data, self._spools, self._settings = data, spools, settings
+        self._alerter, self._health, self._tell, self._stop = alerter, health, tell, stop
+        self._allowance_us = round(settings.allowance_s * SECOND)
+        shown = zones.area(settings.area)
+        self._store = Store(data, settings)
+        self._sealing = Sealing(data, spools, settings.rules, engine_of(settings))
+        self._vantage = Vantage(settings.rules, shown, self._allowance_us, settings.steps)
+        self._hearing = Hearing(data, None, tell)
+        self._sealed_us: int | None = None
+        self._taken: Sealed | None = None  # taken over, and not in the store yet
+        self._asked: list[Path] = []  # requests that the sealing under way answers
+        self._told_upto = 0  # the last commit of which everybody was told
+        self._publish_at_s = 0.0
+        self._lacking = ""
+
+    def close(self) -> None:
+        """Let go of all that is held."""
+        self._sealing.finish()
+        self._hearing.close()
+        self._store.close()
+
+    def run(self) -> None:
+        """From the first slice to the last."""
+        begun = False
+        while not self._stop.is_set():
+            started_s = time.monotonic()
+            begun = self._safely(self._slice if begun else self._begin) or begun
+            self._wait(time.monotonic() - started_s)
+        self._sealing.finish()
+        if begun:
+            self._safely(self._last_slice)
+
+    def _wait(self, took_s: float) -> None:
+        if not self._hearing.more or self._lacking:
+            self._stop.wait(max(self._settings.every_s - took_s, 0.0))
+        elif self._sealing.busy:
+            self._stop.wait(_BRIEF_S)
+
+    def _safely(self, call: Callable[[], None]) -> bool:
+        """Call, and say once what the machine lacks for it, whether it has it; else what was raised is a fault."""
+        try:
+            call()
+        except Exception as error:
+            lacking = str(error) if isinstance(error, StoreError) else sentence(error, self._data, then=_THEN)
+            if lacking is None:
+                raise
+            self._lacks(lacking)
+            self._store.reopen()
+            return False
+        self._lacks("")
+        return True
+
+    def _lacks(self, what: str) -> None:
+        if what and not self._lacking:
+            self._tell(what)
+        if self._lacking and not what:
+            self._tell(f"{self._data}: the watch goes on")
+        if self._health is not None and what != self._lacking:
+            self._health.amiss(_MACHINE, what or None)
+        self._lacking = what
+
+    # ------------------------------------------------------------------------------------------------ slices
+
+    def _begin(self) -> None:
+        """Take up what an earlier watch left: all that is over is sealed before anything is said of what is not."""
+        arrival_us = last_arrival_us(self._data)
+        if arrival_us is not None:
+            until_us = self._boundary_us(arrival_us)
+            self._sealing.begin(until_us)
+            while (sealed := self._sealing.step()) is None:
+                if self._stop.wait(_BRIEF_S):
+                    return
+            self._move_to(sealed)
+            self._hearing.close()
+            self._hearing = Hearing(self._data, until_us - self._allowance_us, self._tell)
+            self._hear()
+            while self._hearing.more:
+                self._hear()
+        self._slice()
+        gc.collect()
+        gc.freeze()  # what lasts need not be looked through again and again
+
+    def _last_slice(self) -> None:
+        self._slice()
+        self._store.publish()
+
+    def _slice(self) -> None:
+        began_s = time.monotonic()
+        counts = self._hear()
+        if (sealed := self._sealing.step()) is not None:
+            self._move_to(sealed)
+        elif self._sealing.busy and self._hearing.more and not counts.sentences:
+            return  # nothing new can be said before the hour is sealed
+        for said in self._sealing.take_in():
+            self._tell(said)
+        if (arrival_us := self._hearing.arrival_us) is not None:
+            self._say(arrival_us)
+            self._seal_on(arrival_us)
+        self._report(counts, time.monotonic() - began_s)
+
+    def _hear(self) -> Counts:
+        base_us = self._sealing.until_us if self._sealing.busy else self._sealed_us
+        beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowance_us
+        return self._hearing.slice(self._vantage.recent, self._acknowledged(), self._allowance_us, beyond_us)
+
+    def _acknowledged(self) -> Mapping[str, Position]:
+        return {spool.name: spool.acknowledged for spool in self._spools}
+
+    def _say(self, arrival_us: int) -> None:
+        """Store what stands, then tell of leads, then publish."""
+        live, vessels = self._vantage.look(arrival_us)
+        if self._taken is not None:
+            self._answer(self._store.seal(self._taken, live))
+            self._taken = None
+        else:
+            self._store.stand(live, vessels)
+        changes = self._store.lead_changes(self._told_upto, moment(arrival_us) - _TOLD_FOR)
+        if self._alerter is not None:
+            self._alerter.offer([_change(row) for row in changes])
+        self._told_upto = self._store.commit
+        faults.reach("leads_offered")
+        if any(row["change"] == "opened" for row in changes) or time.monotonic() >= self._publish_at_s:
+            began_s = time.monotonic()
+            self._store.publish()
+            took_s = time.monotonic() - began_s
+            self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
+
+    def _report(self, counts: Counts, took_s: float) -> None:
+        if self._health is None or self._hearing.arrival_us is None:
+            return
+        running, flagged = self._store.standing()
+        self._health.slice_done(
+            Report(
+                arrival_us=self._hearing.arrival_us,
+                sealed_us=self._sealed_us,
+                took_s=took_s,
+                behind_bytes=self._hearing.behind(self._acknowledged()),
+                sentences=counts.sentences,
+                fixes=counts.fixes,
+                static_reports=counts.static_reports,
+                rejects=counts.rejects,
+                late=counts.late,
+                ahead=counts.ahead,
+                vessels=self._vantage.recent.vessels,
+                open_encounters=running,
+                leads=flagged,
+                sealing=self._sealing.busy,
+            )
+        )
+
+    # ------------------------------------------------------------------------------------------------ hours
+
+    def _boundary_us(self, arrival_us: int) -> int:
+        return sealed_by(arrival_us, self._allowance_us)
+
+    def _seal_on(self, arrival_us: int) -> None:
+        """Begin to seal where an hour is over, or somebody asked for it."""
+        if self._sealing.busy:
+            return
+        asked = list(requests.waiting(self._data))
+        until_us = self._boundary_us(arrival_us)
+        if asked or self._sealed_us is None or until_us > self._sealed_us:
+            self._sealing.begin(max(until_us, self._sealed_us or until_us))
+            self._asked = asked
+
+    def _move_to(self, sealed: Sealed) -> None:
+        """Look from the end of what is sealed now."""
+        assert sealed.until_us is not None
+        for said in sealed.told:
+            self._tell(said)
+        self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
+        self._sealed_us, self._taken = sealed.until_us, sealed
+
+    def _answer(self, changed: Mapping[str, int]) -> None:
+        faults.reach("hour_taken")
+        for request in self._asked:
+            requests.answer(request, changed)
+        self._asked = []
+
+
+def _change(row: Mapping[str, Any]) -> LeadChange:
+    return LeadChange(**{**row, "zones": tuple(row["zones"])})

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.lock import FolderInUse, alone
+from stswatch.pipeline.flow.seal import late_rows, seal
+from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.spool.closing import settle
+from stswatch.pipeline.spool.segments import sources_of
+from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.trouble import MachineError, sentence
+from stswatch.pipeline.watch import requests
 from stswatch.pipeline.watch.settings import Settings
+from stswatch.pipeline.watch.store import Store, engine_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,43 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
     """Bring the store in line with all that the spool holds.
 
     A running watch seals what it may, to the last hour that is over, within wait_s seconds; without one everything is
-    ingested and run to the last fix, as `run` does. Raises StoreError where no spool is there or the watch does not
-    answer, and what `run` raises.
+    ingested and run to the last fix, as `run` does. Late rows are told apart by the hour: a row counts whose hour had
+    been sealed when the segment that holds it was begun. Raises StoreError where no spool is there or the watch does
+    not answer, and what `run` raises.
     """
-    raise NotImplementedError
+    if not sources_of(data / "spool"):
+        raise StoreError(f"{data}: holds no spool; `stswatch stream SOURCE... --data {data}` makes one")
+    try:
+        with alone(data):
+            changed, by_watch = _all(data, settings), False
+    except FolderInUse:
+        changed, by_watch = _asked(data, wait_s), True
+    except Exception as error:
+        lacking = sentence(error, data, disk=not isinstance(error, SourceError))
+        if lacking is None:
+            raise
+        raise MachineError(lacking) from error
+    late = late_rows(ledger.entries(data), round(settings.allowance_s * SECOND), day)
+    return Reconciled(late, changed["new"], changed["revised"], changed["retracted"], by_watch)
+
+
+def _all(data: Path, settings: Settings) -> dict[str, int]:
+    """Seal everything to the last fix, where the data end."""
+    for spool in sources_of(data / "spool"):
+        settle(spool.folder)
+    sealed = seal(data, settings.rules, engine_of(settings), None)
+    with closing(Store(data, settings)) as store:
+        changed = store.seal(sealed, None)
+        store.publish()
+        return changed
+
+
+def _asked(data: Path, wait_s: float) -> dict[str, int]:
+    """Have the watch that runs do it."""
+    found = requests.ask(data, {}, wait_s)
+    if found is None:
+        raise StoreError(
+            f"{data}: whoever works in this folder did not answer within {wait_s:,.0f} s; if that is a run over"
+            " archives, wait for it and ask again, else see `stswatch status`"
+        )
+    return {name: int(found[name]) for name in ("new", "revised", "retracted")}

@@ -13,8 +13,8 @@ class Report:
 
     arrival_us, sealed_us: arrival clock at its end, and the end of the last sealed hour (None before the first), UTC
     epoch microseconds. took_s: how long it took, by the wall clock. behind_bytes: acknowledged and not read yet.
-    sentences, fixes, static_reports, rejects (by reason): decoded. late: fixes and static reports of hours that were
-    sealed when they came. ahead: fixes further ahead of the arrival clock than the allowance, which wait aside.
+    sentences, fixes, static_reports, rejects (by reason): decoded. late: fixes and static reports of hours that could
+    be sealed when they came. ahead: fixes further ahead of the arrival clock than the allowance, which wait aside.
     vessels: heard since the last sealed hour. open_encounters: provisional rows that still run; leads: provisional ones
     that are leads. sealing: whether an hour is being sealed just now.
     """
@@ -40,3 +40,6 @@ class Health(Protocol):
 
     def slice_done(self, report: Report) -> None:
         """Take note of a slice; must not raise and must not take long."""
+
+    def amiss(self, what: str, sentence: str | None) -> None:
+        """Something of this name is amiss, or with None no longer; must not raise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import STEPS, Step
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Settings:
     rules, area: as for a run over archives. every_s: how often it says what stands so far. allowance_s: how long after
     its end an hour is sealed, so that what comes a little late still counts. publish_s: how often at most a snapshot is
     published, but for a new lead. shards: of the steps; fixed, since another number would run everything again.
-    memory_bytes: what a sealed slice may take. model: a scorecard as a run takes it.
+    memory_bytes: what a sealed slice may take. steps: the table of steps, with its scorecard.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -24,3 +25,4 @@ class Settings:
     publish_s: float = 60.0
     shards: int = 16
     memory_bytes: int = 2 << 30
+    steps: tuple[Step, ...] = STEPS

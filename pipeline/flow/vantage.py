@@ -1,0 +1,75 @@
+"""From where a watch looks: the states after the last sealed hour, and what was heard since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.geo.zones import Area
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Ints, Tables, concat, micros
+from stswatch.pipeline.flow import standing
+from stswatch.pipeline.flow.live import Peek
+from stswatch.pipeline.flow.recent import Recent
+from stswatch.pipeline.flow.standing import States
+from stswatch.pipeline.flow.vicinity import Vicinity
+from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.store.revisions import RUNNING
+
+
+class Vantage:
+    """Says what stands so far in and near an area, for as long as a watch lasts."""
+
+    def __init__(self, rules: Rules, area: Area, allowance_us: int, steps: Sequence[Step] = STEPS) -> None:
+        self._rules, self._steps, self._vicinity = rules, tuple(steps), Vicinity.of(area, rules.vessel)
+        self._peek = Peek(self._steps, rules)
+        self.recent = Recent(self._vicinity, rules.vessel.slow_kn, allowance_us)
+        self._states: States = standing.none_yet(self._steps)
+        self._slow = np.zeros(0, np.int64)
+
+    def move_to(self, until_us: int, last: Path | None, shards: int) -> None:
+        """Look from the end of an hour that is sealed now; last: the folder with the states after it.
+
+        Raises OSError where one of them is gone; then it looks from where it did.
+        """
+        states = standing.none_yet(self._steps) if last is None else standing.after(last, self._steps, shards)
+        self._states, self._slow = self._near(states)
+        self.recent.sealed(until_us)
+
+    def look(self, arrival_us: int) -> tuple[pa.Table, pa.Table]:
+        """What stands if the data end at this arrival: encounters with RUNNING, and schema.VESSELS."""
+        self.recent.pass_to(arrival_us)
+        vessels, fixes, reports = self.recent.of(self._slow)
+        states = standing.of_vessels(self._states, vessels)
+        # one fix a minute is not what the lake holds: they go in where fixes wait for their half hour to end
+        states["vessel"] |= {"pending": concat([states["vessel"]["pending"], fixes], fixes.schema)}
+        found = self._peek.at(states, {"static_reports": reports}, arrival_us)
+        rows = found.get("encounters", schema.empty("encounters"))
+        since_us = arrival_us - minutes(self._rules.encounter.join_min)
+        running = pa.array(micros(rows, "end_time") >= since_us)
+        return rows.append_column(RUNNING, running), found.get("vessels", schema.empty("vessels"))
+
+    def _near(self, states: dict[str, Tables]) -> tuple[States, Ints]:
+        """The states with what lies near the area, and the vessels in them that may be meeting another."""
+        kept = {step: dict(tables) for step, tables in states.items()}
+        slow = [np.zeros(0, np.int64)]
+        for step, name, lon, lat in _PLACED:
+            if (rows := kept.get(step, {}).get(name)) is not None:
+                here = self._vicinity.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
+                kept[step][name] = rows = rows.filter(pa.array(here)).combine_chunks()
+                slow += [np.asarray(rows[c]) for c in ("mmsi", "mmsi_a", "mmsi_b") if c in rows.column_names]
+        if (tracks := kept.get("vessel", {}).get("tracks")) is not None:  # those of which the next leg may be slow
+            last = tracks.filter(pc.invert(tracks["silent"]))
+            fast = np.asarray(last["sog_kn"]) >= self._rules.vessel.slow_kn
+            here = self._vicinity.holds(np.asarray(last["lon"]), np.asarray(last["lat"]))
+            slow.append(np.asarray(last["mmsi"])[here & ~fast])
+        return kept, np.unique(np.concatenate(slow)).astype(np.int64)
+
+
+# what of the states tells where a vessel was slow: step, table, where its longitude and latitude stand
+_PLACED = (("proximity", "legs", "lon0", "lat0"), ("encounter", "open", "lon", "lat"))

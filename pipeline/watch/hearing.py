@@ -1,0 +1,153 @@
+"""What the spools of a watch acknowledge, read and decoded slice by slice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from stswatch.pipeline.batch import Ints, micros
+from stswatch.pipeline.flow.ear import Ear, Heard
+from stswatch.pipeline.flow.recent import Recent
+from stswatch.pipeline.flow.seal import SLAB_US
+from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
+from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
+
+Times = TypeVar("Times", int, Ints)
+SLICE_BYTES = 64 << 20  # of one slice; what is left makes the next
+
+
+@dataclass
+class Counts:
+    """What one slice brought; see Report."""
+
+    sentences: int = 0
+    fixes: int = 0
+    static_reports: int = 0
+    late: int = 0
+    ahead: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+
+
+class Hearing:
+    """Reads on and on in every spool of a folder.
+
+    data: the data folder. since_us: before which arrivals nothing new can be; None to read all.
+    """
+
+    def __init__(self, data: Path, since_us: int | None, tell: Callable[[str], None]) -> None:
+        self._folder, self._since_us, self._tell = data / "spool", since_us, tell
+        self._spools: dict[str, _Spool] = {}
+        self.arrival_us: int | None = None  # the arrival clock, as far as it was read
+        self.more = False  # whether the last slice left something that is acknowledged
+
+    def slice(self, recent: Recent, until: Mapping[str, Position], allowance_us: int, not_beyond_us: int) -> Counts:
+        """Take what came since into `recent`. Raises OSError where the disk fails.
+
+        until: what is acknowledged, by spool; one that is not named is read to its end. not_beyond_us: an arrival
+        behind which no more is read.
+        """
+        for spooled in sources_of(self._folder):
+            if spooled.name not in self._spools:
+                self._spools[spooled.name] = _Spool(spooled, self._since_us)
+        counts, left, self.more = Counts(), SLICE_BYTES, False
+        for name, spool in self._spools.items():
+            while (piece := self._next(spool, until.get(name))) is not None:
+                left -= len(piece.text)
+                spool.take(piece, recent, counts, allowance_us)
+                self.arrival_us = max(self.arrival_us or 0, spool.arrival_us)
+                if left <= 0 or spool.arrival_us >= not_beyond_us:
+                    self.more = True
+                    break
+        return counts
+
+    def _next(self, spool: _Spool, until: Position | None) -> Piece | None:
+        """The next piece; a segment that cannot be read is said once and passed over."""
+        try:
+            return spool.tail.read(until, PIECE_BYTES)
+        except SourceError as error:
+            self._tell(f"{error}; it is passed over")
+            spool.pass_over()
+            return None
+
+    def behind(self, until: Mapping[str, Position]) -> int:
+        """Bytes of the segments being written that are acknowledged and not read yet."""
+        return sum(
+            max(0, at.offset - (read.offset if read.segment == at.segment else 0))
+            for name, at in until.items()
+            if (spool := self._spools.get(name)) and (read := spool.tail.position) < at
+        )
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for spool in self._spools.values():
+            spool.tail.close()
+
+
+class _Spool:
+    """One spool: where it is read, and by what it is decoded."""
+
+    def __init__(self, of: Spooled, since_us: int | None) -> None:
+        self._of = of
+        self.tail = Tail(of.folder, _position(of.folder, since_us))
+        self._ear = Ear(of.format)
+        self.arrival_us = 0
+
+    def take(self, piece: Piece, recent: Recent, counts: Counts, allowance_us: int) -> None:
+        """Decode a piece."""
+        heard = self._ear.hear(piece.segment, piece.base, piece.text)
+        self.arrival_us = max([self.arrival_us, piece.arrival_us or 0, *piece.stamp_us[-1:].tolist()])
+        counts.ahead += recent.add(heard.fixes, heard.static_reports, self._of.receiver, self.arrival_us)
+        counts.late += _late(heard, piece, allowance_us)
+        counts.sentences += heard.sentences
+        counts.fixes += heard.fixes.num_rows
+        counts.static_reports += heard.static_reports.num_rows
+        counts.rejects.update(heard.rejects)
+
+    def pass_over(self) -> None:
+        """Go on behind the segment that is read."""
+        self.tail.close()
+        here = self.tail.position.segment
+        later = [name for path in segments(self._of.folder) if (name := segment_of(path)) > here]
+        self.tail = Tail(self._of.folder, Position(later[0] if later else f"{here}~"))
+
+
+def _position(folder: Path, since_us: int | None) -> Position:
+    """The beginning of the last segment that was begun by then; of the first where none was."""
+    names = [segment_of(path) for path in segments(folder)]
+    before = [name for name in names if since_us is not None and time_of(name) <= since_us]
+    return Position(before[-1] if before else "")
+
+
+def _late(heard: Heard, piece: Piece, allowance_us: int) -> int:
+    """How many rows are of hours that could be sealed when they arrived."""
+    told_us = np.append(piece.arrival_us or 0, piece.stamp_us)
+    late = 0
+    for rows in (heard.fixes, heard.static_reports):
+        came_us = told_us[np.searchsorted(piece.stamp_at, np.asarray(rows["offset"]), side="right")]
+        late += int((micros(rows, "time") < sealed_by(came_us, allowance_us)).sum())
+    return late
+
+
+def sealed_by(arrival_us: Times, allowance_us: int) -> Times:
+    """The end of the last hour that is over, with the allowance, at an arrival time.
+
+    >>> sealed_by(np.array([3_659_999_999, 3_660_000_000]), 60_000_000).tolist()
+    [0, 3600000000]
+    """
+    return (arrival_us - allowance_us) // SLAB_US * SLAB_US
+
+
+def last_arrival_us(data: Path) -> int | None:
+    """The last arrival that the spools of a folder tell of. Raises OSError, SourceError."""
+    found = []
+    for spooled in sources_of(data / "spool"):
+        tail = Tail(spooled.folder, Position(segment_of(segments(spooled.folder)[-1])))
+        found += [int(piece.stamp_us[-1]) for piece in tail.all() if len(piece.stamp_us)]
+        tail.close()
+    return max(found, default=None)

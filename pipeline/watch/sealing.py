@@ -1,0 +1,87 @@
+"""The hours of a watch being sealed: segments closed, then packed, then a process beside this one, then its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stswatch.pipeline.flow import workers
+from stswatch.pipeline.flow.row import Engine
+from stswatch.pipeline.flow.seal import Sealed, seal, take_in
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.spool.closing import settle
+from stswatch.pipeline.spool.segments import PACKED, segment_of, segments, sources_of
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.spool.spool import Spool
+
+
+class Sealing:
+    """Seals one hour after the other, each once it is asked for; what takes long happens beside this process.
+
+    spools: those that are written in this process; the others in the folder are settled here.
+    """
+
+    def __init__(self, data: Path, spools: Sequence[Spool], rules: Rules, engine: Engine) -> None:
+        self._data, self._spools, self._rules, self._engine = data, spools, rules, engine
+        self._closing: list[Path] | None = None  # segments that are to be packed
+        self._until_us = 0
+        self._writing: list[str] = []  # the segments that were being written when the last was taken in
+        self._taking: Future[list[str]] | None = None
+        self._sealing: Future[Sealed] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an hour is being sealed."""
+        return self._closing is not None or self._sealing is not None
+
+    @property
+    def until_us(self) -> int:
+        """Up to where that, or the last one, goes."""
+        return self._until_us
+
+    def begin(self, until_us: int) -> None:
+        """Begin to seal up to the end of an hour. Raises HeldBack where the disk does not take what came: try again."""
+        own = {spool.folder.resolve() for spool in self._spools}
+        for spooled in sources_of(self._data / "spool"):
+            if spooled.folder.resolve() not in own:
+                settle(spooled.folder)
+        before = [path for spool in self._spools for path in segments(spool.folder) if path.suffix != PACKED]
+        names = {spool.folder: spool.rotate() for spool in self._spools}
+        self._closing = [path for path in before if _closed(path, names[path.parent])]
+        self._until_us = until_us
+
+    def step(self) -> Sealed | None:
+        """Go on as far as nothing has to be waited for; what is sealed once it is. Raises what sealing raised."""
+        if self._closing is not None and not any(path.exists() for path in self._closing):
+            self._closing = None
+            self._sealing = workers.aside(seal, self._data, self._rules, self._engine, self._until_us)
+        if self._sealing is None or not self._sealing.done():
+            return None
+        done, self._sealing = self._sealing, None
+        return done.result()
+
+    def take_in(self) -> list[str]:
+        """Have closed segments ingested while nothing is sealed, so that less is left; says which were no use."""
+        told: list[str] = []
+        if self._taking is not None and self._taking.done():
+            done, self._taking = self._taking, None
+            told = done.result()
+        writing = [spool.acknowledged.segment for spool in self._spools]
+        if self._taking is None and not self.busy and writing != self._writing:
+            self._writing, self._taking = writing, workers.aside(take_in, self._data)
+        return told
+
+    def finish(self) -> None:
+        """Wait until the process beside this one does nothing; never raises what it raised."""
+        for running in (self._taking, self._sealing):
+            if running is not None and not running.cancel():
+                running.exception()
+        self._taking = self._sealing = None
+
+
+def _closed(path: Path, rotated: str | None) -> bool:
+    """Whether a plain segment is closed now: all that were there are, but for one that was begun meanwhile."""
+    return rotated is None or segment_of(path) <= rotated
