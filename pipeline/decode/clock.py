@@ -40,9 +40,11 @@ class Clock:
         place, time_us = np.array(self.knots, np.int64).T
         known_s = (time_us - time_us[0]) / 1e6
         second = np.interp(offset, place, known_s)
-        if len(place) > 1:
+        outside = np.flatnonzero((offset < place[0]) | (offset > place[-1]))
+        if len(place) > 1 and len(outside):
+            beyond = offset[outside]
             rate = known_s[-1] / (place[-1] - place[0])
-            second += rate * (np.minimum(offset - place[0], 0) + np.maximum(offset - place[-1], 0))
+            second[outside] += rate * (np.minimum(beyond - place[0], 0) + np.maximum(beyond - place[-1], 0))
         return np.asarray(np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0], np.int64)
 
 

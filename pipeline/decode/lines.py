@@ -16,44 +16,44 @@ _NEWLINE, _RETURN, _BANG, _SLASH = b"\n\r!\\"
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of a text, (n,) each: spans without line ends, and where "!" and backslashes stand, -1 for nowhere."""
+    """The lines of a text, (n,) each.
+
+    start, end: without line ends; marks: how many "!" and backslashes stand on it; bang: where its only "!" stands, if
+    there is no backslash but those of one tag block just before it, else -1; slash: where that tag block begins, or -1.
+    """
 
     start: Ints
     end: Ints
-    bangs: Ints  # how many
-    bang: Ints  # the last
-    slashes: Ints
-    slash: Ints  # the first
-    last_slash: Ints
+    marks: Ints
+    bang: Ints
+    slash: Ints
 
 
-def find_lines(text: bytes, data: Bytes) -> Lines:
-    """The lines of a text; data: its bytes, zeros after them.
+def find_lines(data: Bytes, size: int) -> Lines:
+    """The lines of the first `size` bytes; where the last of them is no line end, one follows.
 
-    >>> find_lines(b"#\\n!AIVDM", np.frombuffer(b"#\\n!AIVDM", np.uint8)).bang.tolist()
+    >>> find_lines(np.frombuffer(b"#\\n!AIVDM\\n", np.uint8), 8).bang.tolist()
     [-1, 2]
     """
-    marked = (data == _NEWLINE) | (data == _BANG)
-    if b"\\" in text:
-        marked |= data == _SLASH
+    data = data[: size + bool(size and data[size - 1] != _NEWLINE)]
+    marked, slashes = (data == _NEWLINE) | (data == _BANG), data == _SLASH
+    tagged = bool(slashes.any())
+    if tagged:
+        marked |= slashes
     place = np.flatnonzero(marked)
     kind = data[place]
-    ended = kind == _NEWLINE
-    start, end = _spans(data[: len(text)], place[ended])
-    line = np.cumsum(ended) - ended
-    bangs, _, bang = _by_line(place, line, kind == _BANG, len(start))
-    return Lines(start, end, bangs, bang, *_by_line(place, line, kind == _SLASH, len(start)))
-
-
-def _by_line(place: Ints, line: Ints, chosen: Bools, n: int) -> tuple[Ints, Ints, Ints]:
-    """How many of the places are chosen on each line, the first and the last of them."""
-    first, last = np.full((2, n), -1, np.int64)
-    if not chosen.any():
-        return np.zeros(n, np.int64), first, last
-    place, line = place[chosen], line[chosen]
-    last[line] = place
-    first[line[::-1]] = place[::-1]
-    return np.bincount(line, minlength=n), first, last
+    newline = np.flatnonzero(kind == _NEWLINE)
+    start, end = _spans(data, place[newline])
+    marks = np.diff(newline, prepend=-1) - 1
+    banged = (marks >= 1) & (kind[newline - 1] == _BANG)
+    bang = np.where(banged & (marks == 1), place[newline - 1], -1)
+    slash = np.full(len(bang), -1)
+    if tagged:
+        rows = np.flatnonzero(banged & (marks == 3))
+        at = newline[rows]
+        rows = rows[(kind[at - 3] == _SLASH) & (kind[at - 2] == _SLASH) & (place[at - 2] == place[at - 1] - 1)]
+        bang[rows], slash[rows] = place[newline[rows] - 1], place[newline[rows] - 3]
+    return Lines(start, end, marks, bang, slash)
 
 
 def line_spans(data: Bytes) -> tuple[Ints, Ints]:
@@ -62,16 +62,16 @@ def line_spans(data: Bytes) -> tuple[Ints, Ints]:
     >>> [span.tolist() for span in line_spans(np.frombuffer(b"ab\r\n\nc", np.uint8))]
     [[0, 4, 5], [2, 4, 6]]
     """
-    return _spans(data, np.flatnonzero(data == _NEWLINE))
+    newline = np.flatnonzero(data == _NEWLINE)
+    ended = not len(data) or data[-1] == _NEWLINE
+    return _spans(data, newline if ended else np.append(newline, len(data)))
 
 
 def _spans(data: Bytes, newline: Ints) -> tuple[Ints, Ints]:
-    starts = np.concatenate([[0], newline + 1])
-    ends = np.append(newline, len(data))
-    if starts[-1] == len(data):
-        starts, ends = starts[:-1], ends[:-1]
-    returned = (ends > starts) & (data[np.maximum(ends - 1, 0)] == _RETURN) if len(data) else np.zeros(0, np.bool_)
-    return starts.astype(np.int64), (ends - returned).astype(np.int64)
+    """The spans of lines that end here, without line ends."""
+    start = np.concatenate([[0], newline[:-1] + 1])[: len(newline)]
+    returned = (newline > start) & (data[newline - 1] == _RETURN)
+    return start, newline - returned
 
 
 def xor_between(data: Bytes, start: Ints, end: Ints) -> Bytes:

@@ -129,20 +129,17 @@ def _near(parts: Parts, other: Ints, reach: int) -> Bools:
 
 
 def join(data: Bytes, size: int, first: Ints, last: Ints, begins: Ints) -> tuple[Bytes, Ints, Ints]:
-    """The data with the joined payloads of messages after it, and the spans of these.
+    """A text with the joined payloads of messages after it, and the spans of these.
 
-    size: bytes of the text at the beginning of the data; first, last: (m,) spans of the parts, by message and part;
-    begins: (n,) the first part of each message.
+    data: the text, `size` bytes, and room for as much, which is written to; first, last: (m,) spans of the parts in the
+    text, by message and part; begins: (n,) the first part of each message.
 
-    >>> text = np.frombuffer(b"ab,c,de", np.uint8)
+    >>> text = np.frombuffer(bytearray(b"ab,c,de" * 2), np.uint8)
     >>> data, start, end = join(text, 7, np.array([0, 3, 5]), np.array([2, 4, 7]), np.array([0, 1]))
     >>> [data[a:b].tobytes() for a, b in zip(start, end)]
     [b'ab', b'cde']
     """
-    length = last - first
-    row, number = spread(length)
-    joined = data[first[row] + number]
-    edges = size + np.concatenate([[0], np.cumsum(length)])
-    longer = np.zeros(size + len(joined) + len(data) - size, np.uint8)
-    longer[:size], longer[size : size + len(joined)] = data[:size], joined
-    return longer, edges[begins], edges[np.append(begins[1:], len(first))] if len(begins) else begins
+    row, number = spread(last - first)
+    edges = size + np.concatenate([[0], np.cumsum(last - first)])
+    data[size : edges[-1]] = data[first[row] + number]
+    return data[: edges[-1]], edges[begins], edges[np.append(begins[1:], len(first))[: len(begins)]]

@@ -31,10 +31,13 @@ HEX[_DIGITS[:, None] + (_DIGITS << 8)] = np.arange(32)[:, None] % 16 * 16 + np.a
 
 
 def padded(text: bytes) -> Bytes:
-    """The bytes of a text, PAD zeros after them."""
-    data = np.zeros(len(text) + PAD, np.uint8)
-    data[: len(text)] = np.frombuffer(text, np.uint8)
-    return data
+    """The bytes of a text, a line end where there is none, and PAD zeros.
+
+    >>> padded(b"ab")[:4].tolist()
+    [97, 98, 10, 0]
+    """
+    end = b"" if text.endswith(b"\n") else b"\n"
+    return np.frombuffer(b"".join((text, end, bytes(PAD))), np.uint8)
 
 
 def bytes_at(data: Bytes, place: Ints, size: int) -> Bytes:

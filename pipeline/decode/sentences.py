@@ -9,20 +9,25 @@ Lines of usual shape are read all at once (`usual.py`), the few others one at a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, Lines, find_lines
-from stswatch.pipeline.decode.octets import padded
+from stswatch.pipeline.decode.lines import Bytes, Ints, Lines, find_lines
+from stswatch.pipeline.decode.octets import PAD
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import NO_SENTENCE, Units, together, where
-from stswatch.pipeline.decode.unusual import Names, unusual
-from stswatch.pipeline.decode.usual import usual
+from stswatch.pipeline.decode.units import NO_SENTENCE, Names, Units, in_order, joined
+from stswatch.pipeline.decode.unusual import unusual
+from stswatch.pipeline.decode.usual import Usual, usual
 
 MAX_LINE = 4096  # bytes; a longer line is no NMEA and is rejected whole
+BLOCK = 1 << 19  # bytes read at once, so that its columns stay in the cache of the processor
+
+_NEWLINE = ord("\n")
+_Read = Callable[[bytes, Bytes, Lines, Names], tuple[Units, Ints]]
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,11 @@ class Sentences:
     offset, length: bytes, the tag block and what else the line says before the sentence included; line: offset of its
     line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, else NO_TIME; near_us:
     that, or the time told last before it, not further back than `reach` bytes; first, last: the span of its payload in
-    `data`; alike, where: of what it is a part and who sent it on, equal for the parts of one message; station: a number
-    of `stations`, else -1; receiver: a number of units.RECEIVERS; bad_offset, bad_length: malformed lines.
+    `data`; alike, talker, group: as in units.Units; station: a number of `stations`, else -1; receiver: a number of
+    units.RECEIVERS; bad_offset, bad_length: malformed lines.
     """
 
-    data: Bytes  # the text, zeros after it
+    data: Bytes  # the text, and room for as much
     size: int  # bytes of the text
     offset: Ints
     length: Ints
@@ -44,15 +49,16 @@ class Sentences:
     code: NDArray[np.int8]
     own_us: Ints
     near_us: Ints
-    total: Ints
-    part: Ints
-    fill: Ints
+    total: NDArray[np.int8]
+    part: NDArray[np.int8]
+    fill: NDArray[np.int8]
     first: Ints
     last: Ints
     alike: Ints
-    where: Ints
+    talker: Ints
+    group: Ints
     station: Ints
-    receiver: Ints
+    receiver: NDArray[np.int8]
     stations: pa.Array
     bad_offset: Ints
     bad_length: Ints
@@ -67,10 +73,7 @@ def frame(text: bytes, base: int, reach: int) -> Sentences:
     >>> found.offset.tolist(), found.code.tolist()
     ([12], [0])
     """
-    data = padded(text)
-    lines = find_lines(text, data)
-    found, names, left = usual(text, data, lines, MAX_LINE)
-    return _sentences(text, data, base, reach, lines, (found, names, left))
+    return _framed(text, base, reach, _usual_first)
 
 
 def frame_one_by_one(text: bytes, base: int, reach: int) -> Sentences:
@@ -79,26 +82,19 @@ def frame_one_by_one(text: bytes, base: int, reach: int) -> Sentences:
     >>> len(frame_one_by_one(b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23", 0, 65536).offset)
     1
     """
-    data = padded(text)
-    lines = find_lines(text, data)
-    fits = lines.end - lines.start <= MAX_LINE
-    return _sentences(text, data, base, reach, lines, ([], [], fits))
+    return _framed(text, base, reach, _one_by_one)
 
 
-def _sentences(
-    text: bytes, data: Bytes, base: int, reach: int, lines: Lines, usual_ones: tuple[list[Units], list[str], Bools]
-) -> Sentences:
-    """The usual units and those of the lines that are left, in one order, with the times that they borrow."""
-    found, names, left = usual_ones
-    rows = np.flatnonzero(left)
-    table = Names(names)
-    others, bad = unusual(text, lines.start[rows], lines.end[rows], table)
-    units = together([*found, others])
+def _framed(text: bytes, base: int, reach: int, read: _Read) -> Sentences:
+    """The units that are sentences, by their places in the file, with the times that they borrow."""
+    data, names = np.empty(2 * len(text) + PAD, np.uint8), Names()
+    found = [_block(text, data, start, end, (names, read)) for start, end in _blocks(text)]
+    units = joined([units for units, _ in found])
+    bad_start, bad_end = np.concatenate([np.zeros((2, 0), np.int64), *(bad for _, bad in found)], axis=1)
     near_us = _nearest_before(units.begin, units.own_us, reach)
     sentence = units.code != NO_SENTENCE
     if not sentence.all():
         units, near_us = units.take(sentence), near_us[sentence]
-    bad = np.sort(np.concatenate([rows[bad], np.flatnonzero(lines.end - lines.start > MAX_LINE)]))
     return Sentences(
         data,
         len(text),
@@ -109,13 +105,59 @@ def _sentences(
         units.own_us,
         near_us,
         *(units.total, units.part, units.fill, units.first, units.last, units.alike),
-        where(units.group, units.talker, units.station),
+        units.talker,
+        units.group,
         units.station,
         units.receiver,
-        pa.array(list(table.stations), pa.string()),
-        lines.start[bad] + base,
-        np.minimum((lines.end - lines.start)[bad], MAX_LINE),
+        pa.array(list(names.stations), pa.string()),
+        bad_start + base,
+        np.minimum(bad_end - bad_start, MAX_LINE),
     )
+
+
+def _blocks(text: bytes) -> Iterator[tuple[int, int]]:
+    """Spans of whole lines, some BLOCK bytes each."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + BLOCK) + 1 or len(text)
+        yield start, end
+        start = end
+
+
+def _block(text: bytes, data: Bytes, start: int, end: int, how: tuple[Names, _Read]) -> tuple[Units, Ints]:
+    """The units of a block and the spans of its bad lines, (2, n); it is laid into the data, zeros after it."""
+    names, read = how
+    data[start:end] = np.frombuffer(text, np.uint8, end - start, start)
+    data[end : end + PAD] = 0
+    data[end] = _NEWLINE  # where the text ends without one; else an empty line that is not looked at
+    block = data[start : end + PAD]
+    lines = find_lines(block, end - start)
+    units, bad = read(text[start:end], block, lines, names)
+    bad = np.union1d(bad, np.flatnonzero(lines.end - lines.start > MAX_LINE))
+    return units.moved(start), np.stack([lines.start[bad], lines.end[bad]]) + start
+
+
+def _usual_first(text: bytes, data: Bytes, lines: Lines, names: Names) -> tuple[Units, Ints]:
+    """The units of some lines, and which of the lines should hold one; the usual lines all at once."""
+    found, told, left = usual(data, len(text), lines, MAX_LINE, names)
+    rows = np.flatnonzero(left)
+    others, bad = unusual(text, lines.start[rows], lines.end[rows], names)
+    return _merged(found, told, others), rows[bad]
+
+
+def _one_by_one(text: bytes, data: Bytes, lines: Lines, names: Names) -> tuple[Units, Ints]:
+    """As `_usual_first`, without the usual."""
+    rows = np.flatnonzero(lines.end - lines.start <= MAX_LINE)
+    units, bad = unusual(text, lines.start[rows], lines.end[rows], names)
+    return units, rows[bad]
+
+
+def _merged(found: Usual, told: Units, others: Units) -> Units:
+    """All units in one order; where each line that is not usual holds one sentence, as mostly, it takes that place."""
+    void = np.flatnonzero(~found.usual)
+    if len(told.begin) or len(others.begin) != len(void) or (found.units.line[void] != others.line).any():
+        return in_order([found.units.take(found.usual), told, others])
+    return found.units.put(void, others) if len(void) else found.units
 
 
 def _nearest_before(begin: Ints, own_us: Ints, reach: int) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ NO_SENTENCE = -1  # the code of a line that only tells a time
 NO_GROUP = -1
 NO_STATION = -1
 RECEIVERS = ("unknown", "terrestrial", "satellite")
+_LONGEST_NUMBER = 16  # digits of a group
+_WORDS = 1 << 61  # from here on numbers of groups that are no numbers
 MAX_PAYLOAD = 200  # characters in one sentence; as pyais, far beyond the 82 of the standard
 
 
@@ -32,20 +34,54 @@ class Units:
     line: Ints
     code: NDArray[np.int8]
     own_us: Ints
-    total: Ints
-    part: Ints
-    fill: Ints
+    total: NDArray[np.int8]
+    part: NDArray[np.int8]
+    fill: NDArray[np.int8]
     first: Ints
     last: Ints
     alike: Ints
     talker: Ints
     group: Ints
     station: Ints
-    receiver: Ints
+    receiver: NDArray[np.int8]
 
     def take(self, rows: Ints | slice | NDArray[np.bool_]) -> Units:
         """Some of them."""
         return Units(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def moved(self, by: int) -> Units:
+        """The same in a text that has so many bytes more before them."""
+        places = {name: getattr(self, name) + by for name in ("begin", "end", "line", "first", "last")}
+        return replace(self, **places)
+
+    def put(self, rows: Ints, others: Units) -> Units:
+        """The same with others in some rows."""
+        columns = {field.name: getattr(self, field.name).copy() for field in fields(self)}
+        for name, column in columns.items():
+            column[rows] = getattr(others, name)
+        return Units(**columns)
+
+
+class Names:
+    """Numbers of stations, and of whatever else has no number of its own, given as they are met."""
+
+    def __init__(self) -> None:
+        self.stations: dict[str, int] = {}
+        self._others: dict[tuple[bytes, ...], int] = {}
+
+    def station(self, name: str | None) -> int:
+        """The number of a station, given the first time."""
+        return NO_STATION if name is None else self.stations.setdefault(name, len(self.stations))
+
+    def other(self, *what: bytes) -> int:
+        """A number of its own for anything else."""
+        return self._others.setdefault(what, len(self._others))
+
+    def group(self, name: bytes) -> int:
+        """The number of a group of sentences."""
+        if not name:
+            return NO_GROUP
+        return int(name) if name.isdigit() and len(name) <= _LONGEST_NUMBER else _WORDS + self.other(name)
 
 
 def times(begin: Ints, end: Ints, own_us: Ints) -> Units:
@@ -55,19 +91,23 @@ def times(begin: Ints, end: Ints, own_us: Ints) -> Units:
     [-1]
     """
     n = len(begin)
-    nought, code = np.zeros(n, np.int64), np.full(n, NO_SENTENCE, np.int8)
-    no_group, no_station = np.full(n, NO_GROUP), np.full(n, NO_STATION)
-    payload = (nought, nought, nought, nought, nought, nought, nought)
-    return Units(begin, end, begin, code, own_us, *payload, no_group, no_station, nought)
+    nought, none, code = np.zeros(n, np.int64), np.zeros(n, np.int8), np.full(n, NO_SENTENCE, np.int8)
+    payload = (none, none, none, nought, nought, nought, nought)
+    return Units(begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), none)
 
 
-def together(parts: Sequence[Units]) -> Units:
-    """All units in the order of the text."""
-    some = [part for part in parts if len(part.begin)]
-    if len(some) < 2:
-        return some[0] if some else parts[0]
-    both = Units(*(np.concatenate([getattr(part, field.name) for part in some]) for field in fields(Units)))
-    return both.take(np.argsort(both.begin, kind="stable"))
+def joined(parts: Sequence[Units]) -> Units:
+    """All units of texts that follow one another."""
+    if len(parts) == 1:
+        return parts[0]
+    none = times(*np.zeros((3, 0), np.int64))
+    return Units(*(np.concatenate([getattr(part, field.name) for part in [none, *parts]]) for field in fields(Units)))
+
+
+def in_order(parts: Sequence[Units]) -> Units:
+    """All units of one text, in the order in which they begin."""
+    units = joined(parts)
+    return units.take(np.argsort(units.begin, kind="stable"))
 
 
 def alike(total: Ints, seq: Ints, channel: Ints, own: Ints) -> Ints:

@@ -7,7 +7,7 @@ them, as pyais does, so that what pyais decodes from a sentence whose checksum h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import reduce
 from operator import xor
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from stswatch.pipeline.decode.units import (
     NO_SENTENCE,
     NO_STATION,
     RECEIVERS,
+    Names,
     Units,
     alike,
 )
@@ -37,8 +38,7 @@ _HEAD = re.compile(
 _NO_AIS = re.compile(rb"[ \t]*(?:\\[^\\]*\\)?[ \t]*(?:[#$]|\r?\Z)")
 _COMMENT = re.compile(rb"[ \t]*#")
 _SUM = re.compile(rb"[0-9A-Fa-f]{1,2}")
-_LONGEST_NUMBER = 16  # digits of a group
-_WORDS = 1 << 61  # numbers of groups that are no numbers
+_SMALL = (3, 5, 6, 7, 14)  # code, total, part, fill, receiver: columns of Units that are int8
 
 
 class Parsed(NamedTuple):
@@ -53,35 +53,13 @@ class Parsed(NamedTuple):
     alike: int = 0
 
 
-class Names:
-    """Numbers for what is seen only in some lines: stations, and whatever else has no number of its own."""
-
-    def __init__(self, stations: Sequence[str]) -> None:
-        self.stations = {name: number for number, name in enumerate(stations)}
-        self._others: dict[tuple[bytes, ...], int] = {}
-
-    def station(self, name: str | None) -> int:
-        """The number of a station, given the first time."""
-        return NO_STATION if name is None else self.stations.setdefault(name, len(self.stations))
-
-    def other(self, *what: bytes) -> int:
-        """A number of its own for anything else."""
-        return self._others.setdefault(what, len(self._others))
-
-    def group(self, name: bytes) -> int:
-        """The number of a group of sentences."""
-        if not name:
-            return NO_GROUP
-        return int(name) if name.isdigit() and len(name) <= _LONGEST_NUMBER else _WORDS + self.other(name)
-
-
 def unusual(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Units, Ints]:
     """The units of some lines, and which of these lines hold neither a sentence nor what need not be one.
 
     starts, ends: (n,) of the lines, in their order. Never raises.
 
     >>> line = b"$AIVDM,01, 1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*0x33"
-    >>> found, bad = unusual(line, np.array([0]), np.array([len(line)]), Names([]))
+    >>> found, bad = unusual(line, np.array([0]), np.array([len(line)]), Names())
     >>> found.code.tolist(), found.total.tolist(), bad.tolist()
     ([0], [1], [])
     """
@@ -94,7 +72,8 @@ def unusual(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Units,
         if not found and not _NO_AIS.match(line):
             bad.append(at)
     columns: list[Any] = list(np.array(rows, np.int64).reshape(-1, 15).T)
-    columns[3] = columns[3].astype(np.int8)  # the code
+    for at in _SMALL:
+        columns[at] = columns[at].astype(np.int8)
     return Units(*columns), np.array(bad, np.int64)
 
 
@@ -132,9 +111,9 @@ def _units(line: bytes, start: int, names: Names) -> Iterator[tuple[int, ...]]:
 def parse(sentence: bytes, names: Names) -> Parsed:
     """One sentence from its "!" on, with all that stands behind it.
 
-    >>> parse(b"!AIVDM,1,1,,B,,0*25", Names([])).code
+    >>> parse(b"!AIVDM,1,1,,B,,0*25", Names()).code
     0
-    >>> parse(b"!AIVDM,1,1,,B,,0", Names([])).code == CODES["no_checksum"]
+    >>> parse(b"!AIVDM,1,1,,B,,0", Names()).code == CODES["no_checksum"]
     True
     """
     body, star, tail = sentence.partition(b"*")

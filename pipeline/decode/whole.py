@@ -13,6 +13,7 @@ from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import Sentences
 from stswatch.pipeline.decode.stamps import NO_TIME
+from stswatch.pipeline.decode.units import where
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,16 @@ class Whole:
     data: Bytes
     start: Ints
     end: Ints
-    fill: Ints
+    fill: NDArray[np.int8]
     time_us: Ints
     of: Ints
     further: Ints
 
     def parts_of(self, rows: Ints) -> tuple[Ints, Ints]:
         """The further sentences of some messages, these numbered in the order given, which must rise."""
-        place = np.full(len(self.sentence), -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        of = place[self.of]
-        return of[of >= 0], self.further[of >= 0]
+        place = np.searchsorted(rows, self.of)
+        among = np.flatnonzero(np.append(rows, -1)[place] == self.of)
+        return place[among], self.further[among]
 
 
 def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole:
@@ -46,35 +46,28 @@ def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole
 
     owned: (n,) of the sentences; clock: for what tells no time and has none told shortly before.
     """
-    single = np.flatnonzero((found.code == 0) & (found.total == 1) & owned)
     several = _several(found, owned)
     edges = np.append(several.begins, len(several.rows))
     heads, tails = several.rows[several.begins], several.rows[edges[1:] - 1]
-    data, start, end = join(found.data, found.size, found.first[several.rows], found.last[several.rows], several.begins)
-    sentence = np.concatenate([single, heads])
-    order = np.argsort(sentence, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    of = np.repeat(place[len(single) :], np.diff(edges))
+    begins = (found.code == 0) & (found.total == 1) & owned
+    begins[heads] = True
+    sentence = np.flatnonzero(begins)
+    at = np.searchsorted(sentence, heads)
+    start, end, fill = found.first[sentence], found.last[sentence], found.fill[sentence]
+    spans = found.first[several.rows], found.last[several.rows]
+    data, start[at], end[at] = join(found.data, found.size, *spans, several.begins)
+    fill[at] = found.fill[tails]
     later = found.part[several.rows] > 1
-    of, further = of[later], several.rows[later]
-    return Whole(
-        sentence[order],
-        data,
-        np.concatenate([found.first[single], start])[order],
-        np.concatenate([found.last[single], end])[order],
-        np.concatenate([found.fill[single], found.fill[tails]])[order],
-        _times(found, sentence[order], of, further, clock),
-        of,
-        further,
-    )
+    of, further = np.repeat(at, np.diff(edges))[later], several.rows[later]
+    return Whole(sentence, data, start, end, fill, _times(found, sentence, of, further, clock), of, further)
 
 
 def _several(found: Sentences, owned: Bools) -> Several:
     """Complete messages of several sentences of which one at least is owned."""
     parts = np.flatnonzero((found.code == 0) & (found.total > 1))
-    columns = (found.offset, found.own_us, found.total, found.part, found.alike, found.where)
-    several = assemble(Parts(parts, *(column[parts] for column in columns)))
+    total, part = (column[parts].astype(np.int64) for column in (found.total, found.part))
+    sender = where(found.group[parts], found.talker[parts], found.station[parts])
+    several = assemble(Parts(parts, found.offset[parts], found.own_us[parts], total, part, found.alike[parts], sender))
     rows = parts[several.rows]
     if not len(rows):
         return several
@@ -91,8 +84,8 @@ def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clo
     message, first = np.unique(of[tells], return_index=True)
     told = found.own_us[further][tells][first]
     time_us[message] = np.where(silent[message], told, time_us[message])
-    if clock is not None:
-        without = np.flatnonzero(time_us == NO_TIME)
+    without = np.flatnonzero(time_us == NO_TIME) if clock is not None else ()
+    if clock is not None and len(without):
         time_us[without] = clock.at(found.offset[sentence[without]])
     return time_us
 

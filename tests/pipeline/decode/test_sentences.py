@@ -15,6 +15,7 @@ from stswatch.pipeline.decode.octets import padded
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame, frame_one_by_one
 from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
+from stswatch.pipeline.decode.units import Names
 from stswatch.pipeline.decode.usual import usual
 from tests.pipeline.decode.captures import capture, parts, texts, wrapped
 from tests.pipeline.decode.mutants import mutated
@@ -22,7 +23,16 @@ from tests.pipeline.decode.mutants import mutated
 REAL = os.environ.get("STSWATCH_REAL_DATA", "")
 PLAIN = b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23"
 FAR = 1 << 16
-NO_PAYLOAD = {"total", "part", "fill", "first", "last", "alike", "where"}  # of sentences that cannot be used: anything
+NO_PAYLOAD = {
+    "total",
+    "part",
+    "fill",
+    "first",
+    "last",
+    "alike",
+    "talker",
+    "group",
+}  # of sentences that cannot be used: anything
 
 
 def stations(found):
@@ -43,7 +53,7 @@ def assert_as_one_by_one(text, reach=FAR):
         ours, theirs = getattr(found, field.name), getattr(oracle, field.name)
         if field.name in NO_PAYLOAD:
             ours, theirs = ours[found.code == 0], theirs[oracle.code == 0]
-        if field.name in ("alike", "where"):
+        if field.name in ("alike", "group"):
             ours, theirs = (np.array(relabelled(numbers)) for numbers in (ours, theirs))
         if field.name not in ("data", "size", "station", "stations"):
             np.testing.assert_array_equal(ours, theirs, field.name)
@@ -177,7 +187,9 @@ def test_every_usual_wrapper_is_read_with_all_others(kind):
     """A floor for the test above: what is usual is not left to the slow way."""
     text = b"\n".join(wrapped(PLAIN, at)[kind] for at in range(50)) + b"\n"
     data = padded(text)
-    assert not usual(text, data, find_lines(text, data), MAX_LINE)[2].any()
+    found, _, left = usual(data, len(text), find_lines(data, len(text)), MAX_LINE, Names())
+    assert len(found.usual) == 50
+    assert not left.any()
 
 
 @pytest.mark.real
