@@ -207,7 +207,8 @@ def test_a_source_is_accounted_for():
 
 
 def test_one_is_not_several_and_many_invalid_positions_are_worth_a_look():
-    source = {"member": None, "path": "a.csv", "format": "columns", "sentences": 1, "rejects": 0, "reasons": [], "clock": "column time"}
+    source = {"path": "a.csv", "member": None, "format": "columns", "sentences": 1, "rejects": 0, "reasons": []}
+    source |= {"clock": "column time"}
     counts = {"vessels": 1, "current_encounters": 1, "gaps": 0, "flagged_encounters": 1}
     text = words.summary(Summary(Path("d"), counts, [source | {"invalid_fixes": 1}]), "world")
     assert text.startswith("a.csv: 1 row: 1 used, 0 rejected, 1 position invalid; times: column time\n")
