@@ -37,7 +37,11 @@ class Packed:
         return Packed(self.words[:, rows], self.bits[rows])
 
     def carried(self, offset: int, width: int) -> Bools:
-        """Where all bits of a field arrived, (n,)."""
+        """Where all bits of a field arrived, (n,).
+
+        >>> Packed(np.zeros((1, 2), np.uint64), np.array([38, 37])).carried(8, 30).tolist()
+        [True, False]
+        """
         return np.asarray(self.bits >= offset + width)
 
     def unsigned(self, offset: int, width: int) -> Words:
@@ -57,7 +61,11 @@ class Packed:
         return np.asarray(value & np.uint64((1 << width) - 1))
 
     def signed(self, offset: int, width: int) -> Ints:
-        """A field of up to 48 bits in two's complement, (n,)."""
+        """A field of up to 48 bits in two's complement, (n,).
+
+        >>> Packed(np.array([[0b11111110 << 40]], np.uint64), np.array([48])).signed(0, 8).tolist()
+        [-2]
+        """
         left = np.uint64(64 - width)
         return (self.unsigned(offset, width) << left).view(np.int64) >> np.int64(64 - width)
 
@@ -67,6 +75,11 @@ def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) ->
 
     data: a text; start, end, fill: (n,) as for messages.decode; chars: of the payload, the rest is left out. After a
     shorter one the words hold anything.
+
+    >>> text = np.frombuffer(b"13HO,13HO", np.uint8)
+    >>> packed, sound = pack(text, np.array([0, 5]), np.array([5, 9]), np.array([0, 2]), 5)
+    >>> packed.bits.tolist(), sound.tolist()
+    ([30, 22], [False, True])
     """
     count = -(-chars // _PER_WORD)
     size = end - start
@@ -115,7 +128,11 @@ def _packed(word: Words) -> Words:
 
 
 def spread(word: Words) -> Bytes:
-    """48 bits to their eight sextets, (n, k) to (n, 8 k): what packing undoes."""
+    """48 bits to their eight sextets, (n, k) to (n, 8 k): what packing undoes.
+
+    >>> spread(np.array([[(1 << 42) + 63]], np.uint64)).tolist()
+    [[1, 0, 0, 0, 0, 0, 0, 63]]
+    """
     for bits in (24, 12, 6):
         mask = np.uint64(sum(((1 << bits) - 1) << at for at in range(0, 64, bits // 3 * 8)))
         word = ((word & (mask << np.uint64(bits))) << np.uint64(bits // 3 * 4 - bits)) | (word & mask)

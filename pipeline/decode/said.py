@@ -101,6 +101,11 @@ def table(head: Mapping[str, pa.Array], forms: Iterable[Form], schema: pa.Schema
 
     head: columns (n,) of HEAD without type and MMSI; forms: of say, with rows from 0 to n - 1, each in one of them;
     schema: of columns_of.
+
+    >>> forms = [(np.array([1]), {"a": pa.array([7])}), (np.array([0]), {"b": pa.array(["x"])})]
+    >>> columns = pa.schema([("time", pa.int64()), ("a", pa.int64()), ("b", pa.string())])
+    >>> table({"time": pa.array([10, 20])}, forms, columns).to_pylist()
+    [{'time': 10, 'a': None, 'b': 'x'}, {'time': 20, 'a': 7, 'b': None}]
     """
     n = len(next(iter(head.values())))
     told: dict[str, list[tuple[Ints, pa.Array]]] = {}

@@ -61,7 +61,12 @@ def column(packed: Packed, field: Field, offset: int) -> pa.Array:
 
 
 def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:
-    """One field that is no text as numbers (n,), degrees to the last bit; NaN where it did not arrive whole."""
+    """One field that is no text as numbers (n,), degrees to the last bit; NaN where it did not arrive whole.
+
+    >>> packed = Packed(np.array([[(3 << 46) + (1 << 16)]], np.uint64), np.array([32]))
+    >>> number(packed, Field("lon", 18, "degrees", 600), 14).tolist(), number(packed, Field("second", 6), 28).tolist()
+    ([0.0016666666666666668], [nan])
+    """
     if field.kind == "degrees":
         value = packed.signed(offset, field.bits) / field.per
     else:
@@ -71,7 +76,11 @@ def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:
 
 
 def texts(packed: Packed, offset: int, bits: int) -> pa.Array:
-    """A text of (n,): @ at its end cut, then blanks at both ends; null where no character arrived."""
+    """A text of (n,): @ at its end cut, then blanks at both ends; null where no character arrived.
+
+    >>> texts(Packed(np.array([[(32 << 42) + (1 << 36) + (2 << 30)]], np.uint64), np.array([48])), 0, 48).to_pylist()
+    ['AB']
+    """
     count = bits // _CHAR
     last = offset + count * _CHAR
     words = [_eight(packed, at, min(last - at, _CHARS * _CHAR)) for at in range(offset, last, _CHARS * _CHAR)]

@@ -65,7 +65,11 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """Times as ISO 8601 and bytes as base64, all else as it is."""
+    """Times as ISO 8601 and bytes as base64, all else as it is.
+
+    >>> plain(pa.array([b"AIS", None])).to_pylist(), plain(pa.array([0], pa.timestamp("us", "UTC"))).to_pylist()
+    (['QUlT', None], ['1970-01-01T00:00:00.000000Z'])
+    """
     if pa.types.is_timestamp(column.type):
         return pc.replace_substring(column.cast(pa.string()), " ", "T")
     if pa.types.is_binary(column.type):
