@@ -5,7 +5,7 @@ often it is drawn within its family), whether given circumstances fit it, and th
 of the function says what it is and on what source.
 
 How often each practice is at sea nobody knows. So each family is cast about as often as every other of its kind, as far
-as circumstances fit it, and often enough for a figure of its own; those hardest to tell apart half as often again.
+as circumstances fit it, and often enough for a figure of its own; those hardest to tell apart a third more often.
 """
 
 from __future__ import annotations
