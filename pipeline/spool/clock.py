@@ -82,7 +82,7 @@ class Clock:
             self._jumped = (self._wall_us() - self._monotonic_us(), self._monotonic_us())
         self._tell(
             f"the spool's last arrival is {iso(arrival_us)} and this machine's clock says {iso(now_us)}: arrival times"
-            " go on from the former; if that was wrong, stop, move the spool away and start again"
+            " go on from the former; if that was wrong, start again when it has come, or with the spool moved away"
         )
 
     def _follow(self, ahead_us: int, passed_us: int) -> None:
