@@ -1,12 +1,13 @@
 """Rows of CSV text with their byte offsets: one line is one row.
 
 A line break inside quotes is not known here: both halves are rejected as malformed. A quote without its
-partner on the line is taken for a blank.
+partner on the line is taken for a blank, and so is a carriage return that ends no line.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
     (['mmsi', 'time'], ';', 10)
     """
     first, newline, _ = head.partition(b"\n")
-    text = first.decode("utf-8-sig", "replace").rstrip("\r")
+    text = first.decode("utf-8-sig", "replace").rstrip("\r").replace("\r", " ")
     if delimiter is None:
         delimiter = max(DELIMITERS, key=text.count)
     names = next(csv.reader([text], delimiter=delimiter), [])
@@ -78,7 +79,7 @@ def rows_of(window: Window, form: Form) -> Rows:
 
 def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
     """The columns of the rows that are as wide as the header, and which lines these are."""
-    block = _without_single_quotes(block, starts)
+    block = _without_single_quotes(_without_single_returns(block), starts)
     table, count = _read(block, form)
     if count == len(starts) == len(table["mmsi"]):
         return table, np.ones(count, np.bool_)
@@ -88,6 +89,12 @@ def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Arra
         good = _widths(block, starts, form.delimiter) == form.width
         table, _ = _read(block, form)
     return table, good
+
+
+def _without_single_returns(block: bytes) -> bytes:
+    if block.count(b"\r") == block.count(b"\r\n"):
+        return block
+    return re.sub(rb"\r(?!\n)", b" ", block)
 
 
 def _without_single_quotes(block: bytes, starts: Ints) -> bytes:

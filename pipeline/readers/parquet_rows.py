@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from stswatch.pipeline.readers.tabular import Rows
 
 MAGIC = b"PAR1"
 BATCH = 131_072  # rows at a time
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: names of columns that are no text
 _WGS84 = ("CRS84", 4326, "4326")
 _POINT = 21  # bytes of a point in well-known binary: order, type, longitude, latitude
 _POINT_HEAD = np.frombuffer(b"\x01\x01\x00\x00\x00", np.uint8)  # little-endian, a point
@@ -24,7 +26,7 @@ def opened(path: str) -> pq.ParquetFile:
     """A Parquet file. Raises SourceError where it is none or damaged."""
     try:
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         raise SourceError(f"{path}: is damaged or no Parquet file ({_short(error)}); fetch the file again") from error
 
 
@@ -37,7 +39,7 @@ def geometry_of(place: Place, schema: pa.Schema) -> str | None:
 
     Raises SourceError where they are no points in WGS 84: longitude and latitude are not worked out from others.
     """
-    told = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    told = _geo(place, schema)
     name = told.get("primary_column") or next((n for n in ("geometry", "geom") if n in schema.names), None)
     if name is None or name not in schema.names:
         return None
@@ -50,6 +52,16 @@ def geometry_of(place: Place, schema: pa.Schema) -> str | None:
     if strange:
         raise SourceError(f"{place}: {name!r} holds a {strange[0]}, not points; give positions, a row each")
     return str(name)
+
+
+def _geo(place: Place, schema: pa.Schema) -> Mapping[str, Any]:
+    try:
+        told = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    except ValueError as error:
+        raise SourceError(
+            f"{place}: what it says of its geometry is no JSON ({error}); fetch the file again"
+        ) from error
+    return told if isinstance(told, dict) else {}
 
 
 def lon_lat(points: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -105,7 +117,7 @@ def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterat
         for batch in file.iter_batches(BATCH, groups, _named(columns, points), use_threads=False):
             yield _rows(batch, row, columns, points)
             row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         raise SourceError(f"{chunk.source.path}: is damaged ({_short(error)}); fetch the file again") from error
 
 

@@ -1,7 +1,12 @@
-"""Owns: the same vessel gives the same rows whatever format tells of her, and what is not available is null in all."""
+"""Owns: the same vessel gives the same rows whatever format tells of her, what is not available is null in all of them,
+and no damage to a file does more than to spoil rows or to be said in a sentence.
+"""
+
+import random
 
 import pytest
 
+from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.registry import READERS, chunks, open_source, read
 from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import EPOCH, FIXES, FORMATS, MAP, STATIC
@@ -66,3 +71,39 @@ def test_what_the_user_says_of_receiver_and_licence_goes_before(written, told, n
     assert (source.receiver, source.licence) == ("satellite", "ours")
     got = together(batch for chunk in chunks(source) for batch in read(chunk))
     assert set(got.fixes["receiver"].to_pylist()) == {"satellite"}
+
+
+def spoiled(rng, content):
+    """The content with some bytes changed, cut out, put in or cut off."""
+    text = bytearray(content)
+    for _ in range(rng.randrange(1, 6)):
+        at, kind = rng.randrange(len(text) + 1), rng.randrange(10)
+        more = bytes(rng.choice(b'\r\n",;{}\0\xff5A') for _ in range(rng.randrange(1, 8)))
+        if kind < 4:
+            text[at : at + 1] = more[:1]
+        elif kind < 6:
+            del text[at : at + rng.randrange(1, 20)]
+        elif kind < 9:
+            text[at:at] = more
+        else:
+            del text[at:]
+    return bytes(text)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whatever_happens_to_a_file_each_line_is_counted_once_or_one_sentence_says_what_is_wrong(written, name):
+    rng, said, counted = random.Random(7), [], 0
+    for _ in range(60):
+        path = written("spoiled.dat", spoiled(rng, FORMATS[name][1]))
+        try:
+            source = open_source(path)
+            got = together(batch for chunk in chunks(source) for batch in read(chunk))
+        except SourceError as error:
+            said.append(str(error))
+            continue
+        counted += 1
+        if source.format != "nmea":
+            assert got.sentences == got.messages + got.rejects.num_rows
+    assert all(told.startswith(str(path)) and "\n" not in told for told in said)
+    assert said or name == "nmea"
+    assert counted > 3 or "arquet" in name or name == "mapped"
