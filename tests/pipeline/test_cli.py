@@ -21,7 +21,7 @@ from stswatch.pipeline import api, cli, rules
 from tests.recording import RECORDING
 
 COMMANDS = [name for name, *_ in cli.COMMANDS]
-WITHOUT_DATA = {"areas", "simulate", "train", "evaluate"}
+WITHOUT_DATA = {"areas", "simulate", "train", "evaluate", "decode"}
 HEADER = b"mmsi,timestamp,lon,lat\n"
 ROWS = b"".join(b"%d,2024-01-01T%02d:00:00Z,%d.0,1.0\n" % (201000001 + k, h, k) for h in range(6) for k in range(3))
 
