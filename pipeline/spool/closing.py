@@ -53,6 +53,7 @@ class Packer:
         self._monotonic, self._not_before_s = monotonic, 0.0
         self._waiting: deque[Path] = deque()
         self._thread: threading.Thread | None = None
+        self._packing = threading.Lock()  # two may find at the same moment that nothing runs
 
     def add(self, path: Path) -> None:
         """Have a closed segment packed with the next `go`."""
@@ -76,18 +77,19 @@ class Packer:
             raise error
 
     def _run(self) -> None:
-        self.error = None
-        while self._waiting and self.error is None:
-            try:
-                pack(self._waiting[0])
-                self._waiting.popleft()
-            except FileNotFoundError:  # somebody removed it
-                self._waiting.popleft()
-            except OSError as error:
-                self.error, self._not_before_s = error, self._monotonic() + _AGAIN_S
-            except Exception as error:  # told by the next call
-                self._fault = error
-                return
+        with self._packing:
+            self.error = None
+            while self._waiting and self.error is None:
+                try:
+                    pack(self._waiting[0])
+                    self._waiting.popleft()
+                except FileNotFoundError:  # somebody removed it
+                    self._waiting.popleft()
+                except OSError as error:
+                    self.error, self._not_before_s = error, self._monotonic() + _AGAIN_S
+                except Exception as error:  # told by the next call
+                    self._fault = error
+                    return
 
 
 def recover(folder: Path) -> None:
