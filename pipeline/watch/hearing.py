@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from stswatch.pipeline.batch import Ints, micros
+from stswatch.pipeline.batch import micros
+from stswatch.pipeline.flow import late
 from stswatch.pipeline.flow.ear import Ear, Heard
 from stswatch.pipeline.flow.recent import Recent
-from stswatch.pipeline.flow.seal import SLAB_US
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 
-Times = TypeVar("Times", int, Ints)
 SLICE_BYTES = 64 << 20  # of one slice; what is left makes the next
 
 
@@ -57,13 +55,14 @@ class Hearing:
                 self._spools[spooled.name] = _Spool(spooled, self._since_us)
         counts, left, self.more = Counts(), SLICE_BYTES, False
         for name, spool in self._spools.items():
-            while (piece := self._next(spool, until.get(name))) is not None:
+            while not (left <= 0 or 0 < spool.arrival_us >= not_beyond_us):
+                if (piece := self._next(spool, until.get(name))) is None:
+                    break
                 left -= len(piece.text)
                 spool.take(piece, recent, counts, allowance_us)
                 self.arrival_us = max(self.arrival_us or 0, spool.arrival_us)
-                if left <= 0 or spool.arrival_us >= not_beyond_us:
-                    self.more = True
-                    break
+            else:
+                self.more = True
         return counts
 
     def _next(self, spool: _Spool, until: Position | None) -> Piece | None:
@@ -126,21 +125,11 @@ def _position(folder: Path, since_us: int | None) -> Position:
 
 def _late(heard: Heard, piece: Piece, allowance_us: int) -> int:
     """How many rows are of hours that could be sealed when they arrived."""
-    told_us = np.append(piece.arrival_us or 0, piece.stamp_us)
-    late = 0
-    for rows in (heard.fixes, heard.static_reports):
-        came_us = told_us[np.searchsorted(piece.stamp_at, np.asarray(rows["offset"]), side="right")]
-        late += int((micros(rows, "time") < sealed_by(came_us, allowance_us)).sum())
-    return late
-
-
-def sealed_by(arrival_us: Times, allowance_us: int) -> Times:
-    """The end of the last hour that is over, with the allowance, at an arrival time.
-
-    >>> sealed_by(np.array([3_659_999_999, 3_660_000_000]), 60_000_000).tolist()
-    [0, 3600000000]
-    """
-    return (arrival_us - allowance_us) // SLAB_US * SLAB_US
+    before = [] if piece.arrival_us is None else [piece.arrival_us]
+    stamp_at = np.concatenate([np.full(len(before), -1), piece.stamp_at])
+    stamp_us = np.concatenate([np.array(before, np.int64), piece.stamp_us])
+    tables = ((micros(rows, "time"), np.asarray(rows["offset"])) for rows in (heard.fixes, heard.static_reports))
+    return sum(len(late.of_rows(*rows, stamp_at, stamp_us, allowance_us)) for rows in tables)
 
 
 def last_arrival_us(data: Path) -> int | None:

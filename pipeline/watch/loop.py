@@ -19,14 +19,15 @@ from stswatch.geo import zones
 from stswatch.pipeline import faults
 from stswatch.pipeline.alerts.change import LeadChange
 from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
-from stswatch.pipeline.flow.seal import SLAB_US, Sealed
+from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.vantage import Vantage
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.ledger import moment
 from stswatch.pipeline.trouble import sentence
 from stswatch.pipeline.watch import requests
-from stswatch.pipeline.watch.hearing import Counts, Hearing, last_arrival_us, sealed_by
+from stswatch.pipeline.watch.hearing import Counts, Hearing, last_arrival_us
 from stswatch.pipeline.watch.report import Health, Report
 from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.settings import Settings
@@ -83,7 +84,7 @@ class _Watch:
         self._allowance_us = round(settings.allowance_s * SECOND)
         shown = zones.area(settings.area)
         self._store = Store(data, settings)
-        self._sealing = Sealing(data, spools, settings.rules, engine_of(settings))
+        self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
         self._vantage = Vantage(settings.rules, shown, self._allowance_us, settings.steps)
         self._hearing = Hearing(data, None, tell)
         self._sealed_us: int | None = None

@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow import late
 from stswatch.pipeline.flow.lock import FolderInUse, alone
-from stswatch.pipeline.flow.seal import late_rows, seal
+from stswatch.pipeline.flow.seal import seal
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import sources_of
-from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.watch import requests
@@ -37,8 +37,7 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
     """Bring the store in line with all that the spool holds.
 
     A running watch seals what it may, to the last hour that is over, within wait_s seconds; without one everything is
-    ingested and run to the last fix, as `run` does. Late rows are told apart by the hour: a row counts whose hour had
-    been sealed when the segment that holds it was begun. Raises StoreError where no spool is there or the watch does
+    ingested and run to the last fix, as `run` does. Raises StoreError where no spool is there or the watch does
     not answer, and what `run` raises.
     """
     if not sources_of(data / "spool"):
@@ -53,15 +52,14 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
         if lacking is None:
             raise
         raise MachineError(lacking) from error
-    late = late_rows(ledger.entries(data), round(settings.allowance_s * SECOND), day)
-    return Reconciled(late, changed["new"], changed["revised"], changed["retracted"], by_watch)
+    return Reconciled(late.rows(data, day), changed["new"], changed["revised"], changed["retracted"], by_watch)
 
 
 def _all(data: Path, settings: Settings) -> dict[str, int]:
     """Seal everything to the last fix, where the data end."""
     for spool in sources_of(data / "spool"):
         settle(spool.folder)
-    sealed = seal(data, settings.rules, engine_of(settings), None)
+    sealed = seal(data, settings.rules, engine_of(settings), round(settings.allowance_s * SECOND), None)
     with closing(Store(data, settings)) as store:
         changed = store.seal(sealed, None)
         store.publish()

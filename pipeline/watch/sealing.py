@@ -24,8 +24,8 @@ class Sealing:
     spools: those that are written in this process; the others in the folder are settled here.
     """
 
-    def __init__(self, data: Path, spools: Sequence[Spool], rules: Rules, engine: Engine) -> None:
-        self._data, self._spools, self._rules, self._engine = data, spools, rules, engine
+    def __init__(self, data: Path, spools: Sequence[Spool], rules: Rules, engine: Engine, allowance_us: int) -> None:
+        self._data, self._spools, self._how = data, spools, (rules, engine, allowance_us)
         self._closing: list[Path] | None = None  # segments that are to be packed
         self._until_us = 0
         self._writing: list[str] = []  # the segments that were being written when the last was taken in
@@ -57,7 +57,7 @@ class Sealing:
         """Go on as far as nothing has to be waited for; what is sealed once it is. Raises what sealing raised."""
         if self._closing is not None and not any(path.exists() for path in self._closing):
             self._closing = None
-            self._sealing = workers.aside(seal, self._data, self._rules, self._engine, self._until_us)
+            self._sealing = workers.aside(seal, self._data, *self._how, self._until_us)
         if self._sealing is None or not self._sealing.done():
             return None
         done, self._sealing = self._sealing, None
@@ -71,7 +71,7 @@ class Sealing:
             told = done.result()
         writing = [spool.acknowledged.segment for spool in self._spools]
         if self._taking is None and not self.busy and writing != self._writing:
-            self._writing, self._taking = writing, workers.aside(take_in, self._data)
+            self._writing, self._taking = writing, workers.aside(take_in, self._data, self._how[-1])
         return told
 
     def finish(self) -> None:

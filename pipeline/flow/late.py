@@ -1,0 +1,115 @@
+"""Late rows: those of hours that could be sealed when they arrived. Counted once for each segment, once it is ingested.
+
+    live/late.json      spool/NAME/SEGMENT -> UTC day of the rows -> how many came late
+
+What a segment and its rows say decides, not who read it when: the count of a replay is that of the watch itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from stswatch.pipeline.batch import HOUR, Ints, micros
+from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.rules import days
+from stswatch.pipeline.spool.segments import Position, segment_of
+from stswatch.pipeline.spool.tail import Tail
+from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.lake import Part
+from stswatch.pipeline.store.ledger import Entry
+
+SLAB_US = HOUR
+Times = TypeVar("Times", int, Ints)
+_EPOCH = date(1970, 1, 1)
+
+
+def sealed_by(arrival_us: Times, allowance_us: int) -> Times:
+    """The end of the last hour that is over, with the allowance, at an arrival time.
+
+    >>> sealed_by(3_659_999_999, 60_000_000), sealed_by(3_660_000_000, 60_000_000)
+    (0, 3600000000)
+    """
+    return (arrival_us - allowance_us) // SLAB_US * SLAB_US
+
+
+def of_rows(time_us: Ints, offset: Ints, stamp_at: Ints, stamp_us: Ints, allowance_us: int) -> Ints:
+    """Which of n rows are late, as their indices: their time, where they begin, where and when arrivals were told."""
+    if not len(stamp_us):
+        return np.zeros(0, np.int64)
+    told = np.searchsorted(stamp_at, offset, side="right") - 1
+    came_us = stamp_us[np.maximum(told, 0)]
+    return np.flatnonzero((told >= 0) & (time_us < sealed_by(came_us, allowance_us)))
+
+
+def within(path: Path) -> tuple[str, ...]:
+    """What names a segment wherever the data folder lies."""
+    return path.parts[-3:]
+
+
+def note(data: Path, allowance_us: int) -> None:
+    """Count the segments that are in the lake and were not counted yet. Raises OSError."""
+    counted = _counted(data)
+    new = {}
+    for entry in ledger.entries(data).values():
+        path = Path(str(entry.source["path"]))
+        name = "/".join(within(path))
+        if path.parent.parent.name == "spool" and name not in counted:
+            new[name] = _of_segment(data, data / name, entry, allowance_us)
+    if new:
+        write_json(_place(data), counted | new)
+
+
+def rows(data: Path, day: date | None = None) -> int:
+    """How many rows came late; day: only those of a UTC day."""
+    counts = _counted(data).values()
+    return sum(n for found in counts for of, n in found.items() if day is None or of == day.isoformat())
+
+
+def _place(data: Path) -> Path:
+    return data / "live" / "late.json"
+
+
+def _counted(data: Path) -> dict[str, dict[str, int]]:
+    with suppress(FileNotFoundError, ValueError):
+        found: dict[str, dict[str, int]] = read_json(_place(data))
+        return found
+    return {}
+
+
+def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict[str, int]:
+    """Late rows by UTC day; none where the segment is gone, so that nobody knows when they came."""
+    try:
+        stamp_at, stamp_us = _stamps(path)
+    except (SourceError, FileNotFoundError):
+        return {}
+    sealed_us = sealed_by(int(stamp_us.max(initial=0)), allowance_us)
+    found = Counter[str]()
+    for part in (part for receipt in entry.receipts for part in receipt.parts):
+        if part.slab_us is not None and part.slab_us < sealed_us:
+            late = len(of_rows(*_when(data, part), stamp_at, stamp_us, allowance_us))
+            found[(_EPOCH + timedelta(part.slab_us // days(1))).isoformat()] += late
+    return {day: n for day, n in sorted(found.items()) if n}
+
+
+def _stamps(path: Path) -> tuple[Ints, Ints]:
+    """Where a segment tells arrivals, and which."""
+    tail = Tail(path.parent, Position(segment_of(path)))
+    pieces = list(tail.all(Position(segment_of(path), 1 << 62)))
+    tail.close()
+    nothing = [np.zeros(0, np.int64)]
+    at, told_us = ([getattr(piece, name) for piece in pieces] for name in ("stamp_at", "stamp_us"))
+    return np.concatenate(nothing + at), np.concatenate(nothing + told_us)
+
+
+def _when(data: Path, part: Part) -> tuple[Ints, Ints]:
+    """Times of the rows of a file of the lake, and where they begin."""
+    found = pq.read_table(data / part.path, columns=["time", "offset"])
+    return micros(found, "time"), np.asarray(found["offset"]).astype(np.int64)

@@ -1,0 +1,137 @@
+"""Owns: the law, live: what a watch seals is what a run over the same lines finds; what it said before comes true."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.meetings.encounter import _wait_us
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.watch.reconcile import reconcile
+from tests.pipeline import seas
+from tests.pipeline.flow import archive
+from tests.pipeline.watch.replay import WORLD, in_order, lines, replay
+
+HOURS = 12  # what ended is sealed seven hours later
+NAMED = ("id", "run_id", "revision", "superseded_by")
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """As it came: a tenth of it late, some of it by hours."""
+    return lines(HOURS)
+
+
+@pytest.fixture(scope="module")
+def found(recorded, tmp_path_factory):
+    """What a run over the file publishes."""
+    return by_run(recorded, tmp_path_factory.mktemp("run"))
+
+
+def by_run(text, folder):
+    path = folder / "rec.nmea.gz"
+    path.write_bytes(gzip.compress(b"".join(text), 1))
+    api.run(path, folder / "data", area="world", slice_h=1.0)
+    return events(folder / "data")
+
+
+def events(data):
+    """What must be the same; how many lines were of no use is not, since a segment may repeat the head of a message."""
+    found = archive.published(data)
+    found["encounters"] = found["encounters"].drop_columns(["id"])
+    return {name: rows for name, rows in found.items() if name != "reject_counts"}
+
+
+@pytest.fixture(scope="module")
+def watched(recorded, tmp_path_factory):
+    """A folder in which a watch has heard it all, and what it said."""
+    data = tmp_path_factory.mktemp("watch") / "data"
+    return data, replay(data, recorded)
+
+
+def test_reconciled_a_watch_has_found_what_a_run_finds(watched, found):
+    data, noted = watched
+    assert noted.said == []
+    assert found["encounters"].num_rows >= 10
+    assert sum(report.late for report in noted.reports) >= 1000, "a recording without late lines proves little"
+    changed = reconcile(data, WORLD)
+    assert not changed.by_watch
+    assert changed.late == sum(report.late for report in noted.reports)
+    seas.assert_same(found, events(data))
+    assert statuses(data) <= {"current", "superseded", "retracted"}
+    again = reconcile(data, WORLD)
+    assert (again.new, again.revised, again.retracted) == (0, 0, 0)
+
+
+def statuses(data):
+    with api.connect(data) as db:
+        return {status for (status,) in db.sql("SELECT DISTINCT status FROM encounters").fetchall()}
+
+
+def test_where_nothing_is_late_what_is_sealed_is_what_a_run_finds(recorded, tmp_path):
+    """Before anything is reconciled: all that nothing can touch any more, and nothing else."""
+    text = in_order(recorded)
+    noted = replay(tmp_path / "data", text)
+    assert sum(report.late for report in noted.reports) == 0
+    sealed = events(tmp_path / "data")["encounters"]
+    run = by_run(text, tmp_path)["encounters"]
+    over_us = noted.reports[-1].sealed_us - _wait_us(Rules())
+    over = pc.less(run["end_time"].cast(pa.int64()), over_us)
+    assert sealed.num_rows >= 3
+    seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": sealed})
+
+
+def test_what_it_says_before_is_what_it_seals(watched):
+    """An event that is sealed was provisional under the same name before, and little of it was changed by that."""
+    data, _ = watched
+    with api.connect(data) as db:
+        rows = db.sql("SELECT * FROM encounters ORDER BY id, revision").to_arrow_table().to_pylist()
+    by_name = {}
+    for row in rows:
+        by_name.setdefault(row["id"], []).append(row)
+    sealed = [history for history in by_name.values() if history[-1]["status"] == "current"]
+    assert len(sealed) >= 3
+    before = [history[-2] for history in sealed if len(history) > 1]
+    assert len(before) >= 0.9 * len(sealed)
+    for history in sealed:
+        if len(history) > 1:
+            said, last = history[-2:]
+            assert abs((said["start_time"] - last["start_time"]).total_seconds()) < 600
+            assert np.isclose(said["min_distance_m"], last["min_distance_m"], atol=100)
+
+
+def test_everybody_was_told_of_every_revision_that_was_a_lead(watched):
+    data, noted = watched
+    with api.connect(data) as db:
+        leads = db.sql("SELECT id, revision FROM encounters WHERE in_area AND score >= 0").fetchall()
+    told = {key for key in noted.keys if not key.endswith("retracted")}
+    assert told >= {f"{name}:{revision}" for name, revision in leads} - after_the_watch(data)
+    assert len(told) >= 10
+
+
+def after_the_watch(data):
+    """Revisions that were written by whoever reconciled."""
+    with api.connect(data) as db:
+        first = db.sql("SELECT run_id FROM runs ORDER BY started LIMIT 1").fetchall()[0][0]
+        return {
+            f"{name}:{revision}"
+            for name, revision in db.sql(
+                "SELECT id, revision FROM encounters WHERE run_id <> $first", params={"first": first}
+            ).fetchall()
+        }
+
+
+def test_slices_have_their_hours(watched):
+    """Peeks go on while hours are sealed, and no hour is left out."""
+    _, noted = watched
+    sealed = [report.sealed_us for report in noted.reports if report.sealed_us is not None]
+    assert sealed == sorted(sealed)
+    steps = np.diff(np.unique(sealed))
+    assert (steps == HOUR).all()
+    assert any(report.sealing for report in noted.reports)
