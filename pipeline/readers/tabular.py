@@ -31,7 +31,7 @@ from stswatch.pipeline.readers.values import (
     whole_numbers,
     words,
 )
-from stswatch.pipeline.readers.vocabulary import MESSAGE_TYPE, RECEIVER, SHIP_TYPE, STATUS
+from stswatch.pipeline.readers.vocabulary import MESSAGE_TYPE, NOTHING, RECEIVER, SHIP_TYPE, STATUS
 
 KINEMATIC = ("sog_kn", "cog_deg", "heading_deg", "status")
 STATIC_WORDS = ("name", "call_sign", "destination")
@@ -41,6 +41,7 @@ STATIC = ("imo", *STATIC_WORDS, *STATIC_NUMBERS)
 _SHARED: Mapping[str, Mapping[str, int]] = {"status": STATUS, "ship_type": SHIP_TYPE, "msg_type": MESSAGE_TYPE}
 _POSITION_TYPES = (0, 1, 2, 3, 18, 19, 27)  # message types whose rows are positions of ships; 0: it is not said
 _STATIC_TYPES = (*_POSITION_TYPES, 5, 24)
+_NOTHING = pa.array(NOTHING)
 _BLANK = re.compile(r"[@\s]*")
 _DAY = 24 * HOUR
 
@@ -112,6 +113,14 @@ class _Batch:
         factor = self.writing.factor(name)
         return numbers(column) if factor == 1.0 else numbers(column) * factor
 
+    def word(self, name: str) -> pa.Array:
+        """A column as a dictionary of strings; null where missing or told to be nothing."""
+        coded = words(self.columns[name])
+        if not pc.any(pc.is_in(coded.dictionary, _NOTHING)).as_py():
+            return coded
+        told = coded.dictionary_decode()
+        return pc.if_else(pc.is_in(told, _NOTHING), pa.scalar(None, told.type), told).dictionary_encode()
+
     def types(self) -> NDArray[np.int8] | None:
         """Message types, 0 where not said; None where no row says."""
         if "msg_type" not in self.columns:
@@ -143,7 +152,7 @@ def _statics(batch: _Batch) -> pa.Table:
     sides = [side for whole, sides in LENGTHS.items() if whole in columns for side in sides]  # which it then is without
     asked = [name for name in STATIC_NUMBERS if name in columns and name not in sides]
     number: dict[str, Floats] = {name: _real(batch.number(name), name) for name in asked}
-    word = {name: words(columns[name]) for name in STATIC_WORDS if name in columns}
+    word = {name: batch.word(name) for name in STATIC_WORDS if name in columns}
     if "imo" in columns:
         number["imo"] = imo_numbers(columns["imo"])
     said_codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]

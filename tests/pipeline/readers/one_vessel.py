@@ -198,7 +198,7 @@ def mapped() -> bytes:
 
 def parquet(time: str, points: bool) -> bytes:
     names = ("name", "imo", "call_sign", "vessel_type", "length", "width", "draft", "destination")
-    said = [KNOWN, UNKNOWN, UNKNOWN]
+    said = [KNOWN, UNKNOWN, ("Unknown", *UNKNOWN[1:-1], "Undefined")]
     times = pa.array([(EPOCH + 60 * i) * 10**6 for i in range(3)], pa.timestamp("us"))
     columns: dict[str, object] = {"mmsi": [MMSI] * 3, time: times}
     moves = dict(zip(("latitude", "longitude", *KINEMATIC[2:]), zip(*MOVES, strict=True), strict=True))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.readers.base import SourceError, nothing
+from stswatch.pipeline.readers.base import RECEIVERS, SourceError, nothing
 from stswatch.pipeline.readers.registry import READERS, chunks, open_source, read
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.readers.gather import together
@@ -46,6 +46,8 @@ def test_names_are_unique_and_each_has_its_sentence():
     assert set(names) == set(EMPTY)
     for reader in READERS:
         assert reader.help.endswith(".")
+        assert reader.receiver in RECEIVERS
+        assert reader.licence is None or len(reader.licence) > 10
         assert all(f.__doc__ for f in (reader.sniff, reader.prepare, reader.chunks, reader.read))
 
 
