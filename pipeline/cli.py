@@ -17,7 +17,6 @@ from stswatch.pipeline.cli_live import DATA, add_data
 from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
-DATA = "stswatch-data"
 _SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -38,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"stswatch: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stswatch: stopped; the same command goes on from the last finished slice", file=sys.stderr)
+        goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""
+        print(f"stswatch: stopped{goes_on}", file=sys.stderr)
         return 130
     return 0
 
@@ -340,13 +340,13 @@ Add = Callable[[argparse.ArgumentParser], None]
 COMMANDS: tuple[tuple[str, Add, Callable[[argparse.Namespace], None]], ...] = (
     ("run", _add_run, _run),
     ("decode", _add_decode, _decode),
+    ("stream", cli_live.add_stream, cli_live.stream),
+    ("reconcile", cli_live.add_reconcile, cli_live.reconcile),
+    ("status", cli_live.add_status, cli_live.status),
     ("leads", _add_leads, _leads),
     ("explain", _add_explain, _explain),
     ("rules", _add_rules, _rules),
     ("areas", _add_areas, _areas),
-    ("stream", cli_live.add_stream, cli_live.stream),
-    ("reconcile", cli_live.add_reconcile, cli_live.reconcile),
-    ("status", cli_live.add_status, cli_live.status),
     ("simulate", _add_simulate, _simulate),
     ("train", _add_train, _train),
     ("evaluate", _add_evaluate, _evaluate),

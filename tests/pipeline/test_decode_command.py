@@ -3,8 +3,10 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -131,6 +133,18 @@ def test_memory_does_not_grow_with_the_capture(tmp_path):
     assert peaks[1] - peaks[0] < 150 * MIB, peaks
 
 
+def test_stopped_by_hand_it_leaves_nothing_half_written(tmp_path):
+    path, out = tmp_path / "big.nmea", tmp_path / "out" / "m.csv"
+    path.write_bytes((tagged(sentence(*SINGLE[0]), 1_600_000_000) + b"\n") * 1_500_000)
+    command = [sys.executable, "-m", "stswatch.pipeline.cli", "decode", str(path), "--to", "csv", "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(tmp_path.glob("out/.*")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(), process.stderr.read()) == (130, "stswatch: stopped\n")
+    assert list(out.parent.iterdir()) == []
+
+
 # ------------------------------------------------------------------ notebooks
 
 
@@ -164,9 +178,8 @@ def in_fresh_process(environment, *words):
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_over_nmea_imports_no_pyais_in_any_process(file, tmp_path, without_pyais, workers):
-    done = in_fresh_process(without_pyais, "run", file, "--data", tmp_path, "--area", "world", "--workers", workers)
+def test_a_run_over_nmea_imports_no_pyais_in_any_process(file, tmp_path, without_pyais):
+    done = in_fresh_process(without_pyais, "run", file, "--data", tmp_path, "--area", "world", "--workers", 2)
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("False\n")
     assert api.counts(tmp_path)["vessels"] > 0
