@@ -30,7 +30,7 @@ from stswatch.pipeline.decode.units import (
 
 _HEAD = re.compile(
     rb"""
-    (?:\\(?P<tag>[^\\]*)\\)? (?P<sentence>[!$] (?P<talker>[^,\\]{2}) [vV][dD][mMoO],)
+    (?:\\(?P<tag>[^\\]*)\\)? (?P<sentence>[!$] (?P<talker>[^,]{2}) [vV][dD][mMoO],)
     | (?P<gatehouse>\$PGHP,)
     """,
     re.VERBOSE,
