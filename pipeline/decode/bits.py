@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bytes, Ints
+from stswatch.pipeline.decode.octets import bytes_at
 
 Words = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
@@ -90,7 +90,7 @@ def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) ->
         data = np.concatenate([data, np.zeros(count * _PER_WORD, np.uint8)])
     for first in range(0, len(start), _BLOCK):
         block = slice(first, first + _BLOCK)
-        raw = sliding_window_view(data, count * _PER_WORD)[start[block]].view(">u8").astype(np.uint64)
+        raw = bytes_at(data, start[block], count * _PER_WORD).view(">u8").astype(np.uint64)
         sextets = _sextets(raw)
         foreign = _armour(sextets) ^ raw
         held = np.minimum(size[block], chars)

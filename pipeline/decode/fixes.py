@@ -68,11 +68,22 @@ class Evidence:
         """The four evidence columns of the lake."""
         n = len(self.offset)
         return [
-            pa.repeat(pa.scalar(self.source, pa.string()), n),
+            same(self.source, n),
             pa.array(self.offset, pa.int64()),
             pa.array(self.length, pa.int32()),
             pa.nulls(n, pa.list_(schema.REF)) if self.more is None else self.more,
         ]
+
+
+def same(text: str, n: int) -> pa.Array:
+    """The same text n times.
+
+    >>> same("unknown", 2).to_pylist()
+    ['unknown', 'unknown']
+    """
+    letters = text.encode()
+    edges = np.arange(n + 1, dtype=np.int32) * np.int32(len(letters))
+    return pa.StringArray.from_buffers(n, pa.py_buffer(edges), pa.py_buffer(letters * n))
 
 
 def further_parts(row: NDArray[np.int64], offset: NDArray[np.int64], length: NDArray[np.int32], n: int) -> pa.Array:
@@ -83,7 +94,7 @@ def further_parts(row: NDArray[np.int64], offset: NDArray[np.int64], length: NDA
     >>> further_parts(np.array([1, 1]), np.array([80, 160]), np.array([40, 30], np.int32), 2).to_pylist()[1]
     [{'offset': 80, 'length': 40}, {'offset': 160, 'length': 30}]
     """
-    edge = np.searchsorted(row, np.arange(n + 1)).astype(np.int32)
+    edge = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]).astype(np.int32)
     refs = pa.StructArray.from_arrays(
         [pa.array(offset, pa.int64()), pa.array(length, pa.int32())], fields=list(schema.REF)
     )
@@ -119,7 +130,7 @@ def fixes_table(
         lon, lat = np.round(rows.lon, 7), np.round(rows.lat, 7)
     missing = no_position(rows.mmsi, lon, lat)
     if isinstance(receiver, str):
-        receiver = pa.repeat(pa.scalar(receiver, pa.string()), n)
+        receiver = same(receiver, n)
     columns = [
         pa.array(rows.mmsi, pa.int32()),
         pa.array(rows.time_us, pa.int64()).cast(schema.UTC),
@@ -171,7 +182,9 @@ def _invalid(mmsi: Numbers, lon: Floats, lat: Floats) -> pa.Array:
     """The name of the first of CHECKS that holds, null where none does."""
     code = np.full(len(mmsi), len(CHECKS), np.int8)
     for number, check in reversed(list(enumerate(CHECKS))):
-        code[check(mmsi, lon, lat)] = number
+        holds = check(mmsi, lon, lat)
+        if holds.any():
+            code[holds] = number
     if (code == len(CHECKS)).all():
         return pa.nulls(len(code), pa.string())
     return pa.array([*(check.__name__ for check in CHECKS), None], pa.string()).take(pa.array(code))
