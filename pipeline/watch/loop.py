@@ -99,6 +99,7 @@ class _Watch:
         self._sealing.finish()
         self._hearing.close()
         self._store.close()
+        gc.unfreeze()  # else what is left at the end of the process would be called leaked
 
     def run(self) -> None:
         """From the first slice to the last."""
@@ -195,16 +196,22 @@ class _Watch:
             self._taken = None
         else:
             self._store.stand(live, vessels)
+        if self._tell_leads(arrival_us) or time.monotonic() >= self._publish_at_s:
+            began_s = time.monotonic()
+            self._store.publish()
+            took_s = time.monotonic() - began_s
+            self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
+
+    def _tell_leads(self, arrival_us: int) -> bool:
+        """Tell what became of leads since the last commit; whether one is new."""
+        if self._store.commit == self._told_upto:
+            return False
         changes = self._store.lead_changes(self._told_upto, moment(arrival_us) - _TOLD_FOR)
         if self._alerter is not None:
             self._alerter.offer([_change(row) for row in changes])
         self._told_upto = self._store.commit
         faults.reach("leads_offered")
-        if any(row["change"] == "opened" for row in changes) or time.monotonic() >= self._publish_at_s:
-            began_s = time.monotonic()
-            self._store.publish()
-            took_s = time.monotonic() - began_s
-            self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
+        return any(row["change"] == "opened" for row in changes)
 
     def _report(self, counts: Counts, took_s: float) -> None:
         if self._health is None or self._hearing.arrival_us is None:
