@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from stswatch.pipeline.alerts.courier import PAUSES_S, Courier, Delivery
 from stswatch.pipeline.alerts.destination import Destination
 from stswatch.pipeline.alerts.message import alert
 from stswatch.pipeline.alerts.outbox import Outbox
+
+_LOOK_EVERY_S = 0.02
 
 
 class Alerter:
@@ -68,10 +71,13 @@ class Alerter:
         return tuple(courier.state() for courier in self._couriers)
 
     def close(self, within_s: float = 5.0) -> None:
-        """Stop. What waits stays on disk and goes out the next time; a try under way may go on for so long.
+        """Stop, once nothing waits for a destination that answers, or so long has passed; what waits stays on disk.
 
-        Nothing may be offered afterwards.
+        Nothing may be offered afterwards. A try under way may go on for as long again.
         """
+        until_s = time.monotonic() + within_s
+        while any(to.waiting and not to.trouble for to in self.state()) and time.monotonic() < until_s:
+            time.sleep(_LOOK_EVERY_S)
         for courier in self._couriers:
             courier.stop()
         for courier in self._couriers:

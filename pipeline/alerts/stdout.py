@@ -28,10 +28,10 @@ def text(message: Message) -> str:
     """A line for each alert of a message.
 
     >>> from stswatch.pipeline.alerts.message import Alert
-    >>> data = {"change": "opened", "id": "E2a41", "revision": 1, "kind": "encounter", "zones": ["korea_bay"],
+    >>> data = {"change": "opened", "id": "E2a41", "revision": 1, "kind": "lit", "zones": ["korea_bay"],
     ...         "score": 3.25, "start_time": "2025-03-10T06:54:00.000Z", "end_time": "2025-03-10T07:30:00.000Z"}
     >>> print(text(Message((Alert("E2a41:1", "E2a41", "2025-03-10T07:31:00.000Z", data),))))
-    lead opened: E2a41 revision 1, encounter in korea_bay, score 3.25, from 2025-03-10 06:54 to 2025-03-10 07:30 UTC
+    lead opened: E2a41 revision 1, lit meeting in korea_bay, score 3.25, from 2025-03-10 06:54 to 2025-03-10 07:30 UTC
     """
     return "\n".join(_line(alert.data) for alert in message.alerts)
 
@@ -39,9 +39,10 @@ def text(message: Message) -> str:
 def _line(data: Any) -> str:
     zones = f" in {', '.join(data['zones'])}" if data["zones"] else ""
     who = " and ".join(_vessel(data, v) for v in ("a", "b") if f"mmsi_{v}" in data)
+    kind = data["kind"].replace("_", " ")
     start, end = (data[name][:16].replace("T", " ") for name in ("start_time", "end_time"))
     return (
-        f"lead {data['change']}: {data['id']} revision {data['revision']}, {data['kind']}{zones},"
+        f"lead {data['change']}: {data['id']} revision {data['revision']}, {kind} meeting{zones},"
         f" score {data['score']:.2f}, from {start} to {end} UTC" + (f", {who}" if who else "")
     )
 

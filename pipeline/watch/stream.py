@@ -31,7 +31,6 @@ CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "told": lambd
 
 _LOOK_EVERY_S = 0.5
 _CLEAR_EVERY_S = 600.0
-_WAITED_S = 15.0  # for a first slice, where all sources have ended
 
 
 @dataclass(frozen=True)
@@ -137,15 +136,14 @@ class _Attending:
 
     def _run(self) -> None:
         cleared_s = time.monotonic()
-        ended_s, slices = None, 0
+        slices: int | None = None  # when all sources had ended
         while not self._finished.wait(_LOOK_EVERY_S):
-            now_s = time.monotonic()
-            if self._supervisor.ended and ended_s is None:
-                ended_s, slices = now_s, self._health.slices
-            if self._stopped() or (ended_s is not None and self._known(slices, now_s - ended_s)):
+            if self._supervisor.ended and slices is None:
+                slices = self._health.slices
+            if self._stopped() or (slices is not None and self._known(slices)):
                 self.over.set()
-            if now_s - cleared_s >= _CLEAR_EVERY_S:
-                cleared_s = now_s
+            if time.monotonic() - cleared_s >= _CLEAR_EVERY_S:
+                cleared_s = time.monotonic()
                 self._clear()
 
     def _stopped(self) -> bool:
@@ -155,10 +153,10 @@ class _Attending:
             return True
         return self._stop.is_set()
 
-    def _known(self, slices: int, since_s: float) -> bool:
+    def _known(self, slices: int) -> bool:
         """Whether the loop has looked at all that came: a slice that began after the end left nothing unread."""
-        if self._health.behind_bytes is None:  # what came tells no time, or nothing came
-            return since_s > _WAITED_S
+        if not self._clock.now_us() or not any(each.counts.lines for each in self._supervisor.state().values()):
+            return True  # what came tells no time, or nothing came: there will be no slice
         return self._health.slices >= slices + 2 and not self._health.behind_bytes
 
     def _clear(self) -> None:

@@ -19,7 +19,7 @@ PAUSES_S = (0.01, 0.05)
 def change(name="E1", revision=1, what="opened", **other):
     """A change of a lead."""
     told = {
-        "kind": "encounter",
+        "kind": "lit",
         "zones": ("korea_bay",),
         "score": 2.5,
         "start_time": NOW - timedelta(hours=2),

@@ -94,9 +94,9 @@ def check(headers: dict[str, str], body: bytes) -> None:
     assert headers["idempotency-key"] == headers["webhook-id"]
 
 
-def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
+def until(true: Callable[[], bool], within_s: float = 20.0, every_s: float = 0.005) -> None:
     """Wait until something holds; fails where it does not in time."""
     end_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end_s, "it did not come to hold"
-        time.sleep(0.005)
+        time.sleep(every_s)

@@ -75,7 +75,7 @@ def test_the_body_says_what_and_not_who(alerting, tmp_path):
             "id": "E1",
             "revision": 1,
             "change": "opened",
-            "kind": "encounter",
+            "kind": "lit",
             "zones": ["korea_bay"],
             "score": 2.5,
             "start_time": "2025-03-10T10:00:00.000Z",
@@ -112,8 +112,10 @@ def test_without_a_file_alerts_go_to_standard_output(tmp_path):
         until(lambda: idle(alerter))
         alerter.close()
     first, second = out.getvalue().splitlines()
-    assert first.startswith("lead opened: E1 revision 1, encounter in korea_bay, score 2.50, from 2025-03-10 10:00 to")
-    assert "encounter, score" in second
+    assert first.startswith(
+        "lead opened: E1 revision 1, lit meeting in korea_bay, score 2.50, from 2025-03-10 10:00 to"
+    )
+    assert "lit meeting, score" in second
     assert "FIRST SHIP" not in first
 
 
