@@ -45,6 +45,8 @@ class Vantage:
         """What stands if the data end at this arrival: encounters with RUNNING, and schema.VESSELS."""
         self.recent.pass_to(arrival_us)
         vessels, fixes, reports = self.recent.of(self._slow)
+        if not len(vessels):
+            return schema.empty("encounters").append_column(RUNNING, pa.array([], pa.bool_())), schema.empty("vessels")
         states = standing.of_vessels(self._states, vessels)
         # one fix a minute is not what the lake holds: they go in where fixes wait for their half hour to end
         states["vessel"] |= {"pending": concat([states["vessel"]["pending"], fixes], fixes.schema)}

@@ -11,13 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stswatch.geo import zones
 from stswatch.pipeline import faults
-from stswatch.pipeline.alerts.change import LeadChange
 from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
@@ -32,6 +30,7 @@ from stswatch.pipeline.watch.report import Health, Report
 from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.settings import Settings
 from stswatch.pipeline.watch.store import Store, engine_of
+from stswatch.pipeline.watch.telling import changes
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.alerter import Alerter
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]  # takes a sentence for people
 
-_TOLD_FOR = timedelta(hours=48)  # after its end a lead is told of no more
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
 _MACHINE = "machine"  # the name of what is amiss while the machine lacks something
@@ -206,12 +204,12 @@ class _Watch:
         """Tell what became of leads since the last commit; whether one is new."""
         if self._store.commit == self._told_upto:
             return False
-        changes = self._store.lead_changes(self._told_upto, moment(arrival_us) - _TOLD_FOR)
+        changed = changes(self._store, self._told_upto, moment(arrival_us))
         if self._alerter is not None:
-            self._alerter.offer([_change(row) for row in changes])
+            self._alerter.offer(changed)
         self._told_upto = self._store.commit
         faults.reach("leads_offered")
-        return any(row["change"] == "opened" for row in changes)
+        return any(each.change == "opened" for each in changed)
 
     def _report(self, counts: Counts, took_s: float) -> None:
         if self._health is None or self._hearing.arrival_us is None:
@@ -264,7 +262,3 @@ class _Watch:
         for request in self._asked:
             requests.answer(request, changed)
         self._asked = []
-
-
-def _change(row: Mapping[str, Any]) -> LeadChange:
-    return LeadChange(**{**row, "zones": tuple(row["zones"])})

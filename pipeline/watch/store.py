@@ -32,10 +32,12 @@ class Store:
         self._run = told_of(ledger.entries(data), _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None
+        self._stands: pa.Table | None = None  # what stands there, where that is known
         self.commit = 0  # the last
 
     def reopen(self) -> None:
         """After a failure: DuckDB may not go on with a database that could not be written."""
+        self._stands = None
         self._live.close()
         self._live = Live(self._data, self._run, self._beside)
 
@@ -44,12 +46,16 @@ class Store:
         self._live.close()
 
     def stand(self, live: pa.Table, vessels: pa.Table) -> None:
-        """See Live.stand."""
+        """See Live.stand; where the same stands there already it is left alone."""
+        if self._stands is not None and self._stands.equals(live):
+            return
+        self._stands = None
         self.commit = self._live.stand(live, vessels)
+        self._stands = live
 
     def seal(self, sealed: Sealed, live: pa.Table | None) -> dict[str, int]:
         """See Live.seal; gives how many sealed events are new, were revised, were retracted."""
-        self._beside = sealed.beside
+        self._beside, self._stands = sealed.beside, None
         self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now())
         return self._live.changed(self.commit)
 

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stswatch.pipeline.alerts.change import LeadChange
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.sources.registry import parse
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.supervisor import run_sources
@@ -22,7 +23,9 @@ from stswatch.pipeline.watch.settings import Settings
 from tests.recording import RECORDING
 
 TOLD = re.compile(rb"c:(\d+)")
-WORLD = Settings(every_s=0.02, area="world")
+# with gaps of an hour an encounter is sealed two hours after it ended, not seven: a short recording has some
+SHORT_GAPS = replace(Rules(), vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0))
+WORLD = Settings(rules=SHORT_GAPS, every_s=0.02, area="world")
 PATIENCE_S = 300
 LINES_AT_ONCE = 1000
 HOUR = 3_600_000_000

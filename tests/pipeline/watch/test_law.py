@@ -12,13 +12,12 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.meetings.encounter import _wait_us
-from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.watch.reconcile import reconcile
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.watch.replay import WORLD, in_order, lines, replay
+from tests.pipeline.watch.replay import SHORT_GAPS, WORLD, in_order, lines, replay
 
-HOURS = 12  # what ended is sealed seven hours later
+HOURS = 6
 NAMED = ("id", "run_id", "revision", "superseded_by")
 
 
@@ -37,7 +36,7 @@ def found(recorded, tmp_path_factory):
 def by_run(text, folder):
     path = folder / "rec.nmea.gz"
     path.write_bytes(gzip.compress(b"".join(text), 1))
-    api.run(path, folder / "data", area="world", slice_h=1.0)
+    api.run(path, folder / "data", area="world", slice_h=1.0, rules=SHORT_GAPS)
     return events(folder / "data")
 
 
@@ -58,7 +57,7 @@ def watched(recorded, tmp_path_factory):
 def test_reconciled_a_watch_has_found_what_a_run_finds(watched, found):
     data, noted = watched
     assert noted.said == []
-    assert found["encounters"].num_rows >= 10
+    assert found["encounters"].num_rows >= 8
     assert sum(report.late for report in noted.reports) >= 1000, "a recording without late lines proves little"
     changed = reconcile(data, WORLD)
     assert not changed.by_watch
@@ -81,7 +80,7 @@ def test_where_nothing_is_late_what_is_sealed_is_what_a_run_finds(recorded, tmp_
     assert sum(report.late for report in noted.reports) == 0
     sealed = events(tmp_path / "data")["encounters"]
     run = by_run(text, tmp_path)["encounters"]
-    over_us = noted.reports[-1].sealed_us - _wait_us(Rules())
+    over_us = noted.reports[-1].sealed_us - _wait_us(SHORT_GAPS)
     over = pc.less(run["end_time"].cast(pa.int64()), over_us)
     assert sealed.num_rows >= 3
     seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": sealed})
