@@ -126,7 +126,8 @@ def _groups(types: tuple[int, ...], rows: Ints, packed: Packed, code: NDArray[np
 def _parts(rows: Ints, packed: Packed, code: NDArray[np.int8]) -> list[Group]:
     """The parts of type 24, of which there are two."""
     numbered = STATIC_B.offset("partno")
-    part = np.where(packed.carried(numbered, 2), packed.unsigned(numbered, 2), 0)
+    arrived = np.clip(packed.bits - numbered, 0, 2).astype(np.uint64)  # a broken number chooses too, and is null
+    part = packed.unsigned(numbered, 2) >> (np.uint64(2) - arrived)
     kept = code[rows] == 0
     code[rows[kept & (part > 1)]] = CODES["payload"]
     # a craft that belongs to a ship has an MMSI of the form 98xxxxxxx. Source: ITU-R M.585

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyais.messages import MSG_CLASS, MessageType24PartA, MessageType24PartB, MessageType24PartBAuxiliaryCraft
 
@@ -70,6 +70,7 @@ def test_what_pyais_encodes_is_decoded_as_pyais_does(messages):
 
 
 @settings(max_examples=300)
+@example([(b"H000008", 3), (b"H00000<", 2), (b"H000000", 4)])  # type 24 that ends in the number of its part
 @given(st.lists(any_message | st.tuples(any_payload, st.integers(0, 5)), max_size=12))
 def test_any_bits_are_a_message_as_pyais_has_it_or_have_a_reason(messages):
     found, ours = rows(messages)
