@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Literal
 
 from stswatch.pipeline.alerts.alerter import Alerter
 from stswatch.pipeline.alerts.destination import Destination
+from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.sources.base import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, Told
 from stswatch.pipeline.spool.closing import Keep
@@ -25,6 +26,8 @@ from stswatch.pipeline.watch.notify import READY, STOPPING, notify
 from stswatch.pipeline.watch.reconcile import Reconciled, reconcile
 from stswatch.pipeline.watch.settings import Settings
 from stswatch.pipeline.watch.status import only_watch
+from stswatch.pipeline.watch.store import Store
+from stswatch.pipeline.watch.telling import changes
 
 Tell = Callable[[str], None]
 CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "told": lambda tell: Told()}
@@ -65,7 +68,15 @@ def stream(
     with only_watch(data), _alerting(data, wishes, clock, tell) as alerter:
         ended = _watched(data, wishes, settings, clock, alerter, secrets, tell, stop)
         notify(STOPPING)
-        return reconcile(data, settings) if ended else None
+        return _end(data, settings, clock, alerter) if ended else None
+
+
+def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
+    """Seal to the last fix, and tell what that changed."""
+    done = reconcile(data, settings)
+    with alone(data), closing(Store(data, settings)) as store:
+        alerter.offer(changes(store, 0, utc(clock.now_us())))
+    return done
 
 
 def _watched(
