@@ -12,8 +12,9 @@ from stswatch.pipeline.decode.stamp_columns import NAME_WORDS, Said, epochs_us, 
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import NO_GROUP
 
-_COMMA, _STAR, _SLASH, _COLON, _DASH, _ONE = b",*\\:-1"
-_C, _S, _G = b"csg"
+_COMMA, _STAR, _DASH, _ONE = b",*-1"
+_C, _S, _G = (int.from_bytes(key, "little") for key in (b"c:", b"s:", b"g:"))
+_FIELD_WORDS = 4  # of the longest field that is usual
 
 
 def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
@@ -26,53 +27,42 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
     ([1635731889000000], [7])
     """
     said = nothing(len(bang))
-    row, letter, value = _tag_fields(data, slash, bang)
-    for key, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
-        chosen = np.flatnonzero(letter == key)
-        column[row[chosen]], usual = read(data, value[chosen])  # of several, the last
-        said.usual[row[chosen[~usual]]] = False
+    rows, place = np.flatnonzero(slash + 2 < bang), slash + 1
+    while len(rows):  # field after field of all blocks that have another
+        field = words_at(data, place[rows], _FIELD_WORDS)
+        length = first_of(field, b",*\\")
+        head = (field[:, 0] & np.uint64(0xFFFF)).astype(np.int64)
+        for key, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
+            chosen = np.flatnonzero(head == key)
+            at = rows[chosen]
+            column[at], usual = read(data, place[at] + 2, length[chosen] - 2)  # of several, the last
+            said.usual[at[~usual]] = False
+        place[rows] += length
+        ends = data[place[rows]]
+        said.usual[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place[rows] != bang[rows] - 4))]] = False
+        rows = rows[ends == _COMMA]
+        place[rows] += 1
     broken, usual = _tag_sums(data, slash, bang)
     said.time_us[broken] = NO_TIME
     return replace(said, usual=said.usual & usual)
 
 
-def _tag_fields(data: Bytes, slash: Ints, bang: Ints) -> tuple[Ints, Bytes, Ints]:
-    """The fields of tag blocks, (m,) each: in which of the blocks, the letter of the field, where its value begins."""
-    begins = ((data[:-2] == _COMMA) | (data[:-2] == _SLASH)) & (data[2:] == _COLON)
-    place = np.flatnonzero(begins)
-    row = np.minimum(np.searchsorted(bang, place), len(bang) - 1)
-    inside = np.flatnonzero((place >= slash[row]) & (place < bang[row] - 1))
-    place = place[inside]
-    return row[inside], data[place + 1], place + 3
-
-
-def _time(data: Bytes, value: Ints) -> tuple[Ints, Bools]:
+def _time(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
     words = words_at(data, value, 2)
-    length = digits_first(words)
-    return epochs_us(number(words, length)), (length > 0) & _ends(data, value + length)
+    return epochs_us(number(words, length)), (length > 0) & (digits_first(words) == length)
 
 
-def _name(data: Bytes, value: Ints) -> tuple[Words, Bools]:
-    words = words_at(data, value, NAME_WORDS)
-    length = first_of(words, b",*\\")
-    return cut(words, length), length < 8 * NAME_WORDS
+def _name(data: Bytes, value: Ints, length: Ints) -> tuple[Words, Bools]:
+    return cut(words_at(data, value, NAME_WORDS), length), length <= 8 * NAME_WORDS
 
 
-def _group(data: Bytes, value: Ints) -> tuple[Ints, Bools]:
+def _group(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
     """`1-2-73874`: sentence, of how many, group; a sentence that is a group by itself has none."""
     head = bytes_at(data, value, 4)
     words = words_at(data, value + 4, 2)
-    length = digits_first(words)
     usual = (head[:, [1, 3]] == _DASH).all(axis=1) & _is_digit(head[:, [0, 2]]).all(axis=1)
-    alone = head[:, 2] == _ONE
-    group = np.where(alone, NO_GROUP, number(words, length))
-    return group, usual & (length > 0) & _ends(data, value + 4 + length)
-
-
-def _ends(data: Bytes, place: Ints) -> Bools:
-    """Whether a field of a tag block ends here."""
-    byte = data[place]
-    return np.asarray((byte == _COMMA) | (byte == _STAR) | (byte == _SLASH))
+    usual &= (length > 4) & (digits_first(words) == length - 4)
+    return np.where(head[:, 2] == _ONE, NO_GROUP, number(words, length - 4)), usual
 
 
 def _is_digit(byte: Bytes) -> Bools:

@@ -33,6 +33,7 @@ _PGHP, _PGHP_MASK = _word(b"$PGHP,"), _word(b"\xff" * 6)
 _VDM, _VDM_MASK = _word(b"\0\0\0vdm,"), _word(b"\0\0\0\xff\xff\xfd\xff")
 _LOWER = _word(b"\0\0\0\x20\x20\x20")
 _FEW = 20
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
 _TWO = np.uint64(0xFFFF)
 _CHANNEL = np.array([0, 0xFF, 0xFFFF])  # by the number of its characters
 
@@ -204,12 +205,22 @@ def _stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArra
     rows = np.flatnonzero(name[:, 0])
     if not len(rows):
         return station, receiver
-    width = 8 * name.shape[1]
-    packed = pa.Array.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(np.ascontiguousarray(name[rows]))])
-    coded = packed.dictionary_encode()
-    told = [each.rstrip(b"\0").decode("ascii", "replace") for each in coded.dictionary.to_pylist()]
-    number = coded.indices.to_numpy()
+    number, first = _distinct(name[rows])
+    told = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
     station[rows] = np.array([names.station(each) for each in told])[number]
-    receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told])[number]
+    receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told], np.int8)[number]
     receiver[by_suffix] = _TERRESTRIAL
     return station, receiver
+
+
+def _distinct(name: Words) -> tuple[Ints, Ints]:
+    """For each name (n, words) its number among the different ones, and for each of these a row that has it."""
+    mixed = name[:, 0].copy()
+    for column in range(1, name.shape[1]):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX + name[:, column]
+    number = pa.array(mixed).dictionary_encode().indices.to_numpy()
+    first = np.empty(int(number.max()) + 1, np.int64)
+    first[number[::-1]] = np.arange(len(name))[::-1]
+    if (name != name[first[number]]).any():  # two names that mix to the same
+        _, first, number = np.unique(name, axis=0, return_index=True, return_inverse=True)
+    return number, first
