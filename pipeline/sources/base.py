@@ -13,6 +13,7 @@ Receiver = Literal["unknown", "terrestrial", "satellite"]
 POLL_S = 0.5  # at least so often a source gives something, if only b""
 CONNECT_S = 10.0
 BATCH_BYTES = 1 << 20  # given at once, at most
+NOTE = b"# stswatch note "  # begins a comment among the lines of a source, for itself when it begins again
 
 
 class AddressError(ValueError):
@@ -56,9 +57,9 @@ class Address:
         return (self.every(option) or [default])[-1]
 
 
-# (address, secrets, stop, seen) -> the bytes as they come. b"" is a sign of life, given when the connection stands and
+# (address, secrets, stop, note) -> the bytes as they come. b"" is a sign of life, given when the connection stands and
 # then at least every POLL_S. Ends when `stop` is set or nothing can ever come again; raises Lost.
-# secrets: the environment. seen: the last lines of its spool, for a source that can go on where it stopped.
+# secrets: the environment. note: the last line that it gave which begins so, without its end: how far it had come.
 Receive = Callable[[Address, Mapping[str, str], Event, bytes], Iterator[bytes]]
 
 

@@ -1,8 +1,8 @@
 """A file that another program writes, as `tail -F` follows it: a path, or `file:///PATH`.
 
 It is read from its beginning, or with `from=end` from where it ends now, and followed when it is renamed and begun
-anew, or emptied. After each batch a comment line says how far it was read, so that a watch that was stopped or killed
-goes on from there (format nmea; JSON lines have no comments and are read from the beginning again).
+anew, or emptied. After each batch a note says how far it was read, so that a watch that was stopped or killed goes on
+from there (format nmea; JSON lines have no comments and are read from the beginning again).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Lost, ended, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, NOTE, POLL_S, Address, AddressError, Lost, ended, why
 
 OPTIONS = {"from": "start (all that is in it already) or end (only what is written from now on); start by default"}
 
-_READ = re.compile(rb"^# stswatch read (\d+) (\d+)$", re.MULTILINE)  # inode, offset
+_NOTE = re.compile(NOTE + rb"(\d+) (\d+)")  # inode, offset
 
 
 def check(address: Address) -> None:
@@ -29,12 +29,12 @@ def check(address: Address) -> None:
         raise AddressError(f"{address.text}: is a folder; give the file in it that is being written")
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Give the lines of the file as they are written. Raises Lost where it is not there or cannot be read."""
     path = Path(address.path)
     told = address.format == "nmea"
     file = _opened(path)
-    begun_at = _beginning(file, address, seen)
+    begun_at = _beginning(file, address, note)
     while True:
         with file:
             file.seek(begun_at)
@@ -45,13 +45,13 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: byt
         file, begun_at = _opened(path), 0
 
 
-def _beginning(file: BufferedReader, address: Address, seen: bytes) -> int:
-    """Where to begin: behind what the spool holds, if it holds something of this file."""
+def _beginning(file: BufferedReader, address: Address, note: bytes) -> int:
+    """Where to begin: behind what was read of this file, or where it was another or none, as the user wishes."""
     stat = os.fstat(file.fileno())
-    for inode, offset in reversed(_READ.findall(seen)):
-        if int(inode) == stat.st_ino and int(offset) <= stat.st_size:
-            return int(offset)
-    return stat.st_size if address.one("from", "start") == "end" and not _READ.search(seen) else 0
+    if told := _NOTE.fullmatch(note):
+        inode, offset = map(int, told.groups())
+        return offset if inode == stat.st_ino and offset <= stat.st_size else 0
+    return stat.st_size if address.one("from", "start") == "end" else 0
 
 
 def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterato
 
 def _mark(file: BufferedReader, told: bool) -> bytes:
     inode = os.fstat(file.fileno()).st_ino
-    return b"# stswatch read %d %d\n" % (inode, file.tell()) if told else b""
+    return NOTE + b"%d %d\n" % (inode, file.tell()) if told else b""
 
 
 def _was_replaced(file: BufferedReader, path: Path, read_to: int) -> bool:

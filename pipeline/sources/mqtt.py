@@ -73,7 +73,7 @@ class _Session:
         return b"".join(came)
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Connect, subscribe, and give the messages as they come. Raises Lost."""
     from paho.mqtt.client import MQTT_ERR_SUCCESS, error_string
 

@@ -156,9 +156,9 @@ def ready(address: Address, secrets: Mapping[str, str]) -> None:
         raise AddressError(f"{address.text}: needs a key or password; set it in the environment as {name}")
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes = b"") -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes = b"") -> Iterator[bytes]:
     """The bytes of a source as they come; see base.Receive. Raises Lost."""
-    return kind_of(address.scheme).receive(address, secrets, stop, seen)
+    return kind_of(address.scheme).receive(address, secrets, stop, note)
 
 
 def _scheme(rest: str) -> str:

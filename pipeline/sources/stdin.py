@@ -11,7 +11,7 @@ from threading import Event
 from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Give what comes until the other end of the pipe is closed; never raises Lost."""
     handle = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
     yield b""

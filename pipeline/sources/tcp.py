@@ -14,7 +14,7 @@ _NAP_S = 0.02
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Connect and give what comes; never a byte twice. Raises Lost."""
     try:
         connection = socket.create_connection((address.host, address.port), CONNECT_S)

@@ -34,7 +34,7 @@ def check(address: Address) -> None:
             ) from error
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Listen and give the datagrams as they come, each ended as a line. Raises Lost."""
     try:
         listening = _listen(address)

@@ -67,7 +67,7 @@ def boxes(address: Address) -> list[list[list[float]]]:
     return found
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, seen: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
     """Connect, subscribe, and give each message as a line. Raises Lost."""
     from websockets.exceptions import ConnectionClosed, WebSocketException
     from websockets.sync.client import connect

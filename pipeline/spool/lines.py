@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stswatch.pipeline.decode.sentences import MAX_LINE
-from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.sources.base import NOTE, Format
 
 # Of a longer line so many bytes are kept: of NMEA enough for the decoder to see that it is longer than a line may be,
 # and reject it as it would reject the whole line, be the last byte kept a carriage return.
@@ -68,3 +68,13 @@ class Lines:
             self.dropped += end - cut
             begun = end
         return b"".join([*parts, whole[begun:]])
+
+
+def last_note(lines: bytes) -> bytes:
+    r"""The last note in whole lines, without its end; b"" where there is none.
+
+    >>> last_note(b"# stswatch note 1\na\n# stswatch note 2\nb\n")
+    b'# stswatch note 2'
+    """
+    at = (b"\n" + lines).rfind(b"\n" + NOTE)
+    return lines[at : lines.find(b"\n", at)] if at >= 0 else b""

@@ -113,9 +113,8 @@ class Running:
 
     def _connection(self) -> None:
         """One connection, to its end. Raises Lost."""
-        seen, self.spool.seen = self.spool.seen, b""
         begun_s = self._of.monotonic()
-        for data in receive(self.address, self._of.secrets, self._of.stop, seen):
+        for data in receive(self.address, self._of.secrets, self._of.stop, self.spool.note):
             if not self.connected:
                 self._is(True)
             if self.lost and self._of.monotonic() - begun_s >= BACK_S:

@@ -11,18 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from stswatch.pipeline.sources.base import Format, Receiver
 from stswatch.pipeline.spool import segments as files
 from stswatch.pipeline.spool.arrivals import Arrivals, Stamper, iso
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.closing import Packer, recover
-from stswatch.pipeline.spool.lines import LONGEST, Lines
+from stswatch.pipeline.spool.lines import LONGEST, Lines, last_note
 from stswatch.pipeline.spool.openfile import SEEN_BYTES, OpenSegment
 from stswatch.pipeline.spool.segments import Header, Position
 from stswatch.pipeline.spool.tail import Tail
-from stswatch.pipeline.spool.unfinished import unfinished
+from stswatch.pipeline.spool.unfinished import carried
 
 _HOUR_US = 3_600_000_000
 
@@ -83,6 +81,8 @@ class Spool:
         self._stamper = Stamper(self._arrivals, self.limits.stamp_bytes)
         self._given_s = self._synced_s = monotonic()
         self._bytes = self._line_count = self._last_line_us = 0
+        self._over = False
+        self.note = b""  # the last one of the source
         self._lock = threading.RLock()
         self._packer = Packer(monotonic)
         self.held = False  # what was given last is not on the disk; give nothing more until it is
@@ -97,18 +97,23 @@ class Spool:
             if path.suffix != files.PACKED:
                 self._packer.add(path)
         self._last_name = files.segment_of(there[-1]) if there else ""
-        tail, self.seen = Tail(self.folder, Position(self._last_name)), b""  # seen: the last lines
+        tail, end = Tail(self.folder, Position(self._last_name)), b""
         for piece in tail.all():
-            self.seen = (self.seen + piece.text)[-SEEN_BYTES:]
+            self.note = last_note(piece.text) or self.note
+            end = (end + piece.text)[-SEEN_BYTES:]
             self._clock.not_before(int(piece.stamp_us[-1]) if len(piece.stamp_us) else 0)
         tail.close()
-        self.seen = self.seen[self.seen.find(b"\n") + 1 :]
         self._acknowledged = tail.position
-        self._carried = _carried(self.seen, tail.arrivals)
+        self._carried = carried(end[end.find(b"\n") + 1 :], tail.arrivals)
 
     def append(self, data: bytes) -> None:
-        """Put what arrived now into the segment, as far as its lines have ended. Raises HeldBack."""
+        """Put what arrived now into the segment, as far as its lines have ended; nothing once it is closed.
+
+        Raises HeldBack.
+        """
         with self._lock:
+            if self._over:
+                return
             self._bytes += len(data)
             self._take(self._lines.take(data))
             self._flush()
@@ -142,6 +147,7 @@ class Spool:
     def close(self) -> None:
         """End the last line, close and pack all. Raises HeldBack; what was acknowledged is kept then too."""
         with self._lock:
+            self._over = True
             self._take(self._lines.end())
             self.rotate()
         with self._holding():
@@ -178,6 +184,7 @@ class Spool:
         marks = self._clock.marks(lines)
         ends = [at for at, _ in marks[1:]] + [len(lines)]
         self._queue.extend((arrival_us, lines[at:end]) for (at, arrival_us), end in zip(marks, ends, strict=True))
+        self.note = last_note(lines) or self.note
         self._line_count += lines.count(b"\n")
         self._last_line_us = marks[-1][1]
         self._given_s = self._monotonic()
@@ -234,19 +241,13 @@ class Spool:
         segment.add(files.header_line(header, self.format, iso(begun_us)))
         for told_us, line in self._carried:
             segment.add((self._arrivals.line(told_us) if told_us else b"") + line)
+        segment.add(self.note + b"\n" if self.note else b"")
         self._open, self._last_name, self._carried = segment, segment.name, []
 
     def _close_segment(self) -> None:
         if self._open is not None:
             self._sync()
-            self._carried = _carried(self._open.end(), self._arrivals)
+            self._carried = carried(self._open.end(), self._arrivals)
             self._packer.add(self._open.path)
             self._open.close()
             self._open = None
-
-
-def _carried(text: bytes, arrivals: Arrivals) -> list[tuple[int, bytes]]:
-    """Lines at the end of a segment that belong to messages of which more must come, with their arrivals."""
-    spans = unfinished(text) if arrivals.format == "nmea" else []
-    told_us = arrivals.told_before(text, np.array([start for start, _ in spans], np.int64))
-    return [(told, text[start:end]) for told, (start, end) in zip(told_us.tolist(), spans, strict=True)]

@@ -16,7 +16,7 @@ from stswatch.pipeline.spool.running import TICK_S, Around, Running, SourceState
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.spool import HeldBack, Limits, Spool
 
-_CLOSE_S = 15.0  # a source may just be waiting for a connection
+_CLOSE_S = 3.0  # one that is still waiting for a connection then has nothing to give any more
 
 
 class Supervisor:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from stswatch.pipeline.decode.multipart import REACH
+from stswatch.pipeline.spool.arrivals import Arrivals
 
 _PART = re.compile(
     rb"(?:\\(?P<tag>[^\\\n]*)\\)?![A-Z0-9-]{2}VD[MO],"
@@ -34,6 +37,13 @@ def unfinished(text: bytes) -> list[tuple[int, int]]:
                 del begun[key]
     starts = {text.rfind(b"\n", 0, at) + 1 for places in begun.values() for at in places}
     return [(start, text.find(b"\n", start) + 1 or len(text)) for start in sorted(starts)]
+
+
+def carried(text: bytes, arrivals: Arrivals) -> list[tuple[int, bytes]]:
+    """Lines at the end of a segment that belong to messages of which more must come, with their arrivals."""
+    spans = unfinished(text) if arrivals.format == "nmea" else []
+    told_us = arrivals.told_before(text, np.array([start for start, _ in spans], np.int64))
+    return [(told, text[start:end]) for told, (start, end) in zip(told_us.tolist(), spans, strict=True)]
 
 
 def _key(found: re.Match[bytes]) -> tuple[bytes, ...]:

@@ -15,11 +15,11 @@ WITHIN_S = 20.0
 class Listening:
     """A source listened to in a thread; what came so far, and how it ended."""
 
-    def __init__(self, text: str, secrets: Mapping[str, str] | None = None, seen: bytes = b"") -> None:
+    def __init__(self, text: str, secrets: Mapping[str, str] | None = None, note: bytes = b"") -> None:
         self.stop, self.came, self.signs = threading.Event(), b"", 0
         self.lost: str | None = None
         self.pieces: list[bytes] = []
-        self._arguments = (parse(text), secrets or {}, self.stop, seen)
+        self._arguments = (parse(text), secrets or {}, self.stop, note)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Listening:

@@ -11,11 +11,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from stswatch.pipeline.sources.registry import parse, receive
 from tests.pipeline.sources.listen import Listening, wait
 
 BROKER = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -105,18 +107,14 @@ def test_what_comes_while_nobody_listens(broker, publishing):
 
 
 def test_what_was_not_taken_is_sent_again(broker, publishing):
-    """A watch that dies before a message is on its disk gets it again."""
-    from threading import Event
-
-    from stswatch.pipeline.sources.registry import parse, receive
-
+    """A watch that dies before a message is written gets it again."""
     address = parse(f"keeps=mqtt://127.0.0.1:{broker.port}/ais?qos=1")
-    for _ in range(2):
+    with Listening(f"keeps=mqtt://127.0.0.1:{broker.port}/ais?qos=1") as listening:
+        listening.standing()
+    publish(publishing, "ais", b"once")
+    for _ in range(3):
         coming = receive(address, {}, Event())
-        while next(coming):
-            pass
-        publish(publishing, "ais", b"first")
-        wait(lambda coming=coming: b"first\n" in next(coming))
+        wait(lambda coming=coming: b"once\n" in next(coming))
         coming.close()  # it was given, and is not asked for more: nobody has written it
 
 

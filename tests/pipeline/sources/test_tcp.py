@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import struct
+import time
 
 import pytest
 
@@ -41,10 +42,11 @@ def test_what_comes_together_is_given_together(server):
         connection, _ = server.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
-            for _ in range(2000):
+            for _ in range(500):
                 connection.sendall(b"!AIVDM\n")
-            listening.until(lambda source: len(source.came) == 14_000)
-    assert sum(map(bool, listening.pieces)) < 200
+                time.sleep(0.001)
+            listening.until(lambda source: len(source.came) == 3_500)
+    assert sum(map(bool, listening.pieces)) < 250
 
 
 def test_silence_gives_signs_of_life(server):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
+from stswatch.pipeline.sources.base import Lost
+from stswatch.pipeline.sources.registry import parse, receive
 from tests.pipeline.sources.listen import Listening, wait
 
 SECRETS = {"AISSTREAM_API_KEY": "k3y-of-ours"}
@@ -83,17 +85,25 @@ def test_a_server_that_will_not_have_us(server):
 
 
 def test_a_server_that_closes(server):
+    """What came before the end is given first."""
+    closed = threading.Event()
+
     def handle(connection: ServerConnection) -> None:
         connection.recv()
-        connection.send("{}")
+        for _ in range(10):
+            connection.send("{}")
+        connection.close()
+        closed.set()
 
     server.handle = handle
-    with Listening(f"ws://127.0.0.1:{server.port}/v0/stream", SECRETS) as listening:
-        wait(lambda: listening.ended)
-    assert listening.came == b"{}\n"
-    assert listening.lost is not None
-    assert listening.lost.startswith("the connection was closed (")
-    assert "k3y" not in listening.lost
+    coming = receive(parse(f"ws://127.0.0.1:{server.port}/v0/stream"), SECRETS, threading.Event())
+    assert next(coming) == b""
+    assert closed.wait(20)
+    came = []
+    with pytest.raises(Lost, match=r"^the connection was closed \(") as told:
+        came.extend(coming)
+    assert b"".join(came) == b"{}\n" * 10
+    assert "k3y" not in str(told.value)
 
 
 def test_a_message_larger_than_any_is_no_reason_to_hold_it(server):

@@ -177,7 +177,8 @@ def test_a_new_start_goes_on_in_a_new_segment(tmp_path):
     second.close()
     names = [segment_of(path) for path in closed(second.folder)]
     assert [time_of(name) for name in names] == [NOON_US, NOON_US + 1000]
-    assert received(second.folder) == bare(2) + b"!AIVDM,ha\n" + bare(1)
+    second.append(bare(1))
+    assert received(second.folder) == bare(2) + b"!AIVDM,ha\n" + bare(1), "what comes after the end is not taken"
 
 
 @REPEATED

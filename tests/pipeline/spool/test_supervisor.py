@@ -13,7 +13,7 @@ import pytest
 
 from stswatch.pipeline.sources.base import AddressError
 from stswatch.pipeline.sources.registry import parse_all
-from stswatch.pipeline.spool.clock import Clock, Told
+from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.running import backoff_s
 from stswatch.pipeline.spool.spool import Limits
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
@@ -160,15 +160,18 @@ def test_several_sources_at_once_each_into_its_own(tmp_path):
     assert decoded_spool(watch.folder("f")).messages == 100
 
 
-def test_a_file_is_read_on_after_a_stop(tmp_path):
+def test_a_file_is_read_on_after_a_stop_however_long_it_was_silent(tmp_path):
     path = tmp_path / "log.nmea"
     lines = told(range(1_700_000_000, 1_700_000_300)).splitlines(keepends=True)
     for stop in (100, 200, 300):
         with path.open("ab") as file:
             file.writelines(lines[stop - 100 : stop])
-        with Watch(tmp_path / "data", f"log={path}", clock=Told()) as watch:
+        with Watch(tmp_path / "data", f"log={path}", hurry=100.0) as watch:
             watch.until("log", lambda text, last=lines[stop - 1]: last in text)
-    held = re.sub(rb"^# stswatch read .*\n", b"", received(watch.folder("log")), flags=re.MULTILINE)
+            watch.supervisor.spools["log"].rotate()
+            beats = everything(watch.folder("log")).count(b"$PGHP")
+            wait(lambda before=beats: everything(watch.folder("log")).count(b"$PGHP") > before + 1)
+    held = re.sub(rb"^# stswatch note .*\n", b"", received(watch.folder("log")), flags=re.MULTILINE)
     assert held == b"".join(lines)
 
 

@@ -196,5 +196,6 @@ def test_a_disk_that_fails_to_confirm_is_written_again(tmp_path):
     spooled._open._handle = handle
     os.close(full)
     spooled.tick()
+    assert received(spooled.folder, until=spooled.acknowledged) == bare(15), "what was held is confirmed at once"
     spooled.close()
     assert received(spooled.folder) == bare(15)
