@@ -11,17 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.lines import Bytes, Ints
+from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 
 Words = NDArray[np.uint64]
 
 PAD = 64  # bytes that must follow the last place that is looked at
 
-_ONES = np.uint64(0x0101010101010101)
-_HIGH = np.uint64(0x8080808080808080)
-_LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ZEROS = np.uint64(0x3030303030303030)  # "00000000"
-_BELOW_TEN = np.uint64(0x7676767676767676)
+_NOUGHT, _NINE = ord("0"), 9
 _POWERS = np.array([10**k for k in range(17)], np.int64)
 _MASKS = np.array([(1 << 8 * k) - 1 for k in range(9)], np.uint64)
 
@@ -62,8 +59,7 @@ def digits_first(words: Words) -> Ints:
     >>> digits_first(words_at(padded(b"1635731889,t"), np.array([0, 5]), 2)).tolist()
     [10, 5]
     """
-    digit = words ^ _ZEROS
-    return _first_marked((((digit & _LOW7) + _BELOW_TEN) | digit) & _HIGH)
+    return _first_marked((words.view(np.uint8) - np.uint8(_NOUGHT)) > _NINE)
 
 
 def first_of(words: Words, characters: bytes) -> Ints:
@@ -72,20 +68,28 @@ def first_of(words: Words, characters: bytes) -> Ints:
     >>> first_of(words_at(padded(b"r003669945*4A"), np.array([0, 3]), 2), b",*").tolist()
     [10, 7]
     """
-    marked = np.zeros_like(words)
-    for character in characters:
-        other = words ^ (_ONES * np.uint64(character))
-        marked |= ~(((other & _LOW7) + _LOW7) | other | _LOW7)
+    octets = words.view(np.uint8)
+    marked = octets == characters[0]
+    for character in characters[1:]:
+        marked |= octets == character
     return _first_marked(marked)
 
 
-def _first_marked(marked: Words) -> Ints:
-    """The number of the first byte whose highest bit is set; no other bits are."""
-    before = np.bitwise_count((marked & (~marked + np.uint64(1))) - np.uint64(1)) >> 3
-    first = before[:, 0].astype(np.int64)
-    for column in range(1, marked.shape[1]):
-        first += np.where(first == 8 * column, before[:, column], 0)
+def _first_marked(marked: Bools) -> Ints:
+    """The place of the first marked byte of each row; marked: (n, 8 * count)."""
+    words = marked.view("<u8")
+    first = _first_of_eight(words[:, 0])
+    for column in range(1, words.shape[1]):
+        rows = np.flatnonzero(first == 8 * column)
+        if not len(rows):
+            break
+        first[rows] += _first_of_eight(words[rows, column])
     return first
+
+
+def _first_of_eight(word: Words) -> Ints:
+    """The number of the first byte that is not 0, 8 where there is none; only the lowest bits of bytes may be set."""
+    return np.asarray(np.bitwise_count((word & (~word + np.uint64(1))) - np.uint64(1)) >> 3, np.int64)
 
 
 def number(words: Words, length: Ints) -> Ints:

@@ -27,21 +27,22 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
     ([1635731889000000], [7])
     """
     said = nothing(len(bang))
-    rows, place = np.flatnonzero(slash + 2 < bang), slash + 1
+    rows = np.flatnonzero(slash + 2 < bang)
+    place, star = slash[rows] + 1, bang[rows] - 4
     while len(rows):  # field after field of all blocks that have another
-        field = words_at(data, place[rows], _FIELD_WORDS)
+        field = words_at(data, place, _FIELD_WORDS)
         length = first_of(field, b",*\\")
-        head = (field[:, 0] & np.uint64(0xFFFF)).astype(np.int64)
-        for key, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
-            chosen = np.flatnonzero(head == key)
-            at = rows[chosen]
-            column[at], usual = read(data, place[at] + 2, length[chosen] - 2)  # of several, the last
-            said.usual[at[~usual]] = False
-        place[rows] += length
-        ends = data[place[rows]]
-        said.usual[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place[rows] != bang[rows] - 4))]] = False
-        rows = rows[ends == _COMMA]
-        place[rows] += 1
+        key = field[:, 0].astype(np.uint16)
+        for name, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
+            chosen = np.flatnonzero(key == name)
+            if len(chosen):
+                column[rows[chosen]], usual = read(data, place[chosen] + 2, length[chosen] - 2)  # of several, the last
+                said.usual[rows[chosen[~usual]]] = False
+        place += length
+        ends = data[place]
+        said.usual[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
+        more = np.flatnonzero(ends == _COMMA)
+        rows, place, star = rows[more], place[more] + 1, star[more]
     broken, usual = _tag_sums(data, slash, bang)
     said.time_us[broken] = NO_TIME
     return replace(said, usual=said.usual & usual)
@@ -72,10 +73,10 @@ def _is_digit(byte: Bytes) -> Bools:
 def _tag_sums(data: Bytes, slash: Ints, bang: Ints) -> tuple[Bools, Bools]:
     """Tag blocks whose checksum does not hold; those that have one of two digits, or none."""
     tail = bytes_at(data, bang - 4, 3)
-    star = np.asarray(tail == _STAR) & (bang[:, None] - np.arange(4, 1, -1) > slash[:, None])
+    has_sum, short, empty = (np.asarray(tail[:, at] == _STAR) for at in range(3))
     told = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
-    usual = ~(star[:, 1] | star[:, 2] | (star[:, 0] & (told < 0)) | (star[:, 0] & (bang - 5 <= slash)))
-    summed = np.flatnonzero(usual & star[:, 0])
+    usual = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
+    summed = np.flatnonzero(usual & has_sum)
     broken = np.zeros(len(bang), np.bool_)
     broken[summed] = xor_between(data, slash[summed] + 1, bang[summed] - 4) != told[summed]
     return broken, usual
