@@ -11,16 +11,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Protocol
 
-from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
+import numpy as np
+
+from stswatch.pipeline.decode.sentences import frame
 from stswatch.pipeline.spool.arrivals import iso
+from stswatch.pipeline.spool.segments import micros
 
 JUMP_US = 60_000_000  # NTP steps a clock by less, leap seconds and slow clocks by far less
 STAYED_US = 600_000_000  # long enough for whoever set a clock wrong to see it
 
-_TOLD = re.compile(rb"\\(?:[^\\\n]*,)?c:(\d{1,16}(?:\.\d{1,6})?)[,*\\]")
+_TIME_LINE = b"$PGHP,"
+_UTC_KEY = b'"time_utc"'
+_UTC = re.compile(_UTC_KEY + rb'\s*:\s*"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)')
 
 
 class Arrival(Protocol):
@@ -108,13 +114,15 @@ class Clock:
 
 
 class Told:
-    """The clock of a recording: arrival is the latest time told so far by a tag block (`c:`); for replays.
+    """The clock of a recording: arrival is the latest time told so far; for replays.
 
-    The times are those of each line, however they come together, so that a replay gives the same arrivals at any speed.
+    Told by a sentence, in whichever way `stswatch run` reads it, or by a message of aisstream.io. The times are those
+    of each line, however they come together, so that a replay gives the same arrivals at any speed.
     """
 
     def __init__(self) -> None:
         self._last_us = 0
+        self._waiting = b""  # a time line at the end of what came, which belongs to what comes next
         self._lock = Lock()
 
     def now_us(self) -> int:
@@ -125,23 +133,42 @@ class Told:
     def marks(self, lines: bytes) -> list[tuple[int, int]]:
         r"""Where the lines tell a later time than any before.
 
-        >>> Told().marks(b"\\c:5*00\\!A\n\\c:4*00\\!B\n\\c:7*00\\!C\n")
-        [(0, 5000000), (22, 7000000)]
+        >>> Told().marks(b"rubbish\n\\c:5*6C\\!AIVDM,1\n\\c:4*6D\\!AIVDM,1\n\\c:7*6E\\!AIVDM,1\n")
+        [(0, 0), (8, 5000000), (42, 7000000)]
         """
         with self._lock:
-            found = [(0, self._last_us)]
-            for told in _TOLD.finditer(lines):
-                time_us = epoch_us(told[1])
-                if time_us == NO_TIME or time_us <= self._last_us:
-                    continue
-                self._last_us = time_us // 1000 * 1000
-                begun = lines.rfind(b"\n", 0, told.start()) + 1
-                if begun == found[-1][0]:
-                    found.pop()
-                found.append((begun, self._last_us))
-            return found
+            before, text = len(self._waiting), self._waiting + lines
+            last = text[text.rfind(b"\n", 0, -1) + 1 :]
+            self._waiting = last if last.startswith(_TIME_LINE) else b""
+            marks = [(0, self._last_us)]
+            for at, told_us in zip(*_told(text), strict=True):
+                if told_us > self._last_us:
+                    self._last_us = told_us
+                    at = max(at - before, 0)
+                    marks = [*(marks if at > marks[-1][0] else marks[:-1]), (at, told_us)]
+            return marks
 
     def not_before(self, arrival_us: int) -> None:
         """Let no arrival be earlier than this."""
         with self._lock:
             self._last_us = max(self._last_us, arrival_us)
+
+
+def _told(text: bytes) -> tuple[list[int], list[int]]:
+    """Where the lines begin that tell a later time than those before them, and which, to the millisecond."""
+    found = frame(text, 0, len(text))
+    at, told_us = found.line, found.near_us
+    if _UTC_KEY in text:
+        messages = list(_UTC.finditer(text))
+        at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in messages], np.int64)
+        told_us = np.array([_of_message(m[1]) for m in messages], np.int64)
+    told_us = told_us // 1000 * 1000
+    later = told_us > np.maximum.accumulate(np.concatenate([[0], told_us]))[:-1]
+    return at[later].tolist(), told_us[later].tolist()
+
+
+def _of_message(told: bytes) -> int:
+    try:
+        return micros(datetime.fromisoformat(told.decode()[:26]).replace(tzinfo=UTC))
+    except ValueError:
+        return 0

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stswatch.pipeline.spool.arrivals import Arrivals
 from stswatch.pipeline.spool.clock import JUMP_US, STAYED_US, Clock, Told
-from tests.pipeline.decode.captures import tagged
-from tests.pipeline.spool.spools import NOON_US, told
+from tests.pipeline.decode.captures import sentence, tagged
+from tests.pipeline.spool.spools import NOON_US, POSITION, told
 
 YEARS_US = 10 * 365 * 86_400_000_000
 
@@ -111,12 +112,33 @@ def test_a_recording_gives_each_line_the_latest_time_told(times, data):
     assert clock.now_us() == max(times) * 1_000_000
 
 
-def test_what_is_no_tag_block_tells_no_arrival():
+ONE = sentence(POSITION)
+WAYS = {  # in which a recording tells the time of a line, here 1,700,000,000 s
+    "tag block": tagged(ONE, 1_700_000_000, b"S"),
+    "coast guard": ONE + b",r003669987,1700000000",
+    "gatehouse": b"$PGHP,1,2023,11,14,22,13,20,0,231,45,992190934,1,2B*5B\n" + ONE,
+    "another spool": Arrivals("nmea", 5).line(1_700_000_000_000_000) + ONE,
+    "epoch before": b"1700000000 " + ONE,
+    "ISO before": b"2023-11-14 22:13:20 " + ONE,
+    "aisstream": b'{"MetaData": {"time_utc": "2023-11-14 22:13:20.000456 +0000 UTC"}}',
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("together", [True, False])
+def test_each_way_to_tell_the_time_is_heard(way, together):
+    clock, lines = Told(), (WAYS[way] + b"\n").splitlines(keepends=True)
+    for piece in [b"".join(lines)] if together else lines:
+        found = clock.marks(piece)
+    assert found[-1][1] == clock.now_us() == 1_700_000_000_000_000
+    assert found[-1][0] in (0, len(lines[0]))
+
+
+def test_what_tells_no_time_tells_no_arrival():
     clock = Told()
-    lines = b"!AIVDM,c:5*00\nc:7\n" + tagged(b"!AIVDM", None, b"S") + b"\n\\s:c:9*00\\!AIVDM\n"
+    broken = tagged(ONE, 9).replace(b"c:9", b"c:8")
+    lines = b"\n".join([b"!AIVDM,c:5*00", b"c:7", tagged(ONE, None, b"S"), broken, b'{"time_utc": 5}', b"\xff"]) + b"\n"
     assert clock.marks(lines) == [(0, 0)]
     clock.not_before(3_000_000)
-    assert clock.marks(tagged(b"!A", 2) + b"\n" + tagged(b"!A", 4, b"S")) == [
-        (0, 3_000_000),
-        (len(tagged(b"!A", 2)) + 1, 4_000_000),
-    ]
+    earlier = tagged(ONE, 2) + b"\n"
+    assert clock.marks(earlier + tagged(ONE, 4, b"S") + b"\n") == [(0, 3_000_000), (len(earlier), 4_000_000)]
