@@ -49,6 +49,8 @@ layers: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports --no-logo
 
 bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
+	@$(INSTALL) '.[bench]'
+	$(PYTHON) -m tests.bench.decode
 	$(PYTHON) -m tests.bench.run
 	$(PYTHON) -m tests.bench.geo
 
