@@ -87,7 +87,7 @@ def run(
     warm(workers)  # they import what they need while this process does
 
     from stswatch.geo import zones
-    from stswatch.pipeline.flow.run import Engine
+    from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.store import queries
@@ -470,6 +470,7 @@ def stream(
     *,
     area: str = "dprk",
     rules: Rules | None = None,
+    scorecard: str | Path | None = None,
     every_s: float = 5.0,
     allowance_s: float = 60.0,
     memory_bytes: int = 2 << 30,
@@ -487,7 +488,7 @@ def stream(
     Args:
         sources: addresses, see SOURCES; each may be named as NAME=ADDRESS.
         data: the data folder; what arrives is kept in its spool before anything looks at it.
-        area, rules: as for `run`.
+        area, rules, scorecard: as for `run`.
         every_s: how often what stands so far is worked out.
         allowance_s: how late data may come and still count before an hour is sealed.
         memory_bytes: what a sealed hour may take.
@@ -503,8 +504,8 @@ def stream(
         What the last sealing changed, where all sources came to their end; None where it was stopped.
 
     Raises:
-        ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, StoreError): what was
-        found, where, what to do. MachineError where disk, memory or a right lacks for good.
+        ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, ScorecardError,
+        StoreError): what was found, where, what to do. MachineError where disk, memory or a right lacks for good.
     """
     import os
 
@@ -525,23 +526,30 @@ def stream(
         retention.parse(keep_spool),
         arrival,
     )
-    settings = Settings(rules or Rules(), area, every_s, allowance_s, memory_bytes=memory_bytes)
+    settings = Settings(
+        rules or Rules(), area, every_s, allowance_s, memory_bytes=memory_bytes, steps=_scored_by(scorecard)
+    )
     return whole.stream(Path(data), wishes, settings, secrets, tell, stop or Event())
 
 
 def reconcile(
-    data: str | Path = "stswatch-data", day: date | None = None, *, area: str = "dprk", rules: Rules | None = None
+    data: str | Path = "stswatch-data",
+    day: date | None = None,
+    *,
+    area: str = "dprk",
+    rules: Rules | None = None,
+    scorecard: str | Path | None = None,
 ) -> Reconciled:
     """Bring sealed events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
 
-    day: count late rows of this day alone. area, rules: those of the watch, where none runs.
+    day: count late rows of this day alone. area, rules, scorecard: those of the watch, where none runs.
 
     Raises WatchError, StoreError, and what `run` raises.
     """
     from stswatch.pipeline.watch import reconcile as sealing
     from stswatch.pipeline.watch.settings import Settings
 
-    return sealing.reconcile(Path(data), Settings(rules or Rules(), area), day)
+    return sealing.reconcile(Path(data), Settings(rules or Rules(), area, steps=_scored_by(scorecard)), day)
 
 
 def status(data: str | Path = "stswatch-data") -> dict[str, Any]:
