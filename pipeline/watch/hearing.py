@@ -24,6 +24,7 @@ SLICE_BYTES = 64 << 20  # of one slice; what is left makes the next
 class Counts:
     """What one slice brought; see Report."""
 
+    bytes: int = 0
     sentences: int = 0
     fixes: int = 0
     static_reports: int = 0
@@ -103,6 +104,7 @@ class _Spool:
         self.arrival_us = max([self.arrival_us, piece.arrival_us or 0, *piece.stamp_us[-1:].tolist()])
         counts.ahead += recent.add(heard.fixes, heard.static_reports, self._of.receiver, self.arrival_us)
         counts.late += _late(heard, piece, allowance_us)
+        counts.bytes += len(piece.text)
         counts.sentences += heard.sentences
         counts.fixes += heard.fixes.num_rows
         counts.static_reports += heard.static_reports.num_rows

@@ -153,9 +153,9 @@ class _Watch:
             self._move_to(sealed)
             self._hearing.close()
             self._hearing = Hearing(self._data, until_us - self._allowance_us, self._tell)
-            self._hear()
-            while self._hearing.more:
-                self._hear()
+            there = self._acknowledged()
+            while self._hear(there).bytes:
+                pass
         self._slice()
         gc.collect()
         gc.freeze()  # what lasts need not be looked through again and again
@@ -166,10 +166,10 @@ class _Watch:
 
     def _slice(self) -> None:
         began_s = time.monotonic()
-        counts = self._hear()
+        counts = self._hear(self._acknowledged())
         if (sealed := self._sealing.step()) is not None:
             self._move_to(sealed)
-        elif self._sealing.busy and self._hearing.more and not counts.sentences:
+        elif self._sealing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is sealed
         for said in self._sealing.take_in():
             self._tell(said)
@@ -178,10 +178,10 @@ class _Watch:
             self._seal_on(arrival_us)
         self._report(counts, time.monotonic() - began_s)
 
-    def _hear(self) -> Counts:
+    def _hear(self, there: Mapping[str, Position]) -> Counts:
         base_us = self._sealing.until_us if self._sealing.busy else self._sealed_us
         beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowance_us
-        return self._hearing.slice(self._vantage.recent, self._acknowledged(), self._allowance_us, beyond_us)
+        return self._hearing.slice(self._vantage.recent, there, self._allowance_us, beyond_us)
 
     def _acknowledged(self) -> Mapping[str, Position]:
         return {spool.name: spool.acknowledged for spool in self._spools}
