@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -111,6 +112,7 @@ def _start_deaf_to_interrupts() -> None:
 def _begin() -> None:
     """Settle a worker process. It ends with the one it works for, which, killed outright, cannot tell it to."""
     keep_freed_memory()
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of parts of it that nobody asked for
     threading.Thread(target=_follow, daemon=True).start()
 
 
