@@ -74,6 +74,8 @@ def usual(data: Bytes, size: int, lines: Lines, longest: int, names: Names) -> t
 def _holds_odd_bytes(data: Bytes, lines: Lines) -> Bools:
     """Lines with a carriage return or zero within, or a "$" that is not their first byte."""
     odd = np.zeros(len(lines.start), np.bool_)
+    if np.count_nonzero(data <= _RETURN) == len(odd) and not np.count_nonzero(data == _DOLLAR):
+        return odd  # of all that is no letter there are only line ends
     for byte, home in ((_RETURN, lines.end), (_ZERO, None), (_DOLLAR, lines.start)):
         place = data == byte
         count = np.count_nonzero(place)

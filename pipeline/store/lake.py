@@ -26,7 +26,7 @@ from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store.disk import sync
 
 _ROWS_PER_GROUP = 16_384
-_ROWS_PER_FILE = 1_000_000  # written together, so that a row group holds few shards
+_ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
 _RISING = ("time", "offset", "length")  # stored as differences
 _PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
 _FEW_WORDS = ["receiver"]

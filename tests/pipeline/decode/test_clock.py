@@ -1,4 +1,4 @@
-"""The clock of an untimed capture follows most base stations, whatever single ones say."""
+"""Owns: the clock of an untimed capture follows most base stations, whatever single ones say."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""However a capture is cut, each sentence comes to the same end and is counted once; its time is found or asked for."""
+"""Owns: however a capture is cut, each sentence comes to one end and is counted once; its time is found or asked for."""
 
 import gzip
 import os
