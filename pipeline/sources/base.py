@@ -24,6 +24,24 @@ class Lost(Exception):
     """The connection ended or could not be made; one sentence. Whoever asked may ask again."""
 
 
+class Loss(bytes):
+    """A comment among what came, given by itself: how many messages the system threw away since the last.
+
+    >>> Loss.of(12), Loss.of(12).messages
+    (b'# stswatch lost 12\\n', 12)
+    """
+
+    @classmethod
+    def of(cls, messages: int) -> Loss:
+        """The comment for so many."""
+        return cls(b"# stswatch lost %d\n" % messages)
+
+    @property
+    def messages(self) -> int:
+        """How many it tells of."""
+        return int(self.split()[-1])
+
+
 @dataclass(frozen=True)
 class Address:
     """One source, as the user named it."""

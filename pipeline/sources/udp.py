@@ -1,7 +1,8 @@
 """Datagrams sent to this machine or to a multicast group: `udp://HOST:PORT`, HOST the address to listen on.
 
 Nothing holds a sender back: what comes while the disk is full or the machine is busy is lost in the kernel, which
-keeps some hundred datagrams (more where this program may raise it: root, or `sysctl net.core.rmem_max`).
+keeps some hundred datagrams (more where this program may raise it: root, or `sysctl net.core.rmem_max`). On Linux
+what is lost so is counted, said, and stands as a comment in the spool (format nmea).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Lost, ended, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Loss, Lost, ended, why
 
 OPTIONS = {"interface": "address of the network interface on which a multicast group is joined"}
 
@@ -21,6 +22,8 @@ _NAP_S = 0.002  # short: a default kernel keeps what comes in 5 ms at 30,000 dat
 _BUFFER_BYTES = 8 << 20
 _DATAGRAM_BYTES = 65_536
 _SO_RCVBUFFORCE = 33  # Linux; for root, beyond rmem_max
+# Source: include/uapi/asm-generic/socket.h, include/uapi/linux/sock_diag.h: SK_MEMINFO_DROPS is the last of nine
+_SO_MEMINFO, _MEMINFO = 55, struct.Struct("=9I")
 
 
 def check(address: Address) -> None:
@@ -42,9 +45,13 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: byt
         raise Lost(f"cannot listen there ({why(error)})") from error
     with listening:
         yield b""
+        dropped = 0
         while not stop.is_set():
             ready, _, _ = select.select([listening], [], [], POLL_S)
             yield _waiting(listening) if ready else b""
+            if (now := _dropped(listening)) != dropped and address.format == "nmea":
+                yield Loss.of((now - dropped) % 2**32)
+            dropped = now
             if ready:
                 stop.wait(_NAP_S)
 
@@ -65,6 +72,14 @@ def _waiting(listening: socket.socket) -> bytes:
         found.append(ended(data))
         size += len(data)
     return b"".join(found)
+
+
+def _dropped(listening: socket.socket) -> int:
+    """Datagrams that the kernel had no room for, so far; modulo 2**32."""
+    try:
+        return int(_MEMINFO.unpack(listening.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
+    except (OSError, struct.error):  # not Linux
+        return 0
 
 
 def _listen(address: Address) -> socket.socket:

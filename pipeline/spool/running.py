@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from stswatch.pipeline.backoff import wait_s
-from stswatch.pipeline.sources.base import Address, Lost
+from stswatch.pipeline.sources.base import Address, Loss, Lost
 from stswatch.pipeline.sources.registry import receive
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.spool import Counts, HeldBack, Spool
@@ -38,6 +38,7 @@ class SourceState:
     ended: bool  # nothing can come any more
     trouble: str  # the sentence about it while it is not connected or held back; "" otherwise
     counts: Counts
+    lost_messages: int = 0  # that the system has thrown away, having no room for them; of UDP on Linux alone
 
 
 def backoff_s(failures: int, draw: Callable[[], float]) -> float:
@@ -82,7 +83,7 @@ class Running:
         self.since_us = 0
         self.reconnects = 0
         self.lost = self.held = ""
-        self._restored = 0
+        self._restored = self.lost_messages = 0
         self.failed: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"source {address.name}", daemon=True)
 
@@ -120,6 +121,8 @@ class Running:
             if self.lost and self._of.monotonic() - begun_s >= BACK_S:
                 self.lost = ""
                 self._of.tell(f"{self.address.name}: {self.address.text} is back")
+            if isinstance(data, Loss):
+                self._lose(data.messages)
             if data:
                 self._put(partial(self.spool.append, data))
 
@@ -133,6 +136,15 @@ class Running:
             )
         self.lost = why
         self._is(False)
+
+    def _lose(self, messages: int) -> None:
+        """Count what the system has thrown away; say it the first time."""
+        if not self.lost_messages:
+            self._of.tell(
+                f"{self.address.name}: {self.address.text} sends more than this machine takes:"
+                f" {messages:,} messages are lost; the spool says how many, and when"
+            )
+        self.lost_messages += messages
 
     def _is(self, connected: bool) -> None:
         self.connected, self.since_us = connected, self._of.clock.now_us()
@@ -171,4 +183,5 @@ class Running:
             ended=self.ended,
             trouble=self.held or self.lost,
             counts=self.spool.counts(),
+            lost_messages=self.lost_messages,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -65,3 +66,10 @@ def wait(true: Callable[[], bool], within_s: float = WITHIN_S) -> None:
 def in_pieces(data: bytes, size: int) -> Iterator[bytes]:
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+def free_port(family: int = socket.AF_INET) -> int:
+    """A port for datagrams that nobody uses."""
+    with socket.socket(family, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+        return int(one.getsockname()[1])

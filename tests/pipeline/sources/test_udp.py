@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import threading
 import time
 
 import pytest
 
-from tests.pipeline.sources.listen import Listening, wait
+from stswatch.pipeline.sources.registry import parse, receive
+from tests.pipeline.sources.listen import Listening, free_port, wait
 
 GROUP = "239.255.77.7"
-
-
-def free_port(family: int = socket.AF_INET) -> int:
-    with socket.socket(family, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture
@@ -76,3 +73,18 @@ def test_where_one_cannot_listen(host, why):
             wait(lambda: listening.ended)
     assert listening.lost is not None
     assert listening.lost.startswith(f"cannot listen there ({why}")
+
+
+def test_what_the_system_throws_away_is_counted(sending):
+    """What came and what was lost is what was sent."""
+    port, taken = free_port(), b""
+    coming = receive(parse(f"udp://127.0.0.1:{port}"), {}, threading.Event())
+    assert next(coming) == b""
+    for _ in range(3):
+        for _ in range(30_000):  # and nobody takes them
+            sending.sendto(b"!", ("127.0.0.1", port))
+        taken += b"".join(iter(lambda: next(coming), b""))
+    coming.close()
+    lost = [int(each) for each in re.findall(rb"^# stswatch lost (\d+)$", taken, re.MULTILINE)]
+    assert sum(lost) > 0
+    assert taken.count(b"!\n") + sum(lost) == 90_000

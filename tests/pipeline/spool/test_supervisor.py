@@ -17,7 +17,7 @@ from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.running import backoff_s
 from stswatch.pipeline.spool.spool import Limits
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
-from tests.pipeline.sources.listen import wait
+from tests.pipeline.sources.listen import free_port, wait
 from tests.pipeline.spool.spools import bare, decoded_spool, everything, received, told
 
 QUICK = Limits(sync_s=0.05)
@@ -143,9 +143,7 @@ def test_several_sources_at_once_each_into_its_own(tmp_path):
     (tmp_path / "log.nmea").write_bytes(told(range(1_700_000_000, 1_700_000_100)))
     server = Server(lambda n: bare(500), hold_s=3600)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         addresses = (f"t=tcp://127.0.0.1:{server.port}", f"u=udp://127.0.0.1:{port}", f"f={tmp_path / 'log.nmea'}")
         with Watch(tmp_path / "data", *addresses) as watch:
             wait(lambda: watch.supervisor.state()["u"].connected)
@@ -218,6 +216,29 @@ def test_time_passes_too_where_nobody_can_be_reached(tmp_path):
     with Watch(tmp_path / "data", "busan=tcp://127.0.0.1:1", hurry=20.0) as watch:
         wait(lambda: everything(watch.folder("busan")).count(b"$PGHP") >= 4)
     assert len(watch.said) == 1
+
+
+def test_what_the_system_throws_away_is_said_once_and_counted(tmp_path):
+    """Here while the folder is gone, so that nothing is taken."""
+    data, away = tmp_path / "data", tmp_path / "away"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        port = free_port()
+        with Watch(data, f"u=udp://127.0.0.1:{port}") as watch:
+            wait(lambda: watch.supervisor.state()["u"].connected)
+            sending.sendto(b"!first", ("127.0.0.1", port))
+            watch.until("u", bool)
+            data.rename(away)
+            sending.sendto(b"!second", ("127.0.0.1", port))
+            wait(lambda: watch.supervisor.state()["u"].trouble != "")
+            for _ in range(40_000):
+                sending.sendto(b"!", ("127.0.0.1", port))
+            away.rename(data)
+            got = watch.until("u", lambda text: b"# stswatch lost " in text)
+            state = watch.supervisor.state()["u"]
+    lost = re.search(rb"^# stswatch lost (\d+)$", got, re.MULTILINE)
+    assert lost is not None
+    assert int(lost[1]) == state.lost_messages == 40_000 - got.count(b"!\n")
+    assert sum("sends more than this machine takes" in each for each in watch.said) == 1
 
 
 def test_what_is_missing_is_told_before_anything_is_made(tmp_path):
