@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.slices import EVER_US, addressed, described, plan
+from stswatch.pipeline.flow.row import _forgotten
+from stswatch.pipeline.flow.slices import EVER_US, Slice, addressed, described, plan
 from stswatch.pipeline.rules import Rules, VesselRules
 from stswatch.pipeline.store.lake import Part
 
@@ -114,3 +115,37 @@ def test_silence_is_one_slice():
     assert [s.rows for s in row] == [10, 0, 10]
     assert (row[1].start_us, row[1].end_us, row[1].parts) == (SLAB, 1000 * SLAB, ())
     assert "parts" not in described(row[1])
+
+
+@given(lakes(), st.sampled_from([1000, 10**9]), st.integers(-6, 72))
+def test_up_to_an_hour_that_is_over_they_are_those_of_the_whole_and_no_last_one(lake, rows_at_most, slab):
+    """What lies beyond waits, and does not show in a slice before."""
+    parts, span = lake
+    until_us = slab * SLAB
+    row = plan(parts, SLAB, span, rows_at_most, until_us)
+    if not row:
+        assert until_us <= min(p.slab_us for p in parts if p.table == "fixes" and p.slab_us >= span[0] // SLAB * SLAB)
+        return
+    assert (row[0].start_us, row[-1].end_us) == (-EVER_US, until_us)
+    assert all(a.end_us == b.start_us for a, b in pairwise(row))
+    assert not any(s.final for s in row)
+    assert all(s.frontier_us == s.end_us for s in row)
+    assert all(part.slab_us < until_us for s in row for part in s.parts)
+    beyond = [part for part in parts if part.slab_us is None or part.slab_us < until_us]
+    assert plan(beyond, SLAB, span, rows_at_most, until_us) == row
+    whole = plan(parts, SLAB, span, rows_at_most)
+    before = [s for s in row[:-1] if s.end_us <= span[1] // SLAB * SLAB]
+    assert [(s.start_us, s.end_us, s.parts) for s in whole[: len(before)]] == [
+        (s.start_us, s.end_us, s.parts) for s in before
+    ]
+
+
+def test_of_short_slices_the_state_at_the_end_of_each_day_is_kept_for_a_month():
+    hour, day = HOUR, 24 * HOUR
+    row = [Slice(k * hour, (k + 1) * hour, (k + 1) * hour, False, (), 1) for k in range(40 * 24)]
+    kept = [s for s in row if s not in _forgotten(row)]
+    assert kept[-8:] == row[-8:]
+    assert [s.end_us // day for s in kept[:-8]] == [s.end_us / day for s in kept[:-8]]
+    assert 30 <= len(kept) - 8 <= 33
+    days = [Slice(k * day, (k + 1) * day, (k + 1) * day, False, (), 1) for k in range(40)]
+    assert [s for s in days if s not in _forgotten(days)] == days[-8:]

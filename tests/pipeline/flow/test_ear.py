@@ -1,0 +1,93 @@
+"""Owns: what is heard piece after piece is what a reader of archives finds in the whole, however the pieces are cut."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stswatch.pipeline.batch import concat
+from stswatch.pipeline.flow.ear import Ear
+from stswatch.pipeline.readers import aisstream, nmea
+from stswatch.pipeline.readers.base import WHOLE
+from stswatch.pipeline.readers.text import Window
+from tests.pipeline.watch.replay import lines
+
+TEXT = lines(0.3)
+STAMP = b"$PGHP,1,2025,3,10,0,0,5,0,,,123456789,1,*2B\n"
+
+
+def heard(text: list[bytes], cuts, form="nmea"):
+    """The rows of all pieces, sentences and rejects."""
+    ear, base, parts = Ear(form), 0, []
+    edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
+    for begin, end in itertools.pairwise(edges):
+        piece = b"".join(text[begin:end])
+        parts.append(ear.hear("segment", base, piece))
+        base += len(piece)
+    tables = [concat([getattr(p, n) for p in parts], getattr(parts[0], n).schema) for n in ("fixes", "static_reports")]
+    return [said(t) for t in tables], sum(p.sentences for p in parts), sum(sum(p.rejects.values()) for p in parts)
+
+
+def said(rows: pa.Table) -> list[str]:
+    """Rows without where they stood: in a piece lines of an earlier one are moved up to it."""
+    rows = rows.drop_columns(["source", "offset", "length", "more_refs"])
+    return sorted(json.dumps(row, default=str) for row in rows.to_pylist())
+
+
+def whole(text: list[bytes]):
+    found = nmea.decode_window(Window(b"".join(text), 0, 0, WHOLE), "0" * 16, None)
+    return [said(found.fixes), said(found.static_reports)], found.sentences
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 10**6), max_size=40))
+def test_no_cut_between_lines_shows(cuts):
+    rows, sentences = whole(TEXT)
+    assert len(rows[0]) > 100
+    assert len(rows[1]) > 20, "messages of two sentences, which a cut can part"
+    assert heard(TEXT, cuts)[:2] == (rows, sentences)
+
+
+def test_each_line_by_itself():
+    rows, sentences = whole(TEXT)
+    assert heard(TEXT, range(len(TEXT)))[:2] == (rows, sentences)
+
+
+def test_a_time_told_in_an_earlier_piece_holds_in_the_next():
+    bare = [line.rpartition(b"\\")[2] for line in TEXT if b",1,1,," in line][:9]
+    (fixes, _), sentences, _ = heard([STAMP, *bare], range(10))
+    assert sentences == 9
+    assert fixes
+    assert {json.loads(row)["time"] for row in fixes} == {"2025-03-10 00:00:05+00:00"}
+
+
+def test_what_is_no_use_is_counted_once_and_what_may_still_be_whole_is_not():
+    broken = TEXT[0].rpartition(b"*")[0] + b"*??\n"
+    head = next(line for line in TEXT if b"VDM,2,1," in line)
+    for cuts in ([], [1], [1, 2]):
+        _, sentences, rejects = heard([b"nonsense\n", broken, head], cuts)
+        assert sentences == 3
+        assert rejects == 2
+
+
+def test_the_next_segment_says_again_what_was_not_complete():
+    at = next(k for k, line in enumerate(TEXT) if b"VDM,2,1," in line and b"VDM,2,2," in TEXT[k + 1])
+    ear = Ear("nmea")
+    assert ear.hear("one", 5000, TEXT[at]).static_reports.num_rows == 0
+    assert ear.hear("two", 0, b"".join(TEXT[at : at + 2])).static_reports.num_rows == 1
+
+
+def test_json_is_heard_as_it_is_read():
+    message = {
+        "MessageType": "PositionReport",
+        "MetaData": {"MMSI": 431000001, "time_utc": "2025-03-10 12:00:00.1 +0000 UTC"},
+        "Message": {"PositionReport": {"MessageID": 1, "UserID": 431000001, "Latitude": 38.5, "Longitude": 124.9}},
+    }
+    text = [json.dumps(message).encode() + b"\n"] * 3
+    found = aisstream.decode_lines(b"".join(text), "0" * 16)
+    (fixes, _), sentences, _ = heard(text, [1, 2], "json")
+    assert (len(fixes), sentences) == (found.fixes.num_rows, 3) == (3, 3)
