@@ -134,6 +134,7 @@ def _source(heard: Heard) -> dict[str, Any]:
         "bytes": counts.bytes,
         "lines": counts.lines,
         "overlong_bytes": counts.dropped_bytes,
+        "lost_messages": source.lost_messages,
         "reconnects": source.reconnects,
         "silent_s": round(heard.silent_s, 1),
         "silent_allowed_s": heard.allowed_s,
