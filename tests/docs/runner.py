@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import api, cli, rules
+from stswatch.pipeline.alerts import destinations
 from stswatch.pipeline.decode import fixes
 from stswatch.pipeline.readers import registry
+from stswatch.pipeline.sources import registry as sources
 from tests.docs.pages import ROOT, Fence, Page
 from tests.docs.stand_ins import called
 
@@ -36,7 +38,13 @@ LEFT_OUT = {
     "podman": "it needs the network, and an engine for containers",
     ". .venv/bin/activate": "it changes the reader's own shell; here commands are called as in such a one",
 }
-EXTENDED = ((registry, "READERS"), (fixes, "CHECKS"), (rules, "Rules"))  # put back: pages show how to add to them
+EXTENDED = (  # put back: pages show how to add to them
+    (registry, "READERS"),
+    (sources, "SOURCES"),
+    (destinations, "KINDS"),
+    (fixes, "CHECKS"),
+    (rules, "Rules"),
+)
 MAKEFILE = ROOT / "Makefile"
 _OTHER_SHELL = re.compile(r"[|<>;&$`]")  # what makes a line more than one command
 _PROGRESS = re.compile(r"(reading|watching|loading)\b")

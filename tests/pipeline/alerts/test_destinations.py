@@ -8,7 +8,7 @@ import re
 import pytest
 
 from stswatch.pipeline.alerts.destination import AlertsError, Pace
-from stswatch.pipeline.alerts.destinations import KINDS, load
+from stswatch.pipeline.alerts.destinations import KINDS, PACE, load
 from stswatch.pipeline.alerts.signature import headers, key_of
 
 GOOD = '[floor]\nkind = "webhook"\nurl = "https://example.org/in"\nsecret_env = "S"\n'
@@ -37,6 +37,17 @@ def test_a_file_with_every_kind(tmp_path):
     assert hidden.where == "example.org"
     assert not any(secret in repr((floor, screen, log, hidden)) for secret in SECRETS)
     assert {kind.name for kind in KINDS} == {"stdout", "file", "webhook"}
+
+
+def test_every_kind_says_what_it_is_and_what_it_may_be_told():
+    assert len({kind.name for kind in KINDS}) == len(KINDS) >= 3
+    for kind in KINDS:
+        assert kind.open.__doc__
+        assert kind.help.endswith(".")
+        assert not set(kind.options) & {*PACE, "kind"}
+        assert all(len(option.help) > 5 for option in kind.options.values())
+        assert all(set(map(type, option.values)) <= {option.type} for option in kind.options.values())
+        assert kind.pace.burst >= 1
 
 
 @pytest.mark.parametrize(
