@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -98,6 +99,14 @@ def test_much_at_once_does_not_wait_in_memory(tmp_path):
         spooled.append(bare(200))
         assert spooled.counts().bytes - spooled.acknowledged.offset < 100_000 + len(bare(200))
     assert spooled.acknowledged.offset > 0
+
+
+def test_how_it_is_doing_can_be_asked_while_the_disk_hangs(tmp_path):
+    spooled = spool(tmp_path)
+    spooled.append(bare(2))
+    with spooled._lock, ThreadPoolExecutor(1) as other:  # as while fsync takes its time
+        assert other.submit(spooled.counts).result(20).lines == 2
+        assert other.submit(lambda: spooled.acknowledged).result(20) == Position()
 
 
 def test_silence_advances_time(tmp_path):
