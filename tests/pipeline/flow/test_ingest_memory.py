@@ -38,5 +38,6 @@ def test_two_gigabytes_take_less_than_600_megabytes(tmp_path):
     write_capture(tmp_path / "capture.nmea", 2_000_000_000)
     (tmp_path / "ingest.py").write_text(INGEST)
     cost = measure(sys.executable, str(tmp_path / "ingest.py"), str(tmp_path / "data"), str(tmp_path / "capture.nmea"))
+    print(f"{cost.cpu_s:.0f} CPU s, {cost.peak_mb:.0f} MB")
     assert (tmp_path / "capture.nmea").stat().st_size >= 2_000_000_000
     assert cost.peak_mb < 600
