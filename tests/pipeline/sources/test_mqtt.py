@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from stswatch.pipeline.sources.registry import parse, receive
 from tests.pipeline.sources.listen import Listening, wait
+from tests.pipeline.sources.tls import certificate
 
 BROKER = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 INSTALL = "mosquitto is not installed; run: apt-get install mosquitto"
@@ -151,5 +152,22 @@ def test_a_password(tmp_path):
         assert listening.lost is not None
         assert listening.lost.startswith("the broker refuses the connection (")
         assert "wrong" not in listening.lost
+    finally:
+        running.stop()
+
+
+def test_tls_is_checked(tmp_path, monkeypatch):
+    """The password goes to nobody whose certificate is not trusted."""
+    whole, key = certificate(tmp_path)
+    running = Broker(tmp_path, f"certfile {whole}\nkeyfile {key}\nallow_anonymous true\nuser root\n")
+    where, secrets = f"mqtts://anna@127.0.0.1:{running.port}/ais", {"MQTT_PASSWORD": "s3cret"}
+    try:
+        with Listening(where, secrets) as listening:
+            wait(lambda: listening.ended)
+        assert listening.lost is not None
+        assert "certificate verify failed" in listening.lost
+        monkeypatch.setenv("SSL_CERT_FILE", str(whole))
+        with Listening(where, secrets) as listening:
+            listening.standing()
     finally:
         running.stop()

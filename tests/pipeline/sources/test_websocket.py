@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from websockets.sync.server import ServerConnection, serve
 from stswatch.pipeline.sources.base import Lost
 from stswatch.pipeline.sources.registry import parse, receive
 from tests.pipeline.sources.listen import Listening, wait
+from tests.pipeline.sources.tls import certificate
 
 SECRETS = {"AISSTREAM_API_KEY": "k3y-of-ours"}
 MESSAGE = {"MessageType": "PositionReport", "MetaData": {"ShipName": "NEW\nLINE"}}
@@ -20,9 +22,9 @@ MESSAGE = {"MessageType": "PositionReport", "MetaData": {"ShipName": "NEW\nLINE"
 class Server:
     """A WebSocket server whose connections a test handles."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.handle: Callable[[ServerConnection], None] = lambda connection: None
-        self._server = serve(lambda connection: self.handle(connection), "127.0.0.1", 0)
+        self._server = serve(lambda connection: self.handle(connection), "127.0.0.1", 0, ssl=tls)
         self.port = self._server.socket.getsockname()[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -131,3 +133,28 @@ def test_nobody_there(server):
         wait(lambda: listening.ended)
     assert listening.lost is not None
     assert listening.lost.startswith("cannot be reached (")
+
+
+def test_tls_is_checked(tmp_path, monkeypatch):
+    """The key goes to nobody whose certificate is not trusted."""
+    whole, key = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(whole, key)
+    running, asked = Server(tls), []
+
+    def handle(connection: ServerConnection) -> None:
+        asked.append(connection.recv())
+        connection.send("{}")
+        connection.recv()
+
+    running.handle = handle
+    with Listening(f"wss://127.0.0.1:{running.port}/v0/stream", SECRETS) as listening:
+        wait(lambda: listening.ended)
+    assert listening.lost is not None
+    assert "certificate verify failed" in listening.lost
+    assert asked == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(whole))
+    with Listening(f"wss://127.0.0.1:{running.port}/v0/stream", SECRETS) as listening:
+        assert listening.until(lambda source: bool(source.came)) == b"{}\n"
+    assert len(asked) == 1
+    running.stop()
