@@ -43,12 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves room beside the longest command: argparse forgets that commands are indented."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = max(len(name) for name, *_ in COMMANDS) + 4
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command with its options; the documentation is held to it."""
     top = argparse.ArgumentParser(
         prog="stswatch",
         description="Ranked, explained, reproducible leads on ship-to-ship transfers, from raw AIS.",
         epilog="A lead is not a finding: most meetings and silences at sea are lawful.",
+        formatter_class=_Help,
     )
     top.add_argument("--version", action="version", version=f"stswatch {version('stswatch')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
