@@ -89,7 +89,7 @@ def _first_marked(marked: Bools) -> Ints:
 
 def _first_of_eight(word: Words) -> Ints:
     """The number of the first byte that is not 0, 8 where there is none; only the lowest bits of bytes may be set."""
-    return np.asarray(np.bitwise_count((word & (~word + np.uint64(1))) - np.uint64(1)) >> 3, np.int64)
+    return np.asarray(np.bitwise_count(word ^ (word - np.uint64(1))) >> 3, np.int64)
 
 
 def number(words: Words, length: Ints) -> Ints:

@@ -62,6 +62,8 @@ def scale_us(value: Ints) -> Ints:
     >>> scale_us(np.array([1599239526, 1599239526500])).tolist()
     [1000000, 1000]
     """
+    if value.max(initial=0) < 10**11:
+        return np.full(len(value), SECOND_US)
     return np.where(value < 10**11, SECOND_US, np.where(value < 10**14, 1_000, 1))
 
 
