@@ -152,6 +152,12 @@ def test_from_a_tcp_server_to_a_web_hook_and_to_a_quiet_end(some_hours, watching
         running = api.status(watch.data)
         assert running["runs"]
         assert running["sources"][0]["name"] == "roof"
+        words = ["stream", f"tcp://127.0.0.1:{port}", "--data", watch.data, "--health", "none", "--quiet"]
+        second = subprocess.run([*STSWATCH, *words], capture_output=True, text=True)
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr == f"stswatch: {watch.data}: another watch runs over this folder; give another --data\n"
+        done = subprocess.run([*STSWATCH, "reconcile", "--data", watch.data], capture_output=True, text=True)
+        assert re.fullmatch(r"reconciled by the watch that runs: [\d,]+ late rows; .* retracted\n", done.stdout), done
         until(lambda: watch.metric("alerts_waiting") == 0)
         assert watch.end() == (0, "")
         told = {}
@@ -202,22 +208,6 @@ def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
         until(lambda: again.metric("open_encounters") == before, 120, every_s=0.3)
         assert before > 0
         assert again.end(signal.SIGINT)[0] == 0
-
-
-def test_one_watch_over_a_folder(watching):
-    with serving(b"") as port:
-        watch = watching(f"tcp://127.0.0.1:{port}")
-        until(lambda: watch.asked("/healthz")[0])
-        second = subprocess.run(
-            [*STSWATCH, "stream", f"tcp://127.0.0.1:{port}", "--data", watch.data, "--health", "none"],
-            capture_output=True,
-            text=True,
-        )
-        assert second.returncode == 1
-        assert second.stderr.splitlines()[-1] == (
-            f"stswatch: {watch.data}: another watch runs over this folder; give another --data"
-        )
-        assert watch.end()[0] == 0
 
 
 # ------------------------------------------------------------------------------------------------ what is amiss
