@@ -244,9 +244,9 @@ def _areas(given: argparse.Namespace) -> None:
 def _add_train(p: argparse.ArgumentParser) -> None:
     """Train a scorecard on simulated seas and write it as a file; the same seeds give the same file.
 
-    Example: stswatch train --seeds 1,3 --out trained.json --keep seas
+    Example: stswatch train --seeds 1-4 --out trained.json --keep seas
     """
-    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 1,3)")
+    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 1-4)")
     p.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the scorecard")
     _add_seas(p)
 
@@ -264,11 +264,11 @@ def _train(given: argparse.Namespace) -> None:
 def _add_evaluate(p: argparse.ArgumentParser) -> None:
     """Evaluate a trained scorecard on seas that it was not trained on, beside the rules of others; print its card.
 
-    Example: stswatch evaluate --seeds 101-103 --out evaluation --keep seas
+    Example: stswatch evaluate --seeds 101-104 --out evaluation --keep seas
     """
     p.add_argument("--scorecard", type=Path, metavar="FILE", help="a file of `stswatch train` (default: the project's)")
-    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 101-103)")
-    p.add_argument("--shifted", type=_seeds, metavar="N-M", help="seeds of the shifted sea (default 201)")
+    p.add_argument("--seeds", type=_seeds, metavar="N-M", help="seeds of the standard sea (default 101-104)")
+    p.add_argument("--shifted", type=_seeds, metavar="N-M", help="seeds of the shifted sea (default 201-202)")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for CARD.md, figures and pictures")
     p.add_argument(
         "--archive",

@@ -38,7 +38,7 @@ def ground(
         raise TrialError(f"{card.model_id} says nothing of seeds that it was trained on; give one of `stswatch train`")
     both = sorted(set(learned) & set(seeds))
     if both:
-        raise TrialError(f"seed {both[0]} was in the training of {card.model_id}; evaluate on others, such as 101-103")
+        raise TrialError(f"seed {both[0]} was in the training of {card.model_id}; evaluate on others, such as 101-104")
     return Ground(
         watched(STANDARD, learned, keep, workers, tell),
         watched(STANDARD, seeds, keep, workers, tell),

@@ -40,7 +40,7 @@ SEAS: dict[str, tuple[Plan, str]] = {
         " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
     ),
 }
-TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 3), (101, 102, 103), (201,)
+TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
 _ROOMS = ("geo", "sample_ais", "pipeline")  # what a watched sea comes from; the judgement is not among it
 
 
