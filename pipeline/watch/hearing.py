@@ -42,7 +42,7 @@ class Hearing:
     def __init__(self, data: Path, since_us: int | None, tell: Callable[[str], None]) -> None:
         self._folder, self._since_us, self._tell = data / "spool", since_us, tell
         self._spools: dict[str, _Spool] = {}
-        self.arrival_us: int | None = None  # the arrival clock, as far as it was read
+        self.arrival_us: int | None = None  # the arrival clock, as far as it was read; None while it tells nothing
         self.more = False  # whether the last slice left something that is acknowledged
 
     def slice(self, recent: Recent, until: Mapping[str, Position], allowance_us: int, not_beyond_us: int) -> Counts:
@@ -61,7 +61,7 @@ class Hearing:
                     break
                 left -= len(piece.text)
                 spool.take(piece, recent, counts, allowance_us)
-                self.arrival_us = max(self.arrival_us or 0, spool.arrival_us)
+                self.arrival_us = max(self.arrival_us or 0, spool.arrival_us) or None
             else:
                 self.more = True
         return counts
@@ -141,4 +141,4 @@ def last_arrival_us(data: Path) -> int | None:
         tail = Tail(spooled.folder, Position(segment_of(segments(spooled.folder)[-1])))
         found += [int(piece.stamp_us[-1]) for piece in tail.all() if len(piece.stamp_us)]
         tail.close()
-    return max(found, default=None)
+    return max(found, default=0) or None
