@@ -79,8 +79,8 @@ def run(
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
-        ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices): what was found, where,
-            what to do.
+        ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices): what was found,
+            where, what to do.
     """
     from stswatch.pipeline.flow.workers import warm
 
