@@ -33,10 +33,11 @@ def found(recorded, tmp_path_factory):
     return by_run(recorded, tmp_path_factory.mktemp("run"))
 
 
-def by_run(text, folder):
+def by_run(text, folder, rules=SHORT_GAPS):
+    """What a run over a file of these lines publishes."""
     path = folder / "rec.nmea.gz"
     path.write_bytes(gzip.compress(b"".join(text), 1))
-    api.run(path, folder / "data", area="world", slice_h=1.0, rules=SHORT_GAPS)
+    api.run(path, folder / "data", area="world", slice_h=1.0, rules=rules)
     return events(folder / "data")
 
 
