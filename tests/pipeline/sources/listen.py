@@ -46,8 +46,15 @@ class Listening:
         return not self._thread.is_alive()
 
     def until(self, enough: Callable[[Listening], bool]) -> bytes:
-        """Wait until there is enough; gives what came."""
-        wait(lambda: enough(self))
+        """Wait until there is enough; gives what came. Fails where it ends before."""
+
+        def there() -> bool:
+            over = self.ended
+            found = enough(self)
+            assert found or not over, f"it ended before: {self.lost}"
+            return found
+
+        wait(there)
         return self.came
 
     def standing(self) -> None:
