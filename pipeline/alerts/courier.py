@@ -100,13 +100,14 @@ class Courier(Thread):
             return None, self._not_before_s - now_s
         if self._pending is not None:
             return self._pending, 0.0
-        due = [alert for alert in self._outbox.waiting() if self._aside.get(alert.event, (0, 0.0))[1] <= now_s]
+        aside = {event: until_s for event, (_, until_s) in self._aside.items() if until_s > now_s}
+        due = self._outbox.first(AT_ONCE, aside)
         if not due:
-            return None, min([_IDLE_S, *(until_s - now_s for _, until_s in self._aside.values() if until_s > now_s)])
+            return None, min([_IDLE_S, *(until_s - now_s for until_s in aside.values())])
         if not self._bucket.take(now_s):
             self._held = True  # what comes while none may go, goes together
             return None, self._bucket.ready_in_s(now_s)
-        return Message(tuple(due[: AT_ONCE if self._held else 1])), 0.0
+        return Message(tuple(due if self._held else due[:1])), 0.0
 
     def _try(self, message: Message) -> None:
         try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -51,6 +52,11 @@ class Outbox:
         """What still waits, in the order in which it was put."""
         with self._lock:
             return list(self._waiting.values())
+
+    def first(self, most: int, without: Container[str]) -> list[Alert]:
+        """At most so many of those that wait, the first put first, and none of these events."""
+        with self._lock:
+            return list(islice((alert for alert in self._waiting.values() if alert.event not in without), most))
 
     def __len__(self) -> int:
         return len(self._waiting)
