@@ -61,7 +61,7 @@ class Pairs:
         begun = BEGIN_S + self.decided_s(k) - DECIDED_S
         here = (second >= begun) & ((second - begun) % (10 if second >= BEGIN_S else 60) == 0)
         k, side = k[here], side[here]
-        lon = 124.80 + 0.02 * (k % 12) + 0.0008 * side
+        lon = 124.64 + 0.02 * (k % 12) + 0.0008 * side
         return 311_000_000 + 2 * k + side, lon, 38.40 + 0.02 * (k // 12)
 
     def decided_s(self, k):
@@ -137,7 +137,7 @@ class Seen:
 def measure(rate: int, minutes: float, vessels: int, area: str, folder: Path) -> str:
     """Run the feed through a watch; what it cost, as a table."""
     seconds = round(minutes * 60)
-    pairs = Pairs(max(1, min(120, (seconds - 40) // APART_S)))
+    pairs = Pairs(max(1, min(72, (seconds - 40) // APART_S)))
     ends = write_feed(folder / "feed", rate, seconds, vessels, pairs)
     sent, seen, data = Sent(), Seen(), folder / "data"
     with receiving() as hook, socket.create_server(("127.0.0.1", 0)) as server:
