@@ -96,18 +96,21 @@ def test_the_readme_says_what_the_leads_of_the_demo_were(reader):
         found = db.sql("SELECT id, mmsi_a, mmsi_b, start_time, end_time FROM encounters WHERE status = 'current'").df()
         ids = [row[0] for row in db.sql("SELECT id FROM flagged_encounters ORDER BY score DESC").fetchall()]
     met = matched(meetings, found)
-    leads = met[met.found_id.isin(ids)].drop_duplicates("found_id").kind.value_counts()
+    # of a meeting that a silence cut in two, both parts may be leads: each lead is asked which meeting it was
+    seen, true = {"start_time": "start", "end_time": "end"}, {"start": "start_time", "end": "end_time"}
+    leads = matched(found.rename(columns=seen), meetings.rename(columns=true)).set_index("id").loc[ids]
+    leads = leads.found_kind.value_counts()
     transfers = met[met.kind == "transfer"]
     assert leads.sum() == len(ids)
-    assert leads["traffic"] == 2
+    assert leads["traffic"] == 1
     measured = transfers.found_id.notna().sum()
     readme = " ".join((ROOT / "README.md").read_text().split())
     for claim in (
-        f"of the {len(ids)}, {leads['transfer']} are transfers, {leads['look_alike']} are lawful, and in two",
+        f"of the {len(ids)}, {leads['transfer']} are transfers, {leads['look_alike']} are lawful, and in one",
         f"Of {len(transfers)} transfers from hull to hull {measured} were measured",
     ):
         assert claim in readme
-    assert measured - leads["transfer"] == 7
+    assert measured - leads["transfer"] == 8
 
 
 def test_much_was_tried():
