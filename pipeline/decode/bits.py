@@ -20,9 +20,8 @@ Bools = NDArray[np.bool_]
 
 _PER_WORD, _WORD_BITS = 8, 48
 _BLOCK = 8192  # payloads at a time, so that what is worked on stays in the cache
-_EACH = 0x0101010101010101  # times a byte: that byte eight times
-# the first k of the eight bytes of a word, for k from 0 to 8
-_FIRST = np.array([(1 << 64) - (1 << (64 - 8 * k)) for k in range(9)], np.uint64)
+# the first k of the eight bytes of a word, the first one lowest, for k from 0 to 8
+_FIRST = np.array([(1 << 8 * k) - 1 for k in range(9)], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,7 @@ def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) ->
         data = np.concatenate([data, np.zeros(count * _PER_WORD, np.uint8)])
     for first in range(0, len(start), _BLOCK):
         block = slice(first, first + _BLOCK)
-        raw = bytes_at(data, start[block], count * _PER_WORD).view(">u8").astype(np.uint64)
-        sextets = _sextets(raw)
-        foreign = _armour(sextets) ^ raw
+        sextets, foreign = _sextets(bytes_at(data, start[block], count * _PER_WORD))
         held = np.minimum(size[block], chars)
         foreign &= inside[chars] if int(held.min()) == chars else inside[np.maximum(held, 0)]
         if foreign.any():
@@ -106,24 +103,29 @@ def _inside(size: Ints, count: int) -> Words:
     return np.asarray(_FIRST[np.clip(size[:, None] - np.arange(count) * _PER_WORD, 0, _PER_WORD)])
 
 
-def _sextets(raw: Words) -> Words:
-    """Armour to the six bits that it stands for, in each byte; anything where a byte is no armour."""
-    low = raw & np.uint64(_EACH * 0x7F)  # so that no sum runs over into the next byte
-    upper = (low >> np.uint64(6)) & (low >> np.uint64(5)) & np.uint64(_EACH)  # from 0x60 on
-    return (low + np.uint64(_EACH * 0x10) - (upper << np.uint64(3))) & np.uint64(_EACH * 0x3F)
+def _sextets(armour: Bytes) -> tuple[Words, Words]:
+    """Armour to the six bits that it stands for, in each byte, with anything above them; and what is no armour.
 
-
-def _armour(sextets: Words) -> Words:
-    """Six bits in each byte to their armour: 0x30 to 0x57, from 40 on 0x60 to 0x77."""
-    upper = ((sextets + np.uint64(_EACH * (0x80 - 40))) >> np.uint64(7)) & np.uint64(_EACH)
-    return sextets + np.uint64(_EACH * 0x30) + (upper << np.uint64(3))
+    Armour is 0x30 to 0x57, and from 40 on 0x60 to 0x77.
+    """
+    sextets = armour - np.uint8(0x30)
+    foreign = (sextets - np.uint8(40)) < 8
+    foreign |= sextets >= 72
+    upper = (sextets >= 40).view("<u8")  # whole words for the shift, which NumPy does not do on many bytes at once
+    upper <<= np.uint64(3)
+    sextets -= upper.view(np.uint8)
+    return sextets.view("<u8"), foreign.view("<u8")
 
 
 def _packed(word: Words) -> Words:
-    """Eight bytes of six bits each to 48 bits: pairs, pairs of pairs, halves."""
+    """Eight bytes of six bits, the first one lowest, to 48 bits, the first ones highest: pairs, then fours, then all."""
     for bits in (6, 12, 24):
         mask = np.uint64(sum(((1 << bits) - 1) << at for at in range(0, 64, bits // 3 * 8)))
-        word = ((word >> np.uint64(bits // 3 * 4 - bits)) & (mask << np.uint64(bits))) | (word & mask)
+        lower = word & mask
+        lower <<= np.uint64(bits)
+        word = word >> np.uint64(bits // 3 * 4)
+        word &= mask
+        word |= lower
     return word
 
 

@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
-_NEWLINE, _RETURN, _BANG, _SLASH = b"\n\r!\\"
+_ZERO, _NEWLINE, _RETURN, _BANG, _DOLLAR, _SLASH = b"\0\n\r!$\\"
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Lines:
     """The lines of a text, (n,) each.
 
     start, end: without line ends; marks: how many "!" and backslashes stand on it; bang: where its only "!" stands, if
-    there is no backslash but those of one tag block just before it, else -1; slash: where that tag block begins, or -1.
+    there is no backslash but those of one tag block just before it, else -1; slash: where that tag block begins, or -1;
+    odd: whether it holds a carriage return or a zero, or a "$" that is not its first byte.
     """
 
     start: Ints
@@ -27,6 +28,7 @@ class Lines:
     marks: Ints
     bang: Ints
     slash: Ints
+    odd: Bools
 
 
 def find_lines(data: Bytes, size: int) -> Lines:
@@ -36,14 +38,18 @@ def find_lines(data: Bytes, size: int) -> Lines:
     [-1, 2]
     """
     data = data[: size + bool(size and data[size - 1] != _NEWLINE)]
-    marked, slashes = (data == _NEWLINE) | (data == _BANG), data == _SLASH
-    tagged = bool(slashes.any())
-    if tagged:
-        marked |= slashes
+    marked = data <= _DOLLAR  # of all that usually stands on a line, only "!" and its end; else what makes it odd
+    marked |= data == _SLASH
     place = np.flatnonzero(marked)
     kind = data[place]
-    newline = np.flatnonzero(kind == _NEWLINE)
-    start, end = _spans(data, place[newline])
+    ends, bangs, slashes = (kind == mark for mark in (_NEWLINE, _BANG, _SLASH))
+    tagged, known = np.count_nonzero(slashes), ends | bangs | slashes
+    others = place[~known] if not known.all() else place[:0]
+    if len(others):
+        place, kind, ends = place[known], kind[known], ends[known]
+    newline = np.flatnonzero(ends)
+    stop = place[newline]
+    start, end = _spans(data, stop) if len(others) else (_starts(stop), stop)
     marks = np.diff(newline, prepend=-1) - 1
     banged = (marks >= 1) & (kind[newline - 1] == _BANG)
     bang = np.where(banged & (marks == 1), place[newline - 1], -1)
@@ -53,7 +59,18 @@ def find_lines(data: Bytes, size: int) -> Lines:
         at = newline[rows]
         rows = rows[(kind[at - 3] == _SLASH) & (kind[at - 2] == _SLASH) & (place[at - 2] == place[at - 1] - 1)]
         bang[rows], slash[rows] = place[newline[rows] - 1], place[newline[rows] - 3]
-    return Lines(start, end, marks, bang, slash)
+    return Lines(start, end, marks, bang, slash, _odd(data, stop, others))
+
+
+def _odd(data: Bytes, stop: Ints, place: Ints) -> Bools:
+    """Which lines are odd, see Lines; stop: where each ends; place: of all bytes that may make them so."""
+    odd = np.zeros(len(stop), np.bool_)
+    if len(place):
+        kind = data[place]
+        inside = (kind == _RETURN) & (data[np.minimum(place + 1, len(data) - 1)] != _NEWLINE)
+        later = (kind == _DOLLAR) & (place > 0) & (data[place - 1] != _NEWLINE)
+        odd[np.searchsorted(stop, place[inside | later | (kind == _ZERO)])] = True
+    return odd
 
 
 def line_spans(data: Bytes) -> tuple[Ints, Ints]:
@@ -69,9 +86,16 @@ def line_spans(data: Bytes) -> tuple[Ints, Ints]:
 
 def _spans(data: Bytes, newline: Ints) -> tuple[Ints, Ints]:
     """The spans of lines that end here, without line ends."""
-    start = np.concatenate([[0], newline[:-1] + 1])[: len(newline)]
+    start = _starts(newline)
     returned = (newline > start) & (data[newline - 1] == _RETURN)
     return start, newline - returned
+
+
+def _starts(newline: Ints) -> Ints:
+    """Where lines begin that end here."""
+    start = np.zeros_like(newline)
+    start[1:] = newline[:-1] + 1
+    return start
 
 
 def xor_between(data: Bytes, start: Ints, end: Ints) -> Bytes:

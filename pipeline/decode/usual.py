@@ -19,7 +19,7 @@ from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamps import kind_of
 from stswatch.pipeline.decode.units import MAX_PAYLOAD, NO_STATION, RECEIVERS, Names, Units, alike, times
 
-_ZERO, _RETURN, _HASH, _DOLLAR, _STAR, _COMMA, _BLANK, _TAB, _NOUGHT = b"\0\r#$*, \t0"
+_HASH, _DOLLAR, _STAR, _COMMA, _BLANK, _TAB, _NOUGHT = b"#$*, \t0"
 _TERRESTRIAL = RECEIVERS.index("terrestrial")
 
 
@@ -33,6 +33,7 @@ _PGHP, _PGHP_MASK = _word(b"$PGHP,"), _word(b"\xff" * 6)
 _VDM, _VDM_MASK = _word(b"\0\0\0vdm,"), _word(b"\0\0\0\xff\xff\xfd\xff")
 _LOWER = _word(b"\0\0\0\x20\x20\x20")
 _FEW = 20
+_ALL_BUT, _MARK = np.uint8(0xF9), _STAR & _COMMA  # two bits less: commas, stars, and two that no usual sentence has
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
 _TWO = np.uint64(0xFFFF)
 _CHANNEL = np.array([0, 0xFF, 0xFFFF])  # by the number of its characters
@@ -57,8 +58,9 @@ def usual(data: Bytes, size: int, lines: Lines, longest: int, names: Names) -> t
     names: numbers of stations, to which new ones are added.
     """
     first = data[lines.start]
-    left = (lines.end > lines.start) & (lines.end - lines.start <= longest) & (first != _HASH)
-    even = left & ~_holds_odd_bytes(data[:size], lines)
+    length = lines.end - lines.start
+    left = (length > 0) & (length <= longest) & (first != _HASH)
+    even = left & ~lines.odd
     told, done = _without_bang(data, lines, np.flatnonzero(even & (first == _DOLLAR) & (lines.marks == 0)))
     left[done] = False
     begins = (lines.bang >= 0) & (first != _DOLLAR) & (first != _BLANK) & (first != _TAB)
@@ -69,22 +71,6 @@ def usual(data: Bytes, size: int, lines: Lines, longest: int, names: Names) -> t
     found = _sentences(data, start, end, bang, slash, names)
     left[rows[found.usual]] = False
     return found, told, left
-
-
-def _holds_odd_bytes(data: Bytes, lines: Lines) -> Bools:
-    """Lines with a carriage return or zero within, or a "$" that is not their first byte."""
-    odd = np.zeros(len(lines.start), np.bool_)
-    if np.count_nonzero(data <= _RETURN) == len(odd) and not np.count_nonzero(data == _DOLLAR):
-        return odd  # of all that is no letter there are only line ends
-    for byte, home in ((_RETURN, lines.end), (_ZERO, None), (_DOLLAR, lines.start)):
-        place = data == byte
-        count = np.count_nonzero(place)
-        if count == 0 or (home is not None and count == np.count_nonzero(place[np.minimum(home, len(data) - 1)])):
-            continue
-        places = np.flatnonzero(place)
-        line = np.searchsorted(lines.start, places, side="right") - 1
-        odd[line if home is None else line[home[line] != places]] = True
-    return odd
 
 
 def _without_bang(data: Bytes, lines: Lines, rows: Ints) -> tuple[Units, Ints]:
@@ -182,14 +168,14 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
 
 def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools) -> Bools:
     """Whether each usual sentence has six commas and no star before its own: where all have, one count says so."""
-    marked = (data == _COMMA) | (data == _STAR)
     void = np.flatnonzero(~usual)
     if len(void) <= _FEW:
+        marked = (data & _ALL_BUT) == _MARK
         edges = np.append(bang, len(data))
         others = sum(int(np.count_nonzero(marked[edges[row] : edges[row + 1]])) for row in void.tolist())
         if np.count_nonzero(marked) - others == 7 * (len(bang) - len(void)):
             return usual
-    return np.asarray(count_between(marked, bang, star) == 6)
+    return np.asarray(count_between((data == _COMMA) | (data == _STAR), bang, star) == 6)
 
 
 def _alike(head: _Head) -> Ints:
