@@ -131,7 +131,7 @@ def test_what_fails_is_tried_until_it_arrives_in_order(failure, alerting):
         until(lambda: idle(alerter))
     assert keys(receiver.alerts()) == ["E1:1", "E2:1", "E1:2"]
     assert [content["data"]["key"] for _, _, content in receiver.got[:6]] == ["E1:1"] * 6
-    assert len(said) == 2
+    until(lambda: len(said) == 2)  # it is said once it is noted
     assert "floor" in said[0]
     assert "3 wait" in said[0]
     assert "again" in said[1]
@@ -198,7 +198,7 @@ def test_a_message_that_is_refused_keeps_no_other_event_from_going(alerting):
         refused.clear()
         until(lambda: idle(alerter))
         assert keys(receiver.alerts()) == ["E2:1", "E3:1", "E1:1", "E1:2"]
-    assert len(said) == 2, said
+    until(lambda: len(said) == 2)
 
 
 def test_one_destination_that_fails_keeps_no_other_waiting(alerting, tmp_path):
@@ -261,7 +261,8 @@ def test_killed_at_any_moment_nothing_that_was_taken_is_lost(seed, alerting, tmp
                 if int(line) == until_k:
                     break
             child.send_signal(signal.SIGKILL)
-            child.communicate()
+            rest, _ = child.communicate()  # what it had taken besides until it was killed
+            most = max([most, *map(int, rest.split())])
         alerter = alerting(hook(receiver.url) + FILE)
         until(lambda: idle(alerter))
     expected = {f"E{k % 10}:{1 + k // 10}" for k in range(most + 1)}
