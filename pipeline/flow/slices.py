@@ -21,7 +21,10 @@ from stswatch.pipeline.store.lake import Part, slab_name
 
 EVER_US = 1 << 62
 MANIFEST = "manifest.json"
-DECIDE_NOTHING = ("flow", "store", "trials", "api.py", "cli.py", "progress.py", "words.py", "evaluation.json")
+DECIDE_NOTHING = (
+    *("alerts", "exports", "flow", "sources", "spool", "store", "trials", "watch"),
+    *("api.py", "cli.py", "progress.py", "words.py", "evaluation.json"),
+)
 
 
 @dataclass(frozen=True)
