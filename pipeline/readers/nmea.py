@@ -40,6 +40,7 @@ STEP = 4 << 20  # bytes of text at a time: some 80,000 bare sentences
 _HEAD = 1 << 20  # bytes in which a file shows whether its lines tell the time
 _TIMED_SHARE = 0.9
 
+_SPOOL = b"# stswatch {"
 _SENTENCE = re.compile(rb"![A-Z0-9-]{2}VD[MO],")
 _NEWLINE = ord("\n")
 
@@ -52,8 +53,8 @@ class Options:
 
 
 def sniff(head: bytes, path: str) -> bool:
-    """Whether AIS sentences stand among the first bytes."""
-    return _SENTENCE.search(head) is not None
+    """Whether AIS sentences stand among the first bytes, or it is the spool of a watch, which may be silent."""
+    return head.startswith(_SPOOL) or _SENTENCE.search(head) is not None
 
 
 def prepare(place: Place, request: Request) -> Prepared:
