@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.readers import aisstream, nmea
@@ -79,12 +78,3 @@ def _completed(rows: pa.Table, base: int) -> Bools:
     done = done.copy()
     done[at[np.asarray(last) >= base]] = True
     return done
-
-
-def nothing() -> Heard:
-    """What silence says.
-
-    >>> nothing().sentences
-    0
-    """
-    return Heard(schema.empty("fixes"), schema.empty("static_reports"), 0)

@@ -95,11 +95,6 @@ class Recent:
         """How many vessels were heard."""
         return len(self._newest)
 
-    @property
-    def rows(self) -> int:
-        """How many fixes are kept."""
-        return sum(len(rows) for rows in self._all())
-
     def add(self, fixes: pa.Table, reports: pa.Table, receiver: str, arrival_us: int) -> int:
         """Take in rows of the lake that came by then; gives how many fixes wait for their time.
 
