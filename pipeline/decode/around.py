@@ -31,7 +31,9 @@ def said_around(data: Bytes, at: Around) -> Said:
     """
     said = nothing(len(at.bang))
     rows = np.flatnonzero(at.slash >= 0)
-    if len(rows):
+    if len(rows) == len(at.bang):
+        said = tag_blocks(data, at.slash, at.bang)
+    elif len(rows):
         said = said.put(rows, tag_blocks(data, at.slash[rows], at.bang[rows]))
     rows = np.flatnonzero((said.time_us == NO_TIME) & (at.end > at.rest))
     if len(rows):

@@ -118,7 +118,7 @@ def _sextets(armour: Bytes) -> tuple[Words, Words]:
 
 
 def _packed(word: Words) -> Words:
-    """Eight bytes of six bits, the first one lowest, to 48 bits, the first ones highest: pairs, then fours, then all."""
+    """Eight bytes of six bits, the first one lowest, to 48 bits, the first one highest: pairs, fours, all."""
     for bits in (6, 12, 24):
         mask = np.uint64(sum(((1 << bits) - 1) << at for at in range(0, 64, bits // 3 * 8)))
         lower = word & mask

@@ -17,6 +17,7 @@ import numpy as np
 
 from stswatch.pipeline.batch import spread, starts_of
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
+from stswatch.pipeline.decode.octets import PAD
 from stswatch.pipeline.decode.stamps import NO_TIME
 
 REACH = 65_536  # bytes: some 800 sentences; the one-digit id of a multi-part message comes round far sooner
@@ -129,7 +130,7 @@ def _near(parts: Parts, other: Ints, reach: int) -> Bools:
 
 
 def join(data: Bytes, size: int, first: Ints, last: Ints, begins: Ints) -> tuple[Bytes, Ints, Ints]:
-    """A text with the joined payloads of messages after it, and the spans of these.
+    """A text with the joined payloads of messages after it, with PAD zeros if there is room, and the spans of these.
 
     data: the text, `size` bytes, and room for as much, which is written to; first, last: (m,) spans of the parts in the
     text, by message and part; begins: (n,) the first part of each message.
@@ -139,7 +140,7 @@ def join(data: Bytes, size: int, first: Ints, last: Ints, begins: Ints) -> tuple
     >>> [data[a:b].tobytes() for a, b in zip(start, end)]
     [b'ab', b'cde']
     """
-    row, number = spread(last - first)
     edges = size + np.concatenate([[0], np.cumsum(last - first)])
-    data[size : edges[-1]] = data[first[row] + number]
-    return data[: edges[-1]], edges[begins], edges[np.append(begins[1:], len(first))[: len(begins)]]
+    data[size : edges[-1]] = data[np.repeat(first - edges[:-1], last - first) + np.arange(size, edges[-1])]
+    data[edges[-1] : edges[-1] + PAD] = 0
+    return data[: edges[-1] + PAD], edges[begins], edges[np.append(begins[1:], len(first))[: len(begins)]]

@@ -21,6 +21,7 @@ _ZEROS = np.uint64(0x3030303030303030)  # "00000000"
 _NOUGHT, _NINE = ord("0"), 9
 _POWERS = np.array([10**k for k in range(17)], np.int64)
 _MASKS = np.array([(1 << 8 * k) - 1 for k in range(9)], np.uint64)
+_KEPT = _MASKS[np.clip(np.arange(33)[:, None] - np.arange(0, 32, 8), 0, 8)]  # the first k of up to four words
 
 _DIGITS = np.frombuffer(b"0123456789ABCDEF0123456789abcdef", np.uint8).astype(np.int64)
 HEX = np.full(1 << 16, -1, np.int16)  # two hex digits by their two bytes, the first one lower; -1 for others
@@ -76,28 +77,19 @@ def first_of(words: Words, characters: bytes) -> Ints:
 
 
 def _first_marked(marked: Bools) -> Ints:
-    """The place of the first marked byte of each row; marked: (n, 8 * count)."""
-    words = marked.view("<u8")
-    first = _first_of_eight(words[:, 0])
-    for column in range(1, words.shape[1]):
-        rows = np.flatnonzero(first == 8 * column)
-        if not len(rows):
-            break
-        first[rows] += _first_of_eight(words[rows, column])
-    return first
-
-
-def _first_of_eight(word: Words) -> Ints:
-    """The number of the first byte that is not 0, 8 where there is none; only the lowest bits of bytes may be set."""
-    return np.asarray(np.bitwise_count(word ^ (word - np.uint64(1))) >> 3, np.int64)
+    """The place of the first marked byte of each row; marked: (n, 8 * count), count 1, 2 or 4."""
+    bits = np.packbits(marked, bitorder="little").view(f"<u{marked.shape[1] // 8}")  # a row as one number
+    return np.asarray(np.bitwise_count(~bits & (bits - 1)), np.int64)  # its zeros below the lowest one
 
 
 def number(words: Words, length: Ints) -> Ints:
-    """The decimal number of the first `length` bytes, 1 to 16 digits; words: (n, 2).
+    """The decimal number of the first `length` bytes, 1 to 16 digits, (n,); words: (n, 2).
 
     >>> number(words_at(padded(b"1635731889,t"), np.array([0, 7]), 2), np.array([10, 3])).tolist()
     [1635731889, 889]
     """
+    if len(length) and length.min() == length.max():
+        length = length[:1]  # as times of one capture: what follows is then worked out once
     length = np.clip(length, 1, 16)
     ahead = np.minimum(length, 8)
     behind = length - ahead
@@ -122,5 +114,5 @@ def cut(words: Words, length: Ints) -> Words:
     >>> cut(words_at(padded(b"S7,c:1"), np.array([0]), 1), np.array([2])).view(np.uint8)[0, :4].tolist()
     [83, 55, 0, 0]
     """
-    kept = length[:, None] - 8 * np.arange(words.shape[1])
-    return np.asarray(words & _MASKS[np.clip(kept, 0, 8)], np.uint64)
+    most = 8 * words.shape[1]
+    return np.asarray(words & _KEPT[np.clip(length, 0, most), : words.shape[1]], np.uint64)

@@ -27,7 +27,7 @@ MAX_LINE = 4096  # bytes; a longer line is no NMEA and is rejected whole
 BLOCK = 1 << 19  # bytes read at once, so that its columns stay in the cache of the processor
 
 _NEWLINE = ord("\n")
-_Read = Callable[[bytes, Bytes, Lines, Names], tuple[Units, Ints]]
+_Read = Callable[[Bytes, int, Lines, Names], tuple[Units, Ints]]
 
 
 @dataclass(frozen=True)
@@ -132,23 +132,25 @@ def _block(text: bytes, data: Bytes, start: int, end: int, how: tuple[Names, _Re
     data[end] = _NEWLINE  # where the text ends without one; else an empty line that is not looked at
     block = data[start : end + PAD]
     lines = find_lines(block, end - start)
-    units, bad = read(text[start:end], block, lines, names)
-    bad = np.union1d(bad, np.flatnonzero(lines.end - lines.start > MAX_LINE))
+    units, bad = read(block, end - start, lines, names)
+    if len(long := np.flatnonzero(lines.end - lines.start > MAX_LINE)):
+        bad = np.union1d(bad, long)
     return units.moved(start), np.stack([lines.start[bad], lines.end[bad]]) + start
 
 
-def _usual_first(text: bytes, data: Bytes, lines: Lines, names: Names) -> tuple[Units, Ints]:
+def _usual_first(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
     """The units of some lines, and which of the lines should hold one; the usual lines all at once."""
-    found, told, left = usual(data, len(text), lines, MAX_LINE, names)
+    found, told, left = usual(data, lines, MAX_LINE, names)
     rows = np.flatnonzero(left)
+    text = data[:size].tobytes() if len(rows) else b""
     others, bad = unusual(text, lines.start[rows], lines.end[rows], names)
     return _merged(found, told, others), rows[bad]
 
 
-def _one_by_one(text: bytes, data: Bytes, lines: Lines, names: Names) -> tuple[Units, Ints]:
+def _one_by_one(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
     """As `_usual_first`, without the usual."""
     rows = np.flatnonzero(lines.end - lines.start <= MAX_LINE)
-    units, bad = unusual(text, lines.start[rows], lines.end[rows], names)
+    units, bad = unusual(data[:size].tobytes(), lines.start[rows], lines.end[rows], names)
     return units, rows[bad]
 
 

@@ -19,7 +19,8 @@ SECOND_US = 1_000_000
 class Said:
     """What is said, (n,) each; station: (n, NAME_WORDS), zeros for none; by_suffix: whether the suffix said it.
 
-    usual: whether it is sure to be what `stamps.py` says; the rest is not to be used where it is not.
+    usual: whether it is sure to be what `stamps.py` says; the rest is not to be used where it is not. marks: commas and
+    stars of all tag blocks, if all are usual.
     """
 
     usual: Bools
@@ -27,13 +28,17 @@ class Said:
     station: Words
     group: Ints
     by_suffix: Bools
+    marks: int = 0
 
     def put(self, rows: Ints, other: Said) -> Said:
         """The same with some rows from elsewhere."""
-        columns = {field.name: getattr(self, field.name).copy() for field in fields(self)}
+        columns = {name: getattr(self, name).copy() for name in _COLUMNS}
         for name, column in columns.items():
             column[rows] = getattr(other, name)
-        return Said(**columns)
+        return Said(**columns, marks=self.marks + other.marks)
+
+
+_COLUMNS = [field.name for field in fields(Said) if field.name != "marks"]
 
 
 def nothing(n: int) -> Said:

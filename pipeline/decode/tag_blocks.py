@@ -29,6 +29,7 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
     said = nothing(len(bang))
     rows = np.flatnonzero(slash + 2 < bang)
     place, star = slash[rows] + 1, bang[rows] - 4
+    commas = 0
     while len(rows):  # field after field of all blocks that have another
         field = words_at(data, place, _FIELD_WORDS)
         length = first_of(field, b",*\\")
@@ -42,10 +43,11 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
         ends = data[place]
         said.usual[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
         more = np.flatnonzero(ends == _COMMA)
+        commas += len(more)
         rows, place, star = rows[more], place[more] + 1, star[more]
-    broken, usual = _tag_sums(data, slash, bang)
+    summed, broken, usual = _tag_sums(data, slash, bang)
     said.time_us[broken] = NO_TIME
-    return replace(said, usual=said.usual & usual)
+    return replace(said, usual=said.usual & usual, marks=commas + summed)
 
 
 def _time(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
@@ -70,13 +72,13 @@ def _is_digit(byte: Bytes) -> Bools:
     return np.asarray(byte - np.uint8(ord("0")) <= 9)
 
 
-def _tag_sums(data: Bytes, slash: Ints, bang: Ints) -> tuple[Bools, Bools]:
-    """Tag blocks whose checksum does not hold; those that have one of two digits, or none."""
-    tail = bytes_at(data, bang - 4, 3)
+def _tag_sums(data: Bytes, slash: Ints, bang: Ints) -> tuple[int, Bools, Bools]:
+    """How many tag blocks have a checksum; those whose does not hold; those that have one of two digits, or none."""
+    tail = bytes_at(data, bang - 4, 4)
     has_sum, short, empty = (np.asarray(tail[:, at] == _STAR) for at in range(3))
     told = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
     usual = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
     summed = np.flatnonzero(usual & has_sum)
     broken = np.zeros(len(bang), np.bool_)
     broken[summed] = xor_between(data, slash[summed] + 1, bang[summed] - 4) != told[summed]
-    return broken, usual
+    return len(summed), broken, usual

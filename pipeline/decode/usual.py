@@ -35,6 +35,7 @@ _LOWER = _word(b"\0\0\0\x20\x20\x20")
 _FEW = 20
 _ALL_BUT, _MARK = np.uint8(0xF9), _STAR & _COMMA  # two bits less: commas, stars, and two that no usual sentence has
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
+_SLOT, _SLOTS = np.uint64(48), 1 << 16  # bits that are left out, so that what is left is a slot
 _TWO = np.uint64(0xFFFF)
 _CHANNEL = np.array([0, 0xFF, 0xFFFF])  # by the number of its characters
 
@@ -51,10 +52,10 @@ class Usual:
     units: Units
 
 
-def usual(data: Bytes, size: int, lines: Lines, longest: int, names: Names) -> tuple[Usual, Units, Bools]:
+def usual(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[Usual, Units, Bools]:
     """The sentences and the Gatehouse lines of usual shape, and which lines are neither, nor can be passed over.
 
-    data: the text, `size` bytes, padded; longest: bytes; a longer line is neither usual nor among those that are left;
+    data: the text, padded; longest: bytes; a longer line is neither usual nor among those that are left;
     names: numbers of stations, to which new ones are added.
     """
     first = data[lines.start]
@@ -159,21 +160,24 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end))
     holds = xor_between(data, bang + 1, star) == tail.told
     sure = holds | (star + 3 == end) | (data[star + 3] == _COMMA)  # else there may be more digits
-    usual &= said.usual & sure & _has_no_more_fields(data, bang, star, usual)
+    usual &= said.usual & sure & _has_no_more_fields(data, bang, star, usual, said.marks)
     station, receiver = _stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
     return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver))
 
 
-def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools) -> Bools:
-    """Whether each usual sentence has six commas and no star before its own: where all have, one count says so."""
+def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools, around: int) -> Bools:
+    """Whether each usual sentence has six commas and no star before its own: where all have, one count says so.
+
+    around: commas and stars of all tag blocks.
+    """
     void = np.flatnonzero(~usual)
-    if len(void) <= _FEW:
+    if len(void) <= (0 if around else _FEW):
         marked = (data & _ALL_BUT) == _MARK
         edges = np.append(bang, len(data))
         others = sum(int(np.count_nonzero(marked[edges[row] : edges[row + 1]])) for row in void.tolist())
-        if np.count_nonzero(marked) - others == 7 * (len(bang) - len(void)):
+        if np.count_nonzero(marked) - others == 7 * (len(bang) - len(void)) + around:
             return usual
     return np.asarray(count_between((data == _COMMA) | (data == _STAR), bang, star) == 6)
 
@@ -203,12 +207,28 @@ def _stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArra
 
 def _distinct(name: Words) -> tuple[Ints, Ints]:
     """For each name (n, words) its number among the different ones, and for each of these a row that has it."""
-    mixed = name[:, 0].copy()
-    for column in range(1, name.shape[1]):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX + name[:, column]
-    number = pa.array(mixed).dictionary_encode().indices.to_numpy()
-    first = np.empty(int(number.max()) + 1, np.int64)
+    columns = [name[:, 0], *(column for column in name.T[1:] if column.any())]
+    mixed = columns[0] * _MIX
+    for column in columns[1:]:
+        mixed = ((mixed ^ (mixed >> np.uint64(29))) + column) * _MIX
+    slot = (mixed >> _SLOT).astype(np.int64)
+    rows = np.arange(len(name))
+    table = np.empty(_SLOTS, np.int64)  # only the slots that are met are ever touched
+    table[slot[::-1]] = rows[::-1]
+    first = table[slot]  # the first row of the same name, or of another one that mixes to the same
+    if any((column != column[first]).any() for column in columns):
+        return _distinct_by_hash(name)
+    ones = np.flatnonzero(first == rows)
+    table[slot[ones]] = rows[: len(ones)]
+    return table[slot], ones
+
+
+def _distinct_by_hash(name: Words) -> tuple[Ints, Ints]:
+    """As `_distinct`, for so many names that two of them share a slot."""
+    width = pa.binary(name.itemsize * name.shape[1])
+    octets = pa.py_buffer(np.ascontiguousarray(name))
+    found = pa.FixedSizeBinaryArray.from_buffers(width, len(name), [None, octets]).dictionary_encode()
+    number = found.indices.to_numpy()
+    first = np.empty(len(found.dictionary), np.int64)
     first[number[::-1]] = np.arange(len(name))[::-1]
-    if (name != name[first[number]]).any():  # two names that mix to the same
-        _, first, number = np.unique(name, axis=0, return_index=True, return_inverse=True)
     return number, first

@@ -182,12 +182,19 @@ def test_every_usual_wrapper_is_read_as_one_by_one(kind):
         assert_as_one_by_one(mutated(seed, text, 200))
 
 
+def test_names_of_stations_stay_apart_however_many_there_are():
+    """A feed may have thousands; names of the same beginning or of four words are different ones."""
+    names = [f"{'A VERY LONG NAME ' * (at % 2)}S{at * 7 % 3001}".encode() for at in range(6000)]
+    text = b"".join(b"\\s:%s,c:%d\\%s\n" % (name, 1_600_000_000 + at, PLAIN) for at, name in enumerate(names))
+    assert stations(assert_as_one_by_one(text)) == [name.decode() for name in names]
+
+
 @pytest.mark.parametrize("kind", wrapped(b"", 0))
 def test_every_usual_wrapper_is_read_with_all_others(kind):
     """A floor for the test above: what is usual is not left to the slow way."""
     text = b"\n".join(wrapped(PLAIN, at)[kind] for at in range(50)) + b"\n"
     data = padded(text)
-    found, _, left = usual(data, len(text), find_lines(data, len(text)), MAX_LINE, Names())
+    found, _, left = usual(data, find_lines(data, len(text)), MAX_LINE, Names())
     assert len(found.usual) == 50
     assert not left.any()
 
