@@ -125,7 +125,9 @@ def watching(data: Path, supervisor, noted: Noted, settings: Settings = WORLD) -
         raise error
 
 
-def replay(data: Path, text: list[bytes], settings: Settings = WORLD, ahead_h: float = 0.25) -> Noted:
+def replay(
+    data: Path, text: list[bytes], settings: Settings = WORLD, ahead_h: float = 0.25, patience_s: float = PATIENCE_S
+) -> Noted:
     """Watch a recording from its first line to its last; what is over by then is sealed."""
     data.mkdir(parents=True, exist_ok=True)
     noted, clock, over = Noted(), Told(), threading.Event()
@@ -133,7 +135,7 @@ def replay(data: Path, text: list[bytes], settings: Settings = WORLD, ahead_h: f
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], clock, print, over)
         try:
             with watching(data, supervisor, noted, settings):
-                until(lambda: noted.failed or _heard(noted, supervisor, len(text)))
+                until(lambda: noted.failed or _heard(noted, supervisor, len(text)), patience_s)
         finally:
             supervisor.close()
     return noted

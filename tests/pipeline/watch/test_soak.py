@@ -50,7 +50,7 @@ def test_a_week_with_outages_and_late_lines(tmp_path):
 def holds(text, folder, least):
     """With the rules as they are, and an hour's worth of lines at a time."""
     settings = Settings(rules=Rules(), every_s=0.02, area="world")
-    noted = replay.replay(folder / "data", text, settings, ahead_h=0.5)
+    noted = replay.replay(folder / "data", text, settings, ahead_h=0.5, patience_s=7200)
     assert noted.said == []
     assert sum(report.late for report in noted.reports) >= 1000
     found = by_run(text, folder, Rules())
@@ -75,7 +75,7 @@ def test_two_weeks_cost_as_much_at_the_end_as_at_the_beginning(tmp_path, monkeyp
 
     begun_s = int(replay.TOLD.search(text[0])[1])
     monkeypatch.setattr(replay.Noted, "slice_done", slice_done)
-    replay.replay(data, text, Settings(every_s=0.02, area="world"), ahead_h=0.5)
+    replay.replay(data, text, Settings(every_s=0.02, area="world"), ahead_h=0.5, patience_s=7200)
     day, memory, files, states, snapshots = np.array(looks).T
     early, late = (day > 3) & (day < 5), day > 12
     assert early.sum() > 20
