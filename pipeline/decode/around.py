@@ -10,18 +10,22 @@ from stswatch.pipeline.decode.line_stamps import prefixes, suffixes
 from stswatch.pipeline.decode.lines import Bytes, Ints
 from stswatch.pipeline.decode.stamp_columns import Said, nothing
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.tag_blocks import tag_blocks
+from stswatch.pipeline.decode.tag_blocks import tag_blocks, tag_sums
 
 
 @dataclass(frozen=True)
 class Around:
-    """Where to look, (n,) each: start of the line, tag block or -1, "!", what follows the checksum, end of the line."""
+    """Where to look, (n,) each: start of the line, tag block or -1, "!", what follows the checksum, end of the line.
+
+    tag_sum: exclusive or of the bytes of each tag block before its checksum, None where some have no tag block.
+    """
 
     start: Ints
     slash: Ints
     bang: Ints
     rest: Ints
     end: Ints
+    tag_sum: Bytes | None = None
 
 
 def said_around(data: Bytes, at: Around) -> Said:
@@ -31,10 +35,10 @@ def said_around(data: Bytes, at: Around) -> Said:
     """
     said = nothing(len(at.bang))
     rows = np.flatnonzero(at.slash >= 0)
-    if len(rows) == len(at.bang):
-        said = tag_blocks(data, at.slash, at.bang)
+    if at.tag_sum is not None:
+        said = tag_blocks(data, at.slash, at.bang, at.tag_sum)
     elif len(rows):
-        said = said.put(rows, tag_blocks(data, at.slash[rows], at.bang[rows]))
+        said = said.put(rows, tag_blocks(data, at.slash[rows], at.bang[rows], tag_sums(data, at.slash[rows], at.bang[rows])))
     rows = np.flatnonzero((said.time_us == NO_TIME) & (at.end > at.rest))
     if len(rows):
         said = _with_suffixes(said, rows, suffixes(data, at.rest[rows], at.end[rows]))

@@ -7,6 +7,7 @@ further than one word edge away. What a payload does not carry reads as anything
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ class Packed:
         """Some of the payloads, in the order given."""
         return Packed(self.words[:, rows], self.bits[rows])
 
+    @cached_property
+    def least(self) -> int:
+        """How many bits each payload has at least."""
+        return int(self.bits.min(initial=2**62))
+
     def carried(self, offset: int, width: int) -> Bools:
         """Where all bits of a field arrived, (n,).
 
@@ -57,7 +63,8 @@ class Packed:
             value = self.words[at] >> np.uint64(spare)
         else:
             value = (self.words[at] << np.uint64(-spare)) | (self.words[at + 1] >> np.uint64(_WORD_BITS + spare))
-        return np.asarray(value & np.uint64((1 << width) - 1))
+        value &= np.uint64((1 << width) - 1)
+        return np.asarray(value)
 
     def signed(self, offset: int, width: int) -> Ints:
         """A field of up to 48 bits in two's complement, (n,).
@@ -84,14 +91,16 @@ def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) ->
     size = end - start
     words = np.empty((count, len(start)), np.uint64)
     sound = np.ones(len(start), np.bool_)
-    inside = _inside(np.arange(chars + 1), count)
+    whole = _inside(np.array([chars]), count)
+    inside = _inside(np.arange(chars), count)
     if len(start) and int(start.max()) + count * _PER_WORD > len(data):
         data = np.concatenate([data, np.zeros(count * _PER_WORD, np.uint8)])
     for first in range(0, len(start), _BLOCK):
         block = slice(first, first + _BLOCK)
         sextets, foreign = _sextets(bytes_at(data, start[block], count * _PER_WORD))
-        held = np.minimum(size[block], chars)
-        foreign &= inside[chars] if int(held.min()) == chars else inside[np.maximum(held, 0)]
+        foreign &= whole
+        short = np.flatnonzero(size[block] < chars)  # few, in a group of one length
+        foreign[short] &= np.take(inside, size[block][short], axis=0, mode="clip")
         if foreign.any():
             sound[block] = ~foreign.any(axis=1)
         words[:, block] = _packed(sextets).T

@@ -50,7 +50,7 @@ def find_lines(data: Bytes, size: int) -> Lines:
     newline = np.flatnonzero(ends)
     stop = place[newline]
     start, end = _spans(data, stop) if len(others) else (_starts(stop), stop)
-    marks = np.diff(newline, prepend=-1) - 1
+    marks = newline - _starts(newline)
     banged = (marks >= 1) & (kind[newline - 1] == _BANG)
     bang = np.where(banged & (marks == 1), place[newline - 1], -1)
     slash = np.full(len(bang), -1)
@@ -92,14 +92,14 @@ def _spans(data: Bytes, newline: Ints) -> tuple[Ints, Ints]:
 
 
 def _starts(newline: Ints) -> Ints:
-    """Where lines begin that end here."""
+    """Where those begin that end here and follow one another."""
     start = np.zeros_like(newline)
     start[1:] = newline[:-1] + 1
     return start
 
 
 def xor_between(data: Bytes, start: Ints, end: Ints) -> Bytes:
-    """Exclusive or of the bytes in each [start, end); no span may be empty or reach the end of the data.
+    """Exclusive or of the bytes in each [start, end), anything where that is empty; none may reach the data's end.
 
     start, end: (n,), in the order of the data, no span within another.
 

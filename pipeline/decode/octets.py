@@ -114,5 +114,6 @@ def cut(words: Words, length: Ints) -> Words:
     >>> cut(words_at(padded(b"S7,c:1"), np.array([0]), 1), np.array([2])).view(np.uint8)[0, :4].tolist()
     [83, 55, 0, 0]
     """
-    most = 8 * words.shape[1]
-    return np.asarray(words & _KEPT[np.clip(length, 0, most), : words.shape[1]], np.uint64)
+    kept = np.take(_KEPT[:, : words.shape[1]], length, axis=0, mode="clip")
+    kept &= words
+    return kept

@@ -17,12 +17,15 @@ _C, _S, _G = (int.from_bytes(key, "little") for key in (b"c:", b"s:", b"g:"))
 _FIELD_WORDS = 4  # of the longest field that is usual
 
 
-def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
+def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> Said:
     r"""Time, station and group of tag blocks; slash: where each begins; bang: the byte after each.
+
+    sums: of `tag_sums`.
 
     >>> tag = b"\\g:1-2-7,s:42809,c:1635731889*43\\!AIVDM,"
     >>> from stswatch.pipeline.decode.octets import padded
-    >>> found = tag_blocks(padded(tag), np.array([0]), np.array([33]))
+    >>> data, slash, bang = padded(tag), np.array([0]), np.array([33])
+    >>> found = tag_blocks(data, slash, bang, tag_sums(data, slash, bang))
     >>> found.time_us.tolist(), found.group.tolist()
     ([1635731889000000], [7])
     """
@@ -45,7 +48,7 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints) -> Said:
         more = np.flatnonzero(ends == _COMMA)
         commas += len(more)
         rows, place, star = rows[more], place[more] + 1, star[more]
-    summed, broken, usual = _tag_sums(data, slash, bang)
+    summed, broken, usual = _judged(data, slash, bang, sums)
     said.time_us[broken] = NO_TIME
     return replace(said, usual=said.usual & usual, marks=commas + summed)
 
@@ -72,13 +75,16 @@ def _is_digit(byte: Bytes) -> Bools:
     return np.asarray(byte - np.uint8(ord("0")) <= 9)
 
 
-def _tag_sums(data: Bytes, slash: Ints, bang: Ints) -> tuple[int, Bools, Bools]:
+def _judged(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> tuple[int, Bools, Bools]:
     """How many tag blocks have a checksum; those whose does not hold; those that have one of two digits, or none."""
     tail = bytes_at(data, bang - 4, 4)
     has_sum, short, empty = (np.asarray(tail[:, at] == _STAR) for at in range(3))
     told = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
     usual = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
-    summed = np.flatnonzero(usual & has_sum)
-    broken = np.zeros(len(bang), np.bool_)
-    broken[summed] = xor_between(data, slash[summed] + 1, bang[summed] - 4) != told[summed]
-    return len(summed), broken, usual
+    summed = usual & has_sum
+    return int(np.count_nonzero(summed)), summed & (sums != told), usual
+
+
+def tag_sums(data: Bytes, slash: Ints, bang: Ints) -> Bytes:
+    """Exclusive or of the bytes of tag blocks before their checksums, (n,); anything where there can be none."""
+    return xor_between(data, slash + 1, np.maximum(bang - 4, slash + 1))

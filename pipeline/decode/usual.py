@@ -157,14 +157,24 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     tail = _tail(data, head.first, end)
     usual = head.usual & tail.usual & (tail.star - 2 - head.first <= MAX_PAYLOAD)
     star = np.where(usual, tail.star, bang + 2)
-    said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end))
-    holds = xor_between(data, bang + 1, star) == tail.told
+    tag_sum, summed = _sums(data, slash, bang, star)
+    said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end, tag_sum))
+    holds = summed == tail.told
     sure = holds | (star + 3 == end) | (data[star + 3] == _COMMA)  # else there may be more digits
     usual &= said.usual & sure & _has_no_more_fields(data, bang, star, usual, said.marks)
     station, receiver = _stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
     return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver))
+
+
+def _sums(data: Bytes, slash: Ints, bang: Ints, star: Ints) -> tuple[Bytes | None, Bytes]:
+    """Exclusive or of the bytes of tag blocks, where all sentences have one, and of sentences, in one pass."""
+    if not len(slash) or slash.min() < 0:
+        return None, xor_between(data, bang + 1, star)
+    edges = np.stack([slash + 1, np.maximum(bang - 4, slash + 1), bang + 1, star], axis=1)
+    sums = xor_between(data, edges[:, ::2].ravel(), edges[:, 1::2].ravel())
+    return sums[::2], sums[1::2]
 
 
 def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools, around: int) -> Bools:

@@ -71,8 +71,9 @@ def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:
         value = packed.signed(offset, field.bits) / field.per
     else:
         value = KINDS[field.kind](packed, field, offset).astype(np.float64)
-    carried = packed.carried(offset, field.bits)
-    return value if carried.all() else np.where(carried, value, np.nan)
+    if packed.least >= offset + field.bits:
+        return value
+    return np.where(packed.carried(offset, field.bits), value, np.nan)
 
 
 def texts(packed: Packed, offset: int, bits: int) -> pa.Array:
