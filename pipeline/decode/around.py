@@ -38,7 +38,8 @@ def said_around(data: Bytes, at: Around) -> Said:
     if at.tag_sum is not None:
         said = tag_blocks(data, at.slash, at.bang, at.tag_sum)
     elif len(rows):
-        said = said.put(rows, tag_blocks(data, at.slash[rows], at.bang[rows], tag_sums(data, at.slash[rows], at.bang[rows])))
+        slash, bang = at.slash[rows], at.bang[rows]
+        said = said.put(rows, tag_blocks(data, slash, bang, tag_sums(data, slash, bang)))
     rows = np.flatnonzero((said.time_us == NO_TIME) & (at.end > at.rest))
     if len(rows):
         said = _with_suffixes(said, rows, suffixes(data, at.rest[rows], at.end[rows]))

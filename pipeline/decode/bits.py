@@ -91,14 +91,14 @@ def pack(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], chars: int) ->
     size = end - start
     words = np.empty((count, len(start)), np.uint64)
     sound = np.ones(len(start), np.bool_)
-    whole = _inside(np.array([chars]), count)
+    last = _FIRST[(chars - 1) % _PER_WORD + 1]  # what is looked at of the last word
     inside = _inside(np.arange(chars), count)
     if len(start) and int(start.max()) + count * _PER_WORD > len(data):
         data = np.concatenate([data, np.zeros(count * _PER_WORD, np.uint8)])
     for first in range(0, len(start), _BLOCK):
         block = slice(first, first + _BLOCK)
         sextets, foreign = _sextets(bytes_at(data, start[block], count * _PER_WORD))
-        foreign &= whole
+        foreign[:, -1] &= last
         short = np.flatnonzero(size[block] < chars)  # few, in a group of one length
         foreign[short] &= np.take(inside, size[block][short], axis=0, mode="clip")
         if foreign.any():

@@ -24,7 +24,7 @@ from stswatch.pipeline.decode.unusual import unusual
 from stswatch.pipeline.decode.usual import Usual, usual
 
 MAX_LINE = 4096  # bytes; a longer line is no NMEA and is rejected whole
-BLOCK = 1 << 19  # bytes read at once, so that its columns stay in the cache of the processor
+BLOCK = 1 << 20  # bytes read at once, so that its columns stay in the cache of the processor
 
 _NEWLINE = ord("\n")
 _Read = Callable[[Bytes, int, Lines, Names], tuple[Units, Ints]]

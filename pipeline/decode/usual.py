@@ -37,7 +37,7 @@ _ALL_BUT, _MARK = np.uint8(0xF9), _STAR & _COMMA  # two bits less: commas, stars
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
 _SLOT, _SLOTS = np.uint64(48), 1 << 16  # bits that are left out, so that what is left is a slot
 _TWO = np.uint64(0xFFFF)
-_CHANNEL = np.array([0, 0xFF, 0xFFFF])  # by the number of its characters
+_CHANNEL = np.array([0, 0xFF, 0xFFFF], np.uint16)  # by the number of its characters
 
 _TALKER = np.zeros(1 << 16, np.bool_)  # by two bytes, the first one lower
 _LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", np.uint8).astype(np.int64)
@@ -96,7 +96,7 @@ class _Head:
     total: NDArray[np.int8]
     part: NDArray[np.int8]
     seq: NDArray[np.int8]
-    channel: Ints
+    channel: NDArray[np.uint16]
     talker: Ints
     own: NDArray[np.int8]
     first: Ints
@@ -127,28 +127,31 @@ def _head(data: Bytes, bang: Ints) -> _Head:
 
 @dataclass(frozen=True)
 class _Tail:
-    """`,0*5C` after the payload, (n,) each; told: the checksum."""
+    """`,0*5C` after the payload, (n,) each; told: the checksum; ended: whether no digit of it can follow."""
 
     usual: Bools
     star: Ints
     fill: NDArray[np.int8]
     told: NDArray[np.int16]
+    ended: Bools
 
 
 def _tail(data: Bytes, first: Ints, end: Ints) -> _Tail:
     """The fill bits and the checksum, at the end of the line or at the first star of the sentence."""
     star = end - 3
-    inside = np.flatnonzero((data[star] != _STAR) | (star < first + 2))
+    octets = bytes_at(data, np.maximum(star - 2, 0), 8)
+    usual = (star >= first + 2) & (octets[:, 2] == _STAR)
+    inside = np.flatnonzero(~usual)
     if len(inside):
         stars = np.append(np.flatnonzero(data == _STAR), len(data))
-        star[inside] = stars[np.searchsorted(stars, first[inside])]
-    usual = (star >= first + 2) & (star + 3 <= end)
-    star = np.where(usual, star, 8)
-    octets = bytes_at(data, star - 2, 8)
+        found = stars[np.searchsorted(stars, first[inside])]
+        usual[inside] = (found >= first[inside] + 2) & (found + 3 <= end[inside])
+        star[inside] = np.where(usual[inside], found, 8)
+        octets[inside] = bytes_at(data, star[inside] - 2, 8)
     fill = (octets[:, 1] - np.uint8(_NOUGHT)).view(np.int8)
     told = HEX[((octets.view("<u8")[:, 0] >> np.uint64(24)) & _TWO).astype(np.int64)]
     usual &= (octets[:, 0] == _COMMA) & (fill >= 0) & (fill <= 5) & (told >= 0)
-    return _Tail(usual, star, fill, told)
+    return _Tail(usual, star, fill, told, (star + 3 == end) | (octets[:, 5] == _COMMA))
 
 
 def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, names: Names) -> Usual:
@@ -160,8 +163,7 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     tag_sum, summed = _sums(data, slash, bang, star)
     said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end, tag_sum))
     holds = summed == tail.told
-    sure = holds | (star + 3 == end) | (data[star + 3] == _COMMA)  # else there may be more digits
-    usual &= said.usual & sure & _has_no_more_fields(data, bang, star, usual, said.marks)
+    usual &= said.usual & (holds | tail.ended) & _has_no_more_fields(data, bang, star, usual, said.marks)
     station, receiver = _stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
@@ -184,8 +186,9 @@ def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools, aroun
     """
     void = np.flatnonzero(~usual)
     if len(void) <= (0 if around else _FEW):
-        marked = (data & _ALL_BUT) == _MARK
-        edges = np.append(bang, len(data))
+        rest = data & _ALL_BUT
+        marked = np.equal(rest, _MARK, out=rest.view(np.bool_))
+        edges = np.append(bang, len(data)) if len(void) else bang
         others = sum(int(np.count_nonzero(marked[edges[row] : edges[row + 1]])) for row in void.tolist())
         if np.count_nonzero(marked) - others == 7 * (len(bang) - len(void)) + around:
             return usual
