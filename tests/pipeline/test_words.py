@@ -102,7 +102,10 @@ def test_an_explanation_holds_what_was_measured():
         ({"start_censored": True, "end_censored": True}, "The data, not the vessels, began and ended it"),
         ({"dark_a": True}, "A silence of 003112345 begins or ends beside it; whether it was silenced is not known"),
         ({"dark_a": True, "dark_b": True}, "A silence of 003112345 and 431000123 begins"),
-        ({"heading_difference_deg": 7.4}, "0.29 kn; half of the time their keels were no more than 7 deg from parallel."),
+        (
+            {"heading_difference_deg": 7.4},
+            "0.29 kn; half of the time their keels were no more than 7 deg from parallel.",
+        ),
         ({"zones": []}, "Where: in no zone; 42 km"),
         ({"area_zones": ["mine"]}, "Where: mine, chodo, korea_bay; 42 km"),
         ({"distance_to_shore_km": 0.0}, "nobody's port, where the coast as known to this program has land: a river"),
