@@ -143,7 +143,7 @@ def fixes_table(
         pa.nulls(n, pa.int8()) if rows.msg_type is None else pa.array(rows.msg_type, pa.int8()),
         receiver,
         pa.nulls(n, pa.string()) if station is None else station,
-        _invalid(rows.mmsi, lon, lat),
+        _invalid(rows.mmsi, lon, lat, missing),
         *evidence.columns(),
     ]
     return pa.Table.from_arrays(columns, schema=schema.FIXES)
@@ -178,11 +178,11 @@ def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, k
     return pa.array(number, mask=bad)
 
 
-def _invalid(mmsi: Numbers, lon: Floats, lat: Floats) -> pa.Array:
-    """The name of the first of CHECKS that holds, null where none does."""
+def _invalid(mmsi: Numbers, lon: Floats, lat: Floats, missing: Bools) -> pa.Array:
+    """The name of the first of CHECKS that holds, null where none does; missing: what `no_position` says."""
     code = np.full(len(mmsi), len(CHECKS), np.int8)
     for number, check in reversed(list(enumerate(CHECKS))):
-        holds = check(mmsi, lon, lat)
+        holds = missing if check is no_position else check(mmsi, lon, lat)
         if holds.any():
             code[holds] = number
     if (code == len(CHECKS)).all():

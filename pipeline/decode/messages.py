@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stswatch.pipeline.decode import layouts, values
 from stswatch.pipeline.decode.groups import Group, grouped
 from stswatch.pipeline.decode.lines import Bytes, Ints
+from stswatch.pipeline.decode.stamp_columns import moments
 
 POSITIONS = (layouts.POSITION_A, layouts.POSITION_B, layouts.EXTENDED_B, layouts.LONG_RANGE)
 STATICS = (layouts.STATIC_A, layouts.EXTENDED_B, layouts.NAME_B, layouts.STATIC_B, layouts.AUXILIARY_B)
@@ -124,12 +125,7 @@ def _text(group: Group, name: str) -> pa.Array:
 def _times(groups: Sequence[Group]) -> dict[str, NDArray[np.int64]]:
     """Row, MMSI and time of base stations that tell a date and time which exist."""
     told = _numbers(groups, {name: name for name in ("year", "month", "day", "hour", "minute", "second")})
-    whole = np.isfinite(told["second"]) & (told["year"] >= 1) & (told["year"] <= 9999)
-    whole &= (told["month"] >= 1) & (told["month"] <= 12) & (told["hour"] < 24)
-    whole &= (told["minute"] < 60) & (told["second"] < 60)
-    row, mmsi, year, month, day, hour, minute, second = (column[whole].astype(np.int64) for column in told.values())
-    months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
-    first, after = months.astype("M8[D]").astype(np.int64), (months + 1).astype("M8[D]").astype(np.int64)
-    exists = (day >= 1) & (day <= after - first)
-    second += ((first + day - 1) * 24 + hour) * 3600 + minute * 60
-    return {"row": row[exists], "mmsi": mmsi[exists], "time_us": second[exists] * 1_000_000}
+    whole = np.isfinite(told["second"])  # the last one: where it arrived, all did
+    row, mmsi, *moment = (column[whole].astype(np.int64) for column in told.values())
+    exists, time_us = moments(np.ones(len(row), np.bool_), *moment)
+    return {"row": row[exists], "mmsi": mmsi[exists], "time_us": time_us[exists]}
