@@ -58,8 +58,7 @@ def is_vessel(mmsi: ArrayLike) -> NDArray[np.bool_]:
     >>> is_vessel([445123000, 982350001, 123456789, 0, 2191000]).tolist()
     [True, True, True, False, False]
     """
-    prefix = _prefix(mmsi)
-    return np.asarray(_VESSELS[_kinds()[prefix]] & (prefix != _NO_NUMBER))
+    return np.asarray(_vessels()[_prefix(mmsi)])
 
 
 def flag_of(mmsi: ArrayLike) -> NDArray[np.object_]:
@@ -103,6 +102,15 @@ def _kinds() -> NDArray[np.int8]:
         kinds[_fitting(form)] = index
     kinds.flags.writeable = False
     return kinds
+
+
+@cache
+def _vessels() -> NDArray[np.bool_]:
+    """Whether it can be a vessel's by the first six digits."""
+    vessels = _VESSELS[_kinds()]
+    vessels[_NO_NUMBER] = False
+    vessels.flags.writeable = False
+    return np.asarray(vessels)
 
 
 @cache

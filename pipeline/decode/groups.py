@@ -20,6 +20,7 @@ _SLOT = 28  # characters: 168 bits, what fits into one slot. Source: ITU-R M.137
 _CLEAR = 255
 _SEXTET = np.full(256, _CLEAR, np.uint8)  # what each character stands for; _CLEAR where it is no armour
 _SEXTET[0x30:0x58], _SEXTET[0x60:0x78] = np.arange(40), np.arange(40, 64)
+_FOREIGN = _SEXTET == _CLEAR
 
 
 class _Kind(NamedTuple):
@@ -102,7 +103,7 @@ def _all_armour(data: Bytes, start: Ints, end: Ints) -> Bools:
     size = end - start
     begin = np.cumsum(size) - size
     at = np.repeat(start - begin, size) + np.arange(int(size.sum()))
-    return np.asarray(~np.logical_or.reduceat(_SEXTET[data[at]] == _CLEAR, begin))
+    return np.asarray(~np.logical_or.reduceat(_FOREIGN[data[at]], begin))
 
 
 def _codes(size: Ints, bits: Ints, first: Bytes, sound: Bools) -> NDArray[np.int8]:

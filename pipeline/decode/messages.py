@@ -89,10 +89,14 @@ def _order(groups: Sequence[Group]) -> tuple[Ints, Ints]:
 def _numbers(groups: Sequence[Group], names: Mapping[str, str]) -> dict[str, Any]:
     """Row, MMSI and the columns of these names, NaN where a layout has no such field."""
     rows, order = _order(groups)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    places = np.split(place, np.cumsum([len(group.rows) for group in groups], dtype=np.int64))
     columns: dict[str, Any] = {"row": rows}
     for column, field in {"mmsi": "mmsi", **names}.items():
-        parts = [_number(group, field) for group in groups]
-        columns[column] = np.concatenate(parts)[order] if parts else np.zeros(0)
+        columns[column] = np.empty(len(rows))
+        for group, at in zip(groups, places, strict=False):  # after the last group there is an empty place
+            columns[column][at] = _number(group, field)
     columns["mmsi"] = columns["mmsi"].astype(np.int32)
     return columns
 
