@@ -8,19 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.around import Around, said_around
 from stswatch.pipeline.decode.line_stamps import gatehouse
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, Lines, count_between, xor_between
-from stswatch.pipeline.decode.octets import HEX, Words, bytes_at, words_at
+from stswatch.pipeline.decode.octets import HEX, bytes_at, words_at
 from stswatch.pipeline.decode.rejects import CODES
-from stswatch.pipeline.decode.stamps import kind_of
-from stswatch.pipeline.decode.units import MAX_PAYLOAD, NO_STATION, RECEIVERS, Names, Units, alike, times
+from stswatch.pipeline.decode.station_names import stations
+from stswatch.pipeline.decode.units import MAX_PAYLOAD, Names, Units, alike, times
 
 _HASH, _DOLLAR, _STAR, _COMMA, _BLANK, _TAB, _NOUGHT = b"#$*, \t0"
-_TERRESTRIAL = RECEIVERS.index("terrestrial")
 
 
 def _word(octets: bytes) -> np.uint64:
@@ -34,8 +32,6 @@ _VDM, _VDM_MASK = _word(b"\0\0\0vdm,"), _word(b"\0\0\0\xff\xff\xfd\xff")
 _LOWER = _word(b"\0\0\0\x20\x20\x20")
 _FEW = 20
 _ALL_BUT, _MARK = np.uint8(0xF9), _STAR & _COMMA  # two bits less: commas, stars, and two that no usual sentence has
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
-_SLOT, _SLOTS = np.uint64(48), 1 << 16  # bits that are left out, so that what is left is a slot
 _TWO = np.uint64(0xFFFF)
 _CHANNEL = np.array([0, 0xFF, 0xFFFF], np.uint16)  # by the number of its characters
 
@@ -164,7 +160,7 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end, tag_sum))
     holds = summed == tail.told
     usual &= said.usual & (holds | tail.ended) & _has_no_more_fields(data, bang, star, usual, said.marks)
-    station, receiver = _stations(said.station, said.by_suffix, names)
+    station, receiver = stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
     return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver))
@@ -201,47 +197,3 @@ def _alike(head: _Head) -> Ints:
     columns = (head.total, head.seq, head.channel, head.own)
     key[several] = alike(*(column[several].astype(np.int64) for column in columns))
     return key
-
-
-def _stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArray[np.int8]]:
-    """The numbers of stations, of names (n, words), and the kinds of their receivers."""
-    n = len(name)
-    station, receiver = np.full(n, NO_STATION, np.int64), np.zeros(n, np.int8)
-    rows = np.flatnonzero(name[:, 0])
-    if not len(rows):
-        return station, receiver
-    number, first = _distinct(name[rows])
-    told = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
-    station[rows] = np.array([names.station(each) for each in told])[number]
-    receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told], np.int8)[number]
-    receiver[by_suffix] = _TERRESTRIAL
-    return station, receiver
-
-
-def _distinct(name: Words) -> tuple[Ints, Ints]:
-    """For each name (n, words) its number among the different ones, and for each of these a row that has it."""
-    columns = [name[:, 0], *(column for column in name.T[1:] if column.any())]
-    mixed = columns[0] * _MIX
-    for column in columns[1:]:
-        mixed = ((mixed ^ (mixed >> np.uint64(29))) + column) * _MIX
-    slot = (mixed >> _SLOT).astype(np.int64)
-    rows = np.arange(len(name))
-    table = np.empty(_SLOTS, np.int64)  # only the slots that are met are ever touched
-    table[slot[::-1]] = rows[::-1]
-    first = table[slot]  # the first row of the same name, or of another one that mixes to the same
-    if any((column != column[first]).any() for column in columns):
-        return _distinct_by_hash(name)
-    ones = np.flatnonzero(first == rows)
-    table[slot[ones]] = rows[: len(ones)]
-    return table[slot], ones
-
-
-def _distinct_by_hash(name: Words) -> tuple[Ints, Ints]:
-    """As `_distinct`, for so many names that two of them share a slot."""
-    width = pa.binary(name.itemsize * name.shape[1])
-    octets = pa.py_buffer(np.ascontiguousarray(name))
-    found = pa.FixedSizeBinaryArray.from_buffers(width, len(name), [None, octets]).dictionary_encode()
-    number = found.indices.to_numpy()
-    first = np.empty(len(found.dictionary), np.int64)
-    first[number[::-1]] = np.arange(len(name))[::-1]
-    return number, first
