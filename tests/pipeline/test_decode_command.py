@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -137,7 +138,9 @@ def test_stopped_by_hand_it_leaves_nothing_half_written(tmp_path):
     path, out = tmp_path / "big.nmea", tmp_path / "out" / "m.csv"
     path.write_bytes((tagged(sentence(*SINGLE[0]), 1_600_000_000) + b"\n") * 1_500_000)
     command = [sys.executable, "-m", "stswatch.pipeline.cli", "decode", str(path), "--to", "csv", "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # what runs in the background of a shell is deaf to Ctrl-C, and so would be what it starts
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         while process.poll() is None and not list(tmp_path.glob("out/.*")):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)

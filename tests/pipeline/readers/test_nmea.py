@@ -1,4 +1,4 @@
-"""Owns: however a capture is cut, each sentence comes to one end and is counted once; its time is found or asked for."""
+"""Owns: however a capture is cut, each sentence comes to one end and is counted once; its time is found or asked."""
 
 import gzip
 import os

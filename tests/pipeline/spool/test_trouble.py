@@ -59,10 +59,10 @@ def no_file_above(size: int) -> Iterator[None]:
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk of 4 MB, seen from outside the room in which it is mounted."""
+    """A disk with room for all of TEXT, though none of it were packed yet, seen from outside the room of its mount."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = f"mount -t tmpfs -o size=4m tmpfs {place} && echo ready && cat"
+    mount = f"mount -t tmpfs -o size=16m tmpfs {place} && echo ready && cat"
     with subprocess.Popen([*ROOM, "sh", "-c", mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as room:
         assert room.stdin is not None
         assert room.stdout is not None
@@ -106,7 +106,7 @@ def test_no_file_may_grow(tmp_path):
 
 def test_a_full_disk(tmp_path, disk):
     filler = disk / "filler"
-    filler.write_bytes(bytes(3_000_000))
+    filler.write_bytes(bytes((16 << 20) - 800_000))  # less is left than a segment: nothing can be packed
     pouring = Pouring(TEXT)
     limits = Limits(sync_s=0.05, segment_bytes=1 << 20)
     with Watch(disk / "data", pouring.address, limits=limits, hurry=20.0) as watch:
