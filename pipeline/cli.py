@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stswatch.pipeline import api, cli_live, rules, trouble
-from stswatch.pipeline.cli_live import DATA, add_data
+from stswatch.pipeline.cli_live import DATA, add_data, between
 from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
@@ -108,7 +108,8 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")
     p.add_argument("--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)")
-    p.add_argument("--slice-hours", type=_hours, default=24.0, metavar="H", help="length of a slice (default 24)")
+    hours = between(0.01, 24, "hours")
+    p.add_argument("--slice-hours", type=hours, default=24.0, metavar="H", help="length of a slice (default 24)")
     p.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
@@ -423,16 +424,6 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 0 on")
     return int(text)
-
-
-def _hours(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.01 <= value <= 24:
-        raise argparse.ArgumentTypeError(f"{text!r}: give hours from 0.01 to 24")
-    return value
 
 
 def _bytes(text: str) -> int:

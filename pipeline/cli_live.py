@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -37,11 +37,15 @@ def add_stream(p: argparse.ArgumentParser) -> None:
         "--scorecard", metavar="FILE", help="what gives the scores: rules, trained or a file of `stswatch train`"
     )
     p.add_argument(
-        "--every", type=_seconds, default=5.0, metavar="S", help="seconds from one look to the next (default 5)"
+        "--every",
+        type=between(0.5, 3600, "seconds"),
+        default=5.0,
+        metavar="S",
+        help="seconds from one look to the next (default 5)",
     )
     p.add_argument(
         "--allowance",
-        type=_seconds,
+        type=between(0.5, 3600, "seconds"),
         default=60.0,
         metavar="S",
         help="seconds that data may be late before an hour is sealed (default 60)",
@@ -159,14 +163,19 @@ def _stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.5 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r}: give seconds from 0.5 to 3600")
-    return value
+def between(low: float, high: float, unit: str) -> Callable[[str], float]:
+    """What reads a number of an option, low to high; neither may be below 0."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: give {unit} from {low:g} to {high:g}")
+        return value
+
+    return read
 
 
 def _day(text: str) -> date:
