@@ -1,74 +1,71 @@
 """What stands so far: the six steps once more on Beam, as if the data ended now, all in memory and nothing committed.
 
-The pipeline is that of the slices (stepwise.py), built once; rows and states lie in this process. Steps change nothing
-that they are given, so the states after the last sealed slice serve again for the next time.
+There is one shard, so a step needs no barrier to have all its rows: the steps stand in a row, and Beam runs them as one
+bundle, where slices of the archive take two for each step (stepwise.py). Steps change nothing that they are given, so
+the states after the last sealed slice serve again for the next time.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import pyarrow as pa
+import apache_beam as beam
 
-from stswatch.pipeline.batch import Batch, Tables, concat
-from stswatch.pipeline.flow.embedded import Embedded
-from stswatch.pipeline.flow.parcel import Parcel, Sent
+from stswatch.pipeline.batch import Batch, Tables
+from stswatch.pipeline.flow.embedded import Embedded, Given
 from stswatch.pipeline.flow.standing import States
-from stswatch.pipeline.flow.stepwise import Waiting, expand
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import Step, parcels
+from stswatch.pipeline.steps import Step
 
 
 class Peek:
     """The table of steps as a pipeline that says what stands so far, as often as it is asked."""
 
     def __init__(self, steps: Sequence[Step], rules: Rules) -> None:
-        self._steps, self._rules = tuple(steps), rules
-        self._pipeline = Embedded(lambda p, given: expand(p, steps, given))
+        self._steps, self._rules = {step.name: step for step in steps}, rules
+        self._pipeline = Embedded(lambda p, given: _expand(p, steps, given))
 
     def at(self, states: States, lake: Tables, frontier_us: int) -> Tables:
         """The rows of every table that the steps give for these states and rows of the lake, the data ending there.
 
         Raises what a step raised.
         """
-        calls = _InMemory(self._steps, states, lake, frontier_us, self._rules)
-        self._pipeline.run(calls)
-        return calls.found()
+        question = _Question(self._steps, states, dict(lake), frontier_us, self._rules)
+        self._pipeline.run(question)
+        return {name: rows for name, rows in question.rows.items() if name not in lake}
 
 
-class _InMemory:
-    """The calls of one peek: one shard of each step, and its rows where the next finds them."""
+@dataclass(frozen=True)
+class _Question:
+    """What one run of the pipeline is about; rows: those of the lake, and then what each step gave."""
 
-    shards, together = 1, False
+    steps: dict[str, Step]
+    states: States
+    rows: Tables
+    frontier_us: int
+    rules: Rules
 
-    def __init__(self, steps: tuple[Step, ...], states: States, lake: Tables, frontier_us: int, rules: Rules) -> None:
-        self.steps = steps
-        self._states, self._lake, self._frontier_us, self._rules = states, lake, frontier_us, rules
-        self._rows: list[pa.Table] = []
-        self._found: dict[str, list[pa.Table]] = {}
+    def ask(self, name: str) -> None:
+        """Call a step, with what the steps before it gave."""
+        step = self.steps[name]
+        taken = {table: self.rows[table] for table in step.takes if table in self.rows}
+        result = step.run(self.states[name], Batch(taken, self.frontier_us, final=True), self.rules)
+        self.rows.update(result.rows)
 
-    def each(self, step: str, waiting: Waiting) -> Iterator[tuple[list[Sent], int]]:
-        """See Calls."""
-        for _, sent in waiting:
-            began = time.process_time()
-            yield self._call(step, sent), round((time.process_time() - began) * 1e6)
 
-    def _call(self, name: str, sent: list[Parcel]) -> list[Sent]:
-        at = next(k for k, step in enumerate(self.steps) if step.name == name)
-        step, tables = self.steps[at], {n: rows for n, rows in self._lake.items() if n in self.steps[at].takes}
-        for table in {table for table, *_ in sent}:
-            parts = [self._rows[place] for named, _, place, _ in sent if named == table]
-            tables[table] = concat(parts, parts[0].schema)
-        result = step.run(self._states[name], Batch(tables, self._frontier_us, final=True), self._rules)
-        out: list[Sent] = []
-        for table, rows in result.rows.items():
-            self._found.setdefault(table, []).append(rows)
-            for target, shard, part in parcels(table, rows, self.steps[at + 1 :], self.shards, self._rules):
-                out.append((target, shard, (table, name, len(self._rows), part.nbytes)))
-                self._rows.append(part)
-        return out
+def _expand(p: beam.Pipeline, steps: Sequence[Step], given: Given) -> None:
+    turn = p | beam.Impulse()
+    for step in steps:
+        turn = turn | step.name >> beam.ParDo(_Call(step.name, given)).with_output_types(bytes)
 
-    def found(self) -> Tables:
-        """What all calls gave."""
-        return {name: concat(parts, parts[0].schema) for name, parts in self._found.items()}
+
+class _Call(beam.DoFn):  # type: ignore[misc]
+    """Calls a step, then gives the next its turn. Rows do not travel: Beam would pickle them to weigh them."""
+
+    def __init__(self, step: str, given: Given) -> None:
+        self._name, self._given = step, given
+
+    def process(self, element: bytes) -> Iterator[bytes]:
+        self._given().ask(self._name)
+        yield element

@@ -1,7 +1,7 @@
 """The table of steps as a Beam pipeline: keys and barriers, and where the rows lie that one step sends to another.
 
-How a call is made, and where its rows and its state lie, is the matter of what the pipeline is run over: `Calls`, in
-files for slices of the archive (local.py), in memory for what stands so far (live.py).
+How a call is made, and where its rows and its state lie, is the matter of what the pipeline is run over (`Calls`):
+slices of the archive have them in files (local.py).
 """
 
 from __future__ import annotations
