@@ -18,6 +18,7 @@ from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.closing import Packer, recover
 from stswatch.pipeline.spool.lines import LONGEST, Lines, last_note
 from stswatch.pipeline.spool.openfile import SEEN_BYTES, OpenSegment
+from stswatch.pipeline.spool.room import Room
 from stswatch.pipeline.spool.segments import Header, Position
 from stswatch.pipeline.spool.tail import Tail
 from stswatch.pipeline.spool.unfinished import carried
@@ -34,6 +35,7 @@ class Limits:
     sync_s: float = 0.5  # what a power cut can take
     sync_bytes: int = 4 << 20  # held in memory until the disk has it
     segment_bytes: int = 256 << 20
+    spare_bytes: int = 256 << 20  # of the disk, left free beside what packing a segment may take
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Spool:
         self.note = b""  # the last one of the source
         self._lock = threading.RLock()
         self._packer = Packer(monotonic)
+        self._room = Room(self.limits.segment_bytes + self.limits.spare_bytes)
         self.held = False  # what was given last is not on the disk; give nothing more until it is
+        self.found_us = 0  # the last arrival that was there when it was opened; 0 where none was
         self.folder.mkdir(parents=True, exist_ok=True)
         recover(self.folder)
         self._begin()
@@ -101,8 +105,9 @@ class Spool:
         for piece in tail.all():
             self.note = last_note(piece.text) or self.note
             end = (end + piece.text)[-SEEN_BYTES:]
-            self._clock.not_before(int(piece.stamp_us[-1]) if len(piece.stamp_us) else 0)
+            self.found_us = int(piece.stamp_us[-1]) if len(piece.stamp_us) else self.found_us
         tail.close()
+        self._clock.not_before(self.found_us)
         self._acknowledged = tail.position
         self._carried = carried(end[end.find(b"\n") + 1 :], tail.arrivals)
 
@@ -191,6 +196,8 @@ class Spool:
     def _flush(self, sync: bool = False) -> None:
         """Move what is queued to the segment, and sync if it is time. Raises HeldBack; nothing is lost then."""
         with self._holding():
+            if self._queue and not self._over:  # at the end the little that waits may take of it
+                self._leave_room()
             while self._queue:
                 arrival_us, lines = self._queue[0]
                 segment = self._segment_for(arrival_us)
@@ -213,6 +220,13 @@ class Spool:
         except OSError as error:
             self.held = True
             raise HeldBack(error.errno, error.strerror or str(error), error.filename) from error
+
+    def _leave_room(self) -> None:
+        try:
+            self._room.look(self._open.handle if self._open else self.folder)
+        except OSError:
+            self._sync()  # what is written already
+            raise
 
     def _sync(self) -> None:
         if self._open is not None and self._open.unsynced:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 
+if TYPE_CHECKING:
+    from stswatch.pipeline.spool.spool import Spool
+
 SLICE_BYTES = 64 << 20  # of one slice; what is left makes the next
 
 
 @dataclass
 class Counts:
-    """What one slice brought; see Report."""
+    """What was heard in some time; see Report."""
 
     bytes: int = 0
     sentences: int = 0
@@ -31,6 +35,9 @@ class Counts:
     late: int = 0
     ahead: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
 
 class Hearing:
@@ -134,11 +141,15 @@ def _late(heard: Heard, piece: Piece, allowance_us: int) -> int:
     return sum(len(late.of_rows(*rows, stamp_at, stamp_us, allowance_us)) for rows in tables)
 
 
-def last_arrival_us(data: Path) -> int | None:
-    """The last arrival that the spools of a folder tell of. Raises OSError, SourceError."""
-    found = []
+def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
+    """The last arrival that an earlier watch left in a folder; `spools` are opened in this process, and remember.
+
+    Raises OSError, SourceError.
+    """
+    found = {spool.name: spool.found_us for spool in spools}
     for spooled in sources_of(data / "spool"):
-        tail = Tail(spooled.folder, Position(segment_of(segments(spooled.folder)[-1])))
-        found += [int(piece.stamp_us[-1]) for piece in tail.all() if len(piece.stamp_us)]
-        tail.close()
-    return max(found, default=0) or None
+        if spooled.name not in found:
+            tail = Tail(spooled.folder, Position(segment_of(segments(spooled.folder)[-1])))
+            found[spooled.name] = max((int(p.stamp_us[-1]) for p in tail.all() if len(p.stamp_us)), default=0)
+            tail.close()
+    return max(found.values(), default=0) or None

@@ -25,7 +25,7 @@ from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.ledger import moment
 from stswatch.pipeline.trouble import sentence
 from stswatch.pipeline.watch import requests
-from stswatch.pipeline.watch.hearing import Counts, Hearing, last_arrival_us
+from stswatch.pipeline.watch.hearing import Counts, Hearing, found_us
 from stswatch.pipeline.watch.report import Health, Report
 from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.settings import Settings
@@ -85,6 +85,7 @@ class _Watch:
         self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
         self._vantage = Vantage(settings.rules, shown, self._allowance_us, settings.steps)
         self._hearing = Hearing(data, None, tell)
+        self._heard = Counts()  # and not reported yet
         self._sealed_us: int | None = None
         self._taken: Sealed | None = None  # taken over, and not in the store yet
         self._asked: list[Path] = []  # requests that the sealing under way answers
@@ -143,7 +144,7 @@ class _Watch:
 
     def _begin(self) -> None:
         """Take up what an earlier watch left: all that is over is sealed before anything is said of what is not."""
-        arrival_us = last_arrival_us(self._data)
+        arrival_us = found_us(self._data, self._spools)
         if arrival_us is not None:
             until_us = self._boundary_us(arrival_us)
             self._sealing.begin(until_us)
@@ -176,12 +177,14 @@ class _Watch:
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
             self._seal_on(arrival_us)
-        self._report(counts, time.monotonic() - began_s)
+        self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> Counts:
         base_us = self._sealing.until_us if self._sealing.busy else self._sealed_us
         beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowance_us
-        return self._hearing.slice(self._vantage.recent, there, self._allowance_us, beyond_us)
+        counts = self._hearing.slice(self._vantage.recent, there, self._allowance_us, beyond_us)
+        self._heard += counts
+        return counts
 
     def _acknowledged(self) -> Mapping[str, Position]:
         return {spool.name: spool.acknowledged for spool in self._spools}
@@ -211,9 +214,10 @@ class _Watch:
         faults.reach("leads_offered")
         return any(each.change == "opened" for each in changed)
 
-    def _report(self, counts: Counts, took_s: float) -> None:
+    def _report(self, took_s: float) -> None:
         if self._health is None or self._hearing.arrival_us is None:
             return
+        counts, self._heard = self._heard, Counts()
         running, flagged = self._store.standing()
         self._health.slice_done(
             Report(

@@ -64,7 +64,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("lag_seconds", "gauge", "how far what is shown lies behind what arrives", _one(lambda s: s["lag_s"])),
     Metric("slice_seconds", "gauge", "how long the last slice took", _slice("took_s")),
     Metric("behind_bytes", "gauge", "in the spool and not read yet", _slice("behind_bytes")),
-    Metric("sentences_total", "counter", "sentences read", _total("sentences")),
+    Metric("sentences_total", "counter", "sentences read since this watch began", _total("sentences")),
     Metric(
         "rejects_total",
         "counter",

@@ -65,10 +65,13 @@ def stream(
     Raises what `watch` raises, WatchError where another watch runs, AddressError, HealthError, OSError.
     """
     clock = CLOCKS[wishes.arrival](tell)
-    with only_watch(data), _alerting(data, wishes, clock, tell) as alerter:
-        ended = _watched(data, wishes, settings, clock, alerter, secrets, tell, stop)
-        notify(STOPPING)
-        return _end(data, settings, clock, alerter) if ended else None
+    with only_watch(data):
+        with _alerting(data, wishes, clock, tell) as alerter:
+            ended, health = _watched(data, wishes, settings, clock, alerter, secrets, tell, stop)
+            notify(STOPPING)
+            done = _end(data, settings, clock, alerter) if ended else None
+        health.write()  # once more: what waited may have been told meanwhile
+    return done
 
 
 def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
@@ -88,8 +91,8 @@ def _watched(
     secrets: Mapping[str, str],
     tell: Tell,
     stop: threading.Event,
-) -> bool:
-    """Watch; gives whether all sources have ended."""
+) -> tuple[bool, Health]:
+    """Watch; gives whether all sources have ended, and what the watch knew of itself."""
     with _sources(data, wishes, clock, secrets, tell) as supervisor:
         health = Health(data, clock.now_us, settings.every_s, sources=supervisor.state, alerts=alerter.state, tell=tell)
         attending = _Attending(data, wishes.keep, clock, supervisor, health, stop)
@@ -97,7 +100,7 @@ def _watched(
             notify(READY)
             watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
         supervisor.check()
-        return supervisor.ended and not stop.is_set()
+        return supervisor.ended and not stop.is_set(), health
 
 
 @contextmanager

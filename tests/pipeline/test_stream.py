@@ -193,6 +193,10 @@ def test_at_the_end_of_a_recording_all_is_sealed_and_is_what_a_run_finds(some_ho
     alerted = set(re.findall(r"^lead \w+: (\S+) revision", out.decode(), re.M))
     assert set(leads(watch.data)) <= alerted
     assert len(alerted) >= 4
+    status = api.status(watch.data)
+    assert status["total"]["sentences"] >= some_hours.count(b"\n")
+    (told,) = status["alerts"]
+    assert (told["waiting"], told["delivered"]) == (0, out.count(b"\nlead ") + out.startswith(b"lead "))
 
 
 def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
