@@ -27,7 +27,7 @@ class OpenSegment:
         self._written = 0  # of these bytes in the file
         self._doubtful = False
         self.restored = 0  # how often the file had vanished and was written anew
-        self._handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        self.handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             sync(folder)
         except OSError:
@@ -52,16 +52,16 @@ class OpenSegment:
     def write(self) -> None:
         """Give the system what the file lacks: it survives a kill of this process then. Raises OSError."""
         if self._doubtful:
-            os.ftruncate(self._handle, self.synced)
+            os.ftruncate(self.handle, self.synced)
             self._written = 0
         self._doubtful = True
         try:
             with memoryview(self._data) as data:
                 while self._written < len(data):
-                    self._written += os.pwrite(self._handle, data[self._written :], self.synced + self._written)
+                    self._written += os.pwrite(self.handle, data[self._written :], self.synced + self._written)
         except OSError:
             with suppress(OSError):  # the last room on a full disk is for packing, which makes more
-                os.ftruncate(self._handle, self.synced)
+                os.ftruncate(self.handle, self.synced)
             raise
         self._doubtful = False
 
@@ -71,7 +71,7 @@ class OpenSegment:
         if not self._is_there():
             self._restore()
         self._doubtful = True  # after a failed fsync nobody knows what the disk holds
-        os.fsync(self._handle)
+        os.fsync(self.handle)
         self._doubtful = False
         self.synced += len(self._data)
         self._data.clear()
@@ -80,16 +80,16 @@ class OpenSegment:
     def end(self) -> bytes:
         """Its last lines, as the disk holds them. Raises OSError."""
         begin = max(0, self.synced - SEEN_BYTES)
-        text = os.pread(self._handle, self.synced - begin, begin)
+        text = os.pread(self.handle, self.synced - begin, begin)
         return text[text.find(b"\n") + 1 :] if begin else text
 
     def close(self) -> None:
         """Let go of the file; what was not synced is lost with it."""
-        os.close(self._handle)
+        os.close(self.handle)
 
     def _is_there(self) -> bool:
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._handle))
+            return os.path.samestat(os.stat(self.path), os.fstat(self.handle))
         except FileNotFoundError:
             return False
 
@@ -101,7 +101,7 @@ class OpenSegment:
         folder, part = self.path.parent, self.path.with_name(self.path.name + PART)
         os.stat(folder.parent.parent)
         folder.mkdir(parents=True, exist_ok=True)
-        with open(os.dup(self._handle), "rb") as held, part.open("wb") as file:
+        with open(os.dup(self.handle), "rb") as held, part.open("wb") as file:
             held.seek(0)
             shutil.copyfileobj(held, file, 1 << 20)
             file.flush()
@@ -110,6 +110,6 @@ class OpenSegment:
         part.replace(self.path)
         for each in (folder, folder.parent, folder.parent.parent):
             sync(each)
-        os.close(self._handle)
-        self._handle = handle
+        os.close(self.handle)
+        self.handle = handle
         self.restored += 1
