@@ -12,6 +12,7 @@ from typing import IO
 from urllib.parse import SplitResult, urlsplit
 
 from stswatch.pipeline.alerts.destination import AlertsError, Deliver, Given, Undelivered
+from stswatch.pipeline.alerts.in_time import Http, Https
 from stswatch.pipeline.alerts.message import Message
 from stswatch.pipeline.alerts.signature import headers, key_of
 
@@ -36,7 +37,7 @@ def open_webhook(given: Given) -> tuple[str, Deliver]:
     timeout_s = float(given.options.get("timeout_s", _TIMEOUT_S))
     if not timeout_s:
         raise AlertsError(f"[{given.name}] timeout_s: is 0; give how many seconds to wait for an answer")
-    handlers: list[urllib.request.BaseHandler] = [_Stay()]
+    handlers: list[urllib.request.BaseHandler] = [_Stay(), Http(), Https()]
     if _loopback(host):
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Event, Lock, Thread
 from typing import Any
 
 SECRET = "correct-horse-battery-staple-of-a-test"
-HANG, CLOSE = -1, -2  # instead of a status: say nothing, hang up
+HANG, CLOSE, TRICKLE = -1, -2, -3  # instead of a status: say nothing, hang up, answer without an end
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving(**given: Any) -> Iterator[Receiver]:
+def receiving(tls: SSLContext | None = None, **given: Any) -> Iterator[Receiver]:
     """A receiver on a free port of this machine."""
     receiver = Receiver(**given)
 
@@ -54,6 +55,10 @@ def receiving(**given: Any) -> Iterator[Receiver]:
                 receiver.got.append((answer, told, content))
             if answer == HANG:
                 receiver.over.wait(30)
+            if answer == TRICKLE:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not receiver.over.wait(0.01):
+                    self.wfile.write(b"x")
             if answer < 0:
                 self.connection.close()
                 return
@@ -78,7 +83,9 @@ def receiving(**given: Any) -> Iterator[Receiver]:
             pass  # who hung up first
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        receiver.url = f"http://127.0.0.1:{server.server_address[1]}/in"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/in"
         Thread(target=server.serve_forever, daemon=True).start()
         yield receiver
         receiver.over.set()

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import ssl
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -20,7 +21,8 @@ from stswatch.pipeline.alerts import courier
 from stswatch.pipeline.alerts.alerter import Alerter
 from stswatch.pipeline.alerts.destinations import default
 from tests.pipeline.alerts.conftest import NOW, change, hook
-from tests.pipeline.alerts.receiver import CLOSE, HANG, SECRET, receiving, until
+from tests.pipeline.alerts.receiver import CLOSE, HANG, SECRET, TRICKLE, receiving, until
+from tests.pipeline.sources.tls import certificate
 
 FILE = '[log]\nkind = "file"\npath = "told.jsonl"\n'
 
@@ -122,7 +124,7 @@ def test_without_a_file_alerts_go_to_standard_output(tmp_path):
 # ------------------------------------------------------------------------------------------------ until it arrives
 
 
-@pytest.mark.parametrize("failure", [500, 503, 429, 408, 302, HANG, CLOSE])
+@pytest.mark.parametrize("failure", [500, 503, 429, 408, 302, HANG, CLOSE, TRICKLE])
 def test_what_fails_is_tried_until_it_arrives_in_order(failure, alerting):
     said = []
     with receiving(answers=lambda content, before: failure if before < 6 else 200) as receiver:
@@ -135,6 +137,25 @@ def test_what_fails_is_tried_until_it_arrives_in_order(failure, alerting):
     assert "floor" in said[0]
     assert "3 wait" in said[0]
     assert "again" in said[1]
+
+
+def test_tls_is_checked(tmp_path, alerting, monkeypatch):
+    """An alert goes to nobody whose certificate is not trusted."""
+    whole, key = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(whole, key)
+    said = []
+    with receiving(tls) as receiver:
+        alerter = alerting(hook(receiver.url), tell=said.append)
+        alerter.offer([change()])
+        until(lambda: bool(said))
+        assert "certificate" in said[0].lower()
+        alerter.close()
+        assert receiver.got == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(whole))
+        again = alerting(hook(receiver.url))
+        until(lambda: idle(again))
+        assert keys(receiver.alerts()) == ["E1:1"]
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
