@@ -116,10 +116,11 @@ def settle(folder: Path) -> None:
             pack(path)
 
 
-def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int) -> list[str]:
+def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, needed_us: int) -> list[str]:
     """Remove the oldest closed segments beyond what is kept; gives their names. Raises OSError.
 
-    ingested: names of the segments that are in the lake: no other is removed. now_us: on the clock of arrivals.
+    ingested: names of the segments that are in the lake: no other is removed. needed_us: since when a start reads the
+    spool again: no segment goes that holds what arrived then or later. now_us, needed_us: on the clock of arrivals.
     """
     files = closed(folder)
     total = sum(path.stat().st_size for path in segments(folder))
@@ -128,7 +129,7 @@ def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int) -> l
         ended_us = time_of(segment_of(after))
         large = keep.bytes and total > keep.bytes
         old = keep.age_us and now_us - ended_us > keep.age_us
-        if segment_of(path) not in ingested or not (large or old):
+        if segment_of(path) not in ingested or ended_us > needed_us or not (large or old):
             break
         total -= path.stat().st_size
         path.unlink()

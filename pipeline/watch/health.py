@@ -143,6 +143,12 @@ class Health:
         report = self._report
         return None if report is None else report.behind_bytes
 
+    @property
+    def sealed_us(self) -> int | None:
+        """The end of the last sealed hour, UTC microseconds; None before the first."""
+        report = self._report
+        return None if report is None else report.sealed_us
+
     def state(self) -> dict[str, Any]:
         """All of it as plain JSON, see state.described; never raises."""
         return described(self._known())

@@ -1,4 +1,5 @@
-"""Removes segments of the spool beyond what is to be kept: only such as are in the lake, only where that was asked."""
+"""Removes segments of the spool beyond what is to be kept: only such as are in the lake and older than what is sealed,
+only where that was asked."""
 
 from __future__ import annotations
 
@@ -35,15 +36,17 @@ def parse(text: str) -> Keep:
     return Keep(min(sizes, default=0), min(ages_s, default=0) * 1_000_000)
 
 
-def clear(data: Path, keep: Keep, now_us: int) -> list[str]:
+def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
     """Remove what is beyond `keep` from every spool of a data folder; gives the segments' names. Raises OSError.
 
-    now_us: the clock of arrivals, UTC microseconds.
+    now_us: the clock of arrivals, UTC microseconds. needed_us: since when a start reads the spool again, however
+    little is to be kept: the end of the last sealed hour less the allowance.
     """
     if keep == Keep():
         return []
-    held: dict[Path, set[str]] = {}
-    for path in ledger.paths(data):
-        held.setdefault(path.parent.resolve(), set()).add(segment_of(path))
-    spools = [spool.folder for spool in sources_of(data / "spool")]
-    return [name for folder in spools for name in forget(folder, held.get(folder.resolve(), set()), keep, now_us)]
+    ingested = list(ledger.paths(data))
+    gone = []
+    for spool in sources_of(data / "spool"):  # wherever the data folder lay when they were read
+        here = {segment_of(path) for path in ingested if path.parts[-3:-1] == ("spool", spool.name)}
+        gone += forget(spool.folder, here, keep, now_us, needed_us)
+    return gone

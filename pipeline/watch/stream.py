@@ -13,6 +13,7 @@ from typing import Literal
 
 from stswatch.pipeline.alerts.alerter import Alerter
 from stswatch.pipeline.alerts.destination import Destination
+from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.sources.base import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, Told
@@ -34,6 +35,7 @@ CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "told": lambd
 
 _LOOK_EVERY_S = 0.5
 _CLEAR_EVERY_S = 600.0
+_CLEAR_FOR_ROOM_S = 30.0  # while a source is held back
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _watched(
     """Watch; gives whether all sources have ended, and what the watch knew of itself."""
     with _sources(data, wishes, clock, secrets, tell) as supervisor:
         health = Health(data, clock.now_us, settings.every_s, sources=supervisor.state, alerts=alerter.state, tell=tell)
-        attending = _Attending(data, wishes.keep, clock, supervisor, health, stop)
+        attending = _Attending(data, wishes.keep, settings.allowance_s, clock, supervisor, health, stop)
         with server.serving(wishes.health, health.state), health.running(), attending.running():
             notify(READY)
             watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
@@ -130,10 +132,18 @@ class _Attending:
     """Ends the loop when it is to end, or when all sources have and all is read; clears the spool meanwhile."""
 
     def __init__(
-        self, data: Path, keep: Keep, clock: Arrival, supervisor: Supervisor, health: Health, stop: threading.Event
+        self,
+        data: Path,
+        keep: Keep,
+        allowance_s: float,
+        clock: Arrival,
+        supervisor: Supervisor,
+        health: Health,
+        stop: threading.Event,
     ) -> None:
         self.over = threading.Event()  # for the loop
         self._data, self._keep, self._clock = data, keep, clock
+        self._allowance_us = round(allowance_s * SECOND)
         self._supervisor, self._health, self._stop = supervisor, health, stop
         self._finished = threading.Event()
 
@@ -156,7 +166,8 @@ class _Attending:
                 slices = self._health.slices
             if self._stopped() or (slices is not None and self._known(slices)):
                 self.over.set()
-            if time.monotonic() - cleared_s >= _CLEAR_EVERY_S:
+            held = any(spool.held for spool in self._supervisor.spools.values())
+            if time.monotonic() - cleared_s >= (_CLEAR_FOR_ROOM_S if held else _CLEAR_EVERY_S):
                 cleared_s = time.monotonic()
                 self._clear()
 
@@ -174,8 +185,10 @@ class _Attending:
         return self._health.slices >= slices + 2 and not self._health.behind_bytes
 
     def _clear(self) -> None:
+        if (sealed_us := self._health.sealed_us) is None:
+            return
         try:
-            retention.clear(self._data, self._keep, self._clock.now_us())
+            retention.clear(self._data, self._keep, self._clock.now_us(), sealed_us - self._allowance_us)
             self._health.amiss("retention", None)
         except OSError as error:
             self._health.amiss("retention", f"{self._data / 'spool'}: what is to go stays there ({error.strerror})")

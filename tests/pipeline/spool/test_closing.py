@@ -13,6 +13,7 @@ from stswatch.pipeline.spool.segments import Position, closed, segment_of, segme
 from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool
 
 HOUR_S = 3600.0
+ALL = 1 << 60  # no start needs any of it
 
 
 def hours(tmp_path, count):
@@ -61,20 +62,20 @@ def test_an_open_segment_is_cut_back_to_its_last_whole_line(tmp_path):
 def test_what_is_not_in_the_lake_is_never_removed(tmp_path):
     folder, names, now_us = hours(tmp_path, 5)
     keep = Keep(bytes=1, age_us=1)
-    assert forget(folder, set(), keep, now_us) == []
-    assert forget(folder, {names[1], names[2]}, keep, now_us) == [], "the oldest goes first, or none"
-    assert forget(folder, {names[0], names[2]}, keep, now_us) == names[:1]
-    assert forget(folder, set(names), keep, now_us) == names[1:4]
+    assert forget(folder, set(), keep, now_us, ALL) == []
+    assert forget(folder, {names[1], names[2]}, keep, now_us, ALL) == [], "the oldest goes first, or none"
+    assert forget(folder, {names[0], names[2]}, keep, now_us, ALL) == names[:1]
+    assert forget(folder, set(names), keep, now_us, ALL) == names[1:4]
     assert [segment_of(path) for path in segments(folder)] == names[4:], "the newest stays: a new start goes on from it"
 
 
 def test_by_age_and_by_size(tmp_path):
     folder, names, now_us = hours(tmp_path, 6)
-    assert forget(folder, set(names), Keep(), now_us) == []
-    assert forget(folder, set(names), Keep(age_us=round(4.5 * HOUR_S * 1e6)), now_us) == names[:1]
+    assert forget(folder, set(names), Keep(), now_us, ALL) == []
+    assert forget(folder, set(names), Keep(age_us=round(4.5 * HOUR_S * 1e6)), now_us, ALL) == names[:1]
     size = segments(folder)[0].stat().st_size
-    assert forget(folder, set(names), Keep(bytes=3 * size + size // 2), now_us) == names[1:3]
-    assert forget(folder, set(names), Keep(bytes=10 * size, age_us=round(24 * HOUR_S * 1e6)), now_us) == []
+    assert forget(folder, set(names), Keep(bytes=3 * size + size // 2), now_us, ALL) == names[1:3]
+    assert forget(folder, set(names), Keep(bytes=10 * size, age_us=round(24 * HOUR_S * 1e6)), now_us, ALL) == []
 
 
 def test_the_open_segment_counts_but_stays(tmp_path):
@@ -83,7 +84,10 @@ def test_the_open_segment_counts_but_stays(tmp_path):
     spooled.append(bare(10))
     spooled.rotate()
     spooled.append(bare(10))
-    assert forget(spooled.folder, {segment_of(path) for path in segments(spooled.folder)}, Keep(bytes=1), NOON_US) == []
+    assert (
+        forget(spooled.folder, {segment_of(path) for path in segments(spooled.folder)}, Keep(bytes=1), NOON_US, ALL)
+        == []
+    )
     assert len(segments(spooled.folder)) == 2
 
 

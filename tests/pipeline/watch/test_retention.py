@@ -1,18 +1,23 @@
-"""Owns: of the spool goes what is beyond its limits and in the lake, oldest first, and nothing else."""
+"""Owns: of the spool goes what is beyond its limits, in the lake, and of no use to a start; the oldest first."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stswatch.pipeline.spool.closing import Keep
-from stswatch.pipeline.spool.segments import Header, header_line, name_of
+from stswatch.pipeline.spool.segments import Header, header_line, name_of, segment_of, segments
 from stswatch.pipeline.store import ledger
+from stswatch.pipeline.watch.hearing import _position
 from stswatch.pipeline.watch.retention import KeepError, clear, parse
 
-DAY_US = 86_400_000_000
+MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
 NOW_US = 20_000 * DAY_US
 
 
@@ -22,33 +27,41 @@ def test_what_is_no_retention_is_said(text):
         parse(text)
 
 
+def path_of(data, begun_us, packed):
+    return data / "spool" / "roof" / f"{name_of(begun_us)}.nmea{packed}"
+
+
+def write(path):
+    """A segment of some thousand bytes."""
+    text = header_line(Header("roof", 1), "nmea", "") + Random(0).randbytes(960)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pa.compress(text, "zstd", asbytes=True) if path.suffix == ".zst" else text)
+
+
 @pytest.fixture
 def spool(tmp_path):
     """A data folder with ten segments of some thousand bytes, one a day, and how to put some into the lake."""
-    folder = tmp_path / "data" / "spool" / "roof"
-    folder.mkdir(parents=True)
-    paths = [folder / f"{name_of(NOW_US - day * DAY_US)}.nmea.zst" for day in range(9, -1, -1)]
+    paths = [path_of(tmp_path / "data", NOW_US - day * DAY_US, ".zst") for day in range(9, -1, -1)]
     for path in paths:
-        text = header_line(Header("roof", 1), "nmea", "") + Random(0).randbytes(960)
-        path.write_bytes(pa.compress(text, "zstd", asbytes=True))
+        write(path)
 
     def ingest(*which):
         for k in which:
             ledger.enter(tmp_path / "data", {"source": f"{k:016x}", "path": str(paths[k])}, 1, "", [])
 
-    return tmp_path / "data", ingest, lambda: [int(paths.index(path)) for path in sorted(folder.iterdir())]
+    return tmp_path / "data", ingest, lambda: [int(paths.index(path)) for path in segments(paths[0].parent)]
 
 
 def test_nothing_goes_that_is_not_in_the_lake(spool):
     data, _, left = spool
-    assert clear(data, Keep(bytes=1), NOW_US) == []
+    assert clear(data, Keep(bytes=1), NOW_US, NOW_US) == []
     assert left() == list(range(10))
 
 
 def test_nothing_goes_where_it_was_not_asked_for(spool):
     data, ingest, left = spool
     ingest(*range(10))
-    assert clear(data, parse("all"), NOW_US) == []
+    assert clear(data, parse("all"), NOW_US, NOW_US) == []
     assert left() == list(range(10))
 
 
@@ -65,7 +78,7 @@ def test_nothing_goes_where_it_was_not_asked_for(spool):
 def test_the_oldest_go_first(keep, gone, spool):
     data, ingest, left = spool
     ingest(*range(10))
-    assert len(clear(data, keep, NOW_US)) == len(gone)
+    assert len(clear(data, keep, NOW_US, NOW_US)) == len(gone)
     assert left() == [k for k in range(10) if k not in gone]
 
 
@@ -73,5 +86,33 @@ def test_what_is_still_to_be_read_stops_it(spool):
     """In order of time: behind a segment that is not in the lake nothing goes."""
     data, ingest, left = spool
     ingest(0, 1, 3, 4, 5)
-    clear(data, Keep(bytes=1), NOW_US)
+    clear(data, Keep(bytes=1), NOW_US, NOW_US)
     assert left() == list(range(2, 10))
+
+
+@given(
+    gaps_min=st.lists(st.integers(1, 200), min_size=1, max_size=12),
+    unread=st.sets(st.integers(0, 12)),
+    plain=st.integers(0, 2),
+    sealed_min=st.integers(-100, 2500),
+    keep=st.builds(Keep, bytes=st.integers(0, 5000), age_us=st.integers(0, 2000 * MINUTE_US)),
+)
+def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, plain, sealed_min, keep):
+    """What a watch goes on from is what it would have gone on from, and nothing goes that is not in the lake."""
+    with TemporaryDirectory() as place:
+        data = Path(place)
+        begun_us = [NOW_US + sum(gaps_min[:k]) * MINUTE_US for k in range(len(gaps_min))]
+        paths = [path_of(data, us, "" if k >= len(begun_us) - plain else ".zst") for k, us in enumerate(begun_us)]
+        for k, path in enumerate(paths):
+            write(path)
+            if k not in unread and path.suffix == ".zst":
+                ledger.enter(data, {"source": f"{k:016x}", "path": str(path)}, 1, "", [])
+        since_us = NOW_US + sealed_min * MINUTE_US
+        start = _position(paths[0].parent, since_us)
+        clear(data, keep, begun_us[-1] + DAY_US, since_us)
+        left = segments(paths[0].parent)
+        assert _position(paths[0].parent, since_us) == start
+        needed = {path for path in paths if segment_of(path) >= start.segment} if start.segment else set(paths)
+        assert needed <= set(left)
+        assert {path for k, path in enumerate(paths) if k in unread} <= set(left)
+        assert left == paths[len(paths) - len(left) :], "oldest first"
