@@ -5,7 +5,7 @@ With several workers these are given the chunks first, and read while Beam is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from stswatch.pipeline.readers.base import Chunk, Source
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.ledger import Entry
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 
 
-def ingest(data: Path, sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell) -> None:
-    """Decode what the ledger does not hold yet and enter it there.
+def ingest(
+    data: Path, known: Mapping[str, Entry], sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell
+) -> None:
+    """Decode what the ledger does not hold yet and enter it there. known: what it holds.
 
     A source that was entered with another slab or other options is taken again. Raises SourceError for a file that
     breaks off; the other sources of the call are not entered then, finished chunks are kept.
     """
-    known = ledger.entries(data)
     new: dict[str, Source] = {}
     for source in sources:
         entry = known.get(source.source)

@@ -8,6 +8,7 @@ What a segment and its rows say decides, not who read it when: the count of a re
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,7 +22,6 @@ from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import Position, segment_of
 from stswatch.pipeline.spool.tail import Tail
-from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part
 from stswatch.pipeline.store.ledger import Entry
@@ -54,17 +54,20 @@ def within(path: Path) -> tuple[str, ...]:
     return path.parts[-3:]
 
 
-def note(data: Path, allowance_us: int) -> None:
-    """Count the segments that are in the lake and were not counted yet. Raises OSError."""
+def note(data: Path, allowance_us: int, entries: Mapping[str, Entry]) -> set[str]:
+    """Count the segments among the sources of the lake that were not counted yet; gives their ids. Raises OSError."""
     counted = _counted(data)
-    new = {}
-    for entry in ledger.entries(data).values():
+    new: dict[str, dict[str, int]] = {}
+    ids = set()
+    for source, entry in entries.items():
         path = Path(str(entry.source["path"]))
         name = "/".join(within(path))
         if path.parent.parent.name == "spool" and name not in counted:
             new[name] = _of_segment(data, data / name, entry, allowance_us)
+            ids.add(source)
     if new:
         write_json(_place(data), counted | new)
+    return ids
 
 
 def rows(data: Path, day: date | None = None) -> int:

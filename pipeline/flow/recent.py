@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Column, Ints, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.flow.vicinity import Vicinity
+from stswatch.pipeline.rules import days
 from stswatch.pipeline.tracks.coverage import RECEIVERS, UNKNOWN
 from stswatch.pipeline.tracks.fixes import PENDING, valid
 
@@ -98,13 +99,15 @@ class Recent:
     def add(self, fixes: pa.Table, reports: pa.Table, receiver: str, arrival_us: int) -> int:
         """Take in rows of the lake that came by then; gives how many fixes wait for their time.
 
-        receiver: of fixes that do not say. What is of hours that are sealed is left to the next sealing.
+        receiver: of fixes that do not say. What is of hours that are sealed, or more than a day late, is left to a
+        later sealing.
         """
         given = valid(fixes)
         if receiver != "unknown":
             kind = pc.if_else(pc.equal(given["receiver"], UNKNOWN), RECEIVERS.index(receiver), given["receiver"])
             given = given.set_column(given.column_names.index("receiver"), "receiver", kind.cast(pa.int8()))
-        self._reports = _latest(concat([self._reports, reports.select(_READ)], self._reports.schema))
+        said = reports.select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
+        self._reports = _latest(concat([self._reports, said], self._reports.schema))
         return self._take(given, arrival_us)
 
     def pass_to(self, arrival_us: int) -> None:
@@ -144,7 +147,7 @@ class Recent:
 
     def _take(self, given: pa.Table, arrival_us: int) -> int:
         time_us = micros(given, "time")
-        late, ahead = time_us < self._since_us, time_us > arrival_us + self._allowance_us
+        late, ahead = time_us < self._not_before_us(arrival_us), time_us > arrival_us + self._allowance_us
         if ahead.any():
             room = _ASIDE_AT_MOST - sum(rows.num_rows for rows in self._aside)
             self._aside.append(given.filter(pa.array(ahead)).slice(0, max(room, 0)))
@@ -153,6 +156,9 @@ class Recent:
         if given.num_rows:
             self._keep(given)
         return int(ahead.sum())
+
+    def _not_before_us(self, arrival_us: int) -> int:
+        return max(self._since_us, arrival_us - days(1))
 
     def _keep(self, given: pa.Table) -> None:
         new = Rows.of(given, self._numbers(np.asarray(given["mmsi"]).astype(np.int64)))

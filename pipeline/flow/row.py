@@ -158,15 +158,18 @@ def folder_of(data: Path, s: Slice) -> Path:
     return data / "slices" / s.key
 
 
-def tidy(data: Path, row: Sequence[Slice]) -> None:
-    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end."""
+def tidy(data: Path, row: Sequence[Slice], entries: Mapping[str, Entry]) -> None:
+    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end.
+
+    entries: all that the ledger holds.
+    """
     keep = {s.key for s in row}
     for s in _forgotten(row):
         discard(folder_of(data, s) / "state", data / "slices")
     for folder in list((data / "slices").glob("*")):
         if folder.name not in keep:  # nor is what a kill left of an earlier removal
             discard(folder, data / "slices")
-    ledger.clear(data)
+    ledger.clear(data, entries)
 
 
 def outputs(data: Path, row: Sequence[Slice]) -> list[Output]:

@@ -47,18 +47,19 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
     keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
-    one_length(data, sources, slab_us)
+    known = ledger.entries(data)
+    one_length(data, known, sources, slab_us)
     read = [0]
 
     def told(sentences: int) -> None:
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(data, sources, slab_us, engine.workers, told)
+    ingest(data, known, sources, slab_us, engine.workers, told)
     entries = ledger.entries(data)
     row = planned(entries, rules, slab_us, engine)
     run_row(data, row, rules, engine, tell)
-    tidy(data, row)
+    tidy(data, row, entries)
     tell("load", 0, 0)
     tables = sources_table(entries), reject_counts(entries), lake_files(entries)
     this_run = told_of(entries, started, rules, area, row[-1].frontier_us, engine.steps)
@@ -89,10 +90,10 @@ def told_of(
     )
 
 
-def one_length(data: Path, sources: Sequence[Source], slab_us: int) -> None:
+def one_length(data: Path, known: Mapping[str, Entry], sources: Sequence[Source], slab_us: int) -> None:
     """Raise OtherSlices where the lake holds what no slice of this length could read, and it is not given again."""
     given = {source.source for source in sources}
-    others = [entry for name, entry in ledger.entries(data).items() if entry.slab_us != slab_us and name not in given]
+    others = [entry for name, entry in known.items() if entry.slab_us != slab_us and name not in given]
     if others:
         hours = others[0].slab_us / HOUR
         raise OtherSlices(

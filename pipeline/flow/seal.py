@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stswatch.pipeline.flow import late
+from stswatch.pipeline.flow import due, late
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.late import SLAB_US, within
-from stswatch.pipeline.flow.row import Engine, folder_of, outputs, planned, run_row, tidy
+from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.segments import Spooled, closed, sources_of
 from stswatch.pipeline.store import clearing, ledger
-from stswatch.pipeline.store.ledger import lake_files, reject_counts, sources_table
+from stswatch.pipeline.store.ledger import Entry, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
@@ -30,7 +30,7 @@ FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool
 class Sealed:
     """What is sealed: up to when (None: to the last fix), the folder with the states after it, if any, what it gave.
 
-    told: a sentence for each segment that cannot be read and was passed over.
+    told: what there is to say of the segments that were taken in.
     """
 
     until_us: int | None
@@ -40,27 +40,51 @@ class Sealed:
     told: list[str]
 
 
-def seal(data: Path, rules: Rules, engine: Engine, allowance_us: int, until_us: int | None) -> Sealed:
+def seal(
+    data: Path, rules: Rules, engine: Engine, allowance_us: int, until_us: int | None, at_once: bool = False
+) -> Sealed:
     """Ingest what is closed and run the slices up to the end of an hour, by whoever holds the folder.
 
-    allowance_us: see late.py. until_us: None to run to the last fix, where the data end.
+    allowance_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else would be
+    due after midnight (due.py) is due now.
 
     Raises OtherSlices, NothingToDo where there is no last fix, OSError and what a step raises; what is finished by then
     is kept.
     """
-    told = take_in(data, allowance_us)
-    entries = ledger.entries(data)
-    row = planned(entries, rules, SLAB_US, engine, until_us)
+    entries, told = _taken_in(data, allowance_us)
+    whole_before_us = due.whole_before_us(data, entries, until_us, at_once or until_us is None)
+    row = planned(_due(entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
     run_row(data, row, rules, engine, lambda stage, done, of: None)
-    tidy(data, row)
+    tidy(data, row, entries)
     clearing.clear(data, lake_files(entries), datetime.now(UTC))
     beside = Beside(sources_table(entries), reject_counts(entries), lake_files(entries))
     return Sealed(until_us, folder_of(data, row[-1]) if row and until_us else None, outputs(data, row), beside, told)
 
 
+def _due(entries: Mapping[str, Entry], whole_before_us: int, until_us: int | None) -> Mapping[str, Entry]:
+    """What is due of the entries. Raises NothingToDo where that is no fix, though there are some, and the data end."""
+    taken = due.taken(entries, whole_before_us)
+    if until_us is None and not _any_fix(taken) and _any_fix(entries):
+        raise NothingToDo(due.nothing(entries))
+    return taken
+
+
+def _any_fix(entries: Mapping[str, Entry]) -> bool:
+    return any(receipt.first_us is not None for entry in entries.values() for receipt in entry.receipts)
+
+
 def take_in(data: Path, allowance_us: int) -> list[str]:
-    """Ingest the closed segments of all spools that are not in the lake; gives a sentence for each that is no use."""
-    known = {within(Path(str(entry.source["path"]))) for entry in ledger.entries(data).values()}
+    """Ingest the closed segments of all spools that are not in the lake; gives what there is to say of them, once.
+
+    A segment that cannot be read is passed over.
+    """
+    return _taken_in(data, allowance_us)[1]
+
+
+def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str]]:
+    """See take_in; what the ledger holds then, and the sentences."""
+    entries = ledger.entries(data)
+    known = {within(Path(str(entry.source["path"]))) for entry in entries.values()}
     found: list[Source] = []
     told: list[str] = []
     for spool in sources_of(data / "spool"):
@@ -70,21 +94,23 @@ def take_in(data: Path, allowance_us: int) -> list[str]:
                     found.append(_opened(spool, path))
                 except SourceError as error:
                     told.append(f"{error}; it is passed over")
-    one_length(data, found, SLAB_US)
+    one_length(data, entries, found, SLAB_US)
     try:
-        _ingest(data, found)
+        _ingest(data, entries, found)
     except SourceError:  # one that breaks off must hold up no other
         for source in found:
             try:
-                _ingest(data, [source])
+                _ingest(data, entries, [source])
             except SourceError as error:
                 told.append(f"{error}; it is passed over")
-    late.note(data, allowance_us)
-    return told
+    read_now = {source.source for source in found}
+    entries = ledger.entries(data, {name: entry for name, entry in entries.items() if name not in read_now})
+    told += due.said(entries, late.note(data, allowance_us, entries))
+    return entries, told
 
 
-def _ingest(data: Path, sources: Sequence[Source]) -> None:
-    ingest(data, sources, SLAB_US, 1, lambda sentences: None)
+def _ingest(data: Path, known: Mapping[str, Entry], sources: Sequence[Source]) -> None:
+    ingest(data, known, sources, SLAB_US, 1, lambda sentences: None)
 
 
 def _opened(spool: Spooled, path: Path) -> Source:

@@ -62,18 +62,25 @@ def write_receipt(path: Path, receipt: Receipt) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """A source in the ledger: what `sources` tells of it, how it was cut, and its receipts."""
+    """A source in the ledger: what `sources` tells of it, how it was cut, its receipts, and the name of the reading."""
 
     source: Mapping[str, Any]
     slab_us: int
     options: str
     receipts: list[Receipt]
+    reading: str = ""
 
 
-def entries(data: Path) -> dict[str, Entry]:
-    """Every ingested source by its id, in order of id. Raises LedgerError where a receipt is gone."""
+def entries(data: Path, known: Mapping[str, Entry] | None = None) -> dict[str, Entry]:
+    """Every ingested source by its id, in order of id. Raises LedgerError where a receipt is gone.
+
+    known: entries that were read before and are the same still.
+    """
     found = {}
     for path in sorted((data / "lake" / "ledger").glob("*.json")):
+        if known and path.stem in known:
+            found[path.stem] = known[path.stem]
+            continue
         given = read_json(path)
         receipts = []
         for chunk in given["chunks"]:
@@ -85,7 +92,8 @@ def entries(data: Path) -> dict[str, Entry]:
                     f" or remove {path.name} and give {given['source']['path']} again"
                 )
             receipts.append(receipt)
-        found[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts)
+        name = given.get("reading", "")
+        found[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts, name)
     return found
 
 
@@ -108,9 +116,9 @@ def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chu
     write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told)
 
 
-def clear(data: Path) -> None:
-    """Remove the receipts that the ledger does not lead to: of readings given up or replaced."""
-    entered = {read_json(path).get("reading") for path in (data / "lake" / "ledger").glob("*.json")}
+def clear(data: Path, entries: Mapping[str, Entry]) -> None:
+    """Remove the receipts that none of these entries, which are all, leads to: of readings given up or replaced."""
+    entered = {entry.reading for entry in entries.values()}
     for folder in _receipts(data).glob("*"):
         if folder.name not in entered:
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.vantage import Vantage
+from stswatch.pipeline.spool.spool import HeldBack
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.ledger import moment
 from stswatch.pipeline.trouble import sentence
@@ -41,7 +43,13 @@ Tell = Callable[[str], None]  # takes a sentence for people
 
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
-_MACHINE = "machine"  # the name of what is amiss while the machine lacks something
+_SEAL_AGAIN = 6  # slices later, where an hour could not be sealed
+_SLICE, _SEALING, _CLOSED, _SNAPSHOT = (
+    "slice",
+    "sealing",
+    "closed",
+    "snapshot",
+)  # for what the machine may lack something
 _THEN = "; the watch tries again by itself, and what was acknowledged is kept"
 
 
@@ -91,7 +99,9 @@ class _Watch:
         self._asked: list[Path] = []  # requests that the sealing under way answers
         self._told_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
-        self._lacking = ""
+        self._seal_at_s = 0.0
+        self._lacking: dict[str, str] = {}  # for what, and the sentence about it
+        self._broken = False  # the store could not go on, and must be opened again
 
     def close(self) -> None:
         """Let go of all that is held."""
@@ -105,11 +115,11 @@ class _Watch:
         begun = False
         while not self._stop.is_set():
             started_s = time.monotonic()
-            begun = self._safely(self._slice if begun else self._begin) or begun
+            begun = self._safely(_SLICE, self._slice if begun else self._begin) or begun
             self._wait(time.monotonic() - started_s)
         self._sealing.finish()
         if begun:
-            self._safely(self._last_slice)
+            self._safely(_SLICE, self._last_slice)
 
     def _wait(self, took_s: float) -> None:
         if not self._hearing.more or self._lacking:
@@ -117,28 +127,40 @@ class _Watch:
         elif self._sealing.busy:
             self._stop.wait(_BRIEF_S)
 
-    def _safely(self, call: Callable[[], None]) -> bool:
-        """Call, and say once what the machine lacks for it, whether it has it; else what was raised is a fault."""
+    def _safely(self, what: str, call: Callable[[], bool | None]) -> bool:
+        """Call, and say once what the machine lacks for it, whether it has it; else what was raised is a fault.
+
+        A call that gives False has not come to its end: what it lacked before it may lack still.
+        """
         try:
-            call()
+            if self._broken:
+                self._store.reopen()
+                self._broken = False
+            done = call()
+        except HeldBack:  # the source has said it
+            return False
         except Exception as error:
-            lacking = str(error) if isinstance(error, StoreError) else sentence(error, self._data, then=_THEN)
+            said = str(error) if isinstance(error, StoreError) else None
+            lacking = sentence(error, self._data, then=_THEN) or said
             if lacking is None:
                 raise
-            self._lacks(lacking)
-            self._store.reopen()
+            self._lacks(what, lacking)
+            self._broken = True
             return False
-        self._lacks("")
+        if done is not False:
+            self._lacks(what, "")
         return True
 
-    def _lacks(self, what: str) -> None:
-        if what and not self._lacking:
-            self._tell(what)
-        if self._lacking and not what:
+    def _lacks(self, what: str, sentence: str) -> None:
+        """Take note of it; it is said when something begins to lack, and when nothing does any more."""
+        if sentence and not self._lacking:
+            self._tell(sentence)
+        if self._health is not None and sentence != self._lacking.get(what, ""):
+            self._health.amiss(what, sentence or None)
+        if sentence:
+            self._lacking[what] = sentence
+        elif self._lacking.pop(what, None) and not self._lacking:
             self._tell(f"{self._data}: the watch goes on")
-        if self._health is not None and what != self._lacking:
-            self._health.amiss(_MACHINE, what or None)
-        self._lacking = what
 
     # ------------------------------------------------------------------------------------------------ slices
 
@@ -168,15 +190,14 @@ class _Watch:
     def _slice(self) -> None:
         began_s = time.monotonic()
         counts = self._hear(self._acknowledged())
-        if (sealed := self._sealing.step()) is not None:
-            self._move_to(sealed)
-        elif self._sealing.busy and self._hearing.more and not counts.bytes:
+        before_us = self._sealed_us
+        self._safely(_SEALING, self._take_over)
+        if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is sealed
-        for said in self._sealing.take_in():
-            self._tell(said)
+        self._safely(_CLOSED, self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
-            self._seal_on(arrival_us)
+            self._safely(_SEALING, partial(self._seal_on, arrival_us))
         self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> Counts:
@@ -197,11 +218,16 @@ class _Watch:
             self._taken = None
         else:
             self._store.stand(live, vessels)
-        if self._tell_leads(arrival_us) or time.monotonic() >= self._publish_at_s:
-            began_s = time.monotonic()
-            self._store.publish()
-            took_s = time.monotonic() - began_s
-            self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
+        if self._tell_leads(arrival_us):
+            self._publish_at_s = 0.0  # due from now on until it is done
+        if time.monotonic() >= self._publish_at_s:
+            self._safely(_SNAPSHOT, self._publish)
+
+    def _publish(self) -> None:
+        began_s = time.monotonic()
+        self._store.publish()
+        took_s = time.monotonic() - began_s
+        self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
 
     def _tell_leads(self, arrival_us: int) -> bool:
         """Tell what became of leads since the last commit; whether one is new."""
@@ -243,15 +269,31 @@ class _Watch:
     def _boundary_us(self, arrival_us: int) -> int:
         return sealed_by(arrival_us, self._allowance_us)
 
-    def _seal_on(self, arrival_us: int) -> None:
-        """Begin to seal where an hour is over, or somebody asked for it."""
-        if self._sealing.busy:
-            return
+    def _seal_on(self, arrival_us: int) -> bool:
+        """Begin to seal where an hour is over, or somebody asked for it; gives False, since that is not sealed yet."""
+        if self._sealing.busy or time.monotonic() < self._seal_at_s:
+            return False
         asked = list(requests.waiting(self._data))
         until_us = self._boundary_us(arrival_us)
         if asked or self._sealed_us is None or until_us > self._sealed_us:
-            self._sealing.begin(max(until_us, self._sealed_us or until_us))
+            self._sealing.begin(max(until_us, self._sealed_us or until_us), at_once=bool(asked))
             self._asked = asked
+        return False
+
+    def _take_over(self) -> bool:
+        """Take over what is sealed; whether something is by now."""
+        try:
+            sealed = self._sealing.step()
+        except Exception:
+            self._seal_at_s = time.monotonic() + _SEAL_AGAIN * self._settings.every_s
+            raise
+        if sealed is not None:
+            self._move_to(sealed)
+        return sealed is not None
+
+    def _read_closed(self) -> None:
+        for said in self._sealing.take_in():
+            self._tell(said)
 
     def _move_to(self, sealed: Sealed) -> None:
         """Look from the end of what is sealed now."""

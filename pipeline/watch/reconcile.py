@@ -24,13 +24,15 @@ from stswatch.pipeline.watch.store import Store, engine_of
 @dataclass(frozen=True)
 class Reconciled:
     """What a reconciliation changed: `late` rows that lie in hours sealed when they arrived (of `day`, or of all), and
-    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it."""
+    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `told`: what there
+    is to say of what was taken in for it."""
 
     late: int
     new: int
     revised: int
     retracted: int
     by_watch: bool
+    told: tuple[str, ...] = ()
 
 
 def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
@@ -44,26 +46,28 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
         raise StoreError(f"{data}: holds no spool; `stswatch stream SOURCE... --data {data}` makes one")
     try:
         with alone(data):
-            changed, by_watch = _all(data, settings), False
+            changed, told, by_watch = *_all(data, settings), False
     except FolderInUse:
-        changed, by_watch = _asked(data, wait_s), True
+        changed, told, by_watch = _asked(data, wait_s), [], True
     except Exception as error:
         lacking = sentence(error, data, disk=not isinstance(error, SourceError))
         if lacking is None:
             raise
         raise MachineError(lacking) from error
-    return Reconciled(late.rows(data, day), changed["new"], changed["revised"], changed["retracted"], by_watch)
+    return Reconciled(
+        late.rows(data, day), changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told)
+    )
 
 
-def _all(data: Path, settings: Settings) -> dict[str, int]:
-    """Seal everything to the last fix, where the data end."""
+def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
+    """Seal everything to the last fix, where the data end; what that changed, and what there is to say of it."""
     for spool in sources_of(data / "spool"):
         settle(spool.folder)
     sealed = seal(data, settings.rules, engine_of(settings), round(settings.allowance_s * SECOND), None)
     with closing(Store(data, settings)) as store:
         changed = store.seal(sealed, None)
         store.publish()
-        return changed
+        return changed, sealed.told
 
 
 def _asked(data: Path, wait_s: float) -> dict[str, int]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from stswatch.pipeline.flow import due
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import told_of
 from stswatch.pipeline.flow.seal import Sealed
+from stswatch.pipeline.flow.slices import EVER_US
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.live import Live
 from stswatch.pipeline.store.loader import Beside
@@ -29,7 +31,8 @@ class Store:
 
     def __init__(self, data: Path, settings: Settings) -> None:
         self._data = data
-        self._run = told_of(ledger.entries(data), _now(), settings.rules, settings.area, None, settings.steps)
+        used = due.taken(ledger.entries(data), EVER_US)
+        self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None
         self._stands: pa.Table | None = None  # what stands there, where that is known

@@ -21,14 +21,14 @@ def begun(addresses: Sequence[Address], data: str, health: str) -> str:
 
 
 def reconciled(done: Reconciled) -> str:
-    """What a reconciliation changed.
+    """What a reconciliation changed, and what there is to say beside it.
 
     >>> reconciled(Reconciled(late=1200, new=3, revised=1, retracted=0, by_watch=True))
     'reconciled by the watch that runs: 1,200 late rows; 3 events new, 1 revised, 0 retracted'
     """
     who = " by the watch that runs" if done.by_watch else ""
     events = f"{done.new:,} events new, {done.revised:,} revised, {done.retracted:,} retracted"
-    return f"reconciled{who}: {done.late:,} late rows; {events}"
+    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *done.told])
 
 
 def status(told: Mapping[str, Any]) -> str:

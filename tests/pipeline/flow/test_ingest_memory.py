@@ -18,7 +18,7 @@ from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.registry import open_source
 if __name__ == "__main__":
     keep_freed_memory()
-    ingest(Path(sys.argv[1]), [open_source(sys.argv[2])], 86_400_000_000, 1, lambda sentences: None)
+    ingest(Path(sys.argv[1]), {}, [open_source(sys.argv[2])], 86_400_000_000, 1, lambda sentences: None)
 """
 START_S = 1_600_000_000
 

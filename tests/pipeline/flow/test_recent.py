@@ -87,6 +87,30 @@ def test_a_clock_ten_years_ahead_waits_aside_and_one_a_little_ahead_comes_in_its
     assert kept(store) == {(201000001, 10), (201000002, 90)}
 
 
+def test_a_clock_ten_years_behind_reaches_no_look_and_holds_nothing():
+    """Neither before the first hour is sealed nor after; what is a few hours late does before, for it is not sealed."""
+    store = recent()
+    decade = 10 * 365 * 24 * 3600
+    for expected in ({(201000001, 10), (201000002, -3 * 3600)}, {(201000001, 10)}):
+        given = fixes([(201000001, 10), (201000002, -3 * 3600), (201000003, -decade), (201000004, -25 * 3600)])
+        store.add(given, said([(201000001, 5, "NOW"), (201000001, -decade, "THEN")]), "unknown", NOON_US + MINUTE)
+        vessels, _, reports = store.of(np.array([201000001]))
+        assert reports["name"].to_pylist() == ["NOW"]
+        assert kept(store) == expected
+        assert set(vessels.tolist()) == {mmsi for mmsi, _ in expected}
+        assert store.vessels == len(expected)
+        store.sealed(NOON_US)
+
+
+def said(reports):
+    """Static reports (MMSI, seconds after noon, name)."""
+    rows = [
+        {"mmsi": mmsi, "time": NOON_US + second * SECOND, "name": name, "source": "0" * 16, "offset": 0, "length": 1}
+        for mmsi, second, name in reports
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.STATIC_REPORTS)
+
+
 def test_only_vessels_that_were_slow_near_the_area_matter_or_are_asked_for():
     store = recent(Vicinity.of(area("dprk"), VesselRules()))
     store.add(fixes([(201000001, 10)], sog_kn=12.0), NO_REPORTS, "unknown", NOON_US)

@@ -52,7 +52,7 @@ def lake(rows):
 def sealed(rows, tmp_path_factory):
     """The states after the fifth hour, by the engine of archives."""
     data = tmp_path_factory.mktemp("sealed")
-    ingest(data, [open_source(archive.write(data / "a.parquet", rows))], HOUR, 1, lambda _: None)
+    ingest(data, {}, [open_source(archive.write(data / "a.parquet", rows))], HOUR, 1, lambda _: None)
     until_us = int(np.asarray(rows["time"]).min()) * 1000 // HOUR * HOUR + 5 * HOUR
     engine = Engine(slice_h=1.0, shards=SHARDS)
     row = planned(ledger.entries(data), Rules(), HOUR, engine, until_us)

@@ -221,7 +221,7 @@ def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_pa
         assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
         ledger.enter(tmp_path, told, slab_us, "as it is", chunks)
     assert [(e.slab_us, len(e.receipts)) for e in ledger.entries(tmp_path).values()] == [(HOUR, 1)]
-    ledger.clear(tmp_path)
+    ledger.clear(tmp_path, ledger.entries(tmp_path))
     assert [path.name for path in (tmp_path / "lake" / "receipts").iterdir()] == [readings[HOUR]]
     ledger.receipt_path(tmp_path, readings[HOUR], 0).unlink()
     with pytest.raises(ledger.LedgerError, match=r"0\.json: is not there.*give a\.csv again"):

@@ -1,0 +1,127 @@
+"""What a watch takes of rows that came late, and when: by the segment that brought them and the hour they belong to.
+
+    up to a day late    with the next hour that is sealed
+    up to 30 days       once a day, with the first hour sealed after midnight; at once where it is asked to reconcile
+    more                never: they are in the lake and counted
+
+Else a receiver whose clock lies behind would have all hours since run again with every hour. Late is what came so long
+after the end of its hour that even the first row of its segment did; when a segment was begun says its name.
+
+    live/whole.json     before which arrival segments were begun that a reconciliation took, which holds for good
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stswatch.pipeline.flow.late import SLAB_US
+from stswatch.pipeline.rules import days
+from stswatch.pipeline.spool.segments import segment_of, time_of
+from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.lake import Receipt
+from stswatch.pipeline.store.ledger import Entry
+
+DAYS_LATE = 30  # for which there are states to start from (row.py)
+_DAY = days(1)
+_REMEDY = "set its clock right, play a recording with --arrival told, or give archives to `stswatch run`"
+_SOME = "{}: some of what it sends is dated more than {} days before it came; that is in the lake and in no hour: {}"
+_ALL = "{}: every position is dated more than {} days before it came, and a watch takes none so old: {}"
+
+
+def since_us(arrival_us: int, whole_before_us: int) -> int:
+    """The first hour of which a watch takes rows, for a segment begun at a time of arrival.
+
+    whole_before_us: segments begun before that are due whole, as far as a watch takes them at all.
+
+    >>> since_us(40 * _DAY + 5, 0) // SLAB_US, since_us(40 * _DAY + 5, 41 * _DAY) // SLAB_US
+    (936, 240)
+    """
+    at_most = days(DAYS_LATE) if arrival_us < whole_before_us else _DAY
+    return (arrival_us - at_most) // SLAB_US * SLAB_US
+
+
+def said(entries: Mapping[str, Entry], new: Collection[str]) -> list[str]:
+    """A sentence for each spool that with these new entries has rows, for the first time, that no watch takes."""
+    first = {_spool(entry) for name, entry in entries.items() if name in new and _never(entry)}
+    before = {_spool(entry) for name, entry in entries.items() if name not in new and _never(entry)}
+    return [_SOME.format(spool, DAYS_LATE, _REMEDY) for spool in sorted(first - before)]
+
+
+def nothing(entries: Mapping[str, Entry]) -> str:
+    """What to say where none of what they hold is taken."""
+    spools = {_spool(entry) for entry in entries.values() if _never(entry)}
+    return _ALL.format(", ".join(sorted(spools)), DAYS_LATE, _REMEDY)
+
+
+def taken(entries: Mapping[str, Entry], whole_before_us: int) -> dict[str, Entry]:
+    """The same entries with what of their files a watch takes; of archives that somebody gave to `run` it takes all."""
+    found = dict(entries)
+    for name, entry in entries.items():
+        if (came_us := began_us(entry)) is not None:
+            from_us = since_us(came_us, whole_before_us)
+            if _first_us(entry) < from_us:
+                found[name] = replace(entry, receipts=[_since(receipt, from_us) for receipt in entry.receipts])
+    return found
+
+
+def whole_before_us(data: Path, entries: Mapping[str, Entry], until_us: int | None, at_once: bool) -> int:
+    """Before which arrival segments are due whole: that of the last midnight, or of the last reconciliation.
+
+    until_us: up to where is sealed; at_once: whether all that is there is due now. That is noted, before anything is
+    done with it: what was found once is not withdrawn because it was asked for. Raises OSError.
+    """
+    noted_us = _noted(data)
+    if at_once or noted_us is None:  # with the first hour nothing is run again by that
+        begun = [came_us for entry in entries.values() if (came_us := began_us(entry)) is not None]
+        noted_us = max([noted_us or 0, *(came_us + 1 for came_us in begun)])
+        write_json(_place(data), {"before_us": noted_us})
+    return max(noted_us, 0 if until_us is None else until_us // _DAY * _DAY)
+
+
+def began_us(entry: Entry) -> int | None:
+    """When the segment was begun, time of arrival; None where the source is none."""
+    path = Path(str(entry.source["path"]))
+    if path.parent.parent.name != "spool":
+        return None
+    try:
+        return time_of(segment_of(path))
+    except ValueError:
+        return None
+
+
+def _spool(entry: Entry) -> str:
+    return Path(str(entry.source["path"])).parent.name
+
+
+def _never(entry: Entry) -> bool:
+    """Whether it has rows that no watch takes."""
+    came_us = began_us(entry)
+    return came_us is not None and _first_us(entry) < since_us(came_us, came_us + 1)
+
+
+def _first_us(entry: Entry) -> int:
+    """The first hour of which there is a file; far in the future where there is none."""
+    slabs = (part.slab_us for receipt in entry.receipts for part in receipt.parts if part.slab_us is not None)
+    return min(slabs, default=1 << 62)
+
+
+def _since(receipt: Receipt, from_us: int) -> Receipt:
+    """A receipt without what lies before an hour."""
+    parts = [part for part in receipt.parts if part.slab_us is None or part.slab_us >= from_us]
+    fixes = [part.slab_us for part in parts if part.table == "fixes" and part.slab_us is not None]
+    if not fixes or receipt.first_us is None or receipt.last_us is None or receipt.last_us < from_us:
+        return replace(receipt, parts=parts, first_us=None, last_us=None)
+    return replace(receipt, parts=parts, first_us=max(receipt.first_us, min(fixes)))
+
+
+def _noted(data: Path) -> int | None:
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        return int(read_json(_place(data))["before_us"])
+    return None
+
+
+def _place(data: Path) -> Path:
+    return data / "live" / "whole.json"
