@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import apache_beam as beam
@@ -49,7 +50,9 @@ class Embedded:
         self._proto: Any = None
         if not anew and hasattr(self._runner, "run_via_runner_api"):
             environment = EmbeddedPythonEnvironment.default()
-            self._proto = self._built().to_runner_api(default_environment=environment)
+            built = self._built()
+            self._proto = built.to_runner_api(default_environment=environment)
+            _forget_folder(built)
 
     def run(self, given: Any = None) -> PipelineResult:
         """Run it to its end, over what is given. Raises what a DoFn raised, as it was raised, KeyboardInterrupt too."""
@@ -75,6 +78,13 @@ class Embedded:
         p = beam.Pipeline(runner=self._runner, options=self._options)
         self._expand(p, Given(self._number))
         return p
+
+
+def _forget_folder(built: beam.Pipeline) -> None:
+    """Remove the empty folder that Beam makes for each pipeline, and removes only where it runs it itself."""
+    if folder := getattr(built, "local_tempdir", None):
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
 class _Sampler(statesampler.StateSampler):  # type: ignore[misc]

@@ -1,6 +1,9 @@
-"""Owns: a pipeline that is built once and run again gives what one built anew gives, and fails with the same words."""
+"""Owns: a pipeline that is built once and run again gives what one built anew gives, fails with the same words, and
+leaves nothing behind."""
 
 from __future__ import annotations
+
+import tempfile
 
 import apache_beam as beam
 import pytest
@@ -88,3 +91,10 @@ def test_nobody_waits_long_for_the_clock_of_states():
     Embedded(lambda p, given: p | beam.Impulse() | beam.ParDo(Period())).run()
     assert [period_ms <= 10 for period_ms in PERIODS_MS] == [True]
     assert bundle_processor.statesampler.StateSampler is before, "elsewhere Beam does as it did"
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_nothing_is_left_on_disk(anew, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Embedded(lambda p, given: p | beam.Impulse() | beam.Map(len), anew=anew).run()
+    assert list(tmp_path.iterdir()) == []
