@@ -88,10 +88,13 @@ def sources(data: Path) -> list[dict[str, Any]]:
 
 
 def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
-    """The run of that id, or the newest. Raises StoreError where the folder holds no database."""
+    """The run of that id, or the newest. Raises StoreError where the folder holds no database or no such run."""
     with closing(connect(data)) as db:
         query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
-        return _rows(db.sql(query, params={"id": run_id}))[0]
+        found = _rows(db.sql(query, params={"id": run_id}))
+    if not found:  # a watch publishes before its first hour is sealed
+        raise StoreError(f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more")
+    return found[0]
 
 
 def summary(data: Path) -> dict[str, int]:

@@ -245,3 +245,9 @@ def test_a_reader_who_opens_again_and_again_sees_whole_publications_in_order(tmp
     for kind in ("snapshots/*.duckdb", "lake/fixes/*/*"):
         left = len(list(tmp_path.glob(kind)))
         assert left == publications if "plainly" in ways else 1 <= left <= 3
+
+
+def test_a_watch_that_has_sealed_nothing_yet_is_no_error_of_the_program(tmp_path):
+    published(tmp_path, 1, datetime.now(UTC))
+    with pytest.raises(StoreError, match="holds no results yet; `stswatch status` says more"):
+        queries.run_of(tmp_path)
