@@ -54,6 +54,7 @@ class Live:
         try:
             number = revisions.revise(self._work, self._run.run_id, self._judge, live, sealed=False)
             self._take_vessels(live, vessels)
+            loader.note_begun(self._work, self._run)
             self._work.commit()
         except BaseException:
             loader.undo(self._work)

@@ -126,7 +126,13 @@ def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:
     return table.select(fields.names).cast(fields)
 
 
-def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime) -> None:
+def note_begun(work: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """Put the run among the runs, if it is not there: what stands so far names it before anything is sealed."""
+    if not work.execute("SELECT count(*) FROM runs WHERE run_id = ?", [run.run_id]).fetchall()[0][0]:
+        _note(work, run, None)
+
+
+def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime | None) -> None:
     row = {
         "run_id": run.run_id,
         "started": run.started,

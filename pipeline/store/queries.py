@@ -93,7 +93,9 @@ def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
         query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
         found = _rows(db.sql(query, params={"id": run_id}))
     if not found:  # a watch publishes before its first hour is sealed
-        raise StoreError(f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more")
+        raise StoreError(
+            f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more"
+        )
     return found[0]
 
 

@@ -45,6 +45,18 @@ def told(store, since=0):
     return [(row["id"], row["revision"], row["change"]) for row in store.lead_changes(since, LONG_AGO)]
 
 
+def test_the_run_that_an_event_names_is_there_before_anything_is_sealed(tmp_path):
+    with started(tmp_path) as store:
+        stands(store, encounter(1, 2))
+        store.publish(at(30))
+        (row,) = rows(tmp_path, "SELECT run_id, area, finished FROM runs JOIN encounters USING (run_id)")
+        assert row == {"run_id": "watch-1", "area": "world", "finished": None}
+        seals(tmp_path, store, 1, then=[encounter(1, 2)])
+        stands(store, encounter(1, 2.1))
+        store.publish(at(30))
+        assert rows(tmp_path, "SELECT finished FROM runs") == [{"finished": at(30)}]
+
+
 def test_while_its_class_is_the_same_it_is_replaced_under_its_name_and_revision(tmp_path):
     with started(tmp_path) as store:
         first = stands(store, encounter(1, 1.5))
