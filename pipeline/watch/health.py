@@ -59,6 +59,7 @@ class Health:
         self._sources, self._alerts, self._tell = sources, alerts, tell
         self._live.mkdir(parents=True, exist_ok=True)
         self._lock, self._news = Lock(), Event()
+        self._version = version("stswatch")  # which opens files
         self._started_s, self._ended_s = time.time(), 0.0
         self._listening = Listening(self._live / HABITS, now_us() / 1e6)
         self._amiss: dict[str, str] = {}
@@ -157,7 +158,7 @@ class Health:
         with self._lock:
             now_s = self._now_us() / 1e6
             return Known(
-                version=version("stswatch"),
+                version=self._version,
                 pid=os.getpid(),
                 started_s=self._started_s,
                 written_s=time.time(),
@@ -188,7 +189,8 @@ class Health:
 def _bytes_in(folder: Path) -> int:
     """Bytes of all files in it; what vanishes meanwhile is nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
+    with suppress(OSError):  # too many files are open
+        for path in folder.rglob("*"):
+            with suppress(OSError):
+                total += path.stat().st_size if path.is_file() else 0
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -74,10 +75,15 @@ class Hearing:
         return counts
 
     def _next(self, spool: _Spool, until: Position | None) -> Piece | None:
-        """The next piece; a segment that cannot be read is said once and passed over."""
+        """The next piece; a segment that cannot be read is said once and passed over.
+
+        Raises SourceError where there are too many open files to read it just now.
+        """
         try:
             return spool.tail.read(until, PIECE_BYTES)
         except SourceError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             self._tell(f"{error}; it is passed over")
             spool.pass_over()
             return None

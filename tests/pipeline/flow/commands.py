@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOM = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))  # where one may mount
+_INTO = ("nsenter", "--mount", *(() if os.geteuid() == 0 else ("--user", "--preserve-credentials")), "--target")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Commands:
         """The root of the file system that the commands see."""
         return Path(f"/proc/{self._process.pid}/root")
 
+    @property
+    def pid(self) -> int:
+        """The process that forks the commands."""
+        return self._process.pid
+
     def __call__(
         self,
         *words: object,
@@ -75,6 +81,10 @@ class Commands:
         """Run another program where the commands are run; fails where it does."""
         code, _ = self._ask({"program": [str(word) for word in words]})
         assert code == 0, words
+
+    def beside(self, *words: object) -> None:
+        """Run another program in the room of ROOM while a command runs; fails where it does."""
+        subprocess.run([*_INTO, str(self._process.pid), *map(str, words)], check=True)
 
     def close(self) -> None:
         """End the process that forks."""
