@@ -16,6 +16,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Batch, Bools, Column, Ints, Result, Tables, concat, micros, ordered, starts_of
 from stswatch.pipeline.meetings import berths, histogram, runs
 from stswatch.pipeline.meetings.candidates import Boxes, candidates
+from stswatch.pipeline.meetings.lasting import lasting
 from stswatch.pipeline.meetings.motion import near
 from stswatch.pipeline.meetings.pairs import Found, LegColumns
 from stswatch.pipeline.meetings.runs import Runs
@@ -30,10 +31,11 @@ _PAIRS_IN_CACHE = 65_536
 def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of the cells of one shard; see the module docstring for the law, schema.FLOW for what it gives."""
     new = batch.table("legs")
-    legs = concat([state["legs"], new], schema.LEGS)
-    kept = legs if batch.final else legs.filter(micros(legs, "end") > batch.frontier_us - rules.lag_us)
+    kept = {"legs": _kept(pa.concat_tables([state["legs"], new]), batch, rules)}
     if new.num_rows == 0:
-        return Result({"legs": kept.combine_chunks()})
+        return Result(kept)
+    former = state["legs"].filter(pa.array(lasting(state["legs"], new, rules.proximity.distance_m)))
+    legs = concat([former, new], schema.LEGS)
     view = LegColumns(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
     boxes = _boxes(legs, view, is_new, rules)
@@ -49,7 +51,15 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
             rows["proximities"].append(_proximity_rows(view, found.without(berth), rules))
             rows["berth_pairs"].append(berths.rows_of(view, found.at(berth), port[found.a[berth]]))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
-    return Result({"legs": kept.combine_chunks()}, given)
+    return Result(kept, given)
+
+
+def _kept(legs: pa.Table, batch: Batch, rules: Rules) -> pa.Table:
+    """The legs that a later one can still meet; at the end of the data all, as they lie, for nothing comes later."""
+    if batch.final:
+        return legs
+    recent = micros(legs, "end") > batch.frontier_us - rules.lag_us
+    return legs.filter(pa.array(recent)).combine_chunks()
 
 
 def _together(parts: Iterable[tuple[Ints, Ints]], at_least: int) -> Iterator[tuple[Ints, Ints]]:

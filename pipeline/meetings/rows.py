@@ -17,7 +17,7 @@ from stswatch.geo.water import distance_to_shore_km
 from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, MS, build, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, build, micros, ordered, starts_of
 from stswatch.pipeline.meetings import edges, histogram, particulars, runs
 from stswatch.pipeline.rules import Rules, minutes
 
@@ -99,8 +99,15 @@ def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
 
 
 def _track_names(rows: pa.Table, v: str) -> np.ndarray:
-    mmsi, first_us = np.asarray(rows[f"mmsi_{v}"]).tolist(), micros(rows, f"track_{v}").tolist()
-    return np.array([f"{m:09d}@{_iso(t)}" for m, t in zip(mmsi, first_us, strict=True)], object)
+    """The name of the track of each, written once for each track: in a harbour one has many neighbours."""
+    mmsi, first_us = np.asarray(rows[f"mmsi_{v}"]), micros(rows, f"track_{v}")
+    order = ordered(mmsi.astype(np.int64), first_us // MS)
+    head = starts_of(mmsi[order], first_us[order])
+    tracks = zip(mmsi[order[head]].tolist(), first_us[order[head]].tolist(), strict=True)
+    names = np.array([f"{m:09d}@{_iso(t)}" for m, t in tracks], object)
+    found = np.empty(len(order), object)
+    found[order] = np.repeat(names, np.diff(np.append(head, len(order))))
+    return found
 
 
 def _iso(time_us: int) -> str:
