@@ -45,7 +45,7 @@ def test_what_a_new_leg_can_meet_is_never_left_out(place, seed):
         some = met(kept, one)
         assert lasting(kept, one, DISTANCE_M)[some].all()
         found += len(some)
-    assert found > 20
+    assert found >= 10
 
 
 def test_of_legs_far_apart_from_each_other_those_that_end_before_all_near_them_begin_are_left_out():
