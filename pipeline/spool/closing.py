@@ -68,6 +68,10 @@ class Packer:
             self._thread = threading.Thread(target=self._run, name="packing", daemon=True)
             self._thread.start()
 
+    def again(self) -> None:
+        """Try again with the next `go`: the disk takes what comes again."""
+        self.error, self._not_before_s = None, 0.0
+
     def finish(self) -> None:
         """Pack all that waits. Raises OSError."""
         if self._thread is not None:
@@ -123,7 +127,7 @@ def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, need
     spool again: no segment goes that holds what arrived then or later. now_us, needed_us: on the clock of arrivals.
     """
     files = closed(folder)
-    total = sum(path.stat().st_size for path in segments(folder))
+    total = sum(map(_size, segments(folder)))
     gone = []
     for path, after in pairwise(files):  # never the newest: the next start looks at its end
         ended_us = time_of(segment_of(after))
@@ -135,6 +139,14 @@ def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, need
         path.unlink()
         gone.append(segment_of(path))
     return gone
+
+
+def _size(path: Path) -> int:
+    """Its bytes; none where it was packed just now, since that only takes room away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def sync(path: Path) -> None:

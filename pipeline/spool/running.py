@@ -36,7 +36,7 @@ class SourceState:
     since_us: int  # connected or not
     reconnects: int  # connections that were lost
     ended: bool  # nothing can come any more
-    trouble: str  # the sentence about it while it is not connected or held back; "" otherwise
+    trouble: str  # the sentence about it while it is not connected, held back, or not packed; "" otherwise
     counts: Counts
     lost_messages: int = 0  # that the system has thrown away, having no room for them; of UDP on Linux alone
 
@@ -52,14 +52,18 @@ def backoff_s(failures: int, draw: Callable[[], float]) -> float:
     return wait_s(failures, FIRST_S, LONGEST_S, draw())
 
 
-def held_sentence(error: OSError, folder: Path) -> str:
+HELD = "the source is held back"
+UNPACKED = "no segment is packed, and no hour sealed"
+
+
+def held_sentence(error: OSError, folder: Path, until_then: str = HELD) -> str:
     """What to say where the disk does not take what came.
 
     >>> held_sentence(OSError(errno.ENOSPC, "No space left on device"), Path("data/spool/busan"))
     'data/spool/busan: the disk is full (No space left on device); make room on it: until then the source is held back'
     """
     what, remedy = {**DISK, **_GONE}.get(error.errno or 0, ("cannot be written", "see to it"))
-    return f"{folder}: {what} ({error.strerror}); {remedy}: until then the source is held back"
+    return f"{folder}: {what} ({error.strerror}); {remedy}: until then {until_then}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Running:
         self.connected = self.ended = False
         self.since_us = 0
         self.reconnects = 0
-        self.lost = self.held = ""
+        self.lost = self.held = self.unpacked = ""
         self._restored = self.lost_messages = 0
         self.failed: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"source {address.name}", daemon=True)
@@ -171,6 +175,16 @@ class Running:
         if self.held:
             self.held = ""
             self._of.tell(f"{self.spool.folder}: is written again; nothing that was acknowledged is lost")
+        self._look_at_packing()
+
+    def _look_at_packing(self) -> None:
+        """Say once that closed segments cannot be packed, and that they can again."""
+        error, said = self.spool.packing_error, self.unpacked
+        self.unpacked = held_sentence(error, self.spool.folder, UNPACKED) if error else ""
+        if self.unpacked and not said:
+            self._of.tell(self.unpacked)
+        if said and not self.unpacked:
+            self._of.tell(f"{self.spool.folder}: its segments are packed again")
 
     def state(self) -> SourceState:
         """How it is doing."""
@@ -181,7 +195,7 @@ class Running:
             since_us=self.since_us,
             reconnects=self.reconnects,
             ended=self.ended,
-            trouble=self.held or self.lost,
+            trouble=self.held or self.lost or self.unpacked,
             counts=self.spool.counts(),
             lost_messages=self.lost_messages,
         )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
 
-from stswatch.pipeline.readers.base import Place
+from stswatch.pipeline.readers.base import Place, SourceError
 from stswatch.pipeline.readers.packing import opened
 from stswatch.pipeline.sources.base import Format
 
@@ -105,13 +105,14 @@ def segment_of(path: Path) -> str:
 
 def segments(folder: Path) -> list[Path]:
     """The files of all segments in a spool, in the order of time; the packed one where both are there."""
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}  # a year has thousands, and this is asked with each look: no Path for those to compare
     with suppress(FileNotFoundError):
-        for path in map(Path, os.scandir(folder)):
-            packed = path.suffix == PACKED
-            if path.name.removesuffix(PACKED).endswith(_ENDINGS) and (packed or segment_of(path) not in found):
-                found[segment_of(path)] = path
-    return [found[name] for name in sorted(found)]
+        for name in os.listdir(folder):
+            plain = name.removesuffix(PACKED)
+            segment = plain.rpartition(".")[0]
+            if plain.endswith(_ENDINGS) and (name != plain or segment not in found):
+                found[segment] = name
+    return [folder / found[segment] for segment in sorted(found)]
 
 
 def closed(folder: Path) -> list[Path]:
@@ -142,15 +143,32 @@ def format_of(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[BufferedIOBase]:
-    """The unpacked bytes of a segment. Raises SourceError."""
-    with opened(Place(os.fspath(path))) as file:
+    """The unpacked bytes of a segment, packed meanwhile or not. Raises SourceError, caused by FileNotFoundError where
+    it is gone."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(Place(os.fspath(path))))
+        except SourceError as error:
+            if path.suffix == PACKED or not gone(error):
+                raise
+            file = stack.enter_context(opened(Place(os.fspath(path) + PACKED)))
         yield file
 
 
+def gone(error: SourceError) -> bool:
+    """Whether a segment cannot be read since it is not there."""
+    return isinstance(error.__cause__, FileNotFoundError)
+
+
 def header_of(path: Path) -> Header | None:
-    """What the first line of a segment says; None where it has none. Raises SourceError."""
-    with reading(path) as file:
-        return parsed_header(file.read(_HEADER_BYTES))
+    """What the first line of a segment says; None where it has none, or is gone. Raises SourceError."""
+    try:
+        with reading(path) as file:
+            return parsed_header(file.read(_HEADER_BYTES))
+    except SourceError as error:
+        if gone(error):
+            return None
+        raise
 
 
 def header_line(header: Header, form: Format, arrival: str) -> bytes:

@@ -209,6 +209,8 @@ class Spool:
                 self._open.write()
                 if sync or self.held or self._monotonic() - self._synced_s >= self.limits.sync_s:
                     self._sync()
+            if self.held:
+                self._packer.again()
             self.held = False
 
     @contextmanager

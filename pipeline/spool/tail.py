@@ -12,7 +12,7 @@ from stswatch.pipeline.readers.base import WHOLE, SourceError
 from stswatch.pipeline.sources.base import Format
 from stswatch.pipeline.spool.arrivals import Arrivals, Ints
 from stswatch.pipeline.spool.lines import LONGEST
-from stswatch.pipeline.spool.segments import Position, format_of, parsed_header, reading, segment_of, segments
+from stswatch.pipeline.spool.segments import Position, format_of, gone, parsed_header, reading, segment_of, segments
 
 PIECE_BYTES = 4 << 20
 _BEHIND = 131_072  # bytes before a position in which an arrival line stands for certain
@@ -89,7 +89,7 @@ class Tail:
             try:
                 file = self._open.enter_context(reading(path))
             except SourceError as error:
-                if isinstance(error.__cause__, FileNotFoundError):  # packed just now, or removed
+                if gone(error):  # removed just now
                     continue
                 raise
             start = _filled(file, b"", 4096)

@@ -56,7 +56,7 @@ def test_what_comes_is_what_lies_there(tmp_path_factory, calls, seed):
         elif call == "second":
             clock.pass_s(1.0)
         elif call == "again":
-            given_ = text.rfind(b"\n", 0, given_) + 1  # a source begins a line anew
+            given_ = text.rfind(b"\n", 0, given_ + 1) + 1  # a source begins a line anew that lacks more than its end
             spooled.close()
             spooled = spool(data, clock)
         else:

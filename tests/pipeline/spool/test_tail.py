@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.spool.closing import Keep, forget, settle
-from stswatch.pipeline.spool.segments import Position, reading, segment_of, segments
+from stswatch.pipeline.spool.segments import Position, reading, segment_of, segments, sources_of
 from stswatch.pipeline.spool.tail import Piece, Tail
 from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool, told, without_ours
 
@@ -83,10 +86,39 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
     spooled.close()
     names = [segment_of(path) for path in segments(spooled.folder)]
     tail = Tail(spooled.folder, Position(names[0], 10))
-    assert forget(spooled.folder, set(names[:2]), Keep(age_us=1), clock.us) == names[:2]
+    assert forget(spooled.folder, set(names[:2]), Keep(age_us=1), clock.us, clock.us) == names[:2]
     (third, fourth) = tail.all()
     assert (third.segment, third.base, fourth.segment) == (names[2], 0, names[3])
     assert third.arrival_us is None
+
+
+def test_what_is_packed_while_it_is_looked_at_is_there_all_the_time(tmp_path):
+    """Between finding the name of a file and opening it there is time for it to be packed, and for us to lose it."""
+    clock = ByHand()
+    spooled = spool(tmp_path, clock, sync_s=0.0)
+    spooled.append(told([clock.us // 1_000_000]))
+    over = Event()
+
+    def rotate() -> None:
+        while not over.is_set():
+            clock.pass_s(1.0)
+            spooled.append(told([clock.us // 1_000_000]))
+            spooled.rotate()
+            spooled._packer.finish()
+
+    with ThreadPoolExecutor(1) as beside:
+        rotating = beside.submit(rotate)
+        tail, read = Tail(spooled.folder), 0
+        try:
+            while read < 100 and not rotating.done():
+                assert [each.name for each in sources_of(tmp_path / "spool")] == ["busan"]
+                for piece in tail.all(spooled.acknowledged):
+                    read += len(arrivals_of(piece))
+        finally:
+            over.set()
+        rotating.result()
+    read += sum(len(arrivals_of(piece)) for piece in tail.all(spooled.acknowledged))
+    assert read == spooled.counts().lines
 
 
 def test_what_is_being_begun_is_waited_for(tmp_path):

@@ -19,7 +19,7 @@ from random import Random
 import pytest
 
 from stswatch.pipeline.spool.closing import Keep, forget
-from stswatch.pipeline.spool.segments import segment_of, segments
+from stswatch.pipeline.spool.segments import closed, segment_of, segments
 from stswatch.pipeline.spool.spool import HeldBack, Limits
 from tests.pipeline.flow.commands import ROOM
 from tests.pipeline.sources.listen import in_pieces, wait
@@ -161,6 +161,29 @@ def test_a_disk_without_any_room_is_full_too(tmp_path, disk):
         held_back(watch, pouring, "the disk is full (No space left on device)", "make room")
         filler.unlink()
         goes_on(watch)
+
+
+def test_what_cannot_be_packed_is_said_once_and_piles_up_without_open_files(tmp_path):
+    pouring = Pouring(TEXT, let=False)
+    limits = Limits(sync_s=0.05, segment_bytes=100_000)
+    with Watch(tmp_path / "data", pouring.address, limits=limits, hurry=20.0) as watch:
+        wait(lambda: bool(segments(watch.folder("busan"))))
+        first = segments(watch.folder("busan"))[0]
+        first.with_name(f"{first.name}.zst.part").mkdir()  # where it is to be packed nothing can be written
+        before = len(os.listdir("/proc/self/fd"))
+        pouring.let.set()
+        watch.until("busan", lambda text: len(text) == len(TEXT))
+        assert len(segments(watch.folder("busan"))) > 8
+        assert len(os.listdir("/proc/self/fd")) <= before + 3
+        wait(lambda: bool(watch.said))
+        (said,) = watch.said
+        assert "until then no segment is packed, and no hour sealed" in said
+        assert watch.supervisor.state()["busan"].trouble == said
+        first.with_name(f"{first.name}.zst.part").rmdir()
+        wait(lambda: len(closed(watch.folder("busan"))) > 8, 30.0)
+        wait(lambda: len(watch.said) == 2)
+        assert watch.said[1] == f"{watch.folder('busan')}: its segments are packed again"
+        assert watch.supervisor.state()["busan"].trouble == ""
 
 
 @pytest.fixture
