@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from stswatch.pipeline.flow.late import SLAB_US
+from stswatch.pipeline.flow.late import SLAB_US, is_segment
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import segment_of, time_of
 from stswatch.pipeline.store.disk import read_json, write_json
@@ -45,14 +46,16 @@ def since_us(arrival_us: int, whole_before_us: int) -> int:
 
 def said(entries: Mapping[str, Entry], new: Collection[str]) -> list[str]:
     """A sentence for each spool that with these new entries has rows, for the first time, that no watch takes."""
-    first = {_spool(entry) for name, entry in entries.items() if name in new and _never(entry)}
-    before = {_spool(entry) for name, entry in entries.items() if name not in new and _never(entry)}
+    first = {entries[name].path.parent.name for name in new if _never(entries[name])}
+    if not first:
+        return []
+    before = {entry.path.parent.name for name, entry in entries.items() if name not in new and _never(entry)}
     return [_SOME.format(spool, DAYS_LATE, _REMEDY) for spool in sorted(first - before)]
 
 
 def nothing(entries: Mapping[str, Entry]) -> str:
     """What to say where none of what they hold is taken."""
-    spools = {_spool(entry) for entry in entries.values() if _never(entry)}
+    spools = {entry.path.parent.name for entry in entries.values() if _never(entry)}
     return _ALL.format(", ".join(sorted(spools)), DAYS_LATE, _REMEDY)
 
 
@@ -83,17 +86,15 @@ def whole_before_us(data: Path, entries: Mapping[str, Entry], until_us: int | No
 
 def began_us(entry: Entry) -> int | None:
     """When the segment was begun, time of arrival; None where the source is none."""
-    path = Path(str(entry.source["path"]))
-    if path.parent.parent.name != "spool":
-        return None
+    return _time_of(entry.path) if is_segment(entry.path) else None
+
+
+@lru_cache(1 << 17)
+def _time_of(path: Path) -> int | None:
     try:
         return time_of(segment_of(path))
     except ValueError:
         return None
-
-
-def _spool(entry: Entry) -> str:
-    return Path(str(entry.source["path"])).parent.name
 
 
 def _never(entry: Entry) -> bool:

@@ -20,14 +20,15 @@ import pyarrow.parquet as pq
 from stswatch.pipeline.batch import HOUR, Ints, micros
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.spool.segments import Position, segment_of
-from stswatch.pipeline.spool.tail import Tail
+from stswatch.pipeline.spool.arrivals import Arrivals
+from stswatch.pipeline.spool.segments import format_of, header_of, reading
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part
 from stswatch.pipeline.store.ledger import Entry
 
 SLAB_US = HOUR
 Times = TypeVar("Times", int, Ints)
+_PIECE_BYTES = 4 << 20
 _EPOCH = date(1970, 1, 1)
 
 
@@ -54,15 +55,19 @@ def within(path: Path) -> tuple[str, ...]:
     return path.parts[-3:]
 
 
+def is_segment(path: Path) -> bool:
+    """Whether a source is of a spool."""
+    return path.parts[-3:-2] == ("spool",)
+
+
 def note(data: Path, allowance_us: int, entries: Mapping[str, Entry]) -> set[str]:
     """Count the segments among the sources of the lake that were not counted yet; gives their ids. Raises OSError."""
     counted = _counted(data)
     new: dict[str, dict[str, int]] = {}
     ids = set()
     for source, entry in entries.items():
-        path = Path(str(entry.source["path"]))
-        name = "/".join(within(path))
-        if path.parent.parent.name == "spool" and name not in counted:
+        name = "/".join(within(entry.path))
+        if is_segment(entry.path) and name not in counted:
             new[name] = _of_segment(data, data / name, entry, allowance_us)
             ids.add(source)
     if new:
@@ -103,13 +108,20 @@ def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict
 
 
 def _stamps(path: Path) -> tuple[Ints, Ints]:
-    """Where a segment tells arrivals, and which."""
-    tail = Tail(path.parent, Position(segment_of(path)))
-    pieces = list(tail.all(Position(segment_of(path), 1 << 62)))
-    tail.close()
-    nothing = [np.zeros(0, np.int64)]
-    at, told_us = ([getattr(piece, name) for piece in pieces] for name in ("stamp_at", "stamp_us"))
-    return np.concatenate(nothing + at), np.concatenate(nothing + told_us)
+    """Where a segment tells arrivals, and which. Raises SourceError."""
+    header = header_of(path)
+    arrivals = Arrivals("json" if format_of(path) == "json" else "nmea", header.mark if header else 0)
+    at, told_us = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    base, rest = 0, b""
+    with reading(path) as file:
+        while more := file.read(_PIECE_BYTES):
+            text = rest + more
+            end = text.rfind(b"\n") + 1
+            found_at, found_us = arrivals.find(text[:end])
+            at.append(found_at + base)
+            told_us.append(found_us)
+            base, rest = base + end, text[end:]
+    return np.concatenate(at), np.concatenate(told_us)
 
 
 def _when(data: Path, part: Part) -> tuple[Ints, Ints]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,9 +174,13 @@ def tidy(data: Path, row: Sequence[Slice], entries: Mapping[str, Entry]) -> None
 
 def outputs(data: Path, row: Sequence[Slice]) -> list[Output]:
     """What each slice of a row that was run gave, for the store."""
-    return [_output(data, s) for s in row]
+    return [_output(folder_of(data, s)) for s in row]
 
 
-def _output(data: Path, s: Slice) -> Output:
-    files = read_json(folder_of(data, s) / MANIFEST)["files"]
-    return Output(s.key, {table: [f"slices/{s.key}/{name}" for name in names] for table, names in files.items()})
+@lru_cache(1 << 14)
+def _output(folder: Path) -> Output:
+    """What the slice in a folder gave, which is the same whenever a slice of that address was run."""
+    files = read_json(folder / MANIFEST)["files"]
+    return Output(
+        folder.name, {table: [f"slices/{folder.name}/{name}" for name in names] for table, names in files.items()}
+    )

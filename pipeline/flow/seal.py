@@ -25,6 +25,8 @@ from stswatch.pipeline.store.loader import Beside, Output
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
 
+_read: dict[Path, dict[str, Entry]] = {}  # the ledger, of one folder: after a year to read it takes seconds
+
 
 @dataclass(frozen=True)
 class Sealed:
@@ -83,8 +85,8 @@ def take_in(data: Path, allowance_us: int) -> list[str]:
 
 def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str]]:
     """See take_in; what the ledger holds then, and the sentences."""
-    entries = ledger.entries(data)
-    known = {within(Path(str(entry.source["path"]))) for entry in entries.values()}
+    entries = _entries(data)
+    known = {within(entry.path) for entry in entries.values()}
     found: list[Source] = []
     told: list[str] = []
     for spool in sources_of(data / "spool"):
@@ -103,10 +105,17 @@ def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str
                 _ingest(data, entries, [source])
             except SourceError as error:
                 told.append(f"{error}; it is passed over")
-    read_now = {source.source for source in found}
-    entries = ledger.entries(data, {name: entry for name, entry in entries.items() if name not in read_now})
+    entries = _entries(data) if found else entries
     told += due.said(entries, late.note(data, allowance_us, entries))
     return entries, told
+
+
+def _entries(data: Path) -> dict[str, Entry]:
+    """What the ledger of a folder holds; of what this process read before only what is new is read."""
+    known = _read.get(data)
+    _read.clear()
+    _read[data] = ledger.entries(data, known)
+    return _read[data]
 
 
 def _ingest(data: Path, known: Mapping[str, Entry], sources: Sequence[Source]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
@@ -29,8 +30,8 @@ def clear(data: Path, lake_files: Mapping[str, Sequence[str]], now: datetime) ->
     manifests = [snapshots.read_manifest(snapshot) for snapshot in snapshots.every(data)]
     known = [manifest.lake_files for manifest in manifests if manifest]
     if len(known) == len(manifests):  # else somebody may be reading what no list tells of
-        listed = {data / path for files in (lake_files, *known) for paths in files.values() for path in paths}
         for table in schema.LAKE:
+            listed = {os.path.join(data, path) for files in (lake_files, *known) for path in files.get(table, ())}
             _clear_folder(data / "lake" / table, listed)
 
 
@@ -74,10 +75,13 @@ def _remove(snapshot: Snapshot) -> None:
     snapshot.manifest.unlink(missing_ok=True)  # last: without it nobody could tell which lake files the others list
 
 
-def _clear_folder(folder: Path, keep: Set[Path]) -> None:
-    for file in [path for path in folder.rglob("*") if path.is_file() and path not in keep]:
-        with suppress(OSError):
-            file.unlink()
-    for slab in folder.glob("*/"):
-        with suppress(OSError):
-            slab.rmdir()  # only where it is empty
+def _clear_folder(folder: Path, keep: Set[str]) -> None:
+    """Remove files by their path, and folders that are empty then. A year has a hundred thousand: no Path for each."""
+    for place, folders, files in os.walk(folder, topdown=False):
+        gone = [path for name in files if (path := os.path.join(place, name)) not in keep]
+        for path in gone:
+            with suppress(OSError):
+                os.unlink(path)
+        if len(gone) == len(files) and not folders and place != str(folder):
+            with suppress(OSError):
+                os.rmdir(place)

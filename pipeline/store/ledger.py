@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,25 +65,35 @@ def write_receipt(path: Path, receipt: Receipt) -> None:
 
 @dataclass(frozen=True)
 class Entry:
-    """A source in the ledger: what `sources` tells of it, how it was cut, its receipts, and the name of the reading."""
+    """A source in the ledger: what `sources` tells of it, how it was cut, its receipts, and the name of the reading.
+
+    written: tells the file from one that was written in its place.
+    """
 
     source: Mapping[str, Any]
     slab_us: int
     options: str
     receipts: list[Receipt]
     reading: str = ""
+    written: tuple[int, int] = field(default=(0, 0), compare=False)
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the source lay, as it was given."""
+        return Path(str(self.source["path"]))
 
 
 def entries(data: Path, known: Mapping[str, Entry] | None = None) -> dict[str, Entry]:
     """Every ingested source by its id, in order of id. Raises LedgerError where a receipt is gone.
 
-    known: entries that were read before and are the same still.
+    known: entries that were read before; those of which the file is the same still are not read again.
     """
     found = {}
-    for path in sorted((data / "lake" / "ledger").glob("*.json")):
-        if known and path.stem in known:
-            found[path.stem] = known[path.stem]
+    for source, written in _written(data):
+        if known and (before := known.get(source)) and before.written == written:
+            found[source] = before
             continue
+        path = entry_path(data, source)
         given = read_json(path)
         receipts = []
         for chunk in given["chunks"]:
@@ -93,8 +106,16 @@ def entries(data: Path, known: Mapping[str, Entry] | None = None) -> dict[str, E
                 )
             receipts.append(receipt)
         name = given.get("reading", "")
-        found[path.stem] = Entry(given["source"], given["slab_us"], given["options"], receipts, name)
+        found[source] = Entry(given["source"], given["slab_us"], given["options"], receipts, name, written)
     return found
+
+
+def _written(data: Path) -> list[tuple[str, tuple[int, int]]]:
+    """The sources in the ledger, in order, and what tells the file of each from one in its place: a new one is made."""
+    with suppress(FileNotFoundError), os.scandir(data / "lake" / "ledger") as files:
+        entered = [(file.name.removesuffix(".json"), file.stat()) for file in files if file.name.endswith(".json")]
+        return sorted((source, (found.st_ino, found.st_mtime_ns)) for source, found in entered)
+    return []
 
 
 def paths(data: Path) -> Iterator[Path]:
