@@ -175,6 +175,7 @@ def watch(room, tmp_path) -> Iterator[Watch]:
 def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room, tmp_path):
     watch.until_read(0.25)
     assert watch.said == []
+    files = len(os.listdir(f"/proc/{watch.pid}/fd"))
     with (
         lacking(watch, "disk/data/spool/rec: the disk is full", "make room", "until then the source is held back"),
         watch.ballast(),
@@ -200,6 +201,7 @@ def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room,
         watch.feed.let(1.0)
         watch.until(lambda: len(watch.said) % 2 == 1)
     watch.until_read(1.0)
+    assert len(os.listdir(f"/proc/{watch.pid}/fd")) < files + 10, "what failed holds none open"
     os.kill(watch.pid, signal.SIGTERM)
     done = watch.done.result()
     assert (done.code, len(watch.said)) == (0, 5 * 2 + 1), done.err
