@@ -174,6 +174,17 @@ def slab_name(slab_us: int | None) -> str:
     return start.strftime("%Y-%m-%dT%H" if slab_us % 3_600_000_000 == 0 else "%Y-%m-%dT%H%M%S")
 
 
+def slab_start_us(name: str) -> int:
+    """When the slab of a folder starts, from its name; the reverse of slab_name. Raises ValueError.
+
+    >>> [slab_name(slab_start_us(name)) for name in ("2024-01-01T05", "2024-01-01T053000")]
+    ['2024-01-01T05', '2024-01-01T053000']
+    """
+    form = "%Y-%m-%dT%H" if len(name) == len("2024-01-01T05") else "%Y-%m-%dT%H%M%S"
+    since = datetime.strptime(name, form).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1)
+
+
 def read(
     data: Path,
     parts: Sequence[Part],

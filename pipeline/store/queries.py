@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import views
+from stswatch.pipeline.store import lake, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -65,7 +65,7 @@ def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Tabl
     Raises StoreError where the folder holds no database or a file of its lake is gone.
     """
     names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid")
-    query = f"""SELECT {", ".join(names)} FROM fixes
+    query = f"""SELECT {", ".join(names)} FROM {_fixes_near(data, span_us)}
                 WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
     given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
     with closing(connect(data)) as db:
@@ -74,6 +74,21 @@ def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Tabl
         except duckdb.IOException as error:
             raise StoreError(f"{data}: its lake cannot be read ({str(error).splitlines()[0]}); run again") from error
     return found.cast(pa.schema([schema.FIXES.field(name) for name in names]))
+
+
+def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
+    """What holds the fixes of a span: the files of its slabs, which all have one length; else the view over all."""
+    snapshot = snapshots.newest(data)
+    manifest = snapshots.read_manifest(snapshot) if snapshot else None
+    if manifest is None:
+        return "fixes"
+    files: dict[str, list[str]] = {}
+    for path in manifest.lake_files.get("fixes", ()):
+        files.setdefault(path.rsplit("/", 2)[-2], []).append(path)
+    begins = {lake.slab_start_us(slab): paths for slab, paths in files.items()}
+    first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
+    near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
+    return f"({views.lake_rows(schema.FIXES, near)})"
 
 
 def sources(data: Path) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def statements(lake_files: Mapping[str, Sequence[str]], min_score: float) -> Ite
     """
     yield f"CREATE VIEW {LEADS} AS {_leads(min_score)}"
     for name, fields in schema.LAKE.items():
-        yield f"CREATE VIEW {name} AS {_lake(fields, lake_files.get(name, ()))}"
+        yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()))}"
     for name, fields in schemas().items():
         yield from ddl.comments(name, fields, "VIEW")
 
@@ -54,7 +54,8 @@ def _leads(min_score: float) -> str:
     )
 
 
-def _lake(fields: pa.Schema, files: Sequence[str]) -> str:
+def lake_rows(fields: pa.Schema, files: Sequence[str]) -> str:
+    """The query for all rows of some files of the lake, given within the data folder."""
     if not files:
         return ddl.empty_select(fields)
     listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
