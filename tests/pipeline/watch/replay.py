@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -126,16 +126,29 @@ def watching(data: Path, supervisor, noted: Noted, settings: Settings = WORLD) -
 
 
 def replay(
-    data: Path, text: list[bytes], settings: Settings = WORLD, ahead_h: float = 0.25, patience_s: float = PATIENCE_S
+    data: Path,
+    text: list[bytes],
+    settings: Settings = WORLD,
+    ahead_h: float = 0.25,
+    patience_s: float = PATIENCE_S,
+    meanwhile: Callable[[Noted], None] = lambda noted: None,
 ) -> Noted:
-    """Watch a recording from its first line to its last; what is over by then is sealed."""
+    """Watch a recording from its first line to its last; what is over by then is sealed.
+
+    meanwhile: called again and again.
+    """
+
+    def over_and_done() -> bool:
+        meanwhile(noted)
+        return bool(noted.failed) or _heard(noted, supervisor, len(text))
+
     data.mkdir(parents=True, exist_ok=True)
     noted, clock, over = Noted(), Told(), threading.Event()
     with sending(text, noted, ahead_h) as port:
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], clock, print, over)
         try:
             with watching(data, supervisor, noted, settings):
-                until(lambda: noted.failed or _heard(noted, supervisor, len(text)), patience_s)
+                until(over_and_done, patience_s)
         finally:
             supervisor.close()
     return noted

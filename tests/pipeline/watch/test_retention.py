@@ -15,7 +15,11 @@ from stswatch.pipeline.spool.closing import Keep
 from stswatch.pipeline.spool.segments import Header, header_line, name_of, segment_of, segments
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.watch.hearing import _position
+from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.retention import KeepError, clear, parse
+from tests.pipeline import seas
+from tests.pipeline.watch.replay import WORLD, lines, replay
+from tests.pipeline.watch.test_law import by_run, events
 
 MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
 NOW_US = 20_000 * DAY_US
@@ -116,3 +120,22 @@ def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, pl
         assert needed <= set(left)
         assert {path for k, path in enumerate(paths) if k in unread} <= set(left)
         assert left == paths[len(paths) - len(left) :], "oldest first"
+
+
+def test_a_watch_that_keeps_next_to_nothing_goes_on_and_finds_the_same(tmp_path):
+    """Of its spool it has what came since the last sealed hour when it begins again in the middle of another."""
+    text, data, gone = lines(3), tmp_path / "data", []
+
+    def keep_nothing(noted):
+        if noted.reports and (sealed_us := noted.reports[-1].sealed_us):
+            gone.extend(clear(data, Keep(bytes=1, age_us=1), noted.arrival_us, sealed_us - MINUTE_US))
+
+    half = round(0.6 * len(text))
+    for part in (text[:half], text[half:]):
+        assert replay(data, part, meanwhile=keep_nothing).said == []
+    assert len(gone) >= 2
+    assert len(segments(data / "spool" / "rec")) <= 4
+    reconcile(data, WORLD)
+    found = by_run(text, tmp_path)
+    assert found["encounters"].num_rows >= 3
+    seas.assert_same(found, events(data))
