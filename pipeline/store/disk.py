@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,8 +46,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises OSError."""
-    return json.loads(path.read_text())
+    """What a JSON file holds; names in it are kept once, whichever file they are in. Raises OSError."""
+    return json.loads(path.read_text(), object_pairs_hook=_named)
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {sys.intern(name): value for name, value in pairs}
 
 
 def discard(folder: Path, within: Path) -> None:
