@@ -140,9 +140,16 @@ class Spool:
             self._flush()
 
     def rotate(self) -> str | None:
-        """Close the segment that is open; gives its name, None where none is. It is packed soon. Raises HeldBack."""
+        """Close the segment that is open; gives its name, None where none is. It is packed soon. Raises HeldBack.
+
+        Not where what came last is held back to leave room: that comes into the next segment, and sealing makes room.
+        """
         with self._lock:
-            self._flush(sync=True)
+            try:
+                self._flush(sync=True)
+            except HeldBack:
+                if not self._room.short:
+                    raise
             name = self._open.name if self._open else None
             with self._holding():
                 self._close_segment()

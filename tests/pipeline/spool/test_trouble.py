@@ -152,6 +152,24 @@ def test_however_little_room_there_is_what_is_closed_is_packed_and_may_go(tmp_pa
     assert went >= 5
 
 
+def test_while_it_leaves_room_a_segment_can_be_closed(disk):
+    """Else no hour could be sealed, and nothing would ever go."""
+    spooled = spool(disk / "data", sync_s=0.0, segment_bytes=1 << 20, spare_bytes=1 << 20)
+    spooled.append(bare(100))
+    filler = fill(disk, 1_900_000)
+    with pytest.raises(HeldBack):
+        spooled.append(bare(10))
+    name = spooled.rotate()
+    assert spooled.held
+    wait(lambda: [segment_of(path) for path in closed(spooled.folder)] == [name])
+    assert received(spooled.folder) == bare(100)
+    filler.unlink()
+    spooled.tick()
+    assert not spooled.held
+    spooled.close()
+    assert received(spooled.folder) == bare(110)
+
+
 def test_a_disk_without_any_room_is_full_too(tmp_path, disk):
     """Another program took what was left: what is not on the disk is kept, and told the same way."""
     pouring = Pouring(TEXT)
