@@ -99,7 +99,7 @@ class Watch:
         return float(found[1]) if found else None
 
     def until(self, holds: Callable[[], bool]) -> None:
-        until(lambda: self.done.done() or holds(), 60)
+        until(lambda: self.done.done() or holds())
         assert not self.done.done(), self.done.result()
 
     def until_read(self, share: float) -> None:
