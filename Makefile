@@ -53,6 +53,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.decode
 	$(PYTHON) -m tests.bench.run
 	$(PYTHON) -m tests.bench.geo
+	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
