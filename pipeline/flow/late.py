@@ -71,7 +71,7 @@ def note(data: Path, allowance_us: int, entries: Mapping[str, Entry]) -> set[str
             new[name] = _of_segment(data, data / name, entry, allowance_us)
             ids.add(source)
     if new:
-        write_json(_place(data), counted | new)
+        write_json(_place(data), counted | new, indent=None)
     return ids
 
 

@@ -17,7 +17,7 @@ from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, 
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.readers.registry import open_source
-from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.segments import Spooled, closed, sources_of
 from stswatch.pipeline.store import clearing, ledger
 from stswatch.pipeline.store.ledger import Entry, lake_files, reject_counts, sources_table
@@ -58,8 +58,10 @@ def seal(
     row = planned(_due(entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
     run_row(data, row, rules, engine, lambda stage, done, of: None)
     tidy(data, row, entries)
-    clearing.clear(data, lake_files(entries), datetime.now(UTC))
-    beside = Beside(sources_table(entries), reject_counts(entries), lake_files(entries))
+    files = lake_files(entries)
+    if until_us is None or until_us % days(1) == 0:  # of what a kill left; to look for it takes a while
+        clearing.clear(data, files, datetime.now(UTC))
+    beside = Beside(sources_table(entries), reject_counts(entries), files)
     return Sealed(until_us, folder_of(data, row[-1]) if row and until_us else None, outputs(data, row), beside, told)
 
 

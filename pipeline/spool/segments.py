@@ -125,10 +125,11 @@ def sources_of(folder: Path) -> list[Spooled]:
     found = []
     for each in sorted(folder.iterdir()) if folder.is_dir() else []:
         for path in reversed(segments(each)):
-            if header := header_of(path):
-                form: Format = "json" if format_of(path) == "json" else "nmea"
-                found.append(Spooled(each.name, each, form, header.receiver, header.licence))
-                break
+            with suppress(SourceError):  # whoever reads a segment says that it is damaged
+                if header := header_of(path):
+                    form: Format = "json" if format_of(path) == "json" else "nmea"
+                    found.append(Spooled(each.name, each, form, header.receiver, header.licence))
+                    break
     return found
 
 

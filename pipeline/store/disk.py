@@ -34,12 +34,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all. Raises OSError."""
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all. Raises OSError. indent: None for what may be long, which takes a tenth."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("w") as out:
-        json.dump(content, out, indent=1, sort_keys=True)
+        out.write(json.dumps(content, indent=indent, sort_keys=True))
         out.flush()
         os.fsync(out.fileno())
     part.replace(path)

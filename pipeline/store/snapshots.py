@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from stswatch.pipeline import faults
@@ -95,7 +95,8 @@ def seal(snapshot: Snapshot, made: Path, lake_files: Mapping[str, Sequence[str]]
         path.chmod(path.stat().st_mode & ~0o222)  # a session that would write, and so lock others out, cannot open it
     with made.open("rb") as file:
         manifest = Manifest(made.stat().st_size, _head(file.fileno()), lake_files)
-    write_json(snapshot.manifest, asdict(manifest))
+    told = {"size": manifest.size, "head": manifest.head, "lake_files": dict(lake_files)}
+    write_json(snapshot.manifest, told, indent=None)
     made.replace(snapshot.pristine)
     faults.reach("snapshot_halved")
     copy.replace(snapshot.shown)
