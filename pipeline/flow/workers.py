@@ -16,13 +16,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 _pools: dict[int, ProcessPoolExecutor] = {}
 _ASIDE = 0  # the pool of one process beside those that share a stage
+_pid_aside: list[Future[int]] = []  # which one that is
 
 # Source: glibc malloc.h, mallopt(3): M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD (which 32 MiB is the most for).
 _MALLOC = ((-1, 512 << 20), (-2, 64 << 20), (-3, 32 << 20))
@@ -82,6 +83,14 @@ def aside(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return _submit(_ASIDE, function, *arguments)
 
 
+def end_aside() -> None:
+    """End the process beside this one, whatever it is doing; what it has not finished raises BrokenProcessPool."""
+    if (pool := _pools.pop(_ASIDE, None)) is not None:
+        with suppress(BrokenProcessPool, ProcessLookupError):
+            os.kill(_pid_aside[0].result(), signal.SIGKILL)
+        pool.shutdown(cancel_futures=True)
+
+
 def _submit(workers: int, *call: Any) -> Future[Any]:
     try:
         return _pool(workers).submit(*call)
@@ -97,6 +106,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         context.set_forkserver_preload(["stswatch.pipeline.flow.shard", "stswatch.pipeline.flow.chunk"])
         _start_deaf_to_interrupts()
         _pools[workers] = ProcessPoolExecutor(max(workers, 1), mp_context=context, initializer=_begin)
+        if workers == _ASIDE:
+            _pid_aside[:] = [_pools[workers].submit(os.getpid)]
         atexit.register(_pools[workers].shutdown, cancel_futures=True)
     return _pools[workers]
 

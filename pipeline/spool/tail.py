@@ -57,6 +57,14 @@ class Tail:
 
         until: what the spool has acknowledged; what lies behind it is not read. at_most: bytes.
         """
+        try:
+            return self._next(until, at_most)
+        except OSError as error:
+            if error.errno is None:  # not the system speaks, but what unpacks
+                raise SourceError(f"{self._folder / self._at.segment}: is damaged ({error})") from error
+            raise
+
+    def _next(self, until: Position | None, at_most: int) -> Piece | None:
         while True:
             later = self._later(until)
             if self._file is None and not self._begin(later):
@@ -86,6 +94,8 @@ class Tail:
         """Open the segment of the position, or where it is gone the next; whether there is one."""
         here = [path for path in segments(self._folder) if segment_of(path) == self._at.segment]
         for path in [*here, *later]:
+            if segment_of(path) != self._at.segment:
+                self._at = Position(segment_of(path))
             try:
                 file = self._open.enter_context(reading(path))
             except SourceError as error:
@@ -98,8 +108,6 @@ class Tail:
                 return False
             header = parsed_header(start)
             self.arrivals = Arrivals("json" if format_of(path) == "json" else "nmea", header.mark if header else 0)
-            if segment_of(path) != self._at.segment:
-                self._at = Position(segment_of(path))
             self._file, self._rest = file, start
             self._skip()
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from stswatch.pipeline.batch import micros
 from stswatch.pipeline.flow import late
 from stswatch.pipeline.flow.ear import Ear, Heard
 from stswatch.pipeline.flow.recent import Recent
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.base import WHOLE, SourceError
 from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 
@@ -150,12 +151,19 @@ def _late(heard: Heard, piece: Piece, allowance_us: int) -> int:
 def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
     """The last arrival that an earlier watch left in a folder; `spools` are opened in this process, and remember.
 
-    Raises OSError, SourceError.
+    Raises OSError.
     """
     found = {spool.name: spool.found_us for spool in spools}
     for spooled in sources_of(data / "spool"):
         if spooled.name not in found:
-            tail = Tail(spooled.folder, Position(segment_of(segments(spooled.folder)[-1])))
-            found[spooled.name] = max((int(p.stamp_us[-1]) for p in tail.all() if len(p.stamp_us)), default=0)
-            tail.close()
+            found[spooled.name] = _last_us(spooled.folder)
     return max(found.values(), default=0) or None
+
+
+def _last_us(folder: Path) -> int:
+    """The last arrival in the newest segment that can be read; 0 where none tells one."""
+    for name in map(segment_of, reversed(segments(folder))):
+        with suppress(SourceError), closing(Tail(folder, Position(name))) as tail:
+            pieces = tail.all(until=Position(name, WHOLE))
+            return max((int(piece.stamp_us[-1]) for piece in pieces if len(piece.stamp_us)), default=0)
+    return 0

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +92,7 @@ class _Watch:
         self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
         self._vantage = Vantage(settings.rules, shown, self._allowance_us, settings.steps)
         self._hearing = Hearing(data, None, tell)
+        self._begun = False  # what an earlier watch left is taken up
         self._heard = Counts()  # and not reported yet
         self._sealed_us: int | None = None
         self._taken: Sealed | None = None  # taken over, and not in the store yet
@@ -112,13 +112,12 @@ class _Watch:
 
     def run(self) -> None:
         """From the first slice to the last."""
-        begun = False
         while not self._stop.is_set():
             started_s = time.monotonic()
-            begun = self._safely(_SLICE, self._slice if begun else self._begin) or begun
+            self._safely(_SLICE, self._slice if self._begun else self._begin)
             self._wait(time.monotonic() - started_s)
         self._sealing.finish()
-        if begun:
+        if self._begun:
             self._safely(_SLICE, self._last_slice)
 
     def _wait(self, took_s: float) -> None:
@@ -179,6 +178,7 @@ class _Watch:
             there = self._acknowledged()
             while self._hear(there).bytes:
                 pass
+        self._begun = True
         self._slice()
         gc.collect()
         gc.freeze()  # what lasts need not be looked through again and again
@@ -194,10 +194,11 @@ class _Watch:
         self._safely(_SEALING, self._take_over)
         if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is sealed
-        self._safely(_CLOSED, self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
-            self._safely(_SEALING, partial(self._seal_on, arrival_us))
+        if not self._stop.is_set():
+            self._safely(_CLOSED, self._read_closed)
+            self._safely(_SEALING, self._seal_on)
         self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> Counts:
@@ -269,9 +270,10 @@ class _Watch:
     def _boundary_us(self, arrival_us: int) -> int:
         return sealed_by(arrival_us, self._allowance_us)
 
-    def _seal_on(self, arrival_us: int) -> bool:
+    def _seal_on(self) -> bool:
         """Begin to seal where an hour is over, or somebody asked for it; gives False, since that is not sealed yet."""
-        if self._sealing.busy or time.monotonic() < self._seal_at_s:
+        arrival_us = self._hearing.arrival_us
+        if arrival_us is None or self._sealing.busy or time.monotonic() < self._seal_at_s:
             return False
         asked = list(requests.waiting(self._data))
         until_us = self._boundary_us(arrival_us)

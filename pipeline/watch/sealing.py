@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.row import Engine
@@ -17,6 +17,8 @@ from stswatch.pipeline.trouble import sentence
 
 if TYPE_CHECKING:
     from stswatch.pipeline.spool.spool import Spool
+
+_PATIENCE_S = 10.0  # at the end, with what is under way: an hour takes some seconds, a row of them may take hours
 
 
 class Sealing:
@@ -89,11 +91,15 @@ class Sealing:
             self._writing, self._taking = writing, workers.aside(take_in, self._data, self._how[-1])
         return told
 
-    def finish(self) -> None:
-        """Wait until the process beside this one does nothing; never raises what it raised."""
-        for running in (self._taking, self._sealing):
-            if running is not None and not running.cancel():
-                running.exception()
+    def finish(self, within_s: float = _PATIENCE_S) -> None:
+        """Let the process beside this one do what it does for so long, then end it; never raises what it raised.
+
+        Each hour that is sealed by then stays sealed, and the next watch goes on behind it.
+        """
+        both: list[Future[Any] | None] = [self._taking, self._sealing]
+        running = [future for future in both if future is not None and not future.cancel()]
+        if wait(running, within_s).not_done:
+            workers.end_aside()
         self._taking = self._sealing = None
 
 

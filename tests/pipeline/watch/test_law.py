@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
+import shutil
+import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +16,13 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.meetings.encounter import _wait_us
+from stswatch.pipeline.watch.loop import watch
 from stswatch.pipeline.watch.reconcile import reconcile
+from stswatch.pipeline.watch.sealing import Sealing
+from stswatch.pipeline.watch.store import engine_of
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.watch.replay import SHORT_GAPS, WORLD, in_order, lines, replay
+from tests.pipeline.watch.replay import SHORT_GAPS, WORLD, Noted, in_order, lines, replay, until
 
 HOURS = 6
 NAMED = ("id", "run_id", "revision", "superseded_by")
@@ -60,8 +67,11 @@ def test_reconciled_a_watch_has_found_what_a_run_finds(watched, found):
     assert noted.said == []
     assert found["encounters"].num_rows >= 8
     assert sum(report.late for report in noted.reports) >= 1000, "a recording without late lines proves little"
+    (data / "spool" / "rec" / "20990101T000000.000Z.nmea.zst").write_bytes(b"\x28\xb5\x2f\xfdof no use")
     changed = reconcile(data, WORLD)
     assert not changed.by_watch
+    (told,) = changed.told
+    assert re.search(r"20990101T000000\.000Z\.nmea\.zst: .*; it is passed over$", told)
     assert changed.late == sum(report.late for report in noted.reports)
     seas.assert_same(found, events(data))
     assert statuses(data) <= {"current", "superseded", "retracted"}
@@ -125,6 +135,45 @@ def after_the_watch(data):
                 "SELECT id, revision FROM encounters WHERE run_id <> $first", params={"first": first}
             ).fetchall()
         }
+
+
+def test_stopped_while_it_takes_up_what_was_left_it_says_nothing_and_keeps_nobody_waiting(watched, tmp_path):
+    """Years of hours may have to be run again, after an update: what stands so far is not known before they are."""
+    data = tmp_path / "data"
+    shutil.copytree(watched[0], data)
+    shutil.rmtree(data / "slices")
+    before = stored(data)
+    noted, stop = Noted(), threading.Event()
+    loop = threading.Thread(target=watch, args=(data, [], WORLD, noted, noted, noted.said.append, stop))
+    loop.start()
+    until(lambda: any(data.glob("slices/*/*")))
+    stop.set()
+    began_s = time.monotonic()
+    loop.join()
+    assert time.monotonic() - began_s < 60
+    assert (noted.reports, noted.changes, noted.said) == ([], [], [])
+    assert stored(data) == before
+
+
+def stored(data):
+    with api.connect(data) as db:
+        return db.sql("SELECT id, revision, status FROM encounters ORDER BY ALL").fetchall()
+
+
+def test_an_hour_under_way_is_ended_and_sealed_by_the_next(recorded, watched, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(watched[0] / "spool", data / "spool")
+    how = (data, [], WORLD.rules, engine_of(WORLD), 60_000_000)
+    first = Sealing(*how)
+    until_us = watched[1].reports[-1].sealed_us
+    first.begin(until_us)
+    assert first.step() is None
+    until(lambda: any(data.glob("slices/*/*")))
+    first.finish(within_s=0.0)
+    assert not first.busy
+    again = Sealing(*how)
+    again.begin(until_us)
+    until(lambda: (sealed := again.step()) is not None and sealed.until_us == until_us)
 
 
 def test_slices_have_their_hours(watched):
