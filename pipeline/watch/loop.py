@@ -194,10 +194,11 @@ class _Watch:
         self._safely(_SEALING, self._take_over)
         if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is sealed
+        if not self._stop.is_set():
+            self._safely(_CLOSED, self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
         if not self._stop.is_set():
-            self._safely(_CLOSED, self._read_closed)
             self._safely(_SEALING, self._seal_on)
         self._report(time.monotonic() - began_s)
 
