@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import replace
 from functools import reduce
@@ -21,13 +22,16 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.row import NothingToDo
 from stswatch.pipeline.flow.seal import seal
+from stswatch.pipeline.sources.registry import parse
 from stswatch.pipeline.spool.arrivals import Arrivals
+from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.segments import Header, header_line, name_of
+from stswatch.pipeline.spool.supervisor import run_sources
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.store import Store, engine_of
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, in_order, lines
+from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, sending, until, watching
 from tests.pipeline.watch.test_law import by_run, events
 
 HOURS = 6
@@ -174,6 +178,30 @@ def test_what_was_reconciled_stays_with_the_hours_after_it(hours, tmp_path):
 def rows(data, query):
     with api.connect(data) as db:
         return db.sql(query).fetchall()[0][0]
+
+
+def test_a_watch_that_runs_takes_what_waits_when_it_is_asked_to(hours, tmp_path):
+    """Through a real connection: one receiver, half of whose lines are dated ten days back."""
+    data, noted, over = tmp_path / "data", Noted(), threading.Event()
+    data.mkdir()
+    text = [each for line in (*hours[0], *hours[1]) for each in (line, dated(line, -10 * DAYS_H))]
+    with sending(text, noted, 0.25) as port:
+        supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], Told(), print, over)
+        with closing(supervisor), watching(data, supervisor, noted, SETTINGS):
+            until(lambda: noted.failed or (noted.reports and noted.reports[-1].arrival_us >= told_us(text[-2])))
+            until(lambda: not noted.reports[-1].sealing and noted.reports[-1].sealed_us is not None)
+            waits = old_slices(data)
+            assert reconcile(data, SETTINGS).by_watch
+            assert len(old_slices(data)) > len(waits)
+
+
+def told_us(line):
+    return int(TOLD.search(line)[1]) * 1_000_000
+
+
+def old_slices(data):
+    """Slices of ten days ago."""
+    return [key for key in archive.slices(data) if key.startswith("2025-02-27")]
 
 
 _KILLED = """
