@@ -21,10 +21,7 @@ from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.vantage import Vantage
-from stswatch.pipeline.spool.spool import HeldBack
-from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.ledger import moment
-from stswatch.pipeline.trouble import sentence
 from stswatch.pipeline.watch import requests
 from stswatch.pipeline.watch.hearing import Counts, Hearing, found_us
 from stswatch.pipeline.watch.report import Health, Report
@@ -32,6 +29,7 @@ from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.settings import Settings
 from stswatch.pipeline.watch.store import Store, engine_of
 from stswatch.pipeline.watch.telling import changes
+from stswatch.pipeline.watch.trying import Trying
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.alerter import Alerter
@@ -43,13 +41,6 @@ Tell = Callable[[str], None]  # takes a sentence for people
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
 _SEAL_AGAIN = 6  # slices later, where an hour could not be sealed
-_SLICE, _SEALING, _CLOSED, _SNAPSHOT = (
-    "slice",
-    "sealing",
-    "closed",
-    "snapshot",
-)  # for what the machine may lack something
-_THEN = "; the watch tries again by itself, and what was acknowledged is kept"
 
 
 def watch(
@@ -100,8 +91,7 @@ class _Watch:
         self._told_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
         self._seal_at_s = 0.0
-        self._lacking: dict[str, str] = {}  # for what, and the sentence about it
-        self._broken = False  # the store could not go on, and must be opened again
+        self._trying = Trying(data, health, tell, self._store.reopen)
 
     def close(self) -> None:
         """Let go of all that is held."""
@@ -114,52 +104,17 @@ class _Watch:
         """From the first slice to the last."""
         while not self._stop.is_set():
             started_s = time.monotonic()
-            self._safely(_SLICE, self._slice if self._begun else self._begin)
+            self._trying.call("slice", self._slice if self._begun else self._begin)
             self._wait(time.monotonic() - started_s)
         self._sealing.finish()
         if self._begun:
-            self._safely(_SLICE, self._last_slice)
+            self._trying.call("slice", self._last_slice)
 
     def _wait(self, took_s: float) -> None:
-        if not self._hearing.more or self._lacking:
+        if not self._hearing.more or self._trying.lacks:
             self._stop.wait(max(self._settings.every_s - took_s, 0.0))
         elif self._sealing.busy:
             self._stop.wait(_BRIEF_S)
-
-    def _safely(self, what: str, call: Callable[[], bool | None]) -> bool:
-        """Call, and say once what the machine lacks for it, whether it has it; else what was raised is a fault.
-
-        A call that gives False has not come to its end: what it lacked before it may lack still.
-        """
-        try:
-            if self._broken:
-                self._store.reopen()
-                self._broken = False
-            done = call()
-        except HeldBack:  # the source has said it
-            return False
-        except Exception as error:
-            said = str(error) if isinstance(error, StoreError) else None
-            lacking = sentence(error, self._data, then=_THEN) or said
-            if lacking is None:
-                raise
-            self._lacks(what, lacking)
-            self._broken = True
-            return False
-        if done is not False:
-            self._lacks(what, "")
-        return True
-
-    def _lacks(self, what: str, sentence: str) -> None:
-        """Take note of it; it is said when something begins to lack, and when nothing does any more."""
-        if sentence and not self._lacking:
-            self._tell(sentence)
-        if self._health is not None and sentence != self._lacking.get(what, ""):
-            self._health.amiss(what, sentence or None)
-        if sentence:
-            self._lacking[what] = sentence
-        elif self._lacking.pop(what, None) and not self._lacking:
-            self._tell(f"{self._data}: the watch goes on")
 
     # ------------------------------------------------------------------------------------------------ slices
 
@@ -191,15 +146,15 @@ class _Watch:
         began_s = time.monotonic()
         counts = self._hear(self._acknowledged())
         before_us = self._sealed_us
-        self._safely(_SEALING, self._take_over)
+        self._trying.call("sealing", self._take_over)
         if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is sealed
         if not self._stop.is_set():
-            self._safely(_CLOSED, self._read_closed)
+            self._trying.call("closed", self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
         if not self._stop.is_set():
-            self._safely(_SEALING, self._seal_on)
+            self._trying.call("sealing", self._seal_on)
         self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> Counts:
@@ -223,7 +178,7 @@ class _Watch:
         if self._tell_leads(arrival_us):
             self._publish_at_s = 0.0  # due from now on until it is done
         if time.monotonic() >= self._publish_at_s:
-            self._safely(_SNAPSHOT, self._publish)
+            self._trying.call("snapshot", self._publish)
 
     def _publish(self) -> None:
         began_s = time.monotonic()
