@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev  ## install what the tests need and run them, but t
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes
-	$(PYTHON) -m pytest -m soak $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)
 
 check: lint types layers  ## ruff, ruff format, mypy --strict, import-linter
 
