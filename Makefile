@@ -4,8 +4,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ROOMS := geo models pipeline sample_ais
 
-# Tests run in this many processes; a file stays in one of them, so that what it sets up once is set up once.
-JOBS ?= 2
+# Tests run in this many processes; a file stays in one of them, so that what it sets up once is set up once. A fifth of
+# the time they wait for clocks, disks and sockets, so there is one more than there are cores.
+JOBS ?= 3
 PYTEST_ARGS ?=
 
 # What the environment is made from. It is made again when one of these changes, or when the folder was moved or

@@ -99,6 +99,11 @@ def noaa() -> pd.DataFrame:
     return frame.assign(sog_kn=frame.sog_kn.where(frame.sog_kn < 102.3), heading_deg=heading)
 
 
+def long(*values: object) -> object:
+    """Parameters of a test that takes too long for every day: `make soak` has them."""
+    return pytest.param(*values, marks=pytest.mark.soak)
+
+
 def micros_of(table: pa.Table, name: str) -> np.ndarray:
     """A timestamp column as int64 microseconds."""
     return np.asarray(table[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()))

@@ -33,7 +33,17 @@ def truth(sea, minutes):
 
 @cache
 def frame(sea):
-    return {"gulf": seas.gulf, "noaa": seas.noaa, "fleet": lambda: seas.frame_of(seas.fleet(seed=1))}[sea]()
+    return {"gulf": seas.gulf, "noaa": seas.noaa, "southeast": southeast, "fleet": fleet}[sea]()
+
+
+def fleet():
+    return seas.frame_of(seas.fleet(seed=1))
+
+
+def southeast():
+    """A part of the real half hour, which is enough for every day: from Miami to Norfolk."""
+    rows = seas.noaa()
+    return rows[rows.lon.between(-80.3, -75.0)].reset_index(drop=True)
 
 
 @cache
@@ -73,7 +83,8 @@ SEAS = [
     pytest.param("fleet", 30, 150, id="fleet"),
     pytest.param("gulf", 30, 3, id="gulf", marks=[pytest.mark.real, seas.needs_real]),
     pytest.param("gulf", 5, 15, id="gulf-5min", marks=[pytest.mark.real, seas.needs_real]),
-    pytest.param("noaa", 10, 10_000, id="noaa", marks=[pytest.mark.real, seas.needs_real]),
+    pytest.param("southeast", 10, 1_500, id="southeast", marks=[pytest.mark.real, seas.needs_real]),
+    pytest.param("noaa", 10, 10_000, id="noaa", marks=[pytest.mark.real, seas.needs_real, pytest.mark.soak]),
 ]
 
 
@@ -104,7 +115,7 @@ def test_without_thinning_the_same_motion(sea, minutes, floor):
     assert off_kn.median() <= 0.01
 
 
-@pytest.mark.parametrize(("sea", "minutes", "floor"), [SEAS[0], SEAS[3]])
+@pytest.mark.parametrize(("sea", "minutes", "floor"), [SEAS[0], *SEAS[3:]])
 def test_without_thinning_the_same_angle_between_the_keels(sea, minutes, floor):
     mine, theirs = side_by_side(minutes, sea, thinned=False)
     mine, theirs = mine.heading_difference_deg, theirs.heading_difference_deg
@@ -140,11 +151,11 @@ def test_thinning_moves_distances_by_thirty_metres_at_most(sea, minutes, floor):
 
 @pytest.mark.real
 @seas.needs_real
-@pytest.mark.parametrize("cut_h", [None, 1, 24])
+@pytest.mark.parametrize("cut_h", [None, seas.long(1), 24])
 def test_the_lightering_of_august_2023(cut_h):
     """241502000 and 311000222 are one encounter of 704 min from 08:54, 62 m apart (NOAA / USCG AIS)."""
     table = seas.of_frame(seas.gulf())
-    rows = seas.encounters(table, cuts=seas.every(table, cut_h) if cut_h else (), shards=3)
+    rows = seas.encounters(table, cuts=seas.every(table, cut_h) if cut_h else (), shards=1)
     (row,) = rows[(rows.mmsi_a == 241502000) & (rows.mmsi_b == 311000222)].to_dict("records")
     assert abs(row["start_time"] - pd.Timestamp("2023-08-01T08:54Z")) <= pd.Timedelta(1, "min")
     assert row["duration_min"] == pytest.approx(704, abs=5)

@@ -114,7 +114,7 @@ def test_a_slab_that_exceeds_the_memory_is_cut_and_does_not_show(whole, file, tm
     archive.assert_same(whole, found)
 
 
-@pytest.mark.parametrize(("hours", "shards"), [(1, 1), (1, 7), (1, 64)])
+@pytest.mark.parametrize(("hours", "shards"), [(1, 1), (1, 7), seas.long(1, 64)])
 def test_short_slices_do_not_show(tmp_path, hours, shards):
     rows = archive.fleet(**SHORT)
     file = archive.write(tmp_path / "a.parquet", rows)

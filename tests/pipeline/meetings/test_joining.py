@@ -144,8 +144,7 @@ def test_meetings_that_begin_and_end_by_distance_are_not_censored():
     assert (row["start_censored"], row["end_censored"]) == (False, False)
 
 
-@pytest.mark.parametrize("shards", [1, 7])
-@pytest.mark.parametrize("begun", [0, 700, 800])
+@pytest.mark.parametrize(("begun", "shards"), [(0, 1), (700, 1), (800, 7)])
 def test_an_encounter_is_cut_when_it_has_lasted_too_long(begun, shards):
     """Eight days together with a cut at three UTC days: parts that touch, the same for slices of any length."""
     rules = replace(Rules(), encounter=replace(Rules().encounter, max_open_d=3.0))

@@ -122,6 +122,7 @@ def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, pl
         assert left == paths[len(paths) - len(left) :], "oldest first"
 
 
+@pytest.mark.soak
 def test_a_watch_that_keeps_next_to_nothing_goes_on_and_finds_the_same(tmp_path):
     """Of its spool it has what came since the last sealed hour when it begins again in the middle of another."""
     text, data, gone = lines(3), tmp_path / "data", []
