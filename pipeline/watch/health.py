@@ -180,8 +180,8 @@ class Health:
         return Heard(source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent)
 
     def _measured(self) -> int:
-        """Bytes of the spool, looked up once a minute."""
-        if time.monotonic() - self._measured_s >= _MEASURED_EVERY_S:
+        """Bytes of the spool, looked up once a minute, and at the end."""
+        if self._ended_s or time.monotonic() - self._measured_s >= _MEASURED_EVERY_S:
             self._spool_bytes, self._measured_s = _bytes_in(self._spool), time.monotonic()
         return self._spool_bytes
 

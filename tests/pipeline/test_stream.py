@@ -195,6 +195,7 @@ def test_at_the_end_of_a_recording_all_is_sealed_and_is_what_a_run_finds(some_ho
     assert len(alerted) >= 4
     status = api.status(watch.data)
     assert status["total"]["sentences"] >= some_hours.count(b"\n")
+    assert status["spool_bytes"] > 10_000
     (told,) = status["alerts"]
     assert (told["waiting"], told["delivered"]) == (0, out.count(b"\nlead ") + out.startswith(b"lead "))
 
