@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Container
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -70,7 +71,7 @@ class Packer:
 
     def again(self) -> None:
         """Try again with the next `go`: the disk takes what comes again."""
-        self.error, self._not_before_s = None, 0.0
+        self._not_before_s = 0.0
 
     def finish(self) -> None:
         """Pack all that waits. Raises OSError."""
@@ -82,18 +83,18 @@ class Packer:
 
     def _run(self) -> None:
         with self._packing:
-            self.error = None
-            while self._waiting and self.error is None:
+            while self._waiting:
                 try:
-                    pack(self._waiting[0])
-                    self._waiting.popleft()
-                except FileNotFoundError:  # somebody removed it
-                    self._waiting.popleft()
+                    with suppress(FileNotFoundError):  # somebody removed it
+                        pack(self._waiting[0])
                 except OSError as error:
                     self.error, self._not_before_s = error, self._monotonic() + _AGAIN_S
+                    return
                 except Exception as error:  # told by the next call
                     self._fault = error
                     return
+                self._waiting.popleft()
+                self.error = None
 
 
 def recover(folder: Path) -> None:

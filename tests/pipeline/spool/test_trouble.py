@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -132,10 +133,11 @@ def test_a_full_disk(tmp_path, disk):
 
 def test_however_little_room_there_is_what_is_closed_is_packed_and_may_go(tmp_path, disk):
     """More than the disk holds passes through it, though none of it can be made smaller: nobody has to help."""
-    fill(disk, 6 << 20)
-    rubbish = b"".join(base64.b64encode(Random(k).randbytes(45)) + b"\n" for k in range(200_000))  # 12 MB
+    fill(disk, 12 << 20)
+    limits = replace(SMALL, segment_bytes=2 << 20, spare_bytes=2 << 20)  # a source gives up to 1 MiB at once
+    rubbish = b"".join(base64.b64encode(Random(k).randbytes(45)) + b"\n" for k in range(400_000))  # 24 MB
     pouring, went, held = Pouring(rubbish), 0, 0
-    with Watch(disk / "data", pouring.address, limits=SMALL, hurry=20.0) as watch:
+    with Watch(disk / "data", pouring.address, limits=limits, hurry=20.0) as watch:
         spooled = watch.supervisor.spools["busan"]
 
         def all_came() -> bool:
