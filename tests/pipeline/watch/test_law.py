@@ -41,11 +41,11 @@ def found(recorded, tmp_path_factory):
 
 
 def by_run(text, folder, rules=SHORT_GAPS):
-    """What a run over a file of these lines publishes."""
+    """What a run over a file of these lines publishes, in a data folder of its own."""
     path = folder / "rec.nmea.gz"
     path.write_bytes(gzip.compress(b"".join(text), 1))
-    api.run(path, folder / "data", area="world", slice_h=1.0, rules=rules)
-    return events(folder / "data")
+    api.run(path, folder / "by-run", area="world", slice_h=1.0, rules=rules)
+    return events(folder / "by-run")
 
 
 def events(data):
