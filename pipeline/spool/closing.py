@@ -71,7 +71,7 @@ class Packer:
 
     def again(self) -> None:
         """Try again with the next `go`: the disk takes what comes again."""
-        self._not_before_s = 0.0
+        self.error, self._not_before_s = None, 0.0
 
     def finish(self) -> None:
         """Pack all that waits. Raises OSError."""
