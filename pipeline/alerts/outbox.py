@@ -48,11 +48,6 @@ class Outbox:
                 self._known |= {alert.key: alert.at for alert in new.values()}
             return set(new)
 
-    def waiting(self) -> list[Alert]:
-        """What still waits, in the order in which it was put."""
-        with self._lock:
-            return list(self._waiting.values())
-
     def first(self, most: int, without: Container[str]) -> list[Alert]:
         """At most so many of those that wait, the first put first, and none of these events."""
         with self._lock:

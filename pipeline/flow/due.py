@@ -26,6 +26,7 @@ from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry
 
 DAYS_LATE = 30  # for which there are states to start from (row.py)
+SOON_US = days(1)  # what came so long after its hour at most is due at once
 _DAY = days(1)
 _REMEDY = "set its clock right, play a recording with --arrival told, or give archives to `stswatch run`"
 _SOME = "{}: some of what it sends is dated more than {} days before it came; that is in the lake and in no hour: {}"
@@ -40,7 +41,7 @@ def since_us(arrival_us: int, whole_before_us: int) -> int:
     >>> since_us(40 * _DAY + 5, 0) // SLAB_US, since_us(40 * _DAY + 5, 41 * _DAY) // SLAB_US
     (936, 240)
     """
-    at_most = days(DAYS_LATE) if arrival_us < whole_before_us else _DAY
+    at_most = days(DAYS_LATE) if arrival_us < whole_before_us else SOON_US
     return (arrival_us - at_most) // SLAB_US * SLAB_US
 
 

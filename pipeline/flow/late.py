@@ -20,15 +20,13 @@ import pyarrow.parquet as pq
 from stswatch.pipeline.batch import HOUR, Ints, micros
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.spool.arrivals import Arrivals
-from stswatch.pipeline.spool.segments import format_of, header_of, reading
+from stswatch.pipeline.spool.arrivals import stamps_of
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part
 from stswatch.pipeline.store.ledger import Entry
 
 SLAB_US = HOUR
 Times = TypeVar("Times", int, Ints)
-_PIECE_BYTES = 4 << 20
 _EPOCH = date(1970, 1, 1)
 
 
@@ -95,7 +93,7 @@ def _counted(data: Path) -> dict[str, dict[str, int]]:
 def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict[str, int]:
     """Late rows by UTC day; none where the segment is gone, so that nobody knows when they came."""
     try:
-        stamp_at, stamp_us = _stamps(path)
+        stamp_at, stamp_us = stamps_of(path)
     except (SourceError, FileNotFoundError):
         return {}
     sealed_us = sealed_by(int(stamp_us.max(initial=0)), allowance_us)
@@ -105,23 +103,6 @@ def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict
             late = len(of_rows(*_when(data, part), stamp_at, stamp_us, allowance_us))
             found[(_EPOCH + timedelta(part.slab_us // days(1))).isoformat()] += late
     return {day: n for day, n in sorted(found.items()) if n}
-
-
-def _stamps(path: Path) -> tuple[Ints, Ints]:
-    """Where a segment tells arrivals, and which. Raises SourceError."""
-    header = header_of(path)
-    arrivals = Arrivals("json" if format_of(path) == "json" else "nmea", header.mark if header else 0)
-    at, told_us = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    base, rest = 0, b""
-    with reading(path) as file:
-        while more := file.read(_PIECE_BYTES):
-            text = rest + more
-            end = text.rfind(b"\n") + 1
-            found_at, found_us = arrivals.find(text[:end])
-            at.append(found_at + base)
-            told_us.append(found_us)
-            base, rest = base + end, text[end:]
-    return np.concatenate(at), np.concatenate(told_us)
 
 
 def _when(data: Path, part: Part) -> tuple[Ints, Ints]:

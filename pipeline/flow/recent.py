@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Column, Ints, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.flow.due import SOON_US
 from stswatch.pipeline.flow.vicinity import Vicinity
-from stswatch.pipeline.rules import days
 from stswatch.pipeline.tracks.coverage import RECEIVERS, UNKNOWN
 from stswatch.pipeline.tracks.fixes import PENDING, valid
 
@@ -158,7 +158,7 @@ class Recent:
         return int(ahead.sum())
 
     def _not_before_us(self, arrival_us: int) -> int:
-        return max(self._since_us, arrival_us - days(1))
+        return max(self._since_us, arrival_us - SOON_US)
 
     def _keep(self, given: pa.Table) -> None:
         new = Rows.of(given, self._numbers(np.asarray(given["mmsi"]).astype(np.int64)))

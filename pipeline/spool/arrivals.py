@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from operator import xor
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.pipeline.sources.base import Format
-from stswatch.pipeline.spool.segments import micros, time_of, utc
+from stswatch.pipeline.spool.segments import format_of, header_of, micros, reading, time_of, utc
 
 Ints = NDArray[np.int64]
+_PIECE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -107,3 +109,20 @@ class Stamper:
             lines = lines[cut:]
             if not lines:
                 return b"".join(found)
+
+
+def stamps_of(path: Path) -> tuple[Ints, Ints]:
+    """Where a segment tells arrivals, offsets of whole lines, and which, UTC microseconds. Raises SourceError."""
+    header = header_of(path)
+    arrivals = Arrivals(format_of(path), header.mark if header else 0)
+    at, told_us = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    base, rest = 0, b""
+    with reading(path) as file:
+        while more := file.read(_PIECE_BYTES):
+            text = rest + more
+            end = text.rfind(b"\n") + 1
+            found_at, found_us = arrivals.find(text[:end])
+            at.append(found_at + base)
+            told_us.append(found_us)
+            base, rest = base + end, text[end:]
+    return np.concatenate(at), np.concatenate(told_us)

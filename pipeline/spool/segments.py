@@ -127,19 +127,18 @@ def sources_of(folder: Path) -> list[Spooled]:
         for path in reversed(segments(each)):
             with suppress(SourceError):  # whoever reads a segment says that it is damaged
                 if header := header_of(path):
-                    form: Format = "json" if format_of(path) == "json" else "nmea"
-                    found.append(Spooled(each.name, each, form, header.receiver, header.licence))
+                    found.append(Spooled(each.name, each, format_of(path), header.receiver, header.licence))
                     break
     return found
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path) -> Format:
     """What the lines of a segment are.
 
     >>> format_of(Path("20231114T221320.123Z.json.zst"))
     'json'
     """
-    return path.name.removesuffix(PACKED).rpartition(".")[2]
+    return "json" if path.name.removesuffix(PACKED).endswith(".json") else "nmea"
 
 
 @contextmanager

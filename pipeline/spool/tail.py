@@ -107,7 +107,7 @@ class Tail:
                 self._leave(self._at)
                 return False
             header = parsed_header(start)
-            self.arrivals = Arrivals("json" if format_of(path) == "json" else "nmea", header.mark if header else 0)
+            self.arrivals = Arrivals(format_of(path), header.mark if header else 0)
             self._file, self._rest = file, start
             self._skip()
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from stswatch.pipeline.batch import micros
 from stswatch.pipeline.flow import late
 from stswatch.pipeline.flow.ear import Ear, Heard
 from stswatch.pipeline.flow.recent import Recent
-from stswatch.pipeline.readers.base import WHOLE, SourceError
+from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.spool.arrivals import stamps_of
 from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 
@@ -162,8 +163,8 @@ def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
 
 def _last_us(folder: Path) -> int:
     """The last arrival in the newest segment that can be read; 0 where none tells one."""
-    for name in map(segment_of, reversed(segments(folder))):
-        with suppress(SourceError), closing(Tail(folder, Position(name))) as tail:
-            pieces = tail.all(until=Position(name, WHOLE))
-            return max((int(piece.stamp_us[-1]) for piece in pieces if len(piece.stamp_us)), default=0)
+    for path in reversed(segments(folder)):
+        with suppress(SourceError):
+            _, told_us = stamps_of(path)
+            return int(told_us.max(initial=0))
     return 0

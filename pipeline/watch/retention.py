@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of
 from stswatch.pipeline.store import ledger
@@ -47,6 +48,6 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
     ingested = list(ledger.paths(data))
     gone = []
     for spool in sources_of(data / "spool"):  # wherever the data folder lay when they were read
-        here = {segment_of(path) for path in ingested if path.parts[-3:-1] == ("spool", spool.name)}
+        here = {segment_of(path) for path in ingested if is_segment(path) and path.parent.name == spool.name}
         gone += forget(spool.folder, here, keep, now_us, needed_us)
     return gone
