@@ -21,25 +21,45 @@ class AddressError(ValueError):
 
 
 class Lost(Exception):
-    """The connection ended or could not be made; one sentence. Whoever asked may ask again."""
+    """The connection ended or could not be made; one sentence. Whoever asked may ask again.
+
+    patient: another try soon would do harm, so it comes after the longest wait.
+    """
+
+    def __init__(self, why: str, *, patient: bool = False) -> None:
+        super().__init__(why)
+        self.patient = patient
 
 
 class Loss(bytes):
-    """A comment among what came, given by itself: how many messages the system threw away since the last.
+    """A comment among what came, given by itself: messages are known to be lost, how many, and where.
 
-    >>> Loss.of(12), Loss.of(12).messages
+    It is empty where the lines of a source have no comments (JSON).
+
+    >>> Loss.of(12, "the queue is full"), Loss.of(12, "the queue is full").messages
     (b'# stswatch lost 12\\n', 12)
     """
 
-    @classmethod
-    def of(cls, messages: int) -> Loss:
-        """The comment for so many."""
-        return cls(b"# stswatch lost %d\n" % messages)
+    messages: int  # 0 where it is not known how many
+    why: str  # one clause: who lost them, and what to do
 
-    @property
-    def messages(self) -> int:
-        """How many it tells of."""
-        return int(self.split()[-1])
+    @classmethod
+    def of(cls, messages: int, why: str, format: Format = "nmea") -> Loss:
+        """The comment for so many."""
+        loss = cls(b"# stswatch lost %d\n" % messages if format == "nmea" else b"")
+        loss.messages, loss.why = messages, why
+        return loss
+
+
+@dataclass(frozen=True)
+class Resume:
+    """What a source goes on with."""
+
+    note: bytes = b""  # the last line that it gave which begins with NOTE, without its end: how far it had come
+    client_id: str = ""  # of this data folder and source, the same at every start; "" where nothing is kept
+
+
+AFRESH = Resume()
 
 
 @dataclass(frozen=True)
@@ -75,10 +95,10 @@ class Address:
         return (self.every(option) or [default])[-1]
 
 
-# (address, secrets, stop, note) -> the bytes as they come. b"" is a sign of life, given when the connection stands and
-# then at least every POLL_S. Ends when `stop` is set or nothing can ever come again; raises Lost.
-# secrets: the environment. note: the last line that it gave which begins so, without its end: how far it had come.
-Receive = Callable[[Address, Mapping[str, str], Event, bytes], Iterator[bytes]]
+# (address, secrets, stop, resume) -> the bytes as they come. b"" is a sign of life, given when the connection
+# stands and then at least every POLL_S. Ends when `stop` is set or nothing can ever come again; raises Lost.
+# secrets: the environment.
+Receive = Callable[[Address, Mapping[str, str], Event, Resume], Iterator[bytes]]
 
 
 @dataclass(frozen=True)

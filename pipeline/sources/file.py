@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, NOTE, POLL_S, Address, AddressError, Lost, ended, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, NOTE, POLL_S, Address, AddressError, Lost, Resume, ended, why
 
 OPTIONS = {"from": "start (all that is in it already) or end (only what is written from now on); start by default"}
 
@@ -29,12 +29,12 @@ def check(address: Address) -> None:
         raise AddressError(f"{address.text}: is a folder; give the file in it that is being written")
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Give the lines of the file as they are written. Raises Lost where it is not there or cannot be read."""
     path = Path(address.path)
     told = address.format == "nmea"
     file = _opened(path)
-    begun_at = _beginning(file, address, note)
+    begun_at = _beginning(file, address, resume.note)
     while True:
         with file:
             file.seek(begun_at)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from stswatch.pipeline.sources import file, mqtt, stdin, tcp, udp, websocket
-from stswatch.pipeline.sources.base import Address, AddressError, Format, Receiver, SourceKind
+from stswatch.pipeline.sources.base import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
 
 SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
@@ -156,9 +156,9 @@ def ready(address: Address, secrets: Mapping[str, str]) -> None:
         raise AddressError(f"{address.text}: needs a key or password; set it in the environment as {name}")
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes = b"") -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume = AFRESH) -> Iterator[bytes]:
     """The bytes of a source as they come; see base.Receive. Raises Lost."""
-    return kind_of(address.scheme).receive(address, secrets, stop, note)
+    return kind_of(address.scheme).receive(address, secrets, stop, resume)
 
 
 def _scheme(rest: str) -> str:

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address
+from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, Resume
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Give what comes until the other end of the pipe is closed; never raises Lost."""
     handle = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
     yield b""

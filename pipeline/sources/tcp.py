@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, CONNECT_S, POLL_S, Address, Lost, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, CONNECT_S, POLL_S, Address, Lost, Resume, why
 
 # Between two readings: at 30,000 sentences a second there is one each 33 µs, and a batch costs what a sentence does.
 _NAP_S = 0.02
@@ -14,7 +14,7 @@ _NAP_S = 0.02
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Connect and give what comes; never a byte twice. Raises Lost."""
     try:
         connection = socket.create_connection((address.host, address.port), CONNECT_S)

@@ -14,10 +14,11 @@ import struct
 from collections.abc import Iterator, Mapping
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Loss, Lost, ended, why
+from stswatch.pipeline.sources.base import BATCH_BYTES, POLL_S, Address, AddressError, Loss, Lost, Resume, ended, why
 
 OPTIONS = {"interface": "address of the network interface on which a multicast group is joined"}
 
+_FULL = "sends more than this machine takes; the spool says how many are lost, and when"
 _NAP_S = 0.002  # short: a default kernel keeps what comes in 5 ms at 30,000 datagrams a second
 _BUFFER_BYTES = 8 << 20
 _DATAGRAM_BYTES = 65_536
@@ -37,7 +38,7 @@ def check(address: Address) -> None:
             ) from error
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Listen and give the datagrams as they come, each ended as a line. Raises Lost."""
     try:
         listening = _listen(address)
@@ -49,8 +50,8 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: byt
         while not stop.is_set():
             ready, _, _ = select.select([listening], [], [], POLL_S)
             yield _waiting(listening) if ready else b""
-            if (now := _dropped(listening)) != dropped and address.format == "nmea":
-                yield Loss.of((now - dropped) % 2**32)
+            if (now := _dropped(listening)) != dropped:
+                yield Loss.of((now - dropped) % 2**32, _FULL, address.format)
             dropped = now
             if ready:
                 stop.wait(_NAP_S)

@@ -20,6 +20,7 @@ from stswatch.pipeline.sources.base import (
     Address,
     AddressError,
     Lost,
+    Resume,
     ended,
 )
 
@@ -67,7 +68,7 @@ def boxes(address: Address) -> list[list[list[float]]]:
     return found
 
 
-def receive(address: Address, secrets: Mapping[str, str], stop: Event, note: bytes) -> Iterator[bytes]:
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Connect, subscribe, and give each message as a line. Raises Lost."""
     from websockets.exceptions import ConnectionClosed, WebSocketException
     from websockets.sync.client import connect

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import secrets as drawing
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from stswatch.pipeline.sources.base import Address
@@ -15,6 +17,7 @@ from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.running import TICK_S, Around, Running, SourceState, Tell, held_sentence
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.spool import HeldBack, Limits, Spool
+from stswatch.pipeline.store.disk import read_json, write_json
 
 _CLOSE_S = 3.0  # one that is still waiting for a connection then has nothing to give any more
 
@@ -75,6 +78,19 @@ class Supervisor:
             self._failed = error
 
 
+def identity_of(folder: Path) -> str:
+    """What tells this data folder from all others: drawn once, kept in a file. Raises OSError, ValueError.
+
+    folder: DATA/live, made where it is not there.
+    """
+    path = folder / "identity.json"
+    with suppress(FileNotFoundError):
+        return str(read_json(path)["identity"])
+    drawn = drawing.token_hex(8)
+    write_json(path, {"identity": drawn})
+    return drawn
+
+
 def run_sources(
     data: Path,
     addresses: Sequence[Address],
@@ -93,7 +109,7 @@ def run_sources(
     """
     for address in addresses:
         ready(address, secrets)
-    around = Around(clock, tell, stop, secrets, draw, monotonic)
+    around = Around(clock, tell, stop, secrets, draw, monotonic, identity_of(data / "live"))
     running = []
     for each in addresses:
         spool = Spool(

@@ -85,7 +85,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("source_lines_total", "counter", "lines received", _source("lines")),
     Metric("source_overlong_bytes_total", "counter", "bytes dropped of lines too long", _source("overlong_bytes")),
     Metric(
-        "source_lost_messages_total", "counter", "messages that the system threw away, of UDP", _source("lost_messages")
+        "source_lost_messages_total",
+        "counter",
+        "messages known to be lost, by UDP or a broker",
+        _source("lost_messages"),
     ),
     Metric("source_reconnects_total", "counter", "how often it was lost and came back", _source("reconnects")),
     Metric("source_silent_seconds", "gauge", "since it was heard last", _source("silent_s")),

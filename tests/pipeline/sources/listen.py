@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from stswatch.pipeline.sources.base import Lost
+from stswatch.pipeline.sources.base import AFRESH, Loss, Lost, Resume
 from stswatch.pipeline.sources.registry import parse, receive
 
 WITHIN_S = 20.0
@@ -16,11 +16,13 @@ WITHIN_S = 20.0
 class Listening:
     """A source listened to in a thread; what came so far, and how it ended."""
 
-    def __init__(self, text: str, secrets: Mapping[str, str] | None = None, note: bytes = b"") -> None:
+    def __init__(self, text: str, secrets: Mapping[str, str] | None = None, resume: Resume = AFRESH) -> None:
         self.stop, self.came, self.signs = threading.Event(), b"", 0
         self.lost: str | None = None
+        self.patient = False
+        self.losses: list[Loss] = []
         self.pieces: list[bytes] = []
-        self._arguments = (parse(text), secrets or {}, self.stop, note)
+        self._arguments = (parse(text), secrets or {}, self.stop, resume)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Listening:
@@ -36,10 +38,12 @@ class Listening:
         try:
             for data in receive(*self._arguments):
                 self.signs += 1
+                if isinstance(data, Loss):
+                    self.losses.append(data)
                 self.pieces.append(data)
                 self.came += data
         except Lost as lost:
-            self.lost = str(lost)
+            self.lost, self.patient = str(lost), lost.patient
 
     @property
     def ended(self) -> bool:

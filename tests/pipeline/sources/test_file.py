@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from stswatch.pipeline.sources.base import Resume
 from stswatch.pipeline.spool.lines import last_note
 from tests.pipeline.sources.listen import Listening, wait
 
@@ -75,7 +76,7 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         first.until(holds(b"a\nb\n"))
     add(path, b"f\nc\n")
     for how in ("", "?from=end"):
-        with Listening(f"{path}{how}", note=last_note(first.came)) as second:
+        with Listening(f"{path}{how}", resume=Resume(last_note(first.came))) as second:
             second.until(holds(b"half\nc\n"))
 
 
@@ -86,7 +87,7 @@ def test_it_begins_anew_where_the_file_is_another(tmp_path):
         first.until(holds(b"a\nb\n"))
     (tmp_path / "new").write_bytes(b"c\n")
     (tmp_path / "new").rename(path)
-    with Listening(f"{path}?from=end", note=last_note(first.came)) as second:
+    with Listening(f"{path}?from=end", resume=Resume(last_note(first.came))) as second:
         second.until(holds(b"c\n"))
 
 

@@ -1,70 +1,66 @@
-"""Owns: what a broker has on a topic comes as lines; with qos=1 nothing is lost while nobody listens.
+"""Owns: what a broker has on a topic comes as lines; with qos=1 nothing is lost while nobody listens that it queued.
 
-The broker is real: mosquitto 2, `apt-get install mosquitto` on Debian and Ubuntu.
+The brokers are real: amqtt everywhere; Mosquitto by `make services`, where it is installed (see brokers.py).
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from stswatch.pipeline.sources.base import Resume
 from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.spool.lines import last_note
+from tests.pipeline.sources.brokers import Amqtt, Broker, Mosquitto
 from tests.pipeline.sources.listen import Listening, wait
 from tests.pipeline.sources.tls import certificate
 
-BROKER = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-INSTALL = "mosquitto is not installed; run: apt-get install mosquitto"
+BROKERS = [
+    pytest.param(Amqtt, id="amqtt"),
+    pytest.param(Mosquitto, id="mosquitto", marks=pytest.mark.service("mosquitto")),
+]
+mosquitto_only = pytest.mark.service("mosquitto")
+WATCH, OTHER = Resume(client_id="stswatch0123456789ab"), Resume(client_id="stswatchba9876543210")
 
 
-class Broker:
-    """A broker on a port of its own, which can be stopped and started."""
-
-    def __init__(self, folder: Path, settings: str) -> None:
-        assert BROKER is not None, INSTALL
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\n{settings}")
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen([BROKER, "-c", self._config], stderr=subprocess.DEVNULL)
-        wait(self._answers)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-
-    def _answers(self) -> bool:
-        assert self._process.poll() is None, "the broker did not start"
-        with socket.socket() as trying:
-            return trying.connect_ex(("127.0.0.1", self.port)) == 0
+@pytest.fixture(params=BROKERS)
+def kind(request) -> type[Broker]:
+    """Each kind of broker."""
+    return request.param
 
 
 @pytest.fixture
-def broker(tmp_path) -> Iterator[Broker]:
-    running = Broker(tmp_path, "allow_anonymous true\n")
+def broker(kind, tmp_path) -> Iterator[Broker]:
+    running = kind(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def queueing(tmp_path) -> Iterator[Broker]:
+    """A Mosquitto whose queues hold ten messages."""
+    running = Mosquitto(tmp_path, settings="max_queued_messages 10\nmax_inflight_messages 10")
     yield running
     running.stop()
 
 
 @pytest.fixture
 def publishing(broker) -> Iterator[Client]:
+    with_it = connected(broker)
+    yield with_it
+    with_it.disconnect()
+    with_it.loop_stop()
+
+
+def connected(broker: Broker) -> Client:
     client = Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
-    yield client
-    client.disconnect()
-    client.loop_stop()
+    return client
 
 
 def publish(client: Client, topic: str, *messages: bytes, qos: int = 1) -> None:
@@ -72,15 +68,20 @@ def publish(client: Client, topic: str, *messages: bytes, qos: int = 1) -> None:
         client.publish(topic, message, qos).wait_for_publish(20)
 
 
+def lines(listening: Listening) -> bytes:
+    """What came, without comments."""
+    return b"".join(line for line in listening.came.splitlines(keepends=True) if not line.startswith(b"#"))
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 def test_each_message_is_a_line_or_more(broker, publishing, qos):
-    with Listening(f"q{qos}=mqtt://127.0.0.1:{broker.port}/ais/+/nmea/%23?qos={qos}") as listening:
+    with Listening(f"mqtt://127.0.0.1:{broker.port}/ais/+/nmea/%23?qos={qos}", resume=WATCH) as listening:
         listening.standing()
         publish(publishing, "ais/busan/nmea", b"a", b"b\r\n", b"c\nd")
         publish(publishing, "other", b"not ours")
         publish(publishing, "ais/pohang/nmea/x", b"e")
-        listening.until(lambda source: len(source.came) >= 11)
-    assert listening.came == b"a\nb\r\nc\nd\ne\n"
+        listening.until(lambda source: len(lines(source)) >= 11)
+    assert lines(listening) == b"a\nb\r\nc\nd\ne\n"
     assert listening.lost is None
 
 
@@ -95,28 +96,95 @@ def test_many_are_taken_together(broker, publishing):
 
 
 def test_what_comes_while_nobody_listens(broker, publishing):
-    where = f"keeps=mqtt://127.0.0.1:{broker.port}/ais?qos=1"
-    with Listening(where) as listening:
+    where = f"mqtt://127.0.0.1:{broker.port}/ais?qos=1"
+    with Listening(where, resume=WATCH) as listening:
         listening.standing()
     publish(publishing, "ais", b"meanwhile")
-    with Listening(where) as listening:
-        assert listening.until(lambda source: bool(source.came)) == b"meanwhile\n"
-    with Listening(where) as listening:
+    with Listening(where, resume=WATCH) as listening:
+        listening.until(lambda source: bool(lines(source)))
+    assert lines(listening) == b"meanwhile\n"
+    with Listening(where, resume=WATCH) as listening:
         listening.standing()
         publish(publishing, "ais", b"later")
-        assert listening.until(lambda source: bool(source.came)) == b"later\n", "what was taken is not sent again"
+        listening.until(lambda source: bool(lines(source)))
+    assert lines(listening) == b"later\n", "what was taken is not sent again"
 
 
-def test_what_was_not_taken_is_sent_again(broker, publishing):
+@mosquitto_only  # amqtt forgets what it has sent
+def test_what_was_not_taken_is_sent_again(queueing):
     """A watch that dies before a message is written gets it again."""
-    address = parse(f"keeps=mqtt://127.0.0.1:{broker.port}/ais?qos=1")
-    with Listening(f"keeps=mqtt://127.0.0.1:{broker.port}/ais?qos=1") as listening:
+    where = f"mqtt://127.0.0.1:{queueing.port}/ais?qos=1"
+    address, client = parse(where), connected(queueing)
+    with Listening(where, resume=WATCH) as listening:
         listening.standing()
-    publish(publishing, "ais", b"once")
+    publish(client, "ais", b"once")
+    client.disconnect()
     for _ in range(3):
-        coming = receive(address, {}, Event())
+        coming = receive(address, {}, Event(), WATCH)
         wait(lambda coming=coming: b"once\n" in next(coming))
         coming.close()  # it was given, and is not asked for more: nobody has written it
+
+
+def test_two_watches_do_not_share_a_session(broker, publishing):
+    where = f"mqtt://127.0.0.1:{broker.port}/ais?qos=1"
+    with Listening(where, resume=WATCH) as one, Listening(where, resume=OTHER) as two:
+        one.standing()
+        two.standing()
+        publish(publishing, "ais", b"a", b"b")
+        for each in (one, two):
+            each.until(lambda source: lines(source) == b"a\nb\n")
+    assert (one.lost, two.lost) == (None, None)
+
+
+def test_a_session_that_another_takes_over(broker):
+    """As the watch over a copy of a data folder does: it is said, and another try comes late."""
+    where = f"mqtt://127.0.0.1:{broker.port}/ais?qos=1"
+    with Listening(where, resume=WATCH) as one:
+        one.standing()
+        with Listening(where, resume=WATCH) as two:
+            two.standing()
+            wait(lambda: one.ended)
+    assert one.lost is not None
+    assert "another client" in one.lost
+    assert WATCH.client_id in one.lost
+    assert one.patient
+
+
+@pytest.mark.parametrize("format", ["nmea", "json"])
+def test_a_session_that_the_broker_forgot(kind, tmp_path, format):
+    running = kind(tmp_path)
+    where = f"mqtt://127.0.0.1:{running.port}/ais?qos=1&format={format}"
+    with Listening(where, resume=WATCH) as before:
+        before.standing()
+    running.stop()
+    running.start()  # with nothing kept on disk
+    note = last_note(before.came)
+    assert bool(note) == (format == "nmea"), "JSON lines have no comments"
+    with Listening(where, resume=Resume(note, WATCH.client_id)) as after:
+        after.standing()
+    running.stop()
+    assert [loss.why for loss in after.losses] == (
+        ["has kept no session: what came while nobody listened is lost"] if note else []
+    )
+
+
+@mosquitto_only
+def test_what_the_queue_of_the_broker_did_not_hold(queueing):
+    where = f"mqtt://127.0.0.1:{queueing.port}/ais?qos=1"
+    with Listening(where, resume=WATCH) as before:
+        before.standing()
+    client = connected(queueing)
+    publish(client, "ais", *(b"%d" % number for number in range(50)))
+    client.disconnect()
+    with Listening(where, resume=Resume(last_note(before.came), WATCH.client_id)) as after:
+        after.until(lambda source: bool(source.losses) and lines(source).count(b"\n") > 0)
+    kept = lines(after).count(b"\n")
+    assert 0 < kept < 50
+    assert sum(loss.messages for loss in after.losses) == 50 - kept
+    assert "max_queued_messages" in after.losses[0].why
+    with Listening(where, resume=Resume(last_note(after.came), WATCH.client_id)) as again:
+        again.standing()
+    assert again.losses == [], "it is told once"
 
 
 def test_a_broker_that_goes_away(broker):
@@ -134,15 +202,8 @@ def test_a_broker_that_goes_away(broker):
         listening.standing()
 
 
-def test_a_password(tmp_path):
-    assert BROKER is not None, INSTALL
-    passwords = tmp_path / "passwords"
-    create = shutil.which("mosquitto_passwd", path=f"{os.environ.get('PATH', '')}:/usr/bin")
-    assert create is not None, INSTALL
-    subprocess.run([create, "-b", "-c", passwords, "anna", "s3cret"], check=True, capture_output=True)
-    passwords.chmod(0o644)
-    tmp_path.chmod(0o755)
-    running = Broker(tmp_path, f"allow_anonymous false\npassword_file {passwords}\nuser root\n")
+def test_a_password(kind, tmp_path):
+    running = kind(tmp_path, people={"anna": "s3cret"})
     where = f"mqtt://anna@127.0.0.1:{running.port}/ais"
     try:
         with Listening(where, {"MQTT_PASSWORD": "s3cret"}) as listening:
@@ -156,10 +217,10 @@ def test_a_password(tmp_path):
         running.stop()
 
 
-def test_tls_is_checked(tmp_path, monkeypatch):
+def test_tls_is_checked(kind, tmp_path, monkeypatch):
     """The password goes to nobody whose certificate is not trusted."""
     whole, key = certificate(tmp_path)
-    running = Broker(tmp_path, f"certfile {whole}\nkeyfile {key}\nallow_anonymous true\nuser root\n")
+    running = kind(tmp_path, tls=(whole, key))
     where, secrets = f"mqtts://anna@127.0.0.1:{running.port}/ais", {"MQTT_PASSWORD": "s3cret"}
     try:
         with Listening(where, secrets) as listening:

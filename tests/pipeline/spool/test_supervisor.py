@@ -14,9 +14,9 @@ import pytest
 from stswatch.pipeline.sources.base import AddressError
 from stswatch.pipeline.sources.registry import parse_all
 from stswatch.pipeline.spool.clock import Clock
-from stswatch.pipeline.spool.running import backoff_s
+from stswatch.pipeline.spool.running import backoff_s, client_id
 from stswatch.pipeline.spool.spool import Limits
-from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
+from stswatch.pipeline.spool.supervisor import Supervisor, identity_of, run_sources
 from tests.pipeline.sources.listen import free_port, wait
 from tests.pipeline.spool.spools import bare, decoded_spool, everything, received, told
 
@@ -262,3 +262,12 @@ def test_tries_come_less_and_less_often():
     longest = [backoff_s(n, lambda: 1.0) for n in range(1, 9)]
     assert longest == [1, 2, 4, 8, 16, 32, 60, 60]
     assert all(backoff_s(n, lambda: 0.0) == each / 2 for n, each in enumerate(longest, 1))
+
+
+def test_the_identity_of_a_folder_stays(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    drawn = identity_of(one)
+    assert identity_of(one) == drawn
+    assert identity_of(other) != drawn
+    names = {client_id(identity, name) for identity in (drawn, identity_of(other)) for name in ("busan", "pohang")}
+    assert len(names) == 4
