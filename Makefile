@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench docs coast zones sea clean moved
+.PHONY: help demo test services soak check lint types layers bench docs coast zones sea clean moved
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ demo: $(VENV)/.installed  ## install, watch two simulated days, print the ranked
 
 test: $(VENV)/.installed-dev  ## install what the tests need and run them, but those of minutes (PYTEST_ARGS=...)
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, where they are installed (apt-get install)
+	$(PYTHON) -m pytest -m service -ra $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes
 	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)

@@ -2,12 +2,16 @@
 
 Real data are named by STSWATCH_REAL_DATA and never copied here. A test of them carries the mark `real`, or takes the
 fixture `real` and gets the mark; it is skipped without them. With STSWATCH_REQUIRE_REAL=1 it fails instead.
+
+A test of a program that pip does not bring carries the mark `service("PROGRAM")`; `make services` runs these. It is
+skipped where the program is not installed; with STSWATCH_REQUIRE_SERVICES=1 it fails instead.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,13 @@ import pytest
 from hypothesis import settings
 
 REAL = os.environ.get("STSWATCH_REAL_DATA")
-REQUIRED = os.environ.get("STSWATCH_REQUIRE_REAL", "") not in ("", "0")
 ABSENT = "STSWATCH_REAL_DATA names no folder of real data"
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # Debian puts servers where only root's PATH looks
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0")
+
 
 # CI tries the same examples each time: a change lands or not by what it is, not by luck
 settings.register_profile("stswatch", deadline=None, derandomize="CI" in os.environ)
@@ -28,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     if REAL is not None and not Path(REAL).is_dir():
         raise pytest.UsageError(f"STSWATCH_REAL_DATA is {REAL!r}, which is no folder; name one or unset it")
-    if REQUIRED and REAL is None:
+    if _is_set("STSWATCH_REQUIRE_REAL") and REAL is None:
         raise pytest.UsageError("STSWATCH_REQUIRE_REAL is set, but STSWATCH_REAL_DATA names no folder of real data")
 
 
@@ -38,15 +47,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("real")
         if REAL is None and item.get_closest_marker("real"):
             item.add_marker(pytest.mark.skip(reason=ABSENT))
+        for service in item.iter_markers("service"):
+            if shutil.which(service.args[0], path=SBIN) is None:
+                item.add_marker(pytest.mark.skip(reason=f"{service.args[0]} is not installed"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Where real data are required, a test of them that skips has failed."""
+    """Where real data or services are required, a test of them that skips has failed."""
     report = yield
-    if REQUIRED and report.skipped and item.get_closest_marker("real") and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped, but STSWATCH_REQUIRE_REAL is set: {report.longrepr}"
+    for mark, variable in (("real", "STSWATCH_REQUIRE_REAL"), ("service", "STSWATCH_REQUIRE_SERVICES")):
+        if report.skipped and _is_set(variable) and item.get_closest_marker(mark) and not hasattr(report, "wasxfail"):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, but {variable} is set: {report.longrepr}"
     return report
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import gzip
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -27,8 +26,6 @@ CONF = ROOT / "deploy" / "watch.conf"
 @pytest.fixture
 def analyze(tmp_path):
     """Call systemd-analyze on the unit, with a program that is there in the place of ours."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("no systemd here")
     text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text())
     (tmp_path / "stswatch.service").write_text(text)
 
@@ -39,11 +36,13 @@ def analyze(tmp_path):
     return analyze
 
 
+@pytest.mark.service("systemd-analyze")
 def test_systemd_takes_the_unit(analyze):
     done = analyze("verify")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.service("systemd-analyze")
 def test_systemd_finds_the_unit_tight(analyze):
     done = analyze("security", "--offline=yes")
     exposure = float(re.search(r"Overall exposure level for stswatch.service: (\d+\.\d)", done.stdout)[1])
@@ -84,8 +83,6 @@ def permitted():
 
 def confinement():
     """What is missing here to confine a program as the unit does; nothing where it can be done."""
-    if shutil.which("systemd-analyze") is None:
-        return "no systemd here"
     try:
         ctypes.CDLL(confined.LIBRARY)
     except OSError:
@@ -93,6 +90,7 @@ def confinement():
     return "a kernel before 6.3" if ctypes.CDLL(None).prctl(confined.PR_SET_MDWE + 1, 0, 0, 0, 0) < 0 else ""
 
 
+@pytest.mark.service("systemd-analyze")
 @pytest.mark.skipif(bool(confinement()), reason=confinement())
 def test_a_watch_does_all_that_it_does_under_the_confinement_of_the_unit(tmp_path):
     """Spools, decodes, peeks, seals in a process beside it, scores, publishes: what needs more calls breaks here."""

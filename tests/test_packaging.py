@@ -21,7 +21,10 @@ ROOMS = ("geo", "models", "pipeline", "sample_ais")
 
 
 def tree(*folders: str) -> list[str]:
-    """The project's files as git lists them, those not yet added too, those ignored not."""
+    """The project's files below some folders, those ignored not; without git all but what Python leaves behind."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        found = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(ROOT)) for path in found if path.suffix != ".pyc")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return sorted({name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()})
