@@ -56,7 +56,10 @@ def render(suffix: str, area: Area | None = None) -> bytes:
     named = {".png": {"Software": None, "Source": fingerprint()}, ".svg": {"Date": None, "Source": fingerprint()}}
     out = io.BytesIO()
     metadata = named.get(suffix, {"CreationDate": None, "Keywords": fingerprint()})
-    draw(area)[0].savefig(out, format=suffix.removeprefix("."), metadata=metadata)
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # a zone's name may hold dollars
+        draw(area)[0].savefig(out, format=suffix.removeprefix("."), metadata=metadata)
     return out.getvalue()
 
 

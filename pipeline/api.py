@@ -458,8 +458,11 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
     """
     from stswatch.geo import zone_map, zones
     from stswatch.pipeline.exports import file
+    from stswatch.pipeline.untrusted import escaped, harmless
 
-    suffix, shown = file.suffix_of(path), zones.area(area)
+    suffix, given = file.suffix_of(path), zones.area(area)
+    own = zones.Zones(tuple(harmless(given.zones.properties)), given.zones.geometry)
+    shown = zones.Area(escaped(given.name), given.geometry, own)
     file.check(Path(path))
     file.write(Path(path), zone_map.render(suffix, shown))
 

@@ -6,13 +6,15 @@ import argparse
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NoReturn
 
-from stswatch.pipeline import api, cli_live, rules, trouble
+from stswatch.pipeline import api, cli_live, rules, trouble, untrusted
 from stswatch.pipeline.cli_live import DATA, add_data, between
 from stswatch.pipeline.exports.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
@@ -22,11 +24,17 @@ _SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. What the user can mend is said in one sentence on standard error."""
+    with untrusted.guarded():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().setLevel(logging.ERROR)
     given = parser().parse_args(argv)
     try:
-        given.run(given)
+        with cli_live.ended_by_signals():
+            given.run(given)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -34,13 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
-        print(f"stswatch: {said}", file=sys.stderr)
+        print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""
         print(f"stswatch: stopped{goes_on}", file=sys.stderr)
-        return 130
+        return 128 + (stopped.args[0] if isinstance(stopped, cli_live.Ended) else signal.SIGINT)
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the words of a command, and takes `-?name=value` for standard input."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(untrusted.escaped(message, untrusted.SENTENCE))
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        return None if arg_string.startswith("-?") else super()._parse_optional(arg_string)
 
 
 class _Help(argparse.HelpFormatter):
@@ -53,7 +71,7 @@ class _Help(argparse.HelpFormatter):
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options; the documentation is held to it."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="stswatch",
         description="Ranked, explained, reproducible leads on ship-to-ship transfers, from raw AIS.",
         epilog="A lead is not a finding: most meetings and silences at sea are lawful.",
@@ -207,7 +225,7 @@ def _explain(given: argparse.Namespace) -> None:
         print(words.explanation(row))
     if given.picture:
         api.draw_encounter(given.picture, given.data, row["id"])
-        print(f"picture of {row['id']}: {given.picture}")
+        print(f"picture of {row['id']}: {untrusted.escaped(given.picture)}")
 
 
 def _add_rules(p: argparse.ArgumentParser) -> None:
@@ -343,7 +361,7 @@ def _simulate(given: argparse.Namespace) -> None:
         background=given.background,
         start_time=given.start_time,
     )
-    print("\n".join(map(str, files)))
+    print("\n".join(map(untrusted.escaped, files)))
 
 
 Add = Callable[[argparse.ArgumentParser], None]

@@ -6,13 +6,13 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
 
-from stswatch.pipeline import api, rules
+from stswatch.pipeline import api, rules, untrusted
 
 DATA = "stswatch-data"
 HEALTH = "127.0.0.1:9257"  # as watch/server.py, which is not loaded for a look at the help
@@ -79,8 +79,11 @@ def stream(given: argparse.Namespace) -> None:
     from stswatch.pipeline.watch import words
 
     def tell(sentence: str) -> None:
-        if not given.quiet:
-            sys.stderr.write(f"stswatch: {sentence}\n")  # at once: threads tell too
+        if given.quiet:
+            return
+        with suppress(OSError):  # whoever read it is gone: the watch goes on
+            said = untrusted.escaped(sentence, untrusted.SENTENCE)
+            sys.stderr.write(f"stswatch: {said}\n")  # at once: threads tell too
             sys.stderr.flush()
 
     tell(words.begun(parse_all(given.sources), given.data, given.health))
@@ -145,9 +148,25 @@ def add_data(p: argparse.ArgumentParser) -> None:
     p.add_argument("--data", default=DATA, metavar="DIR", help=f"the data folder (default {DATA})")
 
 
+class Ended(KeyboardInterrupt):
+    """A signal that asks the program to end came; its number is the argument."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP as a terminal that is closed sends it, end what runs as Ctrl-C does; the second at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Ended(number)
+
+    with _handled((signal.SIGTERM, signal.SIGHUP), end):
+        yield
+
+
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second one ends the program at once."""
+    """An event that Ctrl-C, SIGTERM and SIGHUP set; a second one ends the program at once."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -155,9 +174,18 @@ def _stopping() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end):
         yield stop
+
+
+@contextmanager
+def _handled(numbers: Sequence[int], end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Signals go to `end` for as long as the block lasts, but one that is ignored, as nohup asks, stays so."""
+    main = threading.current_thread() is threading.main_thread()  # no other may say what a signal does
+    asked = [number for number in numbers if main and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in asked}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

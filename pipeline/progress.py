@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from stswatch.pipeline.untrusted import unguarded
+
 _EVERY_S = {True: 0.2, False: 10.0}  # on a terminal, elsewhere
 _WORDS = {"read": ("reading", "lines"), "slices": ("watching", "reports"), "load": ("loading", "")}  # what, of what
 
@@ -13,7 +15,7 @@ class Progress:
     """Told of the stages of a run; prints rate and time left."""
 
     def __init__(self, out: TextIO, quiet: bool = False) -> None:
-        self._out, self._quiet = out, quiet
+        self._out, self._quiet = unguarded(out), quiet
         self._line = out.isatty()
         self._stage = ""
         self._began = self._last = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from stswatch.geo.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports.captions import CAUTION, port_name
+from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
     from stswatch.pipeline.api import Summary
@@ -36,14 +38,14 @@ _LEAD = (  # heading, width, what stands in it
 
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
-    lines = [line for row in done.sources for line in _source(row)]
-    lines += [f"passed over: {told}" for told in done.passed_over]
+    lines = [line for row in done.sources for line in _source(harmless(row))]
+    lines += [f"passed over: {escaped(told, SENTENCE)}" for told in done.passed_over]
     c = done.counts
     lines.append(
         f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
-        f" {_some(c['flagged_encounters'], 'lead')} in area {area}"
+        f" {_some(c['flagged_encounters'], 'lead')} in area {escaped(area)}"
     )
-    lines.append(f"database: {done.database}")
+    lines.append(f"database: {escaped(done.database)}")
     return "\n".join(lines)
 
 
@@ -75,7 +77,8 @@ def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, i
 
 def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, data: str | Path) -> str:
     """The ranked leads as a table; counts: how many leads and encounters there are in all."""
-    total, call = counts["flagged_encounters"], called()
+    total, call, data = counts["flagged_encounters"], called(), _word(data)
+    rows, area = [harmless(row) for row in rows], escaped(area)
     if not rows:
         return "\n" + _no_leads(counts["current_encounters"], area, call)
     head = "  ".join(f"{name:<{width}}" for name, width, _ in _LEAD)
@@ -105,7 +108,12 @@ def called() -> str:
     An environment that is not activated has no `stswatch` on the PATH, and what we propose must work as it stands.
     """
     path = Path(sys.argv[0])
-    return str(path) if path.name == _NAME and not shutil.which(_NAME) else _NAME
+    return _word(path) if path.name == _NAME and not shutil.which(_NAME) else _NAME
+
+
+def _word(path: str | Path) -> str:
+    """A path as one word of a command that a shell takes; of one that has no visible form, what is seen of it."""
+    return escaped(shlex.quote(str(path)))
 
 
 def where(row: dict[str, Any]) -> str:
@@ -126,6 +134,7 @@ def minute(time: datetime) -> str:
 
 def explanation(row: dict[str, Any]) -> str:
     """What was measured, where it was, who it was by their own word, and what the score is made of."""
+    row = harmless(row) | {"run": row["run"]}
     a, b = (f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b"))
     used = json.loads(row["run"]["rules"])
     parts = [
@@ -271,7 +280,7 @@ A port of interest has polygons, estimates all. Any other is a point, and a plac
 def areas(zones: Sequence[dict[str, Any]], ports: Sequence[dict[str, Any]]) -> str:
     """The zones with their sources, then the ports of interest."""
     lines = [_row(_ZONE)]
-    for zone in zones:
+    for zone in harmless(list(zones), SENTENCE):
         since = f" ({zone['date']})" if zone["date"] else ""
         from_where = textwrap.wrap(zone["source"] + since, 112)
         lines += [_row(_ZONE, zone), *(f"    {line}" for line in from_where)]
@@ -281,6 +290,7 @@ def areas(zones: Sequence[dict[str, Any]], ports: Sequence[dict[str, Any]]) -> s
 def training(told: Mapping[str, Any], out: str | Path) -> str:
     """What a scorecard was trained on, and where it lies."""
     seeds, transfers = ", ".join(str(seed) for seed in told["seeds"]), told["transfers"]
+    out = _word(out)
     return (
         f"{out}: trained on {told['meetings']:,} encounters of simulated seas (seeds {seeds}), {transfers:,} of them"
         f" transfers.\nNot measured yet: stswatch evaluate --scorecard {out} --out evaluation"

@@ -52,8 +52,8 @@ class Message:
         return {"type": DIGEST, "timestamp": last.at, "data": told}
 
     def line(self) -> bytes:
-        """The content as one line of JSON, without its end."""
-        return json.dumps(self.content(), ensure_ascii=False, separators=(",", ":")).encode()
+        """The content as one line of JSON in printable ASCII, without its end: it may come to a terminal."""
+        return json.dumps(self.content(), separators=(",", ":")).replace("\x7f", "\\u007f").encode()
 
 
 def alert(change: LeadChange, at: datetime, identities: bool) -> Alert:

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from stswatch.pipeline.alerts.destination import Deliver, Given, Undelivered
 from stswatch.pipeline.alerts.message import Message
+from stswatch.pipeline.untrusted import harmless
 
 
 def open_stdout(given: Given) -> tuple[str, Deliver]:
@@ -33,7 +34,7 @@ def text(message: Message) -> str:
     >>> print(text(Message((Alert("E2a41:1", "E2a41", "2025-03-10T07:31:00.000Z", data),))))
     lead opened: E2a41 revision 1, lit meeting in korea_bay, score 3.25, from 2025-03-10 06:54 to 2025-03-10 07:30 UTC
     """
-    return "\n".join(_line(alert.data) for alert in message.alerts)
+    return "\n".join(_line(harmless(dict(alert.data))) for alert in message.alerts)
 
 
 def _line(data: Any) -> str:

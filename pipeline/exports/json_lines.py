@@ -58,10 +58,14 @@ def _json(column: pa.Array) -> pa.Array:
 
 def _quoted(text: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
-        return pa.array([None if value is None else json.dumps(value) for value in text.to_pylist()], pa.string())
+        return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
     for sign in ("\\", '"'):
         text = pc.replace_substring(text, sign, "\\" + sign)
     return pc.binary_join_element_wise('"', text, '"', "")
+
+
+def _dumped(value: str) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def plain(column: pa.Array) -> pa.Array:

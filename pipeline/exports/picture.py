@@ -18,6 +18,7 @@ from PIL import Image
 from stswatch.pipeline.exports import maps, margins, style, timeline
 from stswatch.pipeline.exports.scene import Scene, scene
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.untrusted import harmless
 
 _METADATA: Mapping[str, Mapping[str, Any]] = {  # no date and no version: the same drawing is the same file
     ".svg": {"Date": None, "Creator": None},
@@ -27,6 +28,7 @@ _METADATA: Mapping[str, Mapping[str, Any]] = {  # no date and no version: the sa
 
 def render(row: Mapping[str, Any], fixes: pa.Table, rules: Rules, suffix: str) -> bytes:
     """An encounter as a picture file: of which kind says the suffix, .png, .svg or .pdf. Raises CourseError."""
+    row = harmless(dict(row))
     drawn = scene(row, fixes, rules)
     with style.look():
         figure = page(row, drawn, rules)

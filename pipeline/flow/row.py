@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import MANIFEST, Slice, committed
 from stswatch.pipeline.routes import LAKE_SHARDS
@@ -85,9 +86,12 @@ def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     if invalid := sum(r.counts["fixes"] for r in receipts):
         found.append(f"{invalid:,} positions invalid: {_INVALID}")
     told = f" ({'; '.join(found)})" if found else ""
-    remedy = (
-        "say with --columns how its times are written" if "no_time" in reasons else "give an archive with positions"
-    )
+    if all(is_segment(entry.path) for entry in entries):
+        remedy = "see what the sources send, and whether they send anything"
+    elif "no_time" in reasons:
+        remedy = "say with --columns how its times are written"
+    else:
+        remedy = "give an archive with positions"
     return f"{named(entries)}: no usable position{told}; {remedy}"
 
 

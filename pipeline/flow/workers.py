@@ -113,9 +113,13 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _start_deaf_to_interrupts() -> None:
-    """Start the process that forks the workers. Ctrl-C goes to all at once: this one stops the others, silently."""
-    resource_tracker.ensure_running()  # else it is started in between, and lifts the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Start the process that forks the workers, and the one that takes semaphores away after us.
+
+    Ctrl-C, and the end of a terminal, go to all at once: this process stops the others, silently.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    resource_tracker.ensure_running()  # else it is started in between, and lifts the block of SIGINT
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     forkserver.ensure_running()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -40,6 +40,7 @@ from zoneinfo import ZoneInfo
 
 from stswatch.pipeline.readers.base import RECEIVERS, Place, SourceError
 from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.untrusted import escaped
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
     "mmsi": ("mmsi", "mmsinumber", "usermmsi", "userid", "ssvid"),
@@ -145,7 +146,7 @@ def find(
     place: Place, header: Sequence[str], asked: ColumnMap | None, also: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[tuple[str, int], ...]:
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
-    listed = ", ".join(repr(name) for name in header[:40])
+    listed = ", ".join(f"'{escaped(name, 60)}'" for name in header[:40])
     if asked is None or not asked.columns:
         found = recognise(header, also)
         missing = [name for name in NEEDED if name not in found]

@@ -233,6 +233,8 @@ def _stranger(place: Place, start: bytes) -> str:
     if b"\0" in start or not start:
         found = "is neither text nor Parquet" if start else "holds nothing"
         return f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions"
+    if start.lstrip()[:1] in (b"{", b"["):
+        return f"{place}: is JSON of a kind that is not read; docs/formats.md says which kinds are"
     names = header_of(start)[0]
     if len(names) > 1:
         try:

@@ -15,6 +15,7 @@ from stswatch.pipeline import faults
 
 # Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
 _SYNCED_AT_ONCE = 8
+SPARE_FILES = 16  # a snapshot takes three at once, and threads beside it take some
 
 
 def sync(files: Iterable[Path], top: Path) -> None:
@@ -32,6 +33,16 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_spare_files(count: int = SPARE_FILES) -> None:
+    """Raise OSError where not so many more files may be opened: before DuckDB begins, which may end the process."""
+    taken: list[int] = []
+    try:
+        taken += (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(count))
+    finally:
+        for handle in taken:
+            os.close(handle)
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:

@@ -15,6 +15,7 @@ from stswatch.geo import zones
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.store import clearing, ddl, leads, loader, revisions
 from stswatch.pipeline.store.database import open_work
+from stswatch.pipeline.store.disk import check_spare_files
 from stswatch.pipeline.store.loader import Beside, Output, Run
 from stswatch.pipeline.store.parts import LIVE
 
@@ -24,11 +25,12 @@ class Live:
 
     def __init__(self, data: Path, run: Run, beside: Beside | None = None) -> None:
         """beside: what was given with the last sealed hour. Raises StoreError where another process holds it or it
-        cannot be used, AreaError for an unknown area."""
+        cannot be used, AreaError for an unknown area; OSError, as the others do, where too many files are open."""
         self._data, self._run = data, run
         self._shown = zones.area(run.area)
         self._judge = loader.judge(self._shown, run.rules)
         self._beside = beside or Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
+        check_spare_files()
         self._work = open_work(data)
 
     def close(self) -> None:
@@ -40,6 +42,7 @@ class Live:
 
         See loader.load for what is given, `stand` for live. All of it or, where it raises, nothing.
         """
+        check_spare_files()
         number = loader.commit(self._work, self._data, self._run, self._shown, outputs, live, now)
         self._beside = beside
         return number
@@ -50,6 +53,7 @@ class Live:
         live: schema.ENCOUNTERS and revisions.RUNNING. vessels: what is known of vessels since the last sealed hour,
         schema.VESSELS; only those of live events are taken. All of it or, where it raises, nothing.
         """
+        check_spare_files()
         self._work.begin()
         try:
             number = revisions.revise(self._work, self._run.run_id, self._judge, live, sealed=False)
@@ -78,6 +82,7 @@ class Live:
 
         The lake is cleared by whoever writes into it.
         """
+        check_spare_files()
         path = loader.show(self._work, self._data, self._run, self._shown, self._beside)
         clearing.clear_snapshots(self._data, now)
         return path

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from stswatch.pipeline.watch import metrics
+from stswatch.pipeline.watch.bounded import LONGEST_S, BoundedServer, Short
 
 OFF = "none"
 DEFAULT = "127.0.0.1:9257"
@@ -59,14 +60,9 @@ def serving(address: Address | None, state: Callable[[], dict[str, Any]]) -> Ite
         server.server_close()
 
 
-def _open(address: Address, state: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
-    class Server(ThreadingHTTPServer):
-        address_family = _family(address.host)
-        daemon_threads = True
-        request_queue_size = 64
-
+def _open(address: Address, state: Callable[[], dict[str, Any]]) -> BoundedServer:
     try:
-        return Server(address, _handler(state))
+        return BoundedServer(address, _handler(state))
     except OSError as error:
         raise HealthError(
             f"--health {address.host}:{address.port}: cannot be listened on ({error.strerror});"
@@ -74,16 +70,14 @@ def _open(address: Address, state: Callable[[], dict[str, Any]]) -> ThreadingHTT
         ) from error
 
 
-def _family(host: str) -> Any:
-    import socket
-
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
 def _handler(state: Callable[[], dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5  # for who asks and then says nothing
+        timeout = LONGEST_S
         server_version, sys_version = "stswatch", ""
+
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = cast(Any, Short(self.rfile))
 
         def do_GET(self) -> None:
             path, now = self.path.partition("?")[0], state()

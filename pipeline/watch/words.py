@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from stswatch.pipeline.sources.base import Address
+from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 from stswatch.pipeline.watch.listening import lasting
 from stswatch.pipeline.watch.reconcile import Reconciled
 
@@ -15,9 +16,9 @@ _SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 def begun(addresses: Sequence[Address], data: str, health: str) -> str:
     """What a watch begins with."""
-    named = "; ".join(f"{address.name} from {address.text}" for address in addresses)
+    named = "; ".join(f"{address.name} from {escaped(address.text)}" for address in addresses)
     asked = "" if health == "none" else f"; health: http://{health}/healthz"
-    return f"watching {named}; data: {data}{asked}; Ctrl-C ends it"
+    return f"watching {named}; data: {escaped(data)}{asked}; Ctrl-C ends it"
 
 
 def reconciled(done: Reconciled) -> str:
@@ -28,11 +29,13 @@ def reconciled(done: Reconciled) -> str:
     """
     who = " by the watch that runs" if done.by_watch else ""
     events = f"{done.new:,} events new, {done.revised:,} revised, {done.retracted:,} retracted"
-    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *done.told])
+    told = (escaped(each, SENTENCE) for each in done.told)
+    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *told])
 
 
 def status(told: Mapping[str, Any]) -> str:
     """How a watch stands, or stood when it was heard last, in a few lines."""
+    told = harmless(dict(told), SENTENCE)
     lines = [_life(told), *_flow(told)]
     lines += [_source(source) for source in told["sources"]]
     lines += [_destination(alerts) for alerts in told["alerts"]]
