@@ -18,6 +18,7 @@ from stswatch.pipeline.flow.late import SLAB_US, is_segment, within
 from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
+from stswatch.pipeline.readers.packing import damage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.segments import Spooled, closed, sources_of
@@ -131,6 +132,7 @@ def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[di
             if within(path) not in known:
                 try:
                     found.append(_opened(spool, path))
+                    told += damage(str(path))
                 except SourceError as error:
                     told.append(f"{error}; it is passed over")
     one_length(data, entries, found, SLAB_US)

@@ -2,7 +2,7 @@
 
     lake/receipts/1a2b3c4d5e6f7a8b-90ab12cd/0.json      source - reading: one per chunk, written after its files
     lake/ledger/1a2b3c4d5e6f7a8b.json                   one per source, written after its chunks
-    lake/sources.json                                   all of them with where they lay, so that one that is gone is missed
+    lake/sources.json                                   where each of them lay; an entry that is gone is missed by it
 
 A file of the lake counts only when the ledger leads to it. A source that is read again in another way (other slab,
 other options) is another reading, with files of its own, until the ledger leads to that one instead: a stop in between
@@ -110,7 +110,7 @@ class Entry:
 def entries(
     data: Path, known: Mapping[str, Entry] | None = None, given: Collection[str] | None = ()
 ) -> dict[str, Entry]:
-    """Every ingested source by its id, in order of id. Raises LedgerError where an entry or a receipt is damaged or gone.
+    """Every ingested source by its id, in order of id. Raises LedgerError where one is damaged or gone.
 
     known: entries that were read before; those of which the file is the same still are not read again. given: sources
     that will be read again if need be: of these a damaged one is left out; None: of all.

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, to_bytes
 from stswatch.pipeline.flow import late, row
+from stswatch.pipeline.flow.committed import checksums
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.seal import Sealed, seal
-from stswatch.pipeline.flow.committed import checksums
 from stswatch.pipeline.flow.slices import MANIFEST, described
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.arrivals import Arrivals
