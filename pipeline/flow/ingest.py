@@ -13,9 +13,10 @@ from typing import Any
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.chunk import ingest_chunk
-from stswatch.pipeline.readers.base import Chunk, Source
+from stswatch.pipeline.readers.base import Source
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.checksums import is_whole
 from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.ledger import Entry
 
@@ -27,18 +28,25 @@ def ingest(
 ) -> None:
     """Decode what the ledger does not hold yet and enter it there. known: what it holds.
 
-    A source that was entered with another slab or other options is taken again. Raises SourceError for a file that
+    A source that was entered with another slab or other options is taken again, and so is one of which a file in the
+    lake no longer is what was written. Raises SourceError for a file that
     breaks off; the other sources of the call are not entered then, finished chunks are kept.
     """
     new: dict[str, Source] = {}
     for source in sources:
         entry = known.get(source.source)
-        if entry is None or (entry.slab_us, entry.options) != (slab_us, _options(source)):
+        same = entry is not None and (entry.slab_us, entry.options) == (slab_us, _options(source))
+        if entry is None or not same or not _is_whole(data, entry):
             new[source.source] = source
     work = {name: chunks(source) for name, source in new.items()}
     starts = {name: [chunk.start for chunk in part] for name, part in work.items()}
     readings = {name: ledger.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
-    todo = [(readings[name], c) for name, part in work.items() for c in part if not _read(data, readings[name], c)]
+    todo = [
+        (readings[name], c)
+        for name, part in work.items()
+        for c in part
+        if not ledger.finished(data, readings[name], c.start)
+    ]
     calls = [(ingest_chunk, data, reading, chunk, slab_us) for reading, chunk in todo]
     if calls:
         with workers.handed_out(worker_count, calls) as chunks_read:
@@ -50,6 +58,8 @@ def ingest(
         row = _source_row(data, source, readings[name], starts[name])
         ledger.enter(data, row, slab_us, _options(source), starts[name])
         faults.reach("source_entered")
+    if new:
+        ledger.note_sources(data, [asdict(source) for source in new.values()])
     sync((ledger.entry_path(data, name) for name in new), data)
 
 
@@ -65,9 +75,9 @@ def _options(source: Source) -> str:
     return repr((source.format, source.clock, source.receiver, source.licence, source.options))
 
 
-def _read(data: Path, reading: str, chunk: Chunk) -> bool:
-    """Whether an earlier run finished the chunk."""
-    return ledger.receipt_path(data, reading, chunk.start).exists()
+def _is_whole(data: Path, entry: Entry) -> bool:
+    """Whether all files of a source in the lake are what was written."""
+    return all(is_whole(data, part) for receipt in entry.receipts for part in receipt.parts)
 
 
 def _source_row(data: Path, source: Source, reading: str, starts: Sequence[int]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from stswatch.pipeline.batch import HOUR, Ints, micros
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.arrivals import stamps_of
+from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part
 from stswatch.pipeline.store.ledger import Entry
@@ -107,5 +107,5 @@ def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict
 
 def _when(data: Path, part: Part) -> tuple[Ints, Ints]:
     """Times of the rows of a file of the lake, and where they begin."""
-    found = pq.read_table(data / part.path, columns=["time", "offset"])
+    found = lake.columns(data, part, ("time", "offset"))
     return micros(found, "time"), np.asarray(found["offset"]).astype(np.int64)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.flow import workers
+from stswatch.pipeline.flow.committed import checksums, forget
 from stswatch.pipeline.flow.embedded import Embedded
 from stswatch.pipeline.flow.parcel import SENT, Sent
 from stswatch.pipeline.flow.shard import Job, run_shard
@@ -41,8 +42,10 @@ class Flow:
         shutil.rmtree(job.folder / SENT, ignore_errors=True)
         sync((path for path in job.folder.rglob("*") if path.is_file()), job.data)
         faults.reach("slice_written")
-        manifest = {"slice": described(job.slice), "files": _files(job.folder), "cpu_s": cpu_s(result)}
-        write_json(job.folder / MANIFEST, manifest)
+        files, crcs = _files(job.folder), checksums(job.folder)
+        told = {"slice": described(job.slice), "files": files, "checksums": crcs, "cpu_s": cpu_s(result)}
+        write_json(job.folder / MANIFEST, told, checksum=True)
+        forget(job.folder)
         faults.reach("slice_committed")
 
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.committed import committed, manifest, verify_states
 from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.flow.shard import Job
-from stswatch.pipeline.flow.slices import MANIFEST, Slice, committed
+from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, Step, card_of
 from stswatch.pipeline.store import ledger
-from stswatch.pipeline.store.disk import discard, read_json
+from stswatch.pipeline.store.disk import DamagedFile, discard
 from stswatch.pipeline.store.lake import Receipt
 from stswatch.pipeline.store.ledger import Entry
 from stswatch.pipeline.store.parts import Output
@@ -134,13 +135,23 @@ def _flow(engine: Engine) -> Flow:
 
 
 def _resume_at(data: Path, row: Sequence[Slice]) -> int:
-    """The first slice to run: behind the longest row that is committed, where the state to start from still lies."""
+    """The first slice to run: behind the longest row that is committed, where the state to start from is whole."""
     have = 0
     while have < len(row) and committed(folder_of(data, row[have])):
         have += 1
-    while 0 < have < len(row) and not (folder_of(data, row[have - 1]) / "state").exists():
+    while 0 < have < len(row) and not _states_whole(folder_of(data, row[have - 1])):
         have -= 1
     return have
+
+
+def _states_whole(folder: Path) -> bool:
+    if not (folder / "state").exists():
+        return False
+    try:
+        verify_states(folder)
+    except DamagedFile:
+        return False
+    return True
 
 
 def _forgotten(row: Sequence[Slice]) -> list[Slice]:
@@ -177,14 +188,5 @@ def tidy(data: Path, row: Sequence[Slice], entries: Mapping[str, Entry]) -> None
 
 
 def outputs(data: Path, row: Sequence[Slice]) -> list[Output]:
-    """What each slice of a row that was run gave, for the store."""
-    return [_output(folder_of(data, s)) for s in row]
-
-
-@lru_cache(1 << 14)
-def _output(folder: Path) -> Output:
-    """What the slice in a folder gave, which is the same whenever a slice of that address was run."""
-    files = read_json(folder / MANIFEST)["files"]
-    return Output(
-        folder.name, {table: [f"slices/{folder.name}/{name}" for name in names] for table, names in files.items()}
-    )
+    """What each slice of a row that was run gave, for the store. Raises DamagedFile."""
+    return [manifest(folder_of(data, s)).output for s in row]

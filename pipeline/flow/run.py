@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.flow.damage import DamagedSlice, healing
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.row import Engine, Tell, named, outputs, planned, run_row, tidy
@@ -47,7 +48,8 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
     keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
-    known = ledger.entries(data)
+    given = {source.source for source in sources}
+    known = ledger.entries(data, given=given)
     one_length(data, known, sources, slab_us)
     read = [0]
 
@@ -58,12 +60,20 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
     ingest(data, known, sources, slab_us, engine.workers, told)
     entries = ledger.entries(data)
     row = planned(entries, rules, slab_us, engine)
-    run_row(data, row, rules, engine, tell)
+    with healing(data):
+        run_row(data, row, rules, engine, tell)
     tidy(data, row, entries)
-    tell("load", 0, 0)
     tables = sources_table(entries), reject_counts(entries), lake_files(entries)
     this_run = told_of(entries, started, rules, area, row[-1].frontier_us, engine.steps)
-    database = load(data, this_run, outputs(data, row), *tables, datetime.now(UTC))
+    database = None
+    while database is None:
+        tell("load", 0, 0)
+        try:
+            with healing(data):
+                database = load(data, this_run, outputs(data, row), *tables, datetime.now(UTC))
+        except DamagedSlice:  # found when it is loaded, and gone by now
+            with healing(data):
+                run_row(data, row, rules, engine, tell)
     clearing.clear(data, lake_files(entries), datetime.now(UTC))
     return database
 

@@ -5,26 +5,30 @@ What it gives depends on the segments and on the hour alone, so it may be killed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from stswatch.pipeline.flow import due, late
+from stswatch.pipeline.flow.damage import healing
 from stswatch.pipeline.flow.ingest import ingest
-from stswatch.pipeline.flow.late import SLAB_US, within
+from stswatch.pipeline.flow.late import SLAB_US, is_segment, within
 from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
+from stswatch.pipeline.readers.packing import damage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.segments import Spooled, closed, sources_of
 from stswatch.pipeline.store import clearing, ledger
-from stswatch.pipeline.store.ledger import Entry, lake_files, reject_counts, sources_table
+from stswatch.pipeline.store.ledger import Entry, LedgerError, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
 
+T = TypeVar("T")
 _read: dict[Path, dict[str, Entry]] = {}  # the ledger, of one folder: after a year to read it takes seconds
 
 
@@ -50,10 +54,22 @@ def seal(
     allowance_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else would be
     due after midnight (due.py) is due now.
 
-    Raises OtherSlices, NothingToDo where there is no last fix, OSError and what a step raises; what is finished by then
-    is kept.
+    Raises OtherSlices, NothingToDo where there is no last fix, LedgerError where the lake is damaged and the segment is
+    gone, OSError and what a step raises; what is finished by then is kept.
     """
-    entries, told = _taken_in(data, allowance_us)
+    return _reading_again(data, lambda again: _seal(data, rules, engine, allowance_us, until_us, at_once, again))
+
+
+def _seal(
+    data: Path,
+    rules: Rules,
+    engine: Engine,
+    allowance_us: int,
+    until_us: int | None,
+    at_once: bool,
+    again: Collection[str],
+) -> Sealed:
+    entries, told = _taken_in(data, allowance_us, again)
     whole_before_us = due.whole_before_us(data, entries, until_us, at_once or until_us is None)
     row = planned(_due(entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
     run_row(data, row, rules, engine, lambda stage, done, of: None)
@@ -82,12 +98,32 @@ def take_in(data: Path, allowance_us: int) -> list[str]:
 
     A segment that cannot be read is passed over.
     """
-    return _taken_in(data, allowance_us)[1]
+    return _reading_again(data, lambda again: _taken_in(data, allowance_us, again))[1]
 
 
-def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str]]:
-    """See take_in; what the ledger holds then, and the sentences."""
-    entries = _entries(data)
+def _reading_again(data: Path, call: Callable[[Collection[str]], T]) -> T:
+    """What a call gives; the segment of a file of the lake that is damaged is read again, as long as it is there.
+
+    Raises LedgerError where it is not.
+    """
+    again: set[str] = set()
+    while True:
+        try:
+            with healing(data):
+                return call(again)
+        except LedgerError as error:
+            if error.source in again or not _lies_here(data, error.path):
+                raise
+            again.add(error.source)
+
+
+def _lies_here(data: Path, path: str | None) -> bool:
+    return path is not None and is_segment(Path(path)) and data.joinpath(*within(Path(path))).exists()
+
+
+def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+    """See take_in; what the ledger holds then, and the sentences. again: sources to be read again."""
+    entries = {name: entry for name, entry in _entries(data, again).items() if name not in again}
     known = {within(entry.path) for entry in entries.values()}
     found: list[Source] = []
     told: list[str] = []
@@ -96,6 +132,7 @@ def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str
             if within(path) not in known:
                 try:
                     found.append(_opened(spool, path))
+                    told += damage(str(path))
                 except SourceError as error:
                     told.append(f"{error}; it is passed over")
     one_length(data, entries, found, SLAB_US)
@@ -112,11 +149,11 @@ def _taken_in(data: Path, allowance_us: int) -> tuple[dict[str, Entry], list[str
     return entries, told
 
 
-def _entries(data: Path) -> dict[str, Entry]:
+def _entries(data: Path, again: Collection[str] = ()) -> dict[str, Entry]:
     """What the ledger of a folder holds; of what this process read before only what is new is read."""
     known = _read.get(data)
     _read.clear()
-    _read[data] = ledger.entries(data, known)
+    _read[data] = ledger.entries(data, known, again)
     return _read[data]
 
 

@@ -119,11 +119,6 @@ def described(given: Slice) -> Mapping[str, object]:
     return {k: v for k, v in given.__dict__.items() if k != "parts"}
 
 
-def committed(folder: Path) -> bool:
-    """Whether the slice of this folder is there."""
-    return (folder / MANIFEST).exists()
-
-
 def code(steps: Sequence[Step]) -> str:
     """What the code that decides is: a hash of its sources, and the steps by name."""
     return json.dumps([sources_hash(("geo", "models", "pipeline")), [step.name for step in steps]])

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -20,6 +22,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.base import Place, SourceError
 
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
@@ -68,12 +71,24 @@ def packing_of(start: bytes) -> Packing | None:
     return next((packing for packing in PACKINGS if packing.begins.match(start)), None)
 
 
+def damage(path: str) -> list[str]:
+    """What of a file is damaged and left out when it is read, a sentence for each stretch. Raises SourceError."""
+    with _said(Place(path), ()):
+        return frames.damage(path)
+
+
 def is_packed(place: Place) -> bool:
     """Whether the bytes of a place can only be read from the first to the last. Raises SourceError."""
     if place.member is not None:
         return True
     with _said(place, ()), open(place.path, "rb") as file:
-        return packing_of(file.read(_LOOK)) is not None
+        packing = packing_of(file.read(_LOOK))
+    return packing is not None or _may_be_framed(place, packing)
+
+
+def _may_be_framed(place: Place, packing: Packing | None) -> bool:
+    """Whether it is worth looking for an index of frames: also where damage hides that a segment is zstd."""
+    return place.member is None and (place.path.endswith(".zst") if packing is None else packing.open is _zstd)
 
 
 def check_unpacked(place: Place, start: bytes) -> None:
@@ -95,8 +110,7 @@ def members(path: str) -> list[str] | None:
     with _said(Place(path), ("zip",)), open(path, "rb") as file:
         if not _ZIP.match(file.read(4)):
             return None
-        with zipfile.ZipFile(file) as archive:
-            names = [each.filename for each in archive.infolist() if not each.is_dir()]
+        names = [each.filename for each in _zip(path).infolist() if not each.is_dir()]
     return [name for name in dict.fromkeys(names) if not name.rpartition("/")[2].startswith(".")]
 
 
@@ -106,13 +120,18 @@ def opened(place: Place) -> Iterator[BufferedIOBase]:
     kinds: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(_said(place, kinds))
-        file: Any = stack.enter_context(open(place.path, "rb"))
-        if place.member is not None:
+        file: Any
+        if place.member is None:
+            file = stack.enter_context(open(place.path, "rb"))
+        else:
             kinds.append("zip")
-            file = stack.enter_context(_member(file, place))
+            file = stack.enter_context(_member(place))
         packing = packing_of(file.read(_LOOK))
+        framed = frames.index_of(file) if _may_be_framed(place, packing) else None
         file.seek(0)
-        if packing is not None:
+        if framed is not None:
+            file = io.BufferedReader(frames.Lines(file, framed), 1 << 20)
+        elif packing is not None:
             kinds.append(packing.name)
             file = stack.enter_context(packing.open(file))
         yield cast(BufferedIOBase, file)
@@ -136,12 +155,30 @@ def _damaged(place: Place, kinds: Sequence[str], error: Exception) -> SourceErro
     return SourceError(f"{place}: the {kinds[-1]} data breaks off or is damaged ({told}); fetch the file again")
 
 
-def _member(file: BufferedIOBase, place: Place) -> Any:
+def _member(place: Place) -> Any:
     """A member of a zip as a file. Raises SourceError where it is gone, encrypted or packed in a way not known."""
     try:
-        return zipfile.ZipFile(file).open(str(place.member))
+        return _zip(place.path).open(str(place.member))
     except KeyError as error:
         raise SourceError(f"{place}: is no longer in the zip; give the file again as it was") from error
     except (RuntimeError, NotImplementedError) as error:
         told = str(error).rstrip(". ")
         raise SourceError(f"{place}: cannot be unpacked ({told}); unpack it first") from error
+
+
+_open_zip: dict[tuple[str, int, int, int], zipfile.ZipFile] = {}
+
+
+def _zip(path: str) -> zipfile.ZipFile:
+    """A zip with its directory read; the last one is kept open, else thousands of members have it read as often.
+
+    One that another file has taken the place of, or that has grown, is opened anew. What is being read of a former one
+    goes on: it holds the file open itself.
+    """
+    found = os.stat(path)
+    key = path, found.st_ino, found.st_size, found.st_mtime_ns
+    if key not in _open_zip:
+        for former in list(_open_zip):
+            _open_zip.pop(former).close()
+        _open_zip[key] = zipfile.ZipFile(path)
+    return _open_zip[key]

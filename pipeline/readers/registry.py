@@ -26,7 +26,7 @@ from stswatch.pipeline.readers.base import (
     SourceError,
 )
 from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.packing import check_unpacked, is_packed, members, unreadable
+from stswatch.pipeline.readers.packing import check_unpacked, damage, is_packed, members, unreadable
 from stswatch.pipeline.readers.text import head
 
 READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether a file is theirs
@@ -100,7 +100,7 @@ def reader_of(name: str) -> Reader:
 
 @dataclass(frozen=True)
 class Opened:
-    """The sources in a file, and for each member of a zip that is none a sentence that says so."""
+    """The sources in a file, and a sentence for each member of a zip that is none and each stretch that is damaged."""
 
     sources: list[Source]
     passed_over: list[str]
@@ -133,7 +133,7 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
     prepared = [(place, reader, reader.prepare(place, request)) for place, reader in found]
     sha256, size = _hashed(file)
     sources = [_source(*each, request, sha256, size) for each in prepared]
-    return Opened(sources, passed_over)
+    return Opened(sources, passed_over + (damage(file) if inside is None else []))
 
 
 def _makes_sense(request: Request) -> None:

@@ -38,6 +38,7 @@ STATIC_WORDS = ("name", "call_sign", "destination")
 LENGTHS = {"length_m": ("to_bow_m", "to_stern_m"), "beam_m": ("to_port_m", "to_starboard_m")}
 STATIC_NUMBERS = ("ship_type", *LENGTHS, *LENGTHS["length_m"], *LENGTHS["beam_m"], "draught_m")
 STATIC = ("imo", *STATIC_WORDS, *STATIC_NUMBERS)
+LONGEST_WORD = 120  # characters: six times what AIS has room for
 _SHARED: Mapping[str, Mapping[str, int]] = {"status": STATUS, "ship_type": SHIP_TYPE, "msg_type": MESSAGE_TYPE}
 _POSITION_TYPES = (0, 1, 2, 3, 18, 19, 27)  # message types whose rows are positions of ships; 0: it is not said
 _STATIC_TYPES = (*_POSITION_TYPES, 5, 24)
@@ -115,7 +116,7 @@ class _Batch:
 
     def word(self, name: str) -> pa.Array:
         """A column as a dictionary of strings; null where missing or told to be nothing."""
-        coded = words(self.columns[name])
+        coded = _capped(words(self.columns[name]))
         if not pc.any(pc.is_in(coded.dictionary, _NOTHING)).as_py():
             return coded
         told = coded.dictionary_decode()
@@ -133,6 +134,15 @@ class _Batch:
         if "receiver" not in self.columns:
             return other
         return names(self.columns["receiver"], {**RECEIVER, **self.writing.words_of("receiver")}, other)
+
+
+def _capped(coded: pa.Array) -> pa.Array:
+    """Words cut to LONGEST_WORD characters: a text without end must not be kept with each vessel."""
+    length = pc.max(pc.binary_length(coded.dictionary)).as_py() or 0
+    if length <= LONGEST_WORD:
+        return coded
+    cut = pc.utf8_slice_codeunits(coded.dictionary, 0, LONGEST_WORD)
+    return pa.DictionaryArray.from_arrays(coded.indices, cut)
 
 
 def _fixes(batch: _Batch, receiver: str) -> pa.Table:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -27,6 +28,25 @@ _WORK_MEMORY = "1GB"
 
 class StoreError(ValueError):
     """A data folder or database that cannot be used; the message says what was found and what to do."""
+
+
+_OF_DAMAGE = ("orrupt", "hecksum", "read enough bytes", "not a valid DuckDB", "Failed to load metadata", "magic bytes")
+
+
+@contextmanager
+def sound(path: Path, remedy: str) -> Iterator[None]:
+    """Have what DuckDB finds of damage in the blocks of a database, of which it keeps checksums, said in a sentence.
+
+    Raises StoreError with the remedy for damage, and everything else as it was.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        kinds = duckdb.InternalException | duckdb.FatalException | duckdb.SerializationException
+        if isinstance(error, kinds) or any(words in said for words in _OF_DAMAGE):
+            raise StoreError(f"{path}: is damaged ({said}); {remedy}") from error
+        raise
 
 
 def connect(data: Path) -> duckdb.DuckDBPyConnection:
@@ -108,20 +128,21 @@ def _opened(path: Path, data: Path) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as error:
         if "lock" in str(error):
             raise StoreError(f"{data}: another run is loading into this folder; wait for it to end") from error
-        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error
+        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {AFRESH}") from error
     except duckdb.Error as error:
-        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {_AFRESH}") from error
+        raise StoreError(f"{path}: cannot be opened ({_line(error)}); {AFRESH}") from error
     try:
         _settle(connection, data)
         connection.execute(f"SET memory_limit = '{_WORK_MEMORY}'")
-        _prepare(connection, path)
+        with sound(path, AFRESH):
+            _prepare(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-_AFRESH = "remove the folder db in it to load everything afresh (revision numbers then begin again)"
+AFRESH = "remove the folder db in the data folder to load everything afresh (revision numbers then begin again)"
 
 
 def part_schemas() -> dict[str, pa.Schema]:
@@ -158,7 +179,7 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
         work.execute("INSERT INTO commits VALUES (0)")
         work.execute("INSERT INTO layout VALUES (?)", [layout])
     elif work.execute("SELECT statements FROM layout").fetchall() != [(layout,)]:
-        raise StoreError(f"{path}: was made by another version of stswatch; {_AFRESH}")
+        raise StoreError(f"{path}: was made by another version of stswatch; {AFRESH}")
     work.commit()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +18,7 @@ from stswatch.pipeline import faults
 # Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
 _SYNCED_AT_ONCE = 8
 SPARE_FILES = 16  # a snapshot takes three at once, and threads beside it take some
+_CHECKED = re.compile(rb'\{"crc32": "([0-9a-f]{8})",')
 
 
 def sync(files: Iterable[Path], top: Path) -> None:
@@ -45,20 +48,47 @@ def check_spare_files(count: int = SPARE_FILES) -> None:
             os.close(handle)
 
 
-def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
-    """Write a JSON file whole or not at all. Raises OSError. indent: None for what may be long, which takes a tenth."""
+class DamagedFile(ValueError):
+    """A file of the data folder that no longer holds what was written into it: where, and what was found. Picklable."""
+
+    def __init__(self, path: str, found: str) -> None:
+        super().__init__(path, found)
+        self.path, self.found = path, found
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.found}"
+
+
+def write_json(path: Path, content: Any, indent: int | None = 1, checksum: bool = False) -> None:
+    """Write a JSON file whole or not at all. Raises OSError.
+
+    indent: None for what may be long, which takes a tenth. checksum: an object is written with the CRC-32 of the rest
+    of the file as its first member, which `read_json` verifies.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=indent, sort_keys=True).encode()
+    if checksum:
+        text = b'{"crc32": "%08x",' % zlib.crc32(text[1:]) + text[1:]
     part = path.with_suffix(".part")
-    with part.open("w") as out:
-        out.write(json.dumps(content, indent=indent, sort_keys=True))
+    with part.open("wb") as out:
+        out.write(text)
         out.flush()
         os.fsync(out.fileno())
     part.replace(path)
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; names in it are kept once, whichever file they are in. Raises OSError."""
-    return json.loads(path.read_text(), object_pairs_hook=_named)
+    """What a JSON file holds; names in it are kept once, whichever file they are in. Raises OSError, DamagedFile."""
+    text = path.read_bytes()
+    if (found := _CHECKED.match(text)) and int(found[1], 16) != zlib.crc32(text[found.end() :]):
+        raise DamagedFile(str(path), "is damaged (its checksum is not that of its content)")
+    try:
+        content = json.loads(text, object_pairs_hook=_named)
+    except ValueError as error:
+        raise DamagedFile(str(path), "is empty" if not text else "is damaged (it is no JSON)") from error
+    if isinstance(content, dict):
+        content.pop("crc32", None)
+    return content
 
 
 def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

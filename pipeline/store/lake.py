@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
-from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.checksums import checksums, verified
+from stswatch.pipeline.store.disk import DamagedFile, sync
 
 _ROWS_PER_GROUP = 16_384
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
@@ -36,13 +37,18 @@ TIMELESS = "timeless"
 
 @dataclass(frozen=True)
 class Part:
-    """One file of the lake: table, slab, path within the data folder, rows, the last shard of each row group."""
+    """One file of the lake: table, slab, path within the data folder, rows, the last shard of each row group.
+
+    pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
+    CRC-32. Files of version 0.1.0 have none and are not verified.
+    """
 
     table: str
     slab_us: int | None
     path: str
     rows: int
     last_shards: list[int] = field(default_factory=list)
+    pieces: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -131,12 +137,16 @@ class Writer:
             "store_schema": False,
         }
         part = full.with_suffix(".part")
-        with pq.ParquetWriter(part, table.schema, **options) as out:
+        sink, edges = pa.BufferOutputStream(), [0]
+        with pq.ParquetWriter(sink, table.schema, **options) as out:
             for start, end in pairwise([0, *ends]):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
+                edges.append(sink.tell())
+        written = sink.getvalue()
+        part.write_bytes(written)
         part.replace(full)  # a file of this name may lie there, and somebody who holds an old snapshot be reading it
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
-        self._parts.append(Part(name, slab_us, str(path), table.num_rows, last))
+        self._parts.append(Part(name, slab_us, str(path), table.num_rows, last, checksums(written, edges)))
         faults.reach("lake_file")
 
 
@@ -195,7 +205,8 @@ def read(
 ) -> pa.Table:
     """Rows of these parts in lake shards [first, last) and in the span [start, end), these columns only.
 
-    The kind of receiver comes as numbers into a dictionary. Raises OSError where a file is gone.
+    The kind of receiver comes as numbers into a dictionary. Raises DamagedFile where a file is gone or no longer what
+    was written.
     """
     fields = [schema.LAKE[table].field(name) for name in names]
     kind = pa.schema([_as_dictionary(f) if f.name in _FEW_WORDS else f for f in fields])
@@ -207,8 +218,7 @@ def read(
             if last >= shards[0] and before + 1 < shards[1]
         ]
         if groups:
-            file = pq.ParquetFile(data / part.path, read_dictionary=[n for n in names if n in _FEW_WORDS])
-            found.append(file.read_row_groups(groups, columns=list(names), use_threads=False).cast(kind))
+            found.append(_groups(data, part, groups, names).cast(kind))
     rows = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
     time_us = micros(rows, "time")
     wanted = (time_us >= span_us[0]) & (time_us < span_us[1])
@@ -216,6 +226,22 @@ def read(
         shard = lake_shard(np.asarray(rows["mmsi"]))
         wanted &= (shard >= shards[0]) & (shard < shards[1])
     return rows if wanted.all() else rows.filter(pa.array(wanted)).combine_chunks()
+
+
+def columns(data: Path, part: Part, names: Sequence[str]) -> pa.Table:
+    """Some columns of all rows of a file. Raises DamagedFile."""
+    return _groups(data, part, range(len(part.last_shards)), names)
+
+
+def _groups(data: Path, part: Part, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
+    """Some row groups of a file, verified. Raises DamagedFile."""
+    try:
+        file = pq.ParquetFile(
+            verified(data, part, groups), read_dictionary=[n for n in names if n in _FEW_WORDS], pre_buffer=False
+        )
+        return file.read_row_groups(list(groups), columns=list(names), use_threads=False)
+    except pa.ArrowException as error:
+        raise DamagedFile(str(data / part.path), f"is damaged ({str(error).splitlines()[0].rstrip('. ')})") from error
 
 
 def _as_dictionary(text: pa.Field) -> pa.Field:

@@ -2,6 +2,7 @@
 
     lake/receipts/1a2b3c4d5e6f7a8b-90ab12cd/0.json      source - reading: one per chunk, written after its files
     lake/ledger/1a2b3c4d5e6f7a8b.json                   one per source, written after its chunks
+    lake/sources.json                                   where each of them lay; an entry that is gone is missed by it
 
 A file of the lake counts only when the ledger leads to it. A source that is read again in another way (other slab,
 other options) is another reading, with files of its own, until the ledger leads to that one instead: a stop in between
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -25,14 +26,25 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.checksums import is_whole, verified
+from stswatch.pipeline.store.disk import DamagedFile, read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
 
 _LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
 
 
 class LedgerError(ValueError):
-    """The ledger leads to what is not there; the message says to what and what to do."""
+    """The lake or the ledger no longer holds what was written of a source; the message says what and what to do.
+
+    source: its id; path: where it lay, if that is known. Picklable.
+    """
+
+    def __init__(self, message: str, source: str = "", path: str | None = None) -> None:
+        super().__init__(message, source, path)
+        self.source, self.path = source, path
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def reading(source: str, slab_us: int, options: str, chunks: Iterable[int]) -> str:
@@ -51,16 +63,28 @@ def _receipts(data: Path) -> Path:
 
 
 def read_receipt(path: Path) -> Receipt | None:
-    """A receipt, or None where the chunk was not finished."""
+    """A receipt, or None where the chunk was not finished. Raises DamagedFile."""
     if not path.exists():
         return None
     given = read_json(path)
-    return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]]})
+    try:
+        return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]]})
+    except (TypeError, KeyError) as error:
+        raise DamagedFile(str(path), "is damaged (it holds no receipt)") from error
 
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
     """Write a receipt: from now on the chunk is finished."""
-    write_json(path, asdict(receipt))
+    write_json(path, asdict(receipt), checksum=True)
+
+
+def finished(data: Path, reading: str, chunk: int) -> bool:
+    """Whether a chunk was finished, and all that its receipt tells of still is what was written. Raises OSError."""
+    try:
+        receipt = read_receipt(receipt_path(data, reading, chunk))
+    except DamagedFile:
+        return False
+    return receipt is not None and all(is_whole(data, part) for part in receipt.parts)
 
 
 @dataclass(frozen=True)
@@ -83,31 +107,95 @@ class Entry:
         return Path(str(self.source["path"]))
 
 
-def entries(data: Path, known: Mapping[str, Entry] | None = None) -> dict[str, Entry]:
-    """Every ingested source by its id, in order of id. Raises LedgerError where a receipt is gone.
+def entries(
+    data: Path, known: Mapping[str, Entry] | None = None, given: Collection[str] | None = ()
+) -> dict[str, Entry]:
+    """Every ingested source by its id, in order of id. Raises LedgerError where one is damaged or gone.
 
-    known: entries that were read before; those of which the file is the same still are not read again.
+    known: entries that were read before; those of which the file is the same still are not read again. given: sources
+    that will be read again if need be: of these a damaged one is left out; None: of all.
     """
     found = {}
     for source, written in _written(data):
         if known and (before := known.get(source)) and before.written == written:
             found[source] = before
             continue
-        path = entry_path(data, source)
-        given = read_json(path)
-        receipts = []
-        for chunk in given["chunks"]:
-            place = receipt_path(data, given.get("reading", ""), chunk)
-            receipt = read_receipt(place)
-            if receipt is None:
-                raise LedgerError(
-                    f"{place}: is not there, though {path} leads to it; put it back,"
-                    f" or remove {path.name} and give {given['source']['path']} again"
-                )
-            receipts.append(receipt)
-        name = given.get("reading", "")
-        found[source] = Entry(given["source"], given["slab_us"], given["options"], receipts, name, written)
+        try:
+            found[source] = _entry(data, source, written)
+        except DamagedFile as damaged:
+            if given is not None and source not in given:
+                raise again(data, damaged, source) from damaged
+    if given is not None:
+        for source in sorted(_listed(data).keys() - found.keys() - set(given)):
+            raise again(data, DamagedFile(str(entry_path(data, source)), "is not there"), source)
     return found
+
+
+def _entry(data: Path, source: str, written: tuple[int, int]) -> Entry:
+    """The entry of a source with its receipts. Raises DamagedFile."""
+    path = entry_path(data, source)
+    given = read_json(path)
+    try:
+        name = given.get("reading", "")
+        places = [receipt_path(data, name, chunk) for chunk in given["chunks"]]
+        receipts = [read_receipt(place) for place in places]
+        if None in receipts:
+            raise DamagedFile(str(places[receipts.index(None)]), f"is not there, though {path} leads to it")
+        return Entry(given["source"], given["slab_us"], given["options"], [r for r in receipts if r], name, written)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise DamagedFile(str(path), "is damaged (it holds no entry)") from error
+
+
+def again(data: Path, damaged: DamagedFile, source: str) -> LedgerError:
+    """What is damaged of a source, and what to do."""
+    path = _listed(data).get(source)
+    if path is None:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            path = read_json(entry_path(data, source))["source"]["path"]
+    named = path or f"the file whose SHA-256 begins with {source}"
+    remedy = f"give {named} again, which is then read anew"
+    if damaged.path == str(entry_path(data, source)) and not Path(damaged.path).exists():
+        remedy += f", or remove {_list_path(data)} to go on without it"
+    return LedgerError(f"{damaged}; {remedy}", source, path)
+
+
+def source_of(path: str) -> str:
+    """The source that a file of the lake is of, by its name.
+
+    >>> source_of("lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet")
+    '1a2b3c4d5e6f7a8b'
+    """
+    return Path(path).name.partition("-")[0]
+
+
+def verify(data: Path, paths: Iterable[str]) -> None:
+    """Raise LedgerError where one of these files of the lake is no longer what was written, as its receipt tells."""
+    for path in paths:
+        reading, chunk, _ = Path(path).stem.rsplit("-", 2)
+        try:
+            receipt = read_receipt(receipt_path(data, reading, int(chunk)))
+            for part in receipt.parts if receipt else ():  # none: that of a reading that was given up, of an old view
+                if part.path == path:
+                    verified(data, part, range(len(part.pieces) - 1))
+        except DamagedFile as damaged:
+            raise again(data, damaged, source_of(path)) from damaged
+
+
+def _list_path(data: Path) -> Path:
+    return data / "lake" / "sources.json"
+
+
+def _listed(data: Path) -> dict[str, str]:
+    """Every source that was entered, by the list of them: where it lay. Nothing where the list is no use."""
+    with suppress(FileNotFoundError, DamagedFile):
+        found: dict[str, str] = read_json(_list_path(data))
+        return found
+    return {}
+
+
+def note_sources(data: Path, sources: Iterable[Mapping[str, Any]]) -> None:
+    """Put sources that were entered on the list of all; by it an entry is missed that is no longer there."""
+    write_json(_list_path(data), _listed(data) | {s["source"]: str(s["path"]) for s in sources}, checksum=True)
 
 
 def _written(data: Path) -> list[tuple[str, tuple[int, int]]]:
@@ -119,9 +207,10 @@ def _written(data: Path) -> list[tuple[str, tuple[int, int]]]:
 
 
 def paths(data: Path) -> Iterator[Path]:
-    """Where each ingested source lay, as it was given."""
+    """Where each ingested source lay, as it was given; without those of which the entry is damaged."""
     for path in (data / "lake" / "ledger").glob("*.json"):
-        yield Path(str(read_json(path)["source"]["path"]))
+        with suppress(DamagedFile, FileNotFoundError, KeyError, TypeError):
+            yield Path(str(read_json(path)["source"]["path"]))
 
 
 def entry_path(data: Path, source: str) -> Path:
@@ -134,7 +223,7 @@ def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chu
     starts = sorted(chunks)
     told = {"slab_us": slab_us, "options": options, "chunks": starts}
     name = reading(source["source"], slab_us, options, starts)
-    write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told)
+    write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told, checksum=True)
 
 
 def clear(data: Path, entries: Mapping[str, Entry]) -> None:

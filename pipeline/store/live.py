@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from stswatch.geo import zones
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.store import clearing, ddl, leads, loader, revisions
-from stswatch.pipeline.store.database import open_work
+from stswatch.pipeline.store.database import AFRESH, WORK, open_work, sound
 from stswatch.pipeline.store.disk import check_spare_files
 from stswatch.pipeline.store.loader import Beside, Output, Run
 from stswatch.pipeline.store.parts import LIVE
@@ -56,10 +56,11 @@ class Live:
         check_spare_files()
         self._work.begin()
         try:
-            number = revisions.revise(self._work, self._run.run_id, self._judge, live, sealed=False)
-            self._take_vessels(live, vessels)
-            loader.note_begun(self._work, self._run)
-            self._work.commit()
+            with sound(self._data / WORK, AFRESH):
+                number = revisions.revise(self._work, self._run.run_id, self._judge, live, sealed=False)
+                self._take_vessels(live, vessels)
+                loader.note_begun(self._work, self._run)
+                self._work.commit()
         except BaseException:
             loader.undo(self._work)
             raise

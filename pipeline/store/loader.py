@@ -17,7 +17,7 @@ from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, parts, publish, revisions
-from stswatch.pipeline.store.database import open_work
+from stswatch.pipeline.store.database import AFRESH, WORK, open_work, sound
 from stswatch.pipeline.store.parts import Output
 
 __all__ = ["Output", "Run", "load"]
@@ -66,7 +66,8 @@ def load(
     shown = zones.area(run.area)
     with closing(open_work(data)) as work:
         commit(work, data, run, shown, outputs, None, finished)
-        return show(work, data, run, shown, beside)
+        with sound(data / WORK, AFRESH):
+            return show(work, data, run, shown, beside)
 
 
 def commit(
@@ -84,11 +85,12 @@ def commit(
     """
     work.begin()
     try:
-        parts.synchronise(work, data, outputs)
-        number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, sealed=True)
-        _note(work, run, finished)
-        faults.reach("load_done")
-        work.commit()
+        with sound(data / WORK, AFRESH):
+            parts.synchronise(work, data, outputs)
+            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, sealed=True)
+            _note(work, run, finished)
+            faults.reach("load_done")
+            work.commit()
     except BaseException:
         undo(work)
         raise

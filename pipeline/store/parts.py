@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline.store import ddl
+from stswatch.pipeline.store.checksums import verify
 from stswatch.pipeline.store.database import StoreError, part_schemas
 
 LIVE = 0  # the number of what stands so far, beside those of outputs
@@ -17,17 +18,21 @@ LIVE = 0  # the number of what stands so far, beside those of outputs
 
 @dataclass(frozen=True)
 class Output:
-    """The files of one committed slice: its content address; stored table -> paths within the data folder."""
+    """The files of one committed slice: its content address; stored table -> paths within the data folder.
+
+    checksums: path -> CRC-32 of the file, which is verified when it is loaded.
+    """
 
     key: str
     files: Mapping[str, list[str]]
+    checksums: Mapping[str, int] = field(default_factory=dict)
 
 
 def synchronise(work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[Output]) -> None:
     """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given.
 
     Runs inside the caller's transaction. Raises StoreError for repeated keys, unknown tables and files that
-    cannot be read.
+    cannot be read, DamagedFile for one that no longer is what was written.
     """
     given = {output.key: output for output in outputs}
     if len(given) < len(outputs):
@@ -57,6 +62,8 @@ def _add(work: duckdb.DuckDBPyConnection, data: Path, new: Mapping[int, Output])
     unknown = {name for output in new.values() for name in output.files} - set(schemas)
     if unknown:
         raise StoreError(f"no table {sorted(unknown)} in the store; outputs may hold {sorted(schemas)}")
+    for output in new.values():
+        verify(data, output.checksums.items())
     for name, fields in schemas.items():
         files = {str(data.resolve() / path): n for n, output in new.items() for path in output.files.get(name, ())}
         if files:

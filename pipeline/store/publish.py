@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +13,12 @@ import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.store import ddl, merge, snapshots, views
-from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
+from stswatch.pipeline.store.disk import DamagedFile, sync
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
+_LAKE_FILE = re.compile(r"\blake/[a-z_]+/[^/\s\"']+/[^/\s\"']+\.parquet")
 KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published table
     "runs": ("run_id",),
     "sources": ("source",),
@@ -39,7 +41,7 @@ def publish(
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
     encounter there, in_area, area_zones). Until the last rename nothing published changes. Raises StoreError where
-    it cannot be written or a lake file is missing.
+    it cannot be written or the working database is damaged, DamagedFile where a lake file is that a view begins with.
     """
     home = data.resolve()
     snapshot = snapshots.following(data)
@@ -47,15 +49,21 @@ def publish(
     unfinished = snapshot.pristine.with_name("unfinished.duckdb")
     _remove(unfinished)
     try:
-        _fill(work, unfinished, tables, [*views.statements(lake_files, min_score)])
+        with sound(data / WORK, AFRESH):
+            _fill(work, unfinished, tables, [*views.statements(lake_files, min_score)])
         faults.reach("snapshot_filled")
         snapshots.seal(snapshot, unfinished, lake_files)
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
-    except (duckdb.IOException, OSError) as error:
+    except (duckdb.Error, StoreError, OSError) as error:
         with suppress(OSError):  # where the disk is full, it is full of these
             _remove(unfinished)
             _remove(snapshot.shown.with_name(unfinished.name))
-        raise StoreError(f"{data}: no snapshot was made ({str(error).splitlines()[0]}); run again") from error
+        said = str(error).splitlines()[0]
+        if found := _LAKE_FILE.search(said):
+            raise DamagedFile(str(data / found[0]), f"is damaged or not there ({said})") from error
+        if isinstance(error, duckdb.IOException | OSError):
+            raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error
+        raise
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)
     sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (holders.py)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,18 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import lake, snapshots, views
-from stswatch.pipeline.store.database import StoreError, connect
+from stswatch.pipeline.store import lake, ledger, snapshots, views
+from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
+
+
+@contextmanager
+def _asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What was published last. Raises StoreError where there is nothing or it is damaged."""
+    remedy = f"`stswatch run` over any file of {data} publishes it anew"
+    with closing(connect(data)) as db, sound(data / snapshots.PUBLISHED, remedy):
+        yield db
 
 
 def leads(data: Path, limit: int) -> list[dict[str, Any]]:
@@ -22,7 +30,7 @@ def leads(data: Path, limit: int) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         # The order of a view does not hold beyond it, so it is said again.
         query = f"SELECT * FROM {views.LEADS} ORDER BY score DESC, start_time, id LIMIT $limit"
         return _rows(db.sql(query, params={"limit": limit}))
@@ -33,7 +41,7 @@ def encounter(data: Path, name: str) -> dict[str, Any]:
 
     Raises StoreError where none or several do, or the folder holds no database.
     """
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         found = db.execute(
             """SELECT id FROM encounters WHERE id = $name OR (starts_with(id, $name) AND $name <> '')
                GROUP BY id ORDER BY id <> $name, id LIMIT $limit""",
@@ -54,7 +62,7 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         rows = _rows(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
     return {row["mmsi"]: row for row in rows}
 
@@ -62,13 +70,14 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
 def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Table:
     """The fixes of these MMSI in a span, both ends included, in no order: the columns of the lake that decide.
 
-    Raises StoreError where the folder holds no database or a file of its lake is gone.
+    Raises StoreError where the folder holds no database or a file of its lake is gone, LedgerError where one that may
+    hold such fixes is no longer what was written.
     """
     names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid")
     query = f"""SELECT {", ".join(names)} FROM {_fixes_near(data, span_us)}
                 WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
     given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         try:
             found = db.sql(query, params=given).to_arrow_table()
         except duckdb.IOException as error:
@@ -88,6 +97,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     begins = {lake.slab_start_us(slab): paths for slab, paths in files.items()}
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
+    ledger.verify(data, near)
     return f"({views.lake_rows(schema.FIXES, near)})"
 
 
@@ -96,7 +106,7 @@ def sources(data: Path) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         rows = _rows(db.sql("SELECT * FROM sources ORDER BY path, member"))
         counts = _rows(db.sql("SELECT * FROM reject_counts ORDER BY count DESC, reason"))
     return [row | {"reasons": [c for c in counts if c["source"] == row["source"]]} for row in rows]
@@ -104,7 +114,7 @@ def sources(data: Path) -> list[dict[str, Any]]:
 
 def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
     """The run of that id, or the newest. Raises StoreError where the folder holds no database or no such run."""
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
         found = _rows(db.sql(query, params={"id": run_id}))
     if not found:  # a watch publishes before its first hour is sealed
@@ -119,9 +129,9 @@ def summary(data: Path) -> dict[str, int]:
 
     Raises StoreError where the folder holds no database.
     """
-    counted = {name: name for name in schema.STORED}
+    counted = {name: name for name in schema.STORED if name not in schema.LAKE}
     counted |= {"current_encounters": "encounters WHERE status = 'current'", views.LEADS: views.LEADS}
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         rows = [db.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0] for source in counted.values()]
     return dict(zip(counted, rows, strict=True))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from stswatch.geo import zones
 from stswatch.pipeline import faults
 from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.damage import healing
 from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.seal import Sealed
@@ -171,7 +172,8 @@ class _Watch:
         """Store what stands, then tell of leads, then publish."""
         live, vessels = self._vantage.look(arrival_us)
         if self._taken is not None:
-            self._answer(self._store.seal(self._taken, live))
+            with healing(self._data):
+                self._answer(self._store.seal(self._taken, live))
             self._taken = None
         else:
             self._store.stand(live, vessels)
@@ -258,7 +260,8 @@ class _Watch:
         assert sealed.until_us is not None
         for said in sealed.told:
             self._tell(said)
-        self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
+        with healing(self._data):
+            self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
         self._sealed_us, self._taken = sealed.until_us, sealed
 
     def _answer(self, changed: Mapping[str, int]) -> None:

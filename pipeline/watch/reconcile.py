@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow import late
+from stswatch.pipeline.flow.damage import DamagedSlice, healing
 from stswatch.pipeline.flow.lock import FolderInUse, alone
 from stswatch.pipeline.flow.seal import seal
 from stswatch.pipeline.readers.base import SourceError
@@ -63,9 +64,16 @@ def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
     """Seal everything to the last fix, where the data end; what that changed, and what there is to say of it."""
     for spool in sources_of(data / "spool"):
         settle(spool.folder)
-    sealed = seal(data, settings.rules, engine_of(settings), round(settings.allowance_s * SECOND), None)
+    how = settings.rules, engine_of(settings), round(settings.allowance_s * SECOND)
+    sealed = seal(data, *how, None)
     with closing(Store(data, settings)) as store:
-        changed = store.seal(sealed, None)
+        for _ in range(1 + len(sealed.outputs)):  # once, but for slices that turn out to be damaged
+            try:
+                with healing(data):
+                    changed = store.seal(sealed, None)
+                break
+            except DamagedSlice:
+                sealed = seal(data, *how, None)
         store.publish()
         return changed, sealed.told
 

@@ -31,7 +31,7 @@ class Store:
 
     def __init__(self, data: Path, settings: Settings) -> None:
         self._data = data
-        used = due.taken(ledger.entries(data), EVER_US)
+        used = due.taken(ledger.entries(data, given=None), EVER_US)  # who seals says what is damaged
         self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None

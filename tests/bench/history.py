@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, to_bytes
 from stswatch.pipeline.flow import late, row
+from stswatch.pipeline.flow.committed import checksums
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.seal import Sealed, seal
 from stswatch.pipeline.flow.slices import MANIFEST, described
@@ -99,7 +100,7 @@ def _linked(data: Path, part: lake.Part, reading: str, start_us: int) -> lake.Pa
     path = Path("lake") / part.table / lake.slab_name(start_us) / f"{reading}-0-0.parquet"
     (data / path).parent.mkdir(parents=True, exist_ok=True)
     (data / path).hardlink_to(data / part.path)
-    return lake.Part(part.table, start_us, str(path), part.rows, part.last_shards)
+    return lake.Part(part.table, start_us, str(path), part.rows, part.last_shards, part.pieces)
 
 
 def _fixes() -> pa.Table:
@@ -147,7 +148,9 @@ def _slices(data: Path, planned_row: Sequence[row.Slice]) -> None:
                 (folder / "state" / f"{step.name}-0.arrow").write_bytes(to_bytes(step.no_state()))
         files = {table: [] for table in schema.EVENT_TABLES.values()}
         files |= {name: [f"{name}-0.parquet"] for name in ("vessels", "coverage", "encounters")}
-        write_json(folder / MANIFEST, {"slice": described(s), "files": files, "cpu_s": {}})
+        write_json(
+            folder / MANIFEST, {"slice": described(s), "files": files, "checksums": checksums(folder), "cpu_s": {}}
+        )
     same.unlink()
 
 

@@ -17,6 +17,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import lake, ledger
+from stswatch.pipeline.store.disk import DamagedFile
 
 SOURCE = "0123456789abcdef"
 EVER = (-(1 << 62), 1 << 62)
@@ -230,7 +231,7 @@ def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_pa
 
 def test_a_file_that_is_gone_is_an_error_with_its_name(tmp_path):
     part = lake.Part("fixes", 0, "lake/fixes/1970-01-01T00/gone-0-0.parquet", 1, [63])
-    with pytest.raises(OSError, match=r"gone-0-0\.parquet"):
+    with pytest.raises(DamagedFile, match=r"gone-0-0\.parquet: is not there"):
         lake.read(tmp_path, [part], NAMES, ALL, EVER, "fixes")
 
 
