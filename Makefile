@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 
 # What the environment is made from. It is made again when one of these changes, or when the folder was moved or
 # copied: an editable install knows its sources by their full path, and would run those of the old place.
-MADE_FROM := pyproject.toml setup.py constraints.txt
+MADE_FROM := pyproject.toml constraints.txt
 HERE := $(VENV)/.made-in
 ifneq "$(shell cat $(HERE) 2>/dev/null)" "$(CURDIR)"
 MOVED := moved
@@ -43,11 +43,8 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 
-# mypy follows folders, not install mappings: links give it the tree under the name that it installs under
 types: $(VENV)/.installed-dev
-	@mkdir -p .typecheck/stswatch
-	@for room in $(ROOMS); do ln -sfn ../../$$room .typecheck/stswatch/$$room; done
-	cd .typecheck && ../$(PYTHON) -m mypy --config-file ../pyproject.toml $(ROOMS:%=-p stswatch.%)
+	$(PYTHON) -m mypy -p stswatch
 
 layers: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports --no-logo
@@ -77,7 +74,7 @@ sea: $(VENV)/.installed  ## work the ways by sea in geo/data out again from the 
 	$(PYTHON) -m stswatch.geo.build_sea --check
 
 clean:  ## remove all that these targets made, the environment and demo-data too
-	rm -rf $(VENV) .typecheck demo-data build dist *.egg-info
+	rm -rf $(VENV) demo-data build dist *.egg-info
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find $(ROOMS) docs tests -name __pycache__ -prune -exec rm -rf {} +
 

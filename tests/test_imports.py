@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 LIGHT = (
     "stswatch.geo",
     "stswatch.models",
@@ -62,3 +65,26 @@ def test_the_command_answers_without_either():
     script = f"import sys, stswatch.pipeline.cli; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plain_checkout_is_followed_by_editors_and_checkers_of_types():
+    """Every import of ours leads to a file below the folder stswatch, without anything installed or made."""
+    found = set()
+    for room in ("geo", "models", "pipeline", "sample_ais"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stswatch"):
+                    found |= {(node.module, each.name) for each in node.names}
+                elif isinstance(node, ast.Import):
+                    found |= {(each.name, "") for each in node.names if each.name.startswith("stswatch")}
+    assert len(found) > 500
+    for module, name in found:
+        place = ROOT / module.replace(".", "/")
+        inside = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+        assert inside.is_file() or (place / name).is_dir() or (place / f"{name}.py").is_file(), f"{module}, {name}"
+
+
+def test_what_a_program_needs_first_stands_at_the_top():
+    script = "import sys, stswatch; print(*sorted(stswatch.__all__), 'pyarrow' in sys.modules, stswatch.run.__name__)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["__version__", "connect", "decode", "detect", "run", "False", "run"]

@@ -18,25 +18,28 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais")
+NAME = "stswatch"  # the folder into which they are linked
 
 
 def tree(*folders: str) -> list[str]:
     """The project's files below some folders, those ignored not; without git all but what Python leaves behind."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        found = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+        found = (
+            path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file() or path.is_symlink()
+        )
         return sorted(str(path.relative_to(ROOT)) for path in found if path.suffix != ".pyc")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return sorted({name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()})
+    return sorted({name for name in done.stdout.split("\0") if name and (ROOT / name).exists()})
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The names in a wheel built from a copy: a build in the tree would find what former builds left there."""
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
-    for name in (*tree(*ROOMS), "pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in (*tree(*ROOMS, NAME), "pyproject.toml", "README.md", "LICENSE"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
+        shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
     (copy / "geo" / "__pycache__").mkdir()
     (copy / "geo" / "__pycache__" / "stale.pyc").touch()
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
@@ -47,10 +50,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: list[str]):
     told = [name for name in wheel if ".dist-info/" not in name]
-    expected = [f"stswatch/{name}" for name in tree(*ROOMS)]
-    assert sorted(told) == expected
+    expected = [f"{NAME}/{name}" for name in tree(*ROOMS)] + [f"{NAME}/__init__.py", f"{NAME}/py.typed"]
+    assert sorted(told) == sorted(expected)
     assert len(expected) >= 80
-    assert {name.split("/")[1] for name in told} == set(ROOMS)
+    assert {name.split("/")[1] for name in told if name.count("/") > 1} == set(ROOMS)
 
 
 def test_nothing_but_stswatch_lands_at_the_top(wheel: list[str]):
