@@ -30,7 +30,8 @@ from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source
 from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.text import Window, as_utf8, byte_chunks, windows
+from stswatch.pipeline.readers.encodings import in_utf8
+from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 from stswatch.pipeline.readers.values import Floats, flat, numbers, times_us
 
 ARRIVAL = b'{"arrival":'  # begins the lines that the spool of a watch puts between, which hold no message
@@ -172,7 +173,7 @@ def _objects(block: bytes) -> pa.Table | None:
     how = pajson.ReadOptions(use_threads=False, block_size=2 * len(block) + 2)
     form = pajson.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")
     try:
-        return pajson.read_json(pa.BufferReader(as_utf8(block)), how, form)
+        return pajson.read_json(pa.BufferReader(in_utf8(block)), how, form)
     except pa.ArrowInvalid:
         return None
 

@@ -8,6 +8,7 @@ explains each line:
     licence = "bought, not to be passed on"
     delimiter = ";"                 # of a CSV; found out where it is not given
     decimal = ","                   # of numbers in a CSV
+    encoding = "cp949"              # of its text; found out where it is not given
 
     [columns]                       # our name = "theirs"; mmsi, time, lon and lat must be named
     mmsi = "ShipID"
@@ -39,6 +40,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stswatch.pipeline.readers.base import RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.encodings import known
 from stswatch.pipeline.readers.vocabulary import plain
 from stswatch.pipeline.untrusted import escaped
 
@@ -82,7 +84,8 @@ WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say
 _NUMBERS = tuple(
     name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "imo", "name", "call_sign", "destination")
 )
-_SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal")
+_SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding")
+_NAME_LETTERS = 64
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class ColumnMap:
     receiver: str | None = None
     licence: str | None = None
     delimiter: str | None = None
+    encoding: str | None = None
 
 
 def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, int]:
@@ -146,13 +150,12 @@ def find(
     place: Place, header: Sequence[str], asked: ColumnMap | None, also: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[tuple[str, int], ...]:
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
-    listed = ", ".join(f"'{escaped(name, 60)}'" for name in header[:40])
     if asked is None or not asked.columns:
         found = recognise(header, also)
         missing = [name for name in NEEDED if name not in found]
         if missing:
             raise SourceError(
-                f"{place}: has no column for {', '.join(missing)} among {listed};"
+                f"{place}: has no column for {', '.join(missing)} among {listed(header)};"
                 " say which column is which in a TOML file and give it with --columns FILE"
             )
         return tuple(found.items())
@@ -160,9 +163,25 @@ def find(
     if absent:
         raise SourceError(
             f"{place}: has no column {', '.join(map(repr, absent))}, which --columns names;"
-            f" correct the map, the table has {listed}"
+            f" correct the map, the table has {listed(header)}"
         )
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)
+
+
+def listed(names: Sequence[str], at_most: int = 4_000) -> str:
+    """All names for a message, up to so many letters of them; a long one is cut.
+
+    >>> listed(["mmsi", "x" * 100])
+    "'mmsi', '%s...'" % ("x" * 60)
+    """
+    shown: list[str] = []
+    for name in names:
+        shown.append(repr(name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 4] + "..."))
+        at_most -= len(shown[-1]) + 2
+        if at_most < 0:
+            break
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def load(path: Path) -> ColumnMap:
@@ -192,7 +211,18 @@ def load(path: Path) -> ColumnMap:
         _one_of(path, given, "receiver", RECEIVERS),
         _text(path, given, "licence"),
         _delimiter(path, given),
+        _encoding(path, given),
     )
+
+
+def _encoding(path: Path, given: Mapping[str, Any]) -> str | None:
+    asked = _text(path, given, "encoding")
+    found = None if asked is None else known(asked)
+    if asked is not None and found is None:
+        raise SourceError(
+            f'{path}: encoding = {asked!r} is not read; use "utf-8", "utf-16", "cp949", "gb18030" or another'
+        )
+    return found
 
 
 def _one_of(path: Path, given: Mapping[str, Any], name: str, known: Sequence[str]) -> str | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from stswatch.pipeline.readers import column_map, parquet_rows
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
 from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, ColumnMap, Writing
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
+from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
-from stswatch.pipeline.readers.text import byte_chunks, head, windows
+from stswatch.pipeline.readers.text import byte_chunks, encoding_at, head, stated, units, windows
 from stswatch.pipeline.readers.vocabulary import plain
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
@@ -54,17 +57,31 @@ def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None) -> 
     index = dict(options.columns)["time"]
     zone = options.writing.time.zone
     told = "" if zone == "UTC" else f", times without a zone taken as {zone}"
-    return Prepared(f"column {options.names[index]}{told}", options, asked.receiver, asked.licence)
+    clock = stated(f"column {options.names[index]}{told}", options.form.encoding if options.form else UTF8)
+    return Prepared(clock, options, asked.receiver, asked.licence)
 
 
 def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
     if not start or b"\0" in start:
         found = "is empty" if not start else "is neither text nor Parquet"
         raise SourceError(f"{place}: {found}; a table needs a line with the names of its columns: leave the file out")
-    names, delimiter, first_row = header_of(start, asked.delimiter)
+    encoding = asked.encoding or encoding_at(place)
+    text = start if encoding in UTF16 else in_utf8(start, encoding)
+    names, delimiter, first_row = header_of(text, asked.delimiter)
     columns = column_map.find(place, names, asked, also)
-    form = Form(columns, len(names), delimiter, asked.writing.decimal)
-    return Options(columns, tuple(names), asked.writing, replace(form, words=worded(start, form)), first_row)
+    form = Form(columns, len(names), delimiter, asked.writing.decimal, encoding=encoding)
+    form = replace(form, words=worded(text[first_row:], form))
+    return Options(columns, tuple(names), asked.writing, form, _in_file(start, text[:first_row], encoding))
+
+
+def _in_file(start: bytes, before: bytes, encoding: str) -> int:
+    """How many bytes of a file stand before the first row; start: its first bytes, before: those lines in UTF-8."""
+    if encoding in UTF16:
+        return 2 * int(units(before, np.array([len(before)]))[0])
+    at = 0
+    for _ in range(before.count(b"\n")):
+        at = start.find(b"\n", at) + 1
+    return at if before.endswith(b"\n") else len(start)
 
 
 def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
@@ -100,5 +117,5 @@ def _rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
         return
     start = max(chunk.start, options.first_row)
     end = max(chunk.end, start)
-    for window in windows(chunk.source.place, start, end, STEP, 1, _LONGEST_ROW):
+    for window in windows(chunk.source.place, start, end, STEP, 1, _LONGEST_ROW, options.form.encoding):
         yield rows_of(window, options.form)

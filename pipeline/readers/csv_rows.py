@@ -17,29 +17,62 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
-from stswatch.pipeline.readers.column_map import WORDED
+from stswatch.pipeline.readers.column_map import WORDED, recognise
+from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
 from stswatch.pipeline.readers.tabular import STATIC_WORDS, Rows
-from stswatch.pipeline.readers.text import Window, as_utf8
+from stswatch.pipeline.readers.text import Window
 from stswatch.pipeline.readers.vocabulary import NOTHING
 
 DELIMITERS = ",;\t|"
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N", *NOTHING]
 _WORDS = ("time", "imo", *STATIC_WORDS)
 _QUOTE = 34
+COMMENTS = ("#", "//", "%", ";")
+_NAMES = 2  # that are known make a comment the line of the names
+_SEPARATOR = re.compile(r'\s*"?sep=(?:(.)"?|(\t)"?)\s*', re.IGNORECASE)
 
 
 def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str, int]:
-    """The column names in the first line, the delimiter, and the offset of the first row; never raises.
+    """The column names of a table, the delimiter, and the offset of the first row; never raises.
 
-    >>> header_of(b"mmsi;time\\n1;2\\n")
-    (['mmsi', 'time'], ';', 10)
+    Blank lines, comments and the line `sep=;` of Excel before the names are passed over. A comment that holds names
+    which are known is the line of the names where what follows it is none.
+
+    >>> header_of(b"mmsi;time\\n1;2\\n"), header_of(b"sep=|\\n# from 2025\\n\\nmmsi|time\\n1|2\\n")
+    ((['mmsi', 'time'], ';', 10), (['mmsi', 'time'], '|', 29))
     """
-    first, newline, _ = head.partition(b"\n")
-    text = first.decode("utf-8-sig", "replace").rstrip("\r").replace("\r", " ")
+    remark: tuple[list[str], str, int] | None = None
+    at, first = 0, True
+    while True:
+        end = head.find(b"\n", at)
+        newline = end >= 0
+        line, at = (head[at:end], end + 1) if newline else (head[at:], len(head))
+        text = line.decode("utf-8-sig" if first else "utf-8", "replace").strip("\r").replace("\r", " ")
+        first = False
+        if told := _SEPARATOR.fullmatch(text):
+            delimiter = delimiter or told[1] or told[2]
+            continue
+        names = _names(text, delimiter)
+        if newline and not text.strip():
+            continue
+        if newline and text.lstrip(' "').startswith(COMMENTS):
+            if _known(names[0]) >= _NAMES:
+                remark = (*names, at)
+            continue
+        if remark is not None and (_known(names[0]) < _NAMES or not newline):
+            return remark
+        return (*names, at)
+
+
+def _names(text: str, delimiter: str | None) -> tuple[list[str], str]:
     if delimiter is None:
-        delimiter = max(DELIMITERS, key=text.count)
-    names = next(csv.reader([text], delimiter=delimiter), [])
-    return [name.strip() for name in names], delimiter, len(first) + len(newline)
+        unquoted = re.sub(r'"[^"]*"', "", text)
+        delimiter = max(DELIMITERS, key=unquoted.count)
+    return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])], delimiter
+
+
+def _known(names: list[str]) -> int:
+    return len(recognise(names))
 
 
 @dataclass(frozen=True)
@@ -51,13 +84,14 @@ class Form:
     delimiter: str = ","
     decimal: str = "."
     words: frozenset[str] = frozenset()  # our names of columns that hold words where others hold numbers
+    encoding: str = UTF8
 
 
-def worded(head: bytes, form: Form) -> frozenset[str]:
-    """Which columns that may hold numbers or words hold words, by the first rows; never raises."""
-    lines = head.decode("utf-8", "replace").splitlines()[1:200]
-    rows = [row for row in csv.reader(lines, delimiter=form.delimiter) if len(row) == form.width]
-    found = {name for name, at in form.columns if name in WORDED and any(map(_is_word, (row[at] for row in rows)))}
+def worded(rows: bytes, form: Form) -> frozenset[str]:
+    """Which columns that may hold numbers or words hold words, by the first rows, in UTF-8; never raises."""
+    lines = rows.decode("utf-8", "replace").splitlines()[:200]
+    fields = [row for row in csv.reader(lines, delimiter=form.delimiter) if len(row) == form.width]
+    found = {name for name, at in form.columns if name in WORDED and any(map(_is_word, (row[at] for row in fields)))}
     return frozenset(found | {"receiver"})
 
 
@@ -69,12 +103,23 @@ def rows_of(window: Window, form: Form) -> Rows:
     """The rows that a window owns; never raises."""
     data = np.frombuffer(window.text, np.uint8)
     starts, ends = line_spans(data)
-    owned = (starts + window.base >= window.start) & (starts + window.base < window.end) & (ends > starts)
+    begins = window.offsets(starts)
+    owned = (begins >= window.start) & (begins < window.end) & (ends > starts)
     starts, ends = starts[owned], ends[owned]
     block = window.text[starts[0] : ends[-1]] if len(starts) else b""
-    table, good = _parse(block, starts - starts[0] if len(starts) else starts, form)
-    offset, length = starts + window.base, ends - starts
+    table, good = _parse(*_in_utf8(block, starts - starts[0] if len(starts) else starts, form), form)
+    offset = window.offsets(starts)
+    length = window.offsets(ends) - offset
     return Rows(table, offset[good], length[good].astype(np.int32), offset[~good], length[~good])
+
+
+def _in_utf8(block: bytes, starts: Ints, form: Form) -> tuple[bytes, Ints]:
+    """The same rows in UTF-8, and where they begin there."""
+    text = block if form.encoding in UTF16 else in_utf8(block, form.encoding)
+    if text is block:
+        return block, starts
+    first, end = line_spans(np.frombuffer(text, np.uint8))
+    return text, first[end > first]
 
 
 def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
@@ -128,7 +173,6 @@ def _read(block: bytes, form: Form) -> tuple[Mapping[str, pa.Array], int]:
     """Parsed columns, and the number of rows, those of another width counted in."""
     if not block:
         return {ours: pa.array([], pa.string()) for ours, _ in form.columns}, 0
-    block = as_utf8(block)
     strange: list[str | None] = []
 
     def skip(row: pacsv.InvalidRow) -> str:

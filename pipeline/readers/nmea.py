@@ -140,6 +140,11 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
     """
     found = frame(window.text, window.base, REACH)
     owned = (found.line >= window.start) & (found.line < window.end)
+    return decode_sentences(found, owned, window, source, clock)
+
+
+def decode_sentences(found: Sentences, owned: Bools, window: Window, source: str, clock: Clock | None) -> Decoded:
+    """What sentences say, of which those that are owned are counted; window: of the malformed lines, by their offsets."""
     whole = whole_messages(found, owned, clock)
     messages = decode(whole.data, whole.start, whole.end, whole.fill)
     code = codes(found, whole, messages.code)
@@ -197,6 +202,8 @@ def _of_used(columns: dict[str, Any], used: Bools) -> dict[str, Any]:
 
 def _evidence(found: Sentences, whole: Whole, rows: Ints, source: str) -> Evidence:
     of, part = whole.parts_of(rows)
+    apart = found.offset[part] != found.offset[whole.sentence[rows[of]]]  # not all of one record of JSON
+    of, part = of[apart], part[apart]
     more = further_parts(of, found.offset[part], found.length[part].astype(np.int32), len(rows)) if len(of) else None
     first = whole.sentence[rows]
     return Evidence(source, found.offset[first], found.length[first].astype(np.int32), more)

@@ -12,7 +12,16 @@ from typing import Any
 import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.readers import aisstream, column_map, columns, danish, marinecadastre, nmea
+from stswatch.pipeline.readers import (
+    aisstream,
+    column_map,
+    columns,
+    danish,
+    json_records,
+    json_text,
+    marinecadastre,
+    nmea,
+)
 from stswatch.pipeline.readers.base import (
     RECEIVERS,
     Chunk,
@@ -31,14 +40,6 @@ from stswatch.pipeline.readers.text import head
 
 READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether a file is theirs
     Reader(
-        "nmea",
-        "NMEA 0183 sentences with tag blocks, US Coast Guard suffixes or Gatehouse lines.",
-        nmea.sniff,
-        nmea.prepare,
-        nmea.chunks,
-        nmea.read,
-    ),
-    Reader(
         "aisstream",
         "Messages of aisstream.io, a line of JSON each.",
         aisstream.sniff,
@@ -47,6 +48,30 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
         aisstream.read,
         receiver="terrestrial",
         licence=aisstream.LICENCE,
+    ),
+    Reader(
+        "aiscatcher",
+        "JSON of AIS-catcher: its sentences, or the fields that it decoded.",
+        json_records.sniff_catcher,
+        json_records.prepare,
+        json_records.chunks,
+        json_records.read,
+    ),
+    Reader(
+        "json",
+        "Any JSON that carries NMEA sentences or positions, an object a line, in an array, or as GeoJSON points.",
+        json_records.sniff,
+        json_records.prepare,
+        json_records.chunks,
+        json_records.read,
+    ),
+    Reader(
+        "nmea",
+        "NMEA 0183 sentences with tag blocks, US Coast Guard suffixes or Gatehouse lines.",
+        nmea.sniff,
+        nmea.prepare,
+        nmea.chunks,
+        nmea.read,
     ),
     Reader(
         "marinecadastre",
@@ -223,9 +248,16 @@ def _reader_for(place: Place, asked: Reader | None, mapped: bool) -> Reader:
     for reader in [asked] if asked else READERS:
         if mapped and reader.own_columns:
             continue
-        if reader.sniff(start, place.path) or (mapped and reader.name == "columns" and b"\0" not in start):
+        if reader.sniff(start, place.path) or (mapped and reader.name in _mapped_to(start)):
             return reader
     raise NotAisError(_stranger(place, start))
+
+
+def _mapped_to(start: bytes) -> tuple[str, ...]:
+    """Which readers can take a text by a column map alone."""
+    if b"\0" in start:
+        return ()
+    return ("json",) if any(json_text.layouts_of(start)) else ("columns",)
 
 
 def _stranger(place: Place, start: bytes) -> str:
@@ -233,6 +265,8 @@ def _stranger(place: Place, start: bytes) -> str:
     if b"\0" in start or not start:
         found = "is neither text nor Parquet" if start else "holds nothing"
         return f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions"
+    if any(json_text.layouts_of(start)):
+        return str(json_records.lacking(place, start))
     if start.lstrip()[:1] in (b"{", b"["):
         return f"{place}: is JSON of a kind that is not read; docs/formats.md says which kinds are"
     names = header_of(start)[0]

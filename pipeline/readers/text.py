@@ -5,33 +5,18 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedIOBase
 from itertools import pairwise
 
+import numpy as np
+
+from stswatch.pipeline.decode.lines import Ints
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source
+from stswatch.pipeline.readers.encodings import TITLES, UTF8, UTF16, encoding_of, known, wide_of
 from stswatch.pipeline.readers.packing import is_packed, opened
 
-
-def _as_latin1(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error("stswatch.latin1", _as_latin1)  # names in older archives are not UTF-8
-
-
-def as_utf8(block: bytes) -> bytes:
-    """The same text in UTF-8: bytes that are none are taken for Latin-1; never raises.
-
-    >>> as_utf8("CHÓ".encode("latin-1")).decode()
-    'CHÓ'
-    """
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return block.decode("utf-8", "stswatch.latin1").encode()
-    return block
+_SAMPLE, _PACKED_SAMPLE = 16 << 20, 1 << 20  # bytes that are looked at for letters beyond ASCII
 
 
 @dataclass(frozen=True)
@@ -41,16 +26,71 @@ class Window:
     Only a line that is longer than the bytes looked at after `end` may be cut off.
     """
 
-    text: bytes
+    text: bytes  # of UTF-16 in UTF-8, else as it stands in the file
     base: int  # offset of the text in the unpacked file
     start: int
     end: int
+    wide: bool = False  # the file is UTF-16
+
+    def offsets(self, at: Ints) -> Ints:
+        """Bytes of the unpacked file before places of the text, (n,)."""
+        return at + self.base if not self.wide else 2 * units(self.text, at) + self.base
+
+
+def units(text: bytes, at: Ints) -> Ints:
+    """How many units of UTF-16 stand before places of a text in UTF-8, (n,).
+
+    >>> units("a초b".encode(), np.array([0, 1, 4, 5])).tolist()
+    [0, 1, 2, 3]
+    """
+    if text.isascii():
+        return at
+    data = np.frombuffer(text, np.uint8)
+    begins = ((data & 0xC0) != 0x80).astype(np.int64) + (data >= 0xF0)
+    return np.concatenate([[0], np.cumsum(begins)])[at]
 
 
 def head(place: Place, size: int = 65_536) -> bytes:
+    """The first bytes of a place, unpacked, UTF-16 in UTF-8. Raises SourceError where they cannot be read."""
+    start = raw_head(place, size)
+    wide = wide_of(start)
+    return start if wide is None else narrow(start, wide)
+
+
+def raw_head(place: Place, size: int = 65_536) -> bytes:
     """The first bytes of a place, unpacked. Raises SourceError where they cannot be read."""
     with opened(place) as file:
         return file.read(size)
+
+
+def encoding_at(place: Place) -> str:
+    """The encoding of a text, by its first bytes and, where these are ASCII, some more. Raises SourceError."""
+    with opened(place) as file:
+        start = file.read(65_536)
+        if wide := wide_of(start):
+            return wide
+        if start.isascii():
+            start += file.read(_PACKED_SAMPLE if is_packed(place) else _SAMPLE)
+    return encoding_of(start)
+
+
+def stated(clock: str, *notes: str) -> str:
+    """What a run says of a source beside what it counted: where its times come from, and what else was found out.
+
+    >>> stated("column time", "utf-8"), stated("column time", "cp949")
+    ('column time', 'column time; text in CP949 (Korean)')
+    """
+    told = [f"text in {TITLES.get(note, note)}" if known(note) else note for note in notes if note not in ("", UTF8)]
+    return "; ".join([clock, *told])
+
+
+def narrow(wide: bytes, encoding: str) -> bytes:
+    """UTF-16 in UTF-8, half a unit at its end left out; never raises.
+
+    >>> narrow("초".encode("utf-16-le") + b"x", "utf-16-le").decode()
+    '초'
+    """
+    return wide[: len(wide) // 2 * 2].decode(encoding, "replace").encode()
 
 
 def byte_chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -62,26 +102,43 @@ def byte_chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return [Chunk(source, a, b) for a, b in pairwise(edges) if b > a]
 
 
-def windows(place: Place, start: int, end: int, step: int, before: int, after: int) -> Iterator[Window]:
+def windows(
+    place: Place, start: int, end: int, step: int, before: int, after: int, encoding: str = UTF8
+) -> Iterator[Window]:
     """The text of [start, end) in windows that own at most `step` bytes, in order.
 
-    before, after: bytes looked at on both sides, before at least 1. Raises SourceError where the file breaks
-    off.
+    before, after: bytes looked at on both sides, before at least 1; encoding: UTF-16 is given in UTF-8, anything else
+    as it stands. Raises SourceError where the file breaks off.
     """
+    wide = encoding in UTF16
+    whole_lines = partial(_wide_lines, encoding) if wide else _whole_lines
+    if wide:  # whole units
+        before, after, step = 2 * before, 2 * after, 2 * step
     with opened(place) as file:
         base = max(0, start - before)
+        base -= base % 2 if wide else 0
         _skip(file, base)
         kept = b""
         while start < end:
             stop = min(start + step, end)
             kept += file.read(stop + after - base - len(kept))
             ended = base + len(kept) < stop + after
-            yield _whole_lines(kept, base, start, stop, ended)
+            yield whole_lines(kept, base, start, stop, ended)
             if ended and base + len(kept) <= stop:
                 return
             start = stop
             passed = max(0, start - before - base)
+            passed -= passed % 2 if wide else 0
             kept, base = kept[passed:], base + passed
+
+
+def pieces(place: Place, step: int, encoding: str = UTF8) -> Iterator[bytes]:
+    """The whole text of a place in UTF-8, some `step` bytes at a time, b"" at its end. Raises SourceError."""
+    decoder = codecs.getincrementaldecoder(encoding)("stswatch.latin1" if encoding not in UTF16 else "replace")
+    with opened(place) as file:
+        while more := file.read(step):
+            yield more if encoding == UTF8 else decoder.decode(more).encode()
+    yield b""
 
 
 def _skip(file: BufferedIOBase, size: int) -> None:
@@ -101,3 +158,16 @@ def _whole_lines(kept: bytes, base: int, start: int, stop: int, ended: bool) -> 
     if ended or base + last < stop:  # a line that begins before `stop` is owned, whole or not
         last = len(kept)
     return Window(kept[first:last], base + first, start, stop)
+
+
+def _wide_lines(encoding: str, kept: bytes, base: int, start: int, stop: int, ended: bool) -> Window:
+    """As `_whole_lines`, of UTF-16."""
+    units = np.frombuffer(kept[: len(kept) // 2 * 2], "<u2" if encoding == UTF16[0] else ">u2")
+    newline = (np.flatnonzero(units == ord("\n")) + 1) * 2
+    if base and not len(newline):
+        return Window(b"", base, start, stop, True)
+    first = int(newline[0]) if base else 0
+    last = int(newline[-1]) if len(newline) else 0
+    if ended or base + last < stop:
+        last = len(units) * 2
+    return Window(narrow(kept[first:last], encoding), base + first, start, stop, True)

@@ -77,6 +77,43 @@ def aisstream() -> bytes:
     return "\n".join(lines).encode()
 
 
+def catcher(decoded: bool) -> bytes:
+    """AIS-catcher's lines: the sentences with what it says of their reception, or the fields that it decoded."""
+    lines = []
+    for minute, move in enumerate(MOVES):
+        told = dict(zip(KINEMATIC, move, strict=True))
+        told |= {"speed": told.pop("sog"), "course": told.pop("cog")}
+        for kind, fields in ((1, told), (5, _said(minute == 0))):
+            head = {"class": "AIS", "device": "AIS-catcher", "rxtime": f"202503101200{60 * minute:02d}", "mmsi": MMSI}
+            head |= {"rxtime": f"2025031012{minute:02d}00", "rxuxtime": EPOCH + 60.0 * minute, "type": kind}
+            if decoded:
+                theirs = {k.replace("ship_type", "shiptype"): v for k, v in fields.items()}
+                lines.append(head | theirs | {"scaled": True, "timestamp": "2001-01-01T00:00:00Z", "second": 7})
+            else:
+                sentences = pyais.encode_dict({"msg_type": kind, "mmsi": MMSI, **fields}, talker_id="AI")
+                lines.append(head | {"channel": "A", "nmea": sentences})
+    return "\n".join(map(json.dumps, lines)).encode()
+
+
+def records(points: bool) -> list[dict[str, object]]:
+    """Plain objects, or the features of GeoJSON."""
+    names = ("name", "imo", "callsign", "shiptype", "length", "width", "draught", "destination")
+    rows = []
+    for minute, move in enumerate(MOVES):
+        row = {"mmsi": MMSI, "time": f"2025-03-10T12:{minute:02d}:00Z", **dict(zip(KINEMATIC, move, strict=True))}
+        row |= dict(zip(names, UNKNOWN if minute else KNOWN, strict=True))
+        if points:
+            place = {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]}
+            row = {"type": "Feature", "geometry": place, "properties": row}
+        rows.append(row)
+    return rows
+
+
+def geojson() -> bytes:
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
+    return json.dumps({"type": "FeatureCollection", "crs": crs, "features": records(points=True)}, indent=1).encode()
+
+
 Static = tuple[str, ...]  # name, IMO, call sign, type, length, beam, draught, destination as a table writes them
 KNOWN: Static = ("ABLE", "IMO9074729", "HABC", "80", "180", "30", "9.5", "NAMPO")
 UNKNOWN: Static = ("", "IMO0000000", "", "0", "0", "0", "0.0", "")
@@ -227,6 +264,11 @@ def plain() -> bytes:
 FORMATS: Mapping[str, tuple[str, bytes, tuple[str, ...]]] = {  # what -> reader, content, what it does not tell
     "nmea": ("nmea", nmea(), ()),
     "aisstream": ("aisstream", aisstream(), ()),
+    "AIS-catcher": ("aiscatcher", catcher(decoded=False), ()),
+    "AIS-catcher, decoded": ("aiscatcher", catcher(decoded=True), ()),
+    "JSON lines": ("json", "\n".join(map(json.dumps, records(points=False))).encode(), ()),
+    "JSON array": ("json", json.dumps(records(points=False), indent=2).encode(), ()),
+    "GeoJSON": ("json", geojson(), ()),
     "MarineCadastre 2015": ("marinecadastre", cadastre_2015(), ("destination",)),
     "MarineCadastre 2025": ("marinecadastre", cadastre_2025(), ("destination",)),
     "MarineCadastre 2009": ("marinecadastre", cadastre_2009(), tuple(STATIC)),

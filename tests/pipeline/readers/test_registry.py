@@ -21,6 +21,8 @@ DANISH = b"# Timestamp,Type of mobile,MMSI,Latitude,Longitude,Navigational statu
 EMPTY = {
     "nmea": b"# nothing was heard\n",
     "aisstream": b"\n",
+    "aiscatcher": b"\n",
+    "json": b"[]\n",
     "marinecadastre": CADASTRE,
     "danish": DANISH,
     "columns": NAMES,
@@ -30,6 +32,9 @@ SOME = {
     "marinecadastre": CADASTRE + b"338148873,2022-01-03T00:00:00,33.6,-117.9,0.0,280.0,511,CAZADOR,,,37,,14,,,\n",
     "aisstream": b'{"MessageType":"PositionReport","MetaData":{"time_utc":"2022-01-03 00:00:00 +0000 UTC"},"Message":'
     b'{"PositionReport":{"MessageID":1,"UserID":338148873,"Latitude":33.6,"Longitude":-117.9}}}\n',
+    "aiscatcher": b'{"class":"AIS","device":"AIS-catcher","rxtime":"20220103000000","mmsi":338148873,"type":1,'
+    b'"nmea":["%b"]}\n' % sentence(b"13HOI:0P0000VOHLCnHQKwvL05Ip"),
+    "json": b'{"mmsi":338148873,"time":"2022-01-03T00:00:00Z","lat":33.6,"lon":-117.9}\n',
     "danish": DANISH + b"03/01/2022 00:00:00,Class A,338148873,33.6,-117.9,Moored,0.0,280.0,511,Tug\n",
     "columns": NAMES + b"338148873,2022-01-03T00:00:00,33.6,-117.9\n",
 }
