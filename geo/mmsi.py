@@ -35,6 +35,7 @@ KINDS = tuple(kind for kind, _, _ in _FORMS)
 _VESSELS = np.array([vessel for _, _, vessel in _FORMS])
 _FIRST_MID, _LAST_MID = 201, 775
 _LAST = 999_999_999
+FIRST_NUMBERED = 2**30  # from here on numbers are none that AIS can send: given to ids that are no MMSI
 _NO_NUMBER = 1_000_000  # the row of the tables for what has not one to nine digits
 
 

@@ -53,6 +53,7 @@ def run(
     start_time: datetime | None = None,
     receiver: str | None = None,
     licence: str | None = None,
+    ids: str = "mmsi",
     rules: Rules | None = None,
     scorecard: str | Path | None = None,
     workers: int = 1,
@@ -72,6 +73,7 @@ def run(
         start_time: time of the first line, for captures without any clock.
         receiver: terrestrial, satellite or unknown, of what does not tell it; what the format says where None.
         licence: the terms of the data, kept with its sources; what the format says where None.
+        ids: any where what stands for a vessel is no MMSI: each id is a vessel then, flag and kind are not judged.
         rules: the deciding numbers; the defaults where None.
         scorecard: what gives the scores: rules, trained or a file of `train`; the default, rules, where None.
         workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
@@ -95,7 +97,7 @@ def run(
 
     folder, steps = Path(data), _scored_by(scorecard)
     zones.area(area)
-    said = Request(Path(columns) if columns else None, start_time, receiver, licence)
+    said = Request(Path(columns) if columns else None, start_time, receiver, licence, ids)
     sources, passed_over = _opened(paths, format, said)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,12 +114,13 @@ def decode(
     columns: str | Path | None = None,
     start_time: datetime | None = None,
     receiver: str | None = None,
+    ids: str = "mmsi",
 ) -> Decoded:
     """Decode archives into memory: the rows that `run` would put into the lake, without Apache Beam and DuckDB.
 
     Args:
         paths: a file or several, or folders whose files are all taken; a file given twice is read once.
-        format, columns, start_time, receiver: as for `run`.
+        format, columns, start_time, receiver, ids: as for `run`.
 
     Returns:
         The tables `fixes`, `static_reports` and `rejects`, in the order of the files; their columns are described in
@@ -131,7 +134,7 @@ def decode(
     from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    said = Request(Path(columns) if columns else None, start_time, receiver)
+    said = Request(Path(columns) if columns else None, start_time, receiver, ids=ids)
     sources = {source.source: source for source in _opened(paths, format, said)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
@@ -197,7 +200,11 @@ def write_messages(
 
 
 def detect(
-    fixes: pa.Table | pd.DataFrame, rules: Rules | None = None, scorecard: str | Path | None = None
+    fixes: pa.Table | pd.DataFrame,
+    rules: Rules | None = None,
+    scorecard: str | Path | None = None,
+    *,
+    ids: str = "mmsi",
 ) -> gpd.GeoDataFrame:
     """Encounters among positions in memory: those that `run` finds in a file of the same rows, without Apache Beam.
 
@@ -206,7 +213,7 @@ def detect(
             recognises, mmsi, time, lon and lat needed (or points as geometry). Or the fixes that `decode` gave: what
             they mark as invalid is left out.
         rules: the deciding numbers; the defaults where None.
-        scorecard: as for `run`.
+        scorecard, ids: as for `run`.
 
     Returns:
         The columns of `encounters` that are measured or scored, nearest approach as geometry (WGS 84).
@@ -220,7 +227,7 @@ def detect(
     from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import at_once
 
-    decoded = decode_memory(fixes)
+    decoded = decode_memory(fixes, ids)
     tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules(), _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
@@ -316,10 +323,12 @@ def evaluate(
 
 def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request) -> tuple[list[Source], list[str]]:
     """The sources at these paths, and what was passed over. Raises SourceError."""
-    from stswatch.pipeline.readers.registry import open_sources
+    from stswatch.pipeline.readers.registry import numbered, open_sources
 
     found = [open_sources(file, said, format=format) for file in _every_file(paths)]
-    return [s for each in found for s in each.sources], [told for each in found for told in each.passed_over]
+    ids = frozenset().union(*(each.ids for each in found))
+    sources = [numbered(source, ids) for each in found for source in each.sources]
+    return sources, [told for each in found for told in each.passed_over]
 
 
 def _every_file(paths: str | Path | Sequence[str | Path]) -> list[Path]:

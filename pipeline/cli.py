@@ -42,7 +42,7 @@ def _main(argv: Sequence[str] | None) -> int:
         said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
-        print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
+        print("\n".join([f"stswatch: {said}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
         goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""
@@ -105,7 +105,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
         "--format",
         default="auto",
         metavar="NAME",
-        help="nmea, aisstream, marinecadastre, danish or columns; default: by looking",
+        help="nmea, aisstream, aiscatcher, json, marinecadastre, danish or columns; default: by looking",
     )
     p.add_argument(
         "--columns", type=Path, metavar="FILE", help="TOML that maps the columns of a CSV or Parquet archive"
@@ -118,6 +118,13 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument(
         "--receiver", metavar="KIND", help="terrestrial, satellite or unknown: of what does not tell it itself"
+    )
+    p.add_argument(
+        "--ids",
+        choices=("mmsi", "any"),
+        default="mmsi",
+        metavar="KIND",
+        help="any: what stands for a vessel is no MMSI; each id is a vessel, flag and kind of station are not judged",
     )
     p.add_argument("--licence", metavar="TEXT", help="terms of these files, kept with them in the table sources")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
@@ -142,6 +149,7 @@ def _run(given: argparse.Namespace) -> None:
         start_time=given.start_time,
         receiver=given.receiver,
         licence=given.licence,
+        ids=given.ids,
         rules=rules.load(given.rules) if given.rules else None,
         scorecard=given.scorecard,
         workers=given.workers,

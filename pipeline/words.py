@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stswatch.geo.mmsi import country_names
+from stswatch.geo.mmsi import FIRST_NUMBERED, country_names
 from stswatch.geo.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
@@ -222,7 +222,9 @@ def _light(row: dict[str, Any]) -> list[str]:
 def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:
     if known is None:
         return f"  {mmsi:09d}: nothing known"
-    flag = country_names().get(known["flag"] or "", "digits of no state")
+    flag = country_names().get(
+        known["flag"] or "", "digits of no state" if mmsi < FIRST_NUMBERED else "not known, its id is no MMSI"
+    )
     said = [
         known["name"] or "no name",
         f"flag by MMSI: {flag}",

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.geo.mmsi import is_vessel
+from stswatch.geo.mmsi import FIRST_NUMBERED, is_vessel
 from stswatch.pipeline import schema
 
 Numbers: TypeAlias = NDArray[np.int32]
@@ -23,12 +23,12 @@ NOISE_KN = ((51.15, 51.25), (62.95, 63.05), (102.25, np.inf))
 
 def bad_mmsi(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
     """The MMSI is not between 1 and 999999999."""
-    return np.asarray((mmsi <= 0) | (mmsi > 999_999_999))
+    return np.asarray((mmsi <= 0) | ((mmsi > 999_999_999) & (mmsi < FIRST_NUMBERED)))
 
 
 def not_a_vessel(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:
     """The MMSI has the form of a shore station, a buoy, an aircraft, a handheld, a beacon or a group."""
-    return np.asarray(~is_vessel(mmsi))
+    return np.asarray(~is_vessel(mmsi) & (mmsi < FIRST_NUMBERED))
 
 
 def no_position(mmsi: Numbers, lon: Floats, lat: Floats) -> Bools:

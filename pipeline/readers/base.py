@@ -13,6 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 
 RECEIVERS = ("terrestrial", "satellite", "unknown")
+IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
 
 
@@ -32,6 +33,7 @@ class Request:
     start_time: datetime | None = None  # for captures without any clock
     receiver: str | None = None  # one of RECEIVERS; goes before what the format or the map says
     licence: str | None = None  # likewise
+    ids: str = "mmsi"  # one of IDS: any where what stands for a vessel is no MMSI
     untimed: bool = False  # a capture without any clock is read all the same
 
 

@@ -9,6 +9,7 @@ explains each line:
     delimiter = ";"                 # of a CSV; found out where it is not given
     decimal = ","                   # of numbers in a CSV
     encoding = "cp949"              # of its text; found out where it is not given
+    ids = "any"                     # what stands in mmsi is no MMSI, see ids.py; "mmsi" is the default
 
     [columns]                       # our name = "theirs"; mmsi, time, lon and lat must be named
     mmsi = "ShipID"
@@ -32,17 +33,21 @@ explains each line:
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from stswatch.pipeline.readers.base import RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.base import IDS, RECEIVERS, Place, SourceError
 from stswatch.pipeline.readers.encodings import known
 from stswatch.pipeline.readers.vocabulary import plain
 from stswatch.pipeline.untrusted import escaped
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.readers.ids import Numbering
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
     "mmsi": ("mmsi", "mmsinumber", "usermmsi", "userid", "ssvid"),
@@ -79,13 +84,26 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
     "draught_m": ("draughtm", "draught", "draft"),
     "destination": ("destination", "dest"),
 }
+OTHER_IDS = (
+    "id",
+    "vesselid",
+    "shipid",
+    "vessel",
+    "ship",
+    "trackid",
+    "trajectoryid",
+    "objectid",
+    "identifier",
+    "anonid",
+)
 NEEDED = ("mmsi", "time", "lon", "lat")
 WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say in words, see vocabulary.py
 _NUMBERS = tuple(
     name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "imo", "name", "call_sign", "destination")
 )
-_SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding")
-_NAME_LETTERS = 64
+_SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding", "ids")
+_NAME_LETTERS = 64  # of a name in a message
+_LONGEST_NAME, _MAP_LETTERS = 200, 8_000  # letters in a map to copy: of a name, of all
 
 
 @dataclass(frozen=True)
@@ -104,6 +122,9 @@ class Writing:
     factors: tuple[tuple[str, float], ...] = ()  # our name -> what theirs is to be multiplied by
     words: tuple[tuple[str, tuple[tuple[str, int | str], ...]], ...] = ()  # our name -> plain word -> what AIS says
     decimal: str = "."
+    ids: Numbering | None = None  # of ids that are no MMSI
+    numbered: bool = False  # such numbers stand among the MMSI, as in rows of the lake
+    east_360: bool = False  # longitudes run from 0 to 360
 
     def factor(self, name: str) -> float:
         """What a column is to be multiplied by."""
@@ -127,6 +148,7 @@ class ColumnMap:
     licence: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    ids: str = "mmsi"
 
 
 def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, int]:
@@ -154,9 +176,14 @@ def find(
         found = recognise(header, also)
         missing = [name for name in NEEDED if name not in found]
         if missing:
-            raise SourceError(
-                f"{place}: has no column for {', '.join(missing)} among {listed(header)};"
-                " say which column is which in a TOML file and give it with --columns FILE"
+            raise with_map(
+                SourceError(
+                    f"{place}: has no column for {', '.join(missing)} among {listed(header)};"
+                    " say which column is which in a TOML file and give it with --columns FILE"
+                    + _other_ids(missing, header)
+                ),
+                header,
+                {ours: header[at] for ours, at in found.items()},
             )
         return tuple(found.items())
     absent = [theirs for _, theirs in asked.columns if theirs not in header]
@@ -166,6 +193,47 @@ def find(
             f" correct the map, the table has {listed(header)}"
         )
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)
+
+
+def with_map(error: SourceError, theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
+    """An error with a column map to copy as its note; theirs: all their names, found: our name -> theirs."""
+    error.add_note(map_to_copy(theirs, found))
+    return error
+
+
+def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
+    """A column map in TOML with what is known filled in, to be saved, edited and given with --columns.
+
+    >>> tomllib.loads(map_to_copy(["Ship", "lat"], {"lat": "lat"}))["columns"]
+    {'mmsi': '?', 'time': '?', 'lon': '?', 'lat': 'lat'}
+    """
+    lines = ["# save as columns.toml, put the names of the table for each ?, and give it with --columns columns.toml"]
+    lines += ["[columns]  # our name = theirs"]
+    for ours in HEADERS:
+        known = quoted(found[ours]) if ours in found and len(found[ours]) <= _LONGEST_NAME else '"?"'
+        lines.append(f"{ours} = {known}" if ours in found or ours in NEEDED else f'# {ours} = "?"')
+    left = [quoted(name) for name in theirs if name not in found.values() and len(name) <= _LONGEST_NAME]
+    shown, size = [], 0
+    for name in left:
+        size += len(name) + 2
+        if size > _MAP_LETTERS:
+            break
+        shown.append(name)
+    more = f" and {len(left) - len(shown):,} more" if len(left) > len(shown) else ""
+    return "\n".join([*lines, f"# not used yet: {', '.join(shown) or 'none'}{more}"])
+
+
+def quoted(name: str) -> str:
+    """A name as a TOML string."""
+    return json.dumps(name, ensure_ascii=not name.isprintable()).replace("\x7f", "\\u007f")
+
+
+def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
+    """What to do where a table has ids of vessels that are no MMSI."""
+    found = next((name for name in header if plain(name) in OTHER_IDS), None) if "mmsi" in missing else None
+    return (
+        "" if found is None else f"; if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give --ids any"
+    )
 
 
 def listed(names: Sequence[str], at_most: int = 4_000) -> str:
@@ -212,6 +280,7 @@ def load(path: Path) -> ColumnMap:
         _text(path, given, "licence"),
         _delimiter(path, given),
         _encoding(path, given),
+        _one_of(path, given, "ids", IDS) or "mmsi",
     )
 
 

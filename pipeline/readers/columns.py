@@ -5,23 +5,30 @@ See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from stswatch.pipeline.readers import column_map, parquet_rows
+from stswatch.pipeline.readers import column_map, ids, longitudes, parquet_rows
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, ColumnMap, Writing
+from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, OTHER_IDS, ColumnMap, Writing
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
+from stswatch.pipeline.readers.ids import Numbering
 from stswatch.pipeline.readers.packing import is_packed
-from stswatch.pipeline.readers.tabular import Rows, decode_rows
+from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
 from stswatch.pipeline.readers.text import byte_chunks, encoding_at, head, stated, units, windows
+from stswatch.pipeline.readers.values import flat
 from stswatch.pipeline.readers.vocabulary import plain
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
+_LOOKED_AT = ("mmsi", "lon", "lat")
+_SPOTS, _SPOT = 16, 65_536  # places of a large table that are looked at, and bytes of each
 Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
 
 
@@ -44,21 +51,76 @@ def sniff(start: bytes, path: str) -> bool:
     return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0]))
 
 
+def sniff_any_ids(start: bytes, path: str) -> bool:
+    """As `sniff`, where the ids of vessels may be others than MMSI."""
+    return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0], {"mmsi": OTHER_IDS}))
+
+
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
-    return prepare_table(place, column_map.load(request.columns) if request.columns else ColumnMap())
+    asked = column_map.load(request.columns) if request.columns else ColumnMap()
+    return prepare_table(place, asked, kind=request.ids)
 
 
-def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None) -> Prepared:
-    """Find the columns of a CSV or Parquet file. Raises SourceError where one that is needed lacks."""
+def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, kind: str = "mmsi") -> Prepared:
+    """Find the columns of a CSV or Parquet file. Raises SourceError where one that is needed lacks, or an option does.
+
+    kind: of ids, one of IDS, as the user says beside the map.
+    """
+    if "any" in (kind, asked.ids):
+        also = {**(also or {}), "mmsi": OTHER_IDS}
+        asked = replace(asked, writing=replace(asked.writing, ids=Numbering()))
     start = head(place)
     whole = _parquet if start.startswith(parquet_rows.MAGIC) else _csv
     options = whole(place, start, asked, also)
+    options, notes = looked_at(place, options)
     index = dict(options.columns)["time"]
     zone = options.writing.time.zone
     told = "" if zone == "UTC" else f", times without a zone taken as {zone}"
-    clock = stated(f"column {options.names[index]}{told}", options.form.encoding if options.form else UTF8)
+    clock = stated(f"column {options.names[index]}{told}", options.form.encoding if options.form else UTF8, *notes)
     return Prepared(clock, options, asked.receiver, asked.licence)
+
+
+def looked_at(place: Place, options: Options) -> tuple[Options, list[str]]:
+    """What the values of some rows show, and what there is to say of it. Raises SourceError where ids are no MMSI."""
+    rows = list(_samples(place, options))
+    writing = options.writing
+    name = options.names[dict(options.columns)["mmsi"]]
+    if writing.ids is None and rows:
+        ids.check(place, name, pa.concat_arrays([ids.texts(each.columns["mmsi"]) for each in rows]))
+    lon = [number_of(flat(each.columns["lon"]), "lon", writing) for each in rows]
+    east_360 = bool(rows) and longitudes.runs_to_360(np.concatenate(lon))
+    options = replace(options, writing=replace(writing, east_360=east_360))
+    return options, [longitudes.NOTE] * east_360 + [ids.NOTE] * (writing.ids is not None)
+
+
+def _samples(place: Place, options: Options) -> Iterator[Rows]:
+    """Rows from all over a table; all of them of a small one, the first of one that is packed."""
+    if options.form is None:
+        columns = {ours: options.names[index] for ours, index in options.columns if ours in _LOOKED_AT}
+        yield from parquet_rows.samples(place, columns, options.points)
+        return
+    form, first = options.form, options.first_row
+    form = replace(form, columns=tuple(each for each in form.columns if each[0] in _LOOKED_AT))
+    size = _SPOTS * _SPOT if is_packed(place) else os.path.getsize(place.path) - first
+    spots = [first + (size - _SPOT) * i // (_SPOTS - 1) for i in range(_SPOTS)]
+    length = _SPOT
+    if size <= _SPOTS * _SPOT:
+        spots, length = [first], size
+    for start in spots:
+        for window in windows(place, start, start + length, STEP, 1, _LONGEST_ROW, form.encoding):
+            yield rows_of(window, form)
+
+
+def ids_of(chunk: Chunk) -> set[str]:
+    """The ids of the vessels in a chunk. Raises SourceError where the file breaks off."""
+    options: Options = chunk.source.options
+    columns = tuple(each for each in options.columns if each[0] == "mmsi")
+    form = replace(options.form, columns=columns) if options.form else None
+    found: set[str] = set()
+    for rows in _rows(chunk, replace(options, columns=columns, form=form, points=None)):
+        found.update(pc.unique(ids.texts(rows.columns["mmsi"]).drop_null()).to_pylist())
+    return found
 
 
 def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
@@ -70,7 +132,7 @@ def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Op
     names, delimiter, first_row = header_of(text, asked.delimiter)
     columns = column_map.find(place, names, asked, also)
     form = Form(columns, len(names), delimiter, asked.writing.decimal, encoding=encoding)
-    form = replace(form, words=worded(text[first_row:], form))
+    form = replace(form, words=worded(text[first_row:], form) | ({"mmsi"} if asked.writing.ids else set()))
     return Options(columns, tuple(names), asked.writing, form, _in_file(start, text[:first_row], encoding))
 
 

@@ -41,4 +41,4 @@ def sniff(start: bytes, path: str) -> bool:
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
-    return columns.prepare_table(place, MAP)
+    return columns.prepare_table(place, MAP, kind=request.ids)

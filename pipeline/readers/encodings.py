@@ -167,8 +167,8 @@ def known(name: str) -> str | None:
     return _WIDER.get(found, found) if ascii_alone else None
 
 
-_WIDE = {each: "utf-16-le" for each in ("utf-16", "utf16", "utf-16le", "utf-16-le")}
-_WIDE |= {each: "utf-16-be" for each in ("utf-16be", "utf-16-be")}
+_WIDE = dict.fromkeys(("utf-16", "utf16", "utf-16le", "utf-16-le"), "utf-16-le")
+_WIDE |= dict.fromkeys(("utf-16be", "utf-16-be"), "utf-16-be")
 _WIDER = {  # what holds all of another and more
     "euc_kr": CP949, "gb2312": GB18030, "gbk": GB18030, "shift_jis": CP932, "iso8859-1": CP1252, "utf-8-sig": UTF8,
     "ascii": UTF8,

@@ -67,8 +67,8 @@ class Fields:
         return [name for name in (*STAMPS, "time") if self.get(name)]
 
 
-def fields_of(sample: Sequence[Mapping[str, Any]]) -> Fields:
-    """What of these records is known by its name; never raises.
+def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str, ...]] | None = None) -> Fields:
+    """What of these records is known by its name; never raises. also: names beside those of HEADERS.
 
     >>> record = {"rxtime": "20250310120000", "nmea": ["!AIVDM,1,1,,A,16K29hAP018qrW0EphL7CUtD0000,0*45"]}
     >>> [(name, str(field), field.kind) for name, field in fields_of([record]).found]
@@ -82,12 +82,13 @@ def fields_of(sample: Sequence[Mapping[str, Any]]) -> Fields:
         found["sentences"] = min(holders, key=_order)
     names = {name: (name,) for name in STAMPS} | {"station": STATIONS}
     names |= dict(HEADERS) | {"time": HEADERS["time"] + OTHER_TIMES}
+    names |= {name: names[name] + more for name, more in (also or {}).items()}
     if of_catcher:
         names |= {"msg_type": ("type",), "time": (), "scaled": ("scaled",)}
     for ours, theirs in names.items():
         known = [path for path in kinds if plain(path[-1]) in theirs and path not in found.values()]
         if known:
-            found[ours] = min(known, key=lambda path: (theirs.index(plain(path[-1])), *_order(path)))  # noqa: B023
+            found[ours] = min(known, key=lambda path: (theirs.index(plain(path[-1])), *_order(path)))
     points = [path for path in kinds if path[-2:] == ("geometry", "coordinates")]
     if points and not {"lon", "lat"} <= set(found):
         found["point"] = points[0]

@@ -5,6 +5,7 @@ See json_text.py for how records may lie, json_fields.py for the fields that are
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +16,11 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers import column_map
+from stswatch.pipeline.readers import column_map, ids, longitudes
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError, nothing
 from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
@@ -28,8 +29,9 @@ from stswatch.pipeline.readers.json_rows import Columns, parsed
 from stswatch.pipeline.readers.json_sentences import Carried, decode_carried, lines_of
 from stswatch.pipeline.readers.json_text import BLANKS, LONGEST, Layout, Records, layouts_of, of_lines, scan
 from stswatch.pipeline.readers.json_times import record_times
-from stswatch.pipeline.readers.tabular import Rows, decode_rows
+from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
 from stswatch.pipeline.readers.text import byte_chunks, encoding_at, head, stated, windows
+from stswatch.pipeline.readers.values import flat
 
 STEP = 8 << 20  # bytes at a time
 AROUND = REACH + (1 << 16)  # bytes on both sides that can decide what becomes of a sentence
@@ -50,6 +52,11 @@ def sniff(start: bytes, path: str) -> bool:
     return any(usable(fields_of(sample)) for _, sample in layouts_of(start))
 
 
+def sniff_any_ids(start: bytes, path: str) -> bool:
+    """As `sniff`, where the ids of vessels may be others than MMSI."""
+    return any(usable(fields_of(sample, {"mmsi": column_map.OTHER_IDS})) for _, sample in layouts_of(start))
+
+
 def sniff_catcher(start: bytes, path: str) -> bool:
     """Whether it is JSON as AIS-catcher writes it."""
     return any(is_catcher(sample) and usable(fields_of(sample)) for _, sample in layouts_of(start))
@@ -64,16 +71,64 @@ def prepare(place: Place, request: Request) -> Prepared:
     if not found:
         if start.strip(BLANKS + b"[]"):
             raise SourceError(f"{place}: holds no object of JSON; give its format with --format if it is another one")
-        found = [(Layout(), [])]
-    chosen = [(layout, fields_of(sample)) for layout, sample in found if usable(fields_of(sample))]
-    if asked.columns or not chosen:
-        chosen = [(layout, _mapped(place, sample, asked)) for layout, sample in found[:1]]
-    layout, fields = chosen[0]
-    told = [name for name in ("toa", "rxuxtime", "rxtime") if fields.get(name)]
-    told += [f"field {fields.get('time')}"] if fields.get("time") else []
-    clock = ", else ".join(told) or "told by the sentences"
-    writing = asked.writing
-    return Prepared(stated(clock, encoding), Options(layout, fields, writing, encoding), asked.receiver, asked.licence)
+        found = [(Layout(1, False) if start.strip(BLANKS) else Layout(), [])]
+    any_id = "any" in (request.ids, asked.ids)
+    also = {"mmsi": column_map.OTHER_IDS} if any_id else {}
+    read = [(layout, fields_of(sample, also), sample) for layout, sample in found]
+    chosen = [each for each in read if usable(each[1])] or read[:1]
+    layout, fields, sample = chosen[0]
+    if asked.columns or not usable(fields):
+        fields = _mapped(place, sample, asked)
+    writing = replace(asked.writing, ids=ids.Numbering() if any_id else None)
+    writing, notes = _looked_at(place, sample, Options(layout, fields, writing))
+    return Prepared(
+        stated(_clock(fields), encoding, *notes),
+        Options(layout, fields, writing, encoding),
+        asked.receiver,
+        asked.licence,
+    )
+
+
+def _clock(fields: Fields) -> str:
+    told = [f"field {fields.get(name)}" for name in fields.times]
+    return ", else ".join(told) or "told by the sentences"
+
+
+def _looked_at(place: Place, sample: Sequence[Mapping[str, Any]], options: Options) -> tuple[Writing, list[str]]:
+    """What the values of some records show, and what there is to say of it. Raises SourceError where ids are no MMSI."""
+    writing, name = options.writing, options.fields.get("mmsi")
+    lines = [json.dumps(record).encode() for record in sample]
+    text, edges = b"\n".join(lines), np.cumsum([0, *(len(line) + 1 for line in lines)])
+    none = np.zeros(0, np.int64)
+    rows = [
+        _rows(part, np.flatnonzero(~_carry(part)), none, Records(text, *np.zeros((4, len(lines)), np.int64), none))
+        for part in parsed(text, edges[:-1], edges[1:] - 1, options.fields)
+    ]
+    rows = [each for each in rows if len(each.offset)]
+    if not rows:
+        return writing, []
+    if writing.ids is None and name is not None:
+        ids.check(place, str(name), pa.concat_arrays([ids.texts(each.columns["mmsi"]) for each in rows]))
+    lon = np.concatenate([number_of(flat(each.columns["lon"]), "lon", writing) for each in rows])
+    east_360 = longitudes.runs_to_360(lon)
+    writing = replace(writing, east_360=east_360)
+    return writing, [longitudes.NOTE] * east_360 + [ids.NOTE] * (writing.ids is not None)
+
+
+def ids_of(chunk: Chunk) -> set[str]:
+    """The ids of the vessels in a chunk. Raises SourceError where the file breaks off."""
+    found: set[str] = set()
+    options: Options = chunk.source.options
+    for records in _records(chunk):
+        for part in parsed(records.text, records.start, records.end, options.fields, _encoding_of(options)):
+            if "mmsi" in part.columns:
+                found.update(pc.unique(ids.texts(part.columns["mmsi"]).drop_null()).to_pylist())
+    return found
+
+
+def _encoding_of(options: Options) -> str:
+    """The encoding of the text of records: what is scanned comes in UTF-8."""
+    return options.encoding if options.layout.lines else UTF8
 
 
 def _mapped(place: Place, sample: Sequence[Mapping[str, Any]], asked: ColumnMap) -> Fields:
@@ -100,10 +155,12 @@ def lacking(place: Place, start: bytes) -> SourceError:
 
 
 def _lacking(place: Place, sample: Sequence[Mapping[str, Any]]) -> SourceError:
-    return SourceError(
-        f"{place}: has neither sentences nor a field for {', '.join(missing(fields_of(sample)))} among"
-        f" {column_map.listed(paths_of(sample))}; say which is which in a TOML file and give it with --columns FILE"
+    fields, names = fields_of(sample), paths_of(sample)
+    error = SourceError(
+        f"{place}: has neither sentences nor a field for {', '.join(missing(fields))} among {column_map.listed(names)};"
+        " say which is which in a TOML file and give it with --columns FILE"
     )
+    return column_map.with_map(error, names, {n: str(f) for n, f in fields.found if n in column_map.HEADERS})
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -115,17 +172,22 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
 def read(chunk: Chunk) -> Iterator[Decoded]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
     source, options = chunk.source, chunk.source.options
+    for records in _records(chunk):
+        yield decode_records(records, options, source.source, source.receiver)
+
+
+def _records(chunk: Chunk) -> Iterator[Records]:
+    place, options = chunk.source.place, chunk.source.options
     if not options.layout.lines:
-        for records in scan(source.place, options.layout.depth, STEP, AROUND, options.encoding):
-            yield decode_records(records, replace(options, encoding=UTF8), source.source, source.receiver)
+        yield from scan(place, options.layout.depth, STEP, AROUND, options.encoding)
         return
-    for window in windows(source.place, chunk.start, chunk.end, STEP, AROUND, LONGEST, options.encoding):
-        yield decode_records(of_lines(window, AROUND), options, source.source, source.receiver)
+    for window in windows(place, chunk.start, chunk.end, STEP, AROUND, LONGEST, options.encoding):
+        yield of_lines(window, AROUND)
 
 
 def decode_records(records: Records, options: Options, source: str, receiver: str) -> Decoded:
     """What the records say of which those that are owned count; never raises."""
-    parts = list(parsed(records.text, records.start, records.end, options.fields, options.encoding))
+    parts = list(parsed(records.text, records.start, records.end, options.fields, _encoding_of(options)))
     seen = np.zeros(len(records.start), np.bool_)
     for part in parts:
         seen[part.rows] = True
@@ -151,7 +213,7 @@ def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tup
     for part in parts:
         n = len(part.rows)
         time_us = record_times(part.columns, n, how)
-        lines = lines_of(part.columns["sentences"]) if "sentences" in part.columns else pa.nulls(n, pa.string())
+        lines = _lines(part)
         carries = np.asarray(lines.is_valid())
         if carries.any():
             station = part.columns.get("station", pa.nulls(n, pa.string())).cast(pa.string())
@@ -168,13 +230,25 @@ def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tup
     return Carried(told["sentences"].combine_chunks(), time_us, names, *place), others
 
 
+def _lines(part: Columns) -> pa.Array:
+    if "sentences" in part.columns:
+        return lines_of(part.columns["sentences"])
+    return pa.nulls(len(part.rows), pa.string())
+
+
+def _carry(part: Columns) -> Bools:
+    """Which records carry sentences."""
+    return np.asarray(_lines(part).is_valid())
+
+
 def _rows(part: Columns, left: Ints, time_us: Ints, records: Records) -> Rows:
     """Decoded fields of some records as rows of a table; those in other units than AIS-catcher's usual are none."""
     columns = {name: column for name, column in part.columns.items() if name in column_map.HEADERS}
     n = len(part.rows)
     if "point" in part.columns:
         columns["lon"], columns["lat"] = (_coordinate(part.columns["point"], axis) for axis in (0, 1))
-    columns["time"] = pa.array(time_us, mask=time_us == NO_TIME).cast(schema.UTC)
+    if len(time_us):
+        columns["time"] = pa.array(time_us, mask=time_us == NO_TIME).cast(schema.UTC)
     for name in column_map.NEEDED:
         columns.setdefault(name, pa.nulls(n, pa.float64()))
     scaled = np.ones(n, np.bool_)

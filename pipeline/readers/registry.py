@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from stswatch.pipeline.readers import (
     column_map,
     columns,
     danish,
+    ids,
     json_records,
     json_text,
     marinecadastre,
     nmea,
 )
 from stswatch.pipeline.readers.base import (
+    IDS,
     RECEIVERS,
     Chunk,
     Decoded,
@@ -107,6 +109,7 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
 
 
 NOTHING_SAID = Request()
+_ANY_IDS: Mapping[str, Any] = {"columns": columns, "json": json_records, "aiscatcher": json_records}
 
 
 def reader_of(name: str) -> Reader:
@@ -129,6 +132,7 @@ class Opened:
 
     sources: list[Source]
     passed_over: list[str]
+    ids: frozenset[str] = frozenset()  # of vessels that are told apart by ids of another kind than MMSI
 
 
 def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: str = "auto") -> Opened:
@@ -147,7 +151,7 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
     passed_over: list[str] = []
     for place in places:
         try:
-            found.append((place, _reader_for(place, asked, request.columns is not None)))
+            found.append((place, _reader_for(place, asked, request)))
         except NotAisError as error:
             if inside is None:
                 raise
@@ -158,12 +162,35 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
     prepared = [(place, reader, reader.prepare(place, request)) for place, reader in found]
     sha256, size = _hashed(file)
     sources = [_source(*each, request, sha256, size) for each in prepared]
-    return Opened(sources, passed_over + (damage(file) if inside is None else []))
+    found_ids: set[str] = set()
+    for source in sources:
+        if _numbers_ids(source):
+            for chunk in chunks(source):
+                found_ids |= _ANY_IDS.get(source.format, columns).ids_of(chunk)
+    return Opened([numbered(source, found_ids) for source in sources], passed_over, frozenset(found_ids))
+
+
+def numbered(source: Source, found: Collection[str]) -> Source:
+    """A source with its ids numbered so that no two of all that are read together have one number.
+
+    found: all ids that are read together; a source whose ids are MMSI is as it was.
+    """
+    if not _numbers_ids(source):
+        return source
+    writing = replace(source.options.writing, ids=ids.numbering_of(found))
+    return replace(source, options=replace(source.options, writing=writing))
+
+
+def _numbers_ids(source: Source) -> bool:
+    writing = getattr(source.options, "writing", None)
+    return writing is not None and writing.ids is not None
 
 
 def _makes_sense(request: Request) -> None:
     if request.start_time is not None and request.start_time.tzinfo is None:
         raise SourceError(f"--start-time {request.start_time.isoformat()}: names no zone; end it with Z for UTC")
+    if request.ids not in IDS:
+        raise SourceError(f"--ids {request.ids}: is not known; it must be one of {', '.join(IDS)}")
     if request.receiver not in (None, *RECEIVERS):
         raise SourceError(f"--receiver {request.receiver}: is not known; it must be one of {', '.join(RECEIVERS)}")
 
@@ -237,7 +264,7 @@ def _hashed(path: str) -> tuple[str, int]:
         raise unreadable(path, error) from error
 
 
-def _reader_for(place: Place, asked: Reader | None, mapped: bool) -> Reader:
+def _reader_for(place: Place, asked: Reader | None, request: Request) -> Reader:
     """The reader of a place. Raises NotAisError where none takes it, SourceError where it cannot be read."""
     start = head(place)
     if not start and not is_packed(place):
@@ -245,12 +272,15 @@ def _reader_for(place: Place, asked: Reader | None, mapped: bool) -> Reader:
     check_unpacked(place, start)
     if asked is not None and place.member is None:
         return asked
+    mapped, any_ids = request.columns is not None, request.ids == "any"
     for reader in [asked] if asked else READERS:
         if mapped and reader.own_columns:
             continue
         if reader.sniff(start, place.path) or (mapped and reader.name in _mapped_to(start)):
             return reader
-    raise NotAisError(_stranger(place, start))
+        if any_ids and reader.name in _ANY_IDS and _ANY_IDS[reader.name].sniff_any_ids(start, place.path):
+            return reader
+    raise _stranger(place, start)
 
 
 def _mapped_to(start: bytes) -> tuple[str, ...]:
@@ -260,12 +290,13 @@ def _mapped_to(start: bytes) -> tuple[str, ...]:
     return ("json",) if any(json_text.layouts_of(start)) else ("columns",)
 
 
-def _stranger(place: Place, start: bytes) -> str:
+def _stranger(place: Place, start: bytes) -> NotAisError:
     """What to say of a file that no reader takes."""
     if b"\0" in start or not start:
         found = "is neither text nor Parquet" if start else "holds nothing"
-        return f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions"
+        return NotAisError(f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions")
     if any(json_text.layouts_of(start)):
+        return _not_ais(json_records.lacking(place, start))
         return str(json_records.lacking(place, start))
     if start.lstrip()[:1] in (b"{", b"["):
         return f"{place}: is JSON of a kind that is not read; docs/formats.md says which kinds are"
@@ -274,8 +305,15 @@ def _stranger(place: Place, start: bytes) -> str:
         try:
             column_map.find(place, names, None)
         except SourceError as lacking:
-            return str(lacking)
-    return (
+            return _not_ais(lacking)
+    return NotAisError(
         f"{place}: is neither AIS sentences nor a table with a header; name its format with --format"
         f" ({', '.join(reader.name for reader in READERS)}) if it is one of these"
     )
+
+
+def _not_ais(error: SourceError) -> NotAisError:
+    same = NotAisError(str(error))
+    for note in getattr(error, "__notes__", ()):
+        same.add_note(note)
+    return same

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stswatch.geo.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.batch import HOUR, MS, ordered
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
@@ -19,6 +20,8 @@ from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import LARGEST_M, Claims, statics_table
 from stswatch.pipeline.readers.base import Decoded
 from stswatch.pipeline.readers.column_map import Writing
+from stswatch.pipeline.readers.ids import texts
+from stswatch.pipeline.readers.longitudes import westward
 from stswatch.pipeline.readers.values import (
     Floats,
     Ints,
@@ -66,7 +69,7 @@ def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Dec
     source: first 16 hex digits of the SHA-256; receiver: terrestrial, satellite or unknown, of rows that do not say.
     """
     columns = {name: flat(column) for name, column in rows.columns.items()}
-    mmsi, named = whole_numbers(columns["mmsi"])
+    mmsi, named = vessels_of(columns["mmsi"], writing)
     time_us = times_us(columns["time"], writing.time)
     code = np.where(named, np.where(time_us == NO_TIME, CODES["no_time"], 0), CODES["no_mmsi"]).astype(np.int8)
     used = code == 0
@@ -84,6 +87,27 @@ def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Dec
     statics = _statics(batch if types is None else batch.where(np.isin(types, _STATIC_TYPES)))
     total = len(rows.offset) + len(rows.bad_offset)
     return Decoded(fixes, statics, rejects, total, int(used.sum()), 0)
+
+
+def vessels_of(column: pa.Array, writing: Writing) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """MMSI of a column, or numbers of other ids, and where there is a number; 0 elsewhere. Never raises."""
+    if writing.ids is not None:
+        return writing.ids.numbers(column)
+    number, named = whole_numbers(column)
+    if not writing.numbered and number.max(initial=0) >= FIRST_NUMBERED:
+        named = named & (number < FIRST_NUMBERED)
+        number = np.where(named, number, 0).astype(np.int32)
+    return number, named
+
+
+def number_of(column: pa.Array, name: str, writing: Writing) -> Floats:
+    """A column as numbers in our unit; NaN where missing or no number."""
+    if name in _SHARED:
+        return codes(column, {**_SHARED[name], **writing.words_of(name)})
+    if writing.decimal != "." and is_text(column.type):
+        column = pc.replace_substring(column, writing.decimal, ".")
+    factor = writing.factor(name)
+    return numbers(column) if factor == 1.0 else numbers(column) * factor
 
 
 @dataclass(frozen=True)
@@ -106,13 +130,7 @@ class _Batch:
 
     def number(self, name: str) -> Floats:
         """A column as numbers in our unit; NaN where missing or no number."""
-        column = self.columns[name]
-        if name in _SHARED:
-            return codes(column, {**_SHARED[name], **self.writing.words_of(name)})
-        if self.writing.decimal != "." and is_text(column.type):
-            column = pc.replace_substring(column, self.writing.decimal, ".")
-        factor = self.writing.factor(name)
-        return numbers(column) if factor == 1.0 else numbers(column) * factor
+        return number_of(self.columns[name], name, self.writing)
 
     def word(self, name: str) -> pa.Array:
         """A column as a dictionary of strings; null where missing or told to be nothing."""
@@ -147,7 +165,10 @@ def _capped(coded: pa.Array) -> pa.Array:
 
 def _fixes(batch: _Batch, receiver: str) -> pa.Table:
     moving: dict[str, Any] = {name: batch.number(name) for name in KINEMATIC if name in batch.columns}
-    positions = Positions(batch.mmsi, batch.time_us, batch.number("lon"), batch.number("lat"), **moving)
+    lon = batch.number("lon")
+    if batch.writing.east_360:
+        lon = westward(lon)
+    positions = Positions(batch.mmsi, batch.time_us, lon, batch.number("lat"), **moving)
     fixes = fixes_table(positions, batch.evidence, batch.receivers(receiver))
     types = batch.types()
     if types is None:
@@ -163,6 +184,8 @@ def _statics(batch: _Batch) -> pa.Table:
     asked = [name for name in STATIC_NUMBERS if name in columns and name not in sides]
     number: dict[str, Floats] = {name: _real(batch.number(name), name) for name in asked}
     word = {name: batch.word(name) for name in STATIC_WORDS if name in columns}
+    if batch.writing.ids:
+        word["name"] = _with_ids(word.get("name"), texts(columns["mmsi"]))
     if "imo" in columns:
         number["imo"] = imo_numbers(columns["imo"])
     said_codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]
@@ -172,6 +195,16 @@ def _statics(batch: _Batch) -> pa.Table:
     said: dict[str, Any] = {name: value[at] for name, value in number.items()}
     said |= {name: value.take(rows).dictionary_decode() for name, value in word.items()}
     return statics_table(Claims(mmsi[at], time_us[at], **said), batch.evidence.take(at))
+
+
+def _with_ids(name: pa.Array | None, ids: pa.Array) -> pa.Array:
+    """Names with the ids behind them, the ids alone where there is none; as a dictionary."""
+    ids = pc.binary_join_element_wise("id", ids, " ")
+    if name is not None:
+        told = pc.utf8_trim_whitespace(pc.utf8_rtrim(name.dictionary_decode(), "@ "))
+        told = pc.if_else(pc.equal(told, ""), pa.scalar(None, pa.string()), told)
+        ids = pc.if_else(pc.is_valid(told), pc.binary_join_element_wise(told, ids, ", "), ids)
+    return ids.dictionary_encode()
 
 
 def _real(value: Floats, name: str) -> Floats:

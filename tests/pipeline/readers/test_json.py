@@ -14,7 +14,7 @@ from stswatch.pipeline.readers import json_records
 from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.decode.captures import sentence, tagged
-from tests.pipeline.readers.gather import same, together
+from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import FORMATS
 
 EPOCH = 1_741_608_000  # 2025-03-10T12:00:00Z
