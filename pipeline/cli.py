@@ -42,7 +42,7 @@ def _main(argv: Sequence[str] | None) -> int:
         said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
-        print("\n".join([f"stswatch: {said}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        print(f"stswatch: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
         goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.decode.multipart import REACH
-from stswatch.pipeline.readers import aisstream, nmea
+from stswatch.pipeline.readers import json_feed, nmea
 from stswatch.pipeline.readers.base import WHOLE, Decoded
 from stswatch.pipeline.readers.text import Window
 
@@ -49,7 +49,7 @@ class Ear:
         if segment != self._segment:  # at its head stands again what of the last one is not complete
             self._segment, self._before = segment, []
         if self._form == "json":
-            return _heard(aisstream.decode_lines(text, _SOURCE, "unknown", base), base, 0)
+            return _heard(json_feed.decode_lines(text, _SOURCE, "unknown", base), base, 0)
         self._before = [(at, line) for at, line in self._before if at >= base - REACH]
         context = b"".join(line for _, line in self._before)
         window = Window(context + text, base - len(context), base - len(context), WHOLE)

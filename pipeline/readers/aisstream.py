@@ -11,7 +11,7 @@ Source: https://aisstream.io/documentation, https://github.com/aisstream/ais-mes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,13 @@ from stswatch.pipeline.decode.statics import Claims, statics_table
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source
 from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.encodings import in_utf8
-from stswatch.pipeline.readers.text import Window, byte_chunks, windows
+from stswatch.pipeline.readers.text import Window, byte_chunks, head
 from stswatch.pipeline.readers.values import Floats, flat, numbers, times_us
 
 ARRIVAL = b'{"arrival":'  # begins the lines that the spool of a watch puts between, which hold no message
 LICENCE = "terms of aisstream.io"
 STEP = 8 << 20  # bytes at a time: some 15,000 messages
-_LONGEST_LINE = 65_536
+LONGEST_LINE = 65_536
 
 _I, _F, _S, _B = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 _SIDES = pa.struct([(side, _F) for side in "ABCD"])
@@ -85,8 +85,9 @@ def sniff(start: bytes, path: str) -> bool:
 
 
 def prepare(place: Place, request: Request) -> Prepared:
-    """There is nothing to find out."""
-    return Prepared("MetaData.time_utc", None)
+    """Whose messages they are: what a watch spooled may be AIS-catcher's, which is under no terms of the service."""
+    others = ARRIVAL in (start := head(place)) and b'"class"' in start and b'"MessageType"' not in start
+    return Prepared("rxuxtime, else rxtime", None, "unknown", "") if others else Prepared("MetaData.time_utc", None)
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -94,15 +95,8 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return byte_chunks(source, target_bytes)
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
-    """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
-    source = chunk.source
-    for window in windows(source.place, chunk.start, chunk.end, STEP, 1, _LONGEST_LINE):
-        yield decode_window(window, source.source, source.receiver)
-
-
 def decode_lines(text: bytes, source: str, receiver: str = "terrestrial", base: int = 0) -> Decoded:
-    """What lines of JSON say; never raises. For a live source too, which hands over what came since.
+    """What lines of JSON say; never raises.
 
     text: whole lines; source: name of the source in the evidence; base: offset of the text in it, bytes.
     """

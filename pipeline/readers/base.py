@@ -100,7 +100,7 @@ class Prepared:
     clock: str
     options: Any
     receiver: str | None = None  # where the file or its map says more than its format
-    licence: str | None = None
+    licence: str | None = None  # "": none, whatever its format says
 
 
 @dataclass(frozen=True)

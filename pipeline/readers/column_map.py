@@ -33,7 +33,6 @@ explains each line:
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -176,15 +175,7 @@ def find(
         found = recognise(header, also)
         missing = [name for name in NEEDED if name not in found]
         if missing:
-            raise with_map(
-                SourceError(
-                    f"{place}: has no column for {', '.join(missing)} among {listed(header)};"
-                    " say which column is which in a TOML file and give it with --columns FILE"
-                    + _other_ids(missing, header)
-                ),
-                header,
-                {ours: header[at] for ours, at in found.items()},
-            )
+            raise without(f"{place}: has no column for", missing, header, {n: header[at] for n, at in found.items()})
         return tuple(found.items())
     absent = [theirs for _, theirs in asked.columns if theirs not in header]
     if absent:
@@ -195,14 +186,25 @@ def find(
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)
 
 
-def with_map(error: SourceError, theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
-    """An error with a column map to copy as its note; theirs: all their names, found: our name -> theirs."""
+def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
+    """What to say of a table or records that lack what is needed, with a column map to copy.
+
+    said: the beginning of the sentence; theirs: all their names, found: our name -> theirs. The map stands in the
+    sentence as one line of TOML, and with all our names as the note of the error.
+    """
+    known = {n: found.get(n, "?") for n in HEADERS if n in NEEDED or n in found}
+    pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())
+    error = SourceError(
+        f"{said} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
+        " TOML file and give it with --columns FILE, for instance of this line with a name for each ?:"
+        f" columns = {{{pairs}}}"
+    )
     error.add_note(map_to_copy(theirs, found))
     return error
 
 
 def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
-    """A column map in TOML with what is known filled in, to be saved, edited and given with --columns.
+    """A column map in TOML with what is known filled in, to be saved, edited and given with --columns; of all names.
 
     >>> tomllib.loads(map_to_copy(["Ship", "lat"], {"lat": "lat"}))["columns"]
     {'mmsi': '?', 'time': '?', 'lon': '?', 'lat': 'lat'}
@@ -224,16 +226,21 @@ def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as a TOML string."""
-    return json.dumps(name, ensure_ascii=not name.isprintable()).replace("\x7f", "\\u007f")
+    """A name as a TOML string.
+
+    >>> quoted('a "b"'), quoted("\\x1b")
+    ('"a \\\\"b\\\\""', '"\\\\u001b"')
+    """
+    escaped = (f"\\{c}" if c in '\\"' else c if c.isprintable() else f"\\u{ord(c) % 0x10000:04x}" for c in name)
+    return f'"{"".join(escaped)}"'
 
 
 def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
     """What to do where a table has ids of vessels that are no MMSI."""
     found = next((name for name in header if plain(name) in OTHER_IDS), None) if "mmsi" in missing else None
-    return (
-        "" if found is None else f"; if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give --ids any"
-    )
+    if found is None:
+        return ""
+    return f" if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give --ids any, else"
 
 
 def listed(names: Sequence[str], at_most: int = 4_000) -> str:

@@ -69,7 +69,8 @@ def numbering_of(ids: Iterable[str]) -> Numbering:
     >>> numbering_of(["b", "a"]) == numbering_of(["a", "b"]) == Numbering()
     True
     """
-    anew, taken = [], {}
+    anew: list[tuple[str, int]] = []
+    taken: dict[int, str] = {}
     for text in sorted(set(ids)):
         again = 0
         while taken.setdefault(_number(text, again), text) not in (text, _same(text)):
@@ -109,11 +110,11 @@ def check(place: Place, name: str, column: pa.Array) -> None:
     """
     ids = pc.unique(texts(column).drop_null()).to_pylist()
     strange = [text for text in ids if not _may_be_mmsi(text)]
-    if ids and len(ids) - len(strange) < _FEW * len(ids):
+    if len(ids) > 1 and len(ids) - len(strange) < _FEW * len(ids):
         shown = ", ".join(repr(text[:40]) for text in strange[:2])
         raise SourceError(
-            f"{place}: what stands in {name[:60]!r} is no MMSI ({shown}); if these are ids of another kind, give --ids any:"
-            " each is then a vessel, and flag and kind of station are not judged"
+            f"{place}: what stands in {name[:60]!r} is no MMSI ({shown}); if these are ids of another kind, give"
+            " --ids any: each is then a vessel, and flag and kind of station are not judged"
         )
 
 

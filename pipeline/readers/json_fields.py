@@ -80,7 +80,8 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
     holders = [path for path, values in kinds.items() if _carry_sentences(values)]
     if holders:
         found["sentences"] = min(holders, key=_order)
-    names = {name: (name,) for name in STAMPS} | {"station": STATIONS}
+    names: dict[str, tuple[str, ...]] = {name: (name,) for name in STAMPS}
+    names["station"] = STATIONS
     names |= dict(HEADERS) | {"time": HEADERS["time"] + OTHER_TIMES}
     names |= {name: names[name] + more for name, more in (also or {}).items()}
     if of_catcher:

@@ -95,13 +95,14 @@ def _clock(fields: Fields) -> str:
 
 
 def _looked_at(place: Place, sample: Sequence[Mapping[str, Any]], options: Options) -> tuple[Writing, list[str]]:
-    """What the values of some records show, and what there is to say of it. Raises SourceError where ids are no MMSI."""
+    """What the values of some records show, and what to say of it. Raises SourceError where ids are no MMSI."""
     writing, name = options.writing, options.fields.get("mmsi")
     lines = [json.dumps(record).encode() for record in sample]
     text, edges = b"\n".join(lines), np.cumsum([0, *(len(line) + 1 for line in lines)])
-    none = np.zeros(0, np.int64)
+    none, noughts = np.zeros(0, np.int64), np.zeros(len(lines), np.int64)
+    records = Records(text, noughts, noughts, noughts, noughts, noughts > 0)
     rows = [
-        _rows(part, np.flatnonzero(~_carry(part)), none, Records(text, *np.zeros((4, len(lines)), np.int64), none))
+        _rows(part, np.flatnonzero(~_carry(part)), none, records)
         for part in parsed(text, edges[:-1], edges[1:] - 1, options.fields)
     ]
     rows = [each for each in rows if len(each.offset)]
@@ -156,11 +157,8 @@ def lacking(place: Place, start: bytes) -> SourceError:
 
 def _lacking(place: Place, sample: Sequence[Mapping[str, Any]]) -> SourceError:
     fields, names = fields_of(sample), paths_of(sample)
-    error = SourceError(
-        f"{place}: has neither sentences nor a field for {', '.join(missing(fields))} among {column_map.listed(names)};"
-        " say which is which in a TOML file and give it with --columns FILE"
-    )
-    return column_map.with_map(error, names, {n: str(f) for n, f in fields.found if n in column_map.HEADERS})
+    found = {n: str(f) for n, f in fields.found if n in column_map.HEADERS}
+    return column_map.without(f"{place}: has neither sentences nor a field for", missing(fields), names, found)
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -185,9 +183,14 @@ def _records(chunk: Chunk) -> Iterator[Records]:
         yield of_lines(window, AROUND)
 
 
-def decode_records(records: Records, options: Options, source: str, receiver: str) -> Decoded:
-    """What the records say of which those that are owned count; never raises."""
+def decode_records(records: Records, options: Options, source: str, receiver: str, feed: bool = False) -> Decoded:
+    """What the records say of which those that are owned count; never raises.
+
+    feed: records are AIS-catcher's or none, and the parts of a message are looked for in one record only.
+    """
     parts = list(parsed(records.text, records.start, records.end, options.fields, _encoding_of(options)))
+    if feed:
+        parts = [part.where(pc.equal(part.columns["class"], "AIS")) for part in parts]
     seen = np.zeros(len(records.start), np.bool_)
     for part in parts:
         seen[part.rows] = True
@@ -202,9 +205,9 @@ def decode_records(records: Records, options: Options, source: str, receiver: st
     found = [replace(none, rejects=rejects, sentences=int(broken.sum()))]
     carried, others = _divided(parts, records, options.writing.time)
     if carried is not None:
-        found.append(decode_carried(carried, source))
+        found.append(decode_carried(carried, source, feed))
     found += [decode_rows(rows, source, receiver, options.writing) for rows in others]
-    return _together([each for each in found if each.sentences])
+    return together([each for each in found if each.sentences] or [none])
 
 
 def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tuple[Carried | None, list[Rows]]:
@@ -272,7 +275,7 @@ def _coordinate(points: pa.Array, axis: int) -> pa.Array:
     return pc.list_element(pc.if_else(enough, points, pa.scalar([None, None], points.type)), axis)
 
 
-def _together(parts: Sequence[Decoded]) -> Decoded:
+def together(parts: Sequence[Decoded]) -> Decoded:
     """The rows of all, in the order of the file."""
     if len(parts) == 1:
         return parts[0]

@@ -27,6 +27,12 @@ class Columns:
     rows: Ints
     columns: Mapping[str, pa.Array]
 
+    def where(self, kept: pa.Array) -> Columns:
+        """Some of the rows; null counts as no."""
+        kept = kept.fill_null(False)
+        columns = {name: column.filter(kept) for name, column in self.columns.items()}
+        return Columns(self.rows[np.asarray(kept)], columns)
+
 
 def parsed(text: bytes, start: Ints, end: Ints, fields: Fields, encoding: str = UTF8) -> Iterator[Columns]:
     """The fields of records, in parts of one make each; a record that is no object is in none. Never raises.

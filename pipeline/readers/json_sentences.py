@@ -49,13 +49,18 @@ def lines_of(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(column, "[^\\s]"), column, pa.scalar(None, pa.string()))
 
 
-def decode_carried(carried: Carried, source: str) -> Decoded:
-    """What the sentences say; those of records that are not owned are only looked at. Never raises."""
+def decode_carried(carried: Carried, source: str, alone: bool = False) -> Decoded:
+    """What the sentences say; those of records that are not owned are only looked at. Never raises.
+
+    alone: the parts of a message are looked for in one record only.
+    """
     text, begin = _as_capture(carried.sentences)
     found = frame(text, 0, 0)
     record = np.searchsorted(begin, found.line, "right") - 1
     owned = carried.owned[record] if len(record) else np.zeros(0, np.bool_)
     found = _of_records(found, record, begin, carried)
+    if alone:
+        found = replace(found, alike=found.alike + ((record + 1) << 32))
     return decode_sentences(found, owned, Window(b"", 0, 0, WHOLE), source, None)
 
 

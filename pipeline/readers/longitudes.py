@@ -1,4 +1,4 @@
-"""Longitudes that run from 0 to 360, as climate data has them: known by the values of a table, and moved to -180 to 180.
+"""Longitudes that run from 0 to 360: known by the values of a table, and moved to -180 to 180.
 
 The table is looked at as a whole, or where that takes long in samples all over it. Only a value beyond 180 is moved, so
 what is not seen costs positions, which are counted as out of range, and makes none wrong.

@@ -144,7 +144,7 @@ def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
 
 
 def decode_sentences(found: Sentences, owned: Bools, window: Window, source: str, clock: Clock | None) -> Decoded:
-    """What sentences say, of which those that are owned are counted; window: of the malformed lines, by their offsets."""
+    """What sentences say, of which those that are owned count; window: which malformed lines count."""
     whole = whole_messages(found, owned, clock)
     messages = decode(whole.data, whole.start, whole.end, whole.fill)
     code = codes(found, whole, messages.code)

@@ -85,7 +85,7 @@ SOURCES: tuple[SourceKind, ...] = (
 COMMON = {  # options of every kind
     "receiver": "terrestrial or satellite, where all of it is; unknown by default",
     "licence": "under which its data may be used, in words",
-    "format": "nmea or json (as aisstream.io sends it), where it is not the usual of its kind",
+    "format": "nmea or json (as aisstream.io or AIS-catcher sends it), where it is not the usual of its kind",
 }
 
 _LICENCE_LETTERS = 500  # it stands in the first line of every segment

@@ -26,6 +26,7 @@ STAYED_US = 600_000_000  # long enough for whoever set a clock wrong to see it
 
 _TIME_LINE = b"$PGHP,"
 _UTC_KEY = b'"time_utc"'
+_RXUXTIME = re.compile(rb'"rxuxtime"\s*:\s*(\d{9,10}(?:\.\d{1,6})?)(?=[,}\s])')
 _UTC = re.compile(_UTC_KEY + rb'\s*:\s*"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)')
 
 
@@ -116,8 +117,9 @@ class Clock:
 class Told:
     """The clock of a recording: arrival is the latest time told so far; for replays.
 
-    Told by a sentence, in whichever way `stswatch run` reads it, or by a message of aisstream.io. The times are those
-    of each line, however they come together, so that a replay gives the same arrivals at any speed.
+    Told by a sentence, in whichever way `stswatch run` reads it, by a message of aisstream.io, or by `rxuxtime` of
+    AIS-catcher. The times are those of each line, however they come together, so that a replay gives the same arrivals
+    at any speed.
     """
 
     def __init__(self) -> None:
@@ -162,6 +164,10 @@ def _told(text: bytes) -> tuple[list[int], list[int]]:
         messages = list(_UTC.finditer(text))
         at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in messages], np.int64)
         told_us = np.array([_of_message(m[1]) for m in messages], np.int64)
+    elif b'"rxuxtime"' in text:
+        records = list(_RXUXTIME.finditer(text))
+        at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in records], np.int64)
+        told_us = np.array([round(float(m[1]) * 1e6) for m in records], np.int64)
     told_us = told_us // 1000 * 1000
     later = told_us > np.maximum.accumulate(np.concatenate([[0], told_us]))[:-1]
     return at[later].tolist(), told_us[later].tolist()

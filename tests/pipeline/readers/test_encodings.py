@@ -2,6 +2,7 @@
 bytes of the file.
 """
 
+import itertools
 import random
 
 import pytest
@@ -81,7 +82,7 @@ def test_the_cut_of_a_file_does_not_show(written, encoding, monkeypatch):
     for step in (97, 4_096):
         monkeypatch.setattr(columns, "STEP", step)
         edges = sorted({0, len(content), *(rng.randrange(len(content)) for _ in range(9))})
-        cut = [Chunk(source, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        cut = [Chunk(source, a, b) for a, b in itertools.pairwise(edges)]
         again = together(batch for chunk in reversed(cut) for batch in read(chunk))
         assert again.fixes.equals(at_once.fixes)
         assert again.rejects.equals(at_once.rejects)

@@ -80,6 +80,8 @@ def test_all_columns_are_named_and_a_map_is_given_to_copy(written):
     given = tomllib.loads(snippet)["columns"]
     assert (given["mmsi"], given["lat"]) == ("?", "lat")
     assert all(name.replace('"', '\\"') in snippet for name in names)
+    line = tomllib.loads(str(error)[str(error).index("columns = {") :])
+    assert line == {"columns": {"mmsi": "?", "time": "?", "lon": "?", "lat": "lat"}}
     filled = snippet.replace('mmsi = "?"', 'mmsi = "Ship"').replace('time = "?"', 'time = "When"')
     filled = filled.replace('lon = "?"', 'lon = "a \\"quoted\\" one"')
     got = api.decode(path, columns=written("map.toml", filled.encode()))
@@ -99,5 +101,6 @@ def test_what_is_said_of_hostile_names_is_short(written, content):
     error = refused(written("a.csv", (content + "\n1,2\n").encode()))
     assert len(str(error)) < 6_000
     assert len("".join(error.__notes__)) < 12_000
+    assert set(tomllib.loads(str(error)[str(error).index("columns = {") :])) == {"columns"}
     assert "\x1b" not in str(error) + "".join(error.__notes__)
     tomllib.loads(error.__notes__[0])

@@ -2,6 +2,7 @@
 a record says of its time is read in the unit in which it stands.
 """
 
+import itertools
 import json
 import random
 import sys
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers import json_records
+from stswatch.pipeline.readers import json_feed, json_records
 from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.decode.captures import sentence, tagged
@@ -94,7 +95,7 @@ def test_lines_give_the_same_however_the_file_is_cut(written, name, monkeypatch)
     for step in (700, 5_000, 1 << 20):
         monkeypatch.setattr(json_records, "STEP", step)
         edges = sorted({0, len(content), *(rng.randrange(len(content)) for _ in range(6))})
-        cut = [Chunk(source, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        cut = [Chunk(source, a, b) for a, b in itertools.pairwise(edges)]
         again = together(batch for chunk in reversed(cut) for batch in read(chunk))
         assert said(again.fixes) == said(at_once.fixes)
         assert again.fixes["offset"].equals(at_once.fixes["offset"])
@@ -272,3 +273,35 @@ def test_deep_brackets_do_no_harm(written):
     usual = lines([received(nmea=[ONE], rxtime="20250310120000")] * 3)
     got = whole(written("a.json", b"\n".join([usual, deep, usual])))
     assert got.fixes.num_rows == 6
+
+
+def test_a_feed_of_json_gives_line_for_line_what_a_file_gives(written):
+    """In pieces, mixed with what aisstream.io sends, behind lines that tell the arrival."""
+    records, _ = capture(6, 80)
+    records += [received(lat=38.25, lon=124.5, speed=1.5, rxtime="20250310120000", shipname="ABLE", imo=9074729)]
+    other = FORMATS["aisstream"][1].split(b"\n")
+    arrival = b'{"arrival":"2025-03-10T12:00:00.000Z","mark":7}'
+    text = [line for pair in zip(lines(records).split(b"\n"), [arrival, *other] * 20, strict=False) for line in pair]
+    wanted = [whole(written("a.json", lines(records))), whole(written("b.json", b"\n".join(other)))]
+    rng, parts, base = random.Random(7), [], 0
+    while text:
+        count = rng.randrange(1, 9)
+        piece = b"".join(line + b"\n" for line in text[:count])
+        parts.append(json_feed.decode_lines(piece, "0" * 16, "unknown", base))
+        text, base = text[count:], base + len(piece)
+    got = together(parts)
+    assert got.rejects.num_rows == 0
+    assert got.fixes.num_rows > wanted[0].fixes.num_rows + 20
+    names = got.static_reports["name"].to_pylist()
+    assert names.count("EXAMPLE MARU") == wanted[0].static_reports["name"].to_pylist().count("EXAMPLE MARU") > 10
+
+
+def test_a_spool_of_json_is_read_as_the_feed_was(written):
+    records, _ = capture(8, 30)
+    content = b'{"arrival":"2025-03-10T12:00:00.000Z","mark":7}\n' + lines(records) + b"\n"
+    source = open_source(written("a.json", content), format="aisstream")
+    assert (source.receiver, source.licence) == ("unknown", None)
+    got = together(batch for chunk in chunks(source) for batch in read(chunk))
+    heard = json_feed.decode_lines(content, source.source, "unknown")
+    assert said(got.fixes) == said(heard.fixes)
+    assert got.fixes.num_rows + got.static_reports.num_rows == 30
