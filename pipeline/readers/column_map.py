@@ -246,8 +246,8 @@ def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
 def listed(names: Sequence[str], at_most: int = 4_000) -> str:
     """All names for a message, up to so many letters of them; a long one is cut.
 
-    >>> listed(["mmsi", "x" * 100])
-    "'mmsi', '%s...'" % ("x" * 60)
+    >>> listed(["mmsi", "lon"]), listed(["mmsi", "lon"], 5)
+    ("'mmsi', 'lon'", "'mmsi' and 1 more")
     """
     shown: list[str] = []
     for name in names:

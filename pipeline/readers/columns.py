@@ -28,7 +28,7 @@ from stswatch.pipeline.readers.vocabulary import plain
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
 _LOOKED_AT = ("mmsi", "lon", "lat")
-_SPOTS, _SPOT = 16, 65_536  # places of a large table that are looked at, and bytes of each
+_SPOTS, _SPOT = 8, 16_384  # places of a large table that are looked at, and bytes of each
 Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
 
 

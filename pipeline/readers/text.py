@@ -16,7 +16,8 @@ from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source
 from stswatch.pipeline.readers.encodings import TITLES, UTF8, UTF16, encoding_of, known, wide_of
 from stswatch.pipeline.readers.packing import is_packed, opened
 
-_SAMPLE, _PACKED_SAMPLE = 16 << 20, 1 << 20  # bytes that are looked at for letters beyond ASCII
+_SAMPLE, _PACKED_SAMPLE = 8 << 20, 1 << 18  # bytes that are looked at for letters beyond ASCII
+_PIECE = 1 << 18  # of these at a time
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,16 @@ def raw_head(place: Place, size: int = 65_536) -> bytes:
 def encoding_at(place: Place) -> str:
     """The encoding of a text, by its first bytes and, where these are ASCII, some more. Raises SourceError."""
     with opened(place) as file:
-        start = file.read(65_536)
-        if wide := wide_of(start):
+        sample = file.read(_PIECE)
+        if wide := wide_of(sample):
             return wide
-        if start.isascii():
-            start += file.read(_PACKED_SAMPLE if is_packed(place) else _SAMPLE)
-    return encoding_of(start)
+        left = _PACKED_SAMPLE if is_packed(place) else _SAMPLE
+        before, more = b"", sample
+        while more and more.isascii() and left > 0:
+            before, more = more, file.read(_PIECE)
+            left -= _PIECE
+        sample = before + more + (b"" if more.isascii() else file.read(_PIECE))
+    return encoding_of(sample)
 
 
 def stated(clock: str, *notes: str) -> str:
