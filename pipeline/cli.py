@@ -42,7 +42,7 @@ def _main(argv: Sequence[str] | None) -> int:
         said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
-        print(f"stswatch: {said}", file=sys.stderr)
+        print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
         goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""

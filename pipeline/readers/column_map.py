@@ -231,8 +231,8 @@ def quoted(name: str) -> str:
     >>> quoted('a "b"'), quoted("\\x1b")
     ('"a \\\\"b\\\\""', '"\\\\u001b"')
     """
-    escaped = (f"\\{c}" if c in '\\"' else c if c.isprintable() else f"\\u{ord(c) % 0x10000:04x}" for c in name)
-    return f'"{"".join(escaped)}"'
+    letters = (f"\\{c}" if c in '\\"' else c if c.isprintable() else f"\\u{ord(c) % 0x10000:04x}" for c in name)
+    return f'"{"".join(letters)}"'
 
 
 def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
@@ -243,7 +243,7 @@ def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
     return f" if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give --ids any, else"
 
 
-def listed(names: Sequence[str], at_most: int = 4_000) -> str:
+def listed(names: Sequence[str], at_most: int = 2_800) -> str:
     """All names for a message, up to so many letters of them; a long one is cut.
 
     >>> listed(["mmsi", "lon"]), listed(["mmsi", "lon"], 5)
@@ -251,7 +251,7 @@ def listed(names: Sequence[str], at_most: int = 4_000) -> str:
     """
     shown: list[str] = []
     for name in names:
-        shown.append(repr(name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 4] + "..."))
+        shown.append(f"'{escaped(name, _NAME_LETTERS)}'")
         at_most -= len(shown[-1]) + 2
         if at_most < 0:
             break

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Bools, Ints
-from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers import column_map, ids, longitudes
+from stswatch.pipeline.readers import column_map, ids, longitudes, nmea
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError, nothing
 from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
@@ -34,7 +33,7 @@ from stswatch.pipeline.readers.text import byte_chunks, encoding_at, head, state
 from stswatch.pipeline.readers.values import flat
 
 STEP = 8 << 20  # bytes at a time
-AROUND = REACH + (1 << 16)  # bytes on both sides that can decide what becomes of a sentence
+AROUND = nmea.AROUND + (1 << 16)  # bytes on both sides that can decide what becomes of a sentence
 
 
 @dataclass(frozen=True)

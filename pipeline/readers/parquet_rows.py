@@ -126,13 +126,52 @@ def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterat
         raise SourceError(f"{chunk.source.path}: is damaged ({_short(error)}); fetch the file again") from error
 
 
+def _check_texts(source: Source | Place, file: pq.ParquetFile, groups: Sequence[int], names: Sequence[str]) -> None:
+    """Raise SourceError where a column that is read holds longer texts than any AIS has, before they are unpacked."""
+    coded = set()
+    with open(source.path, "rb") as data:
+        for group in groups:
+            told = file.metadata.row_group(group)
+            for column in map(told.column, range(told.num_columns)):
+                name = column.path_in_schema.partition(".")[0]
+                if name in names and column.physical_type == "BYTE_ARRAY":
+                    begin = min(column.dictionary_page_offset or column.data_page_offset, column.data_page_offset)
+                    try:
+                        if parquet_pages.check_text(data, begin, begin + column.total_compressed_size):
+                            coded.add((group, name))
+                    except PageError as error:
+                        raise SourceError(_TOO_LONG.format(source.path, name, error)) from error
+    for group, name in sorted(coded):
+        _check_dictionary(source, group, name)
+
+
+def _check_dictionary(source: Source | Place, group: int, name: str) -> None:
+    """Raise SourceError where a dictionary, that stands for any number of rows, holds a longer text."""
+    try:
+        file = pq.ParquetFile(source.path, read_dictionary=[name], pre_buffer=False)
+        batch = next(file.iter_batches(1, [group], [name], use_threads=False), None)
+    except _DAMAGED as error:
+        raise SourceError(f"{source.path}: is damaged ({_short(error)}); fetch the file again") from error
+    column = None if batch is None else batch.column(0)
+    if isinstance(column, pa.DictionaryArray):
+        longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+        if longest > _LONGEST:
+            raise SourceError(_TOO_LONG.format(source.path, name, f"{longest:,} bytes in one text"))
+
+
+_LONGEST = 65_536  # as in a row of CSV
+_TOO_LONG = "{}: column {!r} holds what no AIS tells ({}); leave the file out, or the column"
+
+
 def samples(place: Place, columns: Mapping[str, str], points: str | None) -> Iterator[Rows]:
     """The first rows of some row groups. Raises SourceError where the file is damaged; arguments as for `rows`."""
     file = opened(place.path)
-    count = file.metadata.num_row_groups
+    count, names = file.metadata.num_row_groups, _named(columns, points)
+    groups = list(dict.fromkeys(count * i // _GROUPS for i in range(_GROUPS))) if count else []
     try:
-        for group in dict.fromkeys(count * i // _GROUPS for i in range(_GROUPS) if count):
-            for batch in file.iter_batches(_SOME, [group], _named(columns, points), use_threads=False):
+        _check_texts(place, file, groups, names)
+        for group in groups:
+            for batch in file.iter_batches(_SOME, [group], names, use_threads=False):
                 yield _rows(batch, 0, columns, points)
                 break
     except _DAMAGED as error:

@@ -168,6 +168,7 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
         if _numbers_ids(source):
             for chunk in chunks(source):
                 found_ids |= _ANY_IDS.get(source.format, columns).ids_of(chunk)
+    passed_over += damage(file) if inside is None else []
     return Opened([numbered(source, found_ids) for source in sources], passed_over, frozenset(found_ids))
 
 
@@ -298,9 +299,8 @@ def _stranger(place: Place, start: bytes) -> NotAisError:
         return NotAisError(f"{place}: {found}; give NMEA sentences, CSV or Parquet with AIS positions")
     if any(json_text.layouts_of(start)):
         return _not_ais(json_records.lacking(place, start))
-        return str(json_records.lacking(place, start))
     if start.lstrip()[:1] in (b"{", b"["):
-        return f"{place}: is JSON of a kind that is not read; docs/formats.md says which kinds are"
+        return NotAisError(f"{place}: is JSON of a kind that is not read; docs/formats.md says which kinds are")
     names = header_of(start)[0]
     if len(names) > 1:
         try:
