@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test services soak check lint types layers bench docs coast zones sea clean moved
+.PHONY: help demo test services soak check lint types layers security audit bench docs coast zones sea clean moved
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -37,7 +37,7 @@ services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, whe
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes
 	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)
 
-check: lint types layers  ## ruff, ruff format, mypy --strict, import-linter
+check: lint types layers security  ## ruff, ruff format, mypy --strict, import-linter, bandit
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
@@ -48,6 +48,12 @@ types: $(VENV)/.installed-dev
 
 layers: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports --no-logo
+
+security: $(VENV)/.installed-dev
+	$(VENV)/bin/bandit -q -c pyproject.toml -r $(ROOMS)
+
+audit:  ## look the pinned packages up among known vulnerabilities; needs the internet
+	@sh .ci/audit .venv-audit constraints.txt
 
 bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	@$(INSTALL) '.[bench]'

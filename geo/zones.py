@@ -159,15 +159,15 @@ def _described(path: Path) -> list[Feature]:
     out = []
     for number, given, shape in features:
         called = path.stem if len(features) == 1 else f"{path.stem}-{number}"
-        name = str(called if given.get("id") is None else given["id"])
+        name = _text(called if given.get("id") is None else given["id"])
         labels = given.get("labels") or given.get("label") or given.get("name") or []
         properties = {
             "id": name,
-            "labels": [str(label) for label in (labels if isinstance(labels, list) else [labels])],
-            "regime": str(given.get("regime") or ""),
+            "labels": [_text(label) for label in (labels if isinstance(labels, list) else [labels])],
+            "regime": _text(given.get("regime") or ""),
             "kind": given.get("kind") or REPORTED,
-            "mark": str(given.get("mark") or ""),
-            "source": str(given.get("source") or f"{path.name}, as given"),
+            "mark": _text(given.get("mark") or ""),
+            "source": _text(given.get("source") or f"{path.name}, as given"),
             "date": given.get("date"),
             "precedence": given.get("precedence"),
         }
@@ -178,6 +178,11 @@ def _described(path: Path) -> list[Feature]:
     if twice is not None:
         raise AreaError(f"{path}: several features have the id {twice!r}; give each its own, or none")
     return out
+
+
+def _text(value: object) -> str:
+    """A text that UTF-8 can hold: JSON and file names may have halves of a character, which become escapes."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _check(where: str, properties: dict[str, Any]) -> None:

@@ -183,7 +183,8 @@ def write_messages(
 
     Args:
         paths, types, start_time: as for `messages`.
-        to: parquet, csv or jsonl; a line of JSON has the fields of its message alone.
+        to: parquet, csv or jsonl; a line of JSON has the fields of its message alone. spreadsheet.csv for a csv of
+            which no program makes formulas.
         out: a file, `-` for standard output, or a folder that gets a file for each capture.
         rejects: a file for the lines that are no message, in the same form.
 

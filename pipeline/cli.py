@@ -173,10 +173,11 @@ def _add_decode(p: argparse.ArgumentParser) -> None:
     p.add_argument("paths", nargs="+", metavar="PATH", help="NMEA captures, or folders whose files are all taken")
     p.add_argument(
         "--to",
-        choices=("parquet", "csv", "jsonl"),
+        choices=("parquet", "csv", "spreadsheet.csv", "jsonl"),
         required=True,
         metavar="FORM",
-        help="parquet, csv or jsonl; a line of JSON has the fields of its message, a table a column for each field",
+        help="parquet, csv or jsonl; a line of JSON has the fields of its message, a table a column for each field;"
+        " spreadsheet.csv for csv of which no program makes formulas",
     )
     p.add_argument(
         "--out",

@@ -67,6 +67,15 @@ def harmless(value: Any, most: int = FIELD) -> Any:
     return value
 
 
+def storable(text: str) -> str:
+    r"""Text as UTF-8 can hold it: bytes of a file name that are none, and halves of a character, become escapes.
+
+    >>> print(storable("caf\udce9"))
+    caf\udce9
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def sentence(said: str, error: BaseException) -> str:
     """What is said of an error, in one line; then the lines of its attribute `more`, where its class has one."""
     more = getattr(error, "more", "")

@@ -151,4 +151,5 @@ class Courier(Thread):
         self._trouble = str(error)
 
     def _pause_s(self, failures: int, error: Undelivered) -> float:
-        return max(wait_s(failures, *self._pauses_s, random.random()), min(error.after_s, 3600.0))
+        chance = random.random()  # nosec B311  # it spreads tries over time, and keeps no secret
+        return max(wait_s(failures, *self._pauses_s, chance), min(error.after_s, 3600.0))

@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
@@ -58,10 +59,26 @@ class _Csv:
 
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
         rows = table(head, forms, self._schema)
-        self._writer.write_table(pa.table({name: plain(rows[name].combine_chunks()) for name in rows.column_names}))
+        written = {name: plain(rows[name].combine_chunks()) for name in rows.column_names}
+        self._writer.write_table(pa.table({name: self._text(column) for name, column in written.items()}))
+
+    def _text(self, column: pa.Array) -> pa.Array:
+        return column
 
     def close(self) -> None:
         self._writer.close()
+
+
+class _Spreadsheet(_Csv):
+    """Texts that a spreadsheet would take for a formula begin with an apostrophe. Numbers are no texts.
+
+    Source: OWASP, "CSV Injection".
+    """
+
+    def _text(self, column: pa.Array) -> pa.Array:
+        if not pa.types.is_string(column.type):
+            return column
+        return pc.replace_substring_regex(column, r"\A([=+\-@\t\r])", r"'\1")
 
 
 class _JsonLines:
@@ -78,6 +95,7 @@ class _JsonLines:
 FORMATS: Mapping[str, Callable[[IO[bytes], pa.Schema], Sink]] = {
     "parquet": _Parquet,
     "csv": _Csv,
+    "spreadsheet.csv": _Spreadsheet,
     "jsonl": _JsonLines,
 }
 

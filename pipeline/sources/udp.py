@@ -110,7 +110,7 @@ def _try(listening: socket.socket, level: int, option: int, value: int) -> None:
 
 def _join(listening: socket.socket, group: ipaddress.IPv4Address | ipaddress.IPv6Address, interface: str) -> None:
     if group.version == 4:
-        own = ipaddress.ip_address(interface or "0.0.0.0").packed
+        own = ipaddress.ip_address(interface or "0.0.0.0").packed  # nosec B104  # of a group, the interface that the system takes
         listening.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group.packed + own)
     else:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group.packed + struct.pack("@I", 0))

@@ -29,6 +29,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.store.checksums import is_whole, verified
 from stswatch.pipeline.store.disk import DamagedFile, read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
+from stswatch.pipeline.untrusted import storable
 
 _LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
 
@@ -241,7 +242,8 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
         first = [r.first_us for r in entry.receipts if r.first_us is not None]
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
         span = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
-        rows.append({"receiver": "unknown", **dict.fromkeys(_LATER)} | dict(entry.source) | span)
+        told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
+        rows.append({"receiver": "unknown", **dict.fromkeys(_LATER)} | told | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 

@@ -19,6 +19,7 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, parts, publish, revisions
 from stswatch.pipeline.store.database import AFRESH, WORK, open_work, sound
 from stswatch.pipeline.store.parts import Output
+from stswatch.pipeline.untrusted import storable
 
 __all__ = ["Output", "Run", "load"]
 
@@ -143,7 +144,7 @@ def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime | None) 
         "rules": run.rules.to_json(),
         "rules_fingerprint": run.rules.fingerprint(),
         "model_id": run.model_id,
-        "area": run.area,
+        "area": storable(run.area),
         "data_start": run.data_start,
         "data_end": run.data_end,
     }

@@ -151,7 +151,7 @@ def test_nothing_that_can_be_read_lies_there_before_the_end(tmp_path):
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_capture_without_a_message_is_a_file_without_a_row(tmp_path, to):
     write([("a", [])], to, tmp_path / "x", {1})
-    read = {"parquet": of_parquet, "csv": of_csv, "jsonl": of_json_lines}[to]
+    read = {"parquet": of_parquet, "jsonl": of_json_lines}.get(to, of_csv)
     assert read(tmp_path / "x") == []
 
 
@@ -169,3 +169,22 @@ def test_captures_of_one_name_do_not_overwrite_each_other(tmp_path):
 def test_parquet_needs_a_file():
     with pytest.raises(RecordsError, match="--out"):
         write([("a", [spoken()])], "parquet", "-", TYPES)
+
+
+@given(st.lists(st.text(st.sampled_from("=+-@\t\r\n'\"a1, "), max_size=6), min_size=1, max_size=8))
+def test_no_cell_of_a_spreadsheet_is_a_formula_and_numbers_stay_numbers(tmp_path_factory, texts):
+    out = tmp_path_factory.mktemp("cells") / "x.csv"
+    numbers = [-12.5 - k for k in range(len(texts))]
+    columns = {"name": pa.array(texts), "lon": pa.array(numbers), "payload": pa.array([b"\xfb\xef"] * len(texts))}
+    schema = pa.schema([(name, column.type) for name, column in columns.items()])
+    found = {}
+    for to in ("csv", "spreadsheet.csv"):
+        with sink(to, out, schema) as rows:
+            rows.write(columns, [(np.arange(len(texts)), {})])
+        found[to] = list(csv.DictReader(io.StringIO(out.read_bytes().decode(), newline="")))
+    for plain, safe in zip(found["csv"], found["spreadsheet.csv"], strict=True):
+        assert float(safe["lon"]) == float(plain["lon"])
+        for name in ("name", "payload"):
+            formula = plain[name][:1] in set("=+-@\t\r")
+            assert safe[name] == ("'" if formula else "") + plain[name]
+    assert [float(row["lon"]) for row in found["csv"]] == numbers
