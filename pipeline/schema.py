@@ -133,6 +133,7 @@ LEGS = table(
     column("lon1", pa.float64(), "longitude at the end, within 180 degrees of lon0", unit="deg"),
     column("lat1", pa.float64(), "latitude at the end", unit="deg"),
     column("speed_dkn", pa.int16(), "mean of the two reported speeds, else the speed implied", unit="0.1 kn"),
+    column("speed_told", pa.bool_(), "the speed was reported; false where it is implied by the positions alone"),
     column(
         "fix_start",
         UTC,
@@ -240,12 +241,20 @@ ENCOUNTERS = table(
     column(
         "median_distance_m",
         pa.float64(),
-        "median distance between the antennas, weighted by time",
+        "median distance between the antennas, weighted by time, from bins of 5 m; never below min_distance_m",
         unit="m",
         null=True,
     ),
-    column("median_speed_a_kn", pa.float64(), "median speed of a, weighted by time", unit="kn", null=True),
-    column("median_speed_b_kn", pa.float64(), "median speed of b, weighted by time", unit="kn", null=True),
+    *(
+        column(
+            f"median_speed_{v}_kn",
+            pa.float64(),
+            f"median speed that {v} reported, weighted by time; null where no speed was sent",
+            unit="kn",
+            null=True,
+        )
+        for v in "ab"
+    ),
     column(
         "relative_speed_kn",
         pa.float64(),

@@ -16,7 +16,10 @@ from stswatch.geo.mmsi import country_names
 from stswatch.geo.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
-from stswatch.pipeline.exports.captions import CAUTION, port_name
+from stswatch.pipeline.exports import silences
+from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, port_name
+from stswatch.pipeline.exports.moments import minute
+from stswatch.pipeline.exports.ship_types import type_in_words
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
@@ -123,15 +126,6 @@ def where(row: dict[str, Any]) -> str:
     return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
 
 
-def minute(time: datetime) -> str:
-    """A time to the minute.
-
-    >>> minute(datetime(2023, 8, 1, 8, 54, 43))
-    '2023-08-01 08:54'
-    """
-    return time.strftime("%Y-%m-%d %H:%M")
-
-
 def explanation(row: dict[str, Any]) -> str:
     """What was measured, where it was, who it was by their own word, and what the score is made of."""
     row = harmless(row) | {"run": row["run"]}
@@ -144,17 +138,17 @@ def explanation(row: dict[str, Any]) -> str:
         + f"{a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
         + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
         + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
-        *_censored(row),
+        *silences.censored(row),
         f"Half of that time their antennas were no more than {row['median_distance_m']:.0f} m apart,"
         f" at the least {row['min_distance_m']:.0f} m, at {_second(row['nearest_time'])} UTC"
         f" near {_position(row['lon'], row['lat'])}.",
-        f"Median speeds {row['median_speed_a_kn']:.1f} and {row['median_speed_b_kn']:.1f} kn;"
-        f" {row['fixes_a']} and {row['fixes_b']} position reports;"
+        f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
         f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
         f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
-        *_dark(row),
+        *silences.beside(row),
+        *_met(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
         f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
@@ -175,24 +169,29 @@ def explanation(row: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _censored(row: dict[str, Any]) -> list[str]:
-    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
-    if not sides:
-        return []
-    return [f"The data, not the vessels, {' and '.join(sides)} it: one of them was not received beyond."]
-
-
 def _keels(angle_deg: float | None) -> str:
     if angle_deg is None:
         return ""
     return f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
 
 
-def _dark(row: dict[str, Any]) -> list[str]:
-    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
-    if not silent:
+def _speeds(row: dict[str, Any]) -> str:
+    """The speeds that were sent; none is made up where none was."""
+    speeds = [row[f"median_speed_{v}_kn"] for v in ("a", "b")]
+    if None not in speeds:
+        return f"Median speeds {speeds[0]:.1f} and {speeds[1]:.1f} kn"
+    if speeds == [None, None]:
+        return "No speed was sent"
+    told = ["no speed was sent" if speed is None else f"median speed {speed:.1f} kn" for speed in speeds]
+    return "; ".join(f"{row[f'mmsi_{v}']:09d}: {words}" for v, words in zip("ab", told, strict=True))
+
+
+def _met(row: dict[str, Any]) -> list[str]:
+    """How often they met, and how many others each met, in the same data."""
+    if not row.get("met"):
         return []
-    return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+    each = "; ".join(f"{row[f'mmsi_{v}']:09d} {met_others(row, v)}" for v in ("a", "b"))
+    return [f"How often: {met_before(row)}; {each}."]
 
 
 def _in_port(row: dict[str, Any]) -> str:
@@ -231,6 +230,8 @@ def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:
     ]
     if known["length_m"]:
         said.append(f"{known['length_m']:.0f} m long")
+    if known.get("ship_type"):
+        said.append(type_in_words(known["ship_type"]))
     return f"  {mmsi:09d}: {', '.join(said)}"
 
 

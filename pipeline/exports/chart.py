@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.exports import style, thinning
-from stswatch.pipeline.exports.captions import duration
 from stswatch.pipeline.exports.courses import INTERPOLATED, REPORTED, SILENT, Course, stretches
+from stswatch.pipeline.exports.moments import duration
 from stswatch.pipeline.exports.panel import Panel
 from stswatch.pipeline.exports.scene import Meeting
 from stswatch.pipeline.exports.style import Hand

@@ -140,16 +140,22 @@ def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[In
     """The time in each bin of distance, speed and angle; group: (m,) the proximity that each belongs to."""
     within_ms = (found.near.end_us - found.near.start_us) // MS
     row, ring, spent_ms = found.near.motion.rings(within_ms)
-    told = _headings_told(legs, found, rules)
-    angle = histogram.angle_bins(*(legs.heading_deg[leg[told]] for leg in (found.a, found.b)))
-    numbers = (ring, legs.speed_dkn[found.a], legs.speed_dkn[found.b], angle)
+    told = [_speeds_told(legs, found.a), _speeds_told(legs, found.b), _headings_told(legs, found, rules)]
+    angle = histogram.angle_bins(*(legs.heading_deg[leg[told[2]]] for leg in (found.a, found.b)))
+    numbers = (ring, legs.speed_dkn[found.a[told[0]]], legs.speed_dkn[found.b[told[1]]], angle)
     codes, begins = histogram.layout(*numbers)
     return histogram.added(
-        np.concatenate([group[row], group, group, group[told]]),
+        np.concatenate([group[row], *(group[rows] for rows in told)]),
         np.concatenate([number + begin for number, begin in zip(numbers, begins, strict=True)]),
-        np.concatenate([spent_ms, within_ms, within_ms, within_ms[told]]),
+        np.concatenate([spent_ms, *(within_ms[rows] for rows in told)]),
         codes,
     )
+
+
+def _speeds_told(legs: LegColumns, leg: Ints) -> Ints | slice:
+    """The rows of legs on which a speed was reported."""
+    told = legs.speed_told[leg]
+    return slice(None) if told.all() else np.flatnonzero(told)
 
 
 def _headings_told(legs: LegColumns, found: Found, rules: Rules) -> Ints:

@@ -43,6 +43,8 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
+    # a median within a bin may lie below the least distance, which is known to the centimetre
+    columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["min_distance_m"])
     columns |= _place(columns["lon"], columns["lat"], rules.proximity.port_radius_km)
     sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
     columns["sun_elevation_deg"] = np.round(sun_deg, 2)

@@ -21,6 +21,8 @@ ROW = {
     "status": "current",
     "mmsi_a": 3112345,
     "mmsi_b": 431000123,
+    "track_a": "003112345@2024-02-28T00:00:00Z",
+    "track_b": "431000123@2024-02-28T00:00:00Z",
     "start_time": datetime(2024, 2, 29, 23, 59, 7, tzinfo=UTC),
     "end_time": datetime(2024, 3, 1, 3, 30, 0, tzinfo=UTC),
     "start_censored": False,
