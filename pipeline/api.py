@@ -223,9 +223,10 @@ def detect(
     from stswatch.pipeline import schema
     from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import at_once
+    from stswatch.pipeline.tracks.fixes import with_rounding
 
     decoded = decode_memory(fixes)
-    tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules(), _scored_by(scorecard))
+    tables = at_once(with_rounding(decoded.fixes), decoded.static_reports, rules or Rules(), _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)

@@ -54,6 +54,9 @@ class VesselRules:
         15.0, "m", "position noise of a moored antenna; a leg may stray so far from its fixes"
     )
     thin_interval_min: float = number(20.0, "min", "twice observed_within_min: a thinned leg is observed throughout")
+    fix_error_m: float = number(
+        10.0, "m", "a position that AIS marks as accurate is so within 10 m; the mark is seldom kept in archives"
+    )
     track_memory_d: float = number(7.0, "d", "a track silent for longer has ended; what comes after is another track")
 
 
@@ -72,6 +75,12 @@ class ProximityRules:
         500.0,
         "m",
         "Global Fishing Watch uses it; two hulls of 150 m side by side have antennas up to 200 m apart",
+    )
+    error_share: float = number(
+        1.0,
+        "of distance_m",
+        "where the distance may be off by more than this no meeting is measured: 1/10 minute and 0.001 degree pass, "
+        "0.01 degree does not",
     )
     still_kn: float = number(1.0, "kn", "at berth or anchor: slower than any vessel under command")
     port_radius_km: float = number(

@@ -142,6 +142,7 @@ LEGS = table(
     column("fix_end", UTC, "time of the fix at or after the end"),
     column("fresh", pa.bool_(), "no leg of the track comes before: its start is where the data begins"),
     column("heading_deg", pa.int16(), "true heading told with the fix at or after the end; -1 where none", unit="deg"),
+    column("rounding_m", pa.int32(), "how far rounding may have moved a position", unit="m"),
     column("inner", pa.list_(pa.int32()), "fixes inside a thinned leg, after start", unit="ms"),
 )
 GAPS = table(
@@ -199,6 +200,7 @@ PROXIMITIES = table(
     column("end_fix_a", pa.bool_(), "a fix of a stands at the end"),
     column("end_fix_b", pa.bool_(), "a fix of b stands at the end"),
     column("fresh", pa.bool_(), "the legs of a or b begin at the start"),
+    column("rounding_m", pa.int32(), "how far rounding may have moved both, the most of it added up", unit="m"),
     column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/histogram.py"),
 )
 PARTICULARS = table(
@@ -238,6 +240,13 @@ ENCOUNTERS = table(
     column("nearest_time", UTC, "time of the nearest approach", null=True),
     column("region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True),
     column("min_distance_m", pa.float64(), "least distance between the antennas", unit="m", null=True),
+    column(
+        "position_error_m",
+        pa.float64(),
+        "how far distances of the two may be off: of each position twice fix_error_m and what it was rounded by",
+        unit="m",
+        null=True,
+    ),
     column(
         "median_distance_m",
         pa.float64(),
@@ -301,6 +310,13 @@ ENCOUNTERS = table(
         "distance to the nearest shore, that of a lake or a wide river too; on the coast of GSHHG, within 0.1 km by "
         "the shore of the region, 1 km elsewhere; 0 where that coast has land, "
         "as in narrow rivers, docks, at new quays",
+        unit="km",
+        null=True,
+    ),
+    column(
+        "distance_to_shore_error_km",
+        pa.float64(),
+        "how far that may be off: by the coast, 0.1 km by the shore of the region and 1 km elsewhere, and the position",
         unit="km",
         null=True,
     ),
@@ -419,6 +435,13 @@ SOURCES = table(
     column("fixes", pa.int64(), "position reports, the invalid ones included"),
     column("invalid_fixes", pa.int64(), "position reports left out of legs"),
     column("static_reports", pa.int64(), "static reports"),
+    column(
+        "rounded_deg",
+        pa.float64(),
+        "grid to which positions are rounded, found from the positions; null where finer than 0.001",
+        unit="deg",
+        null=True,
+    ),
     column("first_time", UTC, "earliest fix", null=True),
     column("last_time", UTC, "latest fix", null=True),
 )

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import country_names
 from stswatch.geo.ports import ANCHORAGE, HARBOUR
+from stswatch.geo.rounding import moved_m
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports import silences
-from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, port_name
+from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, port_name
 from stswatch.pipeline.exports.moments import minute
 from stswatch.pipeline.exports.ship_types import type_in_words
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
@@ -32,7 +33,7 @@ _LEAD = (  # heading, width, what stands in it
     ("id", 13, lambda r: r["id"]),
     ("start (UTC)", 16, lambda r: minute(r["start_time"])),
     ("hours", 6, lambda r: f"{r['duration_min'] / 60:.1f}"),
-    ("median m", 8, lambda r: f"{r['median_distance_m']:.0f}"),
+    ("median m", 8, lambda r: metres(r, "median_distance_m").removesuffix(" m")),
     ("mmsi a", 9, lambda r: f"{r['mmsi_a']:09d}"),
     ("mmsi b", 9, lambda r: f"{r['mmsi_b']:09d}"),
     ("where", 0, lambda r: where(r)),
@@ -64,10 +65,20 @@ def _source(row: dict[str, Any]) -> list[str]:
     invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
     counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
     name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
-    lines = [f"{name}: {counted}; times: {row['clock']}"]
+    lines = [f"{name}: {counted}; times: {row['clock']}", *_rounded(row.get("rounded_deg"))]
     if row["invalid_fixes"] > _MANY * used:
         lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
     return lines
+
+
+def _rounded(step_deg: float | None) -> list[str]:
+    """That positions are rounded, and what that means; nothing where they are not."""
+    if not step_deg:
+        return []
+    unit = "whole degrees" if step_deg == 1 else f"{step_deg:g} degree"
+    off = f"{moved_m(step_deg):,.0f} m"
+    apart = f"{2 * moved_m(step_deg):,.0f} m"
+    return [f"  positions are rounded to {unit}: each is off by up to {off}, a distance of two by up to {apart}"]
 
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:
@@ -139,8 +150,8 @@ def explanation(row: dict[str, Any]) -> str:
         + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
         + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
         *silences.censored(row),
-        f"Half of that time their antennas were no more than {row['median_distance_m']:.0f} m apart,"
-        f" at the least {row['min_distance_m']:.0f} m, at {_second(row['nearest_time'])} UTC"
+        f"Half of that time their antennas were no more than {metres(row, 'median_distance_m')} apart,"
+        f" at the least {metres(row, 'min_distance_m')}, at {_second(row['nearest_time'])} UTC"
         f" near {_position(row['lon'], row['lat'])}.",
         f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"
@@ -152,7 +163,7 @@ def explanation(row: dict[str, Any]) -> str:
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
         f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
-        f"{_in_port(row)}{_shore(row['distance_to_shore_km'])}.",
+        f"{_in_port(row)}{_shore(row)}.",
         *_light(row),
         "",
         "By their own word (AIS is self-reported and forgeable):",
@@ -201,12 +212,14 @@ def _in_port(row: dict[str, Any]) -> str:
     return f", in {port_name(row['in_port'])} {row['in_port_part']}"
 
 
-def _shore(distance_km: float | None) -> str:
+def _shore(row: dict[str, Any]) -> str:
+    distance_km, error_km = row["distance_to_shore_km"], row.get("distance_to_shore_error_km")
     if distance_km is None:
         return ""
     if distance_km == 0:
         return ", where the coast as known to this program has land: a river, a dock, a new quay"
-    return f", {distance_km:.1f} km from the nearest shore"
+    off = f" ± {error_km:.1f}" if error_km else ""
+    return f", {distance_km:.1f}{off} km from the nearest shore"
 
 
 def _light(row: dict[str, Any]) -> list[str]:

@@ -35,13 +35,23 @@ def measured(row: Row) -> str:
     return "   ·   ".join(
         [
             *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
-            f"median distance {row['median_distance_m']:.0f} m",
-            f"least {row['min_distance_m']:.0f} m",
+            f"median distance {metres(row, 'median_distance_m')}",
+            f"least {metres(row, 'min_distance_m')}",
             f"{100 * row['observed_share']:.0f} % of the time near a report of both",
             *filter(None, [met_before(row)]),
             f"score {row['score']:+.1f}",
         ]
     )
+
+
+def metres(row: Row, name: str) -> str:
+    """A distance of the two in metres, with how far it may be off.
+
+    >>> metres({"min_distance_m": 54.1, "position_error_m": 20.0}, "min_distance_m")
+    '54 ± 20 m'
+    """
+    error_m = row.get("position_error_m")
+    return f"{row[name]:.0f}" + (f" ± {error_m:.0f} m" if error_m else " m")
 
 
 def vessel(row: Row, v: str) -> list[str]:

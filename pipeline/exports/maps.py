@@ -95,7 +95,7 @@ def close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: 
     scale_bar(p)
     for one, hand in drawn.pair:
         chart.draw_course(p, one, hand, drawn.span_us, drawn.meeting)
-    told = f"nearest {row['min_distance_m']:.0f} m\n{row['nearest_time']:%H:%M:%S} UTC"
+    told = f"nearest {captions.metres(row, 'min_distance_m')}\n{row['nearest_time']:%H:%M:%S} UTC"
     chart.nearest(p, drawn.a, drawn.b, drawn.meeting, told)
     _ring_label(p, x, y, threshold_m)
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.exports import style, thinning
+from stswatch.pipeline.exports.captions import metres
 from stswatch.pipeline.exports.chart import clock
 from stswatch.pipeline.exports.courses import INTERPOLATED, Course, Unseen, apart, unseen
 from stswatch.pipeline.exports.projection import metres_text
@@ -131,7 +132,7 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
     start, end, at = hours(np.array([meeting.start_us, meeting.end_us, meeting.nearest_us]))
     axes.hlines(row["median_distance_m"], start, end, color=style.QUIET, lw=0.7, zorder=4, gid="median")
     axes.plot(at, row["min_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
-    text = f"median {row['median_distance_m']:.0f} m"
+    text = f"median {metres(row, 'median_distance_m')}"
     low = row["median_distance_m"] < axes.get_ylim()[1] / 4
     lift = (0.04 if low else -0.05) * axes.get_ylim()[1]
     how: dict[str, Any] = {

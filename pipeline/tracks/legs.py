@@ -22,7 +22,7 @@ class Track:
     """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time.
 
     distance_m: from the row before, which may belong to another track. sog_kn: NaN where not known. heading_deg: -1
-    where none was told, and of a fix of an earlier slice.
+    where none was told, and of a fix of an earlier slice. rounding_m: how far rounding may have moved it.
     """
 
     mmsi: Column
@@ -34,6 +34,7 @@ class Track:
     sog_kn: Column
     satellite: Column
     heading_deg: Column
+    rounding_m: Column
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,15 @@ def _any_told(between: Steps, start: Ints, end: Ints) -> Bools:
         return np.ones(len(start), bool)
     upto = np.cumsum(between.told)
     return np.asarray(upto[end] > upto[start])
+
+
+def rounding_m(fixes: Track, legs: Legs) -> Ints:
+    """How far rounding may have moved a leg: the most of all fixes on it, metres (n,)."""
+    told_m = fixes.rounding_m
+    if not len(legs.start) or (told_m == told_m[0]).all():
+        return np.asarray(told_m[legs.start])
+    leg, nth = spread(legs.end - legs.start + 1)
+    return np.asarray(np.maximum.reduceat(told_m[legs.start[leg] + nth], starts_of(leg)))
 
 
 def _whole_dkn(between: Steps) -> Ints:

@@ -16,7 +16,7 @@ from stswatch.pipeline.tracks import gaps
 from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, valid
 from stswatch.pipeline.tracks.known import known
-from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
+from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, rounding_m, slow_legs, steps
 from stswatch.pipeline.tracks.particulars import told_anew
 from stswatch.pipeline.tracks.walk import TRACKS, walk
 
@@ -72,6 +72,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),
             "heading_deg": fixes.heading_deg[end],
+            "rounding_m": rounding_m(fixes, legs)[cut.leg],
             "inner": lists if len(cut.leg) == len(legs.start) else lists.take(pa.array(cut.leg)),
         },
     )
