@@ -22,6 +22,7 @@ _CHANCE = 1e-8  # that positions told to 0.0001 degree lie on a coarser grid by 
 _M_PER_DEG = 111_195.0  # along a meridian; the widest that a degree of longitude can be
 _NEAR = 1e-5  # of a step: positions are kept to 1e-7 degree
 _FEW = 256
+_MANY = 1_000_000  # more thousandths of a degree than there are of latitude
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,18 @@ class Rounding:
         decimals = _decimals(lon, lat, decimals)
         if decimals == FINE:
             return Rounding(FINE)
-        return Rounding(decimals, self.places).seen(lon, lat)
+        # most archives show enough places at once; others are looked through
+        return Rounding(decimals, self.places).seen(lon[:_FEW], lat[:_FEW]).seen(lon, lat)
 
     def seen(self, lon: Floats, lat: Floats) -> Rounding:
         """The same, these positions among the distinct ones."""
         if len(self.places) == _PLACES:
             return self
-        found = np.unique(np.column_stack([lon, lat]), axis=0)[: 2 * _PLACES]
-        places = sorted({*self.places, *((float(x), float(y)) for x, y in found)})
+        units = 10**self.decimals
+        x, y = (np.rint(c * units).astype(np.int64) for c in (lon, lat))
+        key = np.unique(x * _MANY + y + _MANY // 2)[: 2 * _PLACES]
+        found = zip((key // _MANY / units).tolist(), ((key % _MANY - _MANY // 2) / units).tolist(), strict=True)
+        places = sorted({*self.places, *found})
         return Rounding(self.decimals, tuple(places[:_PLACES]))
 
     def step_deg(self) -> float:

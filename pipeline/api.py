@@ -384,8 +384,9 @@ def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
 def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     """One encounter by its id or the beginning of it, else the first lead, with what explains it.
 
-    Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), and `met`: how often
-    the `pair` met, and by MMSI how many other vessels each met. Raises StoreError.
+    Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
+    the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
+    Raises StoreError.
     """
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
@@ -397,10 +398,14 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
         name = str(first[0]["id"])
     found = queries.encounter(Path(data), name)
     pair = [found["mmsi_a"], found["mmsi_b"]]
+    gaps = queries.gaps_beside(Path(data), found["id"], found["revision"])
+    begin = min((gap["start_time"] for gap in gaps), default=found["start_time"])
+    end = max((gap["end_time"] or found["end_time"] for gap in gaps), default=found["end_time"])
     return found | {
         "vessels": queries.vessels(Path(data), pair),
         "run": queries.run_of(Path(data), found["run_id"]),
-        "gaps_beside": queries.gaps_beside(Path(data), found["id"], found["revision"]),
+        "gaps_beside": gaps,
+        "outages": queries.outages(Path(data), (begin, end)),
         "met": queries.met(Path(data), pair),
     }
 

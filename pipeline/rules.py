@@ -65,6 +65,22 @@ class CoverageRules:
     """Counts of what was received."""
 
     cell_deg: float = number(0.5, "deg", "about the scale on which the range of a coast station changes")
+    outage_min: float = number(
+        10.0, "min", "class A at anchor reports every 3 min: nobody heard for three times as long"
+    )
+    outage_vessels: float = number(
+        6.0,
+        "vessels",
+        "heard in each half hour beside it: so many do not fall silent at once by themselves",
+    )
+    outage_beside_h: float = number(1.0, "h", "before and after an outage: longer, and a watch would learn of it late")
+    outage_chance: float = number(
+        1e-6, "", "that nobody is heard so long by accident, each vessel beside it once a half hour: once in many years"
+    )
+    outage_factor: float = number(
+        3.0, "", "times the silences of the days before: passes of satellites and thin archives have many like it"
+    )
+    outage_context_h: float = number(72.0, "h", "three nights: where nobody sails at night, each is silent")
 
 
 @dataclass(frozen=True)

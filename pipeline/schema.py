@@ -177,6 +177,14 @@ RECEPTIONS = table(
     column("fixes", pa.int64(), "fixes received"),
     column("vessels", pa.int64(), "distinct MMSI received"),
 )
+REPORTING = table(
+    "Minutes in which anybody was heard, by kind of receiver; several rows of one key add up.",
+    column("receiver", pa.string(), "kind of receiver, or all"),
+    column("minute", UTC, "start of the minute"),
+    column("first", UTC, "first fix in it, whole seconds"),
+    column("last", UTC, "last fix in it, whole seconds"),
+    column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
+)
 BIN = pa.struct([pa.field("bin", pa.int32(), False), pa.field("ms", pa.int64(), False)])
 
 PROXIMITIES = table(
@@ -362,6 +370,15 @@ COVERAGE = table(
     "What was received where and when, by cell and hour.",
     *(RECEPTIONS.field(name) for name in RECEPTIONS.names),
 )
+OUTAGES = table(
+    "Spans in which nobody at all was heard, though the traffic before and after makes that no accident.",
+    column("receiver", pa.string(), "all: no receiver heard anybody; else the kind that heard nobody"),
+    column("start_time", UTC, "last fix before, whole seconds"),
+    column("end_time", UTC, "first fix after, whole seconds"),
+    column("minutes", pa.float64(), "length", unit="min"),
+    column("vessels_before", pa.int64(), "vessels heard in each half hour of outage_beside_h before, at least"),
+    column("vessels_after", pa.int64(), "vessels heard in each half hour of outage_beside_h after, at least"),
+)
 BERTH_NEIGHBOURS = table(
     "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
     column("port", pa.string(), "port id, see geo/ports.py"),
@@ -458,10 +475,12 @@ FLOW: Mapping[str, pa.Schema] = {
     "edges": EDGES,
     "particulars": PARTICULARS,
     "receptions": RECEPTIONS,
+    "reporting": REPORTING,
     "proximities": PROXIMITIES,
     "berth_pairs": BERTH_PAIRS,
     "vessels": VESSELS,
     "coverage": COVERAGE,
+    "outages": OUTAGES,
     "judged_gaps": JUDGED_GAPS,
     "encounters": ENCOUNTERS,
     "dark_meetings": ENCOUNTERS,
@@ -483,13 +502,24 @@ STORED_ENCOUNTERS = table(
         "zones of the area asked for at the nearest approach, where that is a file; most specific first, never scored",
     ),
 )
+STORED_GAPS = table(
+    meaning_of(JUDGED_GAPS),
+    *(JUDGED_GAPS.field(name) for name in JUDGED_GAPS.names),
+    column(
+        "outage_min",
+        pa.float64(),
+        "how much of it lies in outages, of all receivers or of its kind; 0 where none is known",
+        unit="min",
+    ),
+)
 PLACED = pa.schema([pa.field("row", pa.int64(), False), *map(STORED_ENCOUNTERS.field, AREA_COLUMNS)])
 STORED: Mapping[str, pa.Schema] = {
     "runs": RUNS,
     "sources": SOURCES,
     "vessels": VESSELS,
     "encounters": STORED_ENCOUNTERS,
-    "gaps": JUDGED_GAPS,
+    "gaps": STORED_GAPS,
+    "outages": OUTAGES,
     "coverage": COVERAGE,
     "reject_counts": REJECT_COUNTS,
     "berth_neighbours": BERTH_NEIGHBOURS,
@@ -497,6 +527,7 @@ STORED: Mapping[str, pa.Schema] = {
 EVENT_TABLES: Mapping[str, str] = {  # table of the flow -> stored table that its rows end in
     "encounters": "encounters",
     "judged_gaps": "gaps",
+    "outages": "outages",
     "coverage": "coverage",
     "vessels": "vessels",
     "berth_neighbours": "berth_neighbours",

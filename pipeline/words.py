@@ -49,6 +49,8 @@ def summary(done: Summary, area: str) -> str:
         f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
         f" {_some(c['flagged_encounters'], 'lead')} in area {escaped(area)}"
     )
+    if c.get("outages"):
+        lines.append(f"{_some(c['outages'], 'outage')}, in which nobody was heard: table outages")
     lines.append(f"database: {escaped(done.database)}")
     return "\n".join(lines)
 

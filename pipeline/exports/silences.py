@@ -11,6 +11,11 @@ from stswatch.pipeline.exports.moments import duration, minute
 Row = Mapping[str, Any]
 _NOT_KNOWN = "for how long is not known yet"
 _MINUTE = timedelta(minutes=1)
+_KINDS = {
+    "terrestrial": "Receivers on land",
+    "satellite": "Satellites",
+    "unknown": "Receivers of no known kind",
+}
 
 
 def censored(row: Row) -> list[str]:
@@ -27,15 +32,34 @@ def censored(row: Row) -> list[str]:
 
 
 def beside(row: Row) -> list[str]:
-    """The silences that begin or end in or beside it, a sentence each."""
-    told = _by_words([(mmsi, _span(gap)) for mmsi, gap in _gaps(row)])
+    """The outages and silences in or beside it, a sentence each: what lies in an outage is no silence of a vessel."""
+    gaps = _gaps(row)
+    own = [(mmsi, gap) for mmsi, gap in gaps if not _in_outage(gap)]
+    told = _by_words([(mmsi, _span(gap)) for mmsi, gap in own])
+    lines = [_outage(outage, theirs=bool(own)) for outage in row.get("outages", ())]
     if told:
         silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in told.items())
-        return [f"Silent in or beside it: {silences}. Whether silenced is not known."]
+        lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
-    if not silent:
-        return []
-    return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+    if silent and not gaps:
+        lines.append(f"A silence of {' and '.join(silent)} begins or ends beside it; why is not known.")
+    return lines
+
+
+def _in_outage(gap: Row) -> bool:
+    """Whether what of a gap lies outside of outages would be none."""
+    if gap["end_time"] is None:
+        return False
+    rest = gap["end_time"] - gap["start_time"] - timedelta(minutes=gap["outage_min"])
+    return bool(gap["outage_min"] and rest <= timedelta(hours=gap["threshold_h"]))
+
+
+def _outage(outage: Row, theirs: bool) -> str:
+    """When nobody was heard, and by which receivers."""
+    start, end = outage["start_time"], outage["end_time"]
+    who = "The whole feed" if outage["receiver"] == "all" else _KINDS[outage["receiver"]]
+    span = f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)})"
+    return f"{who} heard nobody {span}: an outage" + ("." if theirs else ", no silence of theirs.")
 
 
 def _before(row: Row) -> Iterator[tuple[str, str]]:
@@ -91,9 +115,10 @@ def _gaps(row: Row) -> list[tuple[str, Row]]:
 def _span(gap: Row) -> str:
     """From when to when, and how long."""
     start, end = gap["start_time"], gap["end_time"]
+    of_it = f", {duration(gap['outage_min'])} of it in an outage" if gap["outage_min"] else ""
     if end is None:
-        return f"from {minute(start)} UTC on"
-    return f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)})"
+        return f"from {minute(start)} UTC on{of_it}"
+    return f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)}{of_it})"
 
 
 def _together(told: Sequence[tuple[str, str]]) -> list[str]:

@@ -26,6 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published ta
     "vessels": ("mmsi",),
     "encounters": ("id", "revision"),
     "coverage": ("cell", "hour", "receiver"),
+    "outages": ("receiver", "start_time"),
     "reject_counts": ("source", "reason"),
     "berth_neighbours": ("port", "hour"),
 }

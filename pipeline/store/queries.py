@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     query = f"SELECT * FROM {views.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
     with closing(connect(data)) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
+
+
+def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
+    query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
+    with closing(connect(data)) as db:
+        return _rows(db.sql(query, params={"first": span[0], "last": span[1]}))
 
 
 def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:

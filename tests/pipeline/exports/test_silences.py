@@ -100,3 +100,39 @@ def test_a_type_of_ship_is_said_in_words(tmp_path):
     row = told(tmp_path, *lines, header=header)
     assert "tanker (80)" in words.explanation(row)
     assert "tug (52)" in captions.vessel(row, "b")[1]
+
+
+def fleet_unheard(first_min, last_min, until_min=720):
+    """Two ships side by side and twenty others, of whom nobody is heard for a while."""
+    whom = [(A, 0.0), (B, 60.0), *((431000200 + k, 3_000.0 * (k + 1)) for k in range(20))]
+    spans = ((0, first_min), (last_min, until_min))
+    return [rows(mmsi, first, last, east_m) for mmsi, east_m in whom for first, last in spans]
+
+
+def test_a_silence_that_is_an_outage_is_said_to_be_none_of_theirs(tmp_path):
+    row = told(tmp_path, *fleet_unheard(300, 450))
+    text = words.explanation(row)
+    said = "The whole feed heard nobody from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min): an outage, "
+    assert said + "no silence of theirs." in text
+    assert "Silent in or beside it" not in text
+    assert said in " ".join(captions.notes(row, {}))
+    with api.connect(tmp_path / "data") as db:
+        assert db.sql("SELECT DISTINCT outage_min FROM gaps").fetchall() == [(150.0,)]
+        assert db.sql("SELECT receiver, minutes FROM outages").fetchall() == [("all", 150.0)]
+
+
+def test_a_silence_longer_than_the_outage_stays_a_silence(tmp_path):
+    lines = fleet_unheard(300, 450)
+    lines[3] = [line for line in lines[3] if line.split(",")[1] >= "2025-03-10T11:00"]
+    text = words.explanation(told(tmp_path, *lines))
+    assert "(2 h 30 min): an outage." in text
+    span = "from 2025-03-10 05:00 to 2025-03-10 11:00 UTC (6 h, 2 h 30 min of it in an outage)"
+    assert f"Silent in or beside it: {B} {span}" in text
+
+
+def test_where_others_are_heard_a_silence_is_no_outage(tmp_path):
+    lines = fleet_unheard(300, 450)
+    lines.append(rows(431000300, 0, 720, 90_000))
+    text = words.explanation(told(tmp_path, *lines))
+    assert "outage" not in text
+    assert f"{A} and {B} from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min). Whether silenced" in text
