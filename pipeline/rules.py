@@ -115,6 +115,11 @@ class EncounterRules:
     join_min: float = number(30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less")
     max_open_d: float = number(30.0, "d", "an encounter is cut here so that state stays bounded")
     dark_beside_min: float = number(30.0, "min", "a silence that begins or ends so near a meeting belongs to its story")
+    one_place_m: float = number(
+        10.0, "m", "in whole bins of 5 m: what the receivers of two ships scatter; hulls side by side lie further apart"
+    )
+    one_place_share: float = number(0.9, "", "of the time together: positions stray now and then")
+    one_place_min: float = number(120.0, "min", "tenders and pilots come as near, but not for hours")
     said_memory_d: float = number(
         7.0,
         "d",

@@ -302,6 +302,12 @@ ENCOUNTERS = table(
         pa.float64(),
         "share of the time within the distance that lies within 10 min of a fix of both",
     ),
+    column(
+        "possibly_one_hull",
+        pa.bool_(),
+        "both lay within one_place_m of each other nearly all the time, for hours: two transponders on one hull "
+        "perhaps, or one registered twice",
+    ),
     column("zones", pa.list_(pa.string()), "zones at the nearest approach, most specific first"),
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),

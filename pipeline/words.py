@@ -18,7 +18,7 @@ from stswatch.geo.rounding import moved_m
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
 from stswatch.pipeline.exports import silences
-from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, port_name
+from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, one_hull, port_name
 from stswatch.pipeline.exports.moments import minute
 from stswatch.pipeline.exports.ship_types import type_in_words
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
@@ -161,6 +161,7 @@ def explanation(row: dict[str, Any]) -> str:
         f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
         f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
         *silences.beside(row),
+        *one_hull(row),
         *_met(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"

@@ -77,6 +77,14 @@ def vessel(row: Row, v: str) -> list[str]:
     ]
 
 
+def one_hull(row: Row) -> list[str]:
+    """That two numbers lay where one hull would, if they did."""
+    if not row.get("possibly_one_hull"):
+        return []
+    share = f"{metres(row, 'median_distance_m')} in the median for {duration(row['within_min'])}"
+    return [f"So near each other ({share}) they are possibly one hull: two transponders, or one registered twice."]
+
+
 def met_others(row: Row, v: str) -> str:
     """How many other vessels one of the two met, in the same data; empty where nobody counted.
 
@@ -112,7 +120,7 @@ def name(row: Row, v: str) -> str:
 
 def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:
     """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
-    found = [*silences.censored(row), *silences.beside(row)]
+    found = [*one_hull(row), *silences.censored(row), *silences.beside(row)]
     for v, count in other_hulls.items():
         if count:
             tracks = f"{count} other track{'s' * (count > 1)}"

@@ -42,7 +42,9 @@ def beside(row: Row) -> list[str]:
         lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
     if silent and not gaps:
-        lines.append(f"A silence of {' and '.join(silent)} begins or ends beside it; why is not known.")
+        lines.append(
+            f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
+        )
     return lines
 
 

@@ -46,6 +46,9 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
     # a median within a bin may lie below the least distance, which is known to the centimetre
     columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["min_distance_m"])
+    own = rules.encounter
+    near = histogram.share_below(row, code, ms, own.one_place_m, rows.num_rows)
+    columns["possibly_one_hull"] = (near >= own.one_place_share) & (columns["within_min"] >= own.one_place_min)
     columns |= _place(columns["lon"], columns["lat"], rules.proximity.port_radius_km)
     off_km = shore_error_km(columns["lon"], columns["lat"], columns["distance_to_shore_km"])
     columns["distance_to_shore_error_km"] = np.round(off_km + columns["position_error_m"] / 2000, 2)

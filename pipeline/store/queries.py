@@ -74,14 +74,14 @@ def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     query = f"SELECT * FROM {views.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
 
 
 def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
     """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
     query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         return _rows(db.sql(query, params={"first": span[0], "last": span[1]}))
 
 
@@ -96,7 +96,7 @@ def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:
         SELECT mmsi, count(DISTINCT id) FILTER (WHERE other IN (SELECT unnest($mmsi))),
             count(DISTINCT other) FILTER (WHERE other NOT IN (SELECT unnest($mmsi)))
         FROM living WHERE mmsi IN (SELECT unnest($mmsi)) GROUP BY mmsi"""
-    with closing(connect(data)) as db:
+    with _asked(data) as db:
         found = db.execute(query, {"mmsi": list(mmsi)}).fetchall()
     others = {who: others for who, _, others in found}
     return {"pair": max((pair for _, pair, _ in found), default=0)} | {who: others.get(who, 0) for who in mmsi}

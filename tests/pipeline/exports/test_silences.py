@@ -136,3 +136,11 @@ def test_where_others_are_heard_a_silence_is_no_outage(tmp_path):
     text = words.explanation(told(tmp_path, *lines))
     assert "outage" not in text
     assert f"{A} and {B} from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min). Whether silenced" in text
+
+
+def test_two_numbers_at_the_same_coordinates_are_remarked(tmp_path):
+    row = told(tmp_path, rows(A, 0, 240), rows(B, 0, 240))
+    said = "(2 ± 20 m in the median for 4 h) they are possibly one hull: two transponders, or one registered twice."
+    assert said in words.explanation(row)
+    assert said in " ".join(captions.notes(row, {}))
+    assert "one hull" not in words.explanation(row | {"possibly_one_hull": False})

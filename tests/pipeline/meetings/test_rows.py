@@ -87,3 +87,14 @@ def test_the_figures_of_a_meeting_do_not_contradict_each_other(seed, apart_m):
     assert found.observed_share.between(0, 1).all()
     if noise_m == 0.0 and len(found):
         assert abs(found.median_distance_m - apart_m).max() <= 2.6
+
+
+@pytest.mark.parametrize(
+    ("apart_m", "noise_m", "hours", "one"),
+    [(0.0, 0.0, 6, True), (4.0, 1.0, 3, True), (0.0, 0.0, 1.5, False), (14.0, 0.5, 6, False), (60.0, 3.0, 6, False)],
+)
+def test_two_numbers_at_one_place_for_hours_are_possibly_one_hull(apart_m, noise_m, hours, one):
+    rng, n = np.random.default_rng(2), round(hours * 12) + 1
+    a = seas.vessel(1, rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    b = seas.vessel(2, apart_m + rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    assert seas.encounters(pa.concat_tables([a, b])).possibly_one_hull.tolist() == [one]
