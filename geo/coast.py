@@ -19,8 +19,9 @@ from stswatch.geo.longitude import turns_of, wrap_lon
 Floats = NDArray[np.float64]
 
 NAME = "coast.npz"
-# West, south, east, north of the layer at full resolution. Half a degree more on each side than the region of
-# interest (15-48 N, 105-145 E), so that the shore nearest to a point of the region is in it, if it is near.
+# West, south, east, north of the region of interest, and of the layer at full resolution: half a degree more on each
+# side, so that the shore nearest to a point of the region is in it, if it is near.
+INTEREST_BOX = (105.0, 15.0, 145.0, 48.0)
 REGION_BOX = (104.5, 14.5, 145.5, 48.5)
 REGION_UNIT_DEG = 1e-5
 WORLD_UNIT_DEG = 1e-3

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.geo.coast import coast
+from stswatch.geo.coast import INTEREST_BOX, coast
 from stswatch.geo.land_grid import LandGrid, land_grid
 from stswatch.geo.longitude import wrap_lon
 from stswatch.geo.shore import Shore, far_km, shore_round
@@ -27,6 +27,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 TILE_DEG = 4
+_FINE_KM = 20.0  # so near is the shore of the region known at full resolution
 _ACROSS = 64  # a tile's points are worked on in the order of this many squares along its side: neighbours share a cache
 _AT_ONCE = 1 << 15  # and so many at a time, so that what is read again is still in it
 
@@ -56,6 +57,18 @@ def distance_to_shore_km(lon: ArrayLike, lat: ArrayLike) -> Floats:
     [54.0, 0.0, 54.0, nan]
     """
     return _distance_km(lon, lat, on_land=False)
+
+
+def shore_error_km(lon: ArrayLike, lat: ArrayLike, distance_km: ArrayLike) -> Floats:
+    """How far `distance_to_shore_km` (n,) of points may be off, km; never raises.
+
+    >>> shore_error_km([125.0, 125.0, 0.0], [38.6, 36.0, 38.6], [2.0, 60.0, 2.0]).tolist()
+    [0.1, 1.0, 1.0]
+    """
+    x, y = wrap_lon(np.asarray(lon, np.float64)), np.asarray(lat, np.float64)
+    west, south, east, north = INTEREST_BOX
+    fine = (x >= west) & (x <= east) & (y >= south) & (y <= north) & (np.asarray(distance_km) <= _FINE_KM)
+    return np.where(fine, 0.1, 1.0)
 
 
 def distance_inland_km(lon: ArrayLike, lat: ArrayLike) -> Floats:

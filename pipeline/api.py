@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stswatch.pipeline.watch.reconcile import Reconciled
 
 Tell = Callable[[str, int, int], None]
+Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run(
     area: str = "dprk",
     format: str = "auto",
     columns: str | Path | None = None,
-    start_time: datetime | None = None,
+    start_time: Moment | None = None,
     receiver: str | None = None,
     licence: str | None = None,
     ids: str = "mmsi",
@@ -70,7 +71,8 @@ def run(
         area: what leads are shown: dprk, world or a GeoJSON file. It selects leads and never cuts tracks.
         format: a row of READERS, or auto.
         columns: column map in TOML, for CSV and Parquet with names of their own.
-        start_time: time of the first line, for captures without any clock.
+        start_time: time of the first line, for captures without any clock: ISO 8601 such as 2024-01-31T12:00:00Z, or
+            a datetime with its zone.
         receiver: terrestrial, satellite or unknown, of what does not tell it; what the format says where None.
         licence: the terms of the data, kept with its sources; what the format says where None.
         ids: any where what stands for a vessel is no MMSI: each id is a vessel then, flag and kind are not judged.
@@ -97,7 +99,7 @@ def run(
 
     folder, steps = Path(data), _scored_by(scorecard)
     zones.area(area)
-    said = Request(Path(columns) if columns else None, start_time, receiver, licence, ids)
+    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, licence, ids)
     sources, passed_over = _opened(paths, format, said)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,7 @@ def decode(
     *,
     format: str = "auto",
     columns: str | Path | None = None,
-    start_time: datetime | None = None,
+    start_time: Moment | None = None,
     receiver: str | None = None,
     ids: str = "mmsi",
 ) -> Decoded:
@@ -134,7 +136,7 @@ def decode(
     from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    said = Request(Path(columns) if columns else None, start_time, receiver, ids=ids)
+    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, ids=ids)
     sources = {source.source: source for source in _opened(paths, format, said)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
@@ -144,7 +146,7 @@ def messages(
     paths: str | Path | Sequence[str | Path],
     *,
     types: Collection[int] | None = None,
-    start_time: datetime | None = None,
+    start_time: Moment | None = None,
 ) -> Iterator[pa.Table]:
     """Every message of NMEA captures with all its fields, under the names that pyais gives them.
 
@@ -165,7 +167,7 @@ def messages(
 
     wanted = ALL_TYPES if types is None else frozenset(types)
     schema = columns_of(wanted)
-    for source in list(open_captures(_every_file(paths), start_time)):
+    for source in list(open_captures(_every_file(paths), _moment(start_time))):
         for part in read(source, wanted):
             yield table(part.head, part.forms, schema)
 
@@ -176,7 +178,7 @@ def write_messages(
     out: str | Path = "-",
     *,
     types: Collection[int] | None = None,
-    start_time: datetime | None = None,
+    start_time: Moment | None = None,
     rejects: str | Path | None = None,
 ) -> Count:
     """Write what `messages` gives, batch after batch, and count it.
@@ -196,7 +198,9 @@ def write_messages(
     from stswatch.pipeline.readers.messages import name_of, open_captures, read
 
     wanted = ALL_TYPES if types is None else frozenset(types)
-    sources = list(open_captures(_every_file(paths), start_time))  # whatever is none is said before anything is written
+    sources = list(
+        open_captures(_every_file(paths), _moment(start_time))
+    )  # whatever is none is said before anything is written
     return write(((name_of(source), read(source, wanted)) for source in sources), to, out, wanted, rejects)
 
 
@@ -227,9 +231,10 @@ def detect(
     from stswatch.pipeline import schema
     from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import at_once
+    from stswatch.pipeline.tracks.fixes import with_rounding
 
     decoded = decode_memory(fixes, ids)
-    tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules(), _scored_by(scorecard))
+    tables = at_once(with_rounding(decoded.fixes), decoded.static_reports, rules or Rules(), _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
@@ -322,6 +327,23 @@ def evaluate(
     return files[trials.CARD].decode()
 
 
+def _moment(given: Moment | None) -> datetime | None:
+    """A time that was given as text or as a datetime. Raises SourceError where it is none or names no zone."""
+    from stswatch.pipeline.readers.base import SourceError
+
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        raise SourceError(f"start_time {given!r}: is no time; give one such as 2024-01-31T12:00:00Z") from None
+    if not isinstance(moment, datetime):
+        raise SourceError(f"start_time {given!r}: is no time; give one such as 2024-01-31T12:00:00Z")
+    if moment.tzinfo is None:
+        raise SourceError(f"start_time {given!s}: names no zone; end it with Z for UTC, or give tzinfo=UTC")
+    return moment
+
+
 def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request) -> tuple[list[Source], list[str]]:
     """The sources at these paths, and what was passed over. Raises SourceError."""
     from stswatch.pipeline.readers.registry import numbered, open_sources
@@ -370,8 +392,10 @@ def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
 
 
 def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
-    """One encounter by its id or the beginning of it, else the first lead; with `vessels` (by MMSI) and `run`.
+    """One encounter by its id or the beginning of it, else the first lead, with what explains it.
 
+    Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
+    the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
     from stswatch.pipeline.store import queries
@@ -383,8 +407,17 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
             raise StoreError(f"{data}: no lead in the area that was asked for; give the id of an encounter")
         name = str(first[0]["id"])
     found = queries.encounter(Path(data), name)
-    vessels = queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]])
-    return found | {"vessels": vessels, "run": queries.run_of(Path(data), found["run_id"])}
+    pair = [found["mmsi_a"], found["mmsi_b"]]
+    gaps = queries.gaps_beside(Path(data), found["id"], found["revision"])
+    begin = min((gap["start_time"] for gap in gaps), default=found["start_time"])
+    end = max((gap["end_time"] or found["end_time"] for gap in gaps), default=found["end_time"])
+    return found | {
+        "vessels": queries.vessels(Path(data), pair),
+        "run": queries.run_of(Path(data), found["run_id"]),
+        "gaps_beside": gaps,
+        "outages": queries.outages(Path(data), (begin, end)),
+        "met": queries.met(Path(data), pair),
+    }
 
 
 def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) -> None:
@@ -416,7 +449,7 @@ def simulate(
     transfers: int = 20,
     look_alikes: int = 40,
     background: int = 120,
-    start_time: datetime | None = None,
+    start_time: Moment | None = None,
 ) -> list[Path]:
     """Write a simulated sea into a folder: an NMEA recording, its truth as JSON and Parquet; gives the files.
 
@@ -428,14 +461,15 @@ def simulate(
         start_time: when it begins; 2025-03-10T00:00Z where None.
 
     Raises:
-        ValueError (PlanError): what was asked for and what there is. OSError: the folder cannot be written.
+        ValueError (PlanError, SourceError): what was asked for, what there is. OSError: the folder cannot be written.
     """
     from stswatch.sample_ais import feed
     from stswatch.sample_ais.simulation import Plan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
+    begin = _moment(start_time)
     plan = Plan(
-        start_s=Plan.start_s if start_time is None else int(start_time.timestamp()),
+        start_s=Plan.start_s if begin is None else int(begin.timestamp()),
         days=days,
         background=background,
         transfers=transfers,

@@ -54,6 +54,9 @@ class VesselRules:
         15.0, "m", "position noise of a moored antenna; a leg may stray so far from its fixes"
     )
     thin_interval_min: float = number(20.0, "min", "twice observed_within_min: a thinned leg is observed throughout")
+    fix_error_m: float = number(
+        10.0, "m", "a position that AIS marks as accurate is so within 10 m; the mark is seldom kept in archives"
+    )
     track_memory_d: float = number(7.0, "d", "a track silent for longer has ended; what comes after is another track")
 
 
@@ -62,6 +65,22 @@ class CoverageRules:
     """Counts of what was received."""
 
     cell_deg: float = number(0.5, "deg", "about the scale on which the range of a coast station changes")
+    outage_min: float = number(
+        10.0, "min", "class A at anchor reports every 3 min: nobody heard for three times as long"
+    )
+    outage_vessels: float = number(
+        6.0,
+        "vessels",
+        "heard in each half hour beside it: so many do not fall silent at once by themselves",
+    )
+    outage_beside_h: float = number(1.0, "h", "before and after an outage: longer, and a watch would learn of it late")
+    outage_chance: float = number(
+        1e-6, "", "that nobody is heard so long by accident, each vessel beside it once a half hour: once in many years"
+    )
+    outage_factor: float = number(
+        3.0, "", "times the silences of the days before: passes of satellites and thin archives have many like it"
+    )
+    outage_context_h: float = number(72.0, "h", "three nights: where nobody sails at night, each is silent")
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,12 @@ class ProximityRules:
         500.0,
         "m",
         "Global Fishing Watch uses it; two hulls of 150 m side by side have antennas up to 200 m apart",
+    )
+    error_share: float = number(
+        1.0,
+        "of distance_m",
+        "where the distance may be off by more than this no meeting is measured: 1/10 minute and 0.001 degree pass, "
+        "0.01 degree does not",
     )
     still_kn: float = number(1.0, "kn", "at berth or anchor: slower than any vessel under command")
     port_radius_km: float = number(
@@ -90,6 +115,11 @@ class EncounterRules:
     join_min: float = number(30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less")
     max_open_d: float = number(30.0, "d", "an encounter is cut here so that state stays bounded")
     dark_beside_min: float = number(30.0, "min", "a silence that begins or ends so near a meeting belongs to its story")
+    one_place_m: float = number(
+        10.0, "m", "in whole bins of 5 m: what the receivers of two ships scatter; hulls side by side lie further apart"
+    )
+    one_place_share: float = number(0.9, "", "of the time together: positions stray now and then")
+    one_place_min: float = number(120.0, "min", "tenders and pilots come as near, but not for hours")
     said_memory_d: float = number(
         7.0,
         "d",

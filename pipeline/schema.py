@@ -133,6 +133,7 @@ LEGS = table(
     column("lon1", pa.float64(), "longitude at the end, within 180 degrees of lon0", unit="deg"),
     column("lat1", pa.float64(), "latitude at the end", unit="deg"),
     column("speed_dkn", pa.int16(), "mean of the two reported speeds, else the speed implied", unit="0.1 kn"),
+    column("speed_told", pa.bool_(), "the speed was reported; false where it is implied by the positions alone"),
     column(
         "fix_start",
         UTC,
@@ -141,6 +142,7 @@ LEGS = table(
     column("fix_end", UTC, "time of the fix at or after the end"),
     column("fresh", pa.bool_(), "no leg of the track comes before: its start is where the data begins"),
     column("heading_deg", pa.int16(), "true heading told with the fix at or after the end; -1 where none", unit="deg"),
+    column("rounding_m", pa.int32(), "how far rounding may have moved a position", unit="m"),
     column("inner", pa.list_(pa.int32()), "fixes inside a thinned leg, after start", unit="ms"),
 )
 GAPS = table(
@@ -175,6 +177,14 @@ RECEPTIONS = table(
     column("fixes", pa.int64(), "fixes received"),
     column("vessels", pa.int64(), "distinct MMSI received"),
 )
+REPORTING = table(
+    "Minutes in which anybody was heard, by kind of receiver; several rows of one key add up.",
+    column("receiver", pa.string(), "kind of receiver, or all"),
+    column("minute", UTC, "start of the minute"),
+    column("first", UTC, "first fix in it, whole seconds"),
+    column("last", UTC, "last fix in it, whole seconds"),
+    column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
+)
 BIN = pa.struct([pa.field("bin", pa.int32(), False), pa.field("ms", pa.int64(), False)])
 
 PROXIMITIES = table(
@@ -198,6 +208,7 @@ PROXIMITIES = table(
     column("end_fix_a", pa.bool_(), "a fix of a stands at the end"),
     column("end_fix_b", pa.bool_(), "a fix of b stands at the end"),
     column("fresh", pa.bool_(), "the legs of a or b begin at the start"),
+    column("rounding_m", pa.int32(), "how far rounding may have moved both, the most of it added up", unit="m"),
     column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/histogram.py"),
 )
 PARTICULARS = table(
@@ -238,14 +249,29 @@ ENCOUNTERS = table(
     column("region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True),
     column("min_distance_m", pa.float64(), "least distance between the antennas", unit="m", null=True),
     column(
-        "median_distance_m",
+        "position_error_m",
         pa.float64(),
-        "median distance between the antennas, weighted by time",
+        "how far distances of the two may be off: of each position twice fix_error_m and what it was rounded by",
         unit="m",
         null=True,
     ),
-    column("median_speed_a_kn", pa.float64(), "median speed of a, weighted by time", unit="kn", null=True),
-    column("median_speed_b_kn", pa.float64(), "median speed of b, weighted by time", unit="kn", null=True),
+    column(
+        "median_distance_m",
+        pa.float64(),
+        "median distance between the antennas, weighted by time, from bins of 5 m; never below min_distance_m",
+        unit="m",
+        null=True,
+    ),
+    *(
+        column(
+            f"median_speed_{v}_kn",
+            pa.float64(),
+            f"median speed that {v} reported, weighted by time; null where no speed was sent",
+            unit="kn",
+            null=True,
+        )
+        for v in "ab"
+    ),
     column(
         "relative_speed_kn",
         pa.float64(),
@@ -276,6 +302,12 @@ ENCOUNTERS = table(
         pa.float64(),
         "share of the time within the distance that lies within 10 min of a fix of both",
     ),
+    column(
+        "possibly_one_hull",
+        pa.bool_(),
+        "both lay within one_place_m of each other nearly all the time, for hours: two transponders on one hull "
+        "perhaps, or one registered twice",
+    ),
     column("zones", pa.list_(pa.string()), "zones at the nearest approach, most specific first"),
     column("port", pa.string(), "nearest port", null=True),
     column("distance_to_port_km", pa.float64(), "distance to the nearest port", unit="km", null=True),
@@ -292,6 +324,13 @@ ENCOUNTERS = table(
         "distance to the nearest shore, that of a lake or a wide river too; on the coast of GSHHG, within 0.1 km by "
         "the shore of the region, 1 km elsewhere; 0 where that coast has land, "
         "as in narrow rivers, docks, at new quays",
+        unit="km",
+        null=True,
+    ),
+    column(
+        "distance_to_shore_error_km",
+        pa.float64(),
+        "how far that may be off: by the coast, 0.1 km by the shore of the region and 1 km elsewhere, and the position",
         unit="km",
         null=True,
     ),
@@ -336,6 +375,15 @@ JUDGED_GAPS = table(
 COVERAGE = table(
     "What was received where and when, by cell and hour.",
     *(RECEPTIONS.field(name) for name in RECEPTIONS.names),
+)
+OUTAGES = table(
+    "Spans in which nobody at all was heard, though the traffic before and after makes that no accident.",
+    column("receiver", pa.string(), "all: no receiver heard anybody; else the kind that heard nobody"),
+    column("start_time", UTC, "last fix before, whole seconds"),
+    column("end_time", UTC, "first fix after, whole seconds"),
+    column("minutes", pa.float64(), "length", unit="min"),
+    column("vessels_before", pa.int64(), "vessels heard in each half hour of outage_beside_h before, at least"),
+    column("vessels_after", pa.int64(), "vessels heard in each half hour of outage_beside_h after, at least"),
 )
 BERTH_NEIGHBOURS = table(
     "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
@@ -410,6 +458,13 @@ SOURCES = table(
     column("fixes", pa.int64(), "position reports, the invalid ones included"),
     column("invalid_fixes", pa.int64(), "position reports left out of legs"),
     column("static_reports", pa.int64(), "static reports"),
+    column(
+        "rounded_deg",
+        pa.float64(),
+        "grid to which positions are rounded, found from the positions; null where finer than 0.001",
+        unit="deg",
+        null=True,
+    ),
     column("first_time", UTC, "earliest fix", null=True),
     column("last_time", UTC, "latest fix", null=True),
 )
@@ -426,10 +481,12 @@ FLOW: Mapping[str, pa.Schema] = {
     "edges": EDGES,
     "particulars": PARTICULARS,
     "receptions": RECEPTIONS,
+    "reporting": REPORTING,
     "proximities": PROXIMITIES,
     "berth_pairs": BERTH_PAIRS,
     "vessels": VESSELS,
     "coverage": COVERAGE,
+    "outages": OUTAGES,
     "judged_gaps": JUDGED_GAPS,
     "encounters": ENCOUNTERS,
     "dark_meetings": ENCOUNTERS,
@@ -451,13 +508,24 @@ STORED_ENCOUNTERS = table(
         "zones of the area asked for at the nearest approach, where that is a file; most specific first, never scored",
     ),
 )
+STORED_GAPS = table(
+    meaning_of(JUDGED_GAPS),
+    *(JUDGED_GAPS.field(name) for name in JUDGED_GAPS.names),
+    column(
+        "outage_min",
+        pa.float64(),
+        "how much of it lies in outages, of all receivers or of its kind; 0 where none is known",
+        unit="min",
+    ),
+)
 PLACED = pa.schema([pa.field("row", pa.int64(), False), *map(STORED_ENCOUNTERS.field, AREA_COLUMNS)])
 STORED: Mapping[str, pa.Schema] = {
     "runs": RUNS,
     "sources": SOURCES,
     "vessels": VESSELS,
     "encounters": STORED_ENCOUNTERS,
-    "gaps": JUDGED_GAPS,
+    "gaps": STORED_GAPS,
+    "outages": OUTAGES,
     "coverage": COVERAGE,
     "reject_counts": REJECT_COUNTS,
     "berth_neighbours": BERTH_NEIGHBOURS,
@@ -465,6 +533,7 @@ STORED: Mapping[str, pa.Schema] = {
 EVENT_TABLES: Mapping[str, str] = {  # table of the flow -> stored table that its rows end in
     "encounters": "encounters",
     "judged_gaps": "gaps",
+    "outages": "outages",
     "coverage": "coverage",
     "vessels": "vessels",
     "berth_neighbours": "berth_neighbours",

@@ -17,8 +17,7 @@ from stswatch.pipeline.meetings.dark import dark
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import vessel
-from stswatch.pipeline.tracks.coverage import coverage
+from stswatch.pipeline.tracks import coverage, vessel
 from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.tracks.reception import reception
 
@@ -58,10 +57,17 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "particulars", "receptions", "vessels"),
+        gives=("legs", "gaps", "edges", "particulars", "receptions", "reporting", "vessels"),
         state=vessel.STATE,
     ),
-    Step("coverage", coverage, takes={"receptions": to_all}, gives=("coverage",), single=True),
+    Step(
+        "coverage",
+        coverage.coverage,
+        takes={"receptions": to_all, "reporting": to_all},
+        gives=("coverage", "outages"),
+        state=coverage.STATE,
+        single=True,
+    ),
     Step("reception", reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
     Step(
         "proximity",

@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.mmsi import FIRST_NUMBERED, country_names
 from stswatch.geo.ports import ANCHORAGE, HARBOUR
+from stswatch.geo.rounding import moved_m
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
-from stswatch.pipeline.exports.captions import CAUTION, port_name
+from stswatch.pipeline.exports import silences
+from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, one_hull, port_name
+from stswatch.pipeline.exports.moments import minute
+from stswatch.pipeline.exports.ship_types import type_in_words
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ _LEAD = (  # heading, width, what stands in it
     ("id", 13, lambda r: r["id"]),
     ("start (UTC)", 16, lambda r: minute(r["start_time"])),
     ("hours", 6, lambda r: f"{r['duration_min'] / 60:.1f}"),
-    ("median m", 8, lambda r: f"{r['median_distance_m']:.0f}"),
+    ("median m", 8, lambda r: metres(r, "median_distance_m").removesuffix(" m")),
     ("mmsi a", 9, lambda r: f"{r['mmsi_a']:09d}"),
     ("mmsi b", 9, lambda r: f"{r['mmsi_b']:09d}"),
     ("where", 0, lambda r: where(r)),
@@ -45,6 +49,8 @@ def summary(done: Summary, area: str) -> str:
         f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
         f" {_some(c['flagged_encounters'], 'lead')} in area {escaped(area)}"
     )
+    if c.get("outages"):
+        lines.append(f"{_some(c['outages'], 'outage')}, in which nobody was heard: table outages")
     lines.append(f"database: {escaped(done.database)}")
     return "\n".join(lines)
 
@@ -61,10 +67,20 @@ def _source(row: dict[str, Any]) -> list[str]:
     invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
     counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
     name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
-    lines = [f"{name}: {counted}; times: {row['clock']}"]
+    lines = [f"{name}: {counted}; times: {row['clock']}", *_rounded(row.get("rounded_deg"))]
     if row["invalid_fixes"] > _MANY * used:
         lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
     return lines
+
+
+def _rounded(step_deg: float | None) -> list[str]:
+    """That positions are rounded, and what that means; nothing where they are not."""
+    if not step_deg:
+        return []
+    unit = "whole degrees" if step_deg == 1 else f"{step_deg:g} degree"
+    off = f"{moved_m(step_deg):,.0f} m"
+    apart = f"{2 * moved_m(step_deg):,.0f} m"
+    return [f"  positions are rounded to {unit}: each is off by up to {off}, a distance of two by up to {apart}"]
 
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:
@@ -123,15 +139,6 @@ def where(row: dict[str, Any]) -> str:
     return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
 
 
-def minute(time: datetime) -> str:
-    """A time to the minute.
-
-    >>> minute(datetime(2023, 8, 1, 8, 54, 43))
-    '2023-08-01 08:54'
-    """
-    return time.strftime("%Y-%m-%d %H:%M")
-
-
 def explanation(row: dict[str, Any]) -> str:
     """What was measured, where it was, who it was by their own word, and what the score is made of."""
     row = harmless(row) | {"run": row["run"]}
@@ -144,21 +151,22 @@ def explanation(row: dict[str, Any]) -> str:
         + f"{a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
         + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
         + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
-        *_censored(row),
-        f"Half of that time their antennas were no more than {row['median_distance_m']:.0f} m apart,"
-        f" at the least {row['min_distance_m']:.0f} m, at {_second(row['nearest_time'])} UTC"
+        *silences.censored(row),
+        f"Half of that time their antennas were no more than {metres(row, 'median_distance_m')} apart,"
+        f" at the least {metres(row, 'min_distance_m')}, at {_second(row['nearest_time'])} UTC"
         f" near {_position(row['lon'], row['lat'])}.",
-        f"Median speeds {row['median_speed_a_kn']:.1f} and {row['median_speed_b_kn']:.1f} kn;"
-        f" {row['fixes_a']} and {row['fixes_b']} position reports;"
+        f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
         f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
         f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
-        *_dark(row),
+        *silences.beside(row),
+        *one_hull(row),
+        *_met(row),
         "",
         f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
         f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
-        f"{_in_port(row)}{_shore(row['distance_to_shore_km'])}.",
+        f"{_in_port(row)}{_shore(row)}.",
         *_light(row),
         "",
         "By their own word (AIS is self-reported and forgeable):",
@@ -175,24 +183,29 @@ def explanation(row: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _censored(row: dict[str, Any]) -> list[str]:
-    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
-    if not sides:
-        return []
-    return [f"The data, not the vessels, {' and '.join(sides)} it: one of them was not received beyond."]
-
-
 def _keels(angle_deg: float | None) -> str:
     if angle_deg is None:
         return ""
     return f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
 
 
-def _dark(row: dict[str, Any]) -> list[str]:
-    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
-    if not silent:
+def _speeds(row: dict[str, Any]) -> str:
+    """The speeds that were sent; none is made up where none was."""
+    speeds = [row[f"median_speed_{v}_kn"] for v in ("a", "b")]
+    if None not in speeds:
+        return f"Median speeds {speeds[0]:.1f} and {speeds[1]:.1f} kn"
+    if speeds == [None, None]:
+        return "No speed was sent"
+    told = ["no speed was sent" if speed is None else f"median speed {speed:.1f} kn" for speed in speeds]
+    return "; ".join(f"{row[f'mmsi_{v}']:09d}: {words}" for v, words in zip("ab", told, strict=True))
+
+
+def _met(row: dict[str, Any]) -> list[str]:
+    """How often they met, and how many others each met, in the same data."""
+    if not row.get("met"):
         return []
-    return [f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."]
+    each = "; ".join(f"{row[f'mmsi_{v}']:09d} {met_others(row, v)}" for v in ("a", "b"))
+    return [f"How often: {met_before(row)}; {each}."]
 
 
 def _in_port(row: dict[str, Any]) -> str:
@@ -202,12 +215,14 @@ def _in_port(row: dict[str, Any]) -> str:
     return f", in {port_name(row['in_port'])} {row['in_port_part']}"
 
 
-def _shore(distance_km: float | None) -> str:
+def _shore(row: dict[str, Any]) -> str:
+    distance_km, error_km = row["distance_to_shore_km"], row.get("distance_to_shore_error_km")
     if distance_km is None:
         return ""
     if distance_km == 0:
         return ", where the coast as known to this program has land: a river, a dock, a new quay"
-    return f", {distance_km:.1f} km from the nearest shore"
+    off = f" ± {error_km:.1f}" if error_km else ""
+    return f", {distance_km:.1f}{off} km from the nearest shore"
 
 
 def _light(row: dict[str, Any]) -> list[str]:
@@ -233,6 +248,8 @@ def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:
     ]
     if known["length_m"]:
         said.append(f"{known['length_m']:.0f} m long")
+    if known.get("ship_type"):
+        said.append(type_in_words(known["ship_type"]))
     return f"  {mmsi:09d}: {', '.join(said)}"
 
 

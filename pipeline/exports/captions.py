@@ -9,10 +9,12 @@ from typing import Any
 from stswatch.geo.mmsi import country_names
 from stswatch.geo.ports import ports
 from stswatch.geo.zones import zones
+from stswatch.pipeline.exports import silences
+from stswatch.pipeline.exports.moments import duration
+from stswatch.pipeline.exports.ship_types import type_in_words
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]
-_NO_MINUTES_FROM_H = 48
 _LONGEST_NAME = 20  # Source: ITU-R M.1371-5, table 50; archives of one's own may hold longer ones
 
 
@@ -33,16 +35,27 @@ def measured(row: Row) -> str:
     return "   ·   ".join(
         [
             *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
-            f"median distance {row['median_distance_m']:.0f} m",
-            f"least {row['min_distance_m']:.0f} m",
+            f"median distance {metres(row, 'median_distance_m')}",
+            f"least {metres(row, 'min_distance_m')}",
             f"{100 * row['observed_share']:.0f} % of the time near a report of both",
+            *filter(None, [met_before(row)]),
             f"score {row['score']:+.1f}",
         ]
     )
 
 
+def metres(row: Row, name: str) -> str:
+    """A distance of the two in metres, with how far it may be off.
+
+    >>> metres({"min_distance_m": 54.1, "position_error_m": 20.0}, "min_distance_m")
+    '54 ± 20 m'
+    """
+    error_m = row.get("position_error_m")
+    return f"{row[name]:.0f}" + (f" ± {error_m:.0f} m" if error_m else " m")
+
+
 def vessel(row: Row, v: str) -> list[str]:
-    """What one vessel said of itself, and what was measured of it; three lines."""
+    """What one vessel said of itself, what was measured of it, and how many others it met; four lines."""
     mmsi, speed = row[f"mmsi_{v}"], row[f"median_speed_{v}_kn"]
     known = row.get("vessels", {}).get(mmsi) or {}
     flag = country_names().get(known.get("flag") or "", "digits of no state")
@@ -53,12 +66,50 @@ def vessel(row: Row, v: str) -> list[str]:
     ]
     if known.get("length_m"):
         said.append(f"{known['length_m']:.0f}" + (f" by {known['beam_m']:.0f}" if known.get("beam_m") else "") + " m")
+    if known.get("ship_type"):
+        said.insert(0, type_in_words(known["ship_type"]))
     reports = f"{row[f'fixes_{v}']:,} reports while together"
     return [
         f"MMSI {mmsi:09d}, {flag}",
         ", ".join(said),
-        reports + ("" if speed is None else f", median speed {speed:.1f} kn"),
+        reports + (", no speed was sent" if speed is None else f", median speed {speed:.1f} kn"),
+        met_others(row, v),
     ]
+
+
+def one_hull(row: Row) -> list[str]:
+    """That two numbers lay where one hull would, if they did."""
+    if not row.get("possibly_one_hull"):
+        return []
+    share = f"{metres(row, 'median_distance_m')} in the median for {duration(row['within_min'])}"
+    return [f"So near each other ({share}) they are possibly one hull: two transponders, or one registered twice."]
+
+
+def met_others(row: Row, v: str) -> str:
+    """How many other vessels one of the two met, in the same data; empty where nobody counted.
+
+    >>> met_others({"mmsi_a": 1, "met": {"pair": 1, 1: 3}}, "a")
+    'met 3 other vessels in these data'
+    """
+    met = row.get("met")
+    if not met:
+        return ""
+    count = met[row[f"mmsi_{v}"]]
+    return f"met {count or 'no'} other vessel{'' if count == 1 else 's'} in these data"
+
+
+def met_before(row: Row) -> str:
+    """How often the two met, in the same data; empty where nobody counted.
+
+    >>> met_before({"met": {"pair": 2}})
+    'these two met 2 times in these data'
+    """
+    met = row.get("met")
+    if not met:
+        return ""
+    return (
+        "these two met once in these data" if met["pair"] == 1 else f"these two met {met['pair']} times in these data"
+    )
 
 
 def name(row: Row, v: str) -> str:
@@ -69,13 +120,7 @@ def name(row: Row, v: str) -> str:
 
 def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:
     """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
-    found = []
-    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
-    if sides:
-        found.append(f"The data, not the vessels, {' and '.join(sides)} it.")
-    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
-    if silent:
-        found.append(f"A silence of {' and '.join(silent)} begins or ends beside it; why is not known.")
+    found = [*one_hull(row), *silences.censored(row), *silences.beside(row)]
     for v, count in other_hulls.items():
         if count:
             tracks = f"{count} other track{'s' * (count > 1)}"
@@ -93,18 +138,6 @@ def small_print(row: Row) -> str:
         f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
         "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
     )
-
-
-def duration(minutes: float) -> str:
-    """A duration for people.
-
-    >>> duration(216.1), duration(45.0), duration(60.0), duration(3000.0)
-    ('3 h 36 min', '45 min', '1 h', '50 h')
-    """
-    hours, rest = divmod(round(minutes), 60)
-    if hours >= _NO_MINUTES_FROM_H:
-        return f"{minutes / 60:.0f} h"
-    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
 
 
 def span(start: datetime, end: datetime) -> str:

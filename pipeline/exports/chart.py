@@ -9,9 +9,9 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.exports import style, thinning
-from stswatch.pipeline.exports.captions import duration
 from stswatch.pipeline.exports.courses import INTERPOLATED, REPORTED, SILENT, Course, stretches
-from stswatch.pipeline.exports.panel import Panel
+from stswatch.pipeline.exports.moments import duration
+from stswatch.pipeline.exports.panel import FURTHER_PX, Panel
 from stswatch.pipeline.exports.scene import Meeting
 from stswatch.pipeline.exports.style import Hand
 
@@ -143,7 +143,7 @@ def hour_marks(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], m
                 zorder=_OVER + 2,
                 gid="hour",
             )
-            p.say(x_m, y_m, clock(t), (5.0, 9.0), fontsize=6.2, color=hand.colour)
+            p.say_if_clear(x_m, y_m, clock(t), (5.0, 9.0), fontsize=6.2, color=hand.colour)
 
 
 def say_silences(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> None:
@@ -156,7 +156,8 @@ def say_silences(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int])
             if len(shown):
                 at = shown[len(shown) // 2]
                 text = f"silent {duration((end_us - start_us) / MINUTE)}"
-                p.say(float(x[at]), float(y[at]), text, (4.0, 10.0), fontsize=6.2, style="italic", color=hand.colour)
+                how = {"fontsize": 6.2, "style": "italic", "color": hand.colour}
+                p.say_if_clear(float(x[at]), float(y[at]), text, (4.0, 10.0, 18.0), **how)
 
 
 def hour_step(span_us: tuple[int, int]) -> int:
@@ -183,7 +184,7 @@ def ends(p: Panel, a: Course, b: Course, meeting: Meeting) -> None:
         x, y, names = x[:1], y[:1], [f"together {clock(meeting.start_us)} to {clock(meeting.end_us)}"]
     for x_m, y_m, name in zip(x, y, names, strict=True):
         p.axes.plot(x_m, y_m, marker="|", ms=9, mec=style.INK, mew=1.2, zorder=_OVER + 4, gid="end")
-        p.say(x_m, y_m, name, (9.0, 16.0, 26.0), fontsize=7, weight="bold")
+        p.say(x_m, y_m, name, (9.0, 16.0, 26.0, *FURTHER_PX), fontsize=7, weight="bold")
 
 
 def middle(p: Panel, a: Course, b: Course, time_us: Ints) -> tuple[Floats, Floats]:
@@ -201,7 +202,7 @@ def nearest(p: Panel, a: Course, b: Course, meeting: Meeting, text: str) -> None
     for hand, x_m, y_m in ((style.A, xa[0], ya[0]), (style.B, xb[0], yb[0])):
         p.axes.plot(x_m, y_m, marker=hand.marker, ms=6.5, mfc=hand.colour, mec=style.INK, mew=0.9, zorder=_OVER + 6)
     p.labels.take(_square(*p.px(x.mean(), y.mean()), 16.0))
-    p.say(float(x.mean()), float(y.mean()), text, (14.0, 24.0, 40.0), fontsize=7.5, weight="bold")
+    p.say(float(x.mean()), float(y.mean()), text, (14.0, 24.0, 40.0, *FURTHER_PX), fontsize=7.5, weight="bold")
 
 
 def _square(x: float, y: float, side: float) -> tuple[float, float, float, float]:

@@ -131,7 +131,8 @@ def _all_legs(track: Track, between: Steps, rules: VesselRules) -> Legs:
     fast = np.flatnonzero(between.leg & ~between.slow)
     start, end = np.concatenate([slow.start, fast - 1]), np.concatenate([slow.end, fast])
     order = np.argsort(start)
-    return Legs(start[order], end[order], np.zeros(len(order), np.int64), np.zeros(len(order), bool))
+    none = np.zeros(len(order), bool)
+    return Legs(start[order], end[order], np.zeros(len(order), np.int64), none, none)
 
 
 def _present(motion: Ends, who_us: Ints, mmsi: int, row: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from stswatch.pipeline.exports import captions, chart, style
 from stswatch.pipeline.exports.courses import SILENT, Course, stretches
 from stswatch.pipeline.exports.furniture import locator, scale_bar
 from stswatch.pipeline.exports.ground import grid, land, port_marks, zone_areas
-from stswatch.pipeline.exports.panel import Panel, panel
+from stswatch.pipeline.exports.panel import FURTHER_PX, Panel, panel
 from stswatch.pipeline.exports.projection import Box, around, metres_text
 from stswatch.pipeline.exports.scene import Scene
 
@@ -70,7 +70,9 @@ def _name(p: Panel, one: Course, hand: style.Hand, drawn: Scene, name: str) -> N
     away = np.where(np.isfinite(x), np.hypot(x, y), -1.0)
     at = int(np.argmax(away))
     text = f"{hand.letter}  {name}"
-    p.say(float(x[at]), float(y[at]), text, (8.0, 16.0, 26.0), fontsize=8, weight="bold", color=hand.colour)
+    p.say(
+        float(x[at]), float(y[at]), text, (8.0, 16.0, 26.0, *FURTHER_PX), fontsize=8, weight="bold", color=hand.colour
+    )
 
 
 def _close_up_frame(p: Panel, drawn: Scene, threshold_m: float) -> None:
@@ -95,7 +97,7 @@ def close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: 
     scale_bar(p)
     for one, hand in drawn.pair:
         chart.draw_course(p, one, hand, drawn.span_us, drawn.meeting)
-    told = f"nearest {row['min_distance_m']:.0f} m\n{row['nearest_time']:%H:%M:%S} UTC"
+    told = f"nearest {captions.metres(row, 'min_distance_m')}\n{row['nearest_time']:%H:%M:%S} UTC"
     chart.nearest(p, drawn.a, drawn.b, drawn.meeting, told)
     _ring_label(p, x, y, threshold_m)
 

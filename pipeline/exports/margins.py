@@ -47,10 +47,10 @@ def _fit(text: Text, right: float, renderer: RendererAgg) -> None:
 def _vessel(figure: Figure, row: Mapping[str, Any], hand: style.Hand, left: float, renderer: RendererAgg) -> None:
     v, right = hand.letter.lower(), left + 0.234
     head = f"{hand.letter}  {captions.name(row, v)}"
-    _fit(figure.text(left, 0.363, head, fontsize=8, weight="bold", color=hand.colour, va="center"), right, renderer)
+    _fit(figure.text(left, 0.3685, head, fontsize=8, weight="bold", color=hand.colour, va="center"), right, renderer)
     for k, line in enumerate(captions.vessel(row, v)):
         colour = style.QUIET if k else style.INK
-        _fit(figure.text(left, 0.3475 - 0.0135 * k, line, fontsize=6.8, color=colour, va="center"), right, renderer)
+        _fit(figure.text(left, 0.354 - 0.0125 * k, line, fontsize=6.8, color=colour, va="center"), right, renderer)
 
 
 def _legend(figure: Figure, rules: Rules) -> None:

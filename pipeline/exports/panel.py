@@ -17,6 +17,7 @@ from stswatch.pipeline.exports.labels import Labels, Rectangle
 from stswatch.pipeline.exports.projection import Box, Sheet
 
 _LABEL_OVER = 12
+FURTHER_PX = (60.0, 90.0, 130.0, 180.0)  # gaps for what must be said, where there is no room nearer
 _DENSE_PX = 3.0  # so near to each other are the points that labels keep clear of
 _MOST_DENSE = 100_000
 

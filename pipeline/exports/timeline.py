@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.exports import style, thinning
+from stswatch.pipeline.exports.captions import metres
 from stswatch.pipeline.exports.chart import clock
 from stswatch.pipeline.exports.courses import INTERPOLATED, Course, Unseen, apart, unseen
 from stswatch.pipeline.exports.projection import metres_text
@@ -85,7 +86,7 @@ def distance(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], thresho
 
 def speeds(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], slow_kn: float) -> None:
     """The speeds as reported: a point for each report."""
-    highest = [slow_kn * 1.3]
+    highest, silent = [slow_kn * 1.3], []
     for course, hand, size in ((a, style.A, 8.0), (b, style.B, 2.5)):  # so that b does not hide a
         told = (course.time_us >= span_us[0]) & (course.time_us <= span_us[1]) & np.isfinite(course.sog_kn)
         time_us, sog_kn = course.time_us[told], course.sog_kn[told]
@@ -102,10 +103,16 @@ def speeds(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], slow_kn: 
             gid=f"{hand.letter}-speed",
         )
         highest.append(float(np.max(sog_kn, initial=0.0)) * 1.05)
+        if not len(sog_kn):
+            silent.append(hand.letter)
     axes.axhline(slow_kn, color=style.QUIET, lw=0.6, zorder=3)
     axes.set_ylim(-0.4, min(max(highest), _FASTEST_SHOWN_KN))
     axes.set_yticks(np.arange(0, axes.get_ylim()[1], slow_kn))
     axes.set_ylabel("speed, kn")
+    if silent:
+        who = "" if len(silent) > 1 else f"{silent[0]}: "
+        how: dict[str, Any] = {"fontsize": 6.8, "color": style.QUIET, "ha": "right", "va": "top"}
+        axes.text(0.995, 0.94, f"{who}no speed was sent", transform=axes.transAxes, zorder=7, **how)
 
 
 def shade(axes: Axes, meeting: Meeting, hidden: Sequence[Unseen]) -> None:
@@ -125,7 +132,7 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
     start, end, at = hours(np.array([meeting.start_us, meeting.end_us, meeting.nearest_us]))
     axes.hlines(row["median_distance_m"], start, end, color=style.QUIET, lw=0.7, zorder=4, gid="median")
     axes.plot(at, row["min_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
-    text = f"median {row['median_distance_m']:.0f} m"
+    text = f"median {metres(row, 'median_distance_m')}"
     low = row["median_distance_m"] < axes.get_ylim()[1] / 4
     lift = (0.04 if low else -0.05) * axes.get_ylim()[1]
     how: dict[str, Any] = {

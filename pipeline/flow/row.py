@@ -69,13 +69,18 @@ def planned(
     times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
     if not times and until_us is None:
         raise NothingToDo(_nothing(list(entries.values()), receipts))
-    parts = [part for receipt in receipts for part in receipt.parts]
+    parts = [part for entry in entries.values() for part in entry.parts]
     rows_at_most = max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     span_us = (min(times, default=0), max(times, default=0))
     row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us)
     shards = _shards(engine, row)
-    readings = {part.path: entry.options for entry in entries.values() for r in entry.receipts for part in r.parts}
+    readings = {part.path: _how_read(entry) for entry in entries.values() for part in entry.parts}
     return slices.addressed(row, rules, shards, slices.code(engine.steps), card_of(engine.steps).model_id, readings)
+
+
+def _how_read(entry: Entry) -> str:
+    """What of a source decides how its positions count, beside their numbers."""
+    return f"{entry.options} {entry.rounded_deg:g}" if entry.rounded_deg else entry.options
 
 
 def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:

@@ -20,7 +20,10 @@ from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
 
 _READ = {
-    "fixes": ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid"),
+    "fixes": (
+        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid"),
+        lake.ROUNDED,
+    ),
     "static_reports": (
         *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
         *("length_m", "beam_m", "draught_m", "destination"),

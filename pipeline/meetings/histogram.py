@@ -90,6 +90,17 @@ def medians(row: Ints, code: Ints, ms: Ints, what: int, rows: int) -> Floats:
     return np.maximum(middle - 0.5, 0.0) * SPEED_BIN_KN
 
 
+def share_below(row: Ints, code: Ints, ms: Ints, metres: float, rows: int) -> Floats:
+    """What share of its time each of n rows spent in the bins of distance that end at so many metres or before.
+
+    row, code, ms: (m,) bins of any order.
+    """
+    at = code >> 24 == DISTANCE >> 24
+    near = at & (code - DISTANCE < metres // DISTANCE_BIN_M)
+    whole, part = (np.bincount(row[some], weights=ms[some], minlength=rows) for some in (at, near))
+    return np.asarray(part / np.maximum(whole, 1))
+
+
 @dataclass(frozen=True)
 class Motion:
     """Even motions of b beside a, (n,) each: the offset at the start and its change to the end, metres.

@@ -41,7 +41,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     boxes = _boxes(legs, view, is_new, rules)
     rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
-        a, b = _pairs(view, i, j)
+        a, b = _pairs(view, *_fine_enough(view, i, j, rules))
         port = berths.ports_of(view, a, b, rules)
         # part by part: what is in the cache is worked on at once, and the encounter step joins what two parts hold
         for begin in range(0, len(a), _PAIRS_IN_CACHE):
@@ -84,6 +84,15 @@ def _boxes(legs: pa.Table, view: LegColumns, is_new: Bools, rules: Rules) -> Box
     return Boxes(wrap_lon(west), east - west, south, north, view.ends.start_us, view.ends.end_us, is_new)
 
 
+def _fine_enough(legs: LegColumns, i: Ints, j: Ints, rules: Rules) -> tuple[Ints, Ints]:
+    """The pairs of legs of which the positions are told finely enough to decide whether they are near."""
+    if not legs.rounding_m.any():
+        return i, j
+    off_m = legs.rounding_m[i] + legs.rounding_m[j] + 2 * rules.vessel.fix_error_m
+    fine = np.flatnonzero(off_m <= rules.proximity.error_share * rules.proximity.distance_m)
+    return i[fine], j[fine]
+
+
 def _pairs(legs: LegColumns, i: Ints, j: Ints) -> tuple[Ints, Ints]:
     """Candidate legs of two tracks, the smaller MMSI first, sorted by pair and time."""
     rank_i, rank_j = legs.rank[i], legs.rank[j]
@@ -115,6 +124,7 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     observed_ms = _observed_us(legs, found, rules) // MS
     columns: dict[str, Column] = {"start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
     columns |= {"observed_ms": np.add.reduceat(observed_ms, first), "fresh": np.zeros(len(first), bool)}
+    columns["rounding_m"] = np.maximum.reduceat(legs.rounding_m[found.a] + legs.rounding_m[found.b], first)
     columns["moved_cm"] = np.add.reduceat(found.near.moved_cm(), first)
     for end, rows in ((0, first), (1, last)):
         columns[f"lon{end}"], columns[f"lat{end}"] = found.near.middle(rows, end)
@@ -140,16 +150,22 @@ def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[In
     """The time in each bin of distance, speed and angle; group: (m,) the proximity that each belongs to."""
     within_ms = (found.near.end_us - found.near.start_us) // MS
     row, ring, spent_ms = found.near.motion.rings(within_ms)
-    told = _headings_told(legs, found, rules)
-    angle = histogram.angle_bins(*(legs.heading_deg[leg[told]] for leg in (found.a, found.b)))
-    numbers = (ring, legs.speed_dkn[found.a], legs.speed_dkn[found.b], angle)
+    told = [_speeds_told(legs, found.a), _speeds_told(legs, found.b), _headings_told(legs, found, rules)]
+    angle = histogram.angle_bins(*(legs.heading_deg[leg[told[2]]] for leg in (found.a, found.b)))
+    numbers = (ring, legs.speed_dkn[found.a[told[0]]], legs.speed_dkn[found.b[told[1]]], angle)
     codes, begins = histogram.layout(*numbers)
     return histogram.added(
-        np.concatenate([group[row], group, group, group[told]]),
+        np.concatenate([group[row], *(group[rows] for rows in told)]),
         np.concatenate([number + begin for number, begin in zip(numbers, begins, strict=True)]),
-        np.concatenate([spent_ms, within_ms, within_ms, within_ms[told]]),
+        np.concatenate([spent_ms, *(within_ms[rows] for rows in told)]),
         codes,
     )
+
+
+def _speeds_told(legs: LegColumns, leg: Ints) -> Ints | slice:
+    """The rows of legs on which a speed was reported."""
+    told = legs.speed_told[leg]
+    return slice(None) if told.all() else np.flatnonzero(told)
 
 
 def _headings_told(legs: LegColumns, found: Found, rules: Rules) -> Ints:

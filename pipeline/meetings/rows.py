@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.geo.ports import nearest_port, port_or_anchorage_of, ports
 from stswatch.geo.sphere import haversine_m
 from stswatch.geo.sun import sun_elevation_deg
-from stswatch.geo.water import distance_to_shore_km
+from stswatch.geo.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
@@ -38,12 +38,20 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     if rows.num_rows == 0:
         return schema.empty("encounters")
     columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows)
+    columns["position_error_m"] = 2 * rules.vessel.fix_error_m + np.asarray(rows["rounding_m"])
     columns["end_censored"] = edges.ended_by_data(rows, known_edges)
     columns |= particulars.by_the_end(rows, said, rules.encounter)
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
+    # a median within a bin may lie below the least distance, which is known to the centimetre
+    columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["min_distance_m"])
+    own = rules.encounter
+    near = histogram.share_below(row, code, ms, own.one_place_m, rows.num_rows)
+    columns["possibly_one_hull"] = (near >= own.one_place_share) & (columns["within_min"] >= own.one_place_min)
     columns |= _place(columns["lon"], columns["lat"], rules.proximity.port_radius_km)
+    off_km = shore_error_km(columns["lon"], columns["lat"], columns["distance_to_shore_km"])
+    columns["distance_to_shore_error_km"] = np.round(off_km + columns["position_error_m"] / 2000, 2)
     sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
     columns["sun_elevation_deg"] = np.round(sun_deg, 2)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))

@@ -1,7 +1,8 @@
 """Intervals of pairs and how they join: the one place that says what becomes of each column.
 
 A proximity, an open encounter and a closed one are the same thing at different times: an interval of a pair with sums
-over it. Joining neighbours keeps the pair and the start of the first, the end of the last, sums, and the nearest.
+over it. Joining neighbours keeps the pair and the start of the first, the end of the last, sums, the most of an error,
+and the nearest.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from stswatch.pipeline.meetings import histogram
 PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
 _LAST = ("end", "lon1", "lat1", "end_fix_a", "end_fix_b")
 _SUM = ("within_ms", "observed_ms", "moved_cm")
+_MOST = ("rounding_m",)
 _FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
 _NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
 _ANY = ("dark_a", "dark_b")
-_NOT_FIRST = {*_LAST, *_SUM, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
+_NOT_FIRST = {*_LAST, *_SUM, *_MOST, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def join(runs: Runs, head: Bools) -> Runs:
     columns = {name: values[first] for name, values in given.items() if name not in _NOT_FIRST}
     columns |= {name: given[name][last] for name in _LAST}
     columns |= {name: np.add.reduceat(given[name], first) for name in _SUM}
+    columns |= {name: np.maximum.reduceat(given[name], first) for name in _MOST}
     # a fix at the end of an interval is counted by the one that goes on from there, if one does
     apart = np.append(given["start"][1:] != given["end"][:-1], False)
     apart[last] = False

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stswatch.geo.rounding import FINE, Rounding, together
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
@@ -33,6 +34,7 @@ _PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
 _FEW_WORDS = ["receiver"]
 _MMSI_BITS = (1 << 30) - 1
 TIMELESS = "timeless"
+ROUNDED = "rounded_deg"  # beside the columns of fixes: the grid of their source, see geo/rounding.py
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Part:
 
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
+    rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
     """
 
     table: str
@@ -49,17 +52,29 @@ class Part:
     rows: int
     last_shards: list[int] = field(default_factory=list)
     pieces: list[list[int]] = field(default_factory=list)
+    rounded_deg: float = 0.0
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one chunk gave: its files, its counts, and the span of its valid fixes."""
+    """What one chunk gave: its files, its counts, and the span and the rounding of its valid fixes."""
 
     parts: list[Part]
     counts: dict[str, int]
     rejects: dict[str, int]
     first_us: int | None = None
     last_us: int | None = None
+    decimals: int = FINE
+    places: list[list[float]] = field(default_factory=list)
+
+    def rounding(self) -> Rounding:
+        """How finely its valid positions are told."""
+        return Rounding(self.decimals, tuple((lon, lat) for lon, lat in self.places))
+
+
+def rounded_deg(receipts: Sequence[Receipt]) -> float:
+    """The grid to which the positions of a source are rounded, degrees; 0 where none is known."""
+    return together([r.rounding() for r in receipts if r.first_us is not None]).step_deg()
 
 
 class Writer:
@@ -72,6 +87,7 @@ class Writer:
         self._counts = {"fixes": 0, "invalid_fixes": 0, "static_reports": 0}
         self._rejects: dict[str, int] = {}
         self._span: list[int] = []
+        self._rounding = Rounding()
         self._flushed = 0
 
     def write(self, tables: Mapping[str, pa.Table]) -> None:
@@ -90,7 +106,8 @@ class Writer:
         self._flush()
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
-        return Receipt(self._parts, self._counts | counts, self._rejects, first, last)
+        told = self._rounding.decimals, [list(place) for place in self._rounding.places]
+        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *told)
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}
@@ -109,6 +126,9 @@ class Writer:
         time_us = time_us if valid.all() else time_us[valid]
         if len(time_us):
             self._span += [int(time_us.min()) // MS * MS, int(time_us.max()) // MS * MS]
+            if self._rounding.decimals < FINE:
+                lon, lat = (np.asarray(fixes[name])[valid] for name in ("lon", "lat"))
+                self._rounding = self._rounding.with_positions(lon, lat)
 
     def _sorted(self, name: str, table: pa.Table) -> None:
         if table.num_rows == 0:
@@ -205,10 +225,11 @@ def read(
 ) -> pa.Table:
     """Rows of these parts in lake shards [first, last) and in the span [start, end), these columns only.
 
-    The kind of receiver comes as numbers into a dictionary. Raises DamagedFile where a file is gone or no longer what
-    was written.
+    The kind of receiver comes as numbers into a dictionary; ROUNDED is a column too. Raises DamagedFile where a file is
+    gone or no longer what was written.
     """
-    fields = [schema.LAKE[table].field(name) for name in names]
+    stored = [name for name in names if name != ROUNDED]
+    fields = [schema.LAKE[table].field(name) for name in stored]
     kind = pa.schema([_as_dictionary(f) if f.name in _FEW_WORDS else f for f in fields])
     found: list[pa.Table] = []
     for part in parts:
@@ -218,7 +239,12 @@ def read(
             if last >= shards[0] and before + 1 < shards[1]
         ]
         if groups:
-            found.append(_groups(data, part, groups, names).cast(kind))
+            rows = _groups(data, part, groups, stored).cast(kind)
+            if ROUNDED in names:
+                rows = rows.append_column(ROUNDED, pa.array(np.full(rows.num_rows, part.rounded_deg)))
+            found.append(rows)
+    if ROUNDED in names:
+        kind = kind.append(pa.field(ROUNDED, pa.float64()))
     rows = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
     time_us = micros(rows, "time")
     wanted = (time_us >= span_us[0]) & (time_us < span_us[1])

@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.checksums import is_whole, verified
 from stswatch.pipeline.store.disk import DamagedFile, read_json, write_json
-from stswatch.pipeline.store.lake import Part, Receipt
+from stswatch.pipeline.store.lake import Part, Receipt, rounded_deg
 from stswatch.pipeline.untrusted import storable
 
 _LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
@@ -106,6 +106,17 @@ class Entry:
     def path(self) -> Path:
         """Where the source lay, as it was given."""
         return Path(str(self.source["path"]))
+
+    @cached_property
+    def rounded_deg(self) -> float:
+        """The grid to which its positions are rounded, degrees; 0 where none is known."""
+        return rounded_deg(self.receipts)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its files in the lake."""
+        parts = [part for receipt in self.receipts for part in receipt.parts]
+        return [replace(part, rounded_deg=self.rounded_deg) for part in parts] if self.rounded_deg else parts
 
 
 def entries(
@@ -241,7 +252,8 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
     for entry in entries.values():
         first = [r.first_us for r in entry.receipts if r.first_us is not None]
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
-        span = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
+        span: dict[str, Any] = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
+        span |= {"rounded_deg": entry.rounded_deg or None}
         told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
         rows.append({"receiver": "unknown", **dict.fromkeys(_LATER)} | told | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)

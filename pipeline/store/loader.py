@@ -122,7 +122,7 @@ def show(work: duckdb.DuckDBPyConnection, data: Path, run: Run, shown: zones.Are
         "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
         "placed": _placed(work, shown),
     }
-    return publish.publish(work, data, tables, beside.lake_files, run.rules.lead.min_score)
+    return publish.publish(work, data, tables, beside.lake_files, run.rules)
 
 
 def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:

@@ -20,6 +20,26 @@ def all_rows(table: str, *order: str) -> str:
     return f"SELECT {ddl.columns(schema.STORED[table].names)} FROM part_{table} ORDER BY {ddl.columns(order)}"
 
 
+def gaps_with_outages() -> str:
+    """The query for every gap, with how much of it lies in outages of all receivers or of its kind."""
+    given = [name for name in schema.STORED["gaps"].names if name != "outage_min"]
+    end = "coalesce(g.end_time, TIMESTAMPTZ 'infinity')"
+    kind = "((g.receiver = 'satellite') = ({}.receiver = 'satellite') AND {}.receiver <> 'all')"
+    return f"""
+        WITH met AS (
+            SELECT g.rowid AS row,
+                sum(epoch_us(least({end}, o.end_time)) - epoch_us(greatest(g.start_time, o.start_time)))
+                    / 6e7 AS outage_min
+            FROM part_gaps g JOIN part_outages o ON o.start_time < {end} AND o.end_time > g.start_time
+            WHERE {kind.format("o", "o")} OR o.receiver = 'all' AND NOT EXISTS (
+                FROM part_outages k WHERE {kind.format("k", "k")}
+                AND k.start_time <= o.start_time AND k.end_time >= o.end_time)
+            GROUP BY g.rowid)
+        SELECT {ddl.columns(given, "g")}, coalesce(met.outage_min, 0)::DOUBLE AS outage_min
+        FROM part_gaps g LEFT JOIN met ON met.row = g.rowid
+        ORDER BY {ddl.columns(("mmsi", "track", "start_time", "end_time"), "g")}"""
+
+
 def last_known(table: str) -> str:
     """The query for one row per MMSI: of each column that has a time beside it the value reported last.
 
@@ -40,7 +60,8 @@ def last_known(table: str) -> str:
 
 
 MERGES: Mapping[str, Callable[[], str]] = {  # stored table -> the query that makes it from the parts
-    "gaps": lambda: all_rows("gaps", "mmsi", "track", "start_time", "end_time"),
+    "gaps": gaps_with_outages,
+    "outages": lambda: all_rows("outages", "start_time", "receiver"),
     "coverage": lambda: added_up("coverage", "cell", "hour", "receiver"),
     "berth_neighbours": lambda: added_up("berth_neighbours", "port", "hour"),
     "vessels": lambda: last_known("vessels"),

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, merge, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.disk import DamagedFile, sync
@@ -25,6 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published ta
     "vessels": ("mmsi",),
     "encounters": ("id", "revision"),
     "coverage": ("cell", "hour", "receiver"),
+    "outages": ("receiver", "start_time"),
     "reject_counts": ("source", "reason"),
     "berth_neighbours": ("port", "hour"),
 }
@@ -35,7 +37,7 @@ def publish(
     data: Path,
     tables: Mapping[str, pa.Table],
     lake_files: Mapping[str, Sequence[str]],
-    min_score: float,
+    rules: Rules,
 ) -> Path:
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
@@ -50,7 +52,7 @@ def publish(
     _remove(unfinished)
     try:
         with sound(data / WORK, AFRESH):
-            _fill(work, unfinished, tables, [*views.statements(lake_files, min_score)])
+            _fill(work, unfinished, tables, [*views.statements(lake_files, rules)])
         faults.reach("snapshot_filled")
         snapshots.seal(snapshot, unfinished, lake_files)
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import lake, ledger, snapshots, views
+from stswatch.pipeline.store import lake, ledger, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -65,6 +66,40 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
     with _asked(data) as db:
         rows = _rows(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
     return {row["mmsi"]: row for row in rows}
+
+
+def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
+    """The gaps in or beside one revision of an encounter, in order of vessel and time; columns as of view gaps_beside.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"SELECT * FROM {views.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"id": name, "revision": revision}))
+
+
+def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
+    query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"first": span[0], "last": span[1]}))
+
+
+def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:
+    """How often two vessels met: `pair`, encounters of the two that hold; by MMSI, how many other vessels each met.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"""WITH living AS (
+            SELECT mmsi_a AS mmsi, mmsi_b AS other, id FROM encounters WHERE status IN {revisions.LIVING}
+            UNION ALL SELECT mmsi_b, mmsi_a, id FROM encounters WHERE status IN {revisions.LIVING})
+        SELECT mmsi, count(DISTINCT id) FILTER (WHERE other IN (SELECT unnest($mmsi))),
+            count(DISTINCT other) FILTER (WHERE other NOT IN (SELECT unnest($mmsi)))
+        FROM living WHERE mmsi IN (SELECT unnest($mmsi)) GROUP BY mmsi"""
+    with _asked(data) as db:
+        found = db.execute(query, {"mmsi": list(mmsi)}).fetchall()
+    others = {who: others for who, _, others in found}
+    return {"pair": max((pair for _, pair, _ in found), default=0)} | {who: others.get(who, 0) for who in mmsi}
 
 
 def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Table:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.revisions import LIVING
 
 LEADS = "flagged_encounters"
+GAPS_BESIDE = "gaps_beside"
 
 # The data folder, where the database was opened by a name of ours in it; else nothing, and then the paths are looked
 # for as DuckDB looks for any: in the current folder and in file_search_path. A function of a file may not ask in which
@@ -28,18 +30,31 @@ def lead_schema() -> pa.Schema:
     return schema.STORED["encounters"].with_metadata({"meaning": meaning})
 
 
+def beside_schema() -> pa.Schema:
+    """The columns of view gaps_beside, with what the view holds."""
+    stored = schema.STORED["encounters"]
+    return schema.table(
+        "Gaps of the tracks of an encounter that begin or end during it or within dark_beside_min of it: "
+        "what dark_a and dark_b stand for. A gap that begins or ends just where it does says how long "
+        "a vessel was not received before or after.",
+        *(stored.field(name) for name in ("id", "revision")),
+        *(schema.STORED["gaps"].field(name) for name in schema.STORED["gaps"].names),
+    )
+
+
 def schemas() -> dict[str, pa.Schema]:
     """View -> its schema, of every view in a snapshot."""
-    return {LEADS: lead_schema(), **schema.LAKE}
+    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **schema.LAKE}
 
 
-def statements(lake_files: Mapping[str, Sequence[str]], min_score: float) -> Iterator[str]:
+def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules) -> Iterator[str]:
     """The statements that make and describe the views.
 
     `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
-    `min_score` (log-odds) is the cut-off of the run that is published.
+    `rules` are those of the run that is published.
     """
-    yield f"CREATE VIEW {LEADS} AS {_leads(min_score)}"
+    yield f"CREATE VIEW {LEADS} AS {_leads(rules.lead.min_score)}"
+    yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()))}"
     for name, fields in schemas().items():
@@ -52,6 +67,18 @@ def _leads(min_score: float) -> str:
         f"SELECT {columns} FROM encounters WHERE status IN {LIVING} AND in_area"
         f" AND score >= {float(min_score)!r}::DOUBLE ORDER BY score DESC, start_time, id"
     )
+
+
+def _beside(beside_min: float) -> str:
+    near = f"INTERVAL {minutes(beside_min)} MICROSECONDS"
+    sides = " UNION ALL ".join(
+        f"""SELECT id, revision, mmsi_{v} AS mmsi, try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track,
+            start_time - {near} AS first, end_time + {near} AS last FROM encounters"""
+        for v in "ab"
+    )
+    gaps = ddl.columns(schema.STORED["gaps"].names, "g")
+    return f"""SELECT s.id, s.revision, {gaps} FROM ({sides}) s JOIN gaps g USING (mmsi, track)
+        WHERE g.start_time BETWEEN s.first AND s.last OR g.end_time BETWEEN s.first AND s.last"""
 
 
 def lake_rows(fields: pa.Schema, files: Sequence[str]) -> str:

@@ -6,22 +6,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.geo.rounding import MINUTE_TENTH_DEG, Rounding, moved_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
-from stswatch.pipeline.tracks.coverage import RECEIVERS, UNKNOWN
+from stswatch.pipeline.tracks.receptions import RECEIVERS, UNKNOWN
 
 NO_HEADING = -1
+_LONG_RANGE = 27  # the message that tells places to 1/10 minute
 PENDING = pa.schema(
     [
         *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn")),
         schema.column("heading_deg", pa.int16(), "true heading, -1 where none was told", unit="deg"),
         schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
+        schema.LEGS.field("rounding_m"),
     ]
 )
 
 
 def valid(fixes: pa.Table) -> pa.Table:
-    """The fixes that can be part of a track, with the columns that decide; times in whole milliseconds."""
+    """The fixes that can be part of a track, with the columns that decide; times in whole milliseconds.
+
+    fixes: of the lake; msg_type and rounded_deg, the grid of the source in degrees, are taken where they are there.
+    """
     if fixes.num_rows == 0:
         return PENDING.empty_table()
     if fixes["invalid"].null_count < fixes.num_rows:
@@ -29,7 +35,29 @@ def valid(fixes: pa.Table) -> pa.Table:
     columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
     columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
-    return build(PENDING, columns | {"time": whole_ms, "receiver": _receivers(fixes["receiver"])})
+    columns |= {"time": whole_ms, "receiver": _receivers(fixes["receiver"]), "rounding_m": _rounding_m(fixes)}
+    return build(PENDING, columns)
+
+
+def with_rounding(fixes: pa.Table) -> pa.Table:
+    """Fixes of one source with rounded_deg, the grid that its valid positions lie on, as a run finds it."""
+    used = fixes.filter(pc.is_null(fixes["invalid"]))
+    told = Rounding().with_positions(np.asarray(used["lon"]), np.asarray(used["lat"]))
+    return fixes.append_column("rounded_deg", pa.array(np.full(fixes.num_rows, told.step_deg())))
+
+
+def _rounding_m(fixes: pa.Table) -> Ints:
+    """How far rounding may have moved each position, whole metres (n,)."""
+    out = np.zeros(fixes.num_rows, np.int32)
+    if "rounded_deg" in fixes.column_names:
+        for step_deg in pc.unique(fixes["rounded_deg"]).to_pylist():
+            if step_deg:
+                out[np.asarray(pc.equal(fixes["rounded_deg"], step_deg))] = round(moved_m(step_deg))
+    if "msg_type" in fixes.column_names and fixes["msg_type"].null_count < fixes.num_rows:
+        long_range = np.asarray(pc.fill_null(pc.equal(fixes["msg_type"], _LONG_RANGE), False))
+        if long_range.any():
+            out[long_range] = np.maximum(out[long_range], round(moved_m(MINUTE_TENTH_DEG)))
+    return np.asarray(out)
 
 
 def _receivers(kinds: pa.ChunkedArray) -> Ints:
@@ -84,7 +112,7 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     tied[:-1] |= ties
     rows = order[tied]
     part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
-    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver")
+    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m")
     by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])

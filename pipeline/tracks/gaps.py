@@ -114,6 +114,7 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
             "satellite": fixes.satellite[last],
             "has_leg": has_leg[last],
             "fixes": count,
+            "rounding_m": fixes.rounding_m[last],
             "silent": silent,
         },
     )

@@ -22,7 +22,7 @@ class Track:
     """Fixes of many tracks as columns, (n,) each, sorted by MMSI, track and time.
 
     distance_m: from the row before, which may belong to another track. sog_kn: NaN where not known. heading_deg: -1
-    where none was told, and of a fix of an earlier slice.
+    where none was told, and of a fix of an earlier slice. rounding_m: how far rounding may have moved it.
     """
 
     mmsi: Column
@@ -34,17 +34,22 @@ class Track:
     sog_kn: Column
     satellite: Column
     heading_deg: Column
+    rounding_m: Column
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap."""
+    """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap.
+
+    told: both fixes reported a speed; else speed_kn is implied.
+    """
 
     leg: Bools
     gap: Bools
     slow: Bools
     dt_us: Ints
     speed_kn: Floats
+    told: Bools
     threshold_us: Ints
 
 
@@ -65,18 +70,23 @@ def steps(fixes: Track, rules: VesselRules) -> Steps:
     implied_kn = fixes.distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
     # reports are tenths kept as float32: unrounded, the mean of 3.8 and 6.2 is less than 5
     reported_kn = np.round((fixes.sog_kn + fixes.sog_kn[before]) / 2, 3)
-    speed_kn = np.where(np.isnan(reported_kn), implied_kn, reported_kn)
+    told = ~np.isnan(reported_kn)
+    speed_kn = np.where(told, reported_kn, implied_kn)
     leg = same & (dt_us <= limit_us)
-    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, limit_us)
+    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, told, limit_us)
 
 
 @dataclass(frozen=True)
 class Legs:
-    """Slow legs: rows `start` and `end` of the fixes they join, their speed, and whether fixes between were thinned."""
+    """Slow legs: rows `start` and `end` of the fixes they join, and their speed, (n,) each.
+
+    told: some of the speed was reported. fresh: no leg of the track comes before.
+    """
 
     start: Ints
     end: Ints
     speed_dkn: Ints
+    told: Bools
     fresh: Bools
 
 
@@ -102,7 +112,24 @@ def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) 
     speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
     order = np.argsort(start)
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
-    return Legs(start, end, speed_dkn, ~has_leg[start])
+    return Legs(start, end, speed_dkn, _any_told(between, start, end), ~has_leg[start])
+
+
+def _any_told(between: Steps, start: Ints, end: Ints) -> Bools:
+    """Whether a speed was reported on some step from one fix to another, (n,)."""
+    if between.told.all():
+        return np.ones(len(start), bool)
+    upto = np.cumsum(between.told)
+    return np.asarray(upto[end] > upto[start])
+
+
+def rounding_m(fixes: Track, legs: Legs) -> Ints:
+    """How far rounding may have moved a leg: the most of all fixes on it, metres (n,)."""
+    told_m = fixes.rounding_m
+    if not len(legs.start) or (told_m == told_m[0]).all():
+        return np.asarray(told_m[legs.start])
+    leg, nth = spread(legs.end - legs.start + 1)
+    return np.asarray(np.maximum.reduceat(told_m[legs.start[leg] + nth], starts_of(leg)))
 
 
 def _whole_dkn(between: Steps) -> Ints:

@@ -13,11 +13,12 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Floats, Result, Tables, build, concat
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
-from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, valid
 from stswatch.pipeline.tracks.known import known
-from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, slow_legs, steps
+from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, rounding_m, slow_legs, steps
+from stswatch.pipeline.tracks.outages import reporting
 from stswatch.pipeline.tracks.particulars import told_anew
+from stswatch.pipeline.tracks.receptions import HEARD, receptions
 from stswatch.pipeline.tracks.walk import TRACKS, walk
 
 STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.PARTICULARS}
@@ -44,6 +45,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "edges": edge_rows,
         "particulars": particulars,
         "receptions": counts,
+        "reporting": reporting(ready, rules),
         "vessels": known(ready, batch.table("static_reports")),
     }
     return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": said}, rows)
@@ -67,10 +69,12 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "lon1": _tidy(cut.lon1),
             "lat1": _tidy(cut.lat1),
             "speed_dkn": legs.speed_dkn[cut.leg],
+            "speed_told": legs.told[cut.leg],
             "fix_start": fixes.time_us[start],
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),
             "heading_deg": fixes.heading_deg[end],
+            "rounding_m": rounding_m(fixes, legs)[cut.leg],
             "inner": lists if len(cut.leg) == len(legs.start) else lists.take(pa.array(cut.leg)),
         },
     )

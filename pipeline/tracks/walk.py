@@ -11,10 +11,10 @@ from stswatch.geo.plane import hop_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Floats, Ints, micros, ordered
 from stswatch.pipeline.rules import VesselRules
-from stswatch.pipeline.tracks.coverage import SATELLITE
 from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.identity import Fixes, attribute
 from stswatch.pipeline.tracks.legs import Track
+from stswatch.pipeline.tracks.receptions import SATELLITE
 
 TRACKS = schema.table(
     "Tracks that can still go on, by their last fix.",
@@ -26,6 +26,7 @@ TRACKS = schema.table(
     schema.column("satellite", pa.bool_(), "last fix came by satellite"),
     schema.column("has_leg", pa.bool_(), "a leg ends at the last fix"),
     schema.column("fixes", pa.int64(), "fixes so far"),
+    schema.LEGS.field("rounding_m"),
     schema.column("silent", pa.bool_(), "the silence after the last fix has been told"),
 )
 
@@ -66,7 +67,8 @@ def walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
     had_leg, silent, count = carry("has_leg", bool), carry("silent", bool), carry("fixes", np.int64)
     # a leg has the heading at its end, so that of a last fix is not carried
     heading_deg = np.concatenate([np.full(old, NO_HEADING, np.int16), np.asarray(ready["heading_deg"])])[order]
-    fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite, heading_deg)
+    rounding_m = both("rounding_m", np.int32)[order]
+    fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite, heading_deg, rounding_m)
     walked = Walked(fixes, carried, had_leg, silent, count)
     return _by_track(walked) if _interleaved(mmsi, track_us) else walked
 

@@ -201,6 +201,7 @@ def canonical(given: Tables) -> Tables:
         "encounters": in_order(given["encounters"].drop_columns(["run_id"]), ENCOUNTER_KEY),
         "gaps": in_order(given["judged_gaps"], ("mmsi", "track", "start_time", "ending")),
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
+        "outages": in_order(given["outages"], ("start_time", "receiver")),
         "berth_neighbours": added(given["berth_neighbours"], "port", "hour"),
         "vessels": pa.Table.from_pandas(latest(_epoch(given["vessels"]).to_pandas())),
     }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +169,29 @@ def test_detect_says_which_column_lacks():
     with pytest.raises(ValueError, match="has no column for lon"):
         api.detect(archive.fleet(**SEA).drop_columns(["lon"]))
     assert len(api.detect(archive.fleet(**SEA).slice(0, 0))) == 0
+
+
+@pytest.mark.parametrize(
+    "given", ["2024-01-31T12:00:00Z", "2024-01-31T21:00+09:00", datetime(2024, 1, 31, 12, tzinfo=UTC)]
+)
+def test_a_start_time_is_text_or_a_datetime_with_its_zone(tmp_path, given):
+    capture = tmp_path / "a.nmea"
+    capture.write_text("!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\n")
+    times = api.decode(capture, start_time=given).fixes["time"].to_pylist()
+    assert times == [datetime(2024, 1, 31, 12, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (datetime(2024, 1, 31, 12), "start_time 2024-01-31 12:00:00: names no zone; end it with Z for UTC"),
+        ("2024-01-31T12:00:00", "start_time 2024-01-31T12:00:00: names no zone"),
+        ("noon", "start_time 'noon': is no time; give one such as 2024-01-31T12:00:00Z"),
+        (1706702400, "start_time 1706702400: is no time"),
+    ],
+)
+def test_a_start_time_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, given, said):
+    capture = tmp_path / "a.nmea"
+    capture.write_text("!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\n")
+    with pytest.raises(ValueError, match=said):
+        api.decode(capture, start_time=given)

@@ -94,7 +94,7 @@ def test_the_nearest_approach_joins_both_vessels_at_the_distance_measured(name):
     ring = one(axes_of(name, "close-up"), "ring")
     assert ring.radius == RULES.proximity.distance_m
     assert ring.center == pytest.approx((x[0], y[0]))
-    assert f"nearest {row['min_distance_m']:.0f} m\n{row['nearest_time']:%H:%M:%S} UTC" in texts(name)
+    assert f"nearest {row['min_distance_m']:.0f} ± 20 m\n{row['nearest_time']:%H:%M:%S} UTC" in texts(name)
     assert (x.mean() ** 2 + y.mean() ** 2) ** 0.5 < 1.0, "the middle of the sheet is the middle of the pair"
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stswatch.geo.sun import light_of, sun_elevation_deg
 from stswatch.geo.water import distance_to_shore_km
@@ -68,3 +70,31 @@ def test_the_shore_is_that_nearest_to_the_nearest_approach(lon, lat, least_km, m
 def test_the_port_is_the_one_in_whose_waters_the_nearest_approach_lies(lon, lat, port, part):
     row = beside(lon, lat)
     assert [None if pd.isna(row[name]) else row[name] for name in ("in_port", "in_port_part")] == [port, part]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.floats(0.0, 490.0))
+def test_the_figures_of_a_meeting_do_not_contradict_each_other(seed, apart_m):
+    """The least distance is never above the median, nor that above the encounter distance; no share is above 1."""
+    rng = np.random.default_rng(seed)
+    n, noise_m = 60, rng.choice([0.0, 0.5, 20.0])
+    a = seas.vessel(1, rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    b = seas.vessel(2, apart_m + rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    found = seas.encounters(pa.concat_tables([a, b]))
+    assert (found.min_distance_m <= found.median_distance_m).all()
+    assert (found.median_distance_m <= 500).all()
+    assert (found.within_min <= found.duration_min).all()
+    assert found.observed_share.between(0, 1).all()
+    if noise_m == 0.0 and len(found):
+        assert abs(found.median_distance_m - apart_m).max() <= 2.6
+
+
+@pytest.mark.parametrize(
+    ("apart_m", "noise_m", "hours", "one"),
+    [(0.0, 0.0, 6, True), (4.0, 1.0, 3, True), (0.0, 0.0, 1.5, False), (14.0, 0.5, 6, False), (60.0, 3.0, 6, False)],
+)
+def test_two_numbers_at_one_place_for_hours_are_possibly_one_hull(apart_m, noise_m, hours, one):
+    rng, n = np.random.default_rng(2), round(hours * 12) + 1
+    a = seas.vessel(1, rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    b = seas.vessel(2, apart_m + rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
+    assert seas.encounters(pa.concat_tables([a, b])).possibly_one_hull.tolist() == [one]

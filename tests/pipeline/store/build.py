@@ -51,6 +51,7 @@ def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
         "zones": ["chodo", "nampo_sokto"],
         "dark_a": False,
         "dark_b": False,
+        "possibly_one_hull": False,
         "candidates": 1,
         "score": 1.0,
         "reasons": [{"feature": "duration", "value": 60.0, "points": 1.0, "text": "long beside each other"}],

@@ -34,6 +34,11 @@ def vessel(mmsi=241502000, first=0.0, last=1.0, fixes=10, **said):
     return row
 
 
+def outage(first, last, receiver="all"):
+    row = {"receiver": receiver, "start_time": at(first), "end_time": at(last), "minutes": (last - first) * 60}
+    return row | {"vessels_before": 9, "vessels_after": 8}
+
+
 def a_day(data, key="day-1"):
     tables = {
         "encounters": [encounter(1, 3), encounter(5, 6)],
@@ -41,6 +46,7 @@ def a_day(data, key="day-1"):
         "coverage": [cover(0, 5), cover(1, 6)],
         "vessels": [vessel(name=("ALPHA", 1))],
         "berth_neighbours": [berth(0, 3)],
+        "outages": [outage(2.5, 3)],
     }
     return output(data, key, tables)
 
@@ -67,6 +73,7 @@ def test_loading_twice_changes_nothing(tmp_path):
         "encounters": 2,
         "gaps": 2,
         "coverage": 2,
+        "outages": 1,
         "reject_counts": 0,
         "berth_neighbours": 1,
     }
@@ -238,3 +245,30 @@ def test_a_row_against_the_schema_is_a_defect_and_is_not_stored(tmp_path):
         publish(tmp_path, loader.Output("a", {"gaps": ["loose.parquet"]}))
     with pytest.raises(StoreError, match=r"holds no stswatch\.duckdb"):
         connect(tmp_path)
+
+
+def test_a_gap_says_how_much_of_it_lies_in_outages(tmp_path):
+    """Of all receivers or of its own kind; what both tell counts once; what is open goes on for ever."""
+    gaps = [
+        gap(0, end_time=at(4)),
+        gap(1, end_time=at(4), receiver="satellite"),
+        gap(3),
+        gap(8, end_time=at(9)),
+    ]
+    told = [outage(2, 3), outage(1.5, 3.5, "satellite"), outage(6, 7), outage(0.5, 1, "terrestrial")]
+    publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "outages": told}))
+    found = rows(tmp_path, "SELECT outage_min FROM gaps ORDER BY start_time")
+    assert [row["outage_min"] for row in found] == [90.0, 120.0, 60.0, 0.0]
+
+
+def test_the_gaps_beside_an_encounter_are_those_of_its_tracks_near_it_in_time(tmp_path):
+    name = f"{241502000:09d}@2023-08-01T00:00:00Z"
+    gaps = [gap(3, end_time=at(6)), gap(1, end_time=at(2)), gap(3.4, end_time=at(9), track=at(1)), gap(3.6)]
+    met = encounter(2.2, 3.2, track_a=name, dark_a=True)
+    publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "encounters": [met]}))
+    found = rows(tmp_path, "SELECT id, mmsi, start_time FROM gaps_beside ORDER BY start_time")
+    assert [(row["id"], row["start_time"]) for row in found] == [
+        (met["id"], at(1)),
+        (met["id"], at(3)),
+        (met["id"], at(3.6)),
+    ]

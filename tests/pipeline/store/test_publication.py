@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import clearing, queries, snapshots
 from stswatch.pipeline.store.database import StoreError, connect, followed, open_work
 from stswatch.pipeline.store.publish import publish as publish_database
@@ -225,7 +226,7 @@ def published(data, number, now):
         "placed": schema.PLACED.empty_table(),
     }
     with closing(open_work(data)) as work:
-        publish_database(work, data, tables, {"fixes": [name]}, 0.0)
+        publish_database(work, data, tables, {"fixes": [name]}, Rules())
     clearing.clear(data, {"fixes": [name]}, now)
 
 

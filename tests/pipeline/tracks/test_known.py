@@ -6,7 +6,7 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE
-from stswatch.pipeline.tracks.fixes import PENDING
+from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.tracks.known import TOLD, known
 from tests.pipeline import seas
 
@@ -25,7 +25,7 @@ def reports(*rows):
 
 def heard(*rows):
     table = seas.fixes([m for m, _ in rows], NOON + np.array([t for _, t in rows]) * MINUTE, 0.0, 0.0)
-    return seas.in_order(table.select(PENDING.names), ("mmsi", "time"))
+    return seas.in_order(valid(table), ("mmsi", "time"))
 
 
 def test_of_each_word_the_one_told_last_and_when():
