@@ -75,10 +75,12 @@ class CoverageRules:
     )
     outage_beside_h: float = number(1.0, "h", "before and after an outage: longer, and a watch would learn of it late")
     outage_chance: float = number(
-        1e-6, "", "that nobody is heard so long by accident, each vessel beside it once a half hour: once in many years"
+        1e-6,
+        "chance",
+        "that nobody is heard so long by accident, each vessel beside it once a half hour: once in many years",
     )
     outage_factor: float = number(
-        3.0, "", "times the silences of the days before: passes of satellites and thin archives have many like it"
+        3.0, "times", "the silences of the days before: passes of satellites and thin archives have many like it"
     )
     outage_context_h: float = number(72.0, "h", "three nights: where nobody sails at night, each is silent")
 
@@ -118,7 +120,7 @@ class EncounterRules:
     one_place_m: float = number(
         10.0, "m", "in whole bins of 5 m: what the receivers of two ships scatter; hulls side by side lie further apart"
     )
-    one_place_share: float = number(0.9, "", "of the time together: positions stray now and then")
+    one_place_share: float = number(0.9, "share", "of the time together: positions stray now and then")
     one_place_min: float = number(120.0, "min", "tenders and pilots come as near, but not for hours")
     said_memory_d: float = number(
         7.0,
