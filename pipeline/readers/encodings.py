@@ -77,7 +77,7 @@ def wide_of(start: bytes) -> str | None:
         ("utf-16-le", odd, even, b"\n\0"),
         ("utf-16-be", even, odd, b"\0\n"),
     ):
-        if zeros >= 0.6 * half and not others and (newline in start or half < 2048):
+        if zeros >= 0.6 * half and others <= zeros / 10 and (newline in start or half < 2048):
             return name
     return None
 

@@ -32,7 +32,7 @@ KINDS: Mapping[str, pa.DataType] = {
 }
 SENTENCE = re.compile(r"[!$][A-Z0-9-]{2}VD[MO],")
 STAMPS = ("toa", "rxuxtime", "rxtime")  # of AIS-catcher, best first
-OTHER_TIMES = ("received", "receivedat", "receivetime", "rxtimestamp", "arrival", "date", "utc")
+OTHER_TIMES = ("timestampexternal", "received", "receivedat", "receivetime", "rxtimestamp", "arrival", "date", "utc")
 STATIONS = ("stationid", "station", "stationname", "receiverid")
 _DEPTH = 4  # fields of fields
 _FIELDS = 400  # of a record; more are not looked at
@@ -88,6 +88,8 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
         names |= {"msg_type": ("type",), "time": (), "scaled": ("scaled",)}
     for ours, theirs in names.items():
         known = [path for path in kinds if plain(path[-1]) in theirs and path not in found.values()]
+        if ours == "time":
+            known = [path for path in known if not _are_utc_seconds(kinds[path])]
         if known:
             found[ours] = min(known, key=lambda path: (theirs.index(plain(path[-1])), *_order(path)))
     points = [path for path in kinds if path[-2:] == ("geometry", "coordinates")]
@@ -145,6 +147,11 @@ def _leaves(record: Mapping[str, Any], before: Path) -> Iterator[tuple[Path, Any
                 yield from _leaves(value, (*before, name))
         else:
             yield (*before, name), value
+
+
+def _are_utc_seconds(values: Sequence[Any]) -> bool:
+    """Whether a field is the second within a minute that a message of AIS carries (60 to 63: not available)."""
+    return all(isinstance(each, int | float) and 0 <= each <= 63 for each in values if each is not None)
 
 
 def _order(path: Path) -> tuple[int, Path]:

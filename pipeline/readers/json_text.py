@@ -65,7 +65,7 @@ def layouts_of(head: bytes) -> Iterator[tuple[Layout, list[dict[str, Any]]]]:
     """
     text = head.lstrip(BLANKS)
     if text[:1] in (b"{", b"["):
-        for depth in (1,) if text[:1] == b"[" else (0, 2):
+        for depth in (1, 2, 3) if text[:1] == b"[" else (0, 2, 3, 4):
             start, end, _ = spans(head, depth, _State())
             found = _parsed(head, start, end)
             if found:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.values import is_text, numbers, times_us
@@ -47,12 +47,17 @@ def _compact(column: pa.Array) -> Ints:
     column = pc.if_else(pc.match_substring_regex(column, _COMPACT), column, pa.scalar(None, pa.string()))
     stamps = pc.strptime(pc.utf8_trim_whitespace(column), format="%Y%m%d%H%M%S", unit="us", error_is_null=True)
     found = np.asarray(stamps.cast(pa.int64()).fill_null(NO_TIME).to_numpy(zero_copy_only=False), np.int64)
-    good = (found >= _EARLIEST_S * 1e6) & (found < _LATEST_S * 1e6)
-    return np.where(good, found, NO_TIME)
+    return np.where(_is_ours(found), found, NO_TIME)
+
+
+def _is_ours(time_us: Ints) -> Bools:
+    return np.asarray((time_us >= _EARLIEST_S * 1e6) & (time_us < _LATEST_S * 1e6))
 
 
 def _any(column: pa.Array, how: TimeFormat) -> Ints:
     """A time as tables write it; of fourteen digits a compact stamp."""
+    if not is_text(column.type):  # a number may be of another unit, or no time at all
+        return np.where(_is_ours(found := times_us(column, how)), found, _compact(column))
     compact = _compact(column) if how.format == "auto" else np.full(len(column), NO_TIME)
     if (compact != NO_TIME).all():
         return compact

@@ -280,7 +280,7 @@ def _reader_for(place: Place, asked: Reader | None, request: Request) -> Reader:
             continue
         if reader.sniff(start, place.path) or (mapped and reader.name in _mapped_to(start)):
             return reader
-        if any_ids and reader.name in _ANY_IDS and _ANY_IDS[reader.name].sniff_any_ids(start, place.path):
+        if any_ids and reader.name in ("json", "columns") and _ANY_IDS[reader.name].sniff_any_ids(start, place.path):
             return reader
     raise _stranger(place, start)
 

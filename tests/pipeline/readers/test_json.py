@@ -117,6 +117,7 @@ def test_parts_in_records_of_their_own_are_joined_across_a_cut(written):
 
 
 LAYOUTS = {
+    "deep in objects": lambda records: json.dumps({"data": {"vessels": {"n": 3, "rows": records}}}),
     "an array": lambda records: json.dumps(records),
     "an array, indented": lambda records: json.dumps(records, indent=2),
     "an array, an object a line": lambda records: "[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n",
@@ -183,6 +184,8 @@ def test_the_time_is_the_one_that_the_record_tells_in_its_own_unit(written, told
         {"ts": EPOCH * 1000, "payload": ONE + "\r\n"},
         {"datetime": "20250310120000", "data": {"nmea": ONE}},
         {"meta": {"received": "2025-03-10 12:00:00"}, "sentence": ONE},
+        {"timestamp": 59, "timestampExternal": EPOCH * 1000, "line": ONE},
+        {"time": 20250310120000, "line": ONE},
         {"line": tagged(ONE.encode(), EPOCH).decode()},
         {"time": "2025-03-10T12:00:00Z", "line": tagged(ONE.encode(), EPOCH - 500).decode()},
     ],
