@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline.flow import due
+from stswatch.pipeline.flow.plausible import plausible
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import told_of
 from stswatch.pipeline.flow.seal import Sealed
@@ -31,7 +32,8 @@ class Store:
 
     def __init__(self, data: Path, settings: Settings) -> None:
         self._data = data
-        used = due.taken(ledger.entries(data, given=None), EVER_US)  # who seals says what is damaged
+        entries = ledger.entries(data, given=None)  # who seals says what is damaged
+        used = due.taken(plausible(entries, settings.rules).entries, EVER_US)
         self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None
