@@ -74,16 +74,17 @@ def commit(
     outputs: Sequence[Output],
     live: pa.Table | None,
     finished: datetime,
+    decided_us: int = revisions.EVER_US,
 ) -> int:
     """Take what the slices say, and what stands beyond them, into the working database; gives the number of the commit.
 
-    live: see revisions.revise. All of it or, where it raises, nothing.
+    live, decided_us: see revisions.revise. All of it or, where it raises, nothing.
     """
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
             parts.synchronise(work, data, outputs)
-            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, sealed=True)
+            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()

@@ -15,7 +15,7 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.encounter import _wait_us
+from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.watch.loop import watch
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.sealing import Sealing
@@ -91,7 +91,7 @@ def test_where_nothing_is_late_what_is_sealed_is_what_a_run_finds(recorded, tmp_
     assert sum(report.late for report in noted.reports) == 0
     sealed = events(tmp_path / "data")["encounters"]
     run = by_run(text, tmp_path)["encounters"]
-    over_us = noted.reports[-1].sealed_us - _wait_us(SHORT_GAPS)
+    over_us = noted.reports[-1].sealed_us - wait_us(SHORT_GAPS)
     over = pc.less(run["end_time"].cast(pa.int64()), over_us)
     assert sealed.num_rows >= 3
     seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": sealed})
