@@ -48,6 +48,9 @@ class Arrival(Protocol):
     def not_before(self, arrival_us: int) -> None:
         """Let no arrival be earlier than this."""
 
+    def trouble(self) -> str | None:
+        """What is wrong with it and what to do, a sentence; None where nothing is."""
+
 
 def _monotonic_us() -> int:
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1000  # runs on in sleep
@@ -96,6 +99,17 @@ class Clock:
         self._tell(
             f"the spool's last arrival is {iso(arrival_us)} and this machine's clock says {iso(now_us)}: arrival times"
             " go on from the former; if that was wrong, start again when it has come, or with the spool moved away"
+        )
+
+    def trouble(self) -> str | None:
+        """That it is far ahead of this machine's clock; one that lies behind follows within STAYED_US."""
+        off_us = self.now_us() - self._wall_us()
+        if off_us <= JUMP_US:
+            return None
+        return (
+            f"arrival times are {off_us / 3.6e9:,.1f} h ahead of this machine's clock, which says"
+            f" {iso(self._wall_us())}: set that right if it is wrong; if it is right, stop the watch and start it with"
+            " another --data, for here all that comes counts as late"
         )
 
     def _follow(self, ahead_us: int, passed_us: int) -> None:
@@ -189,6 +203,10 @@ class Told:
         """Let no arrival be earlier than this."""
         with self._lock:
             self._last_us = max(self._last_us, arrival_us)
+
+    def trouble(self) -> str | None:
+        """Nothing: a recording is of whatever time."""
+        return None
 
 
 def _told(text: bytes) -> tuple[Ints, Ints]:

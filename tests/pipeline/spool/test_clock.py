@@ -94,6 +94,17 @@ def test_a_new_start_goes_on_from_what_the_spool_holds():
     assert "2035-11-23" in machine.said[0]
 
 
+def test_a_clock_far_ahead_of_the_machines_says_what_to_do():
+    machine = Machine()
+    assert machine.clock.trouble() is None
+    machine.clock.not_before(NOON_US + YEARS_US)
+    assert "h ahead of this machine's clock" in machine.clock.trouble()
+    assert "start it with another --data" in machine.clock.trouble()
+    machine.wall_us += YEARS_US
+    assert machine.clock.trouble() is None
+    assert Told().trouble() is None
+
+
 def test_the_machines_own_clock_is_the_time():
     assert abs(Clock().now_us() - time.time() * 1e6) < 2e6
 
