@@ -46,8 +46,8 @@ class Day:
     @staticmethod
     def from_list(given: list[Any]) -> Day:
         """The day that `to_list` gave."""
-        *numbers, vessels = given
-        return Day(*numbers, None if vessels is None else tuple(vessels))
+        day, rows, first_us, last_us, vessels = given
+        return Day(day, rows, first_us, last_us, None if vessels is None else tuple(vessels))
 
 
 Days = Mapping[int, Day]
