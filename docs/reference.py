@@ -24,6 +24,7 @@ from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
 from stswatch.pipeline.sources.registry import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.tracks.stray_days import CLOCK
 from stswatch.pipeline.watch.metrics import METRICS
 from stswatch.sample_ais.scenarios import SCENARIOS
 from stswatch.sample_ais.shapes import Mixture, fitted_columns
@@ -70,6 +71,13 @@ Written by `python -m docs.reference` from `pipeline/cli.py`: edit that, not thi
 say the same."""
 
 
+_CLOCK = (
+    "No right clock can have dated it so: after the day on which the file was read, before 1995, alone by the rows per day "
+    "of all sources of the run ([0011](decisions/0011-a-wrong-clock-is-a-property-of-its-record.md)); of a watch, more than "
+    "10 min after it came. Static reports too."
+)
+
+
 def rules_page() -> str:
     """docs/rules.md: rules by step, the points of the score, why a position or a line is not used."""
     card = scorecard.load()
@@ -82,7 +90,9 @@ def rules_page() -> str:
         points,
         *(_points_of(steps) for steps in card.steps),
         "## Positions that are not used\n\nThey stay in `fixes`; `invalid` names the first check that holds.",
-        _table(("invalid", "what it means"), ((f"`{check.__name__}`", check.__doc__) for check in CHECKS)),
+        _table(
+            ("invalid", "what it means"), [*((f"`{c.__name__}`", c.__doc__) for c in CHECKS), (f"`{CLOCK}`", _CLOCK)]
+        ),
         "## Lines that are rejected\n\nSentences of a capture and rows of a table, in `rejects` and `reject_counts`.",
         _table(("reason", "what it means"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from threading import Event
+from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stswatch.pipeline.rules import Rules
@@ -232,9 +233,12 @@ def detect(
     from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import at_once
     from stswatch.pipeline.tracks.fixes import with_rounding
+    from stswatch.pipeline.tracks.stray_days import without_strays
 
     decoded = decode_memory(fixes, ids)
-    tables = at_once(with_rounding(decoded.fixes), decoded.static_reports, rules or Rules(), _scored_by(scorecard))
+    by, today = rules or Rules(), int(time()) // 86_400
+    used, reports = without_strays(decoded.fixes, decoded.static_reports, by, today)
+    tables = at_once(with_rounding(used), reports, by, _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)

@@ -22,6 +22,24 @@ def number(default: float, unit: str, reason: str) -> Any:
 
 
 @dataclass(frozen=True)
+class ClockRules:
+    """Which days of a run only a wrong clock can have brought."""
+
+    alone_d: float = number(
+        7.0,
+        "d",
+        "a day so far from all others, with one vessel, tells nothing of who was heard between; tracks have ended",
+    )
+    thin_share: float = number(
+        0.1, "share", "a day with less than this share of the rows of a usual day is thin; only at its edges data is so"
+    )
+    usual_rows: float = number(10.0, "rows", "where a usual day has fewer, as of a satellite, a thin one says nothing")
+    usual_vessels: float = number(
+        10.0, "vessels", "where so many were heard, a following day with one of them alone is no silence of the others"
+    )
+
+
+@dataclass(frozen=True)
 class VesselRules:
     """From fixes to tracks, legs and gaps."""
 
@@ -141,6 +159,7 @@ class LeadRules:
 class Rules:
     """All rules of a run."""
 
+    clock: ClockRules = ClockRules()
     vessel: VesselRules = VesselRules()
     coverage: CoverageRules = CoverageRules()
     proximity: ProximityRules = ProximityRules()

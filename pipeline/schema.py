@@ -97,6 +97,7 @@ STATIC_REPORTS = table(
     column("draught_m", pa.float32(), "present static draught; null where zero", unit="m", null=True),
     column("destination", pa.string(), "destination as sent", null=True),
     column("msg_type", pa.int8(), "AIS message type; null where the archive does not say", null=True),
+    column("invalid", pa.string(), "why the report is used for nothing; null where it is used", null=True),
     *_EVIDENCE,
 )
 
@@ -457,6 +458,7 @@ SOURCES = table(
     column("rejects", pa.int64(), "sentences or rows that could not be used"),
     column("fixes", pa.int64(), "position reports, the invalid ones included"),
     column("invalid_fixes", pa.int64(), "position reports left out of legs"),
+    column("stray_fixes", pa.int64(), "those of them that are left out because no right clock can have dated them so"),
     column("static_reports", pa.int64(), "static reports"),
     column(
         "rounded_deg",
@@ -465,8 +467,8 @@ SOURCES = table(
         unit="deg",
         null=True,
     ),
-    column("first_time", UTC, "earliest fix", null=True),
-    column("last_time", UTC, "latest fix", null=True),
+    column("first_time", UTC, "earliest fix that is used", null=True),
+    column("last_time", UTC, "latest fix that is used", null=True),
 )
 REJECT_COUNTS = table(
     "How many lines of each source could not be used, and why.",

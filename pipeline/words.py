@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAME = "stswatch"
 _MANY = 0.1  # a share of invalid positions that is worth a look
+_STRAY = "  a clock that cannot be right: SELECT mmsi, time FROM fixes WHERE invalid = 'clock'"
 _LEAD = (  # heading, width, what stands in it
     ("score", 5, lambda r: f"{r['score']:.1f}"),
     ("id", 13, lambda r: r["id"]),
@@ -65,9 +66,12 @@ def _source(row: dict[str, Any]) -> list[str]:
     rejected = f"{row['rejects']:,} rejected" + (f" ({reasons})" if reasons else "")
     what = "sentence" if row["format"] == "nmea" else "row"
     invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
-    counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
+    stray = f", {row['stray_fixes']:,} of them for their date" if row["stray_fixes"] else ""
+    counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}{stray}"
     name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
     lines = [f"{name}: {counted}; times: {row['clock']}", *_rounded(row.get("rounded_deg"))]
+    if row["stray_fixes"]:
+        lines.append(_STRAY)
     if row["invalid_fixes"] > _MANY * used:
         lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
     return lines

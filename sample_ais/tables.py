@@ -60,6 +60,7 @@ STATIC_REPORTS = pa.schema(
         pa.field("draught_m", pa.float32()),
         pa.field("destination", pa.string()),
         pa.field("msg_type", pa.int8()),
+        pa.field("invalid", pa.string()),
         *_EVIDENCE,
     ]
 )
@@ -162,6 +163,7 @@ def _static_reports(sea: Sea) -> pa.Table:
         "draught_m": pa.array(np.nan_to_num(draught).astype(np.float32), mask=~voyage | np.isnan(draught)),
         "destination": text("destination", voyage),
         "msg_type": pa.array(np.where(voyage, 5, 24).astype(np.int8)),
+        "invalid": pa.nulls(n, pa.string()),
         **_evidence(n),
     }
     return pa.table([columns[f.name] for f in STATIC_REPORTS], schema=STATIC_REPORTS)

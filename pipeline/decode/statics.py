@@ -55,6 +55,7 @@ def statics_table(rows: Claims, evidence: Evidence) -> pa.Table:
         _positive(rows.draught_m, n),
         text(rows.destination, n),
         pa.nulls(n, pa.int8()) if rows.msg_type is None else pa.array(rows.msg_type, pa.int8()),
+        pa.nulls(n, pa.string()),
         *evidence.columns(),
     ]
     return pa.Table.from_arrays(columns, schema=schema.STATIC_REPORTS)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow import ahead
 from stswatch.pipeline.readers.base import Chunk, Source, SourceError
 from stswatch.pipeline.readers.registry import read
 from stswatch.pipeline.store import lake, ledger
@@ -18,8 +19,12 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> int:
     """
     writer = lake.Writer(data, reading, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
+    stamps = ahead.stamps_in(chunk.source)
     for decoded in read(chunk):
-        writer.write({"fixes": decoded.fixes, "static_reports": decoded.static_reports, "rejects": decoded.rejects})
+        rows = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
+        if stamps is not None:
+            rows = {name: ahead.marked(table, stamps) for name, table in rows.items()}
+        writer.write(rows | {"rejects": decoded.rejects})
         for name in counts:
             counts[name] += getattr(decoded, name)
     _is_the_same(chunk.source)

@@ -5,6 +5,7 @@ With several workers these are given the chunks first, and read while Beam is im
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +58,8 @@ def ingest(
     faults.reach("sources_read")
     for name, source in new.items():
         row = _source_row(data, source, readings[name], starts[name])
-        ledger.enter(data, row, slab_us, _options(source), starts[name])
+        read_on = known[name].read_on if name in known else int(time.time()) // 86_400
+        ledger.enter(data, row, slab_us, _options(source), starts[name], read_on)
         faults.reach("source_entered")
     if new:
         ledger.note_sources(data, [asdict(source) for source in new.values()])

@@ -17,11 +17,14 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Column, Ints, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.flow.due import SOON_US
 from stswatch.pipeline.flow.vicinity import Vicinity
-from stswatch.pipeline.tracks.fixes import PENDING, valid
+from stswatch.pipeline.tracks.fixes import PENDING, used, valid
 from stswatch.pipeline.tracks.receptions import RECEIVERS, UNKNOWN
 
 _ASIDE_AT_MOST = 200_000  # fixes of clocks that run ahead; more are in the lake alone
-_READ = ("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
+_READ = (
+    *("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination"),
+    "invalid",
+)
 _WHICH = ("name", "ship_type", "imo")  # messages that say different things have different ones of these
 
 
@@ -106,7 +109,7 @@ class Recent:
         if receiver != "unknown":
             kind = pc.if_else(pc.equal(given["receiver"], UNKNOWN), RECEIVERS.index(receiver), given["receiver"])
             given = given.set_column(given.column_names.index("receiver"), "receiver", kind.cast(pa.int8()))
-        said = reports.select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
+        said = used(reports).select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
         self._reports = _latest(concat([self._reports, said], self._reports.schema))
         return self._take(given, arrival_us)
 

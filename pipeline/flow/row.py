@@ -37,6 +37,7 @@ _BYTES_ALWAYS = 400 << 20  # Python with Beam and Arrow, before the first fix
 _STATES_KEPT = 8
 _DAYS_KEPT = 32  # for which the state at the end of a day is kept too: an encounter may stay open for 30
 _INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI that is no vessel's"
+_STRAY = "dated after the day on which they were read, or before 1995: check their times and the clock of this machine"
 
 
 class NothingToDo(ValueError):
@@ -89,7 +90,10 @@ def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     for receipt in receipts:
         reasons.update(receipt.rejects)
     found = [f"{n:,} lines rejected: {REASONS[reason].rstrip('.')}" for reason, n in reasons.most_common(1)]
-    if invalid := sum(r.counts["fixes"] for r in receipts):
+    stray = sum(entry.source.get("stray_fixes", 0) for entry in entries)
+    if stray:
+        found.append(f"{stray:,} positions {_STRAY}")
+    if invalid := sum(r.counts["fixes"] for r in receipts) - stray:
         found.append(f"{invalid:,} positions invalid: {_INVALID}")
     told = f" ({'; '.join(found)})" if found else ""
     if all(is_segment(entry.path) for entry in entries):

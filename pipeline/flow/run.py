@@ -12,6 +12,7 @@ from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.damage import DamagedSlice, healing
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.lock import alone
+from stswatch.pipeline.flow.plausible import plausible
 from stswatch.pipeline.flow.row import Engine, Tell, named, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.base import Source, SourceError
@@ -19,7 +20,7 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, card_of, check
 from stswatch.pipeline.store import clearing, ledger
 from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
-from stswatch.pipeline.store.loader import Run, load
+from stswatch.pipeline.store.loader import Beside, Run, load
 from stswatch.pipeline.trouble import MachineError, sentence
 
 
@@ -59,18 +60,19 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
 
     ingest(data, known, sources, slab_us, engine.workers, told)
     entries = ledger.entries(data)
-    row = planned(entries, rules, slab_us, engine)
+    used = plausible(entries, rules)
+    row = planned(used.entries, rules, slab_us, engine)
     with healing(data):
         run_row(data, row, rules, engine, tell)
     tidy(data, row, entries)
-    tables = sources_table(entries), reject_counts(entries), lake_files(entries)
-    this_run = told_of(entries, started, rules, area, row[-1].frontier_us, engine.steps)
+    beside = Beside(sources_table(used.entries), reject_counts(entries), lake_files(entries), used.left_out)
+    this_run = told_of(used.entries, started, rules, area, row[-1].frontier_us, engine.steps)
     database = None
     while database is None:
         tell("load", 0, 0)
         try:
             with healing(data):
-                database = load(data, this_run, outputs(data, row), *tables, datetime.now(UTC))
+                database = load(data, this_run, outputs(data, row), beside, datetime.now(UTC))
         except DamagedSlice:  # found when it is loaded, and gone by now
             with healing(data):
                 run_row(data, row, rules, engine, tell)

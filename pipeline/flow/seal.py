@@ -15,6 +15,7 @@ from stswatch.pipeline.flow import due, late
 from stswatch.pipeline.flow.damage import healing
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.late import SLAB_US, is_segment, within
+from stswatch.pipeline.flow.plausible import plausible
 from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
@@ -71,13 +72,14 @@ def _seal(
 ) -> Sealed:
     entries, told = _taken_in(data, allowance_us, again)
     whole_before_us = due.whole_before_us(data, entries, until_us, at_once or until_us is None)
-    row = planned(_due(entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
+    used = plausible(entries, rules)
+    row = planned(_due(used.entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
     run_row(data, row, rules, engine, lambda stage, done, of: None)
     tidy(data, row, entries)
     files = lake_files(entries)
     if until_us is None or until_us % days(1) == 0:  # of what a kill left; to look for it takes a while
         clearing.clear(data, files, datetime.now(UTC))
-    beside = Beside(sources_table(entries), reject_counts(entries), files)
+    beside = Beside(sources_table(used.entries), reject_counts(entries), files, used.left_out)
     return Sealed(until_us, folder_of(data, row[-1]) if row and until_us else None, outputs(data, row), beside, told)
 
 

@@ -26,7 +26,7 @@ _READ = {
     ),
     "static_reports": (
         *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
-        *("length_m", "beam_m", "draught_m", "destination"),
+        *("length_m", "beam_m", "draught_m", "destination", "invalid"),
     ),
 }
 

@@ -106,7 +106,7 @@ def addressed(
     before = hashlib.sha256(json.dumps([rules.fingerprint(), shards, code, model_id]).encode()).hexdigest()
     out = []
     for s in slices:
-        files = sorted((part.path, readings[part.path]) for part in s.parts)
+        files = sorted((part.path, readings[part.path], *part.left_out) for part in s.parts)
         told = [before, s.start_us, s.end_us, s.frontier_us, s.final, files]
         before = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"

@@ -42,7 +42,7 @@ def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None 
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
-        "said": particulars.still_needed(said, batch.frontier_us - _wait_us(rules), rules.encounter),
+        "said": particulars.still_needed(said, batch.frontier_us - wait_us(rules), rules.encounter),
         "berths": berth_pairs,
     }
     encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
@@ -78,10 +78,10 @@ def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:
     """Which encounters nothing can touch any more."""
     if batch.final:
         return np.ones(meetings.num_rows, bool)
-    return np.asarray(micros(meetings, "end") < batch.frontier_us - _wait_us(rules))
+    return np.asarray(micros(meetings, "end") < batch.frontier_us - wait_us(rules))
 
 
-def _wait_us(rules: Rules) -> int:
+def wait_us(rules: Rules) -> int:
     """How long after its end, microseconds, an encounter can still be touched."""
     return minutes(max(rules.encounter.join_min, rules.encounter.dark_beside_min)) + rules.lag_us
 

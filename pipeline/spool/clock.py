@@ -16,18 +16,24 @@ from threading import Lock
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.sentences import frame
 from stswatch.pipeline.spool.arrivals import iso
 from stswatch.pipeline.spool.segments import micros
 
 JUMP_US = 60_000_000  # NTP steps a clock by less, leap seconds and slow clocks by far less
+DAY_US = 86_400_000_000
+AGREEING = 4  # lines: a message has at most a few parts, which tell one time
 STAYED_US = 600_000_000  # long enough for whoever set a clock wrong to see it
 
 _TIME_LINE = b"$PGHP,"
 _UTC_KEY = b'"time_utc"'
 _RXUXTIME = re.compile(rb'"rxuxtime"\s*:\s*(\d{9,10}(?:\.\d{1,6})?)(?=[,}\s])')
 _UTC = re.compile(_UTC_KEY + rb'\s*:\s*"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)')
+
+
+Ints = NDArray[np.int64]
 
 
 class Arrival(Protocol):
@@ -41,6 +47,9 @@ class Arrival(Protocol):
 
     def not_before(self, arrival_us: int) -> None:
         """Let no arrival be earlier than this."""
+
+    def trouble(self) -> str | None:
+        """What is wrong with it and what to do, a sentence; None where nothing is."""
 
 
 def _monotonic_us() -> int:
@@ -92,6 +101,17 @@ class Clock:
             " go on from the former; if that was wrong, start again when it has come, or with the spool moved away"
         )
 
+    def trouble(self) -> str | None:
+        """That it is far ahead of this machine's clock; one that lies behind follows within STAYED_US."""
+        off_us = self.now_us() - self._wall_us()
+        if off_us <= JUMP_US:
+            return None
+        return (
+            f"arrival times are {off_us / 3.6e9:,.1f} h ahead of this machine's clock, which says"
+            f" {iso(self._wall_us())}: set that right if it is wrong; if it is right, stop the watch and start it with"
+            " another --data, for here all that comes counts as late"
+        )
+
     def _follow(self, ahead_us: int, passed_us: int) -> None:
         """Take the wall clock's word, or note that it jumped."""
         jump_us = ahead_us - self._ahead_us
@@ -117,6 +137,9 @@ class Clock:
 class Told:
     """The clock of a recording: arrival is the latest time told so far; for replays.
 
+    A jump of more than a day counts once AGREEING lines in a row tell it: one line of 2052 is a wrong clock, and would
+    make all that follows late.
+
     Told by a sentence, in whichever way `stswatch run` reads it, by a message of aisstream.io, or by `rxuxtime` of
     AIS-catcher. The times are those of each line, however they come together, so that a replay gives the same arrivals
     at any speed.
@@ -124,6 +147,7 @@ class Told:
 
     def __init__(self) -> None:
         self._last_us = 0
+        self._jump: list[int] = []  # the times of the last lines, where they jumped
         self._waiting = b""  # a time line at the end of what came, which belongs to what comes next
         self._lock = Lock()
 
@@ -143,21 +167,50 @@ class Told:
             last = text[text.rfind(b"\n", 0, -1) + 1 :]
             self._waiting = last if last.startswith(_TIME_LINE) else b""
             marks = [(0, self._last_us)]
-            for at, told_us in zip(*_told(text), strict=True):
-                if told_us > self._last_us:
-                    self._last_us = told_us
-                    at = max(at - before, 0)
-                    marks = [*(marks if at > marks[-1][0] else marks[:-1]), (at, told_us)]
+            for at, told_us in self._later(*_told(text)):
+                self._last_us = told_us
+                at = max(at - before, 0)
+                marks = [*(marks if at > marks[-1][0] else marks[:-1]), (at, told_us)]
             return marks
+
+    def _later(self, at: Ints, told_us: Ints) -> list[tuple[int, int]]:
+        """Where lines (n,) tell a later time than any before, and which."""
+        if not len(told_us):
+            return []
+        first_us = self._last_us or int(told_us[0])
+        known_us = np.maximum.accumulate(np.concatenate([[first_us], told_us]))
+        if self._jump or (np.diff(known_us) > DAY_US).any():
+            known_us = self._borne_out(first_us, told_us)
+        later = np.diff(known_us) > 0
+        later[0] |= not self._last_us
+        return list(zip(at[later].tolist(), known_us[1:][later].tolist(), strict=True))
+
+    def _borne_out(self, last_us: int, told_us: Ints) -> Ints:
+        """The latest time at each of these lines, the one before them first, where one of them jumps."""
+        found = [last_us]
+        for time_us in told_us.tolist():
+            if time_us <= last_us + DAY_US:
+                self._jump, last_us = [], max(last_us, time_us)
+            else:
+                agree = bool(self._jump) and abs(time_us - self._jump[-1]) <= DAY_US
+                self._jump = [*self._jump, time_us] if agree else [time_us]
+                if len(self._jump) == AGREEING:
+                    self._jump, last_us = [], max(self._jump)
+            found.append(last_us)
+        return np.array(found)
 
     def not_before(self, arrival_us: int) -> None:
         """Let no arrival be earlier than this."""
         with self._lock:
             self._last_us = max(self._last_us, arrival_us)
 
+    def trouble(self) -> str | None:
+        """Nothing: a recording is of whatever time."""
+        return None
 
-def _told(text: bytes) -> tuple[list[int], list[int]]:
-    """Where the lines begin that tell a later time than those before them, and which, to the millisecond."""
+
+def _told(text: bytes) -> tuple[Ints, Ints]:
+    """Where the lines begin that tell a time (n,), and which, to the millisecond."""
     found = frame(text, 0, len(text))
     at, told_us = found.line, found.near_us
     if _UTC_KEY in text:
@@ -169,8 +222,8 @@ def _told(text: bytes) -> tuple[list[int], list[int]]:
         at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in records], np.int64)
         told_us = np.array([round(float(m[1]) * 1e6) for m in records], np.int64)
     told_us = told_us // 1000 * 1000
-    later = told_us > np.maximum.accumulate(np.concatenate([[0], told_us]))[:-1]
-    return at[later].tolist(), told_us[later].tolist()
+    told = told_us > 0
+    return at[told], told_us[told]
 
 
 def _of_message(told: bytes) -> int:

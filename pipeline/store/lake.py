@@ -26,6 +26,7 @@ from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store.checksums import checksums, verified
 from stswatch.pipeline.store.disk import DamagedFile, sync
+from stswatch.pipeline.tracks.day_counts import Days, added, days_of
 
 _ROWS_PER_GROUP = 16_384
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
@@ -36,6 +37,8 @@ _MMSI_BITS = (1 << 30) - 1
 TIMELESS = "timeless"
 ROUNDED = "rounded_deg"  # beside the columns of fixes: the grid of their source, see geo/rounding.py
 
+Span = tuple[int, int]  # from, and to before, UTC microseconds
+
 
 @dataclass(frozen=True)
 class Part:
@@ -44,6 +47,7 @@ class Part:
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
     rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
+    left_out: spans of which no row is used, see flow/plausible.py; not kept on disk.
     """
 
     table: str
@@ -53,11 +57,15 @@ class Part:
     last_shards: list[int] = field(default_factory=list)
     pieces: list[list[int]] = field(default_factory=list)
     rounded_deg: float = 0.0
+    left_out: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one chunk gave: its files, its counts, and the span and the rounding of its valid fixes."""
+    """What one chunk gave: its files, its counts, and the span and the rounding of its valid fixes.
+
+    days: of the valid rows of `fixes` and `static_reports`, by table.
+    """
 
     parts: list[Part]
     counts: dict[str, int]
@@ -66,6 +74,7 @@ class Receipt:
     last_us: int | None = None
     decimals: int = FINE
     places: list[list[float]] = field(default_factory=list)
+    days: Mapping[str, Days] = field(default_factory=dict)
 
     def rounding(self) -> Rounding:
         """How finely its valid positions are told."""
@@ -88,6 +97,7 @@ class Writer:
         self._rejects: dict[str, int] = {}
         self._span: list[int] = []
         self._rounding = Rounding()
+        self._days: dict[str, Days] = {}
         self._flushed = 0
 
     def write(self, tables: Mapping[str, pa.Table]) -> None:
@@ -96,8 +106,10 @@ class Writer:
             self._waiting[name].append(_coded(table))
         for reason in tables["rejects"]["reason"].value_counts().to_pylist():
             self._rejects[reason["values"]] = self._rejects.get(reason["values"], 0) + reason["counts"]
-        self._note(tables["fixes"])
+        self._counts["fixes"] += tables["fixes"].num_rows
         self._counts["static_reports"] += tables["static_reports"].num_rows
+        for name in ("fixes", "static_reports"):
+            self._note(name, tables[name])
         if sum(t.num_rows for ts in self._waiting.values() for t in ts) >= _ROWS_PER_FILE:
             self._flush()
 
@@ -107,7 +119,7 @@ class Writer:
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         told = self._rounding.decimals, [list(place) for place in self._rounding.places]
-        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *told)
+        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *told, self._days)
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}
@@ -118,16 +130,18 @@ class Writer:
             self._file("rejects", None, tables["rejects"])
         self._flushed += 1
 
-    def _note(self, fixes: pa.Table) -> None:
-        self._counts["fixes"] += fixes.num_rows
-        valid = np.asarray(pc.is_null(fixes["invalid"]))
-        self._counts["invalid_fixes"] += int(fixes.num_rows - valid.sum())
-        time_us = micros(fixes, "time")
-        time_us = time_us if valid.all() else time_us[valid]
-        if len(time_us):
-            self._span += [int(time_us.min()) // MS * MS, int(time_us.max()) // MS * MS]
-            if self._rounding.decimals < FINE:
-                lon, lat = (np.asarray(fixes[name])[valid] for name in ("lon", "lat"))
+    def _note(self, name: str, rows: pa.Table) -> None:
+        """Count the valid rows by day, and note the span of fixes."""
+        if rows["invalid"].null_count < rows.num_rows:
+            rows, before = rows.filter(pc.is_null(rows["invalid"])), rows.num_rows
+            if name == "fixes":
+                self._counts["invalid_fixes"] += before - rows.num_rows
+        days = days_of(rows)
+        self._days[name] = added([self._days.get(name, {}), days])
+        if name == "fixes":
+            self._span += [t // MS * MS for day in days.values() for t in (day.first_us, day.last_us)]
+            if len(days) and self._rounding.decimals < FINE:
+                lon, lat = (np.asarray(rows[name]) for name in ("lon", "lat"))
                 self._rounding = self._rounding.with_positions(lon, lat)
 
     def _sorted(self, name: str, table: pa.Table) -> None:
@@ -240,6 +254,7 @@ def read(
         ]
         if groups:
             rows = _groups(data, part, groups, stored).cast(kind)
+            rows = _used(rows, part.left_out)
             if ROUNDED in names:
                 rows = rows.append_column(ROUNDED, pa.array(np.full(rows.num_rows, part.rounded_deg)))
             found.append(rows)
@@ -252,6 +267,15 @@ def read(
         shard = lake_shard(np.asarray(rows["mmsi"]))
         wanted &= (shard >= shards[0]) & (shard < shards[1])
     return rows if wanted.all() else rows.filter(pa.array(wanted)).combine_chunks()
+
+
+def _used(rows: pa.Table, left_out: Sequence[Span]) -> pa.Table:
+    """The rows outside of these spans."""
+    time_us = micros(rows, "time")
+    for start_us, end_us in left_out:
+        rows = rows.filter(pa.array((time_us < start_us) | (time_us >= end_us)))
+        time_us = micros(rows, "time")
+    return rows
 
 
 def columns(data: Path, part: Part, names: Sequence[str]) -> pa.Table:

@@ -9,15 +9,22 @@ from typing import Any
 import duckdb
 
 # A revision that is a lead is told, and one that is none where the one before was; a lead that was withdrawn is told
-# once more, under its own revision.
-_CHANGES = """
+# once more, under its own revision. One that says the same as the one before, times to the minute, is not: what stands
+# so far is made of a fix a minute, and differs by less from what is sealed.
+_SAME = """
+    kind = lag(kind) OVER w AND zones IS NOT DISTINCT FROM lag(zones) OVER w
+    AND abs(score - lag(score) OVER w) < 0.05
+    AND abs(epoch_us(start_time) - epoch_us(lag(start_time) OVER w)) < 60_000_000
+    AND abs(epoch_us(end_time) - epoch_us(lag(end_time) OVER w)) < 60_000_000
+"""
+_CHANGES = f"""
     WITH touched AS (SELECT DISTINCT id FROM encounters WHERE _commit > $since AND end_time >= $oldest),
     revisions AS (
         SELECT *, _lead AND (status = 'retracted' OR superseded_by IS NOT NULL) AS withdrawn
         FROM encounters WHERE id IN (FROM touched)),
     numbered AS (
         SELECT *, coalesce(lag(_lead AND NOT withdrawn) OVER w, false) AS was_lead,
-            coalesce(lag(_running) OVER w, false) AS was_running
+            coalesce(lag(_running) OVER w, false) AS was_running, coalesce({_SAME}, false) AS same
         FROM revisions WINDOW w AS (PARTITION BY id ORDER BY revision)),
     changes AS (
         SELECT *, CASE WHEN NOT _lead THEN 'retracted' WHEN NOT was_lead THEN 'opened'
@@ -25,7 +32,7 @@ _CHANGES = """
         FROM numbered WHERE _lead OR was_lead
         UNION ALL SELECT *, 'retracted' AS change FROM numbered WHERE withdrawn)
     SELECT id, revision, change, kind, zones, score, start_time, end_time, mmsi_a, mmsi_b
-    FROM changes WHERE _commit > $since
+    FROM changes WHERE _commit > $since AND NOT (change = 'changed' AND same)
     ORDER BY _commit, id, revision, change = 'retracted'
 """
 _NAMES = """

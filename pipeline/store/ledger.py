@@ -29,6 +29,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.store.checksums import is_whole, verified
 from stswatch.pipeline.store.disk import DamagedFile, read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt, rounded_deg
+from stswatch.pipeline.tracks.day_counts import Day
 from stswatch.pipeline.untrusted import storable
 
 _LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
@@ -69,14 +70,17 @@ def read_receipt(path: Path) -> Receipt | None:
         return None
     given = read_json(path)
     try:
-        return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]]})
-    except (TypeError, KeyError) as error:
+        days = {name: {day[0]: Day.from_list(day) for day in found} for name, found in given.get("days", {}).items()}
+        return Receipt(**given | {"parts": [Part(**part) for part in given["parts"]], "days": days})
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DamagedFile(str(path), "is damaged (it holds no receipt)") from error
 
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
     """Write a receipt: from now on the chunk is finished."""
-    write_json(path, asdict(receipt), checksum=True)
+    parts = [{name: told for name, told in asdict(part).items() if name != "left_out"} for part in receipt.parts]
+    days = {name: [day.to_list() for day in found.values()] for name, found in receipt.days.items()}
+    write_json(path, vars(receipt) | {"parts": parts, "days": days}, checksum=True)
 
 
 def finished(data: Path, reading: str, chunk: int) -> bool:
@@ -92,7 +96,8 @@ def finished(data: Path, reading: str, chunk: int) -> bool:
 class Entry:
     """A source in the ledger: what `sources` tells of it, how it was cut, its receipts, and the name of the reading.
 
-    written: tells the file from one that was written in its place.
+    written: tells the file from one that was written in its place. read_on: the UTC day on which it was read first, by
+    its number since 1970; None where nobody noted it.
     """
 
     source: Mapping[str, Any]
@@ -101,6 +106,7 @@ class Entry:
     receipts: list[Receipt]
     reading: str = ""
     written: tuple[int, int] = field(default=(0, 0), compare=False)
+    read_on: int | None = None
 
     @cached_property
     def path(self) -> Path:
@@ -153,7 +159,9 @@ def _entry(data: Path, source: str, written: tuple[int, int]) -> Entry:
         receipts = [read_receipt(place) for place in places]
         if None in receipts:
             raise DamagedFile(str(places[receipts.index(None)]), f"is not there, though {path} leads to it")
-        return Entry(given["source"], given["slab_us"], given["options"], [r for r in receipts if r], name, written)
+        how = given["slab_us"], given["options"]
+        read = [r for r in receipts if r]
+        return Entry(given["source"], *how, read, name, written, given.get("read_on"))
     except (TypeError, KeyError, AttributeError) as error:
         raise DamagedFile(str(path), "is damaged (it holds no entry)") from error
 
@@ -230,10 +238,12 @@ def entry_path(data: Path, source: str) -> Path:
     return data / "lake" / "ledger" / f"{source}.json"
 
 
-def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int]) -> None:
+def enter(
+    data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int], read_on: int | None = None
+) -> None:
     """Enter a source into the ledger: from now on the files of this reading, and of no other, are part of the lake."""
     starts = sorted(chunks)
-    told = {"slab_us": slab_us, "options": options, "chunks": starts}
+    told = {"slab_us": slab_us, "options": options, "chunks": starts, "read_on": read_on}
     name = reading(source["source"], slab_us, options, starts)
     write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told, checksum=True)
 
@@ -255,7 +265,7 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
         span: dict[str, Any] = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
         span |= {"rounded_deg": entry.rounded_deg or None}
         told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
-        rows.append({"receiver": "unknown", **dict.fromkeys(_LATER)} | told | span)
+        rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | told | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 

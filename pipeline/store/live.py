@@ -23,28 +23,38 @@ from stswatch.pipeline.store.parts import LIVE
 class Live:
     """The working database of a data folder, for one run of a watch."""
 
-    def __init__(self, data: Path, run: Run, beside: Beside | None = None) -> None:
-        """beside: what was given with the last sealed hour. Raises StoreError where another process holds it or it
-        cannot be used, AreaError for an unknown area; OSError, as the others do, where too many files are open."""
+    def __init__(self, data: Path, run: Run, beside: Beside | None = None, decided_us: int = revisions.EVER_US) -> None:
+        """beside, decided_us: what was given with the last sealed hour. Raises StoreError where another process holds
+        it or it cannot be used, AreaError for an unknown area;
+        OSError, as the others do, where too many files are open."""
         self._data, self._run = data, run
         self._shown = zones.area(run.area)
         self._judge = loader.judge(self._shown, run.rules)
         self._beside = beside or Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
         check_spare_files()
+        self._decided_us = decided_us
         self._work = open_work(data)
 
     def close(self) -> None:
         """Let go of it."""
         self._work.close()
 
-    def seal(self, outputs: Sequence[Output], beside: Beside, live: pa.Table | None, now: datetime) -> int:
+    def seal(
+        self,
+        outputs: Sequence[Output],
+        beside: Beside,
+        live: pa.Table | None,
+        now: datetime,
+        decided_us: int = revisions.EVER_US,
+    ) -> int:
         """Take what the slices of the sealed hours say and what stands beyond them; gives the number of the commit.
 
-        See loader.load for what is given, `stand` for live. All of it or, where it raises, nothing.
+        See loader.load for what is given, `stand` for live, revisions.revise for decided_us, which holds until the next
+        seal. All of it or, where it raises, nothing.
         """
         check_spare_files()
-        number = loader.commit(self._work, self._data, self._run, self._shown, outputs, live, now)
-        self._beside = beside
+        number = loader.commit(self._work, self._data, self._run, self._shown, outputs, live, now, decided_us)
+        self._beside, self._decided_us = beside, decided_us
         return number
 
     def stand(self, live: pa.Table, vessels: pa.Table) -> int:
@@ -57,7 +67,7 @@ class Live:
         self._work.begin()
         try:
             with sound(self._data / WORK, AFRESH):
-                number = revisions.revise(self._work, self._run.run_id, self._judge, live, sealed=False)
+                number = revisions.revise(self._work, self._run.run_id, self._judge, live, False, self._decided_us)
                 self._take_vessels(live, vessels)
                 loader.note_begun(self._work, self._run)
                 self._work.commit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ddl, parts, publish, revisions
 from stswatch.pipeline.store.database import AFRESH, WORK, open_work, sound
 from stswatch.pipeline.store.parts import Output
+from stswatch.pipeline.store.views import LeftOut
 from stswatch.pipeline.untrusted import storable
 
 __all__ = ["Output", "Run", "load"]
@@ -40,30 +41,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is published beside the events: tables `sources` and `reject_counts`, lake table -> paths in the folder."""
+    """What is published beside the events: tables `sources` and `reject_counts`, lake table -> paths in the folder.
+
+    left_out: source -> spans of which its rows are marked `clock`, see flow/plausible.py.
+    """
 
     sources: pa.Table
     reject_counts: pa.Table
     lake_files: Mapping[str, list[str]]
+    left_out: LeftOut = field(default_factory=dict)
 
 
-def load(
-    data: Path,
-    run: Run,
-    outputs: Sequence[Output],
-    sources: pa.Table,
-    reject_counts: pa.Table,
-    lake_files: Mapping[str, list[str]],
-    finished: datetime,
-) -> Path:
+def load(data: Path, run: Run, outputs: Sequence[Output], beside: Beside, finished: datetime) -> Path:
     """Load what is new, drop what was replaced, publish; returns the path of the published snapshot.
 
-    `outputs` are all slices that now hold, `sources` and `reject_counts` tables of those names, `lake_files`
-    lake table -> paths within the data folder. Loading the same twice gives the same snapshot twice. Raises
-    StoreError where the folder or a file cannot be used, AreaError for an area that is not known; then the
-    former publication stays.
+    `outputs` are all slices that now hold. Loading the same twice gives the same snapshot twice. Raises StoreError
+    where the folder or a file cannot be used, AreaError for an area that is not known; then the former publication
+    stays.
     """
-    beside = Beside(sources, reject_counts, lake_files)
     shown = zones.area(run.area)
     with closing(open_work(data)) as work:
         commit(work, data, run, shown, outputs, None, finished)
@@ -79,16 +74,17 @@ def commit(
     outputs: Sequence[Output],
     live: pa.Table | None,
     finished: datetime,
+    decided_us: int = revisions.EVER_US,
 ) -> int:
     """Take what the slices say, and what stands beyond them, into the working database; gives the number of the commit.
 
-    live: see revisions.revise. All of it or, where it raises, nothing.
+    live, decided_us: see revisions.revise. All of it or, where it raises, nothing.
     """
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
             parts.synchronise(work, data, outputs)
-            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, sealed=True)
+            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()
@@ -122,7 +118,7 @@ def show(work: duckdb.DuckDBPyConnection, data: Path, run: Run, shown: zones.Are
         "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
         "placed": _placed(work, shown),
     }
-    return publish.publish(work, data, tables, beside.lake_files, run.rules)
+    return publish.publish(work, data, tables, beside.lake_files, run.rules, beside.left_out)
 
 
 def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:

@@ -38,12 +38,14 @@ def publish(
     tables: Mapping[str, pa.Table],
     lake_files: Mapping[str, Sequence[str]],
     rules: Rules,
+    left_out: views.LeftOut | None = None,
 ) -> Path:
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
-    encounter there, in_area, area_zones). Until the last rename nothing published changes. Raises StoreError where
-    it cannot be written or the working database is damaged, DamagedFile where a lake file is that a view begins with.
+    encounter there, in_area, area_zones); left_out: see loader.Beside. Until the last rename nothing published
+    changes. Raises StoreError where it cannot be written or the working database is damaged, DamagedFile where a lake
+    file is that a view begins with.
     """
     home = data.resolve()
     snapshot = snapshots.following(data)
@@ -52,9 +54,9 @@ def publish(
     _remove(unfinished)
     try:
         with sound(data / WORK, AFRESH):
-            _fill(work, unfinished, tables, [*views.statements(lake_files, rules)])
+            _fill(work, unfinished, tables, [*views.statements(lake_files, rules, left_out or {})])
         faults.reach("snapshot_filled")
-        snapshots.seal(snapshot, unfinished, lake_files)
+        snapshots.seal(snapshot, unfinished, lake_files, left_out or {})
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
     except (duckdb.Error, StoreError, OSError) as error:
         with suppress(OSError):  # where the disk is full, it is full of these

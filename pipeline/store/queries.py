@@ -133,7 +133,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
     ledger.verify(data, near)
-    return f"({views.lake_rows(schema.FIXES, near)})"
+    return f"({views.lake_rows(schema.FIXES, near, manifest.left_out)})"
 
 
 def sources(data: Path) -> list[dict[str, Any]]:

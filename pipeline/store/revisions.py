@@ -28,20 +28,34 @@ RUNNING = pa.field("_running", pa.bool_(), False)
 # whether its vessels could still be meeting
 NOTED = pa.schema([pa.field("_commit", pa.int64(), False), pa.field("_lead", pa.bool_(), False), RUNNING])
 LIVING = ("current", "provisional")
+EVER_US = 1 << 62
+_SLACK_US = 90_000_000  # what stands so far is made of a fix a minute
+_OVERLAP = "(({0}.start_time < {1}.end_time AND {1}.start_time < {0}.end_time)" + (
+    " OR ({0}.start_time = {1}.start_time AND {0}.end_time = {1}.end_time))"
+)
 
 Name = tuple[str, int]  # id and revision
 Pair = tuple[int, str, str, int]  # number and provisional id of a new event, id and revision of an old one
 Judge = Callable[[pa.Table], Bools]  # (lon, lat, score) of n events -> which are leads
 
 
-def revise(work: duckdb.DuckDBPyConnection, run_id: str, judge: Judge, live: pa.Table | None, sealed: bool) -> int:
+def revise(
+    work: duckdb.DuckDBPyConnection,
+    run_id: str,
+    judge: Judge,
+    live: pa.Table | None,
+    sealed: bool,
+    decided_us: int = EVER_US,
+) -> int:
     """Bring table encounters in line with what is said; gives the number of this commit.
 
     live: what stands so far, schema.ENCOUNTERS and RUNNING; None for nothing. sealed: whether the slices have changed,
     so that part_encounters counts too; else only provisional rows are looked at, however much is stored. New revisions
-    bear the name of the run. Runs inside the caller's transaction.
+    bear the name of the run. decided_us: the slices say all of events that ended before; one that ended later and was
+    final, since the data ended once, stays so until they say something of it or what stands so far goes beyond it.
+    Runs inside the caller's transaction.
     """
-    _compare(work, live, sealed)
+    _compare(work, live, sealed, decided_us)
     _judged(work, judge)
     pairs = work.execute(_PAIRS).fetchall()
     heirs, covered = succession(pairs)
@@ -92,7 +106,7 @@ def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set
     return name, known.get(name, (0, False))[0] + 1
 
 
-def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: bool) -> None:
+def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: bool, decided_us: int) -> None:
     """Tables fresh: every event that is said, numbered; former: those stored; same: those that are stored unchanged."""
     content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
     work.register("given_live", _none() if live is None else live)
@@ -105,15 +119,33 @@ def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: boo
             SELECT row_number() OVER (ORDER BY start_time, {ddl.columns(_MOMENT)}, id) AS n, *
             FROM ({" UNION ALL BY NAME ".join(said)})"""
     )
-    statuses = LIVING if sealed else LIVING[1:]
-    living = ", ".join(ddl.literal(status) for status in statuses)
-    work.execute(f"CREATE TEMP TABLE former AS SELECT * FROM encounters WHERE status IN ({living})")
+    which = f"status IN {LIVING}" if sealed else "status = 'provisional'"
+    held = f"status = 'current' AND epoch_us(end_time) >= {decided_us}"
+    work.execute(f"CREATE TEMP TABLE former AS SELECT * FROM encounters WHERE {which} OR ({held})")
+    _hold(work, held)
     moment = " AND ".join(f"f.{name} = e.{name}" for name in _MOMENT)
     work.execute(
         f"""CREATE TEMP TABLE same AS SELECT f.n, e.id
             FROM fresh f JOIN former e ON f.status = e.status AND f.{running} = e.{running} AND {moment}
             WHERE row({ddl.columns(_REST, "f")}) IS NOT DISTINCT FROM row({ddl.columns(_REST, "e")})"""
     )
+
+
+def _hold(work: duckdb.DuckDBPyConnection, held: str) -> None:
+    """Leave those alone that are final and not decided by the slices yet, and what stands so far within them."""
+    one = f"f.kind = h.kind AND f.mmsi_a = h.mmsi_a AND f.mmsi_b = h.mmsi_b AND {_OVERLAP.format('f', 'h')}"
+    work.execute(
+        f"""CREATE TEMP TABLE held AS SELECT * FROM former h WHERE {held}
+            AND NOT EXISTS (FROM fresh f WHERE f.status = 'current' AND {one})"""
+    )
+    inside = f"epoch_us(f.start_time) >= epoch_us(h.start_time) - {_SLACK_US}"
+    inside += f" AND epoch_us(f.end_time) <= epoch_us(h.end_time) + {_SLACK_US}"
+    work.execute(f"DELETE FROM fresh f WHERE EXISTS (FROM held h WHERE {one} AND {inside})")
+    work.execute(
+        f"""DELETE FROM former WHERE id IN (
+                SELECT id FROM held h WHERE NOT EXISTS (FROM fresh f WHERE {one})) AND status = 'current'"""
+    )
+    work.execute("DROP TABLE held")
 
 
 def _none() -> pa.Table:

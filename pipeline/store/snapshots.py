@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stswatch.pipeline import faults
@@ -33,11 +33,15 @@ _NAME = re.compile(r"(\d{6,})\.(duckdb|json)")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What both files of a snapshot were: bytes, SHA-256 of their headers; lake table -> files that its view lists."""
+    """What both files of a snapshot were: bytes, SHA-256 of their headers; lake table -> files that its view lists.
+
+    left_out: source -> spans of which its view marks the rows `clock`.
+    """
 
     size: int
     head: str
     lake_files: Mapping[str, Sequence[str]]
+    left_out: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,20 @@ def newest(data: Path) -> Snapshot | None:
     return of((data / PUBLISHED).resolve())
 
 
-def seal(snapshot: Snapshot, made: Path, lake_files: Mapping[str, Sequence[str]]) -> None:
+def seal(
+    snapshot: Snapshot,
+    made: Path,
+    lake_files: Mapping[str, Sequence[str]],
+    left_out: Mapping[str, Sequence[Sequence[int]]],
+) -> None:
     """Give a database that was made beside them its place as both files of a snapshot. Raises OSError."""
     copy = snapshot.shown.with_name(made.name)
     _copy(made, copy)
     for path in (made, copy):
         path.chmod(path.stat().st_mode & ~0o222)  # a session that would write, and so lock others out, cannot open it
     with made.open("rb") as file:
-        manifest = Manifest(made.stat().st_size, _head(file.fileno()), lake_files)
-    told = {"size": manifest.size, "head": manifest.head, "lake_files": dict(lake_files)}
-    write_json(snapshot.manifest, told, indent=None)
+        manifest = Manifest(made.stat().st_size, _head(file.fileno()), dict(lake_files), dict(left_out))
+    write_json(snapshot.manifest, vars(manifest), indent=None)
     made.replace(snapshot.pristine)
     faults.reach("snapshot_halved")
     copy.replace(snapshot.shown)

@@ -10,6 +10,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.revisions import LIVING
+from stswatch.pipeline.tracks.stray_days import CLOCK
 
 LEADS = "flagged_encounters"
 GAPS_BESIDE = "gaps_beside"
@@ -20,6 +21,9 @@ GAPS_BESIDE = "gaps_beside"
 # beside the database: by the link up to DuckDB 1.4 and in the shell, else by where the link leads.
 HOME = r"""regexp_extract(current_setting('temp_directory'),
     '^(.*[/\\])?(snapshots[/\\]\d{6,}|stswatch)\.duckdb\.tmp$', 1)"""
+
+
+LeftOut = Mapping[str, Sequence[Sequence[int]]]  # source -> spans of which its rows are used for nothing
 
 
 def lead_schema() -> pa.Schema:
@@ -47,16 +51,16 @@ def schemas() -> dict[str, pa.Schema]:
     return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **schema.LAKE}
 
 
-def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules) -> Iterator[str]:
+def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: LeftOut) -> Iterator[str]:
     """The statements that make and describe the views.
 
     `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
-    `rules` are those of the run that is published.
+    `rules` are those of the run that is published; left_out: see lake_rows.
     """
     yield f"CREATE VIEW {LEADS} AS {_leads(rules.lead.min_score)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
     for name, fields in schema.LAKE.items():
-        yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()))}"
+        yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
     for name, fields in schemas().items():
         yield from ddl.comments(name, fields, "VIEW")
 
@@ -81,10 +85,21 @@ def _beside(beside_min: float) -> str:
         WHERE g.start_time BETWEEN s.first AND s.last OR g.end_time BETWEEN s.first AND s.last"""
 
 
-def lake_rows(fields: pa.Schema, files: Sequence[str]) -> str:
-    """The query for all rows of some files of the lake, given within the data folder."""
+def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
+    """The query for all rows of some files of the lake, given within the data folder; those left out are marked."""
     if not files:
         return ddl.empty_select(fields)
     listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
     paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
-    return f"SELECT {ddl.columns(fields.names)} FROM read_parquet({paths}, hive_partitioning = false)"
+    columns = [_marked(left_out) if name == "invalid" and left_out else ddl.quoted(name) for name in fields.names]
+    return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
+
+
+def _marked(left_out: LeftOut) -> str:
+    """Column `invalid`, with the word for a wrong clock where nothing else spoke against a row."""
+    spans = (
+        f"source = {ddl.literal(source)} AND epoch_us(time) >= {start_us} AND epoch_us(time) < {end_us}"
+        for source, found in left_out.items()
+        for start_us, end_us in found
+    )
+    return f"CASE WHEN invalid IS NULL AND ({' OR '.join(spans)}) THEN {ddl.literal(CLOCK)} ELSE invalid END AS invalid"

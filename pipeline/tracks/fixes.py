@@ -30,8 +30,7 @@ def valid(fixes: pa.Table) -> pa.Table:
     """
     if fixes.num_rows == 0:
         return PENDING.empty_table()
-    if fixes["invalid"].null_count < fixes.num_rows:
-        fixes = fixes.filter(pc.is_null(fixes["invalid"]))
+    fixes = used(fixes)
     columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
     columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
@@ -58,6 +57,13 @@ def _rounding_m(fixes: pa.Table) -> Ints:
         if long_range.any():
             out[long_range] = np.maximum(out[long_range], round(moved_m(MINUTE_TENTH_DEG)))
     return np.asarray(out)
+
+
+def used(rows: pa.Table) -> pa.Table:
+    """The rows of `fixes` or `static_reports` that nothing speaks against."""
+    if rows["invalid"].null_count == rows.num_rows:
+        return rows
+    return rows.filter(pc.is_null(rows["invalid"])).combine_chunks()
 
 
 def _receivers(kinds: pa.ChunkedArray) -> Ints:

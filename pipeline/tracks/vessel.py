@@ -13,7 +13,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Floats, Result, Tables, build, concat
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
-from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, valid
+from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
 from stswatch.pipeline.tracks.known import known
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, rounding_m, slow_legs, steps
 from stswatch.pipeline.tracks.outages import reporting
@@ -38,7 +38,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = gaps.tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
-    particulars, said = told_anew(batch.table("static_reports"), state["said"], batch.frontier_us)
+    reports = used(batch.table("static_reports"))
+    particulars, said = told_anew(reports, state["said"], batch.frontier_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
@@ -46,7 +47,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "particulars": particulars,
         "receptions": counts,
         "reporting": reporting(ready, rules),
-        "vessels": known(ready, batch.table("static_reports")),
+        "vessels": known(ready, reports),
     }
     return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": said}, rows)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 STATUS, HABITS = "status.json", "habits.json"
 _MEASURED_EVERY_S = 60.0  # the size of the spool
 _LOOK_EVERY_S = 5.0
+_RECENT = 60  # slices with rows: five minutes and more
+_ENOUGH_ROWS, _NEARLY_ALL = 100, 0.9
+_LATE = (
+    "{:,} of the last {:,} rows are of hours that were sealed when they came: a clock is wrong, that of this machine or"
+    " of a source; set it right, and where this folder was begun with it, start again with another --data; play a"
+    " recording with --arrival told"
+)
 _HANGS_S = 600.0  # without a slice systemd hears no sign of life; the first may have days to seal before it
 _HOUR_US = 3_600_000_000
 
@@ -39,7 +46,7 @@ class Health:
         data: the data folder; `live` in it is made.
         now_us: the arrival clock, UTC microseconds; 0 while it does not know.
         every_s: how often a slice is due.
-        sources, alerts: how they stand at this moment.
+        sources, alerts: how they stand at this moment; clock: what is wrong with that of arrivals, a sentence.
         tell: takes a sentence for people, once when a source falls silent and once when it is heard again.
 
     Raises OSError where the folder cannot be written.
@@ -53,10 +60,11 @@ class Health:
         *,
         sources: Callable[[], Mapping[str, SourceState]] = dict,
         alerts: Callable[[], Sequence[Delivery]] = tuple,
+        clock: Callable[[], str | None] = lambda: None,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._live, self._spool, self._now_us, self._every_s = data / "live", data / "spool", now_us, every_s
-        self._sources, self._alerts, self._tell = sources, alerts, tell
+        self._sources, self._alerts, self._clock, self._tell = sources, alerts, clock, tell
         self._live.mkdir(parents=True, exist_ok=True)
         self._lock, self._news = Lock(), Event()
         self._version = version("stswatch")  # which opens files
@@ -64,6 +72,7 @@ class Health:
         self._listening = Listening(self._live / HABITS, now_us() / 1e6)
         self._amiss: dict[str, str] = {}
         self._totals, self._rejects = Counter[str](), Counter[str]()
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_RECENT)  # rows of slices, and how many of them late
         self._report: Report | None = None
         self._slices = 0
         self._done_s = time.monotonic()  # of the last slice; the first has as long as any
@@ -77,6 +86,8 @@ class Health:
             self._report, self._done_s = report, time.monotonic()
             self._slices += 1
             self._rejects.update(report.rejects)
+            if rows := report.fixes + report.static_reports:
+                self._recent.append((rows, report.late))
             self._totals.update({name: getattr(report, name) for name in TOTALS})
         self._news.set()
 
@@ -172,12 +183,17 @@ class Health:
                 sources=[self._heard(source, now_s) for source in self._sources().values()],
                 alerts=self._alerts(),
                 spool_bytes=self._measured(),
-                amiss=list(self._amiss.values()),
+                amiss=[*self._amiss.values(), *filter(None, [self._clock(), self._mostly_late()])],
             )
 
     def _heard(self, source: SourceState, now_s: float) -> Heard:
         name, listening = source.name, self._listening
         return Heard(source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent)
+
+    def _mostly_late(self) -> str | None:
+        """That nearly all of what came is of hours that were sealed by then; None where it is not."""
+        rows, late = (sum(column) for column in zip(*self._recent, strict=True)) if self._recent else (0, 0)
+        return _LATE.format(late, rows) if rows >= _ENOUGH_ROWS and late > _NEARLY_ALL * rows else None
 
     def _measured(self) -> int:
         """Bytes of the spool, looked up once a minute, and at the end."""

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import micros
-from stswatch.pipeline.flow import late
+from stswatch.pipeline.flow import ahead, late
 from stswatch.pipeline.flow.ear import Ear, Heard
 from stswatch.pipeline.flow.recent import Recent
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.spool.arrivals import stamps_of
 from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
+from stswatch.pipeline.tracks.stray_days import CLOCK
 
 if TYPE_CHECKING:
     from stswatch.pipeline.spool.spool import Spool
@@ -37,6 +40,7 @@ class Counts:
     static_reports: int = 0
     late: int = 0
     ahead: int = 0
+    wrong: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: Counts) -> Counts:
@@ -116,9 +120,12 @@ class _Spool:
     def take(self, piece: Piece, recent: Recent, counts: Counts, allowance_us: int) -> None:
         """Decode a piece."""
         heard = self._ear.hear(piece.segment, piece.base, piece.text, self.tail.arrivals.mark)
+        stamps = _stamps(piece)
+        fixes, reports = (ahead.marked(rows, stamps) for rows in (heard.fixes, heard.static_reports))
         self.arrival_us = max([self.arrival_us, piece.arrival_us or 0, *piece.stamp_us[-1:].tolist()])
-        counts.ahead += recent.add(heard.fixes, heard.static_reports, self._of.receiver, self.arrival_us)
-        counts.late += _late(heard, piece, allowance_us)
+        counts.ahead += recent.add(fixes, reports, self._of.receiver, self.arrival_us)
+        counts.wrong += sum(_wrong(rows) for rows in (fixes, reports))
+        counts.late += _late(heard, stamps, allowance_us)
         counts.bytes += len(piece.text)
         counts.sentences += heard.sentences
         counts.fixes += heard.fixes.num_rows
@@ -140,13 +147,22 @@ def _position(folder: Path, since_us: int | None) -> Position:
     return Position(before[-1] if before else "")
 
 
-def _late(heard: Heard, piece: Piece, allowance_us: int) -> int:
-    """How many rows are of hours that could be sealed when they arrived."""
+def _stamps(piece: Piece) -> ahead.Stamps:
+    """Where arrivals are told that hold in a piece, and which."""
     before = [] if piece.arrival_us is None else [piece.arrival_us]
     stamp_at = np.concatenate([np.full(len(before), -1), piece.stamp_at])
-    stamp_us = np.concatenate([np.array(before, np.int64), piece.stamp_us])
+    return stamp_at, np.concatenate([np.array(before, np.int64), piece.stamp_us])
+
+
+def _wrong(rows: pa.Table) -> int:
+    """How many rows are marked as dated by a wrong clock."""
+    return pc.sum(pc.equal(rows["invalid"], CLOCK)).as_py() or 0
+
+
+def _late(heard: Heard, stamps: ahead.Stamps, allowance_us: int) -> int:
+    """How many rows are of hours that could be sealed when they arrived."""
     tables = ((micros(rows, "time"), np.asarray(rows["offset"])) for rows in (heard.fixes, heard.static_reports))
-    return sum(len(late.of_rows(*rows, stamp_at, stamp_us, allowance_us)) for rows in tables)
+    return sum(len(late.of_rows(*rows, *stamps, allowance_us)) for rows in tables)
 
 
 def found_us(data: Path, spools: Sequence[Spool]) -> int | None:

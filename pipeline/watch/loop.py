@@ -216,6 +216,7 @@ class _Watch:
                 rejects=counts.rejects,
                 late=counts.late,
                 ahead=counts.ahead,
+                wrong=counts.wrong,
                 vessels=self._vantage.recent.vessels,
                 open_encounters=running,
                 leads=flagged,

@@ -74,6 +74,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("fixes_total", "counter", "positions read", _total("fixes")),
     Metric("static_reports_total", "counter", "static reports read", _total("static_reports")),
     Metric("late_total", "counter", "rows of hours that were sealed when they came", _total("late")),
+    Metric("wrong_clock_total", "counter", "rows dated more than 10 min after they came", _total("wrong")),
     Metric("ahead", "gauge", "positions ahead of the arrival clock, which wait", _slice("ahead")),
     Metric("vessels", "gauge", "vessels heard since the last sealed hour", _slice("vessels")),
     Metric("open_encounters", "gauge", "encounters that still run", _slice("open_encounters")),

@@ -15,6 +15,7 @@ class Report:
     epoch microseconds. took_s: how long it took, by the wall clock. behind_bytes: acknowledged and not read yet.
     sentences, fixes, static_reports, rejects (by reason): decoded. late: fixes and static reports of hours that could
     be sealed when they came. ahead: fixes further ahead of the arrival clock than the allowance, which wait aside.
+    wrong: fixes and static reports dated so far after they came that they are marked `clock` and used for nothing.
     vessels: heard since the last sealed hour. open_encounters: provisional rows that still run; leads: provisional ones
     that are leads. sealing: whether an hour is being sealed just now.
     """
@@ -29,6 +30,7 @@ class Report:
     rejects: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
     ahead: int = 0
+    wrong: int = 0
     vessels: int = 0
     open_encounters: int = 0
     leads: int = 0

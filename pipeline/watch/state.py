@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stswatch.pipeline.alerts.courier import Delivery
     from stswatch.pipeline.spool.running import SourceState
 
-TOTALS = ("sentences", "fixes", "static_reports", "late")
+TOTALS = ("sentences", "fixes", "static_reports", "late", "wrong")
 SLOW_S = 60.0  # a slice so old, a lag or a lost source that long is amiss; longer where slices are rarer
 SLICES = 6
 STUCK_S = 600.0  # alerts that wait so long for their destination

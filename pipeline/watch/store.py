@@ -9,10 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline.flow import due
+from stswatch.pipeline.flow.plausible import plausible
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import told_of
 from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.slices import EVER_US
+from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.live import Live
 from stswatch.pipeline.store.loader import Beside
@@ -31,18 +33,20 @@ class Store:
 
     def __init__(self, data: Path, settings: Settings) -> None:
         self._data = data
-        used = due.taken(ledger.entries(data, given=None), EVER_US)  # who seals says what is damaged
+        entries = ledger.entries(data, given=None)  # who seals says what is damaged
+        used = due.taken(plausible(entries, settings.rules).entries, EVER_US)
         self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None
         self._stands: pa.Table | None = None  # what stands there, where that is known
+        self._decided_us = EVER_US  # the slices say all of what ended before
         self.commit = 0  # the last
 
     def reopen(self) -> None:
         """After a failure: DuckDB may not go on with a database that could not be written."""
         self._stands = None
         self._live.close()
-        self._live = Live(self._data, self._run, self._beside)
+        self._live = Live(self._data, self._run, self._beside, self._decided_us)
 
     def close(self) -> None:
         """Let go of it."""
@@ -59,7 +63,10 @@ class Store:
     def seal(self, sealed: Sealed, live: pa.Table | None) -> dict[str, int]:
         """See Live.seal; gives how many sealed events are new, were revised, were retracted."""
         self._beside, self._stands = sealed.beside, None
-        self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now())
+        until_us = sealed.until_us
+        self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
+        self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
+        self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now(), self._decided_us)
         return self._live.changed(self.commit)
 
     def publish(self) -> None:

@@ -96,7 +96,15 @@ def _watched(
 ) -> tuple[bool, Health]:
     """Watch; gives whether all sources have ended, and what the watch knew of itself."""
     with _sources(data, wishes, clock, secrets, tell) as supervisor:
-        health = Health(data, clock.now_us, settings.every_s, sources=supervisor.state, alerts=alerter.state, tell=tell)
+        health = Health(
+            data,
+            clock.now_us,
+            settings.every_s,
+            sources=supervisor.state,
+            alerts=alerter.state,
+            clock=clock.trouble,
+            tell=tell,
+        )
         attending = _Attending(data, wishes.keep, settings.allowance_s, clock, supervisor, health, stop)
         with server.serving(wishes.health, health.state), health.running(), attending.running():
             notify(READY)

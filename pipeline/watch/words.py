@@ -75,6 +75,7 @@ def _flow(told: Mapping[str, Any]) -> Iterator[str]:
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejects"].items())
     rows = total["fixes"] + total["static_reports"]
     late = f", {100 * total['late'] / rows:.1f} % of it late" if total["late"] else ""
+    late += f", {total['wrong']:,} rows by a wrong clock" if total.get("wrong") else ""
     yield (
         f"read: {total['sentences']:,} sentences ({rejected or 'none'} rejected), {total['fixes']:,} positions,"
         f" {total['static_reports']:,} static reports{late}; the spool takes {size(told['spool_bytes'])}"

@@ -201,6 +201,7 @@ def test_a_source_is_accounted_for():
         "rejects": 3,
         "reasons": [{"count": 2, "reason": "checksum"}, {"count": 1, "reason": "empty"}],
         "invalid_fixes": 4,
+        "stray_fixes": 0,
         "clock": "told by the sentences",
     }
     counts = {"vessels": 1000, "current_encounters": 5, "gaps": 7, "flagged_encounters": 2}
@@ -220,10 +221,14 @@ def test_one_is_not_several_and_many_invalid_positions_are_worth_a_look():
     source = {"path": "a.csv", "member": None, "format": "columns", "sentences": 1, "rejects": 0, "reasons": []}
     source |= {"clock": "column time"}
     counts = {"vessels": 1, "current_encounters": 1, "gaps": 0, "flagged_encounters": 1}
-    text = words.summary(Summary(Path("d"), counts, [source | {"invalid_fixes": 1}]), "world")
+    source |= {"invalid_fixes": 1, "stray_fixes": 0}
+    text = words.summary(Summary(Path("d"), counts, [source]), "world")
     assert text.startswith("a.csv: 1 row: 1 used, 0 rejected, 1 position invalid; times: column time\n")
     assert "\n  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid\n" in text
     assert "\n1 vessel, 1 encounter, 0 gaps; 1 lead in area world\n" in text
+    text = words.summary(Summary(Path("d"), counts, [source | {"stray_fixes": 1}]), "world")
+    assert "1 position invalid, 1 of them for their date; times: column time\n" in text
+    assert "SELECT mmsi, time FROM fixes WHERE invalid = 'clock'\n" in text
 
 
 def test_rules_show_what_a_run_changed_and_what_it_did_not_know():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.spool.arrivals import Arrivals
-from stswatch.pipeline.spool.clock import JUMP_US, STAYED_US, Clock, Told
+from stswatch.pipeline.spool.clock import AGREEING, JUMP_US, STAYED_US, Clock, Told
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.spool.spools import NOON_US, POSITION, told
 
@@ -93,11 +94,22 @@ def test_a_new_start_goes_on_from_what_the_spool_holds():
     assert "2035-11-23" in machine.said[0]
 
 
+def test_a_clock_far_ahead_of_the_machines_says_what_to_do():
+    machine = Machine()
+    assert machine.clock.trouble() is None
+    machine.clock.not_before(NOON_US + YEARS_US)
+    assert "h ahead of this machine's clock" in machine.clock.trouble()
+    assert "start it with another --data" in machine.clock.trouble()
+    machine.wall_us += YEARS_US
+    assert machine.clock.trouble() is None
+    assert Told().trouble() is None
+
+
 def test_the_machines_own_clock_is_the_time():
     assert abs(Clock().now_us() - time.time() * 1e6) < 2e6
 
 
-@given(st.lists(st.integers(1, 2_000_000_000), min_size=1, max_size=40), st.data())
+@given(st.lists(st.integers(1, 86_400), min_size=1, max_size=40), st.data())
 def test_a_recording_gives_each_line_the_latest_time_told(times, data):
     """However it is cut, so that a replay at any speed gives the same arrivals."""
     text = [told([each]) for each in times]
@@ -110,6 +122,43 @@ def test_a_recording_gives_each_line_the_latest_time_told(times, data):
         found += [max(marks[i][1] for i in range(len(marks)) if marks[i][0] <= start) for start in starts]
     assert found == [max(times[: i + 1]) * 1_000_000 for i in range(len(times))]
     assert clock.now_us() == max(times) * 1_000_000
+
+
+DAY_S = 86_400
+
+
+@given(st.lists(st.integers(1, 40).map(lambda n: n * DAY_S // 2), min_size=1, max_size=40), st.data())
+def test_a_jump_counts_once_several_lines_in_a_row_tell_it_however_they_are_cut(times, data):
+    text = [told([each]) for each in times]
+    clock, found = Told(), []
+    while text:
+        taken = data.draw(st.integers(1, len(text)))
+        lines, text = text[:taken], text[taken:]
+        marks = clock.marks(b"".join(lines))
+        starts = np.cumsum([0, *map(len, lines[:-1])])
+        found += [max(marks[i][1] for i in range(len(marks)) if marks[i][0] <= start) for start in starts]
+    assert found == [each * 1_000_000 for each in one_by_one(times)]
+
+
+def one_by_one(times):
+    """The plain rule."""
+    last, row, found = times[0], [], []
+    for each in times:
+        if each - last <= DAY_S:
+            last, row = max(last, each), []
+        else:
+            row = [*(row if row and abs(each - row[-1]) <= DAY_S else []), each]
+            if len(row) == AGREEING:
+                last, row = max(row), []
+        found.append(last)
+    return found
+
+
+def test_one_line_decades_ahead_moves_no_arrival():
+    clock = Told()
+    clock.marks(told([1_700_000_000, 1_700_000_010, 2_600_000_000, 2_600_000_000, 1_700_000_020]))
+    assert clock.now_us() == 1_700_000_020_000_000
+    assert clock.marks(told([1_700_900_000] * 4))[-1][1] == clock.now_us() == 1_700_900_000_000_000
 
 
 ONE = sentence(POSITION)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.store.database import connect, part_schemas
-from stswatch.pipeline.store.loader import Output, Run, load
+from stswatch.pipeline.store.loader import Beside, Output, Run, load
 
 DAY = datetime(2023, 8, 1, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ def run(run_id: str = "run-1", *, area: str = "world", min_score: float = 0.0) -
 def publish(data: Path, *outputs: Output, lake: Mapping[str, list[str]] | None = None, **more: Any) -> Path:
     """Load outputs without sources."""
     sources, counts = schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table()
-    return load(data, run(**more), outputs, sources, counts, lake or {}, at(30))
+    return load(data, run(**more), outputs, Beside(sources, counts, lake or {}), at(30))
 
 
 def rows(data: Path, query: str) -> list[dict[str, Any]]:

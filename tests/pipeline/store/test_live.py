@@ -249,3 +249,54 @@ def test_whatever_stood_before_the_keys_that_were_told_are_those_of_the_leads(tm
 
 def key(name, revision, change):
     return f"{name}:{revision}" + (":retracted" if change == "retracted" else "")
+
+
+def final(data, store, *events):
+    """All is sealed to the last fix, where the data end."""
+    return store.seal([output(data, "last", {"encounters": events})], NOTHING, None, at(30))
+
+
+def goes_on(data, store, decided_h, *then):
+    """Sealed to an hour again, by which nothing is decided that ended at or after `decided_h`."""
+    decided_us = int(at(decided_h).timestamp() * 1e6)
+    return store.seal(
+        [output(data, "hour", {"encounters": []})], NOTHING, so_far(*then, running=False), at(30), decided_us
+    )
+
+
+def test_what_was_final_stays_so_without_new_data_and_nobody_is_told(tmp_path):
+    near, far = encounter(1, 2), encounter(7, 8, mmsi_b=311000333)  # of the second nothing stands: it is far away
+    with started(tmp_path) as store:
+        last = final(tmp_path, store, near, far)
+        goes_on(tmp_path, store, 0, encounter(1.01, 2))
+        stands(store, encounter(1, 2.01), running=False)
+        store.publish(at(30))
+        assert [status for _, _, status, _ in history(tmp_path)] == ["current", "current"]
+        assert told(store, last) == []
+        again = final(tmp_path, store, near, far)
+        assert store.changed(again) == {"new": 0, "revised": 0, "retracted": 0}
+        assert told(store, last) == []
+
+
+def test_what_was_final_goes_on_with_new_data_and_is_withdrawn_once_the_slices_know_better(tmp_path):
+    with started(tmp_path) as store:
+        final(tmp_path, store, encounter(1, 2), encounter(7, 8, mmsi_b=311000333))
+        goes_on(tmp_path, store, 0, encounter(1, 3))
+        store.publish(at(30))
+        assert sorted(row[1:] for row in history(tmp_path)) == [
+            (1, "current", None),
+            (1, "superseded", None),
+            (2, "provisional", None),
+        ]
+        goes_on(tmp_path, store, 9, encounter(1, 3))
+        store.publish(at(30))
+        assert sorted(row[2] for row in history(tmp_path)) == ["provisional", "retracted", "superseded"]
+
+
+def test_another_revision_that_says_the_same_is_told_to_nobody(tmp_path):
+    with started(tmp_path) as store:
+        opened = stands(store, encounter(1, 2), running=False)
+        same = seals(tmp_path, store, 1, encounter(1, 2.01, median_speed_a_kn=0.7))
+        assert told(store, opened) == []
+        seals(tmp_path, store, 2, encounter(1, 2.01, median_speed_a_kn=0.7, score=9.0))
+        assert [change for _, _, change in told(store, same)] == ["changed"]

@@ -122,7 +122,7 @@ def test_sources_and_rejects_are_those_given_last(tmp_path):
     texts |= {"receiver": "satellite", "licence": None}
     sources = pa.Table.from_pylist([source | texts | {"first_time": at(0), "last_time": None}], schema.SOURCES)
     counts = pa.table({"source": ["ab"], "reason": ["checksum"], "count": [3]})
-    loader.load(tmp_path, build.run(), [], sources, counts, {}, at(30))
+    loader.load(tmp_path, build.run(), [], loader.Beside(sources, counts, {}), at(30))
     assert rows(tmp_path, "SELECT * FROM sources") == sources.to_pylist()
     assert rows(tmp_path, "SELECT * FROM reject_counts") == counts.to_pylist()
 

@@ -31,7 +31,7 @@ from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.store import Store, engine_of
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, sending, until, watching
+from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, replay, sending, until, watching
 from tests.pipeline.watch.test_law import by_run, events
 
 HOURS = 6
@@ -133,6 +133,38 @@ def test_ten_years_behind_is_as_if_it_were_not_there(hours, alone, tmp_path):
     assert done.told == ()
     assert len(archive.slices(watch.data)) <= before
     assert done.retracted == 0
+
+
+@pytest.fixture(scope="module")
+def two_hours(hours, tmp_path_factory):
+    """What one receiver alone finds in two hours, before and after all is reconciled."""
+    return twice(tmp_path_factory.mktemp("two") / "data", hours, None)
+
+
+def twice(data, hours, clock_h):
+    watch, _ = watched(data, hours, clock_h, upto=2)
+    before = watch.found()
+    reconcile(data, SETTINGS)
+    return before, events(data)
+
+
+@pytest.mark.parametrize("ahead_h", [1, DECADE_H])
+def test_ahead_of_its_arrival_is_as_if_it_were_not_there(hours, two_hours, tmp_path, ahead_h):
+    for alone, found in zip(two_hours, twice(tmp_path, hours, ahead_h), strict=True):
+        seas.assert_same(alone, found)
+    marks = "SELECT count(*) FROM {} WHERE invalid = 'clock'"
+    used = rows(tmp_path, "SELECT count(*) FROM fixes WHERE invalid IS NULL")
+    assert rows(tmp_path, marks.format("fixes")) == used > 1000
+    assert rows(tmp_path, marks.format("static_reports")) > 10
+
+
+def test_a_watch_that_runs_counts_them_and_goes_by_arrival(tmp_path):
+    text = in_order(lines(0.5))
+    strays = {k: dated(text[k], 40 * DAYS_H) for k in range(550, 1550, 100)}
+    noted = replay(tmp_path / "data", [strays.get(k, line) for k, line in enumerate(text)])
+    assert noted.arrival_us == int(TOLD.search(text[-1])[1]) * 1_000_000
+    assert 5 <= sum(report.wrong for report in noted.reports) <= len(strays)
+    assert sum(report.late for report in noted.reports) == 0
 
 
 def test_where_all_is_too_old_that_is_said(hours, tmp_path):

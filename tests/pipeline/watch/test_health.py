@@ -95,6 +95,23 @@ def asked(address, path):
         return error.code, error.headers["Content-Type"], error.read().decode()
 
 
+def test_a_watch_to_which_nearly_all_is_late_says_so_until_it_is_not(watch):
+    """As one does that was begun with the clock of the machine years ahead."""
+    for _ in range(3):
+        watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=95))
+    (reason,) = watch.reasons
+    assert reason.startswith("285 of the last 300 rows are of hours that were sealed when they came")
+    assert "another --data" in reason
+    watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=0))
+    assert watch.reasons == []
+
+
+def test_a_wrong_clock_of_arrivals_is_amiss(tmp_path):
+    health = Health(tmp_path / "data", lambda: T_US, 5.0, clock=lambda: "arrival times are ahead")
+    health.slice_done(SLICE)
+    assert health.state()["reasons"] == ["arrival times are ahead"]
+
+
 # ------------------------------------------------------------------------------------------------ over HTTP
 
 

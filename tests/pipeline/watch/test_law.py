@@ -15,7 +15,7 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.encounter import _wait_us
+from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.watch.loop import watch
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.sealing import Sealing
@@ -91,7 +91,7 @@ def test_where_nothing_is_late_what_is_sealed_is_what_a_run_finds(recorded, tmp_
     assert sum(report.late for report in noted.reports) == 0
     sealed = events(tmp_path / "data")["encounters"]
     run = by_run(text, tmp_path)["encounters"]
-    over_us = noted.reports[-1].sealed_us - _wait_us(SHORT_GAPS)
+    over_us = noted.reports[-1].sealed_us - wait_us(SHORT_GAPS)
     over = pc.less(run["end_time"].cast(pa.int64()), over_us)
     assert sealed.num_rows >= 3
     seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": sealed})
@@ -116,10 +116,17 @@ def test_what_it_says_before_is_what_it_seals(watched):
             assert np.isclose(said["min_distance_m"], last["min_distance_m"], atol=100)
 
 
-def test_everybody_was_told_of_every_revision_that_was_a_lead(watched):
+def test_everybody_was_told_of_every_revision_that_was_a_lead_and_says_something_else(watched):
     data, noted = watched
     with api.connect(data) as db:
-        leads = db.sql("SELECT id, revision FROM encounters WHERE in_area AND score >= 0").fetchall()
+        leads = db.sql(
+            """SELECT id, revision FROM encounters WHERE in_area AND score >= 0
+            QUALIFY NOT coalesce(
+                zones = lag(zones) OVER w AND abs(score - lag(score) OVER w) < 0.05
+                AND abs(epoch(start_time) - epoch(lag(start_time) OVER w)) < 60
+                AND abs(epoch(end_time) - epoch(lag(end_time) OVER w)) < 60, false)
+            WINDOW w AS (PARTITION BY id ORDER BY revision)"""
+        ).fetchall()
     told = {key for key in noted.keys if not key.endswith("retracted")}
     assert told >= {f"{name}:{revision}" for name, revision in leads} - after_the_watch(data)
     assert len(told) >= 10
