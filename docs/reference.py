@@ -62,8 +62,9 @@ Numbers that belong to one module, such as the noise speeds of `pipeline/decode/
 reason."""
 _POINTS = """## The score{named}
 
-{what} The sum of the points below, {intercept:+.2f} to begin with: {reason}. From {least:+g} a
-meeting is a lead ({least_reason}), unless `[lead] min_score` names another cut-off.
+{what}
+The sum of the points below, {intercept:+.2f} to begin with: {reason}.
+From {least:+g} a meeting is a lead, unless `[lead] min_score` names another cut-off: {least_reason}.
 
 It ranks, and is no probability. A number at an edge belongs to what follows it; what is not known gets {missing:g}."""
 _CARDS = (

@@ -31,7 +31,9 @@ def test_every_number_that_decides_is_on_the_page_of_rules():
         assert steps.reason in page
         assert all(f"| {points:+.2f} |" in page or points == 0 for points in steps.points)
         assert all(f"{edge:g}" in page for edge in steps.edges)
-    assert all(f"From {card.cut_off.score:+g} a" in page and card.cut_off.reason in page for card in cards)
+    assert all(
+        f"From {card.cut_off.score:+g} a meeting is a lead" in page and card.cut_off.reason in page for card in cards
+    )
     assert all(f"| `{check.__name__}` | {check.__doc__} |" in page for check in CHECKS)
     assert all(f"| `{reason}` |" in page for reason in REASONS)
     assert len(page.splitlines()) > 100
