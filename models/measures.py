@@ -52,9 +52,13 @@ def distance_to_port_km(columns: Columns) -> Floats:
 
 
 def dark_beside(columns: Columns) -> Floats:
-    """How many of the two vessels fell silent, or came back, during the meeting or shortly beside it."""
+    """How many of the two were silenced beside the meeting; 0 where nobody was silent.
+
+    Not known where somebody was: no gap is judged yet, and a receiver, a station or a file that heard nobody leaves the
+    same gap behind. A silence that is not judged gives no points, for or against.
+    """
     dark = np.stack([floats(columns, "dark_a"), floats(columns, "dark_b")])
-    return np.where(np.isnan(dark).all(axis=0), np.nan, np.nansum(dark, axis=0))
+    return np.where((dark == 0).all(axis=0), 0.0, np.nan)
 
 
 def observed_share(columns: Columns) -> Floats:
@@ -72,9 +76,13 @@ def relative_speed_kn(columns: Columns) -> Floats:
     return floats(columns, "relative_speed_kn")
 
 
-def drift_kn(columns: Columns) -> Floats:
-    """How fast the pair as a whole moved away; at anchor it stays, adrift it goes with wind and stream."""
-    return floats(columns, "drift_kn")
+def drift_km(columns: Columns) -> Floats:
+    """How far the pair as a whole came from first to last; at a quay it stays, adrift it goes with wind and stream.
+
+    A way and no speed: errors of positions are as large in an hour as in a day, so that the speed of a short stretch
+    is mostly error, and a meeting of which less was received would look more like a drift.
+    """
+    return floats(columns, "drift_km")
 
 
 def heading_difference_deg(columns: Columns) -> Floats:
@@ -99,18 +107,16 @@ def distance_to_shore_km(columns: Columns) -> Floats:
     return floats(columns, "distance_to_shore_km")
 
 
-def sun_elevation_deg(columns: Columns) -> Floats:
-    """How high the sun stood at the nearest approach, below 0 at night; what is done in the dark is seen by fewer."""
-    return floats(columns, "sun_elevation_deg")
-
-
 def cargo_carriers(columns: Columns) -> Floats:
     """How many of the two say that they carry cargo or oil; tugs, pilots, launches, fishing boats and the like do not.
 
-    What a vessel says of itself can be forged. Types 70 to 89. Source: ITU-R M.1371-5, table 53.
+    One that says it does not settles it: not both do, whatever the other is. What a vessel says of itself can be
+    forged. Types 70 to 89. Source: ITU-R M.1371-5, table 53.
     """
     said = np.stack([floats(columns, "ship_type_a"), floats(columns, "ship_type_b")])
-    return np.where(np.isnan(said).any(axis=0), np.nan, ((said >= 70) & (said < 90)).sum(axis=0))
+    carries = (said >= 70) & (said < 90)
+    settled = carries.all(axis=0) | (~carries & ~np.isnan(said)).any(axis=0)
+    return np.where(settled, carries.sum(axis=0), np.nan)
 
 
 def shorter_length_m(columns: Columns) -> Floats:

@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.models.features import FEATURES, Columns, Feature, Floats
+from stswatch.models.features import FEATURES, SILENCE, Columns, Feature, Floats
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated seas, see CARD.md
 NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
-DEFAULT = RULES  # which of them a run uses: docs/decisions/0006
+DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0011
 
 
 class ScorecardError(ValueError):
@@ -50,10 +50,19 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """The score from which a meeting is a lead, on the scale of its card, and why there."""
+
+    score: float = 0.0  # of files that name none: what it was for every card before each had its own
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Scorecard:
     """An intercept and the steps of each feature; `model_id` names the file by its content.
 
-    `training` is what the file says of how it was trained; empty for one that was set by hand.
+    `training` is what the file says of how it was trained; empty for one that was set by hand. `cut_off` holds where
+    the rules of a run do not name another (`lead.min_score`).
     """
 
     id: str
@@ -63,6 +72,7 @@ class Scorecard:
     steps: tuple[Steps, ...]
     model_id: str
     training: Mapping[str, Any] = field(default_factory=dict)
+    cut_off: CutOff = CutOff()
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -107,7 +117,8 @@ class Scorecard:
         for i, steps in enumerate(self.steps):
             each, place = np.unique(value[:, i], return_inverse=True)
             which[:, i] = place + len(words)
-            words += [steps.feature.text(v) for v in each.tolist()]
+            told = zip(each.tolist(), steps.at(each).tolist(), strict=True)
+            words += [steps.feature.text(v, points) for v, points in told]
         which[:, -1] = len(words)
         return [*words, self.intercept_reason], which
 
@@ -127,8 +138,8 @@ def load(path: Path | None = None) -> Scorecard:
     Raises ScorecardError where the file cannot be read, is not of the shape of rules.json, or breaks a
     direction that the domain demands.
 
-    >>> load().model_id.startswith("rules-1@")
-    True
+    >>> load().model_id.partition("@")[0]
+    'trained'
     """
     source = own(DEFAULT) if path is None else path
     name = str(path or DEFAULT)
@@ -144,8 +155,8 @@ def chosen(name: str | Path) -> Scorecard:
 
     Raises ScorecardError, see `load`.
 
-    >>> chosen("trained").model_id.partition("@")[0]
-    'trained'
+    >>> chosen("rules").model_id.partition("@")[0]
+    'rules-1'
     """
     known = NAMES.get(str(name))
     if known is None and not Path(name).exists():
@@ -168,7 +179,7 @@ def parsed(content: bytes, name: str = "the scorecard") -> Scorecard:
         tables = dict(given["features"])
         texts = [str(given[key]) for key in ("id", "description", "intercept_reason")]
         intercept = _points(name, "intercept", [given["intercept"]])[0]
-        training = dict(given.get("training", {}))
+        training, cut_off = dict(given.get("training", {})), dict(given.get("cut_off", {}))
     except (KeyError, TypeError, ValueError) as error:
         raise ScorecardError(f"{name}: {error!r}; a scorecard has the keys of models/rules.json") from error
     unknown = sorted(set(tables) - {f.name for f in FEATURES})
@@ -181,7 +192,8 @@ def parsed(content: bytes, name: str = "the scorecard") -> Scorecard:
     if largest >= LIMIT:
         raise ScorecardError(f"{name}: points add up to {largest:g}; log-odds stay under {LIMIT:g}")
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}", training)
+    lead = _cut_off(name, cut_off)
+    return Scorecard(texts[0], texts[1], intercept, texts[2], steps, f"{texts[0]}@{digest}", training, lead)
 
 
 def _steps(name: str, feature: Feature, table: Any) -> Steps:
@@ -202,7 +214,21 @@ def _steps(name: str, feature: Feature, table: Any) -> Steps:
     if (np.diff(points) * feature.monotone < 0).any():
         way = "rise" if feature.monotone > 0 else "fall"
         raise ScorecardError(f"{name}: {feature.name}: points {list(points)} must never do other than {way}")
-    return Steps(feature, tuple(edges.tolist()), points, missing, reason)
+    steps = Steps(feature, tuple(edges.tolist()), points, missing, reason)
+    if feature.name == SILENCE and missing > steps.at(np.zeros(1))[0]:
+        raise ScorecardError(
+            f"{name}: {feature.name}: missing {missing:g} is more than nobody silent gets; a silence that is not"
+            " judged may give no points"
+        )
+    return steps
+
+
+def _cut_off(name: str, given: Mapping[str, Any]) -> CutOff:
+    """The cut-off of the file, checked."""
+    score = given.get("score", CutOff.score)
+    if isinstance(score, bool) or not isinstance(score, int | float) or not np.isfinite(score):
+        raise ScorecardError(f"{name}: cut_off: score {score!r}; give the number from which a meeting is a lead")
+    return CutOff(float(score), str(given.get("reason", CutOff.reason)))
 
 
 def _points(name: str, where: str, given: Any) -> tuple[float, ...]:

@@ -2,12 +2,15 @@
 
 A tree sees a value only as the number of its step among the cuts of the feature (models/features.py). Trees without
 interactions are a sum of one function per feature, and a function of whole numbers is known once it was asked for each
-of them: so the card is read out of scikit-learn's public `decision_function` and equals it, to the rounding of points.
+of them: so the card is read out of scikit-learn's public `decision_function` and equals it, to the rounding of points,
+wherever all is known. What is not known gives 0 points, as much as the average meeting has, whatever the trees made of
+it: that something was not received is no evidence.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.models.features import FEATURES, Columns, Feature, Floats
-from stswatch.models.scorecard import grained
+from stswatch.models.scorecard import grained, parsed
 
 Bools = NDArray[np.bool_]
 
@@ -49,8 +52,8 @@ def ordinals(columns: Columns, features: Sequence[Feature] = FEATURES) -> Floats
 
     Raises KeyError for a column that is not there.
 
-    >>> ordinals({"dark_a": [True, None], "dark_b": [False, None]}, [FEATURES[5]]).tolist()
-    [[1.0], [nan]]
+    >>> ordinals({"duration_min": [60, None]}, [FEATURES[0]]).tolist()
+    [[2.0], [nan]]
     """
     values = [feature.function(columns) for feature in features]
     steps = [np.searchsorted(f.cuts, v, side="right") for f, v in zip(features, values, strict=True)]
@@ -92,9 +95,17 @@ def fit(
         early_stopping=False,
         random_state=how.seed,
     )
-    never_known = np.isnan(steps).all(axis=0)  # scikit-learn takes no such column; no tree can split a constant one
     with _one_thread():
-        return model.fit(np.where(never_known, 0.0, steps), transfer, sample_weight=balanced(transfer))
+        return model.fit(np.where(_parts_nothing(steps), 0.0, steps), transfer, sample_weight=balanced(transfer))
+
+
+def _parts_nothing(steps: Floats) -> Bools:
+    """Which columns (k,) hold one step at most where they are known: what could be learned of them is their absence.
+
+    A column of zeros in their place is one that no tree can split, and that scikit-learn takes.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.fmax.reduce(steps, axis=0) <= np.fmin.reduce(steps, axis=0)) | np.isnan(steps).all(axis=0)
 
 
 def _one_thread() -> Any:
@@ -122,17 +133,33 @@ def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float,
 
 
 def centred(intercept: float, read: Sequence[Read], steps: Floats, weight: Floats) -> tuple[float, list[Read]]:
-    """The same function with points that are 0 on the average of meetings (n, k), weighted (n,).
+    """The same function of what is known, with points that are 0 on the average of meetings (n, k), weighted (n,).
 
-    So points say how a meeting differs from the average one, and the intercept is the score of that.
+    So points say how a meeting differs from the average one, and the intercept is the score of that. What is not known
+    gives 0 points.
     """
     moved = []
     for one, step in zip(read, steps.T, strict=True):
-        known = np.where(np.isnan(step), 0, step).astype(np.int64)
-        mean = float(np.average(np.where(np.isnan(step), one.missing, one.points[known]), weights=weight))
-        moved.append(Read(one.points - mean, one.missing - mean))
+        known = ~np.isnan(step)
+        points = one.points[step[known].astype(np.int64)]
+        mean = float(np.average(points, weights=weight[known])) if known.any() else 0.0
+        moved.append(Read(one.points - mean, 0.0))
         intercept += mean
     return intercept, moved
+
+
+def cut_off(score: Floats, leads: float) -> float:
+    """The least score, in hundredths, that no more than so many of n meetings reach.
+
+    >>> cut_off(np.array([2.0, 1.0, 1.0, 0.5]), 2)
+    1.01
+    >>> cut_off(np.array([2.0, 1.004, 0.5]), 2)
+    0.51
+    """
+    ranked: list[float] = np.sort(score)[::-1].tolist()
+    if leads >= len(ranked):
+        return math.floor(ranked[-1] * 100) / 100
+    return math.floor(ranked[math.floor(leads)] * 100 + 1) / 100  # above the first that is one too many
 
 
 def train(
@@ -143,16 +170,19 @@ def train(
     settings: Settings | None = None,
     name: str = "trained",
     told: Mapping[str, Any] | None = None,
+    leads: float | None = None,
+    leads_told: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
-    columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. The same
+    columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. leads: how
+    many of the n meetings the cut-off lets pass; it is 0 where None. leads_told: what to write down of that. The same
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.
     """
     how, weight, steps = settings or Settings(), balanced(transfer), ordinals(columns, features)
     intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
-    tables = {f.name: _table(f, one, len(transfer)) for f, one in zip(features, read, strict=True)}
+    tables = {f.name: _table(f, one) for f, one in zip(features, read, strict=True)}
     used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}
     if not used:
         raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
@@ -163,21 +193,24 @@ def train(
         "description": "Points learned from simulated meetings, transfers and others counted the same in sum."
         " Measured on no real transfer; a rank, not a probability.",
         "intercept": float(grained(intercept)),
-        "intercept_reason": "the score of an average meeting of the seas that it was trained on",
+        "intercept_reason": "every meeting begins where the average of the simulated ones lies",
+        "cut_off": {"score": 0.0},
         "features": used,
         "training": training,
     }
+    if leads is not None:
+        score, _ = parsed(json.dumps(card).encode()).score(columns)
+        card["cut_off"] = {"score": cut_off(score, leads), **(leads_told or {})}
     return (json.dumps(card, indent=1) + "\n").encode()
 
 
-def _table(feature: Feature, read: Read, meetings: int) -> dict[str, Any]:
+def _table(feature: Feature, read: Read) -> dict[str, Any]:
     """One feature as the file has it: equal neighbours are one step."""
     points = grained(read.points)
     new = np.flatnonzero(np.diff(points))
-    way = {1: "; may only rise", -1: "; may only fall", 0: ""}[feature.monotone]
     return {
         "edges": [feature.cuts[i] for i in new.tolist()],
         "points": [*points[new].tolist(), float(points[-1])],
         "missing": float(grained(read.missing)),
-        "reason": f"learned from {meetings:,} simulated meetings{way}",
+        "reason": feature.reason,
     }

@@ -78,7 +78,7 @@ def run(
         licence: the terms of the data, kept with its sources; what the format says where None.
         ids: any where what stands for a vessel is no MMSI: each id is a vessel then, flag and kind are not judged.
         rules: the deciding numbers; the defaults where None.
-        scorecard: what gives the scores: rules, trained or a file of `train`; the default, rules, where None.
+        scorecard: what gives the scores: trained, rules or a file of `train`; the default, trained, where None.
         workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
             needs `if __name__ == "__main__":` round the call, as whatever starts processes does.
         tell: called with (stage, done, of) as the run goes on.

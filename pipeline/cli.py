@@ -128,9 +128,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--licence", metavar="TEXT", help="terms of these files, kept with them in the table sources")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
-    p.add_argument(
-        "--scorecard", metavar="FILE", help="what gives the scores: rules, trained or a file of `stswatch train`"
-    )
+    p.add_argument("--scorecard", metavar="FILE", help="what gives the scores: trained (the default), rules, or a file")
     p.add_argument("--workers", type=_count, default=1, metavar="N", help="processes side by side (default 1)")
     p.add_argument("--memory", type=_bytes, default="2G", metavar="SIZE", help="memory budget of a slice (default 2G)")
     hours = between(0.01, 24, "hours")

@@ -33,9 +33,7 @@ def add_stream(p: argparse.ArgumentParser) -> None:
     add_data(p)
     p.add_argument("--area", default="dprk", help="leads to show: dprk, world or a GeoJSON file; it never cuts tracks")
     p.add_argument("--rules", type=Path, metavar="FILE", help="TOML with other deciding numbers; see `stswatch rules`")
-    p.add_argument(
-        "--scorecard", metavar="FILE", help="what gives the scores: rules, trained or a file of `stswatch train`"
-    )
+    p.add_argument("--scorecard", metavar="FILE", help="what gives the scores: trained (the default), rules, or a file")
     p.add_argument(
         "--every",
         type=between(0.5, 3600, "seconds"),

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 
-def number(default: float, unit: str, reason: str) -> Any:
-    """A rule: its default, its unit and the reason for it."""
+def number(default: float | None, unit: str, reason: str) -> Any:
+    """A rule: its default (None: the scorecard's own), its unit and the reason for it."""
     return field(default=default, metadata={"unit": unit, "reason": reason})
 
 
@@ -152,7 +152,9 @@ class EncounterRules:
 class LeadRules:
     """Which encounters are flagged."""
 
-    min_score: float = number(0.0, "log-odds", "the sum of points at which an encounter is worth an analyst's minute")
+    min_score: float | None = number(
+        None, "log-odds", "the points of each scorecard are on a scale of its own, and so is the cut-off that it names"
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,21 @@ class Rules:
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def with_cut_off(self, score: float) -> Rules:
+        """The same rules with a cut-off of leads (log-odds) where they leave it to the scorecard.
+
+        >>> Rules().with_cut_off(1.5).lead.min_score, Rules().with_cut_off(1.5).with_cut_off(2.0).lead.min_score
+        (1.5, 1.5)
+        """
+        return self if self.lead.min_score is not None else dataclasses.replace(self, lead=LeadRules(score))
+
+    @property
+    def cut_off(self) -> float:
+        """The score of a lead, log-odds. Raises ValueError where it is left to the scorecard, see with_cut_off."""
+        if self.lead.min_score is None:
+            raise ValueError("the cut-off is the scorecard's; Rules.with_cut_off fills it in")
+        return self.lead.min_score
 
     @property
     def lag_us(self) -> int:
@@ -251,18 +268,27 @@ def _sections() -> list[str]:
     return [f.name for f in dataclasses.fields(Rules)]
 
 
-def rows() -> list[tuple[str, float, str, str]]:
-    """Each rule as (section.name, default, unit, reason), in the order of this file."""
+def rows() -> list[tuple[str, float | None, str, str]]:
+    """Each rule as (section.name, default, unit, reason), in the order of this file; None: the scorecard's own."""
     return [
         (
             f"{section}.{f.name}",
-            float(getattr(getattr(Rules, section), f.name)),
+            getattr(getattr(Rules, section), f.name),
             f.metadata["unit"],
             f.metadata["reason"],
         )
         for section in _sections()
         for f in dataclasses.fields(getattr(Rules, section))
     ]
+
+
+def shown(value: float | None) -> str:
+    """A rule as it is written; what is left to the scorecard in words.
+
+    >>> shown(0.5), shown(None)
+    ('0.5', "card's")
+    """
+    return "card's" if value is None else f"{value:g}"
 
 
 def minutes(value: float) -> int:

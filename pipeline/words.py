@@ -21,6 +21,7 @@ from stswatch.pipeline.exports import silences
 from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, one_hull, port_name
 from stswatch.pipeline.exports.moments import minute
 from stswatch.pipeline.exports.ship_types import type_in_words
+from stswatch.pipeline.rules import shown
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def explanation(row: dict[str, Any]) -> str:
         "By their own word (AIS is self-reported and forgeable):",
         *(_vessel(row["vessels"].get(row[f"mmsi_{v}"]), row[f"mmsi_{v}"]) for v in ("a", "b")),
         "",
-        f"Why it ranks as it does: score {row['score']:+.2f}, the sum of",
+        f"Why it ranks as it does: score {row['score']:+.2f}{_cut_off(used)}, the sum of",
         *(f"  {r['points']:+.2f}  {r['text']}" for r in row["reasons"]),
         "",
         f"Run {row['run_id']}, stswatch {row['run']['code_version']}, scorecard {row['run']['model_id']},"
@@ -185,6 +186,12 @@ def explanation(row: dict[str, Any]) -> str:
         CAUTION,
     ]
     return "\n".join(parts)
+
+
+def _cut_off(used: Mapping[str, Any]) -> str:
+    """From which score a meeting was a lead in the run."""
+    least = used["lead"]["min_score"]
+    return "" if least is None else f" (a lead from {least:+.2f})"
 
 
 def _keels(angle_deg: float | None) -> str:
@@ -265,15 +272,15 @@ def _position(lon: float, lat: float) -> str:
     return f"{abs(lat):.4f} {'N' if lat >= 0 else 'S'} {abs(lon):.4f} {'E' if lon >= 0 else 'W'}"
 
 
-def rules(rows: Sequence[tuple[str, float, str, str]], used: str | None) -> str:
+def rules(rows: Sequence[tuple[str, float | None, str, str]], used: str | None) -> str:
     """Every rule on a line; with the JSON of a run its values instead of the defaults."""
     given = json.loads(used) if used else {}
     lines = []
     for name, default, unit, reason in rows:
         section, _, rule = name.partition(".")
         value = given.get(section, {}).get(rule, default)
-        changed = "" if value == default else f" (default {default:g})"
-        lines.append(f"{name:<32} {value:>7g} {unit:<8} {reason}{changed}")
+        changed = "" if value == default else f" (default {shown(default)})"
+        lines.append(f"{name:<32} {shown(value):>7} {unit:<8} {reason}{changed}")
     return "\n".join(lines)
 
 

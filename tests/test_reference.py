@@ -23,13 +23,17 @@ def test_the_page_is_written_from_the_source(name):
 def test_every_number_that_decides_is_on_the_page_of_rules():
     page = reference.rules_page()
     for name, default, unit, reason in rules.rows():
-        assert f"| `{name.partition('.')[2]}` | {default:g} | {unit} | {reason} |" in page
+        assert f"| `{name.partition('.')[2]}` | {rules.shown(default)} | {unit} | {reason} |" in page
     assert all(f"## [{field.name}]" in page for field in dataclasses.fields(rules.Rules))
-    for steps in scorecard.load().steps:
+    cards = [scorecard.chosen(name) for name in scorecard.NAMES]
+    for steps in (steps for card in cards for steps in card.steps):
         assert f"### {steps.feature.name}" in page
         assert steps.reason in page
-        assert all(f"| {points:+g} |" in page or points == 0 for points in steps.points)
+        assert all(f"| {points:+.2f} |" in page or points == 0 for points in steps.points)
         assert all(f"{edge:g}" in page for edge in steps.edges)
+    assert all(
+        f"From {card.cut_off.score:+g} a meeting is a lead" in page and card.cut_off.reason in page for card in cards
+    )
     assert all(f"| `{check.__name__}` | {check.__doc__} |" in page for check in CHECKS)
     assert all(f"| `{reason}` |" in page for reason in REASONS)
     assert len(page.splitlines()) > 100
@@ -37,7 +41,7 @@ def test_every_number_that_decides_is_on_the_page_of_rules():
 
 def test_points_belong_to_their_spans():
     """An edge belongs to what follows it, and a code is told in its words."""
-    card = scorecard.load()
+    card = scorecard.chosen("rules")
     duration, zone = (next(s for s in card.steps if s.feature.name == name) for name in ("duration_h", "zone"))
     spans = reference._spans(duration)
     assert (spans[0], spans[-1]) == (f"under {duration.edges[0]:g}", f"{duration.edges[-1]:g} and more")

@@ -88,14 +88,18 @@ def told_of(
     end_us: int | None,
     steps: Sequence[Step] = STEPS,
 ) -> Run:
-    """What the table `runs` says of a run over what the ledger holds; it used what lies before `end_us`, if known."""
+    """What the table `runs` says of a run over what the ledger holds; it used what lies before `end_us`, if known.
+
+    A cut-off that the rules leave to the scorecard is kept as the number that it was.
+    """
+    card = card_of(steps)
     first_us = [r.first_us for entry in entries.values() for r in entry.receipts if r.first_us is not None]
     return Run(
         run_id=uuid.uuid4().hex[:12],
         started=started,
         code_version=version("stswatch"),
-        rules=rules,
-        model_id=card_of(steps).model_id,
+        rules=rules.with_cut_off(card.cut_off.score),
+        model_id=card.model_id,
         area=area,
         data_start=moment(min(first_us)) if first_us else None,
         data_end=moment(end_us) if first_us and end_us is not None else None,

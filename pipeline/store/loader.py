@@ -27,7 +27,10 @@ __all__ = ["Output", "Run", "load"]
 
 @dataclass(frozen=True)
 class Run:
-    """What is told of one run of the program; `data_start` and `data_end` are None where it used no fix."""
+    """What is told of one run of the program; `data_start` and `data_end` are None where it used no fix.
+
+    `rules` name the cut-off of leads, their own or the one of the scorecard.
+    """
 
     run_id: str
     started: datetime
@@ -103,10 +106,11 @@ def undo(work: duckdb.DuckDBPyConnection) -> None:
 
 def judge(shown: zones.Area, rules: Rules) -> revisions.Judge:
     """What says which events are leads: their score and where they were."""
+    least = rules.cut_off
 
     def is_lead(events: pa.Table) -> Bools:
         lon, lat, score = (events[name].to_numpy() for name in ("lon", "lat", "score"))
-        return np.asarray(shown.contains(lon, lat) & (score >= rules.lead.min_score))
+        return np.asarray(shown.contains(lon, lat) & (score >= least))
 
     return is_lead
 

@@ -57,7 +57,7 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
     `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
     `rules` are those of the run that is published; left_out: see lake_rows.
     """
-    yield f"CREATE VIEW {LEADS} AS {_leads(rules.lead.min_score)}"
+    yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"

@@ -178,7 +178,7 @@ def _cut_offs(told: Told) -> str:
         for row in of
     )
     heads = ("scorecard", "score from", "false-positive rate", "leads a day", "recall", "precision")
-    return f"{words.CUT_OFFS}\n\n{_table(heads, rows)}"
+    return f"{words.CUT_OFFS.format(**told['card']['cut_off'])}\n\n{_table(heads, rows)}"
 
 
 def _expected(told: Told) -> str:

@@ -13,7 +13,8 @@ that are shown add up to the score. A high score is a lead and no finding: most 
 
 SEAS = """Card `{model_id}`. The seas, with their seeds, were fixed before training, and no seed is in two of them. Of
 several encounters of one true meeting the longest stands for it; the others are repeats and left out. A transfer that
-gave no encounter is missed. In training, transfers and all other encounters count the same in sum; {settings}."""
+gave no encounter is missed. In training, transfers and all other encounters count the same in sum; {settings}.
+What is not known of a meeting gives no points, and a silence beside it is not known while its cause is not judged."""
 
 RANKING = """Recall counts all transfers, those that gave no encounter too. A published rule passes or fails a
 meeting; at a number of leads that falls among equals the mean over all their orders is told. {fleet:,.0f} vessels
@@ -44,8 +45,9 @@ CALIBRATION = """Read as log-odds, with transfers and others counted the same: s
 intercept {intercept:.2f} (0 would be right), {mean_error:.3f} off on average. With transfers as rare as they are at sea
 the score is no log-odds of anything."""
 
-CUT_OFFS = """What passes at a score of 0, which is the cut-off of a lead unless `[lead] min_score` says another, and at
-the scores that 1 % and 5 % of the other encounters reach."""
+CUT_OFFS = """What passes at the cut-off of each card, from which a meeting is a lead unless `[lead] min_score` says
+another, and at the scores that 1 % and 5 % of the other encounters reach. That of the trained card
+is {score:g}: {reason}."""
 
 EXPECTED = """What a watch floor would get if other encounters were as frequent as in the simulated sea. Nobody knows
 how frequent transfers are; three guesses."""
@@ -65,4 +67,5 @@ LIMITS = """## Limits
   transfers count as missed in every recall above.
 - **Learned from one simulator.** What the seas of training share with those of the evaluation, other seeds of the same
   program, it knows too well. Shifted seas and families left out say how much; real waters differ more.
+- **What was not heard speaks for nobody either.** A tug whose type was not received is not known to be one.
 - Told per scenario, family and place; not per flag, which it does not see, nor per size or receiver."""

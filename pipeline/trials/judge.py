@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from stswatch.models import baselines, evaluation
 from stswatch.models.features import FEATURES, Feature, values
-from stswatch.models.scorecard import Scorecard, parsed
+from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
 from stswatch.pipeline.trials import figures
 from stswatch.pipeline.trials.archives import Archive, on_archive
@@ -30,6 +30,9 @@ VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
 # for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
 PER_1000_VESSEL_DAYS = (10.0, 1.0, 0.1)
 VESSELS = (500, 5_000, 50_000)
+# Where the cut-off of a trained card lies, in leads on a day of the training seas: what a large desk reads. Of the
+# numbers that the card tells of it is the one that finds most; a lead costs a minute, a miss cannot be got back.
+LEADS_PER_DAY = figures.LEADS_A_DAY[-1]
 Tell = Callable[[str], None]
 
 
@@ -44,12 +47,28 @@ class Ground:
 
 
 def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **told: Any) -> bytes:
-    """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named."""
+    """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named.
+
+    Its cut-off is where LEADS_PER_DAY of them pass.
+    """
     rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"])))
     if without is not None:
         rows = rows.filter(pc.not_equal(rows["family"], without))
     transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
-    return train(rows.combine_chunks(), transfer, features=features, **told)
+    vessels = round(sea.vessels)
+    leads_told = {
+        "leads_per_day": LEADS_PER_DAY,
+        "vessels": vessels,
+        "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
+    }
+    return train(
+        rows.combine_chunks(),
+        transfer,
+        features=features,
+        leads=LEADS_PER_DAY * sea.days,
+        leads_told=leads_told,
+        **told,
+    )
 
 
 def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
@@ -74,7 +93,11 @@ def judge(
     taken = sample(ground.held_out)
     scores = scores_of(taken.rows, trained)
     told: dict[str, Any] = {
-        "card": {"model_id": card.model_id, "training": dict(card.training)},
+        "card": {
+            "model_id": card.model_id,
+            "training": dict(card.training),
+            "cut_off": {"score": card.cut_off.score, "reason": card.cut_off.reason},
+        },
         "seas": dict(ground.what) | _counts(ground),
         "detection": detection(ground.held_out),
         "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
@@ -87,7 +110,10 @@ def judge(
         "features": figures.of_features(taken, values(taken.rows)),
         "calibration": figures.calibration(taken, scores[TRAINED]),
         "expected": expected(taken, scores[TRAINED]),
-        "cut_offs": {name: cut_offs(taken, scores[name]) for name in (TRAINED, "rules.json")},
+        "cut_offs": {
+            TRAINED: cut_offs(taken, scores[TRAINED], card.cut_off.score),
+            "rules.json": cut_offs(taken, scores["rules.json"], load(own(RULES)).cut_off.score),
+        },
         "best_baseline": _best(taken, scores),
     }
     tell("shifted seas")
@@ -183,11 +209,11 @@ def published(taken: Sample) -> list[dict[str, Any]]:
     return told
 
 
-def cut_offs(taken: Sample, score: Any) -> list[dict[str, Any]]:
-    """What passes at a score of 0, the cut-off of a lead by default, and at those of both false rates."""
+def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
+    """What passes at the cut-off of the card itself, and at those of both false rates."""
     told = []
     for rate in (None, *figures.FALSE_RATES):
-        least = 0.0 if rate is None else evaluation.cut_off_at_false_rate(score, taken.transfer, rate)
+        least = of_card if rate is None else evaluation.cut_off_at_false_rate(score, taken.transfer, rate)
         passes = score >= least
         true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
         told.append(

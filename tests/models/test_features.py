@@ -18,16 +18,15 @@ SAYS = {  # feature -> a value and what its sentence must hold
     "speed_kn": (1.3, "1.3 kn"),
     "zone": (2, "in a reported transfer area"),
     "distance_to_port_km": (80.5, "80.5 km"),
-    "dark_beside": (1, "1 of 2 vessels"),
+    "dark_beside": (1, "1 of 2 vessels silenced"),
     "observed_share": (0.85, "share of 0.85"),
     "speed_difference_kn": (0.4, "0.4 kn"),
     "relative_speed_kn": (0.12, "0.12 kn"),
-    "drift_kn": (0.85, "0.85 kn"),
+    "drift_km": (3.46, "3.5 km"),
     "heading_difference_deg": (7, "7 deg"),
     "distance_spread_m": (35, "35 m"),
     "within_share": (0.97, "share of 0.97"),
     "distance_to_shore_km": (31.2, "31.2 km"),
-    "sun_elevation_deg": (-17, "-17 deg"),
     "cargo_carriers": (1, "1 of 2 vessels"),
     "shorter_length_m": (24, "24 m"),
 }
@@ -74,8 +73,22 @@ def test_its_sentence_has_value_and_unit(feature):
     value, words = SAYS[feature.name]
     assert words in feature.text(value)
     assert feature.unit in feature.text(value)
-    assert "not known" in feature.text(np.nan)
+    assert feature.text(np.nan).endswith(": no points for or against")
     assert feature.function.__doc__
+
+
+@by_name
+def test_its_sentence_says_whether_it_speaks_for_or_against(feature):
+    """What an analyst reads follows the sign of the points, in words of the domain."""
+    value, _ = SAYS[feature.name]
+    ways = [feature.text(value, points) for points in (1.0, -1.0, 0.0)]
+    assert ways[0] == f"{ways[2]}: {feature.supports}"
+    assert ways[1] == f"{ways[2]}: {feature.opposes}"
+    assert len(feature.supports) > 8
+    assert len(feature.opposes) > 8
+    assert feature.supports in feature.reason
+    assert feature.opposes in feature.reason
+    assert not {"learned", "trained", "simulated"} & set(" ".join((*ways, feature.reason)).split())
 
 
 @by_name
@@ -106,7 +119,7 @@ def test_what_each_says_of_one_meeting():
     assert of("distance_spread_m", median_distance_m=150, min_distance_m=120) == 30
     assert of("distance_spread_m", median_distance_m=100, min_distance_m=101) == 0  # medians are rounded
     assert of("within_share", duration_min=100, within_min=80) == 0.8
-    assert of("dark_beside", dark_a=True, dark_b=True) == 2
+    assert of("dark_beside", dark_a=False, dark_b=False) == 0
     assert [of("cargo_carriers", ship_type_a=a, ship_type_b=80) for a in (69, 70, 89, 90)] == [1, 2, 2, 1]
     assert of("shorter_length_m", length_a_m=18.0, length_b_m=300.0) == 18
 
@@ -116,6 +129,8 @@ def test_what_is_not_known_of_one_meeting_is_not_known_of_its_features():
     assert np.isnan(of("distance_spread_m", min_distance_m=None))
     assert np.isnan(of("within_share", duration_min=0))
     assert np.isnan(of("cargo_carriers", ship_type_a=None, ship_type_b=80))
+    assert of("cargo_carriers", ship_type_a=None, ship_type_b=52) == 0  # whatever the other is, not both carry
+    assert all(np.isnan(of("dark_beside", dark_a=a, dark_b=b)) for a, b in ((True, False), (False, True), (True, True)))
     assert np.isnan(of("shorter_length_m", length_b_m=None))
     assert np.isnan(of("distance_to_shore_km", distance_to_shore_km=None))
     assert of("speed_kn", median_speed_a_kn=None, median_speed_b_kn=2.5) == 2.5

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from stswatch.geo.zones import zones
 from stswatch.models import training
 from stswatch.models.features import FEATURES, values
-from stswatch.models.scorecard import BASE, load
+from stswatch.models.scorecard import BASE, chosen, load
 from stswatch.models.training import Settings
 from tests.models.drawn import MEETINGS, columns
 
@@ -39,12 +39,11 @@ def sea(n, seed, gaps=0.1):
         "median_speed_a_kn": some(rng.uniform(0, 5, n)),
         "median_speed_b_kn": some(rng.uniform(0, 5, n)),
         "relative_speed_kn": some(rng.lognormal(-2, 1, n)),
-        "drift_kn": some(rng.uniform(0, 2, n)),
+        "drift_km": some(rng.uniform(0, 10, n)),
         "heading_difference_deg": some(rng.uniform(0, 90, n), 0.5),
         "zones": [[*zones().ids, None][k : k + 1] if k < len(zones().ids) else [] for k in place.tolist()],
         "distance_to_port_km": some(rng.lognormal(3, 1, n)),
         "distance_to_shore_km": np.full(n, np.nan),
-        "sun_elevation_deg": some(rng.uniform(-70, 70, n)),
         "dark_a": rng.random(n) < 0.2,
         "dark_b": rng.random(n) < 0.2,
         "observed_share": rng.random(n),
@@ -54,7 +53,7 @@ def sea(n, seed, gaps=0.1):
         "length_b_m": some(rng.uniform(10, 200, n)),
     }
     odds = np.log(duration_min / 150) + (200 - distance_m) / 100 + made["dark_a"] + 2 * made["observed_share"] - 2
-    odds += (made["sun_elevation_deg"] < -20) - 0.5 * np.nan_to_num(made["median_speed_a_kn"])
+    odds += (np.nan_to_num(made["drift_km"]) > 5) - 0.5 * np.nan_to_num(made["median_speed_a_kn"])
     return made, rng.random(n) < 1 / (1 + np.exp(-odds))
 
 
@@ -70,12 +69,39 @@ def trained(tmp_path_factory):
     return model, written(tmp_path_factory.mktemp("card") / "card.json", made, transfer)
 
 
+def told_by_trees(model, card, steps):
+    """What the trees say of steps (n, k); of a feature that is not known what they say of it on average."""
+    with threadpool_limits(1):  # else each of many small questions waits for a second thread
+        known = model.decision_function(np.where(np.isnan(steps), 0, steps))
+    points = {s.feature.name: s.points[0] for s in card.steps}
+    first = np.array([points.get(f.name, 0.0) for f in FEATURES])
+    return known - np.isnan(steps) @ first
+
+
 @given(rows=MEETINGS)
 def test_the_card_says_what_the_trees_say(trained, rows):
     model, card = trained
-    with threadpool_limits(1):  # else each of many small questions waits for a second thread
-        wanted = model.decision_function(training.ordinals(columns(rows)))
+    wanted = told_by_trees(model, card, training.ordinals(columns(rows)))
     np.testing.assert_allclose(card.score(columns(rows))[0], wanted, rtol=0, atol=1e-9)
+
+
+def test_what_is_not_known_gives_no_points(trained):
+    """Neither for nor against, in the trained card as in the table set by hand."""
+    assert len(trained[1].steps) >= 5
+    assert {s.missing for card in (trained[1], chosen("trained"), chosen("rules")) for s in card.steps} == {0.0}
+
+
+def test_absence_alone_is_never_learned():
+    """Silences that are not judged and types that are never heard of transfers give no points, however telling."""
+    made, transfer = sea(1500, 3)
+    hidden = made | {"dark_a": transfer, "dark_b": transfer}
+    for one in (1, 2):
+        rng = np.random.default_rng(one)
+        kept = np.where(transfer | (rng.random(len(transfer)) < 0.1), np.nan, 52.0)
+        hidden |= {"ship_type_a": kept, "ship_type_b": kept}
+    card = json.loads(training.train(hidden, transfer, settings=QUICK))
+    assert not {"dark_beside", "cargo_carriers"} & set(card["features"])
+    assert len(card["features"]) >= 3
 
 
 def test_it_does_so_on_every_edge_and_where_nothing_is_known(trained):
@@ -95,7 +121,7 @@ def test_it_does_so_on_every_edge_and_where_nothing_is_known(trained):
         ]
     )
     assert len(contributions) >= 5
-    np.testing.assert_allclose(total, model.decision_function(seen), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(total, told_by_trees(model, card, seen), rtol=0, atol=1e-9)
 
 
 @settings(max_examples=10)
@@ -108,7 +134,7 @@ def test_a_card_of_any_sea_is_exact_and_obeys_its_directions(tmp_path_factory, s
     )  # load checks directions
     model = training.fit(training.ordinals(made), transfer, settings=how)
     other, _ = sea(200, seed + 1, 0.3)
-    wanted = model.decision_function(training.ordinals(other))
+    wanted = told_by_trees(model, card, training.ordinals(other))
     np.testing.assert_allclose(card.score(other)[0], wanted, rtol=0, atol=1e-9)
     assert np.std(wanted) > 0 or gaps == 1.0
 
@@ -151,6 +177,18 @@ def test_the_file_says_what_it_was_trained_on(tmp_path):
     assert card["training"]["transfers"] == transfer.sum()
     assert card["training"]["seeds"] == [1, 2]
     assert card["training"]["settings"]["rounds"] == 60
+
+
+@pytest.mark.parametrize("leads", [1, 30, 100.5, 299])
+def test_the_cut_off_lets_so_many_meetings_of_training_pass(tmp_path, leads):
+    made, transfer = sea(300, 4)
+    card = written(tmp_path / "card.json", made, transfer, leads=leads, leads_told={"reason": "so many a day"})
+    score, _ = card.score(made)
+    assert (score >= card.cut_off.score).sum() <= leads
+    lower = np.sort(score)[::-1][int(leads)]  # to let it pass too would be one too many
+    assert 0 < card.cut_off.score - lower <= 0.011
+    assert card.cut_off.reason == "so many a day"
+    assert json.loads((tmp_path / "card.json").read_text())["cut_off"]["score"] == card.cut_off.score
 
 
 def test_a_million_meetings_are_scored_in_seconds(trained):

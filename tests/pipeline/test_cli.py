@@ -149,7 +149,7 @@ def test_rules_prints_every_rule_with_its_unit_and_reason(say):
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert len(lines) == len(rules.rows()) >= 20
     for name, default, unit, reason in rules.rows():
-        assert lines[name].split()[0] == f"{default:g}"
+        assert lines[name].split()[0] == rules.shown(default)
         assert unit in lines[name]
         assert reason in lines[name]
 
@@ -159,7 +159,7 @@ def test_rules_of_a_folder_are_those_of_its_run(written, tmp_path, say):
     assert say("run", written("a.csv", HEADER + ROWS), "--data", tmp_path / "d", "--rules", other)[0] == 0
     out = say("rules", "--data", tmp_path / "d")[1]
     assert re.search(r"^encounter\.min_duration_min +45 min .*\(default 30\)$", out, re.M)
-    assert re.search(r"^lead\.min_score +-1\.5 log-odds .*\(default 0\)$", out, re.M)
+    assert re.search(r"^lead\.min_score +-1\.5 log-odds .*\(default card's\)$", out, re.M)
     assert out.count("(default") == 2
 
 

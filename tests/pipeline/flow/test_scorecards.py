@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from stswatch.models.scorecard import RULES, chosen, own
 from stswatch.pipeline import api, words
 from stswatch.pipeline.flow.row import Engine
+from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.steps import STEPS, card_of, scored_by
 from tests.pipeline.flow import archive
 
@@ -32,10 +34,10 @@ def mine(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scored(files, mine, tmp_path_factory):
-    """A folder scored by the default, by the trained card, by a file and by the default again; what each run left."""
+    """A folder scored by the rules, by the default, by a file and by the rules again; what each run left."""
     data = tmp_path_factory.mktemp("scored") / "data"
     left = []
-    for card in (None, "trained", mine, "rules"):
+    for card in ("rules", None, mine, "rules"):
         found = archive.run(data, files, scorecard=card)
         with closing(api.connect(data)) as db:
             query = (
@@ -73,6 +75,25 @@ def test_every_run_is_kept_with_its_card_and_explained_by_it(scored, mine):
     assert f"scorecard {wanted[0]}," in words.explanation(api.encounter(data, name))
 
 
+def test_each_run_keeps_the_cut_off_of_its_card_and_leads_are_those_above_it(scored):
+    data = scored[0]
+    wanted = [chosen(card).cut_off.score for card in ("rules", "trained", "rules", "rules")]
+    with closing(api.connect(data)) as db:
+        kept = db.sql("SELECT CAST(rules->'lead'->>'min_score' AS DOUBLE) FROM runs ORDER BY started").fetchall()
+        query = "SELECT count(*) FROM {} WHERE status = 'current' AND in_area AND score >= 0"
+        leads, above = (db.sql(query.format(t)).fetchall()[0][0] for t in ("flagged_encounters", "encounters"))
+    assert [row[0] for row in kept] == wanted
+    assert leads == above > 0
+    assert f"(a lead from {wanted[-1]:+.2f})" in words.explanation(api.encounter(data))
+
+
+def test_a_rule_of_the_user_goes_before_the_cut_off_of_the_card(files, tmp_path):
+    strict = replace(Rules(), lead=LeadRules(2.5))
+    archive.run(tmp_path / "data", files, rules=strict)
+    assert json.loads(api.run_of(tmp_path / "data")["rules"])["lead"]["min_score"] == 2.5
+    assert all(lead["score"] >= 2.5 for lead in api.leads(tmp_path / "data", 100))
+
+
 @pytest.mark.parametrize("how", [{}, {"workers": 2}, {"slice_h": 3.0, "shards": 3}])
 def test_a_fresh_run_with_a_card_gives_what_a_second_one_gave(scored, files, how, tmp_path):
     archive.assert_same(scored[1][1][0], archive.run(tmp_path / "fresh", files, scorecard="trained", **how))
@@ -80,12 +101,12 @@ def test_a_fresh_run_with_a_card_gives_what_a_second_one_gave(scored, files, how
 
 def test_detect_takes_a_card_too(files, mine):
     fixes = api.decode(files).fixes
-    plain, other = (api.detect(fixes, scorecard=card) for card in (None, mine))
+    plain, other = (api.detect(fixes, scorecard=card) for card in ("rules", mine))
     assert len(plain) >= 10
     assert (other.score - plain.score == 0.5).all()
 
 
 def test_a_table_of_steps_knows_its_card(mine):
-    assert card_of(STEPS).model_id == card_of(Engine().steps).model_id == chosen("rules").model_id
+    assert card_of(STEPS).model_id == card_of(Engine().steps).model_id == chosen("trained").model_id
     assert card_of(scored_by(chosen(mine))).model_id == chosen(mine).model_id
     assert [step.name for step in scored_by(chosen(mine))] == [step.name for step in STEPS]

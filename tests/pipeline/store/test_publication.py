@@ -226,7 +226,7 @@ def published(data, number, now):
         "placed": schema.PLACED.empty_table(),
     }
     with closing(open_work(data)) as work:
-        publish_database(work, data, tables, {"fixes": [name]}, Rules())
+        publish_database(work, data, tables, {"fixes": [name]}, Rules().with_cut_off(0.0))
     clearing.clear(data, {"fixes": [name]}, now)
 
 
