@@ -56,9 +56,7 @@ def test_a_small_file_of_huge_texts_is_refused_and_the_folder_is_as_before(tmp_p
     pq.write_table(table, path, compression="zstd", **how)
     assert path.stat().st_size < 1_000_000
     before = pa.total_allocated_bytes()
-    with pytest.raises(
-        SourceError, match=r"bomb\.parquet: column 'name' holds what no AIS tells \(.*leave it out"
-    ):
+    with pytest.raises(SourceError, match=r"bomb\.parquet: column 'name' holds what no AIS tells \(.*leave it out"):
         api.decode(path)
     assert pa.total_allocated_bytes() - before < 10_000_000
 
