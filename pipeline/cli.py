@@ -31,24 +31,55 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().setLevel(logging.ERROR)
-    given = parser().parse_args(argv)
+    given = argparse.Namespace(run=None)
     try:
-        with cli_live.ended_by_signals():
-            given.run(given)
-        sys.stdout.flush()
+        given = _parsed(argv)
+        if given.run is not None:
+            with cli_live.ended_by_signals():
+                given.run(given)
+        if sys.stdout is not None:  # whoever called may have closed it
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
+        if stopped := _interrupt_behind(error):
+            return _stopped(given, stopped)
         said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
         print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
-        goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""
-        print(f"stswatch: stopped{goes_on}", file=sys.stderr)
-        return 128 + (stopped.args[0] if isinstance(stopped, cli_live.Ended) else signal.SIGINT)
+        return _stopped(given, stopped)
     return 0
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for; nothing to run where that is the help or the version, which is printed by then."""
+    try:
+        return parser().parse_args(argv)
+    except SystemExit as done:
+        if done.code:
+            raise
+        return argparse.Namespace(run=None)
+
+
+def _stopped(given: argparse.Namespace, stopped: BaseException) -> int:
+    goes_on = "; the same command goes on from the last finished slice" if given.run is _run else ""
+    print(f"stswatch: stopped{goes_on}", file=sys.stderr)
+    return 128 + (stopped.args[0] if isinstance(stopped, cli_live.Ended) else signal.SIGINT)
+
+
+def _interrupt_behind(error: BaseException) -> BaseException | None:
+    """What is behind an error of Ctrl-C: DuckDB makes one of its own of it, and so may what cleans up after that."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt) or type(behind).__name__ == "InterruptException":
+            return behind
+        if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -467,7 +498,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         if error.filename:
             return f"{error.filename}: {error.strerror}"
-        return trouble.sentence(error, "standard output") or f"standard output: {error.strerror}"
+        if error.errno in trouble.DISK and error.strerror == os.strerror(error.errno):  # of no file: what is printed
+            return trouble.sentence(error, "standard output", then="") or f"standard output: {error.strerror}"
+        return error.strerror or str(error)
     return str(error)
 
 

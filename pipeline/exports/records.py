@@ -170,6 +170,10 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
         sys.stdout.flush()
         return
     path = Path(out)
+    if path.exists() and not path.is_file():  # a device or a pipe, which no file may take the place of
+        with path.open("wb") as file:
+            yield from _filled(to, file, schema)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:

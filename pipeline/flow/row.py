@@ -86,6 +86,13 @@ def _how_read(entry: Entry) -> str:
 
 def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     """What the sources hold instead of a usable position, and what to do."""
+    if (
+        entries
+        and all(is_segment(entry.path) for entry in entries)
+        and not any(r.counts["sentences"] for r in receipts)
+    ):
+        spools = ", ".join(sorted({entry.path.parent.name for entry in entries}))
+        return f"{spools}: nothing was received; see that what sends runs, and that its output leads here"
     reasons = Counter[str]()
     for receipt in receipts:
         reasons.update(receipt.rejects)

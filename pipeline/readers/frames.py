@@ -200,14 +200,15 @@ def damage(path: str) -> list[str]:
         if index is None:
             return []
         bad = [frame for frame in index.frames if _packed(file, frame) is None]
-    said = [_LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in _stretches(bad)]
-    return said if index.whole else [*said, _LOST.format(path, "it was cut off: its end")]
+    said = [LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in stretches(bad)]
+    return said if index.whole else [*said, LOST.format(path, "it was cut off: its end")]
 
 
-_LOST = "{}: {} cannot be read any more and counts as not received; the rest is used; a copy of the file makes it whole"
+LOST = "{}: {} cannot be read any more and counts as not received; the rest is used; a copy of the file makes it whole"
 
 
-def _stretches(frames: Iterable[Frame]) -> list[tuple[int, int]]:
+def stretches(frames: Iterable[Frame]) -> list[tuple[int, int]]:
+    """Where frames lie, bytes unpacked, those that touch as one."""
     found: list[tuple[int, int]] = []
     for frame in frames:
         begin, end = frame.begins, frame.begins + frame.unpacked

@@ -20,7 +20,7 @@ from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
 from stswatch.pipeline.readers import nmea
 from stswatch.pipeline.readers.base import Chunk, Place, Request, Source, SourceError
 from stswatch.pipeline.readers.packing import members
-from stswatch.pipeline.readers.registry import open_sources
+from stswatch.pipeline.readers.registry import check_is_file, open_sources
 from stswatch.pipeline.readers.text import Window, head, windows
 from stswatch.pipeline.schema import UTC
 
@@ -31,6 +31,7 @@ def open_captures(files: Iterable[Path], start_time: datetime | None = None) -> 
     Raises SourceError, one sentence with the file and the remedy, for whatever is none.
     """
     for file in files:
+        check_is_file(str(file))
         inside = members(str(file))
         places = [Place(str(file))] if inside is None else [Place(str(file), member) for member in inside]
         if not any(nmea.sniff(head(place), place.path) for place in places):

@@ -60,11 +60,11 @@ def _parsed(data: bytes) -> tuple[Page, int]:
         told = reader.struct()
     except IndexError:
         raise PageError("the header of a page breaks off") from None
-    within = next((told[name] for name in _VALUES_IN if isinstance(told.get(name), dict)), {})
-    sizes = told.get(2), told.get(3), within.get(1, 0)
-    if not all(isinstance(size, int) and size >= 0 for size in sizes):
+    values = [told[name].get(1) for name in _VALUES_IN if isinstance(told.get(name), dict)]
+    sizes = [size for size in (told.get(2), told.get(3), *(values or [0])) if isinstance(size, int) and size >= 0]
+    if len(sizes) != 3:
         raise PageError("the header of a page tells no sizes")
-    return Page(*sizes, 7 in told), reader.at
+    return Page(sizes[0], sizes[1], sizes[2], _VALUES_IN[1] in told), reader.at
 
 
 class _Compact:

@@ -160,7 +160,7 @@ def _check_dictionary(source: Source | Place, group: int, name: str) -> None:
 
 
 _LONGEST = 65_536  # as in a row of CSV
-_TOO_LONG = "{}: column {!r} holds what no AIS tells ({}); leave the file out, or the column"
+_TOO_LONG = "{}: column {!r} holds what no AIS tells ({}); leave it out or write it without that column"
 
 
 def samples(place: Place, columns: Mapping[str, str], points: str | None) -> Iterator[Rows]:

@@ -145,7 +145,7 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
     file = os.fspath(path)
     _makes_sense(request)
     asked = reader_of(format) if format != "auto" else None
-    _is_there(file)
+    check_is_file(file)
     inside = members(file)
     places = [Place(file)] if inside is None else [Place(file, member) for member in inside]
     found: list[tuple[Place, Reader]] = []
@@ -234,7 +234,7 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
 
     Raises SourceError where the file breaks off or is gone: what came before must then not be used either.
     """
-    _is_there(chunk.source.path)
+    check_is_file(chunk.source.path)
     batches = reader_of(chunk.source.format).read(chunk)
     receiver = chunk.source.receiver
     return batches if receiver == "unknown" else (_received(batch, receiver) for batch in batches)
@@ -250,11 +250,18 @@ def _received(batch: Decoded, receiver: str) -> Decoded:
     return replace(batch, fixes=batch.fixes.set_column(at, schema.FIXES.field(at), told))
 
 
-def _is_there(path: str) -> None:
+def check_is_file(path: str) -> None:
+    """Raise SourceError where a path leads to no file that can be read from its beginning as often as it has to be."""
     if os.path.isdir(path):
         raise SourceError(f"{path}: is a folder; give the files in it, for instance {os.path.join(path, '*')}")
     if not os.path.exists(path):
+        if path == "-":
+            raise SourceError(
+                "-: standard input cannot be read twice; save it as a file, or give it to `stswatch stream`"
+            )
         raise SourceError(f"{path}: does not exist; check the path")
+    if not os.path.isfile(path):
+        raise SourceError(f"{path}: is a pipe or a device, which cannot be read twice; save what it gives as a file")
 
 
 def _hashed(path: str) -> tuple[str, int]:

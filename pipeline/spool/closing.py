@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from stswatch.pipeline.readers import frames
+from stswatch.pipeline.spool import sums
 from stswatch.pipeline.spool.segments import PACKED, PART, closed, segment_of, segments, time_of
 
 _PIECE = 1 << 20
@@ -40,6 +41,7 @@ def pack(path: Path) -> Path:
     sync(part)
     part.replace(packed)
     sync(path.parent)
+    sums.beside(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     return packed
 
@@ -96,28 +98,35 @@ class Packer:
                 self.error = None
 
 
-def recover(folder: Path) -> None:
+def recover(folder: Path) -> list[str]:
     """Make whole what a kill left in a spool that nobody writes: plain segments end with a line. Raises OSError.
 
-    Half-packed files are removed, and so are segments without a line. Nothing that was acknowledged is touched.
+    Half-packed files are removed, and so are segments without a line. Nothing that was acknowledged is touched but
+    what is damaged (sums.py), of which there is a sentence each.
     """
     for part in folder.glob(f"*{PART}"):
         part.unlink(missing_ok=True)
     packed = {path.name for path in closed(folder)}
     for path in folder.glob("*"):
-        if path.name + PACKED in packed:
+        if path.name.removesuffix(sums.ENDING) + PACKED in packed:
             path.unlink(missing_ok=True)
+    told: list[str] = []
     for path in segments(folder):
-        if path.suffix != PACKED and not _cut_back(path):
-            path.unlink()
+        if path.suffix != PACKED:
+            told += sums.mend(path)
+            if not _cut_back(path):
+                sums.beside(path).unlink(missing_ok=True)
+                path.unlink()
+    return told
 
 
-def settle(folder: Path) -> None:
-    """Recover a spool that nobody writes, and pack what is plain in it. Raises OSError."""
-    recover(folder)
+def settle(folder: Path) -> list[str]:
+    """Recover a spool that nobody writes, and pack what is plain in it; see recover. Raises OSError."""
+    told = recover(folder)
     for path in segments(folder):
         if path.suffix != PACKED:
             pack(path)
+    return told
 
 
 def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, needed_us: int) -> list[str]:

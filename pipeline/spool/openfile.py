@@ -10,6 +10,7 @@ from pathlib import Path
 from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE
 from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.spool import sums
 from stswatch.pipeline.spool.closing import sync
 from stswatch.pipeline.spool.segments import PART
 
@@ -73,6 +74,8 @@ class OpenSegment:
         self._doubtful = True  # after a failed fsync nobody knows what the disk holds
         os.fsync(self.handle)
         self._doubtful = False
+        if self._data:
+            sums.note(self.path, self.synced, self._data)
         self.synced += len(self._data)
         self._data.clear()
         self._written = 0

@@ -91,7 +91,7 @@ class Spool:
         self.held = False  # what was given last is not on the disk; give nothing more until it is
         self.found_us = 0  # the last arrival that was there when it was opened; 0 where none was
         self.folder.mkdir(parents=True, exist_ok=True)
-        recover(self.folder)
+        self.damage = recover(self.folder)  # a sentence for each stretch
         self._begin()
 
     def _begin(self) -> None:

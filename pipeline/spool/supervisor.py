@@ -123,4 +123,6 @@ def run_sources(
             monotonic=monotonic,
         )
         running.append(Running(each, spool, around))
+        for said in spool.damage:
+            tell(said)
     return Supervisor(running, around)

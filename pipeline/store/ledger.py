@@ -191,9 +191,9 @@ def source_of(path: str) -> str:
 def verify(data: Path, paths: Iterable[str]) -> None:
     """Raise LedgerError where one of these files of the lake is no longer what was written, as its receipt tells."""
     for path in paths:
-        reading, chunk, _ = Path(path).stem.rsplit("-", 2)
+        reading, _, chunk = Path(path).stem.rpartition("-")[0].rpartition("-")
         try:
-            receipt = read_receipt(receipt_path(data, reading, int(chunk)))
+            receipt = read_receipt(receipt_path(data, reading, int(chunk))) if chunk.isdecimal() else None
             for part in receipt.parts if receipt else ():  # none: that of a reading that was given up, of an old view
                 if part.path == path:
                     verified(data, part, range(len(part.pieces) - 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +12,12 @@ import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.store import ddl, merge, snapshots, views
+from stswatch.pipeline.store import ddl, ledger, merge, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
-from stswatch.pipeline.store.disk import DamagedFile, sync
+from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
-_LAKE_FILE = re.compile(r"\blake/[a-z_]+/[^/\s\"']+/[^/\s\"']+\.parquet")
 KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published table
     "runs": ("run_id",),
     "sources": ("source",),
@@ -44,8 +42,8 @@ def publish(
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
     encounter there, in_area, area_zones); left_out: see loader.Beside. Until the last rename nothing published
-    changes. Raises StoreError where it cannot be written or the working database is damaged, DamagedFile where a lake
-    file is that a view begins with.
+    changes. Raises StoreError where it cannot be written or the working database is damaged, LedgerError where a lake
+    file is into which DuckDB looks.
     """
     home = data.resolve()
     snapshot = snapshots.following(data)
@@ -62,9 +60,9 @@ def publish(
         with suppress(OSError):  # where the disk is full, it is full of these
             _remove(unfinished)
             _remove(snapshot.shown.with_name(unfinished.name))
+        if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
+            ledger.verify(data, (path for paths in lake_files.values() for path in paths))
         said = str(error).splitlines()[0]
-        if found := _LAKE_FILE.search(said):
-            raise DamagedFile(str(data / found[0]), f"is damaged or not there ({said})") from error
         if isinstance(error, duckdb.IOException | OSError):
             raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error
         raise

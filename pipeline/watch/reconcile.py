@@ -62,8 +62,7 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
 
 def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
     """Seal everything to the last fix, where the data end; what that changed, and what there is to say of it."""
-    for spool in sources_of(data / "spool"):
-        settle(spool.folder)
+    told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
     how = settings.rules, engine_of(settings), round(settings.allowance_s * SECOND)
     sealed = seal(data, *how, None)
     with closing(Store(data, settings)) as store:
@@ -75,7 +74,7 @@ def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
             except DamagedSlice:
                 sealed = seal(data, *how, None)
         store.publish()
-        return changed, sealed.told
+        return changed, told + sealed.told
 
 
 def _asked(data: Path, wait_s: float) -> dict[str, int]:

@@ -31,6 +31,7 @@ class Sealing:
         self._data, self._spools, self._how = data, spools, (rules, engine, allowance_us)
         self._closing: list[Path] | None = None  # segments that are to be packed
         self._until_us, self._at_once, self._failed = 0, False, False
+        self._told: list[str] = []  # what there is to say of spools that were settled
         self._writing: list[str] = []  # the segments that were being written when the last was taken in
         self._taking: Future[list[str]] | None = None
         self._sealing: Future[Sealed] | None = None
@@ -57,7 +58,7 @@ class Sealing:
         own = {spool.folder.resolve() for spool in self._spools}
         for spooled in sources_of(self._data / "spool"):
             if spooled.folder.resolve() not in own:
-                settle(spooled.folder)
+                self._told += settle(spooled.folder)
         before = [path for spool in self._spools for path in segments(spool.folder) if path.suffix != PACKED]
         names = {spool.folder: spool.rotate() for spool in self._spools}
         self._closing = [path for path in before if _closed(path, names[path.parent])]
@@ -79,11 +80,11 @@ class Sealing:
 
         What the machine lacks for it is nothing yet: the hour is sealed later, and says it then.
         """
-        told: list[str] = []
+        told, self._told = self._told, []
         if self._taking is not None and self._taking.done():
             done, self._taking = self._taking, None
             if (error := done.exception()) is None:
-                told = done.result()
+                told += done.result()
             elif sentence(error, self._data) is None:
                 raise error
         writing = [spool.acknowledged.segment for spool in self._spools]

@@ -1,0 +1,125 @@
+"""Owns: whatever is damaged in a data folder is named or has no effect, never another answer, and all can be mended."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from stswatch.pipeline import api, rules
+from tests.pipeline import damage
+from tests.pipeline.flow import archive
+
+OTHER = replace(rules.Rules(), lead=replace(rules.Rules().lead, min_score=0.25))
+WHERE = {  # what is damaged, by the name of a kind -> files in the folder
+    "positions": "lake/fixes/*/*.parquet",
+    "names": "lake/static_reports/*/*.parquet",
+    "receipts": "lake/receipts/*/*.json",
+    "ledger": "lake/ledger/*.json",
+    "list": "lake/sources.json",
+    "manifests": "slices/*/manifest.json",
+    "found": "slices/*/*.parquet",
+    "states": "slices/*/state/*.arrow",
+    "database": "db/work.duckdb",
+    "snapshot": "snapshots/*.duckdb",
+    "pristine": "snapshots/pristine/*",
+}
+
+
+@pytest.fixture(scope="module")
+def sea(tmp_path_factory):
+    """Three files, a folder with what a run over two of them left, and what a run over all of them publishes."""
+    top = tmp_path_factory.mktemp("sea")
+    files = damage.archives(top)
+    archive.run(top / "two", files[:2], slice_h=6.0)
+    whole = archive.run(top / "three", files, slice_h=6.0)
+    assert whole["encounters"].num_rows
+    assert whole["coverage"].num_rows
+    return files, top / "two", whole
+
+
+def spoilt(sea, tmp_path, seed, *kinds, how="flip"):
+    """A copy of the folder with a file of each of these kinds damaged; gives the folder and the files."""
+    rng = random.Random(seed)
+    data = tmp_path / f"data{seed}"
+    shutil.copytree(sea[1], data, symlinks=True)
+    paths = [rng.choice(sorted(path for path in data.glob(WHERE[kind]) if path.stat().st_size)) for kind in kinds]
+    for path in paths:
+        damage.spoil(path, how or rng.choice(damage.KINDS), rng)
+    return data, paths
+
+
+def held(sea, data, paths, everything_anew):
+    """Go on in a damaged folder: named or without effect; then give all again, and all is as it should be."""
+    files, _, whole = sea
+    anew = {"rules": OTHER} if everything_anew else {}
+    said = tried(lambda: assert_equal(archive.run(data, files[2:], slice_h=6.0, **anew), whole))
+    assert any(path.name in said for path in paths) or "stswatch.duckdb" in said or not said, said
+    assert "without a remedy" not in said, said
+    assert "/lake/" not in said or re.search(r"[ab]\.csv", said), said
+    for _ in (said, "once more"):
+        if "remove the folder db" in said:
+            shutil.rmtree(data / "db")
+        said = tried(lambda: assert_equal(archive.run(data, files, slice_h=6.0), whole))
+        assert not said or "remove the folder db" in said, said
+    assert not said
+
+
+def tried(call):
+    """What is said where a call fails; "" where it does not."""
+    try:
+        call()
+    except ValueError as error:
+        if type(error).__module__.startswith("stswatch."):
+            said = str(error)
+            remedy = r"give \S+ again|remove the folder db|publishes it anew|run again"
+            return said if re.search(remedy, said) else f"{said} (without a remedy)"
+        raise
+    return ""
+
+
+def assert_equal(found, whole):
+    one, other = ({name: rows.to_pylist() for name, rows in tables.items()} for tables in (found, whole))
+    assert one == other
+
+
+@pytest.mark.parametrize("kind", ["positions", "ledger", "states", "found", "database"])
+def test_a_flipped_bit_is_named_or_without_effect_and_can_be_mended(sea, tmp_path, kind):
+    held(sea, *spoilt(sea, tmp_path, sorted(WHERE).index(kind), kind), everything_anew=kind == "positions")
+
+
+def test_a_source_that_is_gone_from_the_ledger_is_missed_and_named_with_where_it_lay(sea, tmp_path):
+    data, (path,) = spoilt(sea, tmp_path, 1, "ledger", how="delete")
+    with pytest.raises(ValueError, match=r"is not there; give \S+[ab]\.csv again.*or remove \S+sources\.json"):
+        api.run(sea[0][2:], data, slice_h=6.0, area="world")
+    assert path.name not in [each.name for each in (data / "lake" / "ledger").iterdir()]
+    (data / "lake" / "sources.json").unlink()
+    api.run(sea[0][2:], data, slice_h=6.0, area="world")
+
+
+def test_a_damaged_source_is_read_again_by_itself_where_it_is_given(sea, tmp_path):
+    data, (path,) = spoilt(sea, tmp_path, 2, "positions", how="truncate")
+    assert_equal(archive.run(data, sea[0], slice_h=6.0), sea[2])
+    assert path.read_bytes() == (sea[1] / path.relative_to(data)).read_bytes()
+
+
+def test_no_picture_is_drawn_of_damaged_positions(sea, tmp_path):
+    data, _ = spoilt(sea, tmp_path, 3)
+    for path in data.glob(WHERE["positions"]):
+        damage.flip(path, random.Random(3))
+    with pytest.raises(ValueError, match=r"\.parquet: is damaged \(its checksum.*give \S+[ab]\.csv again"):
+        api.draw_encounter(tmp_path / "a.png", data)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(125))
+def test_500_files_damaged_in_any_way_four_at_a_time(sea, tmp_path, seed):
+    rng = random.Random(seed)
+    alone = rng.choice(["ledger", "list"])  # what one of them lacks is missed by the other
+    kinds = rng.sample(sorted(set(WHERE) - {alone}), 4)
+    data, paths = spoilt(sea, tmp_path, seed, *kinds, how=None)
+    held(sea, data, paths, everything_anew=rng.random() < 0.5)
+    shutil.rmtree(data)

@@ -1,0 +1,79 @@
+"""Owns: of a packed segment nothing that is damaged is read, all the rest is, and every line keeps its place."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+
+import pyarrow as pa
+import pytest
+
+from stswatch.pipeline.readers import frames
+from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.packing import damage, opened
+from stswatch.pipeline.spool.segments import Header, header_line, header_of
+from tests.pipeline.damage import flip
+
+HEAD = header_line(Header("busan", 123456789), "nmea", "")
+TEXT = HEAD + b"".join(b"!AIVDM,1,1,,A,%07d,0*00\n" % k for k in range(20_000))
+
+
+def segment(tmp_path, text=TEXT):
+    path = tmp_path / "20250310T000000.000Z.nmea.zst"
+    with path.open("wb") as out:
+        frames.pack(io.BytesIO(text), out)
+    return path
+
+
+def read(path):
+    with opened(Place(str(path))) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("text", [TEXT, HEAD, b"", b"x\n" * 70_000, HEAD + b"y" * 100_000 + b"\n"])
+def test_what_was_packed_is_what_is_read_by_any_zstd(tmp_path, text):
+    path = segment(tmp_path, text)
+    assert read(path) == text
+    assert pa.CompressedInputStream(pa.OSFile(str(path)), "zstd").read() == text
+    assert damage(str(path)) == []
+
+
+def test_a_flipped_bit_costs_one_named_stretch_at_most(tmp_path):
+    path = segment(tmp_path)
+    good, rng, named = path.read_bytes(), random.Random(1), 0
+    for _ in range(300):
+        flip(path, rng)
+        found, said = read(path), damage(str(path))
+        assert len(found) == len(TEXT)
+        if found != TEXT:
+            named += 1
+            ((begin, end),) = [
+                [int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d|\d", s.split(": ", 1)[1])] for s in said
+            ]
+            assert found[:begin] == TEXT[:begin]
+            assert found[end:] == TEXT[end:]
+            assert not found[begin:end].removeprefix(HEAD).strip()
+            assert end - begin < len(TEXT) / 25
+            assert header_of(path) == Header("busan", 123456789)
+        path.write_bytes(good)
+    assert named > 200
+
+
+def test_of_a_segment_that_was_cut_off_what_is_whole_is_read(tmp_path):
+    path = segment(tmp_path)
+    good = path.read_bytes()
+    for size in (len(good) // 2, len(good) - 1, len(good) - 500, 400):
+        path.write_bytes(good[:size])
+        found = read(path)
+        assert TEXT.startswith(found)
+        assert len(found) >= len(TEXT) * (size / len(good) - 0.1) - 20_000
+        assert found == TEXT or "it was cut off" in damage(str(path))[0]
+
+
+def test_zstd_of_others_that_is_damaged_is_refused_as_before(tmp_path):
+    path = tmp_path / "a.nmea.zst"
+    path.write_bytes(pa.compress(TEXT, "zstd", asbytes=True)[:-300])
+    assert damage(str(path)) == []
+    with pytest.raises(SourceError, match="breaks off or is damaged"):
+        read(path)
