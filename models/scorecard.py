@@ -26,7 +26,7 @@ LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-
 BASE = "base"
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated seas, see CARD.md
 NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
-DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0011
+DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012
 
 
 class ScorecardError(ValueError):
