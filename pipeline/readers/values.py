@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME
 from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.text import as_utf8
+from stswatch.pipeline.readers.encodings import in_utf8
 from stswatch.pipeline.readers.vocabulary import plain
 
 Floats = NDArray[np.float64]
@@ -112,13 +112,11 @@ def words(column: pa.Array) -> pa.Array:
     """A column as a dictionary of strings; never raises."""
     if not is_text(column.type):
         column = column.cast(pa.string(), safe=False)
-    elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        column = column.cast(pa.binary()).view(pa.string())  # seen below whether it is text
     coded = column.cast(pa.string()).dictionary_encode()
     try:
         coded.dictionary.validate(full=True)
     except pa.ArrowInvalid:  # Parquet holds whatever bytes it was given
-        told = [as_utf8(word).decode() for word in coded.dictionary.view(pa.binary()).to_pylist()]
+        told = [in_utf8(word).decode() for word in coded.dictionary.view(pa.binary()).to_pylist()]
         return pa.DictionaryArray.from_arrays(coded.indices, pa.array(told, pa.string()))
     return coded
 

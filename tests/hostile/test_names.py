@@ -63,7 +63,9 @@ def twins(tmp_path_factory):
         home = tmp_path_factory.mktemp("twin")
         (home / file).write_bytes(corpus.parquet(corpus.columns(name)))
         zone = area(home / ("zone\x1b\n.geojson" if name is EVIL else "zone.geojson"), name)
-        run = said("run", home / file, "--data", home / folder, "--area", zone, "--licence", name)
+        run = said(
+            "run", home / file, "--data", home / folder, "--area", zone, "--licence", name, "--scorecard", "rules"
+        )
         found[name] = home, home / file, home / folder, zone, run
     return found
 
