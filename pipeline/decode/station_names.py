@@ -10,7 +10,6 @@ from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.octets import Words
 from stswatch.pipeline.decode.stamps import kind_of
 from stswatch.pipeline.decode.units import NO_STATION, RECEIVERS, Names
-from stswatch.pipeline.untrusted import escaped
 
 _TERRESTRIAL = RECEIVERS.index("terrestrial")
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
@@ -33,7 +32,7 @@ def stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArray
     if not len(rows):
         return station, receiver
     number, first = _distinct(name[rows])
-    told = [escaped(each.tobytes().rstrip(b"\0").decode("ascii", "replace")) for each in name[rows[first]]]
+    told = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
     station[rows] = np.array([names.station(each) for each in told])[number]
     receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told], np.int8)[number]
     receiver[by_suffix] = _TERRESTRIAL

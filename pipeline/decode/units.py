@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.untrusted import escaped
 
 NO_SENTENCE = -1  # the code of a line that only tells a time
 NO_GROUP = -1
@@ -72,8 +73,8 @@ class Names:
         self._others: dict[tuple[bytes, ...], int] = {}
 
     def station(self, name: str | None) -> int:
-        """The number of a station, given the first time."""
-        return NO_STATION if name is None else self.stations.setdefault(name, len(self.stations))
+        """The number of a station, given the first time; control codes in its name become escapes."""
+        return NO_STATION if name is None else self.stations.setdefault(escaped(name), len(self.stations))
 
     def other(self, *what: bytes) -> int:
         """A number of its own for anything else."""

@@ -29,9 +29,14 @@ _POINT_HEAD = np.frombuffer(b"\x01\x01\x00\x00\x00", np.uint8)  # little-endian,
 def opened(path: str) -> pq.ParquetFile:
     """A Parquet file. Raises SourceError where it is none or damaged."""
     try:
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        return pq.ParquetFile(_named_or_open(path), pre_buffer=False, buffer_size=1 << 20)
     except _DAMAGED as error:
         raise SourceError(f"{path}: is damaged or no Parquet file ({_short(error)}); fetch the file again") from error
+
+
+def _named_or_open(path: str) -> Any:
+    """Arrow opens files by names that are UTF-8; any other is opened for it."""
+    return path if path.isprintable() else open(path, "rb")
 
 
 def _short(error: Exception) -> str:
@@ -148,7 +153,7 @@ def _check_texts(source: Source | Place, file: pq.ParquetFile, groups: Sequence[
 def _check_dictionary(source: Source | Place, group: int, name: str) -> None:
     """Raise SourceError where a dictionary, that stands for any number of rows, holds a longer text."""
     try:
-        file = pq.ParquetFile(source.path, read_dictionary=[name], pre_buffer=False)
+        file = pq.ParquetFile(_named_or_open(source.path), read_dictionary=[name], pre_buffer=False)
         batch = next(file.iter_batches(1, [group], [name], use_threads=False), None)
     except _DAMAGED as error:
         raise SourceError(f"{source.path}: is damaged ({_short(error)}); fetch the file again") from error

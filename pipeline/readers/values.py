@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME
 from stswatch.pipeline.readers.column_map import TimeFormat
+from stswatch.pipeline.readers.encodings import in_utf8
 from stswatch.pipeline.readers.vocabulary import plain
 
 Floats = NDArray[np.float64]
@@ -111,7 +112,13 @@ def words(column: pa.Array) -> pa.Array:
     """A column as a dictionary of strings; never raises."""
     if not is_text(column.type):
         column = column.cast(pa.string(), safe=False)
-    return column.cast(pa.string()).dictionary_encode()
+    coded = column.cast(pa.string()).dictionary_encode()
+    try:
+        coded.dictionary.validate(full=True)
+    except pa.ArrowInvalid:  # Parquet holds whatever bytes it was given
+        told = [in_utf8(word).decode() for word in coded.dictionary.view(pa.binary()).to_pylist()]
+        return pa.DictionaryArray.from_arrays(coded.indices, pa.array(told, pa.string()))
+    return coded
 
 
 def times_us(column: pa.Array, how: TimeFormat) -> Ints:

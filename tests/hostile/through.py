@@ -53,7 +53,7 @@ class Through:
 
     def archive(self, kind: str, path: Path) -> None:
         """Run over it, decode it; where there is a lead by then, look at it."""
-        done = self.call(kind, "run", path, "--data", self.data, "--area", "world")
+        done = self.call(kind, "run", path, "--data", self.data, "--area", "world", "--scorecard", "rules")
         self.call(kind, "decode", path, "--to", "jsonl")
         self.call(kind, "decode", path, "--to", "csv", "--rejects", self.folder / "rejects.csv")
         if done == 0 and kind.startswith("names"):
@@ -69,7 +69,7 @@ class Through:
             self.drawn += 1
             self.call(kind, "areas", "--area", path, "--picture", self.folder / "areas.svg")
         good = self.good_archive()
-        if self.call(kind, "run", good, "--data", self.folder / "in-area", "--area", path) == 0:
+        if self.call(kind, "run", good, "--data", self.folder / "in-area", "--area", path, "--scorecard", "rules") == 0:
             self.call(kind, "leads", "--data", self.folder / "in-area")
             self.call(kind, "explain", "--data", self.folder / "in-area")
 
@@ -79,7 +79,21 @@ class Through:
         named = [f"s{k}={path}" for k, path in enumerate(paths)]
         ender = threading.Thread(target=_end_when_read, args=(data / "live" / "status.json",), daemon=True)
         ender.start()
-        self.call("watch", "stream", *named, "--data", data, "--health", "none", "--every", "0.5", "--area", "world")
+        self.call(
+            "watch",
+            "stream",
+            *named,
+            "--data",
+            data,
+            "--health",
+            "none",
+            "--every",
+            "0.5",
+            "--area",
+            "world",
+            "--scorecard",
+            "rules",
+        )
         self.call("watch", "status", "--data", data)
 
     def good_archive(self) -> Path:
@@ -90,7 +104,7 @@ class Through:
 
     def good(self, data: Path) -> list[str]:
         """What is found of them in a folder, after they were given."""
-        self.call("good", "run", self.good_archive(), "--data", data, "--area", "world")
+        self.call("good", "run", self.good_archive(), "--data", data, "--area", "world", "--scorecard", "rules")
         a, b = sorted(GOOD_PAIR)
         with closing(api.connect(data)) as db:
             found = db.sql(f"{ASKED} WHERE mmsi_a = {a} AND mmsi_b = {b} AND status = 'current'").fetchall()
