@@ -1,0 +1,82 @@
+"""Owns: what is no file is left as it is, refused or filled; what cannot be written or was stopped is one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from stswatch.pipeline import api, cli
+from stswatch.pipeline.readers.base import SourceError
+from tests.pipeline.decode.captures import sentence
+from tests.pipeline.spool.spools import POSITION
+
+STSWATCH = (sys.executable, "-m", "stswatch.pipeline.cli")
+
+
+@pytest.fixture
+def capture(tmp_path):
+    path = tmp_path / "a.nmea"
+    path.write_bytes(sentence(POSITION) + b"\n")
+    return path
+
+
+def test_a_full_device_stays_one_and_is_said(tmp_path, capture):
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    done = subprocess.run(
+        [*STSWATCH, "decode", capture, "--to", "jsonl", "--out", full], capture_output=True, text=True
+    )
+    assert (done.returncode, full.is_symlink()) == (1, True)
+    assert done.stderr == "stswatch: standard output: the disk is full (No space left on device); make room on it\n"
+
+
+@pytest.mark.parametrize("asked", [["rules"], ["areas"]])
+def test_what_cannot_be_printed_is_said(asked):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == "stswatch: standard output: the disk is full (No space left on device); make room on it\n"
+
+
+def test_a_pipe_is_filled_and_stays_one(tmp_path, capture):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    api.write_messages(capture, "jsonl", pipe)
+    reader.join(10)
+    assert got[0].count(b"\n") == 1
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("call", [api.decode, lambda path: list(api.messages(path))])
+def test_a_pipe_to_read_is_refused_at_once(tmp_path, call):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match=r"pipe: is a pipe or a device, which cannot be read twice; save what"):
+        call(tmp_path / "pipe")
+    with pytest.raises(SourceError, match=r"^-: standard input cannot be read twice"):
+        call(Path("-"))
+
+
+def test_ctrl_c_in_the_middle_of_a_query_is_known_as_that():
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with duckdb.connect() as db:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises((RuntimeError, KeyboardInterrupt, duckdb.Error)) as stopped:
+                db.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
+        assert cli._interrupt_behind(stopped.value) is not None
+        assert cli._interrupt_behind(ValueError("of another kind")) is None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
