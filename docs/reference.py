@@ -73,8 +73,8 @@ say the same."""
 
 _CLOCK = (
     "No right clock can have dated it so: after the day on which the file was read, before 1995, or alone by the rows "
-    "per day of all sources of the run ([0011](decisions/0011-a-wrong-clock-is-a-property-of-its-record.md)); of a watch, "
-    "more than 10 min after it came. Static reports too."
+    "per day of all sources of the run ([0011](decisions/0011-a-wrong-clock-is-a-property-of-its-record.md)); of "
+    "a watch, more than 10 min after it came. Static reports too."
 )
 
 
