@@ -121,11 +121,11 @@ def test_everybody_was_told_of_every_revision_that_was_a_lead_and_says_something
     with api.connect(data) as db:
         leads = db.sql(
             """SELECT id, revision FROM encounters WHERE in_area AND score >= 0
+            WINDOW w AS (PARTITION BY id ORDER BY revision)
             QUALIFY NOT coalesce(
                 zones = lag(zones) OVER w AND abs(score - lag(score) OVER w) < 0.05
                 AND abs(epoch(start_time) - epoch(lag(start_time) OVER w)) < 60
-                AND abs(epoch(end_time) - epoch(lag(end_time) OVER w)) < 60, false)
-            WINDOW w AS (PARTITION BY id ORDER BY revision)"""
+                AND abs(epoch(end_time) - epoch(lag(end_time) OVER w)) < 60, false)"""
         ).fetchall()
     told = {key for key in noted.keys if not key.endswith("retracted")}
     assert told >= {f"{name}:{revision}" for name, revision in leads} - after_the_watch(data)
