@@ -1,9 +1,11 @@
-"""The clock of a capture whose lines carry no time, from what base stations say (types 4 and 11).
+"""The clock of a capture whose lines carry no time, from what tells date and time between them.
 
-A base station tells date and time, but single ones lie. Each station is heard once in every 200th of the
-file, so that no talkative one outvotes the others; a report agrees if it lies within AGREE_S of the median of
-the reports round it in the file. Between the agreeing reports time runs evenly with the bytes, and never
-backwards.
+These are reports of base stations (types 4 and 11), and the RMC and ZDA sentences of a satellite receiver. Single base
+stations lie. Each of them, and each talker of RMC and ZDA, is heard once in every 200th of the file, once in every
+200th of all reports, and at its last, so that no talkative one outvotes the others; a report agrees if it lies within
+AGREE_US of the median of the reports round it in the file. Between the agreeing reports, the first and last included,
+time runs evenly with the bytes, and never backwards. Before the first and after the last of them it is known for
+BEYOND_S, at the rate heard last; farther away there is no time.
 """
 
 from __future__ import annotations
@@ -12,77 +14,119 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.lines import Bools, Ints
+from stswatch.pipeline.decode.stamps import NO_TIME
 
 AGREE_US = 300_000_000
+BEYOND_S = 60  # base stations report every 10 s: who hears none for so long has lost them, and the rate may be another
 LEAST_REPORTS = 3
-_SEGMENTS = 200
+_BEYOND_BYTES = 4_096  # and where no rate is known: some 50 sentences, some seconds where there is traffic
+_RATE_US = 600_000_000  # the rate beyond the ends is that of so long before them
+_SEGMENTS, _FINE = 200, 4_000
 _BESIDE = 25  # reports before and after one with which it is compared
 _LEAST_BESIDE = 5
 _QUARTILES = (25, 50, 75)
-_KNOTS = 256
+_KNOTS = 4_096
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Time by the offset in the file: knots of (offset, UTC microseconds), rising, one or more."""
+    """Time by the offset in the file: knots of (offset, UTC microseconds), rising, one or more.
+
+    still: the time of the one knot is that of the whole file.
+    """
 
     knots: tuple[tuple[int, int], ...] = field(repr=False)
+    still: bool = True  # of a clock with one knot
 
     def at(self, offset: Ints) -> Ints:
-        """UTC microseconds at offsets (n,), to the millisecond; outside the knots at the mean rate.
+        """UTC microseconds at offsets (n,), to the millisecond; NO_TIME far outside the knots, see BEYOND_S.
 
         >>> Clock(((0, 0), (100, 1_000_000))).at(np.array([50, 200])).tolist()
         [500000, 2000000]
+        >>> Clock(((0, 0), (100, 1_000_000))).at(np.array([6_200])).tolist() == [NO_TIME]
+        True
         """
         place, time_us = np.array(self.knots, np.int64).T
+        if len(place) == 1 and self.still:
+            return np.full(len(offset), time_us[0] // 1_000 * 1_000)
         known_s = (time_us - time_us[0]) / 1e6
         second = np.interp(offset, place, known_s)
-        outside = np.flatnonzero((offset < place[0]) | (offset > place[-1]))
-        if len(place) > 1 and len(outside):
-            beyond = offset[outside]
-            rate = known_s[-1] / (place[-1] - place[0])
-            second[outside] += rate * (np.minimum(beyond - place[0], 0) + np.maximum(beyond - place[-1], 0))
-        return np.asarray(np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0], np.int64)
+        known = np.ones(len(offset), np.bool_)
+        after, before = np.searchsorted(time_us, (time_us[0] + _RATE_US, time_us[-1] - _RATE_US + 1)).tolist()
+        for rows, end, inner in (
+            (np.flatnonzero(offset < place[0]), 0, min(after, len(place) - 1)),
+            (np.flatnonzero(offset > place[-1]), -1, max(before - 1, 0)),
+        ):
+            beyond = offset[rows] - place[end]
+            bytes_, seconds = place[inner] - place[end], known_s[inner] - known_s[end]
+            rate = seconds / bytes_ if bytes_ else 0.0
+            second[rows] += rate * beyond
+            known[rows] = np.abs(rate * beyond) <= BEYOND_S if rate else np.abs(beyond) <= _BEYOND_BYTES
+        told_us = np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0]
+        return np.asarray(np.where(known, told_us, NO_TIME), np.int64)
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """What the base stations of a file agree on; clock is None where they do not."""
+    """What the reports of a file agree on; clock is None where they do not; by_fix: whether RMC or ZDA takes part."""
 
     clock: Clock | None
     agreeing: int
     reports: int
     stations: int
+    by_fix: bool = False
 
 
 def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
-    """The clock on which most base stations of a file agree; never raises.
+    """The clock on which most of those that tell time in a file agree; never raises.
 
-    offset, time_us, mmsi: (n,) one for each report, offsets rising; size: bytes of the file.
+    offset, time_us, mmsi: (n,) one for each report, offsets rising; mmsi: of base stations, below 0 for the talkers of
+    RMC and ZDA, of which one report is enough; size: bytes of the file.
     """
-    _, once = np.unique(np.stack([mmsi, offset * _SEGMENTS // max(size, 1)]), axis=1, return_index=True)
-    once = np.sort(once)
-    heard_at, told_us, stations = offset[once], time_us[once], len(np.unique(mmsi))
-    agree = _agrees(told_us)
-    agree[agree] = _agrees(told_us[agree])  # once more without those that were far off
+    rank = np.arange(len(mmsi)) * _SEGMENTS // max(len(mmsi), 1)
+    keys = np.stack([mmsi, offset * _SEGMENTS // max(size, 1), rank])
+    _, once = np.unique(keys, axis=1, return_index=True)
+    _, last = np.unique(mmsi[::-1], return_index=True)
+    once = np.union1d(once, len(mmsi) - 1 - last)
+    told_us, stations = time_us[once], len(np.unique(mmsi))
+    agree = _agrees(offset[once], told_us)
+    agree[agree] = _agrees(offset[once][agree], told_us[agree])  # once more without those that were far off
     agreeing = int(agree.sum())
-    if agreeing < LEAST_REPORTS or 2 * agreeing <= len(once):
+    own = once[agree & (mmsi[once] < 0)]
+    if 2 * agreeing <= len(once) or (agreeing < LEAST_REPORTS and not len(own)):
         return Consensus(None, agreeing, len(once), stations)
-    return Consensus(Clock(_knots(heard_at[agree], told_us[agree])), agreeing, len(once), stations)
+    chosen = _in_step(offset, time_us, once[agree], np.stack([mmsi, offset * _FINE // max(size, 1)]))
+    clock = Clock(_knots(offset[chosen], time_us[chosen]), still=False)
+    return Consensus(clock, agreeing, len(once), stations, len(own) > 0)
 
 
-def _agrees(told_us: Ints) -> NDArray[np.bool_]:
+def _in_step(offset: Ints, time_us: Ints, agreeing: Ints, keys: Ints) -> Ints:
+    """More reports than had a vote: those that tell no time far outside that of the agreeing ones before and after.
+
+    agreeing: rows, rising; keys: (2, n) who tells it and in which part of the file: one of each is enough, but of
+    satellite receivers, which stand beside the sentences, all are taken.
+    """
+    _, first = np.unique(keys, axis=1, return_index=True)
+    rows = np.union1d(first, np.flatnonzero(keys[0] < 0))
+    told_us = np.maximum.accumulate(time_us[agreeing])
+    after = np.searchsorted(offset[agreeing], offset[rows])
+    earliest = told_us[np.maximum(after - 1, 0)] - AGREE_US
+    latest = told_us[np.minimum(after, len(agreeing) - 1)] + AGREE_US
+    inside = (after > 0) & (offset[rows] <= offset[agreeing[-1]])
+    return np.union1d(agreeing, rows[inside & (time_us[rows] >= earliest) & (time_us[rows] <= latest)])
+
+
+def _agrees(offset: Ints, told_us: Ints) -> Bools:
     """Where a report is near the median of as many reports before it as after it, as time passes between them.
 
     So a capture may be of any length: where reports are rare, half of what passes between them is allowed on top. The
-    first and last few are compared with the first and last such median.
+    first and last few, of which one side is missing, are held to the line through those beside them.
     """
-    n = len(told_us)
-    if n <= 2 * _LEAST_BESIDE:
-        return np.asarray(np.abs(told_us - np.median(told_us)) <= AGREE_US) if n else np.zeros(0, np.bool_)
+    n, few = len(told_us), 2 * _LEAST_BESIDE + 1
+    if n <= few:
+        return _on_a_line(offset, told_us)
     low, middle, high = np.zeros((3, n))
     for at in range(_LEAST_BESIDE, min(n - _LEAST_BESIDE, _BESIDE)):
         beside = min(at, n - 1 - at)
@@ -94,16 +138,61 @@ def _agrees(told_us: Ints) -> NDArray[np.bool_]:
         low[_BESIDE:-_BESIDE], middle[_BESIDE:-_BESIDE], high[_BESIDE:-_BESIDE] = np.percentile(
             around, _QUARTILES, axis=1
         )
-    for quartile in (low, middle, high):
-        quartile[:_LEAST_BESIDE] = quartile[_LEAST_BESIDE]
-        quartile[-_LEAST_BESIDE:] = quartile[-_LEAST_BESIDE - 1]
-    return np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
+    agree = np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
+    agree[:_LEAST_BESIDE] = agree[-_LEAST_BESIDE:] = False
+    sure = np.flatnonzero(agree)
+    for ends, known in ((slice(0, _LEAST_BESIDE), sure[:few]), (slice(n - _LEAST_BESIDE, n), sure[-few:])):
+        if len(known) >= LEAST_REPORTS:
+            rate, at_us = _line(offset[known], told_us[known])
+            expected = at_us + rate * (offset[ends] - offset[known[0]])
+            passed = rate * np.abs(offset[ends] - offset[known[0 if ends.start == 0 else -1]])
+            agree[ends] = np.abs(told_us[ends] - expected) <= AGREE_US + passed / 2
+    return np.asarray(agree | _on_a_line(offset, told_us) if n < 2 * few else agree)
+
+
+def _on_a_line(offset: Ints, told_us: Ints) -> Bools:
+    """Which of a few reports lie near the line through most of them. Source: H. Theil (1950), P. K. Sen (1968)."""
+    n = len(told_us)
+    if n < LEAST_REPORTS:
+        return np.ones(n, np.bool_) if (np.diff(told_us) >= 0).all() else np.zeros(n, np.bool_)
+    rate, at_us = _line(offset, told_us)
+    allowed = AGREE_US + np.median(np.abs(np.diff(told_us))) / 2
+    return np.asarray(np.abs(told_us - at_us - rate * (offset - offset[0])) <= allowed)
+
+
+def _line(offset: Ints, told_us: Ints) -> tuple[float, float]:
+    """Microseconds a byte, and the time at the first offset, of the line through most of a few reports."""
+    one, other = np.triu_indices(len(offset), 1)
+    apart = offset[other] - offset[one]
+    slopes = (told_us[other] - told_us[one])[apart > 0] / apart[apart > 0]
+    rate = max(float(np.median(slopes)), 0.0) if len(slopes) else 0.0
+    return rate, float(told_us[0] + np.median(told_us - told_us[0] - rate * (offset - offset[0])))
 
 
 def _knots(offset: Ints, time_us: Ints) -> tuple[tuple[int, int], ...]:
-    """At most _KNOTS knots, each the median of as many reports, none earlier than the one before."""
-    parts = np.array_split(np.arange(len(offset)), min(_KNOTS, max(1, len(offset) // 3)))
-    place = np.array([np.median(offset[rows]) for rows in parts]).astype(np.int64)
-    time = np.maximum.accumulate(np.array([np.median(time_us[rows]) for rows in parts]).astype(np.int64))
-    _, first = np.unique(place, return_index=True)
-    return tuple((int(place[i]), int(time[i])) for i in first)
+    """The first and last report and at most _KNOTS between them, none earlier than the one before.
+
+    Of three reports in a row the middle one counts, so that no single one stands out; of many, the median of some.
+    """
+    time_us = _smoothed(offset, time_us)
+    middle = np.arange(1, len(offset) - 1)
+    parts = np.array_split(middle, min(_KNOTS, len(middle))) if len(middle) else []
+    rows = [np.array([0]), *parts, np.array([len(offset) - 1])]
+    place = np.array([np.median(offset[part]) for part in rows]).astype(np.int64)
+    time_us = np.maximum.accumulate(np.array([np.median(time_us[part]) for part in rows]).astype(np.int64))
+    place, first = np.unique(place, return_index=True)
+    return tuple(zip(place.tolist(), time_us[first].tolist(), strict=True))
+
+
+def _smoothed(offset: Ints, time_us: Ints) -> Ints:
+    """The running median of three, at the ends with what the next two make of it. Source: J. W. Tukey (1977)."""
+    n = len(time_us)
+    if n < LEAST_REPORTS:
+        return time_us
+    smooth = time_us.copy()
+    smooth[1:-1] = np.median(sliding_window_view(time_us, 3), axis=1).astype(np.int64)
+    for end, one, two in ((0, 1, 2), (n - 1, n - 2, n - 3)):
+        rate = (smooth[two] - smooth[one]) / max(abs(int(offset[two] - offset[one])), 1)
+        beyond = int(smooth[one] - rate * abs(int(offset[one] - offset[end])))
+        smooth[end] = int(np.median([time_us[end], smooth[one], beyond]))
+    return smooth

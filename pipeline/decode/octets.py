@@ -76,6 +76,20 @@ def first_of(words: Words, characters: bytes) -> Ints:
     return _first_marked(marked)
 
 
+def first_outside(words: Words, outside: bytes) -> Ints:
+    """Where the first byte stands that is outside a set, (n,); 8 * count where there is none.
+
+    outside: 256 bytes, 1 for each that is outside.
+
+    >>> comma = bytes(octet == ord(",") for octet in range(256))
+    >>> first_outside(words_at(padded(b"rAB-1,x"), np.array([0]), 1), comma).tolist()
+    [5]
+    """
+    # some times as fast as looking each byte up in an array
+    marked = np.frombuffer(words.tobytes().translate(outside), np.bool_)
+    return _first_marked(marked.reshape(len(words), -1))
+
+
 def _first_marked(marked: Bools) -> Ints:
     """The place of the first marked byte of each row; marked: (n, 8 * count), count 1, 2 or 4."""
     bits = np.packbits(marked, bitorder="little").view(f"<u{marked.shape[1] // 8}")  # a row as one number

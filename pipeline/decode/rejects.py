@@ -20,6 +20,7 @@ REASONS: Mapping[str, str] = {
     "too_short": "The payload ends before the fields that its message type must have.",
     "unknown_type": "The message type is none of 1 to 28.",
     "fragment_missing": "The other parts of the multi-part message did not come near it, in order.",
+    "fragment_ambiguous": "The part could belong to several messages: nothing tells which parts are of one.",
     "no_time": "Nothing tells when it was received, or its time is written in a way that is not understood.",
     "no_mmsi": "The row names no vessel: the MMSI is missing, not a whole number, or too large to be one.",
 }

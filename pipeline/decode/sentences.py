@@ -1,8 +1,11 @@
 r"""Text to sentences: where each begins and ends, what it carries, whether its checksum holds, its time.
 
 Known wrappers: a tag block before the sentence (`\s:STATION,c:EPOCH,g:1-2-34*hh\`), the suffix of the US Coast Guard
-after it (`,rSTATION,EPOCH`), a time at the start of the line, and a Gatehouse line (`$PGHP`) before it. A line may hold
-several sentences. Blank lines, lines that begin with # and other `$` sentences are no AIS and not counted.
+after it (`,rSTATION,EPOCH`) or an epoch alone, a time at the start of the line, and a Gatehouse line (`$PGHP`) before
+it. A time belongs to its sentence, that of a Gatehouse line to the sentence on the next line; no other sentence takes
+it. Only in the spool of a watch does an arrival line, which is a Gatehouse line with the mark of its segment, hold for
+all that follow. A line may hold several sentences. Blank lines, lines that begin with # and other `$` sentences are no
+AIS and not counted.
 
 Lines of usual shape are read all at once (`usual.py`), the few others one at a time (`unusual.py`).
 """
@@ -10,14 +13,14 @@ Lines of usual shape are read all at once (`usual.py`), the few others one at a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.lines import Bytes, Ints, Lines, find_lines
-from stswatch.pipeline.decode.octets import PAD
+from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, Lines, find_lines
+from stswatch.pipeline.decode.octets import PAD, bytes_at
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import NO_SENTENCE, Names, Units, in_order, joined
 from stswatch.pipeline.decode.unusual import unusual
@@ -35,10 +38,11 @@ class Sentences:
     """The sentences of a text in their order, (n,) each, and the lines that should have held one.
 
     offset, length: bytes, the tag block and what else the line says before the sentence included; line: offset of its
-    line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, else NO_TIME; near_us:
-    that, or the time told last before it, not further back than `reach` bytes; first, last: the span of its payload in
-    `data`; alike, talker, group: as in units.Units; station: a number of `stations`, else -1; receiver: a number of
-    units.RECEIVERS; bad_offset, bad_length: malformed lines.
+    line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, or its Gatehouse line,
+    else NO_TIME; near_us: that, or in a spool the arrival line before it, not further back than `reach` bytes; first,
+    last: the span of its payload in `data`; alike, talker, group: as in units.Units; station: a number of `stations`,
+    else -1; receiver: a number of units.RECEIVERS; unread: whether it carries a time that is not understood, and none
+    that is; bad_offset, bad_length: malformed lines.
     """
 
     data: Bytes  # the text, and room for as much
@@ -59,42 +63,48 @@ class Sentences:
     group: Ints
     station: Ints
     receiver: NDArray[np.int8]
+    unread: Bools
     stations: pa.Array
     bad_offset: Ints
     bad_length: Ints
 
 
-def frame(text: bytes, base: int, reach: int) -> Sentences:
+def frame(text: bytes, base: int, reach: int, mark: int | None = None) -> Sentences:
     """Find the sentences of a text that begins and ends at line ends; never raises.
 
-    base: offset of the text in the file; reach: how far back a time is borrowed, bytes.
+    base: offset of the text in the file; reach: how far an arrival line holds, bytes; mark: of the arrival lines, in
+    the spool of a watch.
 
     >>> found = frame(b"# a comment\\n!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23\\n", 0, 65536)
     >>> found.offset.tolist(), found.code.tolist()
     ([12], [0])
     """
-    return _framed(text, base, reach, _usual_first)
+    return _framed(text, base, (reach, mark), _usual_first)
 
 
-def frame_one_by_one(text: bytes, base: int, reach: int) -> Sentences:
+def frame_one_by_one(text: bytes, base: int, reach: int, mark: int | None = None) -> Sentences:
     """What `frame` gives, each line read by itself: its oracle.
 
     >>> len(frame_one_by_one(b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23", 0, 65536).offset)
     1
     """
-    return _framed(text, base, reach, _one_by_one)
+    return _framed(text, base, (reach, mark), _one_by_one)
 
 
-def _framed(text: bytes, base: int, reach: int, read: _Read) -> Sentences:
-    """The units that are sentences, by their places in the file, with the times that they borrow."""
+def _framed(text: bytes, base: int, arrivals: tuple[int, int | None], read: _Read) -> Sentences:
+    """The units that are sentences, by their places in the file, with the times of Gatehouse and arrival lines."""
     data, names = np.empty(2 * len(text) + PAD, np.uint8), Names()
     found = [_block(text, data, start, end, (names, read)) for start, end in _blocks(text)]
     units = joined([units for units, _ in found])
     bad_start, bad_end = np.concatenate([np.zeros((2, 0), np.int64), *(bad for _, bad in found)], axis=1)
-    near_us = _nearest_before(units.begin, units.own_us, reach)
+    near_us = units.own_us
     sentence = units.code != NO_SENTENCE
     if not sentence.all():
-        units, near_us = units.take(sentence), near_us[sentence]
+        reach, mark = arrivals
+        arrival = np.zeros(len(sentence), np.bool_) if mark is None else _arrivals(data, units, mark)
+        units = _with_gatehouse(text, units, ~sentence & ~arrival)
+        near_us = _with_arrivals(units, arrival, reach)[sentence]
+        units = units.take(sentence)
     return Sentences(
         data,
         len(text),
@@ -109,6 +119,7 @@ def _framed(text: bytes, base: int, reach: int, read: _Read) -> Sentences:
         units.group,
         units.station,
         units.receiver,
+        units.unread.view(np.bool_),
         pa.array(list(names.stations), pa.string()),
         bad_start + base,
         np.minimum(bad_end - bad_start, MAX_LINE),
@@ -162,11 +173,44 @@ def _merged(found: Usual, told: Units, others: Units) -> Units:
     return found.units.put(void, others) if len(void) else found.units
 
 
-def _nearest_before(begin: Ints, own_us: Ints, reach: int) -> Ints:
-    """Each unit's own time or, without one, that of the last unit before it that has one, if near enough."""
-    tells = own_us != NO_TIME
-    if tells.all() or not tells.any():
-        return own_us
-    at = np.maximum.accumulate(np.where(tells, np.arange(len(own_us)), -1))
-    near = (at >= 0) & (begin - begin[at] <= reach)
-    return np.where(near, own_us[at], NO_TIME)
+def _with_gatehouse(text: bytes, units: Units, gatehouse: Bools) -> Units:
+    """The units, with the time of a Gatehouse line as that of the sentence on the line after it, if it says none."""
+    before = np.flatnonzero(gatehouse[:-1] & (units.code[1:] != NO_SENTENCE))
+    before = before[_nothing_between(text, units.end[before], units.line[before + 1])]
+    after = before + 1
+    silent = (units.own_us[after] == NO_TIME) & (units.unread[after] == 0)
+    before, after = before[silent], after[silent]
+    if not len(after):
+        return units
+    own_us, unread = units.own_us.copy(), units.unread.copy()
+    own_us[after] = units.own_us[before]
+    unread[after] = own_us[after] == NO_TIME
+    return replace(units, own_us=own_us, unread=unread)
+
+
+def _nothing_between(text: bytes, end: Ints, start: Ints) -> Bools:
+    """Where nothing but line ends and blanks stands between the end of one line and the start of another, (n,)."""
+    directly = np.asarray(start - end <= len(b"\r\n"))
+    for row in np.flatnonzero(~directly).tolist():  # few: a blank line, or one that is no sentence
+        directly[row] = not text[end[row] : start[row]].strip()
+    return directly
+
+
+def _arrivals(data: Bytes, units: Units, mark: int) -> Bools:
+    """Which of the units are arrival lines: Gatehouse lines that end in `,,,MARK,1,*hh`."""
+    ending = np.frombuffer(b",,,%d,1,*" % mark, np.uint8)
+    is_one = units.code == NO_SENTENCE
+    rows = np.flatnonzero(is_one & (units.end - units.begin > len(ending) + 2))
+    found = bytes_at(data, units.end[rows] - len(ending) - 2, len(ending))
+    is_one[:] = False
+    is_one[rows[(found == ending).all(axis=1)]] = True
+    return np.asarray(is_one & (units.own_us != NO_TIME))
+
+
+def _with_arrivals(units: Units, arrival: Bools, reach: int) -> Ints:
+    """The time of each unit or, where it carries none, that of the last arrival line before it, if near enough."""
+    if not arrival.any():
+        return units.own_us
+    at = np.maximum.accumulate(np.where(arrival, np.arange(len(arrival)), -1))
+    takes = (at >= 0) & (units.begin - units.begin[at] <= reach) & (units.own_us == NO_TIME) & (units.unread == 0)
+    return np.where(takes, units.own_us[at], units.own_us)

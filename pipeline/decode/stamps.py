@@ -1,8 +1,9 @@
 """What stands round one sentence: when it was received, by which station, and of which group it is.
 
 This is the meaning of all wrappers, one sentence at a time; `around.py` does the same for many of usual shape.
-Times are UTC microseconds since 1970. A time of 0 is no time; any other is kept as it stands, also from a stray
-clock.
+Times are UTC microseconds since 1970. A time of 0 is no time; any other that is written out (`c:` of a tag block, a
+date with its parts) is kept as it stands, also from a stray clock. A bare number is a time only where one reading of it
+is plausible: digits that were cut off, counters and ids stand there too. `written_times.py` says how each is read.
 """
 
 from __future__ import annotations
@@ -13,25 +14,32 @@ from functools import reduce
 from operator import xor
 from typing import NamedTuple
 
-NO_TIME = -(2**62)
-LAST_US = 253_402_300_799_999_999  # the end of the year 9999: beyond it a number is no time
+from stswatch.pipeline.decode.written_times import (
+    LAST_US,
+    NO_TIME,
+    epoch_us,
+    looks_like_time,
+    number_us,
+    time_in,
+    us_of,
+)
+
+__all__ = ["LAST_US", "NO_TIME", "Stamp", "epoch_us", "stamp", "us_of"]
 
 _TAG_SUM = re.compile(rb"\*([0-9A-Fa-f]{1,2})\Z")
-_EPOCH = re.compile(rb"(\d{1,16})(?:\.(\d{1,6}))?")
 _GROUP = re.compile(rb"\d+-(\d+)-([^-]+)")
-_USCG = re.compile(rb",([rRbB][A-Za-z]?\d+)\s*,(\d{9,10})(?![\d.])")  # station, epoch in seconds
-_LEADING_EPOCH = re.compile(rb"(?<![\d.:-])\d{9,16}(?:\.\d{1,6})?(?![\d:-])")
-_LEADING_ISO = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?")
+_STATION = re.compile(rb"[rRbB][A-Za-z0-9_-]+")
 _KINDS = {"terrestrial": "terrestrial", "satellite": "satellite"}
 
 
 class Stamp(NamedTuple):
-    """What one sentence says of its reception."""
+    """What one sentence says of its reception; unread: it carries a time that is not understood."""
 
     time_us: int = NO_TIME
     station: str | None = None
     receiver: str = "unknown"
     group: bytes = b""
+    unread: bool = False
 
 
 NOTHING = Stamp()
@@ -40,31 +48,20 @@ NOTHING = Stamp()
 def stamp(prefix: bytes, tag: bytes, rest: bytes) -> Stamp:
     """What stands before a sentence on its line, in its tag block, and after it: the first of these that tells a time.
 
-    The tag block comes first, then the suffix of the US Coast Guard, then what stands before both.
+    The tag block comes first, then what follows the checksum, then what stands before both.
     """
     said = of_tag_block(tag) if tag else NOTHING
     if said.time_us == NO_TIME and rest:
         suffix = of_suffix(rest)
-        if suffix is not NOTHING:
-            said = suffix._replace(station=said.station or suffix.station, group=said.group)
+        if suffix.time_us != NO_TIME:
+            receiver = suffix.receiver if suffix.station else said.receiver
+            said = suffix._replace(station=said.station or suffix.station, receiver=receiver, group=said.group)
+        elif suffix.unread:
+            said = said._replace(unread=True)
     if said.time_us == NO_TIME and prefix:
-        said = said._replace(time_us=of_prefix(prefix))
-    return said
-
-
-def epoch_us(digits: bytes) -> int:
-    """An epoch in s, ms or µs, told apart by its size, as microseconds; NO_TIME for 0 or no number.
-
-    >>> epoch_us(b"1599239526500") - epoch_us(b"1599239526.5"), epoch_us(b"0") == NO_TIME
-    (0, True)
-    """
-    found = _EPOCH.fullmatch(digits)
-    if found is None:
-        return NO_TIME
-    whole = int(found[1])
-    scale = 1_000_000 if whole < 1e11 else 1_000 if whole < 1e14 else 1
-    time_us = whole * scale + int((found[2] or b"").ljust(6, b"0")) * scale // 1_000_000
-    return time_us if 0 < time_us <= LAST_US else NO_TIME
+        time_us = time_in(prefix)
+        said = said._replace(time_us=time_us, unread=said.unread or looks_like_time(prefix))
+    return said if said.time_us == NO_TIME or not said.unread else said._replace(unread=False)
 
 
 def kind_of(station: str | None) -> str:
@@ -82,7 +79,7 @@ def of_tag_block(tag: bytes) -> Stamp:
     No time is taken from one whose checksum does not hold.
 
     >>> of_tag_block(b"g:1-2-7,s:42809,c:1635731889*43")
-    Stamp(time_us=1635731889000000, station='42809', receiver='unknown', group=b'7')
+    Stamp(time_us=1635731889000000, station='42809', receiver='unknown', group=b'7', unread=False)
     """
     told = _TAG_SUM.search(tag)
     body = tag[: told.start()] if told else tag
@@ -90,44 +87,42 @@ def of_tag_block(tag: bytes) -> Stamp:
     fields = {field[:1]: field[2:].partition(b"*")[0] for field in body.split(b",") if field[1:2] == b":"}
     group = _GROUP.fullmatch(fields.get(b"g", b""))
     station = fields.get(b"s", b"").decode("ascii", "replace") or None
+    clock = fields.get(b"c", b"")
+    time_us = NO_TIME if broken else epoch_us(clock)
     return Stamp(
-        NO_TIME if broken else epoch_us(fields.get(b"c", b"")),
+        time_us,
         station,
         kind_of(station),
         group[2] if group is not None and group[1] != b"1" else b"",
+        time_us == NO_TIME and bool(clock.strip(b"0 ")),  # a device without a clock says 0
     )
 
 
 def of_suffix(rest: bytes) -> Stamp:
-    """Station and time of the US Coast Guard's suffix.
+    """Station and time of what follows a sentence, the two digits of its checksum first.
 
-    >>> of_suffix(b"*1A,r003669987,1152921693")
-    Stamp(time_us=1152921693000000, station='r003669987', receiver='terrestrial', group=b'')
+    Of several times that after the station counts, as the US Coast Guard writes it; else the first.
+
+    >>> of_suffix(b"1A,r09ABCD1,1152921693.5").time_us, of_suffix(b"53,1741608005123").station
+    (1152921693500000, None)
     """
-    found = _USCG.search(rest)
-    if found is None:
-        return NOTHING
-    return Stamp(epoch_us(found[2]), found[1].decode(), "terrestrial")
-
-
-def of_prefix(text: bytes) -> int:
-    """A time at the start of the line, epoch or ISO 8601, UTC where no zone is named.
-
-    >>> of_prefix(b"2006-07-15 00:01:33 ") == of_prefix(b"1152921693,") == of_prefix(b"2006-07-15T09:01:33+09:00")
-    True
-    """
-    if iso := _LEADING_ISO.search(text):
-        try:
-            when = datetime.fromisoformat(iso[0].decode())
-        except ValueError:
-            return NO_TIME
-        return us_of(when if when.tzinfo else when.replace(tzinfo=UTC))
-    epoch = _LEADING_EPOCH.search(text)
-    return NO_TIME if epoch is None else epoch_us(epoch[0])
+    behind = rest.partition(b",")[2]
+    fields = behind.split(b",")
+    place = next((at for at, field in enumerate(fields) if _STATION.fullmatch(field.rstrip())), -1)
+    told = fields[place + 1].strip() if 0 <= place < len(fields) - 1 else b""
+    time_us = number_us(told)
+    text = b" " + rest[2:]
+    if time_us == NO_TIME:
+        time_us = time_in(text)
+    if time_us == NO_TIME:
+        return NOTHING._replace(unread=(told != b"0" and told[:1].isdigit()) or looks_like_time(text))
+    if place < 0:
+        return Stamp(time_us)
+    return Stamp(time_us, fields[place].rstrip().decode(), "terrestrial")
 
 
 def of_gatehouse(line: bytes) -> int:
-    """The time of a Gatehouse line, which belongs to the sentence after it.
+    """The time of a Gatehouse line, which belongs to the sentence on the line after it.
 
     >>> of_gatehouse(b"$PGHP,1,2010,6,11,11,46,11,390,231,45,992190934,1,2B*5B")
     1276256771390000
@@ -139,12 +134,3 @@ def of_gatehouse(line: bytes) -> int:
     except (ValueError, OverflowError):
         return NO_TIME
     return us_of(when)
-
-
-def us_of(when: datetime) -> int:
-    """A moment as microseconds since 1970.
-
-    >>> us_of(datetime(1970, 1, 1, 0, 0, 1, 5, UTC))
-    1000005
-    """
-    return int(when.replace(microsecond=0).timestamp()) * 1_000_000 + when.microsecond

@@ -9,7 +9,6 @@ import numpy as np
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, xor_between
 from stswatch.pipeline.decode.octets import HEX, Words, bytes_at, cut, digits_first, first_of, number, words_at
 from stswatch.pipeline.decode.stamp_columns import NAME_WORDS, Said, epochs_us, nothing
-from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import NO_GROUP
 
 _COMMA, _STAR, _DASH, _ONE = b",*-1"
@@ -49,13 +48,13 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> Said:
         commas += len(more)
         rows, place, star = rows[more], place[more] + 1, star[more]
     summed, broken, usual = _judged(data, slash, bang, sums)
-    said.time_us[broken] = NO_TIME
-    return replace(said, usual=said.usual & usual, marks=commas + summed)
+    return replace(said, usual=said.usual & usual & ~broken, marks=commas + summed)
 
 
 def _time(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
     words = words_at(data, value, 2)
-    return epochs_us(number(words, length)), (length > 0) & (digits_first(words) == length)
+    usual = (length > 0) & (digits_first(words) == length) & (length != 12) & (length != 14)  # these may be dates
+    return epochs_us(number(words, length)), usual
 
 
 def _name(data: Bytes, value: Ints, length: Ints) -> tuple[Words, Bools]:

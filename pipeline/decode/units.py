@@ -26,7 +26,8 @@ class Units:
     begin, end: what belongs to it, tag block and suffix included; line: where its line begins; code: 0, NO_SENTENCE, or
     why it cannot be used (rejects.CODES); own_us: the time that it tells, else stamps.NO_TIME; first, last: its
     payload; alike, talker: equal for the parts of one message; group: of its tag block, else NO_GROUP; station: a
-    number of a list of names, else NO_STATION; receiver: a number of RECEIVERS.
+    number of a list of names, else NO_STATION; receiver: a number of RECEIVERS; unread: 1 where it carries a time that
+    is not understood.
     """
 
     begin: Ints
@@ -44,6 +45,7 @@ class Units:
     group: Ints
     station: Ints
     receiver: NDArray[np.int8]
+    unread: NDArray[np.int8]
 
     def take(self, rows: Ints | slice | NDArray[np.bool_]) -> Units:
         """Some of them."""
@@ -93,7 +95,7 @@ def times(begin: Ints, end: Ints, own_us: Ints) -> Units:
     n = len(begin)
     nought, none, code = np.zeros(n, np.int64), np.zeros(n, np.int8), np.full(n, NO_SENTENCE, np.int8)
     payload = (none, none, none, nought, nought, nought, nought)
-    return Units(begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), none)
+    return Units(begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), none, none)
 
 
 def joined(parts: Sequence[Units]) -> Units:

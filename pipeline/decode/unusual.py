@@ -38,7 +38,7 @@ _HEAD = re.compile(
 _NO_AIS = re.compile(rb"[ \t]*(?:\\[^\\]*\\)?[ \t]*(?:[#$]|\r?\Z)")
 _COMMENT = re.compile(rb"[ \t]*#")
 _SUM = re.compile(rb"[0-9A-Fa-f]{1,2}")
-_SMALL = (3, 5, 6, 7, 14)  # code, total, part, fill, receiver: columns of Units that are int8
+_SMALL = (3, 5, 6, 7, 14, 15)  # code, total, part, fill, receiver, unread: columns of Units that are int8
 
 
 class Parsed(NamedTuple):
@@ -71,7 +71,7 @@ def unusual(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Units,
         rows += found
         if not found and not _NO_AIS.match(line):
             bad.append(at)
-    columns: list[Any] = list(np.array(rows, np.int64).reshape(-1, 15).T)
+    columns: list[Any] = list(np.array(rows, np.int64).reshape(-1, 16).T)
     for at in _SMALL:
         columns[at] = columns[at].astype(np.int8)
     return Units(*columns), np.array(bad, np.int64)
@@ -85,7 +85,7 @@ def _units(line: bytes, start: int, names: Names) -> Iterator[tuple[int, ...]]:
         place = (start + begin, start + end, start)
         if head["gatehouse"] is not None:
             time_us = stamps.of_gatehouse(line[head.start() : end])
-            yield (*place, NO_SENTENCE, time_us, 0, 0, 0, 0, 0, 0, 0, NO_GROUP, NO_STATION, 0)
+            yield (*place, NO_SENTENCE, time_us, 0, 0, 0, 0, 0, 0, 0, NO_GROUP, NO_STATION, 0, 0)
             continue
         at = head.start("sentence")
         parsed = parse(line[at:end], names)
@@ -105,6 +105,7 @@ def _units(line: bytes, start: int, names: Names) -> Iterator[tuple[int, ...]]:
             names.group(said.group),
             names.station(said.station),
             RECEIVERS.index(said.receiver),
+            said.unread,
         )
 
 

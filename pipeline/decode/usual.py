@@ -163,7 +163,8 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     station, receiver = stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
-    return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver))
+    unread = np.zeros(len(usual), np.int8)  # what may hold a time that is not understood is not usual
+    return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver, unread))
 
 
 def _sums(data: Bytes, slash: Ints, bang: Ints, star: Ints) -> tuple[Bytes | None, Bytes]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
-from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
+from stswatch.pipeline.decode.multipart import Several, assemble, join
+from stswatch.pipeline.decode.parts import Parts
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import Sentences
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -22,7 +23,7 @@ class Whole:
 
     sentence: row of the first sentence; data, start, end: the payloads; fill: bits that fill up the last character;
     time_us: when it was received, else NO_TIME; of, further: to which message each further sentence belongs, and its
-    row.
+    row; ambiguous: rows of sentences that could belong to several messages.
     """
 
     sentence: Ints
@@ -33,6 +34,7 @@ class Whole:
     time_us: Ints
     of: Ints
     further: Ints
+    ambiguous: Ints
 
     def parts_of(self, rows: Ints) -> tuple[Ints, Ints]:
         """The further sentences of some messages, these numbered in the order given, which must rise."""
@@ -44,7 +46,7 @@ class Whole:
 def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole:
     """The messages of which at least one sentence is owned, also where other sentences of it are not; never raises.
 
-    owned: (n,) of the sentences; clock: for what tells no time and has none told shortly before.
+    owned: (n,) of the sentences; clock: for what tells no time.
     """
     several = _several(found, owned)
     edges = np.append(several.begins, len(several.rows))
@@ -59,7 +61,8 @@ def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole
     fill[at] = found.fill[tails]
     later = found.part[several.rows] > 1
     of, further = np.repeat(at, np.diff(edges))[later], several.rows[later]
-    return Whole(sentence, data, start, end, fill, _times(found, sentence, of, further, clock), of, further)
+    time_us = _times(found, sentence, of, further, clock)
+    return Whole(sentence, data, start, end, fill, time_us, of, further, several.ambiguous)
 
 
 def _several(found: Sentences, owned: Bools) -> Several:
@@ -67,17 +70,26 @@ def _several(found: Sentences, owned: Bools) -> Several:
     parts = np.flatnonzero((found.code == 0) & (found.total > 1))
     total, part = (column[parts].astype(np.int64) for column in (found.total, found.part))
     sender = where(found.group[parts], found.talker[parts], found.station[parts])
-    several = assemble(Parts(parts, found.offset[parts], found.own_us[parts], total, part, found.alike[parts], sender))
-    rows = parts[several.rows]
+    offset, own_us, alike, station = (c[parts] for c in (found.offset, found.own_us, found.alike, found.station))
+    several = assemble(
+        Parts(parts, offset, own_us, total, part, alike, sender, station),
+        lambda one, other: _payload(found, parts[one]) != _payload(found, parts[other]),
+    )
+    rows, ambiguous = parts[several.rows], parts[several.ambiguous]
     if not len(rows):
-        return several
+        return Several(rows, several.begins, ambiguous)
     kept = np.logical_or.reduceat(owned[rows], several.begins)
     counts = np.diff(np.append(several.begins, len(rows)))[kept]
-    return Several(rows[np.repeat(kept, np.diff(np.append(several.begins, len(rows))))], np.cumsum(counts) - counts)
+    begins = np.cumsum(counts) - counts
+    return Several(rows[np.repeat(kept, np.diff(np.append(several.begins, len(rows))))], begins, ambiguous)
+
+
+def _payload(found: Sentences, row: int) -> tuple[bytes, int]:
+    return found.data[found.first[row] : found.last[row]].tobytes(), int(found.fill[row])
 
 
 def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clock | None) -> Ints:
-    """When each message was received: what its sentences tell, the first one first; else the time told before it."""
+    """When each message was received: what its sentences tell, the first one first; else what the clock says."""
     time_us = found.near_us[sentence]
     tells = found.own_us[further] != NO_TIME
     silent = found.own_us[sentence] == NO_TIME
@@ -95,6 +107,7 @@ def codes(found: Sentences, whole: Whole, code: NDArray[np.int8]) -> NDArray[np.
     why = np.where((code == 0) & (whole.time_us == NO_TIME), np.int8(CODES["no_time"]), code)
     alone = (found.code == 0) & (found.total > 1)
     said = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
+    said[whole.ambiguous] = CODES["fragment_ambiguous"]
     said[whole.sentence] = why
     said[whole.further] = why[whole.of]
     return said

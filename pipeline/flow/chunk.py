@@ -17,7 +17,7 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> int:
     Raises SourceError for a file that breaks off or is not the one that was opened, OSError where it cannot write.
     """
     writer = lake.Writer(data, reading, chunk.start, slab_us)
-    counts = {"sentences": 0, "messages": 0, "fragments": 0}
+    counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
     for decoded in read(chunk):
         writer.write({"fixes": decoded.fixes, "static_reports": decoded.static_reports, "rejects": decoded.rejects})
         for name in counts:

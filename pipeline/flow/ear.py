@@ -1,7 +1,7 @@
 """What a source says, piece after piece: each piece is decoded once, as it comes, and as it would be in an archive.
 
 A message of several sentences counts in the piece that brings the last of them. What of it came before is kept, with
-the time told last, as long as the reader of archives would look back for it.
+the arrival told last, as long as the reader of archives would look back for it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Bools
-from stswatch.pipeline.decode.multipart import REACH
+from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.readers import json_feed, nmea
 from stswatch.pipeline.readers.base import WHOLE, Decoded
+from stswatch.pipeline.readers.nmea_times import ARRIVAL
 from stswatch.pipeline.readers.text import Window
 
 _SOURCE = "0" * 16  # of the evidence, which nobody asks of what is not sealed
 _NOT_YET = "fragment_missing"  # the rest may still come; sealed, it is counted
-# lines that decide what becomes of later ones: the sentences of messages that have several, and times
+# lines that decide what becomes of later ones: the sentences of messages that have several, and arrivals
 _DECIDES = re.compile(rb"^(?:[^\n!]*![A-Z0-9-]{2}VD[MO],[2-9],[^\n]*|\$PGHP,[^\n]*)\n", re.MULTILINE)
 
 
@@ -43,17 +44,23 @@ class Ear:
         self._form = form
         self._before: list[tuple[int, bytes]] = []  # deciding lines by their offset
         self._segment = ""
+        self._mark: int | None = None
 
-    def hear(self, segment: str, base: int, text: bytes) -> Heard:
-        """What whole lines say that begin at an offset of a segment; never raises."""
+    def hear(self, segment: str, base: int, text: bytes, mark: int | None = None) -> Heard:
+        """What whole lines say that begin at an offset of a segment; never raises.
+
+        mark: of its arrival lines; without it that of the first such line that is heard.
+        """
         if segment != self._segment:  # at its head stands again what of the last one is not complete
-            self._segment, self._before = segment, []
+            self._segment, self._before, self._mark = segment, [], None
         if self._form == "json":
             return _heard(json_feed.decode_lines(text, _SOURCE, "unknown", base), base, 0)
-        self._before = [(at, line) for at, line in self._before if at >= base - REACH]
+        self._before = [(at, line) for at, line in self._before if at >= base - 2 * REACH]
+        if mark is None and self._mark is None and (first := ARRIVAL.search(text)):
+            self._mark = int(first[1])
         context = b"".join(line for _, line in self._before)
         window = Window(context + text, base - len(context), base - len(context), WHOLE)
-        heard = _heard(nmea.decode_window(window, _SOURCE, None), base, context.count(b"!"))
+        heard = _heard(nmea.decode_window(window, _SOURCE, None, mark or self._mark), base, context.count(b"!"))
         self._before += [(base + m.start(), m[0]) for m in _DECIDES.finditer(text)]
         return heard
 

@@ -14,6 +14,7 @@ from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.chunk import ingest_chunk
 from stswatch.pipeline.readers.base import Source
+from stswatch.pipeline.readers.nmea_times import unread_words
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.checksums import is_whole
@@ -88,4 +89,6 @@ def _source_row(data: Path, source: Source, reading: str, starts: Sequence[int])
     row: dict[str, Any] = {k: v for k, v in asdict(source).items() if k != "options"}
     row |= {name: sum(r.counts[name] for r in receipts) for name in names}
     row["rejects"] = sum(sum(r.rejects.values()) for r in receipts)
+    if unread := sum(r.counts.get("unread_times", 0) for r in receipts):
+        row["clock"] += f"; {unread_words(unread, getattr(source.options, 'unread', ''))}"
     return row

@@ -91,6 +91,7 @@ class Decoded:
     sentences: int
     messages: int
     fragments: int  # sentences that were part of a used multi-part message
+    unread_times: int = 0  # sentences with a time beside them that is not understood
 
 
 @dataclass(frozen=True)

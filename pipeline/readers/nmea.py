@@ -2,123 +2,49 @@
 
 See decode/sentences.py for what may stand round a sentence.
 
-The time of a message is the one its sentences tell; else the one told last before it, up to 64 KiB back; else
-that of the base stations heard in the file, see decode/clock.py; else `--start-time`, the same for all; else
-it is a reject.
+The time of a message is the one its sentences tell; else that of base stations, RMC and ZDA sentences heard in the
+file, see decode/clock.py; else `--start-time`, the same for all; else it is a reject. It is never that of another
+message. In the spool of a watch the arrival line before it tells the time, up to 32 KiB back.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.pipeline.decode.clock import Clock, consensus
+from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table, further_parts
-from stswatch.pipeline.decode.lines import Bools, Ints, line_spans
+from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.messages import Messages, decode
-from stswatch.pipeline.decode.multipart import REACH, SIDE_BY_SIDE
+from stswatch.pipeline.decode.parts import REACH, SIDE_BY_SIDE
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
-from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
 from stswatch.pipeline.decode.units import RECEIVERS
 from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError
+from stswatch.pipeline.readers.base import Chunk, Decoded, Source
+from stswatch.pipeline.readers.nmea_times import Options, prepare
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 
+__all__ = ["AROUND", "STEP", "Options", "chunks", "prepare", "read", "sniff"]
+
 AROUND = (
-    REACH + SIDE_BY_SIDE + 4 * MAX_LINE
+    2 * REACH + SIDE_BY_SIDE + 4 * MAX_LINE
 )  # bytes on both sides of a window that can decide what becomes of its sentences
 STEP = 4 << 20  # bytes of text at a time: some 80,000 bare sentences
-_HEAD = 1 << 20  # bytes in which a file shows whether its lines tell the time
-_TIMED_SHARE = 0.9
 
 _SPOOL = b"# stswatch {"
 _SENTENCE = re.compile(rb"![A-Z0-9-]{2}VD[MO],")
-_NEWLINE = ord("\n")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to read one capture."""
-
-    clock: Clock | None = None  # for what tells no time and has none told shortly before
 
 
 def sniff(head: bytes, path: str) -> bool:
     """Whether AIS sentences stand among the first bytes, or it is the spool of a watch, which may be silent."""
     return head.startswith(_SPOOL) or _SENTENCE.search(head) is not None
-
-
-def prepare(place: Place, request: Request) -> Prepared:
-    """Find the clock of a capture. Raises SourceError where it has none and none is given."""
-    told, of = _told_share(place)
-    if of == 0 or told >= _TIMED_SHARE * of:
-        return Prepared("told by the sentences" if of else "none needed: no sentence", Options())
-    agreed = consensus(*_base_stations(place))
-    if agreed.clock is not None:
-        found = f"{agreed.agreeing} of {agreed.reports} reports from {agreed.stations} stations agree"
-        return Prepared(f"base stations: {found}", Options(agreed.clock))
-    if request.start_time is not None:
-        when = request.start_time.astimezone(UTC)
-        words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
-        return Prepared(words, Options(_still(when)))
-    if told:
-        return Prepared(f"told by {told} of the first {of} sentences, the others take the time told before", Options())
-    if request.untimed:
-        return Prepared("not told", Options())
-    found = f"{agreed.agreeing} of {agreed.reports} base station reports agree"
-    raise SourceError(
-        f"{place}: no sentence tells its time and {found};"
-        " give the time of the capture with --start-time, for instance --start-time 2012-03-14T11:00:00Z"
-    )
-
-
-def _still(when: datetime) -> Clock:
-    return Clock(((0, round(when.timestamp() * 1e6)),))
-
-
-def _told_share(place: Place) -> tuple[int, int]:
-    """Sentences of the head with a time of their own or told shortly before, and all of them."""
-    for window in windows(place, 0, _HEAD, _HEAD, 1, AROUND):
-        near_us = frame(window.text, window.base, REACH).near_us
-        return int((near_us != NO_TIME).sum()), len(near_us)
-    return 0, 0
-
-
-def _base_stations(place: Place) -> tuple[Ints, Ints, Ints, int]:
-    """Offset, time and MMSI of every base station report, and the size of the text in bytes."""
-    parts: list[NDArray[np.int64]] = [np.zeros((3, 0), np.int64)]
-    size = 0
-    for window in windows(place, 0, WHOLE, STEP, 1, MAX_LINE):
-        text, moved = _base_lines(window.text)
-        found = frame(text, 0, 0)
-        rows = np.flatnonzero((found.code == 0) & (found.total == 1))
-        bases = decode(found.data, found.first[rows], found.last[rows], found.fill[rows]).bases
-        at = found.offset[rows[bases["row"]]]
-        offset = window.base + at + moved[np.cumsum(found.data == _NEWLINE)[at]]
-        parts.append(np.stack([offset, bases["time_us"], bases["mmsi"]])[:, offset < window.end])
-        size = window.base + len(window.text)
-    offset, time_us, mmsi = np.concatenate(parts, axis=1)
-    return offset, time_us, mmsi, size
-
-
-def _base_lines(text: bytes) -> tuple[bytes, Ints]:
-    """Lines that may hold a report of a base station, and how far each was moved to the front, by its number."""
-    data = np.frombuffer(text, np.uint8)
-    begins = (data[:-1] == ord(",")) & ((data[1:] == ord("4")) | (data[1:] == ord(";")))
-    starts, ends = line_spans(data)
-    rows = np.unique(np.searchsorted(starts, np.flatnonzero(begins), side="right") - 1)
-    starts, ends = starts[rows], ends[rows]
-    lines = [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    return b"\n".join(lines), starts - (np.cumsum(ends - starts + 1) - (ends - starts + 1))
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -130,15 +56,16 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
     options: Options = chunk.source.options
     for window in windows(chunk.source.place, chunk.start, chunk.end, STEP, AROUND, AROUND):
-        yield decode_window(window, chunk.source.source, options.clock)
+        yield decode_window(window, chunk.source.source, options.clock, options.mark)
 
 
-def decode_window(window: Window, source: str, clock: Clock | None) -> Decoded:
+def decode_window(window: Window, source: str, clock: Clock | None, mark: int | None = None) -> Decoded:
     """What the lines say that a window owns; never raises.
 
-    source: first 16 hex digits of the SHA-256; clock: for sentences without a time.
+    source: first 16 hex digits of the SHA-256; clock: for sentences without a time; mark: of the arrival lines, in the
+    spool of a watch.
     """
-    found = frame(window.text, window.base, REACH)
+    found = frame(window.text, window.base, REACH, mark)
     owned = (found.line >= window.start) & (found.line < window.end)
     return decode_sentences(found, owned, window, source, clock)
 
@@ -156,6 +83,7 @@ def decode_sentences(found: Sentences, owned: Bools, window: Window, source: str
         sentences=int(owned.sum() + bad_lines(found, window).sum()),
         messages=int(used.sum()),
         fragments=int((owned & (code == 0) & (found.total > 1)).sum()),
+        unread_times=int((owned & found.unread).sum()),
     )
 
 

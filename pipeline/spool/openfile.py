@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from stswatch.pipeline.decode.multipart import REACH
+from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE
 from stswatch.pipeline.sources.base import Format
 from stswatch.pipeline.spool.closing import sync

@@ -30,7 +30,7 @@ _HOUR_US = 3_600_000_000
 class Limits:
     """How often and how large."""
 
-    stamp_bytes: int = 16_384  # an arrival line stands before at most so many bytes: the decoder looks back 64 KiB
+    stamp_bytes: int = 16_384  # an arrival line stands before at most so many bytes: the decoder looks back 32 KiB
     heartbeat_s: float = 5.0  # in silence
     sync_s: float = 0.5  # what a power cut can take
     sync_bytes: int = 4 << 20  # held in memory until the disk has it

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from stswatch.pipeline.decode.multipart import REACH
+from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.spool.arrivals import Arrivals
 
 _PART = re.compile(

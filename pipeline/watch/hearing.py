@@ -115,7 +115,7 @@ class _Spool:
 
     def take(self, piece: Piece, recent: Recent, counts: Counts, allowance_us: int) -> None:
         """Decode a piece."""
-        heard = self._ear.hear(piece.segment, piece.base, piece.text)
+        heard = self._ear.hear(piece.segment, piece.base, piece.text, self.tail.arrivals.mark)
         self.arrival_us = max([self.arrival_us, piece.arrival_us or 0, *piece.stamp_us[-1:].tolist()])
         counts.ahead += recent.add(heard.fixes, heard.static_reports, self._of.receiver, self.arrival_us)
         counts.late += _late(heard, piece, allowance_us)
