@@ -18,7 +18,7 @@ from pyais.messages import AISSentence, NMEASentenceFactory
 from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.fields import fields
 from stswatch.pipeline.decode.groups import grouped
-from stswatch.pipeline.decode.multipart import REACH, REACH_S
+from stswatch.pipeline.decode.parts import REACH, REACH_S
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -79,7 +79,7 @@ def check(lines: list[bytes]) -> Counter[str]:
         unit = found.data[at : at + found.length[row]].tobytes()
         assert any(read_alike(sentence, found, row) for sentence in spans(unit)), unit
         seen["framed"] += 1
-    takes_what_pyais_takes(lines, found, accepted, seen)
+    takes_what_pyais_takes(lines, found, accepted, set(whole.ambiguous.tolist()), seen)
     return seen
 
 
@@ -148,8 +148,8 @@ def is_more_than_one(sentence):
     return len(HEAD.findall(sentence)) > 1 or sentence.count(b"*") > 1 or b"$PGHP," in sentence
 
 
-def takes_what_pyais_takes(lines, found, accepted, seen):
-    """A line that is a sentence for pyais is one here, and a message of one or of two lines is accepted."""
+def takes_what_pyais_takes(lines, found, accepted, ambiguous, seen):
+    """A line that is a sentence for pyais is one here; a message of one or two lines is accepted where it is sure."""
     rows = {}
     for row, line in enumerate(found.line.tolist()):
         rows.setdefault(line, []).append(row)
@@ -167,7 +167,7 @@ def takes_what_pyais_takes(lines, found, accepted, seen):
         if theirs.frag_cnt == 1 and told(payload, theirs.fill_bits) is not None:
             assert accepted[start] == payload, line
             seen["single"] += 1
-        if before is not None and follows(found, before[1], row):
+        if before is not None and follows(found, before[1], row) and not {before[1], row} & ambiguous:
             joined = before[2] + payload
             if theirs.frag_cnt == 2 and told(joined, theirs.fill_bits) is not None:
                 assert accepted[before[0]] == joined, line

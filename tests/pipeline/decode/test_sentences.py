@@ -94,6 +94,33 @@ def test_checksums_of_many_at_once_equal_those_of_one(data, start, end):
         (b"\\g:1-2-73874,n:157036,s:r003669945,c:1241544035*4A\\" + PLAIN, 1241544035, "r003669945"),
         (b"\\s:S1,c:1635731889*4\\" + PLAIN, NO_TIME, "S1"),  # the checksum has one digit, and does not hold
         (PLAIN, NO_TIME, None),
+        (PLAIN + b",r09ABCD1,1741608600", 1741608600, "r09ABCD1"),
+        (PLAIN + b",s26018,d-103,T37.84369449,rUSB-SER_1,1741608600.25", 1741608600.25, "rUSB-SER_1"),
+        (PLAIN + b",bKNOX01,1741608600,1741608601", 1741608600, "bKNOX01"),
+        (PLAIN + b",1741608005", 1741608005, None),
+        (PLAIN + b",1741608005,1741608006", 1741608005, None),
+        (PLAIN + b",1741608005123", 1741608005.123, None),
+        (PLAIN + b",1741608005.5", 1741608005.5, None),
+        (PLAIN + b",003669945,1741608005", 1741608005, None),
+        (PLAIN + b",2025-03-10T12:00:05Z", 1741608005, None),
+        (PLAIN + b",r003669945,17416080", NO_TIME, None),  # its end is lost
+        (PLAIN + b",r003669945,174160800", NO_TIME, None),
+        (PLAIN + b",r003669945,20250310120005", 1741608005, "r003669945"),
+        (b"20250310120005 " + PLAIN, 1741608005, None),
+        (b"20250310 120005.5," + PLAIN, 1741608005.5, None),
+        (b"20250310T120005Z;" + PLAIN, 1741608005, None),
+        (b"202503101200\t" + PLAIN, 1741608000, None),
+        (b"2025-03-10 12:00:05,250 " + PLAIN, 1741608005.25, None),
+        (b"2025-03-10 21:00:05 +0900 KST " + PLAIN, 1741608005, None),
+        (b"1741608005123456 " + PLAIN, 1741608005.123456, None),
+        (b"1741608005123456789 " + PLAIN, 1741608005.123456, None),
+        (b"2025-03-10 12:00:05 KST " + PLAIN, NO_TIME, None),
+        (b"2025-03-10 12:00:05 PM " + PLAIN, NO_TIME, None),
+        (b"2025031012000 " + PLAIN, NO_TIME, None),  # its end is lost
+        (b"20250310 " + PLAIN, NO_TIME, None),
+        (b"20251310120005 " + PLAIN, NO_TIME, None),
+        (b"10/03/2025 12:00:05 " + PLAIN, NO_TIME, None),
+        (b"Mar 10 12:00:05 host " + PLAIN, NO_TIME, None),
     ],
 )
 def test_the_time_is_read_from_every_known_wrapper(line, time_s, station):
@@ -101,6 +128,8 @@ def test_the_time_is_read_from_every_known_wrapper(line, time_s, station):
     assert found.near_us.tolist() == [time_s if time_s == NO_TIME else round(time_s * 1e6)]
     assert stations(found) == [station]
     assert found.code.tolist() == [0]
+    assert_as_one_by_one(line + b"\r\n")
+    assert found.unread.tolist() == [time_s == NO_TIME and line not in (PLAIN, b"\\c:0\\" + PLAIN)]
     begin, end = found.offset[0] - 100, found.offset[0] - 100 + found.length[0]
     assert line[begin:end] == line.split(b"\n")[-1]
 
@@ -108,13 +137,44 @@ def test_the_time_is_read_from_every_known_wrapper(line, time_s, station):
 @given(st.integers(1, 99_999_999_999))
 def test_seconds_and_milliseconds_of_an_epoch_are_told_apart(epoch):
     assert epoch_us(b"%d" % epoch) == epoch * 1_000_000
-    assert epoch < 10**8 or epoch_us(b"%d000" % epoch) == epoch * 1_000_000
+    if epoch >= 10**8 and str(epoch)[:2] not in ("19", "20", "21"):  # these may be dates
+        assert epoch_us(b"%d000" % epoch) == epoch * 1_000_000
 
 
-def test_a_time_is_borrowed_from_near_before_only():
-    filler = b"# comment\n" * 300
-    text = PLAIN + b"\n" + b"\\c:1635731889\\" + PLAIN + b"\n" + PLAIN + b"\n" + filler + PLAIN + b"\n"
-    assert frame(text, 0, 200).near_us.tolist() == [NO_TIME, 1635731889000000, 1635731889000000, NO_TIME]
+def test_no_sentence_takes_the_time_of_another():
+    text = b"\n".join([PLAIN, b"\\c:1635731889\\" + PLAIN, PLAIN, b"1635731890 " + PLAIN, PLAIN]) + b"\n"
+    assert frame(text, 0, FAR).near_us.tolist() == [NO_TIME, 1635731889000000, NO_TIME, 1635731890000000, NO_TIME]
+
+
+GATEHOUSE = b"$PGHP,1,2010,6,11,11,46,11,390,231,45,992190934,1,2B*5B"
+
+
+@pytest.mark.parametrize(
+    ("lines", "tell"),
+    [
+        ([GATEHOUSE, PLAIN, PLAIN], [1, 0]),
+        ([GATEHOUSE, b"", PLAIN], [1]),
+        ([GATEHOUSE, b"rubbish", PLAIN], [0]),  # that was its sentence
+        ([GATEHOUSE, PLAIN[:-2] + b"00", PLAIN], [1, 0]),
+        ([GATEHOUSE, b"$GPRMC,,V,,,,,,,,,,N*53", PLAIN], [0]),
+        ([GATEHOUSE, *parts(b"3"), PLAIN], [1, 0, 0]),
+        ([GATEHOUSE.replace(b",6,", b",13,"), PLAIN], [0]),
+    ],
+)
+def test_a_gatehouse_line_is_for_the_sentence_after_it(lines, tell):
+    found = assert_as_one_by_one(b"\r\n".join(lines) + b"\r\n")
+    assert (found.near_us == 1276256771390000).astype(int).tolist() == tell
+    assert found.unread.any() == (b",13," in lines[0])
+
+
+def test_an_arrival_line_of_a_spool_holds_for_all_that_carries_no_time():
+    arrival = b"$PGHP,1,2023,11,14,22,13,20,123,,,123456789,1,*24"
+    lines = [arrival, PLAIN, PLAIN, GATEHOUSE, PLAIN, PLAIN, b"2023-11-14 22:13 " + PLAIN, PLAIN]
+    arrived_us, told_us = 1700000000123000, 1276256771390000
+    got = frame(b"\n".join(lines), 0, FAR, 123456789).near_us.tolist()
+    assert got == [arrived_us, arrived_us, told_us, arrived_us, NO_TIME, arrived_us]
+    assert frame(b"\n".join(lines), 0, 60, 123456789).near_us.tolist() == [arrived_us, NO_TIME, told_us, *[NO_TIME] * 3]
+    assert frame(b"\n".join(lines), 0, FAR, 987654321).near_us.tolist()[1] == NO_TIME
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyais.messages import GatehouseSentence
 
-from stswatch.pipeline.decode.multipart import REACH
+from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE
 from stswatch.pipeline.spool.arrivals import Arrivals, Stamper
 from stswatch.pipeline.spool.segments import utc
