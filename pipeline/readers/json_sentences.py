@@ -82,6 +82,7 @@ def _of_records(found: Sentences, record: Ints, begin: Ints, carried: Carried) -
     names = carried.station.dictionary_encode()
     station = np.asarray(pc.fill_null(names.indices, NO_STATION).to_numpy(zero_copy_only=False), np.int64)[record]
     own = found.station >= 0  # what a sentence says itself goes before
+    station[together & (found.part > 1)] = NO_STATION  # a further part is of the station of the first, if it names none
     return replace(
         found,
         offset=carried.offset[record],
@@ -89,6 +90,7 @@ def _of_records(found: Sentences, record: Ints, begin: Ints, carried: Carried) -
         line=carried.offset[record],
         own_us=own_us,
         near_us=own_us,
+        unread=found.unread & (own_us == NO_TIME),
         group=np.where(together, _GROUPS + record, found.group),
         station=np.where(own, found.station, np.where(station >= 0, station + len(found.stations), NO_STATION)),
         stations=pa.concat_arrays([found.stations, names.dictionary.cast(pa.string())]),
