@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -90,13 +90,13 @@ def run(
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.readers.base import Request
-    from stswatch.pipeline.store import queries
+    from stswatch.pipeline.store import ledger, queries
     from stswatch.pipeline.store.database import StoreError
 
     folder, steps = Path(data), _scored_by(scorecard)
     zones.area(area)
-    said = Request(Path(columns) if columns else None, start_time, receiver, licence)
-    sources, passed_over = _opened(paths, format, said)
+    said = Request(Path(columns) if columns else None, start_time, receiver, licence, day=_today())
+    sources, passed_over = _opened(paths, format, said, ledger.ingest_days(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,7 +131,7 @@ def decode(
     from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    said = Request(Path(columns) if columns else None, start_time, receiver)
+    said = Request(Path(columns) if columns else None, start_time, receiver, day=_today())
     sources = {source.source: source for source in _opened(paths, format, said)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
@@ -220,7 +220,7 @@ def detect(
     from stswatch.pipeline.readers.memory import decode_memory
     from stswatch.pipeline.steps import at_once
 
-    decoded = decode_memory(fixes)
+    decoded = decode_memory(fixes, _today())
     tables = at_once(decoded.fixes, decoded.static_reports, rules or Rules(), _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
@@ -314,11 +314,17 @@ def evaluate(
     return files[trials.CARD].decode()
 
 
-def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request) -> tuple[list[Source], list[str]]:
-    """The sources at these paths, and what was passed over. Raises SourceError."""
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _opened(
+    paths: str | Path | Sequence[str | Path], format: str, said: Request, days: Mapping[str, date] | None = None
+) -> tuple[list[Source], list[str]]:
+    """The sources at these paths, and what was passed over. days: see open_sources. Raises SourceError."""
     from stswatch.pipeline.readers.registry import open_sources
 
-    found = [open_sources(file, said, format=format) for file in _every_file(paths)]
+    found = [open_sources(file, said, format=format, days=days or {}) for file in _every_file(paths)]
     return [s for each in found for s in each.sources], [told for each in found for told in each.passed_over]
 
 

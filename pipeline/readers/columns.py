@@ -5,20 +5,28 @@ See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+
+import pyarrow as pa
 
 from stswatch.pipeline.readers import column_map, parquet_rows
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, ColumnMap, Writing
+from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, Writing
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
 from stswatch.pipeline.readers.text import byte_chunks, head, windows
+from stswatch.pipeline.readers.time_columns import Chosen, Column, choose
+from stswatch.pipeline.readers.values import flat
 from stswatch.pipeline.readers.vocabulary import plain
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
+_PIECES, _PIECE = 16, 65_536  # parts of a CSV that are looked at before it is read, and bytes of each
+_PACKED = (_PIECES * _PIECE, 64 << 20)  # bytes of a packed one, and where those leave it open
 Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
 
 
@@ -38,23 +46,43 @@ def sniff(start: bytes, path: str) -> bool:
     """Whether it is Parquet, or a CSV whose header has names that are recognised."""
     if start.startswith(parquet_rows.MAGIC):
         return True
-    return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0]))
+    return b"\0" not in start and not column_map.lacking(column_map.recognise(header_of(start)[0]))
 
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
-    return prepare_table(place, column_map.load(request.columns) if request.columns else ColumnMap())
+    return prepare_table(place, column_map.load(request.columns) if request.columns else ColumnMap(), day=request.day)
 
 
-def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None) -> Prepared:
-    """Find the columns of a CSV or Parquet file. Raises SourceError where one that is needed lacks."""
+def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, day: date | None = None) -> Prepared:
+    """Find the columns of a CSV or Parquet file, and which hold the time, in which form.
+
+    day: of ingest. Raises SourceError where a column that is needed lacks, or the form of the time is not clear.
+    """
     start = head(place)
     whole = _parquet if start.startswith(parquet_rows.MAGIC) else _csv
     options = whole(place, start, asked, also)
-    index = dict(options.columns)["time"]
-    zone = options.writing.time.zone
-    told = "" if zone == "UTC" else f", times without a zone taken as {zone}"
-    return Prepared(f"column {options.names[index]}{told}", options, asked.receiver, asked.licence)
+    chosen = _time(place, options, asked, also, day)
+    columns = [(ours, index) for ours, index in options.columns if ours not in ("time", "date")]
+    columns += [(ours, one.index) for ours, one in (("time", chosen.time), ("date", chosen.date)) if one is not None]
+    writing = replace(options.writing, time=chosen.how)
+    form = options.form and replace(options.form, columns=tuple(columns))
+    options = replace(options, columns=tuple(columns), writing=writing, form=form)
+    return Prepared(chosen.says, options, asked.receiver, asked.licence)
+
+
+def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:
+    """The columns of the time and their form, by rows from all through the file. Raises SourceError."""
+    indices = column_map.time_columns(options.names, asked, also)
+    for packed in _PACKED:
+        looked = _sample(place, options, (*indices[0], *indices[1]), packed)
+        times, dates = ([Column(options.names[i], looked[str(i)], i) for i in part] for part in indices)
+        try:
+            return choose(place, times, dates, looked["mmsi"], asked.writing.time, day)
+        except SourceError:
+            if packed == _PACKED[-1] or not is_packed(place):
+                raise
+    raise AssertionError("the last round returns or raises")
 
 
 def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
@@ -80,6 +108,34 @@ def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -
     return Options(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
 
 
+def _sample(place: Place, options: Options, wanted: Sequence[int], packed: int) -> Mapping[str, pa.Array]:
+    """MMSI and the columns of these indices, by their index as a word, in rows from all through a file.
+
+    packed: bytes that are unpacked of a packed file, which cannot be entered elsewhere than at its start. Raises
+    SourceError where it is damaged.
+    """
+    columns = {"mmsi": dict(options.columns)["mmsi"], **{str(index): index for index in wanted}}
+    if options.form is None:
+        rows: Sequence[Mapping[str, pa.Array]] = parquet_rows.sample(
+            place, {name: options.names[index] for name, index in columns.items()}
+        )
+    else:
+        form = replace(options.form, columns=tuple(columns.items()), words=frozenset(columns))
+        rows = [batch.columns for part in _pieces(place, packed) for batch in _csv_rows(place, *part, options, form)]
+    none = [dict.fromkeys(columns, pa.array([], pa.string()))]
+    return {name: pa.concat_arrays([flat(batch[name]) for batch in rows or none]) for name in columns}
+
+
+def _pieces(place: Place, packed: int) -> list[tuple[int, int]]:
+    """Ranges of bytes that are looked at: even ones of a file, all of a small one, the first of a packed one."""
+    if is_packed(place):
+        return [(0, packed)]
+    size = os.path.getsize(place.path)
+    if size <= _PIECES * _PIECE:
+        return [(0, size)]
+    return [(size * i // _PIECES, size * i // _PIECES + _PIECE) for i in range(_PIECES)]
+
+
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     """Byte ranges of a CSV, runs of row groups of a Parquet file. Raises SourceError where it is damaged."""
     cut = byte_chunks if source.options.form else parquet_rows.chunks
@@ -98,7 +154,10 @@ def _rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
         columns = {ours: options.names[index] for ours, index in options.columns}
         yield from parquet_rows.rows(chunk, columns, options.points)
         return
-    start = max(chunk.start, options.first_row)
-    end = max(chunk.end, start)
-    for window in windows(chunk.source.place, start, end, STEP, 1, _LONGEST_ROW):
-        yield rows_of(window, options.form)
+    yield from _csv_rows(chunk.source.place, chunk.start, chunk.end, options, options.form)
+
+
+def _csv_rows(place: Place, start: int, end: int, options: Options, form: Form) -> Iterator[Rows]:
+    start = max(start, options.first_row)
+    for window in windows(place, start, max(end, start), STEP, 1, _LONGEST_ROW):
+        yield rows_of(window, form)

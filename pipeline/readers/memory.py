@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.readers.base import Decoded, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, recognise
+from stswatch.pipeline.readers.column_map import AS_USUAL, lacking, recognise, time_columns
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
+from stswatch.pipeline.readers.time_columns import Column, choose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,29 +21,38 @@ if TYPE_CHECKING:
 _EVIDENCE = ("source", "offset", "length", "more_refs")  # of a sentence, not of a vessel
 
 
-def decode_memory(positions: pa.Table | pd.DataFrame) -> Decoded:
+def decode_memory(positions: pa.Table | pd.DataFrame, day: date | None = None) -> Decoded:
     """Fixes and static reports of positions in memory, by their column names as in a file; points of a GeoDataFrame.
 
     Rows of the lake, as `api.decode` gives them, keep their kind of receiver, and those marked invalid are left out.
-    Raises SourceError where a needed column lacks.
+    day: of today: no time after it decides how the times are read. Raises SourceError where a needed column lacks or
+    the form of the time is not clear.
     """
     table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
     if "invalid" in table.column_names:
         table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
         table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
-    return _by_names(table.combine_chunks())
+    return _by_names(table.combine_chunks(), day)
 
 
-def _by_names(table: pa.Table) -> Decoded:
+def _by_names(table: pa.Table, day: date | None) -> Decoded:
     found = recognise(table.column_names)
-    missing = [name for name in NEEDED if name not in found]
+    missing = lacking(found)
     if missing:
         listed = ", ".join(repr(name) for name in table.column_names[:40])
         raise SourceError(f"the table: has no column for {', '.join(missing)} among {listed}; name a column so")
     none = np.zeros(0, np.int64)
-    columns = {ours: table.column(index) for ours, index in found.items()}
+    columns = {ours: table.column(index) for ours, index in found.items() if ours not in ("time", "date")}
+    times, dates = (
+        [Column(table.column_names[i], table.column(i), i) for i in indices]
+        for indices in time_columns(table.column_names, None)
+    )
+    chosen = choose("the table", times, dates, columns["mmsi"], AS_USUAL.time, day)
+    columns["time"] = chosen.time.values
+    if chosen.date is not None:
+        columns["date"] = chosen.date.values
     rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    return decode_rows(rows, "memory", "unknown", AS_USUAL)
+    return decode_rows(rows, "memory", "unknown", replace(AS_USUAL, time=chosen.how))
 
 
 def _of_frame(frame: pd.DataFrame) -> pa.Table:

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part, Receipt
 
-_LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
+_LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
 
 
 class LedgerError(ValueError):
@@ -122,6 +122,16 @@ def paths(data: Path) -> Iterator[Path]:
     """Where each ingested source lay, as it was given."""
     for path in (data / "lake" / "ledger").glob("*.json"):
         yield Path(str(read_json(path)["source"]["path"]))
+
+
+def ingest_days(data: Path) -> dict[str, date]:
+    """The day on which each source was first ingested, by its id; those of which it is not known are left out."""
+    found = {}
+    for source, _ in _written(data):
+        day = read_json(entry_path(data, source))["source"].get("ingest_day")
+        if day is not None:
+            found[source] = date.fromisoformat(day)
+    return found
 
 
 def entry_path(data: Path, source: str) -> Path:
