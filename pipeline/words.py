@@ -36,7 +36,12 @@ _LEAD = (  # heading, width, what stands in it
 
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
-    lines = [line for row in done.sources for line in _source(row)]
+    lines, before = [], None
+    for row in done.sources:
+        lines += _source(row)
+        if row.get("columns") and row["columns"] != before:  # files of one make say it once
+            lines.append(f"  columns: {row['columns']}")
+        before = row.get("columns")
     lines += [f"passed over: {told}" for told in done.passed_over]
     c = done.counts
     lines.append(
@@ -59,10 +64,17 @@ def _source(row: dict[str, Any]) -> list[str]:
     invalid = f", {_some(row['invalid_fixes'], 'position')} invalid" if row["invalid_fixes"] else ""
     counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}"
     name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
-    lines = [f"{name}: {counted}; times: {row['clock']}"]
+    lines = [f"{name}: {counted}; times: {row['clock']}{_span(row)}"]
     if row["invalid_fixes"] > _MANY * used:
         lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
     return lines
+
+
+def _span(row: dict[str, Any]) -> str:
+    """First and last time of the usable positions of a source."""
+    if row.get("first_time") is None or row.get("last_time") is None:
+        return ""
+    return f", {_second(row['first_time'])} to {_second(row['last_time'])}Z"
 
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:

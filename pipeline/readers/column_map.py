@@ -18,7 +18,7 @@ explains each line:
     status = "State"
 
     [factors]                       # theirs times this is ours
-    sog_kn = 1.943844               # from metres per second
+    sog_kn = 1.943844               # from metres per second; or the unit itself, "m/s"
 
     [words.status]                  # what they write = what AIS says
     "fast to the pier" = 5
@@ -40,6 +40,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stswatch.pipeline.readers.base import RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.column_units import UNITS, named_unit, unit_of
 from stswatch.pipeline.readers.vocabulary import plain
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
@@ -168,6 +169,24 @@ def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None 
         known = [name for name in (*names, *(also or {}).get(ours, ())) if name in theirs]
         if known:
             found[ours] = theirs.index(known[0])
+            continue
+        for index, name in enumerate(header):
+            if named_unit(name, ours, HEADERS) is not None:
+                found.setdefault(ours, index)
+    return found
+
+
+def betrayed(header: Sequence[str], columns: Mapping[str, int]) -> dict[str, float]:
+    """What the values of columns whose names betray another unit are to be multiplied by, by our name; never raises.
+
+    >>> betrayed(["mmsi", "speed_x10"], {"mmsi": 0, "sog_kn": 1})
+    {'sog_kn': 0.1}
+    """
+    found = {}
+    for ours, index in columns.items():
+        factor = None if plain(header[index]) in HEADERS[ours] else named_unit(header[index], ours, HEADERS)
+        if factor is not None and factor != 1.0:
+            found[ours] = factor
     return found
 
 
@@ -234,8 +253,7 @@ def load(path: Path) -> ColumnMap:
     missing = lacking(columns) if columns else []
     if missing:
         raise SourceError(f"{path}: [columns] does not say which column is {', '.join(missing)}; add it")
-    factors = _section(path, given, "factors", int, float)
-    _only(path, "[factors] ", factors, _NUMBERS)
+    factors = _factors(path, given)
     decimal = _one_of(path, given, "decimal", (".", ",")) or "."
     writing = Writing(_time_format(path, given), tuple(factors.items()), _words(path, given), decimal)
     return ColumnMap(
@@ -245,6 +263,22 @@ def load(path: Path) -> ColumnMap:
         _text(path, given, "licence"),
         _delimiter(path, given),
     )
+
+
+def _factors(path: Path, given: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers, or units such as "m/s" and "1/10 knot", as what theirs is to be multiplied by. Raises SourceError."""
+    factors = _section(path, given, "factors", int, float, str)
+    _only(path, "[factors] ", factors, _NUMBERS)
+    for ours, value in factors.items():
+        if isinstance(value, str):
+            factor = unit_of(ours, value)
+            if factor is None:
+                some = ", ".join([f'"{unit}"' for unit in UNITS.get(ours, {})][:8])
+                raise SourceError(
+                    f"{path}: [factors] {ours} = {value!r} is no unit that is known; give a number, or one of {some}"
+                )
+            factors[ours] = factor
+    return factors
 
 
 def _one_of(path: Path, given: Mapping[str, Any], name: str, known: Sequence[str]) -> str | None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from stswatch.pipeline.readers import column_map, parquet_rows
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
 from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, Writing
+from stswatch.pipeline.readers.column_words import words
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
@@ -65,10 +66,13 @@ def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, day
     chosen = _time(place, options, asked, also, day)
     columns = [(ours, index) for ours, index in options.columns if ours not in ("time", "date")]
     columns += [(ours, one.index) for ours, one in (("time", chosen.time), ("date", chosen.date)) if one is not None]
-    writing = replace(options.writing, time=chosen.how)
+    units = column_map.betrayed(options.names, dict(columns))
+    factors = tuple({**units, **dict(asked.writing.factors)}.items())
+    writing = replace(options.writing, time=chosen.how, factors=factors)
     form = options.form and replace(options.form, columns=tuple(columns))
     options = replace(options, columns=tuple(columns), writing=writing, form=form)
-    return Prepared(chosen.says, options, asked.receiver, asked.licence)
+    said = words(options.names, columns, dict(factors))
+    return Prepared(chosen.says, options, asked.receiver, asked.licence, said)
 
 
 def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.readers.base import Decoded, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, lacking, recognise, time_columns
+from stswatch.pipeline.readers.column_map import AS_USUAL, betrayed, lacking, recognise, time_columns
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
 from stswatch.pipeline.readers.time_columns import Column, choose
 
@@ -51,8 +51,9 @@ def _by_names(table: pa.Table, day: date | None) -> Decoded:
     columns["time"] = chosen.time.values
     if chosen.date is not None:
         columns["date"] = chosen.date.values
+    units = tuple(betrayed(table.column_names, found).items())
     rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    return decode_rows(rows, "memory", "unknown", replace(AS_USUAL, time=chosen.how))
+    return decode_rows(rows, "memory", "unknown", replace(AS_USUAL, time=chosen.how, factors=units))
 
 
 def _of_frame(frame: pd.DataFrame) -> pa.Table:

@@ -98,7 +98,8 @@ def choose(
     if best is None:
         return _none(where, looked)
     _check_dates(where, best, mmsi)
-    return where.chosen(best.column, None, best.moments or best.dates, best.share)
+    chosen = where.chosen(best.column, None, best.moments or best.dates, best.share)
+    return replace(chosen, says=chosen.says + ", all at midnight") if best.dates else chosen
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _untyped(column: Column, values: pa.Array, day: date | None) -> _Looked:
     if taken:
         share, time_us = _together(found, taken, len(values))
         return _Looked(column, (), taken, clocks, False, share, time_us=time_us)
-    if clocks and not trouble:
+    if clocks and is_text(values.type) and clocks == (time_of_day.WORDS,) and not trouble:
         trouble = f"column {column.name!r} holds times of day without a date{_such_as(column)}"
     return _Looked(column, clocks=clocks, trouble=trouble or _no_time(column, day))
 
@@ -308,7 +309,8 @@ def _day_or_month_first(
             return (name + ending,), ""
     if not only_day and not only_month and (day == month).all():
         return ("day_first" + ending,), ""
-    return (), f"column {column.name!r} may have the day or the month first{_such_as(column)}"
+    words = f"column {column.name!r} may have the day or the month first{_such_as(column)}"
+    return (), words + ' (format = "day_first" or "month_first")'
 
 
 def _both_ways(one: Ints, other: Ints) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
@@ -350,11 +352,17 @@ def _example(column: Column) -> str:
 
 def _as_asked(where: _Where, times: Sequence[Column], dates: Sequence[Column], asked: TimeFormat) -> Chosen:
     """The first column, or two of them, that have the form that the map names. Raises SourceError where none has."""
-    how = replace(asked, day=where.day)
     alone: list[tuple[Column, Column | None]] = [(time, None) for time in (*times, *dates)]
-    pairs = [(time, day) for time in times for day in dates if "%" in how.formats[0]]
+    pairs = [(time, day) for time in times for day in dates]
     trouble = []
     for time, day in [*pairs, *alone]:
+        how = replace(asked, day=where.day)
+        if day is not None and "%" not in how.formats[0]:  # the format is that of the dates
+            clocks = time_of_day.form_of(_without_nothing(flat(time.values))[0])
+            dated = tuple(name + "_date" if name + "_date" in FORMS else name for name in how.formats)
+            if len(clocks) != 1:
+                continue
+            how = replace(how, formats=dated, clock=clocks[0], found=True)
         values, rows = _without_nothing(flat(time.values))
         beside = None if day is None else flat(day.values).take(pa.array(rows))
         time_us = times_us(values, how, beside)
@@ -363,7 +371,7 @@ def _as_asked(where: _Where, times: Sequence[Column], dates: Sequence[Column], a
             good = plausible(time_us, where.day)
             midnight = ", all at midnight" if len(time_us) and (time_us[good] % DAY == 0).all() else ""
             share = float(good.mean()) if len(good) else 1.0
-            chosen = where.chosen(time, day, how.formats, share)
+            chosen = where.chosen(time, day, how.formats, share, how.clock)
             return replace(chosen, how=how, says=chosen.says + midnight)
         trouble.append(said)
     raise where.refused(trouble[0])
