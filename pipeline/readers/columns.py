@@ -20,7 +20,8 @@ from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
 from stswatch.pipeline.readers.text import byte_chunks, head, windows
-from stswatch.pipeline.readers.time_columns import Chosen, Column, choose
+from stswatch.pipeline.readers.time_columns import Chosen, choose
+from stswatch.pipeline.readers.time_look import Column
 from stswatch.pipeline.readers.values import flat
 from stswatch.pipeline.readers.vocabulary import plain
 

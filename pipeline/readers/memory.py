@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from stswatch.pipeline.readers.base import Decoded, SourceError
 from stswatch.pipeline.readers.column_map import AS_USUAL, betrayed, lacking, recognise, time_columns
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
-from stswatch.pipeline.readers.time_columns import Column, choose
+from stswatch.pipeline.readers.time_columns import choose
+from stswatch.pipeline.readers.time_look import Column
 
 if TYPE_CHECKING:
     import pandas as pd

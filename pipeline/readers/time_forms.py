@@ -27,6 +27,10 @@ _EXCEL_1904 = 1_462.0  # by which the system that begins in 1904 is behind
 _EXACT = 2.0**53  # below it a float holds every whole number
 _LONG = r"^\s*([1-9]\d{15,17}|[1-8]\d{18})\s*$"
 _WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3}  # digits of what strptime reads
+_FREQUENT = (  # as Go and BigQuery print times, and as MarineCadastre once did
+    (r"^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\d*(?: \+0000)? UTC$", r"\1T\2\3Z"),
+    (r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3"),
+)
 _MS = 1_000
 
 
@@ -174,11 +178,20 @@ def read_words(name: str, column: pa.Array, zone: str) -> Ints:
     form = FORMS[name]
     if form.read is not None:
         return form.read(Numbers.of(column), zone)
-    fast = _all_iso(column, zone) if name == "iso" else None
+    fast = _all_iso(_usual(column), zone) if name == "iso" else None
     if fast is not None:
         return fast
     time_us, alone = civil.words_us(column, form.order, zone)
     return np.where(alone == form.dates, time_us, NO_TIME)
+
+
+def _usual(column: pa.Array) -> pa.Array:
+    """Words as Arrow can read them, where the first of a column is written in another frequent way."""
+    first = pc.first(column).as_py() or ""
+    for other, usual in _FREQUENT:
+        if re.match(other, first):
+            return pc.replace_substring_regex(column, other, usual)
+    return column
 
 
 def _all_iso(column: pa.Array, zone: str) -> Ints | None:
