@@ -19,7 +19,7 @@ from stswatch.pipeline.readers.column_words import words
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows
-from stswatch.pipeline.readers.text import byte_chunks, head, windows
+from stswatch.pipeline.readers.text import Window, byte_chunks, head, windows
 from stswatch.pipeline.readers.time_columns import Chosen, choose
 from stswatch.pipeline.readers.time_look import Column
 from stswatch.pipeline.readers.values import flat
@@ -27,8 +27,8 @@ from stswatch.pipeline.readers.vocabulary import plain
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
-_PIECES, _PIECE = 16, 65_536  # parts of a CSV that are looked at before it is read, and bytes of each
-_PACKED = (_PIECES * _PIECE, 64 << 20)  # bytes of a packed one, and where those leave it open
+_PIECES = 16  # parts of a CSV that are looked at before it is read
+_LOOKED_AT = (256 << 10, 64 << 20)  # bytes of them together, and where those leave it open
 Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
 
 
@@ -79,13 +79,13 @@ def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, day
 def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:
     """The columns of the time and their form, by rows from all through the file. Raises SourceError."""
     indices = column_map.time_columns(options.names, asked, also)
-    for packed in _PACKED:
-        looked = _sample(place, options, (*indices[0], *indices[1]), packed)
+    for size in _LOOKED_AT:
+        looked = _sample(place, options, (*indices[0], *indices[1]), size)
         times, dates = ([Column(options.names[i], looked[str(i)], i) for i in part] for part in indices)
         try:
             return choose(place, times, dates, looked["mmsi"], asked.writing.time, day)
         except SourceError:
-            if packed == _PACKED[-1] or not is_packed(place):
+            if size == _LOOKED_AT[-1] or options.form is None:
                 raise
     raise AssertionError("the last round returns or raises")
 
@@ -113,11 +113,10 @@ def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -
     return Options(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
 
 
-def _sample(place: Place, options: Options, wanted: Sequence[int], packed: int) -> Mapping[str, pa.Array]:
+def _sample(place: Place, options: Options, wanted: Sequence[int], at_most: int) -> Mapping[str, pa.Array]:
     """MMSI and the columns of these indices, by their index as a word, in rows from all through a file.
 
-    packed: bytes that are unpacked of a packed file, which cannot be entered elsewhere than at its start. Raises
-    SourceError where it is damaged.
+    at_most: bytes of a CSV. Raises SourceError where it is damaged.
     """
     columns = {"mmsi": dict(options.columns)["mmsi"], **{str(index): index for index in wanted}}
     if options.form is None:
@@ -126,19 +125,28 @@ def _sample(place: Place, options: Options, wanted: Sequence[int], packed: int) 
         )
     else:
         form = replace(options.form, columns=tuple(columns.items()), words=frozenset(columns))
-        rows = [batch.columns for part in _pieces(place, packed) for batch in _csv_rows(place, *part, options, form)]
-    none = [dict.fromkeys(columns, pa.array([], pa.string()))]
+        text = b"".join(_lines(place, max(start, options.first_row), end) for start, end in _pieces(place, at_most))
+        rows = [rows_of(Window(text, 0, 0, len(text)), form).columns]
+    none = [dict.fromkeys(columns, pa.array([], pa.string()))]  # of a Parquet file without a row
     return {name: pa.concat_arrays([flat(batch[name]) for batch in rows or none]) for name in columns}
 
 
-def _pieces(place: Place, packed: int) -> list[tuple[int, int]]:
-    """Ranges of bytes that are looked at: even ones of a file, all of a small one, the first of a packed one."""
-    if is_packed(place):
-        return [(0, packed)]
+def _lines(place: Place, start: int, end: int) -> bytes:
+    """The lines that begin in [start, end). Raises SourceError where the file breaks off."""
+    found = b""
+    for window in windows(place, start, end, STEP, 1, _LONGEST_ROW):
+        last = window.text.find(b"\n", max(0, window.end - 1 - window.base)) + 1
+        part = window.text[: last or None]
+        found += part if part.endswith(b"\n") or not part else part + b"\n"
+    return found
+
+
+def _pieces(place: Place, at_most: int) -> list[tuple[int, int]]:
+    """Ranges of bytes that are looked at: even ones of a file, the first of a packed one, which has no other entry."""
     size = os.path.getsize(place.path)
-    if size <= _PIECES * _PIECE:
-        return [(0, size)]
-    return [(size * i // _PIECES, size * i // _PIECES + _PIECE) for i in range(_PIECES)]
+    if is_packed(place) or size <= at_most:
+        return [(0, at_most)]
+    return [(size * i // _PIECES, size * i // _PIECES + at_most // _PIECES) for i in range(_PIECES)]
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:

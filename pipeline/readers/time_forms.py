@@ -36,43 +36,41 @@ _MS = 1_000
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column of numbers, (n,) each: whole ones exactly, for an epoch in ns is more than a float holds."""
+    """A column of numbers, (n,) each: those that are more than a float holds, as an epoch in ns, exactly too."""
 
     value: Floats  # NaN where missing
-    whole: Ints  # where is_whole, else 0
-    is_whole: Bools
+    long: Ints | None = None  # whole numbers where is_long, None where there is none
+    is_long: Bools | None = None
 
     @classmethod
     def of(cls, column: pa.Array) -> Numbers:
         """A column of numbers or of words that are numbers; never raises."""
         if is_text(column.type):
+            if not (pc.first(column).as_py() or "").isdecimal():
+                return cls._of_words(column)
             try:
                 column = column.cast(pa.int64())
             except pa.ArrowInvalid:
                 return cls._of_words(column)
-        if not pa.types.is_integer(column.type):
-            return cls._of_floats(numbers(column))
-        missing = np.asarray(column.is_null())
+        value = numbers(column)
+        if not pa.types.is_integer(column.type) or not _any_long(value):
+            return cls(value)
         whole = np.asarray(pc.fill_null(column.cast(pa.int64(), safe=False), 0).to_numpy(zero_copy_only=False))
-        return cls(np.where(missing, np.nan, whole), whole, ~missing)
-
-    @classmethod
-    def _of_floats(cls, value: Floats) -> Numbers:
-        is_whole = np.abs(value) < _EXACT
-        floor = np.floor(np.where(is_whole, value, 0.0))
-        is_whole &= floor == value
-        return cls(value, np.where(is_whole, floor, 0.0).astype(np.int64), is_whole)
+        return cls(value, whole, np.abs(value) >= _EXACT)
 
     @classmethod
     def _of_words(cls, column: pa.Array) -> Numbers:
-        found = cls._of_floats(numbers(column))
-        if not (np.abs(found.value) >= _EXACT).any():
-            return found
+        value = numbers(column)
+        if not _any_long(value):
+            return cls(value)
         long = pc.fill_null(pc.match_substring_regex(column, _LONG), False)
         digits = pc.utf8_trim_whitespace(pc.if_else(long, column, pa.scalar(None, column.type)))
         whole = np.asarray(pc.fill_null(digits.cast(pa.int64()), 0).to_numpy(zero_copy_only=False), np.int64)
-        where = np.asarray(long.to_numpy(zero_copy_only=False), np.bool_)
-        return cls(found.value, np.where(where, whole, found.whole), found.is_whole | where)
+        return cls(value, whole, np.asarray(long.to_numpy(zero_copy_only=False), np.bool_) & (np.abs(value) >= _EXACT))
+
+
+def _any_long(value: Floats) -> bool:
+    return bool(len(value)) and bool(np.fmax.reduce(value) >= _EXACT)
 
 
 Read = Callable[[Numbers, str], Ints]  # numbers; the zone of what names none
@@ -84,12 +82,12 @@ def _epoch(per_us: float) -> Read:
     def read(given: Numbers, zone: str) -> Ints:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = given.value * per_us
-        good = (scaled > 0) & (scaled <= LAST_US)
-        rounded = np.rint(np.where(good, scaled, 0.0)).astype(np.int64)
-        exact = good & given.is_whole
-        whole = np.where(exact, given.whole, 0)
-        counted = whole * int(per_us) if per_us >= 1 else whole // round(1 / per_us)
-        return np.where(good, np.where(exact, counted, rounded), NO_TIME)
+            good = (scaled > 0) & (scaled <= LAST_US)
+        time_us = np.rint(scaled if good.all() else np.where(good, scaled, 0.0)).astype(np.int64)
+        if given.long is not None and given.is_long is not None:
+            exact = given.long * int(per_us) if per_us >= 1 else given.long // round(1 / per_us)
+            time_us = np.where(good & given.is_long, exact, time_us)
+        return time_us if good.all() else np.where(good, time_us, NO_TIME)
 
     return read
 
@@ -249,10 +247,10 @@ def digits_of(column: pa.Array, pattern: str) -> pa.Array:
         return column.cast(pa.string())
     if pa.types.is_temporal(column.type):
         return column.cast(pa.string())
-    given = Numbers.of(column)
-    missing = np.isnan(given.value)
-    whole = pa.array(given.whole, mask=missing).cast(pa.string())
-    words = pc.if_else(pa.array(given.is_whole), whole, pa.array(given.value, mask=missing).cast(pa.string()))
+    value = numbers(column)
+    whole = (np.abs(value) < _EXACT) & (np.floor(value) == value)
+    digits = pa.array(np.where(whole, value, 0.0).astype(np.int64), mask=~whole).cast(pa.string())
+    words = pc.coalesce(digits, pa.array(value, mask=np.isnan(value)).cast(pa.string()))
     width = _width(pattern)
     return pc.utf8_lpad(words, width, "0") if width else words
 
