@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event
-from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stswatch.pipeline.rules import Rules
@@ -95,13 +94,13 @@ def run(
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.readers.base import Request
-    from stswatch.pipeline.store import queries
+    from stswatch.pipeline.store import ledger, queries
     from stswatch.pipeline.store.database import StoreError
 
     folder, steps = Path(data), _scored_by(scorecard)
     zones.area(area)
-    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, licence, ids)
-    sources, passed_over = _opened(paths, format, said)
+    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, licence, ids, day=_today())
+    sources, passed_over = _opened(paths, format, said, ledger.ingest_days(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,7 +136,7 @@ def decode(
     from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, ids=ids)
+    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, ids=ids, day=_today())
     sources = {source.source: source for source in _opened(paths, format, said)[0]}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
@@ -235,9 +234,8 @@ def detect(
     from stswatch.pipeline.tracks.fixes import with_rounding
     from stswatch.pipeline.tracks.stray_days import without_strays
 
-    decoded = decode_memory(fixes, ids)
-    by, today = rules or Rules(), int(time()) // 86_400
-    used, reports = without_strays(decoded.fixes, decoded.static_reports, by, today)
+    decoded, by = decode_memory(fixes, ids, _today()), rules or Rules()
+    used, reports = without_strays(decoded.fixes, decoded.static_reports, by, (_today() - date(1970, 1, 1)).days)
     tables = at_once(with_rounding(used), reports, by, _scored_by(scorecard))
     found = tables.get("encounters", schema.empty("encounters"))
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
@@ -348,11 +346,17 @@ def _moment(given: Moment | None) -> datetime | None:
     return moment
 
 
-def _opened(paths: str | Path | Sequence[str | Path], format: str, said: Request) -> tuple[list[Source], list[str]]:
-    """The sources at these paths, and what was passed over. Raises SourceError."""
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _opened(
+    paths: str | Path | Sequence[str | Path], format: str, said: Request, days: Mapping[str, date] | None = None
+) -> tuple[list[Source], list[str]]:
+    """The sources at these paths, and what was passed over. days: see open_sources. Raises SourceError."""
     from stswatch.pipeline.readers.registry import numbered, open_sources
 
-    found = [open_sources(file, said, format=format) for file in _every_file(paths)]
+    found = [open_sources(file, said, format=format, days=days or {}) for file in _every_file(paths)]
     ids = frozenset().union(*(each.ids for each in found))
     sources = [numbered(source, ids) for each in found for source in each.sources]
     return sources, [told for each in found for told in each.passed_over]

@@ -450,6 +450,13 @@ SOURCES = table(
     column("bytes", pa.int64(), "size of the file", unit="byte"),
     column("format", pa.string(), "reader that took it"),
     column("clock", pa.string(), "where the times come from"),
+    column(
+        "ingest_day",
+        pa.string(),
+        "day of the first ingest: no time after it decided in which form a table has its times",
+        null=True,
+    ),
+    column("columns", pa.string(), "of a table: which columns were taken for what, and which were not", null=True),
     column("receiver", pa.string(), "kind of receiver of what does not tell it: terrestrial, satellite or unknown"),
     column("licence", pa.string(), "terms of the data, as the format or the user says", null=True),
     column("sentences", pa.int64(), "sentences or rows found"),

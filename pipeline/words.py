@@ -44,7 +44,12 @@ _LEAD = (  # heading, width, what stands in it
 
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
-    lines = [line for row in done.sources for line in _source(harmless(row))]
+    lines, before = [], None
+    for row in map(harmless, done.sources):
+        lines += _source(row)
+        if row.get("columns") and row["columns"] != before:  # files of one make say it once
+            lines.append(f"  columns: {row['columns']}")
+        before = row.get("columns")
     lines += [f"passed over: {escaped(told, SENTENCE)}" for told in done.passed_over]
     c = done.counts
     lines.append(
@@ -70,7 +75,7 @@ def _source(row: dict[str, Any]) -> list[str]:
     stray = f", {row['stray_fixes']:,} of them for their date" if row["stray_fixes"] else ""
     counted = f"{_some(row['sentences'], what)}: {used:,} used, {rejected}{invalid}{stray}"
     name = Path(row["path"]).name + (f" ({row['member']})" if row["member"] else "")
-    lines = [f"{name}: {counted}; times: {row['clock']}", *_rounded(row.get("rounded_deg"))]
+    lines = [f"{name}: {counted}; times: {row['clock']}{_span(row)}", *_rounded(row.get("rounded_deg"))]
     if row["stray_fixes"]:
         lines.append(_STRAY)
     if row["invalid_fixes"] > _MANY * used:
@@ -86,6 +91,13 @@ def _rounded(step_deg: float | None) -> list[str]:
     off = f"{moved_m(step_deg):,.0f} m"
     apart = f"{2 * moved_m(step_deg):,.0f} m"
     return [f"  positions are rounded to {unit}: each is off by up to {off}, a distance of two by up to {apart}"]
+
+
+def _span(row: dict[str, Any]) -> str:
+    """First and last time of the usable positions of a source."""
+    if row.get("first_time") is None or row.get("last_time") is None:
+        return ""
+    return f", {_second(row['first_time'])} to {_second(row['last_time'])}Z"
 
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:

@@ -5,9 +5,9 @@ With several workers these are given the chunks first, and read while Beam is im
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,9 @@ def ingest(
     faults.reach("sources_read")
     for name, source in new.items():
         row = _source_row(data, source, readings[name], starts[name])
-        read_on = known[name].read_on if name in known else int(time.time()) // 86_400
-        ledger.enter(data, row, slab_us, _options(source), starts[name], read_on)
+        before = known[name].source.get("ingest_day") if name in known else None
+        row["ingest_day"] = before or source.ingest_day or datetime.now(UTC).date().isoformat()
+        ledger.enter(data, row, slab_us, _options(source), starts[name])
         faults.reach("source_entered")
     if new:
         ledger.note_sources(data, [asdict(source) for source in new.values()])

@@ -32,7 +32,8 @@ from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Requ
 from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.encodings import in_utf8
 from stswatch.pipeline.readers.text import Window, byte_chunks, head
-from stswatch.pipeline.readers.values import Floats, flat, numbers, times_us
+from stswatch.pipeline.readers.time_values import times_us
+from stswatch.pipeline.readers.values import Floats, flat, numbers
 
 ARRIVAL = b'{"arrival":'  # begins the lines that the spool of a watch puts between, which hold no message
 LICENCE = "terms of aisstream.io"
@@ -215,7 +216,7 @@ class _Said:
     def of(cls, rows: pa.Table, evidence: Evidence) -> _Said:
         """Look at every object."""
         kind, meta, message = (flat(rows[name]) for name in _SCHEMA.names)
-        time_us = times_us(pc.struct_field(meta, "time_utc"), TimeFormat())
+        time_us = times_us(pc.struct_field(meta, "time_utc"), TimeFormat(("iso",)))
         mmsi = numbers(pc.struct_field(meta, "MMSI"))
         no_body, invalid, known = np.zeros((3, len(rows)), np.bool_)
         for name in MESSAGES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Request:
     licence: str | None = None  # likewise
     ids: str = "mmsi"  # one of IDS: any where what stands for a vessel is no MMSI
     untimed: bool = False  # a capture without any clock is read all the same
+    day: date | None = None  # of ingest: no time after it decides how the times of a table are read
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Source:
     receiver: str  # of what does not tell it itself: one of RECEIVERS
     licence: str | None  # the terms, where known
     options: Any = None  # what the reader found out while preparing; picklable
+    ingest_day: str | None = None  # when it was first looked at, ISO 8601: whoever reads it again keeps that
+    columns: str | None = None  # of a table: which columns were taken for what, and which were not
 
     @property
     def place(self) -> Place:
@@ -102,6 +105,7 @@ class Prepared:
     options: Any
     receiver: str | None = None  # where the file or its map says more than its format
     licence: str | None = None  # "": none, whatever its format says
+    columns: str | None = None  # of a table: which were taken for what, and which were not
 
 
 @dataclass(frozen=True)

@@ -20,27 +20,29 @@ explains each line:
     status = "State"
 
     [factors]                       # theirs times this is ours
-    sog_kn = 1.943844               # from metres per second
+    sog_kn = 1.943844               # from metres per second; or the unit itself, "m/s"
 
     [words.status]                  # what they write = what AIS says
     "fast to the pier" = 5
 
     [time]
-    format = "%d/%m/%Y %H:%M:%S"    # "auto" (the default: ISO 8601, or an epoch whose unit its size tells),
-                                    # "s", "ms", "us", or a pattern as strptime takes it
+    format = "%d/%m/%Y %H:%M:%S"    # "auto" (the default: found out), a name of TIME_FORMATS, a pattern as strptime
+                                    # takes it, or several of them: ["iso", "ms"]
     zone = "Asia/Seoul"             # of times that name no zone themselves; UTC where it is not given
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from stswatch.pipeline.readers.base import IDS, RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.column_units import UNITS, named_unit, unit_of
 from stswatch.pipeline.readers.encodings import known
 from stswatch.pipeline.readers.vocabulary import plain
 from stswatch.pipeline.untrusted import escaped
@@ -61,7 +63,31 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
         "epoch",
         "ts",
         "msgtime",
+        "timestampms",
+        "epochms",
+        "unixtime",
+        "unixtimestamp",
+        "epochtime",
+        "utctime",
+        "utctimestamp",
+        "utc",
+        "receivedat",
+        "receivedtime",
+        "timereceived",
+        "receivetime",
+        "rxtime",
+        "msgtimestamp",
+        "messagetime",
+        "messagetimestamp",
+        "positiontime",
+        "positiontimestamp",
+        "lastpositionepoch",
+        "recordtime",
+        "eventtime",
+        "timeofday",
+        "clock",
     ),
+    "date": ("date", "dateutc", "utcdate", "day", "basedate", "msgdate", "messagedate", "positiondate", "datestamp"),
     "lon": ("lon", "longitude", "long", "lng", "londeg"),
     "lat": ("lat", "latitude", "latdeg"),
     "sog_kn": ("sogkn", "sog", "speed", "speedoverground", "speedkn", "speedknots"),
@@ -95,10 +121,12 @@ OTHER_IDS = (
     "identifier",
     "anonid",
 )
+AUTO = "auto"
+TIME_FORMATS = ("iso", "s", "ms", "us", "ns", "compact", "excel", "excel1904", "day_first", "month_first")
 NEEDED = ("mmsi", "time", "lon", "lat")
 WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say in words, see vocabulary.py
 _NUMBERS = tuple(
-    name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "imo", "name", "call_sign", "destination")
+    name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "date", "imo", "name", "call_sign", "destination")
 )
 _SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding", "ids")
 _NAME_LETTERS = 64  # of a name in a message
@@ -109,8 +137,11 @@ _LONGEST_NAME, _MAP_LETTERS = 200, 8_000  # letters in a map to copy: of a name,
 class TimeFormat:
     """How the time column is written."""
 
-    format: str = "auto"  # auto, s, ms, us or a strptime pattern
+    formats: tuple[str, ...] = (AUTO,)  # names of TIME_FORMATS or strptime patterns, tried in this order
     zone: str = "UTC"  # of times that name none
+    clock: str = ""  # form of the times of day, where dates stand in a column of their own, see time_of_day.py
+    day: date | None = None  # of ingest: no time after it decides what the form is
+    found: bool = False  # by looking at the column, see time_columns.py
 
 
 @dataclass(frozen=True)
@@ -164,7 +195,49 @@ def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None 
         known = [name for name in (*names, *(also or {}).get(ours, ())) if name in theirs]
         if known:
             found[ours] = theirs.index(known[0])
+            continue
+        for index, name in enumerate(header):
+            if named_unit(name, ours, HEADERS) is not None:
+                found.setdefault(ours, index)
     return found
+
+
+def betrayed(header: Sequence[str], columns: Mapping[str, int]) -> dict[str, float]:
+    """What the values of columns whose names betray another unit are to be multiplied by, by our name; never raises.
+
+    >>> betrayed(["mmsi", "speed_x10"], {"mmsi": 0, "sog_kn": 1})
+    {'sog_kn': 0.1}
+    """
+    found = {}
+    for ours, index in columns.items():
+        factor = None if plain(header[index]) in HEADERS[ours] else named_unit(header[index], ours, HEADERS)
+        if factor is not None and factor != 1.0:
+            found[ours] = factor
+    return found
+
+
+def lacking(found: Collection[str]) -> list[str]:
+    """What is needed and was not found; a date may stand for the time, which is looked at later."""
+    return [name for name in NEEDED if name not in found and not (name == "time" and "date" in found)]
+
+
+def time_columns(
+    header: Sequence[str], asked: ColumnMap | None, also: Mapping[str, tuple[str, ...]] | None = None
+) -> tuple[list[int], list[int]]:
+    """Indices of the columns that may hold the time, and of those that may hold dates, best first; never raises.
+
+    >>> time_columns(["mmsi", "Timestamp", "day", "time_utc"], None)
+    ([1, 3], [2])
+    """
+    found = []
+    for ours in ("time", "date"):
+        names = (*HEADERS[ours], *(also or {}).get(ours, ()))
+        theirs = [plain(name) for name in header]
+        places = [theirs.index(name) for name in names if name in theirs]
+        if asked is not None and asked.columns:
+            places = [header.index(name) for known, name in asked.columns if known == ours]
+        found.append(places)
+    return found[0], found[1]
 
 
 def find(
@@ -173,7 +246,7 @@ def find(
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
     if asked is None or not asked.columns:
         found = recognise(header, also)
-        missing = [name for name in NEEDED if name not in found]
+        missing = lacking(found)
         if missing:
             raise without(f"{place}: has no column for", missing, header, {n: header[at] for n, at in found.items()})
         return tuple(found.items())
@@ -270,16 +343,14 @@ def load(path: Path) -> ColumnMap:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path given with --columns") from error
     _only(path, "", given, _SECTIONS)
-    columns, time = _section(path, given, "columns", str), _section(path, given, "time", str)
+    columns = _section(path, given, "columns", str)
     _only(path, "[columns] ", columns, tuple(HEADERS))
-    _only(path, "[time] ", time, ("format", "zone"))
-    missing = [name for name in NEEDED if columns and name not in columns]
+    missing = lacking(columns) if columns else []
     if missing:
         raise SourceError(f"{path}: [columns] does not say which column is {', '.join(missing)}; add it")
-    factors = _section(path, given, "factors", int, float)
-    _only(path, "[factors] ", factors, _NUMBERS)
+    factors = _factors(path, given)
     decimal = _one_of(path, given, "decimal", (".", ",")) or "."
-    writing = Writing(_time_format(path, time), tuple(factors.items()), _words(path, given), decimal)
+    writing = Writing(_time_format(path, given), tuple(factors.items()), _words(path, given), decimal)
     return ColumnMap(
         tuple(columns.items()),
         writing,
@@ -299,6 +370,22 @@ def _encoding(path: Path, given: Mapping[str, Any]) -> str | None:
             f'{path}: encoding = {asked!r} is not read; use "utf-8", "utf-16", "cp949", "gb18030" or another'
         )
     return found
+
+
+def _factors(path: Path, given: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers, or units such as "m/s" and "1/10 knot", as what theirs is to be multiplied by. Raises SourceError."""
+    factors = _section(path, given, "factors", int, float, str)
+    _only(path, "[factors] ", factors, _NUMBERS)
+    for ours, value in factors.items():
+        if isinstance(value, str):
+            factor = unit_of(ours, value)
+            if factor is None:
+                some = ", ".join([f'"{unit}"' for unit in UNITS.get(ours, {})][:8])
+                raise SourceError(
+                    f"{path}: [factors] {ours} = {value!r} is no unit that is known; give a number, or one of {some}"
+                )
+            factors[ours] = factor
+    return factors
 
 
 def _one_of(path: Path, given: Mapping[str, Any], name: str, known: Sequence[str]) -> str | None:
@@ -352,14 +439,20 @@ def _only(path: Path, where: str, given: Mapping[str, Any], known: Sequence[str]
         raise SourceError(f"{path}: {where}{', '.join(strange)} is not known; known are {', '.join(known)}")
 
 
-def _time_format(path: Path, time: Mapping[str, str]) -> TimeFormat:
-    wanted = TimeFormat(**time)
-    if wanted.format not in ("auto", "s", "ms", "us") and "%" not in wanted.format:
-        raise SourceError(f'{path}: [time] format = {wanted.format!r}; use "auto", "s", "ms", "us" or a % pattern')
+def _time_format(path: Path, given: Mapping[str, Any]) -> TimeFormat:
+    """What the section [time] says. Raises SourceError."""
+    time = given.get("time", {})
+    if not isinstance(time, dict):
+        raise SourceError(f'{path}: time must be a section [time] with lines such as format = "iso"')
+    _only(path, "[time] ", time, ("format", "zone"))
+    formats, zone = time.get("format", AUTO), time.get("zone", "UTC")
+    formats = tuple(formats) if isinstance(formats, list) else (formats,)
+    for name in formats or ("",):
+        if not isinstance(name, str) or (name not in (AUTO, *TIME_FORMATS) and "%" not in name):
+            known = ", ".join(f'"{name}"' for name in (AUTO, *TIME_FORMATS))
+            raise SourceError(f"{path}: [time] format = {name!r}; use {known}, a % pattern, or a list of these")
     try:
-        ZoneInfo(wanted.zone)
-    except (ValueError, OSError, KeyError) as error:
-        raise SourceError(
-            f"{path}: [time] zone = {wanted.zone!r} is no time zone; give one such as Asia/Seoul"
-        ) from error
-    return wanted
+        ZoneInfo(zone)
+    except (TypeError, ValueError, OSError, KeyError) as error:
+        raise SourceError(f"{path}: [time] zone = {zone!r} is no time zone; give one such as Asia/Seoul") from error
+    return TimeFormat(formats, zone)

@@ -6,8 +6,9 @@ See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,15 @@ import pyarrow.compute as pc
 from stswatch.pipeline.readers import column_map, ids, longitudes, parquet_rows
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
 from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, OTHER_IDS, ColumnMap, Writing
+from stswatch.pipeline.readers.column_words import words
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
 from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
 from stswatch.pipeline.readers.ids import Numbering
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
-from stswatch.pipeline.readers.text import byte_chunks, encoding_at, head, stated, units, windows
+from stswatch.pipeline.readers.text import Window, byte_chunks, encoding_at, head, stated, units, windows
+from stswatch.pipeline.readers.time_columns import Chosen, choose
+from stswatch.pipeline.readers.time_look import Column
 from stswatch.pipeline.readers.values import flat
 from stswatch.pipeline.readers.vocabulary import plain
 
@@ -29,6 +33,8 @@ STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
 _LOOKED_AT = ("mmsi", "lon", "lat")
 _SPOTS, _SPOT = 8, 16_384  # places of a large table that are looked at, and bytes of each
+_PIECES = 16  # parts of a CSV that are looked at before it is read
+_TIME_BYTES = (256 << 10, 64 << 20)  # bytes of them together, and where those leave it open
 Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
 
 
@@ -48,7 +54,7 @@ def sniff(start: bytes, path: str) -> bool:
     """Whether it is Parquet, or a CSV whose header has names that are recognised."""
     if start.startswith(parquet_rows.MAGIC):
         return True
-    return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0]))
+    return b"\0" not in start and not column_map.lacking(column_map.recognise(header_of(start)[0]))
 
 
 def sniff_any_ids(start: bytes, path: str) -> bool:
@@ -59,13 +65,16 @@ def sniff_any_ids(start: bytes, path: str) -> bool:
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else ColumnMap()
-    return prepare_table(place, asked, kind=request.ids)
+    return prepare_table(place, asked, kind=request.ids, day=request.day)
 
 
-def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, kind: str = "mmsi") -> Prepared:
-    """Find the columns of a CSV or Parquet file. Raises SourceError where one that is needed lacks, or an option does.
+def prepare_table(
+    place: Place, asked: ColumnMap, also: Names | None = None, kind: str = "mmsi", day: date | None = None
+) -> Prepared:
+    """Find the columns of a CSV or Parquet file, and which hold the time, in which form.
 
-    kind: of ids, one of IDS, as the user says beside the map.
+    kind: of ids, one of IDS, as the user says beside the map; day: of ingest. Raises SourceError where a column that is
+    needed lacks, an option does, or the form of the time is not clear.
     """
     if "any" in (kind, asked.ids):
         also = {**(also or {}), "mmsi": OTHER_IDS}
@@ -73,12 +82,17 @@ def prepare_table(place: Place, asked: ColumnMap, also: Names | None = None, kin
     start = head(place)
     whole = _parquet if start.startswith(parquet_rows.MAGIC) else _csv
     options = whole(place, start, asked, also)
-    options, notes = looked_at(place, options)
-    index = dict(options.columns)["time"]
-    zone = options.writing.time.zone
-    told = "" if zone == "UTC" else f", times without a zone taken as {zone}"
-    clock = stated(f"column {options.names[index]}{told}", options.form.encoding if options.form else UTF8, *notes)
-    return Prepared(clock, options, asked.receiver, asked.licence)
+    chosen = _time(place, options, asked, also, day)
+    columns = [(ours, index) for ours, index in options.columns if ours not in ("time", "date")]
+    columns += [(ours, one.index) for ours, one in (("time", chosen.time), ("date", chosen.date)) if one is not None]
+    units = column_map.betrayed(options.names, dict(columns))
+    factors = tuple({**units, **dict(asked.writing.factors)}.items())
+    writing = replace(options.writing, time=chosen.how, factors=factors)
+    form = options.form and replace(options.form, columns=tuple(columns))
+    options, notes = looked_at(place, replace(options, columns=tuple(columns), writing=writing, form=form))
+    clock = stated(chosen.says, form.encoding if form else UTF8, *notes)
+    said = words(options.names, columns, dict(factors))
+    return Prepared(clock, options, asked.receiver, asked.licence, said)
 
 
 def looked_at(place: Place, options: Options) -> tuple[Options, list[str]]:
@@ -123,6 +137,20 @@ def ids_of(chunk: Chunk) -> set[str]:
     return found
 
 
+def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:
+    """The columns of the time and their form, by rows from all through the file. Raises SourceError."""
+    indices = column_map.time_columns(options.names, asked, also)
+    for size in _TIME_BYTES:
+        looked = _sample(place, options, (*indices[0], *indices[1]), size)
+        times, dates = ([Column(options.names[i], looked[str(i)], i) for i in part] for part in indices)
+        try:
+            return choose(place, times, dates, looked["mmsi"], asked.writing.time, day)
+        except SourceError:
+            if size == _TIME_BYTES[-1] or options.form is None:
+                raise
+    raise AssertionError("the last round returns or raises")
+
+
 def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
     if not start or b"\0" in start:
         found = "is empty" if not start else "is neither text nor Parquet"
@@ -157,6 +185,43 @@ def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -
     if points is not None:  # stands for both
         also = {**(also or {}), "lon": (plain(points),), "lat": (plain(points),)}
     return Options(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
+
+
+def _sample(place: Place, options: Options, wanted: Sequence[int], at_most: int) -> Mapping[str, pa.Array]:
+    """MMSI and the columns of these indices, by their index as a word, in rows from all through a file.
+
+    at_most: bytes of a CSV. Raises SourceError where it is damaged.
+    """
+    columns = {"mmsi": dict(options.columns)["mmsi"], **{str(index): index for index in wanted}}
+    if options.form is None:
+        rows: Sequence[Mapping[str, pa.Array]] = parquet_rows.sample(
+            place, {name: options.names[index] for name, index in columns.items()}
+        )
+    else:
+        form = replace(options.form, columns=tuple(columns.items()), words=frozenset(columns))
+        begun = options.first_row
+        text = b"".join(_lines(place, max(start, begun), end, form.encoding) for start, end in _pieces(place, at_most))
+        rows = [rows_of(Window(text, 0, 0, len(text)), form).columns]
+    none = [dict.fromkeys(columns, pa.array([], pa.string()))]  # of a Parquet file without a row
+    return {name: pa.concat_arrays([flat(batch[name]) for batch in rows or none]) for name in columns}
+
+
+def _lines(place: Place, start: int, end: int, encoding: str) -> bytes:
+    """The lines that begin in [start, end). Raises SourceError where the file breaks off."""
+    found = b""
+    for window in windows(place, start, end, STEP, 1, _LONGEST_ROW, encoding):
+        last = window.text.find(b"\n", max(0, window.end - 1 - window.base)) + 1
+        part = window.text[: last or None]
+        found += part if part.endswith(b"\n") or not part else part + b"\n"
+    return found
+
+
+def _pieces(place: Place, at_most: int) -> list[tuple[int, int]]:
+    """Ranges of bytes that are looked at: even ones of a file, the first of a packed one, which has no other entry."""
+    size = os.path.getsize(place.path)
+    if is_packed(place) or size <= at_most:
+        return [(0, at_most)]
+    return [(size * i // _PIECES, size * i // _PIECES + at_most // _PIECES) for i in range(_PIECES)]
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:

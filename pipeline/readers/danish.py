@@ -26,7 +26,7 @@ LICENCE = (
     "conditions for the use of Danish public data; to be stated: Contains data from the Danish Maritime Authority that"
     " is used in accordance with the conditions for the use of Danish public data"
 )
-MAP = ColumnMap(writing=Writing(TimeFormat("%d/%m/%Y %H:%M:%S")))
+MAP = ColumnMap(writing=Writing(TimeFormat(("%d/%m/%Y %H:%M:%S",))))
 
 chunks = columns.chunks
 read = columns.read
@@ -41,4 +41,4 @@ def sniff(start: bytes, path: str) -> bool:
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
-    return columns.prepare_table(place, MAP, kind=request.ids)
+    return columns.prepare_table(place, MAP, kind=request.ids, day=request.day)

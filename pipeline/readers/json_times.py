@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.values import is_text, numbers, times_us
+from stswatch.pipeline.readers.time_values import times_us
+from stswatch.pipeline.readers.values import is_text, numbers
 
 _EARLIEST_S, _LATEST_S = 788_918_400.0, 4_102_444_800.0  # 1995 to 2100: beyond, a number of seconds is none
 _COMPACT = r"^\s*\d{14}\s*$"
@@ -55,10 +56,7 @@ def _is_ours(time_us: Ints) -> Bools:
 
 
 def _any(column: pa.Array, how: TimeFormat) -> Ints:
-    """A time as tables write it; of fourteen digits a compact stamp."""
+    """A time as tables write it."""
     if not is_text(column.type):  # a number may be of another unit, or no time at all
         return np.where(_is_ours(found := times_us(column, how)), found, _compact(column))
-    compact = _compact(column) if how.format == "auto" else np.full(len(column), NO_TIME)
-    if (compact != NO_TIME).all():
-        return compact
-    return np.where(compact != NO_TIME, compact, times_us(column, how))
+    return times_us(column, how)

@@ -50,4 +50,4 @@ def _names(start: bytes, path: str) -> Sequence[str]:
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
-    return columns.prepare_table(place, ColumnMap(), _XY, request.ids)
+    return columns.prepare_table(place, ColumnMap(), _XY, request.ids, request.day)

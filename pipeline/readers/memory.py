@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,20 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline.readers import ids
 from stswatch.pipeline.readers.base import Decoded, Place, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, OTHER_IDS, Writing, listed, recognise
+from stswatch.pipeline.readers.column_map import (
+    AS_USUAL,
+    OTHER_IDS,
+    Writing,
+    betrayed,
+    lacking,
+    listed,
+    recognise,
+    time_columns,
+)
 from stswatch.pipeline.readers.longitudes import runs_to_360
 from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
+from stswatch.pipeline.readers.time_columns import choose
+from stswatch.pipeline.readers.time_look import Column
 from stswatch.pipeline.readers.values import flat
 
 if TYPE_CHECKING:
@@ -23,32 +35,42 @@ _LOOKED_AT = 10_000  # rows
 _EVIDENCE = ("source", "offset", "length", "more_refs")  # of a sentence, not of a vessel
 
 
-def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi") -> Decoded:
+def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: date | None = None) -> Decoded:
     """Fixes and static reports of positions in memory, by their column names as in a file; points of a GeoDataFrame.
 
     Rows of the lake, as `api.decode` gives them, keep their kind of receiver, and those marked invalid are left out.
-    kind: of ids, one of IDS. Raises SourceError where a needed column lacks or the ids are of another kind.
+    kind: of ids, one of IDS. day: of today: no time after it decides how the times are read. Raises SourceError where
+    a needed column lacks, the ids are of another kind, or the form of the time is not clear.
     """
     table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
     if "invalid" in table.column_names:
         table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
         table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
         kind = "numbered"
-    return _by_names(table.combine_chunks(), kind)
+    return _by_names(table.combine_chunks(), kind, day)
 
 
-def _by_names(table: pa.Table, kind: str) -> Decoded:
+def _by_names(table: pa.Table, kind: str, day: date | None) -> Decoded:
     found = recognise(table.column_names, {"mmsi": OTHER_IDS} if kind == "any" else None)
-    missing = [name for name in NEEDED if name not in found]
+    missing = lacking(found)
     if missing:
         raise SourceError(
             f"the table: has no column for {', '.join(missing)} among {listed(table.column_names)}; name a column so"
         )
     none = np.zeros(0, np.int64)
-    columns = {ours: table.column(index) for ours, index in found.items()}
+    columns = {ours: table.column(index) for ours, index in found.items() if ours not in ("time", "date")}
+    times, dates = (
+        [Column(table.column_names[i], table.column(i), i) for i in indices]
+        for indices in time_columns(table.column_names, None)
+    )
+    chosen = choose("the table", times, dates, columns["mmsi"], AS_USUAL.time, day)
+    columns["time"] = chosen.time.values
+    if chosen.date is not None:
+        columns["date"] = chosen.date.values
+    units = tuple(betrayed(table.column_names, found).items())
     rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    east_360 = runs_to_360(number_of(flat(columns["lon"]), "lon", AS_USUAL))
-    writing = replace(_ids(columns["mmsi"], kind), east_360=east_360)
+    east_360 = runs_to_360(number_of(flat(columns["lon"]), "lon", replace(AS_USUAL, factors=units)))
+    writing = replace(_ids(columns["mmsi"], kind), east_360=east_360, time=chosen.how, factors=units)
     return decode_rows(rows, "memory", "unknown", writing)
 
 

@@ -20,6 +20,7 @@ from stswatch.pipeline.readers.tabular import Rows
 MAGIC = b"PAR1"
 BATCH = 131_072  # rows at a time
 _GROUPS, _SOME = 16, 8_192  # row groups that are looked at beforehand, and rows of each
+_TIME_GROUPS, _PIECES, _ROWS = 8, 8, 32_768  # row groups that are looked at before, parts of each, rows in all
 _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: names of columns that are no text
 _WGS84 = ("CRS84", 4326, "4326")
 _POINT = 21  # bytes of a point in well-known binary: order, type, longitude, latitude
@@ -181,6 +182,25 @@ def samples(place: Place, columns: Mapping[str, str], points: str | None) -> Ite
                 break
     except _DAMAGED as error:
         raise SourceError(f"{place}: is damaged ({_short(error)}); fetch the file again") from error
+
+
+def sample(place: Place, columns: Mapping[str, str]) -> list[dict[str, pa.Array]]:
+    """Columns of some rows from all through a file, by our names. Raises SourceError where it is damaged."""
+    file = opened(place.path)
+    count = file.metadata.num_row_groups
+    groups = sorted({count * i // _TIME_GROUPS for i in range(_TIME_GROUPS)}) if count else []
+    found = []
+    try:
+        for group in groups:
+            rows = file.metadata.row_group(group).num_rows
+            size = max(rows // _PIECES, -(-_ROWS // (_PIECES * len(groups))))
+            batches = file.iter_batches(size, [group], _named(columns, None), use_threads=False)
+            for batch in batches:
+                part = batch.slice(0, _ROWS // (_PIECES * len(groups)) + 1)
+                found.append({ours: part.column(theirs) for ours, theirs in columns.items()})
+    except _DAMAGED as error:
+        raise SourceError(f"{place}: is damaged ({_short(error)}); fetch the file again") from error
+    return found
 
 
 def _named(columns: Mapping[str, str], points: str | None) -> Sequence[str]:

@@ -6,7 +6,9 @@ import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow.compute as pc
@@ -136,11 +138,18 @@ class Opened:
     ids: frozenset[str] = frozenset()  # of vessels that are told apart by ids of another kind than MMSI
 
 
-def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: str = "auto") -> Opened:
+def open_sources(
+    path: str | Path,
+    request: Request = NOTHING_SAID,
+    *,
+    format: str = "auto",
+    days: Mapping[str, date] = MappingProxyType({}),
+) -> Opened:
     """Look at one file: its hash, and of it or of each member of a zip the format and where the times come from.
 
-    request: what the user says of the file; format: auto or a name in READERS. Raises SourceError, one sentence with
-    the file and the remedy, for whatever cannot be used.
+    request: what the user says of the file, and the day of ingest; format: auto or a name in READERS; days: that of
+    sources that were ingested before, by their id, which goes before: they are read as they were then. Raises
+    SourceError, one sentence with the file and the remedy, for whatever cannot be used.
     """
     file = os.fspath(path)
     _makes_sense(request)
@@ -160,9 +169,12 @@ def open_sources(path: str | Path, request: Request = NOTHING_SAID, *, format: s
     if not found:
         none = f"no member of the zip is AIS; {passed_over[0]}" if passed_over else "the zip holds no file"
         raise SourceError(f"{file}: {none}")
-    prepared = [(place, reader, reader.prepare(place, request)) for place, reader in found]
     sha256, size = _hashed(file)
-    sources = [_source(*each, request, sha256, size) for each in prepared]
+    sources = []
+    for place, reader in found:
+        name = _id(sha256, place)
+        asked_of = replace(request, day=days.get(name, request.day))
+        sources.append(_source(name, place, reader, reader.prepare(place, asked_of), asked_of, sha256, size))
     found_ids: set[str] = set()
     for source in sources:
         if _numbers_ids(source):
@@ -197,19 +209,27 @@ def _makes_sense(request: Request) -> None:
         raise SourceError(f"--receiver {request.receiver}: is not known; it must be one of {', '.join(RECEIVERS)}")
 
 
-def _source(place: Place, reader: Reader, prepared: Prepared, request: Request, sha256: str, size: int) -> Source:
+def _id(sha256: str, place: Place) -> str:
     name = sha256 if place.member is None else hashlib.sha256(f"{sha256}/{place.member}".encode()).hexdigest()
+    return name[:16]
+
+
+def _source(
+    name: str, place: Place, reader: Reader, prepared: Prepared, request: Request, sha256: str, size: int
+) -> Source:
     return Source(
         place.path,
         place.member,
         sha256,
-        name[:16],
+        name,
         size,
         reader.name,
         prepared.clock,
         request.receiver or prepared.receiver or reader.receiver,
         request.licence or (reader.licence if prepared.licence is None else prepared.licence or None),
         prepared.options,
+        request.day.isoformat() if request.day else None,
+        prepared.columns,
     )
 
 

@@ -22,6 +22,7 @@ from stswatch.pipeline.readers.base import Decoded
 from stswatch.pipeline.readers.column_map import Writing
 from stswatch.pipeline.readers.ids import texts
 from stswatch.pipeline.readers.longitudes import westward
+from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import (
     Floats,
     Ints,
@@ -30,7 +31,6 @@ from stswatch.pipeline.readers.values import (
     is_text,
     names,
     numbers,
-    times_us,
     whole_numbers,
     words,
 )
@@ -70,7 +70,7 @@ def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Dec
     """
     columns = {name: flat(column) for name, column in rows.columns.items()}
     mmsi, named = vessels_of(columns["mmsi"], writing)
-    time_us = times_us(columns["time"], writing.time)
+    time_us = times_us(columns["time"], writing.time, columns.get("date"))
     code = np.where(named, np.where(time_us == NO_TIME, CODES["no_time"], 0), CODES["no_mmsi"]).astype(np.int8)
     used = code == 0
     offset, length = rows.offset, rows.length

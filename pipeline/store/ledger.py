@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from stswatch.pipeline.store.lake import Part, Receipt, rounded_deg
 from stswatch.pipeline.tracks.day_counts import Day
 from stswatch.pipeline.untrusted import storable
 
-_LATER = ("first_time", "last_time", "member", "licence")  # what an entry need not say
+_LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
 
 
 class LedgerError(ValueError):
@@ -96,8 +96,7 @@ def finished(data: Path, reading: str, chunk: int) -> bool:
 class Entry:
     """A source in the ledger: what `sources` tells of it, how it was cut, its receipts, and the name of the reading.
 
-    written: tells the file from one that was written in its place. read_on: the UTC day on which it was read first, by
-    its number since 1970; None where nobody noted it.
+    written: tells the file from one that was written in its place.
     """
 
     source: Mapping[str, Any]
@@ -106,7 +105,12 @@ class Entry:
     receipts: list[Receipt]
     reading: str = ""
     written: tuple[int, int] = field(default=(0, 0), compare=False)
-    read_on: int | None = None
+
+    @cached_property
+    def read_on(self) -> int | None:
+        """The UTC day on which it was read first, by its number since 1970; None where nobody noted it."""
+        day = self.source.get("ingest_day")
+        return (date.fromisoformat(day) - date(1970, 1, 1)).days if day else None
 
     @cached_property
     def path(self) -> Path:
@@ -161,7 +165,7 @@ def _entry(data: Path, source: str, written: tuple[int, int]) -> Entry:
             raise DamagedFile(str(places[receipts.index(None)]), f"is not there, though {path} leads to it")
         how = given["slab_us"], given["options"]
         read = [r for r in receipts if r]
-        return Entry(given["source"], *how, read, name, written, given.get("read_on"))
+        return Entry(given["source"], *how, read, name, written)
     except (TypeError, KeyError, AttributeError) as error:
         raise DamagedFile(str(path), "is damaged (it holds no entry)") from error
 
@@ -233,17 +237,24 @@ def paths(data: Path) -> Iterator[Path]:
             yield Path(str(read_json(path)["source"]["path"]))
 
 
+def ingest_days(data: Path) -> dict[str, date]:
+    """The day on which each source was first ingested, by its id; those of which it is not known are left out."""
+    found = {}
+    for source, _ in _written(data):
+        with suppress(DamagedFile, FileNotFoundError, KeyError, TypeError, ValueError):
+            found[source] = date.fromisoformat(read_json(entry_path(data, source))["source"]["ingest_day"])
+    return found
+
+
 def entry_path(data: Path, source: str) -> Path:
     """Where the entry of a source lies."""
     return data / "lake" / "ledger" / f"{source}.json"
 
 
-def enter(
-    data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int], read_on: int | None = None
-) -> None:
+def enter(data: Path, source: Mapping[str, Any], slab_us: int, options: str, chunks: Iterable[int]) -> None:
     """Enter a source into the ledger: from now on the files of this reading, and of no other, are part of the lake."""
     starts = sorted(chunks)
-    told = {"slab_us": slab_us, "options": options, "chunks": starts, "read_on": read_on}
+    told = {"slab_us": slab_us, "options": options, "chunks": starts}
     name = reading(source["source"], slab_us, options, starts)
     write_json(entry_path(data, source["source"]), {"source": dict(source), "reading": name} | told, checksum=True)
 

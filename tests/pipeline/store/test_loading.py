@@ -119,7 +119,7 @@ def test_a_replaced_output_loses_what_it_gave(tmp_path):
 def test_sources_and_rejects_are_those_given_last(tmp_path):
     source = dict.fromkeys(schema.SOURCES.names, 1)
     texts = {"source": "ab", "sha256": "abc", "path": "x.nmea", "member": None, "format": "nmea", "clock": "tag block"}
-    texts |= {"receiver": "satellite", "licence": None}
+    texts |= {"receiver": "satellite", "licence": None, "ingest_day": None, "columns": None}
     sources = pa.Table.from_pylist([source | texts | {"first_time": at(0), "last_time": None}], schema.SOURCES)
     counts = pa.table({"source": ["ab"], "reason": ["checksum"], "count": [3]})
     loader.load(tmp_path, build.run(), [], loader.Beside(sources, counts, {}), at(30))
