@@ -35,7 +35,8 @@ _CHOICE = "a choice of this project"
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules
 
-Written by `python -m docs.reference` from `pipeline/rules.py` and `models/rules.json`: edit those, not this.
+Written by `python -m docs.reference` from `pipeline/rules.py`, `models/trained.json` and `models/rules.json`: edit
+those, not this.
 
 Every number that decides, with its unit and its reason. A run stores the ones that it used with its results:
 
@@ -51,7 +52,7 @@ Others are given in a TOML file with the sections below; what it does not name k
 min_duration_min = 60
 
 [lead]
-min_score = 1.0
+min_score = 2.5
 ```
 
 ```sh
@@ -60,11 +61,17 @@ stswatch run archive/*.csv.gz --data stricter --rules stricter.toml
 
 Numbers that belong to one module, such as the noise speeds of `pipeline/decode/fixes.py`, stand there with their
 reason."""
-_POINTS = """## The score
+_POINTS = """## The score{named}
 
-The sum of the points below, {intercept:+g} to begin with: {reason}.
+{what}
+The sum of the points below, {intercept:+.2f} to begin with: {reason}.
+From {least:+g} a meeting is a lead, unless `[lead] min_score` names another cut-off: {least_reason}.
 
 It ranks, and is no probability. A number at an edge belongs to what follows it; what is not known gets {missing:g}."""
+_CARDS = (
+    ("", "By `models/trained.json`, which a run uses unless told otherwise; [judgement.md](judgement.md) says more."),
+    (" by the table that was set by hand", "By `models/rules.json`, with `--scorecard rules`."),
+)
 _CLI = """# Commands
 
 Written by `python -m docs.reference` from `pipeline/cli.py`: edit that, not this. `stswatch run --help` and the like
@@ -79,16 +86,12 @@ _CLOCK = (
 
 
 def rules_page() -> str:
-    """docs/rules.md: rules by step, the points of the score, why a position or a line is not used."""
-    card = scorecard.load()
-    missing = {steps.missing for steps in card.steps}
-    assert len(missing) == 1, "a feature that is not known gets points of its own: say so on the page"
-    points = _POINTS.format(intercept=card.intercept, reason=card.intercept_reason, missing=missing.pop())
+    """docs/rules.md: rules by step, the points of both scores, why a position or a line is not used."""
+    cards = (scorecard.chosen("trained"), scorecard.chosen("rules"))
     parts = [
         _RULES,
         *(_rules_of(field) for field in dataclasses.fields(rules.Rules)),
-        points,
-        *(_points_of(steps) for steps in card.steps),
+        *(part for card, words in zip(cards, _CARDS, strict=True) for part in _card(card, *words)),
         "## Positions that are not used\n\nThey stay in `fixes`; `invalid` names the first check that holds.",
         _table(
             ("invalid", "what it means"), [*((f"`{c.__name__}`", c.__doc__) for c in CHECKS), (f"`{CLOCK}`", _CLOCK)]
@@ -99,10 +102,27 @@ def rules_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _card(card: scorecard.Scorecard, named: str, what: str) -> Iterator[str]:
+    """The points of one scorecard."""
+    missing = {steps.missing for steps in card.steps}
+    assert len(missing) == 1, "a feature that is not known gets points of its own: say so on the page"
+    yield _POINTS.format(
+        named=named,
+        what=what,
+        intercept=card.intercept,
+        reason=card.intercept_reason,
+        least=card.cut_off.score,
+        least_reason=card.cut_off.reason,
+        missing=missing.pop(),
+    )
+    yield from (_points_of(steps) for steps in card.steps)
+
+
 def _rules_of(section: Any) -> str:
     kind = type(getattr(rules.Rules, section.name))
     rows = (
-        (f"`{f.name}`", f"{f.default:g}", f.metadata["unit"], f.metadata["reason"]) for f in dataclasses.fields(kind)
+        (f"`{f.name}`", rules.shown(f.default), f.metadata["unit"], f.metadata["reason"])
+        for f in dataclasses.fields(kind)
     )
     return f"## [{section.name}]\n\n{kind.__doc__}\n\n" + _table(("rule", "default", "unit", "why"), rows)
 
@@ -111,8 +131,12 @@ def _points_of(steps: scorecard.Steps) -> str:
     name, unit = steps.feature.name, steps.feature.unit
     told = f"{inspect.getdoc(steps.feature.function)} Why: {steps.reason}."
     head = name if not unit or name.endswith((f"_{unit}", unit)) else f"{name}, {unit}"
-    rows = zip(_spans(steps), (f"{points:+g}" if points else "0" for points in steps.points), strict=True)
+    rows = zip(_spans(steps), (_signed(points) for points in steps.points), strict=True)
     return f"### {name}\n\n{told}\n\n" + _table((head, "points"), rows)
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.2f}" if points else "0"
 
 
 def _spans(steps: scorecard.Steps) -> list[str]:
