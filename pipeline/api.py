@@ -400,7 +400,9 @@ def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
 
 
 def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
-    """One encounter by its id or the beginning of it, else the first lead, with what explains it.
+    """One encounter by its id or computed_id, or the beginning of one, else the first lead, with what explains it.
+
+    One that another superseded gives that other.
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
     the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.

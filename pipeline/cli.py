@@ -260,6 +260,8 @@ def _explain(given: argparse.Namespace) -> None:
 
     row = api.encounter(given.data, given.id)
     if not given.quiet:
+        if given.id and not row["id"].startswith(given.id):
+            print(f"{untrusted.escaped(given.id)} is in this folder {row['id']}:")
         print(words.explanation(row))
     if given.picture:
         api.draw_encounter(given.picture, given.data, row["id"])

@@ -507,6 +507,12 @@ STORED_ENCOUNTERS = table(
     *(ENCOUNTERS.field(name) for name in ENCOUNTERS.names),
     column("superseded_by", pa.string(), "id of the event, if another, that took its place", null=True),
     column(
+        "computed_id",
+        pa.string(),
+        "id that the pair, tracks and start of this revision give, in any run over the same data; differs from id "
+        "where the event got its id from an earlier revision, as a provisional one",
+    ),
+    column(
         "in_area",
         pa.bool_(),
         "the nearest approach lies in the area asked for; false where no point is known",

@@ -16,6 +16,16 @@ from stswatch.pipeline.store import lake, ledger, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
+# How well a name fits an event, best first: its id or the id computed of it, of one that holds, then of any; last the
+# beginning of an id.
+_PART = 4
+_BY_NAME = f"""
+    SELECT id, min(CASE WHEN id = $name AND status IN {revisions.LIVING} THEN 0
+                        WHEN computed_id = $name AND status IN {revisions.LIVING} THEN 1
+                        WHEN id = $name THEN 2 WHEN computed_id = $name THEN 3 ELSE {_PART} END) AS fit
+    FROM encounters WHERE $name <> '' AND (starts_with(id, $name) OR starts_with(computed_id, $name))
+    GROUP BY id ORDER BY fit, id LIMIT $limit
+"""
 
 
 @contextmanager
@@ -40,22 +50,30 @@ def leads(data: Path, limit: int) -> list[dict[str, Any]]:
 def encounter(data: Path, name: str) -> dict[str, Any]:
     """The latest revision of the encounter of that id, or of the only one whose id begins so.
 
-    Raises StoreError where none or several do, or the folder holds no database.
+    A computed_id names its event too, where no event has that id; one that is superseded by another gives that other.
+    Raises StoreError where none or several fit, or the folder holds no database.
     """
     with _asked(data) as db:
-        found = db.execute(
-            """SELECT id FROM encounters WHERE id = $name OR (starts_with(id, $name) AND $name <> '')
-               GROUP BY id ORDER BY id <> $name, id LIMIT $limit""",
-            {"name": name, "limit": _SHOWN + 1},
-        ).fetchall()
+        found = db.execute(_BY_NAME, {"name": name, "limit": _SHOWN + 1}).fetchall()
         ids = [row[0] for row in found]
         if not ids:
             raise StoreError(f"{data}: no encounter {name!r}; `stswatch leads --data {data}` lists their ids")
-        if len(ids) > 1 and ids[0] != name:
+        if len(ids) > 1 and found[0][1] == _PART:
             listed = ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
             raise StoreError(f"{data}: {name!r} begins several encounters ({listed}); give more of the id")
+        return _succeeding(db, ids[0])
+
+
+def _succeeding(db: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
+    """The latest revision of an event, or of the one that superseded it."""
+    seen: set[str] = set()
+    while True:
         query = "SELECT * FROM encounters WHERE id = $id ORDER BY revision DESC LIMIT 1"
-        return _rows(db.sql(query, params={"id": ids[0]}))[0]
+        row = _rows(db.sql(query, params={"id": name}))[0]
+        seen.add(name)
+        if row["superseded_by"] is None or row["superseded_by"] in seen:
+            return row
+        name = row["superseded_by"]
 
 
 def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -261,7 +261,7 @@ def _begin(
     work.register("names", names)
     work.execute(
         f"""INSERT INTO encounters BY NAME
-            SELECT coalesce(names.name, fresh.id) AS id, coalesce(names.revision, 1) AS revision,
+            SELECT coalesce(names.name, fresh.id) AS id, fresh.id AS computed_id, coalesce(names.revision, 1) AS revision,
                 fresh.status, $run_id AS run_id, {ddl.columns(_CONTENT, "fresh")},
                 coalesce(names.written, $commit) AS _commit, lead AS _lead, fresh.{RUNNING.name}
             FROM fresh JOIN judged USING (n) LEFT JOIN names USING (n)""",

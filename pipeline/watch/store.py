@@ -65,7 +65,6 @@ class Store:
         self._beside, self._stands = sealed.beside, None
         until_us = sealed.until_us
         self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
-        self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
         self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now(), self._decided_us)
         return self._live.changed(self.commit)
 

@@ -26,6 +26,8 @@ TOLD = re.compile(rb"c:(\d+)")
 # with gaps of an hour an encounter is sealed two hours after it ended, not seven: a short recording has some
 SHORT_GAPS = replace(Rules(), vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0))
 WORLD = Settings(rules=SHORT_GAPS, every_s=0.02, area="world")
+# the score of a lead, in a query of a database
+CUT_OFF = "(SELECT (rules ->> '$.lead.min_score')::DOUBLE FROM runs ORDER BY started LIMIT 1)"
 PATIENCE_S = 120
 LINES_AT_ONCE = 1000
 HOUR = 3_600_000_000

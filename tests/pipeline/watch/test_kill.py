@@ -20,7 +20,7 @@ from stswatch.pipeline.flow.late import sealed_by
 from stswatch.pipeline.spool.segments import closed
 from tests.pipeline import seas
 from tests.pipeline.flow.commands import of_session
-from tests.pipeline.watch.replay import TOLD, lines, until
+from tests.pipeline.watch.replay import CUT_OFF, TOLD, lines, until
 from tests.pipeline.watch.test_law import events
 
 HOURS = 5
@@ -130,7 +130,7 @@ def key(line):
 def stored(data):
     """The revisions that are or were leads."""
     with api.connect(data) as db:
-        query = "SELECT id, revision FROM encounters WHERE in_area AND score >= 0"
+        query = f"SELECT id, revision FROM encounters WHERE in_area AND score >= {CUT_OFF}"
         return {f"{name}:{revision}" for name, revision in db.sql(query).fetchall()}
 
 

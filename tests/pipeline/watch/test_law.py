@@ -22,7 +22,7 @@ from stswatch.pipeline.watch.sealing import Sealing
 from stswatch.pipeline.watch.store import engine_of
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.watch.replay import SHORT_GAPS, WORLD, Noted, in_order, lines, replay, until
+from tests.pipeline.watch.replay import CUT_OFF, SHORT_GAPS, WORLD, Noted, in_order, lines, replay, until
 
 HOURS = 6
 NAMED = ("id", "run_id", "revision", "superseded_by")
@@ -120,7 +120,7 @@ def test_everybody_was_told_of_every_revision_that_was_a_lead_and_says_something
     data, noted = watched
     with api.connect(data) as db:
         leads = db.sql(
-            """SELECT id, revision FROM encounters WHERE in_area AND score >= 0
+            f"""SELECT id, revision FROM encounters WHERE in_area AND score >= {CUT_OFF}
             WINDOW w AS (PARTITION BY id ORDER BY revision)
             QUALIFY NOT coalesce(
                 zones = lag(zones) OVER w AND abs(score - lag(score) OVER w) < 0.05
