@@ -261,8 +261,8 @@ def _begin(
     work.register("names", names)
     work.execute(
         f"""INSERT INTO encounters BY NAME
-            SELECT coalesce(names.name, fresh.id) AS id, fresh.id AS computed_id, coalesce(names.revision, 1) AS revision,
-                fresh.status, $run_id AS run_id, {ddl.columns(_CONTENT, "fresh")},
+            SELECT coalesce(names.name, fresh.id) AS id, coalesce(names.revision, 1) AS revision,
+                fresh.id AS computed_id, fresh.status, $run_id AS run_id, {ddl.columns(_CONTENT, "fresh")},
                 coalesce(names.written, $commit) AS _commit, lead AS _lead, fresh.{RUNNING.name}
             FROM fresh JOIN judged USING (n) LEFT JOIN names USING (n)""",
         {"run_id": run_id, "commit": commit},
