@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
+from stswatch.pipeline.store import queries
 from stswatch.pipeline.store.live import Live
 from stswatch.pipeline.store.loader import Beside, Run
 from stswatch.pipeline.store.revisions import RUNNING
@@ -300,3 +301,26 @@ def test_another_revision_that_says_the_same_is_told_to_nobody(tmp_path):
         assert told(store, opened) == []
         seals(tmp_path, store, 2, encounter(1, 2.01, median_speed_a_kn=0.7, score=9.0))
         assert [change for _, _, change in told(store, same)] == ["changed"]
+
+
+def test_by_the_id_that_a_run_computes_the_event_is_found_that_has_an_earlier_one(tmp_path):
+    with started(tmp_path) as store:
+        stands(store, encounter(1, 2), encounter(7, 8))
+        seals(tmp_path, store, 1, encounter(1.02, 2.01), encounter(7, 8))
+        store.publish(at(30))
+    query = "SELECT id, computed_id FROM encounters WHERE status = 'current' ORDER BY start_time"
+    held = [tuple(row.values()) for row in rows(tmp_path, query)]
+    assert held == [(A + "1", A + "1.02"), (A + "7", A + "7")]
+    for name in (A + "1", A + "1.02", A + "1.0"):
+        found = queries.encounter(tmp_path, name)
+        assert (found["id"], found["status"], found["start_time"]) == (A + "1", "current", at(1.02)), name
+
+
+def test_by_the_id_of_an_event_that_another_took_the_place_of_that_other_is_found(tmp_path):
+    with started(tmp_path) as store:
+        stands(store, encounter(1, 3), encounter(4, 10))
+        seals(tmp_path, store, 1, encounter(1, 10))
+        store.publish(at(30))
+    assert (A + "1", 1, "superseded", A + "4") in history(tmp_path)
+    for name in (A + "1", A + "4"):
+        assert queries.encounter(tmp_path, name)["id"] == A + "4"
