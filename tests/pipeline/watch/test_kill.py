@@ -116,7 +116,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_no_lead_is_left_untold(seed, k
         assert running >= kills // 2
         undisturbed(commands, words, data, feed, pool)
     leads, keys = stored(data), [key(line) for line in told.read_text().splitlines()]
-    assert len(leads) >= 5
+    assert len(leads) >= 3
     assert {k for k in keys if not k.endswith("retracted")} == leads
     assert len(set(keys)) >= len(keys) - kills, "of one that was being told when it was killed nobody knows"
     segments_hold_what_the_watch_finds(commands, data, tmp_path)
