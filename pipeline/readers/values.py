@@ -35,8 +35,8 @@ def ordinary(column: pa.Array) -> pa.Array:
 
     Arrow compares no half floats and searches no views, and Parquet holds whatever bytes it was given as words.
 
-    >>> ordinary(pa.array(["A"], pa.string_view())).type, ordinary(pa.array([b"caf\\xe9"]).view(pa.string())).to_pylist()
-    (DataType(string), ['café'])
+    >>> ordinary(pa.array([b"caf\\xe9"]).view(pa.string())).to_pylist()
+    ['café']
     """
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
