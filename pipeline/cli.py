@@ -40,7 +40,7 @@ def _main(argv: Sequence[str] | None) -> int:
         if sys.stdout is not None:  # whoever called may have closed it
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unprinted()
     except Exception as error:
         if stopped := _interrupt_behind(error):
             return _stopped(given, stopped)
@@ -48,10 +48,20 @@ def _main(argv: Sequence[str] | None) -> int:
         if said is None:
             raise
         print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
+        _drop_unprinted()
         return 1
     except KeyboardInterrupt as stopped:
         return _stopped(given, stopped)
     return 0
+
+
+def _drop_unprinted() -> None:
+    """Where standard output takes no more, what is left goes nowhere: Python would try again at its end, and tell."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -87,6 +97,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(untrusted.escaped(message, untrusted.SENTENCE))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version; argparse passes over what cannot be written, as on a full device: here it is an error."""
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def _parse_optional(self, arg_string: str) -> Any:
         return None if arg_string.startswith("-?") else super()._parse_optional(arg_string)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stswatch.geo.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.decode.lines import Bools
 from stswatch.pipeline.readers.base import Place, SourceError
-from stswatch.pipeline.readers.values import flat, is_text
+from stswatch.pipeline.readers.values import flat, words
 
 NOTE = "ids numbered from 1,073,741,824 on: flag and kind of station are not judged"
 _OWN = 2**24  # numbers below it are told apart by themselves
@@ -91,15 +91,16 @@ def _same(text: str) -> str:
 
 
 def texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Ids as words without blanks round them, null where there is none; whole numbers without a fraction."""
+    """Ids as words without blanks round them, null where there is none; whole numbers without a fraction.
+
+    Never raises, whatever the type of the column.
+    """
     column = flat(column)
     if pa.types.is_floating(column.type):
         whole = column.cast(pa.int64(), safe=False)
-        same = pc.equal(whole.cast(column.type), column)
+        same = pc.equal(whole.cast(column.type, safe=False), column)
         column = pc.if_else(same, whole.cast(pa.string()), column.cast(pa.string()))
-    elif not is_text(column.type):
-        column = column.cast(pa.string(), safe=False)
-    column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    column = pc.utf8_trim_whitespace(flat(words(column)))
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 

@@ -16,6 +16,7 @@ from stswatch.pipeline.readers import parquet_pages
 from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source, SourceError
 from stswatch.pipeline.readers.parquet_pages import PageError
 from stswatch.pipeline.readers.tabular import Rows
+from stswatch.pipeline.readers.values import ordinary
 
 MAGIC = b"PAR1"
 BATCH = 131_072  # rows at a time
@@ -197,7 +198,7 @@ def sample(place: Place, columns: Mapping[str, str]) -> list[dict[str, pa.Array]
             batches = file.iter_batches(size, [group], _named(columns, None), use_threads=False)
             for batch in batches:
                 part = batch.slice(0, _ROWS // (_PIECES * len(groups)) + 1)
-                found.append({ours: part.column(theirs) for ours, theirs in columns.items()})
+                found.append({ours: ordinary(part.column(theirs)) for ours, theirs in columns.items()})
     except _DAMAGED as error:
         raise SourceError(f"{place}: is damaged ({_short(error)}); fetch the file again") from error
     return found
@@ -209,7 +210,7 @@ def _named(columns: Mapping[str, str], points: str | None) -> Sequence[str]:
 
 def _rows(batch: pa.RecordBatch, row: int, columns: Mapping[str, str], points: str | None) -> Rows:
     none = np.zeros(0, np.int64)
-    found = {ours: batch.column(theirs) for ours, theirs in columns.items()}
+    found = {ours: ordinary(batch.column(theirs)) for ours, theirs in columns.items()}
     if points is not None:
         found["lon"], found["lat"] = lon_lat(batch.column(points))
     return Rows(found, np.arange(row, row + batch.num_rows), np.ones(batch.num_rows, np.int32), none, none)

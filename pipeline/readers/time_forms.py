@@ -97,7 +97,7 @@ def _excel(behind: float) -> Read:
 
     def read(given: Numbers, zone: str) -> Ints:
         days = given.value - (_EXCEL_1970 - behind)
-        good = (given.value >= 1) & (days * DAY <= LAST_US)
+        good = (given.value >= 1) & (days <= LAST_US / DAY)
         ms = np.rint(np.where(good, days, 0.0) * (DAY // _MS)).astype(np.int64)
         return civil.to_utc(np.where(good, ms * _MS, NO_TIME), zone)
 

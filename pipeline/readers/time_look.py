@@ -216,6 +216,10 @@ def example(column: Column) -> str:
     """A value of a column, the middle one of those that are not nothing."""
     values, _ = without_nothing(flat(column.values))
     values = values if len(values) else flat(column.values).drop_null()
-    value = values[len(values) // 2].as_py()
+    value = values[len(values) // 2]
+    try:
+        value = value.as_py()
+    except (OverflowError, ValueError):  # a time that Python has no date for: its number
+        value = value.value
     shown = repr(value) if isinstance(value, str) else str(value)
     return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."

@@ -49,7 +49,7 @@ def is_utc_second(column: pa.Array) -> bool:
     if pa.types.is_temporal(column.type):
         return False
     value = numbers(column)[np.asarray(column.is_valid())]
-    second = (value >= 0) & (value <= _LAST_SECOND) & (value % 1 == 0)
+    second = (value >= 0) & (value <= _LAST_SECOND) & (value == np.floor(value))
     return bool(second.all() and value.any())
 
 

@@ -30,6 +30,29 @@ def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
+def ordinary(column: pa.Array) -> pa.Array:
+    """The same values in a type that all else here can work on, and words in UTF-8; never raises.
+
+    Arrow compares no half floats and searches no views, and Parquet holds whatever bytes it was given as words.
+
+    >>> ordinary(pa.array([b"caf\\xe9"]).view(pa.string())).to_pylist()
+    ['café']
+    """
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_float16(column.type):
+        return column.cast(pa.float32())
+    if not is_text(column.type):
+        return column
+    column = column.cast(pa.string())
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        given = column.view(pa.binary()).to_pylist()
+        return pa.array([None if word is None else in_utf8(word).decode() for word in given], pa.string())
+    return column
+
+
 def numbers(column: pa.Array) -> Floats:
     """A column as float64, NaN where missing or no number; never raises.
 
@@ -100,10 +123,15 @@ def names(column: pa.Array, known: Mapping[str, int | str], other: str) -> pa.Ar
 
 
 def words(column: pa.Array) -> pa.Array:
-    """A column as a dictionary of strings; never raises."""
-    if not is_text(column.type):
-        column = column.cast(pa.string(), safe=False)
-    coded = column.cast(pa.string()).dictionary_encode()
+    """A column as a dictionary of strings, missing where its type has no words for them; never raises.
+
+    >>> words(pa.array([[1], [2]])).to_pylist(), words(pa.array([b"A", None])).to_pylist()
+    ([None, None], ['A', None])
+    """
+    try:
+        coded = column.cast(pa.string(), safe=False).dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists, structs
+        coded = pa.nulls(len(column), pa.string()).dictionary_encode()
     try:
         coded.dictionary.validate(full=True)
     except pa.ArrowInvalid:  # Parquet holds whatever bytes it was given

@@ -38,9 +38,11 @@ def test_a_full_device_stays_one_and_is_said(tmp_path, capture):
     assert done.stderr == "stswatch: standard output: the disk is full (No space left on device); make room on it\n"
 
 
-@pytest.mark.parametrize("asked", [["rules"], ["areas"]])
-def test_what_cannot_be_printed_is_said(asked):
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("asked", [["rules"], ["areas"], ["--version"], ["--help"], ["run", "--help"]], ids=" ".join)
+def test_what_cannot_be_printed_is_said(asked, buffered):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment |= {} if buffered else {"PYTHONUNBUFFERED": "1"}
     with open("/dev/full", "w") as full:
         done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == 1
