@@ -1,7 +1,7 @@
 """Where a run can be stopped dead, so that tests can hold what it promises: nothing committed is lost.
 
 STSWATCH_FAULT=NAME kills the process that comes to the point of that name, NAME:3 where it comes there for the third
-time. Without the variable a point does nothing.
+time; NAME:3:SIGINT sends it that signal instead. Without the variable a point does nothing.
 """
 
 from __future__ import annotations
@@ -46,16 +46,17 @@ _reached: Counter[str] = Counter()
 
 
 def reach(name: str) -> None:
-    """Be at a point: dies there if the environment says so. Raises ValueError where it names no point."""
+    """Be at a point: gets a signal there if the environment says so. Raises ValueError where it names no point."""
     asked = os.environ.get(VARIABLE)
     if asked is None:
         return
-    wanted, _, times = asked.partition(":")
+    wanted, times, number, *more = [*asked.split(":"), *("", "")[asked.count(":") :]]
     known = {**POINTS, **OF_A_WATCH}
-    if wanted not in known or not (times or "1").isdecimal():
+    signals = signal.Signals.__members__
+    if more or wanted not in known or not (times or "1").isdecimal() or number not in {"", *signals}:
         raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(known)}")
     if name not in known:
         raise KeyError(name)
     _reached[name] += 1
     if name == wanted and _reached[name] == int(times or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signals[number or "SIGKILL"])

@@ -64,17 +64,19 @@ class Commands:
         *words: object,
         fault: str | None = None,
         kill_after_s: float | None = None,
+        by: int = signal.SIGKILL,
         file_bytes: int | None = None,
         spare_bytes: int | None = None,
         powerless: bool = False,
     ) -> Done:
         """Run `stswatch WORDS`.
 
-        fault: where to kill itself. kill_after_s: when to be killed. file_bytes: the most that a file may hold.
+        fault: where to kill itself. kill_after_s: when to be killed; by: with which signal.
+        file_bytes: the most that a file may hold.
         spare_bytes: address space left to it. powerless: even as root bound by the rights of files.
         """
         how = {"fault": fault, "kill_after_s": kill_after_s, "file_bytes": file_bytes, "spare_bytes": spare_bytes}
-        code, pid = self._ask({"words": [str(word) for word in words], "powerless": powerless} | how)
+        code, pid = self._ask({"words": [str(word) for word in words], "powerless": powerless, "by": by} | how)
         return Done(code, *(path.read_text() for path in self._said), pid=pid)
 
     def shell(self, *words: object) -> None:
@@ -120,13 +122,14 @@ def main(said: Sequence[str]) -> int:
         if not pid:
             _settle(said, asked)
             return cli.main(asked["words"])
-        print(json.dumps([_ended(pid, asked["kill_after_s"]), pid]), flush=True)
+        print(json.dumps([_ended(pid, asked["kill_after_s"], asked["by"]), pid]), flush=True)
     return 0
 
 
 def _settle(said: Sequence[str], asked: dict[str, Any]) -> None:
     """Make of this process what was asked, its output into files."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts behind its back
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -142,12 +145,12 @@ def _settle(said: Sequence[str], asked: dict[str, Any]) -> None:
         assert ctypes.CDLL(None).capset(struct.pack("Ii", 0x20080522, 0), bytes(24)) == 0
 
 
-def _ended(pid: int, kill_after_s: float | None) -> int:
+def _ended(pid: int, kill_after_s: float | None, by: int) -> int:
     """The exit code of a process that is killed after a while."""
     if kill_after_s is not None:
         ended = os.pidfd_open(pid)
         if not select.select([ended], [], [], kill_after_s)[0]:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, by)
         os.close(ended)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
