@@ -239,8 +239,8 @@ def paths(data: Path) -> Iterator[Path]:
 
 def ingest_days(data: Path) -> dict[str, date]:
     """The day on which each source was first ingested, by its id; those of which it is not known are left out."""
-    found = {}
-    for source, _ in _written(data):
+    found: dict[str, date] = {}
+    for source, _ in _written(data) if data.is_dir() else ():
         with suppress(DamagedFile, FileNotFoundError, KeyError, TypeError, ValueError):
             found[source] = date.fromisoformat(read_json(entry_path(data, source))["source"]["ingest_day"])
     return found

@@ -104,10 +104,10 @@ def explained(data, say, score, name):
     """The explanation of a lead: measured words, points that add up, nothing that accuses."""
     code, out, err = say("explain", name, "--data", data)
     assert (code, err) == (0, "")
-    total = float(re.search(r"score ([+-]\d+\.\d\d), the sum of", out)[1])
+    total = float(re.search(r"score ([+-]\d+\.\d\d) \(a lead from [+-]\d+\.\d\d\), the sum of", out)[1])
     points = [float(p) for p in re.findall(r"^  ([+-]\d+\.\d\d)  \S", out, re.M)]
     assert len(points) >= 5
-    assert sum(points) == pytest.approx(total, abs=0.005)
+    assert sum(points) == pytest.approx(total, abs=0.005 * (len(points) + 1)), "each is shown to a hundredth"
     assert round(total, 1) == pytest.approx(score, abs=0.051)
     row = api.encounter(data, name)
     for part in (
