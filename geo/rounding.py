@@ -66,7 +66,11 @@ class Rounding:
 
 
 def together(parts: Sequence[Rounding]) -> Rounding:
-    """Of all positions of several parts, whatever their order."""
+    """Of all positions of several parts, whatever their order.
+
+    >>> together([Rounding(0, ((124.0, 36.0),)), Rounding(1, ((124.5, 36.1),))]).step_deg()
+    0.1
+    """
     places = sorted({place for part in parts for place in part.places})
     return Rounding(max((part.decimals for part in parts), default=FINE), tuple(places[:_PLACES]))
 
