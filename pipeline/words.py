@@ -45,10 +45,10 @@ _LEAD = (  # heading, width, what stands in it
 def summary(done: Summary, area: str) -> str:
     """What a run read and found."""
     lines, before = [], None
-    for row in map(harmless, done.sources):
-        lines += _source(row)
+    for row in done.sources:
+        lines += _source(harmless(row))
         if row.get("columns") and row["columns"] != before:  # files of one make say it once
-            lines.append(f"  columns: {row['columns']}")
+            lines.append(f"  columns: {escaped(row['columns'], SENTENCE)}")
         before = row.get("columns")
     lines += [f"passed over: {escaped(told, SENTENCE)}" for told in done.passed_over]
     c = done.counts

@@ -221,6 +221,7 @@ def test_first_and_last_time_and_the_columns_are_said_these_once_for_files_of_on
     source = {"path": "a.csv", "member": None, "format": "columns", "sentences": 2, "rejects": 0, "reasons": []}
     times = [datetime(2025, 3, 10, hour, tzinfo=UTC) for hour in (0, 11)]
     source |= {"clock": "column t (ISO 8601)", "first_time": times[0], "last_time": times[1], "invalid_fixes": 0}
+    source |= {"stray_fixes": 0}
     source |= {"columns": "time = t; not read: Cargo"}
     counts = {"vessels": 1, "current_encounters": 1, "gaps": 0, "flagged_encounters": 1}
     first, second, third, *_ = words.summary(Summary(Path("d"), counts, [source, source]), "world").splitlines()
