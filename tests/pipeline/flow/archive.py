@@ -56,12 +56,9 @@ def in_memory(rows: pa.Table, like: Tables) -> Tables:
     given = seas.canonical(seas.run(fixes))
     named = {n: t.rename_columns([c.removesuffix("_sum") for c in t.column_names]) for n, t in given.items()}
     names = ("encounters", "gaps", "coverage", "berth_neighbours")
-    return {
-        n: named[n]
-        .select([c for c in like[n].column_names if c not in schema.AREA_COLUMNS])
-        .cast(like[n].drop_columns(list(schema.AREA_COLUMNS) if n == "encounters" else []).schema)
-        for n in names
-    }
+    added = {*schema.AREA_COLUMNS, "computed_id", "outage_min"}  # by the store, not by a step
+    kept = {n: [c for c in like[n].column_names if c not in added] for n in names}
+    return {n: named[n].select(kept[n]).cast(like[n].select(kept[n]).schema) for n in names}
 
 
 def write(path: Path, rows: pa.Table) -> Path:
