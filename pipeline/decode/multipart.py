@@ -45,6 +45,7 @@ def assemble(parts: Parts, differ: Differ = int.__ne__) -> Several:
 
     differ: whether two of the sentences, by their rows, carry different payloads; the same part may come twice.
 
+    >>> from stswatch.pipeline.decode.stamps import NO_TIME
     >>> same, two = np.array([7, 7, 7]), np.array([2, 2, 2])
     >>> assemble(Parts(np.arange(3), np.arange(3) * 80, np.full(3, NO_TIME), two, np.array([1, 2, 1]), same, same)).rows
     array([0, 1])

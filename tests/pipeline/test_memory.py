@@ -32,8 +32,9 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def watched(sample, tmp_path_factory):
-    """A run over the sample."""
-    return api.run(sample, tmp_path_factory.mktemp("watched") / "data", area="world").database.parent
+    """A run over the sample, scored by the card that asks nothing of what vessels say of themselves."""
+    folder = tmp_path_factory.mktemp("watched") / "data"
+    return api.run(sample, folder, area="world", scorecard="rules").database.parent
 
 
 def stored(data):
@@ -70,7 +71,7 @@ def test_decode_gives_the_rows_of_the_lake_and_detect_the_events_of_the_run(samp
     events = stored(watched)
     assert events.num_rows >= 8
     for fixes in (decoded.fixes, decoded.fixes.to_pandas()):
-        found = api.detect(fixes)
+        found = api.detect(fixes, scorecard="rules")
         assert found[TOLD].isna().all(axis=None)
         assert_same_events(found.drop(columns=TOLD), events)
 

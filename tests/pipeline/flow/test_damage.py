@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -108,10 +109,12 @@ def test_a_damaged_source_is_read_again_by_itself_where_it_is_given(sea, tmp_pat
 
 def test_no_picture_is_drawn_of_damaged_positions(sea, tmp_path):
     data, _ = spoilt(sea, tmp_path, 3)
+    with closing(api.connect(data)) as db:
+        encounter = db.sql("SELECT min(id) FROM encounters").fetchall()[0][0]
     for path in data.glob(WHERE["positions"]):
         damage.flip(path, random.Random(3))
     with pytest.raises(ValueError, match=r"\.parquet: is damaged \(its checksum.*give \S+[ab]\.csv again"):
-        api.draw_encounter(tmp_path / "a.png", data)
+        api.draw_encounter(tmp_path / "a.png", data, encounter)
 
 
 @pytest.mark.soak

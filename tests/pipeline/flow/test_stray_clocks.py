@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.flow.row import NothingToDo
 from tests.pipeline.flow import archive
 
 START = datetime(2025, 3, 10, tzinfo=UTC)
@@ -129,9 +128,9 @@ def test_a_run_says_so_and_where_they_are(tmp_path):
     assert done.sources[0]["last_time"] < datetime(2025, 3, 12, tzinfo=UTC)
 
 
-def test_where_all_is_later_than_today_the_remedy_is_the_clock(tmp_path):
+def test_where_all_is_later_than_today_it_is_refused(tmp_path):
     rows = rows_of(range(0, 400, 10), ODD, 10, -20, datetime(2090, 3, 10, tzinfo=UTC))
-    with pytest.raises(NothingToDo, match="40 positions dated after the day on which they were read"):
+    with pytest.raises(ValueError, match=r"holds no time between 1995-01-01 and .*, such as '2090-03-10"):
         api.run(archive.write(tmp_path / "a.csv", rows), tmp_path / "data")
 
 
