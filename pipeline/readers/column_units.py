@@ -80,6 +80,9 @@ def unit_of(ours: str, text: str) -> float | None:
     return UNITS.get(ours, {}).get(re.sub(r"[\s_]+|\bof\b", "", text.casefold().strip()))
 
 
+_LONGEST = 64  # characters of a name that is taken apart: what is longer names no column of AIS
+
+
 def _apart(name: str) -> Iterator[tuple[str, str]]:
     """The ways to take a name apart into what it names and a unit."""
     bracket = re.fullmatch(r"\s*(.*?)\s*[(\[]([^)\]]*)[)\]]\s*", name)
@@ -100,7 +103,7 @@ def named_unit(name: str, ours: str, known: Mapping[str, tuple[str, ...]]) -> fl
     >>> named_unit("speed_x10", "sog_kn", {"sog_kn": ("speed",)}), named_unit("speed", "sog_kn", {"sog_kn": ("speed",)})
     (0.1, None)
     """
-    if ours not in UNITS:
+    if ours not in UNITS or len(name) > _LONGEST or not plain(name).startswith(known[ours]):
         return None
     for base, text in _apart(name):
         if plain(base) in known[ours] and (factor := unit_of(ours, text)) is not None:

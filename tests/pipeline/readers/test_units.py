@@ -1,11 +1,13 @@
 """Owns: a unit that the name of a column betrays is converted and said, and a column in an unknown one is not read."""
 
+import time
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.column_map import HEADERS
+from stswatch.pipeline.readers.column_map import HEADERS, recognise
 from stswatch.pipeline.readers.column_units import UNITS, named_unit
 from stswatch.pipeline.readers.memory import decode_memory
 from stswatch.pipeline.readers.registry import chunks, open_source, read
@@ -70,3 +72,12 @@ def test_no_name_that_is_known_betrays_a_unit():
     names = [(name, ours) for ours, theirs in HEADERS.items() for name in theirs]
     assert all(named_unit(name, ours, HEADERS) in (None, 1.0) for name, ours in names)
     assert len(UNITS) >= 11
+
+
+def test_names_of_any_length_and_number_are_looked_through_at_once():
+    """A header may hold one name of a megabyte, or ten thousand."""
+    many = [f"speed_{n}" for n in range(10_000)]
+    begun = time.process_time()
+    for header in (["sog" + "x1" * 500_000], many, [f"{name}{'a' * 50}" for name in many]):
+        assert "sog_kn" not in recognise(header)
+    assert time.process_time() - begun < 10
