@@ -45,7 +45,8 @@ def test_at_every_named_point(two_files, sliced, commands, tmp_path):
     then(two_files, copy, whole, commands)
 
 
-@pytest.mark.parametrize("moments", [8, pytest.param(150, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("moments", [8, 150])
 def test_at_any_moment(moments, two_files, sliced, commands, tmp_path):
     """In the middle of a query too, where DuckDB sees it first."""
     data, whole, took_s = sliced
