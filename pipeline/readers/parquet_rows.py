@@ -192,6 +192,7 @@ def sample(place: Place, columns: Mapping[str, str]) -> list[dict[str, pa.Array]
     groups = sorted({count * i // _TIME_GROUPS for i in range(_TIME_GROUPS)}) if count else []
     found = []
     try:
+        _check_texts(place, file, groups, _named(columns, None))
         for group in groups:
             rows = file.metadata.row_group(group).num_rows
             size = max(rows // _PIECES, -(-_ROWS // (_PIECES * len(groups))))

@@ -61,6 +61,16 @@ def test_a_small_file_of_huge_texts_is_refused_and_the_folder_is_as_before(tmp_p
     assert pa.total_allocated_bytes() - before < 10_000_000
 
 
+@pytest.mark.parametrize("name", ["mmsi", "time"])
+def test_huge_texts_are_refused_before_the_form_of_the_times_is_looked_for(tmp_path, name):
+    table = positions(["A"] * 3)
+    huge = pa.array(["1" * 3_000_000] * 3)
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(table.set_column(table.column_names.index(name), name, huge), path, compression="zstd")
+    with pytest.raises(SourceError, match=rf"column '{name}' holds what no AIS tells"):
+        api.decode(path)
+
+
 @pytest.mark.parametrize("how", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}, {"row_group_size": 100}])
 def test_texts_of_ships_are_read(tmp_path, how):
     names = [f"SHIP {k % 700}" for k in range(3000)]
