@@ -11,7 +11,6 @@ docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from stswatch.pipeline.steps import STEPS, InMemory
 from stswatch.sample_ais.density import START_S, block
 from stswatch.sample_ais.traffic import Sea, sea
 from tests.bench.run import put, table
+from tests.peak import peak_bytes
 from tests.pipeline import seas
 
 BEGIN, END = "<!-- look bench -->", "<!-- end of look -->"
@@ -82,7 +82,7 @@ def looks(folder: Path, vessels: int) -> list[str]:
         found, _ = watch.look(now_us)
         took_s.append(cpu_s(lambda at_us=now_us: watch.look(at_us), 5))
         begin = end
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    peak = peak_bytes() / 1e6
     return [f"{vessels:,}", f"{found.num_rows:,}", *(f"{s:.2f}" for s in took_s), f"{peak:,.0f}"]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import resource
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 
 from stswatch.pipeline import api, cli
 from tests.hostile import corpus
+from tests.peak import peak_bytes
 
 GOOD_PAIR = (538001111, 636002222)
 ASKED = "SELECT start_time, end_time, median_distance_m, min_distance_m, lon, lat, score, fixes_a FROM encounters"
@@ -130,8 +130,7 @@ def main(folder: Path, every: int, first: int, report: Path) -> None:
         (through.area if each.area else through.archive)(each.kind, each.path)
     through.watch([each.path for each in files if not each.area])
     good = through.good(through.data), through.good(folder / "clean")
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    report.write_text(json.dumps({"calls": through.calls, "good": good, "peak_bytes": peak_bytes}))
+    report.write_text(json.dumps({"calls": through.calls, "good": good, "peak_bytes": peak_bytes()}))
 
 
 if __name__ == "__main__":

@@ -112,18 +112,19 @@ def test_killed_again_and_again(tmp_path, seed):
     tried(100 + seed, tmp_path / "data", 5)
 
 
-# Says how much memory a watch needed at most, KiB, once so many bytes have come.
+# Says how much memory a watch needed at most, bytes, once so many bytes have come.
 MEMORY = """
-import pathlib, resource, sys, threading
+import pathlib, sys, threading
 from stswatch.pipeline.sources.registry import parse_all
 from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.supervisor import run_sources
+from tests.peak import peak_bytes
 running = run_sources(pathlib.Path(sys.argv[1]), parse_all([sys.argv[2]]), Clock(), print, threading.Event())
 while running.spools["busan"].counts().bytes < int(sys.argv[3]):
     threading.Event().wait(0.05)
 running.check()
 running.close()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_bytes())
 """
 
 
@@ -147,7 +148,7 @@ def needed_mb(data, size: int) -> float:
         done = subprocess.run(words, capture_output=True, check=True)
         pouring.join(20)
     assert numbers(received(data / "spool" / "busan")) == [0]
-    return int(done.stdout.split()[-1]) / 1024
+    return int(done.stdout.split()[-1]) / 1e6
 
 
 def test_a_gigabyte_without_a_line_end(tmp_path):

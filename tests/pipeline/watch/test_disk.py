@@ -12,6 +12,7 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -126,10 +127,17 @@ class Watch:
     @contextmanager
     def full(self, place: Path) -> Iterator[None]:
         """A disk that was full is as large as what lies on it."""
-        disk = os.statvfs(self._room.root / place.relative_to("/"))
-        self._mounted(place, "remount", f"size={(disk.f_blocks - disk.f_bfree) * disk.f_frsize}")
+        until(lambda: self._filled(place))
         yield
         self._mounted(place, "remount", f"size={KEPT_MB + SPARE_MB}m")
+
+    def _filled(self, place: Path) -> bool:
+        """Whether a disk was made as large as what lay on it; not where the watch wrote just then."""
+        disk = os.statvfs(self._room.root / place.relative_to("/"))
+        with suppress(subprocess.CalledProcessError):
+            self._mounted(place, "remount", f"size={(disk.f_blocks - disk.f_bfree) * disk.f_frsize}")
+            return True
+        return False
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
