@@ -24,51 +24,17 @@ from stswatch.sample_ais import simulation
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_ais" / "simulated_48h.nmea.gz"
-COLUMNS = [
-    "kind",
-    "track_a",
-    "track_b",
-    "mmsi_a",
-    "mmsi_b",
-    "start_time",
-    "end_time",
-    "start_censored",
-    "end_censored",
-    "duration_min",
-    "within_min",
-    "lon",
-    "lat",
-    "nearest_time",
-    "min_distance_m",
-    "position_error_m",
-    "median_distance_m",
-    "median_speed_a_kn",
-    "median_speed_b_kn",
-    "relative_speed_kn",
-    "drift_km",
-    "drift_kn",
-    "heading_difference_deg",
-    "fixes_a",
-    "fixes_b",
-    "observed_share",
-    "possibly_one_hull",
-    "zones",
-    "port",
-    "distance_to_port_km",
-    "in_port",
-    "in_port_part",
-    "distance_to_shore_km",
-    "distance_to_shore_error_km",
-    "sun_elevation_deg",
-    "dark_a",
-    "dark_b",
-    "ship_type_a",
-    "ship_type_b",
-    "length_a_m",
-    "length_b_m",
-    "candidates",
+# fmt: off
+COLUMNS = (
+    "kind", "track_a", "track_b", "mmsi_a", "mmsi_b", "start_time", "end_time", "start_censored", "end_censored",
+    "duration_min", "within_min", "lon", "lat", "nearest_time", "min_distance_m", "position_error_m",
+    "median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "relative_speed_kn", "drift_km", "drift_kn",
+    "heading_difference_deg", "fixes_a", "fixes_b", "observed_share", "possibly_one_hull", "zones", "port",
+    "distance_to_port_km", "in_port", "in_port_part", "distance_to_shore_km", "distance_to_shore_error_km",
+    "sun_elevation_deg", "dark_a", "dark_b", "ship_type_a", "ship_type_b", "length_a_m", "length_b_m", "candidates",
     "score",
-]
+)
+# fmt: on
 RENAMED: dict[str, str] = {}  # how a column of COLUMNS is called now
 _SEAS = {
     "sea of a day": (simulation.Plan(days=1.0, background=40, transfers=6, look_alikes=12), 301),

@@ -1,6 +1,6 @@
 """Owns: the same input gives the same encounters in every version, renamed columns aside.
 
-Where a change is meant to alter events, `tests/frozen/results.py` says how they are written anew; the changelog says why.
+Where a change is meant to alter events, `tests/frozen/results.py` says how they are written anew.
 """
 
 from __future__ import annotations
