@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from stswatch.pipeline.exports.records import Count
+    from stswatch.pipeline.decode.message_files import Count
     from stswatch.pipeline.readers.base import Request, Source
     from stswatch.pipeline.steps import Step
     from stswatch.pipeline.watch.reconcile import Reconciled
@@ -193,8 +193,8 @@ def write_messages(
     Raises:
         ValueError (SourceError, RecordsError): what was found, where, what to do. OSError: it cannot be written.
     """
+    from stswatch.pipeline.decode.message_files import write
     from stswatch.pipeline.decode.said import ALL_TYPES
-    from stswatch.pipeline.exports.records import write
     from stswatch.pipeline.readers.messages import name_of, open_captures, read
 
     wanted = ALL_TYPES if types is None else frozenset(types)
@@ -436,9 +436,9 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     Raises PictureError where the file is of another kind or cannot be written, CourseError where the lake holds no
     positions of it, and StoreError.
     """
-    from stswatch.pipeline.exports import file
-    from stswatch.pipeline.exports.courses import needed_us
-    from stswatch.pipeline.exports.picture import render
+    from stswatch.pipeline.pictures import file
+    from stswatch.pipeline.pictures.courses import needed_us
+    from stswatch.pipeline.pictures.page import render
     from stswatch.pipeline.rules import from_json
     from stswatch.pipeline.store import queries
 
@@ -510,8 +510,8 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
 
     Raises AreaError; PictureError where the picture cannot be written.
     """
-    from stswatch.geo import zone_map, zones
-    from stswatch.pipeline.exports import file
+    from stswatch.geo import zones
+    from stswatch.pipeline.pictures import file, zone_map
     from stswatch.pipeline.untrusted import escaped, harmless
 
     suffix, given = file.suffix_of(path), zones.area(area)

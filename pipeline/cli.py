@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from stswatch.pipeline import api, cli_live, rules, trouble, untrusted
 from stswatch.pipeline.cli_live import DATA, add_data, between
-from stswatch.pipeline.exports.file import PictureError, suffix_of
+from stswatch.pipeline.pictures.file import PictureError, suffix_of
 from stswatch.pipeline.progress import Progress
 
 _SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

@@ -17,10 +17,17 @@ from stswatch.geo.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.rounding import moved_m
 from stswatch.geo.sun import light_of
 from stswatch.geo.zones import MARKS
-from stswatch.pipeline.exports import silences
-from stswatch.pipeline.exports.captions import CAUTION, met_before, met_others, metres, one_hull, port_name
-from stswatch.pipeline.exports.moments import minute
-from stswatch.pipeline.exports.ship_types import type_in_words
+from stswatch.pipeline.pictures import captions
+from stswatch.pipeline.pictures.captions import (
+    CAUTION,
+    met_before,
+    met_others,
+    metres,
+    minute,
+    one_hull,
+    port_name,
+    type_in_words,
+)
 from stswatch.pipeline.rules import shown
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
@@ -168,7 +175,7 @@ def explanation(row: dict[str, Any]) -> str:
         + f"{a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
         + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
         + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
-        *silences.censored(row),
+        *captions.censored(row),
         f"Half of that time their antennas were no more than {metres(row, 'median_distance_m')} apart,"
         f" at the least {metres(row, 'min_distance_m')}, at {_second(row['nearest_time'])} UTC"
         f" near {_position(row['lon'], row['lat'])}.",
@@ -177,7 +184,7 @@ def explanation(row: dict[str, Any]) -> str:
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
         f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
         f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
-        *silences.beside(row),
+        *captions.beside(row),
         *one_hull(row),
         *_met(row),
         "",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stswatch.models.scorecard import Scorecard
-from stswatch.pipeline.exports.style import DASHES, DOTS, FAINT, INK, QUIET, A, B, look
+from stswatch.pipeline.pictures.style import DASHES, DOTS, FAINT, INK, QUIET, A, B, look
 from stswatch.pipeline.trials.figures import LEADS_A_DAY, Sample, Scores
 
 _DPI = 110

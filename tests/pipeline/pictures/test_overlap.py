@@ -8,11 +8,12 @@ import matplotlib
 import numpy as np
 import pytest
 
-from stswatch.pipeline.exports import picture, style
-from stswatch.pipeline.exports.scene import scene as scene_of
+from stswatch.pipeline.pictures import style
+from stswatch.pipeline.pictures.courses import scene as scene_of
+from stswatch.pipeline.pictures.page import page
 from stswatch.pipeline.rules import Rules
-from tests.pipeline.exports import waters
-from tests.pipeline.exports.waters import A, B, vessel, water
+from tests.pipeline.pictures import waters
+from tests.pipeline.pictures.waters import A, B, vessel, water
 
 RULES = Rules()
 _TOUCH_PX = 1.0
@@ -76,7 +77,7 @@ def test_no_text_lies_over_another(name, names):
     row |= {"vessels": vessels, "met": {"pair": 12, a: 123, b: 45}, "dark_a": True, "dark_b": True}
     row |= {"start_censored": True, "end_censored": True, "status": "superseded"}
     with style.look():
-        figure = picture.page(row, scene_of(row, found.fixes, RULES), RULES)
+        figure = page(row, scene_of(row, found.fixes, RULES), RULES)
         figure.canvas.draw()
     texts = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text().strip() and t.get_visible()]
     boxes = [(t.get_text(), t.get_window_extent()) for t in texts]

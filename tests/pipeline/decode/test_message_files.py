@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stswatch.pipeline.decode.message_files import FORMATS, RecordsError, json_lines, sink, write
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.said import HEAD, LAYOUT_TYPES, Spoken, columns_of, say
-from stswatch.pipeline.exports.json_lines import json_lines
-from stswatch.pipeline.exports.records import FORMATS, RecordsError, sink, write
 from tests.pipeline.decode.captures import SINGLE, STATIC
 from tests.pipeline.decode.payloads import buffer
 

@@ -33,7 +33,9 @@ INK, QUIET, FAINT = "#1c2733", "#5d6b78", "#aab4bd"
 SEA, LAND, SHORE = "#f4f8fa", "#e6dfd0", "#9c8f76"
 SPAN, SPAN_LIGHT = "#f6dd8d", "#fcf3d4"  # while they were together: behind the courses, behind the curves
 UNSEEN = "#c9ced3"
-REPORTED_ZONE, CONTEXT_ZONE = "#7d4a8c", "#8fa0ac"
+REPORTED_ZONE, CONTEXT_ZONE, OWN_ZONE = "#7d4a8c", "#5b7f9c", "#0f7f6d"
+TRADE_PORT = "#b00020"
+NEAR_TO_FAR = ("#7d1128", "#d9541e", "#efb366")  # how far something gets
 DASHES = (0, (3.2, 1.8))
 DOTS = (0, (0.8, 2.2))
 

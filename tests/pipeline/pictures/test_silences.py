@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stswatch.pipeline import api, words
-from stswatch.pipeline.exports import captions
+from stswatch.pipeline.pictures import captions
 
 BEGIN = datetime(2025, 3, 10, tzinfo=UTC)
 A, B, C = 431000101, 431000103, 431000105

@@ -1,12 +1,25 @@
-"""Picture files: which kinds there are, and writing one whole or not at all."""
+"""Picture files: which kinds there are, what they say of themselves, and writing one whole or not at all."""
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
+
+
+_SAID: dict[str, dict[str, str | None]] = {  # no date and no version: the same drawing is the same file
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+_SOURCE = {".png": "Source", ".svg": "Source", ".pdf": "Keywords"}
 
 
 class PictureError(ValueError):
@@ -25,6 +38,14 @@ def suffix_of(path: str | Path) -> str:
             f"{path}: is no name for a picture; end it with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
     return suffix
+
+
+def encode(figure: Figure, suffix: str, source: str | None = None) -> bytes:
+    """A figure as a file of one of SUFFIXES; source: what it was drawn from, which the file then carries."""
+    out = io.BytesIO()
+    metadata = _SAID[suffix] | ({_SOURCE[suffix]: source} if source else {})
+    figure.savefig(out, format=suffix[1:], metadata=metadata, dpi=figure.dpi)
+    return out.getvalue()
 
 
 def check(path: Path) -> None:

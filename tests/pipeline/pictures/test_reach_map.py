@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stswatch.geo import reach_map
+from stswatch.pipeline.pictures import reach_map
 
-PICTURE = Path(__file__).parents[2] / "docs" / "reach.png"
+PICTURE = Path(__file__).parents[3] / "docs" / "reach.png"
 
 
 def test_the_picture_in_the_docs_is_of_this_coast_and_these_ports():
@@ -23,9 +23,9 @@ def filled(west, south, east, north):
     """The share of a box, degrees, that is filled in the picture: redder than it is blue."""
     picture = np.asarray(Image.open(PICTURE).convert("RGB")).astype(int)
     left, bottom, width, height = reach_map.PLACE
-    low_lon, low_lat, high_lon, high_lat = reach_map.BOUNDS
-    x = (left + (np.array([west, east]) - low_lon) / (high_lon - low_lon) * width) * picture.shape[1]
-    y = (1 - bottom - (np.array([north, south]) - low_lat) / (high_lat - low_lat) * height) * picture.shape[0]
+    east_m, north_m = reach_map.SHEET.xy([west, east], [south, north])
+    x = (left + (east_m - reach_map.BOX.west) / reach_map.BOX.width * width) * picture.shape[1]
+    y = (1 - bottom - (north_m[::-1] - reach_map.BOX.south) / reach_map.BOX.height * height) * picture.shape[0]
     box = picture[slice(*y.astype(int)), slice(*x.astype(int))]
     assert box.size
     return ((box[..., 0] - box[..., 2]) > 30).mean()

@@ -1,4 +1,4 @@
-"""The courses of the two vessels of an encounter as they were measured: what a picture of it draws.
+"""What a picture of an encounter shows: the courses of its two vessels as they were measured.
 
 The same functions as in the vessel and proximity steps, over the fixes round the encounter: legs, stays thinned, even
 motion between. So the distance drawn is the one whose least is stored.
@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 
 from stswatch.geo.longitude import near_lon
 from stswatch.geo.plane import metres_per_degree
-from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints
+from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints, starts_of
 from stswatch.pipeline.meetings.motion import Ends, Near, near
+from stswatch.pipeline.pictures import style
+from stswatch.pipeline.pictures.projection import Sheet
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks.fixes import distinct, valid
 from stswatch.pipeline.tracks.legs import Legs, Steps, Track, pieces, slow_legs, steps
@@ -256,3 +258,91 @@ def _runs(kind: np.ndarray) -> Iterator[tuple[str, int, int]]:
     for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(kind)], strict=True):
         if len(kind) and kind[first]:
             yield str(kind[first]), first, last + 1
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """When the encounter began and ended and was nearest, microseconds."""
+
+    start_us: int
+    end_us: int
+    nearest_us: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn: both courses, the time shown, and when they met."""
+
+    a: Course
+    b: Course
+    span_us: tuple[int, int]
+    meeting: Meeting
+    sheet: Sheet
+
+    @property
+    def pair(self) -> tuple[tuple[Course, style.Hand], ...]:
+        """Both courses, each with how it is drawn."""
+        return (self.a, style.A), (self.b, style.B)
+
+
+def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> Scene:
+    """What is drawn of an encounter.
+
+    row: as `api.encounter` gives it. fixes: rows of the lake of both MMSI in `needed_us`. Raises CourseError.
+    """
+    if row["lon"] is None:
+        raise CourseError(f"{row['id']}: was not seen, so there is no course to draw; only lit encounters can be drawn")
+    a, b = (course(fixes, row[f"mmsi_{v}"], row, rules) for v in ("a", "b"))
+    meeting = Meeting(*(micros_of(row[name]) for name in ("start_time", "end_time", "nearest_time")))
+    return Scene(a, b, shown_us(row), meeting, Sheet(row["lon"], row["lat"]))
+
+
+MOST_POINTS = 20_000  # of one line; more is not drawn finer, only slower
+
+
+def spots(x: Floats, y: Floats, cell: float) -> Ints:
+    """The first of the points (n,) in each square cell, rising; a cell has the unit of x and y.
+
+    >>> spots(np.array([0.0, 0.1, 5.0, 0.2]), np.zeros(4), 1.0).tolist()
+    [0, 2]
+    """
+    column, row = _cells(x, y, cell)
+    order = np.lexsort((np.arange(len(x)), row, column))
+    return np.sort(order[starts_of(column[order], row[order])])
+
+
+def line(x: Floats, y: Floats, cell: float) -> Ints:
+    """Points (n,) of a line that suffice, rising: one for each cell it goes through, its ends among them.
+
+    Cells are doubled until MOST_POINTS suffice: a vessel that swings for weeks goes through its cells again and again.
+
+    >>> line(np.array([0.0, 0.1, 0.2, 5.0, 0.0]), np.zeros(5), 1.0).tolist()
+    [0, 3, 4]
+    """
+    while True:
+        kept = starts_of(*_cells(x, y, cell))
+        if len(kept) <= MOST_POINTS:
+            return np.union1d(kept, [len(x) - 1]) if len(x) else kept
+        cell *= 2
+
+
+def series(time: Ints | Floats, value: Floats, columns: int) -> Ints:
+    """Points (n,) of a curve over time, in order, that look alike: first, least, most and last of each column of it.
+
+    Source: Jugel et al., M4: A Visualization-Oriented Time Series Data Aggregation, PVLDB 7 (2014).
+
+    >>> series(np.arange(6), np.array([0.0, 9.0, -9.0, 1.0, 2.0, 3.0]), 1).tolist()
+    [0, 1, 2, 5]
+    """
+    if len(time) <= 4 * columns:
+        return np.arange(len(time))
+    share = (time - time[0]) / max(time[-1] - time[0], 1)
+    column = np.minimum((share * columns).astype(np.int64), columns - 1)
+    first = starts_of(column)
+    by_value = np.lexsort((value, column))
+    last = np.append(first[1:], len(time)) - 1
+    return np.unique(np.concatenate([first, last, by_value[first], by_value[last]]))
+
+
+def _cells(x: Floats, y: Floats, cell: float) -> tuple[Ints, Ints]:
+    return np.floor(x / cell).astype(np.int64), np.floor(y / cell).astype(np.int64)

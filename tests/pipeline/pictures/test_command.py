@@ -12,9 +12,9 @@ from PIL import Image
 
 from stswatch.pipeline import api, cli
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.exports import file
-from stswatch.pipeline.exports.courses import needed_us
-from stswatch.pipeline.exports.file import PictureError
+from stswatch.pipeline.pictures import file
+from stswatch.pipeline.pictures.courses import needed_us
+from stswatch.pipeline.pictures.file import PictureError
 from stswatch.pipeline.rules import Rules, from_json
 from stswatch.pipeline.store import queries
 from tests.pipeline.flow import archive

@@ -11,7 +11,7 @@ import pyproj
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE
-from stswatch.pipeline.exports.courses import needed_us
+from stswatch.pipeline.pictures.courses import needed_us
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 

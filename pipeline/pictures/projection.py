@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyproj
@@ -20,11 +20,11 @@ from stswatch.pipeline.batch import Floats
 
 _ROUND = 181  # points along an edge or a meridian: enough for a smooth line
 _LEAST_LINES = 3  # meridians or parallels in a map, at the least
+_OPPOSITE_DEG = 8.0  # about the point opposite to the centre, nothing is drawn
 _STEPS_MIN = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800)  # between them, minutes of arc
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle of a sheet, metres."""
 
     west: float
@@ -95,9 +95,35 @@ class Sheet:
                 south, north = min(south, pole), max(north, pole)
         return west, south, east, north
 
-    def shape(self, geometry: Any) -> Any:
-        """A shapely geometry in degrees, drawn on the sheet."""
-        return shapely.transform(geometry, lambda points: np.column_stack(self.xy(points[:, 0], points[:, 1])))
+    def shape(self, geometry: Any) -> np.ndarray:
+        """The polygons of shapely geometries in degrees, drawn on the sheet, (n,).
+
+        What reaches to the other side of the Earth is cut there, and ends short of the point opposite to the centre,
+        which has no place on the sheet.
+        """
+        parts = _polygons(geometry)
+        west, _, east, _ = shapely.bounds(parts).reshape(-1, 4).T
+        half = (east - west) / 2
+        far = np.abs(near_lon(west + half, self.lon) - self.lon) + half > 180 - _OPPOSITE_DEG
+        cut = [shapely.intersection(shapely.transform(parts[far], _turn(k)), self._seen) for k in (-360, 0, 360)]
+        pieces = _polygons(np.concatenate([parts[~far], *cut]))
+        return np.asarray(shapely.transform(pieces, lambda points: np.column_stack(self.xy(*points.T))))
+
+    @cached_property
+    def _seen(self) -> Any:
+        """The Earth, longitudes within 180 degrees of the centre, but for what is round the opposite point."""
+        frame = shapely.box(self.lon - 180, -90, self.lon + 180, 90)
+        opposite = [shapely.Point(self.lon + side, -self.lat).buffer(_OPPOSITE_DEG) for side in (-180, 180)]
+        return shapely.segmentize(shapely.difference(frame, shapely.union_all(opposite)), 1.0)
+
+
+def _polygons(geometry: Any) -> np.ndarray:
+    parts = shapely.get_parts(shapely.get_parts(shapely.get_parts(geometry)))
+    return np.asarray(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)])
+
+
+def _turn(degrees: float) -> Any:
+    return lambda points: points + np.array([degrees, 0.0])
 
 
 def _edge(box: Box) -> tuple[Floats, Floats]:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from stswatch.pipeline.batch import HOUR, MINUTE
-from stswatch.pipeline.exports import courses
-from stswatch.pipeline.exports.courses import INTERPOLATED, REPORTED, SILENT, CourseError
+from stswatch.pipeline.pictures import courses
+from stswatch.pipeline.pictures.courses import INTERPOLATED, REPORTED, SILENT, CourseError
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
-from tests.pipeline.exports import waters
+from tests.pipeline.pictures import waters
 
 RULES = Rules()
 

@@ -1,0 +1,376 @@
+"""An encounter in words: measured facts, broadcast names, silences beside it, the caution, the small print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from stswatch.geo.mmsi import country_names
+from stswatch.geo.ports import ports
+from stswatch.geo.zones import zones
+
+CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
+Row = Mapping[str, Any]
+_LONGEST_NAME = 20  # Source: ITU-R M.1371-5, table 50; archives of one's own may hold longer ones
+
+
+def title(row: Row, threshold_m: float) -> str:
+    """What was measured, in one line."""
+    a, b = (name(row, v) for v in ("a", "b"))
+    return f"{a} and {b}: within {threshold_m:.0f} m for {duration(row['duration_min'])}"
+
+
+def subtitle(row: Row) -> str:
+    """When and where."""
+    return "   ·   ".join([span(row["start_time"], row["end_time"]), position(row["lon"], row["lat"]), *_zones(row)])
+
+
+def measured(row: Row) -> str:
+    """The numbers of the encounter."""
+    port = row.get("port")
+    return "   ·   ".join(
+        [
+            *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
+            f"median distance {metres(row, 'median_distance_m')}",
+            f"least {metres(row, 'min_distance_m')}",
+            f"{100 * row['observed_share']:.0f} % of the time near a report of both",
+            *filter(None, [met_before(row)]),
+            f"score {row['score']:+.1f}",
+        ]
+    )
+
+
+def metres(row: Row, name: str) -> str:
+    """A distance of the two in metres, with how far it may be off.
+
+    >>> metres({"min_distance_m": 54.1, "position_error_m": 20.0}, "min_distance_m")
+    '54 ± 20 m'
+    """
+    error_m = row.get("position_error_m")
+    return f"{row[name]:.0f}" + (f" ± {error_m:.0f} m" if error_m else " m")
+
+
+def vessel(row: Row, v: str) -> list[str]:
+    """What one vessel said of itself, what was measured of it, and how many others it met; four lines."""
+    mmsi, speed = row[f"mmsi_{v}"], row[f"median_speed_{v}_kn"]
+    known = row.get("vessels", {}).get(mmsi) or {}
+    flag = country_names().get(known.get("flag") or "", "digits of no state")
+    said = [] if known.get("name") else ["no name"]
+    said += [
+        f"IMO {known['imo']}" if known.get("imo") else "no IMO number",
+        f"call sign {known['call_sign']}" if known.get("call_sign") else "no call sign",
+    ]
+    if known.get("length_m"):
+        said.append(f"{known['length_m']:.0f}" + (f" by {known['beam_m']:.0f}" if known.get("beam_m") else "") + " m")
+    if known.get("ship_type"):
+        said.insert(0, type_in_words(known["ship_type"]))
+    reports = f"{row[f'fixes_{v}']:,} reports while together"
+    return [
+        f"MMSI {mmsi:09d}, {flag}",
+        ", ".join(said),
+        reports + (", no speed was sent" if speed is None else f", median speed {speed:.1f} kn"),
+        met_others(row, v),
+    ]
+
+
+def one_hull(row: Row) -> list[str]:
+    """That two numbers lay where one hull would, if they did."""
+    if not row.get("possibly_one_hull"):
+        return []
+    share = f"{metres(row, 'median_distance_m')} in the median for {duration(row['within_min'])}"
+    return [f"So near each other ({share}) they are possibly one hull: two transponders, or one registered twice."]
+
+
+def met_others(row: Row, v: str) -> str:
+    """How many other vessels one of the two met, in the same data; empty where nobody counted.
+
+    >>> met_others({"mmsi_a": 1, "met": {"pair": 1, 1: 3}}, "a")
+    'met 3 other vessels in these data'
+    """
+    met = row.get("met")
+    if not met:
+        return ""
+    count = met[row[f"mmsi_{v}"]]
+    return f"met {count or 'no'} other vessel{'' if count == 1 else 's'} in these data"
+
+
+def met_before(row: Row) -> str:
+    """How often the two met, in the same data; empty where nobody counted.
+
+    >>> met_before({"met": {"pair": 2}})
+    'these two met 2 times in these data'
+    """
+    met = row.get("met")
+    if not met:
+        return ""
+    return (
+        "these two met once in these data" if met["pair"] == 1 else f"these two met {met['pair']} times in these data"
+    )
+
+
+def name(row: Row, v: str) -> str:
+    """The name that a vessel broadcasts, else its MMSI; no longer than AIS allows."""
+    known = row.get("vessels", {}).get(row[f"mmsi_{v}"]) or {}
+    return str(known.get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]
+
+
+def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:
+    """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
+    found = [*one_hull(row), *censored(row), *beside(row)]
+    for v, count in other_hulls.items():
+        if count:
+            tracks = f"{count} other track{'s' * (count > 1)}"
+            found.append(f"{row[f'mmsi_{v}']:09d} has {tracks} in this time (grey, where on the map).")
+    if row["status"] != "current":
+        found.append(f"This revision is {row['status']}: see the later one.")
+    return found
+
+
+def small_print(row: Row) -> str:
+    """What made the picture."""
+    run = row["run"]
+    return (
+        f"{row['id']}, revision {row['revision']}  ·  stswatch {run['code_version']}  ·  run {row['run_id']}"
+        f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
+        "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
+    )
+
+
+def span(start: datetime, end: datetime) -> str:
+    """From when to when, UTC; the date once where it is one day."""
+    last = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end)} {end:%H:%M}"
+    return f"{_day(start)} {start:%H:%M} to {last} UTC"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def position(lon: float, lat: float) -> str:
+    """Degrees with four decimals, latitude first, as charts have it.
+
+    >>> position(124.68775, -38.62396)
+    '38.6240°S 124.6877°E'
+    """
+    return f"{abs(lat):.4f}°{'N' if lat >= 0 else 'S'} {abs(lon):.4f}°{'E' if lon >= 0 else 'W'}"
+
+
+def port_name(port: str) -> str:
+    """The name of a port by its id."""
+    table = ports()
+    found = table.name[table.id == port]
+    return str(found[0]).title() if len(found) else port
+
+
+def _zones(row: Row) -> list[str]:
+    """The first label of the most specific zone."""
+    labels = {str(p["id"]): str(p["labels"][0]) for p in zones().properties}
+    return [labels.get(zone, zone) for zone in row["zones"][:1]]
+
+
+Row = Mapping[str, Any]
+_NOT_KNOWN = "for how long is not known yet"
+_MINUTE = timedelta(minutes=1)
+_KINDS = {
+    "terrestrial": "Receivers on land",
+    "satellite": "Satellites",
+    "unknown": "Receivers of no known kind",
+}
+
+
+def censored(row: Row) -> list[str]:
+    """Which ends the data gave it, whose silence that was and how long; nothing where its vessels began and ended it.
+
+    row: an encounter as `api.encounter` gives it.
+    """
+    sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
+    if not sides:
+        return []
+    told = [*(_before(row) if row["start_censored"] else ()), *(_after(row) if row["end_censored"] else ())]
+    why = f": {'; '.join(_together(told))}" if told else ""
+    return [f"The data, not the vessels, {' and '.join(sides)} it{why}."]
+
+
+def beside(row: Row) -> list[str]:
+    """The outages and silences in or beside it, a sentence each: what lies in an outage is no silence of a vessel."""
+    gaps = _gaps(row)
+    own = [(mmsi, gap) for mmsi, gap in gaps if not _in_outage(gap)]
+    told = _by_words([(mmsi, _span(gap)) for mmsi, gap in own])
+    lines = [_outage(outage, theirs=bool(own)) for outage in row.get("outages", ())]
+    if told:
+        silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in told.items())
+        lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
+    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
+    if silent and not gaps:
+        lines.append(
+            f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
+        )
+    return lines
+
+
+def _in_outage(gap: Row) -> bool:
+    """Whether what of a gap lies outside of outages would be none."""
+    if gap["end_time"] is None:
+        return False
+    rest = gap["end_time"] - gap["start_time"] - timedelta(minutes=gap["outage_min"])
+    return bool(gap["outage_min"] and rest <= timedelta(hours=gap["threshold_h"]))
+
+
+def _outage(outage: Row, theirs: bool) -> str:
+    """When nobody was heard, and by which receivers."""
+    start, end = outage["start_time"], outage["end_time"]
+    who = "The whole feed" if outage["receiver"] == "all" else _KINDS[outage["receiver"]]
+    span = f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)})"
+    return f"{who} heard nobody {span}: an outage" + ("." if theirs else ", no silence of theirs.")
+
+
+def _before(row: Row) -> Iterator[tuple[str, str]]:
+    """Whose data begin where it does, and what came before."""
+    start, data_start = row["start_time"], row["run"].get("data_start")
+    begin_there = data_start is not None and abs(start - data_start) < _MINUTE
+    for v in ("a", "b"):
+        mmsi = f"{row[f'mmsi_{v}']:09d}"
+        gap = next((gap for who, gap in _gaps(row) if who == mmsi and gap["end_time"] == start), None)
+        first = (row["vessels"].get(row[f"mmsi_{v}"]) or {}).get("first_seen")
+        if gap:
+            yield mmsi, f"last received {duration((start - gap['start_time']) / _MINUTE)} before"
+        elif first is not None and abs(first - start) < timedelta(milliseconds=1):
+            yield mmsi, "not received before" + (": the data begin there" if begin_there else " in these data")
+        elif _track_begins(row[f"track_{v}"], start):
+            yield mmsi, "not received on this track before"
+
+
+def _after(row: Row) -> Iterator[tuple[str, str]]:
+    """Whose data end where it does, and what came after."""
+    end, data_end = row["end_time"], row["run"].get("data_end")
+    for v in ("a", "b"):
+        mmsi = f"{row[f'mmsi_{v}']:09d}"
+        gap = next((gap for who, gap in _gaps(row) if who == mmsi and gap["start_time"] == end), None)
+        last = (row["vessels"].get(row[f"mmsi_{v}"]) or {}).get("last_seen")
+        if gap and gap["end_time"]:
+            yield mmsi, f"next received {duration((gap['end_time'] - end) / _MINUTE)} later"
+        elif gap and gap["ending"] == "track_ended":
+            yield mmsi, "not received on this track again"
+        elif gap or (last is not None and abs(last - end) < timedelta(milliseconds=1)):
+            yield mmsi, _until(end, data_end)
+
+
+def _until(end: datetime, data_end: datetime | None) -> str:
+    """That nothing more of a vessel was received until the data end."""
+    if data_end is None or data_end < end:
+        return f"not received since, {_NOT_KNOWN}"
+    if data_end - end < _MINUTE:
+        return "received until the data end"
+    return f"not received in the {duration((data_end - end) / _MINUTE)} until the data end"
+
+
+def _track_begins(track: str, start: datetime) -> bool:
+    """Whether the first fix that names a track stands at a moment."""
+    named = track.partition("@")[2]
+    return bool(named) and abs(datetime.fromisoformat(named) - start) < timedelta(milliseconds=1)
+
+
+def _gaps(row: Row) -> list[tuple[str, Row]]:
+    return [(f"{gap['mmsi']:09d}", gap) for gap in row.get("gaps_beside", ())]
+
+
+def _span(gap: Row) -> str:
+    """From when to when, and how long."""
+    start, end = gap["start_time"], gap["end_time"]
+    of_it = f", {duration(gap['outage_min'])} of it in an outage" if gap["outage_min"] else ""
+    if end is None:
+        return f"from {minute(start)} UTC on{of_it}"
+    return f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)}{of_it})"
+
+
+def _together(told: Sequence[tuple[str, str]]) -> list[str]:
+    """What is the same of both vessels said once."""
+    return [
+        f"{' and '.join(who)} {'were' if len(who) > 1 else 'was'} {words}" for words, who in _by_words(told).items()
+    ]
+
+
+def _by_words(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Of whom each thing is said."""
+    found: dict[str, list[str]] = {}
+    for mmsi, words in told:
+        found.setdefault(words, []).append(mmsi)
+    return found
+
+
+_NO_MINUTES_FROM_H = 48
+
+
+def duration(minutes: float) -> str:
+    """A duration for people.
+
+    >>> duration(216.1), duration(45.0), duration(60.0), duration(3000.0)
+    ('3 h 36 min', '45 min', '1 h', '50 h')
+    """
+    hours, rest = divmod(round(minutes), 60)
+    if hours >= _NO_MINUTES_FROM_H:
+        return f"{minutes / 60:.0f} h"
+    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
+
+
+def minute(time: datetime) -> str:
+    """A time to the minute.
+
+    >>> minute(datetime(2023, 8, 1, 8, 54, 43))
+    '2023-08-01 08:54'
+    """
+    return time.strftime("%Y-%m-%d %H:%M")
+
+
+# Source: ITU-R M.1371-5, table 53
+_CLASSES: Mapping[int, str] = {
+    1: "reserved type",
+    2: "wing in ground craft",
+    4: "high speed craft",
+    6: "passenger ship",
+    7: "cargo ship",
+    8: "tanker",
+    9: "other type of ship",
+}
+_CARGO: Mapping[int, str] = {
+    1: ", dangerous goods or pollutants of category X",
+    2: ", dangerous goods or pollutants of category Y",
+    3: ", dangerous goods or pollutants of category Z",
+    4: ", dangerous goods or pollutants of category OS",
+}
+_SINGLE: Mapping[int, str] = {
+    30: "fishing vessel",
+    31: "towing",
+    32: "towing, the tow longer than 200 m or wider than 25 m",
+    33: "dredging or underwater operations",
+    34: "diving operations",
+    35: "military operations",
+    36: "sailing vessel",
+    37: "pleasure craft",
+    50: "pilot vessel",
+    51: "search and rescue vessel",
+    52: "tug",
+    53: "port tender",
+    54: "anti-pollution vessel",
+    55: "law enforcement vessel",
+    56: "local use",
+    57: "local use",
+    58: "medical transport",
+    59: "ship not party to an armed conflict",
+}
+
+
+def type_in_words(code: int | None) -> str:
+    """A type of ship and cargo in words, with its code; never raises.
+
+    >>> type_in_words(80), type_in_words(38), type_in_words(None)
+    ('tanker (80)', 'reserved type (38)', 'no ship type')
+    >>> type_in_words(71)
+    'cargo ship, dangerous goods or pollutants of category X (71)'
+    """
+    if not code:
+        return "no ship type"
+    kind, cargo = divmod(code, 10)
+    words = _SINGLE.get(code) or (_CLASSES[kind] + _CARGO.get(cargo, "") if kind in _CLASSES else "reserved type")
+    return f"{words} ({code})"
