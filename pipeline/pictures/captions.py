@@ -13,6 +13,50 @@ from stswatch.geo.zones import zones
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]
 _LONGEST_NAME = 20  # Source: ITU-R M.1371-5, table 50; archives of one's own may hold longer ones
+_NOT_KNOWN = "for how long is not known yet"
+_MINUTE = timedelta(minutes=1)
+_KINDS = {
+    "terrestrial": "Receivers on land",
+    "satellite": "Satellites",
+    "unknown": "Receivers of no known kind",
+}
+_NO_MINUTES_FROM_H = 48
+# Source: ITU-R M.1371-5, table 53
+_CLASSES: Mapping[int, str] = {
+    1: "reserved type",
+    2: "wing in ground craft",
+    4: "high speed craft",
+    6: "passenger ship",
+    7: "cargo ship",
+    8: "tanker",
+    9: "other type of ship",
+}
+_CARGO: Mapping[int, str] = {
+    1: ", dangerous goods or pollutants of category X",
+    2: ", dangerous goods or pollutants of category Y",
+    3: ", dangerous goods or pollutants of category Z",
+    4: ", dangerous goods or pollutants of category OS",
+}
+_SINGLE: Mapping[int, str] = {
+    30: "fishing vessel",
+    31: "towing",
+    32: "towing, the tow longer than 200 m or wider than 25 m",
+    33: "dredging or underwater operations",
+    34: "diving operations",
+    35: "military operations",
+    36: "sailing vessel",
+    37: "pleasure craft",
+    50: "pilot vessel",
+    51: "search and rescue vessel",
+    52: "tug",
+    53: "port tender",
+    54: "anti-pollution vessel",
+    55: "law enforcement vessel",
+    56: "local use",
+    57: "local use",
+    58: "medical transport",
+    59: "ship not party to an armed conflict",
+}
 
 
 def title(row: Row, threshold_m: float) -> str:
@@ -169,16 +213,6 @@ def _zones(row: Row) -> list[str]:
     return [labels.get(zone, zone) for zone in row["zones"][:1]]
 
 
-Row = Mapping[str, Any]
-_NOT_KNOWN = "for how long is not known yet"
-_MINUTE = timedelta(minutes=1)
-_KINDS = {
-    "terrestrial": "Receivers on land",
-    "satellite": "Satellites",
-    "unknown": "Receivers of no known kind",
-}
-
-
 def censored(row: Row) -> list[str]:
     """Which ends the data gave it, whose silence that was and how long; nothing where its vessels began and ended it.
 
@@ -299,9 +333,6 @@ def _by_words(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-_NO_MINUTES_FROM_H = 48
-
-
 def duration(minutes: float) -> str:
     """A duration for people.
 
@@ -321,44 +352,6 @@ def minute(time: datetime) -> str:
     '2023-08-01 08:54'
     """
     return time.strftime("%Y-%m-%d %H:%M")
-
-
-# Source: ITU-R M.1371-5, table 53
-_CLASSES: Mapping[int, str] = {
-    1: "reserved type",
-    2: "wing in ground craft",
-    4: "high speed craft",
-    6: "passenger ship",
-    7: "cargo ship",
-    8: "tanker",
-    9: "other type of ship",
-}
-_CARGO: Mapping[int, str] = {
-    1: ", dangerous goods or pollutants of category X",
-    2: ", dangerous goods or pollutants of category Y",
-    3: ", dangerous goods or pollutants of category Z",
-    4: ", dangerous goods or pollutants of category OS",
-}
-_SINGLE: Mapping[int, str] = {
-    30: "fishing vessel",
-    31: "towing",
-    32: "towing, the tow longer than 200 m or wider than 25 m",
-    33: "dredging or underwater operations",
-    34: "diving operations",
-    35: "military operations",
-    36: "sailing vessel",
-    37: "pleasure craft",
-    50: "pilot vessel",
-    51: "search and rescue vessel",
-    52: "tug",
-    53: "port tender",
-    54: "anti-pollution vessel",
-    55: "law enforcement vessel",
-    56: "local use",
-    57: "local use",
-    58: "medical transport",
-    59: "ship not party to an armed conflict",
-}
 
 
 def type_in_words(code: int | None) -> str:

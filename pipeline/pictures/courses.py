@@ -30,6 +30,7 @@ REPORTED, INTERPOLATED, SILENT = "reported", "interpolated", "silent"
 LEAST_BESIDE_H, MOST_BESIDE_H = 3.0, 12.0  # shown before and after: where they came from, where they went
 _ANY_M = 1e9  # further apart than anything on Earth: `near` then gives the whole time that two legs share
 _SAMPLES = 4000  # the distance is worked out at so many moments, beside where legs begin and end and where it is least
+MOST_POINTS = 20_000  # of one line; more is not drawn finer, only slower
 
 
 class CourseError(ValueError):
@@ -297,13 +298,10 @@ def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> Scene:
     return Scene(a, b, shown_us(row), meeting, Sheet(row["lon"], row["lat"]))
 
 
-MOST_POINTS = 20_000  # of one line; more is not drawn finer, only slower
-
-
-def spots(x: Floats, y: Floats, cell: float) -> Ints:
+def thin_points(x: Floats, y: Floats, cell: float) -> Ints:
     """The first of the points (n,) in each square cell, rising; a cell has the unit of x and y.
 
-    >>> spots(np.array([0.0, 0.1, 5.0, 0.2]), np.zeros(4), 1.0).tolist()
+    >>> thin_points(np.array([0.0, 0.1, 5.0, 0.2]), np.zeros(4), 1.0).tolist()
     [0, 2]
     """
     column, row = _cells(x, y, cell)
@@ -311,12 +309,12 @@ def spots(x: Floats, y: Floats, cell: float) -> Ints:
     return np.sort(order[starts_of(column[order], row[order])])
 
 
-def line(x: Floats, y: Floats, cell: float) -> Ints:
+def thin_line(x: Floats, y: Floats, cell: float) -> Ints:
     """Points (n,) of a line that suffice, rising: one for each cell it goes through, its ends among them.
 
     Cells are doubled until MOST_POINTS suffice: a vessel that swings for weeks goes through its cells again and again.
 
-    >>> line(np.array([0.0, 0.1, 0.2, 5.0, 0.0]), np.zeros(5), 1.0).tolist()
+    >>> thin_line(np.array([0.0, 0.1, 0.2, 5.0, 0.0]), np.zeros(5), 1.0).tolist()
     [0, 3, 4]
     """
     while True:
@@ -326,12 +324,12 @@ def line(x: Floats, y: Floats, cell: float) -> Ints:
         cell *= 2
 
 
-def series(time: Ints | Floats, value: Floats, columns: int) -> Ints:
+def thin_series(time: Ints | Floats, value: Floats, columns: int) -> Ints:
     """Points (n,) of a curve over time, in order, that look alike: first, least, most and last of each column of it.
 
     Source: Jugel et al., M4: A Visualization-Oriented Time Series Data Aggregation, PVLDB 7 (2014).
 
-    >>> series(np.arange(6), np.array([0.0, 9.0, -9.0, 1.0, 2.0, 3.0]), 1).tolist()
+    >>> thin_series(np.arange(6), np.array([0.0, 9.0, -9.0, 1.0, 2.0, 3.0]), 1).tolist()
     [0, 1, 2, 5]
     """
     if len(time) <= 4 * columns:

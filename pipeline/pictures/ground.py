@@ -25,6 +25,14 @@ _ZONES, _LAND, _GRID, _PORTS = 1, 2, 3, 4  # what lies over what
 _MOST_PORTS = 5
 EDGE_DEG = 0.1  # a longer edge is no straight line on a sheet
 _FINEST_PX = 0.4  # a coast finer than that is simplified
+LOCATOR_PX = 158.0
+LOCATOR_M = (1_900_000.0, 4_500_000.0, 10_000_000.0)  # its side: the first that shows some land
+_SOME_LAND = 0.05
+_CELL_PX = 0.7  # the coast of the locator is no finer
+_LEAST_FRAME_PX = 7.0  # a box smaller than that is shown as a point
+_M_PER_NM = 1852.0
+_M_PER_DEG = 111_000.0
+_OVER = 9
 
 
 def land(p: Panel) -> None:
@@ -146,16 +154,6 @@ def degrees_text(degrees: float, parallel: bool) -> str:
     whole, rest = divmod(minutes, 60)
     side = "" if minutes in (0, 180 * 60) else (("S", "N") if parallel else ("W", "E"))[degrees > 0]
     return f"{whole}°{f'{rest:02d}′' if rest else ''}{side}"
-
-
-LOCATOR_PX = 158.0
-LOCATOR_M = (1_900_000.0, 4_500_000.0, 10_000_000.0)  # its side: the first that shows some land
-_SOME_LAND = 0.05
-_CELL_PX = 0.7  # the coast of the locator is no finer
-_LEAST_FRAME_PX = 7.0  # a box smaller than that is shown as a point
-_M_PER_NM = 1852.0
-_M_PER_DEG = 111_000.0
-_OVER = 9
 
 
 def scale_bar(p: Panel, share: float = 0.22) -> None:

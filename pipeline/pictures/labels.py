@@ -18,6 +18,10 @@ from stswatch.pipeline.pictures.projection import Box, Sheet
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
 _SIDES = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))  # the first is liked best
 _OUTSIDE, _HIT, _POINT, _FAR = 1e6, 1e4, 10.0, 3.0  # what it costs: off the map, over a label, over a point, far off
+_LABEL_OVER = 12
+FURTHER_PX = (60.0, 90.0, 130.0, 180.0)  # gaps for what must be said, where there is no room nearer
+_DENSE_PX = 3.0  # so near to each other are the points that labels keep clear of
+_MOST_DENSE = 100_000
 
 
 @dataclass
@@ -74,12 +78,6 @@ def _beside(x: float, y: float, width: float, height: float, side: tuple[int, in
     left = x + across * reach - (1 - across) / 2 * width
     bottom = y + up * reach - (1 - up) / 2 * height
     return left, bottom, left + width, bottom + height
-
-
-_LABEL_OVER = 12
-FURTHER_PX = (60.0, 90.0, 130.0, 180.0)  # gaps for what must be said, where there is no room nearer
-_DENSE_PX = 3.0  # so near to each other are the points that labels keep clear of
-_MOST_DENSE = 100_000
 
 
 @dataclass

@@ -16,9 +16,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
-from stswatch.pipeline.pictures import captions, courses, style
+from stswatch.pipeline.pictures import captions, style
 from stswatch.pipeline.pictures.captions import duration
-from stswatch.pipeline.pictures.courses import INTERPOLATED, REPORTED, SILENT, Course, Meeting, Scene, stretches
+from stswatch.pipeline.pictures.courses import (
+    INTERPOLATED,
+    REPORTED,
+    SILENT,
+    Course,
+    Meeting,
+    Scene,
+    stretches,
+    thin_line,
+    thin_points,
+)
 from stswatch.pipeline.pictures.ground import grid, land, locator, port_marks, scale_bar, zone_areas
 from stswatch.pipeline.pictures.labels import FURTHER_PX, Panel, panel
 from stswatch.pipeline.pictures.projection import Box, around, metres_text
@@ -33,6 +43,12 @@ _MOST_HOURS, _HOUR_APART_PX = 7, 55.0
 _LINES = {REPORTED: "-", INTERPOLATED: style.DASHES, SILENT: style.DOTS}
 _WIDTHS = {REPORTED: 1.5, INTERPOLATED: 1.2, SILENT: 0.8}
 _OVER = 5  # courses lie over the ground, b over a
+_MAP = (0.036, 0.400, 0.549, 0.480)  # left, bottom, width, height, shares of the page
+_CLOSE = (0.625, 0.400, 0.3395, 0.480)
+_MARGIN = 0.11  # of the map, round the courses
+_LEAST_MAP_M = 15_000.0  # the map shows the waters even round vessels that lie still
+_CLOSE_UP = 1.22  # half of the close-up, in thresholds: the ring of the threshold is in it
+_LEAST_FRAME_PX = 14.0  # of the close-up in the map: smaller, it would hide what it frames
 
 
 def draw_course(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:
@@ -42,7 +58,7 @@ def draw_course(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], 
     lines: dict[str, list[Floats]] = {kind: [] for kind in _LINES}
     for stretch in stretches(course, span_us):
         x, y = p.sheet.xy(*stretch.columns)
-        kept = courses.line(x, y, cell)
+        kept = thin_line(x, y, cell)
         lines[stretch.kind].append(np.column_stack([x, y])[kept])
     for kind, paths in lines.items():
         drawn = LineCollection(paths, linestyles=[_LINES[kind]], gid=f"{hand.letter}-{kind}", zorder=_OVER)
@@ -57,7 +73,7 @@ def draw_others(p: Panel, course: Course) -> None:
     """Tracks of other hulls under the same MMSI, faint."""
     for lon, lat in course.others:
         x, y = p.sheet.xy(lon, lat)
-        kept = courses.line(x, y, 0.5 / p.px_per_m)
+        kept = thin_line(x, y, 0.5 / p.px_per_m)
         p.axes.plot(x[kept], y[kept], color=style.FAINT, lw=0.9, marker=".", ms=2.5, zorder=4, gid="other-hull")
 
 
@@ -65,7 +81,7 @@ def _band(p: Panel, course: Course, meeting: Meeting) -> None:
     """The part of the course within the encounter, broad and light, under everything."""
     together = stretches(course, (meeting.start_us, meeting.end_us))
     paths = [np.column_stack(p.sheet.xy(*s.columns)) for s in together if s.kind != SILENT]
-    paths = [path[courses.line(path[:, 0], path[:, 1], 0.5 / p.px_per_m)] for path in paths]
+    paths = [path[thin_line(path[:, 0], path[:, 1], 0.5 / p.px_per_m)] for path in paths]
     drawn = LineCollection(paths, colors=style.SPAN, linewidths=8.0, zorder=4, gid="together")
     drawn.set_capstyle("round")
     drawn.set_joinstyle("round")
@@ -76,7 +92,7 @@ def _reports(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> 
     x, y = p.sheet.xy(course.lon, course.lat)
     near = p.box.holds(x, y) & (course.time_us >= span_us[0]) & (course.time_us <= span_us[1])
     x, y = x[near], y[near]
-    kept = courses.spots(x, y, _REPORT_EVERY_PX / p.px_per_m)
+    kept = thin_points(x, y, _REPORT_EVERY_PX / p.px_per_m)
     p.axes.scatter(
         x[kept],
         y[kept],
@@ -165,7 +181,7 @@ def say_silences(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int])
             if len(shown):
                 at = shown[len(shown) // 2]
                 text = f"silent {duration((end_us - start_us) / MINUTE)}"
-                how = {"fontsize": 6.2, "style": "italic", "color": hand.colour}
+                how: dict[str, Any] = {"fontsize": 6.2, "style": "italic", "color": hand.colour}
                 p.say_if_clear(float(x[at]), float(y[at]), text, (4.0, 10.0, 18.0), **how)
 
 
@@ -216,14 +232,6 @@ def nearest(p: Panel, a: Course, b: Course, meeting: Meeting, text: str) -> None
 
 def _square(x: float, y: float, side: float) -> tuple[float, float, float, float]:
     return float(x - side / 2), float(y - side / 2), float(x + side / 2), float(y + side / 2)
-
-
-_MAP = (0.036, 0.400, 0.549, 0.480)  # left, bottom, width, height, shares of the page
-_CLOSE = (0.625, 0.400, 0.3395, 0.480)
-_MARGIN = 0.11  # of the map, round the courses
-_LEAST_MAP_M = 15_000.0  # the map shows the waters even round vessels that lie still
-_CLOSE_UP = 1.22  # half of the close-up, in thresholds: the ring of the threshold is in it
-_LEAST_FRAME_PX = 14.0  # of the close-up in the map: smaller, it would hide what it frames
 
 
 def waters(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: float, renderer: RendererAgg) -> None:

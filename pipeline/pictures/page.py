@@ -24,6 +24,9 @@ from stswatch.pipeline.pictures.labels import fit
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.untrusted import harmless
 
+_LEFT, _RIGHT = 0.036, 0.985  # shares of the page
+_NOTE_CHARACTERS, _NOTE_LINES = 105, 3
+
 
 def render(row: Mapping[str, Any], fixes: pa.Table, rules: Rules, suffix: str) -> bytes:
     """An encounter as a picture file: of which kind says the suffix, .png, .svg or .pdf. Raises CourseError."""
@@ -55,10 +58,6 @@ def page(row: Mapping[str, Any], drawn: Scene, rules: Rules) -> Figure:
     timeline.times(figure, row, drawn, rules)
     words(figure, row, drawn, rules, renderer)
     return figure
-
-
-_LEFT, _RIGHT = 0.036, 0.985  # shares of the page
-_NOTE_CHARACTERS, _NOTE_LINES = 105, 3
 
 
 def words(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules, renderer: RendererAgg) -> None:

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
-from stswatch.pipeline.pictures import courses, style
+from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.captions import metres
-from stswatch.pipeline.pictures.courses import INTERPOLATED, Course, Meeting, Scene, Unseen, apart, unseen
+from stswatch.pipeline.pictures.courses import INTERPOLATED, Course, Meeting, Scene, Unseen, apart, thin_series, unseen
 from stswatch.pipeline.pictures.lead import clock
 from stswatch.pipeline.pictures.projection import metres_text
 from stswatch.pipeline.rules import Rules
@@ -63,7 +63,7 @@ def hours(time_us: Ints | Floats | int) -> Floats:
 def distance(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], threshold_m: float) -> None:
     """The distance of the pair; dashed where no report of one of them is near."""
     for stretch in apart(a, b, span_us):
-        kept = courses.series(stretch.time_us, stretch.columns[0], _COLUMNS)
+        kept = thin_series(stretch.time_us, stretch.columns[0], _COLUMNS)
         dashed = stretch.kind == INTERPOLATED
         axes.plot(
             hours(stretch.time_us[kept]),
@@ -89,7 +89,7 @@ def speeds(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], slow_kn: 
     for course, hand, size in ((a, style.A, 8.0), (b, style.B, 2.5)):  # so that b does not hide a
         told = (course.time_us >= span_us[0]) & (course.time_us <= span_us[1]) & np.isfinite(course.sog_kn)
         time_us, sog_kn = course.time_us[told], course.sog_kn[told]
-        kept = courses.series(time_us, sog_kn, _COLUMNS // 4)
+        kept = thin_series(time_us, sog_kn, _COLUMNS // 4)
         axes.scatter(
             hours(time_us[kept]),
             sog_kn[kept],

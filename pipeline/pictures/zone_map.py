@@ -129,7 +129,8 @@ def _around(own: Zones) -> Map:
     )
     sheet = Sheet((west + east) / 2, float(bounds[:, 1].min() + bounds[:, 3].max()) / 2)
     corners = shapely.get_coordinates(sheet.shape(shapely.segmentize(own.geometry, EDGE_DEG)))
-    box = around(*corners.T, _ratio(WHOLE.place), _LEAST_KM * 1000, _MARGIN)
+    x, y = corners.T
+    box = around(x, y, _ratio(WHOLE.place), _LEAST_KM * 1000, _MARGIN)
     if box.height > _MOST_KM * 1000:
         return _about(sheet.lon, sheet.lat, _MOST_KM, WHOLE.place)
     return Map(sheet, box, WHOLE.place, "")
