@@ -44,7 +44,7 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check
 
 types: $(VENV)/.installed-dev
-	$(PYTHON) -m mypy -p stswatch
+	$(PYTHON) -m mypy -p stswatch -p tests
 
 layers: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports --no-logo

@@ -121,7 +121,7 @@ def _card(card: scorecard.Scorecard, named: str, what: str) -> Iterator[str]:
 def _rules_of(section: Any) -> str:
     kind = type(getattr(rules.Rules, section.name))
     rows = (
-        (f"`{f.name}`", rules.shown(f.default), f.metadata["unit"], f.metadata["reason"])
+        (f"`{f.name}`", rules.shown(getattr(kind(), f.name)), f.metadata["unit"], f.metadata["reason"])
         for f in dataclasses.fields(kind)
     )
     return f"## [{section.name}]\n\n{kind.__doc__}\n\n" + _table(("rule", "default", "unit", "why"), rows)

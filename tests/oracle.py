@@ -11,6 +11,7 @@ to half a second off, which at a relative speed of 10 kn is 2.6 m.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ SAMPLES = 2_000_000
 Berth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def oracle_encounters(fixes: pd.DataFrame, distance_m: float = 500, **options: object) -> pd.DataFrame:
+def oracle_encounters(fixes: pd.DataFrame, distance_m: float = 500, **options: Any) -> pd.DataFrame:
     """Every encounter in the fixes (mmsi, time, lon, lat, sog_kn, heading_deg); options as in oracle_envelope."""
     return oracle_envelope(fixes, (distance_m,), **options)[distance_m]
 
@@ -119,7 +120,7 @@ def _tracks(fixes: pd.DataFrame, max_speed_kn: float, hop_slack_m: float) -> pd.
                 if waited <= MEMORY_S and far <= hop_slack_m + max_speed_kn * KNOT * waited and far < nearest:
                     best, nearest = place, far
             if best is None:
-                last.append((unused, row))
+                last.append((unused, int(row)))
                 track[row], unused = unused, unused + 1
             else:
                 track[row] = last[best][0]

@@ -155,12 +155,12 @@ def test_two_hulls_under_one_mmsi_are_two_tracks():
 
 def test_berth_neighbours_are_no_encounter():
     """Both still in a port: no encounter; one of them moving, or both out of port: an encounter."""
-    berth = port_berth([0.0], [0.0])
+    berth = port_berth(np.array([0.0]), np.array([0.0]))
     still, beside = vessel(1, [0] * 13, 0, sog_kn=0.0), vessel(2, [0] * 13, 100, sog_kn=0.0)
     assert len(meetings(still, beside)) == 1
     assert len(meetings(still, beside, berth=berth)) == 0
     assert len(meetings(still, beside.assign(sog_kn=1.0), berth=berth)) == 1
-    away = port_berth([0.0], [0.1])
+    away = port_berth(np.array([0.0]), np.array([0.1]))
     assert len(meetings(still, beside, berth=away)) == 1
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import numpy as np
 import pytest
 
 from docs import reference
@@ -50,7 +52,12 @@ def test_points_belong_to_their_spans():
     assert sorted("; ".join(words).split("; ")) == sorted(zone.feature.levels.values())
     for value, word in zone.feature.levels.items():
         (at,) = (i for i, span in enumerate(words) if word in span.split("; "))
-        assert zone.at(value) == zone.points[at]
+        assert zone.at(np.array([value])) == zone.points[at]
+
+
+def commands_of(parser: Any) -> dict[str, Any]:
+    """The parser of each command."""
+    return parser._subparsers._group_actions[0].choices
 
 
 def test_every_command_and_option_is_on_the_page_of_commands():
@@ -58,7 +65,7 @@ def test_every_command_and_option_is_on_the_page_of_commands():
     for name, add, _ in cli.COMMANDS:
         section = page[page.index(f"\n## {name}\n") :].partition("\n## ")[2].partition("\n## ")[0]
         assert (add.__doc__ or "").splitlines()[0] in section
-        (parser,) = (p for n, p in cli.parser()._subparsers._group_actions[0].choices.items() if n == name)
+        (parser,) = (p for n, p in commands_of(cli.parser()).items() if n == name)
         told = [line for line in section.splitlines() if line.startswith("| `")]
         assert len(told) == len(parser._actions) - 1  # --help is understood
         assert all(line.count("|") == 3 and len(line.split("|")[2]) > 4 for line in told)

@@ -76,9 +76,9 @@ def compare(other: str, rounds: int) -> str:
     here = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
         paths = files(Path(folder))
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        pipe = subprocess.PIPE
         servers = [
-            subprocess.Popen([python, "-c", command], cwd=here, text=True, **pipes)
+            subprocess.Popen([python, "-c", command], cwd=here, text=True, stdin=pipe, stdout=pipe)
             for python in (other, sys.executable)
         ]
         costs: dict[str, list[tuple[float, float]]] = {name: [] for name in paths}

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ from stswatch.pipeline.flow import late, row
 from stswatch.pipeline.flow.committed import checksums
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.seal import Sealed, seal
-from stswatch.pipeline.flow.slices import MANIFEST, described
+from stswatch.pipeline.flow.slices import MANIFEST, Slice, described
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.arrivals import Arrivals
 from stswatch.pipeline.spool.segments import Header, header_line, name_of, segment_of, time_of
@@ -81,10 +82,11 @@ def _lake(data: Path, hours: int, sources: int) -> None:
             if hour:
                 path.hardlink_to(first)
             name = f"{hour * sources + source:016x}"
-            told = {"source": name, "path": str(path), "format": "nmea", "clock": "tagged", "member": None}
-            told |= {"sha256": name * 4, "bytes": 1000, "receiver": "unknown", "licence": None, "rejects": 0}
+            told: dict[str, Any] = {"source": name, "path": str(path), "format": "nmea", "clock": "tagged"}
+            told |= {"sha256": name * 4, "bytes": 1000, "receiver": "unknown", "rejects": 0}
+            told |= {"member": None, "licence": None}
             told |= dict.fromkeys(("sentences", "messages", "fixes", "static_reports"), VESSELS)
-            told |= dict.fromkeys(("fragments", "invalid_fixes"), 0)
+            told |= {"fragments": 0, "invalid_fixes": 0}
             reading = ledger.reading(name, HOUR, OPTIONS, [0])
             parts = [_linked(data, part, reading, start_us) for part in template.parts]
             receipt = lake.Receipt(parts, template.counts, {}, start_us, start_us + HOUR - 1000)
@@ -125,7 +127,7 @@ def put(path: Path, text: bytes) -> None:
     )
 
 
-def _slices(data: Path, planned_row: Sequence[row.Slice]) -> None:
+def _slices(data: Path, planned_row: Sequence[Slice]) -> None:
     """The folders of slices that were run, with what each found."""
     same = data / "slices" / "vessels.parquet"
     same.parent.mkdir(parents=True)

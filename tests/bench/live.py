@@ -43,7 +43,7 @@ def lines(mmsi, time_s, lon, lat, speed_kn) -> bytes:
     if not n:
         return b""
     course, heading = np.zeros(n), np.full(n, np.nan)
-    stations = STATIONS[np.arange(n) % len(STATIONS)]
+    stations = STATIONS[np.arange(n) % len(STATIONS)].tolist()
     status = np.zeros(n, np.int64)
     made = sentences.positions(mmsi, time_s, lon, lat, speed_kn, course, heading, stations, status)
     return b"\n".join(made) + b"\n"

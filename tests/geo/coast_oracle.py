@@ -80,5 +80,5 @@ def full(within: tuple[float, float, float, float] | None = None) -> Coast:
     side = np.ones(len(points) - 1, bool)
     side[np.cumsum(size)[:-1] - 1] = False
     if within:
-        side &= ((points >= within[:2]) & (points <= within[2:])).all(axis=1)[:-1]
+        side &= np.all((points >= within[:2]) & (points <= within[2:]), axis=1)[:-1]
     return Coast(np.hstack([points[:-1], points[1:]])[side])

@@ -98,8 +98,8 @@ def test_coarse_cells_tile_the_globe_and_are_about_equally_large():
 
 
 def test_a_whole_circle_is_covered_once_and_boxes_over_a_pole_are_clipped():
-    for box in [(-180, 89.9, 180, 95), (0, 89.9, 360, 90), (-300, 89.9, 300, 89.99)]:
-        _, cell = cells.cover(*([side] for side in box), "coarse")
+    for west, south, east, north in [(-180, 89.9, 180, 95), (0, 89.9, 360, 90), (-300, 89.9, 300, 89.99)]:
+        _, cell = cells.cover([west], [south], [east], [north], "coarse")
         assert sorted(cell) == sorted(set(cell))
         assert cell.size == cells.columns(359) == 6
     assert cells.coarse_of(0, 90) == cells.coarse_of(0, 89.99)

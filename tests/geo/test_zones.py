@@ -127,7 +127,7 @@ def test_no_zone_holds_a_place_in_a_lawful_port(inside):
     """But within the 10 m to which corners are rounded; points of circles round bare ports differ by 30 m."""
     for name, (lon, lat) in inside.items():
         assert (lawful_port(lon, lat, 9.9) >= 0).mean() < 0.002, name
-    some = lawful_port(*inside["ecs_offshore"], 60.0) >= 0
+    some = lawful_port(*inside["ecs_offshore"], radius_km=60.0) >= 0
     assert some.mean() > 0.01, "with another radius some do: this test can fail"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 
 
 @cache
-def fleet(**options: object) -> pa.Table:
+def fleet(**options: Any) -> pa.Table:
     """Fixes of the simulated fleet; options as in stswatch.sample_ais.fleet."""
     t = simulated.fleet(**options)
     mmsi, time_us = t["mmsi"].to_numpy(), micros_of(t, "time")
@@ -160,7 +161,7 @@ def run(
     return {name: concat(parts, parts[0].schema) for name, parts in given.items()}
 
 
-def tracked(table: pa.Table, cuts: Sequence[int] = (), **how: object) -> Tables:
+def tracked(table: pa.Table, cuts: Sequence[int] = (), **how: Any) -> Tables:
     """Fixes over the vessel, coverage and reception steps alone."""
     return run(table, cuts, steps=STEPS[:3], **how)
 
@@ -170,7 +171,7 @@ def _between(table: pa.Table, low: int, high: int) -> pa.Table:
     return table.filter(pa.array((time_us >= low) & (time_us < high)))
 
 
-def encounters(table: pa.Table, rules: Rules | None = None, **how: object) -> pd.DataFrame:
+def encounters(table: pa.Table, rules: Rules | None = None, **how: Any) -> pd.DataFrame:
     """The encounters of some fixes, in order of pair and time."""
     return in_order(run(table, rules=rules, **how)["encounters"], ENCOUNTER_KEY).to_pandas()
 
@@ -208,7 +209,7 @@ def canonical(given: Tables) -> Tables:
 
 
 @cache
-def whole(**options: object) -> Tables:
+def whole(**options: Any) -> Tables:
     """What the simulated fleet gives in one slice; options as in `fleet`."""
     return canonical(run(fleet(**options)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import shapely
@@ -11,7 +12,7 @@ from stswatch.geo.ports import ports
 from stswatch.geo.zones import zones
 from stswatch.pipeline import api, cli
 
-OWN = {
+OWN: dict[str, Any] = {
     "type": "FeatureCollection",
     "features": [
         {

@@ -6,6 +6,7 @@ between those that the oracle finds at 470 m and at 530 m.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import pandas as pd
@@ -33,7 +34,9 @@ def truth(sea, minutes):
 
 @cache
 def frame(sea):
-    return {"gulf": seas.gulf, "noaa": seas.noaa, "southeast": southeast, "fleet": fleet}[sea]()
+    seas_by_name: dict[str, Callable[[], pd.DataFrame]]
+    seas_by_name = {"gulf": seas.gulf, "noaa": seas.noaa, "southeast": southeast, "fleet": fleet}
+    return seas_by_name[sea]()
 
 
 def fleet():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -171,12 +172,12 @@ def test_parcels_hand_each_row_to_the_shards_of_its_route(shards, calls):
             given[name].append(rows)
     tables = {name: concat(parts, TABLES[name]) for name, parts in given.items()}
     tables["fixes"] = seas.fleet(seed=3, hours=14.0, pairs=12)
-    routes = {by_mmsi: 1, by_pair: 1, to_all: shards}
+    routes: dict[Any, int] = {by_mmsi: 1, by_pair: 1, to_all: shards}
     for name, rows in tables.items():
         sent = {}
-        for step, shard, part in parcels(name, rows, STEPS, shards, RULES):
+        for to, shard, part in parcels(name, rows, STEPS, shards, RULES):
             assert 0 <= shard < shards
-            sent.setdefault(step, []).append(part.num_rows)
+            sent.setdefault(to, []).append(part.num_rows)
         for step in STEPS:
             if name not in step.takes or rows.num_rows == 0:
                 assert step.name not in sent

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stswatch.pipeline import rules, words
 from stswatch.pipeline.api import Summary
+from stswatch.pipeline.exports.captions import CAUTION
 
 REASONS = [
     {"feature": "place", "value": 1.0, "points": 2.0, "text": "nearest approach in a reported transfer area"},
     {"feature": "start", "value": None, "points": -0.75, "text": "every meeting starts below"},
 ]
-ROW = {
+ROW: dict[str, Any] = {
     "id": "E0123456789ab",
     "revision": 2,
     "status": "current",
@@ -91,10 +93,10 @@ def test_an_explanation_holds_what_was_measured():
         "+2.00  nearest approach in a reported transfer area",
         "-0.75  every meeting starts below",
         "Run abc123",
-        words.CAUTION,
+        CAUTION,
     ):
         assert part in text
-    assert "silence" not in text.replace(words.CAUTION, "")
+    assert "silence" not in text.replace(CAUTION, "")
     assert "The data, not the vessels" not in text
 
 
@@ -148,7 +150,7 @@ def test_leads_stand_in_columns():
     assert second.endswith("42 km from nobody's port")
     assert first.split()[:3] == ["1.2", "E0123456789ab", "2024-02-29"]
     assert lines[-1].endswith("stswatch explain E0123456789ab --data DIR")
-    assert words.CAUTION in lines
+    assert CAUTION in lines
     assert not any(line.endswith(" ") for line in lines)
 
 

@@ -27,6 +27,12 @@ def hosts(rng, hours, speed_kn):
     }
 
 
+def between_m(one, other, time_s):
+    """The distance (n,) of two courses at times (n,), metres."""
+    (lon, lat), (x, y) = one.course.at(time_s), other.course.at(time_s)
+    return haversine_m(lon, lat, x, y)
+
+
 @given(SEEDS, DISTANCES)
 def test_a_guest_keeps_its_distance_whatever_the_host_does(seed, distance_m):
     rng = np.random.default_rng(seed)
@@ -38,10 +44,10 @@ def test_a_guest_keeps_its_distance_whatever_the_host_does(seed, distance_m):
     for host in hosts(rng, 5, 2.5).values():
         guest = beside.alongside(rng, host, 0.0, 5 * HOUR_S, right, ahead, turned)
         time_s = np.arange(0.0, 5 * HOUR_S, 60.0)
-        apart_m = haversine_m(*host.course.at(time_s), *guest.course.at(time_s))
+        apart_m = between_m(host, guest, time_s)
         assert np.median(apart_m) == pytest.approx(np.hypot(right, ahead), rel=0.1, abs=4)
         assert apart_m.max() < np.hypot(right, ahead) * 1.3 + 15
-        before = haversine_m(*host.course.at([-1800.0]), *guest.course.at([-1800.0]))[0]
+        before = between_m(host, guest, [-1800.0])[0]
         assert before > 2000
 
 

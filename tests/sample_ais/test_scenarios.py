@@ -41,8 +41,9 @@ PROMISED = {
 def few(name: str, seed: int = 2):
     """A sea with some scenes of one name and nothing else."""
     kind = next(row.kind for row in SCENARIOS if row.name == name)
-    counts = {"transfers": 3, "look_alikes": 0} if kind == TRANSFER else {"transfers": 0, "look_alikes": 3}
-    return simulate(Plan(days=2.0, background=0, only=(name,), range_factor=1.5, **counts), seed)
+    transfers, look_alikes = (3, 0) if kind == TRANSFER else (0, 3)
+    plan = Plan(transfers=transfers, look_alikes=look_alikes, days=2.0, background=0, only=(name,), range_factor=1.5)
+    return simulate(plan, seed)
 
 
 def test_the_table_holds_what_was_promised():

@@ -80,7 +80,7 @@ def test_a_way_stops_where_it_comes_near_its_place():
         for place in places[:5]:
             spot = sea.spots[int(rng.integers(len(sea.spots)))]
             points = along(np.array(sea.way(rng, spot, place)))
-            far_m = haversine_m(*points.T, place.lon, place.lat)
+            far_m = haversine_m(points[:, 0], points[:, 1], place.lon, place.lat)
             near = np.flatnonzero(far_m < min(700.0, 300 * place.room_km))
             assert isinstance(place, Place)
             assert (np.diff(near) == 1).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ ENVIRONMENT = {"HOOK_SECRET": SECRET}
 PAUSES_S = (0.01, 0.05)
 
 
-def change(name="E1", revision=1, what="opened", **other):
+def change(name="E1", revision=1, what="opened", **other: Any):
     """A change of a lead."""
-    told = {
+    told: dict[str, Any] = {
         "kind": "lit",
         "zones": ("korea_bay",),
         "score": 2.5,

@@ -42,7 +42,7 @@ def told(payload: bytes, fill: int) -> dict[str, Any] | None:
     if message.msg_type not in COLUMNAR:
         return fields
     vector = bit_vector(payload, fill)
-    for name, offset, width, text in plan(type(message)):
+    for name, offset, width, text in plan(message.__class__):
         here = len(vector) - offset
         if text and here > 0:
             bits = min(here, width) // 6 * 6
@@ -55,7 +55,7 @@ def told(payload: bytes, fill: int) -> dict[str, Any] | None:
 
 
 @functools.cache
-def plan(kind: type) -> list[tuple[str, int, int, bool]]:
+def plan(kind: Any) -> list[tuple[str, int, int, bool]]:
     """Name, offset and width of each field that is no spare, in bits, and whether it is a text."""
     spare = {field.name for field in kind.fields() if field.metadata["is_spare"]}
     texts = {field.name for field in kind.fields() if field.metadata["d_type"] is str}

@@ -27,7 +27,8 @@ def reports(n: int, liars: list[int], lie_s: int, rate: int = 50):
     st.sampled_from([50, 500, 50_000]),  # captures of 200 s, half an hour and two days
 )
 def test_a_third_of_lying_stations_changes_nothing(n, liars, lie_s, rate):
-    found = consensus(*reports(n, list(liars), lie_s, rate), SIZE)
+    offset, time_us, mmsi = reports(n, list(liars), lie_s, rate)
+    found = consensus(offset, time_us, mmsi, SIZE)
     at = np.arange(0, SIZE, 10_000)
     assert found.clock is not None
     time_us = found.clock.at(at)

@@ -1,5 +1,7 @@
 """Owns: a payload gives what pyais makes of it or a reason, whatever stands round it; and the pipeline its columns."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -217,7 +219,8 @@ def lake(payloads):
     found = decode(*buffer(payloads))
     positions, statics = dict(found.positions), dict(found.statics)
     tables = []
-    for columns, kind, table in ((positions, Positions, fixes_table), (statics, Claims, statics_table)):
+    kinds: list[tuple[Any, ...]] = [(positions, Positions, fixes_table), (statics, Claims, statics_table)]
+    for columns, kind, table in kinds:
         rows = columns.pop("row")
         evidence = Evidence("0" * 16, rows, np.ones(len(rows), np.int32))
         of = kind(time_us=np.full(len(rows), 10**15), msg_type=found.msg_type[rows], **columns)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ BAD_ROWS = 7  # without a vessel, at the end of the fleet
 
 
 @cache
-def fleet(**options: object) -> pa.Table:
+def fleet(**options: Any) -> pa.Table:
     """Rows of a decoded archive: the simulated fleet, here and there a name and a draught, a few rows of nobody.
 
     No name comes twice, so that it is a change from the row before, whichever row that is in a file.
@@ -127,7 +128,7 @@ def is_as(undisturbed: Path, data: Path) -> None:
     assert names(data) == names(undisturbed)
 
 
-def run(data: Path, paths: Sequence[Path], **how: object) -> Tables:
+def run(data: Path, paths: Sequence[Path], **how: Any) -> Tables:
     """Run the local engine over files, for leads anywhere; gives what is published."""
     api.run(paths, data, area="world", **how)
     return published(data)

@@ -77,7 +77,8 @@ class Commands:
         """
         how = {"fault": fault, "kill_after_s": kill_after_s, "file_bytes": file_bytes, "spare_bytes": spare_bytes}
         code, pid = self._ask({"words": [str(word) for word in words], "powerless": powerless, "by": by} | how)
-        return Done(code, *(path.read_text() for path in self._said), pid=pid)
+        out, err = (path.read_text() for path in self._said)
+        return Done(code, out, err, pid)
 
     def shell(self, *words: object) -> None:
         """Run another program where the commands are run; fails where it does."""

@@ -78,7 +78,12 @@ def test_two_pipelines_keep_what_they_are_given_apart():
 
 def test_it_is_built_once():
     built = []
-    pipeline = Embedded(lambda p, given: (built.append(1), expand(p, given)))
+
+    def counted(p, given):
+        built.append(1)
+        expand(p, given)
+
+    pipeline = Embedded(counted)
     for number in range(1, 4):
         run(pipeline, number)
     assert len(built) == 1

@@ -19,6 +19,7 @@ from stswatch.pipeline import api
 from stswatch.pipeline.flow.run import OtherSlices
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import ledger
+from tests.pipeline import seas
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import of_session
 
@@ -201,7 +202,7 @@ def test_a_file_read_with_another_map_is_read_and_run_anew(tmp_path):
     found = archive.run(tmp_path / "data", [file], columns=maps[1])
     assert found["vessels"]["name"].null_count < found["vessels"].num_rows
     fresh = archive.run(tmp_path / "fresh", [file], columns=maps[1])
-    archive.seas.assert_same({n: fresh[n] for n in ("encounters", "vessels")}, found)
+    seas.assert_same({n: fresh[n] for n in ("encounters", "vessels")}, found)
 
 
 def test_slices_of_another_length_leave_nothing_out(files, undisturbed, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ def test_an_address_depends_on_all_before_it_and_on_nothing_after(lake, data):
 def test_an_address_changes_with_rules_shards_code_model_and_reading(lake):
     parts, span = lake
     row = plan(parts, SLAB, span, 10**9)
-    ways = [
+    ways: list[dict[str, Any]] = [
         {},
         {"rules": Rules(vessel=VesselRules(slow_kn=4.0))},
         {"shards": 4},

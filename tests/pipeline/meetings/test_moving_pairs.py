@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import MINUTE
+from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 
 KN_M = 1852 / 6  # what a knot makes in the ten minutes between the fixes of these tests
@@ -123,5 +124,5 @@ def test_a_thinned_stay_has_the_headings_at_the_ends_of_its_half_hours():
     swinging = np.arange(181) % 2 * 1e-5
     a = seas.fixes(1, time_us, swinging, 0.0, 0.0, heading_deg=turned)
     b = seas.fixes(2, time_us, -swinging, 0.0005, 0.0, heading_deg=0)
-    assert 50 <= meet(a, b, rules=seas.Rules())["heading_difference_deg"] <= 55
+    assert 50 <= meet(a, b, rules=Rules())["heading_difference_deg"] <= 55
     assert meet(a, b)["heading_difference_deg"] <= 5

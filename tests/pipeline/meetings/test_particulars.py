@@ -11,6 +11,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.meetings.particulars import by_the_end, still_needed
 from stswatch.pipeline.rules import EncounterRules
+from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
@@ -115,7 +116,7 @@ def test_no_cut_shows_in_what_is_forgotten(days, known, hours, shards):
 
 def test_what_is_kept_between_slices_has_a_horizon():
     sea, reports = silent_after(12)
-    engine = seas.InMemory()
+    engine = InMemory()
     time_us, kept = seas.micros_of(sea, "time"), []
     told_us = seas.micros_of(reports, "time")
     cuts = seas.every(sea, 24)

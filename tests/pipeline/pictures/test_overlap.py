@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -49,7 +51,7 @@ def side_by_side_all_the_way():
     return water(vessel(A, h, way, [0, 0, 0, 0]), vessel(B, h, [x + 30 for x in way], [0, 0, 0, 0]))
 
 
-SCENES = {
+SCENES: dict[str, Callable[[], Any]] = {
     "meeting": waters.meeting,
     "still": waters.still,
     "date_line": lambda: waters.meeting(lon=179.9, lat=-17.0),

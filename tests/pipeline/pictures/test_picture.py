@@ -332,7 +332,7 @@ def test_a_drawing_without_pixels_says_nothing_of_the_day_it_was_made(suffix):
 
 def test_the_pixels_show_two_vessels_on_a_map():
     image = Image.open(io.BytesIO(rendered()))
-    assert "date" not in "".join(image.info).lower()
+    assert "date" not in "".join(map(str, image.info)).lower()
     pixels = np.asarray(image.convert("RGB")).astype(int)
     assert pixels.shape == (1240, 1753, 3)
 

@@ -15,7 +15,7 @@ PICTURE = Path(__file__).parents[3] / "docs" / "reach.png"
 
 def test_the_picture_in_the_docs_is_of_this_coast_and_these_ports():
     with Image.open(PICTURE) as picture:
-        assert picture.text["Source"] == reach_map.fingerprint(), "docs/reach.png is stale; run make docs"
+        assert picture.info["Source"] == reach_map.fingerprint(), "docs/reach.png is stale; run make docs"
         assert min(picture.size) > 1000
 
 

@@ -38,7 +38,7 @@ def written(figure):
 
 def test_the_picture_in_the_docs_is_of_these_zones_and_ports():
     with Image.open(PICTURE) as picture:
-        assert picture.text["Source"] == zone_map.fingerprint(), "docs/zones.png is stale; run make docs"
+        assert picture.info["Source"] == zone_map.fingerprint(), "docs/zones.png is stale; run make docs"
         assert min(picture.size) > 1000
         assert len(picture.getcolors(1 << 24)) > 1000
 

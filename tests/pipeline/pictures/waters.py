@@ -48,7 +48,7 @@ def vessel(mmsi, hours, east_m, north_m, lon=124.7, lat=38.6, every_s=60.0, sile
     x, y = (np.interp(at_h, hours, way) for way in (east_m, north_m))
     part = np.clip(np.searchsorted(hours, at_h, side="right") - 1, 0, len(hours) - 2)
     speed_kn = [(np.diff(way) / np.diff(hours) / 1852)[part] for way in (east_m, north_m)]
-    return seas.fixes(mmsi, time_us, *places(x, y, lon, lat), np.hypot(*speed_kn).round(1))
+    return seas.fixes(mmsi, time_us, *places(x, y, lon, lat), sog_kn=np.hypot(*speed_kn).round(1))
 
 
 def water(*vessels) -> Water:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pyais
@@ -22,7 +23,7 @@ MMSI = 431000001
 KINEMATIC = ("lat", "lon", "sog", "cog", "heading", "status")
 MOVES = ((38.25, 124.5, 0.1, 123.4, 77, 5), (38.5, 124.75, 102.3, 360.0, 511, 15), (91.0, 181.0, 102.3, 360.0, 511, 15))
 SPEED, COURSE = (float(np.float32(value)) for value in MOVES[0][2:4])
-FIXES = [  # as every reader is to give them
+FIXES: list[dict[str, Any]] = [  # as every reader is to give them
     {"mmsi": MMSI, "lon": 124.5, "lat": 38.25, "sog_kn": SPEED, "cog_deg": COURSE, "heading_deg": 77, "status": 5},
     {"mmsi": MMSI, "lon": 124.75, "lat": 38.5, "sog_kn": None, "cog_deg": None, "heading_deg": None, "status": None},
     {"mmsi": MMSI, "lon": None, "lat": None, "sog_kn": None, "cog_deg": None, "heading_deg": None, "status": None},

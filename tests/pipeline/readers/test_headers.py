@@ -80,8 +80,8 @@ def test_all_columns_are_named_and_a_map_is_given_to_copy(written):
     given = tomllib.loads(snippet)["columns"]
     assert (given["mmsi"], given["lat"]) == ("?", "lat")
     assert all(name.replace('"', '\\"') in snippet for name in names)
-    line = tomllib.loads(str(error)[str(error).index("columns = {") :])
-    assert line == {"columns": {"mmsi": "?", "time": "?", "lon": "?", "lat": "lat"}}
+    told = tomllib.loads(str(error)[str(error).index("columns = {") :])
+    assert told == {"columns": {"mmsi": "?", "time": "?", "lon": "?", "lat": "lat"}}
     filled = snippet.replace('mmsi = "?"', 'mmsi = "Ship"').replace('time = "?"', 'time = "When"')
     filled = filled.replace('lon = "?"', 'lon = "a \\"quoted\\" one"')
     got = api.decode(path, columns=written("map.toml", filled.encode()))

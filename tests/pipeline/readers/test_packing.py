@@ -6,6 +6,7 @@ import io
 import lzma
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +38,8 @@ def zipped(*members: tuple[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> byt
     return sink.getvalue()
 
 
-PACK = {"gzip": gzip.compress, "zstd": zstd, "bzip2": bz2.compress, "xz": lzma.compress}
+Pack = Callable[[bytes], bytes]
+PACK: dict[str, Pack] = {"gzip": gzip.compress, "zstd": zstd, "bzip2": bz2.compress, "xz": lzma.compress}
 
 
 def whole(source):

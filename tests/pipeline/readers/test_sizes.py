@@ -6,13 +6,14 @@ import io
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.readers import packing, parquet_pages
+from stswatch.pipeline.readers import parquet_pages
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.registry import open_sources
 from stswatch.pipeline.readers.tabular import LONGEST_WORD
@@ -37,7 +38,7 @@ def of_dictionary(words, numbers):
     return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(words))
 
 
-BOMBS = {
+BOMBS: dict[str, tuple[pa.Table, dict[str, Any]]] = {
     "in a dictionary": (positions(["A" * 3_000_000] * 3), {}),
     "plain": (positions(["A" * 3_000_000] * 3), {"use_dictionary": False}),
     "pages of version 2": (positions(["A" * 3_000_000] * 3), {"data_page_version": "2.0", "use_dictionary": False}),
@@ -109,8 +110,8 @@ def zipped(path, count):
 def test_the_directory_of_a_zip_is_read_once(tmp_path, monkeypatch):
     zipped(tmp_path / "a.zip", 50)
     read = []
-    real = packing.zipfile.ZipFile._RealGetContents
-    monkeypatch.setattr(packing.zipfile.ZipFile, "_RealGetContents", lambda self: (read.append(1), real(self)))
+    real = getattr(zipfile.ZipFile, "_RealGetContents")  # noqa: B009  typeshed hides it
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda self: (read.append(1), real(self)))
     assert api.decode(tmp_path / "a.zip").fixes.num_rows == 50
     assert len(read) == 1
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ WRITE = {  # a form -> (microseconds that it can tell, how a program writes it a
     "Excel": (MS, excel),
 }  # fmt: skip
 CUT = {"ISO 8601, now and then with a fraction"}  # here a fraction that is not written is none
-STRAY = {  # what one clock or program may write among the others
+STRAY: dict[str, list[Any]] = {  # what one clock or program may write among the others
     "s": [0, 1, 4_000_000_000, None, ""],
     "ms": [0, 20250310120000, 4_000_000_000_000, None],
     "14 digits": [0, 20520310120000, 19700101000000, 20251301000000, None],
@@ -118,8 +119,8 @@ def test_each_form_gives_the_true_times_in_csv_parquet_and_memory(written, tmp_p
                       "lat": [1.0] * len(true), "lon": [2.0] * len(true)})  # fmt: skip
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
     assert whole(tmp_path / "a.parquet")[1].fixes["time"].to_pylist() == true
-    assert decode_memory(table, DAY).fixes["time"].to_pylist() == true
-    assert decode_memory(table.to_pandas(), DAY).fixes["time"].to_pylist() == true
+    assert decode_memory(table, day=DAY).fixes["time"].to_pylist() == true
+    assert decode_memory(table.to_pandas(), day=DAY).fixes["time"].to_pylist() == true
 
 
 @pytest.mark.parametrize("form", STRAY)
@@ -180,7 +181,7 @@ def test_date_and_time_of_day_may_stand_in_two_columns(tmp_path, form):
     assert source.clock.startswith("columns date (")
     table.to_pandas().to_csv(tmp_path / "a.csv", index=False)
     assert whole(tmp_path / "a.csv")[1].fixes["time"].to_pylist() == true
-    assert decode_memory(table, DAY).fixes["time"].to_pylist() == true
+    assert decode_memory(table, day=DAY).fixes["time"].to_pylist() == true
 
 
 REFUSED = {
@@ -307,6 +308,6 @@ def test_a_form_that_begins_late_in_a_file_is_seen(written):
 def test_frames_with_times_of_pandas_are_read(written):
     times = pd.date_range(NOON, periods=3, freq="min")
     frame = pd.DataFrame({"mmsi": [431000001] * 3, "time": times, "lat": [1.0] * 3, "lon": [2.0] * 3})
-    assert decode_memory(frame, DAY).fixes["time"].to_pylist() == list(times)
+    assert decode_memory(frame, day=DAY).fixes["time"].to_pylist() == list(times)
     local = frame.assign(time=times.tz_convert("Asia/Seoul"))
-    assert decode_memory(local, DAY).fixes["time"].to_pylist() == list(times)
+    assert decode_memory(local, day=DAY).fixes["time"].to_pylist() == list(times)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Event
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
@@ -120,7 +121,7 @@ def test_what_was_not_taken_is_sent_again(queueing):
     publish(client, "ais", b"once")
     client.disconnect()
     for _ in range(3):
-        coming = receive(address, {}, Event(), WATCH)
+        coming: Any = receive(address, {}, Event(), WATCH)
         wait(lambda coming=coming: b"once\n" in next(coming))
         coming.close()  # it was given, and is not asked for more: nobody has written it
 

@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_where_one_cannot_listen(host, why):
 def test_what_the_system_throws_away_is_counted(sending):
     """What came and what was lost is what was sent."""
     port, taken = free_port(), b""
-    coming = receive(parse(f"udp://127.0.0.1:{port}"), {}, threading.Event())
+    coming: Any = receive(parse(f"udp://127.0.0.1:{port}"), {}, threading.Event())
     assert next(coming) == b""
     for _ in range(3):
         for _ in range(30_000):  # and nobody takes them

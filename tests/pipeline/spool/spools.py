@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.sources.base import Format
 from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.spool import Limits, Spool
 from stswatch.pipeline.spool.tail import Tail
@@ -35,6 +37,9 @@ class ByHand:
     def marks(self, lines: bytes) -> list[tuple[int, int]]:
         return [(0, self.us)]
 
+    def trouble(self) -> str | None:
+        return None
+
     def not_before(self, arrival_us: int) -> None:
         self.floors.append(arrival_us)
 
@@ -44,7 +49,7 @@ class ByHand:
         self.seconds += seconds
 
 
-def spool(data: Path, clock: ByHand | None = None, form: str = "nmea", **limits: float) -> Spool:
+def spool(data: Path, clock: ByHand | None = None, form: Format = "nmea", **limits: Any) -> Spool:
     clock = clock or ByHand()
     return Spool(data / "spool", "busan", form, clock, Limits(**limits), monotonic=lambda: clock.seconds)
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.sources.base import Format
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.segments import Position, closed, header_of, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.spool import Spool
@@ -287,7 +288,8 @@ def test_a_spool_of_json_is_an_archive_too(tmp_path):
 
 def test_a_folder_says_what_spools_are_in_it(tmp_path):
     clock = ByHand()
-    for name, form in (("west", "nmea"), ("east", "json")):
+    forms: dict[str, Format] = {"west": "nmea", "east": "json"}
+    for name, form in forms.items():
         spooled = Spool(tmp_path / "spool", name, form, clock, receiver="satellite", licence="our own, 2026")
         spooled.append(b"a line\n")
         spooled.close()

@@ -20,7 +20,7 @@ COUNT = "SELECT count(*) FROM fixes"
 
 def shell(*arguments, **more):
     """What the shell prints, as CSV without a header."""
-    command = [SHELL, "-no-init", "-csv", "-noheader", *map(str, arguments)]
+    command = [str(SHELL), "-no-init", "-csv", "-noheader", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **more)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from stswatch.pipeline.alerts.change import LeadChange
 from stswatch.pipeline.rules import Rules
@@ -105,7 +106,7 @@ def sending(text: list[bytes], noted: Noted, ahead_h: float) -> Iterator[int]:
 
 
 @contextmanager
-def watching(data: Path, supervisor, noted: Noted, settings: Settings = WORLD) -> Iterator[None]:
+def watching(data: Path, supervisor, noted: Any, settings: Settings = WORLD) -> Iterator[None]:
     """A watch over what some sources fill, for as long as the block lasts. Raises what it died of."""
     stop = threading.Event()
 
