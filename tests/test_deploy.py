@@ -18,6 +18,8 @@ from tests import confined
 from tests.recording import RECORDING
 from tests.test_packaging import ROOT
 
+pytestmark = pytest.mark.e2e
+
 UNIT = ROOT / "deploy" / "stswatch.service"
 IMAGE = ROOT / "deploy" / "Containerfile"
 CONF = ROOT / "deploy" / "watch.conf"

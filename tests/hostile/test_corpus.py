@@ -15,6 +15,8 @@ import pytest
 from tests.hostile import corpus
 from tests.hostile.text import harm
 
+pytestmark = pytest.mark.e2e
+
 MOST_BYTES = 1 << 30
 LONGEST_ERROR = 5_000
 

@@ -28,6 +28,8 @@ from tests.hostile import corpus
 from tests.hostile.text import ACTS, harm
 from tests.pipeline.alerts.receiver import until
 
+pytestmark = pytest.mark.e2e
+
 EVIL = "A\x1b[2J\n\x9bB\u202e\r=$x^2$" + "\u0301" * 9
 SEEN = "A\\x1b[2J\\n\\x9bB\\u202e\\r=$x^2$"
 NICE = "N" * 66  # as long as the other is shown, so that lines are broken alike

@@ -18,6 +18,8 @@ from stswatch.pipeline.readers.base import SourceError
 from tests.pipeline.decode.captures import sentence
 from tests.pipeline.spool.spools import POSITION
 
+pytestmark = pytest.mark.e2e
+
 STSWATCH = (sys.executable, "-m", "stswatch.pipeline.cli")
 
 

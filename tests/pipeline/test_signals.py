@@ -17,6 +17,8 @@ import pytest
 from tests.pipeline.alerts.receiver import until
 from tests.recording import RECORDING
 
+pytestmark = pytest.mark.e2e
+
 STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 
 

@@ -27,6 +27,8 @@ from stswatch.pipeline import api, cli
 from tests.pipeline.alerts.receiver import SECRET, receiving, until
 from tests.recording import RECORDING
 
+pytestmark = pytest.mark.e2e
+
 STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 HOOK = '[floor]\nkind = "webhook"\nurl = "{}"\nsecret_env = "HOOK_SECRET"\nper_hour = 0\n'
 

@@ -13,6 +13,8 @@ from stswatch.pipeline import faults
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import of_session
 
+pytestmark = pytest.mark.e2e
+
 ADDING = ("--slice-hours", "1", "--area", "world", "--quiet")  # so many slices that a state is given up
 FRESH = ("--slice-hours", "3", "--area", "world", "--quiet")
 POINTS = list(faults.POINTS)

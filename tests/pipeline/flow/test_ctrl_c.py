@@ -12,6 +12,8 @@ import pytest
 from stswatch.pipeline import faults
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 HOW = ("--slice-hours", "3", "--area", "world", "--quiet")
 POINTS = list(faults.POINTS)
 LOADING = POINTS[POINTS.index("work_made") :]

@@ -14,6 +14,8 @@ from stswatch.pipeline import api, rules
 from tests.pipeline import damage
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 OTHER = replace(rules.Rules(), lead=replace(rules.Rules().lead, min_score=0.25))
 WHERE = {  # what is damaged, by the name of a kind -> files in the folder
     "positions": "lake/fixes/*/*.parquet",

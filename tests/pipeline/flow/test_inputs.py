@@ -17,6 +17,8 @@ from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import ROOM, Commands
 from tests.recording import beginning
 
+pytestmark = pytest.mark.e2e
+
 REFUSES = Path("/sys/class/net/lo/speed")  # opens, has a size, and cannot be read: nothing else fails so everywhere
 KINDS = ("a.csv", "a.csv.gz", "a.parquet", "a.nmea.gz")
 

@@ -9,6 +9,8 @@ from stswatch.pipeline.flow import row as engine
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 DAY = {"hours": 30.0, "pairs": 24, "anchored": 8, "fast": 0}
 SHORT = {"hours": 6.0, "pairs": 48, "anchored": 4, "fast": 0}
 

@@ -13,7 +13,7 @@ import pytest
 
 from stswatch.pipeline import api
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.e2e, pytest.mark.real]
 
 # Runs in a process of its own; prints seconds and the most memory that it and its children held, bytes.
 MEASURED = """

@@ -18,6 +18,8 @@ from stswatch.pipeline.flow.lock import alone
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import ROOM, Commands
 
+pytestmark = pytest.mark.e2e
+
 HOW = ("--slice-hours", "3", "--area", "world", "--quiet")
 STAGES = {  # killed there first; bytes that are left then; a point that the next run must not come to
     "reading": ("lake_file", 0, "chunk_received"),

@@ -23,6 +23,8 @@ from tests.pipeline import seas
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import of_session
 
+pytestmark = pytest.mark.e2e
+
 SEA = {"hours": 30.0, "pairs": 24, "anchored": 8, "fast": 0}
 SLICES = 5  # of 6 h
 LONGER = replace(Rules(), encounter=replace(Rules().encounter, min_duration_min=90.0))

@@ -15,6 +15,8 @@ from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.steps import STEPS, card_of, scored_by
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 JUDGED = ["score", "reasons"]
 
 

@@ -13,6 +13,8 @@ import pytest
 from stswatch.pipeline import api
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 START = datetime(2025, 3, 10, tzinfo=UTC)
 ODD = 431_999_999  # who has the wrong clock
 

@@ -10,6 +10,8 @@ import pytest
 
 from stswatch.pipeline.flow import workers
 
+pytestmark = pytest.mark.e2e
+
 
 def wrote(path: str, after_s: float, fails: bool = False) -> str:
     """A call that takes a while; leaves a file."""

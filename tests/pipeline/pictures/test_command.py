@@ -19,6 +19,8 @@ from stswatch.pipeline.rules import Rules, from_json
 from stswatch.pipeline.store import queries
 from tests.pipeline.flow import archive
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

@@ -119,6 +119,8 @@ from stswatch.pipeline.sources.registry import parse_all
 from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.peak import peak_bytes
+
+pytestmark = pytest.mark.e2e
 running = run_sources(pathlib.Path(sys.argv[1]), parse_all([sys.argv[2]]), Clock(), print, threading.Event())
 while running.spools["busan"].counts().bytes < int(sys.argv[3]):
     threading.Event().wait(0.05)

@@ -20,6 +20,8 @@ from stswatch.pipeline.spool.supervisor import Supervisor, identity_of, run_sour
 from tests.pipeline.sources.listen import free_port, wait
 from tests.pipeline.spool.spools import bare, decoded_spool, everything, received, told
 
+pytestmark = pytest.mark.e2e
+
 QUICK = Limits(sync_s=0.05)
 
 

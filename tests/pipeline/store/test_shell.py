@@ -14,6 +14,8 @@ import pytest
 from tests.pipeline.store.build import encounter, output, publish
 from tests.pipeline.store.test_snapshots import lake_file
 
+pytestmark = pytest.mark.e2e
+
 SHELL = Path(duckdb_cli.__file__).with_name("duckdb")
 COUNT = "SELECT count(*) FROM fixes"
 

@@ -12,6 +12,8 @@ from stswatch.pipeline.store import snapshots
 from tests.pipeline.flow import archive
 from tests.pipeline.store.sessions import connection, session
 
+pytestmark = pytest.mark.e2e
+
 SEA = {"hours": 6.0, "pairs": 12, "anchored": 4, "fast": 0}
 
 

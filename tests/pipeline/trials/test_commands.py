@@ -12,6 +12,8 @@ from stswatch.pipeline.trials import seas
 from stswatch.pipeline.trials.watch import saved
 from stswatch.sample_ais.simulation import Plan
 
+pytestmark = pytest.mark.e2e
+
 SMALL = Plan(days=1.0, background=4, transfers=70, look_alikes=70)  # as many as give a leaf of trees its least
 
 

@@ -241,6 +241,8 @@ import sys
 from pathlib import Path
 from tests.pipeline.watch.test_behind import ALLOWANCE_US, SETTINGS, engine_of, seal
 
+pytestmark = pytest.mark.e2e
+
 seal(Path(sys.argv[1]), SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, int(sys.argv[2]), True)
 """
 

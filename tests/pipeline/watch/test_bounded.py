@@ -23,6 +23,8 @@ from tests.pipeline.test_stream import lines, watching  # noqa: F401
 from tests.pipeline.test_stream import serving as sending
 from tests.pipeline.watch.test_health import asked, watch  # noqa: F401
 
+pytestmark = pytest.mark.e2e
+
 
 def slow(address, count):
     """Connections that begin a request and do not end it."""

@@ -34,6 +34,8 @@ from tests.pipeline.watch.replay import lines, until
 from tests.pipeline.watch.test_kill import RULES
 from tests.pipeline.watch.test_law import by_run, events
 
+pytestmark = pytest.mark.e2e
+
 HOURS = 4
 MB = 1 << 20
 KEPT_MB = (Limits().segment_bytes + Limits().spare_bytes) // MB

@@ -23,6 +23,8 @@ from tests.pipeline.flow.commands import of_session
 from tests.pipeline.watch.replay import CUT_OFF, TOLD, lines, until
 from tests.pipeline.watch.test_law import events
 
+pytestmark = pytest.mark.e2e
+
 HOURS = 5
 RULES = "[vessel]\ngap_terrestrial_h = 1.0\ngap_satellite_h = 1.0\n"
 ALERTS = '[log]\nkind = "file"\npath = "{}"\nper_hour = 0\n'

@@ -26,6 +26,8 @@ from tests.pipeline import seas
 from tests.pipeline.flow import archive
 from tests.pipeline.watch.replay import CUT_OFF, SHORT_GAPS, WORLD, Noted, in_order, lines, replay, until, watching
 
+pytestmark = pytest.mark.e2e
+
 HOURS = 6
 NAMED = ("id", "run_id", "revision", "superseded_by")
 

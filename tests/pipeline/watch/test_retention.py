@@ -21,6 +21,8 @@ from tests.pipeline import seas
 from tests.pipeline.watch.replay import WORLD, lines, replay
 from tests.pipeline.watch.test_law import by_run, events
 
+pytestmark = pytest.mark.e2e
+
 MINUTE_US, DAY_US = 60_000_000, 86_400_000_000
 NOW_US = 20_000 * DAY_US
 
