@@ -1,6 +1,6 @@
 """Owns: whatever happens to a line, nothing is raised, every sentence is counted once, and pyais agrees.
 
-A hundred thousand mutants take some seconds; `make soak` tries a million.
+Thirty thousand mutants take some seconds; `make soak` tries a million.
 """
 
 from __future__ import annotations
@@ -194,8 +194,9 @@ def fuzz(seed: int, n: int) -> Counter[str]:
     return seen
 
 
-def test_a_hundred_thousand_mutants():
-    assert fuzz(1, 100_000)["lines"] >= 100_000
+def test_thirty_thousand_mutants():
+    """The soak takes a million."""
+    assert fuzz(1, 30_000)["lines"] >= 30_000
 
 
 @pytest.mark.soak

@@ -65,10 +65,22 @@ def shuffled_and_split(rows):
     return [(f"{k}.csv", part) for k, part in enumerate(parts)]
 
 
-@pytest.mark.parametrize("split", [in_time, by_vessel, in_turn, shuffled, shuffled_and_split])
-def test_files_do_not_show(rows, whole, tmp_path, split):
+@pytest.mark.parametrize(
+    ("split", "hours", "shards", "workers"),
+    [
+        (in_time, 6, 7, 1),
+        (by_vessel, 24, 64, 1),
+        (in_turn, 12, 7, 2),
+        (shuffled, 11.3, 7, 1),
+        (shuffled_and_split, 6, 1, 1),
+    ],
+)
+def test_neither_files_nor_slices_nor_shards_nor_workers_show(rows, whole, tmp_path, split, hours, shards, workers):
+    """Each way to part the files, each length of slices and each number of shards once or more, not each with each."""
     paths = [archive.write(tmp_path / name, part(rows, chosen)) for name, chosen in split(rows)]
-    archive.assert_same(whole, archive.run(tmp_path / "data", paths))
+    found = archive.run(tmp_path / "data", paths, slice_h=hours, shards=shards, workers=workers)
+    archive.has_a_floor(found, archive.cuts(tmp_path / "data"))
+    archive.assert_same(whole, found)
 
 
 def part(rows, chosen):
@@ -99,13 +111,6 @@ def test_order_of_files_and_repeats_do_not_show(rows, whole, tmp_path):
     archive.assert_same(whole, archive.run(tmp_path / "data", paths))
     archive.assert_same(whole, archive.run(tmp_path / "other", paths[::-1], slice_h=6.0))
     assert len(list((tmp_path / "data" / "lake" / "ledger").iterdir())) == 2
-
-
-@pytest.mark.parametrize(("hours", "shards", "workers"), [(6, 1, 1), (6, 7, 1), (24, 64, 1), (12, 7, 2), (11.3, 7, 1)])
-def test_slices_shards_and_workers_do_not_show(whole, file, tmp_path, hours, shards, workers):
-    found = archive.run(tmp_path, [file], slice_h=hours, shards=shards, workers=workers)
-    archive.has_a_floor(found, archive.cuts(tmp_path))
-    archive.assert_same(whole, found)
 
 
 def test_a_slab_that_exceeds_the_memory_is_cut_and_does_not_show(whole, file, tmp_path):

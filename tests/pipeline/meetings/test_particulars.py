@@ -103,8 +103,10 @@ def silent_after(days):
     return sea, pa.table(reports, schema=schema.STATIC_REPORTS)
 
 
-@pytest.mark.parametrize(("days", "known"), [(5, 70), (4, None)])
-@pytest.mark.parametrize(("hours", "shards"), [(None, 1), (24, 1), (6, 3), (7 + 13 / 60, 2)])
+@pytest.mark.parametrize(
+    ("days", "known", "hours", "shards"),
+    [(5, 70, None, 1), (4, None, None, 1), (5, 70, 24, 3), (4, None, 6, 1), (4, None, 31 + 13 / 60, 2)],
+)
 def test_no_cut_shows_in_what_is_forgotten(days, known, hours, shards):
     """It ends on the 13th day of its own: what was said last on the 6th counts, on the 5th no longer."""
     sea, reports = silent_after(days)
