@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from stswatch.geo.port_table import ports
 from stswatch.geo.reach import reach_km
+from stswatch.geo.sea import port_distance_km
 from stswatch.geo.sphere import destination
 from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.pictures import style
@@ -68,6 +69,7 @@ def fingerprint() -> str:
 
 def draw(port: str) -> Figure:
     """The picture; to be called within `style.look()`."""
+    port_distance_km([], [], [port])  # an id that is none is refused before anything is worked out
     figure = Figure(figsize=SIZE_IN, dpi=DPI, facecolor="white")
     p = panel(figure.add_axes(PLACE), SHEET, BOX, [], FigureCanvasAgg(figure).get_renderer())
     west, south, east, north = SHEET.degrees(BOX)

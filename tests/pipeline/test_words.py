@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline import rules, words
 from stswatch.pipeline.api import Summary
-from stswatch.pipeline.exports.captions import CAUTION
+from stswatch.pipeline.pictures.captions import CAUTION
 
 REASONS = [
     {"feature": "place", "value": 1.0, "points": 2.0, "text": "nearest approach in a reported transfer area"},

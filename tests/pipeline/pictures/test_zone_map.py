@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,7 @@ def test_a_users_zones_are_drawn_round_about_them(tmp_path, box):
     figure, left_out = zone_map.draw(area(path))
     (axes,) = figure.axes
     west, east, south, north = *axes.get_xlim(), *axes.get_ylim()
+    zone: Any
     (zone,) = (artist for artist in axes.get_children() if artist.get_gid() == "zone-mine")
     extent = zone.get_path().get_extents()
     assert west < extent.x0 < extent.x1 < east
