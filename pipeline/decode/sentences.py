@@ -3,8 +3,7 @@ r"""Text to sentences: where each begins and ends, what it carries, whether its 
 Known wrappers: a tag block before the sentence (`\s:STATION,c:EPOCH,g:1-2-34*hh\`), the suffix of the US Coast Guard
 after it (`,rSTATION,EPOCH`) or an epoch alone, a time at the start of the line, and a Gatehouse line (`$PGHP`) before
 it. A time belongs to its sentence, that of a Gatehouse line to the sentence on the next line; no other sentence takes
-it. Only in the spool of a watch does an arrival line, which is a Gatehouse line with the mark of its segment, hold for
-all that follow. A line may hold several sentences. Blank lines, lines that begin with # and other `$` sentences are no
+it. A line may hold several sentences. Blank lines, lines that begin with # and other `$` sentences are no
 AIS and not counted.
 
 Lines of usual shape are read all at once (`usual.py`), the few others one at a time (`unusual.py`).
@@ -20,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, Lines, find_lines
-from stswatch.pipeline.decode.octets import PAD, bytes_at
+from stswatch.pipeline.decode.octets import PAD
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import NO_SENTENCE, Names, Units, in_order, joined
 from stswatch.pipeline.decode.unusual import unusual
@@ -38,11 +37,10 @@ class Sentences:
     """The sentences of a text in their order, (n,) each, and the lines that should have held one.
 
     offset, length: bytes, the tag block and what else the line says before the sentence included; line: offset of its
-    line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, or its Gatehouse line,
-    else NO_TIME; near_us: that, or in a spool the arrival line before it, not further back than `reach` bytes; first,
-    last: the span of its payload in `data`; alike, talker, group: as in units.Units; station: a number of `stations`,
-    else -1; receiver: a number of units.RECEIVERS; unread: whether it carries a time that is not understood, and none
-    that is; bad_offset, bad_length: malformed lines.
+    line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, or its Gatehouse
+    line, else NO_TIME; first, last: the span of its payload in `data`; alike, talker, group: as in units.Units;
+    station: a number of `stations`, else -1; receiver: a number of units.RECEIVERS; unread: whether it carries a time
+    that is not understood, and none that is; bad_offset, bad_length: malformed lines.
     """
 
     data: Bytes  # the text, and room for as much
@@ -52,7 +50,6 @@ class Sentences:
     line: Ints
     code: NDArray[np.int8]
     own_us: Ints
-    near_us: Ints
     total: NDArray[np.int8]
     part: NDArray[np.int8]
     fill: NDArray[np.int8]
@@ -69,41 +66,36 @@ class Sentences:
     bad_length: Ints
 
 
-def frame(text: bytes, base: int, reach: int, mark: int | None = None) -> Sentences:
+def frame(text: bytes, base: int) -> Sentences:
     """Find the sentences of a text that begins and ends at line ends; never raises.
 
-    base: offset of the text in the file; reach: how far an arrival line holds, bytes; mark: of the arrival lines, in
-    the spool of a watch.
+    base: offset of the text in the file.
 
-    >>> found = frame(b"# a comment\\n!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23\\n", 0, 65536)
+    >>> found = frame(b"# a comment\\n!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23\\n", 0)
     >>> found.offset.tolist(), found.code.tolist()
     ([12], [0])
     """
-    return _framed(text, base, (reach, mark), _usual_first)
+    return _framed(text, base, _usual_first)
 
 
-def frame_one_by_one(text: bytes, base: int, reach: int, mark: int | None = None) -> Sentences:
+def frame_one_by_one(text: bytes, base: int) -> Sentences:
     """What `frame` gives, each line read by itself: its oracle.
 
-    >>> len(frame_one_by_one(b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23", 0, 65536).offset)
+    >>> len(frame_one_by_one(b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*23", 0).offset)
     1
     """
-    return _framed(text, base, (reach, mark), _one_by_one)
+    return _framed(text, base, _one_by_one)
 
 
-def _framed(text: bytes, base: int, arrivals: tuple[int, int | None], read: _Read) -> Sentences:
-    """The units that are sentences, by their places in the file, with the times of Gatehouse and arrival lines."""
+def _framed(text: bytes, base: int, read: _Read) -> Sentences:
+    """The units that are sentences, by their places in the file, with the times of Gatehouse lines."""
     data, names = np.empty(2 * len(text) + PAD, np.uint8), Names()
     found = [_block(text, data, start, end, (names, read)) for start, end in _blocks(text)]
     units = joined([units for units, _ in found])
     bad_start, bad_end = np.concatenate([np.zeros((2, 0), np.int64), *(bad for _, bad in found)], axis=1)
-    near_us = units.own_us
     sentence = units.code != NO_SENTENCE
     if not sentence.all():
-        reach, mark = arrivals
-        arrival = np.zeros(len(sentence), np.bool_) if mark is None else _arrivals(data, units, mark)
-        units = _with_gatehouse(text, units, ~sentence & ~arrival)
-        near_us = _with_arrivals(units, arrival, reach)[sentence]
+        units = _with_gatehouse(text, units, ~sentence)
         units = units.take(sentence)
     return Sentences(
         data,
@@ -113,7 +105,6 @@ def _framed(text: bytes, base: int, arrivals: tuple[int, int | None], read: _Rea
         units.line + base,
         units.code,
         units.own_us,
-        near_us,
         *(units.total, units.part, units.fill, units.first, units.last, units.alike),
         units.talker,
         units.group,
@@ -194,23 +185,3 @@ def _nothing_between(text: bytes, end: Ints, start: Ints) -> Bools:
     for row in np.flatnonzero(~directly).tolist():  # few: a blank line, or one that is no sentence
         directly[row] = not text[end[row] : start[row]].strip()
     return directly
-
-
-def _arrivals(data: Bytes, units: Units, mark: int) -> Bools:
-    """Which of the units are arrival lines: Gatehouse lines that end in `,,,MARK,1,*hh`."""
-    ending = np.frombuffer(b",,,%d,1,*" % mark, np.uint8)
-    is_one = units.code == NO_SENTENCE
-    rows = np.flatnonzero(is_one & (units.end - units.begin > len(ending) + 2))
-    found = bytes_at(data, units.end[rows] - len(ending) - 2, len(ending))
-    is_one[:] = False
-    is_one[rows[(found == ending).all(axis=1)]] = True
-    return np.asarray(is_one & (units.own_us != NO_TIME))
-
-
-def _with_arrivals(units: Units, arrival: Bools, reach: int) -> Ints:
-    """The time of each unit or, where it carries none, that of the last arrival line before it, if near enough."""
-    if not arrival.any():
-        return units.own_us
-    at = np.maximum.accumulate(np.where(arrival, np.arange(len(arrival)), -1))
-    takes = (at >= 0) & (units.begin - units.begin[at] <= reach) & (units.own_us == NO_TIME) & (units.unread == 0)
-    return np.where(takes, units.own_us[at], units.own_us)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.multipart import Several, assemble, join
@@ -43,7 +44,7 @@ class Whole:
         return place[among], self.further[among]
 
 
-def whole_messages(found: Sentences, owned: Bools, clock: Clock | None) -> Whole:
+def whole_messages(found: Sentences, owned: Bools, clock: Clock | Arrivals | None) -> Whole:
     """The messages of which at least one sentence is owned, also where other sentences of it are not; never raises.
 
     owned: (n,) of the sentences; clock: for what tells no time.
@@ -88,17 +89,20 @@ def _payload(found: Sentences, row: int) -> tuple[bytes, int]:
     return found.data[found.first[row] : found.last[row]].tobytes(), int(found.fill[row])
 
 
-def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clock | None) -> Ints:
+def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clock | Arrivals | None) -> Ints:
     """When each message was received: what its sentences tell, the first one first; else what the clock says."""
-    time_us = found.near_us[sentence]
+    time_us = found.own_us[sentence]
     tells = found.own_us[further] != NO_TIME
     silent = found.own_us[sentence] == NO_TIME
     message, first = np.unique(of[tells], return_index=True)
     told = found.own_us[further][tells][first]
     time_us[message] = np.where(silent[message], told, time_us[message])
-    without = np.flatnonzero(time_us == NO_TIME) if clock is not None else ()
-    if clock is not None and len(without):
-        time_us[without] = clock.at(found.offset[sentence[without]])
+    if clock is not None:
+        without = time_us == NO_TIME
+        if isinstance(clock, Arrivals):  # a time that is told and not understood is another than its arrival
+            without &= ~found.unread[sentence]
+        rows = np.flatnonzero(without)
+        time_us[rows] = clock.at(found.offset[sentence[rows]])
     return time_us
 
 

@@ -19,11 +19,11 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> int:
     """
     writer = lake.Writer(data, reading, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
-    stamps = ahead.stamps_in(chunk.source)
+    arrivals = ahead.arrivals_in(chunk.source)
     for decoded in read(chunk):
         rows = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
-        if stamps is not None:
-            rows = {name: ahead.marked(table, stamps) for name, table in rows.items()}
+        if arrivals is not None:
+            rows = {name: ahead.marked(table, arrivals) for name, table in rows.items()}
         writer.write(rows | {"rejects": decoded.rejects})
         for name in counts:
             counts[name] += getattr(decoded, name)

@@ -1,7 +1,7 @@
 """What a source says, piece after piece: each piece is decoded once, as it comes, and as it would be in an archive.
 
 A message of several sentences counts in the piece that brings the last of them. What of it came before is kept, with
-the arrival told last, as long as the reader of archives would look back for it.
+its arrival, as long as the reader of archives would look back for it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Bools
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.readers import json_feed, nmea
+from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import WHOLE, Decoded
-from stswatch.pipeline.readers.nmea_times import ARRIVAL
 from stswatch.pipeline.readers.text import Window
 
 _SOURCE = "0" * 16  # of the evidence, which nobody asks of what is not sealed
 _NOT_YET = "fragment_missing"  # the rest may still come; sealed, it is counted
-# lines that decide what becomes of later ones: the sentences of messages that have several, and arrivals
+# lines that decide what becomes of later ones: the sentences of messages that have several, and what tells their time
 _DECIDES = re.compile(rb"^(?:[^\n!]*![A-Z0-9-]{2}VD[MO],[2-9],[^\n]*|\$PGHP,[^\n]*)\n", re.MULTILINE)
 
 
@@ -42,27 +43,41 @@ class Ear:
 
     def __init__(self, form: str) -> None:
         self._form = form
-        self._before: list[tuple[int, bytes]] = []  # deciding lines by their offset
+        self._before: list[tuple[int, bytes, int]] = []  # deciding lines: offset, text, arrival
         self._segment = ""
-        self._mark: int | None = None
 
-    def hear(self, segment: str, base: int, text: bytes, mark: int | None = None) -> Heard:
+    def hear(self, segment: str, base: int, text: bytes, arrivals: Arrivals, header: Header) -> Heard:
         """What whole lines say that begin at an offset of a segment; never raises.
 
-        mark: of its arrival lines; without it that of the first such line that is heard.
+        arrivals: what holds from `base` on; header: of the segment, whose first messages may have begun before it.
         """
-        if segment != self._segment:  # at its head stands again what of the last one is not complete
-            self._segment, self._before, self._mark = segment, [], None
         if self._form == "json":
             return _heard(json_feed.decode_lines(text, _SOURCE, "unknown", base), base, 0)
-        self._before = [(at, line) for at, line in self._before if at >= base - 2 * REACH]
-        if mark is None and self._mark is None and (first := ARRIVAL.search(text)):
-            self._mark = int(first[1])
-        context = b"".join(line for _, line in self._before)
-        window = Window(context + text, base - len(context), base - len(context), WHOLE)
-        heard = _heard(nmea.decode_window(window, _SOURCE, None, mark or self._mark), base, context.count(b"!"))
-        self._before += [(base + m.start(), m[0]) for m in _DECIDES.finditer(text)]
+        if segment != self._segment:
+            self._segment, at = segment, -len(header.context)
+            self._before = []
+            for arrival_us, line in header.begun:
+                self._before.append((at, line, arrival_us))
+                at += len(line)
+        self._before = [each for each in self._before if each[0] >= base - 2 * REACH]
+        context = b"".join(line for _, line, _ in self._before)
+        first = base - len(context)
+        window = Window(context + text, first, first, WHOLE)
+        heard = _heard(nmea.decode_window(window, _SOURCE, self._clock(first, arrivals)), base, context.count(b"!"))
+        found = [(base + m.start(), m[0]) for m in _DECIDES.finditer(text)]
+        arrival_us = arrivals.at(np.array([at for at, _ in found], np.int64)).tolist()
+        self._before += [(at, line, us) for (at, line), us in zip(found, arrival_us, strict=True)]
         return heard
+
+    def _clock(self, first: int, arrivals: Arrivals) -> Arrivals:
+        """The arrivals of the lines before, which begin at an offset here, and of the text."""
+        lengths = np.array([len(line) for _, line, _ in self._before], np.int64)
+        begins = first + np.cumsum(lengths) - lengths
+        before_us = np.array([us for _, _, us in self._before], np.int64)
+        base = first + int(lengths.sum())
+        return Arrivals(
+            np.concatenate([begins, np.maximum(arrivals.offset, base)]), np.concatenate([before_us, arrivals.time_us])
+        )
 
 
 def _heard(found: Decoded, base: int, again: int) -> Heard:

@@ -17,9 +17,11 @@ from typing import TypeVar
 import numpy as np
 
 from stswatch.pipeline.batch import HOUR, Ints, micros
+from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.spool.arrivals import stamps_of
+from stswatch.pipeline.spool.segments import arrivals_of
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.store.lake import Part
@@ -39,13 +41,10 @@ def sealed_by(arrival_us: Times, allowance_us: int) -> Times:
     return (arrival_us - allowance_us) // SLAB_US * SLAB_US
 
 
-def of_rows(time_us: Ints, offset: Ints, stamp_at: Ints, stamp_us: Ints, allowance_us: int) -> Ints:
-    """Which of n rows are late, as their indices: their time, where they begin, where and when arrivals were told."""
-    if not len(stamp_us):
-        return np.zeros(0, np.int64)
-    told = np.searchsorted(stamp_at, offset, side="right") - 1
-    came_us = stamp_us[np.maximum(told, 0)]
-    return np.flatnonzero((told >= 0) & (time_us < sealed_by(came_us, allowance_us)))
+def of_rows(time_us: Ints, offset: Ints, arrivals: Arrivals, allowance_us: int) -> Ints:
+    """Which of n rows are late, as their indices: their time, where they begin, when that arrived."""
+    came_us = arrivals.at(offset)
+    return np.flatnonzero((came_us != NO_TIME) & (time_us < sealed_by(came_us, allowance_us)))
 
 
 def within(path: Path) -> tuple[str, ...]:
@@ -93,14 +92,14 @@ def _counted(data: Path) -> dict[str, dict[str, int]]:
 def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict[str, int]:
     """Late rows by UTC day; none where the segment is gone, so that nobody knows when they came."""
     try:
-        stamp_at, stamp_us = stamps_of(path)
-    except (SourceError, FileNotFoundError):
+        arrivals = arrivals_of(path)
+    except SourceError:
         return {}
-    sealed_us = sealed_by(int(stamp_us.max(initial=0)), allowance_us)
+    sealed_us = sealed_by(int(arrivals.time_us.max(initial=0)), allowance_us)
     found = Counter[str]()
     for part in (part for receipt in entry.receipts for part in receipt.parts):
         if part.slab_us is not None and part.slab_us < sealed_us:
-            late = len(of_rows(*_when(data, part), stamp_at, stamp_us, allowance_us))
+            late = len(of_rows(*_when(data, part), arrivals, allowance_us))
             found[(_EPOCH + timedelta(part.slab_us // days(1))).isoformat()] += late
     return {day: n for day, n in sorted(found.items()) if n}
 

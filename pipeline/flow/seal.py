@@ -22,12 +22,14 @@ from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.readers.packing import damage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules, days
-from stswatch.pipeline.spool.segments import Spooled, closed, sources_of
+from stswatch.pipeline.spool.segments import Spooled, closed, previous_of, segment_of, sources_of
 from stswatch.pipeline.store import clearing, ledger
 from stswatch.pipeline.store.ledger import Entry, LedgerError, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
+
+GONE = "{}: is gone and was never read; what it held counts as not received; the rest is used; a copy brings it back"
 
 T = TypeVar("T")
 _read: dict[Path, dict[str, Entry]] = {}  # the ledger, of one folder: after a year to read it takes seconds
@@ -130,9 +132,11 @@ def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[di
     found: list[Source] = []
     told: list[str] = []
     for spool in sources_of(data / "spool"):
-        for path in closed(spool.folder):
+        paths = closed(spool.folder)
+        for path in paths:
             if within(path) not in known:
                 try:
+                    told += _gone(path, {segment_of(each) for each in paths}, known)
                     found.append(_opened(spool, path))
                     told += damage(str(path))
                 except SourceError as error:
@@ -149,6 +153,14 @@ def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[di
     entries = _entries(data) if found else entries
     told += due.said(entries, late.note(data, allowance_us, entries))
     return entries, told
+
+
+def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]]) -> list[str]:
+    """What there is to say where the segment before one was removed before it was read. Raises SourceError."""
+    name = previous_of(path)
+    if not name or name in here or any(each[-2] == path.parent.name and each[-1].startswith(name) for each in known):
+        return []
+    return [GONE.format(path.parent / name)]
 
 
 def _entries(data: Path, again: Collection[str] = ()) -> dict[str, Entry]:

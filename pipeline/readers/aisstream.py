@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
-from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
+from stswatch.pipeline.decode.lines import Ints, line_spans
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
+from stswatch.pipeline.readers.arrival_index import format_of
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source
 from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.encodings import in_utf8
@@ -35,7 +36,6 @@ from stswatch.pipeline.readers.text import Window, byte_chunks, head
 from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import Floats, flat, numbers
 
-ARRIVAL = b'{"arrival":'  # begins the lines that the spool of a watch puts between, which hold no message
 LICENCE = "terms of aisstream.io"
 STEP = 8 << 20  # bytes at a time: some 15,000 messages
 LONGEST_LINE = 65_536
@@ -78,16 +78,17 @@ _TO = {"to_bow_m": "A", "to_stern_m": "B", "to_port_m": "C", "to_starboard_m": "
 
 
 def sniff(start: bytes, path: str) -> bool:
-    """Whether the first line is an object with the three parts of these messages, or the head of a watch's spool."""
+    """Whether the first line is an object with the three parts of these messages, or a segment of a spool is silent."""
     first = start.lstrip().partition(b"\n")[0]
-    if first.startswith(ARRIVAL):
+    if not first.strip() and format_of(path) == "json":
         return True
     return first.startswith(b"{") and all(f'"{name}"'.encode() in first for name in _SCHEMA.names)
 
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Whose messages they are: what a watch spooled may be AIS-catcher's, which is under no terms of the service."""
-    others = ARRIVAL in (start := head(place)) and b'"class"' in start and b'"MessageType"' not in start
+    start = head(place) if format_of(place.path) == "json" else b""
+    others = b'"class"' in start and b'"MessageType"' not in start
     return Prepared("rxuxtime, else rxtime", None, "unknown", "") if others else Prepared("MetaData.time_utc", None)
 
 
@@ -109,7 +110,6 @@ def decode_window(window: Window, source: str, receiver: str) -> Decoded:
     data = np.frombuffer(window.text, np.uint8)
     start, end = line_spans(data)
     owned = (start + window.base >= window.start) & (start + window.base < window.end) & (end > start)
-    owned &= ~_tell_arrival(data, start, end)
     start, end = start[owned], end[owned]
     rows, good = _parsed(window.text, start, end)
     offset, length = start + window.base, (end - start).astype(np.int32)
@@ -127,14 +127,6 @@ def decode_window(window: Window, source: str, receiver: str) -> Decoded:
         int((~bad).sum()),
         0,
     )
-
-
-def _tell_arrival(data: Bytes, start: Ints, end: Ints) -> NDArray[np.bool_]:
-    """Which lines only say when what follows them arrived."""
-    tells = end - start >= len(ARRIVAL)
-    rows = np.flatnonzero(tells)
-    tells[rows] = (data[start[rows, None] + np.arange(len(ARRIVAL))] == list(ARRIVAL)).all(axis=1)
-    return tells
 
 
 def _parsed(text: bytes, start: Ints, end: Ints) -> tuple[pa.Table, NDArray[np.bool_]]:

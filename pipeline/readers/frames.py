@@ -1,11 +1,15 @@
-"""zstd in frames of whole lines that are verified one by one: what is damaged is known, and the rest can be read.
+"""Spool segments as they are read: in frames that are verified one by one, so that what is damaged is known.
 
-    a frame to skip: TAG, the first line      so that it is known where the first frame with data is damaged
+Packed, a segment is zstd in frames of whole lines:
+
+    a frame to skip: TAG, the arrival index   see arrival_index.py
     frames with data, each with the checksum of its content, as `zstd --check` writes it
-    two frames to skip: TAG, the index        length of each frame, packed and unpacked, and CRC-32 of its packed bytes
+    a frame to skip: TAG, the arrival index   once more
+    two frames to skip: TAG, the frames       length of each, packed and unpacked, and CRC-32 of its packed bytes
 
-Any zstd reads it, and verifies the content. Blanks of the same length stand for what is damaged, so that every other
-line keeps its place. Source: RFC 8878, 3.1.2 Skippable Frames.
+Any zstd reads it, verifies the content, and gives what was received. Not packed, a frame is a stretch of which the
+index beside it holds the checksum. Blanks of the same length stand for what is damaged, so that every other line keeps
+its place. Source: RFC 8878, 3.1.2 Skippable Frames.
 """
 
 from __future__ import annotations
@@ -16,10 +20,14 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import zstandard
+
+from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.readers import arrival_index
+from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
 
 TAG = b"stswatch"
 _SKIP = 0x184D2A57
@@ -28,46 +36,45 @@ _OF_HOUR = 60  # a frame is a minute of an even hour: what is lost with one is s
 _LEAST, _MOST = 16_384, 1 << 20
 _BLANK = b" " * 63 + b"\n"
 _LEVEL = 1
-_INDEX_BYTES = 1 << 18  # at the end of a file, in which both copies of the index lie
+_INDEX_BYTES = 1 << 18  # at the end of a file, in which both copies of the list of frames lie
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a frame begins and how long it is, bytes, packed and unpacked; CRC-32 of its packed bytes."""
+    """Where a frame begins and how long it is, bytes, packed and unpacked; CRC-32 of its packed bytes, None where
+    nobody knows it."""
 
     at: int
     packed: int
     begins: int
     unpacked: int
-    crc: int
+    crc: int | None
 
 
 @dataclass(frozen=True)
 class Index:
-    """The first line of a file, with its end, and its frames; whether they are all, or the file was cut off."""
+    """The frames of a segment and when their bytes arrived; whole: whether they are all, or the file was cut off."""
 
-    first: bytes
     frames: tuple[Frame, ...]
+    arrivals: ArrivalIndex = field(default_factory=ArrivalIndex, repr=False)
     whole: bool = True
+    packed: bool = True
 
 
-def pack(lines: BinaryIO, out: BinaryIO) -> None:
-    """Write whole lines as frames. Raises OSError."""
-    size = lines.seek(0, os.SEEK_END)
-    lines.seek(0)
-    first = lines.readline(_LEAST)
-    lines.seek(0)
-    out.write(_to_skip(first))
+def pack(lines: BinaryIO, size: int, out: BinaryIO, index: bytes) -> None:
+    """Write whole lines, so many bytes, as frames with their arrival index. Raises OSError."""
+    aside = _to_skip(zstandard.ZstdCompressor(level=_LEVEL).compress(index))
+    out.write(aside)
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    told: list[tuple[int, int, int]] = []
+    frames: list[tuple[int, int, int]] = []
     step = min(max(size // _OF_HOUR, _LEAST), _MOST)
     while piece := lines.read(step):
         piece += lines.readline()
         frame = compressor.compress(piece)
         out.write(frame)
-        told.append((len(frame), len(piece), zlib.crc32(frame)))
-    index = _to_skip(json.dumps([first.decode("latin-1"), told], separators=(",", ":")).encode())
-    out.write(index + index)
+        frames.append((len(frame), len(piece), zlib.crc32(frame)))
+    told = _to_skip(json.dumps({"begin": len(aside), "frames": frames}, separators=(",", ":")).encode())
+    out.write(aside + told + told)
 
 
 def _to_skip(content: bytes) -> bytes:
@@ -84,7 +91,7 @@ def _skipped(data: bytes, at: int) -> bytes | None:
 
 
 def index_of(file: BinaryIO) -> Index | None:
-    """The index of a file, found again from its frames where it was cut off; None where it is no file of this kind.
+    """The index of a packed segment, found again from its frames where it was cut off; None for any other file.
 
     Raises OSError.
     """
@@ -95,27 +102,50 @@ def index_of(file: BinaryIO) -> Index | None:
     at = len(end)
     while (at := end.rfind(TAG, 0, at)) >= 8:
         content = _skipped(end, at - 8)
-        if content is not None and (found := _parsed(content)) is not None:
-            return found
-    file.seek(0)
-    first = _skipped(file.read(_HEAD.size + _LEAST), 0)
+        if content is not None and (frames := _parsed(content)) is not None:
+            behind = frames[-1].at + frames[-1].packed if frames else json.loads(content)["begin"]
+            return Index(tuple(frames), _arrivals(_aside(file, 0) or _aside(file, behind), _unpacked(frames)))
+    first = _aside(file, 0)
     return None if first is None else _found_again(file, first)
 
 
-def _parsed(content: bytes) -> Index | None:
+def _aside(file: BinaryIO, at: int) -> bytes | None:
+    """What the frame to skip at a place holds, the arrival index, as it lies there; None where it is damaged."""
+    file.seek(at)
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size or head[8:16] != TAG:
+        return None
+    return _skipped(head + file.read(_HEAD.unpack(head)[1] + 8 - _HEAD.size), 0)
+
+
+def _arrivals(packed: bytes | None, size: int | None) -> ArrivalIndex:
+    return arrival_index.parsed(zstandard.ZstdDecompressor().decompress(packed) if packed else b"", size)
+
+
+def _parsed(content: bytes) -> list[Frame] | None:
     try:
-        first, told = json.loads(content)
-        frames, at, begins = [], len(_to_skip(first.encode("latin-1"))), 0
-        for packed, unpacked, crc in told:
+        told = json.loads(content)
+        frames, at, begins = [], int(told["begin"]), 0
+        for packed, unpacked, crc in told["frames"]:
             frames.append(Frame(at, packed, begins, unpacked, crc))
             at, begins = at + packed, begins + unpacked
-    except (ValueError, TypeError, AttributeError):
-        return None  # the frame at the beginning, which holds a line
-    return Index(first.encode("latin-1"), tuple(frames))
+    except (ValueError, TypeError, KeyError):
+        return None  # an arrival index
+    return frames
 
 
-def _found_again(file: BinaryIO, first: bytes) -> Index:
+def _unpacked(frames: Iterable[Frame]) -> int:
+    return sum(frame.unpacked for frame in frames)
+
+
+def _found_again(file: BinaryIO, first: bytes) -> Index | None:
     """The frames of a file that was cut off, up to the first that is not whole."""
+    try:
+        arrivals = _arrivals(first, None)
+    except zstandard.ZstdError:
+        return None
+    if arrivals.header is None:
+        return None
     at, begins = len(_to_skip(first)), 0
     frames: list[Frame] = []
     file.seek(at)
@@ -132,11 +162,31 @@ def _found_again(file: BinaryIO, first: bytes) -> Index:
         if unpacked:
             frames.append(Frame(at, packed, begins, unpacked, zlib.crc32(data[:packed])))
         at, begins, data = at + packed, begins + unpacked, one.unused_data
-    return Index(first, tuple(frames), whole=False)
+    return Index(tuple(frames), arrivals, whole=False)
+
+
+def stretches_of(path: str) -> Index | None:
+    """The index of a segment that is not packed; None for a file without one beside it. Raises OSError."""
+    if arrival_index.format_of(path) is None:
+        return None
+    found = arrival_index.read_beside(path)
+    if found is None:
+        return None
+    frames, end, size = [], 0, os.path.getsize(path)
+    for entry in found.entries:
+        if entry.begin > end:
+            frames.append(Frame(end, entry.begin - end, end, entry.begin - end, None))
+        if entry.end > entry.begin:
+            stretch = entry.end - entry.begin
+            frames.append(Frame(entry.begin, stretch, entry.begin, stretch, entry.crc))
+        end = entry.end
+    if size > end:
+        frames.append(Frame(end, size - end, end, size - end, None))
+    return Index(tuple(frames), found, packed=False)
 
 
 class Lines(io.RawIOBase):
-    """The unpacked bytes of such a file, every frame verified; blanks in place of what is damaged."""
+    """The unpacked bytes of a segment, every frame verified; blanks in place of what is damaged."""
 
     def __init__(self, file: BinaryIO, index: Index) -> None:
         self._file, self._index = file, index
@@ -161,15 +211,19 @@ class Lines(io.RawIOBase):
 
     def _unpacked(self) -> Iterator[bytes]:
         for frame in self._index.frames:
-            packed = _packed(self._file, frame)
-            yield blanks(self._index.first, frame) if packed is None else _content(packed, frame)
+            packed = sound(self._file, frame)
+            if packed is None:
+                yield blanks(frame.unpacked)
+            else:
+                yield _content(packed, frame) if self._index.packed else packed
 
 
-def _packed(file: BinaryIO, frame: Frame) -> bytes | None:
+def sound(file: BinaryIO, frame: Frame) -> bytes | None:
     """The bytes of a frame; None where they are damaged."""
     file.seek(frame.at)
     packed = file.read(frame.packed)
-    return packed if len(packed) == frame.packed and zlib.crc32(packed) == frame.crc else None
+    sound = len(packed) == frame.packed and frame.crc in (None, zlib.crc32(packed))
+    return packed if sound else None
 
 
 def _content(packed: bytes, frame: Frame) -> bytes:
@@ -181,27 +235,46 @@ def _content(packed: bytes, frame: Frame) -> bytes:
         raise OSError(str(error)) from error
 
 
-def blanks(first: bytes, frame: Frame) -> bytes:
-    r"""Lines without content as long as what a frame held; the first frame begins with the first line all the same.
+def blanks(size: int) -> bytes:
+    r"""Lines without content, so many bytes in all.
 
-    >>> blanks(b"# a\n", Frame(0, 0, 0, 70, 0))[:6], len(blanks(b"# a\n", Frame(0, 0, 64, 70, 0)))
-    (b'# a\n  ', 70)
+    >>> blanks(70)[60:]
+    b'   \n     \n'
     """
-    begin = first if not frame.begins else b""
-    missing = frame.unpacked - len(begin)
-    lines, rest = divmod(missing, len(_BLANK))
-    return begin + _BLANK * lines + (b" " * (rest - 1) + b"\n" if rest else b"")
+    lines, rest = divmod(size, len(_BLANK))
+    return _BLANK * lines + (b" " * (rest - 1) + b"\n" if rest else b"")
+
+
+def segment_index(path: str) -> Index | None:
+    """The index of a segment, packed or not; None for any other file. Raises OSError."""
+    with open(path, "rb") as file:
+        return index_of(file) or stretches_of(path)
+
+
+def header_of(path: str) -> Header | None:
+    """What the index of a segment says of it; None where it is damaged, or no index is there. Raises OSError."""
+    index = segment_index(path)
+    return None if index is None else index.arrivals.header
+
+
+def arrivals_of(path: str) -> Arrivals | None:
+    """When the bytes of a segment arrived; None for any other file. Raises OSError."""
+    index = segment_index(path)
+    return None if index is None else index.arrivals.arrivals(arrival_index.next_begun_us(path))
 
 
 def damage(path: str) -> list[str]:
-    """What is damaged of a file of this kind, a sentence for each stretch; nothing for any other. Raises OSError."""
+    """What is damaged of a segment, a sentence for each stretch; nothing for any other file. Raises OSError."""
+    index = segment_index(path)
+    return [] if index is None else damaged_text(path, index) + arrival_index.said(path, index.arrivals)
+
+
+def damaged_text(path: str, index: Index) -> list[str]:
+    """What of the text of a segment is damaged, a sentence for each stretch. Raises OSError."""
     with open(path, "rb") as file:
-        index = index_of(file)
-        if index is None:
-            return []
-        bad = [frame for frame in index.frames if _packed(file, frame) is None]
-    said = [LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in stretches(bad)]
-    return said if index.whole else [*said, LOST.format(path, "it was cut off: its end")]
+        bad = [frame for frame in index.frames if sound(file, frame) is None]
+    found = [LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in stretches(bad)]
+    return found if index.whole else [*found, LOST.format(path, "it was cut off: its end")]
 
 
 LOST = "{}: {} cannot be read any more and counts as not received; the rest is used; a copy of the file makes it whole"

@@ -55,7 +55,7 @@ def decode_carried(carried: Carried, source: str, alone: bool = False) -> Decode
     alone: the parts of a message are looked for in one record only.
     """
     text, begin = _as_capture(carried.sentences)
-    found = frame(text, 0, 0)
+    found = frame(text, 0)
     record = np.searchsorted(begin, found.line, "right") - 1
     owned = carried.owned[record] if len(record) else np.zeros(0, np.bool_)
     found = _of_records(found, record, begin, carried)
@@ -89,7 +89,6 @@ def _of_records(found: Sentences, record: Ints, begin: Ints, carried: Carried) -
         length=carried.length[record],
         line=carried.offset[record],
         own_us=own_us,
-        near_us=own_us,
         unread=found.unread & (own_us == NO_TIME),
         group=np.where(together, _GROUPS + record, found.group),
         station=np.where(own, found.station, np.where(station >= 0, station + len(found.stations), NO_STATION)),

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.decode.bits import Bools
-from stswatch.pipeline.decode.parts import REACH
+from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.said import ALL_TYPES, Form, Spoken, say
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -57,16 +58,16 @@ def read(source: Source, types: frozenset[int] = ALL_TYPES) -> Iterator[Spoken]:
 
 
 def _read(chunk: Chunk, types: frozenset[int]) -> Iterator[Spoken]:
-    options: nmea.Options = chunk.source.options
+    clock, context = nmea.clock_of(chunk.source)
     for window in windows(chunk.source.place, chunk.start, chunk.end, nmea.STEP, nmea.AROUND, nmea.AROUND):
-        yield spoken(window, chunk.source, options, types)
+        yield spoken(nmea.with_context(window, context), chunk.source, clock, types)
 
 
-def spoken(window: Window, source: Source, options: nmea.Options, types: frozenset[int]) -> Spoken:
+def spoken(window: Window, source: Source, clock: Clock | Arrivals | None, types: frozenset[int]) -> Spoken:
     """What the lines say that a window owns, the types that are wanted with all fields; never raises."""
-    found = frame(window.text, window.base, REACH, options.mark)
+    found = frame(window.text, window.base)
     owned = (found.line >= window.start) & (found.line < window.end)
-    whole = whole_messages(found, owned, options.clock)
+    whole = whole_messages(found, owned, clock)
     said = say(whole.data, whole.start, whole.end, whole.fill, types)
     timed = replace(whole, time_us=np.zeros_like(whole.time_us))  # a message without a time is one all the same
     code = codes(found, timed, said.code)

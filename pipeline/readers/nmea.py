@@ -4,19 +4,21 @@ See decode/sentences.py for what may stand round a sentence.
 
 The time of a message is the one its sentences tell; else that of base stations, RMC and ZDA sentences heard in the
 file, see decode/clock.py; else `--start-time`, the same for all; else it is a reject. It is never that of another
-message. In the spool of a watch the arrival line before it tells the time, up to 32 KiB back.
+message. In a segment of a spool, whose index says when its bytes arrived, what tells no time takes its arrival.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table, further_parts
 from stswatch.pipeline.decode.lines import Bools, Ints
@@ -27,8 +29,10 @@ from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.statics import Claims, statics_table
 from stswatch.pipeline.decode.units import RECEIVERS
 from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
+from stswatch.pipeline.readers.arrival_index import format_of
 from stswatch.pipeline.readers.base import Chunk, Decoded, Source
 from stswatch.pipeline.readers.nmea_times import Options, prepare
+from stswatch.pipeline.readers.packing import segment_arrivals, segment_header
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 
 __all__ = ["AROUND", "STEP", "Options", "chunks", "prepare", "read", "sniff"]
@@ -38,13 +42,12 @@ AROUND = (
 )  # bytes on both sides of a window that can decide what becomes of its sentences
 STEP = 4 << 20  # bytes of text at a time: some 80,000 bare sentences
 
-_SPOOL = b"# stswatch {"
 _SENTENCE = re.compile(rb"![A-Z0-9-]{2}VD[MO],")
 
 
 def sniff(head: bytes, path: str) -> bool:
-    """Whether AIS sentences stand among the first bytes, or it is the spool of a watch, which may be silent."""
-    return head.startswith(_SPOOL) or _SENTENCE.search(head) is not None
+    """Whether AIS sentences stand among the first bytes, or it is a segment of a spool, which may be silent."""
+    return _SENTENCE.search(head) is not None or (not head.strip() and format_of(path) == "nmea")
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
@@ -54,23 +57,39 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
 
 def read(chunk: Chunk) -> Iterator[Decoded]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
-    options: Options = chunk.source.options
+    clock, context = clock_of(chunk.source)
     for window in windows(chunk.source.place, chunk.start, chunk.end, STEP, AROUND, AROUND):
-        yield decode_window(window, chunk.source.source, options.clock, options.mark)
+        yield decode_window(with_context(window, context), chunk.source.source, clock)
 
 
-def decode_window(window: Window, source: str, clock: Clock | None, mark: int | None = None) -> Decoded:
+def clock_of(source: Source) -> tuple[Clock | Arrivals | None, bytes]:
+    """What tells the time of sentences that tell none, and lines that stand before a segment. Raises SourceError."""
+    if not source.options.arrivals:
+        return source.options.clock, b""
+    header = segment_header(source.place)
+    return segment_arrivals(source.place), header.context if header else b""
+
+
+def with_context(window: Window, context: bytes) -> Window:
+    """The first window of a segment with the lines before it that belong to its messages, at offsets below 0."""
+    if not context or window.base or window.start:
+        return window
+    return replace(window, text=context + window.text, base=-len(context), start=-len(context))
+
+
+def decode_window(window: Window, source: str, clock: Clock | Arrivals | None) -> Decoded:
     """What the lines say that a window owns; never raises.
 
-    source: first 16 hex digits of the SHA-256; clock: for sentences without a time; mark: of the arrival lines, in the
-    spool of a watch.
+    source: first 16 hex digits of the SHA-256; clock: for sentences without a time.
     """
-    found = frame(window.text, window.base, REACH, mark)
+    found = frame(window.text, window.base)
     owned = (found.line >= window.start) & (found.line < window.end)
     return decode_sentences(found, owned, window, source, clock)
 
 
-def decode_sentences(found: Sentences, owned: Bools, window: Window, source: str, clock: Clock | None) -> Decoded:
+def decode_sentences(
+    found: Sentences, owned: Bools, window: Window, source: str, clock: Clock | Arrivals | None
+) -> Decoded:
     """What sentences say, of which those that are owned count; window: which malformed lines count."""
     whole = whole_messages(found, owned, clock)
     messages = decode(whole.data, whole.start, whole.end, whole.fill)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,15 +16,14 @@ from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.base import WHOLE, Place, Prepared, Request, SourceError
-from stswatch.pipeline.readers.text import head, windows
+from stswatch.pipeline.readers.packing import segment_arrivals
+from stswatch.pipeline.readers.text import windows
 
 _HEAD = 1 << 20  # bytes in which a file shows whether its lines tell the time
 _STEP = 4 << 20
 _TIMED_SHARE = 0.9
 _SHOWN = 60  # characters of a stamp that is not understood
 _NEWLINE = ord("\n")
-_SPOOL = b"# stswatch "
-ARRIVAL = re.compile(rb"^\$PGHP,1,(?:\d+,){7},,(\d{9}),1,\*..$", re.MULTILINE)  # as the spool of a watch writes it
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Options:
     """How to read one capture."""
 
     clock: Clock | None = None  # for what tells no time itself
-    mark: int | None = None  # of the arrival lines, in the spool of a watch
+    arrivals: bool = False  # a segment of a spool: what tells no time itself takes that of its arrival
     unread: str = ""  # a stamp that is not understood, for example
 
 
@@ -50,23 +47,24 @@ class _Head:
 
 def prepare(place: Place, request: Request) -> Prepared:
     """Find the clock of a capture. Raises SourceError where it has none and none is given."""
-    mark = mark_of(head(place, _HEAD))
-    first = _first_sentences(place, mark)
+    first = _first_sentences(place)
+    if segment_arrivals(place) is not None:
+        return Prepared("told by the sentences, else their arrival", Options(None, True, first.example))
     if first.of == 0 or first.told >= _TIMED_SHARE * first.of:
         words = "told by the sentences" if first.of else "none needed: no sentence"
-        return Prepared(words, Options(None, mark, first.example))
+        return Prepared(words, Options(None, False, first.example))
     agreed = consensus(*_reports(place))
     if agreed.clock is not None:
-        return Prepared(_agreement(agreed), Options(agreed.clock, mark, first.example))
+        return Prepared(_agreement(agreed), Options(agreed.clock, False, first.example))
     if request.start_time is not None:
         when = request.start_time.astimezone(UTC)
         words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
-        return Prepared(words, Options(_still(when), mark, first.example))
+        return Prepared(words, Options(_still(when), False, first.example))
     if first.told:
         words = f"told by {first.told} of the first {first.of} sentences, the others have none"
-        return Prepared(words, Options(None, mark, first.example))
+        return Prepared(words, Options(None, False, first.example))
     if request.untimed:
-        return Prepared("not told", Options(None, mark, first.example))
+        return Prepared("not told", Options(None, False, first.example))
     found = f"{agreed.agreeing} of {agreed.reports} base station reports agree"
     unread = f" in a way that is understood (`{first.example}`)" if first.example else ""
     raise SourceError(
@@ -78,24 +76,6 @@ def prepare(place: Place, request: Request) -> Prepared:
 def _agreement(agreed: Consensus) -> str:
     who = "RMC or ZDA sentences" if agreed.by_fix else "base stations"
     return f"{who}: {agreed.agreeing} of {agreed.reports} reports from {agreed.stations} stations agree"
-
-
-def mark_of(start: bytes) -> int | None:
-    r"""The mark of the arrival lines of a segment of a spool; None where the text begins otherwise.
-
-    It stands in the first line; where that is damaged, in the first line that has the form of an arrival line.
-
-    >>> mark_of(b'# stswatch {"spool": 1, "mark": 123456789}\n'), mark_of(b"!AIVDM")
-    (123456789, None)
-    """
-    line, ended, _ = start.partition(b"\n")
-    if not (line.startswith(_SPOOL.rstrip()) and ended):
-        return None
-    try:
-        return int(json.loads(line.removeprefix(_SPOOL))["mark"])
-    except (ValueError, KeyError, TypeError):
-        found = ARRIVAL.search(start)
-        return int(found[1]) if found else None
 
 
 def unread_words(count: int, example: str) -> str:
@@ -112,13 +92,13 @@ def _still(when: datetime) -> Clock:
     return Clock(((0, round(when.timestamp() * 1e6)),))
 
 
-def _first_sentences(place: Place, mark: int | None) -> _Head:
+def _first_sentences(place: Place) -> _Head:
     """What the sentences of the head say of their times."""
     for window in windows(place, 0, _HEAD, _HEAD, 1, 2 * REACH):
-        found = frame(window.text, window.base, REACH, mark)
+        found = frame(window.text, window.base)
         unread = np.flatnonzero(found.unread)
         example = _stamps_of(found, int(unread[0])) if len(unread) else ""
-        return _Head(int((found.near_us != NO_TIME).sum()), len(found.near_us), len(unread), example)
+        return _Head(int((found.own_us != NO_TIME).sum()), len(found.own_us), len(unread), example)
     return _Head()
 
 
@@ -142,7 +122,7 @@ def _reports(place: Place) -> tuple[Ints, Ints, Ints, int]:
     size = 0
     for window in windows(place, 0, WHOLE, _STEP, 1, MAX_LINE):
         text, moved = _base_lines(window.text)
-        found = frame(text, 0, 0)
+        found = frame(text, 0)
         rows = np.flatnonzero((found.code == 0) & (found.total == 1))
         bases = decode(found.data, found.first[rows], found.last[rows], found.fill[rows]).bases
         at = found.offset[rows[bases["row"]]]

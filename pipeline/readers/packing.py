@@ -22,7 +22,9 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.readers import frames
+from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import Place, SourceError
 
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
@@ -83,7 +85,28 @@ def is_packed(place: Place) -> bool:
         return True
     with _said(place, ()), open(place.path, "rb") as file:
         packing = packing_of(file.read(_LOOK))
-    return packing is not None or _may_be_framed(place, packing)
+    return packing is not None or _may_be_framed(place, packing) or _is_segment(place)
+
+
+def _is_segment(place: Place) -> bool:
+    """Whether it is a segment of a spool that is not packed, whose stretches are verified one by one."""
+    return place.member is None and frames.stretches_of(place.path) is not None
+
+
+def segment_arrivals(place: Place) -> Arrivals | None:
+    """When the bytes of a segment of a spool arrived; None for any other file. Raises SourceError."""
+    if place.member is not None:
+        return None
+    with _said(place, ()):
+        return frames.arrivals_of(place.path)
+
+
+def segment_header(place: Place) -> Header | None:
+    """What the index of a segment of a spool says of it; None for any other file. Raises SourceError."""
+    if place.member is not None:
+        return None
+    with _said(place, ()):
+        return frames.header_of(place.path)
 
 
 def _may_be_framed(place: Place, packing: Packing | None) -> bool:
@@ -128,6 +151,8 @@ def opened(place: Place) -> Iterator[BufferedIOBase]:
             file = stack.enter_context(_member(place))
         packing = packing_of(file.read(_LOOK))
         framed = frames.index_of(file) if _may_be_framed(place, packing) else None
+        if place.member is None and packing is None and framed is None:
+            framed = frames.stretches_of(place.path)
         file.seek(0)
         if framed is not None:
             file = io.BufferedReader(frames.Lines(file, framed), 1 << 20)

@@ -13,7 +13,7 @@ Receiver = Literal["unknown", "terrestrial", "satellite"]
 POLL_S = 0.5  # at least so often a source gives something, if only b""
 CONNECT_S = 10.0
 BATCH_BYTES = 1 << 20  # given at once, at most
-NOTE = b"# stswatch note "  # begins a comment among the lines of a source, for itself when it begins again
+NOTE = b"# stswatch note "  # begins what a source gives for itself, when it begins again
 
 
 class AddressError(ValueError):
@@ -31,10 +31,25 @@ class Lost(Exception):
         self.patient = patient
 
 
-class Loss(bytes):
-    """A comment among what came, given by itself: messages are known to be lost, how many, and where.
+class Remark(bytes):
+    """What a source gives beside what it received, by itself: a line that the spool keeps in its index."""
 
-    It is empty where the lines of a source have no comments (JSON).
+
+class Note(Remark):
+    r"""How far a source has come, for itself when it begins again.
+
+    >>> Note.of(b"12")
+    b'# stswatch note 12\n'
+    """
+
+    @classmethod
+    def of(cls, text: bytes) -> Note:
+        """The note for a text without a line end."""
+        return cls(NOTE + text + b"\n")
+
+
+class Loss(Remark):
+    """That messages are known to be lost, how many, and where.
 
     >>> Loss.of(12, "the queue is full"), Loss.of(12, "the queue is full").messages
     (b'# stswatch lost 12\\n', 12)
@@ -44,9 +59,9 @@ class Loss(bytes):
     why: str  # one clause: who lost them, and what to do
 
     @classmethod
-    def of(cls, messages: int, why: str, format: Format = "nmea") -> Loss:
-        """The comment for so many."""
-        loss = cls(b"# stswatch lost %d\n" % messages if format == "nmea" else b"")
+    def of(cls, messages: int, why: str) -> Loss:
+        """The remark for so many."""
+        loss = cls(b"# stswatch lost %d\n" % messages)
         loss.messages, loss.why = messages, why
         return loss
 
@@ -55,7 +70,7 @@ class Loss(bytes):
 class Resume:
     """What a source goes on with."""
 
-    note: bytes = b""  # the last line that it gave which begins with NOTE, without its end: how far it had come
+    note: bytes = b""  # its last Note without the line end: how far it had come
     client_id: str = ""  # of this data folder and source, the same at every start; "" where nothing is kept
 
 

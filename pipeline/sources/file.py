@@ -2,7 +2,7 @@
 
 It is read from its beginning, or with `from=end` from where it ends now, and followed when it is renamed and begun
 anew, or emptied. After each batch a note says how far it was read, so that a watch that was stopped or killed goes on
-from there (format nmea; JSON lines have no comments and are read from the beginning again).
+from there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
-from stswatch.pipeline.sources.base import BATCH_BYTES, NOTE, POLL_S, Address, AddressError, Lost, Resume, ended, why
+from stswatch.pipeline.sources.base import (
+    BATCH_BYTES,
+    NOTE,
+    POLL_S,
+    Address,
+    AddressError,
+    Lost,
+    Note,
+    Resume,
+    ended,
+    why,
+)
 
 OPTIONS = {"from": "start (all that is in it already) or end (only what is written from now on); start by default"}
 
@@ -32,14 +43,13 @@ def check(address: Address) -> None:
 def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
     """Give the lines of the file as they are written. Raises Lost where it is not there or cannot be read."""
     path = Path(address.path)
-    told = address.format == "nmea"
     file = _opened(path)
     begun_at = _beginning(file, address, resume.note)
     while True:
         with file:
             file.seek(begun_at)
             yield b""
-            yield from _lines(file, path, told, stop)
+            yield from _lines(file, path, stop)
         if stop.is_set():
             return
         file, begun_at = _opened(path), 0
@@ -54,7 +64,7 @@ def _beginning(file: BufferedReader, address: Address, note: bytes) -> int:
     return stat.st_size if address.one("from", "start") == "end" else 0
 
 
-def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterator[bytes]:
+def _lines(file: BufferedReader, path: Path, stop: Event) -> Iterator[bytes]:
     """What is in an open file and is still being written, until another has its place."""
     while not stop.is_set():
         begun = file.tell()
@@ -67,7 +77,9 @@ def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterato
             whole = len(data)
         if whole:
             file.seek(begun + whole)
-            yield data[:whole] + _mark(file, told and data[whole - 1 : whole] == b"\n")
+            yield data[:whole]
+            if data[whole - 1 : whole] == b"\n":
+                yield Note.of(b"%d %d" % (os.fstat(file.fileno()).st_ino, file.tell()))
         elif _was_replaced(file, path, begun + len(data)):
             yield ended(data)
             return
@@ -75,11 +87,6 @@ def _lines(file: BufferedReader, path: Path, told: bool, stop: Event) -> Iterato
             file.seek(begun)
             yield b""
             stop.wait(POLL_S)
-
-
-def _mark(file: BufferedReader, told: bool) -> bytes:
-    inode = os.fstat(file.fileno()).st_ino
-    return NOTE + b"%d %d\n" % (inode, file.tell()) if told else b""
 
 
 def _was_replaced(file: BufferedReader, path: Path, read_to: int) -> bool:

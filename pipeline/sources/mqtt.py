@@ -25,6 +25,7 @@ from stswatch.pipeline.sources.base import (
     AddressError,
     Loss,
     Lost,
+    Note,
     Resume,
     ended,
     why,
@@ -119,19 +120,15 @@ class _Session:
         """What is known to be lost by now, and the note of it for the next connection."""
         if self.forgotten:
             self.forgotten = False
-            yield Loss.of(0, _FORGOTTEN, self._format)
+            yield Loss.of(0, _FORGOTTEN)
         if 0 <= self.noted != self.dropped:
             new = self.dropped - self.noted if self.dropped > self.noted else self.dropped  # smaller: begun anew
             if new:
-                yield Loss.of(new, _FULL, self._format)
-        if self.keeps and self._format == "nmea" and (not self.known or self.noted != self.dropped):
+                yield Loss.of(new, _FULL)
+        if self.keeps and (not self.known or self.noted != self.dropped):
             dropped = b"%d" % self.dropped if self.dropped >= 0 else b"-"
-            yield NOTE + b"mqtt %s %s\n" % (self.broker.encode(), dropped)
+            yield Note.of(b"mqtt %s %s" % (self.broker.encode(), dropped))
         self.known, self.noted = True, self.dropped
-
-    @property
-    def _format(self) -> Any:
-        return self.address.format
 
 
 def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: R
             ready, _, _ = select.select([listening], [], [], POLL_S)
             yield _waiting(listening) if ready else b""
             if (now := _dropped(listening)) != dropped:
-                yield Loss.of((now - dropped) % 2**32, _FULL, address.format)
+                yield Loss.of((now - dropped) % 2**32, _FULL)
             dropped = now
             if ready:
                 stop.wait(_NAP_S)

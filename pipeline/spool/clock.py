@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.sentences import frame
-from stswatch.pipeline.spool.arrivals import iso
-from stswatch.pipeline.spool.segments import micros
+from stswatch.pipeline.spool.segments import iso, micros
 
 JUMP_US = 60_000_000  # NTP steps a clock by less, leap seconds and slow clocks by far less
 DAY_US = 86_400_000_000
@@ -211,8 +210,8 @@ class Told:
 
 def _told(text: bytes) -> tuple[Ints, Ints]:
     """Where the lines begin that tell a time (n,), and which, to the millisecond."""
-    found = frame(text, 0, len(text))
-    at, told_us = found.line, found.near_us
+    found = frame(text, 0)
+    at, told_us = found.line, found.own_us
     if _UTC_KEY in text:
         messages = list(_UTC.finditer(text))
         at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in messages], np.int64)

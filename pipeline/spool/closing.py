@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Container
 from contextlib import suppress
@@ -12,9 +15,33 @@ from itertools import pairwise
 from pathlib import Path
 
 from stswatch.pipeline.readers import frames
-from stswatch.pipeline.spool import sums
-from stswatch.pipeline.spool.segments import PACKED, PART, closed, segment_of, segments, time_of
+from stswatch.pipeline.readers.arrival_index import (
+    ENDING,
+    ArrivalIndex,
+    Entry,
+    Header,
+    beside,
+    entry_line,
+    header_line,
+    next_begun_us,
+    parsed,
+    said,
+)
+from stswatch.pipeline.spool.clock import Arrival, Clock
+from stswatch.pipeline.spool.clock import Told as RecordedClock
+from stswatch.pipeline.spool.segments import (
+    PACKED,
+    PART,
+    closed,
+    iso,
+    refuse_old,
+    segment_of,
+    segments,
+    time_of,
+)
 
+FOUND = "{}: bytes {:,} to {:,} were found without an arrival time; they count as arrived {}"
+DAMAGED = ".damaged"  # ending of the copy of a segment that was found damaged
 _PIECE = 1 << 20
 _AGAIN_S = 10.0
 
@@ -27,23 +54,31 @@ class Keep:
     age_us: int = 0
 
 
-def pack(path: Path) -> Path:
-    """Compress a closed segment; gives the file that is there then. Raises OSError.
+def pack(path: Path) -> tuple[Path, list[str]]:
+    """Compress a closed segment and its index; gives the file that is there then, and what was damaged of the segment.
 
-    The packed file gets its name when it is whole and on the disk; only then the other goes. zstd, since it takes a
+    Raises OSError.
+
+    The packed file gets its name when it is whole and on the disk; only then the others go. zstd, since it takes a
     fifth of the time of gzip for a fifth less room; in frames with checksums, so that damage is found, and costs a
-    minute.
+    minute. What the index says is damaged is packed as blanks, and the segment kept as it was found.
     """
     packed = path.with_name(path.name + PACKED)
     part = packed.with_name(packed.name + PART)
-    with path.open("rb") as whole, part.open("wb") as out:
-        frames.pack(whole, out)
+    index = _bytes_of(Path(beside(str(path))))
+    found = frames.stretches_of(str(path))
+    told = frames.damaged_text(str(path), found) if found else []
+    with path.open("rb") as file, part.open("wb") as out:
+        whole = io.BufferedReader(frames.Lines(file, found)) if found else file
+        frames.pack(whole, os.path.getsize(path), out, index)
     sync(part)
+    if told:
+        shutil.copyfile(path, path.with_name(path.name + DAMAGED))
     part.replace(packed)
     sync(path.parent)
-    sums.beside(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-    return packed
+    Path(beside(str(path))).unlink(missing_ok=True)
+    return packed, told
 
 
 class Packer:
@@ -51,6 +86,7 @@ class Packer:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.error: OSError | None = None  # why the last try failed
+        self.told: list[str] = []  # what was found damaged
         self._fault: Exception | None = None  # of ours
         self._monotonic, self._not_before_s = monotonic, 0.0
         self._waiting: deque[Path] = deque()
@@ -87,7 +123,7 @@ class Packer:
             while self._waiting:
                 try:
                     with suppress(FileNotFoundError):  # somebody removed it
-                        pack(self._waiting[0])
+                        self.told += pack(self._waiting[0])[1]
                 except OSError as error:
                     self.error, self._not_before_s = error, self._monotonic() + _AGAIN_S
                     return
@@ -98,26 +134,73 @@ class Packer:
                 self.error = None
 
 
-def recover(folder: Path) -> list[str]:
-    """Make whole what a kill left in a spool that nobody writes: plain segments end with a line. Raises OSError.
+def recover(folder: Path, clock: Arrival | None = None) -> list[str]:
+    """Make whole what a kill left in a spool that nobody writes. Raises OSError, SourceError for one of old.
 
-    Half-packed files are removed, and so are segments without a line. Nothing that was acknowledged is touched but
-    what is damaged (sums.py), of which there is a sentence each.
+    Half-packed files are removed, and segments in which nothing was begun. A plain segment ends with a line then, and
+    its index names all of it: what had no entry takes the arrival that the clock tells now, or where segments follow
+    the time at which the next was begun. Nothing that was acknowledged is touched. Gives a sentence for each stretch
+    that is damaged or lacked its entry. clock: None for that of this machine, or of a recording where it is one.
     """
     for part in folder.glob(f"*{PART}"):
-        part.unlink(missing_ok=True)
+        if part.is_file():
+            part.unlink(missing_ok=True)
     packed = {path.name for path in closed(folder)}
+    plain = [path for path in segments(folder) if path.suffix != PACKED]
+    wanted = {beside(str(path)) for path in plain}
     for path in folder.glob("*"):
-        if path.name.removesuffix(sums.ENDING) + PACKED in packed:
+        if path.name + PACKED in packed or (path.name.endswith(ENDING) and str(path) not in wanted):
             path.unlink(missing_ok=True)
     told: list[str] = []
-    for path in segments(folder):
-        if path.suffix != PACKED:
-            told += sums.mend(path)
-            if not _cut_back(path):
-                sums.beside(path).unlink(missing_ok=True)
-                path.unlink()
+    for path in plain:
+        refuse_old(path)
+        told += _made_whole(path, folder.name, clock)
     return told
+
+
+def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
+    """Give a plain segment a whole index, and end both at a line end; what there is to say of it."""
+    place = Path(beside(str(path)))
+    text = _bytes_of(place)
+    text = text[: text.rfind(b"\n") + 1]
+    found = parsed(text)
+    size = _cut_back(path, found.size)
+    lines, told = b"" if found.header else header_line(Header(source)), said(str(path), found)
+    if size > found.size:
+        entry = _entry_for(path, found, size, clock)
+        lines += entry_line(entry)
+        when = f"at {iso(entry.arrivals[0][1])}" if entry.arrivals else "at a time that is not known"
+        told.append(FOUND.format(path, found.size, size, when))
+    if not (size or found.entries):
+        path.unlink()
+        place.unlink(missing_ok=True)
+        return []
+    with place.open("r+b" if text else "w+b") as file:
+        file.truncate(len(text))
+        file.seek(len(text))
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    sync(path.parent)
+    index = frames.stretches_of(str(path))
+    return told if index is None else frames.damaged_text(str(path), index) + told
+
+
+def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None) -> Entry:
+    """The entry of bytes that have none, behind all others."""
+    with path.open("rb") as file:
+        file.seek(found.size)
+        text = file.read()
+    later_us = next_begun_us(str(path))
+    last_us = max((us for entry in found.entries[-1:] for _, us in entry.arrivals), default=0)
+    if later_us > time_of(segment_of(path)):
+        marks = [(0, later_us)]
+    else:
+        clock = clock or (RecordedClock() if found.header and found.header.recorded else Clock())
+        clock.not_before(last_us)
+        marks = clock.marks(text)
+    pairs = tuple((found.size + at, us) for at, us in marks if us)
+    return Entry(found.size, size, zlib.crc32(text), pairs, found=True)
 
 
 def settle(folder: Path) -> list[str]:
@@ -167,12 +250,19 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _cut_back(path: Path) -> int:
-    """End a file behind its last line end; gives its size."""
+def _bytes_of(path: Path) -> bytes:
+    """What a file holds; nothing where it is not there."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
+
+
+def _cut_back(path: Path, least: int) -> int:
+    """End a file behind its last line end, but not before what its index names; gives its size."""
     with path.open("r+b") as file:
         end = size = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - _PIECE)
+        while end > least:
+            start = max(least, end - _PIECE)
             file.seek(start)
             if (at := file.read(end - start).rfind(b"\n")) >= 0:
                 end = start + at + 1

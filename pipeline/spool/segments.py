@@ -1,32 +1,39 @@
-"""The segments of a spool: how they are named, where they lie, what their first line says.
+"""The segments of a spool: how they are named, where they lie, what their index says of them.
 
-DATA/spool/NAME/20261125T210000.000Z.nmea is being written; with .zst it is closed. A name is the arrival time at which
-the segment was begun, so names sort by time. The first line is a comment, or a line of JSON that tells an arrival.
+DATA/spool/NAME/20261125T210000.000Z.nmea is being written, its index beside it (readers/arrival_index.py); with .zst it
+is closed. A name is the arrival time at which the segment was begun, so names sort by time.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.readers import frames
+from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import Place, SourceError
-from stswatch.pipeline.readers.packing import opened
+from stswatch.pipeline.readers.packing import opened, unreadable
 from stswatch.pipeline.sources.base import Format
 
 PACKED = ".zst"
 PART = ".part"
 
 _ENDINGS = (".nmea", ".json")
-_COMMENT = b"# stswatch "
+_OLD = (b"# stswatch {", b'{"arrival":')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HEADER_BYTES = 4096
+
+T = TypeVar("T")
+
+
+class OldSpoolError(SourceError):
+    """A spool that another version wrote; the message says what to do."""
 
 
 class Position(NamedTuple):
@@ -34,16 +41,6 @@ class Position(NamedTuple):
 
     segment: str = ""  # name without endings; "" is before the first
     offset: int = 0  # bytes, unpacked
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the first line of a segment says."""
-
-    source: str
-    mark: int  # stands in every arrival line of this segment and is drawn anew for each, so that no source can tell one
-    receiver: str = "unknown"
-    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,15 @@ def micros(when: datetime) -> int:
     1500000
     """
     return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def iso(time_us: int) -> str:
+    """UTC microseconds in words, to the millisecond.
+
+    >>> iso(1_500_000)
+    '1970-01-01T00:00:01.500Z'
+    """
+    return f"{utc(time_us):%Y-%m-%dT%H:%M:%S}.{time_us // 1000 % 1000:03d}Z"
 
 
 def name_of(arrival_us: int) -> str:
@@ -121,15 +127,23 @@ def closed(folder: Path) -> list[Path]:
 
 
 def sources_of(folder: Path) -> list[Spooled]:
-    """The spools in a folder (DATA/spool), by name; those that never held a line are left out."""
+    """The spools in a folder (DATA/spool), by name; those without a segment are left out. Raises OldSpoolError."""
     found = []
     for each in sorted(folder.iterdir()) if folder.is_dir() else []:
-        for path in reversed(segments(each)):
-            with suppress(SourceError):  # whoever reads a segment says that it is damaged
-                if header := header_of(path):
-                    found.append(Spooled(each.name, each, format_of(path), header.receiver, header.licence))
-                    break
+        if paths := segments(each):
+            header = next(filter(None, map(_header_if_readable, reversed(paths))), Header(each.name))
+            found.append(Spooled(each.name, each, format_of(paths[-1]), header.receiver, header.licence))
     return found
+
+
+def _header_if_readable(path: Path) -> Header | None:
+    """As header_of; None where the segment is damaged: whoever reads it says so."""
+    try:
+        return header_of(path)
+    except OldSpoolError:
+        raise
+    except SourceError:
+        return None
 
 
 def format_of(path: Path) -> Format:
@@ -161,34 +175,44 @@ def gone(error: SourceError) -> bool:
 
 
 def header_of(path: Path) -> Header | None:
-    """What the first line of a segment says; None where it has none, or is gone. Raises SourceError."""
-    try:
-        with reading(path) as file:
-            return parsed_header(file.read(_HEADER_BYTES))
-    except SourceError as error:
-        if gone(error):
-            return None
-        raise
+    """What the index of a segment says of it; None where it is damaged, or the segment is gone. Raises SourceError."""
+    found = _first_of(path, frames.header_of)
+    if found is None:
+        refuse_old(path)
+    return found
 
 
-def header_line(header: Header, form: Format, arrival: str) -> bytes:
-    """The first line of a segment; arrival: ISO 8601, in JSON alone."""
-    told = {"spool": 1, "source": header.source, "receiver": header.receiver, "licence": header.licence}
-    told |= {"mark": header.mark}
-    if form == "json":
-        return json.dumps({"arrival": arrival} | told).encode() + b"\n"
-    return _COMMENT + json.dumps(told).encode() + b"\n"
+def arrivals_of(path: Path) -> Arrivals:
+    """When the bytes of a segment arrived; nothing where it is gone. Raises SourceError."""
+    return _first_of(path, frames.arrivals_of) or Arrivals.of([])
 
 
-def parsed_header(start: bytes) -> Header | None:
-    """What the first line says of a segment that begins so; None where it is no such line.
+def _first_of(path: Path, call: Callable[[str], T | None]) -> T | None:
+    """What a call finds of a segment, packed meanwhile or not; None where it is gone. Raises SourceError."""
+    for each in (path, path.with_name(path.name + PACKED)):
+        try:
+            if (found := call(str(each))) is not None:
+                return found
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unreadable(str(each), error) from error
+    return None
 
-    >>> parsed_header(header_line(Header("busan", 7), "nmea", "")).source
-    'busan'
-    """
-    line, ended, _ = start.partition(b"\n")
-    try:
-        told = json.loads(line.removeprefix(_COMMENT))
-        return Header(told["source"], told["mark"], told["receiver"], told["licence"]) if ended else None
-    except (ValueError, KeyError, TypeError):
-        return None
+
+def refuse_old(path: Path) -> None:
+    """Raise OldSpoolError for a segment that has arrival times between its lines, as they were written before."""
+    start = b""
+    with suppress(SourceError), reading(path) as file:
+        start = file.read(16)
+    if start.startswith(_OLD):
+        raise OldSpoolError(
+            f"{path.parent}: was written by an older version, with arrival times between the lines; move it away, and"
+            " give its files to `stswatch run` as an archive if they are still needed"
+        )
+
+
+def previous_of(path: Path) -> str:
+    """The name of the segment before one, as its index says; "" where it says none. Raises SourceError."""
+    header = header_of(path)
+    return header.previous if header else ""

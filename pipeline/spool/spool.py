@@ -1,8 +1,7 @@
-"""One source's spool: whole lines, each with its arrival, on the disk before anything looks at them."""
+"""One source's spool: what it sent, on the disk with its arrival before anything looks at it."""
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections import deque
@@ -11,17 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stswatch.pipeline.sources.base import Format, Receiver
+from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
+from stswatch.pipeline.sources.base import NOTE, Format, Receiver, Remark
 from stswatch.pipeline.spool import segments as files
-from stswatch.pipeline.spool.arrivals import Arrivals, Stamper, iso
-from stswatch.pipeline.spool.clock import Arrival
+from stswatch.pipeline.spool.clock import Arrival, Told
 from stswatch.pipeline.spool.closing import Packer, recover
-from stswatch.pipeline.spool.lines import LONGEST, Lines, last_note
-from stswatch.pipeline.spool.openfile import SEEN_BYTES, OpenSegment
-from stswatch.pipeline.spool.room import Room
-from stswatch.pipeline.spool.segments import Header, Position
-from stswatch.pipeline.spool.tail import Tail
-from stswatch.pipeline.spool.unfinished import carried
+from stswatch.pipeline.spool.openfile import LONGEST, SEEN_BYTES, Lines, OpenSegment, Room, unfinished_lines
+from stswatch.pipeline.spool.segments import Position
+from stswatch.pipeline.spool.tail import Piece, Tail
 
 _HOUR_US = 3_600_000_000
 
@@ -30,7 +27,6 @@ _HOUR_US = 3_600_000_000
 class Limits:
     """How often and how large."""
 
-    stamp_bytes: int = 16_384  # an arrival line stands before at most so many bytes: the decoder looks back 32 KiB
     heartbeat_s: float = 5.0  # in silence
     sync_s: float = 0.5  # what a power cut can take
     sync_bytes: int = 4 << 20  # held in memory until the disk has it
@@ -56,7 +52,7 @@ class HeldBack(OSError):
 class Spool:
     """Appends to the segments of one source; its calls may come from several threads.
 
-    folder: DATA/spool; name: of the source, and of the folder below; mark: draws what marks the arrival lines.
+    folder: DATA/spool; name: of the source, and of the folder below.
     Raises OSError where the folder cannot be made, SourceError where what is in it cannot be read.
     """
 
@@ -71,16 +67,15 @@ class Spool:
         receiver: Receiver = "unknown",
         licence: str = "",
         monotonic: Callable[[], float] = time.monotonic,
-        mark: Callable[[], int] = lambda: 100_000_000 + secrets.randbelow(900_000_000),
     ) -> None:
         self.name, self.folder, self.format, self.limits = name, folder / name, format, limits or Limits()
-        self._clock, self._monotonic, self._mark = clock, monotonic, mark
+        self._clock, self._monotonic = clock, monotonic
         self._receiver, self._licence = receiver, licence
         self._lines = Lines(LONGEST[format])
-        self._queue: deque[tuple[int, bytes]] = deque()  # what no segment has taken yet, with its arrival
+        self._queue: deque[tuple[int, bytes, str]] = deque()  # what no segment has taken: arrival, lines, remark
         self._open: OpenSegment | None = None
-        self._arrivals = Arrivals(format, 0)
-        self._stamper = Stamper(self._arrivals, self.limits.stamp_bytes)
+        self._begun: tuple[tuple[int, bytes], ...] = ()  # lines of messages that are not complete
+        self._noted_us = 0  # the last arrival that a segment was given
         self._given_s = self._synced_s = monotonic()
         self._bytes = self._line_count = self._last_line_us = 0
         self._over = False
@@ -91,7 +86,7 @@ class Spool:
         self.held = False  # what was given last is not on the disk; give nothing more until it is
         self.found_us = 0  # the last arrival that was there when it was opened; 0 where none was
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.damage = recover(self.folder)  # a sentence for each stretch
+        self.damage = recover(self.folder, clock)  # a sentence for each stretch
         self._begin()
 
     def _begin(self) -> None:
@@ -101,15 +96,28 @@ class Spool:
             if path.suffix != files.PACKED:
                 self._packer.add(path)
         self._last_name = files.segment_of(there[-1]) if there else ""
-        tail, end = Tail(self.folder, Position(self._last_name)), b""
+        tail = Tail(self.folder, Position(self._last_name))
+        end, last = b"", None
+        at: list[Arrivals] = []
         for piece in tail.all():
-            self.note = last_note(piece.text) or self.note
-            end = (end + piece.text)[-SEEN_BYTES:]
-            self.found_us = int(piece.stamp_us[-1]) if len(piece.stamp_us) else self.found_us
+            end, last = (end + piece.text)[-SEEN_BYTES:], piece
+            at = [*at[-1:], piece.arrivals]
+            self.found_us = max(self.found_us, piece.last_us)
+        self.note = tail.note
         tail.close()
         self._clock.not_before(self.found_us)
         self._acknowledged = tail.position
-        self._carried = carried(end[end.find(b"\n") + 1 :], tail.arrivals)
+        if last is not None:
+            self._begun = self._unfinished(last, end, at)
+
+    def _unfinished(self, last: Piece, end: bytes, at: list[Arrivals]) -> tuple[tuple[int, bytes], ...]:
+        """The lines of messages of which more must come, in the segment that was written last."""
+        if self.format != "nmea":
+            return ()
+        base = last.after.offset - len(end)
+        skipped = end.find(b"\n") + 1 if base else 0
+        pairs = ArrivalIndex(last.header).arrivals(0).pairs() + [pair for each in at for pair in each.pairs()]
+        return unfinished_lines(last.header.context, end[skipped:], base + skipped, Arrivals.of(sorted(set(pairs))))
 
     def append(self, data: bytes) -> None:
         """Put what arrived now into the segment, as far as its lines have ended; nothing once it is closed.
@@ -123,6 +131,16 @@ class Spool:
             self._take(self._lines.take(data))
             self._flush()
 
+    def remark(self, given: Remark) -> None:
+        """Keep in the index what the source gave beside what it received. Raises HeldBack."""
+        with self._lock:
+            if self._over:
+                return
+            line = given.rstrip(b"\n")
+            self.note = line if line.startswith(NOTE) else self.note
+            self._queue.append((self._clock.now_us(), b"", line.decode("utf-8", "replace")))
+            self._flush()
+
     def end_line(self) -> None:
         """End a line that will not go on, since the connection was lost. Raises HeldBack."""
         with self._lock:
@@ -133,9 +151,9 @@ class Spool:
         """Let time pass: heartbeats, what the disk must hold by now, packing. Raises HeldBack."""
         self._packer.go()
         with self._lock:
-            silent = self._monotonic() - self._given_s >= self.limits.heartbeat_s or not self._stamper.last_us
-            if silent and not self._queue and (now_us := self._clock.now_us()) > self._stamper.last_us:
-                self._queue.append((now_us, b""))
+            silent = self._monotonic() - self._given_s >= self.limits.heartbeat_s or not self._noted_us
+            if silent and not self._queue and (now_us := self._clock.now_us()) > self._noted_us:
+                self._queue.append((now_us, b"", ""))
                 self._given_s = self._monotonic()
             self._flush()
 
@@ -179,6 +197,11 @@ class Spool:
         """How often the segment that is open had vanished and was written anew."""
         return self._open.restored if self._open else 0
 
+    def found_damaged(self) -> list[str]:
+        """What was found damaged of closed segments since it was asked last, a sentence each."""
+        told, self._packer.told = self._packer.told, []
+        return [each for each in told if each not in self.damage]
+
     @property
     def packing_error(self) -> OSError | None:
         """Why closed segments cannot be packed, while they cannot."""
@@ -194,8 +217,7 @@ class Spool:
             return
         marks = self._clock.marks(lines)
         ends = [at for at, _ in marks[1:]] + [len(lines)]
-        self._queue.extend((arrival_us, lines[at:end]) for (at, arrival_us), end in zip(marks, ends, strict=True))
-        self.note = last_note(lines) or self.note
+        self._queue.extend((arrival_us, lines[at:end], "") for (at, arrival_us), end in zip(marks, ends, strict=True))
         self._line_count += lines.count(b"\n")
         self._last_line_us = marks[-1][1]
         self._given_s = self._monotonic()
@@ -206,9 +228,10 @@ class Spool:
             if self._queue and not self._over:  # at the end the little that waits may take of it
                 self._leave_room()
             while self._queue:
-                arrival_us, lines = self._queue[0]
+                arrival_us, lines, remark = self._queue[0]
                 segment = self._segment_for(arrival_us)
-                segment.add(self._stamper.stamped(arrival_us, lines))
+                segment.add(arrival_us, lines, remark)
+                self._noted_us = arrival_us or self._noted_us
                 self._queue.popleft()
                 if segment.unsynced >= self.limits.sync_bytes:
                     self._sync()
@@ -238,7 +261,7 @@ class Spool:
             raise
 
     def _sync(self) -> None:
-        if self._open is not None and self._open.unsynced:
+        if self._open is not None and self._open.waiting:
             self._open.sync()
             self._acknowledged = Position(self._open.name, self._open.synced)
         self._synced_s = self._monotonic()
@@ -256,20 +279,18 @@ class Spool:
 
     def _open_segment(self, arrival_us: int) -> None:
         begun_us = max(arrival_us, files.time_of(self._last_name) + 1000) if self._last_name else arrival_us
-        segment, mark = OpenSegment(self.folder, files.name_of(begun_us), self.format), self._mark()
-        header = Header(self.name, mark, self._receiver, self._licence)
-        self._arrivals = Arrivals(self.format, mark)
-        self._stamper = Stamper(self._arrivals, self.limits.stamp_bytes)
-        segment.add(files.header_line(header, self.format, iso(begun_us)))
-        for told_us, line in self._carried:
-            segment.add((self._arrivals.line(told_us) if told_us else b"") + line)
-        segment.add(self.note + b"\n" if self.note else b"")
-        self._open, self._last_name, self._carried = segment, segment.name, []
+        header = Header(
+            self.name, self._receiver, self._licence, isinstance(self._clock, Told), self._last_name, self._begun
+        )
+        segment = OpenSegment(self.folder, files.name_of(begun_us), self.format, header)
+        if self.note:
+            segment.add(0, b"", self.note.decode("utf-8", "replace"))
+        self._open, self._last_name, self._begun, self._noted_us = segment, segment.name, (), 0
 
     def _close_segment(self) -> None:
         if self._open is not None:
             self._sync()
-            self._carried = carried(self._open.end(), self._arrivals)
+            self._begun = self._open.unfinished() if self.format == "nmea" else ()
             self._packer.add(self._open.path)
             self._open.close()
             self._open = None

@@ -1,56 +1,67 @@
-"""Reading a spool while it is written: whole lines since a position, across segments, each with its arrival."""
+"""Reading a spool while it is written: whole lines since a position, across segments, verified, with their arrivals."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
+from typing import BinaryIO
 
+from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.readers import frames
+from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Entry, Header, beside, next_begun_us, parsed_lines
 from stswatch.pipeline.readers.base import WHOLE, SourceError
-from stswatch.pipeline.sources.base import Format
-from stswatch.pipeline.spool.arrivals import Arrivals, Ints
-from stswatch.pipeline.spool.lines import LONGEST
-from stswatch.pipeline.spool.segments import Position, format_of, gone, parsed_header, reading, segment_of, segments
+from stswatch.pipeline.readers.packing import unreadable
+from stswatch.pipeline.sources.base import NOTE, Format
+from stswatch.pipeline.spool.openfile import LONGEST
+from stswatch.pipeline.spool.segments import PACKED, Position, format_of, refuse_old, segment_of, segments
 
 PIECE_BYTES = 4 << 20
-_BEHIND = 131_072  # bytes before a position in which an arrival line stands for certain
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole lines of one segment."""
+    """Whole lines of one segment; without any it only says that time has passed."""
 
     segment: str
     base: int  # offset of the text in the segment, bytes unpacked
     text: bytes
-    stamp_at: Ints  # (n,) where its arrival lines begin, offsets in the segment
-    stamp_us: Ints  # (n,) what they say, UTC microseconds
-    arrival_us: int | None  # what holds for lines before the first of them; None where nothing was said
+    arrivals: Arrivals  # what holds from `base` to behind the text, that of silence there included
     format: Format
+    header: Header
 
     @property
     def after(self) -> Position:
         """The position behind it."""
         return Position(self.segment, self.base + len(self.text))
 
+    @property
+    def last_us(self) -> int:
+        """The last arrival that it tells, UTC microseconds; 0 for none."""
+        return int(self.arrivals.time_us[-1]) if len(self.arrivals.time_us) else 0
+
 
 class Tail:
-    """Reads a spool on and on from a position; holds one file open, which may be packed or removed meanwhile."""
+    """Reads a spool on and on from a position; holds one segment open, which may be packed or removed meanwhile."""
 
     def __init__(self, folder: Path, position: Position | None = None) -> None:
         self._folder, self._at = folder, position or Position()
-        self._open = ExitStack()
-        self._file: BufferedIOBase | None = None
-        self.arrivals = Arrivals("nmea", 0)
-        self._arrival_us: int | None = None
+        self._open: _Plain | _Packed | None = None
+        self._seen = 0  # arrivals of the segment that were given
         self._rest = b""
+        self.note = b""  # the last one of the source
 
     @property
     def position(self) -> Position:
         """Where it will read on."""
         return self._at
+
+    @property
+    def header(self) -> Header:
+        """What the index of the segment says that was read last."""
+        return self._open.header if self._open else Header(self._folder.name)
 
     def read(self, until: Position | None = None, at_most: int = PIECE_BYTES) -> Piece | None:
         """The next lines, of one segment; None where there are none. Raises SourceError, OSError.
@@ -67,10 +78,11 @@ class Tail:
     def _next(self, until: Position | None, at_most: int) -> Piece | None:
         while True:
             later = self._later(until)
-            if self._file is None and not self._begin(later):
+            if self._open is None and not self._begin(later):
                 return None
+            assert self._open is not None
             text = self._lines(WHOLE if until is None or until.segment > self._at.segment else until.offset, at_most)
-            if text:
+            if text or self._open.told > self._seen:
                 return self._piece(text)
             if not later:
                 return None
@@ -82,7 +94,7 @@ class Tail:
             yield piece
 
     def close(self) -> None:
-        """Let go of the file; reading again goes on from the same position."""
+        """Let go of the segment; reading again goes on from the same position."""
         self._leave(self._at)
 
     def _later(self, until: Position | None) -> list[Path]:
@@ -96,78 +108,159 @@ class Tail:
         for path in [*here, *later]:
             if segment_of(path) != self._at.segment:
                 self._at = Position(segment_of(path))
-            try:
-                file = self._open.enter_context(reading(path))
-            except SourceError as error:
-                if gone(error):  # removed just now
-                    continue
-                raise
-            start = _filled(file, b"", 4096)
-            if b"\n" not in start:  # begun just now
-                self._leave(self._at)
-                return False
-            header = parsed_header(start)
-            self.arrivals = Arrivals(format_of(path), header.mark if header else 0)
-            self._file, self._rest = file, start
-            self._skip()
-            return True
+            if (found := _opened(path)) is not None:
+                self._open, self._seen = found, 0
+                self._skip()
+                return True
         return False
 
     def _skip(self) -> None:
-        """Pass over what lies before the position, and take note of the arrival that holds there."""
-        assert self._file is not None
-        behind = b""
+        """Pass over what lies before the position; what was told of it is not told again."""
+        assert self._open is not None
         left = self._at.offset
-        self._arrival_us = None
-        while left:
-            data = self._rest[:left] or self._file.read(min(left, PIECE_BYTES))
-            self._rest = self._rest[len(data) :]
-            if not data:
-                break
-            left -= len(data)
-            behind = (behind + data)[-_BEHIND:]
-        _, told_us = self.arrivals.find(behind)
-        if len(told_us):
-            self._arrival_us = int(told_us[-1])
+        while left and (data := self._rest or self._open.more(WHOLE)):
+            self._rest = data[left:]
+            left -= min(left, len(data))
+        self._seen = self._open.told if self._at.offset and not self._rest else 0
 
     def _lines(self, limit: int, at_most: int) -> bytes:
         """Whole lines up to an offset."""
-        assert self._file is not None
-        allowed = limit - self._at.offset
-        size = min(allowed, max(at_most, 2 * LONGEST[self.arrivals.format]))  # no line is longer
-        self._rest = _filled(self._file, self._rest, size)
-        end = self._rest.rfind(b"\n", 0, size) + 1
+        assert self._open is not None
+        size = min(limit - self._at.offset, max(at_most, 2 * LONGEST[self._open.format]))  # no line is longer
+        parts, held = [self._rest], len(self._rest)
+        while held < size and (data := self._open.more(limit)):
+            parts.append(data)
+            held += len(data)
+        self._rest = b"".join(parts)
+        self.note = self._open.note or self.note
+        end = self._rest.rfind(b"\n", 0, max(size, 0)) + 1
         text, self._rest = self._rest[:end], self._rest[end:]
         return text
 
     def _piece(self, text: bytes) -> Piece:
-        stamp_at, stamp_us = self.arrivals.find(text)
-        piece = Piece(
-            self._at.segment,
-            self._at.offset,
-            text,
-            stamp_at + self._at.offset,
-            stamp_us,
-            self._arrival_us,
-            self.arrivals.format,
-        )
-        if len(stamp_us):
-            self._arrival_us = int(stamp_us[-1])
+        assert self._open is not None
+        self._seen = self._open.told
+        base, end = self._at.offset, self._at.offset + len(text)
+        arrivals = self._open.arrivals(base).between(base, end)
+        piece = Piece(self._at.segment, base, text, arrivals, self._open.format, self._open.header)
         self._at = piece.after
         return piece
 
     def _leave(self, at: Position) -> None:
-        self._open.close()
-        self._open, self._file, self._rest = ExitStack(), None, b""
-        if at.segment != self._at.segment:
-            self._arrival_us = None
-        self._at = at
+        if self._open is not None:
+            self._open.close()
+        self._open, self._rest, self._at = None, b"", at
 
 
-def _filled(file: BufferedIOBase, held: bytes, size: int) -> bytes:
-    """What is held with more from the file, up to a size if there is so much."""
-    parts, missing = [held], size - len(held)
-    while missing > 0 and (data := file.read(min(missing, PIECE_BYTES))):
-        parts.append(data)
-        missing -= len(data)
-    return b"".join(parts)
+def _opened(path: Path) -> _Plain | _Packed | None:
+    """A segment, packed meanwhile or not; None where it is gone, or is just being begun. Raises SourceError."""
+    plain = path.with_name(path.name.removesuffix(PACKED))
+    for kind, each in ((_Plain, plain), (_Packed, path.with_name(plain.name + PACKED))):
+        try:
+            if path.suffix != PACKED or kind is _Packed:
+                return kind(each)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unreadable(str(each), error) from error
+    return None
+
+
+class _Plain:
+    """A segment that is not packed, as far as its index names it: every stretch verified, blanks for damage."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises OldSpoolError, FileNotFoundError where it or its index is not there."""
+        self.format, self.header, self.told, self.note = format_of(path), Header(path.parent.name), 0, b""
+        self._pairs: list[tuple[int, int]] = []
+        self._end = self._consumed = 0  # bytes of the text, and of the index, that were taken
+        self._files, index = ExitStack(), Path(beside(str(path)))
+        try:
+            self._text: BinaryIO = self._files.enter_context(path.open("rb"))
+            self._index: BinaryIO = self._files.enter_context(index.open("rb"))
+        except FileNotFoundError:
+            self.close()
+            with suppress(FileNotFoundError):
+                refuse_old(path)
+            raise
+        self.more(0)
+
+    def more(self, limit: int) -> bytes:
+        """The next stretch that ends at an offset or before; b"" where none does yet."""
+        while lines := self._lines():
+            for line in lines:
+                entry = next(parsed_lines(line))
+                if isinstance(entry, Entry) and entry.end > limit:
+                    return b""
+                self._consumed += len(line)
+                if isinstance(entry, Header):
+                    self.header = entry
+                elif entry is not None and (data := self._taken(entry)):
+                    return data
+        return b""
+
+    def _lines(self) -> list[bytes]:
+        """Whole lines of the index that were not taken yet."""
+        self._index.seek(self._consumed)
+        text = self._index.read(PIECE_BYTES if self._consumed == 0 else 1 << 16)
+        return text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
+
+    def _taken(self, entry: Entry) -> bytes:
+        """The bytes up to the end of an entry; those before its beginning lost theirs and take its arrival."""
+        if entry.begin < self._end:
+            return b""
+        pairs = [(self._end, entry.arrivals[0][1])] if entry.begin > self._end and entry.arrivals else []
+        pairs += entry.arrivals
+        self._pairs += pairs
+        self.told += len(pairs)
+        for remark in entry.remarks:
+            self.note = remark.encode() if remark.encode().startswith(NOTE) else self.note
+        self._text.seek(self._end)
+        before = self._text.read(entry.begin - self._end)
+        data = self._text.read(entry.end - entry.begin)
+        sound = len(data) == entry.end - entry.begin and zlib.crc32(data) == entry.crc
+        self._end = entry.end
+        return before + (data if sound else frames.blanks(entry.end - entry.begin))
+
+    def arrivals(self, base: int) -> Arrivals:
+        """The arrivals that hold from an offset on."""
+        found = Arrivals.of(self._pairs)
+        kept = found.between(base, WHOLE)
+        self._pairs = self._pairs[len(self._pairs) - len(kept.offset) :]
+        return kept
+
+    def close(self) -> None:
+        """Let go of its files."""
+        self._files.close()
+
+
+class _Packed:
+    """A packed segment: every frame verified, blanks for what is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises SourceError where it is none, FileNotFoundError where it is gone."""
+        index = frames.segment_index(str(path))
+        if index is None:
+            refuse_old(path)
+            raise SourceError(f"{path}: is no segment of a spool, or damaged from end to end; a copy makes it whole")
+        found: ArrivalIndex = index.arrivals
+        self.format, self.header = format_of(path), found.header or Header(path.parent.name)
+        remarks = [remark.encode() for entry in found.entries for remark in entry.remarks]
+        self.note = next((remark for remark in reversed(remarks) if remark.startswith(NOTE)), b"")
+        self._arrivals = found.arrivals(next_begun_us(str(path)))
+        self.told = len(self._arrivals.offset)
+        self._files = ExitStack()
+        self._file: BinaryIO = self._files.enter_context(path.open("rb"))
+        self._lines = frames.Lines(self._file, index)
+
+    def more(self, limit: int) -> bytes:
+        """The next bytes; b"" at the end. All of a packed segment is acknowledged."""
+        return self._lines.read(PIECE_BYTES) or b""
+
+    def arrivals(self, base: int) -> Arrivals:
+        """The arrivals that hold from an offset on."""
+        return self._arrivals.between(base, WHOLE)
+
+    def close(self) -> None:
+        """Let go of its file."""
+        self._files.close()

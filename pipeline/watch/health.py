@@ -23,7 +23,7 @@ from stswatch.pipeline.watch.state import TOTALS, Heard, Known, described
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.courier import Delivery
-    from stswatch.pipeline.spool.running import SourceState
+    from stswatch.pipeline.spool.supervisor import SourceState
 
 STATUS, HABITS = "status.json", "habits.json"
 _MEASURED_EVERY_S = 60.0  # the size of the spool

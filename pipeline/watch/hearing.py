@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import micros
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.flow import ahead, late
 from stswatch.pipeline.flow.ear import Ear, Heard
 from stswatch.pipeline.flow.recent import Recent
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.spool.arrivals import stamps_of
-from stswatch.pipeline.spool.segments import Position, Spooled, segment_of, segments, sources_of, time_of
+from stswatch.pipeline.readers.base import WHOLE, SourceError
+from stswatch.pipeline.spool.segments import Position, Spooled, arrivals_of, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 from stswatch.pipeline.tracks.stray_days import CLOCK
 
@@ -119,13 +119,13 @@ class _Spool:
 
     def take(self, piece: Piece, recent: Recent, counts: Counts, allowance_us: int) -> None:
         """Decode a piece."""
-        heard = self._ear.hear(piece.segment, piece.base, piece.text, self.tail.arrivals.mark)
-        stamps = _stamps(piece)
-        fixes, reports = (ahead.marked(rows, stamps) for rows in (heard.fixes, heard.static_reports))
-        self.arrival_us = max([self.arrival_us, piece.arrival_us or 0, *piece.stamp_us[-1:].tolist()])
+        heard = self._ear.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
+        arrivals = _earlier_too(piece)
+        fixes, reports = (ahead.marked(rows, arrivals) for rows in (heard.fixes, heard.static_reports))
+        self.arrival_us = max(self.arrival_us, piece.last_us)
         counts.ahead += recent.add(fixes, reports, self._of.receiver, self.arrival_us)
         counts.wrong += sum(_wrong(rows) for rows in (fixes, reports))
-        counts.late += _late(heard, stamps, allowance_us)
+        counts.late += _late(heard, arrivals, allowance_us)
         counts.bytes += len(piece.text)
         counts.sentences += heard.sentences
         counts.fixes += heard.fixes.num_rows
@@ -147,11 +147,10 @@ def _position(folder: Path, since_us: int | None) -> Position:
     return Position(before[-1] if before else "")
 
 
-def _stamps(piece: Piece) -> ahead.Stamps:
-    """Where arrivals are told that hold in a piece, and which."""
-    before = [] if piece.arrival_us is None else [piece.arrival_us]
-    stamp_at = np.concatenate([np.full(len(before), -1), piece.stamp_at])
-    return stamp_at, np.concatenate([np.array(before, np.int64), piece.stamp_us])
+def _earlier_too(piece: Piece) -> Arrivals:
+    """The arrivals of a piece; the first holds for messages, too, that were begun before it."""
+    offset = piece.arrivals.offset
+    return Arrivals(np.where(offset <= piece.base, -WHOLE, offset), piece.arrivals.time_us)
 
 
 def _wrong(rows: pa.Table) -> int:
@@ -159,10 +158,10 @@ def _wrong(rows: pa.Table) -> int:
     return pc.sum(pc.equal(rows["invalid"], CLOCK)).as_py() or 0
 
 
-def _late(heard: Heard, stamps: ahead.Stamps, allowance_us: int) -> int:
+def _late(heard: Heard, arrivals: Arrivals, allowance_us: int) -> int:
     """How many rows are of hours that could be sealed when they arrived."""
     tables = ((micros(rows, "time"), np.asarray(rows["offset"])) for rows in (heard.fixes, heard.static_reports))
-    return sum(len(late.of_rows(*rows, *stamps, allowance_us)) for rows in tables)
+    return sum(len(late.of_rows(*rows, arrivals, allowance_us)) for rows in tables)
 
 
 def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
@@ -181,6 +180,5 @@ def _last_us(folder: Path) -> int:
     """The last arrival in the newest segment that can be read; 0 where none tells one."""
     for path in reversed(segments(folder)):
         with suppress(SourceError):
-            _, told_us = stamps_of(path)
-            return int(told_us.max(initial=0))
+            return int(arrivals_of(path).time_us.max(initial=0))
     return 0

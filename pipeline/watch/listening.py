@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from stswatch.pipeline.spool.running import SourceState
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.spool import Counts
+from stswatch.pipeline.spool.supervisor import SourceState
 from stswatch.pipeline.store.disk import read_json, write_json
 from stswatch.pipeline.watch.habit import Habit
 

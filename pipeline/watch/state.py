@@ -12,7 +12,7 @@ from stswatch.pipeline.watch.report import Report
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.courier import Delivery
-    from stswatch.pipeline.spool.running import SourceState
+    from stswatch.pipeline.spool.supervisor import SourceState
 
 TOTALS = ("sentences", "fixes", "static_reports", "late", "wrong")
 SLOW_S = 60.0  # a slice so old, a lag or a lost source that long is amiss; longer where slices are rarer

@@ -31,8 +31,8 @@ from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.seal import Sealed, seal
 from stswatch.pipeline.flow.slices import MANIFEST, Slice, described
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.spool.arrivals import Arrivals
-from stswatch.pipeline.spool.segments import Header, header_line, name_of, segment_of, time_of
+from stswatch.pipeline.spool.closing import pack
+from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
 from stswatch.pipeline.store import lake, ledger
 from stswatch.pipeline.store.disk import write_json
@@ -40,6 +40,7 @@ from stswatch.pipeline.watch.settings import Settings
 from stswatch.pipeline.watch.store import Store, engine_of
 from stswatch.sample_ais import sentences
 from tests.pipeline import seas
+from tests.pipeline.spool.spools import written
 from tests.pipeline.store import build as rows_of
 
 FIRST_US = 1_704_067_200_000_000  # 2024-01-01T00:00:00Z
@@ -120,11 +121,9 @@ def _said() -> pa.Table:
 
 def put(path: Path, text: bytes) -> None:
     """A closed segment with these lines, all of which came when it was begun."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamp = Arrivals("nmea", 7).line(time_of(segment_of(path)))
-    path.write_bytes(
-        pa.compress(header_line(Header(path.parent.name, 7), "nmea", "") + stamp + text, "zstd", asbytes=True)
-    )
+    plain = path.with_name(path.name.removesuffix(".zst"))
+    written(plain, [(time_of(segment_of(path)), text)])
+    pack(plain)
 
 
 def _slices(data: Path, planned_row: Sequence[Slice]) -> None:

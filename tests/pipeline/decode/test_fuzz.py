@@ -18,7 +18,7 @@ from pyais.messages import AISSentence, NMEASentenceFactory
 from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.fields import fields
 from stswatch.pipeline.decode.groups import grouped
-from stswatch.pipeline.decode.parts import REACH, REACH_S
+from stswatch.pipeline.decode.parts import REACH_S
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -67,7 +67,7 @@ def sentence_of(line: bytes) -> AISSentence | None:
 def check(lines: list[bytes]) -> Counter[str]:
     """Hold the reading of some lines to pyais; gives what was seen."""
     text = b"\n".join(lines) + b"\n"
-    found = frame(text, 0, REACH)
+    found = frame(text, 0)
     whole = whole_messages(found, np.ones(len(found.code), np.bool_), NOW)
     decoded = grouped(whole.data, whole.start, whole.end, whole.fill)
     code = codes(found, whole, decoded.code)

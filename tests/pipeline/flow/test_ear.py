@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import concat
+from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.flow.ear import Ear
 from stswatch.pipeline.readers import aisstream, nmea
+from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import WHOLE
 from stswatch.pipeline.readers.text import Window
 from tests.pipeline.watch.replay import lines
 
 TEXT = lines(0.3)
-STAMP = b"$PGHP,1,2025,3,10,0,0,5,0,,,123456789,1,*2B\n"
+CAME_US = 1_741_564_805_000_000  # 2025-03-10T00:00:05Z
+CAME, HEAD = Arrivals.of([(0, CAME_US)]), Header("roof")
 
 
 def heard(text: list[bytes], cuts, form="nmea"):
@@ -26,7 +29,7 @@ def heard(text: list[bytes], cuts, form="nmea"):
     edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
     for begin, end in itertools.pairwise(edges):
         piece = b"".join(text[begin:end])
-        parts.append(ear.hear("segment", base, piece))
+        parts.append(ear.hear("segment", base, piece, CAME, HEAD))
         base += len(piece)
     tables = [concat([getattr(p, n) for p in parts], getattr(parts[0], n).schema) for n in ("fixes", "static_reports")]
     return [said(t) for t in tables], sum(p.sentences for p in parts), sum(sum(p.rejects.values()) for p in parts)
@@ -57,9 +60,9 @@ def test_each_line_by_itself():
     assert heard(TEXT, range(len(TEXT)))[:2] == (rows, sentences)
 
 
-def test_a_time_told_in_an_earlier_piece_holds_in_the_next():
+def test_what_tells_no_time_takes_its_arrival():
     bare = [line.rpartition(b"\\")[2] for line in TEXT if b",1,1,," in line][:9]
-    (fixes, _), sentences, _ = heard([STAMP, *bare], range(10))
+    (fixes, _), sentences, _ = heard(bare, range(10))
     assert sentences == 9
     assert fixes
     assert {json.loads(row)["time"] for row in fixes} == {"2025-03-10 00:00:05+00:00"}
@@ -74,11 +77,13 @@ def test_what_is_no_use_is_counted_once_and_what_may_still_be_whole_is_not():
         assert rejects == 2
 
 
-def test_the_next_segment_says_again_what_was_not_complete():
+def test_the_index_of_the_next_segment_holds_what_was_not_complete():
     at = next(k for k, line in enumerate(TEXT) if b"VDM,2,1," in line and b"VDM,2,2," in TEXT[k + 1])
     ear = Ear("nmea")
-    assert ear.hear("one", 5000, TEXT[at]).static_reports.num_rows == 0
-    assert ear.hear("two", 0, b"".join(TEXT[at : at + 2])).static_reports.num_rows == 1
+    assert ear.hear("one", 5000, TEXT[at], CAME, HEAD).static_reports.num_rows == 0
+    begun = Header("roof", begun=((CAME_US, TEXT[at]),))
+    heard = [ear.hear("two", base, TEXT[at + 1], CAME, begun) for base in (0, len(TEXT[at + 1]))]
+    assert [each.static_reports.num_rows for each in heard] == [1, 0]
 
 
 def test_json_is_heard_as_it_is_read():

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from stswatch.pipeline.sources.base import AFRESH, Loss, Lost, Resume
+from stswatch.pipeline.sources.base import AFRESH, Loss, Lost, Note, Remark, Resume
 from stswatch.pipeline.sources.registry import parse, receive
 
 WITHIN_S = 20.0
@@ -21,6 +21,7 @@ class Listening:
         self.lost: str | None = None
         self.patient = False
         self.losses: list[Loss] = []
+        self.note = b""  # the last
         self.pieces: list[bytes] = []
         self._arguments = (parse(text), secrets or {}, self.stop, resume)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -40,6 +41,10 @@ class Listening:
                 self.signs += 1
                 if isinstance(data, Loss):
                     self.losses.append(data)
+                if isinstance(data, Note):
+                    self.note = data.rstrip(b"\n")
+                if isinstance(data, Remark):
+                    continue
                 self.pieces.append(data)
                 self.came += data
         except Lost as lost:

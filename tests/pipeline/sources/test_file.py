@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from stswatch.pipeline.sources.base import Resume
-from stswatch.pipeline.spool.lines import last_note
 from tests.pipeline.sources.listen import Listening, wait
-
-NOTES = re.compile(rb"^# stswatch note \d+ \d+\n", re.MULTILINE)
 
 
 def lines(listening: Listening) -> bytes:
-    return NOTES.sub(b"", listening.came)
+    return listening.came
 
 
 def holds(text: bytes):
@@ -76,7 +71,7 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         first.until(holds(b"a\nb\n"))
     add(path, b"f\nc\n")
     for how in ("", "?from=end"):
-        with Listening(f"{path}{how}", resume=Resume(last_note(first.came))) as second:
+        with Listening(f"{path}{how}", resume=Resume(first.note)) as second:
             second.until(holds(b"half\nc\n"))
 
 
@@ -87,15 +82,19 @@ def test_it_begins_anew_where_the_file_is_another(tmp_path):
         first.until(holds(b"a\nb\n"))
     (tmp_path / "new").write_bytes(b"c\n")
     (tmp_path / "new").rename(path)
-    with Listening(f"{path}?from=end", resume=Resume(last_note(first.came))) as second:
+    with Listening(f"{path}?from=end", resume=Resume(first.note)) as second:
         second.until(holds(b"c\n"))
 
 
-def test_lines_of_json_have_no_comments(tmp_path):
+def test_lines_of_json_are_read_on_too(tmp_path):
     path = tmp_path / "log.json"
     path.write_bytes(b"{}\n")
     with Listening(f"{path}?format=json") as listening:
-        assert listening.until(lambda source: bool(source.came)) == b"{}\n"
+        listening.until(lambda source: source.note != b"")
+    assert listening.came == b"{}\n"
+    add(path, b"[]\n")
+    with Listening(f"{path}?format=json", resume=Resume(listening.note)) as again:
+        assert again.until(lambda source: bool(source.came)) == b"[]\n"
 
 
 def test_a_line_without_end_is_not_held(tmp_path):

@@ -15,7 +15,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from stswatch.pipeline.sources.base import Resume
 from stswatch.pipeline.sources.registry import parse, receive
-from stswatch.pipeline.spool.lines import last_note
 from tests.pipeline.sources.brokers import Amqtt, Broker, Mosquitto
 from tests.pipeline.sources.listen import Listening, wait
 from tests.pipeline.sources.tls import certificate
@@ -70,8 +69,8 @@ def publish(client: Client, topic: str, *messages: bytes, qos: int = 1) -> None:
 
 
 def lines(listening: Listening) -> bytes:
-    """What came, without comments."""
-    return b"".join(line for line in listening.came.splitlines(keepends=True) if not line.startswith(b"#"))
+    """What came."""
+    return listening.came
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -159,14 +158,12 @@ def test_a_session_that_the_broker_forgot(kind, tmp_path, format):
         before.standing()
     running.stop()
     running.start()  # with nothing kept on disk
-    note = last_note(before.came)
-    assert bool(note) == (format == "nmea"), "JSON lines have no comments"
+    note = before.note
+    assert note, "JSON or not"
     with Listening(where, resume=Resume(note, WATCH.client_id)) as after:
         after.standing()
     running.stop()
-    assert [loss.why for loss in after.losses] == (
-        ["has kept no session: what came while nobody listened is lost"] if note else []
-    )
+    assert [loss.why for loss in after.losses] == ["has kept no session: what came while nobody listened is lost"]
 
 
 @mosquitto_only
@@ -177,13 +174,13 @@ def test_what_the_queue_of_the_broker_did_not_hold(queueing):
     client = connected(queueing)
     publish(client, "ais", *(b"%d" % number for number in range(50)))
     client.disconnect()
-    with Listening(where, resume=Resume(last_note(before.came), WATCH.client_id)) as after:
+    with Listening(where, resume=Resume(before.note, WATCH.client_id)) as after:
         after.until(lambda source: bool(source.losses) and lines(source).count(b"\n") > 0)
     kept = lines(after).count(b"\n")
     assert 0 < kept < 50
     assert sum(loss.messages for loss in after.losses) == 50 - kept
     assert "max_queued_messages" in after.losses[0].why
-    with Listening(where, resume=Resume(last_note(after.came), WATCH.client_id)) as again:
+    with Listening(where, resume=Resume(after.note, WATCH.client_id)) as again:
         again.standing()
     assert again.losses == [], "it is told once"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from stswatch.pipeline.readers.arrival_index import Entry, Header, beside, entry_line, header_line
+from stswatch.pipeline.readers.frames import segment_index
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from stswatch.pipeline.sources.base import Format
-from stswatch.pipeline.spool.segments import segments
+from stswatch.pipeline.spool.segments import arrivals_of, segments
 from stswatch.pipeline.spool.spool import Limits, Spool
 from stswatch.pipeline.spool.tail import Tail
 from tests.pipeline.decode.captures import sentence, tagged
@@ -19,8 +21,6 @@ from tests.pipeline.readers.gather import together
 
 NOON_US = 1_764_072_000_000_000  # 2025-11-25T12:00:00Z
 POSITION = b"13HOI:0P0000VOHLCnHQKwvL05Ip"
-
-_OURS = re.compile(rb"^(# stswatch \{.*|\$PGHP,1,[0-9,]*,,,\d{9},1,\*..|\{\"arrival\":.*)\n", re.MULTILINE)
 
 
 @dataclass
@@ -55,21 +55,36 @@ def spool(data: Path, clock: ByHand | None = None, form: Format = "nmea", **limi
 
 
 def everything(folder: Path, position=None, until=None, **how) -> bytes:
-    """All that lies in a spool, as it lies there."""
+    """All that a source sent, as it lies in its spool."""
     tail = Tail(folder, position)
     text = b"".join(piece.text for piece in tail.all(until, **how))
     tail.close()
     return text
 
 
-def received(folder: Path, **how) -> bytes:
-    """What a source sent, as it lies in its spool."""
-    return without_ours(everything(folder, **how))
+received = everything
 
 
-def without_ours(text: bytes) -> bytes:
-    """What a source sent: without the lines that the spool puts between."""
-    return _OURS.sub(b"", text)
+def arrivals(folder: Path) -> int:
+    """How many arrivals the indices of a spool tell."""
+    return sum(len(arrivals_of(path).offset) for path in segments(folder))
+
+
+def remarks(path: Path) -> list[str]:
+    """What a source gave beside what it received, in a segment."""
+    index = segment_index(str(path))
+    return [] if index is None else [each for entry in index.arrivals.entries for each in entry.remarks]
+
+
+def written(path: Path, came: list[tuple[int, bytes]], header: Header | None = None) -> None:
+    """A segment that is not packed, with what came and when, UTC microseconds."""
+    text, lines = b"", header_line(header or Header(path.parent.name))
+    for arrival_us, data in came:
+        lines += entry_line(Entry(len(text), len(text) + len(data), zlib.crc32(data), ((len(text), arrival_us),)))
+        text += data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text)
+    Path(beside(str(path))).write_bytes(lines)
 
 
 def decoded(*paths: Path, form: str = "nmea", **how):

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.spool.arrivals import Arrivals
 from stswatch.pipeline.spool.clock import AGREEING, JUMP_US, STAYED_US, Clock, Told
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.spool.spools import NOON_US, POSITION, told
@@ -166,7 +165,6 @@ WAYS = {  # in which a recording tells the time of a line, here 1,700,000,000 s
     "tag block": tagged(ONE, 1_700_000_000, b"S"),
     "coast guard": ONE + b",r003669987,1700000000",
     "gatehouse": b"$PGHP,1,2023,11,14,22,13,20,0,231,45,992190934,1,2B*5B\n" + ONE,
-    "another spool": Arrivals("nmea", 5).line(1_700_000_000_000_000) + ONE,
     "epoch before": b"1700000000 " + ONE,
     "ISO before": b"2023-11-14 22:13:20 " + ONE,
     "aisstream": b'{"MetaData": {"time_utc": "2023-11-14 22:13:20.000456 +0000 UTC"}}',

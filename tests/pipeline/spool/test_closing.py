@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
+from stswatch.pipeline.readers.arrival_index import beside
 from stswatch.pipeline.spool.closing import Keep, Packer, forget, pack, recover
 from stswatch.pipeline.spool.segments import Position, closed, segment_of, segments
 from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool
@@ -32,21 +34,23 @@ def test_a_kill_while_packing_costs_nothing(tmp_path, killed):
     spooled = spool(tmp_path)
     spooled.append(bare(100))
     spooled.tick()
+    spooled._sync()
     path, whole = segments(spooled.folder)[0], everything(spooled.folder)
-    held = path.read_bytes()
-    packed = pack(path)
+    held = path.read_bytes(), Path(beside(str(path))).read_bytes()
+    packed, _ = pack(path)
     if killed == "before the name":
         packed.rename(packed.with_name(packed.name + ".part"))
-    path.write_bytes(held)
+    path.write_bytes(held[0])
+    Path(beside(str(path))).write_bytes(held[1])
     assert everything(spooled.folder) == whole
     recover(spooled.folder)
-    assert len(os.listdir(spooled.folder)) == 1
+    assert len(os.listdir(spooled.folder)) == (2 if killed == "before the name" else 1)
     assert everything(spooled.folder) == whole
     assert bool(closed(spooled.folder)) == (killed == "after the name")
 
 
 def test_an_open_segment_is_cut_back_to_its_last_whole_line(tmp_path):
-    spooled = spool(tmp_path)
+    spooled = spool(tmp_path, sync_s=0.0)
     spooled.append(bare(100))
     path, whole = segments(spooled.folder)[0], everything(spooled.folder)
     for half in (b"x", b"\0" * 3_000_000, b"!AIVDM,1,1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*"):
@@ -54,7 +58,7 @@ def test_an_open_segment_is_cut_back_to_its_last_whole_line(tmp_path):
             file.write(half)
         recover(spooled.folder)
         assert path.read_bytes() == whole
-    (spooled.folder / "20251125T130000.000Z.nmea").write_bytes(b"# stswatch {half")
+    (spooled.folder / "20251125T130000.000Z.nmea").write_bytes(b"half a line")
     recover(spooled.folder)
     assert segments(spooled.folder) == [path]
 

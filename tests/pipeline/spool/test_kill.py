@@ -15,7 +15,7 @@ import pytest
 
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import Position, segment_of, segments
-from tests.pipeline.spool.spools import decoded_spool, received, told, without_ours
+from tests.pipeline.spool.spools import decoded_spool, received, told
 
 # A watch of one source that says all the time up to where it acknowledged, and closes and packs all the time.
 SCRIPT = """
@@ -158,4 +158,4 @@ def test_a_gigabyte_without_a_line_end(tmp_path):
     assert much < little + 30
     held = sum(path.stat().st_size for path in segments(tmp_path / "much" / "spool" / "busan"))
     assert held < 10_000
-    assert without_ours(received(tmp_path / "much" / "spool" / "busan")).startswith(b"x" * 4096)
+    assert received(tmp_path / "much" / "spool" / "busan").startswith(b"x" * 4096)

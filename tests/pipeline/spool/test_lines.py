@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.decode.sentences import MAX_LINE
-from stswatch.pipeline.spool.lines import LONGEST as OF_FORMAT
-from stswatch.pipeline.spool.lines import Lines
+from stswatch.pipeline.spool.openfile import LONGEST as OF_FORMAT
+from stswatch.pipeline.spool.openfile import Lines
 from tests.pipeline.decode.captures import capture
 from tests.pipeline.spool.spools import decoded
 

@@ -9,14 +9,26 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.registry import open_source
-from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.sources.base import Format, Note
 from stswatch.pipeline.spool.clock import Told
-from stswatch.pipeline.spool.segments import Position, closed, header_of, segment_of, segments, sources_of, time_of
+from stswatch.pipeline.spool.segments import (
+    OldSpoolError,
+    Position,
+    arrivals_of,
+    closed,
+    header_of,
+    segment_of,
+    segments,
+    sources_of,
+    time_of,
+)
 from stswatch.pipeline.spool.spool import Spool
 from stswatch.pipeline.spool.tail import Tail
 from tests.pipeline.decode.captures import capture, parts, tagged
@@ -118,7 +130,10 @@ def test_silence_advances_time(tmp_path):
         clock.pass_s(1.0)
     spooled.close()
     (piece,) = Tail(spooled.folder).all()
-    assert ((piece.stamp_us - NOON_US) / 1e6).tolist() == [0, 5, 10, 15, 20]
+    assert ((piece.arrivals.time_us - NOON_US) / 1e6).tolist() == [20], "of one silence the last arrival counts"
+    assert arrivals_of(segments(spooled.folder)[0]).time_us.tolist()[-5:] == [
+        NOON_US + s * 1_000_000 for s in range(0, 21, 5)
+    ]
     assert received(spooled.folder) == b""
     assert spooled.counts().last_line_us == 0
 
@@ -132,7 +147,7 @@ def test_a_source_that_speaks_needs_no_heartbeat(tmp_path):
         spooled.tick()
     spooled.close()
     (piece,) = Tail(spooled.folder).all()
-    assert len(piece.stamp_us) == 20
+    assert len(piece.arrivals.time_us) == 20
 
 
 def test_another_hour_another_segment(tmp_path):
@@ -160,9 +175,10 @@ def test_a_full_segment_is_closed(tmp_path):
 
 def test_closed_segments_are_packed_soon_and_hold_what_they_held(tmp_path):
     spooled = spool(tmp_path)
-    spooled.append(told(range(1_700_000_000, 1_700_000_500)))
-    before = everything(spooled.folder)
+    before = told(range(1_700_000_000, 1_700_000_500))
+    spooled.append(before)
     name = spooled.rotate()
+    assert everything(spooled.folder) == before
     spooled.append(bare(1))
     spooled._packer.finish()
     (path,) = spooled.closed()
@@ -251,6 +267,42 @@ def test_a_spool_is_an_archive(tmp_path, seed):
     assert out.fixes.num_rows == once.fixes.num_rows > 300
 
 
+def test_a_segment_is_what_was_received_byte_for_byte(tmp_path):
+    """To any zstd, too; what the source gave beside it, and when all came, stands in the index."""
+    clock = ByHand()
+    spooled = spool(tmp_path, clock, sync_s=0.0)
+    came = [told(range(1_700_000_000 + 100 * k, 1_700_000_000 + 100 * k + 7)) for k in range(50)]
+    for text in came:
+        spooled.append(text)
+        clock.pass_s(0.2)
+        spooled.remark(Note.of(b"12 %d" % len(text)))
+    (plain,) = segments(spooled.folder)
+    assert plain.read_bytes() == b"".join(came)
+    spooled.close()
+    (packed,) = segments(spooled.folder)
+    assert pa.CompressedInputStream(pa.OSFile(str(packed)), "zstd").read() == b"".join(came)
+    starts = np.cumsum([0, *map(len, came)])[:-1]
+    assert arrivals_of(packed).at(starts).tolist() == [NOON_US + 200_000 * k for k in range(50)]
+    again = spool(tmp_path, clock)
+    assert again.note == b"# stswatch note 12 %d" % len(came[-1])
+    again.append(bare(1))
+    again.close()
+    assert spool(tmp_path, clock).note == again.note, "it is carried into the next segment"
+
+
+def test_a_spool_of_another_version_is_refused(tmp_path):
+    for name, head in (("nmea", b'# stswatch {"spool": 1}\n'), ("json", b'{"arrival":"2025-11-25T12:00:00.007Z"}\n')):
+        folder = tmp_path / name / "spool" / "busan"
+        folder.mkdir(parents=True)
+        (folder / f"20251125T120000.000Z.{name}").write_bytes(head + bare(3))
+        with pytest.raises(OldSpoolError, match=r"older version.* move it away.*`stswatch run`"):
+            spool(tmp_path / name, form=name)
+        (folder / f"20251125T120000.000Z.{name}").rename(tmp_path / f"a.{name}")
+        (folder / f"20251125T120000.000Z.{name}.zst").write_bytes(pa.compress(head + bare(3), "zstd", asbytes=True))
+        with pytest.raises(OldSpoolError):
+            sources_of(tmp_path / name / "spool")
+
+
 def test_a_replay_closes_at_the_hours_that_the_recording_tells(tmp_path):
     spooled = Spool(tmp_path / "spool", "busan", "nmea", Told())
     text = told(range(1_700_000_000, 1_700_010_000, 10))
@@ -262,7 +314,7 @@ def test_a_replay_closes_at_the_hours_that_the_recording_tells(tmp_path):
 
 
 def test_a_spool_of_json_is_an_archive_too(tmp_path):
-    """Whose arrival lines are no message and no reject; and so is one in which nothing came."""
+    """And so is one in which nothing came."""
     clock = ByHand()
     spooled = spool(tmp_path, clock, "json")
     spooled.tick()
@@ -278,7 +330,7 @@ def test_a_spool_of_json_is_an_archive_too(tmp_path):
     silent, spoken = segments(spooled.folder)
     (piece,) = Tail(spooled.folder, Position(segment_of(spoken))).all()
     assert piece.format == "json"
-    assert len(piece.stamp_us) >= 301
+    assert len(piece.arrivals.time_us) >= 301
     assert [open_source(path).format for path in (silent, spoken)] == ["aisstream"] * 2
     found = [decoded(path, form="aisstream") for path in (silent, spoken)]
     assert (found[0].sentences, found[0].rejects.num_rows) == (0, 0)

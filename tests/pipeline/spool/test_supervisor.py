@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 import time
@@ -14,11 +13,11 @@ import pytest
 from stswatch.pipeline.sources.base import AddressError
 from stswatch.pipeline.sources.registry import parse_all
 from stswatch.pipeline.spool.clock import Clock
-from stswatch.pipeline.spool.running import backoff_s, client_id
+from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.spool import Limits
-from stswatch.pipeline.spool.supervisor import Supervisor, identity_of, run_sources
+from stswatch.pipeline.spool.supervisor import Supervisor, backoff_s, client_id, identity_of, run_sources
 from tests.pipeline.sources.listen import free_port, wait
-from tests.pipeline.spool.spools import bare, decoded_spool, everything, received, told
+from tests.pipeline.spool.spools import arrivals, bare, decoded_spool, received, remarks, told
 
 pytestmark = pytest.mark.e2e
 
@@ -169,10 +168,9 @@ def test_a_file_is_read_on_after_a_stop_however_long_it_was_silent(tmp_path):
         with Watch(tmp_path / "data", f"log={path}", hurry=100.0) as watch:
             watch.until("log", lambda text, last=lines[stop - 1]: last in text)
             watch.supervisor.spools["log"].rotate()
-            beats = everything(watch.folder("log")).count(b"$PGHP")
-            wait(lambda before=beats: everything(watch.folder("log")).count(b"$PGHP") > before + 1)
-    held = re.sub(rb"^# stswatch note .*\n", b"", received(watch.folder("log")), flags=re.MULTILINE)
-    assert held == b"".join(lines)
+            beats = arrivals(watch.folder("log"))
+            wait(lambda before=beats: arrivals(watch.folder("log")) > before + 1)
+    assert received(watch.folder("log")) == b"".join(lines)
 
 
 def test_standard_input_that_ends_ends_the_watch(tmp_path):
@@ -207,16 +205,16 @@ def test_rubbish_is_kept_as_it_came(tmp_path):
     assert decoded_spool(watch.folder("busan")).messages == 1
 
 
-def test_silence_is_a_line_every_five_seconds(tmp_path):
+def test_silence_is_an_arrival_every_five_seconds(tmp_path):
     server = Server(lambda n: b"", hold_s=3600)
     with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}", hurry=20.0) as watch:
-        wait(lambda: everything(watch.folder("busan")).count(b"$PGHP") >= 4)
+        wait(lambda: arrivals(watch.folder("busan")) >= 4)
     server._listening.close()
 
 
 def test_time_passes_too_where_nobody_can_be_reached(tmp_path):
     with Watch(tmp_path / "data", "busan=tcp://127.0.0.1:1", hurry=20.0) as watch:
-        wait(lambda: everything(watch.folder("busan")).count(b"$PGHP") >= 4)
+        wait(lambda: arrivals(watch.folder("busan")) >= 4)
     assert len(watch.said) == 1
 
 
@@ -236,12 +234,14 @@ def test_what_the_system_throws_away_is_said_once_and_counted(tmp_path):
                 sending.sendto(b"!", ("127.0.0.1", port))
             away.rename(data)
 
-            def noted(text: bytes) -> list[int]:
-                return [int(each) for each in re.findall(rb"^# stswatch lost (\d+)$", text, re.MULTILINE)]
+            def lost() -> int:
+                return watch.supervisor.state()["u"].lost_messages
 
-            got = watch.until("u", lambda text: sum(noted(text)) + text.count(b"!\n") >= 40_000)
-            state = watch.supervisor.state()["u"]
-    assert state.lost_messages == sum(noted(got)) == 40_000 - got.count(b"!\n") > 0
+            got = watch.until("u", lambda text: lost() + text.count(b"!\n") >= 40_000)
+            found = lost()
+    noted = [each for path in segments(watch.folder("u")) for each in remarks(path)]
+    assert noted
+    assert sum(int(each.removeprefix("# stswatch lost ")) for each in noted) == found == 40_000 - got.count(b"!\n") > 0
     assert sum("sends more than this machine takes" in each for each in watch.said) == 1
 
 

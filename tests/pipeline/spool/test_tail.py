@@ -12,19 +12,14 @@ from hypothesis import strategies as st
 from stswatch.pipeline.spool.closing import Keep, forget, settle
 from stswatch.pipeline.spool.segments import Position, reading, segment_of, segments, sources_of
 from stswatch.pipeline.spool.tail import Piece, Tail
-from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool, told, without_ours
+from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool, told
 
 
 def arrivals_of(piece: Piece) -> list[tuple[bytes, int | None]]:
     """Each line of the source with its arrival."""
-    found, at = [], piece.base
-    for line in piece.text.splitlines(keepends=True):
-        row = int(np.searchsorted(piece.stamp_at, at, side="right")) - 1
-        arrival_us = piece.arrival_us if row < 0 else int(piece.stamp_us[row])
-        if without_ours(line):
-            found.append((line, arrival_us))
-        at += len(line)
-    return found
+    lines = piece.text.splitlines(keepends=True)
+    starts = piece.base + np.cumsum([0, *map(len, lines)])[:-1]
+    return list(zip(lines, piece.arrivals.at(starts).tolist(), strict=True))
 
 
 CALLS = st.lists(
@@ -89,7 +84,7 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
     assert forget(spooled.folder, set(names[:2]), Keep(age_us=1), clock.us, clock.us) == names[:2]
     (third, fourth) = tail.all()
     assert (third.segment, third.base, fourth.segment) == (names[2], 0, names[3])
-    assert third.arrival_us is None
+    assert third.header.previous == names[1]
 
 
 def test_what_is_packed_while_it_is_looked_at_is_there_all_the_time(tmp_path):
@@ -127,18 +122,18 @@ def test_what_is_being_begun_is_waited_for(tmp_path):
     tail = Tail(folder)
     assert tail.read() is None
     path = folder / "20251125T120000.000Z.nmea"
-    path.write_bytes(b"# stswatch {")
+    path.write_bytes(b"")
     assert tail.read() is None
     path.unlink()
-    spooled = spool(tmp_path, ByHand(NOON_US))
+    spooled = spool(tmp_path, ByHand(NOON_US), sync_s=0.0)
     spooled.append(bare(1))
     piece = tail.read()
     assert piece is not None
-    assert piece.stamp_us.tolist() == [NOON_US]
+    assert piece.arrivals.time_us.tolist() == [NOON_US]
 
 
 def test_a_spool_that_nobody_writes_can_be_settled_and_read(tmp_path):
-    spooled = spool(tmp_path)
+    spooled = spool(tmp_path, sync_s=0.0)
     spooled.append(bare(5))
     path = segments(spooled.folder)[0]
     whole = everything(spooled.folder)

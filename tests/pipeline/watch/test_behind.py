@@ -16,21 +16,21 @@ from functools import reduce
 from operator import xor
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.row import NothingToDo
 from stswatch.pipeline.flow.seal import seal
 from stswatch.pipeline.sources.registry import parse
-from stswatch.pipeline.spool.arrivals import Arrivals
 from stswatch.pipeline.spool.clock import Told
-from stswatch.pipeline.spool.segments import Header, header_line, name_of
+from stswatch.pipeline.spool.closing import pack
+from stswatch.pipeline.spool.segments import name_of
 from stswatch.pipeline.spool.supervisor import run_sources
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.store import Store, engine_of
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
+from tests.pipeline.spool.spools import written
 from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, replay, sending, until, watching
 from tests.pipeline.watch.test_law import by_run, events
 
@@ -74,15 +74,13 @@ class Watch:
     def hear(self, name: str, text: list[bytes], clock_h: float = 0.0) -> int:
         """A closed segment with what a receiver sent in an hour; gives the end of the hour."""
         came_us = int(TOLD.search(text[1])[1]) * 1_000_000
-        folder = self.data / "spool" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        header, arrivals = Header(name, 7), Arrivals("nmea", 7)
-        body = [header_line(header, "nmea", ""), arrivals.line(came_us)]
+        path = self.data / "spool" / name / f"{name_of(came_us)}.nmea"
+        came = [(came_us, b"")]
         for at in range(0, len(text), 100):
             told_us = int(TOLD.search(text[at])[1]) * 1_000_000
-            body += [arrivals.line(max(told_us, came_us)), *(dated(line, clock_h) for line in text[at : at + 100])]
-        packed = pa.compress(b"".join(body), "zstd", asbytes=True)
-        (folder / f"{name_of(came_us)}.nmea.zst").write_bytes(packed)
+            came.append((max(told_us, came_us), b"".join(dated(line, clock_h) for line in text[at : at + 100])))
+        written(path, came)
+        pack(path)
         return came_us // HOUR * HOUR + HOUR
 
     def seal(self, until_us: int, at_once: bool = False) -> dict[str, int]:

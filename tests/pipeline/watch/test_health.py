@@ -20,9 +20,9 @@ from dataclasses import replace
 import pytest
 
 from stswatch.pipeline.alerts.courier import Delivery
-from stswatch.pipeline.spool.running import SourceState
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.spool import Counts
+from stswatch.pipeline.spool.supervisor import SourceState
 from stswatch.pipeline.watch import server, status
 from stswatch.pipeline.watch.health import Health
 from stswatch.pipeline.watch.metrics import METRICS

@@ -6,18 +6,18 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.spool.closing import Keep
-from stswatch.pipeline.spool.segments import Header, header_line, name_of, segment_of, segments
+from stswatch.pipeline.spool.closing import Keep, pack
+from stswatch.pipeline.spool.segments import name_of, segment_of, segments, time_of
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.watch.hearing import _position
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.retention import KeepError, clear, parse
 from tests.pipeline import seas
+from tests.pipeline.spool.spools import written
 from tests.pipeline.watch.replay import WORLD, lines, replay
 from tests.pipeline.watch.test_law import by_run, events
 
@@ -39,9 +39,10 @@ def path_of(data, begun_us, packed):
 
 def write(path):
     """A segment of some thousand bytes."""
-    text = header_line(Header("roof", 1), "nmea", "") + Random(0).randbytes(960)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pa.compress(text, "zstd", asbytes=True) if path.suffix == ".zst" else text)
+    plain = path.with_name(path.name.removesuffix(".zst"))
+    written(plain, [(time_of(segment_of(path)), Random(0).randbytes(960))])
+    if path != plain:
+        pack(plain)
 
 
 @pytest.fixture
