@@ -59,6 +59,7 @@ class Index:
     arrivals: ArrivalIndex = field(default_factory=ArrivalIndex, repr=False)
     whole: bool = True
     packed: bool = True
+    spare: bool = True  # whether both copies of all that is not text are sound
 
 
 def pack(lines: BinaryIO, size: int, out: BinaryIO, index: bytes) -> None:
@@ -104,7 +105,11 @@ def index_of(file: BinaryIO) -> Index | None:
         content = _skipped(end, at - 8)
         if content is not None and (frames := _parsed(content)) is not None:
             behind = frames[-1].at + frames[-1].packed if frames else json.loads(content)["begin"]
-            return Index(tuple(frames), _arrivals(_aside(file, 0) or _aside(file, behind), _unpacked(frames)))
+            copies = [_aside(file, 0), _aside(file, behind)]
+            length = len(_to_skip(content))
+            lists = [_skipped(end, len(end) - k * length) for k in (1, 2)] if 2 * length <= len(end) else [None]
+            arrivals = _arrivals(copies[0] or copies[1], _unpacked(frames))
+            return Index(tuple(frames), arrivals, spare=None not in copies and lists == [content, content])
     first = _aside(file, 0)
     return None if first is None else _found_again(file, first)
 
@@ -266,7 +271,10 @@ def arrivals_of(path: str) -> Arrivals | None:
 def damage(path: str) -> list[str]:
     """What is damaged of a segment, a sentence for each stretch; nothing for any other file. Raises OSError."""
     index = segment_index(path)
-    return [] if index is None else damaged_text(path, index) + arrival_index.said(path, index.arrivals)
+    if index is None:
+        return []
+    found = damaged_text(path, index) + arrival_index.said(path, index.arrivals)
+    return found if index.spare or found else [SPARE.format(path)]
 
 
 def damaged_text(path: str, index: Index) -> list[str]:
@@ -277,6 +285,7 @@ def damaged_text(path: str, index: Index) -> list[str]:
     return found if index.whole else [*found, LOST.format(path, "it was cut off: its end")]
 
 
+SPARE = "{}: one of two copies of its index is damaged; the other is used; a copy of the file makes it whole"
 LOST = "{}: {} cannot be read any more and counts as not received; the rest is used; a copy of the file makes it whole"
 
 
