@@ -67,17 +67,17 @@ def whole(killed, tmp_path_factory):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_flipped_bit_is_named_and_makes_no_gap_and_no_lead(killed, whole, tmp_path, seed):
-    """One in each packed segment, one in that which is not, one in its index: eight places drawn in all."""
+    """One in each packed segment, one in that which is not, one in its index: ten places drawn in all."""
     rng, folder = random.Random(seed), copied(killed, tmp_path / "data")
     paths = [*segments(folder), Path(beside(str(segments(folder)[-1])))]
-    assert len(paths) == 4
+    assert len(paths) == 5
     for path in paths:
         flip(path, rng)
     gaps, leads, told = found(tmp_path / "data")
-    for path in paths[:2]:
+    for path in paths[:3]:
         assert any(str(path) in each for each in told), "it is named"
-    assert any(each.startswith(f"{paths[2]}: bytes") for each in told)
-    assert any(each.startswith(f"{paths[2]}: ") and "arriv" in each for each in told)
+    assert any(each.startswith(f"{paths[3]}: bytes") for each in told)
+    assert any(each.startswith(f"{paths[3]}: ") and "arriv" in each for each in told)
     assert gaps == whole[0]
     assert leads <= whole[1]
 
@@ -85,7 +85,7 @@ def test_a_flipped_bit_is_named_and_makes_no_gap_and_no_lead(killed, whole, tmp_
 def test_a_run_over_the_segments_names_it_too(killed, whole, tmp_path):
     """The one that is not packed as well, by the index beside it."""
     folder = copied(killed, tmp_path / "data")
-    paths = [segments(folder)[0], segments(folder)[-1]]
+    paths = [segments(folder)[1], segments(folder)[-1]]
     for seed, path in enumerate(paths):
         flip(path, random.Random(100 + seed))
     run = api.run(sorted(segments(folder)), tmp_path / "run", area="world", slice_h=1.0, rules=SHORT_GAPS)
