@@ -234,11 +234,12 @@ def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, need
 
 
 def _size(path: Path) -> int:
-    """Its bytes; none where it was packed just now, since that only takes room away."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    """Its bytes, with those of its index; none where it was packed just now, since that only takes room away."""
+    found = 0
+    for each in (path, Path(beside(str(path)))):
+        with suppress(FileNotFoundError):
+            found += each.stat().st_size
+    return found
 
 
 def sync(path: Path) -> None:

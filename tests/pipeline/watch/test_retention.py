@@ -40,7 +40,7 @@ def path_of(data, begun_us, packed):
 def write(path):
     """A segment of some thousand bytes."""
     plain = path.with_name(path.name.removesuffix(".zst"))
-    written(plain, [(time_of(segment_of(path)), Random(0).randbytes(960))])
+    written(plain, [(time_of(segment_of(path)), Random(0).randbytes(552))])
     if path != plain:
         pack(plain)
 
