@@ -20,6 +20,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -258,6 +259,11 @@ def segment_index(path: str) -> Index | None:
 
 def header_of(path: str) -> Header | None:
     """What the index of a segment says of it; None where it is damaged, or no index is there. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if arrival_index.format_of(path) and os.path.exists(path):
+            with open(arrival_index.beside(path), "rb") as file:  # it is asked with each look of a watch
+                if isinstance(first := next(arrival_index.parsed_lines(file.readline()), None), Header):
+                    return first
     index = segment_index(path)
     return None if index is None else index.arrivals.header
 

@@ -19,6 +19,7 @@ from stswatch.pipeline.spool.openfile import LONGEST
 from stswatch.pipeline.spool.segments import PACKED, Position, format_of, refuse_old, segment_of, segments
 
 PIECE_BYTES = 4 << 20
+_INDEX_BYTES = 1 << 16  # of the index, at a time
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,9 @@ class _Plain:
     def _lines(self) -> list[bytes]:
         """Whole lines of the index that were not taken yet."""
         self._index.seek(self._consumed)
-        text = self._index.read(PIECE_BYTES if self._consumed == 0 else 1 << 16)
+        text = self._index.read(_INDEX_BYTES)
+        if b"\n" not in text and len(text) == _INDEX_BYTES:  # a line of many arrivals
+            text += self._index.read()
         return text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
 
     def _taken(self, entry: Entry) -> bytes:

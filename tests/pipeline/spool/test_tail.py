@@ -143,3 +143,17 @@ def test_a_spool_that_nobody_writes_can_be_settled_and_read(tmp_path):
     assert [each.name for each in segments(spooled.folder)] == [path.name + ".zst"]
     with reading(segments(spooled.folder)[0]) as packed:
         assert packed.read() == whole
+
+
+def test_many_arrivals_that_went_to_the_disk_at_once_are_read(tmp_path):
+    """Their entry is longer than what is read of an index at a time."""
+    clock = ByHand()
+    spooled, tail = spool(tmp_path, clock), Tail(tmp_path / "spool" / "busan")
+    for _ in range(6000):
+        clock.us += 1000
+        spooled.append(b"a\n")
+    clock.pass_s(1.0)
+    spooled.append(b"b\n")
+    pieces = list(tail.all(spooled.acknowledged))
+    assert sum(len(arrivals_of(piece)) for piece in pieces) == 6001
+    assert pieces[-1].last_us == clock.us
