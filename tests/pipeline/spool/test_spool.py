@@ -291,7 +291,11 @@ def test_a_segment_is_what_was_received_byte_for_byte(tmp_path):
 
 
 def test_a_spool_of_another_version_is_refused(tmp_path):
-    for name, head in (("nmea", b'# stswatch {"spool": 1}\n'), ("json", b'{"arrival":"2025-11-25T12:00:00.007Z"}\n')):
+    heads: dict[Format, bytes] = {
+        "nmea": b'# stswatch {"spool": 1}\n',
+        "json": b'{"arrival":"2025-11-25T12:00:00.007Z"}\n',
+    }
+    for name, head in heads.items():
         folder = tmp_path / name / "spool" / "busan"
         folder.mkdir(parents=True)
         (folder / f"20251125T120000.000Z.{name}").write_bytes(head + bare(3))
