@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 # Source: Moritz, Geodetic Reference System 1980: R1 = (2a + b) / 3, for WGS 84 6,371,008.77 m.
 MEAN_RADIUS_M = 6_371_008.8
+M_PER_NM = 1852.0  # Source: ISO 80000-3
+MS_PER_KN = M_PER_NM / 3600
 
 
 def haversine_m(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:

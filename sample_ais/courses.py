@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.sample_ais.motion import M_PER_DEG, MS_PER_KN, Course, Floats
+from stswatch.geo.sphere import MS_PER_KN
+from stswatch.sample_ais.motion import M_PER_DEG, Course, Floats
 
 Ints = NDArray[np.int64]
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.sample_ais.cast import Actor, Emitter
 from stswatch.sample_ais.circumstances import Circumstance
 from stswatch.sample_ais.motion import shift, voyage
@@ -68,7 +69,7 @@ def forged_track(stage: Stage, c: Circumstance) -> list[Actor]:
     ship, from_s, until_s = actors[1].ship, c.start_s - stage.some_hours(0.7, 4.0), c.end_s + stage.some_hours(0.7, 4.0)
     out_m, bearing = stage.rng.uniform(25_000, 70_000), stage.rng.uniform(0, 2 * np.pi)
     start = shift(c.place.lon, c.place.lat, out_m * np.sin(bearing), out_m * np.cos(bearing))
-    way = 4.5 * (until_s - from_s) * 1852 / 3600 / 4
+    way = 4.5 * (until_s - from_s) * M_PER_NM / 3600 / 4
     corners = [shift(*start, way * x, way * y) for x, y in ((0, 0), (0.8, 0.6), (0.1, 1.0), (-0.6, 0.2), (0, 0))]
     shown = voyage([(float(x), float(y)) for x, y in corners], from_s, 4.5)
     claims = (Emitter(ship, until_s=from_s), Emitter(ship, from_s, until_s, shown), Emitter(ship, from_s=until_s))

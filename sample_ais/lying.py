@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stswatch.sample_ais.motion import M_PER_DEG, MS_PER_KN, Course, Floats, shift, stay
+from stswatch.geo.sphere import MS_PER_KN
+from stswatch.sample_ais.motion import M_PER_DEG, Course, Floats, shift, stay
 
 Rng = np.random.Generator
 M2_S, S2_S = 44_714.0, 43_200.0  # the tides of moon and sun, 12.42 h and 12 h: springs and neaps follow from the two

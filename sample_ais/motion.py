@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.geo.sphere import MEAN_RADIUS_M, haversine_m
+from stswatch.geo.sphere import MEAN_RADIUS_M, MS_PER_KN, haversine_m
 
 Floats = NDArray[np.float64]
 
 M_PER_DEG = np.pi / 180 * MEAN_RADIUS_M
-MS_PER_KN = 1852 / 3600
 
 
 @dataclass(frozen=True)

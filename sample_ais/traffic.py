@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stswatch.geo.sphere import MS_PER_KN
 from stswatch.sample_ais.harbours import Coast, berths
-from stswatch.sample_ais.motion import MS_PER_KN, Floats
+from stswatch.sample_ais.motion import Floats
 
 Ints = NDArray[np.int64]
 FIRST_MMSI = 290_000_001  # country digits 280 to 300 are given to nobody

@@ -39,7 +39,7 @@ class Sentences:
     offset, length: bytes, the tag block and what else the line says before the sentence included; line: offset of its
     line; code: 0, or why it cannot be used, see rejects.CODES; own_us: the time it tells itself, or its Gatehouse
     line, else NO_TIME; first, last: the span of its payload in `data`; alike, talker, group: as in units.Units;
-    station: a number of `stations`, else -1; receiver: a number of units.RECEIVERS; unread: whether it carries a time
+    station: a number of `stations`, else -1; receiver: a code of schema.RECEIVERS; unread: whether it carries a time
     that is not understood, and none that is; bad_offset, bad_length: malformed lines.
     """
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.octets import Words
 from stswatch.pipeline.decode.stamps import kind_of
-from stswatch.pipeline.decode.units import NO_STATION, RECEIVERS, Names
+from stswatch.pipeline.decode.units import NO_STATION, Names
+from stswatch.pipeline.schema import RECEIVERS, TERRESTRIAL, UNKNOWN
 
-_TERRESTRIAL = RECEIVERS.index("terrestrial")
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio, odd
 _SLOT, _SLOTS = np.uint64(48), 1 << 16  # bits that are left out, so that what is left is a slot
 
@@ -27,7 +27,7 @@ def stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArray
     [0, 1, 0]
     """
     n = len(name)
-    station, receiver = np.full(n, NO_STATION, np.int64), np.zeros(n, np.int8)
+    station, receiver = np.full(n, NO_STATION, np.int64), np.full(n, UNKNOWN, np.int8)
     rows = np.flatnonzero(name[:, 0])
     if not len(rows):
         return station, receiver
@@ -35,7 +35,7 @@ def stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArray
     told = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
     station[rows] = np.array([names.station(each) for each in told])[number]
     receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told], np.int8)[number]
-    receiver[by_suffix] = _TERRESTRIAL
+    receiver[by_suffix] = TERRESTRIAL
     return station, receiver
 
 

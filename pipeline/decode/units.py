@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.schema import UNKNOWN
 from stswatch.pipeline.untrusted import escaped
 
 NO_SENTENCE = -1  # the code of a line that only tells a time
 NO_GROUP = -1
 NO_STATION = -1
-RECEIVERS = ("unknown", "terrestrial", "satellite")
 _LONGEST_NUMBER = 16  # digits of a group
 _WORDS = 1 << 61  # from here on numbers of groups that are no numbers
 MAX_PAYLOAD = 200  # characters in one sentence; as pyais, far beyond the 82 of the standard
@@ -27,7 +27,7 @@ class Units:
     begin, end: what belongs to it, tag block and suffix included; line: where its line begins; code: 0, NO_SENTENCE, or
     why it cannot be used (rejects.CODES); own_us: the time that it tells, else stamps.NO_TIME; first, last: its
     payload; alike, talker: equal for the parts of one message; group: of its tag block, else NO_GROUP; station: a
-    number of a list of names, else NO_STATION; receiver: a number of RECEIVERS; unread: 1 where it carries a time that
+    number of a list of names, else NO_STATION; receiver: a code of schema.RECEIVERS; unread: 1 where it carries a time that
     is not understood.
     """
 
@@ -95,8 +95,11 @@ def times(begin: Ints, end: Ints, own_us: Ints) -> Units:
     """
     n = len(begin)
     nought, none, code = np.zeros(n, np.int64), np.zeros(n, np.int8), np.full(n, NO_SENTENCE, np.int8)
+    receiver = np.full(n, UNKNOWN, np.int8)
     payload = (none, none, none, nought, nought, nought, nought)
-    return Units(begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), none, none)
+    return Units(
+        begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), receiver, none
+    )
 
 
 def joined(parts: Sequence[Units]) -> Units:

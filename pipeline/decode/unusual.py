@@ -22,11 +22,11 @@ from stswatch.pipeline.decode.units import (
     NO_GROUP,
     NO_SENTENCE,
     NO_STATION,
-    RECEIVERS,
     Names,
     Units,
     alike,
 )
+from stswatch.pipeline.schema import RECEIVERS
 
 _HEAD = re.compile(
     rb"""

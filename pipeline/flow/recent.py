@@ -17,8 +17,8 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Column, Ints, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.flow.due import SOON_US
 from stswatch.pipeline.flow.vicinity import Vicinity
+from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 from stswatch.pipeline.tracks.fixes import PENDING, used, valid
-from stswatch.pipeline.tracks.receptions import RECEIVERS, UNKNOWN
 
 _ASIDE_AT_MOST = 200_000  # fixes of clocks that run ahead; more are in the lake alone
 _READ = (

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.ports import nearest_port, port_or_anchorage_of, ports
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.sphere import M_PER_NM, MS_PER_KN, haversine_m
 from stswatch.geo.sun import sun_elevation_deg
 from stswatch.geo.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.zones import zone_of
@@ -21,8 +21,7 @@ from stswatch.pipeline.batch import HOUR, MINUTE, MS, build, micros, ordered, st
 from stswatch.pipeline.meetings import edges, histogram, particulars, runs
 from stswatch.pipeline.rules import Rules, minutes
 
-KM_PER_NM = 1.852
-KNOT_M_S = KM_PER_NM / 3.6
+KM_PER_NM = M_PER_NM / 1000
 _MEDIANS = (
     ("median_distance_m", histogram.DISTANCE),
     ("median_speed_a_kn", histogram.SPEED_A),
@@ -100,7 +99,7 @@ def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
     drift_km = haversine_m(*(np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))) / 1000
     hours = (micros(rows, "end") - micros(rows, "start")) / HOUR
     return {
-        "relative_speed_kn": np.round(m_per_s / KNOT_M_S, 2),
+        "relative_speed_kn": np.round(m_per_s / MS_PER_KN, 2),
         "drift_km": np.round(drift_km, 2),
         "drift_kn": np.round(drift_km / hours / KM_PER_NM, 2),
     }

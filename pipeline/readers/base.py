@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 
-RECEIVERS = ("terrestrial", "satellite", "unknown")
 IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
 
@@ -31,7 +30,7 @@ class Request:
 
     columns: Path | None = None  # a column map, see readers/column_map.py
     start_time: datetime | None = None  # for captures without any clock
-    receiver: str | None = None  # one of RECEIVERS; goes before what the format or the map says
+    receiver: str | None = None  # one of schema.RECEIVERS; goes before what the format or the map says
     licence: str | None = None  # likewise
     ids: str = "mmsi"  # one of IDS: any where what stands for a vessel is no MMSI
     untimed: bool = False  # a capture without any clock is read all the same
@@ -60,7 +59,7 @@ class Source:
     bytes: int  # size of the file
     format: str  # name of the row in READERS
     clock: str  # where the times come from, in words
-    receiver: str  # of what does not tell it itself: one of RECEIVERS
+    receiver: str  # of what does not tell it itself: one of schema.RECEIVERS
     licence: str | None  # the terms, where known
     options: Any = None  # what the reader found out while preparing; picklable
     ingest_day: str | None = None  # when it was first looked at, ISO 8601: whoever reads it again keeps that

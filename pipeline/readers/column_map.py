@@ -41,10 +41,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from stswatch.pipeline.readers.base import IDS, RECEIVERS, Place, SourceError
+from stswatch.pipeline.readers.base import IDS, Place, SourceError
 from stswatch.pipeline.readers.column_units import UNITS, named_unit, unit_of
 from stswatch.pipeline.readers.encodings import known
 from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.schema import RECEIVERS
 from stswatch.pipeline.untrusted import escaped
 
 if TYPE_CHECKING:

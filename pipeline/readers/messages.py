@@ -16,14 +16,13 @@ from stswatch.pipeline.decode.clock import Clock
 from stswatch.pipeline.decode.said import ALL_TYPES, Form, Spoken, say
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import RECEIVERS
 from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
 from stswatch.pipeline.readers import nmea
 from stswatch.pipeline.readers.base import Chunk, Place, Request, Source, SourceError
 from stswatch.pipeline.readers.packing import members
 from stswatch.pipeline.readers.registry import check_is_file, open_sources
 from stswatch.pipeline.readers.text import Window, head, windows
-from stswatch.pipeline.schema import UTC
+from stswatch.pipeline.schema import RECEIVERS, UTC
 
 
 def open_captures(files: Iterable[Path], start_time: datetime | None = None) -> Iterator[Source]:

@@ -27,13 +27,13 @@ from stswatch.pipeline.decode.parts import REACH, SIDE_BY_SIDE
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.statics import Claims, statics_table
-from stswatch.pipeline.decode.units import RECEIVERS
 from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
 from stswatch.pipeline.readers.arrival_index import format_of
 from stswatch.pipeline.readers.base import Chunk, Decoded, Source
 from stswatch.pipeline.readers.nmea_times import Options, prepare
 from stswatch.pipeline.readers.packing import segment_arrivals, segment_header
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
+from stswatch.pipeline.schema import RECEIVERS
 
 __all__ = ["AROUND", "STEP", "Options", "chunks", "prepare", "read", "sniff"]
 

@@ -28,7 +28,6 @@ from stswatch.pipeline.readers import (
 )
 from stswatch.pipeline.readers.base import (
     IDS,
-    RECEIVERS,
     Chunk,
     Decoded,
     NotAisError,
@@ -42,6 +41,7 @@ from stswatch.pipeline.readers.base import (
 from stswatch.pipeline.readers.csv_rows import header_of
 from stswatch.pipeline.readers.packing import check_unpacked, damage, is_packed, members, unreadable
 from stswatch.pipeline.readers.text import head
+from stswatch.pipeline.schema import RECEIVERS
 
 READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether a file is theirs
     Reader(

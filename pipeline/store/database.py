@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
+from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, revisions, snapshots
 from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED
@@ -102,7 +103,7 @@ def _reading(file: Path) -> duckdb.DuckDBPyConnection:
     raise failed or duckdb.Error("another program has changed it")
 
 
-def open_work(data: Path) -> duckdb.DuckDBPyConnection:
+def open_work(data: Path, tables: Registry = schema.TABLES) -> duckdb.DuckDBPyConnection:
     """A writing connection to the private working database, made where there is none.
 
     Raises StoreError where another process holds it, it is damaged, or another version of the tables made it.
@@ -115,14 +116,14 @@ def open_work(data: Path) -> duckdb.DuckDBPyConnection:
         # made under another name: a kill in the middle must not leave half a database under this one
         for left in path.parent.glob(f"{new.name}*"):
             left.unlink()
-        _opened(new, data).close()
+        _opened(new, data, tables).close()
         faults.reach("work_made")
         new.replace(path)
         sync([path], data.resolve())
-    return _opened(path, data)
+    return _opened(path, data, tables)
 
 
-def _opened(path: Path, data: Path) -> duckdb.DuckDBPyConnection:
+def _opened(path: Path, data: Path, tables: Registry) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path))
     except duckdb.IOException as error:
@@ -135,7 +136,7 @@ def _opened(path: Path, data: Path) -> duckdb.DuckDBPyConnection:
         _settle(connection, data)
         connection.execute(f"SET memory_limit = '{_WORK_MEMORY}'")
         with sound(path, AFRESH):
-            _prepare(connection, path)
+            _prepare(connection, path, tables)
     except BaseException:
         connection.close()
         raise
@@ -143,11 +144,6 @@ def _opened(path: Path, data: Path) -> duckdb.DuckDBPyConnection:
 
 
 AFRESH = "remove the folder db in the data folder to load everything afresh (revision numbers then begin again)"
-
-
-def part_schemas() -> dict[str, pa.Schema]:
-    """Stored table -> schema of the files that the flow writes for it."""
-    return {stored: schema.FLOW[flow] for flow, stored in schema.EVENT_TABLES.items()}
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, data: Path) -> None:
@@ -159,14 +155,14 @@ def _settle(connection: duckdb.DuckDBPyConnection, data: Path) -> None:
     connection.execute(f"SET file_search_path = {ddl.literal(folder)}")
 
 
-def _prepare(work: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _prepare(work: duckdb.DuckDBPyConnection, path: Path, tables: Registry) -> None:
     """Make the working tables, or see that those found are of this version."""
     statements = [
         "CREATE TABLE outputs (number INTEGER NOT NULL, key VARCHAR NOT NULL)",
         "CREATE TABLE commits (number BIGINT NOT NULL)",
         *(
             ddl.create_table(f"part_{name}", fields, first="_output INTEGER NOT NULL")
-            for name, fields in part_schemas().items()
+            for name, fields in tables.parts.items()
         ),
         ddl.create_table("encounters", _history()),
         ddl.create_table("runs", schema.RUNS),

@@ -16,6 +16,7 @@ from stswatch.geo import zones
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, parts, publish, revisions
 from stswatch.pipeline.store.database import AFRESH, WORK, open_work, sound
 from stswatch.pipeline.store.parts import Output
@@ -55,18 +56,25 @@ class Beside:
     left_out: LeftOut = field(default_factory=dict)
 
 
-def load(data: Path, run: Run, outputs: Sequence[Output], beside: Beside, finished: datetime) -> Path:
+def load(
+    data: Path,
+    run: Run,
+    outputs: Sequence[Output],
+    beside: Beside,
+    finished: datetime,
+    tables: Registry = schema.TABLES,
+) -> Path:
     """Load what is new, drop what was replaced, publish; returns the path of the published snapshot.
 
-    `outputs` are all slices that now hold. Loading the same twice gives the same snapshot twice. Raises StoreError
-    where the folder or a file cannot be used, AreaError for an area that is not known; then the former publication
-    stays.
+    `outputs` are all slices that now hold; tables: what the flow writes and what is published. Loading the same twice
+    gives the same snapshot twice. Raises StoreError where the folder or a file cannot be used, AreaError for an area
+    that is not known; then the former publication stays.
     """
     shown = zones.area(run.area)
-    with closing(open_work(data)) as work:
-        commit(work, data, run, shown, outputs, None, finished)
+    with closing(open_work(data, tables)) as work:
+        commit(work, data, run, shown, outputs, None, finished, tables=tables)
         with sound(data / WORK, AFRESH):
-            return show(work, data, run, shown, beside)
+            return show(work, data, run, shown, beside, tables)
 
 
 def commit(
@@ -78,6 +86,7 @@ def commit(
     live: pa.Table | None,
     finished: datetime,
     decided_us: int = revisions.EVER_US,
+    tables: Registry = schema.TABLES,
 ) -> int:
     """Take what the slices say, and what stands beyond them, into the working database; gives the number of the commit.
 
@@ -86,7 +95,7 @@ def commit(
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
-            parts.synchronise(work, data, outputs)
+            parts.synchronise(work, data, outputs, tables)
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us)
             _note(work, run, finished)
             faults.reach("load_done")
@@ -115,14 +124,21 @@ def judge(shown: zones.Area, rules: Rules) -> revisions.Judge:
     return is_lead
 
 
-def show(work: duckdb.DuckDBPyConnection, data: Path, run: Run, shown: zones.Area, beside: Beside) -> Path:
+def show(
+    work: duckdb.DuckDBPyConnection,
+    data: Path,
+    run: Run,
+    shown: zones.Area,
+    beside: Beside,
+    tables: Registry = schema.TABLES,
+) -> Path:
     """Publish what the working database holds; returns the path of the snapshot. Raises StoreError."""
-    tables = {
+    given = {
         "sources": _typed(beside.sources, schema.SOURCES),
         "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
         "placed": _placed(work, shown),
     }
-    return publish.publish(work, data, tables, beside.lake_files, run.rules, beside.left_out)
+    return publish.publish(work, data, given, beside.lake_files, run.rules, beside.left_out, tables)
 
 
 def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:

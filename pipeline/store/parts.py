@@ -9,9 +9,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from stswatch.pipeline import schema
+from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.checksums import verify
-from stswatch.pipeline.store.database import StoreError, part_schemas
+from stswatch.pipeline.store.database import StoreError
 
 LIVE = 0  # the number of what stands so far, beside those of outputs
 
@@ -28,7 +30,9 @@ class Output:
     checksums: Mapping[str, int] = field(default_factory=dict)
 
 
-def synchronise(work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[Output]) -> None:
+def synchronise(
+    work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[Output], tables: Registry = schema.TABLES
+) -> None:
     """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given.
 
     Runs inside the caller's transaction. Raises StoreError for repeated keys, unknown tables and files that
@@ -40,31 +44,30 @@ def synchronise(work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[O
             f"{data}: {len(outputs) - len(given)} outputs have the key of another; each key must be unique"
         )
     known = dict(work.execute("SELECT key, number FROM outputs").fetchall())
-    _drop(work, [LIVE, *(number for key, number in known.items() if key not in given)])
+    _drop(work, tables, [LIVE, *(number for key, number in known.items() if key not in given)])
     first = 1 + max(known.values(), default=0)
     new = {first + i: output for i, output in enumerate(o for key, o in given.items() if key not in known)}
-    _add(work, data, new)
+    _add(work, data, new, tables)
 
 
-def _drop(work: duckdb.DuckDBPyConnection, numbers: list[int]) -> None:
-    for name in part_schemas():
+def _drop(work: duckdb.DuckDBPyConnection, tables: Registry, numbers: list[int]) -> None:
+    for name in tables.parts:
         work.execute(f"DELETE FROM part_{name} WHERE _output IN (SELECT unnest(?::INTEGER[]))", [numbers])
     work.execute("DELETE FROM outputs WHERE number IN (SELECT unnest(?::INTEGER[]))", [numbers])
 
 
-def _add(work: duckdb.DuckDBPyConnection, data: Path, new: Mapping[int, Output]) -> None:
+def _add(work: duckdb.DuckDBPyConnection, data: Path, new: Mapping[int, Output], tables: Registry) -> None:
     if not new:
         return
     ledger = pa.table({"number": pa.array(list(new), pa.int32()), "key": [output.key for output in new.values()]})
     work.register("new_outputs", ledger)
     work.execute("INSERT INTO outputs SELECT number, key FROM new_outputs")
-    schemas = part_schemas()
-    unknown = {name for output in new.values() for name in output.files} - set(schemas)
+    unknown = {name for output in new.values() for name in output.files} - set(tables.parts)
     if unknown:
-        raise StoreError(f"no table {sorted(unknown)} in the store; outputs may hold {sorted(schemas)}")
+        raise StoreError(f"no table {sorted(unknown)} in the store; outputs may hold {sorted(tables.parts)}")
     for output in new.values():
         verify(data, output.checksums.items())
-    for name, fields in schemas.items():
+    for name, fields in tables.parts.items():
         files = {str(data.resolve() / path): n for n, output in new.items() for path in output.files.get(name, ())}
         if files:
             _read(work, name, fields, files)

@@ -12,22 +12,13 @@ import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, ledger, merge, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
-KEYS: Mapping[str, tuple[str, ...]] = {  # what names a row of each published table
-    "runs": ("run_id",),
-    "sources": ("source",),
-    "vessels": ("mmsi",),
-    "encounters": ("id", "revision"),
-    "coverage": ("cell", "hour", "receiver"),
-    "outages": ("receiver", "start_time"),
-    "reject_counts": ("source", "reason"),
-    "berth_neighbours": ("port", "hour"),
-}
 
 
 def publish(
@@ -37,13 +28,14 @@ def publish(
     lake_files: Mapping[str, Sequence[str]],
     rules: Rules,
     left_out: views.LeftOut | None = None,
+    registry: Registry = schema.TABLES,
 ) -> Path:
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
-    encounter there, in_area, area_zones); left_out: see loader.Beside. Until the last rename nothing published
-    changes. Raises StoreError where it cannot be written or the working database is damaged, LedgerError where a lake
-    file is into which DuckDB looks.
+    encounter there, in_area, area_zones); left_out: see loader.Beside; registry: what is published. Until the last
+    rename nothing published changes. Raises StoreError where it cannot be written or the working database is damaged,
+    LedgerError where a lake file is into which DuckDB looks.
     """
     home = data.resolve()
     snapshot = snapshots.following(data)
@@ -52,7 +44,8 @@ def publish(
     _remove(unfinished)
     try:
         with sound(data / WORK, AFRESH):
-            _fill(work, unfinished, tables, [*views.statements(lake_files, rules, left_out or {})])
+            described = [*views.statements(lake_files, rules, left_out or {})]
+            _fill(work, unfinished, tables, described, registry)
         faults.reach("snapshot_filled")
         snapshots.seal(snapshot, unfinished, lake_files, left_out or {})
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
@@ -73,20 +66,26 @@ def publish(
     return snapshot.shown
 
 
-def _fill(work: duckdb.DuckDBPyConnection, path: Path, tables: Mapping[str, pa.Table], described: list[str]) -> None:
+def _fill(
+    work: duckdb.DuckDBPyConnection,
+    path: Path,
+    tables: Mapping[str, pa.Table],
+    described: list[str],
+    registry: Registry,
+) -> None:
     home = work.execute("SELECT current_database()").fetchall()[0][0]
     work.execute(f"ATTACH {ddl.literal(str(path))} AS snapshot (STORAGE_VERSION '{READABLE_FROM}')")
     try:
         for name, table in tables.items():
             work.register(f"given_{name}", table)
         work.begin()
-        for name, fields in schema.STORED.items():
+        for name, fields in registry.stored.items():
             # what is grouped by its key needs no index to hold it: that would be most of the file
-            key = () if name in merge.MERGES else KEYS.get(name, ())
+            key = () if registry.merge(name) in merge.GROUPED else registry.key(name)
             work.execute(ddl.create_table(f"snapshot.{name}", fields, key=key))
-            work.execute(f"INSERT INTO snapshot.{name} BY NAME {_rows(name)}")
+            work.execute(f"INSERT INTO snapshot.{name} BY NAME {merge.query(name, registry)}")
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
-        for name, fields in schema.STORED.items():
+        for name, fields in registry.stored.items():
             for statement in ddl.comments(name, fields):
                 work.execute(statement)
         for statement in described:
@@ -100,18 +99,6 @@ def _fill(work: duckdb.DuckDBPyConnection, path: Path, tables: Mapping[str, pa.T
     finally:
         work.execute(f"USE {ddl.quoted(home)}")
         work.execute("DETACH snapshot")
-
-
-def _rows(name: str) -> str:
-    if name in merge.MERGES:
-        return merge.MERGES[name]()
-    if name == "encounters":
-        stored = [name for name in schema.STORED[name].names if name not in schema.AREA_COLUMNS]
-        return f"""SELECT {ddl.columns(stored, "e")}, p.in_area, p.area_zones
-                   FROM encounters e JOIN given_placed p ON e.rowid = p.row
-                   ORDER BY e.start_time, e.mmsi_a, e.mmsi_b, e.id, e.revision"""
-    columns = ddl.columns(schema.STORED[name].names)
-    return f"SELECT {columns} FROM {'runs ORDER BY started, run_id' if name == 'runs' else f'given_{name}'}"
 
 
 def _lead_to(snapshot: Snapshot, link: Path) -> None:

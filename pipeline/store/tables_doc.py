@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, views
-from stswatch.pipeline.store.publish import KEYS
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 _HEAD = """# Tables
 
-Written by `python -m stswatch.pipeline.store.tables_doc` from `pipeline/schema.py`: edit that, not this.
+Written by `python -m stswatch.pipeline.store.tables_doc` from `pipeline/schema/`: edit that, not this.
 
 `DIR/stswatch.duckdb` holds the tables and views below, and the same sentences as comments on them
 (`SELECT * FROM duckdb_columns()`). Times are UTC, positions WGS 84, lon before lat. The views of the lake
@@ -22,16 +22,20 @@ read Parquet files in the same folder. [database.md](database.md) says how to op
 """
 
 
-def render() -> str:
+def render(tables: Registry = schema.TABLES) -> str:
     """The whole document, every table, column, type and meaning in the order of the schemas; never raises."""
-    sections = ["## Tables", *(_section(name, fields) for name, fields in schema.STORED.items()), "## Views"]
+    sections = [
+        "## Tables",
+        *(_section(name, fields, tables.key(name)) for name, fields in tables.stored.items()),
+        "## Views",
+    ]
     sections += [_section(name, fields) for name, fields in views.schemas().items()]
     return "\n\n".join([_HEAD.strip(), *sections]) + "\n"
 
 
-def _section(name: str, fields: pa.Schema) -> str:
-    key = f" Key: {', '.join(f'`{part}`' for part in KEYS[name])}." if name in KEYS else ""
-    return "\n".join([f"### {name}", "", schema.meaning_of(fields) + key, "", *_lines(fields)])
+def _section(name: str, fields: pa.Schema, key: tuple[str, ...] = ()) -> str:
+    named = f" Key: {', '.join(f'`{part}`' for part in key)}." if key else ""
+    return "\n".join([f"### {name}", "", schema.meaning_of(fields) + named, "", *_lines(fields)])
 
 
 def _lines(fields: pa.Schema) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from stswatch.geo.rounding import MINUTE_TENTH_DEG, Rounding, moved_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
-from stswatch.pipeline.tracks.receptions import RECEIVERS, UNKNOWN
+from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 
 NO_HEADING = -1
 _LONG_RANGE = 27  # the message that tells places to 1/10 minute

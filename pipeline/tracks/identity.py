@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stswatch.geo.plane import one_hop_m
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints
 from stswatch.pipeline.rules import VesselRules, days
 
-_M_PER_KN_US = 1852.0 / 3600.0 / SECOND
+_M_PER_KN_US = M_PER_NM / 3600.0 / SECOND
 
 
 @dataclass(frozen=True)

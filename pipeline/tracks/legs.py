@@ -8,13 +8,13 @@ import numpy as np
 
 from stswatch.geo.longitude import near_lon
 from stswatch.geo.plane import metres_per_degree
-from stswatch.geo.sphere import along, haversine_m
+from stswatch.geo.sphere import M_PER_NM, along, haversine_m
 from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 
 _M_PER_KM = 1000.0
 _STEEPEST_DEG = 89.0  # pieces grow no shorter beyond: 140 m where others are 8 km
-_KN_PER_M_US = SECOND * 3600.0 / 1852.0
+_KN_PER_M_US = SECOND * 3600.0 / M_PER_NM
 
 
 @dataclass(frozen=True)

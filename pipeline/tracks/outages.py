@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, SECOND, Column, Ints, Tables, build, concat, micros, starts_of
 from stswatch.pipeline.rules import CoverageRules, Rules, hours, minutes
-from stswatch.pipeline.tracks.receptions import RECEIVERS
+from stswatch.pipeline.schema import RECEIVERS
 
 ALL = "all"
 _SPARSE = 64  # seconds for each fix: where there are more, marking each second costs more than sorting

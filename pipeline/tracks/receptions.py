@@ -9,6 +9,7 @@ from stswatch.geo.grid import grid_cell
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, build, micros, ordered, starts_of
 from stswatch.pipeline.rules import CoverageRules
+from stswatch.pipeline.schema import RECEIVERS
 
 HEARD = schema.table(
     "Vessels already counted in an hour that is not over.",
@@ -16,10 +17,6 @@ HEARD = schema.table(
     *(schema.RECEPTIONS.field(name) for name in ("cell", "hour")),
     schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
 )
-
-
-RECEIVERS = ("satellite", "terrestrial", "unknown")  # by name, so that order by place is order by name
-SATELLITE, _, UNKNOWN = range(3)
 
 
 def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageRules) -> tuple[pa.Table, pa.Table]:

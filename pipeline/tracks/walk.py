@@ -11,10 +11,10 @@ from stswatch.geo.plane import hop_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Floats, Ints, micros, ordered
 from stswatch.pipeline.rules import VesselRules
+from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.identity import Fixes, attribute
 from stswatch.pipeline.tracks.legs import Track
-from stswatch.pipeline.tracks.receptions import SATELLITE
 
 TRACKS = schema.table(
     "Tracks that can still go on, by their last fix.",

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.sphere import MS_PER_KN, haversine_m
 from stswatch.sample_ais import lying
-from stswatch.sample_ais.motion import MS_PER_KN
 
 HOUR_S = 3600.0
 AT = (124.0, 37.0)

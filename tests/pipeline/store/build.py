@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
-from stswatch.pipeline.store.database import connect, part_schemas
+from stswatch.pipeline.store.database import connect
 from stswatch.pipeline.store.loader import Beside, Output, Run, load
 
 DAY = datetime(2023, 8, 1, tzinfo=UTC)
@@ -65,13 +65,15 @@ def gap(start_h: float, **more: Any) -> dict[str, Any]:
     return row | {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"} | more
 
 
-def output(data: Path, key: str, *files: Mapping[str, Sequence[Mapping[str, Any]]]) -> Output:
+def output(
+    data: Path, key: str, *files: Mapping[str, Sequence[Mapping[str, Any]]], tables: schema.Registry = schema.TABLES
+) -> Output:
     """Write the rows of each table of each file and give the output that names them."""
     named: dict[str, list[str]] = {}
-    for number, tables in enumerate(files):
-        for name, rows in tables.items():
+    for number, given in enumerate(files):
+        for name, rows in given.items():
             path = f"events/{key}/{name}-{number}.parquet"
-            write(data / path, rows, part_schemas()[name])
+            write(data / path, rows, tables.parts[name])
             named.setdefault(name, []).append(path)
     return Output(key, named)
 

@@ -15,7 +15,6 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import queries, views
 from stswatch.pipeline.store.database import StoreError, connect, open_work
-from stswatch.pipeline.store.publish import KEYS
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at, encounter, gap, output, publish, rows
 
@@ -76,7 +75,8 @@ def test_types_and_nullability_are_those_of_the_schema(tmp_path):
 
 
 def test_keys_are_columns_that_cannot_be_null():
-    for name, key in KEYS.items():
+    for name in schema.STORED:
+        key = schema.TABLES.key(name)
         assert not any(schema.STORED[name].field(part).nullable for part in key)
 
 

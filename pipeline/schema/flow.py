@@ -1,0 +1,101 @@
+"""What passes between the steps and is not published as it is."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from stswatch.pipeline.schema.fields import UTC, column, table
+from stswatch.pipeline.schema.measures import BIN, INTERVAL
+
+_TRACK = (
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("track", UTC, "first fix of the track; with the MMSI it names the track"),
+)
+_PAIR = (
+    column("mmsi_a", pa.int32(), "smaller MMSI of the pair"),
+    column("track_a", UTC, "first fix of track a"),
+    column("mmsi_b", pa.int32(), "larger MMSI of the pair"),
+    column("track_b", UTC, "first fix of track b"),
+)
+
+LEGS = table(
+    "Slow legs, each at most piece_km long, thinned in stays.",
+    *_TRACK,
+    column("start", UTC, "time at the start"),
+    column("end", UTC, "time at the end"),
+    column("lon0", pa.float64(), "longitude at the start", unit="deg"),
+    column("lat0", pa.float64(), "latitude at the start", unit="deg"),
+    column("lon1", pa.float64(), "longitude at the end, within 180 degrees of lon0", unit="deg"),
+    column("lat1", pa.float64(), "latitude at the end", unit="deg"),
+    column("speed_dkn", pa.int16(), "mean of the two reported speeds, else the speed implied", unit="0.1 kn"),
+    column("speed_told", pa.bool_(), "the speed was reported; false where it is implied by the positions alone"),
+    column(
+        "fix_start",
+        UTC,
+        "time of the fix at or before the start: differs from start where a leg is cut in pieces",
+    ),
+    column("fix_end", UTC, "time of the fix at or after the end"),
+    column("fresh", pa.bool_(), "no leg of the track comes before: its start is where the data begins"),
+    column("heading_deg", pa.int16(), "true heading told with the fix at or after the end; -1 where none", unit="deg"),
+    column("rounding_m", pa.int32(), "how far rounding may have moved a position", unit="m"),
+    column("inner", pa.list_(pa.int32()), "fixes inside a thinned leg, after start", unit="ms"),
+)
+GAPS = table(
+    "Two consecutive fixes of a track further apart than the threshold, or a track that ended.",
+    *_TRACK,
+    column("start_time", UTC, "last fix before"),
+    column("end_time", UTC, "first fix after; null where the track ended or the data did", null=True),
+    column("duration_h", pa.float64(), "length; null where no fix came after", unit="h", null=True),
+    column("lon0", pa.float64(), "longitude of the last fix before", unit="deg"),
+    column("lat0", pa.float64(), "latitude of the last fix before", unit="deg"),
+    column("lon1", pa.float64(), "longitude of the first fix after", unit="deg", null=True),
+    column("lat1", pa.float64(), "latitude of the first fix after", unit="deg", null=True),
+    column("receiver", pa.string(), "satellite where both fixes came that way, else terrestrial"),
+    column("threshold_h", pa.float64(), "the threshold that applied", unit="h"),
+    column(
+        "ending",
+        pa.string(),
+        "resumed, track_ended (no fix within the memory of a track), open (data ended first)",
+    ),
+)
+EDGES = table(
+    "Where the legs of a track begin or end for want of data, sent to every pair shard.",
+    *_TRACK,
+    column("time", UTC, "time of the fix at the edge"),
+    column("side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"),
+)
+RECEPTIONS = table(
+    "Fixes received by cell, hour and kind of receiver; several rows of one key add up.",
+    column("cell", pa.int64(), "coverage cell, see geo/grid.py"),
+    column("hour", UTC, "start of the hour"),
+    column("receiver", pa.string(), "kind of receiver"),
+    column("fixes", pa.int64(), "fixes received"),
+    column("vessels", pa.int64(), "distinct MMSI received"),
+)
+REPORTING = table(
+    "Minutes in which anybody was heard, by kind of receiver; several rows of one key add up.",
+    column("receiver", pa.string(), "kind of receiver, or all"),
+    column("minute", UTC, "start of the minute"),
+    column("first", UTC, "first fix in it, whole seconds"),
+    column("last", UTC, "last fix in it, whole seconds"),
+    column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
+)
+PROXIMITIES = table(
+    "Intervals in which two tracks are within the encounter distance, with sums over them.",
+    *_PAIR,
+    *(kept.field for kept in INTERVAL),
+    column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/histogram.py"),
+)
+PARTICULARS = table(
+    "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("time", UTC, "when it was said"),
+    column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
+    column("length_m", pa.float32(), "length over all", unit="m", null=True),
+)
+BERTH_PAIRS = table(
+    "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
+    *_PAIR,
+    column("port", pa.string(), "port id, see geo/ports.py"),
+    column("hour", UTC, "start of the hour"),
+)

@@ -1,0 +1,78 @@
+"""What lies in the lake: positions, static reports, and the lines that could not be used."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from stswatch.pipeline.schema.fields import REF, UTC, column, table
+
+# Kinds of receivers; their places here are their codes, in order of the words so that order by code is order by word.
+RECEIVERS = ("satellite", "terrestrial", "unknown")
+SATELLITE, TERRESTRIAL, UNKNOWN = range(len(RECEIVERS))
+
+_EVIDENCE = (
+    column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
+    column(
+        "offset",
+        pa.int64(),
+        "where the first sentence begins in the decompressed file; the row number in Parquet",
+    ),
+    column("length", pa.int32(), "length of the first sentence without its line end; 1 in Parquet", unit="byte"),
+    column("more_refs", pa.list_(REF), "the further sentences of a multi-part message", null=True),
+)
+
+FIXES = table(
+    "Position reports, one row each as received. Nothing is dropped: what cannot be used says why in `invalid`.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("time", UTC, "when the report was received or sent, as the source tells it"),
+    column("lon", pa.float64(), "longitude, WGS 84, rounded to 1e-7", unit="deg", null=True),
+    column("lat", pa.float64(), "latitude, WGS 84, rounded to 1e-7", unit="deg", null=True),
+    column("sog_kn", pa.float32(), "speed over ground; null where not available", unit="kn", null=True),
+    column("cog_deg", pa.float32(), "course over ground; null where not available", unit="deg", null=True),
+    column("heading_deg", pa.int16(), "true heading; null where not available", unit="deg", null=True),
+    column(
+        "status",
+        pa.int8(),
+        "navigational status of ITU-R M.1371-5; null where not defined or not sent",
+        null=True,
+    ),
+    column(
+        "msg_type",
+        pa.int8(),
+        "AIS message type; null where the archive does not say; 27 tells places to 1/10 minute (185 m), speed to 1 kn",
+        null=True,
+    ),
+    column("receiver", pa.string(), "kind of receiver: terrestrial, satellite or unknown"),
+    column("station", pa.string(), "receiving station as the source names it", null=True),
+    column("invalid", pa.string(), "why the fix is left out of legs; null where it is used", null=True),
+    *_EVIDENCE,
+)
+
+STATIC_REPORTS = table(
+    "What vessels say of themselves: types 5, 19 and 24, or an archive's static columns where they change.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("time", UTC, "when the report was received or sent, as the source tells it"),
+    column("imo", pa.int32(), "IMO number as sent, without check; null where zero", null=True),
+    column("name", pa.string(), "name as sent, trailing blanks and @ cut", null=True),
+    column("call_sign", pa.string(), "call sign as sent", null=True),
+    column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53; null where zero", null=True),
+    column("length_m", pa.float32(), "length over all, bow plus stern; null where zero", unit="m", null=True),
+    column("beam_m", pa.float32(), "breadth, port plus starboard; null where zero", unit="m", null=True),
+    column("to_bow_m", pa.int16(), "antenna to bow", unit="m", null=True),
+    column("to_stern_m", pa.int16(), "antenna to stern", unit="m", null=True),
+    column("to_port_m", pa.int16(), "antenna to port side", unit="m", null=True),
+    column("to_starboard_m", pa.int16(), "antenna to starboard side", unit="m", null=True),
+    column("draught_m", pa.float32(), "present static draught; null where zero", unit="m", null=True),
+    column("destination", pa.string(), "destination as sent", null=True),
+    column("msg_type", pa.int8(), "AIS message type; null where the archive does not say", null=True),
+    column("invalid", pa.string(), "why the report is used for nothing; null where it is used", null=True),
+    *_EVIDENCE,
+)
+
+REJECTS = table(
+    "Lines that should have been a message and could not be used.",
+    column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
+    column("offset", pa.int64(), "where the line begins in the decompressed file"),
+    column("length", pa.int32(), "length of the line", unit="byte"),
+    column("reason", pa.string(), "from the closed list in pipeline/decode/rejects.py"),
+)

@@ -1,0 +1,162 @@
+"""What is published for people to read."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from stswatch.pipeline.schema.fields import UTC, column, meaning_of, table
+from stswatch.pipeline.schema.flow import GAPS, RECEPTIONS
+from stswatch.pipeline.schema.measures import ENCOUNTER, Measure
+
+ENCOUNTERS = table(
+    "Meetings of two tracks: proximities of one pair joined over short interruptions. A meeting is not a transfer.",
+    *(each.field if isinstance(each, Measure) else each for each in ENCOUNTER),
+)
+JUDGED_GAPS = table(
+    "Silences of tracks, each with what is known of the reception round it.",
+    *(GAPS.field(name) for name in GAPS.names),
+    column("judgement", pa.string(), "silenced, not_received, left_data or unknown"),
+)
+COVERAGE = table(
+    "What was received where and when, by cell and hour.",
+    *(RECEPTIONS.field(name) for name in RECEPTIONS.names),
+)
+OUTAGES = table(
+    "Spans in which nobody at all was heard, though the traffic before and after makes that no accident.",
+    column("receiver", pa.string(), "all: no receiver heard anybody; else the kind that heard nobody"),
+    column("start_time", UTC, "last fix before, whole seconds"),
+    column("end_time", UTC, "first fix after, whole seconds"),
+    column("minutes", pa.float64(), "length", unit="min"),
+    column("vessels_before", pa.int64(), "vessels heard in each half hour of outage_beside_h before, at least"),
+    column("vessels_after", pa.int64(), "vessels heard in each half hour of outage_beside_h after, at least"),
+)
+BERTH_NEIGHBOURS = table(
+    "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
+    column("port", pa.string(), "port id, see geo/ports.py"),
+    column("hour", UTC, "start of the hour"),
+    column("pairs", pa.int64(), "distinct pairs of tracks"),
+)
+VESSELS = table(
+    "What each MMSI said of itself last, and how often it was heard.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("flag", pa.string(), "state that the first digits stand for, ISO 3166 alpha-2", null=True),
+    column("first_seen", UTC, "first valid fix", null=True),
+    column("last_seen", UTC, "last valid fix", null=True),
+    column("fixes", pa.int64(), "valid fixes, repeats left out"),
+    *(
+        column(name, kind, f"last {what} reported; `{name}_time` says when", unit=unit, null=True)
+        for name, kind, what, unit in (
+            ("imo", pa.int32(), "IMO number", ""),
+            ("name", pa.string(), "name", ""),
+            ("call_sign", pa.string(), "call sign", ""),
+            ("ship_type", pa.int16(), "type", ""),
+            ("length_m", pa.float32(), "length", "m"),
+            ("beam_m", pa.float32(), "breadth", "m"),
+            ("draught_m", pa.float32(), "draught", "m"),
+            ("destination", pa.string(), "destination", ""),
+        )
+    ),
+    *(
+        column(f"{name}_time", UTC, f"when {name} was last reported", null=True)
+        for name in (
+            "imo",
+            "name",
+            "call_sign",
+            "ship_type",
+            "length_m",
+            "beam_m",
+            "draught_m",
+            "destination",
+        )
+    ),
+)
+RUNS = table(
+    "One row per run of the program over this folder.",
+    column("run_id", pa.string(), "name of the run"),
+    column("started", UTC, "wall clock at the start"),
+    column("finished", UTC, "wall clock at publication", null=True),
+    column("code_version", pa.string(), "version of stswatch"),
+    column("rules", pa.string(), "every deciding number, JSON"),
+    column("rules_fingerprint", pa.string(), "SHA-256 of `rules`"),
+    column("model_id", pa.string(), "the scorecard that gave the scores"),
+    column("area", pa.string(), "what the user asked to be shown"),
+    column("data_start", UTC, "start of the first slice", null=True),
+    column("data_end", UTC, "last fix used", null=True),
+)
+SOURCES = table(
+    "Files that were ingested, each once by content; of a zip each member by itself.",
+    column(
+        "source", pa.string(), "first 16 hex digits of the SHA-256; of a member: of the one of the zip and its name"
+    ),
+    column("sha256", pa.string(), "SHA-256 of the file"),
+    column("path", pa.string(), "where it lay when it was first ingested"),
+    column("member", pa.string(), "name of the member, where the file is a zip", null=True),
+    column("bytes", pa.int64(), "size of the file", unit="byte"),
+    column("format", pa.string(), "reader that took it"),
+    column("clock", pa.string(), "where the times come from"),
+    column(
+        "ingest_day",
+        pa.string(),
+        "day of the first ingest: no time after it decided in which form a table has its times",
+        null=True,
+    ),
+    column("columns", pa.string(), "of a table: which columns were taken for what, and which were not", null=True),
+    column("receiver", pa.string(), "kind of receiver of what does not tell it: terrestrial, satellite or unknown"),
+    column("licence", pa.string(), "terms of the data, as the format or the user says", null=True),
+    column("sentences", pa.int64(), "sentences or rows found"),
+    column("messages", pa.int64(), "messages or rows decoded"),
+    column("fragments", pa.int64(), "sentences that were part of a used multi-part message"),
+    column("rejects", pa.int64(), "sentences or rows that could not be used"),
+    column("fixes", pa.int64(), "position reports, the invalid ones included"),
+    column("invalid_fixes", pa.int64(), "position reports left out of legs"),
+    column("stray_fixes", pa.int64(), "those of them that are left out because no right clock can have dated them so"),
+    column("static_reports", pa.int64(), "static reports"),
+    column(
+        "rounded_deg",
+        pa.float64(),
+        "grid to which positions are rounded, found from the positions; null where finer than 0.001",
+        unit="deg",
+        null=True,
+    ),
+    column("first_time", UTC, "earliest fix that is used", null=True),
+    column("last_time", UTC, "latest fix that is used", null=True),
+)
+REJECT_COUNTS = table(
+    "How many lines of each source could not be used, and why.",
+    column("source", pa.string(), "first 16 hex digits of the SHA-256"),
+    column("reason", pa.string(), "from the closed list"),
+    column("count", pa.int64(), "lines"),
+)
+AREA_COLUMNS = ("in_area", "area_zones")  # of a stored encounter: what is asked anew for each publication
+STORED_ENCOUNTERS = table(
+    meaning_of(ENCOUNTERS),
+    *(ENCOUNTERS.field(name) for name in ENCOUNTERS.names),
+    column("superseded_by", pa.string(), "id of the event, if another, that took its place", null=True),
+    column(
+        "computed_id",
+        pa.string(),
+        "id that the pair, tracks and start of this revision give, in any run over the same data; differs from id "
+        "where the event got its id from an earlier revision, as a provisional one",
+    ),
+    column(
+        "in_area",
+        pa.bool_(),
+        "the nearest approach lies in the area asked for; false where no point is known",
+    ),
+    column(
+        "area_zones",
+        pa.list_(pa.string()),
+        "zones of the area asked for at the nearest approach, where that is a file; most specific first, never scored",
+    ),
+)
+STORED_GAPS = table(
+    meaning_of(JUDGED_GAPS),
+    *(JUDGED_GAPS.field(name) for name in JUDGED_GAPS.names),
+    column(
+        "outage_min",
+        pa.float64(),
+        "how much of it lies in outages, of all receivers or of its kind; 0 where none is known",
+        unit="min",
+    ),
+)
+PLACED = pa.schema([pa.field("row", pa.int64(), False), *map(STORED_ENCOUNTERS.field, AREA_COLUMNS)])
