@@ -12,7 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from stswatch.models import scorecard
-from stswatch.models.measures import Columns, Floats, distance_to_port_km, floats, speed_kn
+from stswatch.models.measures import (
+    Columns,
+    Floats,
+    distance_to_port_km,
+    distance_to_shore_km,
+    duration_h,
+    floats,
+    median_distance_m,
+    speed_kn,
+)
 
 BESIDE = "starboard"
 PASSED = 1.0
@@ -24,7 +33,7 @@ def global_fishing_watch(columns: Columns) -> Floats:
     Source: https://globalfishingwatch.org/faqs/what-is-a-vessel-encounter/; the 10 km there are to an anchorage.
     """
     slow, far = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
-    return ((floats(columns, "duration_min") >= 120) & slow & far).astype(np.float64)
+    return ((duration_h(columns) >= 2) & slow & far).astype(np.float64)
 
 
 def starboard(columns: Columns) -> Floats:
@@ -34,19 +43,19 @@ def starboard(columns: Columns) -> Floats:
     durations as their rules. Where the shore is not known the nearest port stands for it.
     Source: https://help.starboard.nz/en/articles/5587275-how-are-vessel-encounters-identified
     """
-    shore_km = floats(columns, "distance_to_shore_km")
+    shore_km = distance_to_shore_km(columns)
     away = np.where(np.isnan(shore_km), distance_to_port_km(columns), shore_km) >= 10
     return ((floats(columns, BESIDE) > 0) & away).astype(np.float64)
 
 
 def longest(columns: Columns) -> Floats:
     """The longer the meeting, the higher."""
-    return floats(columns, "duration_min")
+    return duration_h(columns)
 
 
 def nearest(columns: Columns) -> Floats:
     """The smaller the median distance, the higher; last where it is not known."""
-    return -np.nan_to_num(floats(columns, "median_distance_m"), nan=1e9)
+    return -np.nan_to_num(median_distance_m(columns), nan=1e9)
 
 
 def rules(columns: Columns) -> Floats:

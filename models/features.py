@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -76,9 +77,13 @@ class Feature:
         return "; ".join(f"{side}: {told}" if side else told for side, told in ways if told)
 
 
+def _feature(function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:
+    """A row of the table below, named as the function that measures it."""
+    return Feature(function.__name__, function, *row, **more)
+
+
 FEATURES = (
-    Feature(
-        "duration_h",
+    _feature(
         measures.duration_h,
         "together for {value:.1f} h",
         "h",
@@ -87,8 +92,7 @@ FEATURES = (
         supports="long enough to take over cargo or oil",
         opposes="pilots, tugs and crew boats stay as briefly",
     ),
-    Feature(
-        "median_distance_m",
+    _feature(
         measures.median_distance_m,
         "half of the time no more than {value:.0f} m apart",
         "m",
@@ -97,8 +101,7 @@ FEATURES = (
         supports="as near as two hulls side by side",
         opposes="further apart than most hulls side by side",
     ),
-    Feature(
-        "speed_kn",
+    _feature(
         measures.speed_kn,
         "the faster of the two made {value:.1f} kn",
         "kn",
@@ -108,8 +111,7 @@ FEATURES = (
         opposes="fast for passing hoses",
         unknown="how fast they were is not known",
     ),
-    Feature(
-        "zone",
+    _feature(
         measures.zone,
         "nearest approach {value}",
         "",
@@ -125,8 +127,7 @@ FEATURES = (
         opposes="outside the areas where transfers were reported",
         unknown="in which zone it was is not known",
     ),
-    Feature(
-        "distance_to_port_km",
+    _feature(
         measures.distance_to_port_km,
         "{value:.1f} km from the nearest port",
         "km",
@@ -137,8 +138,7 @@ FEATURES = (
         opposes="near ports bunkering, pilots, tugs and queues prevail",
         unknown="the distance to the nearest port is not known",
     ),
-    Feature(
-        "dark_beside",
+    _feature(
         measures.dark_beside,
         "{value:.0f} of 2 vessels silenced beside the meeting",
         "vessels",
@@ -148,8 +148,7 @@ FEATURES = (
         opposes="nobody hid it",
         unknown="a silence beside the meeting, not judged whether one was switched off",
     ),
-    Feature(
-        "observed_share",
+    _feature(
         measures.observed_share,
         "a share of {value:.2f} of the time reported by both",
         "share",
@@ -158,8 +157,7 @@ FEATURES = (
         supports="next to nothing of it is inferred",
         opposes="the rest is inferred between reports far apart",
     ),
-    Feature(
-        "speed_difference_kn",
+    _feature(
         measures.speed_difference_kn,
         "their speeds {value:.1f} kn apart",
         "kn",
@@ -169,8 +167,7 @@ FEATURES = (
         opposes="hulls made fast to each other move as one",
         unknown="how far their speeds are apart is not known",
     ),
-    Feature(
-        "relative_speed_kn",
+    _feature(
         measures.relative_speed_kn,
         "moving at {value:.2f} kn as seen from each other",
         "kn",
@@ -179,8 +176,7 @@ FEATURES = (
         supports="as of hulls made fast to each other",
         opposes="hulls made fast to each other move as one",
     ),
-    Feature(
-        "drift_km",
+    _feature(
         measures.drift_km,
         "the two together {value:.1f} km from where they began",
         "km",
@@ -191,8 +187,7 @@ FEATURES = (
         opposes="they lay still, as at a quay or at anchor",
         unknown="how far they drifted is not known",
     ),
-    Feature(
-        "heading_difference_deg",
+    _feature(
         measures.heading_difference_deg,
         "their keels {value:.0f} deg from parallel",
         "deg",
@@ -202,8 +197,7 @@ FEATURES = (
         opposes="hulls side by side lie parallel",
         unknown="how their keels lay is not known",
     ),
-    Feature(
-        "distance_spread_m",
+    _feature(
         measures.distance_spread_m,
         "half of the time {value:.0f} m or more further apart than at the nearest",
         "m",
@@ -212,8 +206,7 @@ FEATURES = (
         supports="as steady as hulls made fast to each other",
         opposes="hulls made fast to each other keep their distance",
     ),
-    Feature(
-        "within_share",
+    _feature(
         measures.within_share,
         "a share of {value:.2f} of the meeting within the encounter distance",
         "share",
@@ -222,8 +215,7 @@ FEATURES = (
         supports="they stayed together",
         opposes="they parted in between",
     ),
-    Feature(
-        "distance_to_shore_km",
+    _feature(
         measures.distance_to_shore_km,
         "{value:.1f} km from the nearest shore",
         "km",
@@ -234,8 +226,7 @@ FEATURES = (
         opposes="harbour craft, pilots and ferries meet as close to it",
         unknown="the distance to the shore is not known",
     ),
-    Feature(
-        "cargo_carriers",
+    _feature(
         measures.cargo_carriers,
         "{value:.0f} of 2 vessels say that they carry cargo or oil",
         "vessels",
@@ -246,8 +237,7 @@ FEATURES = (
         opposes="tugs, pilots, launches and fishing boats have other business alongside",
         unknown="what they carry was not heard from both",
     ),
-    Feature(
-        "shorter_length_m",
+    _feature(
         measures.shorter_length_m,
         "the shorter of the two says it is {value:.0f} m long",
         "m",

@@ -13,13 +13,11 @@ from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
-from stswatch.pipeline.meetings.dark import dark
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, vessel
 from stswatch.pipeline.tracks.fixes import valid
-from stswatch.pipeline.tracks.reception import reception
 
 Function = Callable[[Tables, Batch, Rules], Result]
 
@@ -68,7 +66,7 @@ STEPS: tuple[Step, ...] = (
         state=coverage.STATE,
         single=True,
     ),
-    Step("reception", reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
+    Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
     Step(
         "proximity",
         proximity.proximity,
@@ -76,7 +74,7 @@ STEPS: tuple[Step, ...] = (
         gives=("proximities", "berth_pairs"),
         state=proximity.STATE,
     ),
-    Step("dark", dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
+    Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
     Step(
         "encounter",
         encounter.encounter,

@@ -29,6 +29,7 @@ from stswatch.pipeline.pictures.captions import (
     type_in_words,
 )
 from stswatch.pipeline.rules import shown
+from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
@@ -182,8 +183,7 @@ def explanation(row: dict[str, Any]) -> str:
         f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"
         f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
-        f"As seen from each other they moved at {row['relative_speed_kn']:.2f} kn; from first to last the middle of the"
-        f" pair went {row['drift_km']:.2f} km, {row['drift_kn']:.2f} kn{_keels(row['heading_difference_deg'])}.",
+        *measured(row),
         *captions.beside(row),
         *one_hull(row),
         *_met(row),
@@ -213,10 +213,10 @@ def _cut_off(used: Mapping[str, Any]) -> str:
     return "" if least is None else f" (a lead from {least:+.2f})"
 
 
-def _keels(angle_deg: float | None) -> str:
-    if angle_deg is None:
-        return ""
-    return f"; half of the time their keels were no more than {angle_deg:.0f} deg from parallel"
+def measured(row: dict[str, Any]) -> list[str]:
+    """What the table of measures has a phrase for, in a sentence; nothing of what is not known."""
+    known = [each.words.format(**row) for each in MEASURES.values() if each.words and row[each.name] is not None]
+    return [f"{'; '.join(known)}."] if known else []
 
 
 def _speeds(row: dict[str, Any]) -> str:

@@ -27,8 +27,8 @@ class Units:
     begin, end: what belongs to it, tag block and suffix included; line: where its line begins; code: 0, NO_SENTENCE, or
     why it cannot be used (rejects.CODES); own_us: the time that it tells, else stamps.NO_TIME; first, last: its
     payload; alike, talker: equal for the parts of one message; group: of its tag block, else NO_GROUP; station: a
-    number of a list of names, else NO_STATION; receiver: a code of schema.RECEIVERS; unread: 1 where it carries a time that
-    is not understood.
+    number of a list of names, else NO_STATION; receiver: a code of schema.RECEIVERS; unread: 1 where it carries a time
+    that is not understood.
     """
 
     begin: Ints
@@ -95,11 +95,9 @@ def times(begin: Ints, end: Ints, own_us: Ints) -> Units:
     """
     n = len(begin)
     nought, none, code = np.zeros(n, np.int64), np.zeros(n, np.int8), np.full(n, NO_SENTENCE, np.int8)
-    receiver = np.full(n, UNKNOWN, np.int8)
     payload = (none, none, none, nought, nought, nought, nought)
-    return Units(
-        begin, end, begin, code, own_us, *payload, np.full(n, NO_GROUP), np.full(n, NO_STATION), receiver, none
-    )
+    names = (np.full(n, NO_GROUP), np.full(n, NO_STATION), np.full(n, UNKNOWN, np.int8))
+    return Units(begin, end, begin, code, own_us, *payload, *names, none)
 
 
 def joined(parts: Sequence[Units]) -> Units:

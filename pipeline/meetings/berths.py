@@ -8,7 +8,7 @@ import pyarrow as pa
 from stswatch.geo.ports import lawful_port, ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Ints, Tables, build, concat, micros, ordered, spread, starts_of
-from stswatch.pipeline.meetings.pairs import Found, LegColumns
+from stswatch.pipeline.meetings.motion import Found, LegColumns
 from stswatch.pipeline.rules import Rules
 
 

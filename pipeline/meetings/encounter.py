@@ -1,4 +1,4 @@
-"""The encounter step: proximities of one pair become encounters, encounters become scored rows.
+"""The dark and encounter steps: proximities of one pair become encounters, encounters become scored rows.
 
 Law: proximities of a pair arrive in order of time, since a moment is known once the later of two legs is complete. An
 encounter closes when nothing that can still arrive would touch it: its end, plus the joining time or the time in which
@@ -13,19 +13,24 @@ import pyarrow as pa
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Bools, Result, Tables, concat, micros, starts_of
-from stswatch.pipeline.meetings import berths, edges, particulars, runs
-from stswatch.pipeline.meetings.rows import encounter_rows, scorecard
+from stswatch.pipeline.meetings import berths, edges, runs
+from stswatch.pipeline.meetings.rows import encounter_rows, scorecard, still_needed
 from stswatch.pipeline.meetings.runs import PAIR, Runs
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
+from stswatch.pipeline.schema.measures import SILENCES
 
 OPEN = schema.table(
     "Encounters that are not closed.",
     *schema.PROXIMITIES,
-    schema.column("dark_a", pa.bool_(), "a silence of a in it or beside it was told"),
-    schema.column("dark_b", pa.bool_(), "a silence of b in it or beside it was told"),
+    *(silence.field for silence in SILENCES),
     schema.column("opened", pa.bool_(), "was an encounter before this slice"),
 )
 STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.PARTICULARS, "berths": schema.BERTH_PAIRS}
+
+
+def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
+    """Give no dark meetings yet: every gap is judged `unknown`, and an unknown gap proves nothing."""
+    return Result(state, {"dark_meetings": schema.empty("dark_meetings")})
 
 
 def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None = None) -> Result:
@@ -42,7 +47,7 @@ def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None 
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
-        "said": particulars.still_needed(said, batch.frontier_us - wait_us(rules), rules.encounter),
+        "said": still_needed(said, batch.frontier_us - wait_us(rules), rules.encounter),
         "berths": berth_pairs,
     }
     encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
@@ -53,7 +58,7 @@ def _joined(opened: pa.Table, proximities: pa.Table, rules: EncounterRules) -> p
     """The open encounters with the new proximities joined to them."""
     never = pa.array(np.zeros(proximities.num_rows, bool))
     new = proximities
-    for name in ("dark_a", "dark_b", "opened"):
+    for name in OPEN.names[len(schema.PROXIMITIES) :]:
         new = new.append_column(OPEN.field(name), never)
     both = runs.from_table(concat([opened, new.cast(OPEN)], OPEN))
     joined = runs.join(both, _heads(both, rules))

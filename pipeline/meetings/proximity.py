@@ -15,10 +15,8 @@ from stswatch.geo.longitude import wrap_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Batch, Bools, Column, Ints, Result, Tables, concat, micros, ordered, starts_of
 from stswatch.pipeline.meetings import berths, histogram, runs
-from stswatch.pipeline.meetings.candidates import Boxes, candidates
-from stswatch.pipeline.meetings.lasting import lasting
-from stswatch.pipeline.meetings.motion import near
-from stswatch.pipeline.meetings.pairs import Found, LegColumns
+from stswatch.pipeline.meetings.candidates import Boxes, candidates, lasting
+from stswatch.pipeline.meetings.motion import Found, LegColumns, near
 from stswatch.pipeline.meetings.runs import Runs
 from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, days, minutes

@@ -1,4 +1,4 @@
-"""Closed encounters as the rows that people read: medians, place, score and reasons."""
+"""Closed encounters as the rows that people read: medians, place, what both said of themselves, score and reasons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.ports import nearest_port, port_or_anchorage_of, ports
 from stswatch.geo.sphere import M_PER_NM, MS_PER_KN, haversine_m
@@ -17,11 +18,11 @@ from stswatch.geo.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, MS, build, micros, ordered, starts_of
-from stswatch.pipeline.meetings import edges, histogram, particulars, runs
-from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, Ints, build, micros, ordered, starts_of
+from stswatch.pipeline.meetings import edges, histogram, runs
+from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
+from stswatch.pipeline.schema.measures import MEASURES
 
-KM_PER_NM = M_PER_NM / 1000
 _MEDIANS = (
     ("median_distance_m", histogram.DISTANCE),
     ("median_speed_a_kn", histogram.SPEED_A),
@@ -39,22 +40,29 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows)
     columns["position_error_m"] = 2 * rules.vessel.fix_error_m + np.asarray(rows["rounding_m"])
     columns["end_censored"] = edges.ended_by_data(rows, known_edges)
-    columns |= particulars.by_the_end(rows, said, rules.encounter)
+    columns |= by_the_end(rows, said, rules.encounter)
     row, code, ms = runs.bins_of(rows)
     for name, what in _MEDIANS:
-        columns[name] = np.round(histogram.medians(row, code, ms, what, rows.num_rows), 1)
+        columns[name] = histogram.medians(row, code, ms, what, rows.num_rows)
+    columns = rounded(columns)
     # a median within a bin may lie below the least distance, which is known to the centimetre
     columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["min_distance_m"])
     own = rules.encounter
     near = histogram.share_below(row, code, ms, own.one_place_m, rows.num_rows)
     columns["possibly_one_hull"] = (near >= own.one_place_share) & (columns["within_min"] >= own.one_place_min)
-    columns |= _place(columns["lon"], columns["lat"], rules.proximity.port_radius_km)
+    columns |= rounded(_place(columns["lon"], columns["lat"], rules.proximity.port_radius_km))
     off_km = shore_error_km(columns["lon"], columns["lat"], columns["distance_to_shore_km"])
-    columns["distance_to_shore_error_km"] = np.round(off_km + columns["position_error_m"] / 2000, 2)
     sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
-    columns["sun_elevation_deg"] = np.round(sun_deg, 2)
+    far = {"distance_to_shore_error_km": off_km + columns["position_error_m"] / 2000, "sun_elevation_deg": sun_deg}
+    columns |= rounded(far)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
     return build("encounters", columns | _judged(columns, card)).take(pa.array(order))
+
+
+def rounded(columns: dict[str, Any]) -> dict[str, Any]:
+    """The same columns, those that are measures as they are published; see schema/measures.py."""
+    decimals = {name: MEASURES[name].decimals for name in columns if name in MEASURES}
+    return columns | {name: np.round(columns[name], n) for name, n in decimals.items() if n is not None}
 
 
 def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
@@ -76,7 +84,7 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
         "nearest_time": micros(rows, "nearest_time"),
         "region": np.full(n, None, object),
         "min_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
-        "observed_share": np.round(np.asarray(rows["observed_ms"]) / within_ms, 4),
+        "observed_share": np.asarray(rows["observed_ms"]) / within_ms,
         "candidates": np.ones(n, np.int64),
         "run_id": np.full(n, "", object),
     }
@@ -99,9 +107,9 @@ def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
     drift_km = haversine_m(*(np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))) / 1000
     hours = (micros(rows, "end") - micros(rows, "start")) / HOUR
     return {
-        "relative_speed_kn": np.round(m_per_s / MS_PER_KN, 2),
-        "drift_km": np.round(drift_km, 2),
-        "drift_kn": np.round(drift_km / hours / KM_PER_NM, 2),
+        "relative_speed_kn": m_per_s / MS_PER_KN,
+        "drift_km": drift_km,
+        "drift_kn": drift_km / hours / (M_PER_NM / 1000),
     }
 
 
@@ -143,10 +151,10 @@ def _place(lon: np.ndarray, lat: np.ndarray, port_radius_km: float) -> dict[str,
     return {
         "zones": zones,
         "port": ports().id[index].astype(object),
-        "distance_to_port_km": np.round(distance_km, 2),
+        "distance_to_port_km": distance_km,
         "in_port": _where(inside >= 0, ports().id[inside]),
         "in_port_part": _where(inside >= 0, part),
-        "distance_to_shore_km": np.round(distance_to_shore_km(lon, lat), 2),
+        "distance_to_shore_km": distance_to_shore_km(lon, lat),
     }
 
 
@@ -167,3 +175,63 @@ def _judged(columns: dict[str, Any], card: Scorecard) -> dict[str, object]:
 def scorecard() -> Scorecard:
     """The scorecard that gives the scores where no other is asked for, read once."""
     return load()
+
+
+STATIC_COLUMNS = {"ship_type": "ship_type_{}", "length_m": "length_{}_m"}
+
+
+def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
+    """The columns ship_type_a, ship_type_b, length_a_m, length_b_m for n encounters; null where nothing was said.
+
+    said: schema.PARTICULARS. What a vessel says after the end does not count, so that later data change nothing; nor
+    does what it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
+    """
+    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
+    n = meetings.num_rows
+    mmsi = np.concatenate([np.asarray(meetings[f"mmsi_{v}"]) for v in ("a", "b")])
+    end_us = np.tile(micros(meetings, "end"), 2)
+    columns: dict[str, pa.Array] = {}
+    for name, column in STATIC_COLUMNS.items():
+        told = said.filter(pc.is_valid(said[name])).combine_chunks()
+        row = _last_before(told, mmsi, end_us)
+        told_us = np.append(micros(told, "time"), 0)[row]
+        row[told_us < _oldest_us(end_us, rules)] = -1
+        found = told[name].combine_chunks().take(pa.array(row, mask=row < 0))
+        columns |= {column.format("a"): found[:n], column.format("b"): found[n:]}
+    return columns
+
+
+def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
+    """What an encounter that ends then or later can ask for, and nothing older than said_memory_d before.
+
+    Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
+    """
+    mmsi, time_us = np.asarray(said["mmsi"]), micros(said, "time")
+    needed = time_us > since_us
+    order = ordered(mmsi, time_us // MS)
+    order = order[~needed[order]]
+    for name in STATIC_COLUMNS:
+        row = order[np.asarray(said[name].is_valid())[order]]
+        first = starts_of(mmsi[row])
+        needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
+    needed &= time_us >= _oldest_us(np.int64(since_us), rules)
+    return said.filter(pa.array(needed)).combine_chunks()
+
+
+def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
+    """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
+    oldest_us = end_us // days(1) * days(1) - days(rules.said_memory_d)
+    return np.asarray(-(-oldest_us // days(1)) * days(1))
+
+
+def _last_before(told: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
+    """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
+    have, time_us = np.asarray(told["mmsi"]), micros(told, "time")
+    n = len(have)
+    # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
+    order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))
+    last = np.maximum.accumulate(np.where(order < n, order, -1))
+    row = np.empty(n + len(mmsi), np.int64)
+    row[order] = last
+    row = row[n:]
+    return np.asarray(np.where((row >= 0) & (np.append(have, -1)[row] == mmsi), row, -1))

@@ -1,4 +1,4 @@
-"""Intervals of pairs and how they join: the one place that says what becomes of each column.
+"""Intervals of pairs and how they join, by what schema/measures.py says of each column.
 
 A proximity, an open encounter and a closed one are the same thing at different times: an interval of a pair with sums
 over it. Joining neighbours keeps the pair and the start of the first, the end of the last, sums, the most of an error,
@@ -16,15 +16,13 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Bools, Ints, build, micros, starts_of
 from stswatch.pipeline.meetings import histogram
+from stswatch.pipeline.schema.measures import Join, names_joined_by
 
 PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
-_LAST = ("end", "lon1", "lat1", "end_fix_a", "end_fix_b")
-_SUM = ("within_ms", "observed_ms", "moved_cm")
-_MOST = ("rounding_m",)
-_FIXES = (("fixes_a", "end_fix_a"), ("fixes_b", "end_fix_b"))
-_NEAREST = ("nearest_cm", "nearest_time", "lon", "lat")
-_ANY = ("dark_a", "dark_b")
-_NOT_FIRST = {*_LAST, *_SUM, *_MOST, *_NEAREST, *_ANY, "fixes_a", "fixes_b"}
+_LAST, _SUM, _MOST, _NEAREST, _ANY, _FIXES = (
+    names_joined_by(join) for join in (Join.LAST, Join.SUM, Join.MOST, Join.NEAREST, Join.ANY, Join.FIXES)
+)
+_NOT_FIRST = {*_LAST, *_SUM, *_MOST, *_NEAREST, *_ANY, *_FIXES}
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,17 @@ def join(runs: Runs, head: Bools) -> Runs:
     # a fix at the end of an interval is counted by the one that goes on from there, if one does
     apart = np.append(given["start"][1:] != given["end"][:-1], False)
     apart[last] = False
-    for fixes, end_fix in _FIXES:
-        columns[fixes] = np.add.reduceat(given[fixes] + (apart & given[end_fix]), first)
+    for name in _FIXES:
+        columns[name] = np.add.reduceat(given[name] + (apart & given[_end_fix(name)]), first)
     nearest = best(given["nearest_cm"], group, first)
     columns |= {name: given[name][nearest] for name in _NEAREST}
     columns |= {name: np.logical_or.reduceat(given[name], first) for name in _ANY if name in given}
     return Runs(columns, *summed(group[runs.bin_row], runs.code, runs.ms))
+
+
+def _end_fix(fixes: str) -> str:
+    """The column that says whether a fix stands at the end, of the one that counts fixes."""
+    return fixes.replace("fixes", "end_fix")
 
 
 def best(distance_cm: Ints, group: Ints, first: Ints) -> Ints:

@@ -23,8 +23,8 @@ from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.projection import Sheet
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks.fixes import distinct, valid
+from stswatch.pipeline.tracks.identity import TRACKS, walk
 from stswatch.pipeline.tracks.legs import Legs, Steps, Track, pieces, slow_legs, steps
-from stswatch.pipeline.tracks.walk import TRACKS, walk
 
 REPORTED, INTERPOLATED, SILENT = "reported", "interpolated", "silent"
 LEAST_BESIDE_H, MOST_BESIDE_H = 3.0, 12.0  # shown before and after: where they came from, where they went

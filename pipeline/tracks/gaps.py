@@ -10,8 +10,8 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Ints, build, starts_of
 from stswatch.pipeline.rules import VesselRules, days
+from stswatch.pipeline.tracks.identity import TRACKS, Walked
 from stswatch.pipeline.tracks.legs import Steps, Track, threshold
-from stswatch.pipeline.tracks.walk import TRACKS, Walked
 
 
 def tell(

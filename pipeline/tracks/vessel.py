@@ -13,13 +13,12 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Floats, Result, Tables, build, concat
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks import gaps
+from stswatch.pipeline.tracks.coverage import HEARD, receptions
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
-from stswatch.pipeline.tracks.known import known
+from stswatch.pipeline.tracks.identity import TRACKS, walk
 from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, rounding_m, slow_legs, steps
 from stswatch.pipeline.tracks.outages import reporting
-from stswatch.pipeline.tracks.particulars import told_anew
-from stswatch.pipeline.tracks.receptions import HEARD, receptions
-from stswatch.pipeline.tracks.walk import TRACKS, walk
+from stswatch.pipeline.tracks.particulars import known, told_anew
 
 STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.PARTICULARS}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from stswatch.models.measures import duration_h
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 
@@ -86,8 +87,7 @@ def _off_min(encounters: pa.Table, meetings: pa.Table, side: str, met: Ints) -> 
 
 def _repeats(encounters: pa.Table, met: Ints) -> Bools:
     """Which encounters a longer one of the same true meeting stands for; of equals the first stays."""
-    duration_min = np.asarray(encounters["duration_min"])
-    order = np.lexsort((np.arange(len(met)), -duration_min, met))
+    order = np.lexsort((np.arange(len(met)), -duration_h(encounters), met))
     repeat = np.zeros(len(met), bool)
     repeat[order] = (np.diff(met[order], prepend=-2) == 0) & (met[order] >= 0)
     return repeat

@@ -9,8 +9,8 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, micros
 from stswatch.pipeline.meetings import candidates, proximity
-from stswatch.pipeline.meetings.lasting import lasting
-from stswatch.pipeline.meetings.pairs import LegColumns
+from stswatch.pipeline.meetings.candidates import lasting
+from stswatch.pipeline.meetings.motion import LegColumns
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 from tests.pipeline.meetings.test_pairs import PLACES, some_legs

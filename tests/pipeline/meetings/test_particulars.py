@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.particulars import by_the_end, still_needed
+from stswatch.pipeline.meetings.rows import by_the_end, still_needed
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas

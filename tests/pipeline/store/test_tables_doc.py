@@ -1,4 +1,4 @@
-"""Owns: docs/tables.md says what pipeline/schema.py says."""
+"""Owns: docs/tables.md says what pipeline/schema/ says."""
 
 from __future__ import annotations
 
