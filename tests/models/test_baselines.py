@@ -62,7 +62,7 @@ def test_the_table_has_the_rules_and_the_plain_measures():
     made = meeting() | {"starboard": [True]}
     found = scores_of(made)
     assert found["rules.json"] == scorecard.load(scorecard.own("rules.json")).score(made)[0][0]
-    assert found["duration alone"] == 90
+    assert found["duration alone"] == 1.5
     assert found["distance alone"] == -150
     assert len(found) == len(BASELINES) >= 5
 
