@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.longitude import wrap_lon
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.sample_ais.motion import Course, Floats, drift, report_times, shift, stay, swing
 
 START_S = 1_741_564_800.0  # 2025-03-10T00:00Z
 FIRST_MMSI = 290_000_001  # country digits 280 to 300 are given to nobody (ITU, table of MID)
-KM_PER_KN_H = 1.852
+KM_PER_KN_H = M_PER_NM / 1000
 
 # lon, lat of the grounds where pairs meet; the last two lie on the date line and at high latitude
 GROUNDS = ((124.5, 38.8), (125.5, 29.5), (123.0, 30.5), (131.5, 40.0), (180.0, 52.0), (20.0, 78.0))

@@ -15,6 +15,7 @@ from matplotlib.path import Path
 from stswatch.geo.coast import LAYERS, Layer, coast, layer
 from stswatch.geo.longitude import near_lon, wrap_lon
 from stswatch.geo.ports import ports
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.geo.zones import REPORTED, zones
 from stswatch.pipeline.batch import Floats, starts_of
 from stswatch.pipeline.pictures import style
@@ -30,7 +31,6 @@ LOCATOR_M = (1_900_000.0, 4_500_000.0, 10_000_000.0)  # its side: the first that
 _SOME_LAND = 0.05
 _CELL_PX = 0.7  # the coast of the locator is no finer
 _LEAST_FRAME_PX = 7.0  # a box smaller than that is shown as a point
-_M_PER_NM = 1852.0
 _M_PER_DEG = 111_000.0
 _OVER = 9
 
@@ -160,7 +160,7 @@ def scale_bar(p: Panel, share: float = 0.22) -> None:
     """A scale bar, and north beside it, in the lower corner where they hide least."""
     length_m = round_length(p.box.width * share)
     wide = length_m * p.px_per_m
-    text = metres_text(length_m) + (f"  ·  {length_m / _M_PER_NM:.2g} NM" if length_m >= 1000 else "")
+    text = metres_text(length_m) + (f"  ·  {length_m / M_PER_NM:.2g} NM" if length_m >= 1000 else "")
     how = {"fontsize": 6.5, "color": style.INK}
     text_wide, text_high = p.size(text, **how)
     bar, inset = max(wide, text_wide), 10.0

@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.pictures import captions, style
 from stswatch.pipeline.pictures.captions import duration
@@ -34,7 +35,7 @@ from stswatch.pipeline.pictures.labels import FURTHER_PX, Panel, panel
 from stswatch.pipeline.pictures.projection import Box, around, metres_text
 from stswatch.pipeline.pictures.style import Hand
 
-_KN_PER_M_S = 3600.0 / 1852.0
+_KN_PER_M_S = 3600.0 / M_PER_NM
 _ARROW_EVERY_PX, _ARROW_FROM_KN, _ARROW_OVER_MIN = 130.0, 1.0, 10.0
 _REPORT_EVERY_PX = 5.0  # reports nearer to each other than that are drawn as one
 _ARROW_PX = np.array([(9.0, 0.0), (-8.0, 7.0), (-4.5, 0.0), (-8.0, -7.0)])

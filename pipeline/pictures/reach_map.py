@@ -17,7 +17,7 @@ from scipy import ndimage
 from stswatch.geo.port_table import ports
 from stswatch.geo.reach import reach_km
 from stswatch.geo.sea import port_distance_km
-from stswatch.geo.sphere import destination
+from stswatch.geo.sphere import M_PER_NM, destination
 from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.file import encode
@@ -33,7 +33,6 @@ _WIDE_M = _HALF_M * PLACE[2] * SIZE_IN[0] / (PLACE[3] * SIZE_IN[1])
 BOX = Box(-_WIDE_M, -_HALF_M, _WIDE_M, _HALF_M)
 HOURS = (6, 12, 24)
 SPEED_KN = 14.0
-KM_PER_NM = 1.852
 _STEP_DEG = 0.05
 _UNDER_LAND = 5  # steps
 DATA = ("sea.npz", "coast.npz", "ports.csv")
@@ -76,7 +75,7 @@ def draw(port: str) -> Figure:
     lon, lat = np.meshgrid(np.arange(west, east + _STEP_DEG, _STEP_DEG), np.arange(south, north + _STEP_DEG, _STEP_DEG))
     value, bound = (km.reshape(lon.shape) for km in reach_km(lon, lat, [port]))
     bound[np.isnan(value)] = np.nan
-    limits_km = [hours * SPEED_KN * KM_PER_NM for hours in HOURS]
+    limits_km = [hours * SPEED_KN * M_PER_NM / 1000 for hours in HOURS]
     x, y = SHEET.xy(lon, lat)
     p.axes.contourf(x, y, _inland(bound), [0.0, *limits_km], colors=style.NEAR_TO_FAR, alpha=0.55, zorder=0.5)
     p.axes.contour(x, y, _inland(value), limits_km, colors=style.NEAR_TO_FAR, linewidths=1.6, zorder=0.6)

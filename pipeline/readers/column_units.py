@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from stswatch.geo.sphere import M_PER_NM
 from stswatch.pipeline.readers.vocabulary import plain
 
 _SCALES: Mapping[float, tuple[str, ...]] = {  # a part of the unit -> how names write it
@@ -24,7 +25,7 @@ _SCALES: Mapping[float, tuple[str, ...]] = {  # a part of the unit -> how names 
     1e-7: ("1/10000000", "0.0000001", "x10000000", "1e7", "x1e7", "*1e7", "e7", "10^7", "1e-7"),
 }
 _KNOT = {"kn": 1.0, "kt": 1.0, "kts": 1.0, "knot": 1.0, "knots": 1.0}
-_PER_H = 1.0 / 1.852
+_PER_H = 1000 / M_PER_NM
 _SPEED = {
     **_KNOT,
     **dict.fromkeys(("m/s", "ms", "mps", "ms-1", "meterpersecond", "meterspersecond"), 3.6 * _PER_H),

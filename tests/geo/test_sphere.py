@@ -1,5 +1,8 @@
 """Owns: distances, bearings and destinations agree with pyproj on the sphere, and with WGS 84 within stated bounds."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,3 +135,15 @@ def test_arrays_scalars_and_nothing_pass_alike():
     assert np.isnan([sphere.haversine_m(np.nan, 0, 0, 0), sphere.bearing_deg(0, np.nan, 0, 0)]).all()
     assert np.isnan(sphere.destination(0, 0, 0, np.nan)).all()
     assert np.isnan(sphere.along(0, 0, np.nan, 0, 0.5)[0])
+
+
+def test_a_nautical_mile_has_one_home():
+    """Nobody else writes its length, in metres or kilometres."""
+    root = Path(__file__).parents[2]
+    homes = [
+        path.relative_to(root).as_posix()
+        for room in ("geo", "models", "pipeline", "sample_ais")
+        for path in (root / room).rglob("*.py")
+        if re.search(r"^[^\"#\n]*\b(1852(\.0)?|1\.852)\b", path.read_text(), re.MULTILINE)
+    ]
+    assert sorted(homes) == ["geo/sphere.py", "pipeline/readers/column_units.py"]  # the second in its docstring
