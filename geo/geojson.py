@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 
+from stswatch.errors import StswatchError
 
-class AreaError(ValueError):
+
+class AreaError(StswatchError, ValueError):
     """A file of polygons that cannot be used; the message says what was found and what to do."""
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from stswatch.errors import StswatchError
 from stswatch.models.features import FEATURES, SILENCE, Columns, Feature, Floats
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
@@ -29,7 +30,7 @@ NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
 DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012
 
 
-class ScorecardError(ValueError):
+class ScorecardError(StswatchError, ValueError):
     """A scorecard that cannot be used; the message says what was found and what is expected."""
 
 

@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stswatch.errors import StswatchError
 from stswatch.models.features import FEATURES, Columns, Feature, Floats
 from stswatch.models.scorecard import grained, parsed
 
 Bools = NDArray[np.bool_]
 
 
-class TrainingError(ValueError):
+class TrainingError(StswatchError, ValueError):
     """Meetings that no scorecard can be trained on; the message says what was found and what to do."""
 
 

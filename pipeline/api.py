@@ -104,7 +104,7 @@ def run(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with --data") from error
+        raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with `data`") from error
     run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes, steps), tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder), passed_over)
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import api, cli_live, rules, trouble, untrusted
 from stswatch.pipeline.cli_live import DATA, add_data, between
 from stswatch.pipeline.pictures.file import PictureError, suffix_of
@@ -44,10 +45,11 @@ def _main(argv: Sequence[str] | None) -> int:
     except Exception as error:
         if stopped := _interrupt_behind(error):
             return _stopped(given, stopped)
-        said = _sentence(error) if _for_people(error) else trouble.sentence(error, getattr(given, "data", None) or DATA)
+        expected = isinstance(error, StswatchError | OSError)
+        said = _sentence(error) if expected else trouble.sentence(error, getattr(given, "data", None) or DATA)
         if said is None:
             raise
-        print(f"stswatch: {untrusted.sentence(said, error)}", file=sys.stderr)
+        print(f"stswatch: {untrusted.escaped(cli_live.spelled(said), untrusted.SENTENCE)}", file=sys.stderr)
         _drop_unprinted()
         return 1
     except KeyboardInterrupt as stopped:
@@ -506,11 +508,6 @@ def _bytes(text: str) -> int:
     if not number.isdecimal() or int(number) * _SIZES.get(unit, 1) < 512 << 20:
         raise argparse.ArgumentTypeError(f"{text!r} is no size from 512M on; give one such as 1G or 4G")
     return int(number) * _SIZES.get(unit, 1)
-
-
-def _for_people(error: Exception) -> bool:
-    """Whether the error is one of ours, written as a sentence, or the operating system's word on a file."""
-    return isinstance(error, OSError) or type(error).__module__.startswith("stswatch.")
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import threading
@@ -16,6 +17,14 @@ from stswatch.pipeline import api, rules, untrusted
 
 DATA = "stswatch-data"
 HEALTH = "127.0.0.1:9257"  # as watch/server.py, which is not loaded for a look at the help
+
+_FLAGS = {  # an option as Python names it -> as the command does
+    **{name: name for name in ("columns", "data", "format", "health", "ids", "receiver", "workers")},
+    "memory_bytes": "memory",
+    "slice_h": "slice-hours",
+    "start_time": "start-time",
+}
+_OPTION = re.compile(rf"`({'|'.join(_FLAGS)})(?:=([^`]*))?`")
 
 
 def add_stream(p: argparse.ArgumentParser) -> None:
@@ -80,7 +89,7 @@ def stream(given: argparse.Namespace) -> None:
         if given.quiet:
             return
         with suppress(OSError):  # whoever read it is gone: the watch goes on
-            said = untrusted.escaped(sentence, untrusted.SENTENCE)
+            said = untrusted.escaped(spelled(sentence), untrusted.SENTENCE)
             sys.stderr.write(f"stswatch: {said}\n")  # at once: threads tell too
             sys.stderr.flush()
 
@@ -138,12 +147,21 @@ def status(given: argparse.Namespace) -> None:
     """Run the command."""
     from stswatch.pipeline.watch import words
 
-    print(words.status(api.status(given.data)))
+    print(spelled(words.status(api.status(given.data))))
 
 
 def add_data(p: argparse.ArgumentParser) -> None:
     """The option that names the data folder."""
     p.add_argument("--data", default=DATA, metavar="DIR", help=f"the data folder (default {DATA})")
+
+
+def spelled(sentence: str) -> str:
+    """A sentence of StswatchError, in which options stand as Python names them, with the words of the command.
+
+    >>> spelled("give `ids=any` or a smaller `memory_bytes`; `stswatch rules` says more")
+    'give --ids any or a smaller --memory; `stswatch rules` says more'
+    """
+    return _OPTION.sub(lambda found: f"--{_FLAGS[found[1]]}" + (f" {found[2]}" if found[2] else ""), sentence)
 
 
 class Ended(KeyboardInterrupt):

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stswatch.errors import StswatchError
+
 
 def number(default: float | None, unit: str, reason: str) -> Any:
     """A rule: its default (None: the scorecard's own), its unit and the reason for it."""
@@ -198,7 +200,7 @@ class Rules:
         return hours(longest_h) + minutes(self.vessel.thin_bucket_min)
 
 
-class RulesError(ValueError):
+class RulesError(StswatchError, ValueError):
     """A rules file that cannot be used; the message says what was found and what is expected."""
 
 

@@ -10,18 +10,20 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 
+from stswatch.errors import StswatchError
+
 DISK: Mapping[int, tuple[str, str]] = {  # errno -> what was found, what to do
     errno.ENOSPC: ("the disk is full", "make room on it"),
     errno.EDQUOT: ("your quota on this disk is used up", "make room on it"),
     errno.EFBIG: ("no file may grow as large as is needed", "raise the limit (ulimit -f) or use another disk"),
-    errno.EROFS: ("the disk is read-only", "make it writable or give another folder with --data"),
-    errno.EACCES: ("may not be written", "get the right to write there or give another folder with --data"),
-    errno.EPERM: ("may not be written", "get the right to write there or give another folder with --data"),
-    errno.EIO: ("the disk fails", "see to the disk or give a folder on another with --data"),
+    errno.EROFS: ("the disk is read-only", "make it writable or give another folder with `data`"),
+    errno.EACCES: ("may not be written", "get the right to write there or give another folder with `data`"),
+    errno.EPERM: ("may not be written", "get the right to write there or give another folder with `data`"),
+    errno.EIO: ("the disk fails", "see to the disk or give a folder on another with `data`"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("too many files are open on this machine", "close other programs"),
 }
-MEMORY = ("no memory is left", "give a smaller --memory or fewer --workers, or close other programs,")
+MEMORY = ("no memory is left", "give a smaller `memory_bytes` or fewer `workers`, or close other programs,")
 _WORDS_OF_MEMORY = (  # of errors that are known by nothing else
     "can't start new thread",
     os.strerror(errno.ENOMEM),
@@ -30,7 +32,7 @@ _WORDS_OF_MEMORY = (  # of errors that are known by nothing else
 )
 
 
-class MachineError(OSError):
+class MachineError(StswatchError, OSError):
     """The machine lacks what the work needs; the message says what, where, and what to do."""
 
 

@@ -76,12 +76,6 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def sentence(said: str, error: BaseException) -> str:
-    """What is said of an error, in one line; then the lines of its attribute `more`, where its class has one."""
-    more = getattr(error, "more", "")
-    return escaped(said, SENTENCE) + (f"\n{lines(more)}" if isinstance(more, str) and more else "")
-
-
 def _pieces(text: str) -> Iterator[str]:
     marks = _MARKS  # none at the beginning: it would sit on a letter of ours
     for sign in text:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stswatch.errors import StswatchError
 from stswatch.sample_ais import deceptions, look_alikes, transfers
 from stswatch.sample_ais.cast import Actor, Scene
 from stswatch.sample_ais.circumstances import APPROACHES, HOUR_S, TRADE_ROADS, Circumstance
@@ -25,7 +26,7 @@ from stswatch.sample_ais.motion import Floats
 from stswatch.sample_ais.stage import Stage
 
 
-class PlanError(ValueError):
+class PlanError(StswatchError, ValueError):
     """A plan that cannot be; the message says what was found and what there is."""
 
 

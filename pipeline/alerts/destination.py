@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.alerts.message import Message
 
 
-class AlertsError(ValueError):
+class AlertsError(StswatchError, ValueError):
     """Destinations that cannot be used; the message says what was found, where, and what to do."""
 
 
-class Undelivered(Exception):
+class Undelivered(StswatchError):
     """A message that did not arrive; the words hold no secret.
 
     refused: the receiver lives and will not have this very message; others may go before it. after_s: it asked to be

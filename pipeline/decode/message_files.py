@@ -24,12 +24,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.lines import Ints
 from stswatch.pipeline.decode.said import Form, Spoken, columns_of, table
 from stswatch.pipeline.schema import REJECTS
 
 
-class RecordsError(ValueError):
+class RecordsError(StswatchError, ValueError):
     """An output that cannot be: one sentence that says why and what to do."""
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.store import ledger
 from stswatch.pipeline.store.disk import DamagedFile, discard
 
 
-class DamagedSlice(ValueError):
+class DamagedSlice(StswatchError, ValueError):
     """A slice was damaged and is as if it had never been run; the message says which file and what to do."""
 
 

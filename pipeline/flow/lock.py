@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stswatch.errors import StswatchError
 
-class FolderInUse(ValueError):
+
+class FolderInUse(StswatchError, ValueError):
     """Another run works in this data folder; the message says which folder and what to do."""
 
 
@@ -20,6 +22,6 @@ def alone(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise FolderInUse(
-                f"{data}: another run works in this folder; wait for it, or give another --data"
+                f"{data}: another run works in this folder; wait for it, or give another `data`"
             ) from error
         yield

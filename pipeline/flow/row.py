@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.committed import committed, manifest, verify_states
@@ -40,7 +41,7 @@ _INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI th
 _STRAY = "dated after the day on which they were read, or before 1995: check their times and the clock of this machine"
 
 
-class NothingToDo(ValueError):
+class NothingToDo(StswatchError, ValueError):
     """The sources hold no usable position; the message says what they hold."""
 
 
@@ -106,7 +107,7 @@ def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
     if all(is_segment(entry.path) for entry in entries):
         remedy = "see what the sources send, and whether they send anything"
     elif "no_time" in reasons:
-        remedy = "say with --columns how its times are written"
+        remedy = "say with `columns` how its times are written"
     else:
         remedy = "give an archive with positions"
     return f"{named(entries)}: no usable position{told}; {remedy}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.damage import DamagedSlice, healing
 from stswatch.pipeline.flow.ingest import ingest
@@ -24,7 +25,7 @@ from stswatch.pipeline.store.loader import Beside, Run, load
 from stswatch.pipeline.trouble import MachineError, sentence
 
 
-class OtherSlices(ValueError):
+class OtherSlices(StswatchError, ValueError):
     """The folder holds sources that were read for slices of another length; the message says which and what to do."""
 
 
@@ -113,6 +114,6 @@ def one_length(data: Path, known: Mapping[str, Entry], sources: Sequence[Source]
     if others:
         hours = others[0].slab_us / HOUR
         raise OtherSlices(
-            f"{data}: holds {named(others)}, read for slices of {hours:g} h; give --slice-hours {hours:g},"
-            " or these files too, or another folder with --data"
+            f"{data}: holds {named(others)}, read for slices of {hours:g} h; give `slice_h={hours:g}`,"
+            " or these files too, or another folder with `data`"
         )

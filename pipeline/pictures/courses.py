@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.errors import StswatchError
 from stswatch.geo.longitude import near_lon
 from stswatch.geo.plane import metres_per_degree
 from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints, starts_of
@@ -33,7 +34,7 @@ _SAMPLES = 4000  # the distance is worked out at so many moments, beside where l
 MOST_POINTS = 20_000  # of one line; more is not drawn finer, only slower
 
 
-class CourseError(ValueError):
+class CourseError(StswatchError, ValueError):
     """Fixes that do not hold the encounter; the message says which and what to do."""
 
 

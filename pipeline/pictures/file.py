@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stswatch.errors import StswatchError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,7 +24,7 @@ _SAID: dict[str, dict[str, str | None]] = {  # no date and no version: the same 
 _SOURCE = {".png": "Source", ".svg": "Source", ".pdf": "Keywords"}
 
 
-class PictureError(ValueError):
+class PictureError(StswatchError, ValueError):
     """A picture that cannot be made or written; the message says why and what to do."""
 
 

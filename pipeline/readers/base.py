@@ -10,13 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import schema
 
 IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
 
 
-class SourceError(ValueError):
+class SourceError(StswatchError, ValueError):
     """A file that cannot be used: one sentence with the file, what was found and what to do."""
 
 

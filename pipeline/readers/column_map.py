@@ -254,7 +254,7 @@ def find(
     absent = [theirs for _, theirs in asked.columns if theirs not in header]
     if absent:
         raise SourceError(
-            f"{place}: has no column {', '.join(map(repr, absent))}, which --columns names;"
+            f"{place}: has no column {', '.join(map(repr, absent))}, which `columns` names;"
             f" correct the map, the table has {listed(header)}"
         )
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)
@@ -270,7 +270,7 @@ def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Map
     pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())
     error = SourceError(
         f"{said} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
-        " TOML file and give it with --columns FILE, for instance of this line with a name for each ?:"
+        " TOML file and give it with `columns=FILE`, for instance of this line with a name for each ?:"
         f" columns = {{{pairs}}}"
     )
     error.add_note(map_to_copy(theirs, found))
@@ -278,12 +278,12 @@ def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Map
 
 
 def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
-    """A column map in TOML with what is known filled in, to be saved, edited and given with --columns; of all names.
+    """A column map in TOML with what is known filled in, to be saved, edited and given as `columns`; of all names.
 
     >>> tomllib.loads(map_to_copy(["Ship", "lat"], {"lat": "lat"}))["columns"]
     {'mmsi': '?', 'time': '?', 'lon': '?', 'lat': 'lat'}
     """
-    lines = ["# save as columns.toml, put the names of the table for each ?, and give it with --columns columns.toml"]
+    lines = ["# save as columns.toml, put the names of the table for each ?, and give it as `columns`"]
     lines += ["[columns]  # our name = theirs"]
     for ours in HEADERS:
         known = quoted(found[ours]) if ours in found and len(found[ours]) <= _LONGEST_NAME else '"?"'
@@ -314,7 +314,7 @@ def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
     found = next((name for name in header if plain(name) in OTHER_IDS), None) if "mmsi" in missing else None
     if found is None:
         return ""
-    return f" if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give --ids any, else"
+    return f" if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give `ids=any`, else"
 
 
 def listed(names: Sequence[str], at_most: int = 2_800) -> str:
@@ -342,7 +342,7 @@ def load(path: Path) -> ColumnMap:
             f"{path}: is not a TOML file ({error}); correct it, `stswatch run --help` shows one"
         ) from error
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path given with --columns") from error
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path given with `columns`") from error
     _only(path, "", given, _SECTIONS)
     columns = _section(path, given, "columns", str)
     _only(path, "[columns] ", columns, tuple(HEADERS))

@@ -115,7 +115,7 @@ def check(place: Place, name: str, column: pa.Array) -> None:
         shown = ", ".join(repr(text[:40]) for text in strange[:2])
         raise SourceError(
             f"{place}: what stands in {name[:60]!r} is no MMSI ({shown}); if these are ids of another kind, give"
-            " --ids any: each is then a vessel, and flag and kind of station are not judged"
+            " `ids=any`: each is then a vessel, and flag and kind of station are not judged"
         )
 
 

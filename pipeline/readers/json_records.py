@@ -69,7 +69,7 @@ def prepare(place: Place, request: Request) -> Prepared:
     found = list(layouts_of(start))
     if not found:
         if start.strip(BLANKS + b"[]"):
-            raise SourceError(f"{place}: holds no object of JSON; give its format with --format if it is another one")
+            raise SourceError(f"{place}: holds no object of JSON; give its format with `format` if it is another one")
         found = [(Layout(1, False) if start.strip(BLANKS) else Layout(), [])]
     any_id = "any" in (request.ids, asked.ids)
     also = {"mmsi": column_map.OTHER_IDS} if any_id else {}
@@ -141,7 +141,7 @@ def _mapped(place: Place, sample: Sequence[Mapping[str, Any]], asked: ColumnMap)
     absent = [theirs for _, theirs in asked.columns if theirs not in known]
     if absent:
         raise SourceError(
-            f"{place}: has no field {', '.join(map(repr, absent))}, which --columns names; correct the map, the records"
+            f"{place}: has no field {', '.join(map(repr, absent))}, which `columns` names; correct the map, the records"
             f" have {column_map.listed(list(known))}"
         )
     return Fields(tuple((ours, known[theirs]) for ours, theirs in asked.columns))

@@ -69,7 +69,7 @@ def prepare(place: Place, request: Request) -> Prepared:
     unread = f" in a way that is understood (`{first.example}`)" if first.example else ""
     raise SourceError(
         f"{place}: no sentence tells its time{unread} and {found};"
-        " give the time of the capture with --start-time, for instance --start-time 2012-03-14T11:00:00Z"
+        " give the time of the capture with `start_time`, for instance `start_time=2012-03-14T11:00:00Z`"
     )
 
 

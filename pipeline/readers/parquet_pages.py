@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from stswatch.errors import StswatchError
+
 LONGEST_TEXT = 1024  # bytes of a text on the average of a page; what AIS tells has 20
 _SLACK = 4096
 _LARGEST_PAGE = 128 << 20
@@ -18,7 +20,7 @@ _STRUCT, _LIST, _SET, _BINARY, _DOUBLE, _BYTE = 12, 9, 10, 8, 7, 3
 _VALUES_IN = (5, 7, 8)  # the headers of pages of data, of a dictionary, of pages of data in their second version
 
 
-class PageError(ValueError):
+class PageError(StswatchError, ValueError):
     """A page that cannot be read or would be too large; the message says what was found."""
 
 

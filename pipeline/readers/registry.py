@@ -125,7 +125,7 @@ def reader_of(name: str) -> Reader:
         if reader.name == name:
             return reader
     raise SourceError(
-        f"--format {name}: is not known; use auto or one of {', '.join(reader.name for reader in READERS)}"
+        f"`format={name}`: is not known; use auto or one of {', '.join(reader.name for reader in READERS)}"
     )
 
 
@@ -202,11 +202,11 @@ def _numbers_ids(source: Source) -> bool:
 
 def _makes_sense(request: Request) -> None:
     if request.start_time is not None and request.start_time.tzinfo is None:
-        raise SourceError(f"--start-time {request.start_time.isoformat()}: names no zone; end it with Z for UTC")
+        raise SourceError(f"`start_time={request.start_time.isoformat()}`: names no zone; end it with Z for UTC")
     if request.ids not in IDS:
-        raise SourceError(f"--ids {request.ids}: is not known; it must be one of {', '.join(IDS)}")
+        raise SourceError(f"`ids={request.ids}`: is not known; it must be one of {', '.join(IDS)}")
     if request.receiver not in (None, *RECEIVERS):
-        raise SourceError(f"--receiver {request.receiver}: is not known; it must be one of {', '.join(RECEIVERS)}")
+        raise SourceError(f"`receiver={request.receiver}`: is not known; it must be one of {', '.join(RECEIVERS)}")
 
 
 def _id(sha256: str, place: Place) -> str:
@@ -335,7 +335,7 @@ def _stranger(place: Place, start: bytes) -> NotAisError:
         except SourceError as lacking:
             return _not_ais(lacking)
     return NotAisError(
-        f"{place}: is neither AIS sentences nor a table with a header; name its format with --format"
+        f"{place}: is neither AIS sentences nor a table with a header; name its format with `format`"
         f" ({', '.join(reader.name for reader in READERS)}) if it is one of these"
     )
 

@@ -110,7 +110,7 @@ class _Where:
         """What was found, and the remedy."""
         known = ", ".join(f'"{name}"' for name in TIME_FORMATS)
         return SourceError(
-            f"{self.place}: {found}; say how it is written in a column map, given with --columns FILE: format under"
+            f"{self.place}: {found}; say how it is written in a column map, given with `columns=FILE`: format under"
             f' [time], one or a list of {known}, or patterns such as "%d/%m/%Y %H:%M:%S"'
         )
 
@@ -137,7 +137,7 @@ def _two(where: _Where, dates: Sequence[Looked], times: Sequence[Looked], still:
                 pattern = "pattern of both with a blank between, such as"
                 raise SourceError(
                     f"{where.place}: column {clock.column.name!r} may be {forms}, such as {example(clock.column)};"
-                    f' say which in a column map, given with --columns FILE: format = "%Y%m%d %H%M%S" under [time], a'
+                    f' say which in a column map, given with `columns=FILE`: format = "%Y%m%d %H%M%S" under [time], a'
                     f" {pattern} this, and the column of dates as date under [columns]"
                 )
             return where.chosen(clock.column, day.column, day.dates or day.moments, day.share, clock.clocks[0])
@@ -157,7 +157,7 @@ def _check_dates(where: _Where, one: Looked, mmsi: pa.Array) -> None:
         raise SourceError(
             f"{where.place}: column {one.column.name!r} holds dates alone, such as {example(one.column)}, with several"
             " positions of a vessel on one day; name the column with the time of day as time and this one as date under"
-            f" [columns] in a column map, given with --columns FILE (format = {_map_word(forms[0])} under [time] takes"
+            f" [columns] in a column map, given with `columns=FILE` (format = {_map_word(forms[0])} under [time] takes"
             " them all as midnight)"
         )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Literal
 
+from stswatch.errors import StswatchError
+
 Format = Literal["nmea", "json"]
 Receiver = Literal["unknown", "terrestrial", "satellite"]
 
@@ -16,11 +18,11 @@ BATCH_BYTES = 1 << 20  # given at once, at most
 NOTE = b"# stswatch note "  # begins what a source gives for itself, when it begins again
 
 
-class AddressError(ValueError):
+class AddressError(StswatchError, ValueError):
     """An address that cannot be used: one sentence with the address, what was found and what to do."""
 
 
-class Lost(Exception):
+class Lost(StswatchError):
     """The connection ended or could not be made; one sentence. Whoever asked may ask again.
 
     patient: another try soon would do harm, so it comes after the longest wait.

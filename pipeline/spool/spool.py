@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.arrivals import Arrivals
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
 from stswatch.pipeline.sources.base import NOTE, Format, Receiver, Remark
@@ -45,7 +46,7 @@ class Counts:
     acknowledged: Position
 
 
-class HeldBack(OSError):
+class HeldBack(StswatchError, OSError):
     """What was given is not on the disk; it is kept, and tried again with the next call. Its cause says why."""
 
 

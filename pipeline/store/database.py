@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, revisions, snapshots
@@ -27,7 +28,7 @@ WORK = Path("db") / "work.duckdb"
 _WORK_MEMORY = "1GB"
 
 
-class StoreError(ValueError):
+class StoreError(StswatchError, ValueError):
     """A data folder or database that cannot be used; the message says what was found and what to do."""
 
 

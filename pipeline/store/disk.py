@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
 
 # Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
@@ -48,7 +49,7 @@ def check_spare_files(count: int = SPARE_FILES) -> None:
             os.close(handle)
 
 
-class DamagedFile(ValueError):
+class DamagedFile(StswatchError, ValueError):
     """A file of the data folder that no longer holds what was written into it: where, and what was found. Picklable."""
 
     def __init__(self, path: str, found: str) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.checksums import is_whole, verified
 from stswatch.pipeline.store.disk import DamagedFile, read_json, write_json
@@ -35,7 +36,7 @@ from stswatch.pipeline.untrusted import storable
 _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
 
 
-class LedgerError(ValueError):
+class LedgerError(StswatchError, ValueError):
     """The lake or the ledger no longer holds what was written of a source; the message says what and what to do.
 
     source: its id; path: where it lay, if that is known. Picklable.

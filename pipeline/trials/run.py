@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stswatch.errors import StswatchError
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline.trials.archives import Archive
 from stswatch.pipeline.trials.card import markdown
@@ -19,7 +20,7 @@ from stswatch.pipeline.trials.seas import SEAS, SHIFTED, STANDARD, Tell, watched
 CARD, FIGURES = "CARD.md", "evaluation.json"
 
 
-class TrialError(ValueError):
+class TrialError(StswatchError, ValueError):
     """A trial that cannot be held; the message says what was found and what to do."""
 
 

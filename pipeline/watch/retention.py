@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of
@@ -13,7 +14,7 @@ from stswatch.pipeline.store import ledger
 _UNITS = {"h": 3600, "d": 86_400, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-class KeepError(ValueError):
+class KeepError(StswatchError, ValueError):
     """A retention that cannot be read; the message says what was found and what is expected."""
 
 

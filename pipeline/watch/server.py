@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any, NamedTuple, cast
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.watch import metrics
 from stswatch.pipeline.watch.bounded import LONGEST_S, BoundedServer, Short
 
@@ -23,7 +24,7 @@ class Address(NamedTuple):
     port: int
 
 
-class HealthError(ValueError):
+class HealthError(StswatchError, ValueError):
     """An address that cannot be used; the message says which and what to do."""
 
 
@@ -65,7 +66,7 @@ def _open(address: Address, state: Callable[[], dict[str, Any]]) -> BoundedServe
         return BoundedServer(address, _handler(state))
     except OSError as error:
         raise HealthError(
-            f"--health {address.host}:{address.port}: cannot be listened on ({error.strerror});"
+            f"`health={address.host}:{address.port}`: cannot be listened on ({error.strerror});"
             f" give another address, or {OFF}"
         ) from error
 

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.store.disk import read_json
 from stswatch.pipeline.watch.health import STATUS
 
 _LOCK = ".lock"
 
 
-class WatchError(ValueError):
+class WatchError(StswatchError, ValueError):
     """A watch that is not there, or is there already; the message says where and what to do."""
 
 
@@ -29,12 +30,12 @@ def only_watch(data: Path) -> Iterator[None]:
     try:
         live.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WatchError(f"{data}: cannot be the data folder ({error.strerror}); give another with --data") from error
+        raise WatchError(f"{data}: cannot be the data folder ({error.strerror}); give another with `data`") from error
     with (live / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise WatchError(f"{data}: another watch runs over this folder; give another --data") from error
+            raise WatchError(f"{data}: another watch runs over this folder; give another `data`") from error
         yield
 
 

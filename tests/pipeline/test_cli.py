@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import builtins
 import gzip
 import os
 import re
@@ -20,6 +22,7 @@ import pytest
 from stswatch.pipeline import api, cli, rules
 from tests.recording import RECORDING
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [name for name, *_ in cli.COMMANDS]
 WITHOUT_DATA = {"areas", "simulate", "train", "evaluate", "decode"}
 HEADER = b"mmsi,timestamp,lon,lat\n"
@@ -362,13 +365,33 @@ def test_a_missing_file_in_a_process_of_its_own(tmp_path):
     one_sentence(done.returncode, done.stdout, done.stderr, "no.csv", "check the path")
 
 
-def test_a_program_that_errs_is_not_blamed_on_the_user():
-    """Only our own sentences and the system's words on files are shown without the traceback."""
-    assert cli._for_people(rules.RulesError("rules.toml: ..."))
-    assert cli._for_people(PermissionError(13, "Permission denied", "a.csv"))
-    assert not cli._for_people(ValueError("invalid literal for int()"))
-    assert not cli._for_people(KeyError("mmsi"))
-    assert cli._sentence(PermissionError(13, "Permission denied", "a.csv")) == "a.csv: Permission denied"
+def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
+    """Only expected errors and the system's words on files are shown without the traceback."""
+
+    def raising(error):
+        def leads(*given):
+            raise error
+
+        monkeypatch.setattr(cli.api, "leads", leads)
+        return say("leads")
+
+    one_sentence(*raising(rules.RulesError("rules.toml: no `rules`; give `ids=any`")), "no `rules`; give --ids any")
+    one_sentence(*raising(PermissionError(13, "Permission denied", "a.csv")), "a.csv: Permission denied")
+    for error in (ValueError("invalid literal for int()"), KeyError("mmsi")):
+        with pytest.raises(type(error)):
+            raising(error)
+
+
+def test_every_error_of_the_project_is_expected_but_a_signal():
+    unexpected, expected = set(), set()
+    for room in ("geo", "models", "pipeline", "sample_ais"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                bases = {ast.unparse(base) for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+                if any(issubclass(getattr(builtins, base, object), BaseException) for base in bases):
+                    (expected if "StswatchError" in bases else unexpected).add(node.name)
+    assert unexpected == {"Ended"}  # ends the program as Ctrl-C does
+    assert len(expected) >= 20
 
 
 def test_rows_of_stray_clocks_are_no_error(tmp_path, say):

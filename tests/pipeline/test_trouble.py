@@ -47,7 +47,7 @@ def test_no_memory_is_told_whoever_lacks_it():
     }
     for error in errors:
         assert "data: no memory is left" in sentence(error, "data")
-        assert "--memory" in sentence(error, "data", disk=False)
+        assert "`memory_bytes`" in sentence(error, "data", disk=False)
     assert "a worker process was killed" in sentence(BrokenProcessPool("..."), "data")
 
 

@@ -102,11 +102,3 @@ def test_an_output_of_few_letters_stops_nobody(monkeypatch):
     narrow.flush()
     assert narrow.buffer.getvalue() == b"\\u5927\\u9023\\u53f7 \\x1b\n"
     assert sys.stdout is narrow
-
-
-def test_what_stands_after_a_sentence_keeps_its_lines():
-    class Told(ValueError):
-        more = "[columns]\nmmsi = 'a\x1b'"
-
-    assert untrusted.sentence("no\nmap", Told()) == "no\\nmap\n[columns]\nmmsi = 'a\\x1b'"
-    assert untrusted.sentence("no", ValueError()) == "no"

@@ -36,7 +36,7 @@ def records(names):
 @pytest.mark.parametrize("form", [csv, records])
 def test_a_table_whose_ids_are_no_mmsi_is_refused_with_the_remedy(written, names, form):
     path = written("a.dat", form(names))
-    with pytest.raises(SourceError, match=r"a\.dat: what stands in 'mmsi' is no MMSI.*--ids any") as told:
+    with pytest.raises(SourceError, match=r"a\.dat: what stands in 'mmsi' is no MMSI.*`ids=any`") as told:
         api.decode(path)
     assert "\n" not in str(told.value)
 
@@ -67,7 +67,7 @@ def test_a_number_is_the_same_in_every_file_form_and_order(written, tmp_path):
 
 def test_other_names_of_the_column_are_known_then(written):
     path = written("a.csv", csv(HASHED, "vessel_id"))
-    with pytest.raises(SourceError, match=r"no column for mmsi.*'vessel_id'.*--ids any"):
+    with pytest.raises(SourceError, match=r"no column for mmsi.*'vessel_id'.*`ids=any`"):
         api.decode(path)
     assert api.decode(path, ids="any").fixes.num_rows == len(HASHED)
 
@@ -117,7 +117,7 @@ def test_frames_in_memory_are_read_so_too():
         "mmsi": ["one"] * n + ["two"] * n, "time": times,
         "lon": np.repeat([124.5, 124.5004], n), "lat": np.full(2 * n, 38.25),
     })  # fmt: skip
-    with pytest.raises(SourceError, match=r"the table.*--ids any"):
+    with pytest.raises(SourceError, match=r"the table.*`ids=any`"):
         api.detect(rows)
     assert len(api.detect(rows, ids="any")) == 1
 

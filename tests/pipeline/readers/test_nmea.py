@@ -97,7 +97,7 @@ def test_what_tells_no_time_and_has_none_near_is_a_reject(written):
 
 def test_an_untimed_capture_asks_for_its_time_and_takes_it(written):
     path = written("a.txt", sentence(b"13HOI:0P0000VOHLCnHQKwvL05Ip"))
-    with pytest.raises(SourceError, match=r"a\.txt.*--start-time"):
+    with pytest.raises(SourceError, match=r"a\.txt.*`start_time`"):
         open_source(path)
     assert whole(path, start_time=GIVEN).fixes["time"].to_pylist() == [GIVEN]
     assert "given" in open_source(path, start_time=GIVEN).clock

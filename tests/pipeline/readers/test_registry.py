@@ -92,9 +92,9 @@ def test_a_format_is_recognised_and_its_rows_have_the_schema(written, name, suff
         (b"PK\x03\x04....", "zip data breaks off.*fetch the file again"),
         (gzip.compress(SOME["nmea"] * 1000, mtime=0)[:-20], "breaks off.*fetch the file again"),
         (gzip.compress(SOME["columns"], mtime=0)[:-12], "breaks off.*fetch the file again"),
-        (b"ship,when,lat,lon\n1,2,3,4\n", "no column for mmsi, time among 'ship', 'when'.*--columns"),
+        (b"ship,when,lat,lon\n1,2,3,4\n", "no column for mmsi, time among 'ship', 'when'.*`columns=FILE`"),
         (b"PAR1 but not really", "Parquet.*fetch the file again"),
-        (b"a letter\nto a friend\n", "neither AIS sentences nor a table.*--format"),
+        (b"a letter\nto a friend\n", "neither AIS sentences nor a table.*`format`"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_said_in_one_sentence(written, content, said):
@@ -109,7 +109,7 @@ def test_what_is_no_file_is_said(tmp_path):
         open_source(tmp_path / "no.csv")
     with pytest.raises(SourceError, match="is a folder"):
         open_source(tmp_path)
-    with pytest.raises(SourceError, match=r"--format carrier.*nmea"):
+    with pytest.raises(SourceError, match=r"`format=carrier`.*nmea"):
         open_source(tmp_path, format="carrier")
 
 

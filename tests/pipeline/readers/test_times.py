@@ -206,7 +206,7 @@ def test_what_is_unclear_is_refused_in_one_sentence_with_an_example(written, kin
     with pytest.raises(SourceError, match=said) as told:
         whole(written("a.csv", csv(values)))
     assert "\n" not in str(told.value)
-    assert "--columns FILE" in str(told.value)
+    assert "`columns=FILE`" in str(told.value)
 
 
 def test_times_of_day_in_numbers_that_may_be_two_things_are_refused(written):
