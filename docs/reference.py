@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import inspect
 import math
@@ -19,6 +18,7 @@ from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.fixes import CHECKS
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.parser import flag
 from stswatch.pipeline.readers.column_map import HEADERS, NEEDED
 from stswatch.pipeline.readers.registry import READERS
 from stswatch.pipeline.routes import Route
@@ -74,8 +74,8 @@ _CARDS = (
 )
 _CLI = """# Commands
 
-Written by `python -m docs.reference` from `pipeline/cli.py`: edit that, not this. `stswatch run --help` and the like
-say the same."""
+Written by `python -m docs.reference` from `pipeline/cli.py` and `pipeline/options.py`: edit those, not this.
+`stswatch run --help` and the like say the same, and in Python each option is a keyword of the function of that name."""
 
 
 _CLOCK = (
@@ -153,25 +153,24 @@ def _spans(steps: scorecard.Steps) -> list[str]:
 
 def cli_page() -> str:
     """docs/cli.md: every command with its example and its options, then the formats that --format names."""
-    (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
-    sections = [_command(name, parser) for name, parser in commands.choices.items()]
+    sections = [_command(name, kind) for name, kind in cli.COMMANDS.items()]
     formats = _table(("format", "what it is"), ((f"`{reader.name}`", reader.help) for reader in READERS))
     return "\n\n".join([_CLI, *sections, "## Formats\n\nIn the order in which they are tried.", formats]) + "\n"
 
 
-def _command(name: str, parser: argparse.ArgumentParser) -> str:
-    rows = ((f"`{_spelled(action)}`", action.help) for action in parser._actions if action.dest != "help")
-    example = (parser.epilog or "").removeprefix("example: ")
-    return f"## {name}\n\n{parser.description}\n\nExample: `{example}`\n\n" + _table(("option", "meaning"), rows)
+def _command(name: str, kind: type[cli.Command]) -> str:
+    summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")
+    known = [field for field in dataclasses.fields(kind) if field.metadata.get("help")]
+    known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?"))  # what has no name first
+    table = _table(("option", "meaning"), ((f"`{_spelled(field)}`", field.metadata["help"]) for field in known))
+    return f"## {name}\n\n{summary}\n\nExample: `{example}`\n\n{table}"
 
 
-def _spelled(action: argparse.Action) -> str:
-    value = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
-    return (
-        f"{action.option_strings[-1]}{value}"
-        if action.option_strings
-        else f"{action.metavar} {'...' if action.nargs else ''}".strip()
-    )
+def _spelled(field: dataclasses.Field[Any]) -> str:
+    value = field.metadata["metavar"]
+    if field.metadata["nargs"] in ("+", "?"):
+        return f"{value} ..."
+    return f"{flag(field)} {value}".strip()
 
 
 def architecture_page(text: str) -> str:
@@ -308,11 +307,7 @@ def formats_page(text: str) -> str:
             ((f"`{ours}`", "needed" if ours in NEEDED else "", ", ".join(names)) for ours, names in HEADERS.items()),
         ),
     }
-    for name, table in tables.items():
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.S
-        )
-    return text
+    return _filled(text, tables)
 
 
 def _from(zone: Mapping[str, Any]) -> str:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
+from inspect import Parameter, signature
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from stswatch.pipeline.options import (
+    DATA,
+    DecodeOptions,
+    EvaluateOptions,
+    LeadOptions,
+    ReadOptions,
+    RunOptions,
+    SimulateOptions,
+    StreamOptions,
+    TrainOptions,
+)
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.rules import load as load_rules
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,12 +31,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from stswatch.pipeline.decode.message_files import Count
-    from stswatch.pipeline.readers.base import Request, Source
+    from stswatch.pipeline.readers.base import Source
     from stswatch.pipeline.steps import Step
     from stswatch.pipeline.watch.reconcile import Reconciled
 
 Tell = Callable[[str, int, int], None]
 Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
+_O = TypeVar("_O", bound=DecodeOptions | LeadOptions | ReadOptions | SimulateOptions | TrainOptions | EvaluateOptions)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def takes(options: type) -> Callable[[_F], _F]:
+    """Let the signature of a function, as help() shows it, name each option that its keywords may be."""
+
+    def named(function: _F) -> _F:
+        known = signature(function)
+        mine = [each for each in known.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+        keywords = [
+            Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+            for each in fields(options)
+        ]
+        function.__signature__ = known.replace(parameters=[*mine, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return named
 
 
 @dataclass(frozen=True)
@@ -44,42 +75,23 @@ class Decoded(NamedTuple):
     rejects: pa.Table
 
 
+@takes(RunOptions)
 def run(
     paths: str | Path | Sequence[str | Path],
-    data: str | Path = "stswatch-data",
+    data: str | Path = DATA,
+    options: RunOptions | None = None,
     *,
-    area: str = "dprk",
-    format: str = "auto",
-    columns: str | Path | None = None,
-    start_time: Moment | None = None,
-    receiver: str | None = None,
-    licence: str | None = None,
-    ids: str = "mmsi",
-    rules: Rules | None = None,
-    scorecard: str | Path | None = None,
-    workers: int = 1,
-    memory_bytes: int = 2 << 30,
-    slice_h: float = 24.0,
-    shards: int | None = None,
     tell: Tell = lambda stage, done, of: None,
+    **also: Any,
 ) -> Summary:
     """Read archives, find encounters, write the database.
 
     Args:
         paths: a file or several, or folders whose files are all taken.
         data: the data folder; a second run over the same folder adds to it.
-        area: what leads are shown: dprk, world or a GeoJSON file. It selects leads and never cuts tracks.
-        format: a row of READERS, or auto.
-        columns: column map in TOML, for CSV and Parquet with names of their own.
-        start_time: time of the first line, for captures without any clock: ISO 8601 such as 2024-01-31T12:00:00Z, or
-            a datetime with its zone.
-        receiver: terrestrial, satellite or unknown, of what does not tell it; what the format says where None.
-        licence: the terms of the data, kept with its sources; what the format says where None.
-        ids: any where what stands for a vessel is no MMSI: each id is a vessel then, flag and kind are not judged.
-        rules: the deciding numbers; the defaults where None.
-        scorecard: what gives the scores: trained, rules or a file of `train`; the default, trained, where None.
-        workers, memory_bytes, slice_h, shards: how to run; they change no result. With more than one worker a script
-            needs `if __name__ == "__main__":` round the call, as whatever starts processes does.
+        options: RunOptions; each may be given as a keyword too, and goes before: area="world", workers=2. With more
+            than one worker a script needs `if __name__ == "__main__":` round the call, as whatever starts processes
+            does.
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
@@ -88,41 +100,34 @@ def run(
     """
     from stswatch.pipeline.flow.workers import warm
 
-    warm(workers)  # they import what they need while this process does
+    asked = _asked(RunOptions, options, also)
+    warm(asked.workers)  # they import what they need while this process does
 
     from stswatch.geo import zones
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
-    from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.store import ledger, queries
     from stswatch.pipeline.store.database import StoreError
 
-    folder, steps = Path(data), _scored_by(scorecard)
-    zones.area(area)
-    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, licence, ids, day=_today())
-    sources, passed_over = _opened(paths, format, said, ledger.ingest_days(folder))
+    folder, by, steps = Path(data), _rules(asked.rules), _scored_by(asked.scorecard)
+    zones.area(asked.area)
+    sources, passed_over = _opened(paths, asked, ledger.ingest_days(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with `data`") from error
-    run_flow(folder, sources, rules or Rules(), area, Engine(slice_h, shards, workers, memory_bytes, steps), tell)
+    engine = Engine(asked.slice_h, asked.shards, asked.workers, asked.memory_bytes, steps)
+    run_flow(folder, sources, by, asked.area, engine, tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder), passed_over)
 
 
-def decode(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    format: str = "auto",
-    columns: str | Path | None = None,
-    start_time: Moment | None = None,
-    receiver: str | None = None,
-    ids: str = "mmsi",
-) -> Decoded:
+@takes(ReadOptions)
+def decode(paths: str | Path | Sequence[str | Path], options: ReadOptions | None = None, **also: Any) -> Decoded:
     """Decode archives into memory: the rows that `run` would put into the lake, without Apache Beam and DuckDB.
 
     Args:
         paths: a file or several, or folders whose files are all taken; a file given twice is read once.
-        format, columns, start_time, receiver, ids: as for `run`.
+        options: ReadOptions; each may be given as a keyword too, and goes before.
 
     Returns:
         The tables `fixes`, `static_reports` and `rejects`, in the order of the files; their columns are described in
@@ -133,11 +138,10 @@ def decode(
     """
     from stswatch.pipeline import schema
     from stswatch.pipeline.batch import concat
-    from stswatch.pipeline.readers.base import Request
     from stswatch.pipeline.readers.registry import chunks, read
 
-    said = Request(Path(columns) if columns else None, _moment(start_time), receiver, ids=ids, day=_today())
-    sources = {source.source: source for source in _opened(paths, format, said)[0]}
+    found = _opened(paths, _asked(ReadOptions, options, also))[0]
+    sources = {source.source: source for source in found}
     parts = [part for source in sources.values() for chunk in chunks(source) for part in read(chunk)]
     return Decoded(*(concat([getattr(part, name) for part in parts], schema.LAKE[name]) for name in Decoded._fields))
 
@@ -172,23 +176,15 @@ def messages(
             yield table(part.head, part.forms, schema)
 
 
+@takes(DecodeOptions)
 def write_messages(
-    paths: str | Path | Sequence[str | Path],
-    to: str,
-    out: str | Path = "-",
-    *,
-    types: Collection[int] | None = None,
-    start_time: Moment | None = None,
-    rejects: str | Path | None = None,
+    paths: str | Path | Sequence[str | Path], options: DecodeOptions | None = None, **also: Any
 ) -> Count:
     """Write what `messages` gives, batch after batch, and count it.
 
     Args:
-        paths, types, start_time: as for `messages`.
-        to: parquet, csv or jsonl; a line of JSON has the fields of its message alone. spreadsheet.csv for a csv of
-            which no program makes formulas.
-        out: a file, `-` for standard output, or a folder that gets a file for each capture.
-        rejects: a file for the lines that are no message, in the same form.
+        paths: as for `messages`.
+        options: DecodeOptions; each may be given as a keyword too, and goes before: to="jsonl", out="messages.jsonl".
 
     Raises:
         ValueError (SourceError, RecordsError): what was found, where, what to do. OSError: it cannot be written.
@@ -197,11 +193,12 @@ def write_messages(
     from stswatch.pipeline.decode.said import ALL_TYPES
     from stswatch.pipeline.readers.messages import name_of, open_captures, read
 
-    wanted = ALL_TYPES if types is None else frozenset(types)
-    sources = list(
-        open_captures(_every_file(paths), _moment(start_time))
-    )  # whatever is none is said before anything is written
-    return write(((name_of(source), read(source, wanted)) for source in sources), to, out, wanted, rejects)
+    asked = _asked(DecodeOptions, options, also)
+    wanted = ALL_TYPES if asked.types is None else frozenset(asked.types)
+    # whatever is no capture is said before anything is written
+    sources = list(open_captures(_every_file(paths), _moment(asked.start_time)))
+    parts = ((name_of(source), read(source, wanted)) for source in sources)
+    return write(parts, asked.to, asked.out, wanted, asked.rejects)
 
 
 def detect(
@@ -250,21 +247,19 @@ def _scored_by(card: str | Path | None) -> tuple[Step, ...]:
     return STEPS if card is None else scored_by(chosen(card))
 
 
+@takes(TrainOptions)
 def train(
     out: str | Path,
-    seeds: Sequence[int] | None = None,
+    options: TrainOptions | None = None,
     *,
-    keep: str | Path | None = None,
-    workers: int = 1,
     tell: Tell = lambda stage, done, of: None,
+    **also: Any,
 ) -> dict[str, Any]:
     """Train a scorecard on simulated seas and write it as a JSON file: the same seeds give the same bytes.
 
     Args:
         out: the file, see models/rules.json for its shape.
-        seeds: of the standard sea; those of the project's own card where None.
-        keep: a folder where watched seas are kept, so that the next training or evaluation need not simulate them.
-        workers: seas simulated side by side, some 6 GB of memory each; they change no result.
+        options: TrainOptions; each may be given as a keyword too, and goes before. Workers change no result.
         tell: called with (stage, done, of) as it goes on.
 
     Returns:
@@ -277,33 +272,26 @@ def train(
     from stswatch.pipeline.trials import run as trials
     from stswatch.pipeline.trials.seas import TRAINING_SEEDS
 
-    given = TRAINING_SEEDS if seeds is None else tuple(seeds)
-    content = trials.trained(given, Path(keep) if keep else None, workers, tell)
+    asked = _asked(TrainOptions, options, also)
+    content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell)
     Path(out).write_bytes(content)
     return dict(parsed(content).training)
 
 
+@takes(EvaluateOptions)
 def evaluate(
     out: str | Path,
-    scorecard: str | Path | None = None,
-    seeds: Sequence[int] | None = None,
-    shifted: Sequence[int] | None = None,
+    options: EvaluateOptions | None = None,
     *,
-    archives: Sequence[str | Path] = (),
-    pair: tuple[int, int] | None = None,
-    keep: str | Path | None = None,
-    workers: int = 1,
     tell: Tell = lambda stage, done, of: None,
+    **also: Any,
 ) -> str:
     """Evaluate a trained scorecard on seas that it was not trained on; writes CARD.md, evaluation.json and pictures.
 
     Args:
         out: a folder, made where there is none.
-        scorecard: a file of `train`; the project's own, trained, where None.
-        seeds, shifted: of the standard and of the shifted sea; those of the project's own evaluation where None.
-        archives: real archives, each read whole, in which leads are counted.
-        pair: two MMSI of which it is known that they met, in one of the archives.
-        keep, workers, tell: as for `train`.
+        options: EvaluateOptions; each may be given as a keyword too, and goes before.
+        tell: as for `train`.
 
     Returns:
         The text of CARD.md.
@@ -316,17 +304,31 @@ def evaluate(
     from stswatch.pipeline.trials.archives import Archive
     from stswatch.pipeline.trials.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
 
-    card, folder = load(Path(scorecard) if scorecard else own(TRAINED)), Path(out)
-    known = (min(pair), max(pair)) if pair else None
-    read = [Archive(Path(path).name, *decode(path)[:2], known) for path in archives]
-    on = trials.ground(
-        card, seeds or HELD_OUT_SEEDS, shifted or SHIFTED_SEEDS, Path(keep) if keep else None, workers, tell
-    )
+    asked, folder = _asked(EvaluateOptions, options, also), Path(out)
+    card = load(_path(asked.scorecard) or own(TRAINED))
+    known = (min(asked.pair), max(asked.pair)) if asked.pair else None
+    read = [Archive(Path(path).name, *decode(path)[:2], known) for path in asked.archives]
+    seeds, shifted = asked.seeds or HELD_OUT_SEEDS, asked.shifted or SHIFTED_SEEDS
+    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell)
     files = trials.evaluated(card, on, read, tell)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return files[trials.CARD].decode()
+
+
+def _asked(kind: type[_O], options: _O | None, also: Mapping[str, Any]) -> _O:
+    """The options that were given, those among keywords before the others. Raises TypeError for a name that is none."""
+    return replace(options or kind(), **also)
+
+
+def _rules(given: Rules | str | Path | None) -> Rules:
+    """The deciding numbers, of a file where one is given. Raises RulesError."""
+    return given if isinstance(given, Rules) else load_rules(Path(given)) if given else Rules()
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return Path(given) if given else None
 
 
 def _moment(given: Moment | None) -> datetime | None:
@@ -351,12 +353,15 @@ def _today() -> date:
 
 
 def _opened(
-    paths: str | Path | Sequence[str | Path], format: str, said: Request, days: Mapping[str, date] | None = None
+    paths: str | Path | Sequence[str | Path], asked: ReadOptions, days: Mapping[str, date] | None = None
 ) -> tuple[list[Source], list[str]]:
     """The sources at these paths, and what was passed over. days: see open_sources. Raises SourceError."""
     from stswatch.pipeline.readers.registry import numbered, open_sources
 
-    found = [open_sources(file, said, format=format, days=days or {}) for file in _every_file(paths)]
+    asked = replace(
+        asked, columns=asked.columns and Path(asked.columns), start_time=_moment(asked.start_time), day=_today()
+    )
+    found = [open_sources(file, asked, days=days or {}) for file in _every_file(paths)]
     ids = frozenset().union(*(each.ids for each in found))
     sources = [numbered(source, ids) for each in found for source in each.sources]
     return sources, [told for each in found for told in each.passed_over]
@@ -378,21 +383,21 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def connect(data: str | Path = "stswatch-data") -> duckdb.DuckDBPyConnection:
+def connect(data: str | Path = DATA) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published database; its views work from any folder. Raises StoreError."""
     from stswatch.pipeline.store.database import connect as open_database
 
     return open_database(Path(data))
 
 
-def leads(data: str | Path = "stswatch-data", limit: int = 20) -> list[dict[str, Any]]:
+def leads(data: str | Path = DATA, limit: int = 20) -> list[dict[str, Any]]:
     """The ranked leads, highest score first. Raises StoreError."""
     from stswatch.pipeline.store import queries
 
     return queries.leads(Path(data), limit)
 
 
-def counts(data: str | Path = "stswatch-data") -> dict[str, int]:
+def counts(data: str | Path = DATA) -> dict[str, int]:
     """Rows of each table, with `current_encounters` and `flagged_encounters`. Raises StoreError."""
     from stswatch.pipeline.store import queries
 
@@ -450,25 +455,13 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     file.write(Path(path), render(row, fixes, rules, suffix))
 
 
-def simulate(
-    out: str | Path,
-    *,
-    seed: int = 1,
-    scenarios: Sequence[str] = (),
-    days: float = 2.0,
-    transfers: int = 20,
-    look_alikes: int = 40,
-    background: int = 120,
-    start_time: Moment | None = None,
-) -> list[Path]:
+@takes(SimulateOptions)
+def simulate(out: str | Path, options: SimulateOptions | None = None, **also: Any) -> list[Path]:
     """Write a simulated sea into a folder: an NMEA recording, its truth as JSON and Parquet; gives the files.
 
     Args:
         out: the folder, made if need be.
-        seed: the same seed and options give the same files.
-        scenarios: names or families of sample_ais/scenarios.py; all where none is given.
-        days, transfers, look_alikes, background: for how long, how many scenes of each kind, how many ships besides.
-        start_time: when it begins; 2025-03-10T00:00Z where None.
+        options: SimulateOptions; each may be given as a keyword too, and goes before.
 
     Raises:
         ValueError (PlanError, SourceError): what was asked for, what there is. OSError: the folder cannot be written.
@@ -477,19 +470,20 @@ def simulate(
     from stswatch.sample_ais.simulation import Plan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
-    begin = _moment(start_time)
+    asked = _asked(SimulateOptions, options, also)
+    begin = _moment(asked.start_time)
     plan = Plan(
         start_s=Plan.start_s if begin is None else int(begin.timestamp()),
-        days=days,
-        background=background,
-        transfers=transfers,
-        look_alikes=look_alikes,
-        only=tuple(scenarios),
+        days=asked.days,
+        background=asked.background,
+        transfers=asked.transfers,
+        look_alikes=asked.look_alikes,
+        only=tuple(asked.scenarios),
     )
-    return feed.write(Path(out), simulate_plan(plan, seed))
+    return feed.write(Path(out), simulate_plan(plan, asked.seed))
 
 
-def run_of(data: str | Path = "stswatch-data") -> dict[str, Any]:
+def run_of(data: str | Path = DATA) -> dict[str, Any]:
     """The run published last: its rules (JSON), area, versions. Raises StoreError."""
     from stswatch.pipeline.store import queries
 
@@ -521,39 +515,23 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
     file.write(Path(path), zone_map.render(suffix, shown))
 
 
+@takes(StreamOptions)
 def stream(
     sources: str | Sequence[str],
-    data: str | Path = "stswatch-data",
+    data: str | Path = DATA,
+    options: StreamOptions | None = None,
     *,
-    area: str = "dprk",
-    rules: Rules | None = None,
-    scorecard: str | Path | None = None,
-    every_s: float = 5.0,
-    allowance_s: float = 60.0,
-    memory_bytes: int = 2 << 30,
-    alerts: str | Path | None = None,
-    identities: bool = False,
-    health: str = "127.0.0.1:9257",
-    keep_spool: str = "all",
-    arrival: Literal["clock", "told"] = "clock",
     environment: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
     stop: Event | None = None,
+    **also: Any,
 ) -> Reconciled | None:
     """Watch live sources until `stop` is set, or until none of them can give anything any more.
 
     Args:
         sources: addresses, see SOURCES; each may be named as NAME=ADDRESS.
         data: the data folder; what arrives is kept in its spool before anything looks at it.
-        area, rules, scorecard: as for `run`.
-        every_s: how often what stands so far is worked out.
-        allowance_s: how late data may come and still count before an hour is sealed.
-        memory_bytes: what a sealed hour may take.
-        alerts: TOML file of destinations; alerts go to standard output where None.
-        identities: whether alerts tell names and MMSI.
-        health: the address of /healthz and /metrics, or none.
-        keep_spool: how much of the spool is kept: 7d, 20G, both as 7d,20G, or all.
-        arrival: clock, the time at which a line came; or told, the times that a recording tells.
+        options: StreamOptions; each may be given as a keyword too, and goes before.
         environment: where secrets are looked up; that of this process where None.
         tell: takes a sentence for people, from any thread.
 
@@ -573,43 +551,48 @@ def stream(
     from stswatch.pipeline.watch import stream as whole
     from stswatch.pipeline.watch.settings import Settings
 
-    zones.area(area)
+    asked = _asked(StreamOptions, options, also)
+    zones.area(asked.area)
     secrets = os.environ if environment is None else environment
-    wishes = whole.Wishes(
+    plan = whole.WatchPlan(
         parse_all([sources] if isinstance(sources, str) else sources),
-        destinations.load(Path(alerts), secrets) if alerts else destinations.default(),
-        identities,
-        server.parse(health),
-        retention.parse(keep_spool),
-        arrival,
+        destinations.load(Path(asked.alerts), secrets) if asked.alerts else destinations.default(),
+        asked.identities,
+        server.parse(asked.health),
+        retention.parse(asked.keep_spool),
+        asked.arrival,
     )
     settings = Settings(
-        rules or Rules(), area, every_s, allowance_s, memory_bytes=memory_bytes, steps=_scored_by(scorecard)
+        _rules(asked.rules),
+        asked.area,
+        asked.interval_s,
+        asked.allowance_s,
+        memory_bytes=asked.memory_bytes,
+        steps=_scored_by(asked.scorecard),
     )
-    return whole.stream(Path(data), wishes, settings, secrets, tell, stop or Event())
+    return whole.stream(Path(data), plan, settings, secrets, tell, stop or Event())
 
 
+@takes(LeadOptions)
 def reconcile(
-    data: str | Path = "stswatch-data",
-    day: date | None = None,
-    *,
-    area: str = "dprk",
-    rules: Rules | None = None,
-    scorecard: str | Path | None = None,
+    data: str | Path = DATA, day: date | None = None, options: LeadOptions | None = None, **also: Any
 ) -> Reconciled:
     """Bring sealed events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
 
-    day: count late rows of this day alone. area, rules, scorecard: those of the watch, where none runs.
+    day: count late rows of this day alone. options: LeadOptions of the watch, where none runs; each may be given as
+    a keyword too.
 
     Raises WatchError, StoreError, and what `run` raises.
     """
     from stswatch.pipeline.watch import reconcile as sealing
     from stswatch.pipeline.watch.settings import Settings
 
-    return sealing.reconcile(Path(data), Settings(rules or Rules(), area, steps=_scored_by(scorecard)), day)
+    asked = _asked(LeadOptions, options, also)
+    settings = Settings(_rules(asked.rules), asked.area, steps=_scored_by(asked.scorecard))
+    return sealing.reconcile(Path(data), settings, day)
 
 
-def status(data: str | Path = "stswatch-data") -> dict[str, Any]:
+def status(data: str | Path = DATA) -> dict[str, Any]:
     """How the watch over a folder stands, or stood when it was heard last (`runs` says which). Raises WatchError."""
     from stswatch.pipeline.watch import status as kept
 

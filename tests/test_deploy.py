@@ -102,7 +102,18 @@ def test_a_watch_does_all_that_it_does_under_the_confinement_of_the_unit(tmp_pat
     assert not {"chown", "setuid", "nice", "mount", "ptrace"} & set(calls)
     with gzip.open(RECORDING) as file:
         heard = [next(file) for _ in range(6_000)]
-    watch = ["stream", "-", "--data", str(tmp_path), "--arrival", "told", "--health", "127.0.0.1:0", "--area", "world"]
+    watch = [
+        "stream",
+        "-",
+        "--data",
+        str(tmp_path),
+        "--arrival",
+        "recorded",
+        "--health",
+        "127.0.0.1:0",
+        "--area",
+        "world",
+    ]
     program = [sys.executable, "-m", "stswatch.pipeline.cli", *watch]
     command = [sys.executable, "-m", "tests.confined", ",".join(calls), *program]
     done = subprocess.run(command, input=b"".join(heard), capture_output=True, cwd=ROOT, timeout=300)

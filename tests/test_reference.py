@@ -62,9 +62,9 @@ def commands_of(parser: Any) -> dict[str, Any]:
 
 def test_every_command_and_option_is_on_the_page_of_commands():
     page = reference.cli_page()
-    for name, add, _ in cli.COMMANDS:
+    for name, kind in cli.COMMANDS.items():
         section = page[page.index(f"\n## {name}\n") :].partition("\n## ")[2].partition("\n## ")[0]
-        assert (add.__doc__ or "").splitlines()[0] in section
+        assert (kind.__doc__ or "").splitlines()[0] in section
         (parser,) = (p for n, p in commands_of(cli.parser()).items() if n == name)
         told = [line for line in section.splitlines() if line.startswith("| `")]
         assert len(told) == len(parser._actions) - 1  # --help is understood

@@ -28,8 +28,9 @@ from stswatch.pipeline.decode.lines import Ints, line_spans
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.statics import Claims, statics_table
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.arrival_index import format_of
-from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source
+from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Source
 from stswatch.pipeline.readers.column_map import TimeFormat
 from stswatch.pipeline.readers.encodings import in_utf8
 from stswatch.pipeline.readers.text import Window, byte_chunks, head
@@ -85,7 +86,7 @@ def sniff(start: bytes, path: str) -> bool:
     return first.startswith(b"{") and all(f'"{name}"'.encode() in first for name in _SCHEMA.names)
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Whose messages they are: what a watch spooled may be AIS-catcher's, which is under no terms of the service."""
     start = head(place) if format_of(place.path) == "json" else b""
     others = b'"class"' in start and b'"MessageType"' not in start

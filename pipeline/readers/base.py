@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import schema
+from stswatch.pipeline.options import ReadOptions
 
 IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
@@ -23,19 +22,6 @@ class SourceError(StswatchError, ValueError):
 
 class NotAisError(SourceError):
     """A file that no reader takes; as a member of a zip it is passed over."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user said of a file beside its path."""
-
-    columns: Path | None = None  # a column map, see readers/column_map.py
-    start_time: datetime | None = None  # for captures without any clock
-    receiver: str | None = None  # one of schema.RECEIVERS; goes before what the format or the map says
-    licence: str | None = None  # likewise
-    ids: str = "mmsi"  # one of IDS: any where what stands for a vessel is no MMSI
-    untimed: bool = False  # a capture without any clock is read all the same
-    day: date | None = None  # of ingest: no time after it decides how the times of a table are read
 
 
 @dataclass(frozen=True)
@@ -115,7 +101,7 @@ class Reader:
     name: str
     help: str  # one sentence for the documentation
     sniff: Callable[[bytes, str], bool]  # (first bytes, unpacked; path) -> is it this format
-    prepare: Callable[[Place, Request], Prepared]  # raises SourceError
+    prepare: Callable[[Place, ReadOptions], Prepared]  # raises SourceError
     chunks: Callable[[Source, int], list[Chunk]]  # (source, bytes aimed at)
     read: Callable[[Chunk], Iterator[Decoded]]  # raises SourceError where the file breaks off
     receiver: str = "unknown"  # of all such files

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import column_map, ids, longitudes, parquet_rows
-from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Request, Source, SourceError
+from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Source, SourceError
 from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, OTHER_IDS, ColumnMap, Writing
 from stswatch.pipeline.readers.column_words import words
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
@@ -62,7 +63,7 @@ def sniff_any_ids(start: bytes, path: str) -> bool:
     return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0], {"mmsi": OTHER_IDS}))
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else ColumnMap()
     return prepare_table(place, asked, kind=request.ids, day=request.day)

@@ -16,8 +16,9 @@ That the times are UTC is not stated there.
 
 from __future__ import annotations
 
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import columns
-from stswatch.pipeline.readers.base import Place, Prepared, Request
+from stswatch.pipeline.readers.base import Place, Prepared
 from stswatch.pipeline.readers.column_map import ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.csv_rows import header_of
 from stswatch.pipeline.readers.vocabulary import plain
@@ -39,6 +40,6 @@ def sniff(start: bytes, path: str) -> bool:
     return {"timestamp", "typeofmobile", "mmsi", "latitude", "longitude"} <= set(map(plain, header_of(start)[0]))
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
     return columns.prepare_table(place, MAP, kind=request.ids, day=request.day)

@@ -19,8 +19,9 @@ from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Bools, Ints
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.stamps import NO_TIME
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import column_map, ids, longitudes, nmea
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Request, Source, SourceError, nothing
+from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Source, SourceError, nothing
 from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
 from stswatch.pipeline.readers.json_fields import Fields, field_paths, fields_of, is_catcher, missing, paths_of, usable
@@ -61,7 +62,7 @@ def sniff_catcher(start: bytes, path: str) -> bool:
     return any(is_catcher(sample) and usable(fields_of(sample)) for _, sample in layouts_of(start))
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Find the records and their fields. Raises SourceError where what is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else ColumnMap()
     encoding = asked.encoding or encoding_at(place)

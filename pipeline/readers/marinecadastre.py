@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import columns, parquet_rows
-from stswatch.pipeline.readers.base import Place, Prepared, Request, SourceError
+from stswatch.pipeline.readers.base import Place, Prepared, SourceError
 from stswatch.pipeline.readers.column_map import ColumnMap
 from stswatch.pipeline.readers.csv_rows import header_of
 from stswatch.pipeline.readers.vocabulary import plain
@@ -48,6 +49,6 @@ def _names(start: bytes, path: str) -> Sequence[str]:
     return [] if b"\0" in start else header_of(start)[0]
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks."""
     return columns.prepare_table(place, ColumnMap(), _XY, request.ids, request.day)

@@ -17,8 +17,9 @@ from stswatch.pipeline.decode.said import ALL_TYPES, Form, Spoken, say
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.whole import Whole, codes, whole_messages
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import nmea
-from stswatch.pipeline.readers.base import Chunk, Place, Request, Source, SourceError
+from stswatch.pipeline.readers.base import Chunk, Place, Source, SourceError
 from stswatch.pipeline.readers.packing import members
 from stswatch.pipeline.readers.registry import check_is_file, open_sources
 from stswatch.pipeline.readers.text import Window, head, windows
@@ -39,7 +40,7 @@ def open_captures(files: Iterable[Path], start_time: datetime | None = None) -> 
                 f"{file}: holds no NMEA sentence, and `stswatch decode` reads nothing else; other archives go into"
                 " `stswatch run` as they are"
             )
-        yield from open_sources(file, Request(start_time=start_time, untimed=True), format="nmea").sources
+        yield from open_sources(file, ReadOptions(format="nmea", start_time=start_time, untimed=True)).sources
 
 
 def name_of(source: Source) -> str:

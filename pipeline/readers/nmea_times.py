@@ -15,7 +15,8 @@ from stswatch.pipeline.decode.messages import decode
 from stswatch.pipeline.decode.parts import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers.base import WHOLE, Place, Prepared, Request, SourceError
+from stswatch.pipeline.options import ReadOptions
+from stswatch.pipeline.readers.base import WHOLE, Place, Prepared, SourceError
 from stswatch.pipeline.readers.packing import segment_arrivals
 from stswatch.pipeline.readers.text import windows
 
@@ -45,7 +46,7 @@ class _Head:
     example: str = ""
 
 
-def prepare(place: Place, request: Request) -> Prepared:
+def prepare(place: Place, request: ReadOptions) -> Prepared:
     """Find the clock of a capture. Raises SourceError where it has none and none is given."""
     first = _first_sentences(place)
     if segment_arrivals(place) is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import (
     aisstream,
     column_map,
@@ -34,7 +35,6 @@ from stswatch.pipeline.readers.base import (
     Place,
     Prepared,
     Reader,
-    Request,
     Source,
     SourceError,
 )
@@ -111,7 +111,7 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
 )
 
 
-NOTHING_SAID = Request()
+NOTHING_SAID = ReadOptions()
 _ANY_IDS: Mapping[str, Any] = {"columns": columns, "json": json_records, "aiscatcher": json_records}
 
 
@@ -140,20 +140,19 @@ class Opened:
 
 def open_sources(
     path: str | Path,
-    request: Request = NOTHING_SAID,
+    request: ReadOptions = NOTHING_SAID,
     *,
-    format: str = "auto",
     days: Mapping[str, date] = MappingProxyType({}),
 ) -> Opened:
     """Look at one file: its hash, and of it or of each member of a zip the format and where the times come from.
 
-    request: what the user says of the file, and the day of ingest; format: auto or a name in READERS; days: that of
+    request: what the user says of the file, and the day of ingest; days: that of
     sources that were ingested before, by their id, which goes before: they are read as they were then. Raises
     SourceError, one sentence with the file and the remedy, for whatever cannot be used.
     """
     file = os.fspath(path)
     _makes_sense(request)
-    asked = reader_of(format) if format != "auto" else None
+    asked = reader_of(request.format) if request.format != "auto" else None
     check_is_file(file)
     inside = members(file)
     places = [Place(file)] if inside is None else [Place(file, member) for member in inside]
@@ -200,7 +199,7 @@ def _numbers_ids(source: Source) -> bool:
     return writing is not None and writing.ids is not None
 
 
-def _makes_sense(request: Request) -> None:
+def _makes_sense(request: ReadOptions) -> None:
     if request.start_time is not None and request.start_time.tzinfo is None:
         raise SourceError(f"`start_time={request.start_time.isoformat()}`: names no zone; end it with Z for UTC")
     if request.ids not in IDS:
@@ -215,7 +214,7 @@ def _id(sha256: str, place: Place) -> str:
 
 
 def _source(
-    name: str, place: Place, reader: Reader, prepared: Prepared, request: Request, sha256: str, size: int
+    name: str, place: Place, reader: Reader, prepared: Prepared, request: ReadOptions, sha256: str, size: int
 ) -> Source:
     return Source(
         place.path,
@@ -233,12 +232,12 @@ def _source(
     )
 
 
-def open_source(path: str | Path, *, format: str = "auto", **said: Any) -> Source:
+def open_source(path: str | Path, **said: Any) -> Source:
     """The one source in a file, as `open_sources` gives it. Raises SourceError where there are several.
 
-    said: fields of Request.
+    said: of ReadOptions.
     """
-    found = open_sources(path, Request(**said), format=format).sources
+    found = open_sources(path, ReadOptions(**said)).sources
     if len(found) > 1:
         raise SourceError(f"{path}: holds {len(found)} members with AIS; open them with open_sources")
     return found[0]
@@ -293,7 +292,7 @@ def _hashed(path: str) -> tuple[str, int]:
         raise unreadable(path, error) from error
 
 
-def _reader_for(place: Place, asked: Reader | None, request: Request) -> Reader:
+def _reader_for(place: Place, asked: Reader | None, request: ReadOptions) -> Reader:
     """The reader of a place. Raises NotAisError where none takes it, SourceError where it cannot be read."""
     start = head(place)
     if not start and not is_packed(place):

@@ -10,11 +10,12 @@ from threading import Thread
 from typing import Any, NamedTuple, cast
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.options import StreamOptions
 from stswatch.pipeline.watch import metrics
 from stswatch.pipeline.watch.bounded import LONGEST_S, BoundedServer, Short
 
 OFF = "none"
-DEFAULT = "127.0.0.1:9257"
+DEFAULT = StreamOptions.health
 
 
 class Address(NamedTuple):

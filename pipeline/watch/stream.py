@@ -31,7 +31,7 @@ from stswatch.pipeline.watch.store import Store
 from stswatch.pipeline.watch.telling import changes
 
 Tell = Callable[[str], None]
-CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "told": lambda tell: Told()}
+CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "recorded": lambda tell: Told()}
 
 _LOOK_EVERY_S = 0.5
 _CLEAR_EVERY_S = 600.0
@@ -39,11 +39,11 @@ _CLEAR_FOR_ROOM_S = 30.0  # while a source is held back
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the user said of a watch beside its settings.
+class WatchPlan:
+    """StreamOptions as they were read, beside Settings.
 
     destinations: of alerts. identities: whether alerts tell names and MMSI. health: where to answer, None nowhere.
-    keep: how much of the spool. arrival: `clock` is this machine's, `told` that of a recording.
+    keep: how much of the spool. arrival: `clock` is this machine's, `recorded` that of a recording.
     """
 
     addresses: Sequence[Address]
@@ -51,12 +51,12 @@ class Wishes:
     identities: bool = False
     health: server.Address | None = None
     keep: Keep = field(default_factory=Keep)
-    arrival: Literal["clock", "told"] = "clock"
+    arrival: Literal["clock", "recorded"] = "clock"
 
 
 def stream(
     data: Path,
-    wishes: Wishes,
+    plan: WatchPlan,
     settings: Settings,
     secrets: Mapping[str, str],
     tell: Tell,
@@ -66,10 +66,10 @@ def stream(
 
     Raises what `watch` raises, WatchError where another watch runs, AddressError, HealthError, OSError.
     """
-    clock = CLOCKS[wishes.arrival](tell)
+    clock = CLOCKS[plan.arrival](tell)
     with only_watch(data):
-        with _alerting(data, wishes, clock, tell) as alerter:
-            ended, health = _watched(data, wishes, settings, clock, alerter, secrets, tell, stop)
+        with _alerting(data, plan, clock, tell) as alerter:
+            ended, health = _watched(data, plan, settings, clock, alerter, secrets, tell, stop)
             notify(STOPPING)
             done = _end(data, settings, clock, alerter) if ended else None
         health.write()  # once more: what waited may have been told meanwhile
@@ -86,7 +86,7 @@ def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Re
 
 def _watched(
     data: Path,
-    wishes: Wishes,
+    plan: WatchPlan,
     settings: Settings,
     clock: Arrival,
     alerter: Alerter,
@@ -95,7 +95,7 @@ def _watched(
     stop: threading.Event,
 ) -> tuple[bool, Health]:
     """Watch; gives whether all sources have ended, and what the watch knew of itself."""
-    with _sources(data, wishes, clock, secrets, tell) as supervisor:
+    with _sources(data, plan, clock, secrets, tell) as supervisor:
         health = Health(
             data,
             clock.now_us,
@@ -105,8 +105,8 @@ def _watched(
             clock=clock.trouble,
             tell=tell,
         )
-        attending = _Attending(data, wishes.keep, settings.allowance_s, clock, supervisor, health, stop)
-        with server.serving(wishes.health, health.state), health.running(), attending.running():
+        attending = _Attending(data, plan.keep, settings.allowance_s, clock, supervisor, health, stop)
+        with server.serving(plan.health, health.state), health.running(), attending.running():
             notify(READY)
             watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
         supervisor.check()
@@ -114,11 +114,11 @@ def _watched(
 
 
 @contextmanager
-def _alerting(data: Path, wishes: Wishes, clock: Arrival, tell: Tell) -> Iterator[Alerter]:
+def _alerting(data: Path, plan: WatchPlan, clock: Arrival, tell: Tell) -> Iterator[Alerter]:
     def now() -> datetime:
         return utc(clock.now_us())
 
-    alerter = Alerter(data / "alerts", wishes.destinations, now, identities=wishes.identities, tell=tell)
+    alerter = Alerter(data / "alerts", plan.destinations, now, identities=plan.identities, tell=tell)
     try:
         yield alerter
     finally:
@@ -127,9 +127,9 @@ def _alerting(data: Path, wishes: Wishes, clock: Arrival, tell: Tell) -> Iterato
 
 @contextmanager
 def _sources(
-    data: Path, wishes: Wishes, clock: Arrival, secrets: Mapping[str, str], tell: Tell
+    data: Path, plan: WatchPlan, clock: Arrival, secrets: Mapping[str, str], tell: Tell
 ) -> Iterator[Supervisor]:
-    supervisor = run_sources(data, wishes.addresses, clock, tell, threading.Event(), secrets=secrets)
+    supervisor = run_sources(data, plan.addresses, clock, tell, threading.Event(), secrets=secrets)
     try:
         yield supervisor
     finally:

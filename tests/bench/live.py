@@ -145,7 +145,7 @@ def measure(rate: int, minutes: float, vessels: int, area: str, folder: Path) ->
         (folder / "alerts.toml").write_text(HOOK.format(hook.url))
         threading.Thread(target=send, args=(server, folder / "feed", ends, sent), daemon=True).start()
         words = [f"feed=tcp://127.0.0.1:{server.getsockname()[1]}", "--data", str(data), "--area", area]
-        words += ["--arrival", "told", "--alerts", str(folder / "alerts.toml"), "--alert-identities"]
+        words += ["--arrival", "recorded", "--alerts", str(folder / "alerts.toml"), "--alert-identities"]
         command = [sys.executable, "-m", "stswatch.pipeline.cli", "stream", *words, "--health", "none"]
         with subprocess.Popen(command, env=os.environ | {"HOOK_SECRET": SECRET}) as watch:
             process = psutil.Process(watch.pid)

@@ -87,7 +87,7 @@ class Through:
             data,
             "--health",
             "none",
-            "--every",
+            "--interval",
             "0.5",
             "--area",
             "world",

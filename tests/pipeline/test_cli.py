@@ -23,7 +23,7 @@ from stswatch.pipeline import api, cli, rules
 from tests.recording import RECORDING
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = [name for name, *_ in cli.COMMANDS]
+COMMANDS = list(cli.COMMANDS)
 WITHOUT_DATA = {"areas", "simulate", "train", "evaluate", "decode"}
 HEADER = b"mmsi,timestamp,lon,lat\n"
 ROWS = b"".join(b"%d,2024-01-01T%02d:00:00Z,%d.0,1.0\n" % (201000001 + k, h, k) for h in range(6) for k in range(3))
@@ -375,7 +375,7 @@ def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
         monkeypatch.setattr(cli.api, "leads", leads)
         return say("leads")
 
-    one_sentence(*raising(rules.RulesError("rules.toml: no `rules`; give `ids=any`")), "no `rules`; give --ids any")
+    one_sentence(*raising(rules.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
     one_sentence(*raising(PermissionError(13, "Permission denied", "a.csv")), "a.csv: Permission denied")
     for error in (ValueError("invalid literal for int()"), KeyError("mmsi")):
         with pytest.raises(type(error)):

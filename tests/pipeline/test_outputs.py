@@ -57,7 +57,7 @@ def test_a_pipe_is_filled_and_stays_one(tmp_path, capture):
     got = []
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
     reader.start()
-    api.write_messages(capture, "jsonl", pipe)
+    api.write_messages(capture, to="jsonl", out=pipe)
     reader.join(10)
     assert got[0].count(b"\n") == 1
     assert stat.S_ISFIFO(pipe.stat().st_mode)

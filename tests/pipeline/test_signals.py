@@ -68,7 +68,7 @@ def test_a_run_with_workers_says_that_it_stopped_and_leaves_nothing(number, tmp_
 
 def test_a_watch_says_that_it_stopped(tmp_path):
     """SIGTERM and Ctrl-C are tried on whole watches in test_stream.py."""
-    words = ("stream", "-?receiver=satellite", "--health", "none", "--every", "0.5")
+    words = ("stream", "-?receiver=satellite", "--health", "none", "--interval", "0.5")
     process, said = begun(tmp_path, *words, stdin=subprocess.PIPE)
     try:
         until((tmp_path / "data" / "live" / "status.json").exists, 60)
@@ -86,7 +86,7 @@ def test_a_watch_says_that_it_stopped(tmp_path):
 def test_what_was_begun_with_nohup_lives_on(tmp_path):
     ignoring = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
     process, said = begun(
-        tmp_path, "stream", "-", "--health", "none", "--every", "0.5", stdin=subprocess.PIPE, preexec_fn=ignoring
+        tmp_path, "stream", "-", "--health", "none", "--interval", "0.5", stdin=subprocess.PIPE, preexec_fn=ignoring
     )
     try:
         until((tmp_path / "data" / "live" / "status.json").exists, 60)

@@ -82,7 +82,7 @@ class Watch:
 
     def __init__(self, folder, *words, **given):
         self.folder, self.data, self.port = folder, folder / "data", free_port()
-        command = [*STSWATCH, "stream", *words, "--data", self.data, "--every", "0.5", "--arrival", "told"]
+        command = [*STSWATCH, "stream", *words, "--data", self.data, "--interval", "0.5", "--arrival", "recorded"]
         self.errors = folder / "errors"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -231,7 +231,7 @@ def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
         (["tcp://a:1", "--alerts", "alerts.toml"], "alerts.toml: [floor] secret_env: the environment has no variable"),
         (["tcp://a:1", "--health", "here"], "'here' is no address; give one such as 127.0.0.1:9257, or none"),
         (["tcp://a:1", "--keep-spool", "some"], "'some': give an age or a size such as 7d"),
-        (["tcp://a:1", "--every", "0"], "--every: '0': give seconds from 0.5 to 3600"),
+        (["tcp://a:1", "--interval", "0"], "--interval: '0': give seconds from 0.5 to 3600"),
         (["tcp://a:1", "--data", "file"], "file: cannot be the data folder"),
         (["tcp://a:1", "--rules", "none.toml"], "none.toml: cannot be read"),
     ],

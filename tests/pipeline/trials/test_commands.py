@@ -30,7 +30,7 @@ def small():
 def done(small, tmp_path_factory):
     """A card that the command trained on one seed, and the folder of watched seas."""
     folder = tmp_path_factory.mktemp("trials")
-    words = ["train", "--seeds", "1", "--out", str(folder / "card.json"), "--keep", str(folder / "seas"), "--quiet"]
+    words = ["train", "--seeds", "1", "--out", str(folder / "card.json"), "--cache", str(folder / "seas"), "--quiet"]
     assert cli.main(words) == 0
     return folder
 
@@ -44,7 +44,7 @@ def test_the_card_is_one_that_loads_and_says_its_seeds(done):
 def test_the_same_seed_gives_the_same_file_from_a_kept_sea(done, capsys):
     (kept,) = (done / "seas").iterdir()
     before = kept.stat().st_mtime_ns
-    words = ["train", "--seeds", "1", "--out", str(done / "again.json"), "--keep", str(done / "seas")]
+    words = ["train", "--seeds", "1", "--out", str(done / "again.json"), "--cache", str(done / "seas")]
     assert cli.main(words) == 0
     assert (done / "again.json").read_bytes() == (done / "card.json").read_bytes()
     assert kept.stat().st_mtime_ns == before
@@ -63,7 +63,7 @@ def test_what_is_watched_has_every_kind_of_meeting(done):
 def test_evaluate_writes_the_card_its_figures_and_pictures(done, capsys):
     out = done / "evaluation"
     words = ["evaluate", "--scorecard", done / "card.json", "--seeds", "2", "--shifted", "3", "--out", out]
-    assert cli.main([str(word) for word in [*words, "--keep", done / "seas"]]) == 0
+    assert cli.main([str(word) for word in [*words, "--cache", done / "seas"]]) == 0
     told = json.loads((out / "evaluation.json").read_text())
     assert told["seas"]["counts"]["held_out"]["seeds"] == [2]
     assert (out / "CARD.md").read_text() == capsys.readouterr().out.removesuffix("\n")
@@ -79,7 +79,7 @@ def test_evaluate_writes_the_card_its_figures_and_pictures(done, capsys):
     ],
 )
 def test_what_is_amiss_is_one_sentence(done, capsys, words, says):
-    given = ["evaluate", "--out", done / "no", "--keep", done / "seas", "--scorecard", done / "card.json", *words]
+    given = ["evaluate", "--out", done / "no", "--cache", done / "seas", "--scorecard", done / "card.json", *words]
     assert cli.main([str(word) for word in given]) == 1
     said = capsys.readouterr().err
     assert says in said

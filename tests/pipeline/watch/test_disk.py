@@ -79,7 +79,7 @@ class Watch:
         for place in (self.disk, self.data / "lake", self.data / "snapshots"):  # so that each can be full by itself
             room.shell("mkdir", "-p", place)
             room.shell("mount", "-t", "tmpfs", "-o", f"size={KEPT_MB + SPARE_MB}m", "tmpfs", place)
-        words = ("stream", self.feed.address, *self.how, "--every", "0.5", "--arrival", "told")
+        words = ("stream", self.feed.address, *self.how, "--interval", "0.5", "--arrival", "recorded")
         self.done: Future[Done] = pool.submit(room, *words, "--health", f"127.0.0.1:{self._port}")
 
     @property

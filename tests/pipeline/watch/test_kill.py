@@ -111,9 +111,9 @@ def test_killed_at_any_moment_nothing_is_lost_and_no_lead_is_left_untold(seed, k
     (tmp_path / "alerts.toml").write_text(ALERTS.format(told))
     rng, feed = np.random.default_rng(seed), Feed(lines(HOURS), 8)
     with fed(feed) as port, ThreadPoolExecutor(1) as pool:
-        words = ["stream", f"rec=tcp://127.0.0.1:{port}", "--data", data, "--area", "world", "--every", "0.5"]
+        words = ["stream", f"rec=tcp://127.0.0.1:{port}", "--data", data, "--area", "world", "--interval", "0.5"]
         words += ["--rules", tmp_path / "rules.toml", "--alerts", tmp_path / "alerts.toml"]
-        words += ["--arrival", "told", "--health", "none"]
+        words += ["--arrival", "recorded", "--health", "none"]
         running = sum(killed(commands, words, data, rng, pool) for _ in range(kills))
         assert running >= kills // 2
         undisturbed(commands, words, data, feed, pool)

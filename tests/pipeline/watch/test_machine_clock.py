@@ -61,7 +61,7 @@ def watched(data, port, wall_us, monkeypatch, holds):
 
     def run():
         try:
-            wishes = stream.Wishes([parse(f"rec=tcp://127.0.0.1:{port}")], [])
+            wishes = stream.WatchPlan([parse(f"rec=tcp://127.0.0.1:{port}")], [])
             stream.stream(data, wishes, WORLD, {}, lambda sentence: None, stop)
         except BaseException as error:
             failed.append(error)
