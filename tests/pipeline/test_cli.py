@@ -372,7 +372,7 @@ def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
         def leads(*given):
             raise error
 
-        monkeypatch.setattr(cli.api, "leads", leads)
+        monkeypatch.setattr("stswatch.pipeline.api.leads", leads)
         return say("leads")
 
     one_sentence(*raising(rules.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
@@ -387,7 +387,9 @@ def test_every_error_of_the_project_is_expected_but_a_signal():
     for room in ("geo", "models", "pipeline", "sample_ais"):
         for path in (ROOT / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                bases = {ast.unparse(base) for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+                if not isinstance(node, ast.ClassDef):
+                    continue
+                bases = {ast.unparse(base) for base in node.bases}
                 if any(issubclass(getattr(builtins, base, object), BaseException) for base in bases):
                     (expected if "StswatchError" in bases else unexpected).add(node.name)
     assert unexpected == {"Ended"}  # ends the program as Ctrl-C does

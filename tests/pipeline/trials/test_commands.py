@@ -8,6 +8,7 @@ import pytest
 
 from stswatch.models import scorecard
 from stswatch.pipeline import cli
+from stswatch.pipeline.options import seed_list
 from stswatch.pipeline.trials import seas
 from stswatch.pipeline.trials.watch import saved
 from stswatch.sample_ais.simulation import Plan
@@ -95,4 +96,4 @@ def test_what_is_no_seed_or_pair_is_refused(words, capsys):
 
 
 def test_seeds_are_spans_and_lists():
-    assert cli._seeds("1-3,9") == (1, 2, 3, 9)
+    assert seed_list("1-3,9") == (1, 2, 3, 9)
