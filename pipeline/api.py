@@ -106,12 +106,12 @@ def run(
     from stswatch.geo import zones
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
-    from stswatch.pipeline.store import ledger, queries
+    from stswatch.pipeline.store import entries, queries
     from stswatch.pipeline.store.database import StoreError
 
     folder, by, steps = Path(data), _rules(asked.rules), _scored_by(asked.scorecard)
     zones.area(asked.area)
-    sources, passed_over = _opened(paths, asked, ledger.ingest_days(folder))
+    sources, passed_over = _opened(paths, asked, entries.ingest_days(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

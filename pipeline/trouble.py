@@ -20,6 +20,7 @@ DISK: Mapping[int, tuple[str, str]] = {  # errno -> what was found, what to do
     errno.EACCES: ("may not be written", "get the right to write there or give another folder with `data`"),
     errno.EPERM: ("may not be written", "get the right to write there or give another folder with `data`"),
     errno.EIO: ("the disk fails", "see to the disk or give a folder on another with `data`"),
+    errno.EBUSY: ("is held by another program", "end that program"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("too many files are open on this machine", "close other programs"),
 }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from stswatch.pipeline.alerts.change import LeadChange
 from stswatch.pipeline.alerts.courier import PAUSES_S, Courier, Delivery
 from stswatch.pipeline.alerts.destination import Destination
 from stswatch.pipeline.alerts.message import alert
-from stswatch.pipeline.alerts.outbox import Outbox
+from stswatch.pipeline.alerts.outbox import Outbox, waiting
+from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 
 _LOOK_EVERY_S = 0.02
 
@@ -20,19 +20,19 @@ class Alerter:
     """Tells destinations of changed leads: each change once put on disk, at least once delivered, in order per event.
 
     Args:
-        folder: for what waits and what was told, a file a destination: DATA/alerts.
+        catalogue: keeps what waits and what was told; is closed with this.
         destinations: see destinations.load.
         now: the arrival clock of the watch.
-        identities: whether names and MMSI are told; else they do not even reach the folder.
+        identities: whether names and MMSI are told; else they do not even reach the disk.
         tell: takes a sentence for people, once when a destination fails and once when it is back.
         pauses_s: seconds between tries, the first pause and the longest.
 
-    Raises OSError where the folder cannot be written.
+    Raises OSError, CatalogueError where the catalogue cannot be used.
     """
 
     def __init__(
         self,
-        folder: Path,
+        catalogue: Catalogue,
         destinations: Sequence[Destination],
         now: Callable[[], datetime],
         *,
@@ -40,12 +40,13 @@ class Alerter:
         tell: Callable[[str], None] = lambda sentence: None,
         pauses_s: tuple[float, float] = PAUSES_S,
     ) -> None:
-        self._now, self._identities = now, identities
-        folder.mkdir(parents=True, exist_ok=True)
-        self._couriers = [Courier(d, Outbox(folder / f"{d.name}.jsonl"), now, tell, pauses_s) for d in destinations]
+        self._catalogue, self._now, self._identities = catalogue, now, identities
+        self._couriers = [Courier(d, Outbox(catalogue, d.name), now, tell, pauses_s) for d in destinations]
         for courier in self._couriers:
             courier.start()
-        _say_who_is_gone(folder, {d.name for d in destinations}, tell)
+        for name, count in sorted(waiting(catalogue).items()):
+            if name not in {d.name for d in destinations}:
+                tell(f"{name}: {count} alerts wait for a destination that is gone; name it again, or they stay")
 
     def offer(self, changes: Sequence[LeadChange]) -> int:
         """Take changes that are committed; those offered before are passed over. Gives how many were new to anybody.
@@ -60,7 +61,7 @@ class Alerter:
         for courier in self._couriers:
             try:
                 new |= courier.put(alerts)
-            except OSError as error:  # the others need not wait for it
+            except (OSError, CatalogueError) as error:  # the others need not wait for it
                 failed = error
         if failed is not None:
             raise failed
@@ -82,13 +83,5 @@ class Alerter:
             courier.stop()
         for courier in self._couriers:
             courier.join(within_s)
-
-
-def _say_who_is_gone(folder: Path, named: set[str], tell: Callable[[str], None]) -> None:
-    """Say of destinations that are named no more how many alerts still wait for them."""
-    for path in sorted(folder.glob("*.jsonl")):
-        if path.stem not in named:
-            box = Outbox(path)
-            if len(box):
-                tell(f"{path}: {len(box)} alerts wait for a destination that is gone; name it again or remove the file")
-            box.close()
+        if not any(courier.is_alive() for courier in self._couriers):
+            self._catalogue.close()

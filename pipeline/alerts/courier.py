@@ -14,6 +14,7 @@ from stswatch.pipeline.alerts.destination import Destination, Undelivered
 from stswatch.pipeline.alerts.message import Alert, Message
 from stswatch.pipeline.alerts.outbox import Outbox
 from stswatch.pipeline.backoff import wait_s
+from stswatch.pipeline.store.catalogue import CatalogueError
 
 AT_ONCE = 100  # alerts in a digest: some 40 kB, which any receiver takes
 PAUSES_S = (1.0, 300.0)  # between tries, the first and the longest; in an outage of an hour there are some twenty
@@ -63,7 +64,7 @@ class Courier(Thread):
     # ------------------------------------------------------------------------------------------------ from outside
 
     def put(self, alerts: Sequence[Alert]) -> set[str]:
-        """Have these wait; gives the keys of those that did not before. Raises OSError, see Outbox.put."""
+        """Have these wait; gives the keys of those that did not before. Raises what Outbox.put raises."""
         new = self._outbox.put(alerts)
         if new:
             self._wake.set()
@@ -92,7 +93,6 @@ class Courier(Thread):
                 self._wake.wait(rest_s)
             else:
                 self._try(message)
-        self._outbox.close()
 
     def _next(self, now_s: float) -> tuple[Message | None, float]:
         """What is to be sent now; else for how long there is nothing to do."""
@@ -122,8 +122,9 @@ class Courier(Thread):
     def _arrived(self, message: Message) -> None:
         try:
             self._outbox.told([alert.key for alert in message.alerts], self._now())
-        except OSError as error:
-            self._tell(f"alerts to {self._to.name}: what arrived cannot be noted ({error.strerror}); it may come again")
+        except (OSError, CatalogueError) as error:
+            why = getattr(error, "strerror", None) or error
+            self._tell(f"alerts to {self._to.name}: what arrived cannot be noted ({why}); it may come again")
         for event in message.events:
             self._aside.pop(event, None)
         self._pending, self._held, self._failures = None, False, 0

@@ -1,58 +1,70 @@
-"""Committed slices: what their manifests say they gave, and whether it still is what was written."""
+"""Committed slices: what the catalogue says they gave, whether it still is what was written, what becomes of damage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from stswatch.pipeline.flow.slices import MANIFEST
+from stswatch.errors import StswatchError
+from stswatch.pipeline.flow.slices import Slice, described
+from stswatch.pipeline.store import entries
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.checksums import of_file, verify
-from stswatch.pipeline.store.disk import DamagedFile, read_json
+from stswatch.pipeline.store.disk import DamagedFile, discard
 from stswatch.pipeline.store.parts import Output
 
-_read: dict[Path, Manifest] = {}  # a year has thousands, which are asked for with each hour that is sealed
+
+class DamagedSlice(StswatchError, ValueError):
+    """A slice was damaged and is as if it had never been run; the message says which file and what to do."""
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Committed:
     """What a committed slice gave for the store, and the CRC-32 of each state after it by its path in the folder."""
 
     output: Output
     states: Mapping[str, int]
 
+    def folder(self, data: Path) -> Path:
+        """Where it lies."""
+        return data / "slices" / self.output.key
 
-def committed(folder: Path) -> bool:
-    """Whether the slice of this folder is there, with a manifest that still is what was written."""
-    if not (folder / MANIFEST).exists():
-        return False
-    with suppress(DamagedFile):
-        return manifest(folder) is not None
-    return False
-
-
-def manifest(folder: Path) -> Manifest:
-    """What the manifest of a slice says; read once. Raises DamagedFile where it is damaged, or of version 0.1.0."""
-    if folder not in _read:
-        told = read_json(folder / MANIFEST)
-        try:
-            _read[folder] = _parsed(folder.name, told["files"], told["checksums"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(str(folder / MANIFEST), "is damaged (it holds no manifest)") from error
-    return _read[folder]
+    def verify_states(self, data: Path) -> None:
+        """Raise DamagedFile where a state after it is gone or no longer what was written."""
+        verify(self.folder(data), self.states.items())
 
 
-def _parsed(key: str, files: Mapping[str, list[str]], crcs: Mapping[str, int]) -> Manifest:
-    within = f"slices/{key}"
-    paths = {table: [f"{within}/{name}" for name in names] for table, names in files.items()}
-    stored = {f"{within}/{name}": crcs[name] for names in files.values() for name in names}
-    return Manifest(Output(key, paths, stored), {name: crc for name, crc in crcs.items() if name.startswith("state/")})
+def committed(catalogue: Catalogue) -> dict[str, Committed]:
+    """The committed slices by name, without those of which the folder is gone or what is known of them damaged."""
+    found = catalogue.every("slices", _parsed)
+    there = {path.name for path in (catalogue.data / "slices").glob("*")}
+    return {key: told for key, told in found.items() if isinstance(told, Committed) and key in there}
 
 
-def forget(folder: Path) -> None:
-    """Read the manifest of a slice again when it is asked for next: the slice was run again."""
-    _read.pop(folder, None)
+def commit(catalogue: Catalogue, slice: Slice, told: Mapping[str, Any]) -> None:
+    """Commit a slice of which the disk holds all files; told: what Flow.run_slice gave."""
+    catalogue.put("slices", {slice.key: {"slice": described(slice), **told}})
+
+
+def forget(catalogue: Catalogue, keys: Sequence[str]) -> None:
+    """Have some slices be as if they had never been run, and remove their folders. Raises OSError."""
+    catalogue.delete("slices", keys, durable=False)
+    for key in keys:
+        discard(catalogue.data / "slices" / key, catalogue.data / "slices")
+
+
+def outputs(catalogue: Catalogue, row: Sequence[Slice]) -> list[Output]:
+    """What each slice of a row that was run gave, for the store. Raises DamagedFile."""
+    known = committed(catalogue)
+    for s in row:
+        if s.key not in known:
+            raise DamagedFile(
+                str(catalogue.data / "slices" / s.key), "is not there, or its row in the catalogue damaged"
+            )
+    return [known[s.key].output for s in row]
 
 
 def checksums(folder: Path) -> dict[str, int]:
@@ -61,6 +73,28 @@ def checksums(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): of_file(path) for path in sorted(files)}
 
 
-def verify_states(folder: Path) -> None:
-    """Raise DamagedFile where a state after a committed slice is gone or no longer what was written."""
-    verify(folder, manifest(folder).states.items())
+@contextmanager
+def healing(catalogue: Catalogue) -> Iterator[None]:
+    """Make of a damaged file what is to be done about it.
+
+    Raises CatalogueError for a file of the lake, which names the source to give again; DamagedSlice for one of a slice,
+    which is removed, so that the next run of the row works it out again.
+    """
+    try:
+        yield
+    except DamagedFile as damaged:
+        folder, *rest = Path(damaged.path).absolute().relative_to(catalogue.data.absolute()).parts
+        if folder == "lake":
+            raise entries.again(catalogue, damaged, entries.source_of(damaged.path)) from damaged
+        if folder == "slices":
+            forget(catalogue, rest[:1])
+            raise DamagedSlice(f"{damaged}; run again to work it out again") from damaged
+        raise
+
+
+def _parsed(key: str, told: Mapping[str, Any]) -> Committed:
+    within = f"slices/{key}"
+    files, crcs = told["files"], told["checksums"]
+    paths = {table: [f"{within}/{name}" for name in names] for table, names in files.items()}
+    stored = {f"{within}/{name}": crcs[name] for names in files.values() for name in names}
+    return Committed(Output(key, paths, stored), {name: crc for name, crc in crcs.items() if name.startswith("state/")})

@@ -11,13 +11,17 @@ from collections.abc import Callable, Sequence
 import apache_beam as beam
 
 from stswatch.pipeline.flow.embedded import Embedded, Given
+from stswatch.pipeline.store.lake import Receipt
 
-Chunks = Sequence[Callable[[], int]]  # each decodes a chunk, or waits for it, and gives how many sentences it had
+Chunks = Sequence[Callable[[], Receipt]]  # each decodes a chunk, or waits for it, and gives its receipt
 
 
-def decode(chunks: Chunks, tell: Callable[[int], None]) -> None:
-    """Decode all chunks; tells the sentences of each when it is done. Raises what a chunk raised."""
-    Embedded(lambda p, given: expand(p, given, len(chunks))).run((chunks, tell))
+def decode(chunks: Chunks, receive: Callable[[int, Receipt], None]) -> None:
+    """Decode all chunks; hands over the number and the receipt of each when it is done, to this process.
+
+    Raises what a chunk raised.
+    """
+    Embedded(lambda p, given: expand(p, given, len(chunks))).run((chunks, receive))
 
 
 def expand(p: beam.Pipeline, given: Given, count: int) -> None:
@@ -36,5 +40,5 @@ class _Decode(beam.DoFn):  # type: ignore[misc]
         self._given = given
 
     def process(self, element: int) -> None:
-        chunks, tell = self._given()
-        tell(chunks[element]())
+        chunks, receive = self._given()
+        receive(element, chunks[element]())

@@ -7,27 +7,29 @@
 Else a receiver whose clock lies behind would have all hours since run again with every hour. Late is what came so long
 after the end of its hour that even the first row of its segment did; when a segment was begun says its name.
 
-    live/whole.json     before which arrival segments were begun that a reconciliation took, which holds for good
+The catalogue keeps before which arrival segments were begun that a reconciliation took, which holds for good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from stswatch.pipeline.flow.late import SLAB_US, is_segment
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import segment_of, time_of
-from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.store.entries import Entry
 from stswatch.pipeline.store.lake import Receipt
-from stswatch.pipeline.store.ledger import Entry
 
 DAYS_LATE = 30  # for which there are states to start from (row.py)
 SOON_US = days(1)  # what came so long after its hour at most is due at once
 _DAY = days(1)
+_WHOLE = "whole_before_us"
 _REMEDY = "set its clock right, play a recording with --arrival recorded, or give archives to `stswatch run`"
 _SOME = "{}: some of what it sends is dated more than {} days before it came; that is in the lake and in no hour: {}"
 _ALL = "{}: every position is dated more than {} days before it came, and a watch takes none so old: {}"
@@ -71,17 +73,17 @@ def taken(entries: Mapping[str, Entry], whole_before_us: int) -> dict[str, Entry
     return found
 
 
-def whole_before_us(data: Path, entries: Mapping[str, Entry], until_us: int | None, at_once: bool) -> int:
+def whole_before_us(catalogue: Catalogue, entries: Mapping[str, Entry], until_us: int | None, at_once: bool) -> int:
     """Before which arrival segments are due whole: that of the last midnight, or of the last reconciliation.
 
     until_us: up to where is sealed; at_once: whether all that is there is due now. That is noted, before anything is
     done with it: what was found once is not withdrawn because it was asked for. Raises OSError.
     """
-    noted_us = _noted(data)
+    noted_us = _noted(catalogue)
     if at_once or noted_us is None:  # with the first hour nothing is run again by that
         begun = [came_us for entry in entries.values() if (came_us := began_us(entry)) is not None]
         noted_us = max([noted_us or 0, *(came_us + 1 for came_us in begun)])
-        write_json(_place(data), {"before_us": noted_us})
+        catalogue.put("marks", {_WHOLE: noted_us})
     return max(noted_us, 0 if until_us is None else until_us // _DAY * _DAY)
 
 
@@ -119,11 +121,12 @@ def _since(receipt: Receipt, from_us: int) -> Receipt:
     return replace(receipt, parts=parts, first_us=max(receipt.first_us, min(fixes)))
 
 
-def _noted(data: Path) -> int | None:
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        return int(read_json(_place(data))["before_us"])
-    return None
+def _noted(catalogue: Catalogue) -> int | None:
+    try:
+        return catalogue.one("marks", _WHOLE, _number)
+    except DamagedFile:
+        return None
 
 
-def _place(data: Path) -> Path:
-    return data / "live" / "whole.json"
+def _number(key: str, told: Any) -> int:
+    return int(told)

@@ -1,6 +1,7 @@
 """Ingest: every source once, in any order, into the lake; one Beam pipeline over the chunks of all new sources.
 
-With several workers these are given the chunks first, and read while Beam is imported (docs/decisions/0005).
+With several workers these are given the chunks first, and read while Beam is imported (docs/decisions/0005). They
+return receipts, which this process enters into the catalogue.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
@@ -17,61 +17,76 @@ from stswatch.pipeline.flow.chunk import ingest_chunk
 from stswatch.pipeline.readers.base import Source
 from stswatch.pipeline.readers.nmea_times import unread_words
 from stswatch.pipeline.readers.registry import chunks
-from stswatch.pipeline.store import ledger
-from stswatch.pipeline.store.checksums import is_whole
-from stswatch.pipeline.store.disk import sync
-from stswatch.pipeline.store.ledger import Entry
+from stswatch.pipeline.store import entries
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.lake import Receipt
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 
 
 def ingest(
-    data: Path, known: Mapping[str, Entry], sources: Sequence[Source], slab_us: int, worker_count: int, tell: Tell
+    catalogue: Catalogue,
+    known: Mapping[str, Entry],
+    sources: Sequence[Source],
+    slab_us: int,
+    worker_count: int,
+    tell: Tell,
 ) -> None:
-    """Decode what the ledger does not hold yet and enter it there. known: what it holds.
+    """Decode what the catalogue does not hold yet and enter it there, all at once. known: what it holds.
 
     A source that was entered with another slab or other options is taken again, and so is one of which a file in the
-    lake no longer is what was written. Raises SourceError for a file that
-    breaks off; the other sources of the call are not entered then, finished chunks are kept.
+    lake no longer is what was written. Raises SourceError for a file that breaks off; no source of the call is entered
+    then, finished chunks are kept.
     """
+    data = catalogue.data
     new: dict[str, Source] = {}
     for source in sources:
         entry = known.get(source.source)
         same = entry is not None and (entry.slab_us, entry.options) == (slab_us, _options(source))
-        if entry is None or not same or not _is_whole(data, entry):
+        if entry is None or not same or not entry.is_whole(data):
             new[source.source] = source
     work = {name: chunks(source) for name, source in new.items()}
-    starts = {name: [chunk.start for chunk in part] for name, part in work.items()}
-    readings = {name: ledger.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
-    todo = [
-        (readings[name], c)
-        for name, part in work.items()
-        for c in part
-        if not ledger.finished(data, readings[name], c.start)
-    ]
-    calls = [(ingest_chunk, data, reading, chunk, slab_us) for reading, chunk in todo]
-    if calls:
+    starts = {name: sorted(chunk.start for chunk in part) for name, part in work.items()}
+    readings = {name: entries.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
+    receipts: dict[str, dict[int, Receipt]] = {name: {} for name in new}
+    todo = []
+    for name, part in work.items():
+        for chunk in part:
+            receipt = entries.finished(catalogue, readings[name], chunk.start, known.get(name))
+            if receipt is None:
+                todo.append((name, chunk))
+            else:
+                receipts[name][chunk.start] = receipt
+
+    def receive(number: int, receipt: Receipt) -> None:
+        name, chunk = todo[number]
+        entries.keep_receipt(catalogue, readings[name], chunk.start, receipt)
+        faults.reach("chunk_received")
+        receipts[name][chunk.start] = receipt
+        tell(receipt.counts["sentences"])
+
+    if todo:
+        calls = [(ingest_chunk, data, readings[name], chunk, slab_us) for name, chunk in todo]
         with workers.handed_out(worker_count, calls) as chunks_read:
-            _decode(chunks_read, tell)
-    receipts = [ledger.receipt_path(data, readings[name], start) for name in new for start in starts[name]]
-    sync(receipts, data)
+            _decode(chunks_read, receive)
     faults.reach("sources_read")
+    entered = []
     for name, source in new.items():
-        row = _source_row(data, source, readings[name], starts[name])
+        of_chunks = [receipts[name][start] for start in starts[name]]
         before = known[name].source.get("ingest_day") if name in known else None
-        row["ingest_day"] = before or source.ingest_day or datetime.now(UTC).date().isoformat()
-        ledger.enter(data, row, slab_us, _options(source), starts[name])
-        faults.reach("source_entered")
-    if new:
-        ledger.note_sources(data, [asdict(source) for source in new.values()])
-    sync((ledger.entry_path(data, name) for name in new), data)
+        day = before or source.ingest_day or datetime.now(UTC).date().isoformat()
+        row = _source_row(source, of_chunks) | {"ingest_day": day}
+        entered.append(Entry(row, slab_us, _options(source), of_chunks, starts[name]))
+    entries.enter(catalogue, entered)
+    faults.reach("sources_entered")
 
 
-def _decode(chunks_read: Sequence[Callable[[], int]], tell: Tell) -> None:
+def _decode(chunks_read: Sequence[Callable[[], Receipt]], receive: Callable[[int, Receipt], None]) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed, and by now the workers read."""
     from stswatch.pipeline.flow.decoding import decode
 
-    decode(chunks_read, tell)
+    decode(chunks_read, receive)
 
 
 def _options(source: Source) -> str:
@@ -79,15 +94,8 @@ def _options(source: Source) -> str:
     return repr((source.format, source.clock, source.receiver, source.licence, source.options))
 
 
-def _is_whole(data: Path, entry: Entry) -> bool:
-    """Whether all files of a source in the lake are what was written."""
-    return all(is_whole(data, part) for receipt in entry.receipts for part in receipt.parts)
-
-
-def _source_row(data: Path, source: Source, reading: str, starts: Sequence[int]) -> dict[str, Any]:
+def _source_row(source: Source, receipts: Sequence[Receipt]) -> dict[str, Any]:
     """The row of the table `sources` but for its times, which the receipts hold."""
-    found = [ledger.read_receipt(ledger.receipt_path(data, reading, start)) for start in starts]
-    receipts = [receipt for receipt in found if receipt is not None]
     names = ("sentences", "messages", "fragments", "fixes", "invalid_fixes", "static_reports")
     row: dict[str, Any] = {k: v for k, v in asdict(source).items() if k != "options"}
     row |= {name: sum(r.counts[name] for r in receipts) for name in names}

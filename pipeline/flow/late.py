@@ -1,6 +1,6 @@
 """Late rows: those of hours that could be sealed when they arrived. Counted once for each segment, once it is ingested.
 
-    live/late.json      spool/NAME/SEGMENT -> UTC day of the rows -> how many came late
+    table late_rows of the catalogue      spool/NAME/SEGMENT -> UTC day of the rows -> how many came late
 
 What a segment and its rows say decides, not who read it when: the count of a replay is that of the watch itself.
 """
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,9 +22,9 @@ from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import arrivals_of
 from stswatch.pipeline.store import lake
-from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import Entry
 from stswatch.pipeline.store.lake import Part
-from stswatch.pipeline.store.ledger import Entry
 
 SLAB_US = HOUR
 Times = TypeVar("Times", int, Ints)
@@ -57,9 +56,9 @@ def is_segment(path: Path) -> bool:
     return path.parts[-3:-2] == ("spool",)
 
 
-def note(data: Path, allowance_us: int, entries: Mapping[str, Entry]) -> set[str]:
+def note(catalogue: Catalogue, allowance_us: int, entries: Mapping[str, Entry]) -> set[str]:
     """Count the segments among the sources of the lake that were not counted yet; gives their ids. Raises OSError."""
-    counted = _counted(data)
+    data, counted = catalogue.data, _counted(catalogue)
     new: dict[str, dict[str, int]] = {}
     ids = set()
     for source, entry in entries.items():
@@ -67,26 +66,24 @@ def note(data: Path, allowance_us: int, entries: Mapping[str, Entry]) -> set[str
         if is_segment(entry.path) and name not in counted:
             new[name] = _of_segment(data, data / name, entry, allowance_us)
             ids.add(source)
-    if new:
-        write_json(_place(data), counted | new, indent=None)
+    catalogue.put("late_rows", new)
     return ids
 
 
-def rows(data: Path, day: date | None = None) -> int:
+def rows(catalogue: Catalogue, day: date | None = None) -> int:
     """How many rows came late; day: only those of a UTC day."""
-    counts = _counted(data).values()
+    counts = _counted(catalogue).values()
     return sum(n for found in counts for of, n in found.items() if day is None or of == day.isoformat())
 
 
-def _place(data: Path) -> Path:
-    return data / "live" / "late.json"
+def _counted(catalogue: Catalogue) -> dict[str, dict[str, int]]:
+    """What was counted by segment; one of which the row is damaged is counted again."""
+    found = catalogue.every("late_rows", _counts)
+    return {name: counts for name, counts in found.items() if isinstance(counts, dict)}
 
 
-def _counted(data: Path) -> dict[str, dict[str, int]]:
-    with suppress(FileNotFoundError, ValueError):
-        found: dict[str, dict[str, int]] = read_json(_place(data))
-        return found
-    return {}
+def _counts(name: str, told: Any) -> dict[str, int]:
+    return {str(day): int(n) for day, n in told.items()}
 
 
 def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict[str, int]:

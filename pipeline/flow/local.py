@@ -1,4 +1,4 @@
-"""The local engine: one slice is one bounded Beam pipeline over the table of steps, committed whole.
+"""The local engine: one slice is one bounded Beam pipeline over the table of steps.
 
 Beam carries keys and barriers, and where the rows lie that one step sends to another; those rows, and the state by step
 and shard, are files that the calls of the steps read and write. The runner is named: `DirectRunner` would pick one by
@@ -10,17 +10,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.committed import checksums, forget
+from stswatch.pipeline.flow.committed import checksums
 from stswatch.pipeline.flow.embedded import Embedded
 from stswatch.pipeline.flow.parcel import SENT, Sent
 from stswatch.pipeline.flow.shard import Job, run_shard
-from stswatch.pipeline.flow.slices import MANIFEST, described
 from stswatch.pipeline.flow.stepwise import Waiting, cpu_s, expand
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store.disk import discard, sync, write_json
+from stswatch.pipeline.store.disk import discard, sync
 
 
 class Flow:
@@ -30,8 +30,8 @@ class Flow:
         self._workers = worker_count
         self._pipeline = Embedded(lambda p, given: expand(p, steps, given))
 
-    def run_slice(self, job: Job) -> None:
-        """Run one slice and commit it: either its manifest is there with all its files, or it does not exist.
+    def run_slice(self, job: Job) -> dict[str, Any]:
+        """Run one slice; gives what the catalogue is to keep of it, once the disk holds all its files.
 
         Raises what a step raised, OSError where the disk cannot hold it.
         """
@@ -42,11 +42,7 @@ class Flow:
         shutil.rmtree(job.folder / SENT, ignore_errors=True)
         sync((path for path in job.folder.rglob("*") if path.is_file()), job.data)
         faults.reach("slice_written")
-        files, crcs = _files(job.folder), checksums(job.folder)
-        told = {"slice": described(job.slice), "files": files, "checksums": crcs, "cpu_s": cpu_s(result)}
-        write_json(job.folder / MANIFEST, told, checksum=True)
-        forget(job.folder)
-        faults.reach("slice_committed")
+        return {"files": _files(job.folder), "checksums": checksums(job.folder), "cpu_s": cpu_s(result)}
 
 
 class _InFiles:

@@ -1,6 +1,6 @@
 """What of the sources of a run is dated plausibly; other rows stay in the lake, marked `clock`, and out of all else.
 
-Judged is what the ledger holds, all of it together, each time a run or a watch plans its slices. So a source that
+Judged is what the catalogue holds, all of it together, each time a run or a watch plans its slices. So a source that
 comes later changes what was judged before as if all had come at once. What a watch has spooled was judged row by row
 when it was taken in, by its arrival (arrived.py).
 """
@@ -14,15 +14,15 @@ from itertools import pairwise
 from stswatch.pipeline.batch import MS
 from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.store.entries import Entry
 from stswatch.pipeline.store.lake import Part, Receipt, Span
-from stswatch.pipeline.store.ledger import Entry
 from stswatch.pipeline.tracks.day_counts import DAY_US, added
 from stswatch.pipeline.tracks.stray_days import impossible, stray_days
 
 
 @dataclass(frozen=True)
 class Plausible:
-    """The entries of the ledger without what is dated implausibly; source -> the spans that were left out of it."""
+    """The entries of the catalogue without what is dated implausibly; source -> the spans that were left out of it."""
 
     entries: dict[str, Entry]
     left_out: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline import faults
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.committed import committed, manifest, verify_states
+from stswatch.pipeline.flow.committed import Committed, commit, committed, forget
 from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.flow.shard import Job
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, Step, card_of
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store import entries as sources
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.disk import DamagedFile, discard
+from stswatch.pipeline.store.entries import Entry
 from stswatch.pipeline.store.lake import Receipt
-from stswatch.pipeline.store.ledger import Entry
-from stswatch.pipeline.store.parts import Output
 
 if TYPE_CHECKING:
     from stswatch.pipeline.flow.local import Flow
@@ -62,7 +63,7 @@ Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of
 def planned(
     entries: Mapping[str, Entry], rules: Rules, slab_us: int, engine: Engine, until_us: int | None = None
 ) -> list[Slice]:
-    """The slices over all that the ledger holds, with their addresses.
+    """The slices over all that the catalogue holds, with their addresses.
 
     until_us: the end of a slab up to which the data are there, after which they go on; None where they end with the
     last fix. Raises NothingToDo without a usable fix; up to a time there may be no slice yet.
@@ -129,15 +130,20 @@ def named(entries: Sequence[Entry]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def run_row(data: Path, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
     """Run the slices that do not hold yet. Raises what a step raised, OSError where the disk cannot hold them."""
+    data = catalogue.data
     shards, flow = _shards(engine, row), cache(partial(_flow, engine))
     total, done = sum(s.rows for s in row), 0
-    begin = _resume_at(data, row)
+    begin = _resume_at(catalogue, row)
     for k, s in enumerate(row):
         if k >= begin:
             before = folder_of(data, row[k - 1]) if k else None
-            flow().run_slice(Job(data, folder_of(data, s), before, s, rules, shards, engine.steps))
+            catalogue.delete("slices", [s.key], durable=False)  # where its folder was found damaged or gone
+            commit(
+                catalogue, s, flow().run_slice(Job(data, folder_of(data, s), before, s, rules, shards, engine.steps))
+            )
+            faults.reach("slice_committed")
             for old in _forgotten(row[: k + 1])[-1:]:
                 discard(folder_of(data, old) / "state", data / "slices")
         done += s.rows
@@ -151,21 +157,22 @@ def _flow(engine: Engine) -> Flow:
     return Flow(engine.steps, engine.workers)
 
 
-def _resume_at(data: Path, row: Sequence[Slice]) -> int:
+def _resume_at(catalogue: Catalogue, row: Sequence[Slice]) -> int:
     """The first slice to run: behind the longest row that is committed, where the state to start from is whole."""
+    known = committed(catalogue)
     have = 0
-    while have < len(row) and committed(folder_of(data, row[have])):
+    while have < len(row) and row[have].key in known:
         have += 1
-    while 0 < have < len(row) and not _states_whole(folder_of(data, row[have - 1])):
+    while 0 < have < len(row) and not _states_whole(catalogue.data, known[row[have - 1].key]):
         have -= 1
     return have
 
 
-def _states_whole(folder: Path) -> bool:
-    if not (folder / "state").exists():
+def _states_whole(data: Path, before: Committed) -> bool:
+    if not (before.folder(data) / "state").exists():
         return False
     try:
-        verify_states(folder)
+        before.verify_states(data)
     except DamagedFile:
         return False
     return True
@@ -190,20 +197,11 @@ def folder_of(data: Path, s: Slice) -> Path:
     return data / "slices" / s.key
 
 
-def tidy(data: Path, row: Sequence[Slice], entries: Mapping[str, Entry]) -> None:
-    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end.
-
-    entries: all that the ledger holds.
-    """
-    keep = {s.key for s in row}
+def tidy(catalogue: Catalogue, row: Sequence[Slice]) -> None:
+    """Remove slices that no longer hold, old states, and receipts of what was read otherwise or not to its end."""
+    data, keep = catalogue.data, {s.key for s in row}
     for s in _forgotten(row):
         discard(folder_of(data, s) / "state", data / "slices")
-    for folder in list((data / "slices").glob("*")):
-        if folder.name not in keep:  # nor is what a kill left of an earlier removal
-            discard(folder, data / "slices")
-    ledger.clear(data, entries)
-
-
-def outputs(data: Path, row: Sequence[Slice]) -> list[Output]:
-    """What each slice of a row that was run gave, for the store. Raises DamagedFile."""
-    return [manifest(folder_of(data, s)).output for s in row]
+    there = {*catalogue.keys("slices"), *(folder.name for folder in (data / "slices").glob("*"))}
+    forget(catalogue, sorted(there - keep))  # so goes what a kill left of an earlier removal
+    sources.clear(catalogue)

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.damage import DamagedSlice, healing
+from stswatch.pipeline.flow.committed import DamagedSlice, healing, outputs
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.plausible import plausible
-from stswatch.pipeline.flow.row import Engine, Tell, named, outputs, planned, run_row, tidy
+from stswatch.pipeline.flow.row import Engine, Tell, named, planned, run_row, tidy
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, card_of, check
-from stswatch.pipeline.store import clearing, ledger
-from stswatch.pipeline.store.ledger import Entry, lake_files, moment, reject_counts, sources_table
+from stswatch.pipeline.store import clearing
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import Entry, entries, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Run, load
 from stswatch.pipeline.trouble import MachineError, sentence
 
@@ -32,12 +33,12 @@ class OtherSlices(StswatchError, ValueError):
 def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
-    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, FolderInUse; MachineError where disk, memory or
-    a right lacks.
+    Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, CatalogueError, FolderInUse; MachineError where
+    disk, memory or a right lacks.
     """
     try:
-        with alone(data):
-            return _run(data, sources, rules, area, engine, tell)
+        with alone(data), Catalogue.open(data) as catalogue:
+            return _run(catalogue, sources, rules, area, engine, tell)
     except Exception as error:
         lacking = sentence(error, data, disk=not isinstance(error, SourceError))
         if lacking is None:
@@ -45,13 +46,13 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         raise MachineError(lacking) from error
 
 
-def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
-    started = datetime.now(UTC)
+def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+    data, started = catalogue.data, datetime.now(UTC)
     keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
     given = {source.source for source in sources}
-    known = ledger.entries(data, given=given)
+    known = entries(catalogue, given)
     one_length(data, known, sources, slab_us)
     read = [0]
 
@@ -59,25 +60,25 @@ def _run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine:
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(data, known, sources, slab_us, engine.workers, told)
-    entries = ledger.entries(data)
-    used = plausible(entries, rules)
+    ingest(catalogue, known, sources, slab_us, engine.workers, told)
+    held = entries(catalogue)
+    used = plausible(held, rules)
     row = planned(used.entries, rules, slab_us, engine)
-    with healing(data):
-        run_row(data, row, rules, engine, tell)
-    tidy(data, row, entries)
-    beside = Beside(sources_table(used.entries), reject_counts(entries), lake_files(entries), used.left_out)
+    with healing(catalogue):
+        run_row(catalogue, row, rules, engine, tell)
+    tidy(catalogue, row)
+    beside = Beside(sources_table(used.entries), reject_counts(held), lake_files(held), used.left_out)
     this_run = told_of(used.entries, started, rules, area, row[-1].frontier_us, engine.steps)
     database = None
     while database is None:
         tell("load", 0, 0)
         try:
-            with healing(data):
-                database = load(data, this_run, outputs(data, row), beside, datetime.now(UTC))
+            with healing(catalogue):
+                database = load(data, this_run, outputs(catalogue, row), beside, datetime.now(UTC))
         except DamagedSlice:  # found when it is loaded, and gone by now
-            with healing(data):
-                run_row(data, row, rules, engine, tell)
-    clearing.clear(data, lake_files(entries), datetime.now(UTC))
+            with healing(catalogue):
+                run_row(catalogue, row, rules, engine, tell)
+    clearing.clear(data, lake_files(held), datetime.now(UTC))
     return database
 
 
@@ -89,7 +90,7 @@ def told_of(
     end_us: int | None,
     steps: Sequence[Step] = STEPS,
 ) -> Run:
-    """What the table `runs` says of a run over what the ledger holds; it used what lies before `end_us`, if known.
+    """What the table `runs` says of a run over what the catalogue holds; it used what lies before `end_us`, if known.
 
     A cut-off that the rules leave to the scorecard is kept as the number that it was.
     """

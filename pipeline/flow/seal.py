@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from stswatch.pipeline.flow import due, late
-from stswatch.pipeline.flow.damage import healing
+from stswatch.pipeline.flow.committed import Committed, committed, healing, outputs
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.late import SLAB_US, is_segment, within
 from stswatch.pipeline.flow.plausible import plausible
-from stswatch.pipeline.flow.row import Engine, NothingToDo, folder_of, outputs, planned, run_row, tidy
+from stswatch.pipeline.flow.row import Engine, NothingToDo, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.readers.base import Source, SourceError
 from stswatch.pipeline.readers.packing import damage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.segments import Spooled, closed, previous_of, segment_of, sources_of
-from stswatch.pipeline.store import clearing, ledger
-from stswatch.pipeline.store.ledger import Entry, LedgerError, lake_files, reject_counts, sources_table
+from stswatch.pipeline.store import clearing
+from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError, Known
+from stswatch.pipeline.store.entries import Entry, entries, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
@@ -32,18 +33,18 @@ FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool
 GONE = "{}: is gone and was never read; what it held counts as not received; the rest is used; a copy brings it back"
 
 T = TypeVar("T")
-_read: dict[Path, dict[str, Entry]] = {}  # the ledger, of one folder: after a year to read it takes seconds
+_known: dict[Path, Known] = {}  # what was read of one catalogue: after a year to read it takes seconds
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """What is sealed: up to when (None: to the last fix), the folder with the states after it, if any, what it gave.
+    """What is sealed: up to when (None: to the last fix), the slice with the states after it, if any, what it gave.
 
     told: what there is to say of the segments that were taken in.
     """
 
     until_us: int | None
-    last: Path | None
+    last: Committed | None
     outputs: list[Output]
     beside: Beside
     told: list[str]
@@ -57,14 +58,16 @@ def seal(
     allowance_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else would be
     due after midnight (due.py) is due now.
 
-    Raises OtherSlices, NothingToDo where there is no last fix, LedgerError where the lake is damaged and the segment is
-    gone, OSError and what a step raises; what is finished by then is kept.
+    Raises OtherSlices, NothingToDo where there is no last fix, CatalogueError where the lake is damaged and the segment
+    is gone, OSError and what a step raises; what is finished by then is kept.
     """
-    return _reading_again(data, lambda again: _seal(data, rules, engine, allowance_us, until_us, at_once, again))
+    return _reading_again(
+        data, lambda catalogue, again: _seal(catalogue, rules, engine, allowance_us, until_us, at_once, again)
+    )
 
 
 def _seal(
-    data: Path,
+    catalogue: Catalogue,
     rules: Rules,
     engine: Engine,
     allowance_us: int,
@@ -72,17 +75,19 @@ def _seal(
     at_once: bool,
     again: Collection[str],
 ) -> Sealed:
-    entries, told = _taken_in(data, allowance_us, again)
-    whole_before_us = due.whole_before_us(data, entries, until_us, at_once or until_us is None)
-    used = plausible(entries, rules)
+    held, told = _taken_in(catalogue, allowance_us, again)
+    whole_before_us = due.whole_before_us(catalogue, held, until_us, at_once or until_us is None)
+    used = plausible(held, rules)
     row = planned(_due(used.entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
-    run_row(data, row, rules, engine, lambda stage, done, of: None)
-    tidy(data, row, entries)
-    files = lake_files(entries)
+    run_row(catalogue, row, rules, engine, lambda stage, done, of: None)
+    tidy(catalogue, row)
+    files = lake_files(held)
     if until_us is None or until_us % days(1) == 0:  # of what a kill left; to look for it takes a while
-        clearing.clear(data, files, datetime.now(UTC))
-    beside = Beside(sources_table(used.entries), reject_counts(entries), files, used.left_out)
-    return Sealed(until_us, folder_of(data, row[-1]) if row and until_us else None, outputs(data, row), beside, told)
+        clearing.clear(catalogue.data, files, datetime.now(UTC))
+    beside = Beside(sources_table(used.entries), reject_counts(held), files, used.left_out)
+    given = outputs(catalogue, row)
+    last = committed(catalogue)[row[-1].key] if row and until_us else None
+    return Sealed(until_us, last, given, beside, told)
 
 
 def _due(entries: Mapping[str, Entry], whole_before_us: int, until_us: int | None) -> Mapping[str, Entry]:
@@ -102,33 +107,38 @@ def take_in(data: Path, allowance_us: int) -> list[str]:
 
     A segment that cannot be read is passed over.
     """
-    return _reading_again(data, lambda again: _taken_in(data, allowance_us, again))[1]
+    return _reading_again(data, lambda catalogue, again: _taken_in(catalogue, allowance_us, again))[1]
 
 
-def _reading_again(data: Path, call: Callable[[Collection[str]], T]) -> T:
+def _reading_again(data: Path, call: Callable[[Catalogue, Collection[str]], T]) -> T:
     """What a call gives; the segment of a file of the lake that is damaged is read again, as long as it is there.
 
-    Raises LedgerError where it is not.
+    Raises CatalogueError where it is not.
     """
+    known = _known.pop(data, None)
     again: set[str] = set()
-    while True:
-        try:
-            with healing(data):
-                return call(again)
-        except LedgerError as error:
-            if error.source in again or not _lies_here(data, error.path):
-                raise
-            again.add(error.source)
+    _known.clear()
+    with Catalogue.open(data, known) as catalogue:
+        _known[data] = catalogue.known
+        while True:
+            try:
+                with healing(catalogue):
+                    return call(catalogue, again)
+            except CatalogueError as error:
+                if not error.source or error.source in again or not _lies_here(data, error.path):
+                    raise
+                again.add(error.source)
 
 
 def _lies_here(data: Path, path: str | None) -> bool:
     return path is not None and is_segment(Path(path)) and data.joinpath(*within(Path(path))).exists()
 
 
-def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
-    """See take_in; what the ledger holds then, and the sentences. again: sources to be read again."""
-    entries = {name: entry for name, entry in _entries(data, again).items() if name not in again}
-    known = {within(entry.path) for entry in entries.values()}
+def _taken_in(catalogue: Catalogue, allowance_us: int, again: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+    """See take_in; what the catalogue holds then, and the sentences. again: sources to be read again."""
+    data = catalogue.data
+    held = {name: entry for name, entry in entries(catalogue, again).items() if name not in again}
+    known = {within(entry.path) for entry in held.values()}
     found: list[Source] = []
     told: list[str] = []
     for spool in sources_of(data / "spool"):
@@ -141,18 +151,18 @@ def _taken_in(data: Path, allowance_us: int, again: Collection[str]) -> tuple[di
                     told += damage(str(path))
                 except SourceError as error:
                     told.append(f"{error}; it is passed over")
-    one_length(data, entries, found, SLAB_US)
+    one_length(data, held, found, SLAB_US)
     try:
-        _ingest(data, entries, found)
+        _ingest(catalogue, held, found)
     except SourceError:  # one that breaks off must hold up no other
         for source in found:
             try:
-                _ingest(data, entries, [source])
+                _ingest(catalogue, held, [source])
             except SourceError as error:
                 told.append(f"{error}; it is passed over")
-    entries = _entries(data) if found else entries
-    told += due.said(entries, late.note(data, allowance_us, entries))
-    return entries, told
+    held = entries(catalogue) if found else held
+    told += due.said(held, late.note(catalogue, allowance_us, held))
+    return held, told
 
 
 def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]]) -> list[str]:
@@ -163,16 +173,8 @@ def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]])
     return [GONE.format(path.parent / name)]
 
 
-def _entries(data: Path, again: Collection[str] = ()) -> dict[str, Entry]:
-    """What the ledger of a folder holds; of what this process read before only what is new is read."""
-    known = _read.get(data)
-    _read.clear()
-    _read[data] = ledger.entries(data, known, again)
-    return _read[data]
-
-
-def _ingest(data: Path, known: Mapping[str, Entry], sources: Sequence[Source]) -> None:
-    ingest(data, known, sources, SLAB_US, 1, lambda sentences: None)
+def _ingest(catalogue: Catalogue, known: Mapping[str, Entry], sources: Sequence[Source]) -> None:
+    ingest(catalogue, known, sources, SLAB_US, 1, lambda sentences: None)
 
 
 def _opened(spool: Spooled, path: Path) -> Source:

@@ -20,7 +20,6 @@ from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.lake import Part, slab_name
 
 EVER_US = 1 << 62
-MANIFEST = "manifest.json"
 DECIDE_NOTHING = (
     *("alerts", "exports", "flow", "sources", "spool", "store", "trials", "watch"),
     *("api.py", "cli.py", "progress.py", "words.py", "evaluation.json"),
@@ -115,7 +114,7 @@ def addressed(
 
 
 def described(given: Slice) -> Mapping[str, object]:
-    """What a manifest tells of a slice."""
+    """What the catalogue keeps of a slice."""
     return {k: v for k, v in given.__dict__.items() if k != "parts"}
 
 

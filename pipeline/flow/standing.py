@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Ints, Tables, concat, from_bytes
-from stswatch.pipeline.flow.committed import verify_states
+from stswatch.pipeline.flow.committed import Committed
 from stswatch.pipeline.steps import Step
 
 States = Mapping[str, Tables]  # by step
@@ -21,10 +21,11 @@ def none_yet(steps: Sequence[Step]) -> dict[str, Tables]:
     return {step.name: step.no_state() for step in steps}
 
 
-def after(folder: Path, steps: Sequence[Step], shards: int) -> dict[str, Tables]:
-    """The states that a slice left in its folder, each of all shards. Raises DamagedFile where one is no longer what
+def after(data: Path, last: Committed, steps: Sequence[Step], shards: int) -> dict[str, Tables]:
+    """The states that a slice of a data folder left, each of all shards. Raises DamagedFile where one is no longer what
     was written or gone."""
-    verify_states(folder)
+    last.verify_states(data)
+    folder = last.folder(data)
     found = {}
     for step in steps:
         files = [folder / "state" / f"{step.name}-{shard}.arrow" for shard in range(step.shards(shards))]

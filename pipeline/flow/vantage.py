@@ -13,6 +13,7 @@ from stswatch.geo.zones import Area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Bools, Ints, Tables, concat, micros
 from stswatch.pipeline.flow import standing
+from stswatch.pipeline.flow.committed import Committed
 from stswatch.pipeline.flow.live import Peek
 from stswatch.pipeline.flow.recent import Recent
 from stswatch.pipeline.flow.standing import States
@@ -25,18 +26,21 @@ from stswatch.pipeline.store.revisions import RUNNING
 class Vantage:
     """Says what stands so far in and near an area, for as long as a watch lasts."""
 
-    def __init__(self, rules: Rules, area: Area, allowance_us: int, steps: Sequence[Step] = STEPS) -> None:
+    def __init__(self, data: Path, rules: Rules, area: Area, allowance_us: int, steps: Sequence[Step] = STEPS) -> None:
+        self._data = data
         self._rules, self._steps, self._vicinity = rules, tuple(steps), Vicinity.of(area, rules.vessel)
         self._peek = Peek(self._steps, rules)
         self.recent = Recent(self._vicinity, rules.vessel.slow_kn, allowance_us)
         self._near, self._others, self._slow = self._split(standing.none_yet(self._steps))
 
-    def move_to(self, until_us: int, last: Path | None, shards: int) -> None:
-        """Look from the end of an hour that is sealed now; last: the folder with the states after it.
+    def move_to(self, until_us: int, last: Committed | None, shards: int) -> None:
+        """Look from the end of an hour that is sealed now; last: the slice with the states after it.
 
         Raises OSError where one of them is gone; then it looks from where it did.
         """
-        states = standing.none_yet(self._steps) if last is None else standing.after(last, self._steps, shards)
+        states = (
+            standing.none_yet(self._steps) if last is None else standing.after(self._data, last, self._steps, shards)
+        )
         self._near, self._others, self._slow = self._split(states)
         self.recent.sealed(until_us)
 

@@ -22,7 +22,7 @@ KEPT = 3  # superseded snapshots kept where nobody can tell who holds one
 def clear(data: Path, lake_files: Mapping[str, Sequence[str]], now: datetime) -> None:
     """Remove what nobody needs any more, after a publication, by whoever has the folder to himself.
 
-    `lake_files` is what the ledger lists: lake table -> paths within the data folder. Beside them stays what the
+    `lake_files` is what the catalogue lists: lake table -> paths within the data folder. Beside them stays what the
     manifest of a remaining snapshot lists. What cannot be removed is left for the next time: never raises OSError.
     """
     if not clear_snapshots(data, now):

@@ -2,7 +2,7 @@
 
     lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet     slab / reading - start of the chunk - part
 
-A file counts only when the ledger leads to it (ledger.py). Rows are sorted by shard, MMSI and time, and a row group
+A file counts only when the catalogue leads to it (entries.py). Rows are sorted by shard, MMSI and time, and a row group
 holds whole shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the slice of the
 run.
 """
@@ -87,7 +87,7 @@ def rounded_deg(receipts: Sequence[Receipt]) -> float:
 
 
 class Writer:
-    """Writes the tables of one chunk of a reading (ledger.py); `close` gives the receipt. Nothing is read back."""
+    """Writes the tables of one chunk of a reading (entries.py); `close` gives the receipt. Nothing is read back."""
 
     def __init__(self, data: Path, reading: str, chunk: int, slab_us: int) -> None:
         self._data, self._name, self._slab_us = data, f"{reading}-{chunk}", slab_us

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import ddl, ledger, merge, snapshots, views
+from stswatch.pipeline.store import ddl, entries, merge, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.disk import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
@@ -35,7 +35,7 @@ def publish(
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
     encounter there, in_area, area_zones); left_out: see loader.Beside; registry: what is published. Until the last
     rename nothing published changes. Raises StoreError where it cannot be written or the working database is damaged,
-    LedgerError where a lake file is into which DuckDB looks.
+    CatalogueError where a lake file is into which DuckDB looks.
     """
     home = data.resolve()
     snapshot = snapshots.following(data)
@@ -54,7 +54,7 @@ def publish(
             _remove(unfinished)
             _remove(snapshot.shown.with_name(unfinished.name))
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
-            ledger.verify(data, (path for paths in lake_files.values() for path in paths))
+            entries.verify(data, (path for paths in lake_files.values() for path in paths))
         said = str(error).splitlines()[0]
         if isinstance(error, duckdb.IOException | OSError):
             raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import lake, ledger, revisions, snapshots, views
+from stswatch.pipeline.store import entries, lake, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -123,8 +123,8 @@ def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:
 def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Table:
     """The fixes of these MMSI in a span, both ends included, in no order: the columns of the lake that decide.
 
-    Raises StoreError where the folder holds no database or a file of its lake is gone, LedgerError where one that may
-    hold such fixes is no longer what was written.
+    Raises StoreError where the folder holds no database or a file of its lake is gone, CatalogueError where one that
+    may hold such fixes is no longer what was written.
     """
     names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid")
     query = f"""SELECT {", ".join(names)} FROM {_fixes_near(data, span_us)}
@@ -150,7 +150,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     begins = {lake.slab_start_us(slab): paths for slab, paths in files.items()}
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
-    ledger.verify(data, near)
+    entries.verify(data, near)
     return f"({views.lake_rows(schema.FIXES, near, manifest.left_out)})"
 
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from stswatch.geo import zones
 from stswatch.pipeline import faults
 from stswatch.pipeline.batch import SECOND
-from stswatch.pipeline.flow.damage import healing
+from stswatch.pipeline.flow.committed import healing
 from stswatch.pipeline.flow.late import SLAB_US, sealed_by
 from stswatch.pipeline.flow.lock import alone
 from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.vantage import Vantage
-from stswatch.pipeline.store.ledger import moment
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import moment
 from stswatch.pipeline.watch import requests
 from stswatch.pipeline.watch.hearing import Counts, Hearing, found_us
 from stswatch.pipeline.watch.report import Health, Report
@@ -59,7 +60,11 @@ def watch(
     up too. Raises FolderInUse, OtherSlices, AreaError, StoreError, and MachineError where memory or a right lacks at
     the start; what the machine lacks later is told, waited for, and loses nothing that was acknowledged.
     """
-    with alone(data), closing(_Watch(data, spools, settings, alerter, health, tell, stop)) as running:
+    with (
+        alone(data),
+        Catalogue.open(data) as catalogue,
+        closing(_Watch(catalogue, spools, settings, alerter, health, tell, stop)) as running,
+    ):
         running.run()
 
 
@@ -68,7 +73,7 @@ class _Watch:
 
     def __init__(
         self,
-        data: Path,
+        catalogue: Catalogue,
         spools: Sequence[Spool],
         settings: Settings,
         alerter: Alerter | None,
@@ -76,19 +81,20 @@ class _Watch:
         tell: Tell,
         stop: threading.Event,
     ) -> None:
-        self._data, self._spools, self._settings = data, spools, settings
+        self._catalogue, self._data = catalogue, catalogue.data
+        data, self._spools, self._settings = catalogue.data, spools, settings
         self._alerter, self._health, self._tell, self._stop = alerter, health, tell, stop
         self._allowance_us = round(settings.allowance_s * SECOND)
         shown = zones.area(settings.area)
-        self._store = Store(data, settings)
+        self._store = Store(catalogue, settings)
         self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
-        self._vantage = Vantage(settings.rules, shown, self._allowance_us, settings.steps)
+        self._vantage = Vantage(data, settings.rules, shown, self._allowance_us, settings.steps)
         self._hearing = Hearing(data, None, tell)
         self._begun = False  # what an earlier watch left is taken up
         self._heard = Counts()  # and not reported yet
         self._sealed_us: int | None = None
         self._taken: Sealed | None = None  # taken over, and not in the store yet
-        self._asked: list[Path] = []  # requests that the sealing under way answers
+        self._asked: list[str] = []  # requests that the sealing under way answers
         self._told_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
         self._seal_at_s = 0.0
@@ -172,7 +178,7 @@ class _Watch:
         """Store what stands, then tell of leads, then publish."""
         live, vessels = self._vantage.look(arrival_us)
         if self._taken is not None:
-            with healing(self._data):
+            with healing(self._catalogue):
                 self._answer(self._store.seal(self._taken, live))
             self._taken = None
         else:
@@ -234,7 +240,7 @@ class _Watch:
         arrival_us = self._hearing.arrival_us
         if arrival_us is None or self._sealing.busy or time.monotonic() < self._seal_at_s:
             return False
-        asked = list(requests.waiting(self._data))
+        asked = requests.waiting(self._catalogue)
         until_us = self._boundary_us(arrival_us)
         if asked or self._sealed_us is None or until_us > self._sealed_us:
             self._sealing.begin(max(until_us, self._sealed_us or until_us), at_once=bool(asked))
@@ -261,12 +267,11 @@ class _Watch:
         assert sealed.until_us is not None
         for said in sealed.told:
             self._tell(said)
-        with healing(self._data):
+        with healing(self._catalogue):
             self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
         self._sealed_us, self._taken = sealed.until_us, sealed
 
     def _answer(self, changed: Mapping[str, int]) -> None:
         faults.reach("hour_taken")
-        for request in self._asked:
-            requests.answer(request, changed)
+        requests.answer(self._catalogue, self._asked, changed)
         self._asked = []

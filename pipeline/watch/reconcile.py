@@ -9,12 +9,13 @@ from pathlib import Path
 
 from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow import late
-from stswatch.pipeline.flow.damage import DamagedSlice, healing
+from stswatch.pipeline.flow.committed import DamagedSlice, healing
 from stswatch.pipeline.flow.lock import FolderInUse, alone
 from stswatch.pipeline.flow.seal import seal
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import sources_of
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.watch import requests
@@ -55,9 +56,9 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
         if lacking is None:
             raise
         raise MachineError(lacking) from error
-    return Reconciled(
-        late.rows(data, day), changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told)
-    )
+    with Catalogue.open(data, verify=False) as catalogue:
+        late_rows = late.rows(catalogue, day)
+    return Reconciled(late_rows, changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told))
 
 
 def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
@@ -65,10 +66,10 @@ def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
     told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
     how = settings.rules, engine_of(settings), round(settings.allowance_s * SECOND)
     sealed = seal(data, *how, None)
-    with closing(Store(data, settings)) as store:
+    with Catalogue.open(data, verify=False) as catalogue, closing(Store(catalogue, settings)) as store:
         for _ in range(1 + len(sealed.outputs)):  # once, but for slices that turn out to be damaged
             try:
-                with healing(data):
+                with healing(catalogue):
                     changed = store.seal(sealed, None)
                 break
             except DamagedSlice:
@@ -79,7 +80,7 @@ def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
 
 def _asked(data: Path, wait_s: float) -> dict[str, int]:
     """Have the watch that runs do it."""
-    found = requests.ask(data, {}, wait_s)
+    found = requests.ask(data, wait_s)
     if found is None:
         raise StoreError(
             f"{data}: whoever works in this folder did not answer within {wait_s:,.0f} s; if that is a run over"

@@ -1,48 +1,44 @@
-"""How others ask a running watch to reconcile: a file in DATA/live, which it answers with another."""
+"""How others ask a running watch to reconcile: a row of the catalogue, into which it writes its answer."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stswatch.pipeline.store.disk import read_json, write_json
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.disk import DamagedFile
 
 _LOOK_EVERY_S = 0.2
+_TABLE = "requests"
 
 
-def ask(data: Path, wanted: Mapping[str, Any], wait_s: float) -> dict[str, Any] | None:
-    """Put a request and wait for its answer; None where none came in time. Raises OSError."""
-    request = data / "live" / f"reconcile-{uuid.uuid4().hex[:12]}.request"
-    answer = request.with_suffix(".answer")
-    write_json(request, dict(wanted))
+def ask(data: Path, wait_s: float) -> dict[str, Any] | None:
+    """Put a request and wait for its answer; None where none came in time. Raises OSError, CatalogueError."""
+    name = uuid.uuid4().hex[:12]
     until_s = time.monotonic() + wait_s
-    try:
-        while time.monotonic() < until_s:
-            if answer.exists():
-                found: dict[str, Any] = read_json(answer)
-                return found
-            time.sleep(_LOOK_EVERY_S)
-        return None
-    finally:
-        for path in (request, answer):
-            path.unlink(missing_ok=True)
+    with Catalogue.open(data, verify=False) as catalogue:
+        catalogue.put(_TABLE, {name: None})
+        try:
+            while time.monotonic() < until_s:
+                if found := catalogue.one(_TABLE, name, lambda key, told: told):
+                    return dict(found)
+                time.sleep(_LOOK_EVERY_S)
+            return None
+        finally:
+            catalogue.delete(_TABLE, [name])
 
 
-def waiting(data: Path) -> dict[Path, dict[str, Any]]:
-    """The requests that wait; what cannot be read is none."""
-    found = {}
-    for path in sorted((data / "live").glob("reconcile-*.request")):
-        with suppress(OSError, ValueError):
-            found[path] = read_json(path)
-    return found
+def waiting(catalogue: Catalogue) -> list[str]:
+    """The requests that wait; one of which the row is damaged is none."""
+    found = catalogue.every(_TABLE, lambda key, told: told)
+    return [name for name, told in found.items() if not told and not isinstance(told, DamagedFile)]
 
 
-def answer(request: Path, found: Mapping[str, Any]) -> None:
-    """Answer one, if it still waits. Raises OSError."""
-    if request.exists():
-        write_json(request.with_suffix(".answer"), dict(found))
-        request.unlink(missing_ok=True)
+def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) -> None:
+    """Answer those that still wait."""
+    with catalogue.transaction():
+        there = set(catalogue.keys(_TABLE))
+        catalogue.put(_TABLE, {name: dict(found) for name in requests if name in there})

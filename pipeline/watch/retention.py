@@ -9,7 +9,8 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline.flow.late import is_segment
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.disk import DamagedFile
 
 _UNITS = {"h": 3600, "d": 86_400, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -46,7 +47,11 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
     """
     if keep == Keep():
         return []
-    ingested = list(ledger.paths(data))
+    if (catalogue := Catalogue.read(data)) is None:
+        return []
+    with catalogue:
+        found = catalogue.every("sources", lambda source, told: Path(str(told["source"]["path"]))).values()
+    ingested = [path for path in found if not isinstance(path, DamagedFile)]
     gone = []
     for spool in sources_of(data / "spool"):  # wherever the data folder lay when they were read
         here = {segment_of(path) for path in ingested if is_segment(path) and path.parent.name == spool.name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,8 @@ from stswatch.pipeline.flow.run import told_of
 from stswatch.pipeline.flow.seal import Sealed
 from stswatch.pipeline.flow.slices import EVER_US
 from stswatch.pipeline.meetings.encounter import wait_us
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import entries
 from stswatch.pipeline.store.live import Live
 from stswatch.pipeline.store.loader import Beside
 from stswatch.pipeline.watch.settings import Settings
@@ -31,10 +31,10 @@ def engine_of(settings: Settings) -> Engine:
 class Store:
     """Raises what `store.live.Live` raises."""
 
-    def __init__(self, data: Path, settings: Settings) -> None:
-        self._data = data
-        entries = ledger.entries(data, given=None)  # who seals says what is damaged
-        used = due.taken(plausible(entries, settings.rules).entries, EVER_US)
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self._data = data = catalogue.data
+        held = entries(catalogue, given=None)  # who seals says what is damaged
+        used = due.taken(plausible(held, settings.rules).entries, EVER_US)
         self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None

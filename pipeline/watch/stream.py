@@ -20,6 +20,7 @@ from stswatch.pipeline.spool.clock import Arrival, Clock, Told
 from stswatch.pipeline.spool.closing import Keep
 from stswatch.pipeline.spool.segments import utc
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.watch import retention, server
 from stswatch.pipeline.watch.health import Health
 from stswatch.pipeline.watch.loop import watch
@@ -79,7 +80,7 @@ def stream(
 def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
     """Seal to the last fix, and tell what that changed."""
     done = reconcile(data, settings)
-    with alone(data), closing(Store(data, settings)) as store:
+    with alone(data), Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
         alerter.offer(changes(store, 0, utc(clock.now_us())))
     return done
 
@@ -118,7 +119,7 @@ def _alerting(data: Path, plan: WatchPlan, clock: Arrival, tell: Tell) -> Iterat
     def now() -> datetime:
         return utc(clock.now_us())
 
-    alerter = Alerter(data / "alerts", plan.destinations, now, identities=plan.identities, tell=tell)
+    alerter = Alerter(Catalogue.open(data), plan.destinations, now, identities=plan.identities, tell=tell)
     try:
         yield alerter
     finally:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stswatch.pipeline.spool.spool import HeldBack
+from stswatch.pipeline.store.catalogue import CatalogueError
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.disk import DamagedFile
-from stswatch.pipeline.store.ledger import LedgerError
 from stswatch.pipeline.trouble import sentence
 from stswatch.pipeline.watch.report import Health
 
@@ -46,7 +46,7 @@ class Trying:
         except HeldBack:  # the source has said it
             return
         except Exception as error:
-            said = str(error) if isinstance(error, StoreError | LedgerError | DamagedFile) else None
+            said = str(error) if isinstance(error, StoreError | CatalogueError | DamagedFile) else None
             lacking = sentence(error, self._data, then=_THEN) or said
             if lacking is None:
                 raise

@@ -1,0 +1,252 @@
+"""The sources of the lake as the catalogue knows them: each with how it was read and the receipts of its chunks.
+
+A file of the lake counts only when the entry of its source names it. A source that is read again in another way (other
+slab, other options) is another reading, with files of its own, until the catalogue leads to that one instead: a stop
+in between loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
+from stswatch.pipeline.store.checksums import is_whole, verified
+from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.store.lake import Part, Receipt, rounded_deg
+from stswatch.pipeline.tracks.day_counts import Day
+from stswatch.pipeline.untrusted import storable
+
+_LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
+
+
+def reading(source: str, slab_us: int, options: str, chunks: Iterable[int]) -> str:
+    """The name of one way to read a source: how long its slabs are, what else decides, where its chunks begin."""
+    told = json.dumps([slab_us, options, sorted(chunks)])
+    return f"{source}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A source of the lake: what `sources` tells of it, how it was cut, where its chunks begin, their receipts."""
+
+    source: Mapping[str, Any]
+    slab_us: int
+    options: str
+    receipts: list[Receipt]
+    chunks: list[int]
+
+    @cached_property
+    def reading(self) -> str:
+        """The name of this way to read it."""
+        return reading(self.source["source"], self.slab_us, self.options, self.chunks)
+
+    @cached_property
+    def read_on(self) -> int | None:
+        """The UTC day on which it was read first, by its number since 1970; None where nobody noted it."""
+        day = self.source.get("ingest_day")
+        return (date.fromisoformat(day) - date(1970, 1, 1)).days if day else None
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the source lay, as it was given."""
+        return Path(str(self.source["path"]))
+
+    @cached_property
+    def rounded_deg(self) -> float:
+        """The grid to which its positions are rounded, degrees; 0 where none is known."""
+        return rounded_deg(self.receipts)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its files in the lake."""
+        parts = [part for receipt in self.receipts for part in receipt.parts]
+        return [replace(part, rounded_deg=self.rounded_deg) for part in parts] if self.rounded_deg else parts
+
+    def is_whole(self, data: Path) -> bool:
+        """Whether all its files still are what was written. Raises OSError."""
+        return all(is_whole(data, part) for receipt in self.receipts for part in receipt.parts)
+
+
+def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[str, Entry]:
+    """Every source of the lake by its id, in order of id. Raises CatalogueError where one is damaged.
+
+    given: sources that will be read again if need be: of these a damaged one is left out; None: of all.
+    """
+    found = {}
+    for source, entry in sorted(catalogue.every("sources", _entry).items()):
+        if isinstance(entry, Entry):
+            found[source] = entry
+        elif given is not None and source not in given:
+            raise again(catalogue, entry, source) from entry
+    return found
+
+
+def enter(catalogue: Catalogue, new: Iterable[Entry]) -> None:
+    """Enter sources: from now on the files of these readings, and of no other, are part of the lake.
+
+    All of them at once. The receipts that their entries hold now are no longer kept apart.
+    """
+    rows, chunks = {}, []
+    for entry in new:
+        written = [_written(receipt) for receipt in entry.receipts]
+        rows[str(entry.source["source"])] = {
+            "source": dict(entry.source),
+            "slab_us": entry.slab_us,
+            "options": entry.options,
+            "chunks": entry.chunks,
+            "receipts": written,
+        }
+        chunks += [_chunk(entry.reading, start) for start in entry.chunks]
+    with catalogue.transaction():
+        catalogue.put("sources", rows)
+        catalogue.delete("chunks", chunks)
+
+
+def keep_receipt(catalogue: Catalogue, reading: str, chunk: int, receipt: Receipt) -> None:
+    """Keep the receipt of a chunk until its source is entered: from now on the chunk is finished."""
+    catalogue.put("chunks", {_chunk(reading, chunk): _written(receipt)}, durable=False)
+
+
+def finished(catalogue: Catalogue, reading: str, chunk: int, entry: Entry | None = None) -> Receipt | None:
+    """The receipt of a chunk, where that was finished and all that it tells of still is what was written.
+
+    entry: that of the source, which may be of this reading. Raises OSError.
+    """
+    if entry is not None and entry.reading == reading:
+        receipt: Receipt | None = entry.receipts[entry.chunks.index(chunk)]
+    else:
+        try:
+            receipt = catalogue.one("chunks", _chunk(reading, chunk), lambda key, told: _receipt(told))
+        except DamagedFile:
+            return None
+    if receipt is None or not all(is_whole(catalogue.data, part) for part in receipt.parts):
+        return None
+    return receipt
+
+
+def clear(catalogue: Catalogue) -> None:
+    """Forget the receipts of chunks of which no source was entered: of readings that were given up."""
+    catalogue.delete("chunks", catalogue.keys("chunks"), durable=False)
+
+
+def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueError:
+    """What is damaged of a source, and what to do."""
+    try:
+        entry = catalogue.one("sources", source, _entry)
+        path = str(entry.path) if entry else None
+    except DamagedFile:
+        path = None
+    named = path or f"the file whose SHA-256 begins with {source} (the table sources of stswatch.duckdb names it)"
+    return CatalogueError(f"{damaged}; give {named} again, which is then read anew", source, path)
+
+
+def source_of(path: str) -> str:
+    """The source that a file of the lake is of, by its name.
+
+    >>> source_of("lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet")
+    '1a2b3c4d5e6f7a8b'
+    """
+    return Path(path).name.partition("-")[0]
+
+
+def verify(data: Path, paths: Iterable[str]) -> None:
+    """Raise CatalogueError where one of these files of the lake is no longer what was written, as its receipt tells."""
+    wanted: dict[str, set[str]] = {}
+    for path in paths:
+        wanted.setdefault(source_of(path), set()).add(path)
+    if not wanted or (catalogue := Catalogue.read(data)) is None:
+        return
+    with closing(catalogue):
+        for source, named in wanted.items():
+            try:
+                entry = catalogue.one("sources", source, _entry)
+                for part in entry.parts if entry else ():
+                    if part.path in named:  # else one of a reading that was given up, of an old view
+                        verified(data, part, range(len(part.pieces) - 1))
+            except DamagedFile as damaged:
+                raise again(catalogue, damaged, source) from damaged
+
+
+def ingest_days(data: Path) -> dict[str, date]:
+    """The day on which each source was first ingested, by its id; those of which it is not known are left out."""
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        return {}
+    with closing(catalogue):
+        found = entries(catalogue, given=None)
+    days = {source: entry.source.get("ingest_day") for source, entry in found.items()}
+    return {source: date.fromisoformat(day) for source, day in days.items() if day}
+
+
+def _chunk(reading: str, chunk: int) -> str:
+    return f"{reading}-{chunk}"
+
+
+def _entry(source: str, told: Mapping[str, Any]) -> Entry:
+    """An entry as `enter` wrote it. Raises what says that it is none."""
+    receipts = [_receipt(receipt) for receipt in told["receipts"]]
+    entry = Entry(told["source"], told["slab_us"], told["options"], receipts, told["chunks"])
+    if entry.source["source"] != source or len(entry.chunks) != len(receipts):
+        raise ValueError(source)
+    return entry
+
+
+def _receipt(told: Mapping[str, Any]) -> Receipt:
+    days = {name: {day[0]: Day.from_list(day) for day in found} for name, found in told["days"].items()}
+    return Receipt(**{**told, "parts": [Part(**part) for part in told["parts"]], "days": days})
+
+
+def _written(receipt: Receipt) -> dict[str, Any]:
+    parts = [{name: told for name, told in vars(part).items() if name != "left_out"} for part in receipt.parts]
+    days = {name: [day.to_list() for day in found.values()] for name, found in receipt.days.items()}
+    return vars(receipt) | {"parts": parts, "days": days}
+
+
+def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
+    """The table `sources`."""
+    rows = []
+    for entry in entries.values():
+        first = [r.first_us for r in entry.receipts if r.first_us is not None]
+        last = [r.last_us for r in entry.receipts if r.last_us is not None]
+        span: dict[str, Any] = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
+        span |= {"rounded_deg": entry.rounded_deg or None}
+        told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
+        rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | told | span)
+    return pa.Table.from_pylist(rows, schema=schema.SOURCES)
+
+
+def reject_counts(entries: Mapping[str, Entry]) -> pa.Table:
+    """The table `reject_counts`."""
+    counts: dict[tuple[str, str], int] = {}
+    for name, entry in entries.items():
+        for receipt in entry.receipts:
+            for reason, count in receipt.rejects.items():
+                counts[name, reason] = counts.get((name, reason), 0) + count
+    rows = [{"source": s, "reason": r, "count": n} for (s, r), n in sorted(counts.items())]
+    return pa.Table.from_pylist(rows, schema=schema.REJECT_COUNTS)
+
+
+def lake_files(entries: Mapping[str, Entry]) -> dict[str, list[str]]:
+    """The files of each table of the lake, within the data folder."""
+    files: dict[str, list[str]] = {table: [] for table in schema.LAKE}
+    for entry in entries.values():
+        for receipt in entry.receipts:
+            for part in receipt.parts:
+                files[part.table].append(part.path)
+    return files
+
+
+def moment(time_us: int) -> datetime:
+    """Microseconds since 1970 as a time in UTC, to the microsecond."""
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
