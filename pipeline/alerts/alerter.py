@@ -46,7 +46,7 @@ class Alerter:
             courier.start()
         for name, count in sorted(waiting(catalogue).items()):
             if name not in {d.name for d in destinations}:
-                tell(f"{name}: {count} alerts wait for a destination that is gone; name it again, or they stay")
+                tell(f"{name}: {count} alerts wait for a destination that is gone; name it again to have them sent")
 
     def offer(self, changes: Sequence[LeadChange]) -> int:
         """Take changes that are committed; those offered before are passed over. Gives how many were new to anybody.

@@ -23,7 +23,7 @@ from threading import RLock
 from typing import Any, Self, TypeVar
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.store.disk import DamagedFile, sync
+from stswatch.pipeline.store.disk import DamagedFile
 
 NAME = "catalogue.sqlite"
 VERSION = 1  # of the tables and of what is written into them, in user_version
@@ -97,34 +97,46 @@ class Catalogue:
             if not path.exists():
                 _check_no_lake(data, "is not there")
             uri = path.absolute().as_uri()
-            return cls._prepared(data, _connected(uri), known, verify and known is None, make=True)
+            return cls._prepared(data, _connected(uri), known, verify and known is None)
 
     @classmethod
     def read(cls, data: Path) -> Self | None:
-        """Open it to read; None where there is none."""
+        """Open it to read; None where there is none, or somebody is making it."""
         path = data / NAME
         if not path.exists():
             return None
-        uri = f"{path.absolute().as_uri()}?mode=ro"
+        uri, at_rest = path.absolute().as_uri(), not path.with_name(f"{NAME}-wal").exists()
+        writable = os.access(path, os.W_OK) and os.access(data, os.W_OK)
         with _translated(path):
-            try:
-                return cls._prepared(data, _connected(uri), None, False, make=False)
-            except sqlite3.OperationalError:  # SQLite makes files beside it even to read
-                if path.with_name(f"{NAME}-wal").exists() or os.access(data, os.W_OK):
+            try:  # SQLite makes files beside it even to read, which only those who may write remove again
+                return cls._to_read(data, _connected(f"{uri}?mode={'rw' if writable else 'ro'}"))
+            except sqlite3.OperationalError:
+                if not at_rest:
                     raise
-                # a folder at rest in which nobody may write
-                return cls._prepared(data, _connected(f"{uri}&immutable=1"), None, False, make=False)
+                return cls._to_read(data, _connected(f"{uri}?mode=ro&immutable=1"))
 
     @classmethod
-    def _prepared(
-        cls, data: Path, connection: sqlite3.Connection, known: Known | None, verify: bool, make: bool
-    ) -> Self:
+    def _to_read(cls, data: Path, connection: sqlite3.Connection) -> Self | None:
+        connection.text_factory = bytes
+        catalogue = cls(data, connection)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            if not catalogue._tables():
+                catalogue.close()
+                return None
+            catalogue._check_version()
+        except BaseException:
+            connection.close()
+            raise
+        return catalogue
+
+    @classmethod
+    def _prepared(cls, data: Path, connection: sqlite3.Connection, known: Known | None, verify: bool) -> Self:
         connection.text_factory = bytes
         catalogue = cls(data, connection, known)
         try:
-            if make:
-                connection.execute("PRAGMA journal_mode = WAL")
-                catalogue._make()
+            connection.execute("PRAGMA journal_mode = WAL")
+            catalogue._make()
             catalogue._check_version()
             if verify:
                 catalogue._verify()
@@ -135,11 +147,11 @@ class Catalogue:
 
     def _make(self) -> None:
         """Make the tables in an empty file."""
-        if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        if self._tables():
             return
         with self.transaction():
-            if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                return  # another process has
+            if self._tables():
+                return  # another process has made them meanwhile
             if self._connection.execute("PRAGMA user_version").fetchone()[0]:
                 raise self._damaged("it holds no tables")
             _check_no_lake(self.data, "is empty")
@@ -147,7 +159,15 @@ class Catalogue:
                 self._connection.execute(statement)
             self._connection.executemany("INSERT INTO sums VALUES (?, 0, 0)", [(table,) for table in TABLES])
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
-        sync([self.path], self.data)
+        # not the file itself: closing any descriptor of it would give up the locks that SQLite holds on it (fcntl(2))
+        handle = os.open(self.data, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _tables(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
     def _check_version(self) -> None:
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -142,11 +142,10 @@ def clear(catalogue: Catalogue) -> None:
 
 def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueError:
     """What is damaged of a source, and what to do."""
-    try:
+    path = None
+    with suppress(DamagedFile):
         entry = catalogue.one("sources", source, _entry)
         path = str(entry.path) if entry else None
-    except DamagedFile:
-        path = None
     named = path or f"the file whose SHA-256 begins with {source} (the table sources of stswatch.duckdb names it)"
     return CatalogueError(f"{damaged}; give {named} again, which is then read anew", source, path)
 

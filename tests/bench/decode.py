@@ -148,7 +148,9 @@ def ingested(source: Source, folder: Path, rounds: int) -> list[str]:
 
     def work() -> int:
         reading = f"reading{next(numbers)}"
-        return sum(ingest_chunk(folder / "data", reading, chunk, DAY_US) for chunk in chunks(source))
+        return sum(
+            ingest_chunk(folder / "data", reading, chunk, DAY_US).counts["sentences"] for chunk in chunks(source)
+        )
 
     costs = best({"decode": lambda: by_stswatch(source), "ingest": work}, rounds)
     decode_us, ingest_us = (costs[name][0] / costs["ingest"][1] * 1e6 for name in ("decode", "ingest"))

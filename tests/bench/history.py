@@ -2,7 +2,7 @@
 
     python -m tests.bench.history [--hours 168 1440 8760] [--sources 5] [--keep FOLDER]
 
-A data folder as a watch leaves it after so many hours is made of small files: receipts, entries, manifests and the
+A data folder as a watch leaves it after so many hours is made: entries, slices and the
 database by the functions that a watch calls, rows of Parquet alike in all hours. Then real sentences of one more hour
 are sealed and published, which shows what of it grows with the past.
 """
@@ -26,16 +26,16 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, to_bytes
 from stswatch.pipeline.flow import late, row
-from stswatch.pipeline.flow.committed import checksums
+from stswatch.pipeline.flow.committed import checksums, commit
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.seal import Sealed, seal
-from stswatch.pipeline.flow.slices import MANIFEST, Slice, described
+from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
-from stswatch.pipeline.store import lake, ledger
-from stswatch.pipeline.store.disk import write_json
+from stswatch.pipeline.store import entries, lake
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.watch.settings import Settings
 from stswatch.pipeline.watch.store import Store, engine_of
 from stswatch.sample_ais import sentences
@@ -56,24 +56,26 @@ def build(data: Path, hours: int, sources: int) -> None:
     """A data folder in which so many hours are sealed. What must be on the disk after a power cut need not be here."""
     synced, os.fsync = os.fsync, lambda handle: None  # tens of thousands of files, which the next boot need not find
     try:
-        _lake(data, hours, sources)
-        entries = ledger.entries(data)
-        planned_row = planned(entries, SETTINGS.rules, HOUR, engine_of(SETTINGS), FIRST_US + hours * HOUR)
-        _slices(data, planned_row)
+        data.mkdir(parents=True, exist_ok=True)
+        with Catalogue.open(data) as catalogue:
+            _lake(catalogue, hours, sources)
+            held = entries.entries(catalogue)
+            _slices(catalogue, planned(held, SETTINGS.rules, HOUR, engine_of(SETTINGS), FIRST_US + hours * HOUR))
         sealed = seal(data, SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, FIRST_US + hours * HOUR)
-        with closing(Store(data, SETTINGS)) as store:
+        with Catalogue.open(data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
             store.seal(sealed, None)
             store.publish()
     finally:
         os.fsync = synced
 
 
-def _lake(data: Path, hours: int, sources: int) -> None:
-    """Segments, the files of the lake that they became, and their entries in the ledger."""
+def _lake(catalogue: Catalogue, hours: int, sources: int) -> None:
+    """Segments, the files of the lake that they became, and their entries in the catalogue."""
+    data = catalogue.data
     writer = lake.Writer(data, "template", 0, HOUR)
     writer.write({"fixes": _fixes(), "static_reports": _said(), "rejects": schema.empty("rejects")})
     template = writer.close(sentences=VESSELS, messages=VESSELS, fragments=0)
-    counted = {}
+    counted, entered = {}, []
     for source in range(sources):
         first = data / "spool" / f"source{source}" / f"{name_of(FIRST_US)}.nmea.zst"
         put(first, b"")
@@ -87,16 +89,16 @@ def _lake(data: Path, hours: int, sources: int) -> None:
             told |= {"sha256": name * 4, "bytes": 1000, "receiver": "unknown", "rejects": 0}
             told |= {"member": None, "licence": None}
             told |= dict.fromkeys(("sentences", "messages", "fixes", "static_reports"), VESSELS)
-            told |= {"fragments": 0, "invalid_fixes": 0}
-            reading = ledger.reading(name, HOUR, OPTIONS, [0])
+            told |= dict.fromkeys(("fragments", "invalid_fixes"), 0)
+            reading = entries.reading(name, HOUR, OPTIONS, [0])
             parts = [_linked(data, part, reading, start_us) for part in template.parts]
             receipt = lake.Receipt(parts, template.counts, {}, start_us, start_us + HOUR - 1000)
-            ledger.write_receipt(ledger.receipt_path(data, reading, 0), receipt)
-            ledger.enter(data, told, HOUR, OPTIONS, [0])
+            entered.append(entries.Entry(told, HOUR, OPTIONS, [receipt], [0]))
             counted["/".join(late.within(path))] = {}
     for part in template.parts:
         (data / part.path).unlink()
-    write_json(data / "live" / "late.json", counted)
+    entries.enter(catalogue, entered)
+    catalogue.put("late_rows", counted)
 
 
 def _linked(data: Path, part: lake.Part, reading: str, start_us: int) -> lake.Part:
@@ -126,8 +128,9 @@ def put(path: Path, text: bytes) -> None:
     pack(plain)
 
 
-def _slices(data: Path, planned_row: Sequence[Slice]) -> None:
+def _slices(catalogue: Catalogue, planned_row: Sequence[Slice]) -> None:
     """The folders of slices that were run, with what each found."""
+    data = catalogue.data
     same = data / "slices" / "vessels.parquet"
     same.parent.mkdir(parents=True)
     vessels = [
@@ -149,9 +152,7 @@ def _slices(data: Path, planned_row: Sequence[Slice]) -> None:
                 (folder / "state" / f"{step.name}-0.arrow").write_bytes(to_bytes(step.no_state()))
         files = {table: [] for table in schema.EVENT_TABLES.values()}
         files |= {name: [f"{name}-0.parquet"] for name in ("vessels", "coverage", "encounters")}
-        write_json(
-            folder / MANIFEST, {"slice": described(s), "files": files, "checksums": checksums(folder), "cpu_s": {}}
-        )
+        commit(catalogue, s, {"files": files, "checksums": checksums(folder), "cpu_s": {}})
     same.unlink()
 
 
@@ -200,7 +201,7 @@ def measure(data: Path, hours: int, sources: int) -> str:
     """A row of the table: wall and CPU seconds of sealing, storing and publishing the third hour more."""
     another_hour(data, hours, sources)  # what is imported and read once
     another_hour(data, hours + 1, sources)
-    with closing(Store(data, SETTINGS)) as store:
+    with Catalogue.open(data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
         clocks = [(time.perf_counter(), time.process_time())]
         sealed = another_hour(data, hours + 2, sources)
         clocks.append((time.perf_counter(), time.process_time()))

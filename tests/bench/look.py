@@ -26,11 +26,13 @@ from stswatch.geo.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros, to_bytes
 from stswatch.pipeline.flow import standing
+from stswatch.pipeline.flow.committed import Committed
 from stswatch.pipeline.flow.embedded import Embedded
 from stswatch.pipeline.flow.live import Peek
 from stswatch.pipeline.flow.vantage import Vantage
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory
+from stswatch.pipeline.store.parts import Output
 from stswatch.sample_ais.density import START_S, block
 from stswatch.sample_ais.traffic import Sea, sea
 from tests.bench.run import put, table
@@ -42,6 +44,7 @@ SEALED_H = 8  # longer than any leg is kept
 OF_A_SEA = 10_000
 SINCE_MIN = (5, 30, 55)  # after the last sealed hour
 NONE = schema.empty("static_reports")
+LAST = Committed(Output("last", {}), {})  # the slice with the states to begin from
 
 
 def world(vessels: int) -> list[Sea]:
@@ -64,16 +67,17 @@ def prepare(folder: Path, vessels: int) -> None:
     of, engine = world(vessels), InMemory(Rules())
     for hour in range(SEALED_H):
         engine.slice({"fixes": heard(of, hour), "static_reports": NONE}, START_S * SECOND + (hour + 1) * HOUR)
-    (folder / "state").mkdir(parents=True)
+    state = LAST.folder(folder) / "state"
+    state.mkdir(parents=True)
     for step in (step for step in STEPS if step.state):
-        (folder / "state" / f"{step.name}-0.arrow").write_bytes(to_bytes(engine._states[step.name, 0]))
+        (state / f"{step.name}-0.arrow").write_bytes(to_bytes(engine._states[step.name, 0]))
 
 
 def looks(folder: Path, vessels: int) -> list[str]:
     """Look at the hour that follows; a row of figures."""
     fixes, until_us = heard(world(vessels), SEALED_H), START_S * SECOND + SEALED_H * HOUR
-    watch = Vantage(Rules(), area("world"), MINUTE)
-    watch.move_to(until_us, folder, 1)
+    watch = Vantage(folder, Rules(), area("world"), MINUTE)
+    watch.move_to(until_us, LAST, 1)
     begin, took_s = 0, []
     for since_min in SINCE_MIN:
         now_us = until_us + since_min * MINUTE

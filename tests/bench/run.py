@@ -9,7 +9,6 @@ Each figure comes from a fresh process; CPU seconds and memory are summed over t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -25,6 +24,7 @@ import psutil
 
 from stswatch.pipeline.steps import STEPS
 from stswatch.sample_ais.density import density
+from tests.pipeline.flow import archive
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- make bench -->", "<!-- end -->"
@@ -92,10 +92,10 @@ class _Seen:
 
 
 def per_step(data: Path) -> dict[str, float]:
-    """CPU seconds in each step, from the manifests of the slices; reading, state and writing included."""
+    """CPU seconds in each step, as the catalogue has them by slice; reading, state and writing included."""
     spent = dict.fromkeys((step.name for step in STEPS), 0.0)
-    for path in (data / "slices").glob("*/manifest.json"):
-        for name, cpu_s in json.loads(path.read_text())["cpu_s"].items():
+    for told in archive.manifests(data).values():
+        for name, cpu_s in told["cpu_s"].items():
             spent[name] += cpu_s
     return spent
 

@@ -10,6 +10,7 @@ import pytest
 from stswatch.pipeline.alerts.alerter import Alerter
 from stswatch.pipeline.alerts.change import LeadChange
 from stswatch.pipeline.alerts.destinations import load
+from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline.alerts.receiver import SECRET
 
 NOW = datetime(2025, 3, 10, 12, tzinfo=UTC)
@@ -38,11 +39,11 @@ def alerting(tmp_path):
     """Make an alerter over the text of a TOML file; all of them are closed at the end."""
     made = []
 
-    def make(toml, folder="alerts", **given):
+    def make(toml, **given):
         path = tmp_path / "alerts.toml"
         path.write_text(toml)
         told = {"pauses_s": PAUSES_S} | given
-        made.append(Alerter(tmp_path / folder, load(path, ENVIRONMENT), lambda: NOW, **told))
+        made.append(Alerter(Catalogue.open(tmp_path), load(path, ENVIRONMENT), lambda: NOW, **told))
         return made[-1]
 
     yield make

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.batch import HOUR, Tables, micros
-from stswatch.pipeline.store import views
+from stswatch.pipeline.store import entries, views
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.sample_ais import fleet as simulated
 from tests.pipeline import seas
 
@@ -135,13 +136,38 @@ def run(data: Path, paths: Sequence[Path], **how: Any) -> Tables:
 
 
 def slices(data: Path) -> dict[str, int]:
-    """Committed slices by name, and when each was."""
-    return {p.parent.name: p.stat().st_mtime_ns for p in sorted((data / "slices").glob("*/manifest.json"))}
+    """Committed slices by name, with a number that another commit of the same slice would not have."""
+    if (catalogue := Catalogue.read(data)) is None:
+        return {}
+    with catalogue:
+        rows = catalogue._connection.execute("SELECT key, number FROM slices ORDER BY key").fetchall()
+    return {key.decode(): number for key, number in rows}
+
+
+def manifests(data: Path) -> dict[str, dict]:
+    """What the catalogue keeps of each committed slice, by name."""
+    with Catalogue.read(data) as catalogue:
+        return catalogue.every("slices", lambda key, told: told)
+
+
+def sources(data: Path) -> dict[str, entries.Entry]:
+    """What the catalogue of a folder knows of its sources; nothing where there is none."""
+    if (catalogue := Catalogue.read(data)) is None:
+        return {}
+    with catalogue:
+        return entries.entries(catalogue)
+
+
+def receipts(data: Path) -> list[str]:
+    """The chunks that are read, of sources that are entered or not yet."""
+    with Catalogue.read(data) as catalogue:
+        kept = catalogue.keys("chunks")
+    return sorted([*kept, *(f"{e.reading}-{chunk}" for e in sources(data).values() for chunk in e.chunks)])
 
 
 def lake_times(data: Path) -> dict[str, int]:
-    """Every file of the lake but the list of sources, and when it was written."""
-    files = (path for path in sorted((data / "lake").rglob("*")) if path.is_file() and path.name != "sources.json")
+    """Every file of the lake, and when it was written."""
+    files = (path for path in sorted((data / "lake").rglob("*")) if path.is_file())
     return {str(path.relative_to(data)): path.stat().st_mtime_ns for path in files}
 
 
@@ -159,11 +185,8 @@ def has_a_floor(found: Tables, cuts: Sequence[int], encounters: int = 50, across
 
 
 def cuts(data: Path) -> list[int]:
-    """Where a run cut time, from its manifests."""
-    from stswatch.pipeline.store.disk import read_json
-
-    told = [read_json(p)["slice"] for p in (data / "slices").glob("*/manifest.json")]
-    return sorted(s["start_us"] for s in told)[1:]
+    """Where a run cut time."""
+    return sorted(told["slice"]["start_us"] for told in manifests(data).values())[1:]
 
 
 def every(rows: pa.Table, hours: float) -> list[int]:

@@ -20,10 +20,7 @@ OTHER = replace(rules.Rules(), lead=replace(rules.Rules().lead, min_score=0.25))
 WHERE = {  # what is damaged, by the name of a kind -> files in the folder
     "positions": "lake/fixes/*/*.parquet",
     "names": "lake/static_reports/*/*.parquet",
-    "receipts": "lake/receipts/*/*.json",
-    "ledger": "lake/ledger/*.json",
-    "list": "lake/sources.json",
-    "manifests": "slices/*/manifest.json",
+    "catalogue": "catalogue.sqlite",
     "found": "slices/*/*.parquet",
     "states": "slices/*/state/*.arrow",
     "database": "db/work.duckdb",
@@ -66,8 +63,11 @@ def held(sea, data, paths, everything_anew):
     for _ in (said, "once more"):
         if "remove the folder db" in said:
             shutil.rmtree(data / "db")
+        if "remove it and the folder lake" in said:
+            (data / "catalogue.sqlite").unlink(missing_ok=True)
+            shutil.rmtree(data / "lake")
         said = tried(lambda: assert_equal(archive.run(data, files, slice_h=6.0), whole))
-        assert not said or "remove the folder db" in said, said
+        assert not said or "remove " in said, said
     assert not said
 
 
@@ -78,7 +78,7 @@ def tried(call):
     except ValueError as error:
         if type(error).__module__.startswith("stswatch."):
             said = str(error)
-            remedy = r"give \S+ again|remove the folder db|publishes it anew|run again"
+            remedy = r"give \S+ again|remove the folder db|publishes it anew|run again|and run again with all archives"
             return said if re.search(remedy, said) else f"{said} (without a remedy)"
         raise
     return ""
@@ -89,18 +89,41 @@ def assert_equal(found, whole):
     assert one == other
 
 
-@pytest.mark.parametrize("kind", ["positions", "ledger", "states", "found", "database"])
+@pytest.mark.parametrize("kind", ["positions", "catalogue", "states", "found", "database"])
 def test_a_flipped_bit_is_named_or_without_effect_and_can_be_mended(sea, tmp_path, kind):
     held(sea, *spoilt(sea, tmp_path, sorted(WHERE).index(kind), kind), everything_anew=kind == "positions")
 
 
-def test_a_source_that_is_gone_from_the_ledger_is_missed_and_named_with_where_it_lay(sea, tmp_path):
-    data, (path,) = spoilt(sea, tmp_path, 1, "ledger", how="delete")
-    with pytest.raises(ValueError, match=r"is not there; give \S+[ab]\.csv again.*or remove \S+sources\.json"):
+@pytest.mark.parametrize("how", ["delete", "empty"])
+def test_a_catalogue_that_is_gone_is_missed_and_named(sea, tmp_path, how):
+    data, _ = spoilt(sea, tmp_path, 1, "catalogue", how=how)
+    with pytest.raises(
+        ValueError, match=r"catalogue\.sqlite: is (not there|empty), though .+ remove it and the folder"
+    ):
         api.run(sea[0][2:], data, slice_h=6.0, area="world")
-    assert path.name not in [each.name for each in (data / "lake" / "ledger").iterdir()]
-    (data / "lake" / "sources.json").unlink()
-    api.run(sea[0][2:], data, slice_h=6.0, area="world")
+    (data / "catalogue.sqlite").unlink(missing_ok=True)
+    shutil.rmtree(data / "lake")
+    assert_equal(archive.run(data, sea[0], slice_h=6.0), sea[2])
+
+
+def test_a_folder_of_an_older_version_is_refused_and_what_to_do_said(sea, tmp_path):
+    (tmp_path / "data" / "lake" / "ledger").mkdir(parents=True)
+    with pytest.raises(
+        ValueError, match=r"not there, though .+ as an older version .+ and run again with all archives"
+    ):
+        api.run(sea[0][2:], tmp_path / "data", slice_h=6.0, area="world")
+    assert list((tmp_path / "data").glob("catalogue*")) == []
+
+
+def test_a_damaged_row_names_its_source_which_is_read_again_where_it_is_given(sea, tmp_path):
+    data, _ = spoilt(sea, tmp_path, 4)
+    path = data / "catalogue.sqlite"
+    content = path.read_bytes()
+    at = content.index(b'"slab_us":2') + 10
+    path.write_bytes(content[:at] + b"3" + content[at + 1 :])
+    with pytest.raises(ValueError, match=r"its row \w+ in sources.+; give the file whose SHA-256 begins with"):
+        api.run(sea[0][2:], data, slice_h=6.0, area="world")
+    assert_equal(archive.run(data, sea[0], slice_h=6.0), sea[2])
 
 
 def test_a_damaged_source_is_read_again_by_itself_where_it_is_given(sea, tmp_path):
@@ -123,8 +146,7 @@ def test_no_picture_is_drawn_of_damaged_positions(sea, tmp_path):
 @pytest.mark.parametrize("seed", range(125))
 def test_500_files_damaged_in_any_way_four_at_a_time(sea, tmp_path, seed):
     rng = random.Random(seed)
-    alone = rng.choice(["ledger", "list"])  # what one of them lacks is missed by the other
-    kinds = rng.sample(sorted(set(WHERE) - {alone}), 4)
+    kinds = rng.sample(sorted(WHERE), 4)
     data, paths = spoilt(sea, tmp_path, seed, *kinds, how=None)
     held(sea, data, paths, everything_anew=rng.random() < 0.5)
     shutil.rmtree(data)

@@ -110,7 +110,7 @@ def test_order_of_files_and_repeats_do_not_show(rows, whole, tmp_path):
     ]
     archive.assert_same(whole, archive.run(tmp_path / "data", paths))
     archive.assert_same(whole, archive.run(tmp_path / "other", paths[::-1], slice_h=6.0))
-    assert len(list((tmp_path / "data" / "lake" / "ledger").iterdir())) == 2
+    assert len(archive.sources(tmp_path / "data")) == 2
 
 
 def test_a_slab_that_exceeds_the_memory_is_cut_and_does_not_show(whole, file, tmp_path):

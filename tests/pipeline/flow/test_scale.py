@@ -6,7 +6,6 @@ at a hundredth of the size, by counts and sizes where these tell it.
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
@@ -17,6 +16,7 @@ from stswatch.pipeline import api
 from stswatch.sample_ais import density
 from tests.bench.run import measure
 from tests.pipeline import seas
+from tests.pipeline.flow import archive
 
 MILLION = 1_000_000
 DAYS = 30
@@ -36,9 +36,8 @@ def run(data, *paths, workers=1, how=()):
 def days_of(data):
     """Rows, CPU seconds of the steps and bytes of the state of each slice in order of time; old states are gone."""
     found = []
-    for path in (data / "slices").glob("*/manifest.json"):
-        manifest = json.loads(path.read_text())
-        kept = sum(p.stat().st_size for p in (path.parent / "state").glob("*"))
+    for name, manifest in archive.manifests(data).items():
+        kept = sum(p.stat().st_size for p in (data / "slices" / name / "state").glob("*"))
         found.append((manifest["slice"]["start_us"], manifest["slice"]["rows"], sum(manifest["cpu_s"].values()), kept))
     return [told[1:] for told in sorted(found)]
 

@@ -13,7 +13,6 @@ from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
-from stswatch.pipeline.store.disk import read_json
 from tests.pipeline.flow import archive
 
 SEEN = pa.schema([pa.field("id", pa.string())])
@@ -50,7 +49,7 @@ def six(sea, tmp_path_factory):
 
 def test_a_seventh_step_runs_without_a_change_to_the_engine(sea, six, tmp_path):
     archive.assert_same(archive.published(six), done(tmp_path, sea, (*STEPS, SEVENTH)))
-    manifests = {p.parent: read_json(p) for p in (tmp_path / "slices").glob("*/manifest.json")}
+    manifests = {tmp_path / "slices" / name: told for name, told in archive.manifests(tmp_path).items()}
     in_order = sorted(manifests, key=lambda folder: manifests[folder]["slice"]["start_us"])
     assert len(in_order) == 3
     given = [folder / name for folder in in_order[:2] for name in manifests[folder]["files"]["encounters"]]

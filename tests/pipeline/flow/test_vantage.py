@@ -11,13 +11,15 @@ from stswatch.geo.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.flow import standing
+from stswatch.pipeline.flow.committed import committed
 from stswatch.pipeline.flow.ingest import ingest
-from stswatch.pipeline.flow.row import Engine, folder_of, planned, run_row
+from stswatch.pipeline.flow.row import Engine, planned, run_row
 from stswatch.pipeline.flow.vantage import Vantage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, at_once
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import entries
 from stswatch.pipeline.store.revisions import RUNNING
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
@@ -52,22 +54,26 @@ def lake(rows):
 def sealed(rows, tmp_path_factory):
     """The states after the fifth hour, by the engine of archives."""
     data = tmp_path_factory.mktemp("sealed")
-    ingest(data, {}, [open_source(archive.write(data / "a.parquet", rows))], HOUR, 1, lambda _: None)
+    source = open_source(archive.write(data / "a.parquet", rows))
     until_us = int(np.asarray(rows["time"]).min()) * 1000 // HOUR * HOUR + 5 * HOUR
     engine = Engine(slice_h=1.0, shards=SHARDS)
-    row = planned(ledger.entries(data), Rules(), HOUR, engine, until_us)
-    run_row(data, row, Rules(), engine, lambda *_: None)
+    with Catalogue.open(data) as catalogue:
+        ingest(catalogue, {}, [source], HOUR, 1, lambda _: None)
+        row = planned(entries(catalogue), Rules(), HOUR, engine, until_us)
+        run_row(catalogue, row, Rules(), engine, lambda *_: None)
+        last = committed(catalogue)[row[-1].key]
     assert row[-1].frontier_us == row[-1].end_us == until_us
     assert not row[-1].final
-    return until_us, folder_of(data, row[-1])
+    return until_us, data, last
 
 
 def stands(rows, sealed=None, shown="world"):
     """What a watch says at the last fix, which has heard all of it, or what came after a sealed hour."""
-    watch = Vantage(Rules(), area(shown), MINUTE)
+    data = sealed[1] if sealed else None
+    watch = Vantage(data, Rules(), area(shown), MINUTE)
     last_us = int(np.asarray(rows["time"]).max()) * 1000
     if sealed is not None:
-        watch.move_to(sealed[0], sealed[1], SHARDS)
+        watch.move_to(sealed[0], sealed[2], SHARDS)
     watch.recent.add(lake(rows), schema.empty("static_reports"), "unknown", last_us)
     found, _ = watch.look(last_us)
     return found
@@ -96,8 +102,8 @@ def test_from_a_sealed_hour_it_says_what_it_says_from_the_beginning(rows, sealed
 
 def test_states_of_many_shards_are_those_of_one(rows, sealed):
     """A leg at the edge of cells lies in several shards, and what is told to all in every one."""
-    until_us, folder = sealed
-    merged = standing.after(folder, STEPS, SHARDS)
+    until_us, data, last = sealed
+    merged = standing.after(data, last, STEPS, SHARDS)
     engine = InMemory(Rules(), shards=1)
     before = lake(rows).filter(pc.less(lake(rows)["time"].cast(pa.int64()), until_us))
     engine.slice({"fixes": before, "static_reports": schema.empty("static_reports")}, until_us)
@@ -125,7 +131,7 @@ def test_far_from_the_area_nothing_is_said_at_once(rows, sealed):
 
 def test_silence_too_advances_time(rows):
     """Three hours after the last fix the vessels have fallen silent: the same events, none of them running."""
-    watch = Vantage(Rules(), area("world"), MINUTE)
+    watch = Vantage(None, Rules(), area("world"), MINUTE)
     last_us = int(np.asarray(rows["time"]).max()) * 1000
     watch.recent.add(lake(rows), schema.empty("static_reports"), "unknown", last_us)
     before, _ = watch.look(last_us)

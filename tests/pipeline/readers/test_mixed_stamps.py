@@ -17,8 +17,8 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from stswatch.pipeline.readers.text import Window
-from stswatch.pipeline.store.ledger import entries
 from tests.pipeline.decode.captures import digits, sentence, tagged
+from tests.pipeline.flow import archive
 from tests.pipeline.readers.gather import together
 
 START = datetime(2025, 3, 10, 12, 0, 0, tzinfo=UTC)
@@ -181,5 +181,5 @@ def test_the_run_counts_what_is_not_understood(tmp_path):
     for name in ("a.nmea", "b.nmea"):
         source = open_source(tmp_path / name)
         ingest(tmp_path / "data", {}, [source], 86_400_000_000, 1, lambda sentences: None)
-        words = entries(tmp_path / "data")[source.source].source["clock"]
+        words = archive.sources(tmp_path / "data")[source.source].source["clock"]
         assert re.search(r"; [12] lines? carr(y|ies) a time that is not understood, for example `[ -_a-~]*`$", words)

@@ -11,7 +11,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.routes import LAKE_SHARDS
-from stswatch.pipeline.store import checksums, disk, lake, ledger
+from stswatch.pipeline.store import checksums, disk, entries, lake
 from stswatch.pipeline.store.disk import DamagedFile
 from tests.pipeline.damage import flip
 
@@ -41,12 +41,10 @@ def kept(tmp_path, monkeypatch):
         ],
         schema=schema.FIXES,
     )
-    name = ledger.reading("a" * 16, HOUR, "", [0])
+    name = entries.reading("a" * 16, HOUR, "", [0])
     writer = lake.Writer(tmp_path, name, 0, HOUR)
     writer.write({"fixes": fixes, "static_reports": schema.empty("static_reports"), "rejects": schema.empty("rejects")})
     receipt = writer.close(sentences=n)
-    ledger.write_receipt(ledger.receipt_path(tmp_path, name, 0), receipt)
-    ledger.enter(tmp_path, {"source": "a" * 16, "path": "there/a.csv"}, HOUR, "", [0])
     (part,) = receipt.parts
     assert len(part.pieces) > 5
     return tmp_path, part
@@ -85,33 +83,6 @@ def test_a_file_that_is_cut_off_or_gone_is_named(kept, size):
     path.unlink()
     with pytest.raises(DamagedFile, match=r"parquet: is not there"):
         read(data, part)
-
-
-@pytest.mark.parametrize("which", ["receipt", "entry"])
-def test_no_flip_in_a_record_is_believed(kept, which):
-    data, _ = kept
-    before = ledger.entries(data)
-    (path,) = (data / "lake").glob("receipts/*/0.json" if which == "receipt" else "ledger/*.json")
-    good, rng, named = path.read_bytes(), random.Random(2), 0
-    for _ in range(FLIPS):
-        flip(path, rng)
-        found = tried(data)
-        if isinstance(found, ledger.LedgerError):
-            named += 1
-            assert str(path) in str(found)
-            assert found.source == "a" * 16
-        else:
-            assert found == before
-        path.write_bytes(good)
-    assert named > 0.9 * FLIPS
-
-
-def tried(data):
-    """The entries, or what is said of them."""
-    try:
-        return ledger.entries(data)
-    except ledger.LedgerError as error:
-        return error
 
 
 def test_records_without_a_checksum_are_read_as_they_are(tmp_path):

@@ -1,4 +1,4 @@
-"""The lake gives back what was written: every row once, by shard and span, and only what the ledger leads to."""
+"""The lake gives back what was written: every row once, by shard and span, and only what the catalogue leads to."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
-from stswatch.pipeline.store import lake, ledger
+from stswatch.pipeline.store import entries, lake
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.store.entries import Entry
 
 SOURCE = "0123456789abcdef"
 EVER = (-(1 << 62), 1 << 62)
@@ -152,6 +154,7 @@ def test_many_rows_make_many_groups_and_files(tmp_path):
 @given(fixes=tables())
 def test_a_receipt_counts_and_spans_the_valid_fixes(tmp_path_factory, fixes):
     data = tmp_path_factory.mktemp("lake")
+    catalogue = Catalogue.open(data)
     receipt = write(data, 24, fixes)
     valid = fixes.filter(pc.is_null(fixes["invalid"]))
     assert receipt.counts == {
@@ -165,10 +168,10 @@ def test_a_receipt_counts_and_spans_the_valid_fixes(tmp_path_factory, fixes):
     time_us = micros(valid, "time") // 1000 * 1000
     span = (int(time_us.min()), int(time_us.max())) if len(time_us) else (None, None)
     assert (receipt.first_us, receipt.last_us) == span
-    path = ledger.receipt_path(data, SOURCE, 0)
-    assert ledger.read_receipt(path) is None
-    ledger.write_receipt(path, receipt)
-    assert ledger.read_receipt(path) == receipt
+    with catalogue:
+        assert entries.finished(catalogue, SOURCE, 0) is None
+        entries.keep_receipt(catalogue, SOURCE, 0, receipt)
+        assert entries.finished(catalogue, SOURCE, 0) == receipt
 
 
 def test_rejects_are_counted_by_reason_and_kept(tmp_path):
@@ -196,37 +199,35 @@ def test_rejects_are_counted_by_reason_and_kept(tmp_path):
     assert kept["offset"].to_pylist() == [0, 50, 90]
 
 
-def test_a_source_counts_from_its_entry_in_the_ledger_on(tmp_path):
-    """Files and receipts without an entry are not seen; an entry names its chunks."""
-    fixes = schema.empty("fixes")
-    told = {"source": SOURCE, "path": "a.csv"}
-    receipts = [write(tmp_path, 24, fixes, chunk=chunk) for chunk in (0, 64)]
-    reading = ledger.reading(SOURCE, 24 * HOUR, "as it is", [64, 0])
-    for chunk, receipt in zip((0, 64), receipts, strict=True):
-        ledger.write_receipt(ledger.receipt_path(tmp_path, reading, chunk), receipt)
-        assert ledger.entries(tmp_path) == {}
-    ledger.enter(tmp_path, told, 24 * HOUR, "as it is", [64, 0])
-    (entry,) = ledger.entries(tmp_path).values()
-    assert (entry.source, entry.slab_us, entry.options, entry.receipts) == (told, 24 * HOUR, "as it is", receipts)
+def test_a_source_counts_from_its_entry_in_the_catalogue_on(tmp_path):
+    """Files and receipts without an entry are not seen; an entry holds its receipts."""
+    fixes, told = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
+    with Catalogue.open(tmp_path) as catalogue:
+        receipts = [write(tmp_path, 24, fixes, chunk=chunk) for chunk in (0, 64)]
+        reading = entries.reading(SOURCE, 24 * HOUR, "as it is", [64, 0])
+        for chunk, receipt in zip((0, 64), receipts, strict=True):
+            entries.keep_receipt(catalogue, reading, chunk, receipt)
+            assert entries.entries(catalogue) == {}
+        entries.enter(catalogue, [Entry(told, 24 * HOUR, "as it is", receipts, [0, 64])])
+        assert catalogue.keys("chunks") == []
+        assert entries.entries(catalogue) == {SOURCE: Entry(told, 24 * HOUR, "as it is", receipts, [0, 64])}
 
 
 def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_path):
     fixes, told = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
-    readings = {}
-    for slab_us, chunks in ((24 * HOUR, [0, 64]), (HOUR, [0])):
-        readings[slab_us] = ledger.reading(SOURCE, slab_us, "as it is", chunks)
-        for chunk in chunks:
-            receipt = write(tmp_path, slab_us // HOUR, fixes, chunk=chunk)
-            ledger.write_receipt(ledger.receipt_path(tmp_path, readings[slab_us], chunk), receipt)
-        before = ledger.entries(tmp_path)
-        assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
-        ledger.enter(tmp_path, told, slab_us, "as it is", chunks)
-    assert [(e.slab_us, len(e.receipts)) for e in ledger.entries(tmp_path).values()] == [(HOUR, 1)]
-    ledger.clear(tmp_path, ledger.entries(tmp_path))
-    assert [path.name for path in (tmp_path / "lake" / "receipts").iterdir()] == [readings[HOUR]]
-    ledger.receipt_path(tmp_path, readings[HOUR], 0).unlink()
-    with pytest.raises(ledger.LedgerError, match=r"0\.json: is not there.*give a\.csv again"):
-        ledger.entries(tmp_path)
+    with Catalogue.open(tmp_path) as catalogue:
+        for slab_us, chunks in ((24 * HOUR, [0, 64]), (HOUR, [0])):
+            receipts = [write(tmp_path, slab_us // HOUR, fixes, chunk=chunk) for chunk in chunks]
+            for chunk, receipt in zip(chunks, receipts, strict=True):
+                name = entries.reading(SOURCE, slab_us, "as it is", chunks)
+                entries.keep_receipt(catalogue, name, chunk, receipt)
+            before = entries.entries(catalogue)
+            assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
+            entries.enter(catalogue, [Entry(told, slab_us, "as it is", receipts, chunks)])
+        assert [(e.slab_us, len(e.receipts)) for e in entries.entries(catalogue).values()] == [(HOUR, 1)]
+        entries.keep_receipt(catalogue, "given-up", 0, receipts[0])
+        entries.clear(catalogue)
+        assert catalogue.keys("chunks") == []
 
 
 def test_a_file_that_is_gone_is_an_error_with_its_name(tmp_path):

@@ -26,6 +26,7 @@ from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of
 from stswatch.pipeline.spool.supervisor import run_sources
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.store import Store, engine_of
 from tests.pipeline import seas
@@ -89,12 +90,12 @@ class Watch:
         sealed = seal(self.data, SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, until_us, at_once)
         self.ran.append(len({key for key, at in archive.slices(self.data).items() if before.get(key) != at}))
         self.told += sealed.told
-        with closing(Store(self.data, SETTINGS)) as store:
+        with Catalogue.open(self.data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
             return store.seal(sealed, None)
 
     def found(self):
         """What is published then."""
-        with closing(Store(self.data, SETTINGS)) as store:
+        with Catalogue.open(self.data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
             store.publish()
         return events(self.data)
 

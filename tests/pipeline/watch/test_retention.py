@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.spool.closing import Keep, pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, segments, time_of
-from stswatch.pipeline.store import ledger
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import Entry, enter
 from stswatch.pipeline.watch.hearing import _position
 from stswatch.pipeline.watch.reconcile import reconcile
 from stswatch.pipeline.watch.retention import KeepError, clear, parse
@@ -45,6 +46,12 @@ def write(path):
         pack(plain)
 
 
+def enter_all(data, paths):
+    """Put these files, by number, into the catalogue."""
+    with Catalogue.open(data, verify=False) as catalogue:
+        enter(catalogue, [Entry({"source": f"{k:016x}", "path": str(paths[k])}, 1, "", [], []) for k in paths])
+
+
 @pytest.fixture
 def spool(tmp_path):
     """A data folder with ten segments of some thousand bytes, one a day, and how to put some into the lake."""
@@ -53,8 +60,7 @@ def spool(tmp_path):
         write(path)
 
     def ingest(*which):
-        for k in which:
-            ledger.enter(tmp_path / "data", {"source": f"{k:016x}", "path": str(paths[k])}, 1, "", [])
+        enter_all(tmp_path / "data", {k: paths[k] for k in which})
 
     return tmp_path / "data", ingest, lambda: [int(paths.index(path)) for path in segments(paths[0].parent)]
 
@@ -110,10 +116,9 @@ def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, pl
         data = Path(place)
         begun_us = [NOW_US + sum(gaps_min[:k]) * MINUTE_US for k in range(len(gaps_min))]
         paths = [path_of(data, us, "" if k >= len(begun_us) - plain else ".zst") for k, us in enumerate(begun_us)]
-        for k, path in enumerate(paths):
+        for path in paths:
             write(path)
-            if k not in unread and path.suffix == ".zst":
-                ledger.enter(data, {"source": f"{k:016x}", "path": str(path)}, 1, "", [])
+        enter_all(data, {k: path for k, path in enumerate(paths) if k not in unread and path.suffix == ".zst"})
         since_us = NOW_US + sealed_min * MINUTE_US
         start = _position(paths[0].parent, since_us)
         clear(data, keep, begun_us[-1] + DAY_US, since_us)
