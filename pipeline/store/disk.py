@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import sys
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +16,6 @@ from stswatch.pipeline import faults
 # Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
 _SYNCED_AT_ONCE = 8
 SPARE_FILES = 16  # a snapshot takes three at once, and threads beside it take some
-_CHECKED = re.compile(rb'\{"crc32": "([0-9a-f]{8})",')
 
 
 def sync(files: Iterable[Path], top: Path) -> None:
@@ -60,40 +56,24 @@ class DamagedFile(StswatchError, ValueError):
         return f"{self.path}: {self.found}"
 
 
-def write_json(path: Path, content: Any, indent: int | None = 1, checksum: bool = False) -> None:
-    """Write a JSON file whole or not at all. Raises OSError.
-
-    indent: None for what may be long, which takes a tenth. checksum: an object is written with the CRC-32 of the rest
-    of the file as its first member, which `read_json` verifies.
-    """
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all; indent: None for what may be long, which takes a tenth. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=indent, sort_keys=True).encode()
-    if checksum:
-        text = b'{"crc32": "%08x",' % zlib.crc32(text[1:]) + text[1:]
     part = path.with_suffix(".part")
     with part.open("wb") as out:
-        out.write(text)
+        out.write(json.dumps(content, indent=indent, sort_keys=True).encode())
         out.flush()
         os.fsync(out.fileno())
     part.replace(path)
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; names in it are kept once, whichever file they are in. Raises OSError, DamagedFile."""
+    """What a JSON file holds. Raises OSError, DamagedFile."""
     text = path.read_bytes()
-    if (found := _CHECKED.match(text)) and int(found[1], 16) != zlib.crc32(text[found.end() :]):
-        raise DamagedFile(str(path), "is damaged (its checksum is not that of its content)")
     try:
-        content = json.loads(text, object_pairs_hook=_named)
+        return json.loads(text)
     except ValueError as error:
         raise DamagedFile(str(path), "is empty" if not text else "is damaged (it is no JSON)") from error
-    if isinstance(content, dict):
-        content.pop("crc32", None)
-    return content
-
-
-def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {sys.intern(name): value for name, value in pairs}
 
 
 def discard(folder: Path, within: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.routes import LAKE_SHARDS
-from stswatch.pipeline.store import checksums, disk, entries, lake
+from stswatch.pipeline.store import checksums, entries, lake
 from stswatch.pipeline.store.disk import DamagedFile
 from tests.pipeline.damage import flip
 
@@ -83,14 +83,6 @@ def test_a_file_that_is_cut_off_or_gone_is_named(kept, size):
     path.unlink()
     with pytest.raises(DamagedFile, match=r"parquet: is not there"):
         read(data, part)
-
-
-def test_records_without_a_checksum_are_read_as_they_are(tmp_path):
-    disk.write_json(tmp_path / "a.json", {"a": [1]})
-    assert disk.read_json(tmp_path / "a.json") == {"a": [1]}
-    disk.write_json(tmp_path / "b.json", {"a": [1]}, checksum=True)
-    assert disk.read_json(tmp_path / "b.json") == {"a": [1]}
-    assert (tmp_path / "b.json").read_bytes().startswith(b'{"crc32": "')
 
 
 def test_a_lake_of_files_without_checksums_is_read(kept):
