@@ -17,8 +17,9 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from stswatch.pipeline.readers.text import Window
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import entries
 from tests.pipeline.decode.captures import digits, sentence, tagged
-from tests.pipeline.flow import archive
 from tests.pipeline.readers.gather import together
 
 START = datetime(2025, 3, 10, 12, 0, 0, tzinfo=UTC)
@@ -180,6 +181,7 @@ def test_the_run_counts_what_is_not_understood(tmp_path):
     (tmp_path / "b.nmea").write_bytes(text.replace(b" host ", b"\x1b[31m\n host `", 1))
     for name in ("a.nmea", "b.nmea"):
         source = open_source(tmp_path / name)
-        ingest(tmp_path / "data", {}, [source], 86_400_000_000, 1, lambda sentences: None)
-        words = archive.sources(tmp_path / "data")[source.source].source["clock"]
+        with Catalogue.open(tmp_path, verify=False) as catalogue:
+            ingest(catalogue, entries(catalogue), [source], 86_400_000_000, 1, lambda sentences: None)
+            words = entries(catalogue)[source.source].source["clock"]
         assert re.search(r"; [12] lines? carr(y|ies) a time that is not understood, for example `[ -_a-~]*`$", words)
