@@ -147,7 +147,8 @@ def slices(data: Path) -> dict[str, int]:
 def manifests(data: Path) -> dict[str, dict]:
     """What the catalogue keeps of each committed slice, by name."""
     with Catalogue.read(data) as catalogue:
-        return catalogue.every("slices", lambda key, told: told)
+        found = catalogue.every("slices", lambda key, told: told)
+    return {key: row for key, row in found.items() if isinstance(row, dict)}
 
 
 def sources(data: Path) -> dict[str, entries.Entry]:
