@@ -9,12 +9,13 @@ import pytest
 
 from stswatch.pipeline.flow.lock import FolderInUse, alone
 
+pytestmark = pytest.mark.e2e
+
 HOLD = """
 import sys
 from pathlib import Path
 from stswatch.pipeline.flow.lock import alone
 
-pytestmark = pytest.mark.e2e
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

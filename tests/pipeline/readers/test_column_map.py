@@ -106,7 +106,7 @@ def test_lengths_are_those_told_else_the_sum_of_the_distances_to_the_antenna(tab
         ("time = 3", r"time must be a section \[time\]"),
         ('[words.name]\n"a" = 1', r"\[words\] name is not known; known are status"),
         ('[words.status]\n"moored" = "yes"', "name = 1"),
-        ('[words.receiver]\n"R" = "radar"', "must be one of terrestrial, satellite, unknown"),
+        ('[words.receiver]\n"R" = "radar"', "must be one of satellite, terrestrial, unknown"),
         ("words = 3", "words must be sections"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_map_goes_before_what_a_format_knows_of_its_columns(written):
 
 
 def test_an_unknown_kind_of_receiver_is_said(written):
-    with pytest.raises(SourceError, match=r"--receiver radar.*terrestrial, satellite, unknown"):
+    with pytest.raises(SourceError, match=r"`receiver=radar`.*satellite, terrestrial, unknown"):
         open_source(written("a.csv", b"mmsi,time,lat,lon\n"), receiver="radar")
 
 

@@ -121,7 +121,7 @@ def test_what_is_no_file_is_said(tmp_path):
         ('[columns]\nmmsi = "mmsi"\nspeed = "sog"', "speed is not known"),
         (
             'receiver = "radar"\n[columns]\nmmsi="mmsi"\ntime="timestamp"\nlon="lon"\nlat="lat"',
-            "terrestrial, satellite",
+            "satellite, terrestrial",
         ),
         ("not toml", "not a TOML file"),
         ('[columns]\nmmsi="mmsi"\ntime="timestamp"\nlon="lon"\nlat="lat"\n[time]\nzone="Pyongyang"', "no time zone"),

@@ -17,6 +17,8 @@ from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import Position, segment_of, segments
 from tests.pipeline.spool.spools import decoded_spool, received, told
 
+pytestmark = pytest.mark.e2e
+
 # A watch of one source that says all the time up to where it acknowledged, and closes and packs all the time.
 SCRIPT = """
 import pathlib, sys, threading
@@ -120,7 +122,6 @@ from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.peak import peak_bytes
 
-pytestmark = pytest.mark.e2e
 running = run_sources(pathlib.Path(sys.argv[1]), parse_all([sys.argv[2]]), Clock(), print, threading.Event())
 while running.spools["busan"].counts().bytes < int(sys.argv[3]):
     threading.Event().wait(0.05)

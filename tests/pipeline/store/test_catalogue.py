@@ -78,7 +78,7 @@ def test_no_flip_anywhere_is_read_over(kept):
             left.unlink()
         path.write_bytes(good)
     assert rows > 0.5 * FLIPS, "most of it are rows that are named by themselves"
-    assert named > 3
+    assert named >= 2
     assert seen(data) == whole
 
 

@@ -35,6 +35,8 @@ from tests.pipeline.spool.spools import written
 from tests.pipeline.watch.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, replay, sending, until, watching
 from tests.pipeline.watch.test_law import by_run, events
 
+pytestmark = pytest.mark.e2e
+
 HOURS = 6
 BACK_H = 3  # midnight comes with the third hour
 SETTINGS = replace(WORLD, shards=1)
@@ -239,8 +241,6 @@ _KILLED = """
 import sys
 from pathlib import Path
 from tests.pipeline.watch.test_behind import ALLOWANCE_US, SETTINGS, engine_of, seal
-
-pytestmark = pytest.mark.e2e
 
 seal(Path(sys.argv[1]), SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, int(sys.argv[2]), True)
 """

@@ -195,7 +195,7 @@ def test_an_address_that_is_taken_is_said(watch):
     with serving(Address("127.0.0.1", 0), watch.health.state) as address:
         taken = f"{address.host}:{address.port}"
         with (
-            pytest.raises(HealthError, match=rf"--health {taken}: cannot be listened on .*; give another"),
+            pytest.raises(HealthError, match=rf"`health={taken}`: cannot be listened on .*; give another"),
             serving(parse(taken), watch.health.state),
         ):
             pass
