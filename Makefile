@@ -67,20 +67,20 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.live
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
-	$(PYTHON) -m stswatch.pipeline.store.tables_doc
+	$(PYTHON) -m docs.tables
 	$(PYTHON) -m docs.reference
 	$(PYTHON) -m docs.pictures
 	$(VENV)/bin/stswatch areas --picture docs/zones.png
 
 zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
-	$(PYTHON) -m stswatch.geo.build_zones
+	$(PYTHON) -m stswatch.geo.scripts.build_zones
 
 coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, 2 GB of memory, two minutes) and compare
 	@$(INSTALL) '.[build-geo]'
-	$(PYTHON) -m stswatch.geo.build_coast --check
+	$(PYTHON) -m stswatch.geo.scripts.build_coast --check
 
 sea: $(VENV)/.installed  ## work the ways by sea in geo/data out again from the coast, and compare
-	$(PYTHON) -m stswatch.geo.build_sea --check
+	$(PYTHON) -m stswatch.geo.scripts.build_sea --check
 
 clean:  ## remove all that these targets made, the environment and demo-data too
 	rm -rf $(VENV) demo-data build dist *.egg-info

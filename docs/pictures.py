@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from stswatch.pipeline import api
 from stswatch.pipeline.pictures import reach_map
-from stswatch.sample_ais import sample
+from stswatch.sample_ais import feed
 
 DOCS = Path(__file__).parent.resolve()
 SAMPLE = DOCS.parent / "sample_ais"
@@ -19,7 +19,7 @@ SAMPLE = DOCS.parent / "sample_ais"
 
 def lead(folder: Path) -> None:
     """The first lead of the simulated recording: lead.png."""
-    api.run(SAMPLE / f"{sample.NAME}.nmea.gz", folder / "data")
+    api.run(SAMPLE / f"{feed.NAME}.nmea.gz", folder / "data")
     api.draw_encounter(DOCS / "lead.png", folder / "data")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stswatch.geo.sphere import MS_PER_KN, bearing_deg, haversine_m
-from stswatch.sample_ais.lying import KEEPS_WAY_KN, STILL_KN
+from stswatch.geo.coordinates.sphere import MS_PER_KN, bearing_deg, haversine_m
+from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN
 
 WINDOW_S, STEP_S = 1440, 600  # the NOAA record lasts 24 minutes for most ships; the Gulf file has a step of 10 minutes
 ADRIFT_H = 6, 20  # what is there of real spells

@@ -11,23 +11,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from stswatch.geo.zones import MARKS
+from stswatch.geo.reference.zones import MARKS
 from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
-from stswatch.pipeline.decode.fixes import CHECKS
+from stswatch.pipeline.batch import Route
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
-from stswatch.pipeline.decode.rejects import REASONS
-from stswatch.pipeline.parser import flag
+from stswatch.pipeline.decode.reports import CHECKS
+from stswatch.pipeline.decode.units import REASONS
+from stswatch.pipeline.live.server import METRICS
 from stswatch.pipeline.readers.column_map import HEADERS, NEEDED
 from stswatch.pipeline.readers.registry import READERS
-from stswatch.pipeline.routes import Route
 from stswatch.pipeline.sources.registry import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.terminal import flag
 from stswatch.pipeline.tracks.stray_days import CLOCK
-from stswatch.pipeline.watch.metrics import METRICS
-from stswatch.sample_ais.scenarios import SCENARIOS
-from stswatch.sample_ais.shapes import Mixture, fitted_columns
+from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
+from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 
 DOCS = Path(__file__).parent
 _KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "to_all": "none"}  # routes in words
@@ -59,7 +59,7 @@ min_score = 2.5
 stswatch run archive/*.csv.gz --data stricter --rules stricter.toml
 ```
 
-Numbers that belong to one module, such as the noise speeds of `pipeline/decode/fixes.py`, stand there with their
+Numbers that belong to one module, such as the noise speeds of `pipeline/decode/reports.py`, stand there with their
 reason."""
 _POINTS = """## The score{named}
 
@@ -269,7 +269,7 @@ def _absent(field: Field) -> str:
 
 
 def simulator_page(text: str) -> str:
-    """docs/simulator.md with the scenarios of sample_ais/scenarios.py and the shapes of sample_ais/meetings.json."""
+    """docs/simulator.md with the scenarios and the shapes of the meetings of sample_ais."""
     rows = ((f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in SCENARIOS)
     tables = {
         "scenarios": _table(("scenario", "family", "kind", "what happens", "source"), rows),

@@ -16,9 +16,9 @@ import pandas as pd
 import shapely
 
 from docs.real_ships import adrift, apart_m, drift_figures, every_ten_minutes, gulf, noaa, slow_steps_m, stopped
-from stswatch.geo.coast import coast
-from stswatch.sample_ais import sample, simulation
-from stswatch.sample_ais.motion import M_PER_DEG
+from stswatch.geo.coast.coast import coast
+from stswatch.sample_ais import feed, simulation
+from stswatch.sample_ais.fleet.motion import M_PER_DEG
 from stswatch.sample_ais.simulation import Plan, simulate
 
 DOCS = Path(__file__).parent
@@ -137,11 +137,11 @@ def draw_map() -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    sea, (west, south, east, north) = simulation.build(sample.PLAN, sample.SEED), (117.0, 24.7, 130.3, 41.3)
+    sea, (west, south, east, north) = simulation.build(feed.PLAN, feed.SEED), (117.0, 24.7, 130.3, 41.3)
     figure, axes = pyplot.subplots(figsize=(7.6, 10.2), layout="constrained")
     for part in shapely.get_parts(coast(west, south, east, north)):
         axes.fill(*part.exterior.xy, facecolor="#dcd8cc", edgecolor="#8d8877", linewidth=0.3)
-    time_s = np.arange(0, sample.PLAN.days * 86_400, 300.0)
+    time_s = np.arange(0, feed.PLAN.days * 86_400, 300.0)
     named = set()
     for k in range(len(sea.cast.actors)):
         kind = sea.scenes[sea.scene_of[k]].kind

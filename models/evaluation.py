@@ -1,18 +1,99 @@
-"""How well a score ranks transfers above other meetings: plain functions of arrays, with weights for resampling.
-
-A curve holds what an analyst has seen as the cut-off falls from the highest score to the lowest. Meetings of one score
-come as one: where a limit falls among them, what is told is the mean over all orders in which they could come.
-"""
+"""How well a score ranks transfers above other meetings, and what else a user would rank them by."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from stswatch.models import scorecard
+from stswatch.models.features import (
+    Columns,
+    Floats,
+    distance_to_port_km,
+    distance_to_shore_km,
+    duration_h,
+    floats,
+    median_distance_m,
+    speed_kn,
+)
+
+# --------- What else a user would rank meetings by: published rules and the plainest of measures, to be beaten or not
+# A published rule parts meetings into those that pass, 1, and those that do not, 0, without an order in either. At a
+# number of leads that falls among equals, evaluation.py tells the mean over all their orders.
+
+BESIDE = "starboard"
+PASSED = 1.0
+
+
+def global_fishing_watch(columns: Columns) -> Floats:
+    """Within 500 m for 2 h, median speed under 2 kn, 10 km or more from the nearest port.
+
+    Source: https://globalfishingwatch.org/faqs/what-is-a-vessel-encounter/; the 10 km there are to an anchorage.
+    """
+    slow, far = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
+    return ((duration_h(columns) >= 2) & slow & far).astype(np.float64)
+
+
+def starboard(columns: Columns) -> Floats:
+    """Within 50 m for 10 min or within 200 m for 30 min, 10 km or more from the shore.
+
+    A column `starboard` says whether the meeting holds such a stretch; the steps find it with these two distances and
+    durations as their rules. Where the shore is not known the nearest port stands for it.
+    Source: https://help.starboard.nz/en/articles/5587275-how-are-vessel-encounters-identified
+    """
+    shore_km = distance_to_shore_km(columns)
+    away = np.where(np.isnan(shore_km), distance_to_port_km(columns), shore_km) >= 10
+    return ((floats(columns, BESIDE) > 0) & away).astype(np.float64)
+
+
+def longest(columns: Columns) -> Floats:
+    """The longer the meeting, the higher."""
+    return duration_h(columns)
+
+
+def nearest(columns: Columns) -> Floats:
+    """The smaller the median distance, the higher; last where it is not known."""
+    return -np.nan_to_num(median_distance_m(columns), nan=1e9)
+
+
+def rules(columns: Columns) -> Floats:
+    """The points of models/rules.json, set by hand from what the domain says."""
+    return scorecard.load(scorecard.own(scorecard.RULES)).score(columns)[0]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One row of the table below; `parts` says that it is a rule which meetings pass or not."""
+
+    name: str
+    function: Callable[[Columns], Floats]
+    parts: bool = False
+
+
+BASELINES = (
+    Baseline("Global Fishing Watch", global_fishing_watch, parts=True),
+    Baseline("Starboard", starboard, parts=True),
+    Baseline("duration alone", longest),
+    Baseline("distance alone", nearest),
+    Baseline("rules.json", rules),
+)
+
+
+def scores(columns: Columns) -> dict[str, Floats]:
+    """The score of every baseline, by name, (n,) each; needs the column `starboard` beside those of encounters."""
+    return {baseline.name: baseline.function(columns) for baseline in BASELINES}
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# How well a score ranks transfers above other meetings: plain functions of arrays, with weights for resampling
+# A curve holds what an analyst has seen as the cut-off falls from the highest score to the lowest. Meetings of one
+# score come as one: where a limit falls among them, what is told is the mean over all orders in which they could
+# come.
+
 Bools = NDArray[np.bool_]
 
 
@@ -195,3 +276,44 @@ def _last_at(x: Floats, y: Floats, where: float) -> float:
     left = max(right - 1, 0)
     run = x[right] - x[left]
     return float(y[left] + (y[right] - y[left]) * ((where - x[left]) / run if run > 0 else 0.0))
+
+
+# ---------- How sure a figure is: vessels are drawn again, never meetings, since the meetings of one vessel are alike
+
+
+class Interval(NamedTuple):
+    """A figure and the range that holds it in 95 of 100 draws."""
+
+    value: float
+    low: float
+    high: float
+
+
+def vessel_draws(a: NDArray[np.int64], b: NDArray[np.int64], draws: int, seed: int) -> Floats:
+    """Weights (draws, n) of meetings between vessels a and b, (n,) numbers each: each vessel is drawn again.
+
+    A vessel comes so often as a Poisson number of mean 1 says, and a meeting as often as both of its vessels do: what
+    hangs on one busy vessel comes and goes with it. The same input gives the same weights.
+    Source: Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1(2), for two crossed factors; Poisson
+    numbers in place of drawing with replacement after Chamandy et al. (2012), Estimating uncertainty for massive data
+    streams.
+
+    >>> vessel_draws(np.array([1, 1]), np.array([2, 3]), 4, seed=0).shape
+    (4, 2)
+    """
+    vessels, which = np.unique(np.concatenate([a, b]), return_inverse=True)
+    often = np.random.default_rng(seed).poisson(1.0, (draws, len(vessels))).astype(np.float64)
+    return np.asarray(often[:, which[: len(a)]] * often[:, which[len(a) :]])
+
+
+def interval(value: ArrayLike, drawn: Floats) -> Interval:
+    """The figure with its range, percentiles 2.5 and 97.5 of the draws (d,); draws without meaning are left out.
+
+    >>> interval(2.0, np.array([1.0, 2.0, 3.0, np.nan]))
+    Interval(value=2.0, low=1.05, high=2.95)
+    """
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return Interval(float(np.asarray(value)), float("nan"), float("nan"))
+    low, high = np.percentile(known, [2.5, 97.5])
+    return Interval(float(np.asarray(value)), float(low), float(high))

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from stswatch.pipeline.decode.message_files import Count
+    from stswatch.pipeline.live.reconcile import Reconciled
     from stswatch.pipeline.readers.base import Source
+    from stswatch.pipeline.readers.nmea_messages import Count
     from stswatch.pipeline.steps import Step
-    from stswatch.pipeline.watch.reconcile import Reconciled
 
 Tell = Callable[[str, int, int], None]
 Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
@@ -103,7 +103,7 @@ def run(
     asked = _asked(RunOptions, options, also)
     warm(asked.workers)  # they import what they need while this process does
 
-    from stswatch.geo import zones
+    from stswatch.geo.reference import zones
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.store import entries, queries
@@ -166,8 +166,8 @@ def messages(
     Raises:
         ValueError (SourceError): what was found, where, what to do.
     """
-    from stswatch.pipeline.decode.said import ALL_TYPES, columns_of, table
-    from stswatch.pipeline.readers.messages import open_captures, read
+    from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, columns_of, table
+    from stswatch.pipeline.readers.nmea_messages import open_captures, read
 
     wanted = ALL_TYPES if types is None else frozenset(types)
     schema = columns_of(wanted)
@@ -189,9 +189,8 @@ def write_messages(
     Raises:
         ValueError (SourceError, RecordsError): what was found, where, what to do. OSError: it cannot be written.
     """
-    from stswatch.pipeline.decode.message_files import write
-    from stswatch.pipeline.decode.said import ALL_TYPES
-    from stswatch.pipeline.readers.messages import name_of, open_captures, read
+    from stswatch.pipeline.decode.decoded_fields import ALL_TYPES
+    from stswatch.pipeline.readers.nmea_messages import name_of, open_captures, read, write
 
     asked = _asked(DecodeOptions, options, also)
     wanted = ALL_TYPES if asked.types is None else frozenset(asked.types)
@@ -226,7 +225,7 @@ def detect(
     import geopandas as gpd
 
     from stswatch.pipeline import schema
-    from stswatch.pipeline.readers.memory import decode_memory
+    from stswatch.pipeline.readers.columns import decode_memory
     from stswatch.pipeline.steps import at_once
     from stswatch.pipeline.tracks.fixes import with_rounding
     from stswatch.pipeline.tracks.stray_days import without_strays
@@ -269,8 +268,8 @@ def train(
         OSError where the file cannot be written.
     """
     from stswatch.models.scorecard import parsed
-    from stswatch.pipeline.trials import run as trials
-    from stswatch.pipeline.trials.seas import TRAINING_SEEDS
+    from stswatch.pipeline.evaluation import evaluate as trials
+    from stswatch.pipeline.evaluation.seas import TRAINING_SEEDS
 
     asked = _asked(TrainOptions, options, also)
     content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell)
@@ -300,9 +299,9 @@ def evaluate(
         ValueError (ScorecardError, TrialError, SourceError): what was found, where, what to do.
     """
     from stswatch.models.scorecard import TRAINED, load, own
-    from stswatch.pipeline.trials import run as trials
-    from stswatch.pipeline.trials.archives import Archive
-    from stswatch.pipeline.trials.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
+    from stswatch.pipeline.evaluation import evaluate as trials
+    from stswatch.pipeline.evaluation.evaluate import Archive
+    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
 
     asked, folder = _asked(EvaluateOptions, options, also), Path(out)
     card = load(_path(asked.scorecard) or own(TRAINED))
@@ -492,7 +491,7 @@ def run_of(data: str | Path = DATA) -> dict[str, Any]:
 
 def areas(area: str | Path = "dprk") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The zones, those of an area file first, each with its `km2`, and the ports of interest. Raises AreaError."""
-    from stswatch.geo import ports, zones
+    from stswatch.geo.reference import ports, zones
 
     tables = (zones.area(area).zones, zones.zones())
     shapes = (pair for table in tables for pair in zip(table.properties, table.geometry, strict=True))
@@ -504,7 +503,7 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
 
     Raises AreaError; PictureError where the picture cannot be written.
     """
-    from stswatch.geo import zones
+    from stswatch.geo.reference import zones
     from stswatch.pipeline.pictures import file, zone_map
     from stswatch.pipeline.untrusted import escaped, harmless
 
@@ -544,12 +543,12 @@ def stream(
     """
     import os
 
-    from stswatch.geo import zones
+    from stswatch.geo.reference import zones
     from stswatch.pipeline.alerts import destinations
+    from stswatch.pipeline.live import server, stream
+    from stswatch.pipeline.live import stream as whole
+    from stswatch.pipeline.live.reconcile import Settings
     from stswatch.pipeline.sources.registry import parse_all
-    from stswatch.pipeline.watch import retention, server
-    from stswatch.pipeline.watch import stream as whole
-    from stswatch.pipeline.watch.settings import Settings
 
     asked = _asked(StreamOptions, options, also)
     zones.area(asked.area)
@@ -559,7 +558,7 @@ def stream(
         destinations.load(Path(asked.alerts), secrets) if asked.alerts else destinations.default(),
         asked.identities,
         server.parse(asked.health),
-        retention.parse(asked.keep_spool),
+        stream.parse(asked.keep_spool),
         asked.arrival,
     )
     settings = Settings(
@@ -584,8 +583,8 @@ def reconcile(
 
     Raises WatchError, StoreError, and what `run` raises.
     """
-    from stswatch.pipeline.watch import reconcile as sealing
-    from stswatch.pipeline.watch.settings import Settings
+    from stswatch.pipeline.live import reconcile as sealing
+    from stswatch.pipeline.live.reconcile import Settings
 
     asked = _asked(LeadOptions, options, also)
     settings = Settings(_rules(asked.rules), asked.area, steps=_scored_by(asked.scorecard))
@@ -594,6 +593,6 @@ def reconcile(
 
 def status(data: str | Path = DATA) -> dict[str, Any]:
     """How the watch over a folder stands, or stood when it was heard last (`runs` says which). Raises WatchError."""
-    from stswatch.pipeline.watch import status as kept
+    from stswatch.pipeline.live import health as kept
 
     return kept.read(Path(data))

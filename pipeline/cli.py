@@ -19,12 +19,11 @@ from datetime import date
 from pathlib import Path
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline import api, rules, signals, trouble, untrusted
+from stswatch.pipeline import api, rules, terminal, trouble, untrusted
 from stswatch.pipeline import options as given
 from stswatch.pipeline.options import DATA, OptionError, option, whole
-from stswatch.pipeline.parser import flag, parser_of
 from stswatch.pipeline.pictures.file import PictureError, suffix_of
-from stswatch.pipeline.progress import Progress
+from stswatch.pipeline.terminal import Progress, flag, parser_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +39,7 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         command = _parsed(argv)
         if command is not None:
-            with signals.ended_by_signals():
+            with terminal.ended_by_signals():
                 command()
         if sys.stdout is not None:  # whoever called may have closed it
             sys.stdout.flush()
@@ -73,7 +72,7 @@ def _drop_unprinted() -> None:
 def _stopped(command: Command | None, stopped: BaseException) -> int:
     goes_on = "; the same command goes on from the last finished slice" if isinstance(command, Run) else ""
     print(f"stswatch: stopped{goes_on}", file=sys.stderr)
-    return 128 + (stopped.args[0] if isinstance(stopped, signals.Ended) else signal.SIGINT)
+    return 128 + (stopped.args[0] if isinstance(stopped, terminal.Ended) else signal.SIGINT)
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
@@ -174,11 +173,11 @@ class Stream(given.StreamOptions, _OfData):
     quiet: bool = option(help="no words but alerts and errors")
 
     def __call__(self) -> None:
+        from stswatch.pipeline.live import words
         from stswatch.pipeline.sources.registry import parse_all
-        from stswatch.pipeline.watch import words
 
         self._tell(words.begun(parse_all(self.sources), self.data, self.health))
-        with signals.stopped_by_signals() as stop:
+        with terminal.stopped_by_signals() as stop:
             done = api.stream(self.sources, self.data, self, tell=self._tell, stop=stop)
         self._tell("stopped; the same command goes on from here" if done is None else words.reconciled(done))
 
@@ -201,7 +200,7 @@ class Reconcile(given.LeadOptions, _OfData):
     day: date | None = option(None, "count late data of this day (UTC) alone", "DAY", given.day)
 
     def __call__(self) -> None:
-        from stswatch.pipeline.watch import words
+        from stswatch.pipeline.live import words
 
         print(words.reconciled(api.reconcile(self.data, self.day, self)))
 
@@ -214,7 +213,7 @@ class Status(_OfData):
     """
 
     def __call__(self) -> None:
-        from stswatch.pipeline.watch import words
+        from stswatch.pipeline.live import words
 
         print(_spelled(words.status(api.status(self.data))))
 

@@ -1,8 +1,4 @@
-"""What a machine can lack while it works, in one sentence: what was found, where, and what to do.
-
-Libraries tell it in many ways: by an errno with a file or without, by errors of their own, by words that an error
-carries along. This is the one place that knows them.
-"""
+"""What a machine can lack while it works, in one sentence, and how long to wait before it is tried again."""
 
 from __future__ import annotations
 
@@ -11,6 +7,30 @@ import os
 from collections.abc import Iterator, Mapping
 
 from stswatch.errors import StswatchError
+
+# ------------------------------------------------------- How long to wait before something that failed is tried again
+
+
+def wait_s(failures: int, first_s: float, most_s: float, chance: float) -> float:
+    """Seconds before the next try: twice as long after each failure, less up to a half by chance; never raises.
+
+    failures: how many there were in a row, from 1 on. chance: evenly between 0 and 1, so that many who lost the same
+    peer at the same moment do not come back at the same moment.
+
+    Source: M. Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015 ("equal jitter").
+
+    >>> [wait_s(n, 1.0, 60.0, 1.0) for n in (1, 2, 3, 7, 10_000)]
+    [1.0, 2.0, 4.0, 60.0, 60.0]
+    >>> wait_s(3, 1.0, 60.0, 0.0)
+    2.0
+    """
+    longest_s = min(first_s * 2.0 ** min(max(failures - 1, 0), 60), most_s)
+    return longest_s * (0.5 + chance / 2)
+
+
+# --------------------- What a machine can lack while it works, in one sentence: what was found, where, and what to do
+# Libraries tell it in many ways: by an errno with a file or without, by errors of their own, by words that an error
+# carries along. This is the one place that knows them.
 
 DISK: Mapping[int, tuple[str, str]] = {  # errno -> what was found, what to do
     errno.ENOSPC: ("the disk is full", "make room on it"),

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stswatch.geo.mmsi import FIRST_NUMBERED, country_names
-from stswatch.geo.ports import ANCHORAGE, HARBOUR
-from stswatch.geo.rounding import moved_m
-from stswatch.geo.sun import light_of
-from stswatch.geo.zones import MARKS
+from stswatch.geo.coordinates.cells import moved_m
+from stswatch.geo.coordinates.sun import light_of
+from stswatch.geo.reference.mmsi import FIRST_NUMBERED, country_names
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR
+from stswatch.geo.reference.zones import MARKS
 from stswatch.pipeline.pictures import captions
 from stswatch.pipeline.pictures.captions import (
     CAUTION,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.sample_ais import measure, sentences
-from stswatch.sample_ais.courses import Ints
-from stswatch.sample_ais.motion import Floats
+from stswatch.sample_ais import plan
+from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.plan import Simulated
+from stswatch.sample_ais.reception import sentences
+from stswatch.sample_ais.simulation import Plan, simulate
 
 BLOCK = 100_000  # reports encoded at a time
 BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
@@ -132,9 +134,9 @@ def what_happened(sea: Simulated) -> str:
         "plan": asdict(sea.plan),
         "start": stamp(sea.plan.start_s),
         "end": stamp(sea.plan.start_s + sea.plan.days * 86_400),
-        "meetings_within_m": measure.WITHIN_M,
-        "meetings_joined_over_min": measure.JOIN_S / 60,
-        "meetings_least_min": measure.LEAST_S / 60,
+        "meetings_within_m": plan.WITHIN_M,
+        "meetings_joined_over_min": plan.JOIN_S / 60,
+        "meetings_least_min": plan.LEAST_S / 60,
         "vessel_days": sea.vessel_days,
         **{name: [_plain(row) for row in getattr(sea, name).to_pylist()] for name in TRUTH_TABLES},
     }
@@ -177,3 +179,41 @@ def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = Tru
         files.append(out / f"{name}.{table}.parquet")
         pq.write_table(getattr(sea, table), files[-1], compression="zstd")
     return files
+
+
+# --------- The recording of 48 hours from the Yellow Sea to the East China Sea: its plan, and how it is written again
+#     python -m stswatch.sample_ais.feed --out sample_ais
+#
+# Stations deliver at most one position of a ship a minute, and one static report in half an hour.
+
+NAME = "simulated_48h"
+SEED = 6
+PLAN = Plan(
+    start_s=1_741_564_800,  # 2025-03-10T00:00Z
+    days=2.0,
+    background=40,
+    transfers=20,
+    look_alikes=38,
+    in_zones=0.65,
+    box=(117.5, 25.0, 129.5, 41.0),
+)
+
+
+def write_sample(out: Path) -> list[Path]:
+    """Writes recording, truth and table into a folder, made if need be; raises OSError where it cannot."""
+    sea = simulate(PLAN, SEED)
+    files = [*write(out, sea, NAME, tables=False), out / f"{NAME}.csv"]
+    files[-1].write_text(table(sea))
+    return files
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Write the recording of 48 hours, the truth and the table beside it.")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    for path in write_sample(parser.parse_args(argv).out):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

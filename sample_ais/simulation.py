@@ -32,17 +32,17 @@ from collections import Counter
 
 import numpy as np
 
-from stswatch.sample_ais import listen, measure, observe, scenarios, statics, tables
-from stswatch.sample_ais.cast import Scene
-from stswatch.sample_ais.circumstances import circumstances
-from stswatch.sample_ais.columns import cast_of
-from stswatch.sample_ais.hearing import Hearing
-from stswatch.sample_ais.observe import Faults
-from stswatch.sample_ais.passages import background
+from stswatch.sample_ais import plan as measure
+from stswatch.sample_ais import tables
+from stswatch.sample_ais.fleet.ships import Scene, Yard, cast_of
+from stswatch.sample_ais.fleet.waters import Waters, waters
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
-from stswatch.sample_ais.stage import Stage
-from stswatch.sample_ais.waters import Waters, waters
-from stswatch.sample_ais.yard import Yard
+from stswatch.sample_ais.reception import observe, receivers
+from stswatch.sample_ais.reception.observe import Faults
+from stswatch.sample_ais.reception.receivers import Hearing
+from stswatch.sample_ais.scenes import scenarios
+from stswatch.sample_ais.scenes.circumstances import circumstances
+from stswatch.sample_ais.scenes.stage import Stage, background
 
 __all__ = ["Plan", "Simulated", "build", "scenes_of", "simulate"]
 
@@ -96,13 +96,13 @@ def build(plan: Plan, seed: int) -> Sea:
     actors = [actor for scene in scenes for actor in scene.actors]
     cast = cast_of(actors)
     passes = plan.satellite_min, plan.weak_min
-    network = listen.network(_stream(seed, 4), plan.days, plan.range_factor, *passes, plan.outages_per_day)
+    network = receivers.network(_stream(seed, 4), plan.days, plan.range_factor, *passes, plan.outages_per_day)
     class_b = [actor.ship.kind.ais_class == "B" for actor in actors]
-    chances = listen.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density)
+    chances = receivers.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density)
     hearing = Hearing(cast, network, chances)
     faults = Faults(plan.noise, plan.late_share, plan.no_position)
     heard = observe.received(_stream(seed, 5), hearing, plan.days, plan.slot_s, faults)
-    said = statics.received(_stream(seed, 6), hearing, plan.days, plan.static_s)
+    said = observe.received_statics(_stream(seed, 6), hearing, plan.days, plan.static_s)
     met = measure.meetings(cast.courses, len(actors), plan.days)
     scene_of = tuple(k for k, scene in enumerate(scenes) for _ in scene.actors)
     return Sea(plan, tuple(scenes), scene_of, cast, network, chances, heard, said, met, seed)

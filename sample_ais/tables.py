@@ -1,4 +1,7 @@
-"""The Arrow tables of a simulated sea; simulation.py says what each column is."""
+"""The truth of a simulated sea as tables: who is who, who met whom, who was silent and why.
+
+simulation.py says what each column is.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,211 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from stswatch.geo.ports import lawful_port
-from stswatch.sample_ais import truth_of
-from stswatch.sample_ais.courses import Ints
-from stswatch.sample_ais.hearing import SATELLITE
-from stswatch.sample_ais.motion import Floats
-from stswatch.sample_ais.plan import Sea, Simulated
-from stswatch.sample_ais.statics import said
+from stswatch.geo.reference.ports import lawful_port
+from stswatch.sample_ais.fleet.motion import Floats, Ints
+from stswatch.sample_ais.fleet.ships import ALWAYS, OUT_OF_RANGE, OUTAGE, silent
+from stswatch.sample_ais.plan import Meetings, Sea, Simulated
+from stswatch.sample_ais.reception.observe import said
+from stswatch.sample_ais.reception.receivers import SATELLITE
+
+# --------------------------- The truth of a simulated sea as tables: who is who, who met whom, who was silent and why
 
 UTC = pa.timestamp("us", tz="UTC")
+SEEN_S = 600.0  # a moment is seen if it lies so near a fix of both
+GAP_S = 7200.0
+
+
+def ships(sea: Sea) -> pa.Table:
+    """One row per hull and identity."""
+    rows = []
+    for k, actor in enumerate(sea.cast.actors):
+        for claim in actor.claims():
+            ship, kind = claim.ship, claim.ship.kind
+            rows.append(
+                {
+                    "hull": actor.ship.hull,
+                    "mmsi": ship.mmsi,
+                    "from": _time(sea, claim.from_s),
+                    "until": _time(sea, claim.until_s),
+                    "imo": ship.imo or None,
+                    "true_imo": actor.ship.imo or None,
+                    "name": ship.name,
+                    "call_sign": ship.call_sign,
+                    "flag": ship.flag,
+                    "kind": ship.trade,
+                    "ship_type": kind.ship_type,
+                    "length_m": float(kind.length_m),
+                    "beam_m": float(kind.beam_m),
+                    "ais_class": kind.ais_class,
+                    "role": actor.role,
+                    "scenario": sea.scenes[sea.scene_of[k]].scenario,
+                }
+            )
+    schema = [("hull", pa.string()), ("mmsi", pa.int32()), ("from", UTC), ("until", UTC), ("imo", pa.int32())]
+    schema += [("true_imo", pa.int32()), ("name", pa.string()), ("call_sign", pa.string()), ("flag", pa.string())]
+    schema += [("kind", pa.string()), ("ship_type", pa.int16()), ("length_m", pa.float64()), ("beam_m", pa.float64())]
+    schema += [("ais_class", pa.string()), ("role", pa.string()), ("scenario", pa.string())]
+    return pa.Table.from_pylist(rows, schema=pa.schema(schema))
+
+
+def _time(sea: Sea, time_s: float) -> int | None:
+    """Microseconds since 1970; None beyond the plan."""
+    return None if time_s in ALWAYS else round((time_s + sea.plan.start_s) * 1e6)
+
+
+def meetings(sea: Sea, in_port: NDArray[np.bool_]) -> pa.Table:
+    """Every meeting with who, why, and how much of it was seen."""
+    met, end_s = sea.met, sea.plan.days * 86_400
+    scene = [np.array(sea.scene_of, np.int64)[who] for who in (met.a, met.b)]
+    together = (scene[0] == scene[1]) & _acting(sea, met.a, met) & _acting(sea, met.b, met)
+    mmsi = [_mmsi_at(sea, who, (met.start_s + met.end_s) / 2) for who in (met.a, met.b)]
+    turn = mmsi[0] > mmsi[1]
+    a, b = np.where(turn, met.b, met.a), np.where(turn, met.a, met.b)
+    seen = _Seen(sea)
+    share, begun, ended, receiver = seen.of(met.a, met.b, met.start_s, met.end_s)
+    told = [sea.scenes[k] if same else None for k, same in zip(scene[0].tolist(), together.tolist(), strict=True)]
+    hulls = np.array([actor.ship.hull for actor in sea.cast.actors])
+    columns: dict[str, Any] = {
+        "hull_a": hulls[a],
+        "hull_b": hulls[b],
+        "mmsi_a": pa.array(np.where(turn, mmsi[1], mmsi[0]).astype(np.int32)),
+        "mmsi_b": pa.array(np.where(turn, mmsi[0], mmsi[1]).astype(np.int32)),
+        "start": _times(sea, met.start_s),
+        "end": _times(sea, met.end_s),
+        "begun_before": met.start_s <= 0,
+        "goes_on_after": met.end_s >= end_s - 1,
+        "nearest_m": met.nearest_m,
+        "median_m": met.median_m,
+        "lon": met.lon,
+        "lat": met.lat,
+        "kind": [s.kind if s else "traffic" for s in told],
+        "family": [s.family if s else "chance" for s in told],
+        "scenario": [s.scenario if s else "chance" for s in told],
+        "why": [s.why if s else "Ships that come or lie near each other by chance." for s in told],
+        "place": [s.place if s else "" for s in told],
+        "seen_share": share,
+        "seen_start": begun,
+        "seen_end": ended,
+        "receiver": receiver,
+        "in_port": in_port,
+    }
+    table = pa.table(columns)
+    return table.take(np.lexsort((met.b, met.a, met.start_s)))
+
+
+def _acting(sea: Sea, ship: Ints, met: Meetings) -> NDArray[np.bool_]:
+    """Whether ships (n,) do what their scene is about at some time of their meetings (n,)."""
+    spans = [sea.cast.actors[k].acts for k in ship.tolist()]
+    rows = zip(spans, met.start_s.tolist(), met.end_s.tolist(), strict=True)
+    return np.array([any(first < end and last > start for first, last in acts) for acts, start, end in rows], bool)
+
+
+def _times(sea: Sea, time_s: Floats) -> pa.Array:
+    return pa.array(np.round((time_s + sea.plan.start_s) * 1e6).astype(np.int64)).cast(UTC)
+
+
+def _mmsi_at(sea: Sea, ship: Ints, time_s: Floats) -> Ints:
+    """What ships (n,) claim to be at times (n,)."""
+    cast = sea.cast
+    out = np.zeros(len(ship), np.int64)
+    for e in range(len(cast.owner)):
+        mine = (ship == cast.owner[e]) & (time_s >= cast.from_s[e]) & (time_s < cast.until_s[e])
+        out[mine] = cast.mmsi[e]
+    return out
+
+
+class _Seen:
+    """The received fixes of each ship in order of time, to ask how near a moment is to one."""
+
+    def __init__(self, sea: Sea) -> None:
+        forged = sea.cast.shown[sea.heard.emitter] != sea.cast.owner[sea.heard.emitter]
+        usable = ~forged & ~np.isnan(sea.heard.lon)
+        ship = sea.cast.owner[sea.heard.emitter[usable]]
+        order = np.lexsort((sea.heard.time_s[usable], ship))
+        self.time_s: Floats = sea.heard.time_s[usable][order]
+        self.space = (sea.heard.station[usable] == SATELLITE)[order]
+        self.first = np.searchsorted(ship[order], np.arange(len(sea.cast.actors) + 1))
+
+    def fixes(self, ship: int) -> Floats:
+        """Times of the fixes of one ship."""
+        return self.time_s[self.first[ship] : self.first[ship + 1]]
+
+    def of(self, a: Ints, b: Ints, start_s: Floats, end_s: Floats) -> tuple[Floats, Any, Any, list[str]]:
+        """Share seen, whether start and end were, and the kind of receiver of meetings (n,)."""
+        rows = [self._one(*row) for row in zip(a.tolist(), b.tolist(), start_s.tolist(), end_s.tolist(), strict=True)]
+        share, begun, ended, kind = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return np.array(share, float), np.array(begun, bool), np.array(ended, bool), list(kind)
+
+    def _one(self, a: int, b: int, start_s: float, end_s: float) -> tuple[float, bool, bool, str]:
+        grid = np.append(np.arange(start_s, end_s, max(30.0, (end_s - start_s) / 400)), end_s)
+        near = [_from_nearest(self.fixes(ship), grid) <= SEEN_S for ship in (a, b)]
+        both = near[0] & near[1]
+        space = [self.space[self._span(ship, start_s, end_s)] for ship in (a, b)]
+        told = np.concatenate(space)
+        kind = "none" if min(map(len, space)) == 0 else "satellite" if told.mean() > 0.5 else "terrestrial"
+        return float(both.mean()), bool(both[0]), bool(both[-1]), kind
+
+    def _span(self, ship: int, start_s: float, end_s: float) -> slice:
+        low, high = np.searchsorted(self.fixes(ship), (start_s, end_s)) + self.first[ship]
+        return slice(int(low), int(high))
+
+
+def _from_nearest(fixes_s: Floats, time_s: Floats) -> Floats:
+    """Seconds from moments (n,) to the nearest of some fixes in order; infinite where there is none."""
+    if not len(fixes_s):
+        return np.full(len(time_s), np.inf)
+    after = np.searchsorted(fixes_s, time_s)
+    low, high = fixes_s[np.maximum(after - 1, 0)], fixes_s[np.minimum(after, len(fixes_s) - 1)]
+    return np.asarray(np.minimum(np.abs(time_s - low), np.abs(high - time_s)))
+
+
+def gaps(sea: Sea) -> pa.Table:
+    """Every silence of a ship's own, and every span of 2 h or more in which nothing of it was received."""
+    seen, end_s = _Seen(sea), sea.plan.days * 86_400
+    rows: list[tuple[int, float, float, str]] = []
+    for k, actor in enumerate(sea.cast.actors):
+        rows += [(k, q.start_s, q.end_s, q.cause) for q in actor.quiets if q.end_s > 0 and q.start_s < end_s]
+        rows += [(k, start, end, _cause(sea, k, start, end)) for start, end in _unheard(seen.fixes(k), end_s)]
+    rows = [row for row in rows if row[3]]
+    ship, start_s, until_s = (np.array([row[i] for row in rows], float) for i in (0, 1, 2))
+    start_s, over = np.maximum(start_s, 0.0), until_s < end_s
+    mmsi = _mmsi_at(sea, ship.astype(np.int64), start_s)
+    end = pa.array(np.round((until_s + sea.plan.start_s) * 1e6).astype(np.int64), mask=~over).cast(UTC)
+    return pa.table(
+        {
+            "hull": pa.array([sea.cast.actors[row[0]].ship.hull for row in rows], pa.string()),
+            "mmsi": pa.array(mmsi.astype(np.int32)),
+            "start": _times(sea, start_s),
+            "end": end,
+            "cause": pa.array([row[3] for row in rows], pa.string()),
+        }
+    )
+
+
+def _unheard(fixes_s: Floats, end_s: float) -> list[tuple[float, float]]:
+    """Spans of GAP_S or more between fixes; the last one may go on to the end."""
+    if not len(fixes_s):
+        return []
+    ends = np.append(fixes_s, end_s)
+    at = np.flatnonzero(np.diff(ends) >= GAP_S)
+    return [(float(ends[k]), float(ends[k + 1])) for k in at]
+
+
+def _cause(sea: Sea, ship: int, start_s: float, end_s: float) -> str:
+    """Why nothing was received: "" where the ship itself was silent most of the time, which is a row of its own."""
+    time_s = np.linspace(start_s, end_s, 41)[1:-1]
+    who = np.full(len(time_s), ship)
+    if silent(sea.cast, who, time_s).mean() > 0.5:
+        return ""
+    at = sea.chances.bin_of(time_s)
+    down = sea.chances.without_outage[ship, at] - sea.chances.chance[0, ship, at] > 0.2
+    return OUTAGE if down.mean() > 0.5 else OUT_OF_RANGE
+
+
+# ---------------------------------------- The Arrow tables of a simulated sea; simulation.py says what each column is
+
 SOURCE = "simulated0000000"
 IN_SPACE = "satellite"  # the station of what satellites heard, by which feeds mark it
 _REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
@@ -74,9 +272,9 @@ def all_of(sea: Sea) -> Simulated:
     return Simulated(
         fixes,
         _static_reports(sea),
-        truth_of.ships(sea),
-        truth_of.meetings(sea, lawful_port(sea.met.lon, sea.met.lat) >= 0),
-        truth_of.gaps(sea),
+        ships(sea),
+        meetings(sea, lawful_port(sea.met.lon, sea.met.lat) >= 0),
+        gaps(sea),
         len(days),
         sea.plan,
         sea.seed,

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 import stswatch.sample_ais as sample_ais
-from stswatch.sample_ais import sample
+from stswatch.sample_ais import feed
 
 HERE = Path(sample_ais.__path__[0])
-RECORDING = HERE / f"{sample.NAME}.nmea.gz"
-TRUTH = HERE / f"{sample.NAME}.truth.json"
-TABLE = HERE / f"{sample.NAME}.csv"
+RECORDING = HERE / f"{feed.NAME}.nmea.gz"
+TRUTH = HERE / f"{feed.NAME}.truth.json"
+TABLE = HERE / f"{feed.NAME}.csv"
 
 
 def beginning(path: Path, lines: int) -> Path:

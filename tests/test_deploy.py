@@ -13,7 +13,7 @@ import tomllib
 import pytest
 
 from stswatch.pipeline import api, cli
-from stswatch.pipeline.watch.server import DEFAULT
+from stswatch.pipeline.live.server import DEFAULT
 from tests import confined
 from tests.recording import RECORDING
 from tests.test_packaging import ROOT

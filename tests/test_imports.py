@@ -48,7 +48,7 @@ def test_light_modules_load_neither():
 
 def test_what_reads_archives_loads_no_beam():
     """Neither a worker nor a run that only has to load waits for it."""
-    rooms = ("shard", "chunk", "workers", "ingest", "run")
+    rooms = ("workers", "ingest", "row", "run")
     loaded = fresh(*(f"stswatch.pipeline.flow.{name}" for name in rooms))
     assert int(loaded[0]) == len(rooms)
     assert "apache_beam" not in loaded

@@ -2,17 +2,104 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from stswatch.pipeline.alerts.destination import AlertsError, Deliver, Destination, Given, Pace
-from stswatch.pipeline.alerts.file import open_file
-from stswatch.pipeline.alerts.stdout import open_stdout
+from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Given, Message, Pace, Undelivered
 from stswatch.pipeline.alerts.webhook import open_webhook
+from stswatch.pipeline.untrusted import harmless
+
+# -------------------------------------------------- Alerts to this machine: appended to a file, or on standard output
+
+# --------------------------------------------------------------------- Alerts appended to a file, a line of JSON each
+
+
+def open_file(given: Given) -> tuple[str, Deliver]:
+    """Deliver to a file, which is opened for each message: it may be rotated at any time. Raises AlertsError."""
+    path = given.beside / given.options["path"]
+    if not path.parent.is_dir():
+        raise AlertsError(f"[{given.name}] path: there is no folder {path.parent}; make it, or give another path")
+
+    def deliver(message: Message) -> None:
+        try:
+            _append(path, message.line() + b"\n")
+        except OSError as error:
+            raise Undelivered(f"{path.name} cannot be written ({error.strerror})") from error
+
+    return path.name, deliver
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Behind the last line, which a kill may have left without an end; the disk holds it then."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    try:
+        size = os.fstat(file).st_size
+        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        data = b"\n" * torn + line
+        try:
+            while data:
+                data = data[os.write(file, data) :]
+            os.fsync(file)
+        except OSError:
+            os.ftruncate(file, size)
+            raise
+    finally:
+        os.close(file)
+
+
+# ----------------------------------------------------- Alerts on standard output, as a sentence each or as JSON lines
+
+
+def open_stdout(given: Given) -> tuple[str, Deliver]:
+    """Deliver to standard output, as text unless format is json."""
+    as_json = given.options.get("format", "text") == "json"
+
+    def deliver(message: Message) -> None:
+        out: TextIO = sys.stdout
+        try:
+            out.write((message.line().decode() if as_json else text(message)) + "\n")  # at once: others print too
+            out.flush()
+        except (OSError, ValueError) as error:  # a ValueError where it was closed from within
+            raise Undelivered("standard output is closed") from error
+
+    return "standard output", deliver
+
+
+def text(message: Message) -> str:
+    """A line for each alert of a message.
+
+    >>> from stswatch.pipeline.alerts.alert import Alert
+    >>> data = {"change": "opened", "id": "E2a41", "revision": 1, "kind": "lit", "zones": ["korea_bay"],
+    ...         "score": 3.25, "start_time": "2025-03-10T06:54:00.000Z", "end_time": "2025-03-10T07:30:00.000Z"}
+    >>> print(text(Message((Alert("E2a41:1", "E2a41", "2025-03-10T07:31:00.000Z", data),))))
+    lead opened: E2a41 revision 1, lit meeting in korea_bay, score 3.25, from 2025-03-10 06:54 to 2025-03-10 07:30 UTC
+    """
+    return "\n".join(_line(harmless(dict(alert.data))) for alert in message.alerts)
+
+
+def _line(data: Any) -> str:
+    zones = f" in {', '.join(data['zones'])}" if data["zones"] else ""
+    who = " and ".join(_vessel(data, v) for v in ("a", "b") if f"mmsi_{v}" in data)
+    kind = data["kind"].replace("_", " ")
+    start, end = (data[name][:16].replace("T", " ") for name in ("start_time", "end_time"))
+    return (
+        f"lead {data['change']}: {data['id']} revision {data['revision']}, {kind} meeting{zones},"
+        f" score {data['score']:.2f}, from {start} to {end} UTC" + (f", {who}" if who else "")
+    )
+
+
+def _vessel(data: Any, v: str) -> str:
+    name = data.get(f"name_{v}")
+    return f"{data[f'mmsi_{v}']:09d}" + (f" ({name})" if name else "")
+
+
+# ---------------------- The file of destinations: a section each, secrets by the name of an environment variable only
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,123 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
 import http.client
+import io
 import ipaddress
 import time
 import urllib.error
 import urllib.request
 from email.message import Message as Headers
-from typing import IO
+from socket import socket
+from typing import IO, Any, cast
 from urllib.parse import SplitResult, urlsplit
 
-from stswatch.pipeline.alerts.destination import AlertsError, Deliver, Given, Undelivered
-from stswatch.pipeline.alerts.in_time import Http, Https
-from stswatch.pipeline.alerts.message import Message
-from stswatch.pipeline.alerts.signature import headers, key_of
+from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Given, Message, Undelivered
+
+# ----------------------- Who sent a message and when, so that a receiver can tell: the signature of Standard Webhooks
+
+_PREFIX = "whsec_"
+LEAST_BYTES = 24
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret stands for: whsec_ and Base64, or any text, whose UTF-8 bytes are the key.
+
+    Raises ValueError, whose words do not hold the secret, where it is no Base64 or shorter than 24 bytes.
+
+    Source: Standard Webhooks, "Signature scheme": keys of 24 to 64 random bytes.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if secret.startswith(_PREFIX) else None
+    except binascii.Error:
+        raise ValueError(f"begins with {_PREFIX}, but what follows is not Base64") from None
+    key = secret.encode() if key is None else key
+    if len(key) < LEAST_BYTES:
+        raise ValueError(f"is shorter than {LEAST_BYTES} bytes")
+    return key
+
+
+def headers(key: bytes, message_key: str, at_s: int, body: bytes) -> dict[str, str]:
+    """The headers of a message sent at a Unix time; never raises.
+
+    Source: Standard Webhooks, "Signature scheme": HMAC-SHA256 over id, timestamp and body with dots between them; the
+    example is that of its reference libraries.
+
+    >>> key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    >>> headers(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')["webhook-signature"]
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
+    """
+    signed = f"{message_key}.{at_s}.".encode() + body
+    signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return {
+        "webhook-id": message_key,
+        "webhook-timestamp": str(at_s),
+        "webhook-signature": f"v1,{signature}",
+        "idempotency-key": message_key,
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# HTTP whose answer must have come within the time-out as a whole, where the library allows so long for each piece
+
+
+class _Until(io.RawIOBase):
+    """What a socket sends until a moment."""
+
+    def __init__(self, sock: socket, raw: io.RawIOBase, seconds: float) -> None:
+        self._sock, self._raw, self._end_s = sock, raw, time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        rest_s = self._end_s - time.monotonic()
+        if rest_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(rest_s)
+        return cast("int | None", self._raw.readinto(buffer))  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket, *given: Any, **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        if seconds := sock.gettimeout():
+            self.fp = io.BufferedReader(_Until(sock, self.fp.detach(), seconds))
+
+
+class _Plain(http.client.HTTPConnection):
+    response_class = _Response
+
+
+class _Secure(http.client.HTTPSConnection):
+    response_class = _Response
+
+
+class Http(urllib.request.HTTPHandler):
+    """Opens http:// so."""
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See HTTPHandler."""
+        return self.do_open(_Plain, req)
+
+
+class Https(urllib.request.HTTPSHandler):
+    """Opens https:// so, with the usual trust."""
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See HTTPSHandler."""
+        return self.do_open(_Secure, req)
+
+
+# ------------------------ Alerts to a web address: one signed POST each, delivered when the receiver answers with 2xx
 
 _TIMEOUT_S = 10.0
 _LATER = (408, 409, 425, 429)  # of 4xx those that are no word on the message itself

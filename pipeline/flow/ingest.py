@@ -13,9 +13,9 @@ from typing import Any
 
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.chunk import ingest_chunk
+from stswatch.pipeline.flow.workers import ingest_chunk
 from stswatch.pipeline.readers.base import Source
-from stswatch.pipeline.readers.nmea_times import unread_words
+from stswatch.pipeline.readers.nmea import unread_words
 from stswatch.pipeline.readers.registry import chunks
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
@@ -84,7 +84,7 @@ def ingest(
 
 def _decode(chunks_read: Sequence[Callable[[], Receipt]], receive: Callable[[int, Receipt], None]) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed, and by now the workers read."""
-    from stswatch.pipeline.flow.decoding import decode
+    from stswatch.pipeline.flow.engine import decode
 
     decode(chunks_read, receive)
 

@@ -15,23 +15,22 @@ from typing import TYPE_CHECKING
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
-from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.batch import LAKE_SHARDS
+from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.committed import Committed, commit, committed, forget
-from stswatch.pipeline.flow.late import is_segment
-from stswatch.pipeline.flow.shard import Job
-from stswatch.pipeline.flow.slices import Slice
-from stswatch.pipeline.routes import LAKE_SHARDS
+from stswatch.pipeline.flow.late_data import is_segment
+from stswatch.pipeline.flow.slices import Committed, Slice, commit, committed, forget
+from stswatch.pipeline.flow.workers import Job
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, Step, card_of
 from stswatch.pipeline.store import entries as sources
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.disk import DamagedFile, discard
 from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.store.lake import Receipt
 
 if TYPE_CHECKING:
-    from stswatch.pipeline.flow.local import Flow
+    from stswatch.pipeline.flow.engine import Flow
 
 _ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
 _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
@@ -152,7 +151,7 @@ def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: En
 
 def _flow(engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
-    from stswatch.pipeline.flow.local import Flow
+    from stswatch.pipeline.flow.engine import Flow
 
     return Flow(engine.steps, engine.workers)
 

@@ -1,23 +1,35 @@
-"""The row of slices of a run: which spans of time, in which order, under which content address.
-
-The address of a slice is a hash of all that its result depends on, the address of the slice before it included. So a
-run finds by itself what of an earlier one still holds: after a kill, with more data, or with other rules.
-"""
+"""The slices of a run: which spans of time under which content address, what was committed, and the states after it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.errors import StswatchError
+from stswatch.pipeline.batch import Ints, Tables, concat, from_bytes
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store.lake import Part, slab_name
+from stswatch.pipeline.store import entries
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.files import DamagedFile, discard
+from stswatch.pipeline.store.lake import Part, of_file, slab_name, verify
+from stswatch.pipeline.store.loader import Output
+
+# ----------------------- The row of slices of a run: which spans of time, in which order, under which content address
+# The address of a slice is a hash of all that its result depends on, the address of the slice before it included. So a
+# run finds by itself what of an earlier one still holds: after a kill, with more data, or with other rules.
 
 EVER_US = 1 << 62
 DECIDE_NOTHING = (
@@ -133,3 +145,138 @@ def sources_hash(rooms: tuple[str, ...]) -> str:
             if path.relative_to(top).parts[0] not in DECIDE_NOTHING:
                 digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Committed slices: what the catalogue says they gave, whether it still is what was written, what becomes of damage
+
+
+class DamagedSlice(StswatchError, ValueError):
+    """A slice was damaged and is as if it had never been run; the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a committed slice gave for the store, and the CRC-32 of each state after it by its path in the folder."""
+
+    output: Output
+    states: Mapping[str, int]
+
+    def folder(self, data: Path) -> Path:
+        """Where it lies."""
+        return data / "slices" / self.output.key
+
+    def verify_states(self, data: Path) -> None:
+        """Raise DamagedFile where a state after it is gone or no longer what was written."""
+        verify(self.folder(data), self.states.items())
+
+
+def committed(catalogue: Catalogue) -> dict[str, Committed]:
+    """The committed slices by name, without those of which the folder is gone or what is known of them damaged."""
+    found = catalogue.every("slices", _parsed)
+    there = {path.name for path in (catalogue.data / "slices").glob("*")}
+    return {key: told for key, told in found.items() if isinstance(told, Committed) and key in there}
+
+
+def commit(catalogue: Catalogue, slice: Slice, told: Mapping[str, Any]) -> None:
+    """Commit a slice of which the disk holds all files; told: what Flow.run_slice gave."""
+    catalogue.put("slices", {slice.key: {"slice": described(slice), **told}})
+
+
+def forget(catalogue: Catalogue, keys: Sequence[str]) -> None:
+    """Have some slices be as if they had never been run, and remove their folders. Raises OSError."""
+    catalogue.delete("slices", keys, durable=False)
+    for key in keys:
+        discard(catalogue.data / "slices" / key, catalogue.data / "slices")
+
+
+def outputs(catalogue: Catalogue, row: Sequence[Slice]) -> list[Output]:
+    """What each slice of a row that was run gave, for the store. Raises DamagedFile."""
+    known = committed(catalogue)
+    for s in row:
+        if s.key not in known:
+            raise DamagedFile(
+                str(catalogue.data / "slices" / s.key), "is not there, or its row in the catalogue damaged"
+            )
+    return [known[s.key].output for s in row]
+
+
+def checksums(folder: Path) -> dict[str, int]:
+    """The CRC-32 of each file of a slice, by its path in the folder. Raises OSError."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): of_file(path) for path in sorted(files)}
+
+
+@contextmanager
+def healing(catalogue: Catalogue) -> Iterator[None]:
+    """Make of a damaged file what is to be done about it.
+
+    Raises CatalogueError for a file of the lake, which names the source to give again; DamagedSlice for one of a slice,
+    which is removed, so that the next run of the row works it out again.
+    """
+    try:
+        yield
+    except DamagedFile as damaged:
+        folder, *rest = Path(damaged.path).absolute().relative_to(catalogue.data.absolute()).parts
+        if folder == "lake":
+            raise entries.again(catalogue, damaged, entries.source_of(damaged.path)) from damaged
+        if folder == "slices":
+            forget(catalogue, rest[:1])
+            raise DamagedSlice(f"{damaged}; run again to work it out again") from damaged
+        raise
+
+
+def _parsed(key: str, told: Mapping[str, Any]) -> Committed:
+    within = f"slices/{key}"
+    files, crcs = told["files"], told["checksums"]
+    paths = {table: [f"{within}/{name}" for name in names] for table, names in files.items()}
+    stored = {f"{within}/{name}": crcs[name] for names in files.values() for name in names}
+    return Committed(Output(key, paths, stored), {name: crc for name, crc in crcs.items() if name.startswith("state/")})
+
+
+# ------------- The states after a committed slice, taken into memory: of all shards in one, and of some vessels alone
+
+States = Mapping[str, Tables]  # by step
+
+
+def none_yet(steps: Sequence[Step]) -> dict[str, Tables]:
+    """The states before the first slice."""
+    return {step.name: step.no_state() for step in steps}
+
+
+def after(data: Path, last: Committed, steps: Sequence[Step], shards: int) -> dict[str, Tables]:
+    """The states that a slice of a data folder left, each of all shards. Raises DamagedFile where one is no longer what
+    was written or gone."""
+    last.verify_states(data)
+    folder = last.folder(data)
+    found = {}
+    for step in steps:
+        files = [folder / "state" / f"{step.name}-{shard}.arrow" for shard in range(step.shards(shards))]
+        parts = [from_bytes(file.read_bytes()) for file in files] if step.state else []
+        found[step.name] = {name: _once(concat([p[name] for p in parts], kind)) for name, kind in step.state.items()}
+    return found
+
+
+def _once(rows: pa.Table) -> pa.Table:
+    """Each row once: several shards keep a leg at the edge of their cells, and all of them what is sent to all."""
+    plain = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
+    numbered = rows.select(plain).append_column("row", pa.array(np.arange(rows.num_rows)))
+    first = numbered.group_by(plain).aggregate([("row", "min")])["row_min"]
+    if len(first) == rows.num_rows:
+        return rows
+    return rows.take(pa.array(np.sort(np.asarray(first)))).combine_chunks()
+
+
+def of_vessels(states: States, mmsi: Ints) -> dict[str, Tables]:
+    """The same states as if there were only these vessels, (n,): of pairs, those of which both are among them."""
+    wanted = pa.array(mmsi, pa.int32())
+    return {step: {name: _rows_of(rows, wanted) for name, rows in tables.items()} for step, tables in states.items()}
+
+
+def _rows_of(rows: pa.Table, wanted: pa.Array) -> pa.Table:
+    keep = None
+    for name in ("mmsi", "mmsi_a", "mmsi_b"):
+        if name in rows.column_names:
+            found = pc.is_in(rows[name], value_set=wanted)
+            keep = found if keep is None else pc.and_(keep, found)
+    return rows if keep is None else rows.filter(keep).combine_chunks()

@@ -13,9 +13,9 @@ import pyarrow as pa
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Bools, Result, Tables, concat, micros, starts_of
-from stswatch.pipeline.meetings import berths, edges, runs
+from stswatch.pipeline.meetings import intervals, proximity, rows
+from stswatch.pipeline.meetings.intervals import PAIR, Runs
 from stswatch.pipeline.meetings.rows import encounter_rows, scorecard, still_needed
-from stswatch.pipeline.meetings.runs import PAIR, Runs
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
 from stswatch.pipeline.schema.measures import SILENCES
 
@@ -40,10 +40,10 @@ def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None 
     """
     known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
-    meetings = edges.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
+    meetings = rows.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
     said = concat([state["said"], batch.table("particulars")], schema.PARTICULARS)
     done = _done(meetings, batch, rules)
-    berth_pairs, neighbours = berths.count(state, batch, rules)
+    berth_pairs, neighbours = proximity.count(state, batch, rules)
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
@@ -60,9 +60,9 @@ def _joined(opened: pa.Table, proximities: pa.Table, rules: EncounterRules) -> p
     new = proximities
     for name in OPEN.names[len(schema.PROXIMITIES) :]:
         new = new.append_column(OPEN.field(name), never)
-    both = runs.from_table(concat([opened, new.cast(OPEN)], OPEN))
-    joined = runs.join(both, _heads(both, rules))
-    return runs.to_table(joined, OPEN, {"opened": np.ones(len(joined), bool)})
+    both = intervals.from_table(concat([opened, new.cast(OPEN)], OPEN))
+    joined = intervals.join(both, _heads(both, rules))
+    return intervals.to_table(joined, OPEN, {"opened": np.ones(len(joined), bool)})
 
 
 def _heads(given: Runs, rules: EncounterRules) -> Bools:

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.longitude import turn_to, wrap_lon
-from stswatch.geo.plane import metres_per_degree
+from stswatch.geo.coordinates.plane import metres_per_degree
+from stswatch.geo.coordinates.sphere import turn_to, wrap_lon
 from stswatch.pipeline.batch import MS, Bools, Column, Floats, Ints, micros, ordered, spread, starts_of
-from stswatch.pipeline.meetings.histogram import Motion
+from stswatch.pipeline.meetings.intervals import Motion
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,4 @@
-"""The proximity step: when two tracks were within the encounter distance, in continuous time.
-
-Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the frontier; legs are
-kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not written.
-"""
+"""Neighbours at berth: counted by port and hour, each pair once."""
 
 from __future__ import annotations
 
@@ -11,15 +7,92 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.longitude import wrap_lon
+from stswatch.geo.coordinates.sphere import wrap_lon
+from stswatch.geo.reference.ports import lawful_port, ports
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Batch, Bools, Column, Ints, Result, Tables, concat, micros, ordered, starts_of
-from stswatch.pipeline.meetings import berths, histogram, runs
+from stswatch.pipeline.batch import (
+    HOUR,
+    MS,
+    Batch,
+    Bools,
+    Column,
+    Ints,
+    Result,
+    Tables,
+    build,
+    concat,
+    grown_boxes,
+    micros,
+    ordered,
+    spread,
+    starts_of,
+)
+from stswatch.pipeline.meetings import intervals
 from stswatch.pipeline.meetings.candidates import Boxes, candidates, lasting
+from stswatch.pipeline.meetings.intervals import Runs
 from stswatch.pipeline.meetings.motion import Found, LegColumns, near
-from stswatch.pipeline.meetings.runs import Runs
-from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, days, minutes
+
+
+def ports_of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
+    """The lawful port that each leg lies in, by row, index into `ports()`; -1 outside, or where no pair lies still."""
+    asked = np.zeros(len(legs.mmsi), bool)
+    still = _both_still(legs, a, b, rules)
+    asked[a[still]] = asked[b[still]] = True
+    leg = np.flatnonzero(asked)
+    ends, port = legs.ends.at(leg), np.full(len(asked), -1)
+    port[leg] = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)
+    return port
+
+
+def at_berth(legs: LegColumns, port: Ints, found: Found, rules: Rules) -> Ints:
+    """Rows where both lie still in a port that is no part of the trade; port: what `ports_of` gave."""
+    still = _both_still(legs, found.a, found.b, rules)
+    return still[(port[found.a[still]] >= 0) & (port[found.b[still]] >= 0)]
+
+
+def _both_still(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
+    return np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
+
+
+def rows_of(legs: LegColumns, found: Found, port: Ints) -> pa.Table:
+    """One row per pair and hour that the pair lay side by side in; port: (m,) the port of a."""
+    first, last = found.near.start_us // HOUR, (found.near.end_us - 1) // HOUR
+    row, nth = spread(last - first + 1)
+    hour = first[row] + nth
+    order = ordered(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
+    row, hour = row[order], hour[order]
+    once = starts_of(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
+    row, hour = row[once], hour[once]
+    columns: dict[str, object] = {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR}
+    for v, leg in (("a", found.a[row]), ("b", found.b[row])):
+        columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
+    return build("berth_pairs", columns)
+
+
+def distinct(pairs: pa.Table) -> pa.Table:
+    """Each row once."""
+    if pairs.num_rows == 0:
+        return pairs
+    return pairs.group_by(pairs.column_names).aggregate([]).cast(schema.BERTH_PAIRS)
+
+
+def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table]:
+    """The pairs of hours that more can still be told of, and the counts of the hours that are over."""
+    pairs = distinct(concat([state["berths"], batch.table("berth_pairs")], schema.BERTH_PAIRS))
+    over = np.ones(pairs.num_rows, bool)
+    if not batch.final:
+        over = micros(pairs, "hour") + HOUR < batch.frontier_us - rules.lag_us
+    done = pairs.filter(pa.array(over))
+    counted = done.group_by(["port", "hour"]).aggregate([([], "count_all")])
+    counted = counted.rename_columns(["port", "hour", "pairs"]).cast(schema.BERTH_NEIGHBOURS)
+    return pairs.filter(pa.array(~over)).combine_chunks(), counted
+
+
+# ------------------------- The proximity step: when two tracks were within the encounter distance, in continuous time
+# Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the frontier; legs
+# are kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not
+# written.
 
 STATE = {"legs": schema.LEGS}
 _PAIRS_AT_ONCE = 1_000_000  # of legs, sorted together
@@ -40,14 +113,14 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, *_fine_enough(view, i, j, rules))
-        port = berths.ports_of(view, a, b, rules)
+        port = ports_of(view, a, b, rules)
         # part by part: what is in the cache is worked on at once, and the encounter step joins what two parts hold
         for begin in range(0, len(a), _PAIRS_IN_CACHE):
             part = slice(begin, begin + _PAIRS_IN_CACHE)
             found = _meetings(view, a[part], b[part], rules)
-            berth = berths.at_berth(view, port, found, rules)
+            berth = at_berth(view, port, found, rules)
             rows["proximities"].append(_proximity_rows(view, found.without(berth), rules))
-            rows["berth_pairs"].append(berths.rows_of(view, found.at(berth), port[found.a[berth]]))
+            rows["berth_pairs"].append(rows_of(view, found.at(berth), port[found.a[berth]]))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
     return Result(kept, given)
 
@@ -118,7 +191,7 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     first, group = np.flatnonzero(head), np.cumsum(head) - 1
     last = np.append(first[1:], len(found.a)) - 1
     a, b, start_us, end_us = found.a[first], found.b[first], found.near.start_us[first], found.near.end_us[last]
-    best = found.near.at(runs.best(found.near.nearest_cm(), group, first))
+    best = found.near.at(intervals.best(found.near.nearest_cm(), group, first))
     observed_ms = _observed_us(legs, found, rules) // MS
     columns: dict[str, Column] = {"start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
     columns |= {"observed_ms": np.add.reduceat(observed_ms, first), "fresh": np.zeros(len(first), bool)}
@@ -132,7 +205,7 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
         columns[f"fixes_{v}"], at_end = legs.fixes(leg, start_us, end_us)
         columns[f"end_fix_{v}"] = at_end | (end_us == legs.fix_end_us[end_leg])
         columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
-    return runs.to_table(Runs(columns, *_bins(legs, found, group, rules)), schema.PROXIMITIES)
+    return intervals.to_table(Runs(columns, *_bins(legs, found, group, rules)), schema.PROXIMITIES)
 
 
 def _fresh_starts(legs: LegColumns, found: Found) -> Bools:
@@ -149,10 +222,10 @@ def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[In
     within_ms = (found.near.end_us - found.near.start_us) // MS
     row, ring, spent_ms = found.near.motion.rings(within_ms)
     told = [_speeds_told(legs, found.a), _speeds_told(legs, found.b), _headings_told(legs, found, rules)]
-    angle = histogram.angle_bins(*(legs.heading_deg[leg[told[2]]] for leg in (found.a, found.b)))
+    angle = intervals.angle_bins(*(legs.heading_deg[leg[told[2]]] for leg in (found.a, found.b)))
     numbers = (ring, legs.speed_dkn[found.a[told[0]]], legs.speed_dkn[found.b[told[1]]], angle)
-    codes, begins = histogram.layout(*numbers)
-    return histogram.added(
+    codes, begins = intervals.layout(*numbers)
+    return intervals.added(
         np.concatenate([group[row], *(group[rows] for rows in told)]),
         np.concatenate([number + begin for number, begin in zip(numbers, begins, strict=True)]),
         np.concatenate([spent_ms, *(within_ms[rows] for rows in told)]),

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from stswatch.geo.mmsi import country_names
-from stswatch.geo.ports import ports
-from stswatch.geo.zones import zones
+from stswatch.geo.reference.mmsi import country_names
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.zones import zones
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.geo.longitude import near_lon
-from stswatch.geo.plane import metres_per_degree
+from stswatch.geo.coordinates.plane import metres_per_degree
+from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints, starts_of
 from stswatch.pipeline.meetings.motion import Ends, Near, near
 from stswatch.pipeline.pictures import style

@@ -12,15 +12,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from stswatch.geo.coast import LAYERS, Layer, coast, layer
-from stswatch.geo.longitude import near_lon, wrap_lon
-from stswatch.geo.ports import ports
-from stswatch.geo.sphere import M_PER_NM
-from stswatch.geo.zones import REPORTED, zones
+from stswatch.geo.coast.coast import LAYERS, Layer, coast, layer
+from stswatch.geo.coordinates.sphere import M_PER_NM, near_lon, wrap_lon
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.zones import REPORTED, zones
 from stswatch.pipeline.batch import Floats, starts_of
 from stswatch.pipeline.pictures import style
-from stswatch.pipeline.pictures.labels import Panel, panel
 from stswatch.pipeline.pictures.projection import Box, graticule, metres_text
+from stswatch.pipeline.pictures.style import Panel, panel
 
 _ZONES, _LAND, _GRID, _PORTS = 1, 2, 3, 4  # what lies over what
 _MOST_PORTS = 5

@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from stswatch.geo.sphere import M_PER_NM
+from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.pictures import captions, style
 from stswatch.pipeline.pictures.captions import duration
@@ -31,9 +31,8 @@ from stswatch.pipeline.pictures.courses import (
     thin_points,
 )
 from stswatch.pipeline.pictures.ground import grid, land, locator, port_marks, scale_bar, zone_areas
-from stswatch.pipeline.pictures.labels import FURTHER_PX, Panel, panel
 from stswatch.pipeline.pictures.projection import Box, around, metres_text
-from stswatch.pipeline.pictures.style import Hand
+from stswatch.pipeline.pictures.style import FURTHER_PX, Hand, Panel, panel
 
 _KN_PER_M_S = 3600.0 / M_PER_NM
 _ARROW_EVERY_PX, _ARROW_FROM_KN, _ARROW_OVER_MIN = 130.0, 1.0, 10.0

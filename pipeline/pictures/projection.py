@@ -15,7 +15,7 @@ import pyproj
 import shapely
 from numpy.typing import ArrayLike
 
-from stswatch.geo.longitude import near_lon
+from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline.batch import Floats
 
 _ROUND = 181  # points along an edge or a meridian: enough for a smooth line

@@ -14,16 +14,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy import ndimage
 
-from stswatch.geo.port_table import ports
-from stswatch.geo.reach import reach_km
-from stswatch.geo.sea import port_distance_km
-from stswatch.geo.sphere import M_PER_NM, destination
+from stswatch.geo.coordinates.sphere import M_PER_NM, destination
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.sea.distance import port_distance_km, reach_km
 from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.file import encode
 from stswatch.pipeline.pictures.ground import grid, land
-from stswatch.pipeline.pictures.labels import Panel, panel
 from stswatch.pipeline.pictures.projection import Box, Sheet
+from stswatch.pipeline.pictures.style import Panel, panel
 
 SHEET = Sheet(124.1, 37.0)
 SIZE_IN, DPI = (10.4, 9.4), 110
@@ -50,7 +49,7 @@ def render(suffix: str, port: str = "nampo") -> bytes:
 
     >>> render(".png", "atlantis")
     Traceback (most recent call last):
-    KeyError: "no port 'atlantis'; ids are those of stswatch.geo.port_table.ports()"
+    KeyError: "no port 'atlantis'; ids are those of stswatch.geo.reference.ports.ports()"
     """
     with style.look():
         return encode(draw(port), suffix, fingerprint())

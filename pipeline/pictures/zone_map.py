@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from stswatch.geo.longitude import near_lon
-from stswatch.geo.ports import HARBOUR, harbours, ports
-from stswatch.geo.zones import REPORTED, Area, Zones, zones
+from stswatch.geo.coordinates.sphere import near_lon
+from stswatch.geo.reference.ports import HARBOUR, harbours, ports
+from stswatch.geo.reference.zones import REPORTED, Area, Zones, zones
 from stswatch.pipeline.batch import Floats, Ints
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.file import encode
 from stswatch.pipeline.pictures.ground import EDGE_DEG, grid, land, polygons
-from stswatch.pipeline.pictures.labels import Panel, fit, panel
 from stswatch.pipeline.pictures.projection import Box, Sheet, around
+from stswatch.pipeline.pictures.style import Panel, fit, panel
 
 DATA = ("zones.geojson", "harbours.geojson", "ports.csv", "searoute_corrections.csv")
 SIZE_IN, DPI = (13.0, 11.6), 110

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 
 ENDING = ".index"
 FORMATS = ("nmea", "json")

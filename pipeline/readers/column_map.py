@@ -43,13 +43,13 @@ from zoneinfo import ZoneInfo
 
 from stswatch.pipeline.readers.base import IDS, Place, SourceError
 from stswatch.pipeline.readers.column_units import UNITS, named_unit, unit_of
-from stswatch.pipeline.readers.encodings import known
-from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.readers.text import known
+from stswatch.pipeline.readers.values import plain
 from stswatch.pipeline.schema import RECEIVERS
 from stswatch.pipeline.untrusted import escaped
 
 if TYPE_CHECKING:
-    from stswatch.pipeline.readers.ids import Numbering
+    from stswatch.pipeline.readers.values import Numbering
 
 HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
     "mmsi": ("mmsi", "mmsinumber", "usermmsi", "userid", "ssvid"),

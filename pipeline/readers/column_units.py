@@ -12,8 +12,8 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from stswatch.geo.sphere import M_PER_NM
-from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.geo.coordinates.sphere import M_PER_NM
+from stswatch.pipeline.readers.values import plain
 
 _SCALES: Mapping[float, tuple[str, ...]] = {  # a part of the unit -> how names write it
     0.1: ("1/10", "0.1", "x10", "*10", "10x", "times10", "tenth", "tenths", "tenthsof", "tenthof", "deci"),

@@ -1,7 +1,4 @@
-"""Tables of positions, CSV, Parquet or GeoParquet, by their column names or by the map given with `--columns`.
-
-See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for what a row is.
-"""
+"""Tables of positions, in CSV, Parquet or memory, by their column names or by the map given with `--columns`."""
 
 from __future__ import annotations
 
@@ -9,26 +6,82 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.options import ReadOptions
-from stswatch.pipeline.readers import column_map, ids, longitudes, parquet_rows
+from stswatch.pipeline.readers import column_map, parquet, values
 from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Source, SourceError
-from stswatch.pipeline.readers.column_map import AS_USUAL, NEEDED, OTHER_IDS, ColumnMap, Writing
-from stswatch.pipeline.readers.column_words import words
+from stswatch.pipeline.readers.column_map import (
+    AS_USUAL,
+    NEEDED,
+    OTHER_IDS,
+    ColumnMap,
+    Writing,
+    betrayed,
+    lacking,
+    listed,
+    recognise,
+    time_columns,
+)
 from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
-from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
-from stswatch.pipeline.readers.ids import Numbering
 from stswatch.pipeline.readers.packing import is_packed
 from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
-from stswatch.pipeline.readers.text import Window, byte_chunks, encoding_at, head, stated, units, windows
+from stswatch.pipeline.readers.text import (
+    UTF8,
+    UTF16,
+    Window,
+    byte_chunks,
+    encoding_at,
+    head,
+    in_utf8,
+    stated,
+    units,
+    windows,
+)
 from stswatch.pipeline.readers.time_columns import Chosen, choose
 from stswatch.pipeline.readers.time_look import Column
-from stswatch.pipeline.readers.values import flat
-from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.readers.values import Numbering, flat, plain, runs_to_360
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# -------- Tables of positions, CSV, Parquet or GeoParquet, by their column names or by the map given with `--columns`
+
+# ---------------------- Which columns of a table were taken for what, and which were not read, in one line for people
+
+_LONGEST = 40  # letters of a name
+_MOST = 12  # names of columns that were not read
+
+
+def words(names: Sequence[str], columns: Sequence[tuple[str, int]], factors: Mapping[str, float]) -> str:
+    """What each column is; never raises.
+
+    names: the header; columns: (our name, index of their column); factors: what theirs are multiplied by.
+
+    >>> words(["MMSI", "speed_x10", "Cargo"], [("mmsi", 0), ("sog_kn", 1)], {"sog_kn": 0.1})
+    'mmsi = MMSI, sog_kn = speed_x10 times 0.1; not read: Cargo'
+    """
+    taken = []
+    for ours, index in columns:
+        times = f" times {factors[ours]:.7g}" if factors.get(ours, 1.0) != 1.0 else ""
+        taken.append(f"{ours} = {_short(names[index])}{times}")
+    used = {index for _, index in columns}
+    left = [_short(name) for index, name in enumerate(names) if index not in used]
+    more = f" and {len(left) - _MOST} more" if len(left) > _MOST else ""
+    return ", ".join(taken) + (f"; not read: {', '.join(left[:_MOST])}{more}" if left else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[:_LONGEST] + "..."
+
+
+# -------- Tables of positions, CSV, Parquet or GeoParquet, by their column names or by the map given with `--columns`
+# See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for what a row is.
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
@@ -53,7 +106,7 @@ class Options:
 
 def sniff(start: bytes, path: str) -> bool:
     """Whether it is Parquet, or a CSV whose header has names that are recognised."""
-    if start.startswith(parquet_rows.MAGIC):
+    if start.startswith(parquet.MAGIC):
         return True
     return b"\0" not in start and not column_map.lacking(column_map.recognise(header_of(start)[0]))
 
@@ -81,7 +134,7 @@ def prepare_table(
         also = {**(also or {}), "mmsi": OTHER_IDS}
         asked = replace(asked, writing=replace(asked.writing, ids=Numbering()))
     start = head(place)
-    whole = _parquet if start.startswith(parquet_rows.MAGIC) else _csv
+    whole = _parquet if start.startswith(parquet.MAGIC) else _csv
     options = whole(place, start, asked, also)
     chosen = _time(place, options, asked, also, day)
     columns = [(ours, index) for ours, index in options.columns if ours not in ("time", "date")]
@@ -102,18 +155,18 @@ def looked_at(place: Place, options: Options) -> tuple[Options, list[str]]:
     writing = options.writing
     name = options.names[dict(options.columns)["mmsi"]]
     if writing.ids is None and rows:
-        ids.check(place, name, pa.concat_arrays([ids.texts(each.columns["mmsi"]) for each in rows]))
+        values.check(place, name, pa.concat_arrays([values.texts(each.columns["mmsi"]) for each in rows]))
     lon = [number_of(flat(each.columns["lon"]), "lon", writing) for each in rows]
-    east_360 = bool(rows) and longitudes.runs_to_360(np.concatenate(lon))
+    east_360 = bool(rows) and values.runs_to_360(np.concatenate(lon))
     options = replace(options, writing=replace(writing, east_360=east_360))
-    return options, [longitudes.NOTE] * east_360 + [ids.NOTE] * (writing.ids is not None)
+    return options, [values.NOTE] * east_360 + [values.IDS_NOTE] * (writing.ids is not None)
 
 
 def _samples(place: Place, options: Options) -> Iterator[Rows]:
     """Rows from all over a table; all of them of a small one, the first of one that is packed."""
     if options.form is None:
         columns = {ours: options.names[index] for ours, index in options.columns if ours in _LOOKED_AT}
-        yield from parquet_rows.samples(place, columns, options.points)
+        yield from parquet.samples(place, columns, options.points)
         return
     form, first = options.form, options.first_row
     form = replace(form, columns=tuple(each for each in form.columns if each[0] in _LOOKED_AT))
@@ -134,7 +187,7 @@ def ids_of(chunk: Chunk) -> set[str]:
     form = replace(options.form, columns=columns) if options.form else None
     found: set[str] = set()
     for rows in _rows(chunk, replace(options, columns=columns, form=form, points=None)):
-        found.update(pc.unique(ids.texts(rows.columns["mmsi"]).drop_null()).to_pylist())
+        found.update(pc.unique(values.texts(rows.columns["mmsi"]).drop_null()).to_pylist())
     return found
 
 
@@ -178,11 +231,11 @@ def _in_file(start: bytes, before: bytes, encoding: str) -> int:
 def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
     if is_packed(place):
         raise SourceError(f"{place}: is Parquet packed once more, which cannot be read in place; unpack it first")
-    schema = parquet_rows.opened(place.path).schema_arrow
+    schema = parquet.opened(place.path).schema_arrow
     names = list(schema.names)
     points = None
     if not asked.columns and {"lon", "lat"} - set(column_map.recognise(names, also)):
-        points = parquet_rows.geometry_of(place, schema)
+        points = parquet.geometry_of(place, schema)
     if points is not None:  # stands for both
         also = {**(also or {}), "lon": (plain(points),), "lat": (plain(points),)}
     return Options(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
@@ -195,7 +248,7 @@ def _sample(place: Place, options: Options, wanted: Sequence[int], at_most: int)
     """
     columns = {"mmsi": dict(options.columns)["mmsi"], **{str(index): index for index in wanted}}
     if options.form is None:
-        rows: Sequence[Mapping[str, pa.Array]] = parquet_rows.sample(
+        rows: Sequence[Mapping[str, pa.Array]] = parquet.sample(
             place, {name: options.names[index] for name, index in columns.items()}
         )
     else:
@@ -227,7 +280,7 @@ def _pieces(place: Place, at_most: int) -> list[tuple[int, int]]:
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     """Byte ranges of a CSV, runs of row groups of a Parquet file. Raises SourceError where it is damaged."""
-    cut = byte_chunks if source.options.form else parquet_rows.chunks
+    cut = byte_chunks if source.options.form else parquet.chunks
     return cut(source, target_bytes)
 
 
@@ -241,9 +294,83 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
 def _rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
     if options.form is None:
         columns = {ours: options.names[index] for ours, index in options.columns}
-        yield from parquet_rows.rows(chunk, columns, options.points)
+        yield from parquet.rows(chunk, columns, options.points)
         return
     start = max(chunk.start, options.first_row)
     end = max(chunk.end, start)
     for window in windows(chunk.source.place, start, end, STEP, 1, _LONGEST_ROW, options.form.encoding):
         yield rows_of(window, options.form)
+
+
+# ------------------------ Positions in memory: Arrow tables, DataFrames and GeoDataFrames as fixes and static reports
+
+_ROWS_LOOKED_AT = 10_000  # rows
+_EVIDENCE = ("source", "offset", "length", "more_refs")  # of a sentence, not of a vessel
+
+
+def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: date | None = None) -> Decoded:
+    """Fixes and static reports of positions in memory, by their column names as in a file; points of a GeoDataFrame.
+
+    Rows of the lake, as `api.decode` gives them, keep their kind of receiver, and those marked invalid are left out.
+    kind: of ids, one of IDS. day: of today: no time after it decides how the times are read. Raises SourceError where
+    a needed column lacks, the ids are of another kind, or the form of the time is not clear.
+    """
+    table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
+    if "invalid" in table.column_names:
+        table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
+        table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
+        kind = "numbered"
+    return _by_names(table.combine_chunks(), kind, day)
+
+
+def _by_names(table: pa.Table, kind: str, day: date | None) -> Decoded:
+    found = recognise(table.column_names, {"mmsi": OTHER_IDS} if kind == "any" else None)
+    missing = lacking(found)
+    if missing:
+        raise SourceError(
+            f"the table: has no column for {', '.join(missing)} among {listed(table.column_names)}; name a column so"
+        )
+    none = np.zeros(0, np.int64)
+    columns = {ours: table.column(index) for ours, index in found.items() if ours not in ("time", "date")}
+    times, dates = (
+        [Column(table.column_names[i], table.column(i), i) for i in indices]
+        for indices in time_columns(table.column_names, None)
+    )
+    chosen = choose("the table", times, dates, columns["mmsi"], AS_USUAL.time, day)
+    columns["time"] = chosen.time.values
+    if chosen.date is not None:
+        columns["date"] = chosen.date.values
+    units = tuple(betrayed(table.column_names, found).items())
+    rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
+    east_360 = runs_to_360(number_of(flat(columns["lon"]), "lon", replace(AS_USUAL, factors=units)))
+    writing = replace(_ids(columns["mmsi"], kind), east_360=east_360, time=chosen.how, factors=units)
+    return decode_rows(rows, "memory", "unknown", writing)
+
+
+def _ids(column: pa.ChunkedArray, kind: str) -> Writing:
+    """How the ids are written. Raises SourceError where they are no MMSI, though these are asked for."""
+    if kind == "numbered":
+        return Writing(numbered=True)
+    if kind == "any":
+        return Writing(ids=values.numbering_of(pc.unique(values.texts(column).drop_null()).to_pylist()))
+    values.check(Place("the table"), "mmsi", column.slice(0, _ROWS_LOOKED_AT))
+    return AS_USUAL
+
+
+def _of_frame(frame: pd.DataFrame) -> pa.Table:
+    """A frame as a table; the points of a GeoDataFrame as lon and lat, where it has no such columns."""
+    if hasattr(frame, "geom_type"):
+        lacks = {"lon", "lat"} - set(recognise([str(name) for name in frame.columns]))
+        points = _points(frame) if lacks else {}
+        shapes = [name for name, kind in frame.dtypes.items() if str(kind) == "geometry"]
+        frame = frame.drop(columns=shapes).assign(**points)
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _points(frame: Any) -> dict[str, Any]:
+    """Longitude and latitude of the points, NaN where there is none. Raises SourceError where they are no points."""
+    others = set(frame.geom_type.dropna()) - {"Point"}
+    if others:
+        raise SourceError(f"the table: its geometry holds a {sorted(others)[0]}; give points, or columns lon and lat")
+    degrees = frame.geometry.to_crs(4326) if frame.crs is not None else frame.geometry
+    return {"lon": degrees.x.to_numpy(), "lat": degrees.y.to_numpy()}

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
 from stswatch.pipeline.readers.column_map import WORDED, recognise
-from stswatch.pipeline.readers.encodings import UTF8, UTF16, in_utf8
 from stswatch.pipeline.readers.tabular import STATIC_WORDS, Rows
-from stswatch.pipeline.readers.text import Window
-from stswatch.pipeline.readers.vocabulary import NOTHING
+from stswatch.pipeline.readers.text import UTF8, UTF16, Window, in_utf8
+from stswatch.pipeline.readers.values import NOTHING
 
 DELIMITERS = ",;\t|"
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N", *NOTHING]

@@ -21,7 +21,7 @@ from stswatch.pipeline.readers import columns
 from stswatch.pipeline.readers.base import Place, Prepared
 from stswatch.pipeline.readers.column_map import ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.readers.values import plain
 
 LICENCE = (
     "conditions for the use of Danish public data; to be stated: Contains data from the Danish Maritime Authority that"

@@ -26,7 +26,7 @@ from typing import BinaryIO
 
 import zstandard
 
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import arrival_index
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
 

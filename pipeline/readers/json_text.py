@@ -16,8 +16,7 @@ import numpy as np
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, line_spans
 from stswatch.pipeline.readers.base import Place, SourceError
-from stswatch.pipeline.readers.encodings import UTF8, UTF16
-from stswatch.pipeline.readers.text import Window, pieces
+from stswatch.pipeline.readers.text import UTF8, UTF16, Window, pieces
 
 LONGEST = 1 << 20  # bytes; a longer object is no message and is rejected
 _SAMPLE = 500  # records

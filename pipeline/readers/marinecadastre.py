@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stswatch.pipeline.options import ReadOptions
-from stswatch.pipeline.readers import columns, parquet_rows
+from stswatch.pipeline.readers import columns, parquet
 from stswatch.pipeline.readers.base import Place, Prepared, SourceError
 from stswatch.pipeline.readers.column_map import ColumnMap
 from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.vocabulary import plain
+from stswatch.pipeline.readers.values import plain
 
 LICENCE = "US public domain (CC0 1.0); NOAA asks to be cited"
 _XY = {"lon": ("x",), "lat": ("y",)}  # as ogr2ogr names them
@@ -41,9 +41,9 @@ def sniff(start: bytes, path: str) -> bool:
 
 
 def _names(start: bytes, path: str) -> Sequence[str]:
-    if start.startswith(parquet_rows.MAGIC):
+    if start.startswith(parquet.MAGIC):
         try:
-            return list(parquet_rows.opened(path).schema_arrow.names)
+            return list(parquet.opened(path).schema_arrow.names)
         except SourceError:  # whoever takes it says so
             return []
     return [] if b"\0" in start else header_of(start)[0]

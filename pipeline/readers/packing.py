@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import Place, SourceError

@@ -20,12 +20,11 @@ from stswatch.pipeline.readers import (
     column_map,
     columns,
     danish,
-    ids,
-    json_feed,
     json_records,
     json_text,
     marinecadastre,
     nmea,
+    values,
 )
 from stswatch.pipeline.readers.base import (
     IDS,
@@ -50,7 +49,7 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
         aisstream.sniff,
         aisstream.prepare,
         aisstream.chunks,
-        json_feed.read,
+        aisstream.read,
         receiver="terrestrial",
         licence=aisstream.LICENCE,
     ),
@@ -190,7 +189,7 @@ def numbered(source: Source, found: Collection[str]) -> Source:
     """
     if not _numbers_ids(source):
         return source
-    writing = replace(source.options.writing, ids=ids.numbering_of(found))
+    writing = replace(source.options.writing, ids=values.numbering_of(found))
     return replace(source, options=replace(source.options, writing=writing))
 
 

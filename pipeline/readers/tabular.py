@@ -12,18 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stswatch.geo.mmsi import FIRST_NUMBERED
+from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.batch import HOUR, MS, ordered
-from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
+from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.statics import LARGEST_M, Claims, statics_table
+from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.readers.base import Decoded
 from stswatch.pipeline.readers.column_map import Writing
-from stswatch.pipeline.readers.ids import texts
-from stswatch.pipeline.readers.longitudes import westward
 from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import (
+    MESSAGE_TYPE,
+    NOTHING,
+    RECEIVER,
+    SHIP_TYPE,
+    STATUS,
     Floats,
     Ints,
     codes,
@@ -31,10 +33,11 @@ from stswatch.pipeline.readers.values import (
     is_text,
     names,
     numbers,
+    texts,
+    westward,
     whole_numbers,
     words,
 )
-from stswatch.pipeline.readers.vocabulary import MESSAGE_TYPE, NOTHING, RECEIVER, SHIP_TYPE, STATUS
 
 KINEMATIC = ("sog_kn", "cog_deg", "heading_deg", "status")
 STATIC_WORDS = ("name", "call_sign", "destination")

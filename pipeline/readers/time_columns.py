@@ -16,11 +16,10 @@ import pyarrow as pa
 
 from stswatch.pipeline.batch import Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers import time_of_day
+from stswatch.pipeline.readers import time_values
 from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.civil import DAY
 from stswatch.pipeline.readers.column_map import AUTO, TIME_FORMATS, TimeFormat
-from stswatch.pipeline.readers.time_forms import FORMS
+from stswatch.pipeline.readers.time_forms import DAY, FORMS
 from stswatch.pipeline.readers.time_look import (
     MOST,
     WORTH_SAYING,
@@ -99,7 +98,7 @@ class _Where:
         words = ", ".join(_says(name) for name in formats)
         named = f"column {time.name} ({words})"
         if dates is not None:
-            of_day = f" ({time_of_day.SAYS[clock]})" if clock else ""
+            of_day = f" ({time_values.SAYS[clock]})" if clock else ""
             named = f"columns {dates.name} ({words}) and {time.name}{of_day}"
         zone = "" if self.zone == "UTC" else f", times without a zone taken as {self.zone}"
         lost = 1 - share
@@ -133,7 +132,7 @@ def _two(where: _Where, dates: Sequence[Looked], times: Sequence[Looked], still:
             if clock is day:
                 continue
             if len(clock.clocks) > 1:
-                forms = " or ".join(time_of_day.SAYS[name] for name in clock.clocks)
+                forms = " or ".join(time_values.SAYS[name] for name in clock.clocks)
                 pattern = "pattern of both with a blank between, such as"
                 raise SourceError(
                     f"{where.place}: column {clock.column.name!r} may be {forms}, such as {example(clock.column)};"
@@ -182,7 +181,7 @@ def _as_asked(where: _Where, times: Sequence[Column], dates: Sequence[Column], a
     for time, day in [*pairs, *alone]:
         how = replace(asked, day=where.day)
         if day is not None and "%" not in how.formats[0]:  # the format is that of the dates
-            clocks = time_of_day.form_of(without_nothing(flat(time.values))[0])
+            clocks = time_values.form_of(without_nothing(flat(time.values))[0])
             dated = tuple(name + "_date" if name + "_date" in FORMS else name for name in how.formats)
             if len(clocks) != 1:
                 continue

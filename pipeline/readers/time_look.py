@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline.batch import Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers import time_of_day
-from stswatch.pipeline.readers.civil import DAY
+from stswatch.pipeline.readers import time_values
 from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.time_forms import FORMS, NUMBERS
+from stswatch.pipeline.readers.time_forms import DAY, FORMS, NUMBERS
 from stswatch.pipeline.readers.time_values import TIMESTAMP, UNITS, plausible, times_us
 from stswatch.pipeline.readers.values import flat, is_text, numbers
 
@@ -78,7 +77,7 @@ def _typed(column: Column, values: pa.Array, day: date | None) -> Looked | None:
     kind = values.type
     if pa.types.is_time(kind):
         told = f"column {column.name!r} holds times of day without a date{such_as(column)}"
-        return Looked(column, clocks=(time_of_day.TIME,), empty=not len(values), trouble=told)
+        return Looked(column, clocks=(time_values.TIME,), empty=not len(values), trouble=told)
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return None
     time_us = times_us(values, TimeFormat())
@@ -96,14 +95,14 @@ def _typed(column: Column, values: pa.Array, day: date | None) -> Looked | None:
 
 def _untyped(column: Column, values: pa.Array, day: date | None) -> Looked:
     """A column of words or numbers."""
-    if time_of_day.is_utc_second(values if len(values) else flat(column.values)):
+    if time_values.is_utc_second(values if len(values) else flat(column.values)):
         told = f"column {column.name!r} is the UTC second of AIS itself, 0 to 63{such_as(column)}, not a time"
         return Looked(column, trouble=told)
     if not len(values):
         return Looked(column, empty=True)
     found = _every_form(values, day)
     taken, trouble = _moments(found, len(values)), ""
-    clocks = time_of_day.form_of(values) if taken in ((), ("excel",)) else ()
+    clocks = time_values.form_of(values) if taken in ((), ("excel",)) else ()
     if not taken:
         taken, trouble = _day_or_month_first(column, found, len(values))
     if taken:
@@ -115,7 +114,7 @@ def _untyped(column: Column, values: pa.Array, day: date | None) -> Looked:
     if taken:
         share, time_us = _together(found, taken, len(values))
         return Looked(column, (), taken, clocks, False, share, time_us=time_us)
-    if clocks and is_text(values.type) and clocks == (time_of_day.WORDS,) and not trouble:
+    if clocks and is_text(values.type) and clocks == (time_values.WORDS,) and not trouble:
         trouble = f"column {column.name!r} holds times of day without a date{such_as(column)}"
     return Looked(column, clocks=clocks, trouble=trouble or _no_time(column, day))
 

@@ -4,7 +4,6 @@ Every field carries its unit and its meaning. The published tables become DuckDB
 sentences become the comments there. LAKE, FLOW, STORED and EVENT_TABLES are the table of tables by what is asked of it.
 """
 
-from stswatch.pipeline.schema.fields import REASON, REF, UTC, column, meaning_of, table
 from stswatch.pipeline.schema.flow import (
     BERTH_PAIRS,
     EDGES,
@@ -15,7 +14,21 @@ from stswatch.pipeline.schema.flow import (
     RECEPTIONS,
     REPORTING,
 )
-from stswatch.pipeline.schema.lake import FIXES, RECEIVERS, REJECTS, SATELLITE, STATIC_REPORTS, TERRESTRIAL, UNKNOWN
+from stswatch.pipeline.schema.lake import (
+    FIXES,
+    REASON,
+    RECEIVERS,
+    REF,
+    REJECTS,
+    SATELLITE,
+    STATIC_REPORTS,
+    TERRESTRIAL,
+    UNKNOWN,
+    UTC,
+    column,
+    meaning_of,
+    table,
+)
 from stswatch.pipeline.schema.measures import BIN
 from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,

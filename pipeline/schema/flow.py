@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.fields import UTC, column, table
+from stswatch.pipeline.schema.lake import UTC, column, table
 from stswatch.pipeline.schema.measures import BIN, INTERVAL
 
 _TRACK = (
@@ -66,7 +66,7 @@ EDGES = table(
 )
 RECEPTIONS = table(
     "Fixes received by cell, hour and kind of receiver; several rows of one key add up.",
-    column("cell", pa.int64(), "coverage cell, see geo/grid.py"),
+    column("cell", pa.int64(), "coverage cell, see geo/coordinates/cells.py"),
     column("hour", UTC, "start of the hour"),
     column("receiver", pa.string(), "kind of receiver"),
     column("fixes", pa.int64(), "fixes received"),
@@ -84,7 +84,7 @@ PROXIMITIES = table(
     "Intervals in which two tracks are within the encounter distance, with sums over them.",
     *_PAIR,
     *(kept.field for kept in INTERVAL),
-    column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/histogram.py"),
+    column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/intervals.py"),
 )
 PARTICULARS = table(
     "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
@@ -96,6 +96,6 @@ PARTICULARS = table(
 BERTH_PAIRS = table(
     "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
     *_PAIR,
-    column("port", pa.string(), "port id, see geo/ports.py"),
+    column("port", pa.string(), "port id, see geo/reference/ports.py"),
     column("hour", UTC, "start of the hour"),
 )

@@ -1,10 +1,42 @@
-"""What lies in the lake: positions, static reports, and the lines that could not be used."""
+"""Tables of the lake, and how a field says its meaning and unit."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.fields import REF, UTC, column, table
+# -------------------------- What a column and a table are: Arrow fields and schemas that carry their meaning and unit
+
+UTC = pa.timestamp("us", tz="UTC")
+REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
+REASON = pa.struct(
+    [
+        pa.field("feature", pa.string(), False),
+        pa.field("value", pa.float64()),
+        pa.field("points", pa.float64(), False),
+        pa.field("text", pa.string(), False),
+    ]
+)
+
+
+def column(name: str, kind: pa.DataType, meaning: str, *, unit: str = "", null: bool = False) -> pa.Field:
+    """One field with its meaning and unit in the metadata; not nullable unless said."""
+    return pa.field(name, kind, nullable=null, metadata={"meaning": meaning, "unit": unit})
+
+
+def table(meaning: str, *columns: pa.Field) -> pa.Schema:
+    """One schema with what the table holds in its metadata."""
+    return pa.schema(columns, metadata={"meaning": meaning})
+
+
+def meaning_of(thing: pa.Field | pa.Schema) -> str:
+    """The sentence that describes a field or a table, with the unit in brackets where there is one."""
+    metadata = thing.metadata or {}
+    unit = metadata.get(b"unit", b"").decode()
+    meaning: str = metadata.get(b"meaning", b"").decode()
+    return meaning + (f" [{unit}]" if unit else "")
+
+
+# ----------------------------- What lies in the lake: positions, static reports, and the lines that could not be used
 
 # Kinds of receivers; their places here are their codes, in order of the words so that order by code is order by word.
 RECEIVERS = ("satellite", "terrestrial", "unknown")
@@ -74,5 +106,5 @@ REJECTS = table(
     column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
     column("offset", pa.int64(), "where the line begins in the decompressed file"),
     column("length", pa.int32(), "length of the line", unit="byte"),
-    column("reason", pa.string(), "from the closed list in pipeline/decode/rejects.py"),
+    column("reason", pa.string(), "from the closed list in pipeline/decode/units.py"),
 )

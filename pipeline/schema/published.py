@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.fields import UTC, column, meaning_of, table
 from stswatch.pipeline.schema.flow import GAPS, RECEPTIONS
+from stswatch.pipeline.schema.lake import UTC, column, meaning_of, table
 from stswatch.pipeline.schema.measures import ENCOUNTER, Measure
 
 ENCOUNTERS = table(
@@ -32,7 +32,7 @@ OUTAGES = table(
 )
 BERTH_NEIGHBOURS = table(
     "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
-    column("port", pa.string(), "port id, see geo/ports.py"),
+    column("port", pa.string(), "port id, see geo/reference/ports.py"),
     column("hour", UTC, "start of the hour"),
     column("pairs", pa.int64(), "distinct pairs of tracks"),
 )

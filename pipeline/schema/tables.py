@@ -21,7 +21,7 @@ class Origin(Enum):
 
 
 class Merge(Enum):
-    """How the rows of all slices become those that are published; pipeline/store/merge.py has a query for each."""
+    """How the rows of all slices become those that are published; pipeline/store/publish.py has a query for each."""
 
     ROWS = "every one of them"
     SUMS = "those of one key are added up"

@@ -1,14 +1,11 @@
-"""A file that another program writes, as `tail -F` follows it: a path, or `file:///PATH`.
-
-It is read from its beginning, or with `from=end` from where it ends now, and followed when it is renamed and begun
-anew, or emptied. After each batch a note says how far it was read, so that a watch that was stopped or killed goes on
-from there.
-"""
+"""A file that another program writes, as `tail -F` follows it: a path, or `file:///PATH`; and standard input: `-`."""
 
 from __future__ import annotations
 
 import os
 import re
+import select
+import sys
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
@@ -26,6 +23,30 @@ from stswatch.pipeline.sources.base import (
     ended,
     why,
 )
+
+# ------------------------------------------------------------------------------------ Standard input, to its end: `-`
+
+
+def receive_stdin(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
+    """Give what comes until the other end of the pipe is closed; never raises Lost."""
+    yield b""
+    if sys.__stdin__ is None:  # it was closed before this program began, and its number may be another file's by now
+        return
+    handle = sys.__stdin__.fileno()
+    while not stop.is_set():
+        ready, _, _ = select.select([handle], [], [], POLL_S)
+        if not ready:
+            yield b""
+        elif data := os.read(handle, BATCH_BYTES):
+            yield data
+        else:
+            return
+
+
+# ----------------------------- A file that another program writes, as `tail -F` follows it: a path, or `file:///PATH`
+# It is read from its beginning, or with `from=end` from where it ends now, and followed when it is renamed and begun
+# anew, or emptied. After each batch a note says how far it was read, so that a watch that was stopped or killed goes
+# on from there.
 
 OPTIONS = {"from": "start (all that is in it already) or end (only what is written from now on); start by default"}
 

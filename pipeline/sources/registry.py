@@ -10,21 +10,21 @@ from threading import Event
 from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from stswatch.pipeline.sources import file, mqtt, stdin, tcp, udp, websocket
+from stswatch.pipeline.sources import file, mqtt, sockets, websocket
 from stswatch.pipeline.sources.base import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
 
 SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
-        "tcp", "tcp://HOST:PORT", "A server that sends lines to whoever connects.", tcp.receive, needs_port=True
+        "tcp", "tcp://HOST:PORT", "A server that sends lines to whoever connects.", sockets.receive_tcp, needs_port=True
     ),
     SourceKind(
         "udp",
         "udp://HOST:PORT",
         "Datagrams; HOST is the address to listen on, 0.0.0.0 for all, or a multicast group.",
-        udp.receive,
+        sockets.receive,
         needs_port=True,
-        options=udp.OPTIONS,
-        check=udp.check,
+        options=sockets.OPTIONS,
+        check=sockets.check,
     ),
     SourceKind(
         "mqtt",
@@ -72,7 +72,7 @@ SOURCES: tuple[SourceKind, ...] = (
         secret=websocket.secret,
         check=websocket.check,
     ),
-    SourceKind("stdin", "-", "Standard input, to its end.", stdin.receive),
+    SourceKind("stdin", "-", "Standard input, to its end.", file.receive_stdin),
     SourceKind(
         "file",
         "PATH or file:///PATH",

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stswatch.pipeline.decode.arrivals import Arrivals
-from stswatch.pipeline.decode.parts import REACH
+from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import arrival_index
 from stswatch.pipeline.readers.arrival_index import Entry, Header, entry_line, header_line
 from stswatch.pipeline.sources.base import Format

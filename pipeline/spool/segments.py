@@ -15,7 +15,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import Place, SourceError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
 from stswatch.pipeline.sources.base import NOTE, Format, Receiver, Remark
 from stswatch.pipeline.spool import segments as files

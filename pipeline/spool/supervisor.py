@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stswatch.pipeline.backoff import wait_s
 from stswatch.pipeline.sources.base import Address, Loss, Lost, Remark, Resume
 from stswatch.pipeline.sources.registry import ready, receive
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.spool import Counts, HeldBack, Limits, Spool
-from stswatch.pipeline.store.disk import read_json, write_json
-from stswatch.pipeline.trouble import DISK
+from stswatch.pipeline.store.files import read_json, write_json
+from stswatch.pipeline.trouble import DISK, wait_s
 
 _GONE = {errno.ENOENT: ("is gone", "bring it back")}
 

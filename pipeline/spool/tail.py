@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from stswatch.pipeline.decode.arrivals import Arrivals
+from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Entry, Header, beside, next_begun_us, parsed_lines
 from stswatch.pipeline.readers.base import WHOLE, SourceError

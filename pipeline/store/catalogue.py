@@ -23,7 +23,7 @@ from threading import RLock
 from typing import Any, Self, TypeVar
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.store.files import DamagedFile
 
 NAME = "catalogue.sqlite"
 VERSION = 1  # of the tables and of what is written into them, in user_version

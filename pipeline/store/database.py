@@ -20,7 +20,7 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, revisions, snapshots
-from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.snapshots import PUBLISHED
 
 WORK = Path("db") / "work.duckdb"

@@ -21,10 +21,9 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
-from stswatch.pipeline.store.checksums import is_whole, verified
-from stswatch.pipeline.store.disk import DamagedFile
-from stswatch.pipeline.store.lake import Part, Receipt, rounded_deg
-from stswatch.pipeline.tracks.day_counts import Day
+from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.lake import Part, Receipt, is_whole, rounded_deg, verified
+from stswatch.pipeline.tracks.stray_days import Day
 from stswatch.pipeline.untrusted import storable
 
 _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say

@@ -1,9 +1,9 @@
-"""From the working database to a snapshot that nobody touches again."""
+"""From the parts of all slices to the rows that are published: a query for each way to merge."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,12 +11,202 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import ddl, entries, merge, snapshots, views
+from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.schema import Merge, Registry
+from stswatch.pipeline.store import ddl, entries, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
-from stswatch.pipeline.store.disk import sync
+from stswatch.pipeline.store.files import sync
+from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
+from stswatch.pipeline.tracks.stray_days import CLOCK
+
+GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS)  # made of the parts, so that no index need hold their keys
+
+
+def query(table: str, tables: Registry = schema.TABLES) -> str:
+    """The query that gives the rows of a published table; raises KeyError for another name.
+
+    It reads part_TABLE, the rows of every slice; of what the publisher has, given_TABLE.
+    """
+    return _QUERIES[tables.merge(table)](table, tables)
+
+
+def _added_up(table: str, tables: Registry) -> str:
+    """Rows of one key are added up, over all slices and files."""
+    key = tables.key(table)
+    sums = [field for field in tables.stored[table] if field.name not in key]
+    added = ", ".join(f"sum({ddl.quoted(f.name)})::{ddl.sql_type(f.type)} AS {ddl.quoted(f.name)}" for f in sums)
+    return f"SELECT {ddl.columns(key)}, {added} FROM part_{table} GROUP BY ALL ORDER BY {ddl.columns(key)}"
+
+
+def _all_rows(table: str, tables: Registry) -> str:
+    """Every row of every slice."""
+    order = ddl.columns(tables.order(table))
+    return f"SELECT {ddl.columns(tables.stored[table].names)} FROM part_{table} ORDER BY {order}"
+
+
+def _gaps_with_outages(table: str, tables: Registry) -> str:
+    """Every gap, with how much of it lies in outages of all receivers or of its kind."""
+    given = [name for name in tables.stored[table].names if name != "outage_min"]
+    end = "coalesce(g.end_time, TIMESTAMPTZ 'infinity')"
+    kind = "((g.receiver = 'satellite') = ({}.receiver = 'satellite') AND {}.receiver <> 'all')"
+    return f"""
+        WITH met AS (
+            SELECT g.rowid AS row,
+                sum(epoch_us(least({end}, o.end_time)) - epoch_us(greatest(g.start_time, o.start_time)))
+                    / 6e7 AS outage_min
+            FROM part_{table} g JOIN part_outages o ON o.start_time < {end} AND o.end_time > g.start_time
+            WHERE {kind.format("o", "o")} OR o.receiver = 'all' AND NOT EXISTS (
+                FROM part_outages k WHERE {kind.format("k", "k")}
+                AND k.start_time <= o.start_time AND k.end_time >= o.end_time)
+            GROUP BY g.rowid)
+        SELECT {ddl.columns(given, "g")}, coalesce(met.outage_min, 0)::DOUBLE AS outage_min
+        FROM part_{table} g LEFT JOIN met ON met.row = g.rowid
+        ORDER BY {ddl.columns(tables.order(table), "g")}"""
+
+
+def _last_known(table: str, tables: Registry) -> str:
+    """One row per MMSI: of each column that has a time beside it the value reported last.
+
+    Of two values reported at the same time the larger is kept, so that the order of the slices cannot show.
+    """
+    names = tables.stored[table].names
+    chosen = {
+        "flag": "max(flag)",
+        "first_seen": "min(first_seen)",
+        "last_seen": "max(last_seen)",
+        "fixes": "sum(fixes)::BIGINT",
+    }
+    for name in (n for n in names if f"{n}_time" in names):
+        latest = f"max({{'time': {name}_time, 'value': {name}}}) FILTER (WHERE {name}_time IS NOT NULL)"
+        chosen |= {name: f"({latest}).value", f"{name}_time": f"max({name}_time)"}
+    selected = ", ".join(f"{chosen[name]} AS {ddl.quoted(name)}" for name in names if name != "mmsi")
+    return f"SELECT mmsi, {selected} FROM part_{table} GROUP BY mmsi ORDER BY mmsi"
+
+
+def _events(table: str, tables: Registry) -> str:
+    """The rows of the working database, each with where it lies in the area asked for."""
+    stored = [name for name in tables.stored[table].names if name not in schema.AREA_COLUMNS]
+    return f"""SELECT {ddl.columns(stored, "e")}, p.in_area, p.area_zones
+        FROM {table} e JOIN given_placed p ON e.rowid = p.row
+        ORDER BY e.start_time, e.mmsi_a, e.mmsi_b, e.id, e.revision"""
+
+
+def _runs(table: str, tables: Registry) -> str:
+    return f"SELECT {ddl.columns(tables.stored[table].names)} FROM {table} ORDER BY {ddl.columns(tables.order(table))}"
+
+
+def _given(table: str, tables: Registry) -> str:
+    return f"SELECT {ddl.columns(tables.stored[table].names)} FROM given_{table}"
+
+
+_QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
+    Merge.ROWS: _all_rows,
+    Merge.SUMS: _added_up,
+    Merge.LATEST: _last_known,
+    Merge.GAPS: _gaps_with_outages,
+    Merge.EVENTS: _events,
+    Merge.RUNS: _runs,
+    Merge.GIVEN: _given,
+}
+
+
+# ----------------------------------------- The views of a snapshot: the leads, and the lake files of its own manifest
+
+LEADS = "flagged_encounters"
+GAPS_BESIDE = "gaps_beside"
+
+# The data folder, where the database was opened by a name of ours in it; else nothing, and then the paths are looked
+# for as DuckDB looks for any: in the current folder and in file_search_path. A function of a file may not ask in which
+# file its own database lies; but where DuckDB would put temporary files it may ask, and unless somebody set that, it is
+# beside the database: by the link up to DuckDB 1.4 and in the shell, else by where the link leads.
+HOME = r"""regexp_extract(current_setting('temp_directory'),
+    '^(.*[/\\])?(snapshots[/\\]\d{6,}|stswatch)\.duckdb\.tmp$', 1)"""
+
+
+LeftOut = Mapping[str, Sequence[Sequence[int]]]  # source -> spans of which its rows are used for nothing
+
+
+def lead_schema() -> pa.Schema:
+    """The columns of view flagged_encounters, with what the view holds."""
+    meaning = (
+        "Leads: encounters that hold, sealed or provisional, in the area asked for, score at or above lead.min_score."
+    )
+    return schema.STORED["encounters"].with_metadata({"meaning": meaning})
+
+
+def beside_schema() -> pa.Schema:
+    """The columns of view gaps_beside, with what the view holds."""
+    stored = schema.STORED["encounters"]
+    return schema.table(
+        "Gaps of the tracks of an encounter that begin or end during it or within dark_beside_min of it: "
+        "what dark_a and dark_b stand for. A gap that begins or ends just where it does says how long "
+        "a vessel was not received before or after.",
+        *(stored.field(name) for name in ("id", "revision")),
+        *(schema.STORED["gaps"].field(name) for name in schema.STORED["gaps"].names),
+    )
+
+
+def schemas() -> dict[str, pa.Schema]:
+    """View -> its schema, of every view in a snapshot."""
+    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **schema.LAKE}
+
+
+def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: LeftOut) -> Iterator[str]:
+    """The statements that make and describe the views.
+
+    `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
+    `rules` are those of the run that is published; left_out: see lake_rows.
+    """
+    yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
+    yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
+    for name, fields in schema.LAKE.items():
+        yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
+    for name, fields in schemas().items():
+        yield from ddl.comments(name, fields, "VIEW")
+
+
+def _leads(min_score: float) -> str:
+    columns = ddl.columns(schema.STORED["encounters"].names)
+    return (
+        f"SELECT {columns} FROM encounters WHERE status IN {LIVING} AND in_area"
+        f" AND score >= {float(min_score)!r}::DOUBLE ORDER BY score DESC, start_time, id"
+    )
+
+
+def _beside(beside_min: float) -> str:
+    near = f"INTERVAL {minutes(beside_min)} MICROSECONDS"
+    sides = " UNION ALL ".join(
+        f"""SELECT id, revision, mmsi_{v} AS mmsi, try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track,
+            start_time - {near} AS first, end_time + {near} AS last FROM encounters"""
+        for v in "ab"
+    )
+    gaps = ddl.columns(schema.STORED["gaps"].names, "g")
+    return f"""SELECT s.id, s.revision, {gaps} FROM ({sides}) s JOIN gaps g USING (mmsi, track)
+        WHERE g.start_time BETWEEN s.first AND s.last OR g.end_time BETWEEN s.first AND s.last"""
+
+
+def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
+    """The query for all rows of some files of the lake, given within the data folder; those left out are marked."""
+    if not files:
+        return ddl.empty_select(fields)
+    listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
+    paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
+    columns = [_marked(left_out) if name == "invalid" and left_out else ddl.quoted(name) for name in fields.names]
+    return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
+
+
+def _marked(left_out: LeftOut) -> str:
+    """Column `invalid`, with the word for a wrong clock where nothing else spoke against a row."""
+    spans = (
+        f"source = {ddl.literal(source)} AND epoch_us(time) >= {start_us} AND epoch_us(time) < {end_us}"
+        for source, found in left_out.items()
+        for start_us, end_us in found
+    )
+    return f"CASE WHEN invalid IS NULL AND ({' OR '.join(spans)}) THEN {ddl.literal(CLOCK)} ELSE invalid END AS invalid"
+
+
+# -------------------------------------------------- From the working database to a snapshot that nobody touches again
 
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
 
@@ -27,7 +217,7 @@ def publish(
     tables: Mapping[str, pa.Table],
     lake_files: Mapping[str, Sequence[str]],
     rules: Rules,
-    left_out: views.LeftOut | None = None,
+    left_out: LeftOut | None = None,
     registry: Registry = schema.TABLES,
 ) -> Path:
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
@@ -44,7 +234,7 @@ def publish(
     _remove(unfinished)
     try:
         with sound(data / WORK, AFRESH):
-            described = [*views.statements(lake_files, rules, left_out or {})]
+            described = [*statements(lake_files, rules, left_out or {})]
             _fill(work, unfinished, tables, described, registry)
         faults.reach("snapshot_filled")
         snapshots.seal(snapshot, unfinished, lake_files, left_out or {})
@@ -81,9 +271,9 @@ def _fill(
         work.begin()
         for name, fields in registry.stored.items():
             # what is grouped by its key needs no index to hold it: that would be most of the file
-            key = () if registry.merge(name) in merge.GROUPED else registry.key(name)
+            key = () if registry.merge(name) in GROUPED else registry.key(name)
             work.execute(ddl.create_table(f"snapshot.{name}", fields, key=key))
-            work.execute(f"INSERT INTO snapshot.{name} BY NAME {merge.query(name, registry)}")
+            work.execute(f"INSERT INTO snapshot.{name} BY NAME {query(name, registry)}")
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
         for name, fields in registry.stored.items():
             for statement in ddl.comments(name, fields):

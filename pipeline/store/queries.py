@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import entries, lake, revisions, snapshots, views
+from stswatch.pipeline.store import entries, lake, publish, revisions, snapshots
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -43,7 +43,7 @@ def leads(data: Path, limit: int) -> list[dict[str, Any]]:
     """
     with _asked(data) as db:
         # The order of a view does not hold beyond it, so it is said again.
-        query = f"SELECT * FROM {views.LEADS} ORDER BY score DESC, start_time, id LIMIT $limit"
+        query = f"SELECT * FROM {publish.LEADS} ORDER BY score DESC, start_time, id LIMIT $limit"
         return _rows(db.sql(query, params={"limit": limit}))
 
 
@@ -91,7 +91,7 @@ def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    query = f"SELECT * FROM {views.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
+    query = f"SELECT * FROM {publish.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
 
@@ -151,7 +151,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
     entries.verify(data, near)
-    return f"({views.lake_rows(schema.FIXES, near, manifest.left_out)})"
+    return f"({publish.lake_rows(schema.FIXES, near, manifest.left_out)})"
 
 
 def sources(data: Path) -> list[dict[str, Any]]:
@@ -183,7 +183,7 @@ def summary(data: Path) -> dict[str, int]:
     Raises StoreError where the folder holds no database.
     """
     counted = {name: name for name in schema.STORED if name not in schema.LAKE}
-    counted |= {"current_encounters": "encounters WHERE status = 'current'", views.LEADS: views.LEADS}
+    counted |= {"current_encounters": "encounters WHERE status = 'current'", publish.LEADS: publish.LEADS}
     with _asked(data) as db:
         rows = [db.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0] for source in counted.values()]
     return dict(zip(counted, rows, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.geo.rounding import MINUTE_TENTH_DEG, Rounding, moved_m
+from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, Rounding, moved_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN

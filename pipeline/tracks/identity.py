@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.plane import hop_m, one_hop_m
-from stswatch.geo.sphere import M_PER_NM
+from stswatch.geo.coordinates.plane import hop_m, one_hop_m
+from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, micros, ordered
 from stswatch.pipeline.rules import VesselRules, days

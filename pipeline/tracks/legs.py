@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stswatch.geo.longitude import near_lon
-from stswatch.geo.plane import metres_per_degree
-from stswatch.geo.sphere import M_PER_NM, along, haversine_m
+from stswatch.geo.coordinates.plane import metres_per_degree
+from stswatch.geo.coordinates.sphere import M_PER_NM, along, haversine_m, near_lon
 from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
 from stswatch.pipeline.rules import VesselRules, hours, minutes
 

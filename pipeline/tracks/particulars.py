@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.geo.mmsi import flag_of
+from stswatch.geo.reference.mmsi import flag_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Floats, Ints, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.rules import days

@@ -25,8 +25,7 @@ from pathlib import Path
 import psutil
 from pyais.stream import IterMessages
 
-from stswatch.pipeline.flow.chunk import ingest_chunk
-from stswatch.pipeline.flow.workers import keep_freed_memory
+from stswatch.pipeline.flow.workers import ingest_chunk, keep_freed_memory
 from stswatch.pipeline.readers.base import Source
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.bench.run import put, table

@@ -20,13 +20,12 @@ import searoute
 import shapely
 from numpy.typing import NDArray
 
-from stswatch.geo.coast import REGION_BOX, coast, layer
-from stswatch.geo.ports import harbours, lawful_port, nearest_port, ports
-from stswatch.geo.reach import reach_km
-from stswatch.geo.sea import port_distance_km
-from stswatch.geo.sphere import haversine_m
-from stswatch.geo.water import distance_inland_km, distance_to_shore_km, is_water
-from stswatch.geo.zones import zone_of, zones
+from stswatch.geo.coast.coast import REGION_BOX, coast, layer
+from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km, is_water
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.geo.reference.ports import harbours, lawful_port, nearest_port, ports
+from stswatch.geo.reference.zones import zone_of, zones
+from stswatch.geo.sea.distance import port_distance_km, reach_km
 from tests.bench.run import put, table
 
 PORTS = ("nampo", "haeju", "wonsan", "chongjin", "rajin")

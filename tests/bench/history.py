@@ -25,20 +25,18 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, to_bytes
-from stswatch.pipeline.flow import late, row
-from stswatch.pipeline.flow.committed import checksums, commit
+from stswatch.pipeline.flow import late_data, row
 from stswatch.pipeline.flow.row import folder_of, planned
-from stswatch.pipeline.flow.seal import Sealed, seal
-from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.flow.slices import Slice, checksums, commit
+from stswatch.pipeline.live.finalize import Sealed, seal
+from stswatch.pipeline.live.reconcile import Settings, Store, engine_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.watch.settings import Settings
-from stswatch.pipeline.watch.store import Store, engine_of
-from stswatch.sample_ais import sentences
+from stswatch.sample_ais.reception import sentences
 from tests.pipeline import seas
 from tests.pipeline.spool.spools import written
 from tests.pipeline.store import build as rows_of
@@ -94,7 +92,7 @@ def _lake(catalogue: Catalogue, hours: int, sources: int) -> None:
             parts = [_linked(data, part, reading, start_us) for part in template.parts]
             receipt = lake.Receipt(parts, template.counts, {}, start_us, start_us + HOUR - 1000)
             entered.append(entries.Entry(told, HOUR, OPTIONS, [receipt], [0]))
-            counted["/".join(late.within(path))] = {}
+            counted["/".join(late_data.within(path))] = {}
     for part in template.parts:
         (data / part.path).unlink()
     entries.enter(catalogue, entered)

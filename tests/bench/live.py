@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from stswatch.sample_ais import sentences
+from stswatch.sample_ais.reception import sentences
 from tests.pipeline.alerts.receiver import SECRET, receiving
 
 BEGIN_S = 1_741_611_480  # 2025-03-10T12:58:00Z: three minutes later an hour is sealed, with two minutes of what is sent

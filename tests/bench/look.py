@@ -22,22 +22,21 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.zones import area
+from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros, to_bytes
-from stswatch.pipeline.flow import standing
-from stswatch.pipeline.flow.committed import Committed
-from stswatch.pipeline.flow.embedded import Embedded
-from stswatch.pipeline.flow.live import Peek
-from stswatch.pipeline.flow.vantage import Vantage
+from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.engine import Embedded, Peek
+from stswatch.pipeline.flow.slices import Committed
+from stswatch.pipeline.live.provisional import Vantage
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory
-from stswatch.pipeline.store.parts import Output
-from stswatch.sample_ais.density import START_S, block
-from stswatch.sample_ais.traffic import Sea, sea
+from stswatch.pipeline.store.loader import Output
 from tests.bench.run import put, table
 from tests.peak import peak_bytes
 from tests.pipeline import seas
+from tests.simulators.density import START_S, block
+from tests.simulators.traffic import Sea, sea
 
 BEGIN, END = "<!-- look bench -->", "<!-- end of look -->"
 SEALED_H = 8  # longer than any leg is kept
@@ -112,7 +111,7 @@ def cpu_s(call: Callable[[], object], times: int) -> float:
 def of_nothing() -> list[list[str]]:
     """Six steps without a row, by Beam and by a plain loop, and one transform of Beam that does nothing."""
     lake, now_us = {"fixes": schema.empty("fixes"), "static_reports": NONE}, START_S * SECOND
-    peek, states = Peek(STEPS, Rules()), standing.none_yet(STEPS)
+    peek, states = Peek(STEPS, Rules()), slices.none_yet(STEPS)
     nothing = Embedded(lambda p, given: p | beam.Impulse() | beam.Map(len))
     calls = {
         "a look, on Beam": lambda: peek.at(states, lake, now_us),

@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 
 from stswatch.pipeline.steps import STEPS
-from stswatch.sample_ais.density import density
 from tests.pipeline.flow import archive
+from tests.simulators.density import density
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- make bench -->", "<!-- end -->"

@@ -21,7 +21,7 @@ from typing import Any
 
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts import destinations
-from stswatch.pipeline.decode import fixes
+from stswatch.pipeline.decode import reports
 from stswatch.pipeline.readers import registry
 from stswatch.pipeline.sources import registry as sources
 from tests.docs.pages import ROOT, Fence, Page
@@ -42,7 +42,7 @@ EXTENDED = (  # put back: pages show how to add to them
     (registry, "READERS"),
     (sources, "SOURCES"),
     (destinations, "KINDS"),
-    (fixes, "CHECKS"),
+    (reports, "CHECKS"),
     (rules, "Rules"),
 )
 MAKEFILE = ROOT / "Makefile"

@@ -8,8 +8,8 @@ import numpy as np
 import pyproj
 import shapely
 
-from stswatch.geo.build_land import source
-from stswatch.geo.coast import LAYERS, layer
+from stswatch.geo.coast.coast import LAYERS, layer
+from stswatch.geo.scripts.build_coast import source
 
 KM_PER_DEG = 110.5  # no degree of latitude is shorter
 PIECE_DEG = 0.02  # a straight line between longitudes and latitudes is one of the plane so far, to a metre or two

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stswatch.geo import cells
+from stswatch.geo.coordinates import cells
 
 LEVELS = st.sampled_from(["coarse", "fine"])
 LON, LAT = st.floats(-200, 200), st.floats(-90, 90)

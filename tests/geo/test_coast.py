@@ -8,8 +8,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.coast import LAYERS, REGION_BOX, coast, far_points, layer
-from stswatch.geo.water import distance_inland_km, distance_to_shore_km
+from stswatch.geo.coast.coast import LAYERS, REGION_BOX, coast, far_points, layer
+from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km
 
 SEAMS = [
     (143.0, 42.0, 148.0, 46.0),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo import grid
+from stswatch.geo.coordinates import cells as grid
 
 LON, LAT = st.floats(-200, 200), st.floats(-90, 90)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo import mmsi
+from stswatch.geo.reference import mmsi
 
 MID = st.integers(201, 775)
 FORMS = (  # the first that fits

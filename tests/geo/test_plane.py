@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS, Geod, Transformer
 
-from stswatch.geo import plane
-from stswatch.geo.longitude import near_lon
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.coordinates import plane
+from stswatch.geo.coordinates.sphere import haversine_m, near_lon
 
 WGS84 = Geod(ellps="WGS84")
 LON = st.floats(-180, 180)

@@ -9,22 +9,22 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.coast import coast
-from stswatch.geo.geojson import shipped
-from stswatch.geo.port_table import SAME_PORT_KM, SAME_TRADE_PORT_KM
-from stswatch.geo.ports import (
+from stswatch.geo.coast.coast import coast
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.geo.reference.ports import (
     ANCHORAGE,
     HARBOUR,
     NEAR,
     NEAR_KM,
+    SAME_PORT_KM,
+    SAME_TRADE_PORT_KM,
     harbours,
     lawful_port,
     nearest_port,
     port_or_anchorage_of,
     ports,
 )
-from stswatch.geo.sphere import haversine_m
-from stswatch.geo.zones import MARKS
+from stswatch.geo.reference.zones import MARKS, shipped
 
 CHINA = {"dalian", "dandong", "CNWEI", "CNSHD", "CNYNT", "penglai", "longkou", "CNTAO", "rizhao", "lanshan", "bayuquan"}
 CHINA |= {"lianyungang", "CNSHA", "CNYAN", "ningbo", "zhoushan", "CNFOC", "CNXMN"}

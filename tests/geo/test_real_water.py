@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stswatch.geo.inland import far_inland
-from stswatch.geo.water import is_water
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.reference.ports import far_inland
 from stswatch.pipeline import api
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.rounding import FINE, Rounding, moved_m, together
+from stswatch.geo.coordinates.cells import FINE_DEG, Rounding, moved_m, together
 
 
 def places(seed, n, decimals):
@@ -22,7 +22,7 @@ def test_the_grid_of_many_positions_is_found_wherever_they_are_cut(seed, decimal
     cut = np.sort(np.random.default_rng(seed).integers(0, 401, parts - 1))
     pieces = [Rounding().with_positions(x, y) for x, y in zip(np.split(lon, cut), np.split(lat, cut), strict=True)]
     whole = Rounding().with_positions(lon, lat)
-    assert together(pieces).step_deg() == whole.step_deg() == (10.0**-decimals if decimals < FINE else 0.0)
+    assert together(pieces).step_deg() == whole.step_deg() == (10.0**-decimals if decimals < FINE_DEG else 0.0)
 
 
 @pytest.mark.parametrize("decimals", [5, 7])
@@ -42,7 +42,7 @@ def test_the_finer_the_grid_the_more_distinct_positions_tell_it(decimals, needed
 
 def test_half_a_diagonal_is_the_furthest_that_rounding_moves_a_position():
     lon, lat = places(1, 1000, 7)
-    from stswatch.geo.sphere import haversine_m
+    from stswatch.geo.coordinates.sphere import haversine_m
 
     off_m = haversine_m(lon, lat, np.round(lon, 2), np.round(lat, 2))
     assert off_m.max() <= moved_m(0.01)

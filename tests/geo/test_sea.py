@@ -14,16 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stswatch.geo
-from stswatch.geo.build_sea import INNER_BOX
-from stswatch.geo.coast import coast
-from stswatch.geo.gnomonic import from_plane, to_plane
-from stswatch.geo.inner_land import inner_land
-from stswatch.geo.port_table import ports
-from stswatch.geo.reach import reach_km
-from stswatch.geo.sea import port_distance_km, sea_distance_km
-from stswatch.geo.sea_lattice import LEVELS, lattice
-from stswatch.geo.sea_ways import crosses_shore, from_place_km, nodes_near, straight_is_clear
-from stswatch.geo.water import is_water
+from stswatch.geo.coast.coast import coast
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.plane import from_plane, to_plane
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.scripts.build_sea import INNER_BOX
+from stswatch.geo.sea.distance import port_distance_km, reach_km, sea_distance_km
+from stswatch.geo.sea.lattice import LEVELS, crosses_shore, from_place_km, lattice, nodes_near, straight_is_clear
+from stswatch.geo.sea.strings import inner_land
 
 GEOD = pyproj.Geod(ellps="WGS84")
 ROUTES = json.loads((Path(stswatch.geo.__path__[0]) / "data" / "routes.geojson").read_text())["features"]

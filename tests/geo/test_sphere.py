@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from stswatch.geo import sphere
-from stswatch.geo.longitude import near_lon
+from stswatch.geo.coordinates import sphere
+from stswatch.geo.coordinates.sphere import near_lon
 
 SPHERE = Geod(a=sphere.MEAN_RADIUS_M, b=sphere.MEAN_RADIUS_M)
 WGS84 = Geod(ellps="WGS84")
@@ -146,4 +146,7 @@ def test_a_nautical_mile_has_one_home():
         for path in (root / room).rglob("*.py")
         if re.search(r"^[^\"#\n]*\b(1852(\.0)?|1\.852)\b", path.read_text(), re.MULTILINE)
     ]
-    assert sorted(homes) == ["geo/sphere.py", "pipeline/readers/column_units.py"]  # the second in its docstring
+    assert sorted(homes) == [
+        "geo/coordinates/sphere.py",
+        "pipeline/readers/column_units.py",
+    ]  # the second in its docstring

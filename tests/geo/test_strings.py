@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from stswatch.geo.strings import Strings, sectors_of, sides_of
+from stswatch.geo.sea.strings import Strings, sectors_of, sides_of
 
 
 def stars(rng, n):

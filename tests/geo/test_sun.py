@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo import sun
+from stswatch.geo.coordinates import sun
 
 LON, LAT = st.floats(-180, 180), st.floats(-90, 90)
 TIME_US = st.integers(-631_152_000 * 10**6, 2_524_608_000 * 10**6)  # 1950 to 2050

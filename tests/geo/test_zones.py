@@ -9,11 +9,22 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo import build_zones
-from stswatch.geo.coast import coast
-from stswatch.geo.geojson import shipped
-from stswatch.geo.ports import harbours, lawful_port, ports
-from stswatch.geo.zones import CONTEXT, KINDS, MARKS, REPORTED, AreaError, area, area_km2, kinds, zone_of, zones
+from stswatch.geo.coast.coast import coast
+from stswatch.geo.reference.ports import harbours, lawful_port, ports
+from stswatch.geo.reference.zones import (
+    CONTEXT,
+    KINDS,
+    MARKS,
+    REPORTED,
+    AreaError,
+    area,
+    area_km2,
+    kinds,
+    shipped,
+    zone_of,
+    zones,
+)
+from stswatch.geo.scripts import build_zones
 
 SQUARE = [[[170, -5], [190, -5], [190, 5], [170, 5], [170, -5]]]
 AT_MOST_KM2 = 650_000  # of all reported areas together: a larger net says nothing

@@ -21,9 +21,9 @@ import pytest
 from websockets.sync.server import serve
 
 from stswatch.pipeline import cli
-from stswatch.pipeline.alerts.message import Alert, Message
-from stswatch.pipeline.alerts.stdout import text
-from stswatch.pipeline.watch import words
+from stswatch.pipeline.alerts.alert import Alert, Message
+from stswatch.pipeline.alerts.destinations import text
+from stswatch.pipeline.live import words
 from tests.hostile import corpus
 from tests.hostile.text import ACTS, harm
 from tests.pipeline.alerts.receiver import until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from stswatch.geo.zones import zones
+from stswatch.geo.reference.zones import zones
 
 OF_VESSELS = ("median_speed_{}_kn", "dark_{}", "ship_type_{}", "length_{}_m")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from stswatch.geo.zones import zones
+from stswatch.geo.reference.zones import zones
 from stswatch.models.features import FEATURES, IN_CONTEXT, IN_REPORTED, NO_ZONE, PLACE, values
 from stswatch.pipeline import schema
 from tests.models.drawn import MEETINGS, USED, columns, meeting, swapped

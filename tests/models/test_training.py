@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from stswatch.geo.zones import zones
+from stswatch.geo.reference.zones import zones
 from stswatch.models import training
 from stswatch.models.features import FEATURES, values
 from stswatch.models.scorecard import BASE, chosen, load

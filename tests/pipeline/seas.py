@@ -18,7 +18,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Tables, concat
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, Step
-from stswatch.sample_ais import fleet as simulated
+from tests.simulators import fleet as simulated
 
 NOON_US = 1_709_294_400 * SECOND  # 2024-03-01T12:00Z
 EAST_M = 6_378_137.0 * np.pi / 180  # a degree along the equator, WGS 84
@@ -71,7 +71,7 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 
 @cache
 def fleet(**options: Any) -> pa.Table:
-    """Fixes of the simulated fleet; options as in stswatch.sample_ais.fleet."""
+    """Fixes of the simulated fleet; options as in tests.simulators.fleet."""
     t = simulated.fleet(**options)
     mmsi, time_us = t["mmsi"].to_numpy(), micros_of(t, "time")
     return fixes(mmsi, time_us, t["lon"], t["lat"], t["sog_kn"], heading_deg=_headings(mmsi, time_us))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stswatch.geo.zones import AreaError
+from stswatch.geo.reference.zones import AreaError
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store.database import StoreError

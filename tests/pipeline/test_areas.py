@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import shapely
 
-from stswatch.geo.ports import ports
-from stswatch.geo.zones import zones
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.zones import zones
 from stswatch.pipeline import api, cli
 
 OWN: dict[str, Any] = {

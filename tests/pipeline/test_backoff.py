@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.backoff import wait_s
+from stswatch.pipeline.trouble import wait_s
 
 
 @given(st.integers(1, 10**9), st.floats(0.001, 10), st.floats(10, 1e4), st.floats(0, 1))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import api, cli
-from stswatch.pipeline.decode.said import columns_of
+from stswatch.pipeline.decode.decoded_fields import columns_of
 from tests.pipeline.decode.captures import SINGLE, capture, sentence, tagged
 
 LINES = 3_000

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.meetings import encounter, rows, runs
+from stswatch.pipeline.meetings import encounter, intervals, rows
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, SILENCES, Join, names_joined_by
 from tests.pipeline import seas
@@ -74,7 +74,7 @@ def test_few_files_know_a_column_of_an_interval_by_name(name):
 def test_every_column_of_an_interval_joins_in_one_way():
     names = [kept.field.name for kept in (*INTERVAL, *SILENCES)]
     assert sorted(name for join in Join for name in names_joined_by(join)) == sorted(names)
-    assert {*names} == {*encounter.OPEN.names} - {*runs.PAIR, "bins", "opened"}
+    assert {*names} == {*encounter.OPEN.names} - {*intervals.PAIR, "bins", "opened"}
 
 
 @pytest.fixture(scope="module")

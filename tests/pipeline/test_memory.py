@@ -192,7 +192,7 @@ def test_neither_loads_beam_duckdb_or_matplotlib():
     code = f"""
 import sys
 from stswatch.pipeline import api
-from stswatch.sample_ais.fleet import fleet
+from tests.simulators.fleet import fleet
 import geopandas as gpd
 sea = fleet(hours=6.0)
 frame = sea.to_pandas()

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from stswatch.pipeline.progress import Progress, text
+from stswatch.pipeline.terminal import Progress, text
 
 
 class Terminal(io.StringIO):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.sphere import haversine_m
-from stswatch.sample_ais import beside, lying
-from stswatch.sample_ais.yard import Yard
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.sample_ais.fleet import at_rest
+from stswatch.sample_ais.fleet.ships import Yard
 
 HOUR_S = 3600.0
 GOAL = (124.9, 37.0)
@@ -21,9 +21,9 @@ def hosts(rng, hours, speed_kn):
     """A host of each kind, for some hours and one before and after."""
     span = -HOUR_S, (hours + 1) * HOUR_S
     return {
-        "at anchor": lying.at_anchor(rng, 124.0, 37.0, *span, 150.0),
-        "adrift": lying.drifting(rng, 124.0, 37.0, *span, speed_kn, 20_000.0),
-        "under way": lying.keeping_way(rng, 124.0, 37.0, GOAL, *span, speed_kn),
+        "at anchor": at_rest.at_anchor(rng, 124.0, 37.0, *span, 150.0),
+        "adrift": at_rest.drifting(rng, 124.0, 37.0, *span, speed_kn, 20_000.0),
+        "under way": at_rest.keeping_way(rng, 124.0, 37.0, GOAL, *span, speed_kn),
     }
 
 
@@ -38,11 +38,11 @@ def test_a_guest_keeps_its_distance_whatever_the_host_does(seed, distance_m):
     rng = np.random.default_rng(seed)
     yard = Yard(rng)
     one, two = yard.launch("tanker"), yard.launch("small_tanker")
-    right, ahead, turned = beside.offset_m(rng, one, two, distance_m)
-    least_m = (one.kind.beam_m + two.kind.beam_m) / 2 + beside.FENDER_M
+    right, ahead, turned = at_rest.offset_m(rng, one, two, distance_m)
+    least_m = (one.kind.beam_m + two.kind.beam_m) / 2 + at_rest.FENDER_M
     assert np.hypot(right, ahead) == pytest.approx(max(distance_m, least_m), rel=1e-6)
     for host in hosts(rng, 5, 2.5).values():
-        guest = beside.alongside(rng, host, 0.0, 5 * HOUR_S, right, ahead, turned)
+        guest = at_rest.alongside(rng, host, 0.0, 5 * HOUR_S, right, ahead, turned)
         time_s = np.arange(0.0, 5 * HOUR_S, 60.0)
         apart_m = between_m(host, guest, time_s)
         assert np.median(apart_m) == pytest.approx(np.hypot(right, ahead), rel=0.1, abs=4)
@@ -57,9 +57,9 @@ def test_two_hulls_made_fast_keep_their_distance_for_days(seed, distance_m, hour
     rng = np.random.default_rng(seed)
     yard = Yard(rng)
     one, two = yard.launch("tanker"), yard.launch("small_tanker")
-    right, ahead, turned = beside.offset_m(rng, one, two, distance_m)
+    right, ahead, turned = at_rest.offset_m(rng, one, two, distance_m)
     for name, host in hosts(rng, hours, 1.2).items():
-        guest = beside.alongside(rng, host, 0.0, hours * HOUR_S, right, ahead, turned)
+        guest = at_rest.alongside(rng, host, 0.0, hours * HOUR_S, right, ahead, turned)
         time_s = np.arange(0.0, hours * HOUR_S, 120.0)
         (lon, lat), (lon2, lat2) = host.course.at(time_s), guest.course.at(time_s)
         off_m = np.abs(haversine_m(lon, lat, lon2, lat2) - np.hypot(right, ahead))
@@ -73,7 +73,7 @@ def test_two_hulls_made_fast_keep_their_distance_for_days(seed, distance_m, hour
 def test_only_beside_a_host_under_way_both_must_head_the_same_way(seed):
     rng = np.random.default_rng(seed)
     for name, host in hosts(rng, 4, 3.5).items():
-        guest = beside.alongside(rng, host, 0.0, 4 * HOUR_S, 25.0, 10.0, 180.0)
+        guest = at_rest.alongside(rng, host, 0.0, 4 * HOUR_S, 25.0, 10.0, 180.0)
         own = np.interp(guest.time_s, host.time_s, host.heading_deg)
         against = np.median(np.abs((guest.heading_deg - own + 180) % 360 - 180))
         assert against == pytest.approx(0 if name == "under way" else 180, abs=6)

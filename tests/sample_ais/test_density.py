@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.spatial import cKDTree
 
-from stswatch.geo.sphere import haversine_m
-from stswatch.sample_ais import density
-from stswatch.sample_ais.harbours import on_sphere, ports
-from stswatch.sample_ais.traffic import FIRST_MMSI, MEET, sea
+from stswatch.geo.coordinates.sphere import haversine_m
+from tests.simulators import density
+from tests.simulators.traffic import FIRST_MMSI, MEET, on_sphere, ports, sea
 
 SPAN_S = 1440  # the record holds 24 minutes
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.sample_ais import encode, nmea
+from stswatch.sample_ais.reception import sentences as encode
+from stswatch.sample_ais.reception import sentences as nmea
 
 LETTERS = "".join(chr(c) for c in range(32, 96) if chr(c) != "@")
 NAMES = {  # field here -> field of pyais

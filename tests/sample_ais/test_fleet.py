@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.longitude import wrap_lon
-from stswatch.geo.sphere import haversine_m
-from stswatch.sample_ais.fleet import FIRST_MMSI, START_S, fleet
+from stswatch.geo.coordinates.sphere import haversine_m, wrap_lon
+from tests.simulators.fleet import FIRST_MMSI, START_S, fleet
 
 HOURS = 48
 

@@ -7,10 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stswatch.sample_ais import listen
-from stswatch.sample_ais.courses import Courses
-from stswatch.sample_ais.listen import Outage
-from stswatch.sample_ais.motion import shift, stay
+from stswatch.sample_ais.fleet.motion import Courses, shift, stay
+from stswatch.sample_ais.reception import receivers
+from stswatch.sample_ais.reception.receivers import Outage
 
 DAYS = 1.0
 BAENGNYEONG = (124.67, 37.96)
@@ -24,7 +23,7 @@ def ships(km_west: list[float], copies: int = 1) -> Courses:
 @pytest.fixture(scope="module")
 def network():
     """One station, at Baengnyeong-do, without outages."""
-    whole = listen.network(np.random.default_rng(1), DAYS)
+    whole = receivers.network(np.random.default_rng(1), DAYS)
     k = [whole.ids.index("SIM-BAENGNYEONG")]
     own = {"lon": whole.lon[k], "lat": whole.lat[k], "range_km": whole.range_km[:, k], "clock_s": whole.clock_s[k]}
     return dataclasses.replace(whole, ids=("SIM-BAENGNYEONG",), outages=(), **own)
@@ -32,7 +31,7 @@ def network():
 
 def heard(network, courses, class_b=(), density=1.0, footprint=2500.0):
     n = len(courses.knots.first) - 1
-    return listen.chances(network, courses, list(class_b) or [False] * n, DAYS, footprint, density)
+    return receivers.chances(network, courses, list(class_b) or [False] * n, DAYS, footprint, density)
 
 
 def test_near_ships_are_heard_and_far_ones_not(network):
@@ -48,7 +47,7 @@ def test_class_b_carries_less_far(network):
 
 
 def test_range_comes_and_goes_with_the_weather():
-    network = listen.network(np.random.default_rng(3), 10.0)
+    network = receivers.network(np.random.default_rng(3), 10.0)
     hours = network.range_km / np.median(network.range_km, axis=0)
     assert 0.05 < np.log(hours).std() < 0.4
     step = np.diff(np.log(network.range_km), axis=0)
@@ -73,18 +72,18 @@ def test_a_dense_sea_is_heard_less_from_space(network):
 
 
 def test_passes_are_as_far_apart_as_asked():
-    network = listen.network(np.random.default_rng(2), 10.0)
+    network = receivers.network(np.random.default_rng(2), 10.0)
     apart_min = np.diff(network.good_passes[:, 0]) / 60
     assert (apart_min >= 40).all()
     assert (apart_min <= 100).all()
     assert len(apart_min) > 150
     assert np.diff(network.passes[:, 0]).mean() / 60 == pytest.approx(26, abs=2)
     middle = network.passes.mean(axis=1)
-    assert listen.over(network.passes, middle).all()
+    assert receivers.over(network.passes, middle).all()
 
 
 def test_stations_are_a_table_of_places_with_a_reach():
-    rows = listen.stations()
+    rows = receivers.stations()
     assert len(rows) > 40
     assert len({row["id"] for row in rows}) == len(rows)
     assert all(row["id"].startswith("SIM-") and len(row["id"]) <= 15 for row in rows)

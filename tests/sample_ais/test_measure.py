@@ -7,10 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from stswatch.geo.sphere import haversine_m
-from stswatch.sample_ais import measure
-from stswatch.sample_ais.courses import Courses, Ragged, step_at, steps
-from stswatch.sample_ais.motion import Course, shift, voyage
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.sample_ais import plan
+from stswatch.sample_ais.fleet.motion import Course, Courses, Ragged, shift, step_at, steps, voyage
 
 DAYS = 0.5
 
@@ -33,8 +32,8 @@ def slowly(courses: list[Course]) -> list[tuple[int, int, float, float, float, f
     found = []
     for i, j in combinations(range(len(courses)), 2):
         far_m = haversine_m(*places[i], *places[j])
-        at = np.flatnonzero(far_m <= measure.WITHIN_M)
-        for run in np.split(at, np.flatnonzero(np.diff(at) > measure.JOIN_S) + 1) if len(at) else ():
+        at = np.flatnonzero(far_m <= plan.WITHIN_M)
+        for run in np.split(at, np.flatnonzero(np.diff(at) > plan.JOIN_S) + 1) if len(at) else ():
             near = far_m[run]
             found.append((i, j, float(run[0]), float(run[-1]), float(near.min()), float(np.median(near))))
     return found
@@ -43,18 +42,18 @@ def slowly(courses: list[Course]) -> list[tuple[int, int, float, float, float, f
 @pytest.mark.parametrize("seed", range(6))
 def test_every_meeting_is_found_where_it_is(seed):
     courses = fleet(seed)
-    found = measure.meetings(Courses.of(courses), len(courses), DAYS)
+    found = plan.meetings(Courses.of(courses), len(courses), DAYS)
     mine = sorted(zip(*(column.tolist() for column in found[:6]), strict=True))
-    lasting = [row for row in sorted(slowly(courses)) if row[3] - row[2] >= measure.LEAST_S + 60]
+    lasting = [row for row in sorted(slowly(courses)) if row[3] - row[2] >= plan.LEAST_S + 60]
     assert len(lasting) >= 1
     for a, b, start_s, end_s, nearest_m, median_m in lasting:
         near = [m for m in mine if m[:2] == (a, b) and m[2] < end_s + 60 and m[3] > start_s - 60]
         assert len(near) == 1
-        assert near[0][2] == pytest.approx(start_s, abs=measure.FINE_S)
-        assert near[0][3] == pytest.approx(end_s, abs=measure.FINE_S)
+        assert near[0][2] == pytest.approx(start_s, abs=plan.FINE_S)
+        assert near[0][3] == pytest.approx(end_s, abs=plan.FINE_S)
         assert nearest_m - 1 <= near[0][4] <= nearest_m + 130  # at 25 kn a step of 20 s is 257 m
         assert near[0][5] == pytest.approx(median_m, abs=60)  # of some that pass by, it has few steps to go by
-    surely = [m for m in mine if m[3] - m[2] >= measure.LEAST_S + 60]
+    surely = [m for m in mine if m[3] - m[2] >= plan.LEAST_S + 60]
     assert len(surely) <= len(slowly(courses))
 
 

@@ -10,9 +10,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import api
-from stswatch.sample_ais import feed, sample
+from stswatch.sample_ais import feed
 from stswatch.sample_ais.simulation import simulate
 from tests.recording import HERE, RECORDING, TABLE, TRUTH
 
@@ -30,7 +30,7 @@ def decoded():
 def test_committed_is_what_the_plan_gives(truth):
     """Line for line, but for a few: processors differ in the last digit of a sine, and that may turn a rounding."""
     committed = Counter(gzip.decompress(RECORDING.read_bytes()).splitlines())
-    again = simulate(sample.PLAN, sample.SEED)
+    again = simulate(feed.PLAN, feed.SEED)
     made = Counter(b"\n".join(feed.lines(again)).splitlines())
     assert (committed - made).total() + (made - committed).total() <= 0.002 * committed.total()
     assert committed.total() > 100_000

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stswatch.geo.sphere import haversine_m
-from stswatch.sample_ais import scenarios, simulation
-from stswatch.sample_ais.cast import SWITCHED_OFF
-from stswatch.sample_ais.circumstances import circumstances
-from stswatch.sample_ais.scenarios import LOOK_ALIKE, SCENARIOS, TRANSFER
-from stswatch.sample_ais.ships import with_check_digit
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.sample_ais import simulation
+from stswatch.sample_ais.fleet.ships import SWITCHED_OFF, with_check_digit
+from stswatch.sample_ais.fleet.waters import waters
+from stswatch.sample_ais.scenes import scenarios
+from stswatch.sample_ais.scenes.circumstances import circumstances
+from stswatch.sample_ais.scenes.scenarios import LOOK_ALIKE, SCENARIOS, TRANSFER
 from stswatch.sample_ais.simulation import Plan, simulate
-from stswatch.sample_ais.waters import waters
 
 every_row = pytest.mark.parametrize("row", SCENARIOS, ids=lambda row: row.name)
 PROMISED = {

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from stswatch.sample_ais import fit_meetings, shapes
+from stswatch.sample_ais import scripts
+from stswatch.sample_ais.scenes import circumstances
 
 HELD = json.loads((files("stswatch.sample_ais") / "meetings.json").read_text())["columns"]
 DRAWN = {
-    "duration_h": lambda rng, n: shapes.fitted()["duration_h"].draw(rng, n, 2.0, np.inf),
-    "median_distance_m": lambda rng, n: shapes.fitted()["median_distance_m"].draw(rng, n, 0.0, 500.0),
-    "median_speed_kn": lambda rng, n: shapes.fitted()["median_speed_kn"].draw(rng, n, 0.0, 2.0),
+    "duration_h": lambda rng, n: circumstances.fitted()["duration_h"].draw(rng, n, 2.0, np.inf),
+    "median_distance_m": lambda rng, n: circumstances.fitted()["median_distance_m"].draw(rng, n, 0.0, 500.0),
+    "median_speed_kn": lambda rng, n: circumstances.fitted()["median_speed_kn"].draw(rng, n, 0.0, 2.0),
 }
 
 
@@ -30,31 +31,31 @@ def test_draws_within_the_bounds_of_the_sample_have_its_quartiles(name):
 def test_what_is_drawn_lies_within_what_an_encounter_can_be():
     rng = np.random.default_rng(2)
     hours, apart_m, speed_kn = (
-        shapes.durations_h(rng, 20_000),
-        shapes.distances_m(rng, 20_000),
-        shapes.speeds_kn(rng, 20_000),
+        circumstances.durations_h(rng, 20_000),
+        circumstances.distances_m(rng, 20_000),
+        circumstances.speeds_kn(rng, 20_000),
     )
-    assert hours.min() >= shapes.SHORTEST_H
+    assert hours.min() >= circumstances.SHORTEST_H
     assert (hours < 2).mean() > 0.1  # the sample has none; the shape goes on below it
-    assert (apart_m.min(), apart_m.max() < 500) == (pytest.approx(shapes.NEAREST_M, abs=1), True)
+    assert (apart_m.min(), apart_m.max() < 500) == (pytest.approx(circumstances.NEAREST_M, abs=1), True)
     assert (speed_kn > 2).mean() > 0.02
     assert speed_kn.max() < 5
 
 
 def test_factors_stretch():
     rng = np.random.default_rng(3)
-    plain, double = (np.median(shapes.durations_h(rng, 20_000, factor=f)) for f in (1.0, 2.0))
+    plain, double = (np.median(circumstances.durations_h(rng, 20_000, factor=f)) for f in (1.0, 2.0))
     assert 1.3 < double / plain < 2.2
 
 
-@pytest.mark.parametrize("column", fit_meetings.COLUMNS, ids=lambda column: column.name)
+@pytest.mark.parametrize("column", scripts.COLUMNS, ids=lambda column: column.name)
 def test_a_fit_finds_what_a_truncated_sample_was_drawn_from(column):
     """The oracle of the likelihood: what it is told to find, though the sample shows only a part."""
     told = np.array(column.start)
-    mixture = shapes.Mixture(*column.start)
+    mixture = circumstances.Mixture(*column.start)
     drawn = mixture.draw(np.random.default_rng(4), 20_000, column.low, column.high)
     assert len(drawn) == 20_000
-    found = fit_meetings.fit(drawn, np.ones(len(drawn)), column._replace(step=0.0))
+    found = scripts.fit(drawn, np.ones(len(drawn)), column._replace(step=0.0))
     median = 1 if column.name == "median_distance_m" else 3
     assert found[median] == pytest.approx(told[median], rel=0.15)
     assert found[0] == pytest.approx(told[0], abs=0.15)
@@ -63,7 +64,7 @@ def test_a_fit_finds_what_a_truncated_sample_was_drawn_from(column):
 def test_real_meetings_are_drawn_alike(real):
     sample = pd.read_csv(real / "truth" / "gfw_miller2018_encounter-events.csv.gz")
     rng = np.random.default_rng(5)
-    for column in fit_meetings.COLUMNS:
+    for column in scripts.COLUMNS:
         x = sample[column.theirs].to_numpy() * column.scale
         x = x[(x >= column.low) & (x < column.high) & (x > 0)]
         assert ks_2samp(x, DRAWN[column.name](rng, 50_000)).statistic < 0.06

@@ -12,7 +12,7 @@ import pytest
 
 from stswatch.pipeline import api, schema
 from stswatch.sample_ais import tables
-from stswatch.sample_ais.noise import Receivers
+from stswatch.sample_ais.reception.observe import Receivers
 from stswatch.sample_ais.simulation import Plan, simulate
 
 SMALL = Plan(days=1.0, background=12, transfers=6, look_alikes=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stswatch.sample_ais import transmit
+from stswatch.sample_ais.reception import receivers
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from stswatch.sample_ais import transmit
 )
 def test_intervals_are_those_of_the_standard(class_b, lying, speed_kn, turning, every_s):
     columns = (np.array([value]) for value in (class_b, lying, speed_kn, turning))
-    assert transmit.interval_s(*columns).tolist() == [every_s]
+    assert receivers.interval_s(*columns).tolist() == [every_s]
 
 
 @pytest.mark.parametrize(("every_s", "slot_s"), [(180.0, 60.0), (180.0, 10.0), (30.0, 10.0), (60.0, 60.0)])
@@ -33,7 +33,7 @@ def test_intervals_are_those_of_the_standard(class_b, lying, speed_kn, turning, 
 def test_who_sends_less_than_once_a_slot_keeps_its_interval(every_s, slot_s, phase):
     time_s = np.arange(0.0, 86_400, slot_s)
     n = len(time_s)
-    keep, slots = transmit.slots(np.zeros(n, np.int64), time_s, np.full(n, every_s), np.full(n, phase), slot_s)
+    keep, slots = receivers.slots(np.zeros(n, np.int64), time_s, np.full(n, every_s), np.full(n, phase), slot_s)
     assert np.unique(np.diff(time_s[keep])).tolist() == [max(every_s, slot_s)]
     assert (slots.sent == 1).all()
 
@@ -44,8 +44,8 @@ def test_the_first_report_received_is_drawn_as_sending_each_one_would(chance, ev
     n, sent = 40_000, int(60 // every_s)
     rng = np.random.default_rng(1)
     time_s = np.zeros(n)
-    of = transmit.Slots(np.zeros(n, np.int64), time_s, np.full(n, every_s), np.full(n, sent))
-    heard, when_s = transmit.first_received(rng, of, np.full(n, chance), np.zeros(n))
+    of = receivers.Slots(np.zeros(n, np.int64), time_s, np.full(n, every_s), np.full(n, sent))
+    heard, when_s = receivers.first_received(rng, of, np.full(n, chance), np.zeros(n))
     coins = rng.random((n, sent)) < chance
     assert heard.mean() == pytest.approx(coins.any(axis=1).mean(), abs=0.01)
     first = np.argmax(coins, axis=1)[coins.any(axis=1)]
@@ -54,5 +54,5 @@ def test_the_first_report_received_is_drawn_as_sending_each_one_would(chance, ev
 
 
 def test_nothing_is_heard_without_a_chance():
-    of = transmit.Slots(np.zeros(9, np.int64), np.zeros(9), np.full(9, 10.0), np.full(9, 6))
-    assert not transmit.first_received(np.random.default_rng(1), of, np.zeros(9), np.zeros(9))[0].any()
+    of = receivers.Slots(np.zeros(9, np.int64), np.zeros(9), np.full(9, 10.0), np.full(9, 6))
+    assert not receivers.first_received(np.random.default_rng(1), of, np.zeros(9), np.zeros(9))[0].any()

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from stswatch.geo.ports import port_or_anchorage_of
-from stswatch.geo.sphere import haversine_m
-from stswatch.geo.water import is_water
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.geo.reference.ports import port_or_anchorage_of
 from stswatch.sample_ais import simulation
-from stswatch.sample_ais.circumstances import circumstances
-from stswatch.sample_ais.courses import step_at
+from stswatch.sample_ais.fleet.motion import step_at
+from stswatch.sample_ais.fleet.waters import BERTH, EDGE, Place, waters
+from stswatch.sample_ais.scenes.circumstances import circumstances
 from stswatch.sample_ais.simulation import Plan
-from stswatch.sample_ais.waters import BERTH, EDGE, Place, waters
 
 
 def along(points: np.ndarray, every_m: float = 500.0) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stswatch.pipeline.alerts.alerter import Alerter
-from stswatch.pipeline.alerts.change import LeadChange
+from stswatch.pipeline.alerts.alert import LeadChange
+from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.alerts.destinations import load
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline.alerts.receiver import SECRET

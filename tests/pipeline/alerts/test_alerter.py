@@ -17,8 +17,8 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from stswatch.pipeline.alerts import courier
-from stswatch.pipeline.alerts.alerter import Alerter
+from stswatch.pipeline.alerts import delivery
+from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.alerts.destinations import default
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline.alerts.conftest import NOW, change, hook
@@ -255,7 +255,7 @@ def test_whatever_a_receiver_does_each_event_comes_in_order_and_nothing_is_lost(
 CHILD = """
 import os, signal, sys, time
 from pathlib import Path
-from stswatch.pipeline.alerts.alerter import Alerter
+from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.alerts.destinations import load
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline.alerts.conftest import ENVIRONMENT, NOW, PAUSES_S, change
@@ -345,7 +345,7 @@ def test_a_flood_comes_in_digests_that_a_receiver_can_take(alerting):
         alerter = alerting(hook(receiver.url).replace("per_hour = 0", "per_hour = 36000\nburst = 1"))
         alerter.offer([change(f"E{k}") for k in range(350)])
         until(lambda: idle(alerter))
-    assert max(len(content["data"].get("alerts", ())) for content in receiver.taken()) == courier.AT_ONCE
+    assert max(len(content["data"].get("alerts", ())) for content in receiver.taken()) == delivery.AT_ONCE
     assert len(receiver.taken()) == 5
     assert len(set(keys(receiver.alerts()))) == 350
 

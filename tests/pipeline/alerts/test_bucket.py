@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.alerts.bucket import Bucket
-from stswatch.pipeline.alerts.destination import Pace
+from stswatch.pipeline.alerts.alert import Pace
+from stswatch.pipeline.alerts.delivery import Bucket
 
 
 @given(

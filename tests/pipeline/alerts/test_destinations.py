@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from stswatch.pipeline.alerts.destination import AlertsError, Pace
+from stswatch.pipeline.alerts.alert import AlertsError, Pace
 from stswatch.pipeline.alerts.destinations import KINDS, PACE, load
-from stswatch.pipeline.alerts.signature import headers, key_of
+from stswatch.pipeline.alerts.webhook import headers, key_of
 
 GOOD = '[floor]\nkind = "webhook"\nurl = "https://example.org/in"\nsecret_env = "S"\n'
 ENVIRONMENT = {

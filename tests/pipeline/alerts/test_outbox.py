@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.alerts import outbox as module
-from stswatch.pipeline.alerts.message import alert
-from stswatch.pipeline.alerts.outbox import REMEMBERED, Outbox
+from stswatch.pipeline.alerts import delivery as module
+from stswatch.pipeline.alerts.alert import alert
+from stswatch.pipeline.alerts.delivery import REMEMBERED, Outbox
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline.alerts.conftest import NOW, change
 

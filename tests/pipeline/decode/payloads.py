@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stswatch.pipeline.decode.fields import fields
-from stswatch.pipeline.decode.groups import Groups, grouped
+from stswatch.pipeline.decode.decoded_fields import fields
+from stswatch.pipeline.decode.messages import Groups, grouped
 
 _SENTENCE = re.compile(rb"!(..VD[MO],([1-9]),([1-9]),([0-9]?),([^,]*),([^,*\r\n]*),([0-5]))\*([0-9A-Fa-f]{2})")
 _NO_CAPTURE = (".chk", ".json")

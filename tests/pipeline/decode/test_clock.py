@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.clock import BEYOND_S, Clock, consensus
+from stswatch.pipeline.decode.assembled import BEYOND_S, Clock, consensus
 from stswatch.pipeline.decode.stamps import NO_TIME
 
 START_US = 1_331_724_600_000_000

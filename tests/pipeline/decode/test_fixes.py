@@ -5,8 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.decode.fixes import CHECKS, Evidence, Positions, fixes_table, further_parts
-from stswatch.pipeline.decode.statics import Claims, statics_table
+from stswatch.pipeline.decode.reports import (
+    CHECKS,
+    Claims,
+    Evidence,
+    Positions,
+    fixes_table,
+    further_parts,
+    statics_table,
+)
 
 SHIP = 431000123
 

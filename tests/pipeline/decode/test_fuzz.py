@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from pyais.messages import AISSentence, NMEASentenceFactory
 
-from stswatch.pipeline.decode.clock import Clock
-from stswatch.pipeline.decode.fields import fields
-from stswatch.pipeline.decode.groups import grouped
-from stswatch.pipeline.decode.parts import REACH_S
-from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.decode.assembled import Clock, codes, whole_messages
+from stswatch.pipeline.decode.decoded_fields import fields
+from stswatch.pipeline.decode.messages import grouped
+from stswatch.pipeline.decode.multipart import REACH_S
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.whole import codes, whole_messages
+from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.text import Window
 from tests.pipeline.decode.captures import capture, texts, wrapped

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.message_files import FORMATS, RecordsError, json_lines, sink, write
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
-from stswatch.pipeline.decode.said import HEAD, LAYOUT_TYPES, Spoken, columns_of, say
+from stswatch.pipeline.decode.decoded_fields import HEAD, LAYOUT_TYPES, Spoken, columns_of, say
+from stswatch.pipeline.decode.units import CODES, rejects_table
+from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, json_lines, sink, write
 from tests.pipeline.decode.captures import SINGLE, STATIC
 from tests.pipeline.decode.payloads import buffer
 

@@ -8,12 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyais.messages import MSG_CLASS, MessageType24PartA, MessageType24PartB, MessageType24PartBAuxiliaryCraft
 
-from stswatch.pipeline.decode.fixes import Evidence, Positions, fixes_table
 from stswatch.pipeline.decode.layouts import LAYOUTS
 from stswatch.pipeline.decode.messages import decode
-from stswatch.pipeline.decode.rejects import CODES
-from stswatch.pipeline.decode.statics import Claims, statics_table
-from stswatch.pipeline.decode.values import KINDS
+from stswatch.pipeline.decode.payloads import KINDS
+from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, statics_table
+from stswatch.pipeline.decode.units import CODES
 from tests.pipeline.decode.payloads import buffer, rows
 from tests.pipeline.decode.reference import COLUMNAR, told
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.multipart import assemble
-from stswatch.pipeline.decode.parts import REACH, REACH_S, SIDE_BY_SIDE, Parts
+from stswatch.pipeline.decode.multipart import REACH, REACH_S, SIDE_BY_SIDE, Parts, assemble
 from stswatch.pipeline.decode.stamps import NO_TIME
 
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.batch import HOUR, Tables, micros
-from stswatch.pipeline.store import entries, views
+from stswatch.pipeline.store import entries, publish
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.sample_ais import fleet as simulated
 from tests.pipeline import seas
+from tests.simulators import fleet as simulated
 
 ADDED_H = 8
 BAD_ROWS = 7  # without a vessel, at the end of the fleet
@@ -110,9 +110,9 @@ def everything(data: Path) -> Tables:
     """Every row of every published table and view but runs, which has a row for each try, and the names of runs."""
     with closing(api.connect(data)) as db:
         found = {}
-        for name in (*schema.STORED, *views.schemas()):
+        for name in (*schema.STORED, *publish.schemas()):
             if name != "runs":
-                left_out = "EXCLUDE (run_id)" if name in ("encounters", views.LEADS) else ""
+                left_out = "EXCLUDE (run_id)" if name in ("encounters", publish.LEADS) else ""
                 found[name] = db.sql(f"SELECT * {left_out} FROM {name} ORDER BY ALL").to_arrow_table()
     return found
 

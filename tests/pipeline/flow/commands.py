@@ -107,9 +107,9 @@ def main(said: Sequence[str]) -> int:
     import logging
 
     logging.getLogger().setLevel(logging.ERROR)
-    from stswatch.geo import zones  # noqa: F401  what a run imports
+    from stswatch.geo.reference import zones  # noqa: F401  what a run imports
     from stswatch.pipeline import cli, words  # noqa: F401
-    from stswatch.pipeline.flow import local, run  # noqa: F401
+    from stswatch.pipeline.flow import engine, run  # noqa: F401
     from stswatch.pipeline.readers import registry  # noqa: F401
     from stswatch.pipeline.store import queries  # noqa: F401
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import concat
-from stswatch.pipeline.decode.arrivals import Arrivals
-from stswatch.pipeline.flow.ear import Ear
+from stswatch.pipeline.decode.stamps import Arrivals
+from stswatch.pipeline.live.spool_reader import Ear
 from stswatch.pipeline.readers import aisstream, nmea
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.base import WHOLE
 from stswatch.pipeline.readers.text import Window
-from tests.pipeline.watch.replay import lines
+from tests.pipeline.live.replay import lines
 
 TEXT = lines(0.3)
 CAME_US = 1_741_564_805_000_000  # 2025-03-10T00:00:05Z

@@ -10,7 +10,7 @@ import pytest
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.runners.worker import bundle_processor, statesampler
 
-from stswatch.pipeline.flow.embedded import Embedded
+from stswatch.pipeline.flow.engine import Embedded
 
 SEEN: list[tuple[int, list[int]]] = []
 PERIODS_MS: list[int] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.chunk import ingest_chunk
+from stswatch.pipeline.flow.workers import ingest_chunk
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source
 from tests.pipeline.flow import archive

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from stswatch.pipeline.flow.lock import FolderInUse, alone
+from stswatch.pipeline.flow.run import FolderInUse, alone
 
 pytestmark = pytest.mark.e2e
 
 HOLD = """
 import sys
 from pathlib import Path
-from stswatch.pipeline.flow.lock import alone
+from stswatch.pipeline.flow.run import alone
 
 with alone(Path(sys.argv[1])):
     print("held", flush=True)

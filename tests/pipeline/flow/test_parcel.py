@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.flow import stepwise
-from stswatch.pipeline.flow.embedded import Given
-from stswatch.pipeline.flow.parcel import SENT, Outbox, opened
+from stswatch.pipeline.flow import engine
+from stswatch.pipeline.flow.engine import Given
+from stswatch.pipeline.flow.workers import SENT, Outbox, opened
 
 BIG = pa.table(
     {"time": pa.array(np.arange(500_000)).cast(schema.UTC), "place": np.random.default_rng(0).random(500_000)}
@@ -82,7 +82,7 @@ def test_no_collection_of_a_slice_is_pickled():
     from stswatch.pipeline.steps import STEPS
 
     p = beam.Pipeline(runner="FnApiRunner")
-    stepwise.expand(p, STEPS, Given(0))
+    engine.expand(p, STEPS, Given(0))
     proto = p.to_runner_api(use_fake_coders=False)
     grouped = [c for c in proto.components.pcollections.values() if "with rows" in c.unique_name]
     assert len(grouped) >= len(STEPS)

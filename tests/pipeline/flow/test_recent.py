@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.zones import area
+from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
-from stswatch.pipeline.flow.recent import Recent
-from stswatch.pipeline.flow.vicinity import Vicinity
+from stswatch.pipeline.live.provisional import Recent, Vicinity
 from stswatch.pipeline.rules import VesselRules
 from tests.pipeline import seas
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stswatch.pipeline import cli
-from stswatch.pipeline.flow.lock import alone
+from stswatch.pipeline.flow.run import alone
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import ROOM, Commands
 

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.sample_ais import density
 from tests.bench.run import measure
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
+from tests.simulators import density
 
 MILLION = 1_000_000
 DAYS = 30

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stswatch.sample_ais.density import density
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
+from tests.simulators.density import density
 
 POSITIONS = 8_000_000  # a day and a third of a coast of 10,600 vessels
 

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from stswatch.geo.zones import area
+from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE
-from stswatch.pipeline.flow import standing
-from stswatch.pipeline.flow.committed import committed
+from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.row import Engine, planned, run_row
-from stswatch.pipeline.flow.vantage import Vantage
+from stswatch.pipeline.flow.slices import committed
+from stswatch.pipeline.live.provisional import Vantage
 from stswatch.pipeline.readers.registry import open_source
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, at_once
@@ -103,7 +103,7 @@ def test_from_a_sealed_hour_it_says_what_it_says_from_the_beginning(rows, sealed
 def test_states_of_many_shards_are_those_of_one(rows, sealed):
     """A leg at the edge of cells lies in several shards, and what is told to all in every one."""
     until_us, data, last = sealed
-    merged = standing.after(data, last, STEPS, SHARDS)
+    merged = slices.after(data, last, STEPS, SHARDS)
     engine = InMemory(Rules(), shards=1)
     before = lake(rows).filter(pc.less(lake(rows)["time"].cast(pa.int64()), until_us))
     engine.slice({"fixes": before, "static_reports": schema.empty("static_reports")}, until_us)

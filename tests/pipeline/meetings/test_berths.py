@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stswatch.geo.ports import ports
+from stswatch.geo.reference.ports import ports
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
 from tests.pipeline import seas
 

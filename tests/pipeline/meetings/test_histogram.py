@@ -5,15 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.meetings.histogram import (
-    DISTANCE,
-    DISTANCE_BIN_M,
-    SPEED_A,
-    SPEED_B,
-    Motion,
-    median,
-    medians,
-)
+from stswatch.pipeline.meetings.intervals import DISTANCE, DISTANCE_BIN_M, SPEED_A, SPEED_B, Motion, median, medians
 
 BIN_M = DISTANCE_BIN_M
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.sun import light_of, sun_elevation_deg
-from stswatch.geo.water import distance_to_shore_km
+from stswatch.geo.coast.water import distance_to_shore_km
+from stswatch.geo.coordinates.sun import light_of, sun_elevation_deg
 from stswatch.pipeline.batch import MINUTE
 from tests.pipeline import seas
 

@@ -16,7 +16,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from stswatch.pipeline.pictures import captions, courses, file, ground, style, timeline
+from stswatch.pipeline.pictures import captions, courses, file, ground, style
+from stswatch.pipeline.pictures import page as timeline
 from stswatch.pipeline.pictures.courses import REPORTED, CourseError
 from stswatch.pipeline.pictures.courses import scene as scene_of
 from stswatch.pipeline.pictures.file import SUFFIXES

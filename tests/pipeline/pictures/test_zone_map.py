@@ -16,11 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stswatch.geo.ports import ports
-from stswatch.geo.zones import area, zones
+from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.zones import area, zones
 from stswatch.pipeline.pictures import style, zone_map
-from stswatch.pipeline.pictures.labels import panel
 from stswatch.pipeline.pictures.projection import Box, Sheet
+from stswatch.pipeline.pictures.style import panel
 
 PICTURE = Path(__file__).parents[3] / "docs" / "zones.png"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stswatch.pipeline.readers import vocabulary
+from stswatch.pipeline.readers import values
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import danish
@@ -75,7 +75,7 @@ def test_the_day_comes_first_and_a_month_of_13_is_no_time(rows):
 
 def test_the_words_are_those_of_the_standard():
     """ITU-R M.1371-5: 16 states, of which 15 is none; types in tens, 3x and 5x one by one."""
-    assert set(vocabulary.STATUS.values()) == set(range(15))
+    assert set(values.STATUS.values()) == set(range(15))
     one_by_one = {*range(30, 38), *range(50, 60)}
-    assert set(vocabulary.SHIP_TYPE.values()) == {20, 40, 60, 70, 80, 90} | one_by_one
-    assert all(word == vocabulary.plain(word) for word in (*vocabulary.STATUS, *vocabulary.SHIP_TYPE))
+    assert set(values.SHIP_TYPE.values()) == {20, 40, 60, 70, 80, 90} | one_by_one
+    assert all(word == values.plain(word) for word in (*values.STATUS, *values.SHIP_TYPE))

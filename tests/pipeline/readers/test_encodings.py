@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers import columns, encodings
+from stswatch.pipeline.readers import columns, text
 from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.readers.gather import together
@@ -58,7 +58,7 @@ def test_names_come_out_right_in_each_encoding(written, encoding, suffix, delimi
     source, got, found = names_of(written(f"a.csv{suffix}", table(names, "", delimiter).encode(encoding)))
     assert found == names
     assert (got.rejects.num_rows, got.fixes.num_rows) == (0, len(names))
-    title = encodings.TITLES.get(source.options.form.encoding, "")
+    title = text.TITLES.get(source.options.form.encoding, "")
     assert ("text in " in source.clock) == (not encoding.startswith("utf-8"))
     assert title in source.clock
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.mmsi import FIRST_NUMBERED
+from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline import api
-from stswatch.pipeline.readers import ids
+from stswatch.pipeline.readers import values
 from stswatch.pipeline.readers.base import SourceError
 
 HASHED = ["j2Oz4+HxcgBmC8a==", "vessel_12", "선박-7", "431000001x"]
@@ -84,7 +84,7 @@ def test_the_name_of_a_vessel_stands_before_her_id(written):
 
 
 def test_two_ids_of_one_hash_are_told_apart_whatever_the_order(written, monkeypatch):
-    monkeypatch.setattr(ids, "_HASHED", 3)
+    monkeypatch.setattr(values, "_HASHED", 3)
     names = ["a", "b", "c"]
     first, second = written("1.csv", csv(names[:2])), written("2.csv", csv(names[:0:-1]))
     for files in ([first, second], [second, first]):
@@ -96,7 +96,7 @@ def test_two_ids_of_one_hash_are_told_apart_whatever_the_order(written, monkeypa
 @given(st.sets(st.text(min_size=1, max_size=9) | st.integers(0, 10**9).map(str), max_size=40), st.randoms())
 def test_no_two_ids_have_one_number(names, rng):
     texts = [name for name in names if not name.endswith((".", "0")) or name.isdigit()]
-    numbering = ids.numbering_of(rng.sample(texts, len(texts)))
+    numbering = values.numbering_of(rng.sample(texts, len(texts)))
     numbers = [numbering.number(name) for name in texts]
     assert len(set(numbers)) == len(texts)
     assert all(FIRST_NUMBERED <= number < 2**31 for number in numbers)

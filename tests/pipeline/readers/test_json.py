@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers import json_feed, json_records
+from stswatch.pipeline.readers import aisstream, json_records
 from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.decode.captures import sentence, tagged
@@ -289,7 +289,7 @@ def test_a_feed_of_json_gives_line_for_line_what_a_file_gives(written):
     while text:
         count = rng.randrange(1, 9)
         piece = b"".join(line + b"\n" for line in text[:count])
-        parts.append(json_feed.decode_lines(piece, "0" * 16, "unknown", base))
+        parts.append(aisstream.decode_any_lines(piece, "0" * 16, "unknown", base))
         text, base = text[count:], base + len(piece)
     got = together(parts)
     assert got.rejects.num_rows == 0
@@ -304,6 +304,6 @@ def test_a_spool_of_json_is_read_as_the_feed_was(written):
     source = open_source(written("20250310T120000.000Z.json", content), format="aisstream")
     assert (source.receiver, source.licence) == ("unknown", None)
     got = together(batch for chunk in chunks(source) for batch in read(chunk))
-    heard = json_feed.decode_lines(content, source.source, "unknown")
+    heard = aisstream.decode_any_lines(content, source.source, "unknown")
     assert said(got.fixes) == said(heard.fixes)
     assert got.fixes.num_rows + got.static_reports.num_rows == 30

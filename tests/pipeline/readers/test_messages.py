@@ -5,10 +5,17 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from stswatch.pipeline.decode.others import RENAMED, other_types
-from stswatch.pipeline.decode.said import ALL_TYPES, HEAD, LAYOUT_TYPES, columns_of, table
+from stswatch.pipeline.decode.decoded_fields import (
+    ALL_TYPES,
+    HEAD,
+    LAYOUT_TYPES,
+    RENAMED,
+    columns_of,
+    other_types,
+    table,
+)
 from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.messages import open_captures, read
+from stswatch.pipeline.readers.nmea_messages import open_captures, read
 from tests.pipeline.decode.captures import SINGLE, capture, parts, sentence, tagged
 from tests.pipeline.decode.payloads import captures, payloads
 from tests.pipeline.decode.reference import told

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.rejects import REASONS
+from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.registry import chunks, open_source, read

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.parquet_rows import lon_lat
+from stswatch.pipeline.readers.parquet import lon_lat
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.readers.gather import together
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.readers import parquet_pages
+from stswatch.pipeline.readers import parquet
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.registry import open_sources
 from stswatch.pipeline.readers.tabular import LONGEST_WORD
@@ -85,7 +85,7 @@ def test_the_pages_of_a_file_are_those_that_were_written(tmp_path):
     told = pq.ParquetFile(path).metadata.row_group(0).column(4)
     with path.open("rb") as file:
         begin = told.data_page_offset
-        found = list(parquet_pages.pages(file, begin, begin + told.total_compressed_size))
+        found = list(parquet.pages(file, begin, begin + told.total_compressed_size))
     assert len(found) > 4
     assert sum(page.values for page in found) == 5000
 
@@ -136,5 +136,5 @@ def test_opening_a_zip_takes_time_by_the_member(tmp_path):
 
 
 def test_a_header_of_pages_that_breaks_off_is_said():
-    with pytest.raises(parquet_pages.PageError, match="breaks off"):
-        list(parquet_pages.pages(io.BytesIO(b"\x15\x00\x15"), 0, 3))
+    with pytest.raises(parquet.PageError, match="breaks off"):
+        list(parquet.pages(io.BytesIO(b"\x15\x00\x15"), 0, 3))

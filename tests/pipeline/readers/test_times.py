@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.base import Chunk, SourceError
-from stswatch.pipeline.readers.memory import decode_memory
+from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.readers.gather import together
 

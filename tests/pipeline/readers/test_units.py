@@ -9,7 +9,7 @@ import pytest
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.column_map import HEADERS, recognise
 from stswatch.pipeline.readers.column_units import UNITS, named_unit
-from stswatch.pipeline.readers.memory import decode_memory
+from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.readers.registry import chunks, open_source, read
 from tests.pipeline.readers.gather import together
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.store.catalogue import NAME, TABLES, Catalogue, CatalogueError
-from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.store.files import DamagedFile
 from tests.pipeline.damage import flip
 
 FLIPS = 150

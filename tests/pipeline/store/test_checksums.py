@@ -9,10 +9,9 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.routes import LAKE_SHARDS
-from stswatch.pipeline.store import checksums, entries, lake
-from stswatch.pipeline.store.disk import DamagedFile
+from stswatch.pipeline.batch import HOUR, LAKE_SHARDS
+from stswatch.pipeline.store import entries, lake
+from stswatch.pipeline.store.files import DamagedFile
 from tests.pipeline.damage import flip
 
 NAMES = ("mmsi", "time", "lon", "lat", "receiver")
@@ -61,7 +60,7 @@ def test_no_flip_anywhere_in_a_file_of_the_lake_is_read_over(kept):
     rng, seen = random.Random(1), 0
     for _ in range(FLIPS):
         flip(path, rng)
-        assert not checksums.is_whole(data, part)
+        assert not lake.is_whole(data, part)
         with pytest.raises(DamagedFile, match=r"is damaged"):
             read(data, part)
         try:  # what is not read may be damaged
@@ -89,4 +88,4 @@ def test_a_lake_of_files_without_checksums_is_read(kept):
     data, part = kept
     bare = lake.Part(part.table, part.slab_us, part.path, part.rows, part.last_shards)
     assert read(data, bare).equals(read(data, part))
-    assert checksums.is_whole(data, bare)
+    assert lake.is_whole(data, bare)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stswatch.pipeline.store import holders
-from stswatch.pipeline.store.clearing import GRACE_S, KEPT, clear
+from stswatch.pipeline.store import files
 from stswatch.pipeline.store.database import connect
+from stswatch.pipeline.store.snapshots import GRACE_S, KEPT, clear
 from tests.pipeline.store import build
 from tests.pipeline.store.build import gap, output, publish
 from tests.pipeline.store.sessions import connection, session
@@ -101,9 +101,9 @@ def test_where_nobody_can_tell_who_holds_them_the_last_few_stay(tmp_path, monkey
     """As on macOS: the question is not there to be asked."""
     listed = published(tmp_path, 1, 2, 3, 4, 5, 6)
     monkeypatch.delattr(fcntl, "F_OFD_GETLK")
-    assert holders.held(tmp_path / "snapshots" / "000001.duckdb") is None
+    assert files.held(tmp_path / "snapshots" / "000001.duckdb") is None
     with closing(connect(tmp_path)):
-        assert holders.held(tmp_path / "snapshots" / "pristine" / "000006.duckdb") is True
+        assert files.held(tmp_path / "snapshots" / "pristine" / "000006.duckdb") is True
     clear(tmp_path, listed, later())
     assert left(tmp_path) == [6 - KEPT, *range(7 - KEPT, 7)]
     assert lake(tmp_path) == left(tmp_path)

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from stswatch.pipeline.store import disk
+from stswatch.pipeline.store import files
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "a.json"
-    disk.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        disk.write_json(path, {"a": object()})
-    assert disk.read_json(path) == json.loads(path.read_text()) == {"a": 1}
+        files.write_json(path, {"a": object()})
+    assert files.read_json(path) == json.loads(path.read_text()) == {"a": 1}
 
 
 def test_a_folder_goes_whatever_an_earlier_stop_left_of_one_of_its_name(tmp_path):
@@ -22,9 +22,9 @@ def test_a_folder_goes_whatever_an_earlier_stop_left_of_one_of_its_name(tmp_path
         (tmp_path / left / "x").mkdir(parents=True)
     (tmp_path / "a" / "state").mkdir(parents=True)
     (tmp_path / "a" / "state" / "file").write_text("x")
-    disk.discard(tmp_path / "a" / "state", tmp_path)
-    disk.discard(tmp_path / "a" / "state", tmp_path)
-    disk.discard(tmp_path / ".gone-b", tmp_path)
+    files.discard(tmp_path / "a" / "state", tmp_path)
+    files.discard(tmp_path / "a" / "state", tmp_path)
+    files.discard(tmp_path / ".gone-b", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert list((tmp_path / "a").iterdir()) == []
 
@@ -32,6 +32,6 @@ def test_a_folder_goes_whatever_an_earlier_stop_left_of_one_of_its_name(tmp_path
 def test_what_is_not_there_cannot_be_put_on_the_disk(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "c").write_text("c")
-    disk.sync([tmp_path / "a" / "b" / "c"], tmp_path)
+    files.sync([tmp_path / "a" / "b" / "c"], tmp_path)
     with pytest.raises(FileNotFoundError):
-        disk.sync([tmp_path / "a" / "b" / "d"], tmp_path)
+        files.sync([tmp_path / "a" / "b" / "d"], tmp_path)

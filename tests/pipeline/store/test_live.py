@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.store import queries
-from stswatch.pipeline.store.live import Live
+from stswatch.pipeline.store.live_database import Live
 from stswatch.pipeline.store.loader import Beside, Run
 from stswatch.pipeline.store.revisions import RUNNING
 from tests.pipeline.store.build import DAY, at, encounter, history, output, rows

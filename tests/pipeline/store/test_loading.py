@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.zones import AreaError
+from stswatch.geo.reference.zones import AreaError
 from stswatch.pipeline import schema
 from stswatch.pipeline.store import ddl, loader
 from stswatch.pipeline.store.database import StoreError, connect

@@ -15,7 +15,7 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.store import clearing, queries, snapshots
+from stswatch.pipeline.store import queries, snapshots
 from stswatch.pipeline.store.database import StoreError, connect, followed, open_work
 from stswatch.pipeline.store.publish import publish as publish_database
 from tests.docs.pages import ROOT
@@ -79,7 +79,7 @@ def test_a_session_that_writes_harms_neither_readers_nor_what_is_published_next(
         with closing(connect(data)) as reader:
             day = output(data, "b", {"gaps": [gap(hour) for hour in range(9)], "encounters": [encounter(1, 3)]})
             publish(data, day, run_id="run-2")
-            clearing.clear(data, {}, datetime.now(UTC) + timedelta(hours=1))
+            snapshots.clear(data, {}, datetime.now(UTC) + timedelta(hours=1))
             assert reader.execute("SELECT count(*) FROM gaps").fetchall() == [(2,)]
         assert len(build.rows(data, "SELECT * FROM gaps")) == read_plainly(data) == 9
         assert read_plainly(data, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'notes'") == 0
@@ -140,9 +140,9 @@ def test_a_reader_who_holds_a_snapshot_keeps_it_locked_while_others_look_for_hol
     with closing(connect(data)) as held, closing(connect(data)):
         assert len(everything(data)) > 3
         later = datetime.now(UTC) + timedelta(hours=1)
-        clearing.clear(data, {}, later)
+        snapshots.clear(data, {}, later)
         publish(data, output(data, "b", {"gaps": [gap(1)]}))
-        clearing.clear(data, {}, later)
+        snapshots.clear(data, {}, later)
         held_file = data / "snapshots" / "pristine" / "000001.duckdb"
         code = "import duckdb, os, sys; os.chmod(sys.argv[1], 0o644); duckdb.connect(sys.argv[1])"
         other = subprocess.run([sys.executable, "-c", code, held_file], capture_output=True, text=True, check=False)
@@ -157,7 +157,7 @@ def test_whoever_was_on_the_way_to_a_file_that_was_cleared_is_led_to_the_newest(
         seen.append(file.name)
         if len(seen) == 1:
             publish(data, output(data, "b", {"gaps": [gap(1)]}))
-            clearing.clear(data, {}, datetime.now(UTC) + timedelta(hours=1))
+            snapshots.clear(data, {}, datetime.now(UTC) + timedelta(hours=1))
             assert not file.exists()
         return duckdb.connect(str(file), read_only=True)
 
@@ -227,7 +227,7 @@ def published(data, number, now):
     }
     with closing(open_work(data)) as work:
         publish_database(work, data, tables, {"fixes": [name]}, Rules().with_cut_off(0.0))
-    clearing.clear(data, {"fixes": [name]}, now)
+    snapshots.clear(data, {"fixes": [name]}, now)
 
 
 @pytest.mark.parametrize(("publications", "ways"), [(20, ["ours", "plainly"]), (15, ["ours"])])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from docs import tables as tables_doc
 from stswatch.pipeline import schema
 from stswatch.pipeline.schema import Merge, Origin, Published, Registry, Table
-from stswatch.pipeline.store import merge, tables_doc
+from stswatch.pipeline.store import publish
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.loader import Beside, load
 from tests.pipeline.store.build import at, gap, output, rows, run
@@ -93,7 +94,7 @@ def test_a_row_that_cannot_be_is_refused(row, said):
 
 def test_every_way_to_merge_is_used_and_has_a_query():
     assert {schema.TABLES.merge(name) for name in schema.STORED} == set(Merge)
-    assert all(merge.query(name).lstrip().startswith(("SELECT", "WITH")) for name in schema.STORED)
+    assert all(publish.query(name).lstrip().startswith(("SELECT", "WITH")) for name in schema.STORED)
     assert set(schema.EVENT_TABLES) < set(schema.FLOW)
 
 

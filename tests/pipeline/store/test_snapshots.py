@@ -13,7 +13,8 @@ import duckdb
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import queries, views
+from stswatch.pipeline.store import publish as views
+from stswatch.pipeline.store import queries
 from stswatch.pipeline.store.database import StoreError, connect, open_work
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at, encounter, gap, output, publish, rows

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from docs import tables
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import tables_doc, views
+from stswatch.pipeline.store import publish
 
 
 def test_the_document_is_written_from_the_schemas():
-    again = "python -m stswatch.pipeline.store.tables_doc"
-    assert tables_doc.PATH.read_text() == tables_doc.render(), f"docs/tables.md is stale; run {again}"
+    again = "python -m docs.tables"
+    assert tables.PATH.read_text() == tables.render(), f"docs/tables.md is stale; run {again}"
 
 
 def test_every_table_and_column_is_in_it_with_a_meaning():
-    lines = tables_doc.render().splitlines()
-    told = {**schema.STORED, **views.schemas()}
+    lines = tables.render().splitlines()
+    told = {**schema.STORED, **publish.schemas()}
     assert [line[4:] for line in lines if line.startswith("### ")] == list(told)
     assert {"runs", "sources", "vessels", "encounters", "gaps", "coverage"} <= set(told)
     rows = [line for line in lines if line.startswith("| `")]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.sphere import haversine_m
+from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
 from stswatch.pipeline.rules import VesselRules
 from stswatch.pipeline.tracks.identity import Fixes, attribute

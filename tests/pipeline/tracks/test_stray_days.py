@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks.day_counts import DAY_US, FEW, Day, added, days_of
-from stswatch.pipeline.tracks.stray_days import impossible, stray_days, without_strays
+from stswatch.pipeline.tracks.stray_days import DAY_US, FEW, Day, added, days_of, impossible, stray_days, without_strays
 from tests.pipeline import seas
 
 BASE = 20_157  # 2025-03-10

@@ -1,0 +1,1 @@
+"""Reference data: ports, zones, flags of MMSI."""

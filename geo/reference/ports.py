@@ -1,0 +1,342 @@
+"""Ports: the table of them, which one a place lies in, and which is the nearest."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.metadata import distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from stswatch.geo.coast.coast import holding
+from stswatch.geo.coast.water import distance_inland_km
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors, wrap_lon
+from stswatch.geo.reference.zones import shipped
+
+# ---------- The table of ports: those of the package searoute, put right where wrong, and those of geo/data/ports.csv
+# Where a searoute port lies beside one of ports.csv, the latter stands for both, so that no double takes the mark
+# `trade` away. A port of interest has polygons in geo/data/harbours.geojson; any other port of the world is a point
+# alone.
+
+Floats = NDArray[np.float64]
+
+SAME_PORT_KM = 5.0  # a searoute port this near to one of ports.csv is the same port
+SAME_TRADE_PORT_KM = 10.0  # beside a trade port the net is wider: a double there would hide leads
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The table as read-only arrays (n,); `id` is unique, `country` ISO 3166 alpha-2, lon and lat degrees.
+
+    `trade` marks the ports of the DPRK and those abroad known as part of its trade, `drawn` those with polygons; `mark`
+    (G given, D derived, E estimate) and `source` say where the point is from.
+    """
+
+    id: NDArray[np.str_]
+    name: NDArray[np.str_]
+    country: NDArray[np.str_]
+    lon: Floats
+    lat: Floats
+    trade: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    mark: NDArray[np.str_]
+    source: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            getattr(self, column.name).flags.writeable = False
+
+
+@cache
+def ports() -> Ports:
+    """The whole table, those of ports.csv first; read once, never raises on a sound install.
+
+    >>> table = ports()
+    >>> bool(table.trade[table.id == "nampo"][0]), len(set(table.id)) == len(table.id)
+    (True, True)
+    """
+    own = _own_rows()
+    others = _once(_searoute_rows())
+    rows = own + [row for row, double in zip(others, _beside(others, own), strict=True) if not double]
+    columns = {name: np.array([row[name] for row in rows]) for name in ("name", "country", "lon", "lat", "mark")}
+    ids = np.array(_unique([row["id"] for row in rows]))
+    return Ports(
+        id=ids,
+        **columns,
+        trade=np.array([row["trade"] or row["country"] == "KP" for row in rows]),
+        drawn=np.isin(ids, [feature.properties["port"] for feature in shipped("harbours.geojson")]),
+        source=np.array([row["source"] for row in rows]),
+    )
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    text = (files("stswatch.geo") / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _own_rows() -> list[dict[str, Any]]:
+    return [
+        {**row, "lon": float(row["lon"]), "lat": float(row["lat"]), "trade": row["trade"] == "true"}
+        for row in _table("ports.csv")
+    ]
+
+
+def _searoute_rows() -> list[dict[str, Any]]:
+    """Ports of searoute as in its data/ports.geojson, with geo/data/searoute_corrections.csv applied.
+
+    Found through the metadata of the distribution: importing the package would load its route network.
+    """
+    package = distribution("searoute")
+    source = f"searoute {package.version}"
+    path = Path(str(package.locate_file("searoute/data/ports.geojson")))
+    corrections = {(row["port"], row["name"]): row for row in _table("searoute_corrections.csv")}
+    rows = []
+    for feature in json.loads(path.read_text(encoding="utf-8"))["features"]:
+        properties, (lon, lat) = feature["properties"], feature["geometry"]["coordinates"][:2]
+        code, name = properties["port"], properties["name"].strip()
+        row = {
+            "id": code,
+            "name": name.title() if name.isupper() else name,
+            "country": code[:2],
+            "lon": float(lon),
+            "lat": float(lat),
+            "trade": False,
+            "mark": "G",
+            "source": source,
+        }
+        corrected = _corrected(row, corrections.get((code, name)))
+        if corrected:
+            rows.append(corrected)
+    return rows
+
+
+def _corrected(row: dict[str, Any], correction: dict[str, str] | None) -> dict[str, Any] | None:
+    if correction is None:
+        return row
+    if correction["action"] == "drop":
+        return None
+    if correction["action"] == "country":
+        return {**row, "country": correction["country"]}
+    lon, lat = float(correction["lon"]), float(correction["lat"])
+    said = {"mark": correction["mark"], "source": f"{row['source']}, moved: {correction['reason']}"}
+    return {**row, "lon": lon, "lat": lat, **said}
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first row at each point: searoute has six ports twice, under other spellings."""
+    return list({(row["lon"], row["lat"]): row for row in reversed(rows)}.values())[::-1]
+
+
+def _beside(others: list[dict[str, Any]], own: list[dict[str, Any]]) -> NDArray[np.bool_]:
+    """Whether each of the others is the same port as one of our own."""
+    lon, lat = (np.array([row[axis] for row in others])[:, None] for axis in ("lon", "lat"))
+    distance_km = haversine_m(lon, lat, [o["lon"] for o in own], [o["lat"] for o in own]) / 1000
+    reach_km = np.where([o["trade"] for o in own], SAME_TRADE_PORT_KM, SAME_PORT_KM)
+    return np.asarray(np.any(distance_km <= reach_km, axis=1))
+
+
+def _unique(ids: list[str]) -> list[str]:
+    """Each id once: searoute gives some codes to two ports each, and the second takes a number."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in ids:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return out
+
+
+# --------------------------------------------------------------- Which port a place lies in, and which is the nearest
+# A port of interest has polygons of its harbours and anchorages; of any other a place lies in it within a radius of
+# its point, a stand-in. `trade` marks the ports of the DPRK trade: to lie in one of those is never lawful by itself,
+# since transfers happen inside DPRK waters.
+
+__all__ = [
+    "ANCHORAGE",
+    "HARBOUR",
+    "NEAR",
+    "NEAR_KM",
+    "Harbours",
+    "Ports",
+    "harbours",
+    "lawful_port",
+    "nearest_port",
+    "of_interest",
+    "port_or_anchorage_of",
+    "ports",
+]
+
+HARBOUR, ANCHORAGE, NEAR = "harbour", "anchorage", "near"
+NEAR_KM = 10.0  # for a port without polygons; Global Fishing Watch takes 10 km from an anchorage
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Harbours:
+    """Polygons of harbours and anchorages, harbours first, small before large; none of the trade meets one that is not.
+
+    `port` (n,) index into `ports()`, `part` (n,) "harbour" or "anchorage", `geometry` (n,) of shapely, prepared.
+    """
+
+    port: Ints
+    part: NDArray[np.str_]
+    geometry: NDArray[np.object_]
+
+
+@cache
+def harbours() -> Harbours:
+    """The polygons of geo/data/harbours.geojson; read once, never raises on a sound install.
+
+    >>> table = harbours()
+    >>> bool((table.part == "anchorage").any()), set(ports().id[table.port]) == set(ports().id[ports().drawn])
+    (True, True)
+    """
+    features = shipped("harbours.geojson")
+    where = {name: i for i, name in enumerate(ports().id.tolist())}
+    port = np.array([where[feature.properties["port"]] for feature in features])
+    part = np.array([feature.properties["part"] for feature in features])
+    geometry = np.array([feature.shape for feature in features], dtype=object)
+    order = np.lexsort((shapely.area(geometry), part != HARBOUR))
+    geometry = geometry[order]
+    shapely.prepare(geometry)
+    return Harbours(port[order], part[order], geometry)
+
+
+def of_interest() -> list[dict[str, Any]]:
+    """The ports with polygons, those of the trade first: columns of `ports()`, and how many `harbours`, `anchorages`.
+
+    >>> of_interest()[0]["id"], of_interest()[0]["anchorages"]
+    ('nampo', 2)
+    """
+    table, polygons = ports(), harbours()
+    which = np.flatnonzero(table.drawn)
+    rows = []
+    for i in which[np.argsort(~table.trade[which], kind="stable")].tolist():
+        row = {column.name: getattr(table, column.name)[i].item() for column in fields(table)}
+        parts = polygons.part[polygons.port == i].tolist()
+        rows.append({**row, "harbours": parts.count(HARBOUR), "anchorages": parts.count(ANCHORAGE)})
+    return rows
+
+
+def nearest_port(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, Floats]:
+    """The port whose point is nearest to points (n,), degrees: (index (n,) into `ports()`, great-circle distance_km).
+
+    Any longitude. Never raises: where a coordinate is no number or beyond a pole, -1 and NaN.
+
+    >>> index, distance_km = nearest_port([125.40, float("nan")], [38.70, 0.0])
+    >>> str(ports().name[index[0]]), round(float(distance_km[0]), 1), int(index[1])
+    ('Nampo', 1.9, -1)
+    """
+    lon, lat, known = _points(lon, lat)
+    index, distance_km = np.full(len(lon), -1), np.full(len(lon), np.nan)
+    at, table = np.flatnonzero(known), ports()
+    index[at] = _tree().query(unit_vectors(lon[at], lat[at]))[1]
+    distance_km[at] = haversine_m(lon[at], lat[at], table.lon[index[at]], table.lat[index[at]]) / 1000
+    return index, distance_km
+
+
+def port_or_anchorage_of(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> tuple[Ints, NDArray[np.str_]]:
+    """The port that points (n,), degrees, lie in: (index (n,) into `ports()`, -1 in none; how (n,)).
+
+    How is "harbour" or "anchorage" where a polygon holds the point, "near" where none does and the nearest port of all
+    has no polygon and is within the radius of its point, else "". Where polygons overlap, a harbour comes first, then
+    the smaller one. Any longitude. Never raises: what is no number or beyond a pole lies in none.
+
+    >>> index, how = port_or_anchorage_of([125.39, 125.10, -90.07, 124.0], [38.71, 38.70, 29.95, 28.0])
+    >>> [str(ports().name[i]) if i >= 0 else "-" for i in index], how.tolist()
+    (['Nampo', 'Nampo', 'New Orleans', '-'], ['harbour', 'anchorage', 'near', ''])
+    """
+    lon, lat, known = _points(lon, lat)
+    polygon = _polygon_of(lon, lat)
+    inside = polygon >= 0
+    index, how = np.full(len(lon), -1), np.full(len(lon), "", harbours().part.dtype)
+    index[inside], how[inside] = harbours().port[polygon[inside]], harbours().part[polygon[inside]]
+    rest = np.flatnonzero(known & ~inside)
+    index[rest] = _near_point(lon[rest], lat[rest], radius_km)
+    how[rest[index[rest] >= 0]] = NEAR
+    return index, how
+
+
+def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> Ints:
+    """The port that points (n,), degrees, lie in, index (n,) into `ports()`; -1 outside and in a trade port.
+
+    In port is what `port_or_anchorage_of` says. In a port of the DPRK trade is as if outside: what lies there is to be
+    looked at, not to be counted. Never raises.
+
+    >>> lawful_port([120.30, 125.40, 124.0], [36.07, 38.71, 28.0])[1:].tolist()
+    [-1, -1]
+    """
+    lon, lat, known = _points(lon, lat)
+    polygon = _polygon_of(lon, lat)
+    index = np.where(polygon >= 0, harbours().port[polygon], -1)
+    rest = np.flatnonzero(known & (polygon < 0))
+    index[rest] = _near_point(lon[rest], lat[rest], radius_km)
+    return np.where((index >= 0) & ports().trade[index], -1, index)
+
+
+def _points(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Points as arrays (n,), and which of them are on Earth."""
+    x, y = np.broadcast_arrays(np.atleast_1d(wrap_lon(lon)), np.atleast_1d(np.asarray(lat, np.float64)))
+    return x, y, np.asarray(np.isfinite(x) & (np.abs(y) <= 90))
+
+
+def _polygon_of(lon: Floats, lat: Floats) -> Ints:
+    """Row of `harbours()` of the first polygon that holds each point, -1 where none does."""
+    point, polygon = holding(harbours().geometry, lon, lat)
+    first = np.full(len(lon), -1)
+    first[point[::-1]] = polygon[::-1]  # by polygon, backwards: the first one is written last
+    return first
+
+
+def _near_point(lon: Floats, lat: Floats, radius_km: float) -> Ints:
+    """The nearest port where it has no polygon and its point is within the radius, else -1."""
+    table = ports()
+    # a chord longer than any within the radius; what lies between is settled below
+    reach = 2 * np.sin(min(radius_km * 1.000001 / (MEAN_RADIUS_M / 1000), np.pi) / 2) + 1e-9
+    index = _tree().query(unit_vectors(lon, lat), distance_upper_bound=reach)[1]
+    found = np.flatnonzero(index < len(table.id))
+    port = index[found]
+    away_km = haversine_m(lon[found], lat[found], table.lon[port], table.lat[port]) / 1000
+    out = np.full(len(lon), -1)
+    out[found] = np.where((away_km <= radius_km) & ~table.drawn[port], port, -1)
+    return out
+
+
+@cache
+def _tree() -> Any:
+    """Points of all ports as unit vectors: the nearest by chord is the nearest by great circle, date line included."""
+    return cKDTree(unit_vectors(ports().lon, ports().lat))
+
+
+# --------- Positions so far inland that no ship can be there: what a falsified track may show, and no river port does
+
+# Rivers and docks are lawful places, and the coast draws few of them: it ends the Scheldt 7 km below Antwerp and the
+# Delaware 26 km below Philadelphia. So a position is called far inland only from here on, and
+FAR_INLAND_KM = 5.0
+# only this far from every port, and in no harbour that is drawn. docs/zones.md says how many real positions are left.
+FROM_PORT_KM = 20.0
+
+
+def far_inland(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
+    """Whether points (n,), degrees, are on land, FAR_INLAND_KM or more from water, and far from every port.
+
+    That is FROM_PORT_KM from its point and in no polygon of its harbours. Lakes are water. False for what is no
+    position. Never raises.
+
+    >>> far_inland([126.7, 125.62, 124.0, np.nan], [40.0, 38.74, 38.0, 39.0]).tolist()
+    [True, False, False, False]
+    """
+    x, y = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
+    with np.errstate(invalid="ignore"):
+        far = distance_inland_km(x, y) >= FAR_INLAND_KM
+    where = np.nonzero(far)
+    far[where] = port_or_anchorage_of(x[where], y[where], FROM_PORT_KM)[0] < 0
+    return np.asarray(far)

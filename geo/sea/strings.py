@@ -1,0 +1,319 @@
+"""Taut strings: the shortest ways round polygons, and the land that no way by sea can cut off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from stswatch.geo.coast.coast import spread
+from stswatch.geo.coordinates.plane import apart_km, from_plane, in_space_km, to_plane
+from stswatch.geo.sea.lattice import NAME
+
+# ---------------------------- Taut strings: the shortest ways round polygons in the plane, from what each corner sees
+# A shortest way among obstacles is straight but where it bends round a corner that stands out, and there it only
+# grazes the obstacle. So all shortest ways are made of straight pieces between such corners, and which corners see
+# each other is worked out once. From a corner, the obstacles cut all that can be seen into sectors, each of which
+# ends at one side of a polygon: a table of the sectors of all corners answers for many points at once.
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+OPEN, SHUT = -1, -2  # sectors without an end, and those inside the corner's own polygon
+_TURN = 8.0  # more than a whole turn: the angles of one corner come after those of the one before
+_SLACK = 1e-9  # of the plane's unit: what lies on a side, but for rounding, is seen
+_HAIR = 1e-12  # of its square: so much a product of two lines may be off by rounding
+_AT_ONCE = 1 << 16  # pairs of a point and a corner looked at together
+
+
+@dataclass(frozen=True)
+class Sectors:
+    """What corners (n,) see: corner k has the sectors start[k]:start[k + 1].
+
+    A sector begins at the angle of a point, of which `first` (m,) is the side that begins there, ascending in each
+    corner from 0 to 2 pi; it goes on to the next one, the last of a corner to its first. `side` (m,) is the side that
+    ends it, OPEN or SHUT.
+    """
+
+    start: Ints
+    first: Ints
+    side: Ints
+
+
+@dataclass(frozen=True)
+class Strings:
+    """Polygons without holes, apart from each other, as sides from `tail` to `head` (s, 2) with the inside on the left.
+
+    Rings are closed: side `next_side[k]` begins where side k ends. `sectors` are of the corners that stand out.
+    """
+
+    tail: Floats
+    head: Floats
+    next_side: Ints
+    sectors: Sectors
+
+    @cached_property
+    def corner(self) -> Floats:
+        """The corners that stand out (n, 2)."""
+        return self.tail[self._sides[0]]
+
+    @cached_property
+    def _sides(self) -> tuple[Ints, Ints]:
+        """Of each corner that stands out the side that begins there, and the one that ends there."""
+        return standing_out(self.tail, self.head, self.next_side)
+
+    def seen(self, xy: Floats) -> tuple[Ints, Ints]:
+        """The pairs of a point and a corner that it sees and could bend round, as (point (m,), corner (m,)), by point.
+
+        xy (n, 2): points outside of all polygons, or on their edge.
+        """
+        found: list[tuple[Ints, Ints]] = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        step = max(1, _AT_ONCE // max(len(self.corner), 1))
+        for first in range(0, len(xy), step):
+            point, corner = self._grazed(xy[first : first + step])
+            clear = self.sees(corner, xy[first + point])
+            found.append((first + point[clear], corner[clear]))
+        point, corner = (np.concatenate(axis) for axis in zip(*found, strict=True))
+        return point, corner
+
+    def _grazed(self, xy: Floats) -> tuple[Ints, Ints]:
+        """The pairs in which the line from the point passes the corner with its polygon on one side only."""
+        ahead, behind = (fixed - xy @ turn for fixed, turn in self._beside)
+        point, corner = np.nonzero((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
+        return point, corner
+
+    @cached_property
+    def _beside(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        """What makes the cross products of lines to corners with both sides there one product of matrices."""
+        out, into = self._sides
+        ways = self.head[out] - self.tail[out], self.tail[into] - self.head[into]
+        a, b = ((_cross(self.corner, way), np.stack([way[:, 1], -way[:, 0]])) for way in ways)
+        return a, b
+
+    def sees(self, corner: Ints, xy: Floats) -> Bools:
+        """Whether corners (m,), rows of `corner`, see points (m, 2) beside them."""
+        key = corner * _TURN + _angles(xy - self.corner[corner])
+        at = np.searchsorted(self._key, key, side="right") - 1
+        at = np.where(at < self.sectors.start[corner], self.sectors.start[corner + 1] - 1, at)
+        side = self.sectors.side[at]
+        known = np.maximum(side, 0)
+        way, back = self.head[known] - self.tail[known], self.corner[corner] - self.tail[known]
+        here, there = _cross(way, back), _cross(way, xy - self.tail[known])
+        same_side = here * there >= -_SLACK * np.abs(here)
+        return np.asarray((side == OPEN) | ((side >= 0) & same_side))
+
+    @cached_property
+    def _key(self) -> Floats:
+        corner = np.repeat(np.arange(len(self.corner)), np.diff(self.sectors.start))
+        return corner * _TURN + _angles(self.tail[self.sectors.first] - self.corner[corner])
+
+    @cached_property
+    def between(self) -> tuple[Ints, Ints]:
+        """The pairs of corners that a taut string can go straight between, both ways, as (from (m,), to (m,))."""
+        out, into = self._sides
+        one, other = self._grazed(self.corner)
+        other, one = other[one != other], one[one != other]
+        key = one * len(self.corner) + other
+        both = np.isin(key, other * len(self.corner) + one)  # it grazes the polygons at both of its ends
+        one, other = one[both], other[both]
+        # What lies at the very edge of a sector is seen if it is seen a hair to either side; along a side always is.
+        off = self.corner[other] - self.corner[one]
+        across = np.column_stack([-off[:, 1], off[:, 0]]) * 1e-9
+        clear = self.sees(one, self.corner[other] + across) | self.sees(one, self.corner[other] - across)
+        clear |= (self.next_side[into[other]] == out[other]) & (into[other] == out[one])
+        clear |= into[one] == out[other]
+        return one[clear], other[clear]
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
+
+
+def standing_out(tail: Floats, head: Floats, next_side: Ints) -> tuple[Ints, Ints]:
+    """The corners at which polygons with the inside on their left stand out, as (side from there, side to there).
+
+    >>> sides = sides_of(np.array([shapely.Polygon([(0, 0), (2, 0), (1, 1), (2, 2), (0, 2)])]))
+    >>> sorted(map(tuple, sides[0][standing_out(*sides)[0]].tolist()))  # but not (1, 1), where it falls back
+    [(0.0, 0.0), (0.0, 2.0), (2.0, 0.0), (2.0, 2.0)]
+    """
+    ahead = next_side
+    out = np.flatnonzero(_cross(head - tail, head[ahead] - tail[ahead]) > 0.0)
+    return ahead[out], out
+
+
+def sides_of(polygons: Any) -> tuple[Floats, Floats, Ints]:
+    """The shells of shapely polygons as tail, head (s, 2) and next_side (s,), with the inside on the left.
+
+    >>> tail, head, next_side = sides_of(np.array([shapely.box(0, 0, 1, 1)]))
+    >>> len(tail), bool((tail[next_side] == head).all())
+    (4, True)
+    """
+    rings = shapely.get_exterior_ring(shapely.orient_polygons(polygons))
+    size = shapely.get_num_points(rings) - 1
+    beyond = np.cumsum(size, dtype=np.int64)
+    tail = np.delete(shapely.get_coordinates(rings), beyond + np.arange(len(size)), axis=0)
+    next_side = np.arange(1, len(tail) + 1)
+    next_side[beyond - 1] = beyond - size
+    return tail, tail[next_side], next_side
+
+
+def sectors_of(tail: Floats, head: Floats, next_side: Ints) -> Sectors:
+    """What each corner that stands out sees: for every corner in turn, some milliseconds each.
+
+    >>> sides = sides_of(np.array([shapely.box(0, 0, 1, 1), shapely.box(3, 0, 4, 1)]))
+    >>> held = Strings(*sides, sectors_of(*sides))
+    >>> corner = np.flatnonzero((held.corner == [1, 1]).all(axis=1)).repeat(3)
+    >>> held.sees(corner, np.array([[2.0, 5.0], [3.0, 0.5], [5.0, 0.5]])).tolist()  # the last lies behind the other box
+    [True, True, False]
+    """
+    out, into = standing_out(tail, head, next_side)
+    each = [(np.empty(0, np.int64),) * 2]
+    each += [_sectors(k, i, tail, head, next_side) for k, i in zip(out.tolist(), into.tolist(), strict=True)]
+    first, side = (np.concatenate(axis) for axis in zip(*each, strict=True))
+    return Sectors(np.cumsum([len(begin) for begin, _ in each]), first, side)
+
+
+def _sectors(out: int, into: int, tail: Floats, head: Floats, next_side: Ints) -> tuple[Ints, Ints]:
+    """The sectors of the corner from which side `out` goes and to which side `into` comes: first, side."""
+    here = tail[out]
+    a, b = tail - here, head - here
+    left = _cross(a, b) > 0.0
+    turn = _angles(a)
+    low, high = np.where(left, turn, turn[next_side]), np.where(left, turn[next_side], turn)
+    angle, first = np.unique(np.delete(turn, out), return_index=True)
+    first += first >= out  # the corner itself has no angle
+    others = np.ones(len(tail), bool)
+    others[[out, into]] = False
+    middle = angle + np.diff(angle, append=angle[0] + 2 * np.pi) / 2
+    # The sectors that each other side is in front of or behind, those that go on over angle 0 in two parts.
+    one, beyond = np.searchsorted(angle, low), np.searchsorted(angle, high)
+    over = beyond < one
+    sides = np.flatnonzero(others & (one != beyond))
+    wrapped = sides[over[sides]]
+    which, sector = spread(
+        np.concatenate([one[sides], np.zeros(len(wrapped), np.int64)]),
+        np.concatenate([np.where(over[sides], len(angle), beyond[sides]), beyond[wrapped]]),
+    )
+    side = np.concatenate([sides, wrapped])[which]
+    ray = np.column_stack([np.cos(middle[sector]), np.sin(middle[sector])])
+    way = (b - a)[side]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        far = _cross(a[side], way) / _cross(ray, way)
+    order = np.lexsort((far, sector))
+    nearest = order[np.diff(sector[order], prepend=-1) != 0]
+    ends = np.full(len(angle), OPEN)
+    ends[sector[nearest]] = side[nearest]
+    ahead, behind = turn[next_side[out]], turn[into]
+    ends[np.mod(middle - ahead, 2 * np.pi) < np.mod(behind - ahead, 2 * np.pi)] = SHUT
+    changed = ends != np.roll(ends, 1)
+    changed[0] |= not changed.any()
+    return first[changed], ends[changed]
+
+
+def _angles(off: Floats) -> Floats:
+    """Directions (n,) of (n, 2), radians from 0 to 2 pi."""
+    return np.asarray(np.mod(np.arctan2(off[:, 1], off[:, 0]), 2 * np.pi))
+
+
+# ---------- The land that no way can cut off, and the shortest ways round it: what bounds every way by sea from below
+# It lies within the land of the coast everywhere, without lakes and without small islands (geo/scripts/build_sea.py).
+# Round it ships may go some kilometres inland and through what is narrow; so that way is never longer than one that
+# can be sailed.
+
+UNITS = 100_000  # points are kept in so many parts of a degree
+_EDGE_M = 1e-6  # of the plane's unit, 6 m: a line that only touches the land is not cut off by it
+ROUNDING = 1.0 - 1e-4  # `arc_km` is good to 6 parts in 100,000 as far as the region goes
+
+
+@dataclass(frozen=True)
+class InnerLand:
+    """Polygons on the plane of `gnomonic`, and the strings round them."""
+
+    polygons: NDArray[np.object_]
+    strings: Strings
+
+    @cached_property
+    def corners_km(self) -> Floats:
+        """The corners in space (c, 3)."""
+        return in_space_km(*from_plane(self.strings.corner))
+
+    @cached_property
+    def _tree(self) -> Any:
+        shapely.prepare(self.polygons)
+        return shapely.STRtree(self.polygons)
+
+    @cached_property
+    def _solid(self) -> Any:
+        """All of it as one, a hair smaller."""
+        solid = shapely.union_all(shapely.buffer(self.polygons, -_EDGE_M))
+        shapely.prepare(solid)
+        return solid
+
+    @cached_property
+    def _ways(self) -> tuple[Ints, Ints, Floats]:
+        one, other = self.strings.between
+        return one, other, apart_km(self.corners_km[one], self.corners_km[other])
+
+    def moved_out(self, xy: Floats) -> Floats:
+        """Points (n, 2) of the plane; those within the land moved to the nearest point of its edge."""
+        point, polygon = self._tree.query(shapely.points(xy), predicate="within")
+        out = xy.copy()
+        lines = shapely.shortest_line(shapely.get_exterior_ring(self.polygons[polygon]), shapely.points(xy[point]))
+        out[point] = shapely.get_coordinates(lines).reshape(-1, 2, 2)[:, 0]
+        return out
+
+    def clear(self, one: Floats, other: Floats) -> Bools:
+        """Whether nothing of it lies between points (n, 2) of the plane and others."""
+        return np.asarray(~shapely.intersects(self._solid, shapely.linestrings(np.stack([one, other], axis=1))))
+
+    def seen_km(self, xy: Floats) -> tuple[Ints, Ints, Floats]:
+        """The corners to which strings can go straight from points (n, 2): point (m,), by point, corner, distance."""
+        point, corner = self.strings.seen(xy)
+        here_km = in_space_km(*from_plane(xy))
+        return point, corner, apart_km(here_km[point], self.corners_km[corner])
+
+    def to_corners_km(self, xy: Floats) -> Floats:
+        """Lengths of the shortest strings from points (n, 2) of the plane to corners (n, c); inf where none goes."""
+        one, other, km = self._ways
+        point, corner, near_km = self.seen_km(xy)
+        size = len(self.corners_km)
+        begin, end = np.concatenate([one, size + point]), np.concatenate([other, corner])
+        ways = csr_array((np.concatenate([km, near_km]), (begin, end)), shape=(size + len(xy),) * 2)
+        if not len(xy):
+            return np.empty((0, size))
+        return np.asarray(dijkstra(ways, indices=size + np.arange(len(xy)))[:, :size])
+
+
+@cache
+def inner_land() -> InnerLand:
+    """That of geo/data/sea.npz, read once.
+
+    >>> pyongyang, korea_bay = to_plane([125.9, 124.0], [39.1, 39.0])
+    >>> [bool(shapely.contains_xy(inner_land().polygons, *place).any()) for place in (pyongyang, korea_bay)]
+    [True, False]
+    """
+    with np.load(str(files("stswatch.geo") / "data" / NAME), allow_pickle=False) as held:
+        points, sizes = held["ring_points"] / UNITS, held["ring_sizes"].astype(np.int64)
+        sectors = Sectors(*(held[f"sector_{part}"].astype(np.int64) for part in ("start", "first", "side")))
+    polygons = on_plane(points, sizes)
+    return InnerLand(polygons, Strings(*sides_of(polygons), sectors))
+
+
+def on_plane(points: Floats, sizes: Ints) -> NDArray[np.object_]:
+    """Polygons from the points of their shells, lon, lat in degrees (n, 2), not closed, so many of each.
+
+    >>> square = on_plane(np.array([[124.0, 33.0], [126.0, 33.0], [126.0, 34.0], [124.0, 34.0]]), np.array([4]))
+    >>> len(square), bool(square[0].contains(shapely.Point(0.0, 0.01)))
+    (1, True)
+    """
+    xy = to_plane(*points.T)
+    ring = np.repeat(np.arange(len(sizes)), sizes)
+    return np.asarray(shapely.polygons(shapely.linearrings(xy, indices=ring)))

@@ -1,0 +1,190 @@
+"""What is told of a lead: an alert as data, the message that carries one or several, and who takes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from stswatch.errors import StswatchError
+
+# -------------------------------------------------------- What became of a lead: the one thing that an alert is about
+
+Change = Literal["opened", "changed", "closed", "retracted"]
+CHANGES: tuple[str, ...] = get_args(Change)
+
+
+@dataclass(frozen=True)
+class LeadChange:
+    """One revision of a lead, as it was committed to the store.
+
+    change: opened (it was no lead before), changed (kind, zones or the like), closed (the meeting is over), retracted
+    (it is no lead any more). start_time, end_time: with a time zone; end_time of a running meeting is the end so far.
+    mmsi and name leave the program only where identities were asked for.
+
+    Raises ValueError for another word of change, or for a time without a zone.
+    """
+
+    id: str
+    revision: int
+    change: Change
+    kind: str
+    zones: tuple[str, ...]
+    score: float
+    start_time: datetime
+    end_time: datetime
+    mmsi_a: int
+    mmsi_b: int
+    name_a: str | None = None
+    name_b: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.change not in CHANGES:
+            raise ValueError(f"{self.change!r} is no change of a lead; those are {', '.join(CHANGES)}")
+        if self.start_time.tzinfo is None or self.end_time.tzinfo is None:
+            raise ValueError(f"{self.id}: a time without a zone")
+
+    @property
+    def key(self) -> str:
+        """By what a receiver knows it again: id and revision; with a word more where the revision itself was withdrawn.
+
+        A retraction may change the fate of a row without a revision of its own, and must still be told.
+
+        >>> from datetime import UTC
+        >>> at = datetime(2025, 3, 10, tzinfo=UTC)
+        >>> LeadChange("E2a41", 3, "closed", "encounter", (), 2.5, at, at, 1, 2).key
+        'E2a41:3'
+        >>> LeadChange("E2a41", 3, "retracted", "encounter", (), 2.5, at, at, 1, 2).key
+        'E2a41:3:retracted'
+        """
+        return f"{self.id}:{self.revision}" + (":retracted" if self.change == "retracted" else "")
+
+
+# ---------------------------------------- What is told: an alert as data, and the message that carries one or several
+
+DIGEST = "leads.digest"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One change of a lead as it will be told; `data` is plain JSON and holds nothing that may not leave."""
+
+    key: str
+    event: str
+    at: str  # when it was offered, ISO 8601
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent in one go: an alert, or a digest of those that the rate held back."""
+
+    alerts: tuple[Alert, ...]
+
+    @property
+    def key(self) -> str:
+        """The same for the same content, so that a receiver drops what it got twice."""
+        if len(self.alerts) == 1:
+            return self.alerts[0].key
+        keys = "\n".join(alert.key for alert in self.alerts)
+        return f"digest:{hashlib.sha256(keys.encode()).hexdigest()[:32]}"
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Ids of the events that it tells of."""
+        return frozenset(alert.event for alert in self.alerts)
+
+    def content(self) -> dict[str, Any]:
+        """The message as JSON has it: type, timestamp, data, as Standard Webhooks recommends."""
+        last = self.alerts[-1]
+        if len(self.alerts) == 1:
+            return {"type": f"lead.{last.data['change']}", "timestamp": last.at, "data": dict(last.data)}
+        told = {"held_back": len(self.alerts), "alerts": [dict(alert.data) for alert in self.alerts]}
+        return {"type": DIGEST, "timestamp": last.at, "data": told}
+
+    def line(self) -> bytes:
+        """The content as one line of JSON in printable ASCII, without its end: it may come to a terminal."""
+        return json.dumps(self.content(), separators=(",", ":")).replace("\x7f", "\\u007f").encode()
+
+
+def alert(change: LeadChange, at: datetime, identities: bool) -> Alert:
+    """The alert of a change; names and MMSI are in it only where identities are asked for.
+
+    >>> t = datetime(2025, 3, 10, 6, 54, tzinfo=UTC)
+    >>> told = alert(LeadChange("E2a41", 1, "opened", "encounter", ("korea_bay",), 3.25, t, t, 1, 2, "A"), t, False)
+    >>> told.key, told.data["zones"], told.data["start_time"], "mmsi_a" in told.data
+    ('E2a41:1', ['korea_bay'], '2025-03-10T06:54:00.000Z', False)
+    """
+    data: dict[str, Any] = {
+        "key": change.key,
+        "id": change.id,
+        "revision": change.revision,
+        "change": change.change,
+        "kind": change.kind,
+        "zones": list(change.zones),
+        "score": round(change.score, 2),
+        "start_time": iso(change.start_time),
+        "end_time": iso(change.end_time),
+    }
+    if identities:
+        data |= {name: getattr(change, name) for name in ("mmsi_a", "mmsi_b", "name_a", "name_b")}
+    return Alert(change.key, change.id, iso(at), data)
+
+
+def iso(time: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond, with Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# ------------- What a destination is: a name, a pace, and a function that delivers a message or says why it could not
+
+
+class AlertsError(StswatchError, ValueError):
+    """Destinations that cannot be used; the message says what was found, where, and what to do."""
+
+
+class Undelivered(StswatchError):
+    """A message that did not arrive; the words hold no secret.
+
+    refused: the receiver lives and will not have this very message; others may go before it. after_s: it asked to be
+    left alone for so long.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False, after_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.refused, self.after_s = refused, after_s
+
+
+Deliver = Callable[[Message], None]  # comes back once it has arrived; raises Undelivered
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many messages may go; 0 an hour: as many as there are."""
+
+    per_hour: float = 0.0
+    burst: int = 10
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where alerts go. `deliver` is not shown, since it knows secrets."""
+
+    name: str
+    where: str  # for people: no path, no secret
+    pace: Pace
+    deliver: Deliver = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a kind of destination is made from: its section of the file, the environment, the folder of the file."""
+
+    name: str
+    options: Mapping[str, Any]
+    environment: Mapping[str, str] = field(repr=False)
+    beside: Path

@@ -1,0 +1,1 @@
+"""Simulated and real seas judged: training, evaluation, the model card."""

@@ -1,0 +1,395 @@
+"""The whole evaluation: one trained card, its variants and the baselines on seas that training never saw."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.errors import StswatchError
+from stswatch.models import evaluation
+from stswatch.models.features import FEATURES, Feature, values
+from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
+from stswatch.models.training import train
+from stswatch.pipeline.batch import HOUR, Floats, micros
+from stswatch.pipeline.evaluation import figures
+from stswatch.pipeline.evaluation.card import markdown
+from stswatch.pipeline.evaluation.figures import Sample, Scores, pictures, sample
+from stswatch.pipeline.evaluation.seas import (
+    NONE,
+    SEAS,
+    SHIFTED,
+    STANDARD,
+    TRANSFER,
+    Tell,
+    Watched,
+    near_enough,
+    watched,
+)
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.tracks.fixes import valid
+
+# -------- What a score makes of a real archive: how many encounters pass, and where one stands of which more is known
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Decoded positions with a name; `pair` are two MMSI of which it is known that they met, smaller first."""
+
+    name: str
+    fixes: pa.Table
+    static_reports: pa.Table
+    pair: tuple[int, int] | None = None
+
+
+def on_archive(
+    archive: Archive, score: Callable[[pa.Table], Mapping[str, Floats]], cut_offs: Mapping[str, float]
+) -> dict[str, Any]:
+    """Encounters of an archive and, for each way of ranking, how many reach its cut-off and the rank of the known pair.
+
+    Rank 1 is the highest; equal scores share the mean of their ranks. Vessel-days are the time from the first to the
+    last valid fix of each MMSI.
+    """
+    found = near_enough(archive.fixes, archive.static_reports, Rules())
+    days = vessel_days(archive.fixes)
+    told: dict[str, Any] = {"name": archive.name, "vessel_days": days, "encounters": found.num_rows, "by": {}}
+    a, b = (np.asarray(found[f"mmsi_{v}"]) for v in "ab")
+    known = (a == archive.pair[0]) & (b == archive.pair[1]) if archive.pair else np.zeros(found.num_rows, bool)
+    for name, of in score(found).items():
+        passing = int((of >= cut_offs[name]).sum())
+        told["by"][name] = {"passing": passing, "per_1000_vessel_days": passing / days * 1000 if days else None}
+        if known.any():
+            best = of[known].max()
+            told["by"][name]["rank"] = float((of > best).sum() + ((of == best).sum() + 1) / 2)
+    if archive.pair:
+        told["pair"] = {"mmsi": list(archive.pair), "encounters": int(known.sum())}
+    return told
+
+
+def vessel_days(fixes: pa.Table) -> float:
+    """From the first to the last valid fix of each MMSI, summed, days."""
+    used = valid(fixes)
+    if used.num_rows == 0:
+        return 0.0
+    _, which = np.unique(np.asarray(used["mmsi"]), return_inverse=True)
+    time_us = micros(used, "time")
+    first, last = np.full(which.max() + 1, np.iinfo(np.int64).max), np.full(which.max() + 1, np.iinfo(np.int64).min)
+    np.minimum.at(first, which, time_us)
+    np.maximum.at(last, which, time_us)
+    return float((last - first).sum() / (24 * HOUR))
+
+
+# ------------- The whole evaluation: one trained card, its variants and the baselines on seas that training never saw
+
+TRAINED = "trained"
+# What the same training gives when it may not know some things: their names, and which features are left.
+VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
+    ("trained, without place", lambda feature: not feature.place),
+    ("trained, without type and size", lambda feature: not feature.said),
+)
+# Transfers in 1,000 vessel-days, and vessels watched, for which leads and precision are told. Nobody knows the first
+# for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
+PER_1000_VESSEL_DAYS = (10.0, 1.0, 0.1)
+VESSELS = (500, 5_000, 50_000)
+# Where the cut-off of a trained card lies, in leads on a day of the training seas: what a large desk reads. Of the
+# numbers that the card tells of it is the one that finds most; a lead costs a minute, a miss cannot be got back.
+LEADS_PER_DAY = figures.LEADS_A_DAY[-1]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card."""
+
+    training: Watched
+    held_out: Watched
+    shifted: Watched
+    what: Mapping[str, Any]
+
+
+def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **told: Any) -> bytes:
+    """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named.
+
+    Its cut-off is where LEADS_PER_DAY of them pass.
+    """
+    rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"])))
+    if without is not None:
+        rows = rows.filter(pc.not_equal(rows["family"], without))
+    transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
+    vessels = round(sea.vessels)
+    leads_told = {
+        "leads_per_day": LEADS_PER_DAY,
+        "vessels": vessels,
+        "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
+    }
+    return train(
+        rows.combine_chunks(),
+        transfer,
+        features=features,
+        leads=LEADS_PER_DAY * sea.days,
+        leads_told=leads_told,
+        **told,
+    )
+
+
+def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
+    """The trained card and its VARIANTS by name, the card itself first."""
+    kept = {name: [feature for feature in FEATURES if keep(feature)] for name, keep in VARIANTS}
+    return {TRAINED: card} | {name: parsed(card_of(ground.training, features)) for name, features in kept.items()}
+
+
+def judge(
+    trained: Mapping[str, Scorecard],
+    ground: Ground,
+    archives: Sequence[Archive] = (),
+    tell: Say = lambda what: None,
+) -> dict[str, Any]:
+    """Every figure of the evaluation as one dictionary of plain values, which the report and the file are made of.
+
+    trained: as `cards` gives them. The same cards, seas and archives give the same figures. Raises TrainingError where
+    a sea holds meetings of one kind.
+    """
+    tell("held-out seas")
+    card = trained[TRAINED]
+    taken = sample(ground.held_out)
+    scores = scores_of(taken.rows, trained)
+    told: dict[str, Any] = {
+        "card": {
+            "model_id": card.model_id,
+            "training": dict(card.training),
+            "cut_off": {"score": card.cut_off.score, "reason": card.cut_off.reason},
+        },
+        "seas": dict(ground.what) | _counts(ground),
+        "detection": detection(ground.held_out),
+        "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
+        "published": published(taken),
+        "paired": {name: figures.paired(taken, scores[TRAINED], scores[name]) for name in list(scores)[1:]},
+        "families": figures.of_families(
+            taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
+        ),
+        "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
+        "features": figures.of_features(taken, values(taken.rows)),
+        "calibration": figures.calibration(taken, scores[TRAINED]),
+        "expected": expected(taken, scores[TRAINED]),
+        "cut_offs": {
+            TRAINED: cut_offs(taken, scores[TRAINED], card.cut_off.score),
+            "rules.json": cut_offs(taken, scores["rules.json"], load(own(RULES)).cut_off.score),
+        },
+        "best_baseline": _best(taken, scores),
+    }
+    tell("shifted seas")
+    other = sample(ground.shifted)
+    elsewhere, best = scores_of(other.rows, trained), told["best_baseline"]
+    told["shifted"] = {n: figures.figures(other, s) for n, s in elsewhere.items()}
+    told["harder"] = {
+        **{name: figures.paired(taken, scores[name], scores[best]) for name, _ in VARIANTS},
+        "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
+    }
+    tell("families left out")
+    told["left_out"] = left_out(ground, taken, scores[TRAINED])
+    least = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
+    least |= {baseline.name: evaluation.PASSED for baseline in evaluation.BASELINES if baseline.parts}
+    for archive in archives:
+        tell(archive.name)
+    told["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
+    return told
+
+
+def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
+    """The scores of n encounters by every way of ranking, the trained card first."""
+    return {name: card.score(rows)[0] for name, card in trained.items()} | evaluation.scores(rows)
+
+
+def _best(taken: Sample, scores: Scores) -> str:
+    """The baseline that finds most at 10 leads a day."""
+    recall = {
+        baseline.name: float(evaluation.recall_at_leads(taken.curve(scores[baseline.name]), 10 * taken.days))
+        for baseline in evaluation.BASELINES
+    }
+    return max(recall, key=lambda name: recall[name])
+
+
+def _counts(ground: Ground) -> dict[str, Any]:
+    """How large each sea was and what it held."""
+    told = {}
+    for name in ("training", "held_out", "shifted"):
+        sea: Watched = getattr(ground, name)
+        rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
+        truth = pc.value_counts(rows.filter(rows["detected"])["truth"]).to_pylist()
+        told[name] = {
+            "days": sea.days,
+            "vessel_days": sea.vessel_days,
+            "seeds": sorted(set(rows["seed"].to_pylist())),
+            "encounters": {row["values"]: row["counts"] for row in sorted(truth, key=lambda row: str(row["values"]))},
+            "missed_transfers": int(pc.sum(pc.invert(rows["detected"])).as_py() or 0),
+            "repeats": sea.rows.num_rows - rows.num_rows,
+        }
+    return {"counts": told}
+
+
+def detection(sea: Watched) -> list[dict[str, Any]]:
+    """For each scenario of transfers: how many there were, how many gave an encounter, how far its ends are off."""
+    rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
+    rows = rows.filter(pc.equal(rows["truth"], TRANSFER)).to_pandas()
+    return [
+        {
+            "family": family,
+            "scenario": scenario,
+            "transfers": len(part),
+            "found": int(part.detected.sum()),
+            "start_off_min": _off(part.start_off_min),
+            "end_off_min": _off(part.end_off_min),
+        }
+        for (family, scenario), part in rows.groupby(["family", "scenario"])
+    ]
+
+
+def _off(minutes: Any) -> float | None:
+    """The error that nine of ten keep within, minutes; None where nothing was found."""
+    known = minutes.dropna().abs()
+    return round(float(known.quantile(0.9)), 1) if len(known) else None
+
+
+def published(taken: Sample) -> list[dict[str, Any]]:
+    """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
+    told = []
+    for baseline in evaluation.BASELINES:
+        if not baseline.parts:
+            continue
+        passes = baseline.function(taken.rows) == evaluation.PASSED
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "name": baseline.name,
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
+                "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
+            }
+        )
+    return told
+
+
+def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
+    """What passes at the cut-off of the card itself, and at those of both false rates."""
+    told = []
+    for rate in (None, *figures.FALSE_RATES):
+        least = of_card if rate is None else evaluation.cut_off_at_false_rate(score, taken.transfer, rate)
+        passes = score >= least
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "least_score": least,
+                "false_rate": false / int((~taken.transfer).sum()),
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
+            }
+        )
+    return told
+
+
+def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
+    """Leads a day and precision at three frequencies of transfers and three fleets, at both false rates."""
+    told = []
+    for rate in figures.FALSE_RATES:
+        found = taken.curve(score)
+        recall = float(evaluation.recall_at_false_rate(found, rate))
+        false = rate * float(found.false[-1]) / taken.vessel_days * 1000
+        for often in PER_1000_VESSEL_DAYS:
+            for vessels in VESSELS:
+                leads, precision = evaluation.expected(recall, false, often, vessels)
+                told.append(
+                    {
+                        "false_rate": rate,
+                        "transfers_per_1000_vessel_days": often,
+                        "vessels": vessels,
+                        "leads_a_day": leads,
+                        "precision": precision,
+                    }
+                )
+    return told
+
+
+def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
+    """For each family: how it fares at a false rate of 5 % when it is in training, and when it is not.
+
+    Of transfers the recall of those found; of others the share that passes. A family that training did not know at all
+    is what a new practice would be.
+    """
+    family = taken.rows["family"].to_numpy(zero_copy_only=False)
+    told = []
+    for name in sorted(set(ground.training.rows["family"].to_pylist()) - {NONE}):
+        these = family == name
+        if not these.any():
+            continue
+        other = parsed(card_of(ground.training, without=name)).score(taken.rows)[0]
+        told.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
+        for key, of in (("in", score), ("out", other)):
+            cut = evaluation.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
+            told[-1][key] = float((of[these] >= cut).mean())
+    return told
+
+
+# ----------- From seeds to a trained card, and from a card to its evaluation: what the commands train and evaluate do
+
+CARD, FIGURES = "CARD.md", "evaluation.json"
+
+
+class TrialError(StswatchError, ValueError):
+    """A trial that cannot be held; the message says what was found and what to do."""
+
+
+def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Tell) -> bytes:
+    """A card trained on seeds of the standard sea, as the bytes of its file; the same seeds give the same bytes."""
+    sea = watched(STANDARD, seeds, keep, workers, tell)
+    return card_of(sea, told={"sea": STANDARD, "seeds": sorted(seeds)})
+
+
+def ground(
+    card: Scorecard, seeds: Sequence[int], shifted: Sequence[int], keep: Path | None, workers: int, tell: Tell
+) -> Ground:
+    """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
+    learned = card.training.get("seeds")
+    if not learned or card.training.get("sea") != STANDARD:
+        raise TrialError(f"{card.model_id} says nothing of seeds that it was trained on; give one of `stswatch train`")
+    both = sorted(set(learned) & set(seeds))
+    if both:
+        raise TrialError(f"seed {both[0]} was in the training of {card.model_id}; evaluate on others, such as 101-104")
+    return Ground(
+        watched(STANDARD, learned, keep, workers, tell),
+        watched(STANDARD, seeds, keep, workers, tell),
+        watched(SHIFTED, shifted, keep, workers, tell),
+        {"plans": {name: text for name, (_, text) in SEAS.items()}},
+    )
+
+
+def evaluated(
+    card: Scorecard, on: Ground, archives: Sequence[Archive], tell: Tell = lambda stage, done, of: None
+) -> dict[str, bytes]:
+    """The files of an evaluation by name: the card as Markdown, its figures as JSON, its pictures."""
+    trained_cards, taken = cards(card, on), sample(on.held_out)
+    told = judge(trained_cards, on, archives, lambda what: tell(what, 0, 1))
+    drawn = pictures(taken, scores_of(taken.rows, trained_cards), told, card)
+    written = {CARD: markdown(told).encode(), FIGURES: (json.dumps(plain(told), indent=1) + "\n").encode()}
+    return written | {f"{name}.png": content for name, content in drawn.items()}
+
+
+def plain(told: Any) -> Any:
+    """The same values as JSON can say them: what is no number becomes null.
+
+    >>> plain({"auc": float("nan"), "range": (1.0, 2.0)})
+    {'auc': None, 'range': [1.0, 2.0]}
+    """
+    if isinstance(told, Mapping):
+        return {str(key): plain(value) for key, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [plain(value) for value in told]
+    return None if isinstance(told, float) and not math.isfinite(told) else told

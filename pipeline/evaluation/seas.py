@@ -1,0 +1,305 @@
+"""Simulated seas run through the steps: each encounter with what it really was, and how much was watched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stswatch.models.evaluation import BESIDE
+from stswatch.models.features import duration_h
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
+from stswatch.pipeline.flow.slices import sources_hash
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import at_once
+from stswatch.sample_ais.simulation import Plan, simulate
+
+# ------------------------- What each encounter really was: the true meeting of the same pair that it overlaps longest
+# An encounter that overlaps no true meeting is traffic of the family `none`: two hulls under one number, a forged
+# course, hulls that passed. Of several encounters that one true meeting gave the longest stands for it; the others
+# are repeats, which say nothing new and are counted apart. A transfer that gave no encounter is a row too, with
+# nothing measured.
+
+TRANSFER, LOOK_ALIKE, TRAFFIC, NONE = "transfer", "look_alike", "traffic", "none"
+_SIDES = ("start", "end")
+TRUTH = (
+    schema.column("truth", pa.string(), "what it was: transfer, look_alike or traffic"),
+    schema.column("family", pa.string(), "family of the scenario; none where no true meeting lies beneath"),
+    schema.column("scenario", pa.string(), "the scenario; none where no true meeting lies beneath"),
+    schema.column("detected", pa.bool_(), "an encounter; else a transfer that gave none"),
+    schema.column("repeat", pa.bool_(), "a longer encounter stands for the same true meeting"),
+    schema.column("start_off_min", pa.float64(), "start less the true start", unit="min", null=True),
+    schema.column("end_off_min", pa.float64(), "end less the true end", unit="min", null=True),
+)
+_NO_MODEL = ("score", "reasons", "run_id", "region")  # what was made of the encounter, not measured
+_ALWAYS = ("mmsi_a", "mmsi_b", "start_time", "end_time")  # known of a transfer that gave no encounter too
+MEASURED = pa.schema(
+    [f if f.name in _ALWAYS else f.with_nullable(True) for f in schema.ENCOUNTERS if f.name not in _NO_MODEL]
+)
+LABELLED = pa.schema([*MEASURED, *TRUTH])
+
+
+def label(encounters: pa.Table, meetings: pa.Table) -> pa.Table:
+    """Encounters with what they were, then the transfers that gave none, as LABELLED.
+
+    encounters: schema.ENCOUNTERS. meetings: the truth, with mmsi_a, mmsi_b (smaller first), start, end, kind, family,
+    scenario. Rows keep their order. Never raises for such tables.
+    """
+    met = overlapping(encounters, meetings)
+    found = encounters.select(MEASURED.names).cast(MEASURED)
+    known = met >= 0
+    at = pa.array(np.where(known, met, 0), mask=~known)
+    off_min = {f"{side}_off_min": pa.array(_off_min(encounters, meetings, side, met), mask=~known) for side in _SIDES}
+    labels = {
+        "truth": meetings["kind"].take(at).fill_null(TRAFFIC),
+        "family": meetings["family"].take(at).fill_null(NONE),
+        "scenario": meetings["scenario"].take(at).fill_null(NONE),
+        "detected": np.ones(len(met), bool),
+        "repeat": _repeats(encounters, met),
+    } | off_min
+    for field in TRUTH:
+        found = found.append_column(field, _flat(labels[field.name], field.type))
+    return pa.concat_tables([found, _missed(meetings, met)]).combine_chunks()
+
+
+def overlapping(encounters: pa.Table, meetings: pa.Table) -> Ints:
+    """For each encounter the row among meetings (pair, start, end) that it overlaps longest, -1 where none, (n,)."""
+    key, pair = _pairs(meetings), _pairs(encounters)
+    order = np.argsort(key, kind="stable")
+    first, last = (np.searchsorted(key[order], pair, side=side) for side in ("left", "right"))
+    row, nth = spread(last - first)
+    of = order[first[row] + nth]
+    start = np.maximum(micros(encounters, "start_time")[row], micros(meetings, "start")[of])
+    shared = np.minimum(micros(encounters, "end_time")[row], micros(meetings, "end")[of]) - start
+    best = np.lexsort((of, -shared, row))
+    best = best[np.diff(row[best], prepend=-1) > 0]  # the first of each encounter
+    best = best[shared[best] > 0]
+    met = np.full(encounters.num_rows, -1)
+    met[row[best]] = of[best]
+    return met
+
+
+def _pairs(table: pa.Table) -> Ints:
+    """The two numbers of each row as one."""
+    a, b = (np.asarray(table[name]).astype(np.int64) for name in ("mmsi_a", "mmsi_b"))
+    return np.asarray((a << 32) | b)
+
+
+def _off_min(encounters: pa.Table, meetings: pa.Table, side: str, met: Ints) -> Floats:
+    """How much later each encounter starts or ends than its true meeting, minutes; anything where there is none."""
+    true_us = np.append(micros(meetings, side), 0)
+    return np.asarray((micros(encounters, f"{side}_time") - true_us[met]) / MINUTE)
+
+
+def _repeats(encounters: pa.Table, met: Ints) -> Bools:
+    """Which encounters a longer one of the same true meeting stands for; of equals the first stays."""
+    order = np.lexsort((np.arange(len(met)), -duration_h(encounters), met))
+    repeat = np.zeros(len(met), bool)
+    repeat[order] = (np.diff(met[order], prepend=-2) == 0) & (met[order] >= 0)
+    return repeat
+
+
+def _missed(meetings: pa.Table, met: Ints) -> pa.Table:
+    """The transfers that gave no encounter, with their pair and times and nothing else."""
+    transfers = np.asarray(meetings["kind"].to_numpy(zero_copy_only=False) == TRANSFER)
+    rows = meetings.take(pa.array(np.setdiff1d(np.flatnonzero(transfers), met)))
+    n = rows.num_rows
+    told = {"truth": rows["kind"], "family": rows["family"], "scenario": rows["scenario"]}
+    told |= {"mmsi_a": rows["mmsi_a"], "mmsi_b": rows["mmsi_b"], "start_time": rows["start"], "end_time": rows["end"]}
+    told |= {"detected": np.zeros(n, bool), "repeat": np.zeros(n, bool)}
+    columns = [_flat(told[f.name], f.type) if f.name in told else pa.nulls(n, f.type) for f in LABELLED]
+    return pa.table(columns, schema=LABELLED)
+
+
+def _flat(column: object, kind: pa.DataType) -> pa.Array:
+    """A column as one Arrow array of a type."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column.cast(kind) if isinstance(column, pa.Array) else pa.array(column, kind)
+
+
+# ----------- A simulated sea as the steps see it: its encounters with what they really were, and how much was watched
+
+# within 50 m for 10 min, or within 200 m for 30 min; source in models/evaluation.py
+STARBOARD = ((50.0, 10.0), (200.0, 30.0))
+ROWS = LABELLED.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
+ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))
+_TOLD = b"watched"
+
+
+class Happened(Protocol):
+    """What is asked of a simulated sea, see stswatch.sample_ais.simulation."""
+
+    @property
+    def fixes(self) -> pa.Table: ...  # noqa: D102
+
+    @property
+    def static_reports(self) -> pa.Table: ...  # noqa: D102
+
+    @property
+    def meetings(self) -> pa.Table: ...  # noqa: D102
+
+    @property
+    def vessel_days(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Labelled encounters of one sea or several, ROWS, and over all of them the days and the vessel-days watched."""
+
+    rows: pa.Table
+    days: float
+    vessel_days: float
+
+    @property
+    def vessels(self) -> float:
+        """How many vessels there were at a time, on average."""
+        return self.vessel_days / self.days
+
+    def where(self, keep: pa.Array | np.ndarray) -> Watched:
+        """The same sea with some of its rows."""
+        return replace(self, rows=self.rows.filter(pa.array(keep)).combine_chunks())
+
+
+def watch(sea: Happened, days: float, seed: int, rules: Rules | None = None) -> Watched:
+    """The encounters that the steps find in a sea, labelled. The same sea gives the same rows."""
+    found = near_enough(sea.fixes, sea.static_reports, rules or Rules())
+    rows = label(found.drop_columns([BESIDE]), sea.meetings)
+    missed = rows.num_rows - found.num_rows
+    beside = pa.concat_arrays([found[BESIDE].combine_chunks(), pa.array([False] * missed, pa.bool_())])
+    rows = rows.append_column(ROWS.field(BESIDE), beside)
+    rows = rows.append_column(ROWS.field("seed"), pa.array(np.full(rows.num_rows, seed)))
+    return Watched(rows.cast(ROWS), days, float(sea.vessel_days))
+
+
+def near_enough(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> pa.Table:
+    """Encounters (schema.ENCOUNTERS) with a column that says whether the rule of Starboard holds in them, for it alone.
+
+    fixes, static_reports: of the lake, see schema.LAKE.
+    """
+    found = at_once(fixes, static_reports, rules).get("encounters", schema.empty("encounters"))
+    met = pc.unique(pa.concat_arrays([found[f"mmsi_{v}"].combine_chunks() for v in "ab"]))
+    theirs = fixes.filter(pc.is_in(fixes["mmsi"], value_set=met))
+    beside = np.zeros(found.num_rows, bool)
+    for distance_m, duration_min in STARBOARD:
+        tight = replace(
+            rules,
+            proximity=replace(rules.proximity, distance_m=distance_m),
+            encounter=replace(rules.encounter, min_duration_min=duration_min),
+        )
+        stretches = at_once(theirs, static_reports, tight).get("encounters", schema.empty("encounters"))
+        stretches = stretches.rename_columns({"start_time": "start", "end_time": "end"})
+        beside |= overlapping(found, stretches) >= 0
+    return found.append_column(BESIDE, pa.array(beside))
+
+
+def together(seas: Sequence[Watched]) -> Watched:
+    """Several seas as one. Raises ValueError where none is given."""
+    if not seas:
+        raise ValueError("no sea was watched; give at least one seed")
+    rows = pa.concat_tables([sea.rows for sea in seas]).combine_chunks()
+    return Watched(rows, sum(sea.days for sea in seas), sum(sea.vessel_days for sea in seas))
+
+
+def save(watched: Watched, path: Path) -> None:
+    """Write a watched sea as one Parquet file, by a rename, so that none is half there. Raises OSError."""
+    told = {_TOLD: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".part")
+    pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **told}), half)
+    half.replace(path)
+
+
+def saved(path: Path) -> Watched:
+    """The sea that `save` wrote. Raises OSError, KeyError for a file of another kind."""
+    rows = pq.read_table(path)
+    return Watched(rows.cast(ROWS), **json.loads(rows.schema.metadata[_TOLD]))
+
+
+# -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
+
+Tell = Callable[[str, int, int], None]
+
+STANDARD, SHIFTED = "standard", "shifted"
+SEAS: dict[str, tuple[Plan, str]] = {
+    STANDARD: (
+        Plan(days=7.0, background=200, transfers=100, look_alikes=300),
+        "7 days, 200 ships in no scene, 100 scenes of transfers and 300 of look-alikes, 60 of 100 in reported areas",
+    ),
+    SHIFTED: (
+        Plan(
+            days=7.0,
+            background=300,
+            transfers=100,
+            look_alikes=300,
+            in_zones=0.3,
+            duration_factor=0.7,
+            distance_factor=1.5,
+            noise=2.0,
+            range_factor=0.75,
+            density=1.5,
+            outages_per_day=0.8,
+        ),
+        "as standard, but half as many in reported areas, meetings 0.7 times as long at 1.5 times the distance, twice"
+        " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
+    ),
+}
+TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
+_ROOMS = ("geo", "sample_ais", "pipeline")  # what a watched sea comes from; the judgement is not among it
+
+
+def watched(
+    name: str,
+    seeds: Sequence[int],
+    keep: Path | None = None,
+    workers: int = 1,
+    tell: Tell = lambda stage, done, of: None,
+) -> Watched:
+    """Several seeds of one of SEAS, watched as one, the same whatever the number of workers.
+
+    keep: a folder where each watched sea is kept and taken from again, by its plan, seed, rules and the code that made
+    it. Raises KeyError for another name, ValueError without seeds, OSError where the folder cannot be used.
+    """
+    one = partial(_one, name, keep=keep)
+    tell(f"{name} seas", 0, len(seeds))
+    if workers <= 1:
+        seas = []
+        for done, seed in enumerate(seeds, 1):
+            seas.append(one(seed))
+            tell(f"{name} seas", done, len(seeds))
+        return together(seas)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        seas = []
+        for done, sea in enumerate(pool.map(one, seeds), 1):
+            seas.append(sea)
+            tell(f"{name} seas", done, len(seeds))
+    return together(seas)
+
+
+def _one(name: str, seed: int, keep: Path | None) -> Watched:
+    plan, _ = SEAS[name]
+    path = None if keep is None else keep / f"{name}-{seed}-{_address(plan)}.parquet"
+    if path is not None and path.exists():
+        return saved(path)
+    sea = watch(simulate(plan, seed), plan.days, seed)
+    if path is not None:
+        save(sea, path)
+    return sea
+
+
+def _address(plan: Plan) -> str:
+    """A name for all that a watched sea depends on but its seed."""
+    told = f"{plan!r} {Rules().fingerprint()} {sources_hash(_ROOMS)}"
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

@@ -1,0 +1,337 @@
+"""The watch: from the spool to provisional events each cycle and to final ones each hour, then alerts and snapshots."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stswatch.geo.reference import zones
+from stswatch.pipeline import faults
+from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.late_data import SLAB_US, sealed_by
+from stswatch.pipeline.flow.run import alone
+from stswatch.pipeline.flow.slices import healing
+from stswatch.pipeline.live import reconcile
+from stswatch.pipeline.live.finalize import Sealed, Sealing
+from stswatch.pipeline.live.provisional import Vantage
+from stswatch.pipeline.live.reconcile import Settings, Store, changes, engine_of
+from stswatch.pipeline.live.spool_reader import Counts, Hearing, found_us
+from stswatch.pipeline.live.state import Health, Report
+from stswatch.pipeline.spool.spool import HeldBack
+from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.entries import moment
+from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.trouble import sentence
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.alerts.delivery import Alerter
+    from stswatch.pipeline.spool.segments import Position
+    from stswatch.pipeline.spool.spool import Spool
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# What a watch does again and again, though the machine may lack something for it: room, memory, a right, a file
+
+_THEN = "; the watch tries again by itself, and what was acknowledged is kept"
+
+
+class Trying:
+    """Says once when something begins to lack, and once when nothing does any more.
+
+    mend: called before the next try after something lacked; what it raises is what lacks then.
+    """
+
+    def __init__(
+        self, data: Path, health: Health | None, tell: Callable[[str], None], mend: Callable[[], None]
+    ) -> None:
+        self._data, self._health, self._tell, self._mend = data, health, tell, mend
+        self._lacking: dict[str, str] = {}  # for what, and the sentence about it
+        self._broken = False
+
+    @property
+    def lacks(self) -> bool:
+        """Whether something lacks."""
+        return bool(self._lacking)
+
+    def call(self, what: str, call: Callable[[], bool | None]) -> None:
+        """Call what goes by a name. What it raises is what the machine lacks for it, or a fault, which is raised.
+
+        A call that gives False has not come to its end: what it lacked before it may lack still.
+        """
+        try:
+            if self._broken:
+                self._mend()
+                self._broken = False
+            done = call()
+        except HeldBack:  # the source has said it
+            return
+        except Exception as error:
+            said = str(error) if isinstance(error, StoreError | CatalogueError | DamagedFile) else None
+            lacking = sentence(error, self._data, then=_THEN) or said
+            if lacking is None:
+                raise
+            self._note(what, lacking)
+            self._broken = True
+            return
+        if done is not False:
+            self._note(what, "")
+
+    def _note(self, what: str, lacking: str) -> None:
+        if lacking and not self._lacking:
+            self._tell(lacking)
+        if self._health is not None and lacking != self._lacking.get(what, ""):
+            self._health.amiss(what, lacking or None)
+        if lacking:
+            self._lacking[what] = lacking
+        elif self._lacking.pop(what, None) and not self._lacking:
+            self._tell(f"{self._data}: the watch goes on")
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# The watch: from the spool to provisional events each slice and to sealed ones each hour, then alerts and snapshots
+# All times are those in the spool: a clock is read only to pace the slices and to say how long they took. Killed
+# anywhere and started again it goes on from what the spool, the committed slices and the store hold.
+
+Tell = Callable[[str], None]  # takes a sentence for people
+
+_BRIEF_S = 0.05  # between two looks at what is being waited for
+_PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
+_SEAL_AGAIN = 6  # slices later, where an hour could not be sealed
+
+
+def watch(
+    data: Path,
+    spools: Sequence[Spool],
+    settings: Settings,
+    alerter: Alerter | None,
+    health: Health | None,
+    tell: Tell,
+    stop: threading.Event,
+) -> None:
+    """Watch until `stop` is set; holds the folder's lock meanwhile.
+
+    spools: those that sources fill in this process (`Supervisor.spools`); what lies in DATA/spool from earlier is taken
+    up too. Raises FolderInUse, OtherSlices, AreaError, StoreError, and MachineError where memory or a right lacks at
+    the start; what the machine lacks later is told, waited for, and loses nothing that was acknowledged.
+    """
+    with (
+        alone(data),
+        Catalogue.open(data) as catalogue,
+        closing(_Watch(catalogue, spools, settings, alerter, health, tell, stop)) as running,
+    ):
+        running.run()
+
+
+class _Watch:
+    """What a watch holds from slice to slice."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        spools: Sequence[Spool],
+        settings: Settings,
+        alerter: Alerter | None,
+        health: Health | None,
+        tell: Tell,
+        stop: threading.Event,
+    ) -> None:
+        self._catalogue, self._data = catalogue, catalogue.data
+        data, self._spools, self._settings = catalogue.data, spools, settings
+        self._alerter, self._health, self._tell, self._stop = alerter, health, tell, stop
+        self._allowance_us = round(settings.allowance_s * SECOND)
+        shown = zones.area(settings.area)
+        self._store = Store(catalogue, settings)
+        self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
+        self._vantage = Vantage(data, settings.rules, shown, self._allowance_us, settings.steps)
+        self._hearing = Hearing(data, None, tell)
+        self._begun = False  # what an earlier watch left is taken up
+        self._heard = Counts()  # and not reported yet
+        self._sealed_us: int | None = None
+        self._taken: Sealed | None = None  # taken over, and not in the store yet
+        self._asked: list[str] = []  # requests that the sealing under way answers
+        self._told_upto = 0  # the last commit of which everybody was told
+        self._publish_at_s = 0.0
+        self._seal_at_s = 0.0
+        self._trying = Trying(data, health, tell, self._store.reopen)
+
+    def close(self) -> None:
+        """Let go of all that is held."""
+        self._sealing.finish()
+        self._hearing.close()
+        self._store.close()
+        gc.unfreeze()  # else what is left at the end of the process would be called leaked
+
+    def run(self) -> None:
+        """From the first slice to the last."""
+        while not self._stop.is_set():
+            started_s = time.monotonic()
+            self._trying.call("slice", self._slice if self._begun else self._begin)
+            self._wait(time.monotonic() - started_s)
+        self._sealing.finish()
+        if self._begun:
+            self._trying.call("slice", self._last_slice)
+
+    def _wait(self, took_s: float) -> None:
+        if not self._hearing.more or self._trying.lacks:
+            self._stop.wait(max(self._settings.every_s - took_s, 0.0))
+        elif self._sealing.busy:
+            self._stop.wait(_BRIEF_S)
+
+    # ------------------------------------------------------------------------------------------------ slices
+
+    def _begin(self) -> None:
+        """Take up what an earlier watch left: all that is over is sealed before anything is said of what is not."""
+        arrival_us = found_us(self._data, self._spools)
+        if arrival_us is not None:
+            until_us = self._boundary_us(arrival_us)
+            self._sealing.begin(until_us)
+            while (sealed := self._sealing.step()) is None:
+                if self._stop.wait(_BRIEF_S):
+                    return
+            self._move_to(sealed)
+            self._hearing.close()
+            self._hearing = Hearing(self._data, until_us - self._allowance_us, self._tell)
+            there = self._acknowledged()
+            while self._hear(there).bytes:
+                pass
+        self._begun = True
+        self._slice()
+        gc.collect()
+        gc.freeze()  # what lasts need not be looked through again and again
+
+    def _last_slice(self) -> None:
+        self._slice()
+        self._store.publish()
+
+    def _slice(self) -> None:
+        began_s = time.monotonic()
+        counts = self._hear(self._acknowledged())
+        before_us = self._sealed_us
+        self._trying.call("sealing", self._take_over)
+        if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
+            return  # nothing new can be said before the hour is sealed
+        if not self._stop.is_set():
+            self._trying.call("closed", self._read_closed)
+        if (arrival_us := self._hearing.arrival_us) is not None:
+            self._say(arrival_us)
+        if not self._stop.is_set():
+            self._trying.call("sealing", self._seal_on)
+        self._report(time.monotonic() - began_s)
+
+    def _hear(self, there: Mapping[str, Position]) -> Counts:
+        base_us = self._sealing.until_us if self._sealing.busy else self._sealed_us
+        beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowance_us
+        counts = self._hearing.slice(self._vantage.recent, there, self._allowance_us, beyond_us)
+        self._heard += counts
+        return counts
+
+    def _acknowledged(self) -> Mapping[str, Position]:
+        return {spool.name: spool.acknowledged for spool in self._spools}
+
+    def _say(self, arrival_us: int) -> None:
+        """Store what stands, then tell of leads, then publish."""
+        live, vessels = self._vantage.look(arrival_us)
+        if self._taken is not None:
+            with healing(self._catalogue):
+                self._answer(self._store.seal(self._taken, live))
+            self._taken = None
+        else:
+            self._store.stand(live, vessels)
+        if self._tell_leads(arrival_us):
+            self._publish_at_s = 0.0  # due from now on until it is done
+        if time.monotonic() >= self._publish_at_s:
+            self._trying.call("snapshot", self._publish)
+
+    def _publish(self) -> None:
+        began_s = time.monotonic()
+        self._store.publish()
+        took_s = time.monotonic() - began_s
+        self._publish_at_s = time.monotonic() + max(self._settings.publish_s, _PUBLISH_SHARE * took_s)
+
+    def _tell_leads(self, arrival_us: int) -> bool:
+        """Tell what became of leads since the last commit; whether one is new."""
+        if self._store.commit == self._told_upto:
+            return False
+        changed = changes(self._store, self._told_upto, moment(arrival_us))
+        if self._alerter is not None:
+            self._alerter.offer(changed)
+        self._told_upto = self._store.commit
+        faults.reach("leads_offered")
+        return any(each.change == "opened" for each in changed)
+
+    def _report(self, took_s: float) -> None:
+        if self._health is None or self._hearing.arrival_us is None:
+            return
+        counts, self._heard = self._heard, Counts()
+        running, flagged = self._store.standing()
+        self._health.slice_done(
+            Report(
+                arrival_us=self._hearing.arrival_us,
+                sealed_us=self._sealed_us,
+                took_s=took_s,
+                behind_bytes=self._hearing.behind(self._acknowledged()),
+                sentences=counts.sentences,
+                fixes=counts.fixes,
+                static_reports=counts.static_reports,
+                rejects=counts.rejects,
+                late=counts.late,
+                ahead=counts.ahead,
+                wrong=counts.wrong,
+                vessels=self._vantage.recent.vessels,
+                open_encounters=running,
+                leads=flagged,
+                sealing=self._sealing.busy,
+            )
+        )
+
+    # ------------------------------------------------------------------------------------------------ hours
+
+    def _boundary_us(self, arrival_us: int) -> int:
+        return sealed_by(arrival_us, self._allowance_us)
+
+    def _seal_on(self) -> bool:
+        """Begin to seal where an hour is over, or somebody asked for it; gives False, since that is not sealed yet."""
+        arrival_us = self._hearing.arrival_us
+        if arrival_us is None or self._sealing.busy or time.monotonic() < self._seal_at_s:
+            return False
+        asked = reconcile.waiting(self._catalogue)
+        until_us = self._boundary_us(arrival_us)
+        if asked or self._sealed_us is None or until_us > self._sealed_us:
+            self._sealing.begin(max(until_us, self._sealed_us or until_us), at_once=bool(asked))
+            self._asked = asked
+        return False
+
+    def _take_over(self) -> bool:
+        """Take over what is sealed; whether something is by now."""
+        try:
+            sealed = self._sealing.step()
+        except Exception:
+            self._seal_at_s = time.monotonic() + _SEAL_AGAIN * self._settings.every_s
+            raise
+        if sealed is not None:
+            self._move_to(sealed)
+        return sealed is not None
+
+    def _read_closed(self) -> None:
+        for said in self._sealing.take_in():
+            self._tell(said)
+
+    def _move_to(self, sealed: Sealed) -> None:
+        """Look from the end of what is sealed now."""
+        assert sealed.until_us is not None
+        for said in sealed.told:
+            self._tell(said)
+        with healing(self._catalogue):
+            self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
+        self._sealed_us, self._taken = sealed.until_us, sealed
+
+    def _answer(self, changed: Mapping[str, int]) -> None:
+        faults.reach("hour_taken")
+        reconcile.answer(self._catalogue, self._asked, changed)
+        self._asked = []

@@ -1,0 +1,341 @@
+"""Provisional events: what was heard since the last final hour, near the area asked for, through the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from stswatch.geo.coordinates.sphere import wrap_lon
+from stswatch.geo.reference.zones import Area
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import (
+    MINUTE,
+    Bools,
+    Column,
+    Floats,
+    Ints,
+    Tables,
+    build,
+    concat,
+    micros,
+    ordered,
+    starts_of,
+)
+from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow.engine import Peek
+from stswatch.pipeline.flow.late_data import SOON_US
+from stswatch.pipeline.flow.slices import Committed, States
+from stswatch.pipeline.rules import Rules, VesselRules, minutes
+from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
+from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.store.revisions import RUNNING
+from stswatch.pipeline.tracks.fixes import PENDING, used, valid
+
+# ----------------------------------------------------------------------------------------------------------------
+# What lies in or near the area asked for: where a watch says at once what stands so far. Elsewhere it waits an hour
+# A box round each part of the area, so that asking costs little; grown by as far as a slow vessel can have come on one
+# leg, so that no leg of a meeting inside is left out.
+
+_NM_PER_DEG = 60.0
+
+
+@dataclass(frozen=True)
+class Vicinity:
+    """Boxes, degrees (n, 4): longitude of the middle, half the width, south, north; None for the whole world."""
+
+    boxes: Floats | None
+
+    def holds(self, lon: Floats, lat: Floats) -> Bools:
+        """Whether points (n,), degrees, lie in one of the boxes; never raises.
+
+        >>> from stswatch.geo.reference.zones import area
+        >>> near = Vicinity.of(area("dprk"), VesselRules())
+        >>> near.holds(np.array([124.8, -90.0]), np.array([38.4, 28.0])).tolist()
+        [True, False]
+        """
+        if self.boxes is None:
+            return np.ones(len(lon), bool)
+        found = np.zeros(len(lon), bool)
+        for middle, half, south, north in self.boxes.tolist():
+            found |= (np.abs(wrap_lon(lon - middle)) <= half) & (lat >= south) & (lat <= north)
+        return found
+
+    @staticmethod
+    def of(area: Area, rules: VesselRules) -> Vicinity:
+        """The vicinity of an area: as far round it as a leg of slow_kn goes in the longest gap that is none."""
+        if area.geometry is None:
+            return Vicinity(None)
+        west, south, east, north = shapely.bounds(shapely.get_parts(area.geometry)).T
+        margin = rules.slow_kn * max(rules.gap_terrestrial_h, rules.gap_satellite_h) / _NM_PER_DEG + 0.05
+        south, north = south - margin, north + margin
+        poleward = np.minimum(np.maximum(np.abs(south), np.abs(north)), 89.0)
+        half = (east - west) / 2 + margin / np.cos(np.radians(poleward))
+        return Vicinity(np.stack([(west + east) / 2, half, south, north], axis=1))
+
+
+# ---------- What was heard since the last sealed hour, in memory: of each vessel one fix a UTC minute, and its newest
+# Enough to say what stands so far; the rest lies on the disk. Vessels are numbered as they come, so that those that
+# matter are picked from millions of rows with one look-up.
+
+_ASIDE_AT_MOST = 200_000  # fixes of clocks that run ahead; more are in the lake alone
+_READ = (
+    *("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination"),
+    "invalid",
+)
+_WHICH = ("name", "ship_type", "imo")  # messages that say different things have different ones of these
+
+
+_COLUMNS = tuple(name for name in PENDING.names if name not in ("mmsi", "time"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Fixes, (n,) each, sorted by vessel: the number of the vessel, microseconds, and the other columns of PENDING."""
+
+    vessel: Ints
+    time_us: Ints
+    columns: Mapping[str, Column]
+
+    def __len__(self) -> int:
+        return len(self.vessel)
+
+    def at(self, rows: Ints | Bools) -> Rows:
+        """Some of the rows."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return Rows(self.vessel[rows], self.time_us[rows], columns)
+
+    def first(self) -> Rows:
+        """The earliest row of each vessel; of equal ones any."""
+        return self._one_each(self.time_us)
+
+    def newest(self) -> Rows:
+        """The latest row of each vessel; of equal ones any."""
+        return self._one_each(-self.time_us)
+
+    def _one_each(self, rank: Ints) -> Rows:
+        order = ordered(self.vessel, rank)
+        return self.at(order[starts_of(self.vessel[order])])
+
+    @staticmethod
+    def of(fixes: pa.Table, vessel: Ints) -> Rows:
+        """From rows of PENDING and the numbers of their vessels."""
+        return Rows(vessel, micros(fixes, "time"), {name: np.asarray(fixes[name]) for name in _COLUMNS})
+
+    @staticmethod
+    def together(parts: Sequence[Rows]) -> Rows:
+        """All rows of all parts."""
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in _COLUMNS}
+        return Rows(
+            np.concatenate([part.vessel for part in parts]), np.concatenate([part.time_us for part in parts]), columns
+        )
+
+
+_NONE = Rows.of(PENDING.empty_table(), np.zeros(0, np.int64))
+
+
+class Recent:
+    """Fixes and static reports of the hours that are not sealed.
+
+    vicinity: where vessels matter; slow_kn: below which a vessel may be meeting another; allowance_us: how far ahead of
+    the arrival clock a fix may be.
+    """
+
+    def __init__(self, vicinity: Vicinity, slow_kn: float, allowance_us: int) -> None:
+        self._vicinity, self._slow_kn, self._allowance_us = vicinity, slow_kn, allowance_us
+        self._since_us = -(1 << 62)
+        self._mmsi = np.zeros(0, np.int64)  # sorted, and the number of each
+        self._number = np.zeros(0, np.int64)
+        self._matters = np.zeros(0, bool)  # by number: was slow near the area since the last sealed hour
+        self._minutes: dict[int, Rows] = {}
+        self._newest = _NONE
+        self._aside: list[pa.Table] = []
+        self._reports = schema.empty("static_reports").select(_READ)
+
+    @property
+    def vessels(self) -> int:
+        """How many vessels were heard."""
+        return len(self._newest)
+
+    def add(self, fixes: pa.Table, reports: pa.Table, receiver: str, arrival_us: int) -> int:
+        """Take in rows of the lake that came by then; gives how many fixes wait for their time.
+
+        receiver: of fixes that do not say. What is of hours that are sealed, or more than a day late, is left to a
+        later sealing.
+        """
+        given = valid(fixes)
+        if receiver != "unknown":
+            kind = pc.if_else(pc.equal(given["receiver"], UNKNOWN), RECEIVERS.index(receiver), given["receiver"])
+            given = given.set_column(given.column_names.index("receiver"), "receiver", kind.cast(pa.int8()))
+        said = used(reports).select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
+        self._reports = _latest(concat([self._reports, said], self._reports.schema))
+        return self._take(given, arrival_us)
+
+    def pass_to(self, arrival_us: int) -> None:
+        """Take in what waited for this time."""
+        waiting, self._aside = self._aside, []
+        for rows in waiting:
+            self._take(rows, arrival_us)
+
+    def sealed(self, until_us: int) -> None:
+        """Forget what lies before a time: it is sealed."""
+        self._since_us = until_us
+        self._minutes = {minute: rows for minute, rows in self._minutes.items() if minute * MINUTE >= until_us}
+        self._newest = self._newest.at(self._newest.time_us >= until_us)
+        kept = np.asarray(micros(self._reports, "time") >= until_us)
+        self._reports = self._reports.filter(pa.array(kept)).combine_chunks()
+        self._renumber()
+
+    def of(self, also: Ints) -> tuple[Ints, pa.Table, pa.Table]:
+        """The vessels that matter and these, (n,) MMSI; their fixes, PENDING; their static reports."""
+        self._numbers(also)  # first, since it may make room for more
+        wanted = self._matters.copy()
+        wanted[self._numbers(also)] = True
+        rows = Rows.together([_NONE, *(rows.at(wanted[rows.vessel]) for rows in self._all())])
+        mmsi = self._by_number()
+        fixes = build(PENDING, {"mmsi": mmsi[rows.vessel], "time": rows.time_us, **rows.columns})
+        chosen = mmsi[wanted]
+        about = pc.is_in(self._reports["mmsi"], value_set=pa.array(chosen, pa.int32()))
+        return chosen, fixes, self._reports.filter(about).combine_chunks()
+
+    def _all(self) -> list[Rows]:
+        return [*self._minutes.values(), self._newest]
+
+    def _by_number(self) -> Ints:
+        mmsi = np.empty(len(self._mmsi), np.int64)
+        mmsi[self._number] = self._mmsi
+        return mmsi
+
+    def _take(self, given: pa.Table, arrival_us: int) -> int:
+        time_us = micros(given, "time")
+        late, ahead = time_us < self._not_before_us(arrival_us), time_us > arrival_us + self._allowance_us
+        if ahead.any():
+            room = _ASIDE_AT_MOST - sum(rows.num_rows for rows in self._aside)
+            self._aside.append(given.filter(pa.array(ahead)).slice(0, max(room, 0)))
+        if late.any() or ahead.any():
+            given = given.filter(pa.array(~late & ~ahead))
+        if given.num_rows:
+            self._keep(given)
+        return int(ahead.sum())
+
+    def _not_before_us(self, arrival_us: int) -> int:
+        return max(self._since_us, arrival_us - SOON_US)
+
+    def _keep(self, given: pa.Table) -> None:
+        new = Rows.of(given, self._numbers(np.asarray(given["mmsi"]).astype(np.int64)))
+        self._mark(new)
+        minute = new.time_us // MINUTE
+        for number in np.unique(minute).tolist():
+            before = self._minutes.get(number, _NONE)
+            self._minutes[number] = Rows.together([before, new.at(minute == number)]).first()
+        self._newest = Rows.together([self._newest, new.newest()]).newest()
+
+    def _mark(self, rows: Rows) -> None:
+        """Note which vessels matter: slow, or of a speed that nobody knows, near the area."""
+        slow = ~(rows.columns["sog_kn"] >= self._slow_kn)
+        near = slow & self._vicinity.holds(rows.columns["lon"], rows.columns["lat"])
+        self._matters[rows.vessel[near]] = True
+
+    def _renumber(self) -> None:
+        """Number the vessels that are left, so that those heard once do not add up over the weeks."""
+        mmsi, minutes, newest = self._by_number(), self._minutes, self._newest
+        self._mmsi, self._number, self._matters = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
+
+        def anew(rows: Rows) -> Rows:
+            rows = replace(rows, vessel=self._numbers(mmsi[rows.vessel]))
+            self._mark(rows)
+            return rows
+
+        self._newest = anew(newest)
+        self._minutes = {minute: anew(rows) for minute, rows in minutes.items()}
+
+    def _numbers(self, mmsi: Ints) -> Ints:
+        """The number of each vessel; new ones get the next."""
+        new = np.setdiff1d(mmsi, self._mmsi)
+        if len(new):
+            numbers = np.concatenate([self._number, len(self._mmsi) + np.arange(len(new))])
+            both = np.concatenate([self._mmsi, new])
+            order = np.argsort(both)
+            self._mmsi, self._number = both[order], numbers[order]
+            self._matters = np.append(self._matters, np.zeros(len(new), bool))
+        return np.asarray(self._number[np.searchsorted(self._mmsi, mmsi)])
+
+
+def _latest(reports: pa.Table) -> pa.Table:
+    """The last report of each vessel that says the same things."""
+    which = sum(np.asarray(reports[name].is_valid()).astype(np.int64) << k for k, name in enumerate(_WHICH))
+    mmsi, time_us = np.asarray(reports["mmsi"]).astype(np.int64), micros(reports, "time")
+    order = ordered(mmsi, np.asarray(which), -time_us)
+    keep = order[starts_of(mmsi[order], np.asarray(which)[order])]
+    return reports if len(keep) == len(order) else reports.take(pa.array(np.sort(keep))).combine_chunks()
+
+
+# -------------------------- From where a watch looks: the states after the last sealed hour, and what was heard since
+
+
+class Vantage:
+    """Says what stands so far in and near an area, for as long as a watch lasts."""
+
+    def __init__(self, data: Path, rules: Rules, area: Area, allowance_us: int, steps: Sequence[Step] = STEPS) -> None:
+        self._data = data
+        self._rules, self._steps, self._vicinity = rules, tuple(steps), Vicinity.of(area, rules.vessel)
+        self._peek = Peek(self._steps, rules)
+        self.recent = Recent(self._vicinity, rules.vessel.slow_kn, allowance_us)
+        self._near, self._others, self._slow = self._split(slices.none_yet(self._steps))
+
+    def move_to(self, until_us: int, last: Committed | None, shards: int) -> None:
+        """Look from the end of an hour that is sealed now; last: the slice with the states after it.
+
+        Raises OSError where one of them is gone; then it looks from where it did.
+        """
+        states = slices.none_yet(self._steps) if last is None else slices.after(self._data, last, self._steps, shards)
+        self._near, self._others, self._slow = self._split(states)
+        self.recent.sealed(until_us)
+
+    def look(self, arrival_us: int) -> tuple[pa.Table, pa.Table]:
+        """What stands if the data end at this arrival: encounters with RUNNING, and schema.VESSELS."""
+        self.recent.pass_to(arrival_us)
+        vessels, fixes, reports = self.recent.of(self._slow)
+        if not len(vessels):
+            return schema.empty("encounters").append_column(RUNNING, pa.array([], pa.bool_())), schema.empty("vessels")
+        of_them = slices.of_vessels(self._others, vessels)
+        states = {step: self._near[step] | tables for step, tables in of_them.items()}
+        # one fix a minute is not what the lake holds: they go in where fixes wait for their half hour to end
+        states["vessel"] |= {"pending": concat([states["vessel"]["pending"], fixes], fixes.schema)}
+        found = self._peek.at(states, {"static_reports": reports}, arrival_us)
+        rows = found.get("encounters", schema.empty("encounters"))
+        since_us = arrival_us - minutes(self._rules.encounter.join_min)
+        running = pa.array(micros(rows, "end_time") >= since_us)
+        return rows.append_column(RUNNING, running), found.get("vessels", schema.empty("vessels"))
+
+    def _split(self, states: States) -> tuple[States, States, Ints]:
+        """Of the states what lies near the area; what is of all vessels; those of them that may be meeting another."""
+        near: dict[str, Tables] = {step: {} for step in states}
+        others = {step: dict(tables) for step, tables in states.items()}
+        slow = [np.zeros(0, np.int64)]
+        for step, name, lon, lat in _PLACED:
+            if (rows := others.get(step, {}).pop(name, None)) is not None:
+                near[step][name] = rows = rows.filter(pa.array(self._holds(rows, lon, lat))).combine_chunks()
+                slow += [np.asarray(rows[c]) for c in ("mmsi", "mmsi_a", "mmsi_b") if c in rows.column_names]
+        for step, name in _UNTOLD:
+            if (rows := others.get(step, {}).get(name)) is not None:
+                others[step][name] = rows.schema.empty_table()
+        if (tracks := others.get("vessel", {}).get("tracks")) is not None:  # those of which the next leg may be slow
+            last = tracks.filter(pc.invert(tracks["silent"]))
+            fast = np.asarray(last["sog_kn"]) >= self._rules.vessel.slow_kn
+            slow.append(np.asarray(last["mmsi"])[self._holds(last, "lon", "lat") & ~fast])
+        return near, others, np.unique(np.concatenate(slow)).astype(np.int64)
+
+    def _holds(self, rows: pa.Table, lon: str, lat: str) -> Bools:
+        return self._vicinity.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
+
+
+# what of the states tells where a vessel was slow: step, table, where its longitude and latitude stand
+_PLACED = (("proximity", "legs", "lon0", "lat0"), ("encounter", "open", "lon", "lat"))
+# what only counts that a look does not give
+_UNTOLD = (("vessel", "heard"), ("encounter", "berths"))

@@ -1,0 +1,242 @@
+"""How a watch runs, the store as it uses it, and finalizing by hand."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stswatch.pipeline.alerts.alert import LeadChange
+from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow import late_data
+from stswatch.pipeline.flow.row import Engine
+from stswatch.pipeline.flow.run import FolderInUse, alone, plausible, told_of
+from stswatch.pipeline.flow.slices import EVER_US, DamagedSlice, healing
+from stswatch.pipeline.live.finalize import Sealed, seal
+from stswatch.pipeline.meetings.encounter import wait_us
+from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.spool.closing import settle
+from stswatch.pipeline.spool.segments import sources_of
+from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.entries import entries
+from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.live_database import Live
+from stswatch.pipeline.store.loader import Beside
+from stswatch.pipeline.trouble import MachineError, sentence
+
+# ----------------------------------------------------------------------------------------------------------------
+# How a watch runs, and the store as it uses it: opened again after a failure, told the time, asked what changed
+
+# ------------------------------ How a watch runs: what decides, and what only says how often and with how much memory
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user said of a watch.
+
+    rules, area: as for a run over archives. every_s: how often it says what stands so far. allowance_s: how long after
+    its end an hour is sealed, so that what comes a little late still counts. publish_s: how often at most a snapshot is
+    published, but for a new lead. shards: of the steps; fixed, since another number would run everything again.
+    memory_bytes: what a sealed slice may take. steps: the table of steps, with its scorecard.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    area: str = "dprk"
+    every_s: float = 5.0
+    allowance_s: float = 60.0
+    publish_s: float = 60.0
+    shards: int = 16
+    memory_bytes: int = 2 << 30
+    steps: tuple[Step, ...] = STEPS
+
+
+# -------------------------------------- The store as a watch uses it: opened again after a failure, and told the time
+
+
+def engine_of(settings: Settings) -> Engine:
+    """How the slices of a watch are run."""
+    return Engine(
+        slice_h=1.0, shards=settings.shards, workers=1, memory_bytes=settings.memory_bytes, steps=settings.steps
+    )
+
+
+class Store:
+    """Raises what `store.live.Live` raises."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self._data = data = catalogue.data
+        held = entries(catalogue, given=None)  # who seals says what is damaged
+        used = late_data.taken(plausible(held, settings.rules).entries, EVER_US)
+        self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
+        self._live = Live(data, self._run)
+        self._beside: Beside | None = None
+        self._stands: pa.Table | None = None  # what stands there, where that is known
+        self._decided_us = EVER_US  # the slices say all of what ended before
+        self.commit = 0  # the last
+
+    def reopen(self) -> None:
+        """After a failure: DuckDB may not go on with a database that could not be written."""
+        self._stands = None
+        self._live.close()
+        self._live = Live(self._data, self._run, self._beside, self._decided_us)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._live.close()
+
+    def stand(self, live: pa.Table, vessels: pa.Table) -> None:
+        """See Live.stand; where the same stands there already it is left alone."""
+        if self._stands is not None and self._stands.equals(live):
+            return
+        self._stands = None
+        self.commit = self._live.stand(live, vessels)
+        self._stands = live
+
+    def seal(self, sealed: Sealed, live: pa.Table | None) -> dict[str, int]:
+        """See Live.seal; gives how many sealed events are new, were revised, were retracted."""
+        self._beside, self._stands = sealed.beside, None
+        until_us = sealed.until_us
+        self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
+        self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now(), self._decided_us)
+        return self._live.changed(self.commit)
+
+    def publish(self) -> None:
+        """See Live.publish."""
+        self._live.publish(_now())
+
+    def lead_changes(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
+        """See Live.lead_changes."""
+        return self._live.lead_changes(since, oldest)
+
+    def standing(self) -> tuple[int, int]:
+        """See Live.standing."""
+        return self._live.standing()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# ------------------------------------------------------------------------------- What is told of leads after a commit
+
+_TOLD_FOR = timedelta(hours=48)  # after its end a lead is told of no more
+
+
+def changes(store: Store, since: int, arrival: datetime) -> list[LeadChange]:
+    """What became of leads after a commit, of those that had not ended long before a time of arrival."""
+    rows = store.lead_changes(since, arrival - _TOLD_FOR)
+    return [LeadChange(**{**row, "zones": tuple(row["zones"])}) for row in rows]
+
+
+# --------------- How others ask a running watch to reconcile: a row of the catalogue, into which it writes its answer
+
+_LOOK_EVERY_S = 0.2
+_TABLE = "requests"
+
+
+def ask(data: Path, wait_s: float) -> dict[str, Any] | None:
+    """Put a request and wait for its answer; None where none came in time. Raises OSError, CatalogueError."""
+    name = uuid.uuid4().hex[:12]
+    until_s = time.monotonic() + wait_s
+    with Catalogue.open(data, verify=False) as catalogue:
+        catalogue.put(_TABLE, {name: None})
+        try:
+            while time.monotonic() < until_s:
+                if found := catalogue.one(_TABLE, name, lambda key, told: told):
+                    return dict(found)
+                time.sleep(_LOOK_EVERY_S)
+            return None
+        finally:
+            catalogue.delete(_TABLE, [name])
+
+
+def waiting(catalogue: Catalogue) -> list[str]:
+    """The requests that wait; one of which the row is damaged is none."""
+    found = catalogue.every(_TABLE, lambda key, told: told)
+    return [name for name, told in found.items() if not told and not isinstance(told, DamagedFile)]
+
+
+def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) -> None:
+    """Answer those that still wait."""
+    with catalogue.transaction():
+        there = set(catalogue.keys(_TABLE))
+        catalogue.put(_TABLE, {name: dict(found) for name in requests if name in there})
+
+
+# ------------------------------- Sealing by hand: by a running watch that is asked to, or without one by whoever asks
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a reconciliation changed: `late` rows that lie in hours sealed when they arrived (of `day`, or of all), and
+    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `told`: what there
+    is to say of what was taken in for it."""
+
+    late: int
+    new: int
+    revised: int
+    retracted: int
+    by_watch: bool
+    told: tuple[str, ...] = ()
+
+
+def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
+    """Bring the store in line with all that the spool holds.
+
+    A running watch seals what it may, to the last hour that is over, within wait_s seconds; without one everything is
+    ingested and run to the last fix, as `run` does. Raises StoreError where no spool is there or the watch does
+    not answer, and what `run` raises.
+    """
+    if not sources_of(data / "spool"):
+        raise StoreError(f"{data}: holds no spool; `stswatch stream SOURCE... --data {data}` makes one")
+    try:
+        with alone(data):
+            changed, told, by_watch = *_all(data, settings), False
+    except FolderInUse:
+        changed, told, by_watch = _asked(data, wait_s), [], True
+    except Exception as error:
+        lacking = sentence(error, data, disk=not isinstance(error, SourceError))
+        if lacking is None:
+            raise
+        raise MachineError(lacking) from error
+    with Catalogue.open(data, verify=False) as catalogue:
+        late_rows = late_data.rows(catalogue, day)
+    return Reconciled(late_rows, changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told))
+
+
+def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
+    """Seal everything to the last fix, where the data end; what that changed, and what there is to say of it."""
+    told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
+    how = settings.rules, engine_of(settings), round(settings.allowance_s * SECOND)
+    sealed = seal(data, *how, None)
+    with Catalogue.open(data, verify=False) as catalogue, closing(Store(catalogue, settings)) as store:
+        for _ in range(1 + len(sealed.outputs)):  # once, but for slices that turn out to be damaged
+            try:
+                with healing(catalogue):
+                    changed = store.seal(sealed, None)
+                break
+            except DamagedSlice:
+                sealed = seal(data, *how, None)
+        store.publish()
+        return changed, told + sealed.told
+
+
+def _asked(data: Path, wait_s: float) -> dict[str, int]:
+    """Have the watch that runs do it."""
+    found = ask(data, wait_s)
+    if found is None:
+        raise StoreError(
+            f"{data}: whoever works in this folder did not answer within {wait_s:,.0f} s; if that is a run over"
+            " archives, wait for it and ask again, else see `stswatch status`"
+        )
+    return {name: int(found[name]) for name in ("new", "revised", "retracted")}

@@ -1,0 +1,255 @@
+"""A whole watch: sources into their spools, the loop, alerts, health, systemd; and its quiet end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from stswatch.errors import StswatchError
+from stswatch.pipeline.alerts.alert import Destination
+from stswatch.pipeline.alerts.delivery import Alerter
+from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.late_data import is_segment
+from stswatch.pipeline.flow.run import alone
+from stswatch.pipeline.live import server
+from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
+from stswatch.pipeline.live.loop import watch
+from stswatch.pipeline.live.reconcile import Reconciled, Settings, Store, changes, reconcile
+from stswatch.pipeline.sources.base import Address
+from stswatch.pipeline.spool.clock import Arrival, Clock, Told
+from stswatch.pipeline.spool.closing import Keep, forget
+from stswatch.pipeline.spool.segments import segment_of, sources_of, utc
+from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.files import DamagedFile
+
+# ----------------------------------------------------------------------------------------------------------------
+# Removes segments of the spool beyond what is to be kept: only such as are in the lake and older than what is
+# sealed,
+# only where that was asked.
+
+_UNITS = {"h": 3600, "d": 86_400, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class KeepError(StswatchError, ValueError):
+    """A retention that cannot be read; the message says what was found and what is expected."""
+
+
+def parse(text: str) -> Keep:
+    """How much of the spool is kept: an age, a size, or both with a comma between them; all of it for `all`.
+
+    Raises KeepError.
+
+    >>> parse("7d"), parse("36h,20G"), parse("all")
+    (Keep(bytes=0, age_us=604800000000), Keep(bytes=21474836480, age_us=129600000000), Keep(bytes=0, age_us=0))
+    """
+    if text == "all":
+        return Keep()
+    sizes: list[int] = []
+    ages_s: list[int] = []
+    for part in text.split(","):
+        number, unit = part[:-1], part[-1:]
+        if not (number.isascii() and number.isdecimal() and int(number) and unit in _UNITS):
+            raise KeepError(f"{text!r}: give an age or a size such as 7d, 36h or 20G, both as 7d,20G, or all")
+        (ages_s if unit in "hd" else sizes).append(int(number) * _UNITS[unit])
+    return Keep(min(sizes, default=0), min(ages_s, default=0) * 1_000_000)
+
+
+def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
+    """Remove what is beyond `keep` from every spool of a data folder; gives the segments' names. Raises OSError.
+
+    now_us: the clock of arrivals, UTC microseconds. needed_us: since when a start reads the spool again, however
+    little is to be kept: the end of the last sealed hour less the allowance.
+    """
+    if keep == Keep():
+        return []
+    if (catalogue := Catalogue.read(data)) is None:
+        return []
+    with catalogue:
+        found = catalogue.every("sources", lambda source, told: Path(str(told["source"]["path"]))).values()
+    ingested = [path for path in found if not isinstance(path, DamagedFile)]
+    gone = []
+    for spool in sources_of(data / "spool"):  # wherever the data folder lay when they were read
+        here = {segment_of(path) for path in ingested if is_segment(path) and path.parent.name == spool.name}
+        gone += forget(spool.folder, here, keep, now_us, needed_us)
+    return gone
+
+
+# ------------------------------ A whole watch: sources into their spools, the loop, alerts, health; and its quiet end
+
+Tell = Callable[[str], None]
+CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "recorded": lambda tell: Told()}
+
+_LOOK_EVERY_S = 0.5
+_CLEAR_EVERY_S = 600.0
+_CLEAR_FOR_ROOM_S = 30.0  # while a source is held back
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """StreamOptions as they were read, beside Settings.
+
+    destinations: of alerts. identities: whether alerts tell names and MMSI. health: where to answer, None nowhere.
+    keep: how much of the spool. arrival: `clock` is this machine's, `recorded` that of a recording.
+    """
+
+    addresses: Sequence[Address]
+    destinations: Sequence[Destination]
+    identities: bool = False
+    health: server.Address | None = None
+    keep: Keep = field(default_factory=Keep)
+    arrival: Literal["clock", "recorded"] = "clock"
+
+
+def stream(
+    data: Path,
+    plan: WatchPlan,
+    settings: Settings,
+    secrets: Mapping[str, str],
+    tell: Tell,
+    stop: threading.Event,
+) -> Reconciled | None:
+    """Watch until `stop` is set, or until nothing can come any more: then seal all, and give what that changed.
+
+    Raises what `watch` raises, WatchError where another watch runs, AddressError, HealthError, OSError.
+    """
+    clock = CLOCKS[plan.arrival](tell)
+    with only_watch(data):
+        with _alerting(data, plan, clock, tell) as alerter:
+            ended, health = _watched(data, plan, settings, clock, alerter, secrets, tell, stop)
+            notify(STOPPING)
+            done = _end(data, settings, clock, alerter) if ended else None
+        health.write()  # once more: what waited may have been told meanwhile
+    return done
+
+
+def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
+    """Seal to the last fix, and tell what that changed."""
+    done = reconcile(data, settings)
+    with alone(data), Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
+        alerter.offer(changes(store, 0, utc(clock.now_us())))
+    return done
+
+
+def _watched(
+    data: Path,
+    plan: WatchPlan,
+    settings: Settings,
+    clock: Arrival,
+    alerter: Alerter,
+    secrets: Mapping[str, str],
+    tell: Tell,
+    stop: threading.Event,
+) -> tuple[bool, Health]:
+    """Watch; gives whether all sources have ended, and what the watch knew of itself."""
+    with _sources(data, plan, clock, secrets, tell) as supervisor:
+        health = Health(
+            data,
+            clock.now_us,
+            settings.every_s,
+            sources=supervisor.state,
+            alerts=alerter.state,
+            clock=clock.trouble,
+            tell=tell,
+        )
+        attending = _Attending(data, plan.keep, settings.allowance_s, clock, supervisor, health, stop)
+        with server.serving(plan.health, health.state), health.running(), attending.running():
+            notify(READY)
+            watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
+        supervisor.check()
+        return supervisor.ended and not stop.is_set(), health
+
+
+@contextmanager
+def _alerting(data: Path, plan: WatchPlan, clock: Arrival, tell: Tell) -> Iterator[Alerter]:
+    def now() -> datetime:
+        return utc(clock.now_us())
+
+    alerter = Alerter(Catalogue.open(data), plan.destinations, now, identities=plan.identities, tell=tell)
+    try:
+        yield alerter
+    finally:
+        alerter.close()
+
+
+@contextmanager
+def _sources(
+    data: Path, plan: WatchPlan, clock: Arrival, secrets: Mapping[str, str], tell: Tell
+) -> Iterator[Supervisor]:
+    supervisor = run_sources(data, plan.addresses, clock, tell, threading.Event(), secrets=secrets)
+    try:
+        yield supervisor
+    finally:
+        supervisor.close()
+
+
+class _Attending:
+    """Ends the loop when it is to end, or when all sources have and all is read; clears the spool meanwhile."""
+
+    def __init__(
+        self,
+        data: Path,
+        keep: Keep,
+        allowance_s: float,
+        clock: Arrival,
+        supervisor: Supervisor,
+        health: Health,
+        stop: threading.Event,
+    ) -> None:
+        self.over = threading.Event()  # for the loop
+        self._data, self._keep, self._clock = data, keep, clock
+        self._allowance_us = round(allowance_s * SECOND)
+        self._supervisor, self._health, self._stop = supervisor, health, stop
+        self._finished = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Attend for as long as the block lasts."""
+        thread = threading.Thread(target=self._run, name="attending", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._finished.set()
+            thread.join()
+
+    def _run(self) -> None:
+        cleared_s = time.monotonic()
+        slices: int | None = None  # when all sources had ended
+        while not self._finished.wait(_LOOK_EVERY_S):
+            if self._supervisor.ended and slices is None:
+                slices = self._health.slices
+            if self._stopped() or (slices is not None and self._known(slices)):
+                self.over.set()
+            held = any(spool.held for spool in self._supervisor.spools.values())
+            if time.monotonic() - cleared_s >= (_CLEAR_FOR_ROOM_S if held else _CLEAR_EVERY_S):
+                cleared_s = time.monotonic()
+                self._clear()
+
+    def _stopped(self) -> bool:
+        try:
+            self._supervisor.check()
+        except BaseException:  # it is raised where somebody hears it, once the loop has ended
+            return True
+        return self._stop.is_set()
+
+    def _known(self, slices: int) -> bool:
+        """Whether the loop has looked at all that came: a slice that began after the end left nothing unread."""
+        if not self._clock.now_us() or not any(each.counts.lines for each in self._supervisor.state().values()):
+            return True  # what came tells no time, or nothing came: there will be no slice
+        return self._health.slices >= slices + 2 and not self._health.behind_bytes
+
+    def _clear(self) -> None:
+        if (sealed_us := self._health.sealed_us) is None:
+            return
+        try:
+            clear(self._data, self._keep, self._clock.now_us(), sealed_us - self._allowance_us)
+            self._health.amiss("retention", None)
+        except OSError as error:
+            self._health.amiss("retention", f"{self._data / 'spool'}: what is to go stays there ({error.strerror})")

@@ -1,0 +1,388 @@
+"""Every message of an NMEA capture with all its fields, and the files that `stswatch decode` writes of them."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import io
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from stswatch.errors import StswatchError
+from stswatch.pipeline.decode.assembled import Clock, Whole, codes, whole_messages
+from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, Form, Spoken, columns_of, say, table
+from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.payloads import Bools
+from stswatch.pipeline.decode.sentences import Sentences, frame
+from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
+from stswatch.pipeline.options import ReadOptions
+from stswatch.pipeline.readers import nmea
+from stswatch.pipeline.readers.base import Chunk, Place, Source, SourceError
+from stswatch.pipeline.readers.packing import members
+from stswatch.pipeline.readers.registry import check_is_file, open_sources
+from stswatch.pipeline.readers.text import Window, head, windows
+from stswatch.pipeline.schema import RECEIVERS, REJECTS, UTC
+
+# ----------------------------------------------------------------------------------------------------------------
+# Messages into a file or a pipe as Parquet, CSV or JSON lines, batch after batch; a file comes to lie whole or not
+# In CSV and JSON times are ISO 8601, and bytes are base64, as pyais writes them.
+
+
+class RecordsError(StswatchError, ValueError):
+    """An output that cannot be: one sentence that says why and what to do."""
+
+
+class Sink(Protocol):
+    """Takes batches of messages."""
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        """Write n messages, see said.table."""
+
+    def close(self) -> None:
+        """Write what ends the file."""
+
+
+class _Parquet:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._schema, self._writer = schema, pq.ParquetWriter(file, schema, compression="zstd")
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        self._writer.write_table(table(head, forms, self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Csv:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = pcsv.CSVWriter(file, pa.schema([(f.name, _text_type(f.type)) for f in schema]))
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        rows = table(head, forms, self._schema)
+        written = {name: plain(rows[name].combine_chunks()) for name in rows.column_names}
+        self._writer.write_table(pa.table({name: self._text(column) for name, column in written.items()}))
+
+    def _text(self, column: pa.Array) -> pa.Array:
+        return column
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Spreadsheet(_Csv):
+    """Texts that a spreadsheet would take for a formula begin with an apostrophe. Numbers are no texts.
+
+    Source: OWASP, "CSV Injection".
+    """
+
+    def _text(self, column: pa.Array) -> pa.Array:
+        if not pa.types.is_string(column.type):
+            return column
+        return pc.replace_substring_regex(column, r"\A([=+\-@\t\r])", r"'\1")
+
+
+class _JsonLines:
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._file, self._schema = file, schema
+
+    def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
+        self._file.write(json_lines(head, forms))
+
+    def close(self) -> None:
+        pass
+
+
+FORMATS: Mapping[str, Callable[[IO[bytes], pa.Schema], Sink]] = {
+    "parquet": _Parquet,
+    "csv": _Csv,
+    "spreadsheet.csv": _Spreadsheet,
+    "jsonl": _JsonLines,
+}
+
+
+@dataclass
+class Count:
+    """What was read, and how many messages were written; rejects: lines that are no message, by reason."""
+
+    sentences: int = 0
+    messages: int = 0
+    written: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+
+
+def write(
+    captures: Iterable[tuple[str, Iterable[Spoken]]],
+    to: str,
+    out: str | Path,
+    types: Collection[int],
+    rejects: str | Path | None = None,
+) -> Count:
+    """Write captures, each a name and what is read of it.
+
+    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; rejects: a
+    file for the lines that are no message. Raises RecordsError, OSError, and what reading raises.
+    """
+    count, schema = Count(), columns_of(types)
+    with ExitStack() as opened:
+        bad = opened.enter_context(sink(to, rejects, REJECTS)) if rejects else None
+        whole = None if _is_folder(out) else opened.enter_context(sink(to, out, schema))
+        for name, parts in _of_different_names(captures) if whole is None else captures:
+            with nullcontext(whole) if whole else sink(to, Path(out) / f"{name}.{to}", schema) as rows:
+                for part in parts:
+                    _write_part(part, rows, bad, count)
+    return count
+
+
+def _write_part(part: Spoken, rows: Sink, bad: Sink | None, count: Count) -> None:
+    rows.write(part.head, part.forms)
+    count.sentences += part.sentences
+    count.messages += part.messages
+    count.written += sum(len(rows) for rows, _ in part.forms)
+    count.rejects.update(part.rejects["reason"].to_pylist())
+    if bad:
+        columns = {name: part.rejects[name].combine_chunks() for name in part.rejects.column_names}
+        bad.write(columns, [(np.arange(part.rejects.num_rows), {})])
+
+
+def _is_folder(out: str | Path) -> bool:
+    return str(out).endswith(os.sep) or Path(out).is_dir()
+
+
+def _of_different_names(captures: Iterable[tuple[str, Iterable[Spoken]]]) -> Iterator[tuple[str, Iterable[Spoken]]]:
+    seen = set()
+    for name, parts in captures:
+        if name in seen:
+            raise RecordsError(f"{name}: two captures have this name; write them into one file or into two folders")
+        seen.add(name)
+        yield name, parts
+
+
+@contextmanager
+def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
+    """A sink for messages of a schema; `-` is standard output. Raises RecordsError, OSError.
+
+    What was begun is taken away where the writing does not end well.
+    """
+    if str(out) == "-":
+        if to == "parquet":
+            raise RecordsError("Parquet cannot be written to standard output; name a file with --out")
+        yield from _filled(to, _standard_output(), schema)
+        sys.stdout.flush()
+        return
+    path = Path(out)
+    if path.exists() and not path.is_file():  # a device or a pipe, which no file may take the place of
+        with path.open("wb") as file:
+            yield from _filled(to, file, schema)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            yield from _filled(to, file, schema)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _standard_output() -> IO[bytes]:
+    """Where bytes go to standard output; a notebook's takes text alone."""
+    found: IO[bytes] | None = getattr(sys.stdout, "buffer", None)
+    return found or cast(IO[bytes], _Letters())
+
+
+class _Letters(io.RawIOBase):
+    """Takes the bytes of UTF-8 and writes them as text."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, said: Any) -> int:
+        sys.stdout.write(self._decoder.decode(bytes(said)))
+        return len(said)
+
+
+def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
+    made = FORMATS[to](file, schema)
+    try:
+        yield made
+    except BaseException:
+        with suppress(Exception):  # what is half written is taken away
+            made.close()
+        raise
+    made.close()
+
+
+def _text_type(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_timestamp(kind) or pa.types.is_binary(kind) else kind
+
+
+def json_lines(head: Mapping[str, pa.Array], forms: list[Form]) -> bytes:
+    r"""Messages as lines of JSON in the order of their rows, with the fields that their form has.
+
+    >>> head = {"time": pa.array([0], pa.timestamp("us", "UTC")), "station": pa.array(["A"])}
+    >>> json_lines(head, [(np.array([0]), {"msg_type": pa.array([1]), "lon": pa.array([None], pa.float64())})])
+    b'{"time":"1970-01-01T00:00:00.000000Z","station":"A","msg_type":1,"lon":null}\n'
+    """
+    if not forms:
+        return b""
+    written = {name: _json(column) for name, column in head.items()}
+    rows = np.concatenate([rows for rows, _ in forms])
+    lines = pa.concat_arrays([_lines(written, *form) for form in forms]).take(pa.array(np.argsort(rows)))
+    return _joined(lines)
+
+
+def _lines(head: Mapping[str, pa.Array], rows: Ints, columns: Mapping[str, pa.Array]) -> pa.Array:
+    at = pa.array(rows)
+    values = {name: column.take(at) for name, column in head.items()}
+    values |= {name: _json(column) for name, column in columns.items() if name not in head}
+    first = {name: values.pop(name) for name in (*head, "msg_type", "mmsi") if name in values}
+    pieces: list[Any] = []
+    for name, value in (first | values).items():
+        pieces += [f'{"," if pieces else "{"}"{name}":', value]
+    return pc.binary_join_element_wise(*pieces, "}\n", "")
+
+
+def _joined(lines: pa.Array) -> bytes:
+    """The bytes of strings, one after the other."""
+    whole = pa.concat_arrays([lines])
+    edges = np.frombuffer(whole.buffers()[1], np.int32)[[whole.offset, whole.offset + len(whole)]]
+    return whole.buffers()[2][int(edges[0]) : int(edges[1])].to_pybytes() if len(whole) else b""
+
+
+def _json(column: pa.Array) -> pa.Array:
+    """Each value as it stands in JSON."""
+    text = plain(column)
+    if pa.types.is_string(text.type):
+        text = _quoted(text)
+    return pc.fill_null(text.cast(pa.string()), "null")
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
+        return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
+    for sign in ("\\", '"'):
+        text = pc.replace_substring(text, sign, "\\" + sign)
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
+def _dumped(value: str) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Times as ISO 8601 and bytes as base64, all else as it is.
+
+    >>> plain(pa.array([b"AIS", None])).to_pylist(), plain(pa.array([0], pa.timestamp("us", "UTC"))).to_pylist()
+    (['QUlT', None], ['1970-01-01T00:00:00.000000Z'])
+    """
+    if pa.types.is_timestamp(column.type):
+        return pc.replace_substring(column.cast(pa.string()), " ", "T")
+    if pa.types.is_binary(column.type):
+        return pa.array([None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()], pa.string())
+    return column
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Every message of an NMEA capture with all its fields, for `stswatch decode`: what a run does not need included
+
+
+def open_captures(files: Iterable[Path], start_time: datetime | None = None) -> Iterator[Source]:
+    """The captures in these files, each opened when it is asked for, with or without a clock.
+
+    Raises SourceError, one sentence with the file and the remedy, for whatever is none.
+    """
+    for file in files:
+        check_is_file(str(file))
+        inside = members(str(file))
+        places = [Place(str(file))] if inside is None else [Place(str(file), member) for member in inside]
+        if not any(nmea.sniff(head(place), place.path) for place in places):
+            raise SourceError(
+                f"{file}: holds no NMEA sentence, and `stswatch decode` reads nothing else; other archives go into"
+                " `stswatch run` as they are"
+            )
+        yield from open_sources(file, ReadOptions(format="nmea", start_time=start_time, untimed=True)).sources
+
+
+def name_of(source: Source) -> str:
+    """The name of a capture without its folders, that of its zip before it."""
+    return Path(source.path).name + (f"-{Path(source.member).name}" if source.member else "")
+
+
+def read(source: Source, types: frozenset[int] = ALL_TYPES) -> Iterator[Spoken]:
+    """The messages of these types of a capture, in the order of the file; time is null where nothing tells it.
+
+    Raises SourceError where the file breaks off.
+    """
+    for chunk in nmea.chunks(source, nmea.STEP):
+        yield from _read(chunk, types)
+
+
+def _read(chunk: Chunk, types: frozenset[int]) -> Iterator[Spoken]:
+    clock, context = nmea.clock_of(chunk.source)
+    for window in windows(chunk.source.place, chunk.start, chunk.end, nmea.STEP, nmea.AROUND, nmea.AROUND):
+        yield spoken(nmea.with_context(window, context), chunk.source, clock, types)
+
+
+def spoken(window: Window, source: Source, clock: Clock | Arrivals | None, types: frozenset[int]) -> Spoken:
+    """What the lines say that a window owns, the types that are wanted with all fields; never raises."""
+    found = frame(window.text, window.base)
+    owned = (found.line >= window.start) & (found.line < window.end)
+    whole = whole_messages(found, owned, clock)
+    said = say(whole.data, whole.start, whole.end, whole.fill, types)
+    timed = replace(whole, time_us=np.zeros_like(whole.time_us))  # a message without a time is one all the same
+    code = codes(found, timed, said.code)
+    used = (said.code == 0) & owned[whole.sentence]
+    heads, forms = _chosen(found, whole, used, said.forms, source)
+    return Spoken(
+        heads,
+        forms,
+        nmea.rejects(found, window, owned & (code > 0), code, source.source),
+        sentences=int(owned.sum() + nmea.bad_lines(found, window).sum()),
+        messages=int(used.sum()),
+    )
+
+
+def _chosen(
+    found: Sentences, whole: Whole, used: Bools, forms: list[Form], source: Source
+) -> tuple[dict[str, pa.Array], list[Form]]:
+    """Head and forms of the messages that are used and have a form, numbered anew in the order of the file."""
+    wanted = np.zeros(len(used), np.bool_)
+    for rows, _ in forms:
+        wanted[rows] = True
+    wanted &= used
+    place = np.cumsum(wanted) - 1
+    first, time_us = whole.sentence[wanted], whole.time_us[wanted]
+    told = {
+        "time": pa.array(time_us, mask=time_us == NO_TIME).cast(UTC),
+        "station": nmea.named(found.station[first], found.stations),
+        "receiver": nmea.named(found.receiver[first], pa.array(RECEIVERS)),
+        "source": pa.repeat(pa.scalar(source.source, pa.string()), len(first)),
+        "offset": pa.array(found.offset[first], pa.int64()),
+        "length": pa.array(found.length[first], pa.int32()),
+    }
+    return told, [(place[rows[wanted[rows]]], _kept(columns, wanted[rows])) for rows, columns in forms]
+
+
+def _kept(columns: dict[str, pa.Array], kept: Bools) -> dict[str, pa.Array]:
+    return columns if kept.all() else {name: column.filter(pa.array(kept)) for name, column in columns.items()}

@@ -1,0 +1,167 @@
+"""A server that sends lines, `tcp://HOST:PORT`, and datagrams sent to this machine or a group, `udp://HOST:PORT`."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from threading import Event
+
+from stswatch.pipeline.sources.base import (
+    BATCH_BYTES,
+    CONNECT_S,
+    POLL_S,
+    Address,
+    AddressError,
+    Loss,
+    Lost,
+    Resume,
+    ended,
+    why,
+)
+
+# --------------------------------------------------- A server that sends lines to whoever connects: `tcp://HOST:PORT`
+
+# Between two readings: at 30,000 sentences a second there is one each 33 µs, and a batch costs what a sentence does.
+_NAP_S = 0.02
+# A peer that is gone without a word is noticed after 30 + 3 * 10 s.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+
+def receive_tcp(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
+    """Connect and give what comes; never a byte twice. Raises Lost."""
+    try:
+        connection = socket.create_connection((address.host, address.port), CONNECT_S)
+    except OSError as error:
+        raise Lost(f"cannot be reached ({why(error)})") from error
+    with connection:
+        _keep_alive(connection)
+        connection.settimeout(POLL_S)
+        yield b""
+        while not stop.is_set():
+            try:
+                data = connection.recv(BATCH_BYTES)
+            except TimeoutError:
+                yield b""
+                continue
+            except OSError as error:
+                raise Lost(f"the connection broke ({why(error)})") from error
+            if not data:
+                raise Lost("the connection was closed by the other side")
+            yield data
+            if len(data) < BATCH_BYTES:
+                stop.wait(_NAP_S)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+# ----------- Datagrams sent to this machine or to a multicast group: `udp://HOST:PORT`, HOST the address to listen on
+# Nothing holds a sender back: what comes while the disk is full or the machine is busy is lost in the kernel, which
+# keeps some hundred datagrams (more where this program may raise it: root, or `sysctl net.core.rmem_max`). On Linux
+# what is lost so is counted, said, and stands as a comment in the spool (format nmea).
+
+OPTIONS = {"interface": "address of the network interface on which a multicast group is joined"}
+
+_FULL = "sends more than this machine takes; the spool says how many are lost, and when"
+_DATAGRAM_NAP_S = 0.002  # short: a default kernel keeps what comes in 5 ms at 30,000 datagrams a second
+_BUFFER_BYTES = 8 << 20
+_DATAGRAM_BYTES = 65_536
+_SO_RCVBUFFORCE = 33  # Linux; for root, beyond rmem_max
+# Source: include/uapi/asm-generic/socket.h, include/uapi/linux/sock_diag.h: SK_MEMINFO_DROPS is the last of nine
+_SO_MEMINFO, _MEMINFO = 55, struct.Struct("=9I")
+
+
+def check(address: Address) -> None:
+    """Raise AddressError where the host is no address of a network interface or group."""
+    for given in (address.host, *address.every("interface")):
+        try:
+            ipaddress.ip_address(given)
+        except ValueError as error:
+            raise AddressError(
+                f"{address.text}: {given!r} is no IP address; give the one to listen on, 0.0.0.0 for all"
+            ) from error
+
+
+def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
+    """Listen and give the datagrams as they come, each ended as a line. Raises Lost."""
+    try:
+        listening = _listen(address)
+    except OSError as error:
+        raise Lost(f"cannot listen there ({why(error)})") from error
+    with listening:
+        yield b""
+        dropped = 0
+        while not stop.is_set():
+            ready, _, _ = select.select([listening], [], [], POLL_S)
+            yield _waiting(listening) if ready else b""
+            if (now := _dropped(listening)) != dropped:
+                yield Loss.of((now - dropped) % 2**32, _FULL)
+            dropped = now
+            if ready:
+                stop.wait(_DATAGRAM_NAP_S)
+
+
+def _waiting(listening: socket.socket) -> bytes:
+    """All datagrams that wait, up to a batch."""
+    found: list[bytes] = []
+    size = 0
+    while size < BATCH_BYTES:
+        try:
+            data = listening.recv(_DATAGRAM_BYTES)
+        except BlockingIOError:
+            break
+        except OSError as error:
+            if found:  # the next call meets it again
+                break
+            raise Lost(f"listening failed ({why(error)})") from error
+        found.append(ended(data))
+        size += len(data)
+    return b"".join(found)
+
+
+def _dropped(listening: socket.socket) -> int:
+    """Datagrams that the kernel had no room for, so far; modulo 2**32."""
+    try:
+        return int(_MEMINFO.unpack(listening.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
+    except (OSError, struct.error):  # not Linux
+        return 0
+
+
+def _listen(address: Address) -> socket.socket:
+    host = ipaddress.ip_address(address.host)
+    family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        for level, option in ((socket.SOL_SOCKET, socket.SO_RCVBUF), (socket.SOL_SOCKET, _SO_RCVBUFFORCE)):
+            _try(listening, level, option, _BUFFER_BYTES)
+        if host.is_multicast:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _join(listening, host, address.one("interface", ""))
+        listening.bind((address.host, address.port))
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _try(listening: socket.socket, level: int, option: int, value: int) -> None:
+    try:
+        listening.setsockopt(level, option, value)
+    except OSError:  # not root, or not Linux: the buffer stays as large as the system lets it be
+        return
+
+
+def _join(listening: socket.socket, group: ipaddress.IPv4Address | ipaddress.IPv6Address, interface: str) -> None:
+    if group.version == 4:
+        own = ipaddress.ip_address(interface or "0.0.0.0").packed  # nosec B104  # of a group, the interface that the system takes
+        listening.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group.packed + own)
+    else:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group.packed + struct.pack("@I", 0))

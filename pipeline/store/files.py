@@ -1,0 +1,131 @@
+"""Files of the data folder: written whole or not at all, and which processes hold one open."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from stswatch.errors import StswatchError
+from stswatch.pipeline import faults
+
+# --------- Files that are whole or not there, through a kill and through a power cut; and folders that go in one step
+
+# Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
+_SYNCED_AT_ONCE = 8
+SPARE_FILES = 16  # a snapshot takes three at once, and threads beside it take some
+
+
+def sync(files: Iterable[Path], top: Path) -> None:
+    """Have the disk hold these files, and the folders from `top` down that lead to them. Raises OSError."""
+    files = list(files)
+    folders = {folder for file in files for folder in file.parents if folder == top or top in folder.parents}
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as side_by_side:
+        for paths in (files, sorted(folders)):
+            list(side_by_side.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def check_spare_files(count: int = SPARE_FILES) -> None:
+    """Raise OSError where not so many more files may be opened: before DuckDB begins, which may end the process."""
+    taken: list[int] = []
+    try:
+        taken += (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(count))
+    finally:
+        for handle in taken:
+            os.close(handle)
+
+
+class DamagedFile(StswatchError, ValueError):
+    """A file of the data folder that no longer holds what was written into it: where, and what was found. Picklable."""
+
+    def __init__(self, path: str, found: str) -> None:
+        super().__init__(path, found)
+        self.path, self.found = path, found
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.found}"
+
+
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all; indent: None for what may be long, which takes a tenth. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as out:
+        out.write(json.dumps(content, indent=indent, sort_keys=True).encode())
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises OSError, DamagedFile."""
+    text = path.read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DamagedFile(str(path), "is empty" if not text else "is damaged (it is no JSON)") from error
+
+
+def discard(folder: Path, within: Path) -> None:
+    """Remove a folder, if it is there: it is gone in one step, though a kill may leave it in `within` as .gone-NAME."""
+    if not folder.exists():
+        return
+    gone = within / f".gone-{'-'.join(folder.relative_to(within).parts)}"
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    faults.reach("folder_discarded")
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+# -------- Who has a database open. DuckDB locks each file that it opens, to read or to write, with the locks of fcntl
+
+_FLOCK = "hhqqi4x"  # l_type, l_whence, l_start, l_len, l_pid of struct flock where offsets have 64 bits
+
+
+def descriptor(file: Path) -> int | None:
+    """Under which number this process has a file open; None where it has not. Raises OSError where none can be listed.
+
+    A file that DuckDB may have open here is looked into by that, or not at all: closing any descriptor of a file gives
+    up every lock that the process has on it. Source: fcntl(2).
+    """
+    sought = file.stat()
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # that of the listing itself is closed again
+            if os.path.samestat(os.fstat(int(name)), sought):
+                return int(name)
+    return None
+
+
+def held(file: Path) -> bool | None:
+    """Whether any process has the database open; None where the system or the file system cannot tell."""
+    try:
+        return descriptor(file) is not None or _locked(file)
+    except FileNotFoundError:
+        return False
+    except (AttributeError, OSError):  # macOS has no such call, and some network file systems no locks
+        return None
+
+
+def _locked(file: Path) -> bool:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_OFD_GETLK, asked))
+        return bool(answer[0] != fcntl.F_UNLCK)
+    finally:
+        os.close(handle)

@@ -1,0 +1,215 @@
+"""What the command says and hears on a terminal: its parser, signals, how far it has come."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import Field, fields
+from importlib.metadata import version
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+from stswatch.pipeline import untrusted
+from stswatch.pipeline.options import OptionError
+from stswatch.pipeline.untrusted import unguarded
+
+# ------- The parser of the command: argparse, from dataclasses of options, with what it lacks for a program in a pipe
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the words of a command, and takes `-?name=value` for standard input."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(untrusted.escaped(message, untrusted.SENTENCE))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version; argparse passes over what cannot be written, as on a full device: here it is an error."""
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        return None if arg_string.startswith("-?") else super()._parse_optional(arg_string)
+
+
+class _Help(argparse.HelpFormatter):
+    """Leaves room beside the longest command: argparse forgets that commands are indented."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 13
+
+
+def parser_of(commands: Mapping[str, type]) -> argparse.ArgumentParser:
+    """The parser of dataclasses of options by the names of their commands.
+
+    The docstring of each is a sentence and, after a blank line, an example. What is parsed has the names of the fields,
+    and `command`.
+    """
+    top = _Parser(
+        prog="stswatch",
+        description="Ranked, explained, reproducible leads on ship-to-ship transfers, from raw AIS.",
+        epilog="A lead is not a finding: most meetings and silences at sea are lawful.",
+        formatter_class=_Help,
+    )
+    top.add_argument("--version", action="version", version=f"stswatch {version('stswatch')}")
+    below = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
+    for name, kind in commands.items():
+        summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")
+        sub = below.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for field in fields(kind):
+            if field.metadata.get("help"):
+                _add(sub, field)
+    return top
+
+
+def _add(sub: argparse.ArgumentParser, field: Field[Any]) -> None:
+    """Add one option; nargs `+` or `?` is that of an argument without a name."""
+    told = field.metadata
+    if not told["metavar"]:
+        sub.add_argument(flag(field), dest=field.name, action="store_true", help=told["help"])
+        return
+    how: dict[str, Any] = {"help": told["help"], "metavar": told["metavar"], "type": _reading(told["read"])}
+    if told["choices"]:
+        how["choices"] = told["choices"]
+    if told["nargs"] in ("+", "?"):
+        sub.add_argument(field.name, nargs=told["nargs"], **how)
+        return
+    how |= {"dest": field.name, "required": told["needed"], "default": field.default}
+    if told["nargs"]:
+        how |= {"action": "append", "default": []}
+    sub.add_argument(flag(field), **how)
+
+
+def flag(field: Field[Any]) -> str:
+    """How the command names an option."""
+    return f"--{field.metadata['flag'] or field.name.replace('_', '-')}"
+
+
+def _reading(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What reads the text of an option, and says so as argparse wants it where it cannot."""
+
+    def value(text: str) -> Any:
+        try:
+            return read(text)
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: give a number") from None
+
+    return value
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# What Ctrl-C, SIGTERM and SIGHUP do to a command: an end as orderly as there is time for, the second one at once
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that asks the program to end came; its number is the argument."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP as a terminal that is closed sends it, end what runs as Ctrl-C does; the second at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Ended(number)
+
+    with _handled((signal.SIGTERM, signal.SIGHUP), end):
+        yield
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, SIGTERM and SIGHUP set; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end):
+        yield stop
+
+
+@contextmanager
+def _handled(numbers: Sequence[int], end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Signals go to `end` for as long as the block lasts, but one that is ignored, as nohup asks, stays so."""
+    main = threading.current_thread() is threading.main_thread()  # no other may say what a signal does
+    asked = [number for number in numbers if main and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in asked}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ----------------- How far a run has come: one line that is written over on a terminal, a line now and then elsewhere
+
+_EVERY_S = {True: 0.2, False: 10.0}  # on a terminal, elsewhere
+_WORDS = {"read": ("reading", "lines"), "slices": ("watching", "reports"), "load": ("loading", "")}  # what, of what
+
+
+class Progress:
+    """Told of the stages of a run; prints rate and time left."""
+
+    def __init__(self, out: TextIO, quiet: bool = False) -> None:
+        self._out, self._quiet = unguarded(out), quiet
+        self._line = out.isatty()
+        self._stage = ""
+        self._began = self._last = time.monotonic()
+        self._shown = 0.0
+        self._from = 0
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        """Take note of a stage, what is done of it, and how much there is (0: not known)."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began, self._from = stage, self._last, 0
+        self._last = now
+        if self._quiet or (now - self._shown < _EVERY_S[self._line] and done != of):
+            return
+        self._shown = now
+        self._write(text(*_WORDS.get(stage, (stage, "")), done - self._from, of, now - self._began))
+
+    def end(self) -> None:
+        """Finish the line."""
+        if self._line and not self._quiet and self._shown:
+            self._out.write("\r\033[K")
+
+    def _write(self, line: str) -> None:
+        self._out.write(f"\r\033[K{line}" if self._line else f"{line}\n")
+        self._out.flush()
+
+
+def text(stage: str, of_what: str, done: int, of: int, took_s: float) -> str:
+    """One line of progress.
+
+    >>> text("watching", "positions", 500_000, 1_500_000, 2.0)
+    'watching 33 %, 500,000 of 1,500,000 positions, 250,000 a second, 4 s left'
+    """
+    if not done:
+        return stage
+    rate = done / max(took_s, 1e-3)
+    speed = f"{rate:,.0f} a second"
+    if not of:
+        return f"{stage} {done:,} {of_what}, {speed}"
+    left_s = (of - done) / rate
+    left = f"{left_s:.0f} s" if left_s < 120 else f"{left_s / 60:.0f} min"
+    return f"{stage} {100 * done / of:.0f} %, {done:,} of {of:,} {of_what}, {speed}, {left} left"

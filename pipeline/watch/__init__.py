@@ -1,1 +1,0 @@
-"""The live watch: its loop, and what it says of itself while it runs."""

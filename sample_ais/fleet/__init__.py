@@ -1,0 +1,1 @@
+"""Simulated ships: what they are, how they move and lie, the waters they go to."""

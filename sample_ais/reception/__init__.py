@@ -1,0 +1,1 @@
+"""What is sent, what is heard of it, and as which sentences it comes."""

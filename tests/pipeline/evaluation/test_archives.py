@@ -1,0 +1,71 @@
+"""Owns: leads of a real archive are counted at a cut-off, a known pair is ranked, vessel-days are time watched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stswatch.models.evaluation import scores
+from stswatch.pipeline import api, schema
+from stswatch.pipeline.evaluation.evaluate import Archive, on_archive, vessel_days
+from tests.pipeline import seas
+
+NOTHING_SAID = schema.STATIC_REPORTS.empty_table()
+
+
+@pytest.fixture(scope="module")
+def fixes():
+    """Three pairs at a place each, together for 2, 4 and 6 hours, 100, 200 and 300 m apart, far from any port."""
+    parts = []
+    for k, hours in enumerate((2, 4, 6)):
+        east = np.zeros(hours * 6 + 1)
+        parts += [seas.vessel(10 * k + v, east + v * 100.0 * (k + 1), 0, lon=-30.0 + k, sog_kn=0.1) for v in (1, 2)]
+    return pa.concat_tables(parts)
+
+
+def durations(rows):
+    return {"long": np.asarray(rows["duration_min"]), "near": -np.asarray(rows["median_distance_m"])}
+
+
+def test_what_reaches_the_cut_off_is_counted_and_the_known_pair_ranked(fixes):
+    archive = Archive("sea", fixes, NOTHING_SAID, (11, 12))
+    told = on_archive(archive, durations, {"long": 240.0, "near": -1000.0})
+    assert told["encounters"] == 3
+    assert told["pair"] == {"mmsi": [11, 12], "encounters": 1}
+    assert told["by"]["long"]["passing"] == 2
+    assert told["by"]["near"]["passing"] == 3
+    assert (told["by"]["long"]["rank"], told["by"]["near"]["rank"]) == (2, 2)
+    assert told["by"]["long"]["per_1000_vessel_days"] == pytest.approx(2 / 1.0 * 1000)
+
+
+def test_equal_scores_share_their_rank(fixes):
+    told = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 2)), lambda rows: {"same": np.zeros(3)}, {"same": 0.0})
+    assert told["by"]["same"]["rank"] == 2
+
+
+def test_a_pair_that_did_not_meet_has_no_rank(fixes):
+    told = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 12)), durations, {"long": 0.0, "near": 0.0})
+    assert told["pair"]["encounters"] == 0
+    assert "rank" not in told["by"]["long"]
+
+
+def test_vessel_days_are_the_time_from_first_to_last(fixes):
+    assert vessel_days(fixes) == pytest.approx(2 * (2 + 4 + 6) / 24)
+    assert vessel_days(fixes.slice(0, 0)) == 0
+    assert vessel_days(fixes.take(pa.array(np.random.default_rng(1).permutation(fixes.num_rows)))) == vessel_days(fixes)
+
+
+@pytest.mark.real
+def test_the_lightering_of_the_gulf_is_found_and_ranked(real):
+    """241502000 with 311000222, 12 h at 65 m: among the few encounters of twelve days it is first by any measure."""
+    decoded = api.decode(real / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz")
+    archive = Archive("gulf", decoded.fixes, decoded.static_reports, (241502000, 311000222))
+    told = on_archive(archive, scores, dict.fromkeys(scores_of_nothing(), 0.0))
+    assert told["pair"]["encounters"] == 1
+    assert {of["rank"] for of in told["by"].values()} == {1.0}
+    assert 300 < told["vessel_days"] < 700
+
+
+def scores_of_nothing():
+    return scores(schema.ENCOUNTERS.empty_table().append_column("starboard", pa.array([], pa.bool_())))

@@ -1,0 +1,102 @@
+"""Owns: figures of a watched sea count what they say, with missed transfers and repeats, and are the same each time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from stswatch.models.features import FEATURES, values
+from stswatch.pipeline.evaluation import figures
+from tests.pipeline.evaluation import seas
+
+
+@pytest.fixture(scope="module")
+def sea():
+    return seas.watched()
+
+
+@pytest.fixture(scope="module")
+def taken(sea):
+    return figures.sample(sea, draws=100)
+
+
+@pytest.fixture(scope="module")
+def duration(taken):
+    return np.asarray(taken.rows["duration_min"])
+
+
+def column(sea, name):
+    return sea.rows[name].to_numpy(zero_copy_only=False)
+
+
+def test_repeats_are_left_out_and_what_was_missed_is_kept(sea, taken):
+    assert len(taken.transfer) == ((~column(sea, "repeat").astype(bool)) & column(sea, "detected").astype(bool)).sum()
+    assert taken.missed == 20
+    assert taken.weights.shape == (100, len(taken.transfer))
+    assert taken.missed_weights.mean() == pytest.approx(20, rel=0.3)
+
+
+def test_figures_are_what_counting_says(taken, duration):
+    told = figures.figures(taken, duration)
+    assert set(told) == {name for name, _, _ in figures.FIGURES}
+    assert told["pr_auc"].value == pytest.approx(average_precision_score(taken.transfer, duration))
+    order = np.argsort(-duration)
+    first = taken.transfer[order[: 10 * 7]]
+    assert told["recall_at_10_a_day"].value == pytest.approx(first.sum() / (taken.transfer.sum() + 20), abs=0.005)
+    assert told["false_at_10_a_day"].value == pytest.approx((~first).sum() / sea_days() * 1000, rel=0.05)
+    assert all(of.low <= of.value <= of.high for of in told.values())
+    assert told == figures.figures(taken, duration)
+
+
+def sea_days():
+    return 7.0 * 400
+
+
+def test_a_score_beats_itself_never_and_chance_always(taken, duration):
+    rng = np.random.default_rng(1)
+    same = figures.paired(taken, duration, duration)
+    assert all(one["difference"] == (0, 0, 0) and one["above"] == 0 for one in same.values())
+    against_chance = figures.paired(taken, duration, rng.random(len(duration)))
+    assert set(against_chance) == {"5", "10", "20"}
+    assert against_chance["20"]["difference"].low > 0
+    assert against_chance["20"]["above"] > 0.97
+
+
+def test_each_family_of_transfers_has_its_recall(sea, taken, duration):
+    told = {row["family"]: row for row in figures.of_families(taken, sea, {"duration": duration})}
+    assert set(told) == {"at_anchor", "under_way", "never_seen"}
+    assert told["never_seen"]["found"] == 0
+    assert told["never_seen"]["recall"]["duration"]["5%"].value == 0
+    family = taken.rows["family"].to_numpy(zero_copy_only=False)
+    for name in ("at_anchor", "under_way"):
+        these = taken.transfer & (family == name)
+        assert told[name]["found"] == told[name]["transfers"] == these.sum()
+        least = np.quantile(duration[~taken.transfer], 0.95)
+        wanted = (duration[these] > least).mean()
+        assert told[name]["recall"]["duration"]["5%"].value == pytest.approx(wanted, abs=0.02)
+
+
+def test_each_family_of_others_says_how_many_of_it_pass(taken, duration):
+    told = figures.of_look_alikes(taken, duration)
+    assert [row["family"] for row in told] == ["bunkering", "none", "pilots"]
+    assert sum(row["encounters"] for row in told) == (~taken.transfer).sum()
+    passing = sum(row["passing"]["5%"] * row["encounters"] for row in told) / (~taken.transfer).sum()
+    assert 0.03 < passing <= 0.05
+
+
+def test_single_features_are_judged_in_their_better_direction(taken):
+    told = {row["feature"]: row for row in figures.of_features(taken, values(taken.rows))}
+    assert list(told) == [f.name for f in FEATURES]
+    assert all(row[key] is None or row[key] >= 0.5 for row in told.values() for key in ("auc", "auc_look_alikes"))
+    assert told["duration_h"]["auc"] > 0.6
+    assert told["median_distance_m"]["auc"] > 0.6
+    assert told["distance_to_shore_km"]["auc"] is None
+    assert told["distance_to_shore_km"]["known"] == 0
+
+
+def test_calibration_is_told_for_both_kinds_in_equal_number(taken, duration):
+    told = figures.calibration(taken, np.log(duration / 150))
+    assert len(told["told"]) == len(told["was"]) == 10
+    assert 0.3 < told["slope"] < 1.5
+    assert 0 < told["mean_error"] < 0.3

@@ -1,0 +1,105 @@
+"""Owns: a bit that the disk turned in a spool is named, costs a minute, and makes no gap and no lead; a segment that is
+gone is named."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.pipeline.live.finalize import take_in
+from stswatch.pipeline.live.reconcile import reconcile
+from stswatch.pipeline.readers.arrival_index import beside
+from stswatch.pipeline.spool.clock import Told
+from stswatch.pipeline.spool.closing import settle
+from stswatch.pipeline.spool.segments import segments
+from stswatch.pipeline.spool.spool import Limits, Spool
+from tests.pipeline.damage import flip
+from tests.pipeline.flow import archive
+from tests.pipeline.live.replay import SHORT_GAPS, WORLD, lines
+
+HOURS = 2.6  # two segments that are closed, and one that a kill left open
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A spool that was killed in its last hour."""
+    data = tmp_path_factory.mktemp("killed")
+    spooled = Spool(data / "spool", "rec", "nmea", Told(), Limits(sync_s=0.0))
+    text = lines(HOURS)
+    for at in range(0, len(text), 40):
+        spooled.append(b"".join(text[at : at + 40]))
+        spooled._packer.go()
+    spooled._packer.finish()
+    assert [path.suffix for path in segments(spooled.folder)][-2:] == [".zst", ".nmea"]
+    return data
+
+
+def copied(killed, data):
+    shutil.copytree(killed, data)
+    return data / "spool" / "rec"
+
+
+def found(data):
+    """How many gaps each vessel has, and which pairs are leads; what was said of it."""
+    told = reconcile(data, WORLD).told
+    tables = archive.published(data)
+    with duckdb.connect(str(data / "stswatch.duckdb"), read_only=True) as store:
+        leads = set(store.execute("SELECT mmsi_a, mmsi_b FROM flagged_encounters").fetchall())
+    return Counter(tables["gaps"]["mmsi"].to_pylist()), leads, told
+
+
+@pytest.fixture(scope="module")
+def whole(killed, tmp_path_factory):
+    """What is found where nothing is damaged."""
+    data = tmp_path_factory.mktemp("whole") / "data"
+    copied(killed, data)
+    gaps, leads, told = found(data)
+    assert told == ()
+    assert sum(gaps.values()) >= 3
+    return gaps, leads
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_flipped_bit_is_named_and_makes_no_gap_and_no_lead(killed, whole, tmp_path, seed):
+    """One in each packed segment, one in that which is not, one in its index: ten places drawn in all."""
+    rng, folder = random.Random(seed), copied(killed, tmp_path / "data")
+    paths = [*segments(folder), Path(beside(str(segments(folder)[-1])))]
+    assert len(paths) == 5
+    for path in paths:
+        flip(path, rng)
+    gaps, leads, told = found(tmp_path / "data")
+    for path in paths[:3]:
+        assert any(str(path) in each for each in told), "it is named"
+    assert any(each.startswith(f"{paths[3]}: bytes") for each in told)
+    assert any(each.startswith(f"{paths[3]}: ") and "arriv" in each for each in told)
+    assert gaps == whole[0]
+    assert leads <= whole[1]
+
+
+def test_a_run_over_the_segments_names_it_too(killed, whole, tmp_path):
+    """The one that is not packed as well, by the index beside it."""
+    folder = copied(killed, tmp_path / "data")
+    paths = [segments(folder)[1], segments(folder)[-1]]
+    for seed, path in enumerate(paths):
+        flip(path, random.Random(100 + seed))
+    run = api.run(sorted(segments(folder)), tmp_path / "run", area="world", slice_h=1.0, rules=SHORT_GAPS)
+    said = "\n".join(run.passed_over)
+    assert all(str(path) in said for path in paths)
+    assert Counter(archive.published(tmp_path / "run")["gaps"]["mmsi"].to_pylist()) == whole[0]
+
+
+def test_a_segment_that_is_gone_is_named_once(killed, tmp_path):
+    folder = copied(killed, tmp_path / "data")
+    second = segments(folder)[1]
+    second.unlink()
+    settle(folder)
+    (told,) = take_in(tmp_path / "data", 60_000_000)
+    assert second.name.partition(".nmea")[0] in told
+    assert "is gone and was never read" in told
+    assert take_in(tmp_path / "data", 60_000_000) == []
