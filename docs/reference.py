@@ -92,9 +92,10 @@ def rules_page() -> str:
         _RULES,
         *(_rules_of(field) for field in dataclasses.fields(rules.Rules)),
         *(part for card, words in zip(cards, _CARDS, strict=True) for part in _card(card, *words)),
-        "## Positions that are not used\n\nThey stay in `fixes`; `invalid` names the first check that holds.",
+        "## Positions that are not used\n\nThey stay in `fixes`; `invalid_reason` names the first check that holds.",
         _table(
-            ("invalid", "what it means"), [*((f"`{c.__name__}`", c.__doc__) for c in CHECKS), (f"`{CLOCK}`", _CLOCK)]
+            ("invalid_reason", "what it means"),
+            [*((f"`{c.__name__}`", c.__doc__) for c in CHECKS), (f"`{CLOCK}`", _CLOCK)],
         ),
         "## Lines that are rejected\n\nSentences of a capture and rows of a table, in `rejects` and `reject_counts`.",
         _table(("reason", "what it means"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),

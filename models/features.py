@@ -59,7 +59,7 @@ def dark_beside(columns: Columns) -> Floats:
     Not known where somebody was: no gap is judged yet, and a receiver, a station or a file that heard nobody leaves the
     same gap behind. A silence that is not judged gives no points, for or against.
     """
-    dark = np.stack([floats(columns, "dark_a"), floats(columns, "dark_b")])
+    dark = np.stack([floats(columns, "gap_a"), floats(columns, "gap_b")])
     return np.where((dark == 0).all(axis=0), 0.0, np.nan)
 
 
@@ -94,7 +94,7 @@ def heading_difference_deg(columns: Columns) -> Floats:
 
 def distance_spread_m(columns: Columns) -> Floats:
     """How much further apart they were half of the time than at the nearest; hulls made fast keep their distance."""
-    return np.maximum(floats(columns, "median_distance_m") - floats(columns, "min_distance_m"), 0)
+    return np.maximum(floats(columns, "median_distance_m") - floats(columns, "cpa_distance_m"), 0)
 
 
 def within_share(columns: Columns) -> Floats:
@@ -129,7 +129,7 @@ def shorter_length_m(columns: Columns) -> Floats:
 def floats(columns: Columns, name: str) -> Floats:
     """One column as float64 (n,), NaN for null; raises KeyError where it is not there.
 
-    >>> floats({"dark_a": [True, None]}, "dark_a").tolist()
+    >>> floats({"gap_a": [True, None]}, "gap_a").tolist()
     [1.0, nan]
     """
     column = columns[name]

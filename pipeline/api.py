@@ -535,7 +535,7 @@ def stream(
         tell: takes a sentence for people, from any thread.
 
     Returns:
-        What the last sealing changed, where all sources came to their end; None where it was stopped.
+        What the last finalizing changed, where all sources came to their end; None where it was stopped.
 
     Raises:
         ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, ScorecardError,
@@ -565,7 +565,7 @@ def stream(
         _rules(asked.rules),
         asked.area,
         asked.interval_s,
-        asked.allowance_s,
+        asked.allowed_lateness_s,
         memory_bytes=asked.memory_bytes,
         steps=_scored_by(asked.scorecard),
     )
@@ -576,19 +576,19 @@ def stream(
 def reconcile(
     data: str | Path = DATA, day: date | None = None, options: LeadOptions | None = None, **also: Any
 ) -> Reconciled:
-    """Bring sealed events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
+    """Bring finalized events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
 
     day: count late rows of this day alone. options: LeadOptions of the watch, where none runs; each may be given as
     a keyword too.
 
     Raises WatchError, StoreError, and what `run` raises.
     """
-    from stswatch.pipeline.live import reconcile as sealing
+    from stswatch.pipeline.live import reconcile as finalizing
     from stswatch.pipeline.live.reconcile import Settings
 
     asked = _asked(LeadOptions, options, also)
     settings = Settings(_rules(asked.rules), asked.area, steps=_scored_by(asked.scorecard))
-    return sealing.reconcile(Path(data), settings, day)
+    return finalizing.reconcile(Path(data), settings, day)
 
 
 def status(data: str | Path = DATA) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from stswatch.geo.coordinates.plane import grow_box
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import Rules
 
-# ------------------- What a step is handed and what it keeps: named Arrow tables, a frontier, a shard; state as bytes
+# ------------------- What a step is handed and what it keeps: named Arrow tables, a watermark, a shard; state as bytes
 
 Tables = dict[str, pa.Table]
 Ints = npt.NDArray[np.int64]
@@ -38,12 +38,12 @@ class Batch:
     """What one call of a step gets: the new rows of its shard, and how far time has come.
 
     tables: name of each table that the step takes -> its new rows for this shard; a missing name stands for no rows.
-    frontier_us: all fixes before it are there, UTC epoch microseconds.
-    final: the data ends at the frontier; everything still open is given as it stands.
+    watermark_us: all fixes before it are there, UTC epoch microseconds.
+    final: the data ends at the watermark; everything still open is given as it stands.
     """
 
     tables: Mapping[str, pa.Table]
-    frontier_us: int
+    watermark_us: int
     final: bool = False
     shard: int = 0
     shards: int = 1

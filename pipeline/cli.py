@@ -159,7 +159,7 @@ class Decode(given.DecodeOptions, Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream(given.StreamOptions, _OfData):
-    """Watch live sources: what stands so far every few seconds, alerts of leads, sealed events each hour.
+    """Watch live sources: what stands so far every few seconds, alerts of leads, finalized events each hour.
 
     Example: stswatch stream tcp://127.0.0.1:10110 --data DIR --alerts alerts.toml
     """
@@ -192,7 +192,7 @@ class Stream(given.StreamOptions, _OfData):
 
 @dataclass(frozen=True, kw_only=True)
 class Reconcile(given.LeadOptions, _OfData):
-    """Seal now what a watch has in its spool, with what came late; a running watch does it, with its own options.
+    """Finalize now what a watch has in its spool, with what came late; a running watch does it, with its own options.
 
     Example: stswatch reconcile --data DIR --day 2026-11-25
     """

@@ -39,7 +39,7 @@ POINTS: Mapping[str, str] = {  # in the order in which a run comes to them: what
 OF_A_WATCH: Mapping[str, str] = {  # the points to which only a watch comes, beside those
     "peek_committed": "What stands so far is committed; nobody was told of it.",
     "leads_offered": "Those who are told of leads have them on disk; no snapshot shows them.",
-    "hour_taken": "An hour is sealed and committed; what stands beyond it is what stood before.",
+    "hour_taken": "An hour is finalized and committed; what stands beyond it is what stood before.",
 }
 
 _reached: Counter[str] = Counter()

@@ -220,12 +220,12 @@ class StreamOptions(LeadOptions):
         between(0.5, 3600, "seconds"),
         flag="interval",
     )
-    allowance_s: float = option(
+    allowed_lateness_s: float = option(
         "60",
-        "seconds that data may be late before an hour is sealed (default {default})",
+        "seconds that data may be late before an hour is finalized (default {default})",
         "S",
         between(0.5, 3600, "seconds"),
-        flag="allowance",
+        flag="allowed_lateness",
     )
     memory_bytes: int = 2 << 30
     alerts: Path | None = option(None, "TOML of destinations (default: standard output)", "FILE", Path)

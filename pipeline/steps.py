@@ -54,7 +54,7 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "particulars", "receptions", "reporting", "vessels"),
+        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
         state=vessel.STATE,
     ),
     Step(
@@ -70,7 +70,7 @@ STEPS: tuple[Step, ...] = (
         "proximity",
         proximity.proximity,
         takes={"legs": by_cell},
-        gives=("proximities", "berth_pairs"),
+        gives=("proximities", "port_pairs"),
         state=proximity.STATE,
     ),
     Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
@@ -79,12 +79,12 @@ STEPS: tuple[Step, ...] = (
         encounter.encounter,
         takes={
             "proximities": by_pair,
-            "berth_pairs": by_pair,
+            "port_pairs": by_pair,
             "edges": to_all,
-            "particulars": to_all,
+            "static_data": to_all,
             "dark_meetings": by_pair,
         },
-        gives=("encounters", "berth_neighbours"),
+        gives=("encounters", "port_pair_counts"),
         state=encounter.STATE,
     ),
 )
@@ -144,7 +144,7 @@ class InMemory:
     steps: tuple[Step, ...] = STEPS
     _states: dict[tuple[str, int], Tables] = field(default_factory=dict)
 
-    def slice(self, lake: Tables, frontier_us: int, final: bool = False) -> Tables:
+    def slice(self, lake: Tables, watermark_us: int, final: bool = False) -> Tables:
         """Run one slice over the table; gives the rows of every table of the flow."""
         waiting: dict[tuple[str, int], dict[str, list[pa.Table]]] = {}
         given: dict[str, list[pa.Table]] = {}
@@ -161,7 +161,7 @@ class InMemory:
                 parts = waiting.pop((step.name, shard), {})
                 tables = {name: concat(list_, list_[0].schema) for name, list_ in parts.items()}
                 state = self._states.get((step.name, shard)) or step.no_state()
-                result = step.run(state, Batch(tables, frontier_us, final, shard, n), self.rules)
+                result = step.run(state, Batch(tables, watermark_us, final, shard, n), self.rules)
                 self._states[step.name, shard] = result.state
                 for name, rows in result.rows.items():
                     given.setdefault(name, []).append(rows)

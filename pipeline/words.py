@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _NAME = "stswatch"
 _MANY = 0.1  # a share of invalid positions that is worth a look
-_STRAY = "  a clock that cannot be right: SELECT mmsi, time FROM fixes WHERE invalid = 'clock'"
+_STRAY = "  a clock that cannot be right: SELECT mmsi, time FROM fixes WHERE invalid_reason = 'clock'"
 _LEAD = (  # heading, width, what stands in it
     ("score", 5, lambda r: f"{r['score']:.1f}"),
     ("id", 13, lambda r: r["id"]),
@@ -87,7 +87,7 @@ def _source(row: dict[str, Any]) -> list[str]:
     if row["stray_fixes"]:
         lines.append(_STRAY)
     if row["invalid_fixes"] > _MANY * used:
-        lines.append("  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid")
+        lines.append("  why: SELECT invalid_reason, count(*) FROM fixes GROUP BY invalid_reason")
     return lines
 
 
@@ -178,7 +178,7 @@ def explanation(row: dict[str, Any]) -> str:
         + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
         *captions.censored(row),
         f"Half of that time their antennas were no more than {metres(row, 'median_distance_m')} apart,"
-        f" at the least {metres(row, 'min_distance_m')}, at {_second(row['nearest_time'])} UTC"
+        f" at the least {metres(row, 'cpa_distance_m')}, at {_second(row['cpa_time'])} UTC"
         f" near {_position(row['lon'], row['lat'])}.",
         f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
         f" {100 * row['observed_share']:.0f} % of the time within"

@@ -206,7 +206,7 @@ def write_waters(argv: Sequence[str] | None = None) -> None:
 #
 # python -m stswatch.sample_ais.scripts FILE
 #
-# Source: Miller, Roan, Hochberg, Amos, Kroodsma, Identifying global patterns of transshipment behavior, Frontiers in
+# Source: Miller, Roan, Hochberg, Amos, Kroodsma, Identifying global patterns of transshipment behavior, Watermarks in
 # Marine Science 5:240 (2018); the table of its encounters, by Global Fishing Watch and SkyTruth. It is not part of the
 # project.
 
@@ -305,7 +305,7 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
     rng = np.random.default_rng(MEETINGS_SEED)
     told = {
         "made_by": "python -m stswatch.sample_ais.scripts",
-        "source": "Miller et al. 2018, Frontiers in Marine Science 5:240: 11,681 encounters of fishing vessels with "
+        "source": "Miller et al. 2018, Watermarks in Marine Science 5:240: 11,681 encounters of fishing vessels with "
         "carriers, Global Fishing Watch and SkyTruth",
         "how": "maximum likelihood of samples truncated at the bounds of the definition (2 h, 0.5 km, 2 kn); standard "
         f"errors over {RESAMPLES} samples with carriers drawn anew",

@@ -9,7 +9,7 @@
 Tables of `Simulated`; times are timestamps in UTC, every id of a hull is unique in the sea:
 
 `fixes`: position reports as received, in the order of their arrival: the columns and types of the lake's `fixes`
-    (docs/tables.md). `source` is "simulated0000000", `offset` the row; `invalid` is null or `no_position`.
+    (docs/tables.md). `source` is "simulated0000000", `offset` the row; `invalid_reason` is null or `no_position`.
 `static_reports`: as the lake's `static_reports`.
 `ships`: one row per hull and identity it claims. hull, mmsi, from, until (null: the plan's ends), imo (as claimed;
     null: none), true_imo, name, call_sign, flag (fictional, flags.csv), kind (ships.KINDS), ship_type, length_m,

@@ -237,7 +237,7 @@ FIXES = pa.schema(
         pa.field("msg_type", pa.int8()),
         pa.field("receiver", pa.string(), False),
         pa.field("station", pa.string()),
-        pa.field("invalid", pa.string()),
+        pa.field("invalid_reason", pa.string()),
         *_EVIDENCE,
     ]
 )
@@ -258,7 +258,7 @@ STATIC_REPORTS = pa.schema(
         pa.field("draught_m", pa.float32()),
         pa.field("destination", pa.string()),
         pa.field("msg_type", pa.int8()),
-        pa.field("invalid", pa.string()),
+        pa.field("invalid_reason", pa.string()),
         *_EVIDENCE,
     ]
 )
@@ -318,7 +318,7 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
         "msg_type": pa.array(np.where(class_b, 18, np.where(rows.turning[order], 3, 1)).astype(np.int8)),
         "receiver": pa.array(["satellite", "terrestrial"]).take(pa.array((station != SATELLITE).astype(np.int8))),
         "station": names.take(pa.array(np.where(station == SATELLITE, len(names) - 1, station))),
-        "invalid": pa.array(["no_position"]).take(pa.array(np.zeros(n, np.int8), mask=~lost)),
+        "invalid_reason": pa.array(["no_position"]).take(pa.array(np.zeros(n, np.int8), mask=~lost)),
         **_evidence(n),
     }
     return pa.table([columns[f.name] for f in FIXES], schema=FIXES)
@@ -361,7 +361,7 @@ def _static_reports(sea: Sea) -> pa.Table:
         "draught_m": pa.array(np.nan_to_num(draught).astype(np.float32), mask=~voyage | np.isnan(draught)),
         "destination": text("destination", voyage),
         "msg_type": pa.array(np.where(voyage, 5, 24).astype(np.int8)),
-        "invalid": pa.nulls(n, pa.string()),
+        "invalid_reason": pa.nulls(n, pa.string()),
         **_evidence(n),
     }
     return pa.table([columns[f.name] for f in STATIC_REPORTS], schema=STATIC_REPORTS)

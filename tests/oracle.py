@@ -276,7 +276,7 @@ def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.Data
         b=("b", "first"),
         start=("t", "first"),
         end=("t", "last"),
-        min_distance_m=("distance", "min"),
+        cpa_distance_m=("distance", "min"),
         fixes_a=("fixes_a", "sum"),
         fixes_b=("fixes_b", "sum"),
         start_censored=("start_censored", "first"),
@@ -293,7 +293,7 @@ def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.Data
 
 def _table(tables: list[pd.DataFrame], names: pd.DataFrame) -> pd.DataFrame:
     """The events in the words of the encounters table; track_a and track_b are first fixes."""
-    columns = ["a", "b", "start", "end", "min_distance_m", "median_distance_m"]
+    columns = ["a", "b", "start", "end", "cpa_distance_m", "median_distance_m"]
     columns += ["fixes_a", "fixes_b", "start_censored", "end_censored", "heading_difference_deg", "moved", "within"]
     columns += [f"{axis}_{at}" for axis in ("lon", "lat") for at in ("first", "last")]
     events = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
@@ -309,7 +309,7 @@ def _table(tables: list[pd.DataFrame], names: pd.DataFrame) -> pd.DataFrame:
             "start_time": _utc(events.start),
             "end_time": _utc(events.end),
             "duration_min": (events.end - events.start).astype("float64") / 60,
-            "min_distance_m": events.min_distance_m.astype("float64"),
+            "cpa_distance_m": events.cpa_distance_m.astype("float64"),
             "median_distance_m": events.median_distance_m.astype("float64"),
             "heading_difference_deg": events.heading_difference_deg.astype("float64"),
             "relative_speed_kn": (events.moved / events.within).astype("float64") / KNOT,

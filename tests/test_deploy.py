@@ -95,7 +95,7 @@ def confinement():
 @pytest.mark.service("systemd-analyze")
 @pytest.mark.skipif(bool(confinement()), reason=confinement())
 def test_a_watch_does_all_that_it_does_under_the_confinement_of_the_unit(tmp_path):
-    """Spools, decodes, peeks, seals in a process beside it, scores, publishes: what needs more calls breaks here."""
+    """Spools, decodes, peeks, finalizes in a process beside it, scores, publishes: what needs more calls breaks."""
     assert {"MemoryDenyWriteExecute=yes", "SystemCallErrorNumber=EPERM"} <= set(UNIT.read_text().splitlines())
     calls = permitted()
     assert len(calls) > 200

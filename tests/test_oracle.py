@@ -39,7 +39,7 @@ def test_head_on():
     row = found.iloc[0]
     assert abs((row.start_time - NOON).total_seconds() - 1750) <= 1
     assert abs((row.end_time - NOON).total_seconds() - 2250) <= 1
-    assert row.min_distance_m < 1
+    assert row.cpa_distance_m < 1
     assert row.median_distance_m == pytest.approx(250, abs=1)
     assert (row.fixes_a, row.fixes_b) == (0, 0)
     assert not row.start_censored
@@ -59,7 +59,7 @@ def test_parallel_is_censored_by_the_data():
     row = meetings(vessel(2, east, 0), vessel(1, east, 300)).iloc[0]
     assert (row.mmsi_a, row.mmsi_b) == (1, 2)
     assert row.duration_min == 60
-    assert (row.min_distance_m, row.median_distance_m) == pytest.approx((300, 300), abs=0.1)
+    assert (row.cpa_distance_m, row.median_distance_m) == pytest.approx((300, 300), abs=0.1)
     assert (row.fixes_a, row.fixes_b) == (7, 7)
     assert row.start_censored
     assert row.end_censored
@@ -77,7 +77,7 @@ def test_one_stopped():
     """0.3 m/s past one that lies 300 m off the course: a chord of 800 m, half of it within 200 m of abeam."""
     found = meetings(vessel(1, np.arange(13) * 180.0, 0), vessel(2, [1080] * 13, 300))
     assert (found.duration_min * 60).tolist() == pytest.approx([800 / 0.3], abs=2)
-    assert found.min_distance_m.tolist() == pytest.approx([300], abs=0.1)
+    assert found.cpa_distance_m.tolist() == pytest.approx([300], abs=0.1)
     assert found.median_distance_m.tolist() == pytest.approx([np.hypot(300, 200)], abs=0.5)
 
 
@@ -153,7 +153,7 @@ def test_two_hulls_under_one_mmsi_are_two_tracks():
     assert found.track_a.nunique() == 2
 
 
-def test_berth_neighbours_are_no_encounter():
+def test_port_pair_counts_are_no_encounter():
     """Both still in a port: no encounter; one of them moving, or both out of port: an encounter."""
     berth = port_berth(np.array([0.0]), np.array([0.0]))
     still, beside = vessel(1, [0] * 13, 0, sog_kn=0.0), vessel(2, [0] * 13, 100, sog_kn=0.0)

@@ -304,7 +304,7 @@ def _files(folder: Path) -> dict[str, list[str]]:
 # What stands so far: the six steps once more on Beam, as if the data ended now, all in memory and nothing committed
 # There is one shard, so a step needs no barrier to have all its rows: the steps stand in a row, and Beam runs them as
 # one bundle, where slices of the archive take two for each step (stepwise.py). Steps change nothing that they are
-# given, so the states after the last sealed slice serve again for the next time.
+# given, so the states after the last finalized slice serve again for the next time.
 
 
 class Peek:
@@ -314,12 +314,12 @@ class Peek:
         self._steps, self._rules = {step.name: step for step in steps}, rules
         self._pipeline = Embedded(lambda p, given: _expand(p, steps, given))
 
-    def at(self, states: States, lake: Tables, frontier_us: int) -> Tables:
+    def at(self, states: States, lake: Tables, watermark_us: int) -> Tables:
         """The rows of every table that the steps give for these states and rows of the lake, the data ending there.
 
         Raises what a step raised.
         """
-        question = _Question(self._steps, states, dict(lake), frontier_us, self._rules)
+        question = _Question(self._steps, states, dict(lake), watermark_us, self._rules)
         self._pipeline.run(question)
         return {name: rows for name, rows in question.rows.items() if name not in lake}
 
@@ -331,14 +331,14 @@ class _Question:
     steps: dict[str, Step]
     states: States
     rows: Tables
-    frontier_us: int
+    watermark_us: int
     rules: Rules
 
     def ask(self, name: str) -> None:
         """Call a step, with what the steps before it gave."""
         step = self.steps[name]
         taken = {table: self.rows[table] for table in step.takes if table in self.rows}
-        result = step.run(self.states[name], Batch(taken, self.frontier_us, final=True), self.rules)
+        result = step.run(self.states[name], Batch(taken, self.watermark_us, final=True), self.rules)
         self.rows.update(result.rows)
 
 

@@ -24,7 +24,7 @@ from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt
 
 # ----------------------------------------------------------------------------------------------------------------
-# Late rows: those of hours that could be sealed when they arrived. Counted once for each segment, once it is
+# Late rows: those of hours that could be finalized when they arrived. Counted once for each segment, once it is
 # ingested
 #     table late_rows of the catalogue      spool/NAME/SEGMENT -> UTC day of the rows -> how many came late
 #
@@ -35,19 +35,19 @@ Times = TypeVar("Times", int, Ints)
 _EPOCH = date(1970, 1, 1)
 
 
-def sealed_by(arrival_us: Times, allowance_us: int) -> Times:
-    """The end of the last hour that is over, with the allowance, at an arrival time.
+def finalized_by(arrival_us: Times, allowed_lateness_us: int) -> Times:
+    """The end of the last hour that is over, with the allowed lateness, at an arrival time.
 
-    >>> sealed_by(3_659_999_999, 60_000_000), sealed_by(3_660_000_000, 60_000_000)
+    >>> finalized_by(3_659_999_999, 60_000_000), finalized_by(3_660_000_000, 60_000_000)
     (0, 3600000000)
     """
-    return (arrival_us - allowance_us) // SLAB_US * SLAB_US
+    return (arrival_us - allowed_lateness_us) // SLAB_US * SLAB_US
 
 
-def of_rows(time_us: Ints, offset: Ints, arrivals: Arrivals, allowance_us: int) -> Ints:
+def of_rows(time_us: Ints, offset: Ints, arrivals: Arrivals, allowed_lateness_us: int) -> Ints:
     """Which of n rows are late, as their indices: their time, where they begin, when that arrived."""
     came_us = arrivals.at(offset)
-    return np.flatnonzero((came_us != NO_TIME) & (time_us < sealed_by(came_us, allowance_us)))
+    return np.flatnonzero((came_us != NO_TIME) & (time_us < finalized_by(came_us, allowed_lateness_us)))
 
 
 def within(path: Path) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def is_segment(path: Path) -> bool:
     return path.parts[-3:-2] == ("spool",)
 
 
-def note(catalogue: Catalogue, allowance_us: int, entries: Mapping[str, Entry]) -> set[str]:
+def note(catalogue: Catalogue, allowed_lateness_us: int, entries: Mapping[str, Entry]) -> set[str]:
     """Count the segments among the sources of the lake that were not counted yet; gives their ids. Raises OSError."""
     data, counted = catalogue.data, _counted(catalogue)
     new: dict[str, dict[str, int]] = {}
@@ -68,7 +68,7 @@ def note(catalogue: Catalogue, allowance_us: int, entries: Mapping[str, Entry]) 
     for source, entry in entries.items():
         name = "/".join(within(entry.path))
         if is_segment(entry.path) and name not in counted:
-            new[name] = _of_segment(data, data / name, entry, allowance_us)
+            new[name] = _of_segment(data, data / name, entry, allowed_lateness_us)
             ids.add(source)
     catalogue.put("late_rows", new)
     return ids
@@ -90,17 +90,17 @@ def _counts(name: str, told: Any) -> dict[str, int]:
     return {str(day): int(n) for day, n in told.items()}
 
 
-def _of_segment(data: Path, path: Path, entry: Entry, allowance_us: int) -> dict[str, int]:
+def _of_segment(data: Path, path: Path, entry: Entry, allowed_lateness_us: int) -> dict[str, int]:
     """Late rows by UTC day; none where the segment is gone, so that nobody knows when they came."""
     try:
         arrivals = arrivals_of(path)
     except SourceError:
         return {}
-    sealed_us = sealed_by(int(arrivals.time_us.max(initial=0)), allowance_us)
+    finalized_us = finalized_by(int(arrivals.time_us.max(initial=0)), allowed_lateness_us)
     found = Counter[str]()
     for part in (part for receipt in entry.receipts for part in receipt.parts):
-        if part.slab_us is not None and part.slab_us < sealed_us:
-            late = len(of_rows(*_when(data, part), arrivals, allowance_us))
+        if part.slab_us is not None and part.slab_us < finalized_us:
+            late = len(of_rows(*_when(data, part), arrivals, allowed_lateness_us))
             found[(_EPOCH + timedelta(part.slab_us // days(1))).isoformat()] += late
     return {day: n for day, n in sorted(found.items()) if n}
 
@@ -113,9 +113,9 @@ def _when(data: Path, part: Part) -> tuple[Ints, Ints]:
 
 # ----------------------------------------------------------------------------------------------------------------
 # What a watch takes of rows that came late, and when: by the segment that brought them and the hour they belong to
-#     up to a day late    with the next hour that is sealed
-#     up to 30 days       once a day, with the first hour sealed after midnight; at once where it is asked to reconcile
-#     more                never: they are in the lake and counted
+#     up to a day late    with the next hour that is finalized
+#     up to 30 days       once a day, with the first hour finalized after midnight; at once where it is asked to
+# reconcile     more                never: they are in the lake and counted
 #
 # Else a receiver whose clock lies behind would have all hours since run again with every hour. Late is what came so
 # long after the end of its hour that even the first row of its segment did; when a segment was begun says its name.
@@ -172,7 +172,7 @@ def taken(entries: Mapping[str, Entry], whole_before_us: int) -> dict[str, Entry
 def whole_before_us(catalogue: Catalogue, entries: Mapping[str, Entry], until_us: int | None, at_once: bool) -> int:
     """Before which arrival segments are due whole: that of the last midnight, or of the last reconciliation.
 
-    until_us: up to where is sealed; at_once: whether all that is there is due now. That is noted, before anything is
+    until_us: up to where is finalized; at_once: whether all that is there is due now. That is noted, before anything is
     done with it: what was found once is not withdrawn because it was asked for. Raises OSError.
     """
     noted_us = _noted(catalogue)

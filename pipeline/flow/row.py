@@ -183,7 +183,7 @@ def _forgotten(row: Sequence[Slice]) -> list[Slice]:
     Late data have everything after them run again, from the last state before them.
     """
     return [
-        s for s in row[:-_STATES_KEPT] if not (_ends_a_day(s) and s.end_us > row[-1].frontier_us - days(_DAYS_KEPT))
+        s for s in row[:-_STATES_KEPT] if not (_ends_a_day(s) and s.end_us > row[-1].watermark_us - days(_DAYS_KEPT))
     ]
 
 

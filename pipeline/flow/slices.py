@@ -40,11 +40,11 @@ DECIDE_NOTHING = (
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice: its span, the frontier after it, whether the data ends there, its files in the lake, its address."""
+    """One slice: its span, the watermark after it, whether the data ends there, its files in the lake, its address."""
 
     start_us: int
     end_us: int
-    frontier_us: int
+    watermark_us: int
     final: bool
     parts: tuple[Part, ...]
     rows: int
@@ -77,7 +77,7 @@ def plan(
         slices = [s for s in slices if s.start_us <= span_us[1]]
         late = _between(slabs, busy[-1] + slab_us, EVER_US)
         slices[-1] = _with(
-            slices[-1], end_us=EVER_US, frontier_us=span_us[1], final=True, parts=slices[-1].parts + late
+            slices[-1], end_us=EVER_US, watermark_us=span_us[1], final=True, parts=slices[-1].parts + late
         )
     else:
         _pass_to(until_us, slabs, slices)
@@ -118,7 +118,7 @@ def addressed(
     out = []
     for s in slices:
         files = sorted((part.path, readings[part.path], *part.left_out) for part in s.parts)
-        told = [before, s.start_us, s.end_us, s.frontier_us, s.final, files]
+        told = [before, s.start_us, s.end_us, s.watermark_us, s.final, files]
         before = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"
         out.append(_with(s, key=f"{name}-{before[:16]}"))

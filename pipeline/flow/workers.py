@@ -222,12 +222,12 @@ def opened(folder: Path, parcels: Iterable[Parcel]) -> Tables:
 
 _READ = {
     "fixes": (
-        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid"),
+        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
         lake.ROUNDED,
     ),
     "static_reports": (
         *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
-        *("length_m", "beam_m", "draught_m", "destination", "invalid"),
+        *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
     ),
 }
 
@@ -259,7 +259,7 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     n = step.shards(job.shards)
     tables = opened(job.folder, given) | _from_lake(job, step, shard, n)
     state = _read_state(job, step, shard)
-    result = step.run(state, Batch(tables, job.slice.frontier_us, job.slice.final, shard, n), job.rules)
+    result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
     if step.state and not job.slice.final:
         _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
     later = job.steps[job.steps.index(step) + 1 :]
@@ -346,8 +346,8 @@ def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
     if not ahead.any():
         return rows
     word = pa.array([CLOCK]).take(pa.array(np.zeros(len(ahead), np.int8), mask=~ahead))
-    at = rows.column_names.index("invalid")
-    return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows["invalid"], word))
+    at = rows.column_names.index("invalid_reason")
+    return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows["invalid_reason"], word))
 
 
 # ----------------------------------------------------------------------------------------------------------------

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from stswatch.pipeline.spool.spool import Spool
 
 
-# ----------- Sealing what a watch has spooled: the closed segments into the lake, the hours that are over into slices
-# What it gives depends on the segments and on the hour alone, so it may be killed and called again, in any process.
+# ----------- Finalizing what a watch has spooled: the closed segments into the lake, the hours that are over into
+# slices What it gives depends on the segments and on the hour alone, so it may be killed and called again, in any
+# process.
 
 FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
 
@@ -43,8 +44,8 @@ _known: dict[Path, Known] = {}  # what was read of one catalogue: after a year t
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """What is sealed: up to when (None: to the last fix), the slice with the states after it, if any, what it gave.
+class Finalized:
+    """What is finalized: up to when (None: to the last fix), the slice with the states after it, if any, what it gave.
 
     told: what there is to say of the segments that were taken in.
     """
@@ -56,32 +57,33 @@ class Sealed:
     told: list[str]
 
 
-def seal(
-    data: Path, rules: Rules, engine: Engine, allowance_us: int, until_us: int | None, at_once: bool = False
-) -> Sealed:
+def finalize(
+    data: Path, rules: Rules, engine: Engine, allowed_lateness_us: int, until_us: int | None, at_once: bool = False
+) -> Finalized:
     """Ingest what is closed and run the slices up to the end of an hour, by whoever holds the folder.
 
-    allowance_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else would be
-    due after midnight (due.py) is due now.
+    allowed_lateness_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else
+    would be due after midnight (due.py) is due now.
 
     Raises OtherSlices, NothingToDo where there is no last fix, CatalogueError where the lake is damaged and the segment
     is gone, OSError and what a step raises; what is finished by then is kept.
     """
     return _reading_again(
-        data, lambda catalogue, again: _seal(catalogue, rules, engine, allowance_us, until_us, at_once, again)
+        data,
+        lambda catalogue, again: _finalize(catalogue, rules, engine, allowed_lateness_us, until_us, at_once, again),
     )
 
 
-def _seal(
+def _finalize(
     catalogue: Catalogue,
     rules: Rules,
     engine: Engine,
-    allowance_us: int,
+    allowed_lateness_us: int,
     until_us: int | None,
     at_once: bool,
     again: Collection[str],
-) -> Sealed:
-    held, told = _taken_in(catalogue, allowance_us, again)
+) -> Finalized:
+    held, told = _taken_in(catalogue, allowed_lateness_us, again)
     whole_before_us = late_data.whole_before_us(catalogue, held, until_us, at_once or until_us is None)
     used = plausible(held, rules)
     row = planned(_due(used.entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
@@ -93,7 +95,7 @@ def _seal(
     beside = Beside(sources_table(used.entries), reject_counts(held), files, used.left_out)
     given = outputs(catalogue, row)
     last = committed(catalogue)[row[-1].key] if row and until_us else None
-    return Sealed(until_us, last, given, beside, told)
+    return Finalized(until_us, last, given, beside, told)
 
 
 def _due(entries: Mapping[str, Entry], whole_before_us: int, until_us: int | None) -> Mapping[str, Entry]:
@@ -108,12 +110,12 @@ def _any_fix(entries: Mapping[str, Entry]) -> bool:
     return any(receipt.first_us is not None for entry in entries.values() for receipt in entry.receipts)
 
 
-def take_in(data: Path, allowance_us: int) -> list[str]:
+def take_in(data: Path, allowed_lateness_us: int) -> list[str]:
     """Ingest the closed segments of all spools that are not in the lake; gives what there is to say of them, once.
 
     A segment that cannot be read is passed over.
     """
-    return _reading_again(data, lambda catalogue, again: _taken_in(catalogue, allowance_us, again))[1]
+    return _reading_again(data, lambda catalogue, again: _taken_in(catalogue, allowed_lateness_us, again))[1]
 
 
 def _reading_again(data: Path, call: Callable[[Catalogue, Collection[str]], T]) -> T:
@@ -140,7 +142,9 @@ def _lies_here(data: Path, path: str | None) -> bool:
     return path is not None and is_segment(Path(path)) and data.joinpath(*within(Path(path))).exists()
 
 
-def _taken_in(catalogue: Catalogue, allowance_us: int, again: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+def _taken_in(
+    catalogue: Catalogue, allowed_lateness_us: int, again: Collection[str]
+) -> tuple[dict[str, Entry], list[str]]:
     """See take_in; what the catalogue holds then, and the sentences. again: sources to be read again."""
     data = catalogue.data
     held = {name: entry for name, entry in entries(catalogue, again).items() if name not in again}
@@ -167,7 +171,7 @@ def _taken_in(catalogue: Catalogue, allowance_us: int, again: Collection[str]) -
             except SourceError as error:
                 told.append(f"{error}; it is passed over")
     held = entries(catalogue) if found else held
-    told += late_data.said(held, late_data.note(catalogue, allowance_us, held))
+    told += late_data.said(held, late_data.note(catalogue, allowed_lateness_us, held))
     return held, told
 
 
@@ -189,30 +193,32 @@ def _opened(spool: Spooled, path: Path) -> Source:
 
 
 # ----------------------------------------------------------------------------------------------------------------
-# The hours of a watch being sealed: segments closed, then packed, then a process beside this one, then its result
+# The hours of a watch being finalized: segments closed, then packed, then a process beside this one, then its result
 
 _PATIENCE_S = 10.0  # at the end, with what is under way: an hour takes some seconds, a row of them may take hours
 
 
-class Sealing:
-    """Seals one hour after the other, each once it is asked for; what takes long happens beside this process.
+class Finalizing:
+    """Finalizes one hour after the other, each once it is asked for; what takes long happens beside this process.
 
     spools: those that are written in this process; the others in the folder are settled here.
     """
 
-    def __init__(self, data: Path, spools: Sequence[Spool], rules: Rules, engine: Engine, allowance_us: int) -> None:
-        self._data, self._spools, self._how = data, spools, (rules, engine, allowance_us)
+    def __init__(
+        self, data: Path, spools: Sequence[Spool], rules: Rules, engine: Engine, allowed_lateness_us: int
+    ) -> None:
+        self._data, self._spools, self._how = data, spools, (rules, engine, allowed_lateness_us)
         self._closing: list[Path] | None = None  # segments that are to be packed
         self._until_us, self._at_once, self._failed = 0, False, False
         self._told: list[str] = []  # what there is to say of spools that were settled
         self._writing: list[str] = []  # the segments that were being written when the last was taken in
         self._taking: Future[list[str]] | None = None
-        self._sealing: Future[Sealed] | None = None
+        self._finalizing: Future[Finalized] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether an hour is being sealed."""
-        return self._closing is not None or self._sealing is not None
+        """Whether an hour is being finalized."""
+        return self._closing is not None or self._finalizing is not None
 
     @property
     def until_us(self) -> int:
@@ -220,10 +226,10 @@ class Sealing:
         return self._until_us
 
     def begin(self, until_us: int, at_once: bool = False) -> None:
-        """Begin to seal up to the end of an hour. Raises HeldBack where the disk does not take what came: try again.
+        """Begin to finalize up to the end of an hour. Raises HeldBack where the disk takes nothing: try again.
 
-        at_once: see flow/seal.py. After a failure only the process beside this one is begun again: a watch that tries
-        for hours closes no segment for each try.
+        at_once: see flow/finalize.py. After a failure only the process beside this one is begun again: a watch that
+        tries for hours closes no segment for each try.
         """
         if self._failed and until_us == self._until_us and at_once <= self._at_once:
             self._closing = []
@@ -237,21 +243,21 @@ class Sealing:
         self._closing = [path for path in before if _closed(path, names[path.parent])]
         self._until_us, self._at_once = until_us, at_once
 
-    def step(self) -> Sealed | None:
-        """Go on as far as nothing has to be waited for; what is sealed once it is. Raises what sealing raised."""
+    def step(self) -> Finalized | None:
+        """Go on as far as nothing has to be waited for; what is finalized once it is. Raises what finalizing raised."""
         if self._closing is not None and not any(path.exists() for path in self._closing):
-            self._sealing = workers.aside(seal, self._data, *self._how, self._until_us, self._at_once)
+            self._finalizing = workers.aside(finalize, self._data, *self._how, self._until_us, self._at_once)
             self._closing = None
-        if self._sealing is None or not self._sealing.done():
+        if self._finalizing is None or not self._finalizing.done():
             return None
-        done, self._sealing = self._sealing, None
+        done, self._finalizing = self._finalizing, None
         self._failed = done.exception() is not None
         return done.result()
 
     def take_in(self) -> list[str]:
-        """Have closed segments ingested while nothing is sealed, so that less is left; says which were no use.
+        """Have closed segments ingested while nothing is finalized, so that less is left; says which were no use.
 
-        What the machine lacks for it is nothing yet: the hour is sealed later, and says it then.
+        What the machine lacks for it is nothing yet: the hour is finalized later, and says it then.
         """
         told, self._told = self._told, []
         if self._taking is not None and self._taking.done():
@@ -268,13 +274,13 @@ class Sealing:
     def finish(self, within_s: float = _PATIENCE_S) -> None:
         """Let the process beside this one do what it does for so long, then end it; never raises what it raised.
 
-        Each hour that is sealed by then stays sealed, and the next watch goes on behind it.
+        Each hour that is finalized by then stays finalized, and the next watch goes on behind it.
         """
-        both: list[Future[Any] | None] = [self._taking, self._sealing]
+        both: list[Future[Any] | None] = [self._taking, self._finalizing]
         running = [future for future in both if future is not None and not future.cancel()]
         if wait(running, within_s).not_done:
             workers.end_aside()
-        self._taking = self._sealing = None
+        self._taking = self._finalizing = None
 
 
 def _closed(path: Path, rotated: str | None) -> bool:

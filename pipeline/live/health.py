@@ -57,11 +57,11 @@ _LOOK_EVERY_S = 5.0
 _RECENT = 60  # slices with rows: five minutes and more
 _ENOUGH_ROWS, _NEARLY_ALL = 100, 0.9
 _LATE = (
-    "{:,} of the last {:,} rows are of hours that were sealed when they came: a clock is wrong, that of this machine or"
+    "{:,} of the last {:,} rows are of hours that were final when they came: a clock is wrong, that of this machine or"
     " of a source; set it right, and where this folder was begun with it, start again with another --data; play a"
     " recording with --arrival recorded"
 )
-_HANGS_S = 600.0  # without a slice systemd hears no sign of life; the first may have days to seal before it
+_HANGS_S = 600.0  # without a slice systemd hears no sign of life; the first may have days to finalize before it
 _HOUR_US = 3_600_000_000
 
 
@@ -182,10 +182,10 @@ class Health:
         return None if report is None else report.behind_bytes
 
     @property
-    def sealed_us(self) -> int | None:
-        """The end of the last sealed hour, UTC microseconds; None before the first."""
+    def finalized_us(self) -> int | None:
+        """The end of the last finalized hour, UTC microseconds; None before the first."""
         report = self._report
-        return None if report is None else report.sealed_us
+        return None if report is None else report.finalized_us
 
     def state(self) -> dict[str, Any]:
         """All of it as plain JSON, see state.described; never raises."""
@@ -217,7 +217,7 @@ class Health:
         return Heard(source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent)
 
     def _mostly_late(self) -> str | None:
-        """That nearly all of what came is of hours that were sealed by then; None where it is not."""
+        """That nearly all of what came is of hours that were finalized by then; None where it is not."""
         rows, late = (sum(column) for column in zip(*self._recent, strict=True)) if self._recent else (0, 0)
         return _LATE.format(late, rows) if rows >= _ENOUGH_ROWS and late > _NEARLY_ALL * rows else None
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from stswatch.geo.reference import zones
 from stswatch.pipeline import faults
 from stswatch.pipeline.batch import SECOND
-from stswatch.pipeline.flow.late_data import SLAB_US, sealed_by
+from stswatch.pipeline.flow.late_data import SLAB_US, finalized_by
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.flow.slices import healing
 from stswatch.pipeline.live import reconcile
-from stswatch.pipeline.live.finalize import Sealed, Sealing
+from stswatch.pipeline.live.finalize import Finalized, Finalizing
 from stswatch.pipeline.live.provisional import Vantage
 from stswatch.pipeline.live.reconcile import Settings, Store, changes, engine_of
 from stswatch.pipeline.live.spool_reader import Counts, Hearing, found_us
@@ -94,7 +94,7 @@ class Trying:
 
 
 # ----------------------------------------------------------------------------------------------------------------
-# The watch: from the spool to provisional events each slice and to sealed ones each hour, then alerts and snapshots
+# The watch: from the spool to provisional events each slice and to finalized ones each hour, then alerts and snapshots
 # All times are those in the spool: a clock is read only to pace the slices and to say how long they took. Killed
 # anywhere and started again it goes on from what the spool, the committed slices and the store hold.
 
@@ -102,7 +102,7 @@ Tell = Callable[[str], None]  # takes a sentence for people
 
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
-_SEAL_AGAIN = 6  # slices later, where an hour could not be sealed
+_SEAL_AGAIN = 6  # slices later, where an hour could not be finalized
 
 
 def watch(
@@ -144,25 +144,25 @@ class _Watch:
         self._catalogue, self._data = catalogue, catalogue.data
         data, self._spools, self._settings = catalogue.data, spools, settings
         self._alerter, self._health, self._tell, self._stop = alerter, health, tell, stop
-        self._allowance_us = round(settings.allowance_s * SECOND)
+        self._allowed_lateness_us = round(settings.allowed_lateness_s * SECOND)
         shown = zones.area(settings.area)
         self._store = Store(catalogue, settings)
-        self._sealing = Sealing(data, spools, settings.rules, engine_of(settings), self._allowance_us)
-        self._vantage = Vantage(data, settings.rules, shown, self._allowance_us, settings.steps)
+        self._finalizing = Finalizing(data, spools, settings.rules, engine_of(settings), self._allowed_lateness_us)
+        self._vantage = Vantage(data, settings.rules, shown, self._allowed_lateness_us, settings.steps)
         self._hearing = Hearing(data, None, tell)
         self._begun = False  # what an earlier watch left is taken up
         self._heard = Counts()  # and not reported yet
-        self._sealed_us: int | None = None
-        self._taken: Sealed | None = None  # taken over, and not in the store yet
-        self._asked: list[str] = []  # requests that the sealing under way answers
+        self._finalized_us: int | None = None
+        self._taken: Finalized | None = None  # taken over, and not in the store yet
+        self._asked: list[str] = []  # requests that the finalizing under way answers
         self._told_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
-        self._seal_at_s = 0.0
+        self._finalize_at_s = 0.0
         self._trying = Trying(data, health, tell, self._store.reopen)
 
     def close(self) -> None:
         """Let go of all that is held."""
-        self._sealing.finish()
+        self._finalizing.finish()
         self._hearing.close()
         self._store.close()
         gc.unfreeze()  # else what is left at the end of the process would be called leaked
@@ -173,30 +173,30 @@ class _Watch:
             started_s = time.monotonic()
             self._trying.call("slice", self._slice if self._begun else self._begin)
             self._wait(time.monotonic() - started_s)
-        self._sealing.finish()
+        self._finalizing.finish()
         if self._begun:
             self._trying.call("slice", self._last_slice)
 
     def _wait(self, took_s: float) -> None:
         if not self._hearing.more or self._trying.lacks:
             self._stop.wait(max(self._settings.every_s - took_s, 0.0))
-        elif self._sealing.busy:
+        elif self._finalizing.busy:
             self._stop.wait(_BRIEF_S)
 
     # ------------------------------------------------------------------------------------------------ slices
 
     def _begin(self) -> None:
-        """Take up what an earlier watch left: all that is over is sealed before anything is said of what is not."""
+        """Take up what an earlier watch left: all that is over is finalized before anything is said of what is not."""
         arrival_us = found_us(self._data, self._spools)
         if arrival_us is not None:
             until_us = self._boundary_us(arrival_us)
-            self._sealing.begin(until_us)
-            while (sealed := self._sealing.step()) is None:
+            self._finalizing.begin(until_us)
+            while (finalized := self._finalizing.step()) is None:
                 if self._stop.wait(_BRIEF_S):
                     return
-            self._move_to(sealed)
+            self._move_to(finalized)
             self._hearing.close()
-            self._hearing = Hearing(self._data, until_us - self._allowance_us, self._tell)
+            self._hearing = Hearing(self._data, until_us - self._allowed_lateness_us, self._tell)
             there = self._acknowledged()
             while self._hear(there).bytes:
                 pass
@@ -212,22 +212,22 @@ class _Watch:
     def _slice(self) -> None:
         began_s = time.monotonic()
         counts = self._hear(self._acknowledged())
-        before_us = self._sealed_us
-        self._trying.call("sealing", self._take_over)
-        if self._sealed_us == before_us and self._sealing.busy and self._hearing.more and not counts.bytes:
-            return  # nothing new can be said before the hour is sealed
+        before_us = self._finalized_us
+        self._trying.call("finalizing", self._take_over)
+        if self._finalized_us == before_us and self._finalizing.busy and self._hearing.more and not counts.bytes:
+            return  # nothing new can be said before the hour is finalized
         if not self._stop.is_set():
             self._trying.call("closed", self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
         if not self._stop.is_set():
-            self._trying.call("sealing", self._seal_on)
+            self._trying.call("finalizing", self._finalize_on)
         self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> Counts:
-        base_us = self._sealing.until_us if self._sealing.busy else self._sealed_us
-        beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowance_us
-        counts = self._hearing.slice(self._vantage.recent, there, self._allowance_us, beyond_us)
+        base_us = self._finalizing.until_us if self._finalizing.busy else self._finalized_us
+        beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowed_lateness_us
+        counts = self._hearing.slice(self._vantage.recent, there, self._allowed_lateness_us, beyond_us)
         self._heard += counts
         return counts
 
@@ -239,7 +239,7 @@ class _Watch:
         live, vessels = self._vantage.look(arrival_us)
         if self._taken is not None:
             with healing(self._catalogue):
-                self._answer(self._store.seal(self._taken, live))
+                self._answer(self._store.finalize(self._taken, live))
             self._taken = None
         else:
             self._store.stand(live, vessels)
@@ -273,7 +273,7 @@ class _Watch:
         self._health.slice_done(
             Report(
                 arrival_us=self._hearing.arrival_us,
-                sealed_us=self._sealed_us,
+                finalized_us=self._finalized_us,
                 took_s=took_s,
                 behind_bytes=self._hearing.behind(self._acknowledged()),
                 sentences=counts.sentences,
@@ -286,50 +286,50 @@ class _Watch:
                 vessels=self._vantage.recent.vessels,
                 open_encounters=running,
                 leads=flagged,
-                sealing=self._sealing.busy,
+                finalizing=self._finalizing.busy,
             )
         )
 
     # ------------------------------------------------------------------------------------------------ hours
 
     def _boundary_us(self, arrival_us: int) -> int:
-        return sealed_by(arrival_us, self._allowance_us)
+        return finalized_by(arrival_us, self._allowed_lateness_us)
 
-    def _seal_on(self) -> bool:
-        """Begin to seal where an hour is over, or somebody asked for it; gives False, since that is not sealed yet."""
+    def _finalize_on(self) -> bool:
+        """Begin to finalize where an hour is over, or somebody asked for it; gives False: it is not final yet."""
         arrival_us = self._hearing.arrival_us
-        if arrival_us is None or self._sealing.busy or time.monotonic() < self._seal_at_s:
+        if arrival_us is None or self._finalizing.busy or time.monotonic() < self._finalize_at_s:
             return False
         asked = reconcile.waiting(self._catalogue)
         until_us = self._boundary_us(arrival_us)
-        if asked or self._sealed_us is None or until_us > self._sealed_us:
-            self._sealing.begin(max(until_us, self._sealed_us or until_us), at_once=bool(asked))
+        if asked or self._finalized_us is None or until_us > self._finalized_us:
+            self._finalizing.begin(max(until_us, self._finalized_us or until_us), at_once=bool(asked))
             self._asked = asked
         return False
 
     def _take_over(self) -> bool:
-        """Take over what is sealed; whether something is by now."""
+        """Take over what is finalized; whether something is by now."""
         try:
-            sealed = self._sealing.step()
+            finalized = self._finalizing.step()
         except Exception:
-            self._seal_at_s = time.monotonic() + _SEAL_AGAIN * self._settings.every_s
+            self._finalize_at_s = time.monotonic() + _SEAL_AGAIN * self._settings.every_s
             raise
-        if sealed is not None:
-            self._move_to(sealed)
-        return sealed is not None
+        if finalized is not None:
+            self._move_to(finalized)
+        return finalized is not None
 
     def _read_closed(self) -> None:
-        for said in self._sealing.take_in():
+        for said in self._finalizing.take_in():
             self._tell(said)
 
-    def _move_to(self, sealed: Sealed) -> None:
-        """Look from the end of what is sealed now."""
-        assert sealed.until_us is not None
-        for said in sealed.told:
+    def _move_to(self, finalized: Finalized) -> None:
+        """Look from the end of what is finalized now."""
+        assert finalized.until_us is not None
+        for said in finalized.told:
             self._tell(said)
         with healing(self._catalogue):
-            self._vantage.move_to(sealed.until_us, sealed.last, self._settings.shards)
-        self._sealed_us, self._taken = sealed.until_us, sealed
+            self._vantage.move_to(finalized.until_us, finalized.last, self._settings.shards)
+        self._finalized_us, self._taken = finalized.until_us, finalized
 
     def _answer(self, changed: Mapping[str, int]) -> None:
         faults.reach("hour_taken")

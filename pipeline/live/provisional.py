@@ -46,7 +46,7 @@ _NM_PER_DEG = 60.0
 
 
 @dataclass(frozen=True)
-class Vicinity:
+class AreaFilter:
     """Boxes, degrees (n, 4): longitude of the middle, half the width, south, north; None for the whole world."""
 
     boxes: Floats | None
@@ -55,7 +55,7 @@ class Vicinity:
         """Whether points (n,), degrees, lie in one of the boxes; never raises.
 
         >>> from stswatch.geo.reference.zones import area
-        >>> near = Vicinity.of(area("dprk"), VesselRules())
+        >>> near = Area filter.of(area("dprk"), VesselRules())
         >>> near.holds(np.array([124.8, -90.0]), np.array([38.4, 28.0])).tolist()
         [True, False]
         """
@@ -67,26 +67,26 @@ class Vicinity:
         return found
 
     @staticmethod
-    def of(area: Area, rules: VesselRules) -> Vicinity:
-        """The vicinity of an area: as far round it as a leg of slow_kn goes in the longest gap that is none."""
+    def of(area: Area, rules: VesselRules) -> AreaFilter:
+        """The area filter of an area: as far round it as a leg of slow_kn goes in the longest gap that is none."""
         if area.geometry is None:
-            return Vicinity(None)
+            return AreaFilter(None)
         west, south, east, north = shapely.bounds(shapely.get_parts(area.geometry)).T
         margin = rules.slow_kn * max(rules.gap_terrestrial_h, rules.gap_satellite_h) / _NM_PER_DEG + 0.05
         south, north = south - margin, north + margin
         poleward = np.minimum(np.maximum(np.abs(south), np.abs(north)), 89.0)
         half = (east - west) / 2 + margin / np.cos(np.radians(poleward))
-        return Vicinity(np.stack([(west + east) / 2, half, south, north], axis=1))
+        return AreaFilter(np.stack([(west + east) / 2, half, south, north], axis=1))
 
 
-# ---------- What was heard since the last sealed hour, in memory: of each vessel one fix a UTC minute, and its newest
-# Enough to say what stands so far; the rest lies on the disk. Vessels are numbered as they come, so that those that
-# matter are picked from millions of rows with one look-up.
+# ---------- What was heard since the last finalized hour, in memory: of each vessel one fix a UTC minute, and its
+# newest Enough to say what stands so far; the rest lies on the disk. Vessels are numbered as they come, so that those
+# that matter are picked from millions of rows with one look-up.
 
 _ASIDE_AT_MOST = 200_000  # fixes of clocks that run ahead; more are in the lake alone
 _READ = (
     *("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination"),
-    "invalid",
+    "invalid_reason",
 )
 _WHICH = ("name", "ship_type", "imo")  # messages that say different things have different ones of these
 
@@ -140,18 +140,18 @@ _NONE = Rows.of(PENDING.empty_table(), np.zeros(0, np.int64))
 
 
 class Recent:
-    """Fixes and static reports of the hours that are not sealed.
+    """Fixes and static reports of the hours that are not finalized.
 
-    vicinity: where vessels matter; slow_kn: below which a vessel may be meeting another; allowance_us: how far ahead of
-    the arrival clock a fix may be.
+    area filter: where vessels matter; slow_kn: below which a vessel may be meeting another; allowed_lateness_us: how
+    far ahead of the arrival clock a fix may be.
     """
 
-    def __init__(self, vicinity: Vicinity, slow_kn: float, allowance_us: int) -> None:
-        self._vicinity, self._slow_kn, self._allowance_us = vicinity, slow_kn, allowance_us
+    def __init__(self, area_filter: AreaFilter, slow_kn: float, allowed_lateness_us: int) -> None:
+        self._area_filter, self._slow_kn, self._allowed_lateness_us = area_filter, slow_kn, allowed_lateness_us
         self._since_us = -(1 << 62)
         self._mmsi = np.zeros(0, np.int64)  # sorted, and the number of each
         self._number = np.zeros(0, np.int64)
-        self._matters = np.zeros(0, bool)  # by number: was slow near the area since the last sealed hour
+        self._matters = np.zeros(0, bool)  # by number: was slow near the area since the last finalized hour
         self._minutes: dict[int, Rows] = {}
         self._newest = _NONE
         self._aside: list[pa.Table] = []
@@ -165,8 +165,8 @@ class Recent:
     def add(self, fixes: pa.Table, reports: pa.Table, receiver: str, arrival_us: int) -> int:
         """Take in rows of the lake that came by then; gives how many fixes wait for their time.
 
-        receiver: of fixes that do not say. What is of hours that are sealed, or more than a day late, is left to a
-        later sealing.
+        receiver: of fixes that do not say. What is of hours that are finalized, or more than a day late, is left to a
+        later finalizing.
         """
         given = valid(fixes)
         if receiver != "unknown":
@@ -182,8 +182,8 @@ class Recent:
         for rows in waiting:
             self._take(rows, arrival_us)
 
-    def sealed(self, until_us: int) -> None:
-        """Forget what lies before a time: it is sealed."""
+    def finalized(self, until_us: int) -> None:
+        """Forget what lies before a time: it is finalized."""
         self._since_us = until_us
         self._minutes = {minute: rows for minute, rows in self._minutes.items() if minute * MINUTE >= until_us}
         self._newest = self._newest.at(self._newest.time_us >= until_us)
@@ -213,7 +213,7 @@ class Recent:
 
     def _take(self, given: pa.Table, arrival_us: int) -> int:
         time_us = micros(given, "time")
-        late, ahead = time_us < self._not_before_us(arrival_us), time_us > arrival_us + self._allowance_us
+        late, ahead = time_us < self._not_before_us(arrival_us), time_us > arrival_us + self._allowed_lateness_us
         if ahead.any():
             room = _ASIDE_AT_MOST - sum(rows.num_rows for rows in self._aside)
             self._aside.append(given.filter(pa.array(ahead)).slice(0, max(room, 0)))
@@ -238,7 +238,7 @@ class Recent:
     def _mark(self, rows: Rows) -> None:
         """Note which vessels matter: slow, or of a speed that nobody knows, near the area."""
         slow = ~(rows.columns["sog_kn"] >= self._slow_kn)
-        near = slow & self._vicinity.holds(rows.columns["lon"], rows.columns["lat"])
+        near = slow & self._area_filter.holds(rows.columns["lon"], rows.columns["lat"])
         self._matters[rows.vessel[near]] = True
 
     def _renumber(self) -> None:
@@ -275,27 +275,30 @@ def _latest(reports: pa.Table) -> pa.Table:
     return reports if len(keep) == len(order) else reports.take(pa.array(np.sort(keep))).combine_chunks()
 
 
-# -------------------------- From where a watch looks: the states after the last sealed hour, and what was heard since
+# -------------------------- From where a watch looks: the states after the last finalized hour, and what was heard
+# since
 
 
 class Vantage:
     """Says what stands so far in and near an area, for as long as a watch lasts."""
 
-    def __init__(self, data: Path, rules: Rules, area: Area, allowance_us: int, steps: Sequence[Step] = STEPS) -> None:
+    def __init__(
+        self, data: Path, rules: Rules, area: Area, allowed_lateness_us: int, steps: Sequence[Step] = STEPS
+    ) -> None:
         self._data = data
-        self._rules, self._steps, self._vicinity = rules, tuple(steps), Vicinity.of(area, rules.vessel)
+        self._rules, self._steps, self._area_filter = rules, tuple(steps), AreaFilter.of(area, rules.vessel)
         self._peek = Peek(self._steps, rules)
-        self.recent = Recent(self._vicinity, rules.vessel.slow_kn, allowance_us)
+        self.recent = Recent(self._area_filter, rules.vessel.slow_kn, allowed_lateness_us)
         self._near, self._others, self._slow = self._split(slices.none_yet(self._steps))
 
     def move_to(self, until_us: int, last: Committed | None, shards: int) -> None:
-        """Look from the end of an hour that is sealed now; last: the slice with the states after it.
+        """Look from the end of an hour that is finalized now; last: the slice with the states after it.
 
         Raises OSError where one of them is gone; then it looks from where it did.
         """
         states = slices.none_yet(self._steps) if last is None else slices.after(self._data, last, self._steps, shards)
         self._near, self._others, self._slow = self._split(states)
-        self.recent.sealed(until_us)
+        self.recent.finalized(until_us)
 
     def look(self, arrival_us: int) -> tuple[pa.Table, pa.Table]:
         """What stands if the data end at this arrival: encounters with RUNNING, and schema.VESSELS."""
@@ -332,7 +335,7 @@ class Vantage:
         return near, others, np.unique(np.concatenate(slow)).astype(np.int64)
 
     def _holds(self, rows: pa.Table, lon: str, lat: str) -> Bools:
-        return self._vicinity.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
+        return self._area_filter.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
 
 
 # what of the states tells where a vessel was slow: step, table, where its longitude and latitude stand

@@ -19,7 +19,7 @@ from stswatch.pipeline.flow import late_data
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import FolderInUse, alone, plausible, told_of
 from stswatch.pipeline.flow.slices import EVER_US, DamagedSlice, healing
-from stswatch.pipeline.live.finalize import Sealed, seal
+from stswatch.pipeline.live.finalize import Finalized, finalize
 from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.rules import Rules
@@ -44,16 +44,17 @@ from stswatch.pipeline.trouble import MachineError, sentence
 class Settings:
     """What the user said of a watch.
 
-    rules, area: as for a run over archives. every_s: how often it says what stands so far. allowance_s: how long after
-    its end an hour is sealed, so that what comes a little late still counts. publish_s: how often at most a snapshot is
-    published, but for a new lead. shards: of the steps; fixed, since another number would run everything again.
-    memory_bytes: what a sealed slice may take. steps: the table of steps, with its scorecard.
+    rules, area: as for a run over archives. every_s: how often it says what stands so far. allowed_lateness_s: how
+    long after its end an hour is finalized, so that what comes a little late still counts. publish_s: how often at
+    most a snapshot is published, but for a new lead. shards: of the steps; fixed, since another number would run
+    everything again.
+    memory_bytes: what a finalized slice may take. steps: the table of steps, with its scorecard.
     """
 
     rules: Rules = field(default_factory=Rules)
     area: str = "dprk"
     every_s: float = 5.0
-    allowance_s: float = 60.0
+    allowed_lateness_s: float = 60.0
     publish_s: float = 60.0
     shards: int = 16
     memory_bytes: int = 2 << 30
@@ -75,7 +76,7 @@ class Store:
 
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self._data = data = catalogue.data
-        held = entries(catalogue, given=None)  # who seals says what is damaged
+        held = entries(catalogue, given=None)  # who finalizes says what is damaged
         used = late_data.taken(plausible(held, settings.rules).entries, EVER_US)
         self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
@@ -102,12 +103,12 @@ class Store:
         self.commit = self._live.stand(live, vessels)
         self._stands = live
 
-    def seal(self, sealed: Sealed, live: pa.Table | None) -> dict[str, int]:
-        """See Live.seal; gives how many sealed events are new, were revised, were retracted."""
-        self._beside, self._stands = sealed.beside, None
-        until_us = sealed.until_us
+    def finalize(self, finalized: Finalized, live: pa.Table | None) -> dict[str, int]:
+        """See Live.finalize; gives how many finalized events are new, were revised, were retracted."""
+        self._beside, self._stands = finalized.beside, None
+        until_us = finalized.until_us
         self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
-        self.commit = self._live.seal(sealed.outputs, sealed.beside, live, _now(), self._decided_us)
+        self.commit = self._live.finalize(finalized.outputs, finalized.beside, live, _now(), self._decided_us)
         return self._live.changed(self.commit)
 
     def publish(self) -> None:
@@ -173,12 +174,13 @@ def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) 
         catalogue.put(_TABLE, {name: dict(found) for name in requests if name in there})
 
 
-# ------------------------------- Sealing by hand: by a running watch that is asked to, or without one by whoever asks
+# ------------------------------- Finalizing by hand: by a running watch that is asked to, or without one by whoever
+# asks
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What a reconciliation changed: `late` rows that lie in hours sealed when they arrived (of `day`, or of all), and
+    """What a reconciliation changed: `late` rows that lie in hours final when they came (of `day`, or of all), and
     events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `told`: what there
     is to say of what was taken in for it."""
 
@@ -193,8 +195,8 @@ class Reconciled:
 def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
     """Bring the store in line with all that the spool holds.
 
-    A running watch seals what it may, to the last hour that is over, within wait_s seconds; without one everything is
-    ingested and run to the last fix, as `run` does. Raises StoreError where no spool is there or the watch does
+    A running watch finalizes what it may, to the last hour that is over, within wait_s seconds; without one everything
+    is ingested and run to the last fix, as `run` does. Raises StoreError where no spool is there or the watch does
     not answer, and what `run` raises.
     """
     if not sources_of(data / "spool"):
@@ -215,20 +217,20 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
 
 
 def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
-    """Seal everything to the last fix, where the data end; what that changed, and what there is to say of it."""
+    """Finalize everything to the last fix, where the data end; what that changed, and what there is to say of it."""
     told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
-    how = settings.rules, engine_of(settings), round(settings.allowance_s * SECOND)
-    sealed = seal(data, *how, None)
+    how = settings.rules, engine_of(settings), round(settings.allowed_lateness_s * SECOND)
+    finalized = finalize(data, *how, None)
     with Catalogue.open(data, verify=False) as catalogue, closing(Store(catalogue, settings)) as store:
-        for _ in range(1 + len(sealed.outputs)):  # once, but for slices that turn out to be damaged
+        for _ in range(1 + len(finalized.outputs)):  # once, but for slices that turn out to be damaged
             try:
                 with healing(catalogue):
-                    changed = store.seal(sealed, None)
+                    changed = store.finalize(finalized, None)
                 break
             except DamagedSlice:
-                sealed = seal(data, *how, None)
+                finalized = finalize(data, *how, None)
         store.publish()
-        return changed, told + sealed.told
+        return changed, told + finalized.told
 
 
 def _asked(data: Path, wait_s: float) -> dict[str, int]:

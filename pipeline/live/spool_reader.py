@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 # A message of several sentences counts in the piece that brings the last of them. What of it came before is kept, with
 # its arrival, as long as the reader of archives would look back for it.
 
-_SOURCE = "0" * 16  # of the evidence, which nobody asks of what is not sealed
-_NOT_YET = "fragment_missing"  # the rest may still come; sealed, it is counted
+_SOURCE = "0" * 16  # of the evidence, which nobody asks of what is not finalized
+_NOT_YET = "fragment_missing"  # the rest may still come; finalized, it is counted
 # lines that decide what becomes of later ones: the sentences of messages that have several, and what tells their time
 _DECIDES = re.compile(rb"^(?:[^\n!]*![A-Z0-9-]{2}VD[MO],[2-9],[^\n]*|\$PGHP,[^\n]*)\n", re.MULTILINE)
 
@@ -151,7 +151,9 @@ class Hearing:
         self.arrival_us: int | None = None  # the arrival clock, as far as it was read; None while it tells nothing
         self.more = False  # whether the last slice left something that is acknowledged
 
-    def slice(self, recent: Recent, until: Mapping[str, Position], allowance_us: int, not_beyond_us: int) -> Counts:
+    def slice(
+        self, recent: Recent, until: Mapping[str, Position], allowed_lateness_us: int, not_beyond_us: int
+    ) -> Counts:
         """Take what came since into `recent`. Raises OSError where the disk fails.
 
         until: what is acknowledged, by spool; one that is not named is read to its end. not_beyond_us: an arrival
@@ -166,7 +168,7 @@ class Hearing:
                 if (piece := self._next(spool, until.get(name))) is None:
                     break
                 left -= len(piece.text)
-                spool.take(piece, recent, counts, allowance_us)
+                spool.take(piece, recent, counts, allowed_lateness_us)
                 self.arrival_us = max(self.arrival_us or 0, spool.arrival_us) or None
             else:
                 self.more = True
@@ -209,7 +211,7 @@ class _Spool:
         self._ear = Ear(of.format)
         self.arrival_us = 0
 
-    def take(self, piece: Piece, recent: Recent, counts: Counts, allowance_us: int) -> None:
+    def take(self, piece: Piece, recent: Recent, counts: Counts, allowed_lateness_us: int) -> None:
         """Decode a piece."""
         heard = self._ear.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
         arrivals = _earlier_too(piece)
@@ -217,7 +219,7 @@ class _Spool:
         self.arrival_us = max(self.arrival_us, piece.last_us)
         counts.ahead += recent.add(fixes, reports, self._of.receiver, self.arrival_us)
         counts.wrong += sum(_wrong(rows) for rows in (fixes, reports))
-        counts.late += _late(heard, arrivals, allowance_us)
+        counts.late += _late(heard, arrivals, allowed_lateness_us)
         counts.bytes += len(piece.text)
         counts.sentences += heard.sentences
         counts.fixes += heard.fixes.num_rows
@@ -247,13 +249,13 @@ def _earlier_too(piece: Piece) -> Arrivals:
 
 def _wrong(rows: pa.Table) -> int:
     """How many rows are marked as dated by a wrong clock."""
-    return pc.sum(pc.equal(rows["invalid"], CLOCK)).as_py() or 0
+    return pc.sum(pc.equal(rows["invalid_reason"], CLOCK)).as_py() or 0
 
 
-def _late(heard: Heard, arrivals: Arrivals, allowance_us: int) -> int:
-    """How many rows are of hours that could be sealed when they arrived."""
+def _late(heard: Heard, arrivals: Arrivals, allowed_lateness_us: int) -> int:
+    """How many rows are of hours that could be finalized when they arrived."""
     tables = ((micros(rows, "time"), np.asarray(rows["offset"])) for rows in (heard.fixes, heard.static_reports))
-    return sum(len(late_data.of_rows(*rows, arrivals, allowance_us)) for rows in tables)
+    return sum(len(late_data.of_rows(*rows, arrivals, allowed_lateness_us)) for rows in tables)
 
 
 def found_us(data: Path, spools: Sequence[Spool]) -> int | None:

@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 class Report:
     """One slice of a watch, told when it is done. Counts are of the slice, not of all that came before.
 
-    arrival_us, sealed_us: arrival clock at its end, and the end of the last sealed hour (None before the first), UTC
-    epoch microseconds. took_s: how long it took, by the wall clock. behind_bytes: acknowledged and not read yet.
+    arrival_us, finalized_us: arrival clock at its end, and the end of the last finalized hour (None before the first),
+    UTC epoch microseconds. took_s: how long it took, by the wall clock. behind_bytes: acknowledged and not read yet.
     sentences, fixes, static_reports, rejects (by reason): decoded. late: fixes and static reports of hours that could
-    be sealed when they came. ahead: fixes further ahead of the arrival clock than the allowance, which wait aside.
+    be finalized when they came. ahead: fixes further ahead of the arrival clock than the allowed lateness, which wait
+    aside.
     wrong: fixes and static reports dated so far after they came that they are marked `clock` and used for nothing.
-    vessels: heard since the last sealed hour. open_encounters: provisional rows that still run; leads: provisional ones
-    that are leads. sealing: whether an hour is being sealed just now.
+    vessels: heard since the last finalized hour. open_encounters: provisional rows that still run; leads: provisional
+    ones that are leads. finalizing: whether an hour is being finalized just now.
     """
 
     arrival_us: int
-    sealed_us: int | None
+    finalized_us: int | None
     took_s: float
     behind_bytes: int = 0
     sentences: int = 0
@@ -50,7 +51,7 @@ class Report:
     vessels: int = 0
     open_encounters: int = 0
     leads: int = 0
-    sealing: bool = False
+    finalizing: bool = False
 
 
 class Health(Protocol):
@@ -343,4 +344,8 @@ def _source(heard: Heard) -> dict[str, Any]:
 def _slice(report: Report) -> dict[str, Any]:
     told = asdict(report)
     del told["rejects"]
-    return {"arrival": iso(told.pop("arrival_us") / 1e6), "sealed": iso((told.pop("sealed_us") or 0) / 1e6), **told}
+    return {
+        "arrival": iso(told.pop("arrival_us") / 1e6),
+        "finalized": iso((told.pop("finalized_us") or 0) / 1e6),
+        **told,
+    }

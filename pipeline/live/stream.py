@@ -31,7 +31,7 @@ from stswatch.pipeline.store.files import DamagedFile
 
 # ----------------------------------------------------------------------------------------------------------------
 # Removes segments of the spool beyond what is to be kept: only such as are in the lake and older than what is
-# sealed,
+# finalized,
 # only where that was asked.
 
 _UNITS = {"h": 3600, "d": 86_400, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -65,7 +65,7 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
     """Remove what is beyond `keep` from every spool of a data folder; gives the segments' names. Raises OSError.
 
     now_us: the clock of arrivals, UTC microseconds. needed_us: since when a start reads the spool again, however
-    little is to be kept: the end of the last sealed hour less the allowance.
+    little is to be kept: the end of the last finalized hour less the allowed lateness.
     """
     if keep == Keep():
         return []
@@ -115,7 +115,7 @@ def stream(
     tell: Tell,
     stop: threading.Event,
 ) -> Reconciled | None:
-    """Watch until `stop` is set, or until nothing can come any more: then seal all, and give what that changed.
+    """Watch until `stop` is set, or until nothing can come any more: then finalize all, and give what that changed.
 
     Raises what `watch` raises, WatchError where another watch runs, AddressError, HealthError, OSError.
     """
@@ -130,7 +130,7 @@ def stream(
 
 
 def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
-    """Seal to the last fix, and tell what that changed."""
+    """Finalize to the last fix, and tell what that changed."""
     done = reconcile(data, settings)
     with alone(data), Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
         alerter.offer(changes(store, 0, utc(clock.now_us())))
@@ -158,7 +158,7 @@ def _watched(
             clock=clock.trouble,
             tell=tell,
         )
-        attending = _Attending(data, plan.keep, settings.allowance_s, clock, supervisor, health, stop)
+        attending = _Attending(data, plan.keep, settings.allowed_lateness_s, clock, supervisor, health, stop)
         with server.serving(plan.health, health.state), health.running(), attending.running():
             notify(READY)
             watch(data, list(supervisor.spools.values()), settings, alerter, health, tell, attending.over)
@@ -196,7 +196,7 @@ class _Attending:
         self,
         data: Path,
         keep: Keep,
-        allowance_s: float,
+        allowed_lateness_s: float,
         clock: Arrival,
         supervisor: Supervisor,
         health: Health,
@@ -204,7 +204,7 @@ class _Attending:
     ) -> None:
         self.over = threading.Event()  # for the loop
         self._data, self._keep, self._clock = data, keep, clock
-        self._allowance_us = round(allowance_s * SECOND)
+        self._allowed_lateness_us = round(allowed_lateness_s * SECOND)
         self._supervisor, self._health, self._stop = supervisor, health, stop
         self._finished = threading.Event()
 
@@ -246,10 +246,10 @@ class _Attending:
         return self._health.slices >= slices + 2 and not self._health.behind_bytes
 
     def _clear(self) -> None:
-        if (sealed_us := self._health.sealed_us) is None:
+        if (finalized_us := self._health.finalized_us) is None:
             return
         try:
-            clear(self._data, self._keep, self._clock.now_us(), sealed_us - self._allowance_us)
+            clear(self._data, self._keep, self._clock.now_us(), finalized_us - self._allowed_lateness_us)
             self._health.amiss("retention", None)
         except OSError as error:
             self._health.amiss("retention", f"{self._data / 'spool'}: what is to go stays there ({error.strerror})")

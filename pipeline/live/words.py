@@ -67,10 +67,10 @@ def _flow(told: Mapping[str, Any]) -> Iterator[str]:
     if last is None:
         yield "no slice is finished yet"
         return
-    sealed = f"sealed up to {_minute(last['sealed'])}" if last["sealed"] else "nothing sealed yet"
+    finalized = f"finalized up to {_minute(last['finalized'])}" if last["finalized"] else "nothing finalized yet"
     yield (
         f"arrival {_second(told['arrival'])}; shown up to {told['lag_s']:.1f} s before that,"
-        f" a slice took {last['took_s']:.1f} s; {sealed}"
+        f" a slice took {last['took_s']:.1f} s; {finalized}"
     )
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejects"].items())
     rows = total["fixes"] + total["static_reports"]
@@ -81,7 +81,7 @@ def _flow(told: Mapping[str, Any]) -> Iterator[str]:
         f" {total['static_reports']:,} static reports{late}; the spool takes {size(told['spool_bytes'])}"
     )
     yield (
-        f"since the last sealed hour: vessels {last['vessels']:,}, encounters that still run"
+        f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
         f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
     )
 

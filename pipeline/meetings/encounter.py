@@ -2,7 +2,7 @@
 
 Law: proximities of a pair arrive in order of time, since a moment is known once the later of two legs is complete. An
 encounter closes when nothing that can still arrive would touch it: its end, plus the joining time or the time in which
-a silence counts as beside it, lies before the frontier less the lag. What is kept of it are sums of whole numbers.
+a silence counts as beside it, lies before the watermark less the lag. What is kept of it are sums of whole numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OPEN = schema.table(
     *(silence.field for silence in SILENCES),
     schema.column("opened", pa.bool_(), "was an encounter before this slice"),
 )
-STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.PARTICULARS, "berths": schema.BERTH_PAIRS}
+STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.STATIC_DATA, "berths": schema.PORT_PAIRS}
 
 
 def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -41,17 +41,17 @@ def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None 
     known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
     meetings = rows.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
-    said = concat([state["said"], batch.table("particulars")], schema.PARTICULARS)
+    said = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
     done = _done(meetings, batch, rules)
-    berth_pairs, neighbours = proximity.count(state, batch, rules)
+    port_pairs, neighbours = proximity.count(state, batch, rules)
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
-        "said": still_needed(said, batch.frontier_us - wait_us(rules), rules.encounter),
-        "berths": berth_pairs,
+        "said": still_needed(said, batch.watermark_us - wait_us(rules), rules.encounter),
+        "berths": port_pairs,
     }
     encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
-    return Result(kept, {"encounters": encounters, "berth_neighbours": neighbours})
+    return Result(kept, {"encounters": encounters, "port_pair_counts": neighbours})
 
 
 def _joined(opened: pa.Table, proximities: pa.Table, rules: EncounterRules) -> pa.Table:
@@ -83,7 +83,7 @@ def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:
     """Which encounters nothing can touch any more."""
     if batch.final:
         return np.ones(meetings.num_rows, bool)
-    return np.asarray(micros(meetings, "end") < batch.frontier_us - wait_us(rules))
+    return np.asarray(micros(meetings, "end") < batch.watermark_us - wait_us(rules))
 
 
 def wait_us(rules: Rules) -> int:
@@ -94,5 +94,5 @@ def wait_us(rules: Rules) -> int:
 def _kept_edges(known: pa.Table, batch: Batch, rules: Rules) -> pa.Table:
     """Edges that can still lie beside an encounter."""
     beside_us = minutes(rules.encounter.join_min + rules.encounter.dark_beside_min)
-    recent = micros(known, "time") >= batch.frontier_us - rules.lag_us - beside_us
+    recent = micros(known, "time") >= batch.watermark_us - rules.lag_us - beside_us
     return known.filter(pa.array(recent)).combine_chunks()

@@ -188,7 +188,7 @@ class LegColumns:
 
     def __init__(self, legs: pa.Table) -> None:
         self.mmsi = np.asarray(legs["mmsi"]).astype(np.int64)
-        self.track_us = micros(legs, "track")
+        self.track_us = micros(legs, "track_start")
         # tracks by number, in order of MMSI and start
         order = ordered(self.mmsi, self.track_us // MS)
         self.rank = np.empty(len(order), np.int64)

@@ -67,30 +67,30 @@ def rows_of(legs: LegColumns, found: Found, port: Ints) -> pa.Table:
     columns: dict[str, object] = {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR}
     for v, leg in (("a", found.a[row]), ("b", found.b[row])):
         columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
-    return build("berth_pairs", columns)
+    return build("port_pairs", columns)
 
 
 def distinct(pairs: pa.Table) -> pa.Table:
     """Each row once."""
     if pairs.num_rows == 0:
         return pairs
-    return pairs.group_by(pairs.column_names).aggregate([]).cast(schema.BERTH_PAIRS)
+    return pairs.group_by(pairs.column_names).aggregate([]).cast(schema.PORT_PAIRS)
 
 
 def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table]:
     """The pairs of hours that more can still be told of, and the counts of the hours that are over."""
-    pairs = distinct(concat([state["berths"], batch.table("berth_pairs")], schema.BERTH_PAIRS))
+    pairs = distinct(concat([state["berths"], batch.table("port_pairs")], schema.PORT_PAIRS))
     over = np.ones(pairs.num_rows, bool)
     if not batch.final:
-        over = micros(pairs, "hour") + HOUR < batch.frontier_us - rules.lag_us
+        over = micros(pairs, "hour") + HOUR < batch.watermark_us - rules.lag_us
     done = pairs.filter(pa.array(over))
     counted = done.group_by(["port", "hour"]).aggregate([([], "count_all")])
-    counted = counted.rename_columns(["port", "hour", "pairs"]).cast(schema.BERTH_NEIGHBOURS)
+    counted = counted.rename_columns(["port", "hour", "pairs"]).cast(schema.PORT_PAIR_COUNTS)
     return pairs.filter(pa.array(~over)).combine_chunks(), counted
 
 
 # ------------------------- The proximity step: when two tracks were within the encounter distance, in continuous time
-# Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the frontier; legs
+# Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the watermark; legs
 # are kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not
 # written.
 
@@ -110,7 +110,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     view = LegColumns(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows
     boxes = _boxes(legs, view, is_new, rules)
-    rows: dict[str, list[pa.Table]] = {"proximities": [], "berth_pairs": []}
+    rows: dict[str, list[pa.Table]] = {"proximities": [], "port_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, *_fine_enough(view, i, j, rules))
         port = ports_of(view, a, b, rules)
@@ -120,7 +120,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
             found = _meetings(view, a[part], b[part], rules)
             berth = at_berth(view, port, found, rules)
             rows["proximities"].append(_proximity_rows(view, found.without(berth), rules))
-            rows["berth_pairs"].append(rows_of(view, found.at(berth), port[found.a[berth]]))
+            rows["port_pairs"].append(rows_of(view, found.at(berth), port[found.a[berth]]))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
     return Result(kept, given)
 
@@ -129,7 +129,7 @@ def _kept(legs: pa.Table, batch: Batch, rules: Rules) -> pa.Table:
     """The legs that a later one can still meet; at the end of the data all, as they lie, for nothing comes later."""
     if batch.final:
         return legs
-    recent = micros(legs, "end") > batch.frontier_us - rules.lag_us
+    recent = micros(legs, "end") > batch.watermark_us - rules.lag_us
     return legs.filter(pa.array(recent)).combine_chunks()
 
 
@@ -199,7 +199,7 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     columns["moved_cm"] = np.add.reduceat(found.near.moved_cm(), first)
     for end, rows in ((0, first), (1, last)):
         columns[f"lon{end}"], columns[f"lat{end}"] = found.near.middle(rows, end)
-    columns |= dict(zip(("nearest_time", "lon", "lat"), best.nearest(), strict=True), nearest_cm=best.nearest_cm())
+    columns |= dict(zip(("cpa_time", "lon", "lat"), best.nearest(), strict=True), nearest_cm=best.nearest_cm())
     for v, leg, end_leg in (("a", a, found.a[last]), ("b", b, found.b[last])):
         columns[f"mmsi_{v}"], columns[f"track_{v}"] = legs.mmsi[leg], legs.track_us[leg]
         columns[f"fixes_{v}"], at_end = legs.fixes(leg, start_us, end_us)
@@ -250,7 +250,7 @@ def _observed_us(legs: LegColumns, found: Found, rules: Rules) -> Ints:
     """How much of each lies within observed_within_min of a fix of both, microseconds."""
     within_us = minutes(rules.proximity.observed_within_min)
     observed_us = found.near.end_us - found.near.start_us
-    # thinned legs have fixes inside, never further apart than twice the allowance
+    # thinned legs have fixes inside, never further apart than twice the allowed lateness
     rows = np.flatnonzero(~(legs.thinned[found.a] & legs.thinned[found.b]))
     start_us, end_us = found.near.start_us[rows], found.near.end_us[rows]
 

@@ -41,7 +41,7 @@ class Edges:
     @staticmethod
     def of(table: pa.Table) -> Edges:
         """From rows of schema.EDGES, whatever their side."""
-        mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track"), micros(table, "time")
+        mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track_start"), micros(table, "time")
         order = ordered(mmsi, track_us, time_us)
         mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]
         change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
@@ -76,13 +76,13 @@ class Edges:
 
 
 def darken(meetings: pa.Table, edges: pa.Table, beside_us: int) -> pa.Table:
-    """The encounters with dark_a, dark_b set where a silence of that vessel begins or ends in or beside them."""
+    """The encounters with gap_a, gap_b set where a silence of that vessel begins or ends in or beside them."""
     told = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
     low, high = micros(meetings, "start") - beside_us, micros(meetings, "end") + beside_us
     for v in ("a", "b"):
         found = told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), low, high)
-        at = meetings.column_names.index(f"dark_{v}")
-        dark = pa.array(found | np.asarray(meetings[f"dark_{v}"]))
+        at = meetings.column_names.index(f"gap_{v}")
+        dark = pa.array(found | np.asarray(meetings[f"gap_{v}"]))
         meetings = meetings.set_column(at, meetings.schema.field(at), dark)
     return meetings
 
@@ -124,13 +124,13 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
         columns[name] = intervals.medians(row, code, ms, what, rows.num_rows)
     columns = rounded(columns)
     # a median within a bin may lie below the least distance, which is known to the centimetre
-    columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["min_distance_m"])
+    columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["cpa_distance_m"])
     own = rules.encounter
     near = intervals.share_below(row, code, ms, own.one_place_m, rows.num_rows)
     columns["possibly_one_hull"] = (near >= own.one_place_share) & (columns["within_min"] >= own.one_place_min)
     columns |= rounded(_place(columns["lon"], columns["lat"], rules.proximity.port_radius_km))
     off_km = shore_error_km(columns["lon"], columns["lat"], columns["distance_to_shore_km"])
-    sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["nearest_time"])
+    sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["cpa_time"])
     far = {"distance_to_shore_error_km": off_km + columns["position_error_m"] / 2000, "sun_elevation_deg": sun_deg}
     columns |= rounded(far)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
@@ -159,11 +159,11 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
         "within_min": within_ms * MS / MINUTE,
         "lon": np.asarray(rows["lon"]),
         "lat": np.asarray(rows["lat"]),
-        "nearest_time": micros(rows, "nearest_time"),
+        "cpa_time": micros(rows, "cpa_time"),
         "region": np.full(n, None, object),
-        "min_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
+        "cpa_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
         "observed_share": np.asarray(rows["observed_ms"]) / within_ms,
-        "candidates": np.ones(n, np.int64),
+        "candidate_count": np.ones(n, np.int64),
         "run_id": np.full(n, "", object),
     }
 
@@ -175,7 +175,7 @@ def _of_each(rows: pa.Table) -> dict[str, np.ndarray]:
         columns[f"track_{v}"] = _track_names(rows, v)
         columns[f"mmsi_{v}"] = np.asarray(rows[f"mmsi_{v}"])
         columns[f"fixes_{v}"] = np.asarray(rows[f"fixes_{v}"]) + np.asarray(rows[f"end_fix_{v}"])
-        columns[f"dark_{v}"] = np.asarray(rows[f"dark_{v}"])
+        columns[f"gap_{v}"] = np.asarray(rows[f"gap_{v}"])
     return columns
 
 
@@ -261,7 +261,7 @@ STATIC_COLUMNS = {"ship_type": "ship_type_{}", "length_m": "length_{}_m"}
 def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
     """The columns ship_type_a, ship_type_b, length_a_m, length_b_m for n encounters; null where nothing was said.
 
-    said: schema.PARTICULARS. What a vessel says after the end does not count, so that later data change nothing; nor
+    said: schema.STATIC_DATA. What a vessel says after the end does not count, so that later data change nothing; nor
     does what it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
     """
     said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()

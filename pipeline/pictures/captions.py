@@ -77,7 +77,7 @@ def measured(row: Row) -> str:
         [
             *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
             f"median distance {metres(row, 'median_distance_m')}",
-            f"least {metres(row, 'min_distance_m')}",
+            f"least {metres(row, 'cpa_distance_m')}",
             f"{100 * row['observed_share']:.0f} % of the time near a report of both",
             *filter(None, [met_before(row)]),
             f"score {row['score']:+.1f}",
@@ -88,7 +88,7 @@ def measured(row: Row) -> str:
 def metres(row: Row, name: str) -> str:
     """A distance of the two in metres, with how far it may be off.
 
-    >>> metres({"min_distance_m": 54.1, "position_error_m": 20.0}, "min_distance_m")
+    >>> metres({"cpa_distance_m": 54.1, "position_error_m": 20.0}, "cpa_distance_m")
     '54 ± 20 m'
     """
     error_m = row.get("position_error_m")
@@ -235,7 +235,7 @@ def beside(row: Row) -> list[str]:
     if told:
         silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in told.items())
         lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
-    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"dark_{v}"]]
+    silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"gap_{v}"]]
     if silent and not gaps:
         lines.append(
             f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."

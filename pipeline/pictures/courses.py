@@ -141,7 +141,7 @@ def _all_legs(track: Track, between: Steps, rules: VesselRules) -> Legs:
 
 def _present(motion: Ends, who_us: Ints, mmsi: int, row: Mapping[str, Any]) -> int:
     """The track that was nearest to the encounter at its nearest approach."""
-    when_us = micros_of(row["nearest_time"])
+    when_us = micros_of(row["cpa_time"])
     at = np.flatnonzero((motion.start_us <= when_us) & (when_us <= motion.end_us))
     if not len(at):
         raise CourseError(
@@ -295,7 +295,7 @@ def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> Scene:
     if row["lon"] is None:
         raise CourseError(f"{row['id']}: was not seen, so there is no course to draw; only lit encounters can be drawn")
     a, b = (course(fixes, row[f"mmsi_{v}"], row, rules) for v in ("a", "b"))
-    meeting = Meeting(*(micros_of(row[name]) for name in ("start_time", "end_time", "nearest_time")))
+    meeting = Meeting(*(micros_of(row[name]) for name in ("start_time", "end_time", "cpa_time")))
     return Scene(a, b, shown_us(row), meeting, Sheet(row["lon"], row["lat"]))
 
 

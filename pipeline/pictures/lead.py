@@ -304,7 +304,7 @@ def close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: 
     scale_bar(p)
     for one, hand in drawn.pair:
         draw_course(p, one, hand, drawn.span_us, drawn.meeting)
-    told = f"nearest {captions.metres(row, 'min_distance_m')}\n{row['nearest_time']:%H:%M:%S} UTC"
+    told = f"nearest {captions.metres(row, 'cpa_distance_m')}\n{row['cpa_time']:%H:%M:%S} UTC"
     nearest(p, drawn.a, drawn.b, drawn.meeting, told)
     _ring_label(p, x, y, threshold_m)
 

@@ -149,7 +149,7 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
     """The median and the least distance, where they belong."""
     start, end, at = hours(np.array([meeting.start_us, meeting.end_us, meeting.nearest_us]))
     axes.hlines(row["median_distance_m"], start, end, color=style.QUIET, lw=0.7, zorder=4, gid="median")
-    axes.plot(at, row["min_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
+    axes.plot(at, row["cpa_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
     text = f"median {metres(row, 'median_distance_m')}"
     low = row["median_distance_m"] < axes.get_ylim()[1] / 4
     lift = (0.04 if low else -0.05) * axes.get_ylim()[1]

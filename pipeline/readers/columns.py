@@ -316,8 +316,8 @@ def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: d
     a needed column lacks, the ids are of another kind, or the form of the time is not clear.
     """
     table = positions if isinstance(positions, pa.Table) else _of_frame(positions)
-    if "invalid" in table.column_names:
-        table = table.filter(pc.is_null(table["invalid"], nan_is_null=True))
+    if "invalid_reason" in table.column_names:
+        table = table.filter(pc.is_null(table["invalid_reason"], nan_is_null=True))
         table = table.drop_columns([name for name in _EVIDENCE if name in table.column_names])
         kind = "numbered"
     return _by_names(table.combine_chunks(), kind, day)

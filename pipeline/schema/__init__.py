@@ -5,14 +5,14 @@ sentences become the comments there. LAKE, FLOW, STORED and EVENT_TABLES are the
 """
 
 from stswatch.pipeline.schema.flow import (
-    BERTH_PAIRS,
     EDGES,
     GAPS,
     LEGS,
-    PARTICULARS,
+    PORT_PAIRS,
     PROXIMITIES,
     RECEPTIONS,
     REPORTING,
+    STATIC_DATA,
 )
 from stswatch.pipeline.schema.lake import (
     FIXES,
@@ -32,12 +32,12 @@ from stswatch.pipeline.schema.lake import (
 from stswatch.pipeline.schema.measures import BIN
 from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,
-    BERTH_NEIGHBOURS,
     COVERAGE,
     ENCOUNTERS,
     JUDGED_GAPS,
     OUTAGES,
     PLACED,
+    PORT_PAIR_COUNTS,
     REJECT_COUNTS,
     RUNS,
     SOURCES,
@@ -51,8 +51,6 @@ LAKE, FLOW, STORED, EVENT_TABLES = TABLES.lake, TABLES.flow, TABLES.stored, TABL
 
 __all__ = [
     "AREA_COLUMNS",
-    "BERTH_NEIGHBOURS",
-    "BERTH_PAIRS",
     "BIN",
     "COVERAGE",
     "EDGES",
@@ -65,8 +63,9 @@ __all__ = [
     "LAKE",
     "LEGS",
     "OUTAGES",
-    "PARTICULARS",
     "PLACED",
+    "PORT_PAIRS",
+    "PORT_PAIR_COUNTS",
     "PROXIMITIES",
     "REASON",
     "RECEIVERS",
@@ -78,6 +77,7 @@ __all__ = [
     "RUNS",
     "SATELLITE",
     "SOURCES",
+    "STATIC_DATA",
     "STATIC_REPORTS",
     "STORED",
     "STORED_ENCOUNTERS",

@@ -9,7 +9,7 @@ from stswatch.pipeline.schema.measures import BIN, INTERVAL
 
 _TRACK = (
     column("mmsi", pa.int32(), "the number the vessel claims"),
-    column("track", UTC, "first fix of the track; with the MMSI it names the track"),
+    column("track_start", UTC, "first fix of the track; with the MMSI it names the track"),
 )
 _PAIR = (
     column("mmsi_a", pa.int32(), "smaller MMSI of the pair"),
@@ -86,14 +86,14 @@ PROXIMITIES = table(
     *(kept.field for kept in INTERVAL),
     column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/intervals.py"),
 )
-PARTICULARS = table(
+STATIC_DATA = table(
     "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("time", UTC, "when it was said"),
     column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
     column("length_m", pa.float32(), "length over all", unit="m", null=True),
 )
-BERTH_PAIRS = table(
+PORT_PAIRS = table(
     "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
     *_PAIR,
     column("port", pa.string(), "port id, see geo/reference/ports.py"),

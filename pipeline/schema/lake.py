@@ -54,7 +54,7 @@ _EVIDENCE = (
 )
 
 FIXES = table(
-    "Position reports, one row each as received. Nothing is dropped: what cannot be used says why in `invalid`.",
+    "Position reports, one row each as received. Nothing is dropped: what cannot be used says why in `invalid_reason`.",
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("time", UTC, "when the report was received or sent, as the source tells it"),
     column("lon", pa.float64(), "longitude, WGS 84, rounded to 1e-7", unit="deg", null=True),
@@ -76,7 +76,7 @@ FIXES = table(
     ),
     column("receiver", pa.string(), "kind of receiver: terrestrial, satellite or unknown"),
     column("station", pa.string(), "receiving station as the source names it", null=True),
-    column("invalid", pa.string(), "why the fix is left out of legs; null where it is used", null=True),
+    column("invalid_reason", pa.string(), "why the fix is left out of legs; null where it is used", null=True),
     *_EVIDENCE,
 )
 
@@ -97,7 +97,7 @@ STATIC_REPORTS = table(
     column("draught_m", pa.float32(), "present static draught; null where zero", unit="m", null=True),
     column("destination", pa.string(), "destination as sent", null=True),
     column("msg_type", pa.int8(), "AIS message type; null where the archive does not say", null=True),
-    column("invalid", pa.string(), "why the report is used for nothing; null where it is used", null=True),
+    column("invalid_reason", pa.string(), "why the report is used for nothing; null where it is used", null=True),
     *_EVIDENCE,
 )
 

@@ -70,7 +70,7 @@ INTERVAL = (
         Join.SUM, column("observed_ms", pa.int64(), "part of it within observed_within_min of a fix of both", unit="ms")
     ),
     Kept(Join.NEAREST, column("nearest_cm", pa.int64(), "least distance", unit="cm")),
-    Kept(Join.NEAREST, column("nearest_time", UTC, "when it was least, the earliest such time")),
+    Kept(Join.NEAREST, column("cpa_time", UTC, "when it was least, the earliest such time")),
     Kept(Join.NEAREST, column("lon", pa.float64(), "middle of the pair then", unit="deg")),
     Kept(Join.NEAREST, column("lat", pa.float64(), "middle of the pair then", unit="deg")),
     Kept(
@@ -92,7 +92,7 @@ INTERVAL = (
     ),
 )
 SILENCES = tuple(
-    Kept(Join.ANY, column(f"dark_{v}", pa.bool_(), f"a silence of {v} in it or beside it was told")) for v in "ab"
+    Kept(Join.ANY, column(f"gap_{v}", pa.bool_(), f"a silence of {v} in it or beside it was told")) for v in "ab"
 )
 ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     column("id", pa.string(), "stable name of the event"),
@@ -119,10 +119,10 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     ),
     column("lon", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
     column("lat", pa.float64(), "middle of the pair at the nearest approach", unit="deg", null=True),
-    column("nearest_time", UTC, "time of the nearest approach", null=True),
+    column("cpa_time", UTC, "time of the nearest approach", null=True),
     column("region", pa.binary(), "where a dark meeting may have been, WKB; null where it was seen", null=True),
     Measure(
-        "min_distance_m",
+        "cpa_distance_m",
         pa.float64(),
         "least distance between the antennas",
         decimals=2,
@@ -141,7 +141,7 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     Measure(
         "median_distance_m",
         pa.float64(),
-        "median distance between the antennas, weighted by time, from bins of 5 m; never below min_distance_m",
+        "median distance between the antennas, weighted by time, from bins of 5 m; never below cpa_distance_m",
         decimals=1,
         unit="m",
         null=True,
@@ -270,10 +270,10 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
         decimals=2,
         unit="deg",
         null=True,
-        taken=("lon", "lat", "nearest_time"),
+        taken=("lon", "lat", "cpa_time"),
     ),
-    column("dark_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
-    column("dark_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
+    column("gap_a", pa.bool_(), "a gap of a begins or ends during the encounter or within dark_beside_min of it"),
+    column("gap_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
     *(
         column(
             f"ship_type_{v}",
@@ -293,7 +293,7 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
         )
         for v in "ab"
     ),
-    column("candidates", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),
+    column("candidate_count", pa.int32(), "how many tracks could have been the second party; 1 where both were seen"),
     column("score", pa.float64(), "sum of the points in `reasons`; a rank, not a probability", unit="log-odds"),
     column("reasons", pa.list_(REASON), "what the score is made of, largest contribution first"),
     column("run_id", pa.string(), "the run that wrote this revision"),

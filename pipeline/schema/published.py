@@ -30,7 +30,7 @@ OUTAGES = table(
     column("vessels_before", pa.int64(), "vessels heard in each half hour of outage_beside_h before, at least"),
     column("vessels_after", pa.int64(), "vessels heard in each half hour of outage_beside_h after, at least"),
 )
-BERTH_NEIGHBOURS = table(
+PORT_PAIR_COUNTS = table(
     "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
     column("port", pa.string(), "port id, see geo/reference/ports.py"),
     column("hour", UTC, "start of the hour"),

@@ -124,7 +124,7 @@ class Registry:
 
 _ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
 _GAPS = Published(
-    Merge.GAPS, order=("mmsi", "track", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
+    Merge.GAPS, order=("mmsi", "track_start", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
 )
 
 TABLES = Registry(
@@ -135,11 +135,11 @@ TABLES = Registry(
         Table("legs", Origin.FLOW, flow.LEGS),
         Table("gaps", Origin.FLOW, flow.GAPS),
         Table("edges", Origin.FLOW, flow.EDGES),
-        Table("particulars", Origin.FLOW, flow.PARTICULARS),
+        Table("static_data", Origin.FLOW, flow.STATIC_DATA),
         Table("receptions", Origin.FLOW, flow.RECEPTIONS),
         Table("reporting", Origin.FLOW, flow.REPORTING),
         Table("proximities", Origin.FLOW, flow.PROXIMITIES),
-        Table("berth_pairs", Origin.FLOW, flow.BERTH_PAIRS),
+        Table("port_pairs", Origin.FLOW, flow.PORT_PAIRS),
         Table("dark_meetings", Origin.FLOW, published.ENCOUNTERS),
         # those that are published, in the order of docs/tables.md
         Table("runs", Origin.STORE, published.RUNS, Published(Merge.RUNS, ("run_id",), order=("started", "run_id"))),
@@ -155,7 +155,7 @@ TABLES = Registry(
         ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
-        Table("berth_neighbours", Origin.FLOW, published.BERTH_NEIGHBOURS, Published(Merge.SUMS, ("port", "hour"))),
+        Table("port_pair_counts", Origin.FLOW, published.PORT_PAIR_COUNTS, Published(Merge.SUMS, ("port", "hour"))),
     )
 )
 

@@ -310,5 +310,5 @@ class Room:
         free = disk.f_bavail * disk.f_frsize
         self.short = free < wanted
         if self.short:
-            kept = f"{self._kept_bytes / _MB:,.0f} MB are kept to pack and seal what came"
+            kept = f"{self._kept_bytes / _MB:,.0f} MB are kept to pack and finalize what came"
             raise OSError(errno.ENOSPC, f"{free / _MB:,.0f} MB are free, {kept}")

@@ -161,7 +161,8 @@ class Spool:
     def rotate(self) -> str | None:
         """Close the segment that is open; gives its name, None where none is. It is packed soon. Raises HeldBack.
 
-        Not where what came last is held back to leave room: that comes into the next segment, and sealing makes room.
+        Not where what came last is held back to leave room: that comes into the next segment, and finalizing makes
+        room.
         """
         with self._lock:
             try:

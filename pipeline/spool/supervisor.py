@@ -60,7 +60,7 @@ def backoff_s(failures: int, draw: Callable[[], float]) -> float:
 
 
 HELD = "the source is held back"
-UNPACKED = "no segment is packed, and no hour sealed"
+UNPACKED = "no segment is packed, and no hour finalized"
 
 
 def held_sentence(error: OSError, folder: Path, until_then: str = HELD) -> str:

@@ -205,8 +205,8 @@ class Writer:
 
     def _note(self, name: str, rows: pa.Table) -> None:
         """Count the valid rows by day, and note the span of fixes."""
-        if rows["invalid"].null_count < rows.num_rows:
-            rows, before = rows.filter(pc.is_null(rows["invalid"])), rows.num_rows
+        if rows["invalid_reason"].null_count < rows.num_rows:
+            rows, before = rows.filter(pc.is_null(rows["invalid_reason"])), rows.num_rows
             if name == "fixes":
                 self._counts["invalid_fixes"] += before - rows.num_rows
         days = days_of(rows)

@@ -21,7 +21,7 @@ from stswatch.pipeline.store.loader import LIVE, Beside, Output, Run
 
 # A revision that is a lead is told, and one that is none where the one before was; a lead that was withdrawn is told
 # once more, under its own revision. One that says the same as the one before, times to the minute, is not: what stands
-# so far is made of a fix a minute, and differs by less from what is sealed.
+# so far is made of a fix a minute, and differs by less from what is finalized.
 _SAME = """
     kind = lag(kind) OVER w AND zones IS NOT DISTINCT FROM lag(zones) OVER w
     AND abs(score - lag(score) OVER w) < 0.05
@@ -68,14 +68,14 @@ def _names(work: duckdb.DuckDBPyConnection, mmsi: Sequence[int]) -> dict[int, st
 
 
 # ----------------------------------------------------------------------------------------------------------------
-# The store of a watch: held open as long as that lasts, told of each sealed hour and of what stands between them
+# The store of a watch: held open as long as that lasts, told of each finalized hour and of what stands between them
 
 
 class Live:
     """The working database of a data folder, for one run of a watch."""
 
     def __init__(self, data: Path, run: Run, beside: Beside | None = None, decided_us: int = revisions.EVER_US) -> None:
-        """beside, decided_us: what was given with the last sealed hour. Raises StoreError where another process holds
+        """beside, decided_us: what was given with the last final hour. Raises StoreError where another process holds
         it or it cannot be used, AreaError for an unknown area;
         OSError, as the others do, where too many files are open."""
         self._data, self._run = data, run
@@ -90,7 +90,7 @@ class Live:
         """Let go of it."""
         self._work.close()
 
-    def seal(
+    def finalize(
         self,
         outputs: Sequence[Output],
         beside: Beside,
@@ -98,10 +98,10 @@ class Live:
         now: datetime,
         decided_us: int = revisions.EVER_US,
     ) -> int:
-        """Take what the slices of the sealed hours say and what stands beyond them; gives the number of the commit.
+        """Take what the slices of the finalized hours say and what stands beyond them; gives the number of the commit.
 
         See loader.load for what is given, `stand` for live, revisions.revise for decided_us, which holds until the next
-        seal. All of it or, where it raises, nothing.
+        finalize. All of it or, where it raises, nothing.
         """
         check_spare_files()
         number = loader.commit(self._work, self._data, self._run, self._shown, outputs, live, now, decided_us)
@@ -111,7 +111,7 @@ class Live:
     def stand(self, live: pa.Table, vessels: pa.Table) -> int:
         """Take what stands so far in place of what stood before; gives the number of the commit.
 
-        live: schema.ENCOUNTERS and revisions.RUNNING. vessels: what is known of vessels since the last sealed hour,
+        live: schema.ENCOUNTERS and revisions.RUNNING. vessels: what is known of vessels since the last finalized hour,
         schema.VESSELS; only those of live events are taken. All of it or, where it raises, nothing.
         """
         check_spare_files()
@@ -131,7 +131,7 @@ class Live:
     def _take_vessels(self, live: pa.Table, vessels: pa.Table) -> None:
         met = pa.chunked_array([*live["mmsi_a"].chunks, *live["mmsi_b"].chunks], pa.int32())
         rows = vessels.filter(pc.is_in(vessels["mmsi"], value_set=met.combine_chunks()))
-        # fixes are counted when they are sealed, all of them
+        # fixes are counted when they are finalized, all of them
         at = rows.column_names.index("fixes")
         rows = rows.set_column(at, schema.VESSELS.field(at), pa.array(np.zeros(rows.num_rows, np.int64)))
         self._work.register("given_vessels", rows)
@@ -154,7 +154,7 @@ class Live:
         return lead_changes(self._work, since, oldest)
 
     def changed(self, commit: int) -> dict[str, int]:
-        """How many sealed events a commit brought anew, how many it revised, and how many it withdrew."""
+        """How many finalized events a commit brought anew, how many it revised, and how many it withdrew."""
         query = """SELECT count(*) FILTER (WHERE status = 'current' AND revision = 1),
                        count(*) FILTER (WHERE status = 'current' AND revision > 1),
                        count(*) FILTER (WHERE status = 'retracted')

@@ -221,7 +221,7 @@ def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:
 
 
 def note_begun(work: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Put the run among the runs, if it is not there: what stands so far names it before anything is sealed."""
+    """Put the run among the runs, if it is not there: what stands so far names it before anything is finalized."""
     if not work.execute("SELECT count(*) FROM runs WHERE run_id = ?", [run.run_id]).fetchall()[0][0]:
         _note(work, run, None)
 

@@ -130,7 +130,7 @@ LeftOut = Mapping[str, Sequence[Sequence[int]]]  # source -> spans of which its 
 def lead_schema() -> pa.Schema:
     """The columns of view flagged_encounters, with what the view holds."""
     meaning = (
-        "Leads: encounters that hold, sealed or provisional, in the area asked for, score at or above lead.min_score."
+        "Leads: encounters that hold, final or provisional, in the area asked for, score at or above lead.min_score."
     )
     return schema.STORED["encounters"].with_metadata({"meaning": meaning})
 
@@ -140,7 +140,7 @@ def beside_schema() -> pa.Schema:
     stored = schema.STORED["encounters"]
     return schema.table(
         "Gaps of the tracks of an encounter that begin or end during it or within dark_beside_min of it: "
-        "what dark_a and dark_b stand for. A gap that begins or ends just where it does says how long "
+        "what gap_a and gap_b stand for. A gap that begins or ends just where it does says how long "
         "a vessel was not received before or after.",
         *(stored.field(name) for name in ("id", "revision")),
         *(schema.STORED["gaps"].field(name) for name in schema.STORED["gaps"].names),
@@ -177,12 +177,12 @@ def _leads(min_score: float) -> str:
 def _beside(beside_min: float) -> str:
     near = f"INTERVAL {minutes(beside_min)} MICROSECONDS"
     sides = " UNION ALL ".join(
-        f"""SELECT id, revision, mmsi_{v} AS mmsi, try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track,
+        f"""SELECT id, revision, mmsi_{v} AS mmsi, try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track_start,
             start_time - {near} AS first, end_time + {near} AS last FROM encounters"""
         for v in "ab"
     )
     gaps = ddl.columns(schema.STORED["gaps"].names, "g")
-    return f"""SELECT s.id, s.revision, {gaps} FROM ({sides}) s JOIN gaps g USING (mmsi, track)
+    return f"""SELECT s.id, s.revision, {gaps} FROM ({sides}) s JOIN gaps g USING (mmsi, track_start)
         WHERE g.start_time BETWEEN s.first AND s.last OR g.end_time BETWEEN s.first AND s.last"""
 
 
@@ -192,18 +192,21 @@ def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str
         return ddl.empty_select(fields)
     listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
     paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
-    columns = [_marked(left_out) if name == "invalid" and left_out else ddl.quoted(name) for name in fields.names]
+    columns = [
+        _marked(left_out) if name == "invalid_reason" and left_out else ddl.quoted(name) for name in fields.names
+    ]
     return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
 
 
 def _marked(left_out: LeftOut) -> str:
-    """Column `invalid`, with the word for a wrong clock where nothing else spoke against a row."""
+    """Column `invalid_reason`, with the word for a wrong clock where nothing else spoke against a row."""
     spans = (
         f"source = {ddl.literal(source)} AND epoch_us(time) >= {start_us} AND epoch_us(time) < {end_us}"
         for source, found in left_out.items()
         for start_us, end_us in found
     )
-    return f"CASE WHEN invalid IS NULL AND ({' OR '.join(spans)}) THEN {ddl.literal(CLOCK)} ELSE invalid END AS invalid"
+    found = f"invalid_reason IS NULL AND ({' OR '.join(spans)})"
+    return f"CASE WHEN {found} THEN {ddl.literal(CLOCK)} ELSE invalid_reason END AS invalid_reason"
 
 
 # -------------------------------------------------- From the working database to a snapshot that nobody touches again
@@ -237,7 +240,7 @@ def publish(
             described = [*statements(lake_files, rules, left_out or {})]
             _fill(work, unfinished, tables, described, registry)
         faults.reach("snapshot_filled")
-        snapshots.seal(snapshot, unfinished, lake_files, left_out or {})
+        snapshots.finalize(snapshot, unfinished, lake_files, left_out or {})
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
     except (duckdb.Error, StoreError, OSError) as error:
         with suppress(OSError):  # where the disk is full, it is full of these

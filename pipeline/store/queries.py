@@ -126,7 +126,7 @@ def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Tabl
     Raises StoreError where the folder holds no database or a file of its lake is gone, CatalogueError where one that
     may hold such fixes is no longer what was written.
     """
-    names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid")
+    names = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "receiver", "invalid_reason")
     query = f"""SELECT {", ".join(names)} FROM {_fixes_near(data, span_us)}
                 WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
     given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
@@ -170,7 +170,7 @@ def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
     with _asked(data) as db:
         query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
         found = _rows(db.sql(query, params={"id": run_id}))
-    if not found:  # a watch publishes before its first hour is sealed
+    if not found:  # a watch publishes before its first hour is finalized
         raise StoreError(
             f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more"
         )

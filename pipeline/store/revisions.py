@@ -1,6 +1,6 @@
 """Which new events are old ones changed: names, revisions and ends of encounters.
 
-What is stored is compared with what is said now: all that the slices say, or, between two sealed hours, only what
+What is stored is compared with what is said now: all that the slices say, or, between two finalized hours, only what
 stands so far. An event with the same content is left alone. A changed one takes the name of the stored event of its
 kind and pair with which it shares most time, one revision on. The other stored events that it covers are superseded by
 it; those that nothing covers are retracted. What stands so far is provisional and changes with every look: while
@@ -44,18 +44,18 @@ def revise(
     run_id: str,
     judge: Judge,
     live: pa.Table | None,
-    sealed: bool,
+    finalized: bool,
     decided_us: int = EVER_US,
 ) -> int:
     """Bring table encounters in line with what is said; gives the number of this commit.
 
-    live: what stands so far, schema.ENCOUNTERS and RUNNING; None for nothing. sealed: whether the slices have changed,
-    so that part_encounters counts too; else only provisional rows are looked at, however much is stored. New revisions
-    bear the name of the run. decided_us: the slices say all of events that ended before; one that ended later and was
-    final, since the data ended once, stays so until they say something of it or what stands so far goes beyond it.
-    Runs inside the caller's transaction.
+    live: what stands so far, schema.ENCOUNTERS and RUNNING; None for nothing. finalized: whether the slices have
+    changed, so that part_encounters counts too; else only provisional rows are looked at, however much is stored. New
+    revisions bear the name of the run. decided_us: the slices say all of events that ended before; one that ended
+    later and was final, since the data ended once, stays so until they say something of it or what stands so far goes
+    beyond it. Runs inside the caller's transaction.
     """
-    _compare(work, live, sealed, decided_us)
+    _compare(work, live, finalized, decided_us)
     _judged(work, judge)
     pairs = work.execute(_PAIRS).fetchall()
     heirs, covered = succession(pairs)
@@ -106,12 +106,12 @@ def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set
     return name, known.get(name, (0, False))[0] + 1
 
 
-def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: bool, decided_us: int) -> None:
+def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: bool, decided_us: int) -> None:
     """Tables fresh: every event that is said, numbered; former: those stored; same: those that are stored unchanged."""
     content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
     work.register("given_live", _none() if live is None else live)
     said = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]
-    if sealed:
+    if finalized:
         once = f"SELECT min(id) AS id, {content} FROM part_encounters GROUP BY ALL"
         said.append(f"SELECT id, 'current' AS status, false AS {running}, {content} FROM ({once})")
     work.execute(
@@ -119,7 +119,7 @@ def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, sealed: boo
             SELECT row_number() OVER (ORDER BY start_time, {ddl.columns(_MOMENT)}, id) AS n, *
             FROM ({" UNION ALL BY NAME ".join(said)})"""
     )
-    which = f"status IN {LIVING}" if sealed else "status = 'provisional'"
+    which = f"status IN {LIVING}" if finalized else "status = 'provisional'"
     held = f"status = 'current' AND epoch_us(end_time) >= {decided_us}"
     work.execute(f"CREATE TEMP TABLE former AS SELECT * FROM encounters WHERE {which} OR ({held})")
     _hold(work, held)

@@ -93,7 +93,7 @@ def newest(data: Path) -> Snapshot | None:
     return of((data / PUBLISHED).resolve())
 
 
-def seal(
+def finalize(
     snapshot: Snapshot,
     made: Path,
     lake_files: Mapping[str, Sequence[str]],

@@ -314,7 +314,7 @@ STATE = OUTAGE_STATE
 def coverage(state: Tables, batch: Batch, rules: Rules) -> Result:
     """The coverage step: adds up the counts of all shards, and finds when nobody was heard."""
     half_us = minutes(rules.vessel.thin_bucket_min)
-    until_us = batch.frontier_us if batch.final else batch.frontier_us // half_us * half_us
+    until_us = batch.watermark_us if batch.final else batch.watermark_us // half_us * half_us
     kept, found = find(state, batch.table("reporting"), until_us, batch.final, rules)
     rows = batch.table("receptions")
     if rows.num_rows:

@@ -40,7 +40,7 @@ def valid(fixes: pa.Table) -> pa.Table:
 
 def with_rounding(fixes: pa.Table) -> pa.Table:
     """Fixes of one source with rounded_deg, the grid that its valid positions lie on, as a run finds it."""
-    used = fixes.filter(pc.is_null(fixes["invalid"]))
+    used = fixes.filter(pc.is_null(fixes["invalid_reason"]))
     told = Rounding().with_positions(np.asarray(used["lon"]), np.asarray(used["lat"]))
     return fixes.append_column("rounded_deg", pa.array(np.full(fixes.num_rows, told.step_deg())))
 
@@ -61,9 +61,9 @@ def _rounding_m(fixes: pa.Table) -> Ints:
 
 def used(rows: pa.Table) -> pa.Table:
     """The rows of `fixes` or `static_reports` that nothing speaks against."""
-    if rows["invalid"].null_count == rows.num_rows:
+    if rows["invalid_reason"].null_count == rows.num_rows:
         return rows
-    return rows.filter(pc.is_null(rows["invalid"])).combine_chunks()
+    return rows.filter(pc.is_null(rows["invalid_reason"])).combine_chunks()
 
 
 def _receivers(kinds: pa.ChunkedArray) -> Ints:

@@ -107,7 +107,7 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
 
 TRACKS = schema.table(
     "Tracks that can still go on, by their last fix.",
-    *(schema.LEGS.field(name) for name in ("mmsi", "track")),
+    *(schema.LEGS.field(name) for name in ("mmsi", "track_start")),
     schema.column("time", schema.UTC, "last fix"),
     schema.column("lon", pa.float64(), "last fix", unit="deg"),
     schema.column("lat", pa.float64(), "last fix", unit="deg"),
@@ -142,7 +142,7 @@ def walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
     time_us = np.concatenate([micros(tracks, "time"), micros(ready, "time")])
     order = ordered(mmsi, time_us // MS)
     carried = order < old
-    name_us = np.concatenate([micros(tracks, "track"), np.zeros(new, np.int64)])[order]
+    name_us = np.concatenate([micros(tracks, "track_start"), np.zeros(new, np.int64)])[order]
     lon, lat, sog_kn = (both(n, np.float64)[order] for n in ("lon", "lat", "sog_kn"))
     mmsi, time_us = mmsi[order], time_us[order]
     distance_m = _hops_m(lon, lat)

@@ -112,7 +112,7 @@ def added(parts: Iterable[Days]) -> dict[int, Day]:
 # at the edge of the others with one vessel, where ten and more were heard. Such days hold no encounter. Nothing that
 # lasts longer than the recording itself is judged: a wrong clock moves a recording, and makes it no longer.
 
-CLOCK = "clock"  # what column `invalid` of the lake says of such rows
+CLOCK = "clock"  # what column `invalid_reason` of the lake says of such rows
 EARLIEST = (date(1995, 1, 1) - date(1970, 1, 1)).days  # before it nothing sent AIS; a receiver that lost its date did
 
 _NIGHT_US = 12 * HOUR  # for less, one ship at its berth may be all that is heard

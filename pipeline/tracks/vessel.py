@@ -14,7 +14,7 @@ from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
 from stswatch.pipeline.tracks.identity import TRACKS, Walked, walk
 from stswatch.pipeline.tracks.legs import Legs, Steps, Track, inner_ms, pieces, rounding_m, slow_legs, steps, threshold
-from stswatch.pipeline.tracks.particulars import known, told_anew
+from stswatch.pipeline.tracks.static_data import known, told_anew
 
 # --------- Silences: gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
 
@@ -24,7 +24,7 @@ def tell(
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """The tracks to carry on, the gaps that are decided, and the edges that came to light.
 
-    A silence after a last fix is told as an edge once the frontier has passed the threshold, as a gap when a fix ends
+    A silence after a last fix is told as an edge once the watermark has passed the threshold, as a gap when a fix ends
     it, when the track has ended, or when the data ends.
     """
     fixes = walked.fixes
@@ -80,7 +80,7 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                 "gaps",
                 {
                     "mmsi": fixes.mmsi[before],
-                    "track": fixes.track_us[before],
+                    "track_start": fixes.track_us[before],
                     "start_time": fixes.time_us[before],
                     "end_time": pa.nulls(n, schema.UTC) if after is None else fixes.time_us[after],
                     "duration_h": none if after is None else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
@@ -102,7 +102,7 @@ def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
     side = np.concatenate([np.full(len(rows), name, dtype=object) for name, rows in sides])
     return build(
         "edges",
-        {"mmsi": fixes.mmsi[row], "track": fixes.track_us[row], "time": fixes.time_us[row], "side": side},
+        {"mmsi": fixes.mmsi[row], "track_start": fixes.track_us[row], "time": fixes.time_us[row], "side": side},
     )
 
 
@@ -111,7 +111,7 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
         TRACKS,
         {
             "mmsi": fixes.mmsi[last],
-            "track": fixes.track_us[last],
+            "track_start": fixes.track_us[last],
             "time": fixes.time_us[last],
             "lon": fixes.lon[last],
             "lat": fixes.lat[last],
@@ -126,17 +126,17 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
 
 
 # ------------ The vessel step: from fixes and static reports of an MMSI shard to legs, gaps, counts and what is known
-# Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the frontier
+# Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the watermark
 # has passed its last fix by the threshold, exactly as a later fix would tell. So no cut of the data shows.
 
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.PARTICULARS}
+STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
     fixes = concat([state["pending"], valid(batch.table("fixes"))], PENDING)
     bucket_us = minutes(rules.vessel.thin_bucket_min)
-    until_us = batch.frontier_us if batch.final else batch.frontier_us // bucket_us * bucket_us
+    until_us = batch.watermark_us if batch.final else batch.watermark_us // bucket_us * bucket_us
     ready, pending = split(fixes, until_us, batch.final)
     ready = distinct(ready)
     walked = walk(state["tracks"], ready, rules.vessel)
@@ -147,12 +147,12 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
-    particulars, said = told_anew(reports, state["said"], batch.frontier_us)
+    static_data, said = told_anew(reports, state["said"], batch.watermark_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
         "edges": edge_rows,
-        "particulars": particulars,
+        "static_data": static_data,
         "receptions": counts,
         "reporting": reporting(ready, rules),
         "vessels": known(ready, reports),
@@ -170,7 +170,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
         "legs",
         {
             "mmsi": fixes.mmsi[start],
-            "track": fixes.track_us[start],
+            "track_start": fixes.track_us[start],
             "start": cut.start_us,
             "end": cut.end_us,
             "lon0": _tidy(cut.lon0),

@@ -11,7 +11,7 @@ from stswatch.sample_ais.fleet.motion import M_PER_DEG, Course, Floats, shift, s
 from stswatch.sample_ais.fleet.ships import Ship
 
 # ------------------ How a hull lies or goes slowly by itself: at anchor, adrift, under way at a few knots, at a berth
-# A `Lying` is a slow course with the heading of the bow. Times are seconds from the start of the plan.
+# A `Stationary` is a slow course with the heading of the bow. Times are seconds from the start of the plan.
 
 Rng = np.random.Generator
 M2_S, S2_S = 44_714.0, 43_200.0  # the tides of moon and sun, 12.42 h and 12 h: springs and neaps follow from the two
@@ -21,7 +21,7 @@ STRAYS_M = 25_000.0  # who waits for somebody comes back before it is farther of
 WEATHER_SHARES = 1.0, 0.6, 0.35, 0.2, 0.1, 0.0  # of what was drawn: the first at which a drift keeps to its room
 
 
-class Lying(NamedTuple):
+class Stationary(NamedTuple):
     """A slow course with the heading (k,) of the bow, degrees, unwrapped, at the times of its knots (k,)."""
 
     course: Course
@@ -46,7 +46,7 @@ def wander(rng: Rng, time_s: Floats, period_s: float) -> Floats:
     return np.asarray(np.sin(2 * np.pi * time_s[:, None] / waves + phase).sum(axis=1) / np.sqrt(2.0))
 
 
-def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, length_m: float) -> Lying:
+def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, length_m: float) -> Stationary:
     """At anchor: the bow heads into tide and wind, the hull yaws on its chain, the antenna aft swings the most.
 
     The scope of the chain is 4 to 6 times a depth of 20 to 35 m, a choice; how much hulls yaw is set so that positions
@@ -60,7 +60,7 @@ def at_anchor(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, le
     radius_m = rng.uniform(4, 6) * rng.uniform(20, 35) + 0.8 * length_m
     back = np.radians(heading + 180)
     lon_, lat_ = shift(lon, lat, radius_m * np.sin(back), radius_m * np.cos(back))
-    return Lying(Course(time_s, lon_, lat_), time_s, heading)
+    return Stationary(Course(time_s, lon_, lat_), time_s, heading)
 
 
 def drift_room_m(speed_kn: float, for_s: float) -> float:
@@ -76,7 +76,9 @@ def drift_room_m(speed_kn: float, for_s: float) -> float:
     return float(min(0.6 * metres_s * for_s, 0.4 * metres_s * M2_S))
 
 
-def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float, room_m: float) -> Lying:
+def drifting(
+    rng: Rng, lon: float, lat: float, start_s: float, end_s: float, speed_kn: float, room_m: float
+) -> Stationary:
     """Adrift: what the tide, which turns, and current and wind, which change in a day or two, make of a hull.
 
     The tide runs along one line with the shore on its beam, or turns through all directions with none near, faster at
@@ -95,7 +97,7 @@ def drifting(rng: Rng, lon: float, lat: float, start_s: float, end_s: float, spe
         path = _path(time_s, tide + share * weather, speed_kn)
         if np.hypot(*path).max() <= room_m:
             break
-    return Lying(Course(time_s, *shift(lon, lat, *path)), time_s, heading)
+    return Stationary(Course(time_s, *shift(lon, lat, *path)), time_s, heading)
 
 
 def _tide(rng: Rng, time_s: Floats) -> Floats:
@@ -130,7 +132,7 @@ def _path(time_s: Floats, flow: Floats, speed_kn: float) -> Floats:
 
 def keeping_way(
     rng: Rng, lon: float, lat: float, goal: tuple[float, float], start_s: float, end_s: float, speed_kn: float
-) -> Lying:
+) -> Stationary:
     """Under way at one speed, to and fro between a place and some part of the way to a goal over water.
 
     At each end it turns through half a circle, wider the longer the way.
@@ -144,7 +146,7 @@ def keeping_way(
     x = along_m * np.sin(course) + across_m * np.cos(course)
     y = along_m * np.cos(course) - across_m * np.sin(course)
     heading_deg = np.degrees(course) + turned_deg + 2 * wander(rng, time_s, 1500.0)
-    return Lying(Course(time_s, *shift(lon, lat, x, y)), time_s, heading_deg, keeps_way=True)
+    return Stationary(Course(time_s, *shift(lon, lat, x, y)), time_s, heading_deg, keeps_way=True)
 
 
 def _to_and_fro(
@@ -173,10 +175,10 @@ def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> tuple[float
     return (to_lon - lon) * M_PER_DEG * float(np.cos(np.radians(lat))), (to_lat - lat) * M_PER_DEG
 
 
-def moored(lon: float, lat: float, start_s: float, end_s: float, heading_deg: float) -> Lying:
+def moored(lon: float, lat: float, start_s: float, end_s: float, heading_deg: float) -> Stationary:
     """At a berth."""
     time_s = np.array([start_s, end_s])
-    return Lying(stay(lon, lat, start_s, end_s), time_s, np.full(2, heading_deg))
+    return Stationary(stay(lon, lat, start_s, end_s), time_s, np.full(2, heading_deg))
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -216,14 +218,14 @@ STRAIGHT = Coming()
 
 def alongside(
     rng: Rng,
-    host: Lying,
+    host: Stationary,
     start_s: float,
     end_s: float,
     starboard_m: float,
     ahead_m: float,
     turned_deg: float = 0.0,
     coming: Coming = STRAIGHT,
-) -> Lying:
+) -> Stationary:
     """Beside a host from start to end, comes and leaves as `coming` says, its heading turned against the host's.
 
     No two hulls keep way together stem to stern: beside a host under way a guest heads as it does.
@@ -245,6 +247,6 @@ def alongside(
     x = ahead * np.sin(theta) + right * np.cos(theta) + out_m * np.sin(side)
     y = ahead * np.cos(theta) - right * np.sin(theta) + out_m * np.cos(side)
     course = Course(at_s, *shift(*host.course.at(at_s), x, y))
-    lying = (at_s >= far_s[2]) & (at_s <= far_s[-3])
+    stationary = (at_s >= far_s[2]) & (at_s <= far_s[-3])
     turned = 0.0 if host.keeps_way else turned_deg
-    return Lying(course, at_s[lying], np.degrees(theta[lying]) + turned + rng.normal(0, 1.5))
+    return Stationary(course, at_s[stationary], np.degrees(theta[stationary]) + turned + rng.normal(0, 1.5))

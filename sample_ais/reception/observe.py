@@ -157,8 +157,8 @@ def _shown(
     n, course = len(emitter), cast.shown[emitter]
     speed_kn, bearing = cast.courses.speed_and_bearing(course, time_s)
     lon, lat = shift(*cast.courses.at(course, time_s), *position_noise_m(rng, sets, emitter, time_s, faults.noise))
-    (lying,) = cast.headings.at(cast.owner[emitter], time_s)
-    bow = np.where(np.isnan(lying), bearing, lying) + rng.normal(0, 0.8, n)
+    (stationary,) = cast.headings.at(cast.owner[emitter], time_s)
+    bow = np.where(np.isnan(stationary), bearing, stationary) + rng.normal(0, 0.8, n)
     without = cast.class_b[emitter] | (sets.heading[emitter] < WITHOUT_HEADING)
     lost = rng.random(n) < faults.no_position
     return Received(

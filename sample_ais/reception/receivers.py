@@ -215,7 +215,7 @@ class Slots(NamedTuple):
     sent: Ints
 
 
-def interval_s(class_b: Bools, lying: Bools, speed_kn: Floats, turning: Bools) -> Floats:
+def interval_s(class_b: Bools, stationary: Bools, speed_kn: Floats, turning: Bools) -> Floats:
     """Seconds between position reports (n,): see the tables above.
 
     >>> class_b, lying, turning = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]], bool)
@@ -225,7 +225,7 @@ def interval_s(class_b: Bools, lying: Bools, speed_kn: Floats, turning: Bools) -
     a = np.full(len(speed_kn), CLASS_A_S[-1][1])
     for limit, every, every_turning in CLASS_A_S[::-1]:
         a = np.where(speed_kn < limit, np.where(turning, every_turning, every), a)
-    a = np.where(lying, np.where(speed_kn <= LYING_KN, CLASS_A_LYING_S, 10.0), a)
+    a = np.where(stationary, np.where(speed_kn <= LYING_KN, CLASS_A_LYING_S, 10.0), a)
     b = np.where(speed_kn <= CLASS_B_S[0][0], CLASS_B_S[0][1], CLASS_B_S[1][1])
     return np.where(class_b, b, a)
 

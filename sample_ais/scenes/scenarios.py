@@ -11,7 +11,7 @@ import numpy as np
 
 from stswatch.errors import StswatchError
 from stswatch.sample_ais.fleet import at_rest
-from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, Lying
+from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, Stationary
 from stswatch.sample_ais.fleet.motion import Course, Floats, shift
 from stswatch.sample_ais.fleet.ships import EQUIPMENT, FISHING, RESTRICTED, UNDER_WAY, Actor, Quiet, Scene, Ship
 from stswatch.sample_ais.scenes import transfers
@@ -51,7 +51,7 @@ def lightering(stage: Stage, c: Circumstance) -> list[Actor]:
 def supply_at_sea(stage: Stage, c: Circumstance) -> list[Actor]:
     """Lawful supply from hull to hull at sea: fuel and stores to fishing boats, catch to a reefer, cargo to a coaster.
 
-    Source: Miller et al. 2018, Frontiers in Marine Science 5:240, to whose 11,681 meetings the shapes are fitted.
+    Source: Miller et al. 2018, Watermarks in Marine Science 5:240, to whose 11,681 meetings the shapes are fitted.
     """
     pairs = (("reefer", "fisher"), ("small_tanker", "fisher"), ("tanker", "small_tanker"), ("coaster", "coaster"))
     host, guest = pairs[int(stage.rng.choice(len(pairs), p=[0.4, 0.2, 0.2, 0.2]))]
@@ -73,15 +73,15 @@ def tug(stage: Stage, c: Circumstance) -> list[Actor]:
 def tow(stage: Stage, c: Circumstance) -> list[Actor]:
     """A tug with a barge, alongside it or on a wire astern: one always where the other just was."""
     lead, barge = stage.launch("tug"), stage.launch("barge")
-    lying = stage.host(c, lead, 3600.0, 3600.0)
+    stationary = stage.host(c, lead, 3600.0, 3600.0)
     right, ahead, _ = at_rest.offset_m(stage.rng, lead, barge, c.distance_m)
     if c.distance_m > 55:
         right, ahead = 0.0, -c.distance_m
     goal = stage.spot(c.place, 5.0, 500.0)
     whence = [stage.spot(c.place, 5.0, 500.0) for _ in range(2)]
     how = coming(stage, c, (whence[1], goal), 1200.0)
-    act = at_rest.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, coming=how)
-    first = stage.actor(lead, c.place, [lying], whence[0], goal, RESTRICTED)
+    act = at_rest.alongside(stage.rng, stationary, c.start_s, c.end_s, right, ahead, coming=how)
+    first = stage.actor(lead, c.place, [stationary], whence[0], goal, RESTRICTED)
     return _done(stage, c, [first, stage.actor(barge, c.place, [act], whence[1], goal, UNDER_WAY)])
 
 
@@ -94,12 +94,12 @@ def crew_boat(stage: Stage, c: Circumstance) -> list[Actor]:
 def pair_trawl(stage: Stage, c: Circumstance) -> list[Actor]:
     """Two trawlers draw one net between them, and lie side by side to haul it."""
     one, two = stage.launch("trawler"), stage.launch("trawler")
-    lying = stage.host(c, one, 3 * HOUR_S, 3 * HOUR_S, under_way=True)
+    stationary = stage.host(c, one, 3 * HOUR_S, 3 * HOUR_S, under_way=True)
     right_m = float(stage.rng.choice([-1.0, 1.0])) * c.distance_m
     base = stage.spot(c.place, 5.0, 500.0)
     how = coming(stage, c, (base, base), 2000.0)
-    act = at_rest.alongside(stage.rng, lying, c.start_s, c.end_s, right_m, 0.0, coming=how)
-    courses = ((one, lying), (two, act))
+    act = at_rest.alongside(stage.rng, stationary, c.start_s, c.end_s, right_m, 0.0, coming=how)
+    courses = ((one, stationary), (two, act))
     return _done(stage, c, [stage.actor(ship, c.place, [course], base, base, FISHING) for ship, course in courses])
 
 
@@ -117,24 +117,26 @@ def port_queue(stage: Stage, c: Circumstance) -> list[Actor]:
 def _beside_each_other(stage: Stage, c: Circumstance, ships: Sequence[Ship]) -> list[Actor]:
     """Ships in a row under the same wind and tide; the first comes before and goes after the others."""
     under_way = False if c.speed_kn < KEEPS_WAY_KN else None
-    lying = stage.host(c, ships[0], stage.some_hours(0.5, 12.0), stage.some_hours(0.5, 12.0), under_way)
+    stationary = stage.host(c, ships[0], stage.some_hours(0.5, 12.0), stage.some_hours(0.5, 12.0), under_way)
     actors, row = [], stage.rng.uniform(0, 2 * np.pi)
     for k, ship in enumerate(ships):
         bearing = row + stage.rng.normal(0, 0.2)
         away_m = c.distance_m * ((k + 1) // 2) * (1 if k % 2 else -1)
-        act = lying if k == 0 else _shifted(lying, c, away_m * np.sin(bearing), away_m * np.cos(bearing))
+        act = stationary if k == 0 else _shifted(stationary, c, away_m * np.sin(bearing), away_m * np.cos(bearing))
         spots = stage.spot(c.place), stage.spot(c.place, 10.0, 400.0)
         actors.append(stage.actor(ship, c.place, [act], *spots, status_of(c.speed_kn, ship)))
     return actors
 
 
-def _shifted(lying: Lying, c: Circumstance, east_m: float, north_m: float) -> Lying:
+def _shifted(stationary: Stationary, c: Circumstance, east_m: float, north_m: float) -> Stationary:
     """The same swing some metres off, only while the circumstances last."""
-    inside = (lying.time_s > c.start_s) & (lying.time_s < c.end_s)
-    time_s = np.concatenate([[c.start_s], lying.time_s[inside], [c.end_s]])
-    lon, lat = shift(*lying.course.at(time_s), east_m, north_m)
+    inside = (stationary.time_s > c.start_s) & (stationary.time_s < c.end_s)
+    time_s = np.concatenate([[c.start_s], stationary.time_s[inside], [c.end_s]])
+    lon, lat = shift(*stationary.course.at(time_s), east_m, north_m)
     course = Course(time_s, lon, lat)
-    return lying._replace(course=course, time_s=time_s, heading_deg=np.interp(time_s, lying.time_s, lying.heading_deg))
+    return stationary._replace(
+        course=course, time_s=time_s, heading_deg=np.interp(time_s, stationary.time_s, stationary.heading_deg)
+    )
 
 
 def ferry_transfer(stage: Stage, c: Circumstance) -> list[Actor]:

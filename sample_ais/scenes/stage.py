@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from stswatch.sample_ais.fleet import at_rest
-from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, Lying, keeping_way
+from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, Stationary, keeping_way
 from stswatch.sample_ais.fleet.motion import Course, shift, voyage
 from stswatch.sample_ais.fleet.ships import (
     ALWAYS,
@@ -69,7 +69,9 @@ class Stage:
         self.taken.append(int(self.rng.choice(len(km), p=weight / weight.sum())))
         return sea.spots[self.taken[-1]]
 
-    def host(self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None) -> Lying:
+    def host(
+        self, c: Circumstance, ship: Ship, early_s: float, late_s: float, under_way: bool | None = None
+    ) -> Stationary:
         """How a host lies or goes from before to after the circumstances, by their speed and the room there is.
 
         Where a drift has no room it keeps slow way to and fro, or lies at anchor if it is not to be under way.
@@ -90,7 +92,7 @@ class Stage:
         self,
         ship: Ship,
         place: Place,
-        acts: Sequence[Lying],
+        acts: Sequence[Stationary],
         origin: Spot,
         goal: Spot,
         status: int = UNDER_WAY,
@@ -110,7 +112,7 @@ class Stage:
         course = course.then(onward)
         statuses = [(ALWAYS[0], float(UNDER_WAY))]
         if leaves_s > 0:
-            waits = self.lying(ship, origin, -AROUND_S, leaves_s)
+            waits = self.stationary(ship, origin, -AROUND_S, leaves_s)
             course = waits.course.then(course) if waits else course
             headings += [(waits.time_s, waits.heading_deg)] if waits else []
             statuses = [(ALWAYS[0], float(_status_at(origin)))]
@@ -118,14 +120,14 @@ class Stage:
         for act in acts:
             statuses += [(float(act.time_s[0]), float(status)), (float(act.time_s[-1]), float(UNDER_WAY))]
         if arrives_s < self.end_s:
-            waits = self.lying(ship, goal, arrives_s, self.end_s + AROUND_S)
+            waits = self.stationary(ship, goal, arrives_s, self.end_s + AROUND_S)
             course = course.then(waits.course) if waits else course
             headings += [(waits.time_s, waits.heading_deg)] if waits else []
             statuses.append((arrives_s, float(_status_at(goal))))
         told = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
         return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), acts=told, role=role)
 
-    def lying(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Lying | None:
+    def stationary(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Stationary | None:
         """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
         if spot.kind == EDGE or end_s - start_s < 60:
             return None
@@ -165,7 +167,7 @@ class Stage:
         return replace(actor, draughts=((ALWAYS[0], now), (when_s, max(0.5, then))))
 
 
-def _end(act: Lying, k: int, place: Place) -> Place:
+def _end(act: Stationary, k: int, place: Place) -> Place:
     return replace(place, lon=float(act.course.lon[k]), lat=float(act.course.lat[k]))
 
 
@@ -182,11 +184,11 @@ def _status_at(spot: Spot) -> int:
     return {BERTH: MOORED, EDGE: UNDER_WAY}.get(spot.kind, AT_ANCHOR)
 
 
-def status_of(lying_kn: float, ship: Ship) -> int:
+def status_of(stationary_kn: float, ship: Ship) -> int:
     """The status a crew sets for a slow meeting: at anchor, restricted, fishing or under way."""
     if ship.trade in ("trawler", "fisher"):
         return FISHING
-    if lying_kn < STILL_KN:
+    if stationary_kn < STILL_KN:
         return AT_ANCHOR
     return RESTRICTED if ship.trade in ("tug", "dredger", "research") else UNDER_WAY
 
@@ -226,13 +228,13 @@ def passage(stage: Stage, ship: Ship, start: Spot, goal: Spot, leaves_s: float |
     course = Course(course.time_s + leaves_s, course.lon, course.lat)
     headings, statuses = [], [(ALWAYS[0], 0.0)]
     arrives_s = leaves_s + takes_s
-    if leaves_s > 0 and (lying := stage.lying(ship, start, -AROUND_S, leaves_s)):
-        course, headings = lying.course.then(course), [(lying.time_s, lying.heading_deg)]
+    if leaves_s > 0 and (stationary := stage.stationary(ship, start, -AROUND_S, leaves_s)):
+        course, headings = stationary.course.then(course), [(stationary.time_s, stationary.heading_deg)]
         statuses = [(ALWAYS[0], float(MOORED if start.kind == BERTH else 1))]
     statuses.append((leaves_s, float(UNDER_WAY)))
-    if arrives_s < stage.end_s and (lying := stage.lying(ship, goal, arrives_s, stage.end_s + AROUND_S)):
-        course = course.then(lying.course)
-        headings.append((lying.time_s, lying.heading_deg))
+    if arrives_s < stage.end_s and (stationary := stage.stationary(ship, goal, arrives_s, stage.end_s + AROUND_S)):
+        course = course.then(stationary.course)
+        headings.append((stationary.time_s, stationary.heading_deg))
         statuses.append((arrives_s, float(MOORED if goal.kind == BERTH else 1)))
     actor = Actor(ship, course, statuses=tuple(statuses), headings=tuple(headings))
     return _draught_in_port(stage, actor, goal, arrives_s)
@@ -281,11 +283,13 @@ def _ferry(stage: Stage, ship: Ship) -> Actor:
     ends = (start, goal)
     leg = 0
     while time_s < stage.end_s:
-        lying = stage.lying(ship, replace(ends[leg % 2], kind=BERTH), time_s, time_s + stage.some_hours(1.5, 6.0))
-        assert lying is not None
-        course = lying.course if course is None else course.then(lying.course)
-        headings.append((lying.time_s, lying.heading_deg))
-        leaves_s = float(lying.course.time_s[-1])
+        stationary = stage.stationary(
+            ship, replace(ends[leg % 2], kind=BERTH), time_s, time_s + stage.some_hours(1.5, 6.0)
+        )
+        assert stationary is not None
+        course = stationary.course if course is None else course.then(stationary.course)
+        headings.append((stationary.time_s, stationary.heading_deg))
+        leaves_s = float(stationary.course.time_s[-1])
         way = voyage(sea.way(stage.rng, ends[leg % 2], ends[(leg + 1) % 2]), leaves_s, speed_kn)
         course, time_s = course.then(way), float(way.time_s[-1])
         statuses += [(leaves_s, float(UNDER_WAY)), (time_s, float(MOORED))]

@@ -14,7 +14,7 @@ import numpy as np
 
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.sample_ais.fleet import at_rest
-from stswatch.sample_ais.fleet.at_rest import Coming, Lying
+from stswatch.sample_ais.fleet.at_rest import Coming, Stationary
 from stswatch.sample_ais.fleet.motion import shift, voyage
 from stswatch.sample_ais.fleet.ships import (
     ALWAYS,
@@ -59,7 +59,7 @@ def ends(stage: Stage, c: Circumstance, ship: Ship) -> Ends:
     return stage.spot(c.place, countries=lands), stage.spot(c.place, countries=lands)
 
 
-def goes(stage: Stage, c: Circumstance, ship: Ship, acts: list[Lying], of: Ends | None = None) -> Actor:
+def goes(stage: Stage, c: Circumstance, ship: Ship, acts: list[Stationary], of: Ends | None = None) -> Actor:
     """A party that comes from somewhere for its acts and goes somewhere after."""
     origin, goal = of or ends(stage, c, ship)
     return stage.actor(ship, c.place, acts, origin, goal, status_of(c.speed_kn, ship))
@@ -80,11 +80,13 @@ def pair(
     under_way: bool | None = None,
 ) -> list[Actor]:
     """Host and guest meet as the circumstances say: one waits, the other comes alongside and leaves."""
-    lying = stage.host(c, host, stage.some_hours(*waits_h) + 2400.0, stage.some_hours(0.6, 2.5) + 2400.0, under_way)
+    stationary = stage.host(
+        c, host, stage.some_hours(*waits_h) + 2400.0, stage.some_hours(0.6, 2.5) + 2400.0, under_way
+    )
     of = ends(stage, c, guest)
     right, ahead, turned = at_rest.offset_m(stage.rng, host, guest, c.distance_m)
-    act = at_rest.alongside(stage.rng, lying, c.start_s, c.end_s, right, ahead, turned, coming(stage, c, of))
-    return [goes(stage, c, host, [lying]), goes(stage, c, guest, [act], of)]
+    act = at_rest.alongside(stage.rng, stationary, c.start_s, c.end_s, right, ahead, turned, coming(stage, c, of))
+    return [goes(stage, c, host, [stationary]), goes(stage, c, guest, [act], of)]
 
 
 def laden(stage: Stage, c: Circumstance, actors: list[Actor]) -> list[Actor]:
@@ -152,14 +154,14 @@ def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
     each_s = max(1200.0, min(c.duration_s, 8 * HOUR_S) / trips)
     gap_s = stage.some_hours(1.5, 5.0)
     whole = replace(c, duration_s=trips * each_s + (trips - 1) * gap_s)
-    lying = stage.host(whole, host, stage.some_hours(0.5, 6.0) + 2400.0, 6000.0)
+    stationary = stage.host(whole, host, stage.some_hours(0.5, 6.0) + 2400.0, 6000.0)
     right, ahead, turned = at_rest.offset_m(stage.rng, host, guest, c.distance_m)
     of, acts = ends(stage, c, guest), []
     for k in range(trips):
         from_s = whole.start_s + k * (each_s + gap_s)
         how = coming(stage, c, of)
-        acts.append(at_rest.alongside(stage.rng, lying, from_s, from_s + each_s, right, ahead, turned, how))
-    actors = [goes(stage, c, host, [lying]), goes(stage, c, guest, acts, of)]
+        acts.append(at_rest.alongside(stage.rng, stationary, from_s, from_s + each_s, right, ahead, turned, how))
+    actors = [goes(stage, c, host, [stationary]), goes(stage, c, guest, acts, of)]
     return laden(stage, whole, actors)
 
 
@@ -170,15 +172,15 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
     """
     middle = stage.yard.launch("small_tanker", scale=float(stage.rng.choice([0.5, 1.0])))
     sides = [stage.yard.launch("coaster", DPRK_ROLE), stage.yard.launch("coaster")]
-    lying = stage.host(c, middle, stage.some_hours(0.5, 5.0) + 2400.0, 6000.0)
-    actors = [goes(stage, c, middle, [lying])]
+    stationary = stage.host(c, middle, stage.some_hours(0.5, 5.0) + 2400.0, 6000.0)
+    actors = [goes(stage, c, middle, [stationary])]
     for side, ship in zip((1.0, -1.0), sides, strict=True):
         right, ahead, turned = at_rest.offset_m(stage.rng, middle, ship, c.distance_m)
         late_s = max(0.0, -side) * float(stage.rng.uniform(0.1, 0.25)) * c.duration_s  # one after the other
         right = side * abs(right)
         of = ends(stage, c, ship)
         from_s, until_s = c.start_s + late_s, c.end_s - late_s
-        act = at_rest.alongside(stage.rng, lying, from_s, until_s, right, ahead, turned, coming(stage, c, of))
+        act = at_rest.alongside(stage.rng, stationary, from_s, until_s, right, ahead, turned, coming(stage, c, of))
         actors.append(goes(stage, c, ship, [act], of))
     return laden(stage, c, actors)
 

@@ -1,10 +1,10 @@
-"""What sealing an hour costs of itself, by how long the watch has been running.
+"""What finalizing an hour costs of itself, by how long the watch has been running.
 
     python -m tests.bench.history [--hours 168 1440 8760] [--sources 5] [--keep FOLDER]
 
 A data folder as a watch leaves it after so many hours is made: entries, slices and the
 database by the functions that a watch calls, rows of Parquet alike in all hours. Then real sentences of one more hour
-are sealed and published, which shows what of it grows with the past.
+are finalized and published, which shows what of it grows with the past.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stswatch.pipeline.batch import HOUR, to_bytes
 from stswatch.pipeline.flow import late_data, row
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.slices import Slice, checksums, commit
-from stswatch.pipeline.live.finalize import Sealed, seal
+from stswatch.pipeline.live.finalize import Finalized, finalize
 from stswatch.pipeline.live.reconcile import Settings, Store, engine_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.closing import pack
@@ -42,7 +42,7 @@ from tests.pipeline.spool.spools import written
 from tests.pipeline.store import build as rows_of
 
 FIRST_US = 1_704_067_200_000_000  # 2024-01-01T00:00:00Z
-ALLOWANCE_US = 60_000_000
+ALLOWED_LATENESS_US = 60_000_000
 VESSELS = 1000  # heard in an hour
 CELLS = 300  # of coverage, in an hour
 MET = 5  # encounters in an hour
@@ -51,7 +51,7 @@ OPTIONS = "('nmea', None, None, None, ())"
 
 
 def build(data: Path, hours: int, sources: int) -> None:
-    """A data folder in which so many hours are sealed. What must be on the disk after a power cut need not be here."""
+    """A data folder in which so many hours are final. What must be on the disk after a power cut need not be here."""
     synced, os.fsync = os.fsync, lambda handle: None  # tens of thousands of files, which the next boot need not find
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -59,9 +59,9 @@ def build(data: Path, hours: int, sources: int) -> None:
             _lake(catalogue, hours, sources)
             held = entries.entries(catalogue)
             _slices(catalogue, planned(held, SETTINGS.rules, HOUR, engine_of(SETTINGS), FIRST_US + hours * HOUR))
-        sealed = seal(data, SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, FIRST_US + hours * HOUR)
+        finalized = finalize(data, SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, FIRST_US + hours * HOUR)
         with Catalogue.open(data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
-            store.seal(sealed, None)
+            store.finalize(finalized, None)
             store.publish()
     finally:
         os.fsync = synced
@@ -167,14 +167,14 @@ def _found(number: int) -> Mapping[str, pa.Table]:
         event |= {"median_distance_m": 60.0}
         start_us = FIRST_US + number * HOUR + k * 60_000_000
         event |= {"id": f"E{number:08x}{k}", "start_time": start_us, "end_time": start_us + HOUR // 2}
-        event |= {"nearest_time": start_us, "track_a": f"{number}", "track_b": f"{k}"}
+        event |= {"cpa_time": start_us, "track_a": f"{number}", "track_b": f"{k}"}
     names = schema.ENCOUNTERS.names
     encounters = pa.Table.from_pylist([{n: e.get(n) for n in names} for e in met], schema=schema.ENCOUNTERS)
     return {"coverage": coverage, "encounters": encounters}
 
 
-def another_hour(data: Path, hours: int, sources: int) -> Sealed:
-    """Seal one hour more, of real sentences."""
+def another_hour(data: Path, hours: int, sources: int) -> Finalized:
+    """Finalize one hour more, of real sentences."""
     start_us = FIRST_US + hours * HOUR
     for source in range(sources):
         at = np.arange(200)
@@ -192,23 +192,23 @@ def another_hour(data: Path, hours: int, sources: int) -> Sealed:
             at * 0,
         )
         put(data / "spool" / f"source{source}" / f"{name_of(start_us)}.nmea.zst", b"\n".join(text) + b"\n")
-    return seal(data, SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, start_us + HOUR)
+    return finalize(data, SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, start_us + HOUR)
 
 
 def measure(data: Path, hours: int, sources: int) -> str:
-    """A row of the table: wall and CPU seconds of sealing, storing and publishing the third hour more."""
+    """A row of the table: wall and CPU seconds of finalizing, storing and publishing the third hour more."""
     another_hour(data, hours, sources)  # what is imported and read once
     another_hour(data, hours + 1, sources)
     with Catalogue.open(data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
         clocks = [(time.perf_counter(), time.process_time())]
-        sealed = another_hour(data, hours + 2, sources)
+        finalized = another_hour(data, hours + 2, sources)
         clocks.append((time.perf_counter(), time.process_time()))
-        store.seal(sealed, None)
+        store.finalize(finalized, None)
         clocks.append((time.perf_counter(), time.process_time()))
         store.publish()
         clocks.append((time.perf_counter(), time.process_time()))
     spans = [f"{b[0] - a[0]:.1f} ({b[1] - a[1]:.1f})" for a, b in pairwise(clocks)]
-    return f"| {hours:,} | {len(sealed.outputs):,} | {' | '.join(spans)} |"
+    return f"| {hours:,} | {len(finalized.outputs):,} | {' | '.join(spans)} |"
 
 
 def main() -> None:
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=5)
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
-    print("| hours | slices | seal, s (CPU) | store, s (CPU) | publish, s (CPU) |\n| --- | --- | --- | --- | --- |")
+    print("| hours | slices | finalize, s (CPU) | store, s (CPU) | publish, s (CPU) |\n| --- | --- | --- | --- | --- |")
     for hours in asked.hours:
         with tempfile.TemporaryDirectory() as folder:
             data = (asked.keep or Path(folder)) / f"{hours}"

@@ -28,7 +28,9 @@ import psutil
 from stswatch.sample_ais.reception import sentences
 from tests.pipeline.alerts.receiver import SECRET, receiving
 
-BEGIN_S = 1_741_611_480  # 2025-03-10T12:58:00Z: three minutes later an hour is sealed, with two minutes of what is sent
+BEGIN_S = (
+    1_741_611_480  # 2025-03-10T12:58:00Z: three minutes later an hour is finalized, with two minutes of what is sent
+)
 HOUR_OVER_S = 120
 APART_S = 5  # between two leads
 AFTER_S = 30  # for what is still on its way
@@ -116,7 +118,7 @@ class Seen:
 
     cpu_s: dict[int, float] = field(default_factory=dict)
     peak: int = 0
-    status: list[tuple[float, float, float, bool]] = field(default_factory=list)  # second, lag, slice, sealing
+    status: list[tuple[float, float, float, bool]] = field(default_factory=list)  # second, lag, slice, finalizing
 
     def look(self, process: psutil.Process, data: Path, sent: Sent) -> None:
         """Look at its processes and at its status."""
@@ -131,7 +133,7 @@ class Seen:
             last = json.loads((data / "live" / "status.json").read_text())["slice"]
             told_s = np.datetime64(last["arrival"].rstrip("Z"), "ms").astype(np.int64) / 1000
             second = len(sent.wall_s) - 1
-            self.status.append((second, BEGIN_S + second - told_s, last["took_s"], last["sealing"]))
+            self.status.append((second, BEGIN_S + second - told_s, last["took_s"], last["finalizing"]))
 
 
 def measure(rate: int, minutes: float, vessels: int, area: str, folder: Path) -> str:
@@ -173,8 +175,8 @@ def latencies(opened, got, sent: Sent) -> list[float]:
 
 def table(rate: int, seconds: int, seen: Seen, late_s: list[float], pairs: int) -> str:
     """The figures, a line each."""
-    second, lag_s, took_s, sealing = np.array(seen.status).T
-    first, sealing = second < seconds / 2, (sealing == 1) & (second > HOUR_OVER_S)
+    second, lag_s, took_s, finalizing = np.array(seen.status).T
+    first, finalizing = second < seconds / 2, (finalizing == 1) & (second > HOUR_OVER_S)
     told = ", ".join(f"{np.percentile(late_s, p):.1f}" for p in (50, 95)) if late_s else "-"
     rows = {
         "sentences a second": f"{rate:,}",
@@ -186,10 +188,10 @@ def table(rate: int, seconds: int, seen: Seen, late_s: list[float], pairs: int) 
         "leads told of": f"{len(late_s)} of {pairs}",
         "to the web hook p50, p95, s": told,
     }
-    if sealing.any():
+    if finalizing.any():
         rows |= {
-            f"an hour with {rate * HOUR_OVER_S:,} sentences sealed, s": f"{np.ptp(second[sealing]):.0f}",
-            "lag meanwhile p50, p95, s": ", ".join(f"{np.percentile(lag_s[sealing], p):.1f}" for p in (50, 95)),
+            f"an hour with {rate * HOUR_OVER_S:,} sentences finalized, s": f"{np.ptp(second[finalizing]):.0f}",
+            "lag meanwhile p50, p95, s": ", ".join(f"{np.percentile(lag_s[finalizing], p):.1f}" for p in (50, 95)),
         }
     return "\n".join(f"| {name} | {value} |" for name, value in rows.items())
 

@@ -3,8 +3,8 @@
     python -m tests.bench.look [--vessels 1000 10000 20000 30000] [--write]
 
 Seas as dense as the coast of the United States, nine of ten vessels lying still, of 10,000 vessels each and side by
-side for more; eight hours are sealed before. CPU time of the looking process, the median of five looks, and what that
-process takes of memory at most, Python, Beam and the states included. `--write` puts the tables into
+side for more; eight hours are finalized before. CPU time of the looking process, the median of five looks, and what
+that process takes of memory at most, Python, Beam and the states included. `--write` puts the tables into
 docs/benchmarks.md.
 """
 
@@ -39,9 +39,9 @@ from tests.simulators.density import START_S, block
 from tests.simulators.traffic import Sea, sea
 
 BEGIN, END = "<!-- look bench -->", "<!-- end of look -->"
-SEALED_H = 8  # longer than any leg is kept
+FINALIZED_H = 8  # longer than any leg is kept
 OF_A_SEA = 10_000
-SINCE_MIN = (5, 30, 55)  # after the last sealed hour
+SINCE_MIN = (5, 30, 55)  # after the last finalized hour
 NONE = schema.empty("static_reports")
 LAST = Committed(Output("last", {}), {})  # the slice with the states to begin from
 
@@ -62,9 +62,9 @@ def heard(of: list[Sea], hour: int) -> pa.Table:
 
 
 def prepare(folder: Path, vessels: int) -> None:
-    """Seal hours, and leave the states after them as a slice leaves them."""
+    """Finalize hours, and leave the states after them as a slice leaves them."""
     of, engine = world(vessels), InMemory(Rules())
-    for hour in range(SEALED_H):
+    for hour in range(FINALIZED_H):
         engine.slice({"fixes": heard(of, hour), "static_reports": NONE}, START_S * SECOND + (hour + 1) * HOUR)
     state = LAST.folder(folder) / "state"
     state.mkdir(parents=True)
@@ -74,7 +74,7 @@ def prepare(folder: Path, vessels: int) -> None:
 
 def looks(folder: Path, vessels: int) -> list[str]:
     """Look at the hour that follows; a row of figures."""
-    fixes, until_us = heard(world(vessels), SEALED_H), START_S * SECOND + SEALED_H * HOUR
+    fixes, until_us = heard(world(vessels), FINALIZED_H), START_S * SECOND + FINALIZED_H * HOUR
     watch = Vantage(folder, Rules(), area("world"), MINUTE)
     watch.move_to(until_us, LAST, 1)
     begin, took_s = 0, []

@@ -41,7 +41,7 @@ _BAD: list[list[object]] = [  # what a real archive has too
 Row: TypeAlias = tuple[int, datetime, float, float, float | None, float | None, int | None, str]
 _FIXES = """SELECT f.mmsi, f.time, f.lat, f.lon, f.sog_kn, f.cog_deg, f.heading_deg, v.name
             FROM fixes f JOIN vessels v USING (mmsi)
-            WHERE f.invalid IS NULL AND f.time < '2025-03-11T00:00:00Z' ORDER BY f.time, f.mmsi"""
+            WHERE f.invalid_reason IS NULL AND f.time < '2025-03-11T00:00:00Z' ORDER BY f.time, f.mmsi"""
 
 
 def make(home: Path) -> str:

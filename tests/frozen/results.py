@@ -3,8 +3,7 @@
     python -m tests.frozen.results      write them anew, where events were meant to change; STSWATCH_REAL_DATA is needed
 
 Of simulated inputs the rows themselves are kept, of real ones a SHA-256 of each. A row is all that was measured or
-scored of an encounter: not its id, its run or its revision, and by the names of RENAMED where a column is called
-otherwise now.
+scored of an encounter, not its id, its run or its revision; columns have lost their names, so that they may be renamed.
 """
 
 from __future__ import annotations
@@ -27,15 +26,14 @@ SAMPLE = HERE.parents[1] / "sample_ais" / "simulated_48h.nmea.gz"
 # fmt: off
 COLUMNS = (
     "kind", "track_a", "track_b", "mmsi_a", "mmsi_b", "start_time", "end_time", "start_censored", "end_censored",
-    "duration_min", "within_min", "lon", "lat", "nearest_time", "min_distance_m", "position_error_m",
+    "duration_min", "within_min", "lon", "lat", "cpa_time", "cpa_distance_m", "position_error_m",
     "median_distance_m", "median_speed_a_kn", "median_speed_b_kn", "relative_speed_kn", "drift_km", "drift_kn",
     "heading_difference_deg", "fixes_a", "fixes_b", "observed_share", "possibly_one_hull", "zones", "port",
     "distance_to_port_km", "in_port", "in_port_part", "distance_to_shore_km", "distance_to_shore_error_km",
-    "sun_elevation_deg", "dark_a", "dark_b", "ship_type_a", "ship_type_b", "length_a_m", "length_b_m", "candidates",
+    "sun_elevation_deg", "gap_a", "gap_b", "ship_type_a", "ship_type_b", "length_a_m", "length_b_m", "candidate_count",
     "score",
 )
 # fmt: on
-RENAMED: dict[str, str] = {}  # how a column of COLUMNS is called now
 _SEAS = {
     "sea of a day": (simulation.Plan(days=1.0, background=40, transfers=6, look_alikes=12), 301),
     "sea of three days": (simulation.Plan(days=3.0, background=60, transfers=8, look_alikes=16), 302),
@@ -56,7 +54,7 @@ def _number(value: float) -> str:
 
 def rows_of(found: pa.Table) -> list[str]:
     """A row of text for each encounter, in order."""
-    columns = [found.column(RENAMED.get(name, name)).to_pylist() for name in COLUMNS]
+    columns = [found.column(name).to_pylist() for name in COLUMNS]
     text = [[_number(v) if isinstance(v, float) else str(v) for v in column] for column in columns]
     return sorted("\t".join(row) for row in zip(*text, strict=True))
 

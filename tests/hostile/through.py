@@ -24,7 +24,7 @@ from tests.hostile import corpus
 from tests.peak import peak_bytes
 
 GOOD_PAIR = (538001111, 636002222)
-ASKED = "SELECT start_time, end_time, median_distance_m, min_distance_m, lon, lat, score, fixes_a FROM encounters"
+ASKED = "SELECT start_time, end_time, median_distance_m, cpa_distance_m, lon, lat, score, fixes_a FROM encounters"
 _PICTURES = 3  # so many leads are drawn, and as often areas
 _PATIENCE_S, _READ_S = 60.0, 3.0
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stswatch.geo.reference.zones import zones
 
-OF_VESSELS = ("median_speed_{}_kn", "dark_{}", "ship_type_{}", "length_{}_m")
+OF_VESSELS = ("median_speed_{}_kn", "gap_{}", "ship_type_{}", "length_{}_m")
 
 
 def maybe(strategy):
@@ -17,7 +17,7 @@ KINDS = {
     "duration_min": st.floats(0, 50_000),
     "within_min": st.floats(0, 50_000),
     "median_distance_m": maybe(st.floats(0, 500)),
-    "min_distance_m": maybe(st.floats(0, 500)),
+    "cpa_distance_m": maybe(st.floats(0, 500)),
     "median_speed_a_kn": maybe(st.floats(0, 5)),
     "median_speed_b_kn": maybe(st.floats(0, 5)),
     "relative_speed_kn": maybe(st.floats(0, 10)),
@@ -26,8 +26,8 @@ KINDS = {
     "zones": st.lists(st.sampled_from(zones().ids), max_size=4, unique=True),
     "distance_to_port_km": maybe(st.floats(0, 2000)),
     "distance_to_shore_km": maybe(st.floats(0, 2000)),
-    "dark_a": st.booleans(),
-    "dark_b": st.booleans(),
+    "gap_a": st.booleans(),
+    "gap_b": st.booleans(),
     "observed_share": st.floats(0, 1),
     "ship_type_a": maybe(st.integers(0, 99)),
     "ship_type_b": maybe(st.integers(0, 99)),
@@ -41,7 +41,7 @@ PLAIN = {
     "duration_min": 90.0,
     "within_min": 90.0,
     "median_distance_m": 150.0,
-    "min_distance_m": 120.0,
+    "cpa_distance_m": 120.0,
     "median_speed_a_kn": 1.0,
     "median_speed_b_kn": 1.0,
     "relative_speed_kn": 0.2,
@@ -50,8 +50,8 @@ PLAIN = {
     "zones": [],
     "distance_to_port_km": 60.0,
     "distance_to_shore_km": 40.0,
-    "dark_a": False,
-    "dark_b": False,
+    "gap_a": False,
+    "gap_b": False,
     "observed_share": 1.0,
     "ship_type_a": 80,
     "ship_type_b": 52,

@@ -50,7 +50,7 @@ def test_the_rule_of_starboard(beside, shore_km, port_km, passed):
 
 @given(MEETINGS)
 def test_each_is_symmetric_and_a_rule_has_two_values(rows):
-    made = columns(rows, starboard=[row["dark_a"] for row in rows])
+    made = columns(rows, starboard=[row["gap_a"] for row in rows])
     for baseline in BASELINES:
         score = baseline.function(made)
         assert np.isfinite(score).all()

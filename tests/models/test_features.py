@@ -116,21 +116,21 @@ def test_what_each_says_of_one_meeting():
     assert of("duration_h", duration_min=90) == 1.5
     assert of("speed_kn", median_speed_a_kn=0.5, median_speed_b_kn=2.5) == 2.5
     assert of("speed_difference_kn", median_speed_a_kn=0.5, median_speed_b_kn=2.5) == 2.0
-    assert of("distance_spread_m", median_distance_m=150, min_distance_m=120) == 30
-    assert of("distance_spread_m", median_distance_m=100, min_distance_m=101) == 0  # medians are rounded
+    assert of("distance_spread_m", median_distance_m=150, cpa_distance_m=120) == 30
+    assert of("distance_spread_m", median_distance_m=100, cpa_distance_m=101) == 0  # medians are rounded
     assert of("within_share", duration_min=100, within_min=80) == 0.8
-    assert of("dark_beside", dark_a=False, dark_b=False) == 0
+    assert of("dark_beside", gap_a=False, gap_b=False) == 0
     assert [of("cargo_carriers", ship_type_a=a, ship_type_b=80) for a in (69, 70, 89, 90)] == [1, 2, 2, 1]
     assert of("shorter_length_m", length_a_m=18.0, length_b_m=300.0) == 18
 
 
 def test_what_is_not_known_of_one_meeting_is_not_known_of_its_features():
     assert np.isnan(of("speed_difference_kn", median_speed_a_kn=None))
-    assert np.isnan(of("distance_spread_m", min_distance_m=None))
+    assert np.isnan(of("distance_spread_m", cpa_distance_m=None))
     assert np.isnan(of("within_share", duration_min=0))
     assert np.isnan(of("cargo_carriers", ship_type_a=None, ship_type_b=80))
     assert of("cargo_carriers", ship_type_a=None, ship_type_b=52) == 0  # whatever the other is, not both carry
-    assert all(np.isnan(of("dark_beside", dark_a=a, dark_b=b)) for a, b in ((True, False), (False, True), (True, True)))
+    assert all(np.isnan(of("dark_beside", gap_a=a, gap_b=b)) for a, b in ((True, False), (False, True), (True, True)))
     assert np.isnan(of("shorter_length_m", length_b_m=None))
     assert np.isnan(of("distance_to_shore_km", distance_to_shore_km=None))
     assert of("speed_kn", median_speed_a_kn=None, median_speed_b_kn=2.5) == 2.5

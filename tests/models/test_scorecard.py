@@ -91,7 +91,7 @@ def test_what_the_domain_demands():
 @given(row=MEETING)
 def test_a_silence_that_is_not_judged_gives_no_points(card, row):
     """Whoever was silent beside a meeting, its score is that of the same meeting with nobody silent, or less."""
-    silent = [row | {"dark_a": a, "dark_b": b} for a in (False, True) for b in (False, True)]
+    silent = [row | {"gap_a": a, "gap_b": b} for a in (False, True) for b in (False, True)]
     heard, *others = card.score(columns(silent))[0].tolist()
     assert max(others) <= heard
     texts = [r["text"] for r in card.reasons(columns(silent[1:])).to_pylist()[0] if r["feature"] == "dark_beside"]
@@ -101,7 +101,7 @@ def test_a_silence_that_is_not_judged_gives_no_points(card, row):
 @by_card
 @given(row=MEETING, data=st.data())
 def test_what_is_not_known_gives_no_points(card, row, data):
-    names = [name for name in USED if name not in ("duration_min", "within_min", "zones", "dark_a", "dark_b")]
+    names = [name for name in USED if name not in ("duration_min", "within_min", "zones", "gap_a", "gap_b")]
     gone = data.draw(st.lists(st.sampled_from(names), unique=True))
     for reason in card.reasons(columns([row | dict.fromkeys(gone)])).to_pylist()[0]:
         assert (reason["points"] == 0) or reason["value"] is not None or reason["feature"] == BASE
@@ -272,8 +272,8 @@ def test_most_real_meetings_at_sea_pass_the_cut_off_without_a_zone():
             "median_speed_b_kn": unknown,
             "zones": unknown,
             "distance_to_port_km": unknown,
-            "dark_a": unknown,
-            "dark_b": unknown,
+            "gap_a": unknown,
+            "gap_b": unknown,
             "observed_share": unknown,
         }
     )

@@ -35,7 +35,7 @@ def sea(n, seed, gaps=0.1):
         "duration_min": duration_min,
         "within_min": duration_min * rng.uniform(0.5, 1, n),
         "median_distance_m": some(distance_m),
-        "min_distance_m": some(distance_m * rng.random(n)),
+        "cpa_distance_m": some(distance_m * rng.random(n)),
         "median_speed_a_kn": some(rng.uniform(0, 5, n)),
         "median_speed_b_kn": some(rng.uniform(0, 5, n)),
         "relative_speed_kn": some(rng.lognormal(-2, 1, n)),
@@ -44,15 +44,15 @@ def sea(n, seed, gaps=0.1):
         "zones": [[*zones().ids, None][k : k + 1] if k < len(zones().ids) else [] for k in place.tolist()],
         "distance_to_port_km": some(rng.lognormal(3, 1, n)),
         "distance_to_shore_km": np.full(n, np.nan),
-        "dark_a": rng.random(n) < 0.2,
-        "dark_b": rng.random(n) < 0.2,
+        "gap_a": rng.random(n) < 0.2,
+        "gap_b": rng.random(n) < 0.2,
         "observed_share": rng.random(n),
         "ship_type_a": some(rng.choice([30.0, 52.0, 70.0, 80.0], n)),
         "ship_type_b": some(rng.choice([30.0, 52.0, 70.0, 80.0], n)),
         "length_a_m": some(rng.uniform(10, 200, n)),
         "length_b_m": some(rng.uniform(10, 200, n)),
     }
-    odds = np.log(duration_min / 150) + (200 - distance_m) / 100 + made["dark_a"] + 2 * made["observed_share"] - 2
+    odds = np.log(duration_min / 150) + (200 - distance_m) / 100 + made["gap_a"] + 2 * made["observed_share"] - 2
     odds += (np.nan_to_num(made["drift_km"]) > 5) - 0.5 * np.nan_to_num(made["median_speed_a_kn"])
     return made, rng.random(n) < 1 / (1 + np.exp(-odds))
 
@@ -94,7 +94,7 @@ def test_what_is_not_known_gives_no_points(trained):
 def test_absence_alone_is_never_learned():
     """Silences that are not judged and types that are never heard of transfers give no points, however telling."""
     made, transfer = sea(1500, 3)
-    hidden = made | {"dark_a": transfer, "dark_b": transfer}
+    hidden = made | {"gap_a": transfer, "gap_b": transfer}
     for one in (1, 2):
         rng = np.random.default_rng(one)
         kept = np.where(transfer | (rng.random(len(transfer)) < 0.1), np.nan, 52.0)

@@ -200,10 +200,10 @@ def canonical(given: Tables) -> Tables:
     """What must be the same however the input is cut: every column of it, in one order."""
     return {
         "encounters": in_order(given["encounters"].drop_columns(["run_id"]), ENCOUNTER_KEY),
-        "gaps": in_order(given["judged_gaps"], ("mmsi", "track", "start_time", "ending")),
+        "gaps": in_order(given["judged_gaps"], ("mmsi", "track_start", "start_time", "ending")),
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
         "outages": in_order(given["outages"], ("start_time", "receiver")),
-        "berth_neighbours": added(given["berth_neighbours"], "port", "hour"),
+        "port_pair_counts": added(given["port_pair_counts"], "port", "hour"),
         "vessels": pa.Table.from_pandas(latest(_epoch(given["vessels"]).to_pandas())),
     }
 

@@ -93,7 +93,7 @@ def test_a_fleet_at_anchor_for_days():
     whole = seas.canonical(seas.run(sea))
     longest_h = pc.max(whole["encounters"]["duration_min"]).as_py() / 60
     assert longest_h > 75
-    assert whole["berth_neighbours"].num_rows > 75
+    assert whole["port_pair_counts"].num_rows > 75
     for hours, shards in ((24, 1), (7 + 13 / 60, 7)):
         cuts = seas.every(sea, hours)
         has_a_floor(whole, cuts)
@@ -119,7 +119,7 @@ def test_a_shift_by_whole_days_shifts_the_times(sea, bare):
     days = 437
     later = pa.array(seas.micros_of(sea, "time") + days * DAY).cast(schema.UTC)
     moved = seas.canonical(seas.run(sea.set_column(1, schema.FIXES.field("time"), later)))
-    for name in ("encounters", "gaps", "coverage", "berth_neighbours"):
+    for name in ("encounters", "gaps", "coverage", "port_pair_counts"):
         here, there = bare[name], moved[name]
         for column in here.column_names:
             if pa.types.is_timestamp(here[column].type):
@@ -134,7 +134,7 @@ def test_a_turn_of_longitude_changes_nothing(sea, bare):
     turned = sea.set_column(2, schema.FIXES.field("lon"), pc.add(sea["lon"], 360.0))
     found = seas.canonical(seas.run(turned))
     assert bare["encounters"].num_rows >= 50
-    seas.assert_same({n: bare[n] for n in ("coverage", "berth_neighbours")}, found)
+    seas.assert_same({n: bare[n] for n in ("coverage", "port_pair_counts")}, found)
     here, there = (t["encounters"].drop_columns(["lon", "lat"]) for t in (bare, found))
     seas.assert_same({"encounters": here}, {"encounters": there})
     for axis in ("lon", "lat"):
@@ -151,7 +151,7 @@ def test_the_order_of_mmsi_only_swaps_the_sides(sea, bare):
     expected = bare["encounters"].to_pandas()
     back = mmsi.min() + mmsi.max()
     sides = {
-        f"{n}_{v}": f"{n}_{'ba'[v == 'b']}" for v in "ab" for n in ("mmsi", "track", "fixes", "dark", "median_speed")
+        f"{n}_{v}": f"{n}_{'ba'[v == 'b']}" for v in "ab" for n in ("mmsi", "track", "fixes", "gap", "median_speed")
     }
     sides |= {"median_speed_a_kn": "median_speed_b_kn", "median_speed_b_kn": "median_speed_a_kn"}
     found = found.rename(columns={old: new for old, new in sides.items() if old in found})
@@ -173,7 +173,7 @@ def test_midnight_is_a_moment_like_any_other(start):
     for how in ({}, {"cuts": cuts}, {"cuts": cuts, "shards": 7}):
         row = seas.encounters(rows, **how).iloc[0]
         assert (row.duration_min, row.fixes_a, row.fixes_b) == (120, 13, 13)
-        assert row.min_distance_m == pytest.approx(300, abs=0.1)
+        assert row.cpa_distance_m == pytest.approx(300, abs=0.1)
 
 
 def test_the_date_line_is_a_meridian_like_any_other():
@@ -185,7 +185,7 @@ def test_the_date_line_is_a_meridian_like_any_other():
     ]
     here, there = (seas.encounters(scene, shards=7) for scene in scenes)
     assert len(there) == 1
-    same = ["duration_min", "min_distance_m", "median_distance_m", "fixes_a", "fixes_b", "observed_share", "lat"]
+    same = ["duration_min", "cpa_distance_m", "median_distance_m", "fixes_a", "fixes_b", "observed_share", "lat"]
     assert here[same].iloc[0].to_dict() == pytest.approx(there[same].iloc[0].to_dict(), abs=1e-6)
     assert abs((there.lon[0] - here.lon[0]) % 360 - 170) < 1e-6
 

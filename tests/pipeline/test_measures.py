@@ -97,12 +97,12 @@ def closed():
 
 
 def measured(table):
-    edges, static = schema.empty("edges"), schema.empty("particulars")
+    edges, static = schema.empty("edges"), schema.empty("static_data")
     found = rows.encounter_rows(table, edges, static, Rules(), rows.scorecard())
     return {name: found[name].to_pylist() for name in MEASURES}
 
 
-@pytest.mark.parametrize("name", [kept.field.name for kept in INTERVAL if kept.field.name != "nearest_time"])
+@pytest.mark.parametrize("name", [kept.field.name for kept in INTERVAL if kept.field.name != "cpa_time"])
 def test_a_measure_is_made_of_the_columns_that_it_names(closed, name):
     """Another value in one column changes no measure but those that say that they are made of it."""
     at, field = closed.column_names.index(name), closed.schema.field(name)

@@ -88,7 +88,7 @@ def test_several_files_with_rows_that_cannot_be_used(tmp_path):
     data = api.run(tmp_path / "in", tmp_path / "data", area="world").database.parent
     assert_lake(decoded, data)
     assert decoded.rejects.num_rows == archive.BAD_ROWS
-    assert decoded.fixes["invalid"].to_pylist().count("out_of_range") == 40
+    assert decoded.fixes["invalid_reason"].to_pylist().count("out_of_range") == 40
     assert [table.num_rows for table in api.decode(tmp_path / "in")] == [table.num_rows for table in decoded]
     assert_same_events(api.detect(decoded.fixes), stored(data))
 
@@ -131,7 +131,7 @@ def test_points_of_a_geodataframe_are_positions(sea):
     same(api.detect(wrong), events)  # columns that are there go before
     before = api.detect(frame.to_crs(3857))
     assert len(before) == len(events)
-    assert np.allclose(before.min_distance_m, events.min_distance_m, atol=0.05)
+    assert np.allclose(before.cpa_distance_m, events.cpa_distance_m, atol=0.05)
 
 
 def test_points_that_lack_are_no_positions_and_other_shapes_are_refused(sea):
@@ -160,11 +160,15 @@ def test_marks_of_decode_are_honoured():
     nobody = frame.iloc[:1].assign(mmsi=-0.5, receiver="terrestrial")
     assert len(api.detect(pd.concat([nobody, frame]))) == 1, "a row of nobody shifts no mark"
     marks = ["no reason"] + [None] * 15
-    marked = by_satellite.set_column(by_satellite.column_names.index("invalid"), "invalid", pa.array(marks))
+    marked = by_satellite.set_column(
+        by_satellite.column_names.index("invalid_reason"), "invalid_reason", pa.array(marks)
+    )
     (event,) = api.detect(marked).itertuples()
     assert event.duration_min == 24 * 60
-    assert len(api.detect(by_satellite.drop_columns(["invalid"]))) == 1, "any table may tell its receivers"
-    every = by_satellite.set_column(by_satellite.column_names.index("invalid"), "invalid", pa.array(["x"] * 16))
+    assert len(api.detect(by_satellite.drop_columns(["invalid_reason"]))) == 1, "any table may tell its receivers"
+    every = by_satellite.set_column(
+        by_satellite.column_names.index("invalid_reason"), "invalid_reason", pa.array(["x"] * 16)
+    )
     assert len(api.detect(every)) == 0
 
 

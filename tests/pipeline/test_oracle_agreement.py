@@ -101,7 +101,7 @@ def test_without_thinning_the_same_encounters_to_the_second(sea, minutes, floor)
     for name in ("fixes_a", "fixes_b", "start_censored", "end_censored"):
         assert mine[name].tolist() == theirs[name].tolist(), name
     # and meets the nearest approach half a second off: 2.6 m at a relative speed of 10 kn
-    assert (theirs.min_distance_m - mine.min_distance_m).between(-0.1, 2.6).all()
+    assert (theirs.cpa_distance_m - mine.cpa_distance_m).between(-0.1, 2.6).all()
     assert (theirs.median_distance_m - mine.median_distance_m).abs().max() <= BIN_M
     assert (theirs.median_distance_m - mine.median_distance_m).abs().quantile(0.9) <= BIN_M / 2
 
@@ -147,7 +147,7 @@ def test_thinning_moves_distances_by_thirty_metres_at_most(sea, minutes, floor):
     alike &= (both.end_time - both.end_time_true).abs() <= 60
     both = both[alike]
     assert len(both) >= 0.9 * len(theirs) >= 0.9 * floor
-    assert (both.min_distance_m - both.min_distance_m_true).abs().max() <= 30
+    assert (both.cpa_distance_m - both.cpa_distance_m_true).abs().max() <= 30
     assert (both.median_distance_m - both.median_distance_m_true).abs().max() <= 30 + BIN_M / 2
     assert (both.fixes_a != both.fixes_a_true).mean() < 0.05
 
@@ -174,6 +174,6 @@ def row_of(rows, row):
 @seas.needs_real
 def test_neighbours_at_berth_in_half_an_hour_of_harbours():
     """At least 20,000 pairs lay still beside each other in US ports between 00:00 and 00:24."""
-    rows = seas.run(seas.of_frame(seas.noaa()), shards=7)["berth_neighbours"].to_pandas()
+    rows = seas.run(seas.of_frame(seas.noaa()), shards=7)["port_pair_counts"].to_pandas()
     midnight = rows[rows.hour == pd.Timestamp("2022-01-03T00:00Z")]
     assert midnight.pairs.sum() >= 20_000

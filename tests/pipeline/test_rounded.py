@@ -84,7 +84,7 @@ def test_the_error_stands_beside_each_distance(tmp_path):
     row = api.encounter(tmp_path / "data", name)
     text = words.explanation(row)
     assert (
-        f"no more than {row['median_distance_m']:.0f} ± 178 m apart, at the least {row['min_distance_m']:.0f} ± 178 m"
+        f"no more than {row['median_distance_m']:.0f} ± 178 m apart, at the least {row['cpa_distance_m']:.0f} ± 178 m"
         in text
     )
     assert f"{row['distance_to_shore_km']:.1f} ± 1.1 km from the nearest shore" in text

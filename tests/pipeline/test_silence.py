@@ -66,8 +66,8 @@ def test_an_outage_in_the_middle_makes_two_meetings_that_score_no_more(card):
     hour = (whole.time - whole.time[0]).dt.total_seconds() / 3600
     found = api.detect(whole[(hour < 5) | (hour >= 7.5)], scorecard=card)
     assert len(found) == 2
-    assert found.dark_a.all()
-    assert found.dark_b.all()
+    assert found.gap_a.all()
+    assert found.gap_b.all()
     assert (found.score <= scores(whole, card)[0]).all()
 
 

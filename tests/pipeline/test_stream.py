@@ -109,8 +109,8 @@ class Watch:
         return float(found[1]) if found else None
 
     def until_all_is_read(self, count):
-        """Until the loop has looked at all of so many lines, and sealed what is over."""
-        wanted = {"source_lines_total": count, "behind_bytes": 0, "lag_seconds": 0, "sealing": 0}
+        """Until the loop has looked at all of so many lines, and finalized what is over."""
+        wanted = {"source_lines_total": count, "behind_bytes": 0, "lag_seconds": 0, "finalizing": 0}
         until(lambda: all(self.metric(name) == value for name, value in wanted.items()), 120, every_s=0.3)
 
     def end(self, number=signal.SIGTERM):
@@ -180,7 +180,7 @@ def test_from_a_tcp_server_to_a_web_hook_and_to_a_quiet_end(some_hours, watching
             assert SECRET.encode() not in path.read_bytes()
 
 
-def test_at_the_end_of_a_recording_all_is_sealed_and_is_what_a_run_finds(some_hours, watching, tmp_path):
+def test_at_the_end_of_a_recording_all_is_finalized_and_is_what_a_run_finds(some_hours, watching, tmp_path):
     watch = watching("-", "--area", "world", stdin=subprocess.PIPE)
     watch.process.stdin.write(some_hours)
     out, _ = watch.process.communicate(timeout=120)

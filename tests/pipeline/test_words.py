@@ -33,8 +33,8 @@ ROW: dict[str, Any] = {
     "within_min": 200.2,
     "lon": -124.50004,
     "lat": -38.25,
-    "nearest_time": datetime(2024, 3, 1, 1, 2, 3, tzinfo=UTC),
-    "min_distance_m": 31.4,
+    "cpa_time": datetime(2024, 3, 1, 1, 2, 3, tzinfo=UTC),
+    "cpa_distance_m": 31.4,
     "position_error_m": 20.0,
     "median_distance_m": 62.2,
     "median_speed_a_kn": 0.34,
@@ -55,8 +55,8 @@ ROW: dict[str, Any] = {
     "in_port": None,
     "in_port_part": None,
     "sun_elevation_deg": -7.25,
-    "dark_a": False,
-    "dark_b": False,
+    "gap_a": False,
+    "gap_b": False,
     "score": 1.25,
     "reasons": REASONS,
     "run_id": "abc123",
@@ -106,8 +106,8 @@ def test_an_explanation_holds_what_was_measured():
         ({"start_censored": True}, "The data, not the vessels, began it"),
         ({"end_censored": True}, "The data, not the vessels, ended it"),
         ({"start_censored": True, "end_censored": True}, "The data, not the vessels, began and ended it"),
-        ({"dark_a": True}, "A silence of 003112345 begins or ends beside it; whether it was silenced is not known"),
-        ({"dark_a": True, "dark_b": True}, "A silence of 003112345 and 431000123 begins"),
+        ({"gap_a": True}, "A silence of 003112345 begins or ends beside it; whether it was silenced is not known"),
+        ({"gap_a": True, "gap_b": True}, "A silence of 003112345 and 431000123 begins"),
         (
             {"heading_difference_deg": 7.4},
             "0.29 kn; half of the time their keels were no more than 7 deg from parallel.",
@@ -239,11 +239,11 @@ def test_one_is_not_several_and_many_invalid_positions_are_worth_a_look():
     source |= {"invalid_fixes": 1, "stray_fixes": 0}
     text = words.summary(Summary(Path("d"), counts, [source]), "world")
     assert text.startswith("a.csv: 1 row: 1 used, 0 rejected, 1 position invalid; times: column time\n")
-    assert "\n  why: SELECT invalid, count(*) FROM fixes GROUP BY invalid\n" in text
+    assert "\n  why: SELECT invalid_reason, count(*) FROM fixes GROUP BY invalid_reason\n" in text
     assert "\n1 vessel, 1 encounter, 0 gaps; 1 lead in area world\n" in text
     text = words.summary(Summary(Path("d"), counts, [source | {"stray_fixes": 1}]), "world")
     assert "1 position invalid, 1 of them for their date; times: column time\n" in text
-    assert "SELECT mmsi, time FROM fixes WHERE invalid = 'clock'\n" in text
+    assert "SELECT mmsi, time FROM fixes WHERE invalid_reason = 'clock'\n" in text
 
 
 def test_rules_show_what_a_run_changed_and_what_it_did_not_know():

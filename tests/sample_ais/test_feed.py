@@ -14,7 +14,19 @@ from stswatch.pipeline import api
 from stswatch.sample_ais import feed
 from stswatch.sample_ais.simulation import Plan, simulate
 
-KEYS = ("mmsi", "time", "lon", "lat", "sog_kn", "cog_deg", "heading_deg", "status", "msg_type", "station", "invalid")
+KEYS = (
+    "mmsi",
+    "time",
+    "lon",
+    "lat",
+    "sog_kn",
+    "cog_deg",
+    "heading_deg",
+    "status",
+    "msg_type",
+    "station",
+    "invalid_reason",
+)
 SAID = ("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 
 
@@ -46,7 +58,7 @@ def test_fixes_come_out_as_they_were_simulated(sea, decoded):
     assert len(mine) > 5_000
     assert mine == theirs
     assert any(b == 18 for b in sea.fixes["msg_type"].to_pylist())
-    assert any(i == "no_position" for i in sea.fixes["invalid"].to_pylist())
+    assert any(i == "no_position" for i in sea.fixes["invalid_reason"].to_pylist())
 
 
 def test_static_reports_come_out_as_they_were_simulated(sea, decoded):

@@ -9,7 +9,7 @@ from stswatch.sample_ais.reception import receivers
 
 
 @pytest.mark.parametrize(
-    ("class_b", "lying", "speed_kn", "turning", "every_s"),
+    ("class_b", "stationary", "speed_kn", "turning", "every_s"),
     [  # ITU-R M.1371-5, annex 1, tables 1 and 2
         (False, True, 0.1, False, 180),
         (False, True, 3.5, False, 10),
@@ -23,8 +23,8 @@ from stswatch.sample_ais.reception import receivers
         (True, False, 2.1, False, 30),
     ],
 )
-def test_intervals_are_those_of_the_standard(class_b, lying, speed_kn, turning, every_s):
-    columns = (np.array([value]) for value in (class_b, lying, speed_kn, turning))
+def test_intervals_are_those_of_the_standard(class_b, stationary, speed_kn, turning, every_s):
+    columns = (np.array([value]) for value in (class_b, stationary, speed_kn, turning))
     assert receivers.interval_s(*columns).tolist() == [every_s]
 
 

@@ -34,14 +34,14 @@ def test_the_values_of_the_standard_for_not_available_are_null():
     for name in ("sog_kn", "cog_deg", "heading_deg", "status"):
         assert rows[name].to_pylist() == [None, None]
     assert (rows["lon"][0].as_py(), rows["lat"][1].as_py()) == (None, None)
-    assert rows["invalid"].to_pylist() == ["no_position", "no_position"]
+    assert rows["invalid_reason"].to_pylist() == ["no_position", "no_position"]
 
 
 def test_the_last_values_that_are_available_stay():
     rows = table(sog_kn=[102.2], cog_deg=[359.9], heading_deg=[359.0], status=[14.0], lon=[-180.0], lat=[90.0])
     assert rows["heading_deg"].to_pylist() + rows["status"].to_pylist() == [359, 14]
     assert abs(rows["sog_kn"][0].as_py() - 102.2) < 1e-4
-    assert (rows["lon"][0].as_py(), rows["lat"][0].as_py(), rows["invalid"][0].as_py()) == (-180.0, 90.0, None)
+    assert (rows["lon"][0].as_py(), rows["lat"][0].as_py(), rows["invalid_reason"][0].as_py()) == (-180.0, 90.0, None)
 
 
 def test_each_reason_is_told():
@@ -51,7 +51,7 @@ def test_each_reason_is_told():
         lat=[1.0, 1.0, 1.0, 1.0, 0.0, 5.0, 1.0],
     )
     said = ["bad_mmsi", "not_a_vessel", "no_position", "out_of_range", "null_island", None, "bad_mmsi"]
-    assert rows["invalid"].to_pylist() == said
+    assert rows["invalid_reason"].to_pylist() == said
     assert {check.__name__ for check in CHECKS} == set(filter(None, said))
 
 

@@ -238,7 +238,7 @@ def test_what_a_layout_calls_not_available_is_null_in_the_lake(kind):
     assert len(told) >= (4 if kind in (1, 18, 19, 27) else 0)
     if kind in (1, 18, 19, 27):
         assert [fixes[name].to_pylist() for name in told] == [[None]] * len(told)
-        assert fixes["invalid"].to_pylist() == ["no_position"]
+        assert fixes["invalid_reason"].to_pylist() == ["no_position"]
     if kind in (5, 19, 24):
         named = [name for name, field in STATICS.items() if field in absent]
         assert len(named) >= 3

@@ -40,7 +40,7 @@ def watched(n=600, seed=1, missed=20, vessels=200):
         "duration_min": duration_min,
         "within_min": duration_min,
         "median_distance_m": distance_m,
-        "min_distance_m": distance_m * 0.8,
+        "cpa_distance_m": distance_m * 0.8,
         "median_speed_a_kn": rng.uniform(0, 4, n).round(1),
         "median_speed_b_kn": rng.uniform(0, 4, n).round(1),
         "distance_to_port_km": rng.uniform(0, 100, n).round(1),
@@ -48,7 +48,7 @@ def watched(n=600, seed=1, missed=20, vessels=200):
         "observed_share": rng.random(n).round(2),
     }
     columns |= {name: [*values.tolist(), *[None] * missed] for name, values in measured.items()}
-    for name in ("dark_a", "dark_b", "starboard"):
+    for name in ("gap_a", "gap_b", "starboard"):
         columns[name] = [*(rng.random(n) < 0.3).tolist(), *[name == "starboard" and False] * missed]
     columns["zones"] = [*[["chodo"] if here else [] for here in rng.random(n) < 0.5], *[None] * missed]
     rows = pa.table([pa.array(columns[field.name], field.type) for field in ROWS], schema=ROWS)

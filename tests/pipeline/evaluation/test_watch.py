@@ -46,7 +46,7 @@ def test_starboards_rule_holds_where_hulls_are_side_by_side_for_long(watched):
     assert 0 < sum(held) < len(held)
     # within its median distance a pair was for half of the time: a sure case of the rule, and a sure case against it
     assert all(row["starboard"] for row in rows if row["median_distance_m"] < 190 and row["within_min"] > 180)
-    assert not any(row["starboard"] for row in rows if row["min_distance_m"] > 200)
+    assert not any(row["starboard"] for row in rows if row["cpa_distance_m"] > 200)
 
 
 def test_the_same_sea_gives_the_same_rows(sea, watched):

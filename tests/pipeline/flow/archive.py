@@ -57,7 +57,7 @@ def in_memory(rows: pa.Table, like: Tables) -> Tables:
     fixes = seas.fixes(used["mmsi"].cast(pa.int32()), time_us, used["lon"], used["lat"], speed, "unknown")
     given = seas.canonical(seas.run(fixes))
     named = {n: t.rename_columns([c.removesuffix("_sum") for c in t.column_names]) for n, t in given.items()}
-    names = ("encounters", "gaps", "coverage", "berth_neighbours")
+    names = ("encounters", "gaps", "coverage", "port_pair_counts")
     added = {*schema.AREA_COLUMNS, "computed_id", "outage_min"}  # by the store, not by a step
     kept = {n: [c for c in like[n].column_names if c not in added] for n in names}
     return {n: named[n].select(kept[n]).cast(like[n].select(kept[n]).schema) for n in names}
@@ -98,9 +98,9 @@ def published(data: Path) -> Tables:
 _QUERIES = {
     "encounters": """SELECT * EXCLUDE (revision, run_id, superseded_by) FROM encounters WHERE status = 'current'
         ORDER BY mmsi_a, track_a, mmsi_b, track_b, start_time""",
-    "gaps": "FROM gaps ORDER BY mmsi, track, start_time, ending",
+    "gaps": "FROM gaps ORDER BY mmsi, track_start, start_time, ending",
     "coverage": "FROM coverage ORDER BY cell, hour, receiver",
-    "berth_neighbours": "FROM berth_neighbours ORDER BY port, hour",
+    "port_pair_counts": "FROM port_pair_counts ORDER BY port, hour",
     "vessels": "FROM vessels ORDER BY mmsi",
     "reject_counts": "SELECT reason, sum(count) AS count FROM reject_counts GROUP BY reason ORDER BY reason",
 }

@@ -52,9 +52,9 @@ def test_half_an_hour_of_real_coasts_within_a_minute_and_little_memory(real, tmp
     assert 0 < told["took_s"] < 60
     assert 1e8 < told["peak_bytes"] < 1.5e9
     with closing(api.connect(tmp_path)) as db:
-        by_hour = db.execute("SELECT hour, sum(pairs) FROM berth_neighbours GROUP BY hour ORDER BY hour").fetchall()
+        by_hour = db.execute("SELECT hour, sum(pairs) FROM port_pair_counts GROUP BY hour ORDER BY hour").fetchall()
         fixes, span = db.execute("SELECT count(*), max(time) - min(time) FROM fixes").fetchall()[0]
-        ports = db.execute("SELECT count(DISTINCT port) FROM berth_neighbours").fetchall()[0][0]
+        ports = db.execute("SELECT count(DISTINCT port) FROM port_pair_counts").fetchall()[0][0]
     assert fixes == 99_999
     assert {hour.minute for hour, _ in by_hour} == {0}
     assert len(by_hour) <= span / timedelta(hours=1) + 2
@@ -66,7 +66,7 @@ def test_each_sentence_of_a_real_capture_is_counted_once(real, tmp_path):
     found = api.run([real / "nmea" / "aishub_nmea-sample.txt.gz"], tmp_path, area="world")
     (source,) = found.sources
     with closing(api.connect(tmp_path)) as db:
-        fixes, invalid = db.execute("SELECT count(*), count(invalid) FROM fixes").fetchall()[0]
+        fixes, invalid = db.execute("SELECT count(*), count(invalid_reason) FROM fixes").fetchall()[0]
         reports = db.execute("SELECT count(*), count(more_refs) FROM static_reports").fetchall()[0]
         rejects = db.execute("SELECT count(*) FROM rejects").fetchall()[0][0]
         counted = db.execute("SELECT sum(count) FROM reject_counts").fetchall()[0][0]

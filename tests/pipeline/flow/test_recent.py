@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
-from stswatch.pipeline.live.provisional import Recent, Vicinity
+from stswatch.pipeline.live.provisional import AreaFilter, Recent
 from stswatch.pipeline.rules import VesselRules
 from tests.pipeline import seas
 
 NOON_US = 1_741_608_000_000_000
-EVERYWHERE = Vicinity(None)
+EVERYWHERE = AreaFilter(None)
 NO_REPORTS = schema.empty("static_reports")
 FIX = st.tuples(st.sampled_from([201000001, 201000002, 201000003]), st.integers(0, 400))
 
@@ -33,8 +33,8 @@ def fixes(given, sog_kn=0.0, lon=124.9, lat=38.5):
     )
 
 
-def recent(vicinity=EVERYWHERE):
-    return Recent(vicinity, 5.0, 60 * SECOND)
+def recent(area_filter=EVERYWHERE):
+    return Recent(area_filter, 5.0, 60 * SECOND)
 
 
 def kept(store, also=()):
@@ -64,10 +64,10 @@ def test_a_fix_a_minute_and_the_newest_in_whatever_parts_they_came(given_fixes, 
     assert store.vessels == len({mmsi for mmsi, _ in given_fixes})
 
 
-def test_what_is_sealed_is_forgotten_and_does_not_come_again():
+def test_what_is_finalized_is_forgotten_and_does_not_come_again():
     store = recent()
     store.add(fixes([(201000001, 10), (201000001, 130), (201000002, 20)]), NO_REPORTS, "unknown", NOON_US + HOUR)
-    store.sealed(NOON_US + 2 * MINUTE)
+    store.finalized(NOON_US + 2 * MINUTE)
     assert kept(store) == {(201000001, 130)}
     store.add(fixes([(201000002, 30), (201000003, 140)]), NO_REPORTS, "unknown", NOON_US + HOUR)
     assert kept(store) == {(201000001, 130), (201000003, 140)}
@@ -87,7 +87,7 @@ def test_a_clock_ten_years_ahead_waits_aside_and_one_a_little_ahead_comes_in_its
 
 
 def test_a_clock_ten_years_behind_reaches_no_look_and_holds_nothing():
-    """Neither before the first hour is sealed nor after; what is a few hours late does before, for it is not sealed."""
+    """Neither before the first hour is finalized nor after; what is a few hours late does before: it is not final."""
     store = recent()
     decade = 10 * 365 * 24 * 3600
     for expected in ({(201000001, 10), (201000002, -3 * 3600)}, {(201000001, 10)}):
@@ -98,7 +98,7 @@ def test_a_clock_ten_years_behind_reaches_no_look_and_holds_nothing():
         assert kept(store) == expected
         assert set(vessels.tolist()) == {mmsi for mmsi, _ in expected}
         assert store.vessels == len(expected)
-        store.sealed(NOON_US)
+        store.finalized(NOON_US)
 
 
 def said(reports):
@@ -111,7 +111,7 @@ def said(reports):
 
 
 def test_only_vessels_that_were_slow_near_the_area_matter_or_are_asked_for():
-    store = recent(Vicinity.of(area("dprk"), VesselRules()))
+    store = recent(AreaFilter.of(area("dprk"), VesselRules()))
     store.add(fixes([(201000001, 10)], sog_kn=12.0), NO_REPORTS, "unknown", NOON_US)
     store.add(fixes([(201000002, 10)], sog_kn=np.nan), NO_REPORTS, "unknown", NOON_US)
     store.add(fixes([(201000003, 10)], lon=-90.0, lat=28.0), NO_REPORTS, "unknown", NOON_US)

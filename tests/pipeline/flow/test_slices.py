@@ -43,9 +43,9 @@ def test_slices_cover_all_time_once_in_order(lake, rows_at_most):
     assert all(a.end_us == b.start_us for a, b in pairwise(row))
     assert all(s.start_us < s.end_us for s in row)
     assert [s.final for s in row] == [False] * (len(row) - 1) + [True]
-    assert row[-1].frontier_us == span[1]
-    assert all(s.frontier_us == s.end_us <= span[1] for s in row[:-1])
-    assert all(a.frontier_us < b.frontier_us for a, b in pairwise(row[:-1]))
+    assert row[-1].watermark_us == span[1]
+    assert all(s.watermark_us == s.end_us <= span[1] for s in row[:-1])
+    assert all(a.watermark_us < b.watermark_us for a, b in pairwise(row[:-1]))
 
 
 @given(lakes(), st.sampled_from([1000, 2500, 10**9]))
@@ -130,7 +130,7 @@ def test_up_to_an_hour_that_is_over_they_are_those_of_the_whole_and_no_last_one(
     assert (row[0].start_us, row[-1].end_us) == (-EVER_US, until_us)
     assert all(a.end_us == b.start_us for a, b in pairwise(row))
     assert not any(s.final for s in row)
-    assert all(s.frontier_us == s.end_us for s in row)
+    assert all(s.watermark_us == s.end_us for s in row)
     assert all(part.slab_us < until_us for s in row for part in s.parts)
     beyond = [part for part in parts if part.slab_us is None or part.slab_us < until_us]
     assert plan(beyond, SLAB, span, rows_at_most, until_us) == row

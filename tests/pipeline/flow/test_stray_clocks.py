@@ -94,7 +94,7 @@ def marked(data):
     """Fixes and static reports that are marked, and how many the sources say."""
     with closing(api.connect(data)) as db:
         fixes, reports = (
-            db.sql(f"SELECT count(*) FROM {view} WHERE invalid = 'clock'").fetchall()[0][0]
+            db.sql(f"SELECT count(*) FROM {view} WHERE invalid_reason = 'clock'").fetchall()[0][0]
             for view in ("fixes", "static_reports")
         )
         return fixes, reports, db.sql("SELECT sum(stray_fixes) FROM sources").fetchall()[0][0]

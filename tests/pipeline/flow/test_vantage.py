@@ -1,4 +1,4 @@
-"""Owns: what a watch says stands so far is what the six steps say of the same data as a whole, from any sealed hour."""
+"""Owns: what a watch says stands so far is what the six steps say of the same data as a whole, from any final hour."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def lake(rows):
 
 
 @pytest.fixture(scope="module")
-def sealed(rows, tmp_path_factory):
+def finalized(rows, tmp_path_factory):
     """The states after the fifth hour, by the engine of archives."""
-    data = tmp_path_factory.mktemp("sealed")
+    data = tmp_path_factory.mktemp("finalized")
     source = open_source(archive.write(data / "a.parquet", rows))
     until_us = int(np.asarray(rows["time"]).min()) * 1000 // HOUR * HOUR + 5 * HOUR
     engine = Engine(slice_h=1.0, shards=SHARDS)
@@ -62,18 +62,18 @@ def sealed(rows, tmp_path_factory):
         row = planned(entries(catalogue), Rules(), HOUR, engine, until_us)
         run_row(catalogue, row, Rules(), engine, lambda *_: None)
         last = committed(catalogue)[row[-1].key]
-    assert row[-1].frontier_us == row[-1].end_us == until_us
+    assert row[-1].watermark_us == row[-1].end_us == until_us
     assert not row[-1].final
     return until_us, data, last
 
 
-def stands(rows, sealed=None, shown="world"):
-    """What a watch says at the last fix, which has heard all of it, or what came after a sealed hour."""
-    data = sealed[1] if sealed else None
+def stands(rows, finalized=None, shown="world"):
+    """What a watch says at the last fix, which has heard all of it, or what came after a finalized hour."""
+    data = finalized[1] if finalized else None
     watch = Vantage(data, Rules(), area(shown), MINUTE)
     last_us = int(np.asarray(rows["time"]).max()) * 1000
-    if sealed is not None:
-        watch.move_to(sealed[0], sealed[2], SHARDS)
+    if finalized is not None:
+        watch.move_to(finalized[0], finalized[2], SHARDS)
     watch.recent.add(lake(rows), schema.empty("static_reports"), "unknown", last_us)
     found, _ = watch.look(last_us)
     return found
@@ -90,19 +90,19 @@ def test_in_memory_on_beam_the_steps_say_what_they_say_by_the_plainest_engine(ro
     seas.assert_same(measured(plain), measured(stands(rows)))
 
 
-def test_from_a_sealed_hour_it_says_what_it_says_from_the_beginning(rows, sealed):
-    """None of them was sealed by then: that takes seven hours."""
+def test_from_a_finalized_hour_it_says_what_it_says_from_the_beginning(rows, finalized):
+    """None of them was finalized by then: that takes seven hours."""
     whole = stands(rows)
-    found = stands(rows, sealed)
+    found = stands(rows, finalized)
     assert found.num_rows >= 10
-    begun = pc.less(found["start_time"].cast(pa.int64()), sealed[0])
+    begun = pc.less(found["start_time"].cast(pa.int64()), finalized[0])
     assert pc.sum(begun).as_py() >= 5, "encounters that were open at that hour"
     seas.assert_same(measured(whole), measured(found))
 
 
-def test_states_of_many_shards_are_those_of_one(rows, sealed):
+def test_states_of_many_shards_are_those_of_one(rows, finalized):
     """A leg at the edge of cells lies in several shards, and what is told to all in every one."""
-    until_us, data, last = sealed
+    until_us, data, last = finalized
     merged = slices.after(data, last, STEPS, SHARDS)
     engine = InMemory(Rules(), shards=1)
     before = lake(rows).filter(pc.less(lake(rows)["time"].cast(pa.int64()), until_us))
@@ -122,7 +122,7 @@ def test_running_are_those_that_ended_less_than_the_joining_time_ago(rows):
     assert 0 < running.sum() < len(running)
 
 
-def test_far_from_the_area_nothing_is_said_at_once(rows, sealed):
+def test_far_from_the_area_nothing_is_said_at_once(rows, finalized):
     assert stands(rows, shown="dprk").num_rows <= stands(rows).num_rows
     far = rows.set_column(rows.column_names.index("lat"), "lat", pc.subtract(rows["lat"], 60.0))
     assert stands(far, shown="dprk").num_rows == 0

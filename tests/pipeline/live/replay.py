@@ -24,7 +24,7 @@ from stswatch.pipeline.spool.supervisor import run_sources
 from tests.recording import RECORDING
 
 TOLD = re.compile(rb"c:(\d+)")
-# with gaps of an hour an encounter is sealed two hours after it ended, not seven: a short recording has some
+# with gaps of an hour an encounter is finalized two hours after it ended, not seven: a short recording has some
 SHORT_GAPS = replace(Rules(), vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0))
 WORLD = Settings(rules=SHORT_GAPS, every_s=0.02, area="world")
 # the score of a lead, in a query of a database
@@ -136,7 +136,7 @@ def replay(
     patience_s: float = PATIENCE_S,
     meanwhile: Callable[[Noted], None] = lambda noted: None,
 ) -> Noted:
-    """Watch a recording from its first line to its last; what is over by then is sealed.
+    """Watch a recording from its first line to its last; what is over by then is finalized.
 
     meanwhile: called again and again.
     """
@@ -158,13 +158,13 @@ def replay(
 
 
 def _heard(noted: Noted, supervisor, count: int) -> bool:
-    """Whether everything was received, read, and as far as it is over sealed."""
+    """Whether everything was received, read, and as far as it is over finalized."""
     state = supervisor.state()["rec"]
     if state.counts.lines < count or not noted.reports:
         return False
     last, due_us = noted.reports[-1], state.counts.last_line_us
     over_us = (due_us - 60_000_000) // 3_600_000_000 * 3_600_000_000
-    return last.arrival_us >= due_us and last.sealed_us == over_us and not last.sealing
+    return last.arrival_us >= due_us and last.finalized_us == over_us and not last.finalizing
 
 
 def until(holds, patience_s: float = PATIENCE_S) -> None:

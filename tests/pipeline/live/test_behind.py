@@ -1,6 +1,6 @@
 """Owns: a receiver whose clock lies behind: when what it sends is taken, what that costs, what is found.
 
-Segments are sealed here hour by hour as a watch does it, one call after the other.
+Segments are finalized here hour by hour as a watch does it, one call after the other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.row import NothingToDo
-from stswatch.pipeline.live.finalize import seal
+from stswatch.pipeline.live.finalize import finalize
 from stswatch.pipeline.live.reconcile import Store, engine_of, reconcile
 from stswatch.pipeline.sources.registry import parse
 from stswatch.pipeline.spool.clock import Told
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.e2e
 HOURS = 6
 BACK_H = 3  # midnight comes with the third hour
 SETTINGS = replace(WORLD, shards=1)
-ALLOWANCE_US = 60_000_000
+ALLOWED_LATENESS_US = 60_000_000
 DAYS_H = 24
 DECADE_H = 3653 * DAYS_H
 TAG = re.compile(rb"\\(.*),c:(\d+)\*..\\")
@@ -68,7 +68,7 @@ def hours():
 
 
 class Watch:
-    """Seals a data folder hour by hour; counts what is run for it."""
+    """Finalizes a data folder hour by hour; counts what is run for it."""
 
     def __init__(self, data: Path) -> None:
         self.data, self.told, self.ran = data, [], []
@@ -85,14 +85,14 @@ class Watch:
         pack(path)
         return came_us // HOUR * HOUR + HOUR
 
-    def seal(self, until_us: int, at_once: bool = False) -> dict[str, int]:
-        """Seal up to an hour; what that changed."""
+    def finalize(self, until_us: int, at_once: bool = False) -> dict[str, int]:
+        """Finalize up to an hour; what that changed."""
         before = archive.slices(self.data)
-        sealed = seal(self.data, SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, until_us, at_once)
+        finalized = finalize(self.data, SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, until_us, at_once)
         self.ran.append(len({key for key, at in archive.slices(self.data).items() if before.get(key) != at}))
-        self.told += sealed.told
+        self.told += finalized.told
         with Catalogue.open(self.data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
-            return store.seal(sealed, None)
+            return store.finalize(finalized, None)
 
     def found(self):
         """What is published then."""
@@ -108,7 +108,7 @@ def watched(data, hours, clock_h=None, own=True, upto=HOURS):
         until_us = watch.hear("roof", text) if own else 0
         if clock_h is not None:
             until_us = watch.hear("attic", text, clock_h)
-        watch.seal(until_us)
+        watch.finalize(until_us)
     return watch, until_us
 
 
@@ -152,8 +152,8 @@ def twice(data, hours, clock_h):
 def test_ahead_of_its_arrival_is_as_if_it_were_not_there(hours, two_hours, tmp_path, ahead_h):
     for alone, found in zip(two_hours, twice(tmp_path, hours, ahead_h), strict=True):
         seas.assert_same(alone, found)
-    marks = "SELECT count(*) FROM {} WHERE invalid = 'clock'"
-    used = rows(tmp_path, "SELECT count(*) FROM fixes WHERE invalid IS NULL")
+    marks = "SELECT count(*) FROM {} WHERE invalid_reason = 'clock'"
+    used = rows(tmp_path, "SELECT count(*) FROM fixes WHERE invalid_reason IS NULL")
     assert rows(tmp_path, marks.format("fixes")) == used > 1000
     assert rows(tmp_path, marks.format("static_reports")) > 10
 
@@ -192,15 +192,15 @@ def test_ten_days_behind_costs_an_hour_once_a_day_and_reconciled_all_is_found(ho
 
 def test_what_was_reconciled_stays_with_the_hours_after_it(hours, tmp_path):
     watch, until_us = watched(tmp_path / "data", hours, -10 * DAYS_H, upto=BACK_H - 1)
-    asked = watch.seal(until_us, at_once=True)
+    asked = watch.finalize(until_us, at_once=True)
     assert watch.ran[-1] >= 2 * (BACK_H - 2)
-    assert watch.seal(until_us) == {"new": 0, "revised": 0, "retracted": 0}
+    assert watch.finalize(until_us) == {"new": 0, "revised": 0, "retracted": 0}
     assert watch.ran[-1] == 0
     assert asked["retracted"] == 0
     reconcile(watch.data, SETTINGS)  # by nobody's watch: to the last fix
     stands = watch.found()["encounters"].num_rows
     watch.hear("attic", hours[BACK_H - 1], -10 * DAYS_H)
-    watch.seal(watch.hear("roof", hours[BACK_H - 1]) - HOUR)  # before midnight is sealed
+    watch.finalize(watch.hear("roof", hours[BACK_H - 1]) - HOUR)  # before midnight is finalized
     assert watch.ran[-1] <= 1
     old = "SELECT count(*) FROM encounters WHERE status = 'retracted' AND start_time < TIMESTAMPTZ '2025-03-05'"
     assert stands >= 3
@@ -221,7 +221,7 @@ def test_a_watch_that_runs_takes_what_waits_when_it_is_asked_to(hours, tmp_path)
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], Told(), print, over)
         with closing(supervisor), watching(data, supervisor, noted, SETTINGS):
             until(lambda: noted.failed or (noted.reports and noted.reports[-1].arrival_us >= told_us(text[-2])))
-            until(lambda: not noted.reports[-1].sealing and noted.reports[-1].sealed_us is not None)
+            until(lambda: not noted.reports[-1].finalizing and noted.reports[-1].finalized_us is not None)
             waits = old_slices(data)
             assert reconcile(data, SETTINGS).by_watch
             assert len(old_slices(data)) > len(waits)
@@ -239,9 +239,9 @@ def old_slices(data):
 _KILLED = """
 import sys
 from pathlib import Path
-from tests.pipeline.live.test_behind import ALLOWANCE_US, SETTINGS, engine_of, seal
+from tests.pipeline.live.test_behind import ALLOWED_LATENESS_US, SETTINGS, engine_of, finalize
 
-seal(Path(sys.argv[1]), SETTINGS.rules, engine_of(SETTINGS), ALLOWANCE_US, int(sys.argv[2]), True)
+finalize(Path(sys.argv[1]), SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, int(sys.argv[2]), True)
 """
 
 
@@ -250,9 +250,9 @@ def test_killed_while_it_reconciles_the_next_hour_goes_on_with_it(hours, tmp_pat
     call = [sys.executable, "-c", _KILLED, str(watch.data), str(until_us)]
     killed = subprocess.run(call, env=os.environ | {"STSWATCH_FAULT": "slice_committed:2"}, cwd=Path.cwd(), check=False)
     assert killed.returncode == -9
-    watch.seal(until_us)
+    watch.finalize(until_us)
     assert watch.ran[-1] >= 1
     before = watch.found()
-    assert watch.seal(until_us, at_once=True) == {"new": 0, "revised": 0, "retracted": 0}
+    assert watch.finalize(until_us, at_once=True) == {"new": 0, "revised": 0, "retracted": 0}
     assert watch.ran[-1] == 0
     seas.assert_same(before, watch.found())

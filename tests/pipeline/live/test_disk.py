@@ -106,9 +106,15 @@ class Watch:
         assert not self.done.done(), self.done.result()
 
     def until_read(self, share: float) -> None:
-        """Let so many of the lines come; wait until all is well, it has looked at them, and sealed what is over."""
+        """Let so many of the lines come; wait until all is well, it has looked at them, and finalized what is over."""
         self.feed.let(share)
-        wanted = {"source_lines_total": self.feed.may, "behind_bytes": 0, "lag_seconds": 0, "sealing": 0, "healthy": 1}
+        wanted = {
+            "source_lines_total": self.feed.may,
+            "behind_bytes": 0,
+            "lag_seconds": 0,
+            "finalizing": 0,
+            "healthy": 1,
+        }
         self.until(lambda: all(self.metric(name) == value for name, value in wanted.items()))
 
     @property
@@ -119,7 +125,7 @@ class Watch:
 
     @contextmanager
     def ballast(self) -> Iterator[None]:
-        """Somebody else's file takes so much that packing and sealing would need the rest."""
+        """Somebody else's file takes so much that packing and finalizing would need the rest."""
         file = self.seen.parent / "ballast"
         with file.open("wb") as out:
             os.posix_fallocate(out.fileno(), 0, SPARE_MB * MB)
@@ -195,7 +201,7 @@ def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room,
             stays_amiss(watch, "until then the source is held back")
     watch.until_read(0.4)
     with lacking(watch, *FULL), watch.full(watch.data / "lake"):
-        watch.feed.let(0.6)  # an hour is over, and cannot be sealed
+        watch.feed.let(0.6)  # an hour is over, and cannot be finalized
         stays_amiss(watch, FULL[0])
         assert len(segments(watch.seen / "spool" / "rec")) < 7, "none is closed for each try"
     watch.until_read(0.6)

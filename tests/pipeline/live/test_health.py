@@ -35,7 +35,7 @@ COUNTS = Counts(5_000, 100, 7, T_US, Position())
 ROOF = SourceState("roof", "tcp://roof:10110", True, T_US - 60 * S, 2, False, "", COUNTS)
 SLICE = Report(
     arrival_us=T_US,
-    sealed_us=T_US - 3600 * S,
+    finalized_us=T_US - 3600 * S,
     took_s=0.25,
     sentences=100,
     fixes=70,
@@ -98,7 +98,7 @@ def test_a_watch_to_which_nearly_all_is_late_says_so_until_it_is_not(watch):
     for _ in range(3):
         watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=95))
     (reason,) = watch.reasons
-    assert reason.startswith("285 of the last 300 rows are of hours that were sealed when they came")
+    assert reason.startswith("285 of the last 300 rows are of hours that were finalized when they came")
     assert "another --data" in reason
     watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=0))
     assert watch.reasons == []
@@ -161,7 +161,7 @@ def test_metrics_are_what_the_watch_knows(watch):
     assert found["stswatch_lag_seconds", None] == 2
     assert found["stswatch_slice_seconds", None] == 0.25
     assert found["stswatch_open_encounters", None] == 5
-    assert found["stswatch_sealed_time_seconds", None] == T_US / 1e6 - 3600
+    assert found["stswatch_finalized_time_seconds", None] == T_US / 1e6 - 3600
     assert found["stswatch_source_connected", "mast"] == 0
     assert found["stswatch_source_connected", 'the \\"roof\\"\\\\\\n'] == 1
     assert found["stswatch_alerts_waiting", "floor"] == 3
@@ -175,7 +175,7 @@ def test_before_the_first_slice_what_is_not_known_is_not_shown(watch):
     with serving(Address("127.0.0.1", 0), watch.health.state) as address:
         found, _ = parsed(asked(address, "/metrics")[2])
     assert ("stswatch_slice_seconds", None) not in found
-    assert ("stswatch_sealed_time_seconds", None) not in found
+    assert ("stswatch_finalized_time_seconds", None) not in found
     assert found["stswatch_sentences_total", None] == 0
 
 
@@ -341,7 +341,7 @@ def test_the_status_file_follows_each_slice_and_says_when_it_ended(watch, tmp_pa
     told = health.read(data)
     assert told["runs"] is False
     assert told["ended"] is not None
-    assert told["slice"]["sealed"] == "2025-03-10T08:46:40.000Z"
+    assert told["slice"]["finalized"] == "2025-03-10T08:46:40.000Z"
 
 
 def test_the_status_is_whole_whenever_it_is_read(watch, tmp_path):

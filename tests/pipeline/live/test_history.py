@@ -1,4 +1,4 @@
-"""Owns: sealing one more hour reads no more files, however many hours were sealed before."""
+"""Owns: finalizing one more hour reads no more files, however many hours were finalized before."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def opened_by_an_hour(data, hours):
         history.another_hour(data, hours + more, SOURCES)
     _opened = []
     try:
-        sealed = history.another_hour(data, hours + 2, SOURCES)
+        finalized = history.another_hour(data, hours + 2, SOURCES)
         found = [path for path in _opened if path.startswith(str(data))]
     finally:
         _opened = None
-    assert len(sealed.outputs) == hours + 3
+    assert len(finalized.outputs) == hours + 3
     return found
 
 
@@ -48,6 +48,6 @@ def test_an_hour_reads_no_more_after_four_days_than_after_one(opened):
     assert many <= 1.2 * few
 
 
-def test_nothing_of_what_was_sealed_before_is_read_again(opened):
+def test_nothing_of_what_was_finalized_before_is_read_again(opened):
     _, paths = opened
     assert sum("/lake/" in path for path in paths) <= 16 * SOURCES

@@ -1,4 +1,4 @@
-"""Owns: a watch that is killed at any moment goes on: its spool is sealed as ever, and every lead is told, once."""
+"""Owns: a watch that is killed at any moment goes on: its spool is finalized as ever, and every lead is told, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.flow.late_data import sealed_by
+from stswatch.pipeline.flow.late_data import finalized_by
 from stswatch.pipeline.spool.segments import closed
 from tests.pipeline import seas
 from tests.pipeline.flow.commands import of_session
@@ -87,14 +87,14 @@ def killed(commands, words, data, rng, pool):
 def undisturbed(commands, words, data, feed, pool):
     """Let it come to the end of what is sent, and end it quietly."""
     done, before = pool.submit(commands, *words), status(data).get("pid")
-    over_us = sealed_by(feed.last_us, 60 * SECONDS)
+    over_us = finalized_by(feed.last_us, 60 * SECONDS)
 
     def heard():
         told = status(data)
-        last = told.get("slice") or {"arrival": "", "sealed": ""}
+        last = told.get("slice") or {"arrival": "", "finalized": ""}
         due = [f"{np.datetime64(us, 'us')}"[:19] for us in (feed.last_us, over_us)]
-        there = told.get("pid") != before and last["arrival"] >= due[0] and (last["sealed"] or "") >= due[1]
-        return done.done() or (feed.sent == len(feed.parts) and there and not last["sealing"])
+        there = told.get("pid") != before and last["arrival"] >= due[0] and (last["finalized"] or "") >= due[1]
+        return done.done() or (feed.sent == len(feed.parts) and there and not last["finalizing"])
 
     until(heard)
     assert not done.done(), done.result().err

@@ -1,4 +1,4 @@
-"""Owns: the law, live: what a watch seals is what a run over the same lines finds; what it said before comes true."""
+"""Owns: the law, live: what a watch finalizes is what a run over the same lines finds; what it said comes true."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.live.finalize import Sealing
+from stswatch.pipeline.live.finalize import Finalizing
 from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.reconcile import engine_of, reconcile
 from stswatch.pipeline.meetings.encounter import wait_us
@@ -143,36 +143,36 @@ def statuses(data):
         return {status for (status,) in db.sql("SELECT DISTINCT status FROM encounters").fetchall()}
 
 
-def test_where_nothing_is_late_what_is_sealed_is_what_a_run_finds(recorded, tmp_path):
+def test_where_nothing_is_late_what_is_finalized_is_what_a_run_finds(recorded, tmp_path):
     """Before anything is reconciled: all that nothing can touch any more, and nothing else."""
     text = in_order(recorded)
     noted = replay(tmp_path / "data", text)
     assert sum(report.late for report in noted.reports) == 0
-    sealed = events(tmp_path / "data")["encounters"]
+    finalized = events(tmp_path / "data")["encounters"]
     run = by_run(text, tmp_path)["encounters"]
-    over_us = noted.reports[-1].sealed_us - wait_us(SHORT_GAPS)
+    over_us = noted.reports[-1].finalized_us - wait_us(SHORT_GAPS)
     over = pc.less(run["end_time"].cast(pa.int64()), over_us)
-    assert sealed.num_rows >= 3
-    seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": sealed})
+    assert finalized.num_rows >= 3
+    seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": finalized})
 
 
-def test_what_it_says_before_is_what_it_seals(watched):
-    """An event that is sealed was provisional under the same name before, and little of it was changed by that."""
+def test_what_it_says_before_is_what_it_finalizes(watched):
+    """An event that is finalized was provisional under the same name before, and little of it was changed by that."""
     data, _ = watched
     with api.connect(data) as db:
         rows = db.sql("SELECT * FROM encounters ORDER BY id, revision").to_arrow_table().to_pylist()
     by_name = {}
     for row in rows:
         by_name.setdefault(row["id"], []).append(row)
-    sealed = [history for history in by_name.values() if history[-1]["status"] == "current"]
-    assert len(sealed) >= 3
-    before = [history[-2] for history in sealed if len(history) > 1]
-    assert len(before) >= 0.9 * len(sealed)
-    for history in sealed:
+    finalized = [history for history in by_name.values() if history[-1]["status"] == "current"]
+    assert len(finalized) >= 3
+    before = [history[-2] for history in finalized if len(history) > 1]
+    assert len(before) >= 0.9 * len(finalized)
+    for history in finalized:
         if len(history) > 1:
             said, last = history[-2:]
             assert abs((said["start_time"] - last["start_time"]).total_seconds()) < 600
-            assert np.isclose(said["min_distance_m"], last["min_distance_m"], atol=100)
+            assert np.isclose(said["cpa_distance_m"], last["cpa_distance_m"], atol=100)
 
 
 def test_everybody_was_told_of_every_revision_that_was_a_lead_and_says_something_else(watched):
@@ -231,27 +231,27 @@ def stored(data):
         return db.sql("SELECT id, revision, status FROM encounters ORDER BY ALL").fetchall()
 
 
-def test_an_hour_under_way_is_ended_and_sealed_by_the_next(recorded, watched, tmp_path):
+def test_an_hour_under_way_is_ended_and_finalized_by_the_next(recorded, watched, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(watched[0] / "spool", data / "spool")
     how = (data, [], WORLD.rules, engine_of(WORLD), 60_000_000)
-    first = Sealing(*how)
-    until_us = watched[1].reports[-1].sealed_us
+    first = Finalizing(*how)
+    until_us = watched[1].reports[-1].finalized_us
     first.begin(until_us)
     assert first.step() is None
     until(lambda: any(data.glob("slices/*/*")))
     first.finish(within_s=0.0)
     assert not first.busy
-    again = Sealing(*how)
+    again = Finalizing(*how)
     again.begin(until_us)
-    until(lambda: (sealed := again.step()) is not None and sealed.until_us == until_us)
+    until(lambda: (finalized := again.step()) is not None and finalized.until_us == until_us)
 
 
 def test_slices_have_their_hours(watched):
-    """Peeks go on while hours are sealed, and no hour is left out."""
+    """Peeks go on while hours are finalized, and no hour is left out."""
     _, noted = watched
-    sealed = [report.sealed_us for report in noted.reports if report.sealed_us is not None]
-    assert sealed == sorted(sealed)
-    steps = np.diff(np.unique(sealed))
+    finalized = [report.finalized_us for report in noted.reports if report.finalized_us is not None]
+    assert finalized == sorted(finalized)
+    steps = np.diff(np.unique(finalized))
     assert (steps == HOUR).all()
-    assert any(report.sealing for report in noted.reports)
+    assert any(report.finalizing for report in noted.reports)

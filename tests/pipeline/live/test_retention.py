@@ -107,10 +107,10 @@ def test_what_is_still_to_be_read_stops_it(spool):
     gaps_min=st.lists(st.integers(1, 200), min_size=1, max_size=12),
     unread=st.sets(st.integers(0, 12)),
     plain=st.integers(0, 2),
-    sealed_min=st.integers(-100, 2500),
+    finalized_min=st.integers(-100, 2500),
     keep=st.builds(Keep, bytes=st.integers(0, 5000), age_us=st.integers(0, 2000 * MINUTE_US)),
 )
-def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, plain, sealed_min, keep):
+def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, plain, finalized_min, keep):
     """What a watch goes on from is what it would have gone on from, and nothing goes that is not in the lake."""
     with TemporaryDirectory() as place:
         data = Path(place)
@@ -119,7 +119,7 @@ def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, pl
         for path in paths:
             write(path)
         enter_all(data, {k: path for k, path in enumerate(paths) if k not in unread and path.suffix == ".zst"})
-        since_us = NOW_US + sealed_min * MINUTE_US
+        since_us = NOW_US + finalized_min * MINUTE_US
         start = _position(paths[0].parent, since_us)
         clear(data, keep, begun_us[-1] + DAY_US, since_us)
         left = segments(paths[0].parent)
@@ -132,12 +132,12 @@ def test_however_little_is_kept_a_start_finds_what_it_reads(gaps_min, unread, pl
 
 @pytest.mark.soak
 def test_a_watch_that_keeps_next_to_nothing_goes_on_and_finds_the_same(tmp_path):
-    """Of its spool it has what came since the last sealed hour when it begins again in the middle of another."""
+    """Of its spool it has what came since the last finalized hour when it begins again in the middle of another."""
     text, data, gone = lines(3), tmp_path / "data", []
 
     def keep_nothing(noted):
-        if noted.reports and (sealed_us := noted.reports[-1].sealed_us):
-            gone.extend(clear(data, Keep(bytes=1, age_us=1), noted.arrival_us, sealed_us - MINUTE_US))
+        if noted.reports and (finalized_us := noted.reports[-1].finalized_us):
+            gone.extend(clear(data, Keep(bytes=1, age_us=1), noted.arrival_us, finalized_us - MINUTE_US))
 
     half = round(0.6 * len(text))
     for part in (text[:half], text[half:]):

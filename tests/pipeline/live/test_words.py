@@ -28,10 +28,10 @@ def test_a_watch_that_runs(tmp_path):
     assert said[0].startswith("a watch runs since 20")
     assert said[1:] == [
         "arrival 2025-03-10 09:46:42 UTC; shown up to 2.0 s before that, a slice took 0.2 s;"
-        " sealed up to 2025-03-10 08:46 UTC",
+        " finalized up to 2025-03-10 08:46 UTC",
         "read: 100 sentences (3 checksum rejected), 70 positions, 20 static reports, 2.2 % of it late;"
         " the spool takes 0 bytes",
-        "since the last sealed hour: vessels 40, encounters that still run 5, provisional leads 1",
+        "since the last finalized hour: vessels 40, encounters that still run 5, provisional leads 1",
         "source roof (tcp://roof:10110): connected, 100 lines, heard 2 s before, lost and found again 2 x",
         "alerts to floor: delivered 9, waiting 3",
         "alerts to log: delivered 0, waiting 1 (told.jsonl cannot be written (No space left on device))",

@@ -14,14 +14,14 @@ QINGDAO, NAMPO, OPEN_SEA = (120.30, 36.08), (125.40, 38.70), (124.0, 28.0)
 MIDNIGHT = 1_709_251_200 * SECOND  # 2024-03-01
 
 
-def lying(mmsi, minutes, east_m=0.0, north_m=0.0, place=QINGDAO, sog_kn=0.0):
+def stationary(mmsi, minutes, east_m=0.0, north_m=0.0, place=QINGDAO, sog_kn=0.0):
     lon = place[0] + np.asarray(east_m) / (seas.EAST_M * np.cos(np.radians(place[1])))
     time_us = MIDNIGHT + np.rint(np.asarray(minutes) * MINUTE).astype(np.int64)
     return seas.fixes(mmsi, time_us, lon, place[1] + np.asarray(north_m) / 111_000, sog_kn)
 
 
 def counted(given):
-    rows = seas.added(given["berth_neighbours"], "port", "hour")
+    rows = seas.added(given["port_pair_counts"], "port", "hour")
     hours = (seas.micros_of(rows, "hour") - MIDNIGHT) // HOUR
     return dict(zip(hours.tolist(), rows["pairs_sum"].to_pylist(), strict=True))
 
@@ -29,14 +29,14 @@ def counted(given):
 @pytest.mark.parametrize(("place", "berth"), [(QINGDAO, True), (NAMPO, False), (OPEN_SEA, False)])
 def test_two_that_lie_still_in_a_port_outside_the_trade_are_counted_else_they_meet(place, berth):
     times = np.arange(0, 151, 10)
-    given = seas.run(pa.concat_tables([lying(1, times, place=place), lying(2, times, 100, place=place)]))
+    given = seas.run(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
     assert given["encounters"].num_rows == (not berth)
     assert counted(given) == ({0: 1, 1: 1, 2: 1} if berth else {})
 
 
 def test_one_that_moves_meets_those_at_berth():
     times = np.arange(0, 61, 10)
-    given = seas.run(pa.concat_tables([lying(1, times), lying(2, times, 100, sog_kn=1.0)]))
+    given = seas.run(pa.concat_tables([stationary(1, times), stationary(2, times, 100, sog_kn=1.0)]))
     assert given["encounters"].num_rows == 1
     assert counted(given) == {}
 
@@ -54,7 +54,7 @@ def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
         here[k, first : last + 1] = True
         every = rng.choice([1, 2, 5, 10])
         times = np.arange(first, last + 1, every)
-        tables.append(lying(k + 1, times, np.full(len(times), place_m[k, 0]), place_m[k, 1]))
+        tables.append(stationary(k + 1, times, np.full(len(times), place_m[k, 0]), place_m[k, 1]))
     sea = pa.concat_tables(tables)
     near = {
         (a, b)
@@ -72,4 +72,4 @@ def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
     assert counted(given) == {hour: pairs for hour, pairs in expected.items() if pairs}
     assert sum(expected.values()) > 200
     assert given["encounters"].num_rows == 0
-    assert set(given["berth_neighbours"]["port"].to_pylist()) <= set(ports().id.tolist())
+    assert set(given["port_pair_counts"]["port"].to_pylist()) <= set(ports().id.tolist())

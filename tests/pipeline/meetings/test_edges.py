@@ -13,7 +13,7 @@ NOON = seas.NOON_US
 
 def edges(mmsi, track_us, time_us):
     side = np.full(len(mmsi), "end", object)
-    return Edges.of(build("edges", {"mmsi": mmsi, "track": track_us, "time": time_us, "side": side}))
+    return Edges.of(build("edges", {"mmsi": mmsi, "track_start": track_us, "time": time_us, "side": side}))
 
 
 @settings(max_examples=60, deadline=None)

@@ -31,7 +31,7 @@ def meet(*ships, start_us=seas.NOON_US, rules=SHORT, **how):
     found = seas.encounters(pa.concat_tables(ships), rules, **how)
     assert len(found) == 1
     row = found.iloc[0].copy()
-    for name in ("start_time", "end_time", "nearest_time"):
+    for name in ("start_time", "end_time", "cpa_time"):
         row[name] = row[name].timestamp() - start_us / SECOND
     return row
 
@@ -40,7 +40,7 @@ def within(row, start_s, end_s, min_m, median_m, bin_m=0.0):
     """bin_m: half a bin of the histogram, where the distance keeps to one."""
     assert row.start_time == pytest.approx(start_s, abs=1)
     assert row.end_time == pytest.approx(end_s, abs=1)
-    assert row.min_distance_m == pytest.approx(min_m, abs=1)
+    assert row.cpa_distance_m == pytest.approx(min_m, abs=1)
     assert row.median_distance_m == pytest.approx(median_m, abs=1 + bin_m)
 
 
@@ -50,7 +50,7 @@ def test_head_on(place):
     ships = ship(1, [-1000, 1000], 0, [0, 2000], place), ship(2, [1000, -1000], 0, [0, 2000], place)
     row = meet(*ships)
     within(row, 750, 1250, 0, 250)
-    assert row.nearest_time == pytest.approx(1000, abs=1)
+    assert row.cpa_time == pytest.approx(1000, abs=1)
     assert (row.fixes_a, row.fixes_b) == (0, 0)
     assert not row.start_censored
     assert not row.end_censored

@@ -108,7 +108,7 @@ def test_a_silence_is_dark_when_it_begins_in_or_within_half_an_hour_of_the_meeti
     a, b = at(1, np.arange(0, 800, 5)), at(2, np.append(heard, [back, back + 5]), np.append(north, [2000.0, 2000.0]))
     cuts = [NOON + m * MINUTE for m in range(60, 800, 60)] if sliced else []
     (row,) = met(a, b, rules=PLAIN, cuts=cuts).to_dict("records")
-    assert (row["dark_a"], row["dark_b"]) == (False, dark)
+    assert (row["gap_a"], row["gap_b"]) == (False, dark)
     assert not row["end_censored"]
 
 
@@ -119,7 +119,7 @@ def test_a_silence_that_ends_beside_a_meeting_is_dark_too(back, dark):
     north = np.where(heard < 100, 2000.0, 100.0)
     b = at(2, np.append([-400, -390], heard), np.append([2000.0, 2000.0], north))
     (row,) = met(at(1, np.arange(-400, 300, 5)), b, rules=PLAIN).to_dict("records")
-    assert (row["dark_a"], row["dark_b"]) == (False, dark)
+    assert (row["gap_a"], row["gap_b"]) == (False, dark)
 
 
 def test_a_silence_in_the_middle_of_a_meeting_parts_it_and_the_data_bounds_both():
@@ -129,13 +129,13 @@ def test_a_silence_in_the_middle_of_a_meeting_parts_it_and_the_data_bounds_both(
     assert found.start_censored.tolist() == [True, True]
     assert found.end_censored.tolist() == [True, True]
     # what lies open when the data ends is no silence
-    assert found.dark_a.tolist() == [False, False]
-    assert found.dark_b.tolist() == [True, True]
+    assert found.gap_a.tolist() == [False, False]
+    assert found.gap_b.tolist() == [True, True]
 
 
 def test_the_end_of_the_data_ends_a_meeting_and_is_no_silence():
     (row,) = met(at(1, np.arange(0, 301, 5)), at(2, np.arange(0, 301, 5), 100)).to_dict("records")
-    assert (row["start_censored"], row["end_censored"], row["dark_a"], row["dark_b"]) == (True, True, False, False)
+    assert (row["start_censored"], row["end_censored"], row["gap_a"], row["gap_b"]) == (True, True, False, False)
 
 
 def test_meetings_that_begin_and_end_by_distance_are_not_censored():

@@ -60,7 +60,7 @@ def some_legs(seed, n, place, spread_m=3000.0):
         "heading_deg": np.full(n, -1),
         "inner": pa.array([[]] * n, pa.list_(pa.int32())),
         "mmsi": 100 + rng.permutation(n),
-        "track": np.full(n, seas.NOON_US - HOUR),
+        "track_start": np.full(n, seas.NOON_US - HOUR),
     }
     return build("legs", columns).take(pa.array(order))
 
@@ -142,7 +142,7 @@ def test_legs_of_one_track_never_meet_but_those_of_two_tracks_of_one_mmsi_do():
     one = legs.set_column(0, schema.LEGS.field("mmsi"), pa.array([7] * 60, pa.int32()))
     assert meetings(one).num_rows == 0
     started = pa.array(seas.NOON_US + np.arange(60) % 2 * MINUTE).cast(schema.UTC)
-    two = meetings(one.set_column(1, schema.LEGS.field("track"), started))
+    two = meetings(one.set_column(1, schema.LEGS.field("track_start"), started))
     assert two.num_rows > 0
     assert (seas.micros_of(two, "track_a") < seas.micros_of(two, "track_b")).all()
 

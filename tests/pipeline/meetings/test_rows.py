@@ -37,7 +37,7 @@ def beside(lon, lat=0.0, minutes=60):
 )
 def test_the_sun_is_that_of_the_nearest_approach(lon, lat, light):
     row = beside(lon, lat)
-    when = np.datetime64(row["nearest_time"].tz_convert(None), "us")
+    when = np.datetime64(row["cpa_time"].tz_convert(None), "us")
     assert row["sun_elevation_deg"] == pytest.approx(float(sun_elevation_deg(row["lon"], row["lat"], when)), abs=0.005)
     assert row["sun_elevation_deg"] == round(row["sun_elevation_deg"], 2)
     assert str(light_of(row["sun_elevation_deg"])) == light
@@ -81,7 +81,7 @@ def test_the_figures_of_a_meeting_do_not_contradict_each_other(seed, apart_m):
     a = seas.vessel(1, rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
     b = seas.vessel(2, apart_m + rng.normal(0, noise_m, n), 0.0, 300.0, sog_kn=0.1)
     found = seas.encounters(pa.concat_tables([a, b]))
-    assert (found.min_distance_m <= found.median_distance_m).all()
+    assert (found.cpa_distance_m <= found.median_distance_m).all()
     assert (found.median_distance_m <= 500).all()
     assert (found.within_min <= found.duration_min).all()
     assert found.observed_share.between(0, 1).all()

@@ -38,17 +38,17 @@ def assert_measured(row, fixes):
     a, b = pair(row, needed(row, fixes))
     told = courses.apart(a, b, span_of(row))
     distance_m = np.concatenate([part.columns[0] for part in told])
-    assert round(distance_m.min(), 2) == row["min_distance_m"]
+    assert round(distance_m.min(), 2) == row["cpa_distance_m"]
     threshold_m = RULES.proximity.distance_m
     if row["within_min"] == row["duration_min"]:
         assert distance_m.max() <= threshold_m + 0.02
         lengths = [(part.kind, part.time_us[-1] - part.time_us[0]) for part in told]
         seen = sum(length for kind, length in lengths if kind == REPORTED)
         assert seen / sum(length for _, length in lengths) == pytest.approx(row["observed_share"], abs=2e-4)
-    at = np.array([courses.micros_of(row["nearest_time"])])
+    at = np.array([courses.micros_of(row["cpa_time"])])
     (lon_a, lat_a), (lon_b, lat_b) = a.at(at), b.at(at)
     _, _, away_m = waters.GEOD.inv(lon_a, lat_a, lon_b, lat_b)
-    assert away_m[0] == pytest.approx(row["min_distance_m"], abs=0.6)  # the time of it is a whole millisecond
+    assert away_m[0] == pytest.approx(row["cpa_distance_m"], abs=0.6)  # the time of it is a whole millisecond
     return abs(distance_m[0] - threshold_m) < 0.02
 
 

@@ -76,7 +76,7 @@ def test_no_text_lies_over_another(name, names):
     row, (a, b) = found.row, (found.row["mmsi_a"], found.row["mmsi_b"])
     said = {"ship_type": 84, "imo": 9187629, "call_sign": "JABCDEF", "length_m": 333.0, "beam_m": 60.0}
     vessels = {m: row["vessels"][m] | said | {"name": n} for m, n in zip((a, b), names, strict=True)}
-    row |= {"vessels": vessels, "met": {"pair": 12, a: 123, b: 45}, "dark_a": True, "dark_b": True}
+    row |= {"vessels": vessels, "met": {"pair": 12, a: 123, b: 45}, "gap_a": True, "gap_b": True}
     row |= {"start_censored": True, "end_censored": True, "status": "superseded"}
     with style.look():
         figure = page(row, scene_of(row, found.fixes, RULES), RULES)

@@ -92,11 +92,11 @@ def test_the_nearest_approach_joins_both_vessels_at_the_distance_measured(name):
     row = met(name).row
     (line,) = artists(axes_of(name, "close-up"), "nearest")
     x, y = line.get_data()
-    assert np.hypot(x[1] - x[0], y[1] - y[0]) == pytest.approx(row["min_distance_m"], abs=0.6)
+    assert np.hypot(x[1] - x[0], y[1] - y[0]) == pytest.approx(row["cpa_distance_m"], abs=0.6)
     ring = one(axes_of(name, "close-up"), "ring")
     assert ring.radius == RULES.proximity.distance_m
     assert ring.center == pytest.approx((x[0], y[0]))
-    assert f"nearest {row['min_distance_m']:.0f} ± 20 m\n{row['nearest_time']:%H:%M:%S} UTC" in texts(name)
+    assert f"nearest {row['cpa_distance_m']:.0f} ± 20 m\n{row['cpa_time']:%H:%M:%S} UTC" in texts(name)
     assert (x.mean() ** 2 + y.mean() ** 2) ** 0.5 < 1.0, "the middle of the sheet is the middle of the pair"
 
 
@@ -135,7 +135,7 @@ def test_the_distance_over_time_is_the_one_measured(name):
     time_h, distance_m = np.concatenate([np.column_stack(line.get_data()) for line in lines]).T
     start_h, end_h = timeline.hours(np.array([scene.meeting.start_us, scene.meeting.end_us]))
     together = (time_h > start_h) & (time_h < end_h)  # at both ends a faster leg, measured on a plane of its own
-    assert distance_m[together].min() == pytest.approx(row["min_distance_m"], abs=0.02)
+    assert distance_m[together].min() == pytest.approx(row["cpa_distance_m"], abs=0.02)
     assert distance_m[together].max() <= RULES.proximity.distance_m + 0.5
     assert one(axes, "threshold").get_ydata()[0] == RULES.proximity.distance_m
     shaded = one(axes, "together").get_extents().transformed(axes.transData.inverted())
@@ -359,7 +359,7 @@ def test_words_round_the_drawing_have_room():
     a, b = waters.A, waters.B
     who = {m: water.row["vessels"][m] | {"name": "W" * 20, "imo": 9999999, "call_sign": "WWWWWWW"} for m in (a, b)}
     row = water.row | {"vessels": who, "zones": ["dprk_east_eez"], "start_censored": True, "end_censored": True}
-    row |= {"dark_a": True, "dark_b": True, "status": "superseded", "observed_share": 1.0, "score": -12.3}
+    row |= {"gap_a": True, "gap_b": True, "status": "superseded", "observed_share": 1.0, "score": -12.3}
     row |= {"duration_min": 29.9 * 1440, "distance_to_port_km": 1410.0}
     with style.look():
         scene = drawn("few")[1]

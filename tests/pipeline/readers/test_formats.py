@@ -37,7 +37,7 @@ def test_the_same_positions_come_from_every_format(told, name):
     rows = got.fixes.sort_by("time").to_pylist()
     assert [row["time"].timestamp() for row in rows] == [EPOCH, EPOCH + 60, EPOCH + 120]
     assert [{column: row[column] for column in FIXES[0]} for row in rows] == FIXES
-    assert [row["invalid"] for row in rows] == [None, None, "no_position"]
+    assert [row["invalid_reason"] for row in rows] == [None, None, "no_position"]
     assert got.rejects.num_rows == 0
 
 

@@ -48,7 +48,7 @@ def test_with_the_option_each_id_is_a_vessel_of_its_own_number(written, names, f
     numbers = got.fixes["mmsi"].to_pylist()
     assert len(set(numbers)) == len(names)
     assert min(numbers) >= FIRST_NUMBERED
-    assert got.fixes["invalid"].to_pylist() == [None] * len(names)
+    assert got.fixes["invalid_reason"].to_pylist() == [None] * len(names)
     told = dict(zip(got.static_reports["mmsi"].to_pylist(), got.static_reports["name"].to_pylist(), strict=True))
     assert [told[number] for number in numbers] == [f"id {name}" for name in names]
 
@@ -105,7 +105,7 @@ def test_no_two_ids_have_one_number(names, rng):
 def test_numbers_beyond_nine_digits_are_no_vessels_without_the_option(written):
     rows = ["431000001", str(FIRST_NUMBERED + 5), "1000000001", "412000001"]
     got = api.decode(written("a.csv", csv(rows)))
-    assert got.fixes["invalid"].to_pylist() == [None, "bad_mmsi", None]
+    assert got.fixes["invalid_reason"].to_pylist() == [None, "bad_mmsi", None]
     assert got.rejects["reason"].to_pylist() == ["no_mmsi"]
 
 
@@ -125,4 +125,4 @@ def test_frames_in_memory_are_read_so_too():
 def test_mmsi_that_no_state_issues_are_vessels_like_any_other(written):
     numbers = [150_200_001, 100_900_000, 12_345_678, 800_000_000, 999_999_999]
     got = api.decode(written("a.csv", csv(numbers)))
-    assert got.fixes["invalid"].to_pylist() == [None] * len(numbers)
+    assert got.fixes["invalid_reason"].to_pylist() == [None] * len(numbers)

@@ -35,7 +35,7 @@ def test_longitudes_of_0_to_360_give_the_same(written, lon):
     for content in (csv(moved), json.dumps(rows(moved)).encode()):
         got = api.decode(written("b.dat", content)).fixes
         assert got["lon"].to_pylist() == wanted["lon"].to_pylist()
-        assert got["invalid"].to_pylist() == wanted["invalid"].to_pylist()
+        assert got["invalid_reason"].to_pylist() == wanted["invalid_reason"].to_pylist()
 
 
 def test_it_is_said(written, tmp_path):
@@ -52,7 +52,7 @@ def test_any_other_table_is_left_as_it_is(written, lon):
     assert "longitudes" not in open_source(path).clock
     got = api.decode(path).fixes
     assert got["lon"].to_pylist() == [value if value != 181.0 else None for value in lon]
-    assert got["invalid"].to_pylist()[1] is not None
+    assert got["invalid_reason"].to_pylist()[1] is not None
 
 
 def test_large_tables_are_looked_at_all_over(written):
@@ -62,4 +62,4 @@ def test_large_tables_are_looked_at_all_over(written):
     assert set(got["lon"].to_pylist()) == {124.5, -125.0}
     lon[30_000:36_000] = -90.0
     got = api.decode(written("a.csv", csv(lon.tolist()))).fixes
-    assert got["invalid"].to_pylist()[-1] == "out_of_range"
+    assert got["invalid_reason"].to_pylist()[-1] == "out_of_range"

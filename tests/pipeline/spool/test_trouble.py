@@ -124,7 +124,10 @@ def test_a_full_disk(tmp_path, disk):
     pouring = Pouring(TEXT)
     with Watch(disk / "data", pouring.address, limits=SMALL, hurry=20.0) as watch:
         held_back(
-            watch, pouring, "the disk is full (1 MB are free, 2 MB are kept to pack and seal what came)", "make room"
+            watch,
+            pouring,
+            "the disk is full (1 MB are free, 2 MB are kept to pack and finalize what came)",
+            "make room",
         )
         filler.unlink()
         goes_on(watch)
@@ -155,7 +158,7 @@ def test_however_little_room_there_is_what_is_closed_is_packed_and_may_go(tmp_pa
 
 
 def test_while_it_leaves_room_a_segment_can_be_closed(disk):
-    """Else no hour could be sealed, and nothing would ever go."""
+    """Else no hour could be finalized, and nothing would ever go."""
     spooled = spool(disk / "data", sync_s=0.0, segment_bytes=1 << 20, spare_bytes=1 << 20)
     spooled.append(bare(100))
     filler = fill(disk, 1_900_000)
@@ -197,7 +200,7 @@ def test_what_cannot_be_packed_is_said_once_and_piles_up_without_open_files(tmp_
         assert len(os.listdir("/proc/self/fd")) <= before + 3
         wait(lambda: bool(watch.said))
         (said,) = watch.said
-        assert "until then no segment is packed, and no hour sealed" in said
+        assert "until then no segment is packed, and no hour finalized" in said
         assert watch.supervisor.state()["busan"].trouble == said
         first.with_name(f"{first.name}.zst.part").rmdir()
         wait(lambda: len(closed(watch.folder("busan"))) > 8, 30.0)

@@ -42,17 +42,17 @@ def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
         "within_min": (end_h - start_h) * 60,
         "lon": 125.0,
         "lat": 38.6,
-        "nearest_time": at(start_h),
+        "cpa_time": at(start_h),
         "region": None,
-        "min_distance_m": 40.0,
+        "cpa_distance_m": 40.0,
         "fixes_a": 9,
         "fixes_b": 8,
         "observed_share": 1.0,
         "zones": ["chodo", "nampo_sokto"],
-        "dark_a": False,
-        "dark_b": False,
+        "gap_a": False,
+        "gap_b": False,
         "possibly_one_hull": False,
-        "candidates": 1,
+        "candidate_count": 1,
         "score": 1.0,
         "reasons": [{"feature": "duration", "value": 60.0, "points": 1.0, "text": "long beside each other"}],
         "run_id": "",
@@ -61,7 +61,7 @@ def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
 
 
 def gap(start_h: float, **more: Any) -> dict[str, Any]:
-    row = {"mmsi": 241502000, "track": DAY, "start_time": at(start_h), "lon0": 125.0, "lat0": 38.6}
+    row = {"mmsi": 241502000, "track_start": DAY, "start_time": at(start_h), "lon0": 125.0, "lat0": 38.6}
     return row | {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"} | more
 
 

@@ -47,7 +47,9 @@ def tables(draw, kind="fixes"):
         "length": pa.array(rng.integers(1, 90, n), pa.int32()),
         "receiver": pa.array(rng.choice(["terrestrial", "satellite", "unknown"], n).tolist(), pa.string()),
         "lon": pa.array(rng.uniform(-180, 180, n), mask=rng.random(n) < 0.1),
-        "invalid": pa.array(["bad_mmsi"] * n, pa.string(), mask=rng.random(n) > draw(st.sampled_from([0, 0.3, 1.1]))),
+        "invalid_reason": pa.array(
+            ["bad_mmsi"] * n, pa.string(), mask=rng.random(n) > draw(st.sampled_from([0, 0.3, 1.1]))
+        ),
         "name": pa.array([f"SHIP {k}" for k in rng.integers(0, 5, n)], pa.string(), mask=rng.random(n) < 0.2),
     }
     fields = schema.LAKE[kind]
@@ -155,7 +157,7 @@ def test_a_receipt_counts_and_spans_the_valid_fixes(tmp_path_factory, fixes):
     data = tmp_path_factory.mktemp("lake")
     catalogue = Catalogue.open(data)
     receipt = write(data, 24, fixes)
-    valid = fixes.filter(pc.is_null(fixes["invalid"]))
+    valid = fixes.filter(pc.is_null(fixes["invalid_reason"]))
     assert receipt.counts == {
         "fixes": fixes.num_rows,
         "invalid_fixes": fixes.num_rows - valid.num_rows,

@@ -38,21 +38,21 @@ def stands(store, *events, running=True, vessels=()):
     return store.stand(so_far(*events, running=running), known)
 
 
-def seals(data, store, number, *events, then=()):
-    return store.seal([output(data, f"slice-{number}", {"encounters": events})], NOTHING, so_far(*then), at(30))
+def finalizes(data, store, number, *events, then=()):
+    return store.finalize([output(data, f"slice-{number}", {"encounters": events})], NOTHING, so_far(*then), at(30))
 
 
 def told(store, since=0):
     return [(row["id"], row["revision"], row["change"]) for row in store.lead_changes(since, LONG_AGO)]
 
 
-def test_the_run_that_an_event_names_is_there_before_anything_is_sealed(tmp_path):
+def test_the_run_that_an_event_names_is_there_before_anything_is_finalized(tmp_path):
     with started(tmp_path) as store:
         stands(store, encounter(1, 2))
         store.publish(at(30))
         (row,) = rows(tmp_path, "SELECT run_id, area, finished FROM runs JOIN encounters USING (run_id)")
         assert row == {"run_id": "watch-1", "area": "world", "finished": None}
-        seals(tmp_path, store, 1, then=[encounter(1, 2)])
+        finalizes(tmp_path, store, 1, then=[encounter(1, 2)])
         stands(store, encounter(1, 2.1))
         store.publish(at(30))
         assert rows(tmp_path, "SELECT finished FROM runs") == [{"finished": at(30)}]
@@ -115,36 +115,36 @@ def test_what_one_event_takes_the_place_of_is_told_as_retracted(tmp_path):
         assert told(store, since=first) == [(A + "1", 1, "opened"), (A + "1", 1, "retracted")]
 
 
-def test_sealed_it_keeps_its_name_and_is_current(tmp_path):
+def test_finalized_it_keeps_its_name_and_is_current(tmp_path):
     with started(tmp_path) as store:
         stands(store, encounter(1, 2), encounter(7, 8))
-        sealed = seals(tmp_path, store, 1, encounter(1.02, 2.01), then=[encounter(7, 8.1)])
+        finalized = finalizes(tmp_path, store, 1, encounter(1.02, 2.01), then=[encounter(7, 8.1)])
         store.publish(at(30))
         assert history(tmp_path) == [
             (A + "1", 1, "superseded", None),
             (A + "1", 2, "current", None),
             (A + "7", 1, "provisional", None),
         ]
-        assert told(store, since=sealed - 1) == [(A + "1", 2, "closed")]
+        assert told(store, since=finalized - 1) == [(A + "1", 2, "closed")]
         before = history(tmp_path)
         stands(store, encounter(7, 8.2))
-        seals(tmp_path, store, 1, encounter(1.02, 2.01), then=[encounter(7, 8.2)])
+        finalizes(tmp_path, store, 1, encounter(1.02, 2.01), then=[encounter(7, 8.2)])
         store.publish(at(30))
         assert history(tmp_path) == before
 
 
-def test_late_data_open_again_what_was_sealed(tmp_path):
+def test_late_data_open_again_what_was_finalized(tmp_path):
     with started(tmp_path) as store:
-        seals(tmp_path, store, 1, encounter(1, 2))
-        seals(tmp_path, store, 2, then=[encounter(1, 4)])
+        finalizes(tmp_path, store, 1, encounter(1, 2))
+        finalizes(tmp_path, store, 2, then=[encounter(1, 4)])
         store.publish(at(30))
         assert history(tmp_path) == [(A + "1", 1, "superseded", None), (A + "1", 2, "provisional", None)]
 
 
-def test_a_peek_leaves_what_is_sealed_alone(tmp_path):
+def test_a_peek_leaves_what_is_finalized_alone(tmp_path):
     """Of the same pair and time: only what is provisional is compared."""
     with started(tmp_path) as store:
-        seals(tmp_path, store, 1, encounter(1, 2))
+        finalizes(tmp_path, store, 1, encounter(1, 2))
         stands(store, encounter(3, 4))
         stands(store)
         store.publish(at(30))
@@ -153,15 +153,15 @@ def test_a_peek_leaves_what_is_sealed_alone(tmp_path):
 
 def test_a_peek_never_takes_a_name_that_somebody_bears(tmp_path):
     with started(tmp_path) as store:
-        seals(tmp_path, store, 1, encounter(1, 2))
+        finalizes(tmp_path, store, 1, encounter(1, 2))
         stands(store, encounter(1, 2.5))
         store.publish(at(30))
         assert history(tmp_path) == [(A + "1", 1, "current", None), (A + "1-2", 1, "provisional", None)]
 
 
-def test_leads_are_those_that_hold_sealed_or_not(tmp_path):
+def test_leads_are_those_that_hold_finalized_or_not(tmp_path):
     with started(tmp_path) as store:
-        seals(tmp_path, store, 1, encounter(1, 2), then=[encounter(5, 6), encounter(8, 9, score=0.1)])
+        finalizes(tmp_path, store, 1, encounter(1, 2), then=[encounter(5, 6), encounter(8, 9, score=0.1)])
         store.publish(at(30))
         found = rows(tmp_path, "SELECT id, status FROM flagged_encounters ORDER BY id")
         assert [(row["id"], row["status"]) for row in found] == [(A + "1", "current"), (A + "5", "provisional")]
@@ -181,11 +181,11 @@ def test_only_what_ended_lately_is_told(tmp_path):
 
 def test_names_are_those_told_last_and_no_fix_counts_twice(tmp_path):
     said = {"name": "OLD", "name_time": at(1)}
-    sealed = {"mmsi": 241502000, "fixes": 7, "first_seen": at(1), "last_seen": at(1), **said}
+    finalized = {"mmsi": 241502000, "fixes": 7, "first_seen": at(1), "last_seen": at(1), **said}
     live = {"mmsi": 311000222, "name": "LIVE", "name_time": at(2)}
     newer = {"mmsi": 241502000, "name": "NEW", "name_time": at(3)}
     with started(tmp_path) as store:
-        store.seal([output(tmp_path, "s", {"vessels": [sealed]})], NOTHING, so_far(), at(30))
+        store.finalize([output(tmp_path, "s", {"vessels": [finalized]})], NOTHING, so_far(), at(30))
         stranger = {"mmsi": 999000001, "name": "ELSEWHERE", "name_time": at(2)}
         for _ in range(2):
             stands(store, encounter(1, 2), vessels=[live, newer, stranger])
@@ -253,14 +253,14 @@ def key(name, revision, change):
 
 
 def final(data, store, *events):
-    """All is sealed to the last fix, where the data end."""
-    return store.seal([output(data, "last", {"encounters": events})], NOTHING, None, at(30))
+    """All is finalized to the last fix, where the data end."""
+    return store.finalize([output(data, "last", {"encounters": events})], NOTHING, None, at(30))
 
 
 def goes_on(data, store, decided_h, *then):
-    """Sealed to an hour again, by which nothing is decided that ended at or after `decided_h`."""
+    """Finalized to an hour again, by which nothing is decided that ended at or after `decided_h`."""
     decided_us = int(at(decided_h).timestamp() * 1e6)
-    return store.seal(
+    return store.finalize(
         [output(data, "hour", {"encounters": []})], NOTHING, so_far(*then, running=False), at(30), decided_us
     )
 
@@ -297,16 +297,16 @@ def test_what_was_final_goes_on_with_new_data_and_is_withdrawn_once_the_slices_k
 def test_another_revision_that_says_the_same_is_told_to_nobody(tmp_path):
     with started(tmp_path) as store:
         opened = stands(store, encounter(1, 2), running=False)
-        same = seals(tmp_path, store, 1, encounter(1, 2.01, median_speed_a_kn=0.7))
+        same = finalizes(tmp_path, store, 1, encounter(1, 2.01, median_speed_a_kn=0.7))
         assert told(store, opened) == []
-        seals(tmp_path, store, 2, encounter(1, 2.01, median_speed_a_kn=0.7, score=9.0))
+        finalizes(tmp_path, store, 2, encounter(1, 2.01, median_speed_a_kn=0.7, score=9.0))
         assert [change for _, _, change in told(store, same)] == ["changed"]
 
 
 def test_by_the_id_that_a_run_computes_the_event_is_found_that_has_an_earlier_one(tmp_path):
     with started(tmp_path) as store:
         stands(store, encounter(1, 2), encounter(7, 8))
-        seals(tmp_path, store, 1, encounter(1.02, 2.01), encounter(7, 8))
+        finalizes(tmp_path, store, 1, encounter(1.02, 2.01), encounter(7, 8))
         store.publish(at(30))
     query = "SELECT id, computed_id FROM encounters WHERE status = 'current' ORDER BY start_time"
     held = [tuple(row.values()) for row in rows(tmp_path, query)]
@@ -319,7 +319,7 @@ def test_by_the_id_that_a_run_computes_the_event_is_found_that_has_an_earlier_on
 def test_by_the_id_of_an_event_that_another_took_the_place_of_that_other_is_found(tmp_path):
     with started(tmp_path) as store:
         stands(store, encounter(1, 3), encounter(4, 10))
-        seals(tmp_path, store, 1, encounter(1, 10))
+        finalizes(tmp_path, store, 1, encounter(1, 10))
         store.publish(at(30))
     assert (A + "1", 1, "superseded", A + "4") in history(tmp_path)
     for name in (A + "1", A + "4"):

@@ -45,7 +45,7 @@ def a_day(data, key="day-1"):
         "gaps": [gap(2), gap(4, judgement="silenced")],
         "coverage": [cover(0, 5), cover(1, 6)],
         "vessels": [vessel(name=("ALPHA", 1))],
-        "berth_neighbours": [berth(0, 3)],
+        "port_pair_counts": [berth(0, 3)],
         "outages": [outage(2.5, 3)],
     }
     return output(data, key, tables)
@@ -75,7 +75,7 @@ def test_loading_twice_changes_nothing(tmp_path):
         "coverage": 2,
         "outages": 1,
         "reject_counts": 0,
-        "berth_neighbours": 1,
+        "port_pair_counts": 1,
     }
 
 
@@ -93,7 +93,7 @@ def test_an_output_already_loaded_is_not_read_again(tmp_path):
 def test_stored_rows_are_the_rows_of_the_files(tmp_path):
     day = a_day(tmp_path)
     publish(tmp_path, day)
-    for name in ("encounters", "gaps", "coverage", "vessels", "berth_neighbours"):
+    for name in ("encounters", "gaps", "coverage", "vessels", "port_pair_counts"):
         given_rows = pq.read_table(tmp_path / day.files[name][0]).to_pylist()
         with connect(tmp_path) as db:
             columns = ddl.columns(given_rows[0])
@@ -105,7 +105,7 @@ def test_stored_rows_are_the_rows_of_the_files(tmp_path):
 
 def test_a_replaced_output_loses_what_it_gave(tmp_path):
     first = a_day(tmp_path)
-    other = {"gaps": [gap(9)], "coverage": [cover(0, 2)], "berth_neighbours": [berth(5, 1)]}
+    other = {"gaps": [gap(9)], "coverage": [cover(0, 2)], "port_pair_counts": [berth(5, 1)]}
     publish(tmp_path, first, output(tmp_path, "open-1", {"coverage": [cover(0, 100)], "gaps": [gap(8)]}))
     publish(tmp_path, first, output(tmp_path, "open-2", other))
     hours = {row["hour"]: row["fixes"] for row in rows(tmp_path, "SELECT * FROM coverage")}
@@ -113,7 +113,7 @@ def test_a_replaced_output_loses_what_it_gave(tmp_path):
     assert [row["start_time"] for row in rows(tmp_path, "SELECT * FROM gaps")] == [at(2), at(4), at(9)]
     publish(tmp_path, output(tmp_path, "open-3", other))
     assert rows(tmp_path, "SELECT * FROM vessels") == []
-    assert [row["pairs"] for row in rows(tmp_path, "SELECT * FROM berth_neighbours")] == [1]
+    assert [row["pairs"] for row in rows(tmp_path, "SELECT * FROM port_pair_counts")] == [1]
 
 
 def test_sources_and_rejects_are_those_given_last(tmp_path):
@@ -155,7 +155,7 @@ def test_rows_of_one_key_add_up_however_they_are_spread(tmp_path_factory, given_
     files = [
         {
             "coverage": [cover(hour, fixes, cell) for hour, cell, fixes in part],
-            "berth_neighbours": [berth(hour, fixes, str(cell)) for hour, cell, fixes in part],
+            "port_pair_counts": [berth(hour, fixes, str(cell)) for hour, cell, fixes in part],
         }
         for part in spread
     ]
@@ -167,7 +167,7 @@ def test_rows_of_one_key_add_up_however_they_are_spread(tmp_path_factory, given_
     assert len(covered) == len(sums)
     assert {(r["hour"], r["cell"]): r["fixes"] for r in covered} == {(at(h), c): n for (h, c), n in sums.items()}
     assert sum(r["vessels"] for r in covered) == len(given_rows)
-    berths = rows(data, "SELECT * FROM berth_neighbours")
+    berths = rows(data, "SELECT * FROM port_pair_counts")
     assert len(berths) == len(sums)
     assert {(r["hour"], int(r["port"])): r["pairs"] for r in berths} == {(at(h), c): n for (h, c), n in sums.items()}
 
@@ -264,7 +264,7 @@ def test_a_gap_says_how_much_of_it_lies_in_outages(tmp_path):
 def test_the_gaps_beside_an_encounter_are_those_of_its_tracks_near_it_in_time(tmp_path):
     name = f"{241502000:09d}@2023-08-01T00:00:00Z"
     gaps = [gap(3, end_time=at(6)), gap(1, end_time=at(2)), gap(3.4, end_time=at(9), track=at(1)), gap(3.6)]
-    met = encounter(2.2, 3.2, track_a=name, dark_a=True)
+    met = encounter(2.2, 3.2, track_a=name, gap_a=True)
     publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "encounters": [met]}))
     found = rows(tmp_path, "SELECT id, mmsi, start_time FROM gaps_beside ORDER BY start_time")
     assert [(row["id"], row["start_time"]) for row in found] == [

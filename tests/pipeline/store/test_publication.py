@@ -248,7 +248,7 @@ def test_a_reader_who_opens_again_and_again_sees_whole_publications_in_order(tmp
         assert left == publications if "plainly" in ways else 1 <= left <= 3
 
 
-def test_a_watch_that_has_sealed_nothing_yet_is_no_error_of_the_program(tmp_path):
+def test_a_watch_that_has_finalized_nothing_yet_is_no_error_of_the_program(tmp_path):
     published(tmp_path, 1, datetime.now(UTC))
     with pytest.raises(StoreError, match="holds no results yet; `stswatch status` says more"):
         queries.run_of(tmp_path)

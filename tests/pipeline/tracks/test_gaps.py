@@ -19,7 +19,7 @@ def at(minutes, mmsi=1, **how):
 
 
 def edges_of(given):
-    rows = seas.in_order(given["edges"], ("mmsi", "track", "time", "side")).to_pylist()
+    rows = seas.in_order(given["edges"], ("mmsi", "track_start", "time", "side")).to_pylist()
     return [(e["mmsi"], (e["time"].timestamp() * 1e6 - NOON) / MINUTE, e["side"]) for e in rows]
 
 
@@ -70,7 +70,7 @@ def test_after_a_track_has_ended_another_begins():
         given = seas.tracked(table, cuts)
         assert [(g["mmsi"], g["ending"]) for g in given["gaps"].to_pylist()] == [(1, "track_ended")]
         named = sorted(
-            set(seas.micros_of(given["legs"].filter(pa.array(np.asarray(given["legs"]["mmsi"]) == 1)), "track"))
+            set(seas.micros_of(given["legs"].filter(pa.array(np.asarray(given["legs"]["mmsi"]) == 1)), "track_start"))
         )
         assert named == [NOON, NOON + 8 * DAY]
 
@@ -92,7 +92,7 @@ def test_each_silence_is_told_once_wherever_the_cuts_lie(seed, n, parts):
     table = pa.concat_tables([at(minutes, receiver=receiver), at([0, minutes[-1] + rng.integers(1, 600)], mmsi=2)])
     cuts = sorted({int(c) for c in NOON + rng.integers(1, minutes[-1], parts) * MINUTE + 77_000})
     whole, cut = seas.tracked(table), seas.tracked(table, cuts)
-    key = ("mmsi", "track", "start_time", "ending")
+    key = ("mmsi", "track_start", "start_time", "ending")
     seas.assert_same({"g": seas.in_order(whole["gaps"], key)}, {"g": seas.in_order(cut["gaps"], key)})
     assert edges_of(whole) == edges_of(cut)
     assert len(set(edges_of(cut))) == len(edges_of(cut))

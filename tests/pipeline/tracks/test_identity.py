@@ -79,7 +79,7 @@ def test_no_step_of_a_track_is_an_impossible_hop(seed, hulls, n, cut):
     rows = seas.fixes(1, time_us, lon, lat)
     cuts = [int(time_us[n // 2])] if cut else []
     edges = seas.tracked(rows, cuts)["edges"]
-    named = np.unique(seas.micros_of(edges, "track"))
+    named = np.unique(seas.micros_of(edges, "track_start"))
     assert named.tolist() == np.unique(track).tolist()
 
 
@@ -128,6 +128,6 @@ def test_which_of_many_tracks_go_on_does_not_show_a_cut():
     table = seas.fixes(np.full(n, 1), time_us, places[0][hull], places[1][hull], np.zeros(n))
     cuts = [int(time_us[n // 3]), int(time_us[n // 2])]
     one, other = (seas.run(table, how)["legs"] for how in ([], cuts))
-    key = [(name, "ascending") for name in ("track", "start")]
+    key = [(name, "ascending") for name in ("track_start", "start")]
     assert one.num_rows > 100
     assert one.sort_by(key).equals(other.sort_by(key))

@@ -19,7 +19,7 @@ PLAIN = seas.unthinned()
 
 
 def legs_of(table, rules=None):
-    return seas.in_order(seas.tracked(table, rules=rules)["legs"], ("mmsi", "track", "start"))
+    return seas.in_order(seas.tracked(table, rules=rules)["legs"], ("mmsi", "track_start", "start"))
 
 
 def times(table, *names):
@@ -200,7 +200,9 @@ def test_rules_are_obeyed():
 def test_invalid_fixes_make_no_leg_and_no_count():
     table = seas.vessel(1, np.zeros(4), 0)
     wrong = table.set_column(
-        table.column_names.index("invalid"), table.schema.field("invalid"), pa.array([None, "position", None, None])
+        table.column_names.index("invalid_reason"),
+        table.schema.field("invalid_reason"),
+        pa.array([None, "position", None, None]),
     )
     given = seas.tracked(wrong, rules=PLAIN)
     assert given["legs"].num_rows == 2

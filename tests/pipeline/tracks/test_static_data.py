@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.tracks.particulars import told_anew
+from stswatch.pipeline.tracks.static_data import told_anew
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
 WORD = st.tuples(
@@ -30,9 +30,9 @@ def table(words):
         pa.array([moment * SIX_H for moment in columns[f.name]], pa.int64()).cast(f.type)
         if f.name == "time"
         else pa.array(list(columns[f.name]), f.type)
-        for f in schema.PARTICULARS
+        for f in schema.STATIC_DATA
     ]
-    return pa.table(arrays, schema=schema.PARTICULARS)
+    return pa.table(arrays, schema=schema.STATIC_DATA)
 
 
 def by_hand(words):
@@ -76,8 +76,8 @@ def test_what_is_told_is_what_is_found_by_hand_and_the_last_day_is_kept(words, e
     found, today = told_anew(table(words), table([]), end * SIX_H)
     assert plain(found) == by_hand(words)
     assert plain(today) == [row for row in by_hand(words) if row[1] // 4 == end // 4]
-    assert found.schema.equals(schema.PARTICULARS)
-    assert today.schema.equals(schema.PARTICULARS)
+    assert found.schema.equals(schema.STATIC_DATA)
+    assert today.schema.equals(schema.STATIC_DATA)
 
 
 @given(WORDS, st.lists(st.integers(0, 21), max_size=3), st.randoms())
@@ -97,7 +97,7 @@ def test_what_is_said_all_the_time_is_told_once_a_day():
     words = [(1, moment, 70, 90.0) for moment in range(40)]
     found, today = told_anew(table(words), table([]), 40 * SIX_H)
     assert plain(found) == [(1, 4 * day, 70, 90.0) for day in range(10)]
-    assert today.num_rows == 0  # the day of the frontier has just begun
+    assert today.num_rows == 0  # the day of the watermark has just begun
 
 
 def test_nothing_said_is_nothing_told():

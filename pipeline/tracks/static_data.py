@@ -4,7 +4,7 @@ Of kind and size each value is told once a UTC day, and again when they say othe
 
 Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. A value is told
 where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor in
-which order or how often a report comes, and nothing older than the day of the frontier has to be kept.
+which order or how often a report comes, and nothing older than the day of the watermark has to be kept.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SAID = ("ship_type", "length_m")
 TOLD = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 
 
-def told_anew(reports: pa.Table, today: pa.Table, frontier_us: int) -> tuple[pa.Table, pa.Table]:
-    """What is told now, and what was told in the UTC day of the frontier, schema.PARTICULARS both.
+def told_anew(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa.Table, pa.Table]:
+    """What is told now, and what was told in the UTC day of the watermark, schema.STATIC_DATA both.
 
     reports: static reports, in any order. today: the second result of the slice before. A row has the values that are
     told there, null where the vessel said nothing or the same as before in that day. Never raises.
     """
     new = _by_moment(reports)
-    both = concat([today, new], schema.PARTICULARS)
+    both = concat([today, new], schema.STATIC_DATA)
     mmsi, time_us = np.asarray(both["mmsi"]), micros(both, "time")
     order = ordered(mmsi, time_us // MS)
     is_new, mmsi, day = order >= today.num_rows, mmsi[order], time_us[order] // days(1)
@@ -40,7 +40,7 @@ def told_anew(reports: pa.Table, today: pa.Table, frontier_us: int) -> tuple[pa.
         told |= anew
         at = both.column_names.index(name)
         both = both.set_column(at, both.schema.field(at), pc.if_else(pa.array(anew), both[name], None))
-    last = day >= frontier_us // days(1)
+    last = day >= watermark_us // days(1)
     return tuple(both.filter(pa.array(told & which)).combine_chunks() for which in (is_new, last))
 
 
@@ -49,11 +49,11 @@ def _by_moment(reports: pa.Table) -> pa.Table:
     said = reports.select(["mmsi", "time", *SAID])
     said = said.filter(pc.or_(pc.is_valid(said["ship_type"]), pc.is_valid(said["length_m"])))
     if said.num_rows == 0:
-        return schema.empty("particulars")
+        return schema.empty("static_data")
     whole_ms = pa.array(micros(said, "time") // MS * MS).cast(schema.UTC)
     said = said.set_column(1, "time", whole_ms)
     said = said.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in SAID])
-    return said.rename_columns(["mmsi", "time", *SAID]).cast(schema.PARTICULARS)
+    return said.rename_columns(["mmsi", "time", *SAID]).cast(schema.STATIC_DATA)
 
 
 def _other_than_before(value: Floats, mmsi: Ints, day: Ints) -> Bools:

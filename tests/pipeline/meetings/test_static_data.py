@@ -33,9 +33,9 @@ def said(words):
         pa.array([moment * SIX_H for moment in c], pa.int64()).cast(f.type)
         if f.name == "time"
         else pa.array(list(c), f.type)
-        for f, c in zip(schema.PARTICULARS, columns, strict=True)
+        for f, c in zip(schema.STATIC_DATA, columns, strict=True)
     ]
-    return pa.table(arrays, schema=schema.PARTICULARS)
+    return pa.table(arrays, schema=schema.STATIC_DATA)
 
 
 def meetings(ends):
