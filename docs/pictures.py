@@ -9,8 +9,8 @@ from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from docs import reach_map
 from stswatch.pipeline import api
-from stswatch.pipeline.pictures import reach_map
 from stswatch.sample_ais import feed
 
 DOCS = Path(__file__).parent.resolve()

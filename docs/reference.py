@@ -20,9 +20,9 @@ from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.reports import CHECKS
 from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.live.server import METRICS
-from stswatch.pipeline.readers.column_map import HEADERS, NEEDED
-from stswatch.pipeline.readers.registry import READERS
-from stswatch.pipeline.sources.registry import COMMON, SOURCES
+from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
+from stswatch.pipeline.readers.formats import READERS
+from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import flag
 from stswatch.pipeline.tracks.stray_days import CLOCK
@@ -297,7 +297,7 @@ def _with_errors(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def formats_page(text: str) -> str:
-    """docs/formats.md with the readers of pipeline/readers/registry.py and the names of columns that are recognised."""
+    """docs/formats.md with the readers of pipeline/readers/formats.py and the names of columns that are recognised."""
     tables = {
         "readers": _table(
             ("format", "what it is", "heard by", "licence"),

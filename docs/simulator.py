@@ -16,7 +16,7 @@ import pandas as pd
 import shapely
 
 from docs.real_ships import adrift, apart_m, drift_figures, every_ten_minutes, gulf, noaa, slow_steps_m, stopped
-from stswatch.geo.coast.coast import coast
+from stswatch.geo.coast.land import coast
 from stswatch.sample_ais import feed, simulation
 from stswatch.sample_ais.fleet.motion import M_PER_DEG
 from stswatch.sample_ais.simulation import Plan, simulate

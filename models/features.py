@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from stswatch.geo.reference.zones import REPORTED, zones
 
-# ----------------------------------------------------------------------------------------------------------------
-# What a feature measures of a meeting: one pure function each, of the columns of encounters, (n,) in and (n,) out
-# NaN where it is not known. Each is symmetric in the two vessels; its docstring is the sentence that an analyst reads.
+# Each is symmetric in the two vessels, NaN where it is not known; its docstring is the sentence an analyst reads.
 
 Columns: TypeAlias = Mapping[str, Any] | pa.Table
 Floats = NDArray[np.float64]

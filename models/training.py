@@ -30,7 +30,7 @@ class TrainingError(StswatchError, ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How trees are grown; each number says why. Early stopping is off: it would draw its own rows."""
 
     rounds: int = 300  # with the rate below: the training loss hardly falls any more
@@ -76,7 +76,7 @@ def balanced(transfer: Bools) -> Floats:
 
 
 def fit(
-    steps: Floats, transfer: Bools, features: Sequence[Feature] = FEATURES, settings: Settings | None = None
+    steps: Floats, transfer: Bools, features: Sequence[Feature] = FEATURES, settings: TrainingSettings | None = None
 ) -> Any:
     """A fitted HistGradientBoostingClassifier on what `ordinals` gave, (n, k), and truth (n,), classes balanced.
 
@@ -84,7 +84,7 @@ def fit(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # seconds to import; a run never trains
 
-    how = settings or Settings()
+    how = settings or TrainingSettings()
     model = HistGradientBoostingClassifier(
         learning_rate=how.rate,
         max_iter=how.rounds,
@@ -168,7 +168,7 @@ def train(
     transfer: Bools,
     *,
     features: Sequence[Feature] = FEATURES,
-    settings: Settings | None = None,
+    settings: TrainingSettings | None = None,
     name: str = "trained",
     told: Mapping[str, Any] | None = None,
     leads: float | None = None,
@@ -181,7 +181,7 @@ def train(
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.
     """
-    how, weight, steps = settings or Settings(), balanced(transfer), ordinals(columns, features)
+    how, weight, steps = settings or TrainingSettings(), balanced(transfer), ordinals(columns, features)
     intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
     tables = {f.name: _table(f, one) for f, one in zip(features, read, strict=True)}
     used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}

@@ -22,7 +22,7 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline import api, rules, terminal, trouble, untrusted
 from stswatch.pipeline import options as given
 from stswatch.pipeline.options import DATA, OptionError, option, whole
-from stswatch.pipeline.pictures.file import PictureError, suffix_of
+from stswatch.pipeline.pictures.image_file import PictureError, suffix_of
 from stswatch.pipeline.terminal import Progress, flag, parser_of
 
 
@@ -173,13 +173,13 @@ class Stream(given.StreamOptions, _OfData):
     quiet: bool = option(help="no words but alerts and errors")
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live import words
-        from stswatch.pipeline.sources.registry import parse_all
+        from stswatch.pipeline.live import reconcile
+        from stswatch.pipeline.sources.kinds import parse_all
 
-        self._tell(words.begun(parse_all(self.sources), self.data, self.health))
+        self._tell(reconcile.begun(parse_all(self.sources), self.data, self.health))
         with terminal.stopped_by_signals() as stop:
             done = api.stream(self.sources, self.data, self, tell=self._tell, stop=stop)
-        self._tell("stopped; the same command goes on from here" if done is None else words.reconciled(done))
+        self._tell("stopped; the same command goes on from here" if done is None else reconcile.reconciled(done))
 
     def _tell(self, sentence: str) -> None:
         if self.quiet:
@@ -200,9 +200,9 @@ class Reconcile(given.LeadOptions, _OfData):
     day: date | None = option(None, "count late data of this day (UTC) alone", "DAY", given.day)
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live import words
+        from stswatch.pipeline.live import reconcile
 
-        print(words.reconciled(api.reconcile(self.data, self.day, self)))
+        print(reconcile.reconciled(api.reconcile(self.data, self.day, self)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,9 +213,9 @@ class Status(_OfData):
     """
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live import words
+        from stswatch.pipeline.live import reconcile
 
-        print(_spelled(words.status(api.status(self.data))))
+        print(_spelled(reconcile.status(api.status(self.data))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +267,7 @@ class Explain(_OfData):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules(Command):
+class RulesCommand(Command):
     """Print every number that decides, with its unit and its reason, or those of the last run over a folder.
 
     Example: stswatch rules --data DIR
@@ -350,9 +350,9 @@ class Evaluate(_Quiet, given.EvaluateOptions):
 
 
 _KINDS: tuple[type[Command], ...] = (
-    *(Run, Decode, Stream, Reconcile, Status, Leads, Explain, Rules, Areas, Simulate, Train, Evaluate),
+    *(Run, Decode, Stream, Reconcile, Status, Leads, Explain, RulesCommand, Areas, Simulate, Train, Evaluate),
 )
-COMMANDS: Mapping[str, type[Command]] = {kind.__name__.lower(): kind for kind in _KINDS}
+COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}
 
 
 def parser() -> argparse.ArgumentParser:

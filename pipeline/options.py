@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stswatch.errors import StswatchError
 
@@ -309,3 +310,28 @@ class EvaluateOptions(SeaOptions):
         None, "a real archive to count leads in; may be given again", "FILE", Path, flag="archive", nargs="*"
     )
     pair: tuple[int, int] | None = option(None, "two MMSI of which it is known that they met there", "A,B", two_mmsi)
+
+
+_O = TypeVar("_O")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def takes(options: type) -> Callable[[_F], _F]:
+    """Let the signature of a function, as help() shows it, name each option that its keywords may be."""
+
+    def named(function: _F) -> _F:
+        known = signature(function)
+        mine = [each for each in known.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+        keywords = [
+            Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+            for each in fields(options)
+        ]
+        function.__signature__ = known.replace(parameters=[*mine, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return named
+
+
+def chosen(kind: type[_O], options: _O | None, also: Mapping[str, Any]) -> _O:
+    """The options that were given, those among keywords before the others. Raises TypeError for a name that is none."""
+    return replace(options or kind(), **also)  # type: ignore[type-var]

@@ -35,8 +35,8 @@ class ClockRules:
     thin_share: float = number(
         0.1, "share", "a day with less than this share of the rows of a usual day is thin; only at its edges data is so"
     )
-    usual_rows: float = number(10.0, "rows", "where a usual day has fewer, as of a satellite, a thin one says nothing")
-    usual_vessels: float = number(
+    typical_rows: float = number(10.0, "rows", "where a usual day has fewer, as of satellites, a thin one says nothing")
+    typical_vessels: float = number(
         10.0, "vessels", "where so many were heard, a following day with one of them alone is no silence of the others"
     )
 

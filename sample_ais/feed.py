@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from stswatch.sample_ais import plan
 from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.plan import Simulated
-from stswatch.sample_ais.reception import sentences
+from stswatch.sample_ais.reception import encode
 from stswatch.sample_ais.simulation import Plan, simulate
 
 BLOCK = 100_000  # reports encoded at a time
@@ -59,7 +59,7 @@ def _positions(fixes: pa.Table, b: bool) -> list[bytes]:
     turning = fixes["msg_type"].to_numpy() == 3
     stations = fixes["station"].to_pylist()
     mmsi, time_s = fixes["mmsi"].to_numpy(), _seconds(fixes)
-    return sentences.positions(mmsi, time_s, lon, lat, speed_kn, course_deg, heading_deg, stations, status, turning)
+    return encode.positions(mmsi, time_s, lon, lat, speed_kn, course_deg, heading_deg, stations, status, turning)
 
 
 def _static_lines(reports: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
@@ -85,10 +85,10 @@ def _statics(of: pa.Table, part: int | None, group: int) -> list[bytes]:
     who |= {name: of[name].fill_null("").to_pylist() for name in ("name", "call_sign")}
     stations, time_s = ["SIM-NET"] * len(of), _seconds(of)
     if part is not None:
-        return sentences.statics_b(who, time_s, stations, group, part)
+        return encode.statics_b(who, time_s, stations, group, part)
     draught = np.round(of["draught_m"].fill_null(0.0).to_numpy() * 10).astype(np.int64)
     voyage = {"draught": draught, "destination": of["destination"].fill_null("").to_pylist()}
-    return sentences.statics_a(who, voyage, time_s, stations, group)
+    return encode.statics_a(who, voyage, time_s, stations, group)
 
 
 def _seconds(table: pa.Table) -> Ints:

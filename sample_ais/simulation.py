@@ -33,8 +33,8 @@ from collections import Counter
 import numpy as np
 
 from stswatch.sample_ais import plan as measure
-from stswatch.sample_ais import tables
-from stswatch.sample_ais.fleet.ships import Scene, Yard, cast_of
+from stswatch.sample_ais import truth
+from stswatch.sample_ais.fleet.ships import Scene, ShipFactory, cast_of
 from stswatch.sample_ais.fleet.waters import Waters, waters
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
 from stswatch.sample_ais.reception import observe, receivers
@@ -58,7 +58,7 @@ def simulate(plan: Plan, seed: int) -> Simulated:
     >>> set(sea.ships["role"].to_pylist()) == {"party", "traffic"}
     True
     """
-    return tables.all_of(build(plan, seed))
+    return truth.all_of(build(plan, seed))
 
 
 def scenes_of(plan: Plan, seed: int) -> list[Scene]:
@@ -80,14 +80,14 @@ def scenes_of(plan: Plan, seed: int) -> list[Scene]:
     first = SHIPS_A_SCENE * (number + 1)
     for k in range(plan.background):
         rng = np.random.default_rng([seed, 3, k])
-        stage = Stage(rng, Yard(rng, first + k), plan.days * 86_400, sea)
+        stage = Stage(rng, ShipFactory(rng, first + k), plan.days * 86_400, sea)
         found.append(Scene("", "traffic", scenarios.TRAFFIC, "", "", (background(stage),)))
     return found
 
 
 def _stage(plan: Plan, sea: Waters, seed: int, salt: int, number: int) -> Stage:
     rng = np.random.default_rng([seed, salt, number])
-    return Stage(rng, Yard(rng, SHIPS_A_SCENE * number), plan.days * 86_400, sea)
+    return Stage(rng, ShipFactory(rng, SHIPS_A_SCENE * number), plan.days * 86_400, sea)
 
 
 def build(plan: Plan, seed: int) -> Sea:

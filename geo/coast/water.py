@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from stswatch.geo.coast.coast import FAR_KM, INTEREST_BOX, Sides, coast, cut_up, far_points, is_cut, sides, spread
+from stswatch.geo.coast.land import FAR_KM, INTEREST_BOX, Sides, coast, cut_up, far_points, is_cut, sides, spread
 from stswatch.geo.coordinates.plane import arc_km, grow_box, in_space_km
 from stswatch.geo.coordinates.sphere import wrap_lon
 
@@ -95,7 +95,7 @@ def _where(along0: Floats, across0: Floats, along1: Floats, across1: Floats, alo
 def land_grid(coast: Sides, west: float, south: float, size_deg: float) -> LandGrid:
     """The grid of a tile, a square of size_deg from west and south on.
 
-    >>> from stswatch.geo.coast.coast import sides
+    >>> from stswatch.geo.coast.land import sides
     >>> grid = land_grid(sides(), 124.0, 36.0, 4.0)
     >>> grid.is_land(np.array([125.75, 124.5]), np.array([39.03, 38.0])).tolist()  # Pyongyang, the Yellow Sea
     [True, False]
@@ -198,7 +198,7 @@ class Shore:
 def shore_round(coast: Sides, west: float, south: float, size_deg: float) -> Shore | None:
     """The shore in a tile, a square of size_deg from west and south on, and FAR_KM round it; None where there is none.
 
-    >>> from stswatch.geo.coast.coast import sides
+    >>> from stswatch.geo.coast.land import sides
     >>> shore_round(sides(), 150.0, 28.0, 4.0) is None  # the Pacific
     True
     >>> near = shore_round(sides(), 124.0, 36.0, 4.0)
@@ -247,7 +247,7 @@ def _chains(pieces: Floats) -> tuple[Floats, Bools, Bools]:
 
 
 # ---------------------------------------------- Water and land: which of them a point is on, and how far the shore is
-# Shore is the coast of GSHHG with its lakes and rivers of two banks (see geo/coast/coast.py). Points are lon, lat in
+# Shore is the coast of GSHHG with its lakes and rivers of two banks (see geo/coast/land.py). Points are lon, lat in
 # degrees, WGS 84; any longitude will do. The coast is laid out a tile at a time, when a point first lies there, and
 # kept: a few places cost little, and millions of points some second once.
 
@@ -263,7 +263,7 @@ _AT_ONCE = 1 << 15  # and so many at a time, so that what is read again is still
 def is_water(lon: ArrayLike, lat: ArrayLike) -> Bools:
     """Whether points (n,) are on water, lakes and rivers of two banks included; False for what is no position.
 
-    NaN, infinity and latitudes beyond +-90 are no position. Exact on the coast of geo/coast/coast.py. Never raises.
+    NaN, infinity and latitudes beyond +-90 are no position. Exact on the coast of geo/coast/land.py. Never raises.
 
     >>> is_water([124.85, 125.0, 125.4, 127.0, np.nan], [38.65, 38.65, 38.7, 39.0, 38.0]).tolist()
     [True, False, True, False, False]

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from stswatch.geo.coast.coast import holding
+from stswatch.geo.coast.land import holding
 from stswatch.geo.coast.water import distance_inland_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors, wrap_lon
 from stswatch.geo.reference.zones import shipped

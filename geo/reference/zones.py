@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.errors import StswatchError
-from stswatch.geo.coast.coast import holding
+from stswatch.geo.coast.land import holding
 from stswatch.geo.coordinates.sphere import wrap_lon
 
 # ---------- Polygons from GeoJSON files, those of the program and those of users: read, checked, brought within +-180
@@ -28,7 +28,7 @@ class AreaError(StswatchError, ValueError):
     """A file of polygons that cannot be used; the message says what was found and what to do."""
 
 
-class Feature(NamedTuple):
+class GeoFeature(NamedTuple):
     """A polygon and what its file says of it; `number` counts from 1 in the file."""
 
     number: int
@@ -36,7 +36,7 @@ class Feature(NamedTuple):
     shape: Any
 
 
-def read(path: str | Path) -> list[Feature]:
+def read(path: str | Path) -> list[GeoFeature]:
     """The features of a GeoJSON file: a FeatureCollection, one Feature, or one bare Polygon or MultiPolygon.
 
     Raises AreaError where it cannot be read, is no GeoJSON, or holds something that is no valid polygon in degrees:
@@ -51,7 +51,7 @@ def read(path: str | Path) -> list[Feature]:
     return _parsed(str(path), _text(Path(path)))
 
 
-def shipped(name: str) -> list[Feature]:
+def shipped(name: str) -> list[GeoFeature]:
     """The features of a file in geo/data.
 
     >>> shipped("zones.geojson")[0].properties["regime"]
@@ -70,7 +70,7 @@ def _text(path: Path) -> str:
         raise AreaError(f"{path}: not text; give world, dprk or the path of a GeoJSON file of polygons") from error
 
 
-def _parsed(name: str, text: str) -> list[Feature]:
+def _parsed(name: str, text: str) -> list[GeoFeature]:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -87,7 +87,7 @@ def _parsed(name: str, text: str) -> list[Feature]:
     return [_feature(name, number, row) for number, row in enumerate(rows, 1)]
 
 
-def _feature(name: str, number: int, row: Any) -> Feature:
+def _feature(name: str, number: int, row: Any) -> GeoFeature:
     geometry = row.get("geometry") if isinstance(row, dict) else None
     try:
         shape = shapely.from_geojson(json.dumps(geometry))
@@ -106,7 +106,7 @@ def _feature(name: str, number: int, row: Any) -> Feature:
         raise AreaError(f"{name}: the properties of feature {number} are {properties!r}; give an object or null")
     if row.get("id") is not None:
         properties = {"id": row["id"], **properties}
-    return Feature(number, properties, _at_home(shape))
+    return GeoFeature(number, properties, _at_home(shape))
 
 
 def _at_home(shape: Any) -> Any:
@@ -240,14 +240,14 @@ def area_km2(geometry: Any) -> float:
     return abs(float(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(geometry))[0])) / 1e6
 
 
-def _zones(features: Sequence[Feature]) -> Zones:
+def _zones(features: Sequence[GeoFeature]) -> Zones:
     ordered = sorted(features, key=_rank)
     geometry = np.array([feature.shape for feature in ordered], dtype=object)
     shapely.prepare(geometry)
     return Zones(tuple(feature.properties for feature in ordered), geometry)
 
 
-def _rank(feature: Feature) -> tuple[float, float, str]:
+def _rank(feature: GeoFeature) -> tuple[float, float, str]:
     precedence = feature.properties["precedence"]
     return math.inf if precedence is None else precedence, _size(feature.shape), feature.properties["id"]
 
@@ -257,7 +257,7 @@ def _size(shape: Any) -> float:
     return float(shapely.transform(shape, lambda xy: np.column_stack([xy[:, 0], np.sin(np.radians(xy[:, 1]))])).area)
 
 
-def _described(path: Path) -> list[Feature]:
+def _described(path: Path) -> list[GeoFeature]:
     """The features of a user's file, each with every property of a zone. Raises AreaError."""
     features = read(path)
     out = []
@@ -276,7 +276,7 @@ def _described(path: Path) -> list[Feature]:
             "precedence": given.get("precedence"),
         }
         _check(f"{path}: feature {number}", properties)
-        out.append(Feature(number, properties, shape))
+        out.append(GeoFeature(number, properties, shape))
     names = [feature.properties["id"] for feature in out]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -25,7 +25,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from stswatch.geo.coast.coast import (
+from stswatch.geo.coast.land import (
     FAR_KM,
     LAYERS,
     REGION_BOX,

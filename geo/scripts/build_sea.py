@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
-from stswatch.geo.coast.coast import REGION_BOX, coast, layer
+from stswatch.geo.coast.land import REGION_BOX, coast, layer
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.sea.lattice import (
     LEVELS,

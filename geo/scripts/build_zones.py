@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import shapely
 
-from stswatch.geo.coast.coast import coast
+from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import destination
 from stswatch.geo.reference.ports import NEAR_KM, harbours, ports
-from stswatch.geo.reference.zones import Feature, area_km2, shipped
+from stswatch.geo.reference.zones import GeoFeature, area_km2, shipped
 
 DRAWN, MADE = "zones.source.geojson", "zones.geojson"
 SIMPLE_DEG = 0.0015  # some 150 m, and
@@ -35,12 +35,12 @@ CIRCLE = 48  # sides of the circle round a port without polygons
 SAME_DEG2 = 1e-6  # 0.01 km2: another version of GEOS may round otherwise
 
 
-def build() -> list[Feature]:
+def build() -> list[GeoFeature]:
     """The zones, in the order of the drawings."""
     return [feature._replace(shape=_cut(feature.shape)) for feature in shipped(DRAWN)]
 
 
-def text(features: list[Feature]) -> str:
+def text(features: list[GeoFeature]) -> str:
     """Zones as GeoJSON, a line each."""
     lines = []
     for feature in features:
@@ -50,7 +50,7 @@ def text(features: list[Feature]) -> str:
     return '{"type": "FeatureCollection", "features": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def differences(built: list[Feature]) -> list[str]:
+def differences(built: list[GeoFeature]) -> list[str]:
     """How the file in geo/data differs from these zones; empty where it does not."""
     held = {feature.properties["id"]: feature for feature in shipped(MADE)}
     said = [f"{name} is not drawn" for name in held.keys() - {feature.properties["id"] for feature in built}]

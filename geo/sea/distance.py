@@ -1,6 +1,6 @@
 """How far it is by sea: between two points, and from any point to ports.
 
-Every answer is two numbers that hold the truth between them, on the coast of geo/coast/coast.py:
+Every answer is two numbers that hold the truth between them, on the coast of geo/coast/land.py:
 
 - the value: the length of a way that crosses no land, so a ship can sail it;
 - the bound: no way by sea is shorter. What asks "could it have been there" uses this one.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.geo.coast.coast import REGION_BOX
+from stswatch.geo.coast.land import REGION_BOX
 from stswatch.geo.coordinates.plane import apart_km, from_plane, in_space_km, to_plane
 from stswatch.geo.coordinates.sphere import wrap_lon
 from stswatch.geo.reference.ports import ports

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from stswatch.geo.coast.coast import REGION_BOX, layer, spread
+from stswatch.geo.coast.land import REGION_BOX, layer, spread
 from stswatch.geo.coordinates.plane import apart_km, from_plane, in_space_km
 
 # --------------------- Ways by sea on lattices: nodes on water, and the straight ways between them that cross no land

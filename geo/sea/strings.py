@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from stswatch.geo.coast.coast import spread
+from stswatch.geo.coast.land import spread
 from stswatch.geo.coordinates.plane import apart_km, from_plane, in_space_km, to_plane
 from stswatch.geo.sea.lattice import NAME
 

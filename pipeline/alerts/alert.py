@@ -181,7 +181,7 @@ class Destination:
 
 
 @dataclass(frozen=True)
-class Given:
+class Section:
     """What a kind of destination is made from: its section of the file, the environment, the folder of the file."""
 
     name: str

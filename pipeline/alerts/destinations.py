@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Given, Message, Pace, Undelivered
+from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Message, Pace, Section, Undelivered
 from stswatch.pipeline.alerts.webhook import open_webhook
 from stswatch.pipeline.untrusted import harmless
 
@@ -20,7 +20,7 @@ from stswatch.pipeline.untrusted import harmless
 # --------------------------------------------------------------------- Alerts appended to a file, a line of JSON each
 
 
-def open_file(given: Given) -> tuple[str, Deliver]:
+def open_file(given: Section) -> tuple[str, Deliver]:
     """Deliver to a file, which is opened for each message: it may be rotated at any time. Raises AlertsError."""
     path = given.beside / given.options["path"]
     if not path.parent.is_dir():
@@ -56,7 +56,7 @@ def _append(path: Path, line: bytes) -> None:
 # ----------------------------------------------------- Alerts on standard output, as a sentence each or as JSON lines
 
 
-def open_stdout(given: Given) -> tuple[str, Deliver]:
+def open_stdout(given: Section) -> tuple[str, Deliver]:
     """Deliver to standard output, as text unless format is json."""
     as_json = given.options.get("format", "text") == "json"
 
@@ -113,12 +113,12 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Kind:
+class DestinationKind:
     """A kind of destination: what opens it, what its section may say, and its pace where the section names none."""
 
     name: str
     help: str
-    open: Callable[[Given], tuple[str, Deliver]]  # (where, for people; what delivers)
+    open: Callable[[Section], tuple[str, Deliver]]  # (where, for people; what delivers)
     options: Mapping[str, Option]
     pace: Pace
 
@@ -127,22 +127,22 @@ PACE: Mapping[str, Option] = {
     "per_hour": Option(float, "messages in an hour; 0: as many as there are"),
     "burst": Option(int, "messages that may go at once before that counts (default 10)"),
 }
-KINDS: tuple[Kind, ...] = (
-    Kind(
+KINDS: tuple[DestinationKind, ...] = (
+    DestinationKind(
         "stdout",
         "Standard output, a sentence each.",
         open_stdout,
         {"format": Option(str, "text (default) or json", values=("text", "json"))},
         Pace(),
     ),
-    Kind(
+    DestinationKind(
         "file",
         "A file, a line of JSON each; it may be rotated at any time.",
         open_file,
         {"path": Option(str, "the file; relative to the file of destinations", needed=True)},
         Pace(),
     ),
-    Kind(
+    DestinationKind(
         "webhook",
         "A signed POST to a web address.",
         open_webhook,
@@ -193,11 +193,11 @@ def _destination(name: str, section: Any, environment: Mapping[str, str], beside
     options = {key: value for key, value in section.items() if key != "kind"}
     _check(name, kind, options)
     pace = Pace(float(options.get("per_hour", kind.pace.per_hour)), int(options.get("burst", kind.pace.burst)))
-    where, deliver = kind.open(Given(name, options, environment, beside))
+    where, deliver = kind.open(Section(name, options, environment, beside))
     return Destination(name, where, pace, deliver)
 
 
-def _kind(name: str, asked: object) -> Kind:
+def _kind(name: str, asked: object) -> DestinationKind:
     for kind in KINDS:
         if kind.name == asked:
             return kind
@@ -205,7 +205,7 @@ def _kind(name: str, asked: object) -> Kind:
     raise AlertsError(f"[{name}] {found}; kinds are {', '.join(kind.name for kind in KINDS)}")
 
 
-def _check(name: str, kind: Kind, options: Mapping[str, Any]) -> None:
+def _check(name: str, kind: DestinationKind, options: Mapping[str, Any]) -> None:
     known = {**kind.options, **PACE}
     for key, value in options.items():
         if key not in known:

@@ -17,7 +17,7 @@ from socket import socket
 from typing import IO, Any, cast
 from urllib.parse import SplitResult, urlsplit
 
-from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Given, Message, Undelivered
+from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Message, Section, Undelivered
 
 # ----------------------- Who sent a message and when, so that a receiver can tell: the signature of Standard Webhooks
 
@@ -133,7 +133,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def open_webhook(given: Given) -> tuple[str, Deliver]:
+def open_webhook(given: Section) -> tuple[str, Deliver]:
     """Deliver by POST to the url of a section. Raises AlertsError."""
     url = _url(given)
     host, key = urlsplit(url).hostname or "", _key(given)
@@ -190,7 +190,7 @@ def _after_s(told: Headers) -> float:
 # ------------------------------------------------------------------------------------------------ its section
 
 
-def _url(given: Given) -> str:
+def _url(given: Section) -> str:
     named = [name for name in ("url", "url_env") if name in given.options]
     if len(named) != 1:
         raise AlertsError(f"[{given.name}]: give either url, or url_env where the address itself is a secret")
@@ -216,7 +216,7 @@ def _split(url: str) -> SplitResult | None:
     return parts if valid and url.isascii() and url.isprintable() and " " not in url else None
 
 
-def _key(given: Given) -> bytes:
+def _key(given: Section) -> bytes:
     if "secret_env" not in given.options:
         raise AlertsError(f"[{given.name}]: lacks secret_env, the environment variable that holds the signing secret")
     try:
@@ -230,7 +230,7 @@ def _key(given: Given) -> bytes:
         ) from None
 
 
-def _secret(given: Given, option: str) -> str:
+def _secret(given: Section, option: str) -> str:
     variable = str(given.options[option])
     value = given.environment.get(variable, "")
     if not value:

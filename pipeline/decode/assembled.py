@@ -100,7 +100,7 @@ _KNOTS = 4_096
 
 
 @dataclass(frozen=True)
-class Clock:
+class CaptureClock:
     """Time by the offset in the file: knots of (offset, UTC microseconds), rising, one or more.
 
     still: the time of the one knot is that of the whole file.
@@ -141,7 +141,7 @@ class Clock:
 class Consensus:
     """What the reports of a file agree on; clock is None where they do not; by_fix: whether RMC or ZDA takes part."""
 
-    clock: Clock | None
+    clock: CaptureClock | None
     agreeing: int
     reports: int
     stations: int
@@ -167,7 +167,7 @@ def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
     if 2 * agreeing <= len(once) or (agreeing < LEAST_REPORTS and not len(own)):
         return Consensus(None, agreeing, len(once), stations)
     chosen = _in_step(offset, time_us, once[agree], np.stack([mmsi, offset * _FINE // max(size, 1)]))
-    clock = Clock(_knots(offset[chosen], time_us[chosen]), still=False)
+    clock = CaptureClock(_knots(offset[chosen], time_us[chosen]), still=False)
     return Consensus(clock, agreeing, len(once), stations, len(own) > 0)
 
 
@@ -296,7 +296,7 @@ class Whole:
         return place[among], self.further[among]
 
 
-def whole_messages(found: Sentences, owned: Bools, clock: Clock | Arrivals | None) -> Whole:
+def whole_messages(found: Sentences, owned: Bools, clock: CaptureClock | Arrivals | None) -> Whole:
     """The messages of which at least one sentence is owned, also where other sentences of it are not; never raises.
 
     owned: (n,) of the sentences; clock: for what tells no time.
@@ -341,7 +341,7 @@ def _payload(found: Sentences, row: int) -> tuple[bytes, int]:
     return found.data[found.first[row] : found.last[row]].tobytes(), int(found.fill[row])
 
 
-def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Clock | Arrivals | None) -> Ints:
+def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: CaptureClock | Arrivals | None) -> Ints:
     """When each message was received: what its sentences tell, the first one first; else what the clock says."""
     time_us = found.own_us[sentence]
     tells = found.own_us[further] != NO_TIME

@@ -176,7 +176,7 @@ Form = tuple[Ints, dict[str, pa.Array]]  # messages of one form: their rows, ris
 
 
 @dataclass(frozen=True)
-class Said:
+class DecodedFields:
     """What n payloads say: code and msg_type (n,) as in messages.Messages, and the messages of each form."""
 
     code: NDArray[np.int8]
@@ -185,7 +185,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class FieldRows:
     """Messages of a stretch of a capture: head (n,) and forms as `table` takes them, and the lines that are none."""
 
     head: dict[str, pa.Array]  # time, station, receiver, source, offset, length
@@ -195,7 +195,7 @@ class Spoken:
     messages: int  # of whatever type
 
 
-def say(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], types: frozenset[int] = ALL_TYPES) -> Said:
+def say(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], types: frozenset[int] = ALL_TYPES) -> DecodedFields:
     """Decode every field of the messages of some types; arguments else as for messages.decode; never raises.
 
     >>> text = np.frombuffer(b"=39UOj0jFs9R", np.uint8)
@@ -212,7 +212,7 @@ def say(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], types: frozense
         more, bad = others(payloads, fill[rows].tolist())
         forms += [(rows[at], columns) for at, columns in more]
         code[rows[bad]], msg_type[rows[bad]] = CODES["payload"], 0
-    return Said(code, msg_type, forms)
+    return DecodedFields(code, msg_type, forms)
 
 
 def _chosen(form: Form, types: frozenset[int]) -> Form:

@@ -25,7 +25,7 @@ from stswatch.pipeline.decode.lines import (
 )
 from stswatch.pipeline.decode.stamp_columns import (
     NAME_WORDS,
-    Said,
+    StampColumns,
     epochs_us,
     gatehouse,
     nothing,
@@ -44,7 +44,7 @@ _C, _S, _G = (int.from_bytes(key, "little") for key in (b"c:", b"s:", b"g:"))
 _FIELD_WORDS = 4  # of the longest field that is usual
 
 
-def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> Said:
+def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> StampColumns:
     r"""Time, station and group of tag blocks; slash: where each begins; bang: the byte after each.
 
     sums: of `tag_sums`.
@@ -67,22 +67,22 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> Said:
         for name, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
             chosen = np.flatnonzero(key == name)
             if len(chosen):
-                column[rows[chosen]], usual = read(data, place[chosen] + 2, length[chosen] - 2)  # of several, the last
-                said.usual[rows[chosen[~usual]]] = False
+                column[rows[chosen]], fast = read(data, place[chosen] + 2, length[chosen] - 2)  # of several, the last
+                said.fast[rows[chosen[~fast]]] = False
         place += length
         ends = data[place]
-        said.usual[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
+        said.fast[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
         more = np.flatnonzero(ends == _COMMA)
         commas += len(more)
         rows, place, star = rows[more], place[more] + 1, star[more]
-    summed, broken, usual = _judged(data, slash, bang, sums)
-    return replace(said, usual=said.usual & usual & ~broken, marks=commas + summed)
+    summed, broken, fast = _judged(data, slash, bang, sums)
+    return replace(said, fast=said.fast & fast & ~broken, marks=commas + summed)
 
 
 def _time(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
     words = words_at(data, value, 2)
-    usual = (length > 0) & (digits_first(words) == length) & (length != 12) & (length != 14)  # these may be dates
-    return epochs_us(number(words, length)), usual
+    fast = (length > 0) & (digits_first(words) == length) & (length != 12) & (length != 14)  # these may be dates
+    return epochs_us(number(words, length)), fast
 
 
 def _name(data: Bytes, value: Ints, length: Ints) -> tuple[Words, Bools]:
@@ -93,9 +93,9 @@ def _group(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
     """`1-2-73874`: sentence, of how many, group; a sentence that is a group by itself has none."""
     head = bytes_at(data, value, 4)
     words = words_at(data, value + 4, 2)
-    usual = (head[:, [1, 3]] == _DASH).all(axis=1) & _is_digit(head[:, [0, 2]]).all(axis=1)
-    usual &= (length > 4) & (digits_first(words) == length - 4)
-    return np.where(head[:, 2] == _ONE, NO_GROUP, number(words, length - 4)), usual
+    fast = (head[:, [1, 3]] == _DASH).all(axis=1) & _is_digit(head[:, [0, 2]]).all(axis=1)
+    fast &= (length > 4) & (digits_first(words) == length - 4)
+    return np.where(head[:, 2] == _ONE, NO_GROUP, number(words, length - 4)), fast
 
 
 def _is_digit(byte: Bytes) -> Bools:
@@ -107,9 +107,9 @@ def _judged(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> tuple[int, Boo
     tail = bytes_at(data, bang - 4, 4)
     has_sum, short, empty = (np.asarray(tail[:, at] == _STAR) for at in range(3))
     told = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
-    usual = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
-    summed = usual & has_sum
-    return int(np.count_nonzero(summed)), summed & (sums != told), usual
+    fast = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
+    summed = fast & has_sum
+    return int(np.count_nonzero(summed)), summed & (sums != told), fast
 
 
 def tag_sums(data: Bytes, slash: Ints, bang: Ints) -> Bytes:
@@ -122,7 +122,7 @@ def tag_sums(data: Bytes, slash: Ints, bang: Ints) -> Bytes:
 
 
 @dataclass(frozen=True)
-class Around:
+class Wrappers:
     """Where to look, (n,) each: start of the line, tag block or -1, "!", what follows the checksum, end of the line.
 
     tag_sum: exclusive or of the bytes of each tag block before its checksum, None where some have no tag block.
@@ -136,7 +136,7 @@ class Around:
     tag_sum: Bytes | None = None
 
 
-def said_around(data: Bytes, at: Around) -> Said:
+def said_around(data: Bytes, at: Wrappers) -> StampColumns:
     """Time, station and group of sentences: of the tag block, else of the suffix, else of what begins the line.
 
     data: the text, padded.
@@ -154,18 +154,18 @@ def said_around(data: Bytes, at: Around) -> Said:
     opened = np.where(at.slash >= 0, at.slash, at.bang)
     rows = np.flatnonzero((said.time_us == NO_TIME) & (opened > at.start))
     if len(rows):
-        usual, time_us = prefixes(data, at.start[rows], opened[rows])
-        said.usual[rows] &= usual
+        fast, time_us = prefixes(data, at.start[rows], opened[rows])
+        said.fast[rows] &= fast
         said.time_us[rows] = time_us
     return said
 
 
-def _with_suffixes(said: Said, rows: Ints, suffix: Said) -> Said:
+def _with_suffixes(said: StampColumns, rows: Ints, suffix: StampColumns) -> StampColumns:
     """A suffix gives the time, and the station where the tag block names none."""
     named = said.station[rows]
     station = np.where(named[:, :1] != 0, named, suffix.station)
-    usual = said.usual[rows] & suffix.usual
-    return said.put(rows, Said(usual, suffix.time_us, station, said.group[rows], suffix.by_suffix))
+    fast = said.fast[rows] & suffix.fast
+    return said.put(rows, StampColumns(fast, suffix.time_us, station, said.group[rows], suffix.by_suffix))
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ def _with_suffixes(said: Said, rows: Ints, suffix: Said) -> Said:
 _HASH, _DOLLAR, _STAR_BYTE, _COMMA_BYTE, _BLANK, _TAB, _NOUGHT = b"#$*, \t0"
 
 
-def _word(octets: bytes) -> np.uint64:
-    return np.uint64(int.from_bytes(octets, "little"))
+def _word(byte_columns: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(byte_columns, "little"))
 
 
 _HEAD, _HEAD_MASK = _word(b"!\0\0VDM,"), _word(b"\xff\0\0\xff\xff\xfd\xff")  # "O" differs from "M" in one bit
@@ -198,14 +198,14 @@ _TALKER[(_LETTERS + (_LETTERS << 8)[:, None]).ravel()] = True
 
 
 @dataclass(frozen=True)
-class Usual:
-    """Sentences of lines that hold one, (n,) each; usual: whether the line is of usual shape; else the rest is void."""
+class FastPath:
+    """Sentences of lines that hold one, (n,) each; fast: whether the line is of usual shape; else the rest is void."""
 
-    usual: Bools
+    fast: Bools
     units: Units
 
 
-def usual(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[Usual, Units, Bools]:
+def fast_path(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[FastPath, Units, Bools]:
     """The sentences and the Gatehouse lines of usual shape, and which lines are neither, nor can be passed over.
 
     data: the text, padded; longest: bytes; a longer line is neither usual nor among those that are left;
@@ -223,7 +223,7 @@ def usual(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[Usual,
     if len(rows) < len(first):
         start, end, bang, slash = start[rows], end[rows], bang[rows], slash[rows]
     found = _sentences(data, start, end, bang, slash, names)
-    left[rows[found.usual]] = False
+    left[rows[found.fast]] = False
     return found, told, left
 
 
@@ -245,7 +245,7 @@ def _without_bang(data: Bytes, lines: Lines, rows: Ints) -> tuple[Units, Ints]:
 class _Head:
     """The fields before the payload, (n,) each; seq: -1 for none; own: 1 for VDO; first: where the payload begins."""
 
-    usual: Bools
+    fast: Bools
     total: NDArray[np.int8]
     part: NDArray[np.int8]
     seq: NDArray[np.int8]
@@ -257,32 +257,32 @@ class _Head:
 
 def _head(data: Bytes, bang: Ints) -> _Head:
     """`!AIVDM,2,1,7,A,` and its like, read from the sixteen bytes at its beginning."""
-    octets = bytes_at(data, bang, 16)
-    one, two = octets.view("<u8").T
+    byte_columns = bytes_at(data, bang, 16)
+    one, two = byte_columns.view("<u8").T
     talker = ((one >> np.uint64(8)) & _TWO).astype(np.int64)
-    total, part, seq = ((octets[:, at] - np.uint8(_NOUGHT)).view(np.int8) for at in (7, 9, 11))
-    usual = ((one & _HEAD_MASK) == _HEAD) & ((two & _PARTS_MASK) == _PARTS) & _TALKER[talker]
-    usual &= (part >= 1) & (part <= total) & (total <= 9)
-    has_seq = octets[:, 11] != _COMMA_BYTE
-    usual &= ~has_seq | ((seq >= 0) & (seq <= 9) & (octets[:, 12] == _COMMA_BYTE))
+    total, part, seq = ((byte_columns[:, at] - np.uint8(_NOUGHT)).view(np.int8) for at in (7, 9, 11))
+    fast = ((one & _HEAD_MASK) == _HEAD) & ((two & _PARTS_MASK) == _PARTS) & _TALKER[talker]
+    fast &= (part >= 1) & (part <= total) & (total <= 9)
+    has_seq = byte_columns[:, 11] != _COMMA_BYTE
+    fast &= ~has_seq | ((seq >= 0) & (seq <= 9) & (byte_columns[:, 12] == _COMMA_BYTE))
     after = two >> np.where(has_seq, np.uint64(40), np.uint64(32))  # the channel and the comma after it
     letters = after.astype(np.uint16)
     one_letter = letters.astype(np.uint8) != _COMMA_BYTE
     two_letters = one_letter & ((letters >> 8) != _COMMA_BYTE)
-    usual &= ~two_letters | ((after >> np.uint64(16)).astype(np.uint8) == _COMMA_BYTE)
+    fast &= ~two_letters | ((after >> np.uint64(16)).astype(np.uint8) == _COMMA_BYTE)
     width = one_letter.view(np.int8) + two_letters.view(np.int8)
     channel = letters & _CHANNEL[width]
-    usual &= ((channel & 0x8080) == 0) & ((channel & 0xFF) != _STAR_BYTE) & ((channel >> 8) != _STAR_BYTE)
-    own = ((octets[:, 5] >> 1) & 1).view(np.int8)
+    fast &= ((channel & 0x8080) == 0) & ((channel & 0xFF) != _STAR_BYTE) & ((channel >> 8) != _STAR_BYTE)
+    own = ((byte_columns[:, 5] >> 1) & 1).view(np.int8)
     first = bang + (13 + has_seq.view(np.int8) + width)
-    return _Head(usual, total, part, np.where(has_seq, seq, np.int8(-1)), channel, talker, own, first)
+    return _Head(fast, total, part, np.where(has_seq, seq, np.int8(-1)), channel, talker, own, first)
 
 
 @dataclass(frozen=True)
 class _Tail:
     """`,0*5C` after the payload, (n,) each; told: the checksum; ended: whether no digit of it can follow."""
 
-    usual: Bools
+    fast: Bools
     star: Ints
     fill: NDArray[np.int8]
     told: NDArray[np.int16]
@@ -292,36 +292,36 @@ class _Tail:
 def _tail(data: Bytes, first: Ints, end: Ints) -> _Tail:
     """The fill bits and the checksum, at the end of the line or at the first star of the sentence."""
     star = end - 3
-    octets = bytes_at(data, np.maximum(star - 2, 0), 8)
-    usual = (star >= first + 2) & (octets[:, 2] == _STAR_BYTE)
-    inside = np.flatnonzero(~usual)
+    byte_columns = bytes_at(data, np.maximum(star - 2, 0), 8)
+    fast = (star >= first + 2) & (byte_columns[:, 2] == _STAR_BYTE)
+    inside = np.flatnonzero(~fast)
     if len(inside):
         stars = np.append(np.flatnonzero(data == _STAR_BYTE), len(data))
         found = stars[np.searchsorted(stars, first[inside])]
-        usual[inside] = (found >= first[inside] + 2) & (found + 3 <= end[inside])
-        star[inside] = np.where(usual[inside], found, 8)
-        octets[inside] = bytes_at(data, star[inside] - 2, 8)
-    fill = (octets[:, 1] - np.uint8(_NOUGHT)).view(np.int8)
-    told = HEX[((octets.view("<u8")[:, 0] >> np.uint64(24)) & _TWO).astype(np.int64)]
-    usual &= (octets[:, 0] == _COMMA_BYTE) & (fill >= 0) & (fill <= 5) & (told >= 0)
-    return _Tail(usual, star, fill, told, (star + 3 == end) | (octets[:, 5] == _COMMA_BYTE))
+        fast[inside] = (found >= first[inside] + 2) & (found + 3 <= end[inside])
+        star[inside] = np.where(fast[inside], found, 8)
+        byte_columns[inside] = bytes_at(data, star[inside] - 2, 8)
+    fill = (byte_columns[:, 1] - np.uint8(_NOUGHT)).view(np.int8)
+    told = HEX[((byte_columns.view("<u8")[:, 0] >> np.uint64(24)) & _TWO).astype(np.int64)]
+    fast &= (byte_columns[:, 0] == _COMMA_BYTE) & (fill >= 0) & (fill <= 5) & (told >= 0)
+    return _Tail(fast, star, fill, told, (star + 3 == end) | (byte_columns[:, 5] == _COMMA_BYTE))
 
 
-def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, names: Names) -> Usual:
+def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, names: Names) -> FastPath:
     """The sentences of lines; start, end: of the lines; bang: of the sentences; slash: of their tag blocks, or -1."""
     head = _head(data, bang)
     tail = _tail(data, head.first, end)
-    usual = head.usual & tail.usual & (tail.star - 2 - head.first <= MAX_PAYLOAD)
-    star = np.where(usual, tail.star, bang + 2)
+    fast = head.fast & tail.fast & (tail.star - 2 - head.first <= MAX_PAYLOAD)
+    star = np.where(fast, tail.star, bang + 2)
     tag_sum, summed = _sums(data, slash, bang, star)
-    said = said_around(data, Around(start, slash, bang, np.where(usual, star + 3, end), end, tag_sum))
+    said = said_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
     holds = summed == tail.told
-    usual &= said.usual & (holds | tail.ended) & _has_no_more_fields(data, bang, star, usual, said.marks)
+    fast &= said.fast & (holds | tail.ended) & _has_no_more_fields(data, bang, star, fast, said.marks)
     station, receiver = stations(said.station, said.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
-    unread = np.zeros(len(usual), np.int8)  # what may hold a time that is not understood is not usual
-    return Usual(usual, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver, unread))
+    unread = np.zeros(len(fast), np.int8)  # what may hold a time that is not understood is not usual
+    return FastPath(fast, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver, unread))
 
 
 def _sums(data: Bytes, slash: Ints, bang: Ints, star: Ints) -> tuple[Bytes | None, Bytes]:
@@ -333,19 +333,19 @@ def _sums(data: Bytes, slash: Ints, bang: Ints, star: Ints) -> tuple[Bytes | Non
     return sums[::2], sums[1::2]
 
 
-def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, usual: Bools, around: int) -> Bools:
+def _has_no_more_fields(data: Bytes, bang: Ints, star: Ints, fast: Bools, around: int) -> Bools:
     """Whether each usual sentence has six commas and no star before its own: where all have, one count says so.
 
     around: commas and stars of all tag blocks.
     """
-    void = np.flatnonzero(~usual)
+    void = np.flatnonzero(~fast)
     if len(void) <= (0 if around else _FEW):
         rest = data & _ALL_BUT
         marked = np.equal(rest, _MARK, out=rest.view(np.bool_))
         edges = np.append(bang, len(data)) if len(void) else bang
         others = sum(int(np.count_nonzero(marked[edges[row] : edges[row + 1]])) for row in void.tolist())
         if np.count_nonzero(marked) - others == 7 * (len(bang) - len(void)) + around:
-            return usual
+            return fast
     return np.asarray(count_between((data == _COMMA_BYTE) | (data == _STAR_BYTE), bang, star) == 6)
 
 

@@ -193,10 +193,10 @@ def first_of(words: Words, characters: bytes) -> Ints:
     >>> first_of(words_at(padded(b"r003669945*4A"), np.array([0, 3]), 2), b",*").tolist()
     [10, 7]
     """
-    octets = words.view(np.uint8)
-    marked = octets == characters[0]
+    byte_columns = words.view(np.uint8)
+    marked = byte_columns == characters[0]
     for character in characters[1:]:
-        marked |= octets == character
+        marked |= byte_columns == character
     return _first_marked(marked)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode import stamps
-from stswatch.pipeline.decode.fast_path import Usual, usual
+from stswatch.pipeline.decode.fast_path import FastPath, fast_path
 from stswatch.pipeline.decode.lines import PAD, Bools, Bytes, Ints, Lines, find_lines
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import (
@@ -61,7 +61,7 @@ class Parsed(NamedTuple):
     alike: int = 0
 
 
-def unusual(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Units, Ints]:
+def slow_path(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Units, Ints]:
     """The units of some lines, and which of these lines hold neither a sentence nor what need not be one.
 
     starts, ends: (n,) of the lines, in their order. Never raises.
@@ -234,7 +234,7 @@ def frame(text: bytes, base: int) -> Sentences:
     >>> found.offset.tolist(), found.code.tolist()
     ([12], [0])
     """
-    return _framed(text, base, _usual_first)
+    return _framed(text, base, _fast_first)
 
 
 def frame_one_by_one(text: bytes, base: int) -> Sentences:
@@ -299,27 +299,27 @@ def _block(text: bytes, data: Bytes, start: int, end: int, how: tuple[Names, _Re
     return units.moved(start), np.stack([lines.start[bad], lines.end[bad]]) + start
 
 
-def _usual_first(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
+def _fast_first(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
     """The units of some lines, and which of the lines should hold one; the usual lines all at once."""
-    found, told, left = usual(data, lines, MAX_LINE, names)
+    found, told, left = fast_path(data, lines, MAX_LINE, names)
     rows = np.flatnonzero(left)
     text = data[:size].tobytes() if len(rows) else b""
-    others, bad = unusual(text, lines.start[rows], lines.end[rows], names)
+    others, bad = slow_path(text, lines.start[rows], lines.end[rows], names)
     return _merged(found, told, others), rows[bad]
 
 
 def _one_by_one(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
     """As `_usual_first`, without the usual."""
     rows = np.flatnonzero(lines.end - lines.start <= MAX_LINE)
-    units, bad = unusual(data[:size].tobytes(), lines.start[rows], lines.end[rows], names)
+    units, bad = slow_path(data[:size].tobytes(), lines.start[rows], lines.end[rows], names)
     return units, rows[bad]
 
 
-def _merged(found: Usual, told: Units, others: Units) -> Units:
+def _merged(found: FastPath, told: Units, others: Units) -> Units:
     """All units in one order; where each line that is not usual holds one sentence, as mostly, it takes that place."""
-    void = np.flatnonzero(~found.usual)
+    void = np.flatnonzero(~found.fast)
     if len(told.begin) or len(others.begin) != len(void) or (found.units.line[void] != others.line).any():
-        return in_order([found.units.take(found.usual), told, others])
+        return in_order([found.units.take(found.fast), told, others])
     return found.units.put(void, others) if len(void) else found.units
 
 

@@ -31,39 +31,39 @@ SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
-class Said:
+class StampColumns:
     """What is said, (n,) each; station: (n, NAME_WORDS), zeros for none; by_suffix: whether the suffix said it.
 
-    usual: whether it is sure to be what `stamps.py` says; the rest is not to be used where it is not. marks: commas and
+    fast: whether it is sure to be what `stamps.py` says; the rest is not to be used where it is not. marks: commas and
     stars of all tag blocks, if all are usual.
     """
 
-    usual: Bools
+    fast: Bools
     time_us: Ints
     station: Words
     group: Ints
     by_suffix: Bools
     marks: int = 0
 
-    def put(self, rows: Ints, other: Said) -> Said:
+    def put(self, rows: Ints, other: StampColumns) -> StampColumns:
         """The same with some rows from elsewhere."""
         columns = {name: getattr(self, name).copy() for name in _COLUMNS}
         for name, column in columns.items():
             column[rows] = getattr(other, name)
-        return Said(**columns, marks=self.marks + other.marks)
+        return StampColumns(**columns, marks=self.marks + other.marks)
 
 
-_COLUMNS = [field.name for field in fields(Said) if field.name != "marks"]
+_COLUMNS = [field.name for field in fields(StampColumns) if field.name != "marks"]
 
 
-def nothing(n: int) -> Said:
+def nothing(n: int) -> StampColumns:
     """Of n sentences, nothing is said.
 
     >>> nothing(2).time_us.tolist() == [NO_TIME] * 2
     True
     """
     station = np.zeros((n, NAME_WORDS), np.uint64)
-    return Said(np.ones(n, np.bool_), np.full(n, NO_TIME), station, np.full(n, NO_GROUP), np.zeros(n, np.bool_))
+    return StampColumns(np.ones(n, np.bool_), np.full(n, NO_TIME), station, np.full(n, NO_GROUP), np.zeros(n, np.bool_))
 
 
 def epochs_us(value: Ints) -> Ints:
@@ -120,7 +120,7 @@ _NAMES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _NOT_IN_NAMES = bytes(octet not in _NAMES for octet in range(256))  # bytes of which no name of a station is made
 
 
-def suffixes(data: Bytes, rest: Ints, end: Ints) -> Said:
+def suffixes(data: Bytes, rest: Ints, end: Ints) -> StampColumns:
     """Station and time of the suffixes of the US Coast Guard, or a time alone; rest, end: what follows each checksum.
 
     >>> text = b",x161433,s25723,d-112,T34.35063660,r09ABCD1,1152921695"
@@ -136,15 +136,15 @@ def suffixes(data: Bytes, rest: Ints, end: Ints) -> Said:
     if len(rows):
         name, begin = words_at(data, place[rows] + 1, NAME_WORDS), place[rows] + 1
         length = first_outside(name, _NOT_IN_NAMES)
-        said.time_us[rows], usual = _epochs(data, begin + length, end[rows])
-        said.usual[rows] = usual & (length > 1) & (length < 8 * NAME_WORDS)
+        said.time_us[rows], fast = _epochs(data, begin + length, end[rows])
+        said.fast[rows] = fast & (length > 1) & (length < 8 * NAME_WORDS)
         said.station[rows] = cut(name, length)
         said.by_suffix[rows] = True
     if len(bare):
-        said.time_us[bare], usual = _epochs(data, rest[bare], end[bare])
+        said.time_us[bare], fast = _epochs(data, rest[bare], end[bare])
         short = (end[bare] - rest[bare] <= _NO_TIME_IN) & (bytes_at(data, rest[bare], 8) != _COLON).all(axis=1)
-        said.usual[bare] = usual | short
-        said.time_us[bare[~usual]] = NO_TIME
+        said.fast[bare] = fast | short
+        said.time_us[bare[~fast]] = NO_TIME
     return said
 
 
@@ -154,9 +154,9 @@ def _epochs(data: Bytes, comma: Ints, end: Ints) -> tuple[Ints, Bools]:
     figures = digits_first(time)
     after = comma + 1 + figures
     value = number(time, figures)
-    usual = (data[comma] == _COMMA) & ((data[after] == _COMMA) | (after == end)) & (after <= end)
-    usual &= (value >= _FROM_US // SECOND_US) & (value < _TO_US // SECOND_US) & (figures <= 10)
-    return value * SECOND_US, usual
+    fast = (data[comma] == _COMMA) & ((data[after] == _COMMA) | (after == end)) & (after <= end)
+    fast &= (value >= _FROM_US // SECOND_US) & (value < _TO_US // SECOND_US) & (figures <= 10)
+    return value * SECOND_US, fast
 
 
 def prefixes(data: Bytes, start: Ints, end: Ints) -> tuple[Bools, Ints]:
@@ -229,16 +229,16 @@ def gatehouse(data: Bytes, start: Ints, end: Ints) -> tuple[Ints, Bools]:
     [[1276256771390000], [True]]
     """
     place = start + len("$PGHP,")
-    usual = np.ones(len(start), np.bool_)
+    fast = np.ones(len(start), np.bool_)
     fields = []
     for most in (4, 4, 2, 2, 2, 2, 2, 3):  # a number that says what follows, then year to milliseconds
         words = words_at(data, place, 2)
         figures = digits_first(words)
-        usual &= (figures >= 1) & (figures <= most) & (data[place + figures] == _COMMA)
+        fast &= (figures >= 1) & (figures <= most) & (data[place + figures] == _COMMA)
         fields.append(number(words, figures))
         place = np.minimum(place + figures + 1, end)
-    usual, time_us = moments(usual, *fields[1:7])
-    return time_us + fields[7] * 1_000, usual
+    fast, time_us = moments(fast, *fields[1:7])
+    return time_us + fields[7] * 1_000, fast
 
 
 # ------------------------------------------------ Names of stations to numbers: few different ones, on many sentences
@@ -291,8 +291,8 @@ def _distinct(name: Words) -> tuple[Ints, Ints]:
 def _distinct_by_hash(name: Words) -> tuple[Ints, Ints]:
     """As `_distinct`, for so many names that two of them share a slot."""
     width = pa.binary(name.itemsize * name.shape[1])
-    octets = pa.py_buffer(np.ascontiguousarray(name))
-    found = pa.FixedSizeBinaryArray.from_buffers(width, len(name), [None, octets]).dictionary_encode()
+    byte_columns = pa.py_buffer(np.ascontiguousarray(name))
+    found = pa.FixedSizeBinaryArray.from_buffers(width, len(name), [None, byte_columns]).dictionary_encode()
     number = found.indices.to_numpy()
     first = np.empty(len(found.dictionary), np.int64)
     first[number[::-1]] = np.arange(len(name))[::-1]

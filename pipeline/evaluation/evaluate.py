@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.models import evaluation
+from stswatch.models import ranking
 from stswatch.models.features import FEATURES, Feature, values
 from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
@@ -194,8 +194,8 @@ def judge(
     }
     tell("families left out")
     told["left_out"] = left_out(ground, taken, scores[TRAINED])
-    least = {n: evaluation.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
-    least |= {baseline.name: evaluation.PASSED for baseline in evaluation.BASELINES if baseline.parts}
+    least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
+    least |= {baseline.name: ranking.PASSED for baseline in ranking.BASELINES if baseline.parts}
     for archive in archives:
         tell(archive.name)
     told["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
@@ -204,14 +204,14 @@ def judge(
 
 def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
     """The scores of n encounters by every way of ranking, the trained card first."""
-    return {name: card.score(rows)[0] for name, card in trained.items()} | evaluation.scores(rows)
+    return {name: card.score(rows)[0] for name, card in trained.items()} | ranking.scores(rows)
 
 
 def _best(taken: Sample, scores: Scores) -> str:
     """The baseline that finds most at 10 leads a day."""
     recall = {
-        baseline.name: float(evaluation.recall_at_leads(taken.curve(scores[baseline.name]), 10 * taken.days))
-        for baseline in evaluation.BASELINES
+        baseline.name: float(ranking.recall_at_leads(taken.curve(scores[baseline.name]), 10 * taken.days))
+        for baseline in ranking.BASELINES
     }
     return max(recall, key=lambda name: recall[name])
 
@@ -260,10 +260,10 @@ def _off(minutes: Any) -> float | None:
 def published(taken: Sample) -> list[dict[str, Any]]:
     """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
     told = []
-    for baseline in evaluation.BASELINES:
+    for baseline in ranking.BASELINES:
         if not baseline.parts:
             continue
-        passes = baseline.function(taken.rows) == evaluation.PASSED
+        passes = baseline.function(taken.rows) == ranking.PASSED
         true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
         told.append(
             {
@@ -281,7 +281,7 @@ def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
     """What passes at the cut-off of the card itself, and at those of both false rates."""
     told = []
     for rate in (None, *figures.FALSE_RATES):
-        least = of_card if rate is None else evaluation.cut_off_at_false_rate(score, taken.transfer, rate)
+        least = of_card if rate is None else ranking.cut_off_at_false_rate(score, taken.transfer, rate)
         passes = score >= least
         true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
         told.append(
@@ -301,11 +301,11 @@ def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
     told = []
     for rate in figures.FALSE_RATES:
         found = taken.curve(score)
-        recall = float(evaluation.recall_at_false_rate(found, rate))
+        recall = float(ranking.recall_at_false_rate(found, rate))
         false = rate * float(found.false[-1]) / taken.vessel_days * 1000
         for often in PER_1000_VESSEL_DAYS:
             for vessels in VESSELS:
-                leads, precision = evaluation.expected(recall, false, often, vessels)
+                leads, precision = ranking.expected(recall, false, often, vessels)
                 told.append(
                     {
                         "false_rate": rate,
@@ -333,7 +333,7 @@ def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
         other = parsed(card_of(ground.training, without=name)).score(taken.rows)[0]
         told.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
         for key, of in (("in", score), ("out", other)):
-            cut = evaluation.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
+            cut = ranking.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
             told[-1][key] = float((of[these] >= cut).mean())
     return told
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from stswatch.models import evaluation
-from stswatch.models.evaluation import Curve, Interval, curve, interval, vessel_draws
+from stswatch.models import ranking
 from stswatch.models.features import FEATURES
+from stswatch.models.ranking import Curve, Interval, curve, interval, vessel_draws
 from stswatch.models.scorecard import Scorecard
 from stswatch.models.training import balanced
 from stswatch.pipeline.batch import Bools, Floats, Ints
@@ -84,13 +84,13 @@ def _vessels(rows: pa.Table, v: str) -> Ints:
 
 Figure = Callable[[Curve, Sample], Floats]
 FIGURES: tuple[tuple[str, str, Figure], ...] = (  # name, what it is, how
-    ("pr_auc", "precision-recall AUC of the encounters", lambda c, s: evaluation.average_precision(c)),
-    ("roc_auc", "ROC AUC of the encounters", lambda c, s: evaluation.roc_auc(c)),
+    ("pr_auc", "precision-recall AUC of the encounters", lambda c, s: ranking.average_precision(c)),
+    ("roc_auc", "ROC AUC of the encounters", lambda c, s: ranking.roc_auc(c)),
     *(
         (
             f"recall_at_{k}_a_day",
             f"recall at {k} leads a day",
-            lambda c, s, k=k: evaluation.recall_at_leads(c, k * s.days),
+            lambda c, s, k=k: ranking.recall_at_leads(c, k * s.days),
         )
         for k in LEADS_A_DAY
     ),
@@ -98,7 +98,7 @@ FIGURES: tuple[tuple[str, str, Figure], ...] = (  # name, what it is, how
         (
             f"false_at_{k}_a_day",
             f"false leads per 1,000 vessel-days at {k} leads a day",
-            lambda c, s, k=k: evaluation.false_at_leads(c, k * s.days) / s.vessel_days * 1000,
+            lambda c, s, k=k: ranking.false_at_leads(c, k * s.days) / s.vessel_days * 1000,
         )
         for k in LEADS_A_DAY
     ),
@@ -106,7 +106,7 @@ FIGURES: tuple[tuple[str, str, Figure], ...] = (  # name, what it is, how
         (
             f"recall_at_{rate:.0%}_false",
             f"recall at a false-positive rate of {rate:.0%}",
-            lambda c, s, rate=rate: evaluation.recall_at_false_rate(c, rate),
+            lambda c, s, rate=rate: ranking.recall_at_false_rate(c, rate),
         )
         for rate in FALSE_RATES
     ),
@@ -125,8 +125,8 @@ def paired(of: Sample, score: Floats, other: Floats) -> dict[str, Any]:
     pairs = [(of.curve(s), of.drawn(s)) for s in (score, other)]
     for k in LEADS_A_DAY:
         (a, drawn_a), (b, drawn_b) = pairs
-        drawn = [evaluation.recall_at_leads(c, k * of.days) for c in (drawn_a, drawn_b)]
-        value = evaluation.recall_at_leads(a, k * of.days) - evaluation.recall_at_leads(b, k * of.days)
+        drawn = [ranking.recall_at_leads(c, k * of.days) for c in (drawn_a, drawn_b)]
+        value = ranking.recall_at_leads(a, k * of.days) - ranking.recall_at_leads(b, k * of.days)
         told[str(k)] = {
             "difference": interval(value, drawn[0] - drawn[1]),
             "above": float((drawn[0] > drawn[1]).mean()),
@@ -155,16 +155,16 @@ def _recall(of: Sample, score: Floats, these: Bools, rate: float, transfers: int
     """Recall of some transfers at a false rate; those that were missed count in every draw as they did."""
     keep = these | ~of.transfer
     found, among = curve(score[keep], of.transfer[keep]), of.weights[:, keep]
-    drawn = evaluation.recall_at_false_rate(curve(score[keep], of.transfer[keep], among), rate)
+    drawn = ranking.recall_at_false_rate(curve(score[keep], of.transfer[keep], among), rate)
     share = these.sum() / transfers
-    value = evaluation.recall_at_false_rate(found, rate) * share if these.any() else np.float64(0)
+    value = ranking.recall_at_false_rate(found, rate) * share if these.any() else np.float64(0)
     return interval(value, drawn * share)
 
 
 def of_look_alikes(of: Sample, score: Floats) -> list[dict[str, Any]]:
     """For each family of other meetings: how many encounters, and what share of them passes at both false rates."""
     family = of.rows["family"].to_numpy(zero_copy_only=False)
-    cut_offs = {f"{rate:.0%}": evaluation.cut_off_at_false_rate(score, of.transfer, rate) for rate in FALSE_RATES}
+    cut_offs = {f"{rate:.0%}": ranking.cut_off_at_false_rate(score, of.transfer, rate) for rate in FALSE_RATES}
     return [
         {
             "family": name,
@@ -194,14 +194,14 @@ def of_features(of: Sample, value: Floats) -> list[dict[str, Any]]:
 def _better_auc(value: Floats, transfer: Bools) -> float | None:
     """ROC AUC of values in their better direction, where they are known; None where one kind lacks."""
     known = np.isfinite(value)
-    auc = float(evaluation.roc_auc(curve(value[known], transfer[known])))
+    auc = float(ranking.roc_auc(curve(value[known], transfer[known])))
     return max(auc, 1 - auc) if np.isfinite(auc) else None
 
 
 def calibration(of: Sample, score: Floats) -> dict[str, Any]:
     """How scores as log-odds agree with what was, transfers and others counted the same in sum, as in training."""
-    slope, intercept = evaluation.calibration_line(score, of.transfer, of.balance)
-    bins = evaluation.reliability(score, of.transfer, of.balance)
+    slope, intercept = ranking.calibration_line(score, of.transfer, of.balance)
+    bins = ranking.reliability(score, of.transfer, of.balance)
     off = float(np.average(np.abs(bins.told - bins.was), weights=bins.weight))
     return {
         "slope": slope,

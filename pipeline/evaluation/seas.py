@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.models.evaluation import BESIDE
 from stswatch.models.features import duration_h
+from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 from stswatch.pipeline.flow.slices import sources_hash
@@ -132,7 +132,7 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 
 # ----------- A simulated sea as the steps see it: its encounters with what they really were, and how much was watched
 
-# within 50 m for 10 min, or within 200 m for 30 min; source in models/evaluation.py
+# within 50 m for 10 min, or within 200 m for 30 min; source in models/ranking.py
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
 ROWS = LABELLED.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
 ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))

@@ -43,7 +43,7 @@ _handed: dict[int, Any] = {}  # by pipeline: Beam pickles a DoFn with what it ho
 _numbers = itertools.count()
 
 
-class Given:
+class RunInput:
     """What a run of one pipeline is about: a DoFn holds this, and calls it while it runs. Picklable."""
 
     def __init__(self, number: int) -> None:
@@ -57,7 +57,7 @@ class Given:
 class Embedded:
     """A pipeline on the embedded engine; `expand` puts its transforms into an empty one."""
 
-    def __init__(self, expand: Callable[[beam.Pipeline, Given], None], anew: bool = False) -> None:
+    def __init__(self, expand: Callable[[beam.Pipeline, RunInput], None], anew: bool = False) -> None:
         """anew: build it for each run, as Beam's documented calls do."""
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)  # it logs what it raises
         self._expand, self._number = expand, next(_numbers)
@@ -92,7 +92,7 @@ class Embedded:
 
     def _built(self) -> beam.Pipeline:
         p = beam.Pipeline(runner=self._runner, options=self._options)
-        self._expand(p, Given(self._number))
+        self._expand(p, RunInput(self._number))
         return p
 
 
@@ -137,7 +137,7 @@ def decode(chunks: Chunks, receive: Callable[[int, Receipt], None]) -> None:
     Embedded(lambda p, given: expand_chunks(p, given, len(chunks))).run((chunks, receive))
 
 
-def expand_chunks(p: beam.Pipeline, given: Given, count: int) -> None:
+def expand_chunks(p: beam.Pipeline, given: RunInput, count: int) -> None:
     """The chunks, and a call for each."""
     _ = (
         p
@@ -149,7 +149,7 @@ def expand_chunks(p: beam.Pipeline, given: Given, count: int) -> None:
 class _Decode(beam.DoFn):  # type: ignore[misc]
     """Decodes chunks of a run, by number."""
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: RunInput) -> None:
         self._given = given
 
     def process(self, element: int) -> None:
@@ -180,7 +180,7 @@ class Calls(Protocol):
         """Call a step for shards: what later steps take, and the CPU time of each call, microseconds."""
 
 
-def expand(p: beam.Pipeline, steps: Sequence[Step], given: Given) -> None:
+def expand(p: beam.Pipeline, steps: Sequence[Step], given: RunInput) -> None:
     """For each step its shards, what was sent to them, and one call each."""
     names = [step.name for step in steps]
     # every shard is called, also with nothing to do: silence must pass too
@@ -207,7 +207,7 @@ def cpu_s(result: PipelineResult) -> dict[str, float]:
 class _Shards(beam.DoFn):  # type: ignore[misc]
     """Gives a call for each shard of each step."""
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: RunInput) -> None:
         self._given = given
 
     def process(self, element: bytes) -> Iterator[beam.pvalue.TaggedOutput]:
@@ -220,7 +220,7 @@ class _Shards(beam.DoFn):  # type: ignore[misc]
 class _Call(beam.DoFn):  # type: ignore[misc]
     """Calls a step for each shard."""
 
-    def __init__(self, step: str, given: Given) -> None:
+    def __init__(self, step: str, given: RunInput) -> None:
         self._name, self._given = step, given
         self._cpu_us = Metrics.counter(_CPU_US, step)
         self._waiting: Waiting = []
@@ -342,7 +342,7 @@ class _Question:
         self.rows.update(result.rows)
 
 
-def _expand(p: beam.Pipeline, steps: Sequence[Step], given: Given) -> None:
+def _expand(p: beam.Pipeline, steps: Sequence[Step], given: RunInput) -> None:
     turn = p | beam.Impulse()
     for step in steps:
         turn = turn | step.name >> beam.ParDo(_CallInMemory(step.name, given)).with_output_types(bytes)
@@ -351,7 +351,7 @@ def _expand(p: beam.Pipeline, steps: Sequence[Step], given: Given) -> None:
 class _CallInMemory(beam.DoFn):  # type: ignore[misc]
     """Calls a step, then gives the next its turn. Rows do not travel: Beam would pickle them to weigh them."""
 
-    def __init__(self, step: str, given: Given) -> None:
+    def __init__(self, step: str, given: RunInput) -> None:
         self._name, self._given = step, given
 
     def process(self, element: bytes) -> Iterator[bytes]:

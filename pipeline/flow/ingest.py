@@ -14,12 +14,12 @@ from typing import Any
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.workers import ingest_chunk
-from stswatch.pipeline.readers.base import Source
+from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
-from stswatch.pipeline.readers.registry import chunks
+from stswatch.pipeline.readers.source import Source
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.lake import Receipt
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
@@ -27,7 +27,7 @@ Tell = Callable[[int], None]  # told of the sentences or rows of each finished c
 
 def ingest(
     catalogue: Catalogue,
-    known: Mapping[str, Entry],
+    known: Mapping[str, SourceEntry],
     sources: Sequence[Source],
     slab_us: int,
     worker_count: int,
@@ -77,7 +77,7 @@ def ingest(
         before = known[name].source.get("ingest_day") if name in known else None
         day = before or source.ingest_day or datetime.now(UTC).date().isoformat()
         row = _source_row(source, of_chunks) | {"ingest_day": day}
-        entered.append(Entry(row, slab_us, _options(source), of_chunks, starts[name]))
+        entered.append(SourceEntry(row, slab_us, _options(source), of_chunks, starts[name]))
     entries.enter(catalogue, entered)
     faults.reach("sources_entered")
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from stswatch.pipeline.batch import HOUR, Ints, micros
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import arrivals_of, segment_of, time_of
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt
 
@@ -60,7 +60,7 @@ def is_segment(path: Path) -> bool:
     return path.parts[-3:-2] == ("spool",)
 
 
-def note(catalogue: Catalogue, allowed_lateness_us: int, entries: Mapping[str, Entry]) -> set[str]:
+def note(catalogue: Catalogue, allowed_lateness_us: int, entries: Mapping[str, SourceEntry]) -> set[str]:
     """Count the segments among the sources of the lake that were not counted yet; gives their ids. Raises OSError."""
     data, counted = catalogue.data, _counted(catalogue)
     new: dict[str, dict[str, int]] = {}
@@ -90,7 +90,7 @@ def _counts(name: str, told: Any) -> dict[str, int]:
     return {str(day): int(n) for day, n in told.items()}
 
 
-def _of_segment(data: Path, path: Path, entry: Entry, allowed_lateness_us: int) -> dict[str, int]:
+def _of_segment(data: Path, path: Path, entry: SourceEntry, allowed_lateness_us: int) -> dict[str, int]:
     """Late rows by UTC day; none where the segment is gone, so that nobody knows when they came."""
     try:
         arrivals = arrivals_of(path)
@@ -143,7 +143,7 @@ def since_us(arrival_us: int, whole_before_us: int) -> int:
     return (arrival_us - at_most) // SLAB_US * SLAB_US
 
 
-def said(entries: Mapping[str, Entry], new: Collection[str]) -> list[str]:
+def said(entries: Mapping[str, SourceEntry], new: Collection[str]) -> list[str]:
     """A sentence for each spool that with these new entries has rows, for the first time, that no watch takes."""
     first = {entries[name].path.parent.name for name in new if _never(entries[name])}
     if not first:
@@ -152,13 +152,13 @@ def said(entries: Mapping[str, Entry], new: Collection[str]) -> list[str]:
     return [_SOME.format(spool, DAYS_LATE, _REMEDY) for spool in sorted(first - before)]
 
 
-def nothing(entries: Mapping[str, Entry]) -> str:
+def nothing(entries: Mapping[str, SourceEntry]) -> str:
     """What to say where none of what they hold is taken."""
     spools = {entry.path.parent.name for entry in entries.values() if _never(entry)}
     return _ALL.format(", ".join(sorted(spools)), DAYS_LATE, _REMEDY)
 
 
-def taken(entries: Mapping[str, Entry], whole_before_us: int) -> dict[str, Entry]:
+def taken(entries: Mapping[str, SourceEntry], whole_before_us: int) -> dict[str, SourceEntry]:
     """The same entries with what of their files a watch takes; of archives that somebody gave to `run` it takes all."""
     found = dict(entries)
     for name, entry in entries.items():
@@ -169,7 +169,9 @@ def taken(entries: Mapping[str, Entry], whole_before_us: int) -> dict[str, Entry
     return found
 
 
-def whole_before_us(catalogue: Catalogue, entries: Mapping[str, Entry], until_us: int | None, at_once: bool) -> int:
+def whole_before_us(
+    catalogue: Catalogue, entries: Mapping[str, SourceEntry], until_us: int | None, at_once: bool
+) -> int:
     """Before which arrival segments are due whole: that of the last midnight, or of the last reconciliation.
 
     until_us: up to where is finalized; at_once: whether all that is there is due now. That is noted, before anything is
@@ -183,7 +185,7 @@ def whole_before_us(catalogue: Catalogue, entries: Mapping[str, Entry], until_us
     return max(noted_us, 0 if until_us is None else until_us // _DAY * _DAY)
 
 
-def began_us(entry: Entry) -> int | None:
+def began_us(entry: SourceEntry) -> int | None:
     """When the segment was begun, time of arrival; None where the source is none."""
     return _time_of(entry.path) if is_segment(entry.path) else None
 
@@ -196,13 +198,13 @@ def _time_of(path: Path) -> int | None:
         return None
 
 
-def _never(entry: Entry) -> bool:
+def _never(entry: SourceEntry) -> bool:
     """Whether it has rows that no watch takes."""
     came_us = began_us(entry)
     return came_us is not None and _first_us(entry) < since_us(came_us, came_us + 1)
 
 
-def _first_us(entry: Entry) -> int:
+def _first_us(entry: SourceEntry) -> int:
     """The first hour of which there is a file; far in the future where there is none."""
     slabs = (part.slab_us for receipt in entry.receipts for part in receipt.parts if part.slab_us is not None)
     return min(slabs, default=1 << 62)

@@ -25,7 +25,7 @@ from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, Step, card_of
 from stswatch.pipeline.store import entries as sources
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.store.lake import Receipt
 
@@ -60,7 +60,7 @@ Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of
 
 
 def planned(
-    entries: Mapping[str, Entry], rules: Rules, slab_us: int, engine: Engine, until_us: int | None = None
+    entries: Mapping[str, SourceEntry], rules: Rules, slab_us: int, engine: Engine, until_us: int | None = None
 ) -> list[Slice]:
     """The slices over all that the catalogue holds, with their addresses.
 
@@ -80,12 +80,12 @@ def planned(
     return slices.addressed(row, rules, shards, slices.code(engine.steps), card_of(engine.steps).model_id, readings)
 
 
-def _how_read(entry: Entry) -> str:
+def _how_read(entry: SourceEntry) -> str:
     """What of a source decides how its positions count, beside their numbers."""
     return f"{entry.options} {entry.rounded_deg:g}" if entry.rounded_deg else entry.options
 
 
-def _nothing(entries: Sequence[Entry], receipts: Sequence[Receipt]) -> str:
+def _nothing(entries: Sequence[SourceEntry], receipts: Sequence[Receipt]) -> str:
     """What the sources hold instead of a usable position, and what to do."""
     if (
         entries
@@ -123,7 +123,7 @@ def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     return shards
 
 
-def named(entries: Sequence[Entry]) -> str:
+def named(entries: Sequence[SourceEntry]) -> str:
     """The files of some sources, at most three by name."""
     names = [str(entry.source["path"]) for entry in entries]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -19,14 +19,14 @@ from stswatch.pipeline.flow.late_data import is_segment
 from stswatch.pipeline.flow.row import Engine, Tell, named, planned, run_row, tidy
 from stswatch.pipeline.flow.slices import DamagedSlice, healing, outputs
 from stswatch.pipeline.flow.workers import keep_freed_memory
-from stswatch.pipeline.readers.base import Source, SourceError
+from stswatch.pipeline.readers.source import Source, SourceError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, card_of, check
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry, entries, lake_files, moment, reject_counts, sources_table
+from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, moment, reject_counts, sources_table
 from stswatch.pipeline.store.lake import Part, Receipt, Span
-from stswatch.pipeline.store.loader import Beside, Run, load
+from stswatch.pipeline.store.loader import Beside, RunRecord, load
 from stswatch.pipeline.tracks.stray_days import DAY_US, added, impossible, stray_days
 from stswatch.pipeline.trouble import MachineError, sentence
 
@@ -61,11 +61,11 @@ def alone(data: Path) -> Iterator[None]:
 class Plausible:
     """The entries of the catalogue without what is dated implausibly; source -> the spans that were left out of it."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, SourceEntry]
     left_out: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
 
 
-def plausible(entries: Mapping[str, Entry], rules: Rules) -> Plausible:
+def plausible(entries: Mapping[str, SourceEntry], rules: Rules) -> Plausible:
     """What of these entries is dated plausibly, judged together; never raises."""
     archives = {name: entry for name, entry in entries.items() if not is_segment(entry.path)}
     days = {name: added(found for r in entry.receipts for found in r.days.values()) for name, entry in archives.items()}
@@ -92,7 +92,7 @@ def _spans(days: Iterable[int]) -> Iterator[Span]:
         yield listed[first] * DAY_US, (listed[end - 1] + 1) * DAY_US
 
 
-def _without(entry: Entry, days: set[int], spans: tuple[Span, ...]) -> Entry:
+def _without(entry: SourceEntry, days: set[int], spans: tuple[Span, ...]) -> SourceEntry:
     receipts = [_rest(receipt, days, spans, entry.slab_us) for receipt in entry.receipts]
     stray = sum(day.rows for r in entry.receipts for d, day in r.days.get("fixes", {}).items() if d in days)
     source = dict(entry.source) | {"stray_fixes": stray, "invalid_fixes": entry.source["invalid_fixes"] + stray}
@@ -179,20 +179,20 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
 
 
 def told_of(
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, SourceEntry],
     started: datetime,
     rules: Rules,
     area: str,
     end_us: int | None,
     steps: Sequence[Step] = STEPS,
-) -> Run:
+) -> RunRecord:
     """What the table `runs` says of a run over what the catalogue holds; it used what lies before `end_us`, if known.
 
     A cut-off that the rules leave to the scorecard is kept as the number that it was.
     """
     card = card_of(steps)
     first_us = [r.first_us for entry in entries.values() for r in entry.receipts if r.first_us is not None]
-    return Run(
+    return RunRecord(
         run_id=uuid.uuid4().hex[:12],
         started=started,
         code_version=version("stswatch"),
@@ -204,7 +204,7 @@ def told_of(
     )
 
 
-def one_length(data: Path, known: Mapping[str, Entry], sources: Sequence[Source], slab_us: int) -> None:
+def one_length(data: Path, known: Mapping[str, SourceEntry], sources: Sequence[Source], slab_us: int) -> None:
     """Raise OtherSlices where the lake holds what no slice of this length could read, and it is not given again."""
     given = {source.source for source in sources}
     others = [entry for name, entry in known.items() if entry.slab_us != slab_us and name not in given]

@@ -42,9 +42,9 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.flow.slices import Slice
-from stswatch.pipeline.readers.base import Chunk, Source, SourceError
+from stswatch.pipeline.readers.formats import read
 from stswatch.pipeline.readers.packing import segment_arrivals
-from stswatch.pipeline.readers.registry import read
+from stswatch.pipeline.readers.source import Chunk, Source, SourceError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
@@ -181,7 +181,7 @@ Sent = tuple[str, int, Parcel]  # step, shard, where the rows for it lie
 SENT = "sent"  # the folder of these files in that of a slice
 
 
-class Outbox:
+class ParcelWriter:
     """Takes the parcels of one call of a step; the file is made with the first."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -264,7 +264,7 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
         _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
     later = job.steps[job.steps.index(step) + 1 :]
     out: list[Sent] = []
-    with Outbox(job.folder, f"{name}-{shard}") as outbox:
+    with ParcelWriter(job.folder, f"{name}-{shard}") as outbox:
         for table, rows in result.rows.items():
             _store(job, table, shard, rows)
             for target, to, part in parcels(table, rows, later, job.shards, job.rules):

@@ -15,20 +15,20 @@ from stswatch.pipeline.flow.late_data import SLAB_US, is_segment, within
 from stswatch.pipeline.flow.row import Engine, NothingToDo, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length, plausible
 from stswatch.pipeline.flow.slices import Committed, committed, healing, outputs
-from stswatch.pipeline.readers.base import Source, SourceError
+from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.readers.packing import damage
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.readers.source import Source, SourceError
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import PACKED, Spooled, closed, previous_of, segment_of, segments, sources_of
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError, Known
-from stswatch.pipeline.store.entries import Entry, entries, lake_files, reject_counts, sources_table
+from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
 from stswatch.pipeline.trouble import sentence
 
 if TYPE_CHECKING:
-    from stswatch.pipeline.spool.spool import Spool
+    from stswatch.pipeline.spool.writer import Spool
 
 
 # ----------- Finalizing what a watch has spooled: the closed segments into the lake, the hours that are over into
@@ -98,7 +98,7 @@ def _finalize(
     return Finalized(until_us, last, given, beside, told)
 
 
-def _due(entries: Mapping[str, Entry], whole_before_us: int, until_us: int | None) -> Mapping[str, Entry]:
+def _due(entries: Mapping[str, SourceEntry], whole_before_us: int, until_us: int | None) -> Mapping[str, SourceEntry]:
     """What is due of the entries. Raises NothingToDo where that is no fix, though there are some, and the data end."""
     taken = late_data.taken(entries, whole_before_us)
     if until_us is None and not _any_fix(taken) and _any_fix(entries):
@@ -106,7 +106,7 @@ def _due(entries: Mapping[str, Entry], whole_before_us: int, until_us: int | Non
     return taken
 
 
-def _any_fix(entries: Mapping[str, Entry]) -> bool:
+def _any_fix(entries: Mapping[str, SourceEntry]) -> bool:
     return any(receipt.first_us is not None for entry in entries.values() for receipt in entry.receipts)
 
 
@@ -144,7 +144,7 @@ def _lies_here(data: Path, path: str | None) -> bool:
 
 def _taken_in(
     catalogue: Catalogue, allowed_lateness_us: int, again: Collection[str]
-) -> tuple[dict[str, Entry], list[str]]:
+) -> tuple[dict[str, SourceEntry], list[str]]:
     """See take_in; what the catalogue holds then, and the sentences. again: sources to be read again."""
     data = catalogue.data
     held = {name: entry for name, entry in entries(catalogue, again).items() if name not in again}
@@ -183,7 +183,7 @@ def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]])
     return [GONE.format(path.parent / name)]
 
 
-def _ingest(catalogue: Catalogue, known: Mapping[str, Entry], sources: Sequence[Source]) -> None:
+def _ingest(catalogue: Catalogue, known: Mapping[str, SourceEntry], sources: Sequence[Source]) -> None:
     ingest(catalogue, known, sources, SLAB_US, 1, lambda sentences: None)
 
 

@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.live.state import TOTALS, Heard, Known, Listening, Report, described
+from stswatch.pipeline.live.state import TOTALS, Known, Report, SourceHeard, SourceSilence, described
 from stswatch.pipeline.store.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Health:
         self._lock, self._news = Lock(), Event()
         self._version = version("stswatch")  # which opens files
         self._started_s, self._ended_s = time.time(), 0.0
-        self._listening = Listening(self._live / HABITS, now_us() / 1e6)
+        self._listening = SourceSilence(self._live / HABITS, now_us() / 1e6)
         self._amiss: dict[str, str] = {}
         self._totals, self._rejects = Counter[str](), Counter[str]()
         self._recent: deque[tuple[int, int]] = deque(maxlen=_RECENT)  # rows of slices, and how many of them late
@@ -212,9 +212,11 @@ class Health:
                 amiss=[*self._amiss.values(), *filter(None, [self._clock(), self._mostly_late()])],
             )
 
-    def _heard(self, source: SourceState, now_s: float) -> Heard:
+    def _heard(self, source: SourceState, now_s: float) -> SourceHeard:
         name, listening = source.name, self._listening
-        return Heard(source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent)
+        return SourceHeard(
+            source, listening.silent_s(source, now_s), listening.allowed_s(name), name in listening.silent
+        )
 
     def _mostly_late(self) -> str | None:
         """That nearly all of what came is of hours that were finalized by then; None where it is not."""

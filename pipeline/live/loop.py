@@ -18,11 +18,11 @@ from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.flow.slices import healing
 from stswatch.pipeline.live import reconcile
 from stswatch.pipeline.live.finalize import Finalized, Finalizing
-from stswatch.pipeline.live.provisional import Vantage
-from stswatch.pipeline.live.reconcile import Settings, Store, changes, engine_of
-from stswatch.pipeline.live.spool_reader import Counts, Hearing, found_us
-from stswatch.pipeline.live.state import Health, Report
-from stswatch.pipeline.spool.spool import HeldBack
+from stswatch.pipeline.live.provisional import Provisional
+from stswatch.pipeline.live.reconcile import Store, WatchSettings, changes, engine_of
+from stswatch.pipeline.live.spool_reader import CycleCounts, SpoolReader, found_us
+from stswatch.pipeline.live.state import Report, Reporting
+from stswatch.pipeline.spool.writer import HeldBack
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import moment
@@ -32,7 +32,7 @@ from stswatch.pipeline.trouble import sentence
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.delivery import Alerter
     from stswatch.pipeline.spool.segments import Position
-    from stswatch.pipeline.spool.spool import Spool
+    from stswatch.pipeline.spool.writer import Spool
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 _THEN = "; the watch tries again by itself, and what was acknowledged is kept"
 
 
-class Trying:
+class Retry:
     """Says once when something begins to lack, and once when nothing does any more.
 
     mend: called before the next try after something lacked; what it raises is what lacks then.
     """
 
     def __init__(
-        self, data: Path, health: Health | None, tell: Callable[[str], None], mend: Callable[[], None]
+        self, data: Path, health: Reporting | None, tell: Callable[[str], None], mend: Callable[[], None]
     ) -> None:
         self._data, self._health, self._tell, self._mend = data, health, tell, mend
         self._lacking: dict[str, str] = {}  # for what, and the sentence about it
@@ -108,9 +108,9 @@ _SEAL_AGAIN = 6  # slices later, where an hour could not be finalized
 def watch(
     data: Path,
     spools: Sequence[Spool],
-    settings: Settings,
+    settings: WatchSettings,
     alerter: Alerter | None,
-    health: Health | None,
+    health: Reporting | None,
     tell: Tell,
     stop: threading.Event,
 ) -> None:
@@ -135,9 +135,9 @@ class _Watch:
         self,
         catalogue: Catalogue,
         spools: Sequence[Spool],
-        settings: Settings,
+        settings: WatchSettings,
         alerter: Alerter | None,
-        health: Health | None,
+        health: Reporting | None,
         tell: Tell,
         stop: threading.Event,
     ) -> None:
@@ -148,17 +148,17 @@ class _Watch:
         shown = zones.area(settings.area)
         self._store = Store(catalogue, settings)
         self._finalizing = Finalizing(data, spools, settings.rules, engine_of(settings), self._allowed_lateness_us)
-        self._vantage = Vantage(data, settings.rules, shown, self._allowed_lateness_us, settings.steps)
-        self._hearing = Hearing(data, None, tell)
+        self._vantage = Provisional(data, settings.rules, shown, self._allowed_lateness_us, settings.steps)
+        self._hearing = SpoolReader(data, None, tell)
         self._begun = False  # what an earlier watch left is taken up
-        self._heard = Counts()  # and not reported yet
+        self._heard = CycleCounts()  # and not reported yet
         self._finalized_us: int | None = None
         self._taken: Finalized | None = None  # taken over, and not in the store yet
         self._asked: list[str] = []  # requests that the finalizing under way answers
         self._told_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
         self._finalize_at_s = 0.0
-        self._trying = Trying(data, health, tell, self._store.reopen)
+        self._trying = Retry(data, health, tell, self._store.reopen)
 
     def close(self) -> None:
         """Let go of all that is held."""
@@ -196,7 +196,7 @@ class _Watch:
                     return
             self._move_to(finalized)
             self._hearing.close()
-            self._hearing = Hearing(self._data, until_us - self._allowed_lateness_us, self._tell)
+            self._hearing = SpoolReader(self._data, until_us - self._allowed_lateness_us, self._tell)
             there = self._acknowledged()
             while self._hear(there).bytes:
                 pass
@@ -224,7 +224,7 @@ class _Watch:
             self._trying.call("finalizing", self._finalize_on)
         self._report(time.monotonic() - began_s)
 
-    def _hear(self, there: Mapping[str, Position]) -> Counts:
+    def _hear(self, there: Mapping[str, Position]) -> CycleCounts:
         base_us = self._finalizing.until_us if self._finalizing.busy else self._finalized_us
         beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowed_lateness_us
         counts = self._hearing.slice(self._vantage.recent, there, self._allowed_lateness_us, beyond_us)
@@ -268,7 +268,7 @@ class _Watch:
     def _report(self, took_s: float) -> None:
         if self._health is None or self._hearing.arrival_us is None:
             return
-        counts, self._heard = self._heard, Counts()
+        counts, self._heard = self._heard, CycleCounts()
         running, flagged = self._store.standing()
         self._health.slice_done(
             Report(

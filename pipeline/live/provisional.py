@@ -95,7 +95,7 @@ _COLUMNS = tuple(name for name in PENDING.names if name not in ("mmsi", "time"))
 
 
 @dataclass(frozen=True)
-class Rows:
+class RecentFixes:
     """Fixes, (n,) each, sorted by vessel: the number of the vessel, microseconds, and the other columns of PENDING."""
 
     vessel: Ints
@@ -105,38 +105,38 @@ class Rows:
     def __len__(self) -> int:
         return len(self.vessel)
 
-    def at(self, rows: Ints | Bools) -> Rows:
+    def at(self, rows: Ints | Bools) -> RecentFixes:
         """Some of the rows."""
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return Rows(self.vessel[rows], self.time_us[rows], columns)
+        return RecentFixes(self.vessel[rows], self.time_us[rows], columns)
 
-    def first(self) -> Rows:
+    def first(self) -> RecentFixes:
         """The earliest row of each vessel; of equal ones any."""
         return self._one_each(self.time_us)
 
-    def newest(self) -> Rows:
+    def newest(self) -> RecentFixes:
         """The latest row of each vessel; of equal ones any."""
         return self._one_each(-self.time_us)
 
-    def _one_each(self, rank: Ints) -> Rows:
+    def _one_each(self, rank: Ints) -> RecentFixes:
         order = ordered(self.vessel, rank)
         return self.at(order[starts_of(self.vessel[order])])
 
     @staticmethod
-    def of(fixes: pa.Table, vessel: Ints) -> Rows:
+    def of(fixes: pa.Table, vessel: Ints) -> RecentFixes:
         """From rows of PENDING and the numbers of their vessels."""
-        return Rows(vessel, micros(fixes, "time"), {name: np.asarray(fixes[name]) for name in _COLUMNS})
+        return RecentFixes(vessel, micros(fixes, "time"), {name: np.asarray(fixes[name]) for name in _COLUMNS})
 
     @staticmethod
-    def together(parts: Sequence[Rows]) -> Rows:
+    def together(parts: Sequence[RecentFixes]) -> RecentFixes:
         """All rows of all parts."""
         columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in _COLUMNS}
-        return Rows(
+        return RecentFixes(
             np.concatenate([part.vessel for part in parts]), np.concatenate([part.time_us for part in parts]), columns
         )
 
 
-_NONE = Rows.of(PENDING.empty_table(), np.zeros(0, np.int64))
+_NONE = RecentFixes.of(PENDING.empty_table(), np.zeros(0, np.int64))
 
 
 class Recent:
@@ -152,7 +152,7 @@ class Recent:
         self._mmsi = np.zeros(0, np.int64)  # sorted, and the number of each
         self._number = np.zeros(0, np.int64)
         self._matters = np.zeros(0, bool)  # by number: was slow near the area since the last finalized hour
-        self._minutes: dict[int, Rows] = {}
+        self._minutes: dict[int, RecentFixes] = {}
         self._newest = _NONE
         self._aside: list[pa.Table] = []
         self._reports = schema.empty("static_reports").select(_READ)
@@ -196,14 +196,14 @@ class Recent:
         self._numbers(also)  # first, since it may make room for more
         wanted = self._matters.copy()
         wanted[self._numbers(also)] = True
-        rows = Rows.together([_NONE, *(rows.at(wanted[rows.vessel]) for rows in self._all())])
+        rows = RecentFixes.together([_NONE, *(rows.at(wanted[rows.vessel]) for rows in self._all())])
         mmsi = self._by_number()
         fixes = build(PENDING, {"mmsi": mmsi[rows.vessel], "time": rows.time_us, **rows.columns})
         chosen = mmsi[wanted]
         about = pc.is_in(self._reports["mmsi"], value_set=pa.array(chosen, pa.int32()))
         return chosen, fixes, self._reports.filter(about).combine_chunks()
 
-    def _all(self) -> list[Rows]:
+    def _all(self) -> list[RecentFixes]:
         return [*self._minutes.values(), self._newest]
 
     def _by_number(self) -> Ints:
@@ -227,15 +227,15 @@ class Recent:
         return max(self._since_us, arrival_us - SOON_US)
 
     def _keep(self, given: pa.Table) -> None:
-        new = Rows.of(given, self._numbers(np.asarray(given["mmsi"]).astype(np.int64)))
+        new = RecentFixes.of(given, self._numbers(np.asarray(given["mmsi"]).astype(np.int64)))
         self._mark(new)
         minute = new.time_us // MINUTE
         for number in np.unique(minute).tolist():
             before = self._minutes.get(number, _NONE)
-            self._minutes[number] = Rows.together([before, new.at(minute == number)]).first()
-        self._newest = Rows.together([self._newest, new.newest()]).newest()
+            self._minutes[number] = RecentFixes.together([before, new.at(minute == number)]).first()
+        self._newest = RecentFixes.together([self._newest, new.newest()]).newest()
 
-    def _mark(self, rows: Rows) -> None:
+    def _mark(self, rows: RecentFixes) -> None:
         """Note which vessels matter: slow, or of a speed that nobody knows, near the area."""
         slow = ~(rows.columns["sog_kn"] >= self._slow_kn)
         near = slow & self._area_filter.holds(rows.columns["lon"], rows.columns["lat"])
@@ -246,7 +246,7 @@ class Recent:
         mmsi, minutes, newest = self._by_number(), self._minutes, self._newest
         self._mmsi, self._number, self._matters = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
 
-        def anew(rows: Rows) -> Rows:
+        def anew(rows: RecentFixes) -> RecentFixes:
             rows = replace(rows, vessel=self._numbers(mmsi[rows.vessel]))
             self._mark(rows)
             return rows
@@ -279,7 +279,7 @@ def _latest(reports: pa.Table) -> pa.Table:
 # since
 
 
-class Vantage:
+class Provisional:
     """Says what stands so far in and near an area, for as long as a watch lasts."""
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,9 +20,11 @@ from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import FolderInUse, alone, plausible, told_of
 from stswatch.pipeline.flow.slices import EVER_US, DamagedSlice, healing
 from stswatch.pipeline.live.finalize import Finalized, finalize
+from stswatch.pipeline.live.state import time_span
 from stswatch.pipeline.meetings.encounter import wait_us
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import sources_of
 from stswatch.pipeline.steps import STEPS, Step
@@ -30,9 +32,9 @@ from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import entries
 from stswatch.pipeline.store.files import DamagedFile
-from stswatch.pipeline.store.live_database import Live
-from stswatch.pipeline.store.loader import Beside
+from stswatch.pipeline.store.loader import Beside, Live
 from stswatch.pipeline.trouble import MachineError, sentence
+from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 # ----------------------------------------------------------------------------------------------------------------
 # How a watch runs, and the store as it uses it: opened again after a failure, told the time, asked what changed
@@ -41,7 +43,7 @@ from stswatch.pipeline.trouble import MachineError, sentence
 
 
 @dataclass(frozen=True)
-class Settings:
+class WatchSettings:
     """What the user said of a watch.
 
     rules, area: as for a run over archives. every_s: how often it says what stands so far. allowed_lateness_s: how
@@ -64,7 +66,7 @@ class Settings:
 # -------------------------------------- The store as a watch uses it: opened again after a failure, and told the time
 
 
-def engine_of(settings: Settings) -> Engine:
+def engine_of(settings: WatchSettings) -> Engine:
     """How the slices of a watch are run."""
     return Engine(
         slice_h=1.0, shards=settings.shards, workers=1, memory_bytes=settings.memory_bytes, steps=settings.steps
@@ -74,7 +76,7 @@ def engine_of(settings: Settings) -> Engine:
 class Store:
     """Raises what `store.live.Live` raises."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(self, catalogue: Catalogue, settings: WatchSettings) -> None:
         self._data = data = catalogue.data
         held = entries(catalogue, given=None)  # who finalizes says what is damaged
         used = late_data.taken(plausible(held, settings.rules).entries, EVER_US)
@@ -192,7 +194,7 @@ class Reconciled:
     told: tuple[str, ...] = ()
 
 
-def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
+def reconcile(data: Path, settings: WatchSettings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
     """Bring the store in line with all that the spool holds.
 
     A running watch finalizes what it may, to the last hour that is over, within wait_s seconds; without one everything
@@ -216,7 +218,7 @@ def reconcile(data: Path, settings: Settings, day: date | None = None, wait_s: f
     return Reconciled(late_rows, changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told))
 
 
-def _all(data: Path, settings: Settings) -> tuple[dict[str, int], list[str]]:
+def _all(data: Path, settings: WatchSettings) -> tuple[dict[str, int], list[str]]:
     """Finalize everything to the last fix, where the data end; what that changed, and what there is to say of it."""
     told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
     how = settings.rules, engine_of(settings), round(settings.allowed_lateness_s * SECOND)
@@ -242,3 +244,100 @@ def _asked(data: Path, wait_s: float) -> dict[str, int]:
             " archives, wait for it and ask again, else see `stswatch status`"
         )
     return {name: int(found[name]) for name in ("new", "revised", "retracted")}
+
+
+# -------------------------------------------------------------------- What the commands of a watch say, as plain text
+
+_SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+def begun(addresses: Sequence[Address], data: str, health: str) -> str:
+    """What a watch begins with."""
+    named = "; ".join(f"{address.name} from {escaped(address.text)}" for address in addresses)
+    asked = "" if health == "none" else f"; health: http://{health}/healthz"
+    return f"watching {named}; data: {escaped(data)}{asked}; Ctrl-C ends it"
+
+
+def reconciled(done: Reconciled) -> str:
+    """What a reconciliation changed, and what there is to say beside it.
+
+    >>> reconciled(Reconciled(late=1200, new=3, revised=1, retracted=0, by_watch=True))
+    'reconciled by the watch that runs: 1,200 late rows; 3 events new, 1 revised, 0 retracted'
+    """
+    who = " by the watch that runs" if done.by_watch else ""
+    events = f"{done.new:,} events new, {done.revised:,} revised, {done.retracted:,} retracted"
+    told = (escaped(each, SENTENCE) for each in done.told)
+    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *told])
+
+
+def status(told: Mapping[str, Any]) -> str:
+    """How a watch stands, or stood when it was heard last, in a few lines."""
+    told = harmless(dict(told), SENTENCE)
+    lines = [_life(told), *_flow(told)]
+    lines += [_source(source) for source in told["sources"]]
+    lines += [_destination(alerts) for alerts in told["alerts"]]
+    lines += [f"amiss: {reason}" for reason in told["reasons"]] or ["nothing is amiss"]
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size(12), size(1_500), size(20_000_000_000)
+    ('12 bytes', '1.5 kB', '20.0 GB')
+    """
+    return next((f"{count / each:.1f} {unit}" for unit, each in _SIZES if count >= each), f"{count} bytes")
+
+
+def _life(told: Mapping[str, Any]) -> str:
+    since = _minute(told["started"])
+    if told["runs"]:
+        return f"a watch runs since {since} (stswatch {told['version']}, process {told['pid']})"
+    if told["ended"]:
+        return f"no watch runs; the last ran from {since} to {_minute(told['ended'])}. How it stood then:"
+    return f"no watch runs; the last began {since} and was not ended, but broke off after {_minute(told['written'])}:"
+
+
+def _flow(told: Mapping[str, Any]) -> Iterator[str]:
+    """How far it is, what it read, what it found."""
+    last, total = told["slice"], told["total"]
+    if last is None:
+        yield "no slice is finished yet"
+        return
+    finalized = f"finalized up to {_minute(last['finalized'])}" if last["finalized"] else "nothing finalized yet"
+    yield (
+        f"arrival {_second(told['arrival'])}; shown up to {told['lag_s']:.1f} s before that,"
+        f" a slice took {last['took_s']:.1f} s; {finalized}"
+    )
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejects"].items())
+    rows = total["fixes"] + total["static_reports"]
+    late = f", {100 * total['late'] / rows:.1f} % of it late" if total["late"] else ""
+    late += f", {total['wrong']:,} rows by a wrong clock" if total.get("wrong") else ""
+    yield (
+        f"read: {total['sentences']:,} sentences ({rejected or 'none'} rejected), {total['fixes']:,} positions,"
+        f" {total['static_reports']:,} static reports{late}; the spool takes {size(told['spool_bytes'])}"
+    )
+    yield (
+        f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
+        f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
+    )
+
+
+def _source(told: Mapping[str, Any]) -> str:
+    stands = "has ended" if told["ended"] else "connected" if told["connected"] else "not connected"
+    heard = f"heard {time_span(told['silent_s'])} before" if told["last_arrival"] else "not heard yet"
+    lost = f", lost and found again {told['reconnects']:,} x" if told["reconnects"] else ""
+    return f"source {told['name']} ({told['address']}): {stands}, {told['lines']:,} lines, {heard}{lost}"
+
+
+def _destination(told: Mapping[str, Any]) -> str:
+    trouble = f" ({told['trouble']})" if told["trouble"] else ""
+    return f"alerts to {told['name']}: delivered {told['delivered']:,}, waiting {told['waiting']:,}{trouble}"
+
+
+def _minute(time: str) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC"
+
+
+def _second(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M:%S} UTC" if time else "not known"

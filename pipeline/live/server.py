@@ -269,7 +269,7 @@ OFF = "none"
 DEFAULT = StreamOptions.health
 
 
-class Address(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen."""
 
     host: str
@@ -280,7 +280,7 @@ class HealthError(StswatchError, ValueError):
     """An address that cannot be used; the message says which and what to do."""
 
 
-def parse(text: str) -> Address | None:
+def parse(text: str) -> ListenAddress | None:
     """An address such as 127.0.0.1:9257 or [::1]:9257; None for `none`. Raises HealthError.
 
     >>> parse("127.0.0.1:9257"), parse("[::1]:80"), parse("none")
@@ -291,11 +291,11 @@ def parse(text: str) -> Address | None:
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
         raise HealthError(f"{text!r} is no address; give one such as {DEFAULT}, or {OFF}")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+    return ListenAddress(host.removeprefix("[").removesuffix("]"), int(port))
 
 
 @contextmanager
-def serving(address: Address | None, state: Callable[[], dict[str, Any]]) -> Iterator[Address | None]:
+def serving(address: ListenAddress | None, state: Callable[[], dict[str, Any]]) -> Iterator[ListenAddress | None]:
     """Answer for as long as the block lasts; gives the address, with the port that was found for port 0.
 
     Raises HealthError where the address cannot be had.
@@ -307,13 +307,13 @@ def serving(address: Address | None, state: Callable[[], dict[str, Any]]) -> Ite
     thread = Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:
-        yield Address(address.host, server.server_address[1])
+        yield ListenAddress(address.host, server.server_address[1])
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _open(address: Address, state: Callable[[], dict[str, Any]]) -> BoundedServer:
+def _open(address: ListenAddress, state: Callable[[], dict[str, Any]]) -> BoundedServer:
     try:
         return BoundedServer(address, _handler(state))
     except OSError as error:

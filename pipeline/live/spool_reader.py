@@ -22,14 +22,14 @@ from stswatch.pipeline.flow import late_data, workers
 from stswatch.pipeline.live.provisional import Recent
 from stswatch.pipeline.readers import aisstream, nmea
 from stswatch.pipeline.readers.arrival_index import Header
-from stswatch.pipeline.readers.base import WHOLE, Decoded, SourceError
+from stswatch.pipeline.readers.source import WHOLE, DecodedBatch, SourceError
 from stswatch.pipeline.readers.text import Window
 from stswatch.pipeline.spool.segments import Position, Spooled, arrivals_of, segment_of, segments, sources_of, time_of
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
 from stswatch.pipeline.tracks.stray_days import CLOCK
 
 if TYPE_CHECKING:
-    from stswatch.pipeline.spool.spool import Spool
+    from stswatch.pipeline.spool.writer import Spool
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ _DECIDES = re.compile(rb"^(?:[^\n!]*![A-Z0-9-]{2}VD[MO],[2-9],[^\n]*|\$PGHP,[^\n
 
 
 @dataclass(frozen=True)
-class Heard:
+class DecodedPiece:
     """What one piece said: rows of the lake, sentences, and rejects by reason."""
 
     fixes: pa.Table
@@ -53,7 +53,7 @@ class Heard:
     rejects: Mapping[str, int] = field(default_factory=dict)
 
 
-class Ear:
+class IncrementalDecoder:
     """Listens to one source; `form` is the format of its spool, nmea or json."""
 
     def __init__(self, form: str) -> None:
@@ -61,7 +61,7 @@ class Ear:
         self._before: list[tuple[int, bytes, int]] = []  # deciding lines: offset, text, arrival
         self._segment = ""
 
-    def hear(self, segment: str, base: int, text: bytes, arrivals: Arrivals, header: Header) -> Heard:
+    def hear(self, segment: str, base: int, text: bytes, arrivals: Arrivals, header: Header) -> DecodedPiece:
         """What whole lines say that begin at an offset of a segment; never raises.
 
         arrivals: what holds from `base` on; header: of the segment, whose first messages may have begun before it.
@@ -95,13 +95,13 @@ class Ear:
         )
 
 
-def _heard(found: Decoded, base: int, again: int) -> Heard:
+def _heard(found: DecodedBatch, base: int, again: int) -> DecodedPiece:
     """What was completed at or after an offset; again: sentences before it."""
     new = found.rejects.filter(pc.greater_equal(found.rejects["offset"], base))
     reasons = {each["values"]: each["counts"] for each in new["reason"].value_counts().to_pylist()}
     reasons.pop(_NOT_YET, None)
     fixes, reports = (rows.filter(pa.array(_completed(rows, base))) for rows in (found.fixes, found.static_reports))
-    return Heard(fixes, reports, found.sentences - again, reasons)
+    return DecodedPiece(fixes, reports, found.sentences - again, reasons)
 
 
 def _completed(rows: pa.Table, base: int) -> Bools:
@@ -123,7 +123,7 @@ SLICE_BYTES = 64 << 20  # of one slice; what is left makes the next
 
 
 @dataclass
-class Counts:
+class CycleCounts:
     """What was heard in some time; see Report."""
 
     bytes: int = 0
@@ -135,11 +135,11 @@ class Counts:
     wrong: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+    def __add__(self, other: CycleCounts) -> CycleCounts:
+        return CycleCounts(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
 
-class Hearing:
+class SpoolReader:
     """Reads on and on in every spool of a folder.
 
     data: the data folder. since_us: before which arrivals nothing new can be; None to read all.
@@ -153,7 +153,7 @@ class Hearing:
 
     def slice(
         self, recent: Recent, until: Mapping[str, Position], allowed_lateness_us: int, not_beyond_us: int
-    ) -> Counts:
+    ) -> CycleCounts:
         """Take what came since into `recent`. Raises OSError where the disk fails.
 
         until: what is acknowledged, by spool; one that is not named is read to its end. not_beyond_us: an arrival
@@ -162,7 +162,7 @@ class Hearing:
         for spooled in sources_of(self._folder):
             if spooled.name not in self._spools:
                 self._spools[spooled.name] = _Spool(spooled, self._since_us)
-        counts, left, self.more = Counts(), SLICE_BYTES, False
+        counts, left, self.more = CycleCounts(), SLICE_BYTES, False
         for name, spool in self._spools.items():
             while not (left <= 0 or 0 < spool.arrival_us >= not_beyond_us):
                 if (piece := self._next(spool, until.get(name))) is None:
@@ -208,10 +208,10 @@ class _Spool:
     def __init__(self, of: Spooled, since_us: int | None) -> None:
         self._of = of
         self.tail = Tail(of.folder, _position(of.folder, since_us))
-        self._ear = Ear(of.format)
+        self._ear = IncrementalDecoder(of.format)
         self.arrival_us = 0
 
-    def take(self, piece: Piece, recent: Recent, counts: Counts, allowed_lateness_us: int) -> None:
+    def take(self, piece: Piece, recent: Recent, counts: CycleCounts, allowed_lateness_us: int) -> None:
         """Decode a piece."""
         heard = self._ear.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
         arrivals = _earlier_too(piece)
@@ -252,7 +252,7 @@ def _wrong(rows: pa.Table) -> int:
     return pc.sum(pc.equal(rows["invalid_reason"], CLOCK)).as_py() or 0
 
 
-def _late(heard: Heard, arrivals: Arrivals, allowed_lateness_us: int) -> int:
+def _late(heard: DecodedPiece, arrivals: Arrivals, allowed_lateness_us: int) -> int:
     """How many rows are of hours that could be finalized when they arrived."""
     tables = ((micros(rows, "time"), np.asarray(rows["offset"])) for rows in (heard.fixes, heard.static_reports))
     return sum(len(late_data.of_rows(*rows, arrivals, allowed_lateness_us)) for rows in tables)

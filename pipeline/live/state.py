@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stswatch.pipeline.spool.segments import Position
-from stswatch.pipeline.spool.spool import Counts
 from stswatch.pipeline.spool.supervisor import SourceState
+from stswatch.pipeline.spool.writer import SpoolCounts
 from stswatch.pipeline.store.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Report:
     finalizing: bool = False
 
 
-class Health(Protocol):
+class Reporting(Protocol):
     """Who is told of slices: watch/health.py, or a test."""
 
     def slice_done(self, report: Report) -> None:
@@ -126,7 +126,7 @@ class Habit:
 # ------------------------------------------------------------ Which sources are silent for longer than is their habit
 
 
-class Listening:
+class SourceSilence:
     """The habits of all sources, kept in a file, and who is silent just now.
 
     path: of their file. begun_s: when the watch began to listen, Unix time on the clock of arrivals, as all times here.
@@ -181,7 +181,7 @@ class Listening:
             write_json(self._path, {name: habit.to_json() for name, habit in self._habits.items()})
 
 
-def lasting(seconds: float) -> str:
+def time_span(seconds: float) -> str:
     """A time span for people.
 
     >>> lasting(75), lasting(600), lasting(7300), lasting(200_000)
@@ -196,12 +196,12 @@ def lasting(seconds: float) -> str:
 
 def _silence(source: SourceState, silent_s: float, allowed_s: float) -> str:
     how = "connected, but " if source.connected else ""
-    return f"{source.name}: {how}silent for {lasting(silent_s)}; its habit is {lasting(allowed_s)} at most"
+    return f"{source.name}: {how}silent for {time_span(silent_s)}; its habit is {time_span(allowed_s)} at most"
 
 
 def _heard_at(last_s: int) -> SourceState:
     """A source for the example."""
-    counts = Counts(0, 0, 0, last_s * 1_000_000, Position())
+    counts = SpoolCounts(0, 0, 0, last_s * 1_000_000, Position())
     return SourceState("roof", "tcp://roof:10110", True, 0, 0, False, "", counts)
 
 
@@ -221,7 +221,7 @@ STUCK_S = 600.0  # alerts that wait so long for their destination
 
 
 @dataclass(frozen=True)
-class Heard:
+class SourceHeard:
     """A source: how it stands, for how long it has been silent and for how long it may be, whether that is too long."""
 
     source: SourceState
@@ -249,7 +249,7 @@ class Known:
     report_age_s: float
     totals: Mapping[str, int]
     rejects: Mapping[str, int]
-    sources: Sequence[Heard]
+    sources: Sequence[SourceHeard]
     alerts: Sequence[Delivery]
     spool_bytes: int
     amiss: Sequence[str]
@@ -287,15 +287,15 @@ def reasons(known: Known) -> Iterator[str]:
     """Why all is not well, a sentence each; nothing where it is."""
     patience_s = max(SLOW_S, SLICES * known.every_s)
     if known.report_age_s > patience_s:
-        yield f"no slice was finished for {lasting(known.report_age_s)}"
+        yield f"no slice was finished for {time_span(known.report_age_s)}"
     if known.lag_s > patience_s:
-        yield f"what is shown is {lasting(known.lag_s)} behind what arrives"
+        yield f"what is shown is {time_span(known.lag_s)} behind what arrives"
     for heard in known.sources:
         if reason := _amiss_with(heard, known):
             yield f"{heard.source.name}: {reason}"
     for to in known.alerts:
         if to.stuck_s > STUCK_S:
-            yield f"alerts to {to.name}: {to.trouble}; {to.waiting} wait, for {lasting(to.stuck_s)}"
+            yield f"alerts to {to.name}: {to.trouble}; {to.waiting} wait, for {time_span(to.stuck_s)}"
     yield from known.amiss
 
 
@@ -310,19 +310,19 @@ def iso(time_s: float) -> str | None:
     return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _amiss_with(heard: Heard, known: Known) -> str | None:
+def _amiss_with(heard: SourceHeard, known: Known) -> str | None:
     source = heard.source
     if source.ended:
         return None
     if source.connected:
-        silent = f"silent for {lasting(heard.silent_s)}, longer than its habit" if heard.too_long else None
+        silent = f"silent for {time_span(heard.silent_s)}, longer than its habit" if heard.too_long else None
         return source.trouble or silent  # connected and in trouble: what it sends is held back
     lost_s = known.arrival_s - source.since_us / 1e6 if source.since_us else known.written_s - known.started_s
     why = f" ({source.trouble})" if source.trouble else ""
-    return f"not connected for {lasting(lost_s)}{why}" if lost_s > SLOW_S else None
+    return f"not connected for {time_span(lost_s)}{why}" if lost_s > SLOW_S else None
 
 
-def _source(heard: Heard) -> dict[str, Any]:
+def _source(heard: SourceHeard) -> dict[str, Any]:
     source, counts = heard.source, heard.source.counts
     return {
         "name": source.name,

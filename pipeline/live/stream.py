@@ -20,8 +20,8 @@ from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.live import server
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
 from stswatch.pipeline.live.loop import watch
-from stswatch.pipeline.live.reconcile import Reconciled, Settings, Store, changes, reconcile
-from stswatch.pipeline.sources.base import Address
+from stswatch.pipeline.live.reconcile import Reconciled, Store, WatchSettings, changes, reconcile
+from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, Told
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of, utc
@@ -102,7 +102,7 @@ class WatchPlan:
     addresses: Sequence[Address]
     destinations: Sequence[Destination]
     identities: bool = False
-    health: server.Address | None = None
+    health: server.ListenAddress | None = None
     keep: Keep = field(default_factory=Keep)
     arrival: Literal["clock", "recorded"] = "clock"
 
@@ -110,7 +110,7 @@ class WatchPlan:
 def stream(
     data: Path,
     plan: WatchPlan,
-    settings: Settings,
+    settings: WatchSettings,
     secrets: Mapping[str, str],
     tell: Tell,
     stop: threading.Event,
@@ -129,7 +129,7 @@ def stream(
     return done
 
 
-def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Reconciled:
+def _end(data: Path, settings: WatchSettings, clock: Arrival, alerter: Alerter) -> Reconciled:
     """Finalize to the last fix, and tell what that changed."""
     done = reconcile(data, settings)
     with alone(data), Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
@@ -140,7 +140,7 @@ def _end(data: Path, settings: Settings, clock: Arrival, alerter: Alerter) -> Re
 def _watched(
     data: Path,
     plan: WatchPlan,
-    settings: Settings,
+    settings: WatchSettings,
     clock: Arrival,
     alerter: Alerter,
     secrets: Mapping[str, str],

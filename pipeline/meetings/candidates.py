@@ -131,7 +131,7 @@ _ROWS, _COLUMNS = round(180 / _DEG), round(360 / _DEG)
 _NEVER = np.iinfo(np.int64).max
 
 
-def lasting(kept: pa.Table, new: pa.Table, distance_m: float) -> Bools:
+def prune_legs(kept: pa.Table, new: pa.Table, distance_m: float) -> Bools:
     """Whether each kept leg, (n,), lasts when a new leg within the distance of it may have begun; never misses one.
 
     kept, new: schema.LEGS.

@@ -28,9 +28,9 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.meetings import intervals
-from stswatch.pipeline.meetings.candidates import Boxes, candidates, lasting
+from stswatch.pipeline.meetings.candidates import Boxes, candidates, prune_legs
 from stswatch.pipeline.meetings.intervals import Runs
-from stswatch.pipeline.meetings.motion import Found, LegColumns, near
+from stswatch.pipeline.meetings.relative_motion import Found, LegColumns, near
 from stswatch.pipeline.rules import Rules, days, minutes
 
 
@@ -105,7 +105,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     kept = {"legs": _kept(pa.concat_tables([state["legs"], new]), batch, rules)}
     if new.num_rows == 0:
         return Result(kept)
-    former = state["legs"].filter(pa.array(lasting(state["legs"], new, rules.proximity.distance_m)))
+    former = state["legs"].filter(pa.array(prune_legs(state["legs"], new, rules.proximity.distance_m)))
     legs = concat([former, new], schema.LEGS)
     view = LegColumns(legs)
     is_new = np.arange(legs.num_rows) >= legs.num_rows - new.num_rows

@@ -19,13 +19,13 @@ from stswatch.errors import StswatchError
 from stswatch.geo.coordinates.plane import metres_per_degree
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints, starts_of
-from stswatch.pipeline.meetings.motion import Ends, Near, near
+from stswatch.pipeline.meetings.relative_motion import Ends, Near, near
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.projection import Sheet
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.tracks.fixes import distinct, valid
 from stswatch.pipeline.tracks.identity import TRACKS, walk
-from stswatch.pipeline.tracks.legs import Legs, Steps, Track, pieces, slow_legs, steps
+from stswatch.pipeline.tracks.legs import Intervals, Legs, Track, pieces, slow_legs, steps
 
 REPORTED, INTERPOLATED, SILENT = "reported", "interpolated", "silent"
 LEAST_BESIDE_H, MOST_BESIDE_H = 3.0, 12.0  # shown before and after: where they came from, where they went
@@ -39,7 +39,7 @@ class CourseError(StswatchError, ValueError):
 
 
 @dataclass(frozen=True)
-class Course:
+class DrawnCourse:
     """One vessel of an encounter round its time, by the fixes of the track that was measured.
 
     time_us, lon, lat, sog_kn: its fixes, (n,). motion: its legs in order of time. blind_us: (k, 2) where legs are far
@@ -99,7 +99,7 @@ def micros_of(moment: datetime) -> int:
     return round(moment.timestamp() * SECOND)
 
 
-def course(fixes: pa.Table, mmsi: int, row: Mapping[str, Any], rules: Rules) -> Course:
+def course(fixes: pa.Table, mmsi: int, row: Mapping[str, Any], rules: Rules) -> DrawnCourse:
     """The course of one vessel of an encounter.
 
     fixes: rows of the lake in `needed_us`, of any MMSI; the columns that `valid` takes. row: of `encounters`.
@@ -116,7 +116,7 @@ def course(fixes: pa.Table, mmsi: int, row: Mapping[str, Any], rules: Rules) -> 
     name_us = _present(motion, who_us, mmsi, row)
     mine, own = who_us == name_us, track.track_us == name_us
     others = [track.track_us == name for name in np.unique(track.track_us[~own])]
-    return Course(
+    return DrawnCourse(
         mmsi,
         track.time_us[own],
         track.lon[own],
@@ -129,7 +129,7 @@ def course(fixes: pa.Table, mmsi: int, row: Mapping[str, Any], rules: Rules) -> 
     )
 
 
-def _all_legs(track: Track, between: Steps, rules: VesselRules) -> Legs:
+def _all_legs(track: Track, between: Intervals, rules: VesselRules) -> Legs:
     """The slow legs as the vessel step makes them, and the fast ones from fix to fix, in order."""
     slow = slow_legs(track, between, between.leg, rules)
     fast = np.flatnonzero(between.leg & ~between.slow)
@@ -165,7 +165,7 @@ def _silent(time_us: Ints, gap: Bools) -> Ints:
     return np.stack([time_us[after - 1], time_us[after]], axis=1)
 
 
-def stretches(course: Course, span_us: tuple[int, int]) -> list[Stretch]:
+def stretches(course: DrawnCourse, span_us: tuple[int, int]) -> list[Stretch]:
     """The course within a span, cut where it changes how it is known; columns: longitude, latitude."""
     time_us = _moments(span_us, course.motion.start_us, course.motion.end_us, course.blind_us)
     middle_us = (time_us[:-1] + time_us[1:]) // 2
@@ -174,7 +174,7 @@ def stretches(course: Course, span_us: tuple[int, int]) -> list[Stretch]:
     return found + list(_across(course, span_us))
 
 
-def _across(course: Course, span_us: tuple[int, int]) -> Iterator[Stretch]:
+def _across(course: DrawnCourse, span_us: tuple[int, int]) -> Iterator[Stretch]:
     """Gaps that lie in the span, at least in part, from the fix before to the fix after."""
     for gap_us in course.silent_us:
         if gap_us[0] < span_us[1] and gap_us[1] > span_us[0]:
@@ -182,7 +182,7 @@ def _across(course: Course, span_us: tuple[int, int]) -> Iterator[Stretch]:
             yield Stretch(SILENT, gap_us, (course.lon[fix], course.lat[fix]))
 
 
-def apart(a: Course, b: Course, span_us: tuple[int, int]) -> list[Stretch]:
+def apart(a: DrawnCourse, b: DrawnCourse, span_us: tuple[int, int]) -> list[Stretch]:
     """The distance of two vessels within a span, metres, where both are in legs; columns: distance, exact.
 
     INTERPOLATED where no fix of one of them is near. Off by up to a percent where they are 100 km apart: the plane is
@@ -231,7 +231,7 @@ class Unseen:
     end_us: int
 
 
-def unseen(a: Course, b: Course, span_us: tuple[int, int]) -> list[Unseen]:
+def unseen(a: DrawnCourse, b: DrawnCourse, span_us: tuple[int, int]) -> list[Unseen]:
     """Where reports lack within a span, in order: in legs far from a fix, in gaps, beyond the data."""
     edges_us = _moments(span_us, a.blind_us, b.blind_us, *_covered(a), *_covered(b))
     middle_us = (edges_us[:-1] + edges_us[1:]) // 2
@@ -239,12 +239,12 @@ def unseen(a: Course, b: Course, span_us: tuple[int, int]) -> list[Unseen]:
     return [Unseen(letters, int(edges_us[i]), int(edges_us[j - 1])) for letters, i, j in _runs(who)]
 
 
-def _seen(course: Course, time_us: Ints) -> Bools:
+def _seen(course: DrawnCourse, time_us: Ints) -> Bools:
     """Whether a leg covers each time and a fix is near it, (m,) bool."""
     return (course.leg_at(time_us) >= 0) & ~inside(course.blind_us, time_us)
 
 
-def _covered(course: Course) -> tuple[Ints, ...]:
+def _covered(course: DrawnCourse) -> tuple[Ints, ...]:
     return course.motion.start_us, course.motion.end_us
 
 
@@ -272,22 +272,22 @@ class Meeting:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DrawnScene:
     """What is drawn: both courses, the time shown, and when they met."""
 
-    a: Course
-    b: Course
+    a: DrawnCourse
+    b: DrawnCourse
     span_us: tuple[int, int]
     meeting: Meeting
     sheet: Sheet
 
     @property
-    def pair(self) -> tuple[tuple[Course, style.Hand], ...]:
+    def pair(self) -> tuple[tuple[DrawnCourse, style.Hand], ...]:
         """Both courses, each with how it is drawn."""
         return (self.a, style.A), (self.b, style.B)
 
 
-def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> Scene:
+def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> DrawnScene:
     """What is drawn of an encounter.
 
     row: as `api.encounter` gives it. fixes: rows of the lake of both MMSI in `needed_us`. Raises CourseError.
@@ -296,7 +296,7 @@ def scene(row: Mapping[str, Any], fixes: pa.Table, rules: Rules) -> Scene:
         raise CourseError(f"{row['id']}: was not seen, so there is no course to draw; only lit encounters can be drawn")
     a, b = (course(fixes, row[f"mmsi_{v}"], row, rules) for v in ("a", "b"))
     meeting = Meeting(*(micros_of(row[name]) for name in ("start_time", "end_time", "cpa_time")))
-    return Scene(a, b, shown_us(row), meeting, Sheet(row["lon"], row["lat"]))
+    return DrawnScene(a, b, shown_us(row), meeting, Sheet(row["lon"], row["lat"]))
 
 
 def thin_points(x: Floats, y: Floats, cell: float) -> Ints:

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from stswatch.geo.coast.coast import LAYERS, Layer, coast, layer
+from stswatch.geo.coast.land import LAYERS, Layer, coast, layer
 from stswatch.geo.coordinates.sphere import M_PER_NM, near_lon, wrap_lon
 from stswatch.geo.reference.ports import ports
 from stswatch.geo.reference.zones import REPORTED, zones

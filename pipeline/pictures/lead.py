@@ -23,9 +23,9 @@ from stswatch.pipeline.pictures.courses import (
     INTERPOLATED,
     REPORTED,
     SILENT,
-    Course,
+    DrawnCourse,
+    DrawnScene,
     Meeting,
-    Scene,
     stretches,
     thin_line,
     thin_points,
@@ -51,7 +51,7 @@ _CLOSE_UP = 1.22  # half of the close-up, in thresholds: the ring of the thresho
 _LEAST_FRAME_PX = 14.0  # of the close-up in the map: smaller, it would hide what it frames
 
 
-def draw_course(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:
+def draw_course(p: Panel, course: DrawnCourse, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:
     """One course with its reports, its direction, and what belongs to the encounter under a broad band."""
     _band(p, course, meeting)
     cell = 0.35 / p.px_per_m
@@ -69,7 +69,7 @@ def draw_course(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], 
     _arrows(p, course, hand, span_us)
 
 
-def draw_others(p: Panel, course: Course) -> None:
+def draw_others(p: Panel, course: DrawnCourse) -> None:
     """Tracks of other hulls under the same MMSI, faint."""
     for lon, lat in course.others:
         x, y = p.sheet.xy(lon, lat)
@@ -77,7 +77,7 @@ def draw_others(p: Panel, course: Course) -> None:
         p.axes.plot(x[kept], y[kept], color=style.FAINT, lw=0.9, marker=".", ms=2.5, zorder=4, gid="other-hull")
 
 
-def _band(p: Panel, course: Course, meeting: Meeting) -> None:
+def _band(p: Panel, course: DrawnCourse, meeting: Meeting) -> None:
     """The part of the course within the encounter, broad and light, under everything."""
     together = stretches(course, (meeting.start_us, meeting.end_us))
     paths = [np.column_stack(p.sheet.xy(*s.columns)) for s in together if s.kind != SILENT]
@@ -88,7 +88,7 @@ def _band(p: Panel, course: Course, meeting: Meeting) -> None:
     p.axes.add_collection(drawn, autolim=False)
 
 
-def _reports(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> None:
+def _reports(p: Panel, course: DrawnCourse, hand: Hand, span_us: tuple[int, int]) -> None:
     x, y = p.sheet.xy(course.lon, course.lat)
     near = p.box.holds(x, y) & (course.time_us >= span_us[0]) & (course.time_us <= span_us[1])
     x, y = x[near], y[near]
@@ -106,7 +106,7 @@ def _reports(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> 
     )
 
 
-def _arrows(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> None:
+def _arrows(p: Panel, course: DrawnCourse, hand: Hand, span_us: tuple[int, int]) -> None:
     """Arrowheads along the course, where it goes somewhere."""
     tips = headings(p, course, span_us)
     if not len(tips):
@@ -125,7 +125,7 @@ def _arrows(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> N
     p.axes.add_collection(heads, autolim=False)
 
 
-def headings(p: Panel, course: Course, span_us: tuple[int, int]) -> Floats:
+def headings(p: Panel, course: DrawnCourse, span_us: tuple[int, int]) -> Floats:
     """Where arrowheads go: east and north, metres, and direction, radians from east; (k, 3).
 
     By the way made good over some minutes, so that noise in position is no direction.
@@ -146,7 +146,7 @@ def headings(p: Panel, course: Course, span_us: tuple[int, int]) -> Floats:
     return np.column_stack([now[0][rows], now[1][rows], np.arctan2(made[1][rows], made[0][rows])])
 
 
-def hour_marks(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:
+def hour_marks(p: Panel, course: DrawnCourse, hand: Hand, span_us: tuple[int, int], meeting: Meeting) -> None:
     """Whole hours along the course, outside the encounter and where there is room for them."""
     step_us = hour_step(span_us)
     time_us = np.arange(-(-span_us[0] // step_us) * step_us, span_us[1], step_us)
@@ -171,7 +171,7 @@ def hour_marks(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int], m
             p.say_if_clear(x_m, y_m, clock(t), (5.0, 9.0), fontsize=6.2, color=hand.colour)
 
 
-def say_silences(p: Panel, course: Course, hand: Hand, span_us: tuple[int, int]) -> None:
+def say_silences(p: Panel, course: DrawnCourse, hand: Hand, span_us: tuple[int, int]) -> None:
     """How long nothing was heard, beside the dotted line."""
     for start_us, end_us in course.silent_us.tolist():
         if start_us < span_us[1] and end_us > span_us[0]:
@@ -200,7 +200,7 @@ def clock(time_us: int) -> str:
     return f"{datetime.fromtimestamp(time_us / SECOND, UTC):%H:%M}"
 
 
-def ends(p: Panel, a: Course, b: Course, meeting: Meeting) -> None:
+def ends(p: Panel, a: DrawnCourse, b: DrawnCourse, meeting: Meeting) -> None:
     """Where the encounter began and where it ended: the middle of the pair."""
     times_us = np.array([meeting.start_us, meeting.end_us])
     x, y = middle(p, a, b, times_us)
@@ -212,13 +212,13 @@ def ends(p: Panel, a: Course, b: Course, meeting: Meeting) -> None:
         p.say(x_m, y_m, name, (9.0, 16.0, 26.0, *FURTHER_PX), fontsize=7, weight="bold")
 
 
-def middle(p: Panel, a: Course, b: Course, time_us: Ints) -> tuple[Floats, Floats]:
+def middle(p: Panel, a: DrawnCourse, b: DrawnCourse, time_us: Ints) -> tuple[Floats, Floats]:
     """The middle of the pair on the sheet, metres."""
     (xa, ya), (xb, yb) = (p.sheet.xy(*course.at(time_us)) for course in (a, b))
     return (xa + xb) / 2, (ya + yb) / 2
 
 
-def nearest(p: Panel, a: Course, b: Course, meeting: Meeting, text: str) -> None:
+def nearest(p: Panel, a: DrawnCourse, b: DrawnCourse, meeting: Meeting, text: str) -> None:
     """The nearest approach: both places then, joined."""
     at = np.array([meeting.nearest_us])
     (xa, ya), (xb, yb) = (p.sheet.xy(*course.at(at)) for course in (a, b))
@@ -234,7 +234,9 @@ def _square(x: float, y: float, side: float) -> tuple[float, float, float, float
     return float(x - side / 2), float(y - side / 2), float(x + side / 2), float(y + side / 2)
 
 
-def waters(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: float, renderer: RendererAgg) -> None:
+def waters(
+    figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, threshold_m: float, renderer: RendererAgg
+) -> None:
     """Both courses, some hours before and after."""
     axes = figure.add_axes(_MAP, gid="map", label="map")
     ways = _ways(drawn)
@@ -260,7 +262,7 @@ def waters(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: fl
     grid(p)
 
 
-def _ways(drawn: Scene) -> list[Floats]:
+def _ways(drawn: DrawnScene) -> list[Floats]:
     """The lines of both courses in the time shown, silences left out, (n, 2) each, metres on the sheet."""
     return [
         np.column_stack(drawn.sheet.xy(*stretch.columns))
@@ -270,7 +272,7 @@ def _ways(drawn: Scene) -> list[Floats]:
     ]
 
 
-def _name(p: Panel, one: Course, hand: style.Hand, drawn: Scene, name: str) -> None:
+def _name(p: Panel, one: DrawnCourse, hand: style.Hand, drawn: DrawnScene, name: str) -> None:
     """The letter and name of a vessel, beside the point of its course that is furthest from the other's."""
     grid_us = np.linspace(*drawn.span_us, 200).astype(np.int64)
     x, y = p.sheet.xy(*one.at(grid_us))
@@ -282,7 +284,7 @@ def _name(p: Panel, one: Course, hand: style.Hand, drawn: Scene, name: str) -> N
     )
 
 
-def _close_up_frame(p: Panel, drawn: Scene, threshold_m: float) -> None:
+def _close_up_frame(p: Panel, drawn: DrawnScene, threshold_m: float) -> None:
     """Where the close-up lies, if that can be seen."""
     half_m = _CLOSE_UP * threshold_m
     if 2 * half_m * p.px_per_m > _LEAST_FRAME_PX:
@@ -292,7 +294,9 @@ def _close_up_frame(p: Panel, drawn: Scene, threshold_m: float) -> None:
         p.axes.add_artist(frame)
 
 
-def close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: float, renderer: RendererAgg) -> None:
+def close_up(
+    figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, threshold_m: float, renderer: RendererAgg
+) -> None:
     """The nearest approach in metres, with the ring of the threshold about a."""
     axes = figure.add_axes(_CLOSE, gid="close-up", label="close-up")
     half_m = _CLOSE_UP * threshold_m
@@ -309,7 +313,7 @@ def close_up(figure: Figure, row: Mapping[str, Any], drawn: Scene, threshold_m: 
     _ring_label(p, x, y, threshold_m)
 
 
-def _place_of_a(drawn: Scene) -> tuple[float, float]:
+def _place_of_a(drawn: DrawnScene) -> tuple[float, float]:
     """Where a was at the nearest approach, metres on the sheet."""
     (x,), (y,) = drawn.sheet.xy(*drawn.a.at(np.array([drawn.meeting.nearest_us])))
     return float(x), float(y)

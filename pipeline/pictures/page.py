@@ -22,16 +22,16 @@ from stswatch.pipeline.pictures import captions, lead, style
 from stswatch.pipeline.pictures.captions import metres
 from stswatch.pipeline.pictures.courses import (
     INTERPOLATED,
-    Course,
+    DrawnCourse,
+    DrawnScene,
     Meeting,
-    Scene,
     Unseen,
     apart,
     scene,
     thin_series,
     unseen,
 )
-from stswatch.pipeline.pictures.file import encode
+from stswatch.pipeline.pictures.image_file import encode
 from stswatch.pipeline.pictures.lead import clock
 from stswatch.pipeline.pictures.projection import metres_text
 from stswatch.pipeline.pictures.style import fit
@@ -49,7 +49,7 @@ _STEPS_MIN = (10, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760, 11520)
 _MOST_STEPS = 14
 
 
-def times(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules) -> None:
+def times(figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, rules: Rules) -> None:
     """Distance and speeds over the time shown."""
     upper = figure.add_axes(_DISTANCE, gid="distance", label="distance")
     lower = figure.add_axes(_SPEED, gid="speed", label="speed")
@@ -79,7 +79,7 @@ def hours(time_us: Ints | Floats | int) -> Floats:
     return np.asarray(time_us, np.float64) / HOUR
 
 
-def distance(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], threshold_m: float) -> None:
+def distance(axes: Axes, a: DrawnCourse, b: DrawnCourse, span_us: tuple[int, int], threshold_m: float) -> None:
     """The distance of the pair; dashed where no report of one of them is near."""
     for stretch in apart(a, b, span_us):
         kept = thin_series(stretch.time_us, stretch.columns[0], _COLUMNS)
@@ -102,7 +102,7 @@ def distance(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], thresho
     axes.set_ylabel("distance")
 
 
-def speeds(axes: Axes, a: Course, b: Course, span_us: tuple[int, int], slow_kn: float) -> None:
+def speeds(axes: Axes, a: DrawnCourse, b: DrawnCourse, span_us: tuple[int, int], slow_kn: float) -> None:
     """The speeds as reported: a point for each report."""
     highest, silent = [slow_kn * 1.3], []
     for course, hand, size in ((a, style.A, 8.0), (b, style.B, 2.5)):  # so that b does not hide a
@@ -227,7 +227,7 @@ def _png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def page(row: Mapping[str, Any], drawn: Scene, rules: Rules) -> Figure:
+def page(row: Mapping[str, Any], drawn: DrawnScene, rules: Rules) -> Figure:
     """The whole page; row as `api.encounter` gives it, with `vessels` and `run`. To be called within `style.look()`."""
     figure = Figure(figsize=(style.WIDTH_IN, style.HEIGHT_IN), dpi=style.DPI, facecolor="white")
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -239,7 +239,7 @@ def page(row: Mapping[str, Any], drawn: Scene, rules: Rules) -> Figure:
     return figure
 
 
-def words(figure: Figure, row: Mapping[str, Any], drawn: Scene, rules: Rules, renderer: RendererAgg) -> None:
+def words(figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, rules: Rules, renderer: RendererAgg) -> None:
     """Title, facts, legend, caution, small print."""
     lines: tuple[tuple[float, str, dict[str, Any]], ...] = (
         (0.962, captions.title(row, rules.proximity.distance_m), {"fontsize": 13.5, "weight": "bold"}),

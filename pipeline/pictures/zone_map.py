@@ -19,8 +19,8 @@ from stswatch.geo.reference.ports import HARBOUR, harbours, ports
 from stswatch.geo.reference.zones import REPORTED, Area, Zones, zones
 from stswatch.pipeline.batch import Floats, Ints
 from stswatch.pipeline.pictures import style
-from stswatch.pipeline.pictures.file import encode
 from stswatch.pipeline.pictures.ground import EDGE_DEG, grid, land, polygons
+from stswatch.pipeline.pictures.image_file import encode
 from stswatch.pipeline.pictures.projection import Box, Sheet, around
 from stswatch.pipeline.pictures.style import Panel, fit, panel
 

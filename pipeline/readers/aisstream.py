@@ -29,11 +29,11 @@ from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.arrival_index import format_of
-from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Source
 from stswatch.pipeline.readers.column_map import TimeFormat
-from stswatch.pipeline.readers.json_fields import TEXT, Field, Fields, fields_of
-from stswatch.pipeline.readers.json_records import Options, decode_records, together
-from stswatch.pipeline.readers.json_text import Layout, Records
+from stswatch.pipeline.readers.json_fields import TEXT, Fields, JsonField, fields_of
+from stswatch.pipeline.readers.json_records import JsonOptions, decode_records, together
+from stswatch.pipeline.readers.json_text import JsonLayout, Records
+from stswatch.pipeline.readers.source import Chunk, DecodedBatch, Prepared, Source, SourcePlace
 from stswatch.pipeline.readers.text import Window, byte_chunks, head, in_utf8, windows
 from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import Floats, flat, numbers
@@ -87,7 +87,7 @@ def sniff(start: bytes, path: str) -> bool:
     return first.startswith(b"{") and all(f'"{name}"'.encode() in first for name in _SCHEMA.names)
 
 
-def prepare(place: Place, request: ReadOptions) -> Prepared:
+def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
     """Whose messages they are: what a watch spooled may be AIS-catcher's, which is under no terms of the service."""
     start = head(place) if format_of(place.path) == "json" else b""
     others = b'"class"' in start and b'"MessageType"' not in start
@@ -99,7 +99,7 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return byte_chunks(source, target_bytes)
 
 
-def decode_lines(text: bytes, source: str, receiver: str = "terrestrial", base: int = 0) -> Decoded:
+def decode_lines(text: bytes, source: str, receiver: str = "terrestrial", base: int = 0) -> DecodedBatch:
     """What lines of JSON say; never raises.
 
     text: whole lines; source: name of the source in the evidence; base: offset of the text in it, bytes.
@@ -107,7 +107,7 @@ def decode_lines(text: bytes, source: str, receiver: str = "terrestrial", base: 
     return decode_window(Window(text, base, base, base + len(text) + 1), source, receiver)
 
 
-def decode_window(window: Window, source: str, receiver: str) -> Decoded:
+def decode_window(window: Window, source: str, receiver: str) -> DecodedBatch:
     """What the lines say that a window owns; never raises."""
     data = np.frombuffer(window.text, np.uint8)
     start, end = line_spans(data)
@@ -121,7 +121,7 @@ def decode_window(window: Window, source: str, receiver: str) -> Decoded:
     bad = code > 0
     fixes = [_fixes(said.of_type(name), receiver) for name, fields in MESSAGES.items() if "Sog" in fields]
     statics = [_statics(said.of_type(name)) for name in MESSAGES if name in _SAYS]
-    return Decoded(
+    return DecodedBatch(
         concat(fixes, schema.FIXES).sort_by("offset"),
         concat(statics, schema.STATIC_REPORTS).sort_by("offset"),
         rejects_table(source, offset[bad], length[bad], code[bad]),
@@ -286,17 +286,17 @@ _RECORD = {
     **dict.fromkeys(_NUMBERS, 1.0),
     **dict.fromkeys(_FEED_TEXTS, "x"),
 }
-_OPTIONS = Options(Layout(), Fields((*fields_of([_RECORD]).found, ("class", Field(("class",), TEXT)))))
+_OPTIONS = JsonOptions(JsonLayout(), Fields((*fields_of([_RECORD]).found, ("class", JsonField(("class",), TEXT)))))
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
+def read(chunk: Chunk) -> Iterator[DecodedBatch]:
     """Decode a chunk, some 15,000 messages at a time. Raises SourceError where the file breaks off."""
     source = chunk.source
     for window in windows(source.place, chunk.start, chunk.end, STEP, 1, LONGEST_LINE):
         yield decode_any_window(window, source.source, source.receiver)
 
 
-def decode_any_lines(text: bytes, source: str, receiver: str, base: int = 0) -> Decoded:
+def decode_any_lines(text: bytes, source: str, receiver: str, base: int = 0) -> DecodedBatch:
     """What lines of JSON say; never raises.
 
     text: whole lines; source: name of the source in the evidence; base: offset of the text in it, bytes.
@@ -304,7 +304,7 @@ def decode_any_lines(text: bytes, source: str, receiver: str, base: int = 0) -> 
     return decode_any_window(Window(text, base, base, base + len(text) + 1), source, receiver)
 
 
-def decode_any_window(window: Window, source: str, receiver: str) -> Decoded:
+def decode_any_window(window: Window, source: str, receiver: str) -> DecodedBatch:
     """What the lines say that a window owns; never raises."""
     found = decode_window(window, source, receiver)
     broken = pc.equal(found.rejects["reason"], _BROKEN)

@@ -51,7 +51,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """A stretch of whole lines on the disk, bytes [begin, end), and its CRC-32.
 
     arrivals: (offset, UTC microseconds) pairs, the first at begin; empty while no time was known. remarks: lines that
@@ -71,7 +71,7 @@ class ArrivalIndex:
     """An index as far as it can be read; lost: (begin, end) of stretches whose entries are damaged or missing."""
 
     header: Header | None = None
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[IndexEntry, ...] = ()
     lost: tuple[tuple[int, int], ...] = ()
     damaged: int = 0  # lines that cannot be read
 
@@ -114,7 +114,7 @@ def header_line(header: Header) -> bytes:
     return line({"spool": _VERSION} | told)
 
 
-def entry_line(entry: Entry) -> bytes:
+def entry_line(entry: IndexEntry) -> bytes:
     """The line for a stretch."""
     more = [entry.remarks, entry.found] if entry.remarks or entry.found else []
     return line([entry.begin, entry.end, entry.crc, entry.arrivals, *more])
@@ -144,14 +144,14 @@ def parsed(text: bytes, size: int | None = None) -> ArrivalIndex:
     return ArrivalIndex(header, tuple(entries), tuple(lost), bad + (header is None))
 
 
-def parsed_lines(text: bytes) -> Iterator[Header | Entry | None]:
+def parsed_lines(text: bytes) -> Iterator[Header | IndexEntry | None]:
     """The lines of an index, None for one that cannot be read."""
     for each in text.splitlines():
         told, _, crc = each.rpartition(b" ")
         yield _parsed(told) if crc == b"%08x" % zlib.crc32(told) else None
 
 
-def _parsed(text: bytes) -> Header | Entry | None:
+def _parsed(text: bytes) -> Header | IndexEntry | None:
     try:
         told: Any = json.loads(text)
         if isinstance(told, dict):
@@ -160,7 +160,7 @@ def _parsed(text: bytes) -> Header | Entry | None:
             fields: dict[str, Any] = {name: told[name] for name in names}
             return Header(**fields, begun=begun) if told["spool"] == _VERSION else None
         begin, end, crc, arrivals, remarks, found = [*told, (), False] if len(told) == 4 else told
-        return Entry(begin, end, crc, tuple((at, us) for at, us in arrivals), tuple(remarks), found)
+        return IndexEntry(begin, end, crc, tuple((at, us) for at, us in arrivals), tuple(remarks), found)
     except (ValueError, KeyError, TypeError):
         return None
 

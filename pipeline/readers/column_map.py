@@ -34,104 +34,37 @@ explains each line:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from stswatch.pipeline.readers.base import IDS, Place, SourceError
-from stswatch.pipeline.readers.column_units import UNITS, named_unit, unit_of
+from stswatch.pipeline.readers.column_names import (
+    HEADERS,
+    UNITS,
+    lacking,
+    listed,
+    recognise,
+    unit_of,
+    without,
+)
+from stswatch.pipeline.readers.source import IDS, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import known
 from stswatch.pipeline.readers.values import plain
 from stswatch.pipeline.schema import RECEIVERS
-from stswatch.pipeline.untrusted import escaped
 
 if TYPE_CHECKING:
     from stswatch.pipeline.readers.values import Numbering
 
-HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small letters and digits alone, best first
-    "mmsi": ("mmsi", "mmsinumber", "usermmsi", "userid", "ssvid"),
-    "time": (
-        "time",
-        "timestamp",
-        "datetime",
-        "basedatetime",
-        "timestamputc",
-        "datetimeutc",
-        "timeutc",
-        "epoch",
-        "ts",
-        "msgtime",
-        "timestampms",
-        "epochms",
-        "unixtime",
-        "unixtimestamp",
-        "epochtime",
-        "utctime",
-        "utctimestamp",
-        "utc",
-        "receivedat",
-        "receivedtime",
-        "timereceived",
-        "receivetime",
-        "rxtime",
-        "msgtimestamp",
-        "messagetime",
-        "messagetimestamp",
-        "positiontime",
-        "positiontimestamp",
-        "lastpositionepoch",
-        "recordtime",
-        "eventtime",
-        "timeofday",
-        "clock",
-    ),
-    "date": ("date", "dateutc", "utcdate", "day", "basedate", "msgdate", "messagedate", "positiondate", "datestamp"),
-    "lon": ("lon", "longitude", "long", "lng", "londeg"),
-    "lat": ("lat", "latitude", "latdeg"),
-    "sog_kn": ("sogkn", "sog", "speed", "speedoverground", "speedkn", "speedknots"),
-    "cog_deg": ("cogdeg", "cog", "course", "courseoverground", "coursedeg"),
-    "heading_deg": ("headingdeg", "heading", "trueheading", "hdg"),
-    "status": ("status", "navstatus", "navstat", "navigationalstatus", "navigationstatus"),
-    "msg_type": ("msgtype", "messagetype", "messageid", "messagenr", "typeofmobile"),
-    "receiver": ("receiver", "receivertype", "collectiontype", "datasourcetype", "src"),
-    "imo": ("imo", "imonumber", "imonr"),
-    "name": ("name", "vesselname", "shipname"),
-    "call_sign": ("callsign",),
-    "ship_type": ("shiptype", "vesseltype", "shiptypecode"),
-    "length_m": ("lengthm", "length", "loa"),
-    "beam_m": ("beamm", "beam", "width", "breadth"),
-    "to_bow_m": ("tobowm", "tobow", "dimbow", "dimensiontobow"),
-    "to_stern_m": ("tosternm", "tostern", "dimstern", "dimensiontostern"),
-    "to_port_m": ("toportm", "toport", "dimport", "dimensiontoport"),
-    "to_starboard_m": ("tostarboardm", "tostarboard", "dimstarboard", "dimstar", "dimensiontostarboard"),
-    "draught_m": ("draughtm", "draught", "draft"),
-    "destination": ("destination", "dest"),
-}
-OTHER_IDS = (
-    "id",
-    "vesselid",
-    "shipid",
-    "vessel",
-    "ship",
-    "trackid",
-    "trajectoryid",
-    "objectid",
-    "identifier",
-    "anonid",
-)
 AUTO = "auto"
 TIME_FORMATS = ("iso", "s", "ms", "us", "ns", "compact", "excel", "excel1904", "day_first", "month_first")
-NEEDED = ("mmsi", "time", "lon", "lat")
 WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say in words, see vocabulary.py
 _NUMBERS = tuple(
     name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "date", "imo", "name", "call_sign", "destination")
 )
 _SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding", "ids")
-_NAME_LETTERS = 64  # of a name in a message
-_LONGEST_NAME, _MAP_LETTERS = 200, 8_000  # letters in a map to copy: of a name, of all
 
 
 @dataclass(frozen=True)
@@ -166,7 +99,7 @@ class Writing:
         return dict(dict(self.words).get(name, ()))
 
 
-AS_USUAL = Writing()
+PLAINLY_WRITTEN = Writing()
 
 
 @dataclass(frozen=True)
@@ -174,52 +107,12 @@ class ColumnMap:
     """What a TOML file says of a table."""
 
     columns: tuple[tuple[str, str], ...] = ()  # (our name, their name); by the usual names where there is none
-    writing: Writing = AS_USUAL
+    writing: Writing = PLAINLY_WRITTEN
     receiver: str | None = None
     licence: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
     ids: str = "mmsi"
-
-
-def recognise(header: Sequence[str], also: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, int]:
-    """Our name -> index of their column, for all that are recognised; never raises.
-
-    also: names that one format has beside those of HEADERS.
-
-    >>> recognise(["MMSI", "timestamp", "lat", "lon", "sog", "cog", "track"])
-    {'mmsi': 0, 'time': 1, 'lon': 3, 'lat': 2, 'sog_kn': 4, 'cog_deg': 5}
-    """
-    theirs = [plain(name) for name in header]
-    found = {}
-    for ours, names in HEADERS.items():
-        known = [name for name in (*names, *(also or {}).get(ours, ())) if name in theirs]
-        if known:
-            found[ours] = theirs.index(known[0])
-            continue
-        for index, name in enumerate(header):
-            if named_unit(name, ours, HEADERS) is not None:
-                found.setdefault(ours, index)
-    return found
-
-
-def betrayed(header: Sequence[str], columns: Mapping[str, int]) -> dict[str, float]:
-    """What the values of columns whose names betray another unit are to be multiplied by, by our name; never raises.
-
-    >>> betrayed(["mmsi", "speed_x10"], {"mmsi": 0, "sog_kn": 1})
-    {'sog_kn': 0.1}
-    """
-    found = {}
-    for ours, index in columns.items():
-        factor = None if plain(header[index]) in HEADERS[ours] else named_unit(header[index], ours, HEADERS)
-        if factor is not None and factor != 1.0:
-            found[ours] = factor
-    return found
-
-
-def lacking(found: Collection[str]) -> list[str]:
-    """What is needed and was not found; a date may stand for the time, which is looked at later."""
-    return [name for name in NEEDED if name not in found and not (name == "time" and "date" in found)]
 
 
 def time_columns(
@@ -242,7 +135,10 @@ def time_columns(
 
 
 def find(
-    place: Place, header: Sequence[str], asked: ColumnMap | None, also: Mapping[str, tuple[str, ...]] | None = None
+    place: SourcePlace,
+    header: Sequence[str],
+    asked: ColumnMap | None,
+    also: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[tuple[str, int], ...]:
     """(our name, index of their column), by map or names. Raises SourceError where a needed one lacks."""
     if asked is None or not asked.columns:
@@ -258,79 +154,6 @@ def find(
             f" correct the map, the table has {listed(header)}"
         )
     return tuple((ours, header.index(theirs)) for ours, theirs in asked.columns)
-
-
-def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
-    """What to say of a table or records that lack what is needed, with a column map to copy.
-
-    said: the beginning of the sentence; theirs: all their names, found: our name -> theirs. The map stands in the
-    sentence as one line of TOML, and with all our names as the note of the error.
-    """
-    known = {n: found.get(n, "?") for n in HEADERS if n in NEEDED or n in found}
-    pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())
-    error = SourceError(
-        f"{said} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
-        " TOML file and give it with `columns=FILE`, for instance of this line with a name for each ?:"
-        f" columns = {{{pairs}}}"
-    )
-    error.add_note(map_to_copy(theirs, found))
-    return error
-
-
-def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
-    """A column map in TOML with what is known filled in, to be saved, edited and given as `columns`; of all names.
-
-    >>> tomllib.loads(map_to_copy(["Ship", "lat"], {"lat": "lat"}))["columns"]
-    {'mmsi': '?', 'time': '?', 'lon': '?', 'lat': 'lat'}
-    """
-    lines = ["# save as columns.toml, put the names of the table for each ?, and give it as `columns`"]
-    lines += ["[columns]  # our name = theirs"]
-    for ours in HEADERS:
-        known = quoted(found[ours]) if ours in found and len(found[ours]) <= _LONGEST_NAME else '"?"'
-        lines.append(f"{ours} = {known}" if ours in found or ours in NEEDED else f'# {ours} = "?"')
-    left = [quoted(name) for name in theirs if name not in found.values() and len(name) <= _LONGEST_NAME]
-    shown, size = [], 0
-    for name in left:
-        size += len(name) + 2
-        if size > _MAP_LETTERS:
-            break
-        shown.append(name)
-    more = f" and {len(left) - len(shown):,} more" if len(left) > len(shown) else ""
-    return "\n".join([*lines, f"# not used yet: {', '.join(shown) or 'none'}{more}"])
-
-
-def quoted(name: str) -> str:
-    """A name as a TOML string.
-
-    >>> quoted('a "b"'), quoted("\\x1b")
-    ('"a \\\\"b\\\\""', '"\\\\u001b"')
-    """
-    letters = (f"\\{c}" if c in '\\"' else c if c.isprintable() else f"\\u{ord(c) % 0x10000:04x}" for c in name)
-    return f'"{"".join(letters)}"'
-
-
-def _other_ids(missing: Sequence[str], header: Sequence[str]) -> str:
-    """What to do where a table has ids of vessels that are no MMSI."""
-    found = next((name for name in header if plain(name) in OTHER_IDS), None) if "mmsi" in missing else None
-    if found is None:
-        return ""
-    return f" if {found[:_NAME_LETTERS]!r} names vessels otherwise than by MMSI, give `ids=any`, else"
-
-
-def listed(names: Sequence[str], at_most: int = 2_800) -> str:
-    """All names for a message, up to so many letters of them; a long one is cut.
-
-    >>> listed(["mmsi", "lon"]), listed(["mmsi", "lon"], 5)
-    ("'mmsi', 'lon'", "'mmsi' and 1 more")
-    """
-    shown: list[str] = []
-    for name in names:
-        shown.append(f"'{escaped(name, _NAME_LETTERS)}'")
-        at_most -= len(shown[-1]) + 2
-        if at_most < 0:
-            break
-    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
-    return ", ".join(shown) + more
 
 
 def load(path: Path) -> ColumnMap:

@@ -13,23 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline.options import ReadOptions
-from stswatch.pipeline.readers import column_map, parquet, values
-from stswatch.pipeline.readers.base import Chunk, Decoded, Place, Prepared, Source, SourceError
-from stswatch.pipeline.readers.column_map import (
-    AS_USUAL,
-    NEEDED,
-    OTHER_IDS,
-    ColumnMap,
-    Writing,
-    betrayed,
-    lacking,
-    listed,
-    recognise,
-    time_columns,
-)
-from stswatch.pipeline.readers.csv_rows import Form, header_of, rows_of, worded
+from stswatch.pipeline.readers import column_map, column_names, parquet, values
+from stswatch.pipeline.readers.column_map import PLAINLY_WRITTEN, ColumnMap, Writing, time_columns
+from stswatch.pipeline.readers.column_names import NEEDED, OTHER_IDS, betrayed, lacking, listed, recognise
+from stswatch.pipeline.readers.csv_rows import CsvForm, header_of, rows_of, worded
 from stswatch.pipeline.readers.packing import is_packed
-from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
+from stswatch.pipeline.readers.source import Chunk, DecodedBatch, Prepared, Source, SourceError, SourcePlace
+from stswatch.pipeline.readers.tabular import TableRows, decode_rows, number_of
 from stswatch.pipeline.readers.text import (
     UTF8,
     UTF16,
@@ -43,7 +33,7 @@ from stswatch.pipeline.readers.text import (
     windows,
 )
 from stswatch.pipeline.readers.time_columns import Chosen, choose
-from stswatch.pipeline.readers.time_look import Column
+from stswatch.pipeline.readers.time_look import TimeColumn
 from stswatch.pipeline.readers.values import Numbering, flat, plain, runs_to_360
 
 if TYPE_CHECKING:
@@ -89,17 +79,17 @@ _LOOKED_AT = ("mmsi", "lon", "lat")
 _SPOTS, _SPOT = 8, 16_384  # places of a large table that are looked at, and bytes of each
 _PIECES = 16  # parts of a CSV that are looked at before it is read
 _TIME_BYTES = (256 << 10, 64 << 20)  # bytes of them together, and where those leave it open
-Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_map.HEADERS
+Names = Mapping[str, tuple[str, ...]]  # our name -> theirs, beside those of column_names.HEADERS
 
 
 @dataclass(frozen=True)
-class Options:
+class TableOptions:
     """How to read one table."""
 
     columns: tuple[tuple[str, int], ...]  # our name -> index of their column
     names: tuple[str, ...]  # their header
-    writing: Writing = AS_USUAL
-    form: Form | None = None  # of a CSV
+    writing: Writing = PLAINLY_WRITTEN
+    form: CsvForm | None = None  # of a CSV
     first_row: int = 0  # offset of the first row of a CSV
     points: str | None = None  # column of a GeoParquet file
 
@@ -108,22 +98,22 @@ def sniff(start: bytes, path: str) -> bool:
     """Whether it is Parquet, or a CSV whose header has names that are recognised."""
     if start.startswith(parquet.MAGIC):
         return True
-    return b"\0" not in start and not column_map.lacking(column_map.recognise(header_of(start)[0]))
+    return b"\0" not in start and not column_names.lacking(column_names.recognise(header_of(start)[0]))
 
 
 def sniff_any_ids(start: bytes, path: str) -> bool:
     """As `sniff`, where the ids of vessels may be others than MMSI."""
-    return b"\0" not in start and set(NEEDED) <= set(column_map.recognise(header_of(start)[0], {"mmsi": OTHER_IDS}))
+    return b"\0" not in start and set(NEEDED) <= set(column_names.recognise(header_of(start)[0], {"mmsi": OTHER_IDS}))
 
 
-def prepare(place: Place, request: ReadOptions) -> Prepared:
+def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
     """Find the columns. Raises SourceError where one that is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else ColumnMap()
     return prepare_table(place, asked, kind=request.ids, day=request.day)
 
 
 def prepare_table(
-    place: Place, asked: ColumnMap, also: Names | None = None, kind: str = "mmsi", day: date | None = None
+    place: SourcePlace, asked: ColumnMap, also: Names | None = None, kind: str = "mmsi", day: date | None = None
 ) -> Prepared:
     """Find the columns of a CSV or Parquet file, and which hold the time, in which form.
 
@@ -139,7 +129,7 @@ def prepare_table(
     chosen = _time(place, options, asked, also, day)
     columns = [(ours, index) for ours, index in options.columns if ours not in ("time", "date")]
     columns += [(ours, one.index) for ours, one in (("time", chosen.time), ("date", chosen.date)) if one is not None]
-    units = column_map.betrayed(options.names, dict(columns))
+    units = column_names.betrayed(options.names, dict(columns))
     factors = tuple({**units, **dict(asked.writing.factors)}.items())
     writing = replace(options.writing, time=chosen.how, factors=factors)
     form = options.form and replace(options.form, columns=tuple(columns))
@@ -149,7 +139,7 @@ def prepare_table(
     return Prepared(clock, options, asked.receiver, asked.licence, said)
 
 
-def looked_at(place: Place, options: Options) -> tuple[Options, list[str]]:
+def looked_at(place: SourcePlace, options: TableOptions) -> tuple[TableOptions, list[str]]:
     """What the values of some rows show, and what there is to say of it. Raises SourceError where ids are no MMSI."""
     rows = list(_samples(place, options))
     writing = options.writing
@@ -162,7 +152,7 @@ def looked_at(place: Place, options: Options) -> tuple[Options, list[str]]:
     return options, [values.NOTE] * east_360 + [values.IDS_NOTE] * (writing.ids is not None)
 
 
-def _samples(place: Place, options: Options) -> Iterator[Rows]:
+def _samples(place: SourcePlace, options: TableOptions) -> Iterator[TableRows]:
     """Rows from all over a table; all of them of a small one, the first of one that is packed."""
     if options.form is None:
         columns = {ours: options.names[index] for ours, index in options.columns if ours in _LOOKED_AT}
@@ -182,7 +172,7 @@ def _samples(place: Place, options: Options) -> Iterator[Rows]:
 
 def ids_of(chunk: Chunk) -> set[str]:
     """The ids of the vessels in a chunk. Raises SourceError where the file breaks off."""
-    options: Options = chunk.source.options
+    options: TableOptions = chunk.source.options
     columns = tuple(each for each in options.columns if each[0] == "mmsi")
     form = replace(options.form, columns=columns) if options.form else None
     found: set[str] = set()
@@ -191,12 +181,12 @@ def ids_of(chunk: Chunk) -> set[str]:
     return found
 
 
-def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:
+def _time(place: SourcePlace, options: TableOptions, asked: ColumnMap, also: Names | None, day: date | None) -> Chosen:
     """The columns of the time and their form, by rows from all through the file. Raises SourceError."""
     indices = column_map.time_columns(options.names, asked, also)
     for size in _TIME_BYTES:
         looked = _sample(place, options, (*indices[0], *indices[1]), size)
-        times, dates = ([Column(options.names[i], looked[str(i)], i) for i in part] for part in indices)
+        times, dates = ([TimeColumn(options.names[i], looked[str(i)], i) for i in part] for part in indices)
         try:
             return choose(place, times, dates, looked["mmsi"], asked.writing.time, day)
         except SourceError:
@@ -205,7 +195,7 @@ def _time(place: Place, options: Options, asked: ColumnMap, also: Names | None, 
     raise AssertionError("the last round returns or raises")
 
 
-def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
+def _csv(place: SourcePlace, start: bytes, asked: ColumnMap, also: Names | None) -> TableOptions:
     if not start or b"\0" in start:
         found = "is empty" if not start else "is neither text nor Parquet"
         raise SourceError(f"{place}: {found}; a table needs a line with the names of its columns: leave the file out")
@@ -213,9 +203,9 @@ def _csv(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Op
     text = start if encoding in UTF16 else in_utf8(start, encoding)
     names, delimiter, first_row = header_of(text, asked.delimiter)
     columns = column_map.find(place, names, asked, also)
-    form = Form(columns, len(names), delimiter, asked.writing.decimal, encoding=encoding)
+    form = CsvForm(columns, len(names), delimiter, asked.writing.decimal, encoding=encoding)
     form = replace(form, words=worded(text[first_row:], form) | ({"mmsi"} if asked.writing.ids else set()))
-    return Options(columns, tuple(names), asked.writing, form, _in_file(start, text[:first_row], encoding))
+    return TableOptions(columns, tuple(names), asked.writing, form, _in_file(start, text[:first_row], encoding))
 
 
 def _in_file(start: bytes, before: bytes, encoding: str) -> int:
@@ -228,20 +218,20 @@ def _in_file(start: bytes, before: bytes, encoding: str) -> int:
     return at if before.endswith(b"\n") else len(start)
 
 
-def _parquet(place: Place, start: bytes, asked: ColumnMap, also: Names | None) -> Options:
+def _parquet(place: SourcePlace, start: bytes, asked: ColumnMap, also: Names | None) -> TableOptions:
     if is_packed(place):
         raise SourceError(f"{place}: is Parquet packed once more, which cannot be read in place; unpack it first")
     schema = parquet.opened(place.path).schema_arrow
     names = list(schema.names)
     points = None
-    if not asked.columns and {"lon", "lat"} - set(column_map.recognise(names, also)):
+    if not asked.columns and {"lon", "lat"} - set(column_names.recognise(names, also)):
         points = parquet.geometry_of(place, schema)
     if points is not None:  # stands for both
         also = {**(also or {}), "lon": (plain(points),), "lat": (plain(points),)}
-    return Options(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
+    return TableOptions(column_map.find(place, names, asked, also), tuple(names), asked.writing, points=points)
 
 
-def _sample(place: Place, options: Options, wanted: Sequence[int], at_most: int) -> Mapping[str, pa.Array]:
+def _sample(place: SourcePlace, options: TableOptions, wanted: Sequence[int], at_most: int) -> Mapping[str, pa.Array]:
     """MMSI and the columns of these indices, by their index as a word, in rows from all through a file.
 
     at_most: bytes of a CSV. Raises SourceError where it is damaged.
@@ -260,7 +250,7 @@ def _sample(place: Place, options: Options, wanted: Sequence[int], at_most: int)
     return {name: pa.concat_arrays([flat(batch[name]) for batch in rows or none]) for name in columns}
 
 
-def _lines(place: Place, start: int, end: int, encoding: str) -> bytes:
+def _lines(place: SourcePlace, start: int, end: int, encoding: str) -> bytes:
     """The lines that begin in [start, end). Raises SourceError where the file breaks off."""
     found = b""
     for window in windows(place, start, end, STEP, 1, _LONGEST_ROW, encoding):
@@ -270,7 +260,7 @@ def _lines(place: Place, start: int, end: int, encoding: str) -> bytes:
     return found
 
 
-def _pieces(place: Place, at_most: int) -> list[tuple[int, int]]:
+def _pieces(place: SourcePlace, at_most: int) -> list[tuple[int, int]]:
     """Ranges of bytes that are looked at: even ones of a file, the first of a packed one, which has no other entry."""
     size = os.path.getsize(place.path)
     if is_packed(place) or size <= at_most:
@@ -284,14 +274,14 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return cut(source, target_bytes)
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
+def read(chunk: Chunk) -> Iterator[DecodedBatch]:
     """Decode a chunk, some 100,000 rows or more at a time. Raises SourceError where the file breaks off."""
-    options: Options = chunk.source.options
+    options: TableOptions = chunk.source.options
     for rows in _rows(chunk, options):
         yield decode_rows(rows, chunk.source.source, chunk.source.receiver, options.writing)
 
 
-def _rows(chunk: Chunk, options: Options) -> Iterator[Rows]:
+def _rows(chunk: Chunk, options: TableOptions) -> Iterator[TableRows]:
     if options.form is None:
         columns = {ours: options.names[index] for ours, index in options.columns}
         yield from parquet.rows(chunk, columns, options.points)
@@ -308,7 +298,7 @@ _ROWS_LOOKED_AT = 10_000  # rows
 _EVIDENCE = ("source", "offset", "length", "more_refs")  # of a sentence, not of a vessel
 
 
-def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: date | None = None) -> Decoded:
+def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: date | None = None) -> DecodedBatch:
     """Fixes and static reports of positions in memory, by their column names as in a file; points of a GeoDataFrame.
 
     Rows of the lake, as `api.decode` gives them, keep their kind of receiver, and those marked invalid are left out.
@@ -323,7 +313,7 @@ def decode_memory(positions: pa.Table | pd.DataFrame, kind: str = "mmsi", day: d
     return _by_names(table.combine_chunks(), kind, day)
 
 
-def _by_names(table: pa.Table, kind: str, day: date | None) -> Decoded:
+def _by_names(table: pa.Table, kind: str, day: date | None) -> DecodedBatch:
     found = recognise(table.column_names, {"mmsi": OTHER_IDS} if kind == "any" else None)
     missing = lacking(found)
     if missing:
@@ -333,16 +323,16 @@ def _by_names(table: pa.Table, kind: str, day: date | None) -> Decoded:
     none = np.zeros(0, np.int64)
     columns = {ours: table.column(index) for ours, index in found.items() if ours not in ("time", "date")}
     times, dates = (
-        [Column(table.column_names[i], table.column(i), i) for i in indices]
+        [TimeColumn(table.column_names[i], table.column(i), i) for i in indices]
         for indices in time_columns(table.column_names, None)
     )
-    chosen = choose("the table", times, dates, columns["mmsi"], AS_USUAL.time, day)
+    chosen = choose("the table", times, dates, columns["mmsi"], PLAINLY_WRITTEN.time, day)
     columns["time"] = chosen.time.values
     if chosen.date is not None:
         columns["date"] = chosen.date.values
     units = tuple(betrayed(table.column_names, found).items())
-    rows = Rows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
-    east_360 = runs_to_360(number_of(flat(columns["lon"]), "lon", replace(AS_USUAL, factors=units)))
+    rows = TableRows(columns, np.arange(table.num_rows), np.ones(table.num_rows, np.int32), none, none)
+    east_360 = runs_to_360(number_of(flat(columns["lon"]), "lon", replace(PLAINLY_WRITTEN, factors=units)))
     writing = replace(_ids(columns["mmsi"], kind), east_360=east_360, time=chosen.how, factors=units)
     return decode_rows(rows, "memory", "unknown", writing)
 
@@ -353,8 +343,8 @@ def _ids(column: pa.ChunkedArray, kind: str) -> Writing:
         return Writing(numbered=True)
     if kind == "any":
         return Writing(ids=values.numbering_of(pc.unique(values.texts(column).drop_null()).to_pylist()))
-    values.check(Place("the table"), "mmsi", column.slice(0, _ROWS_LOOKED_AT))
-    return AS_USUAL
+    values.check(SourcePlace("the table"), "mmsi", column.slice(0, _ROWS_LOOKED_AT))
+    return PLAINLY_WRITTEN
 
 
 def _of_frame(frame: pd.DataFrame) -> pa.Table:

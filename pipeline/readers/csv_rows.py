@@ -17,8 +17,9 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
-from stswatch.pipeline.readers.column_map import WORDED, recognise
-from stswatch.pipeline.readers.tabular import STATIC_WORDS, Rows
+from stswatch.pipeline.readers.column_map import WORDED
+from stswatch.pipeline.readers.column_names import recognise
+from stswatch.pipeline.readers.tabular import STATIC_WORDS, TableRows
 from stswatch.pipeline.readers.text import UTF8, UTF16, Window, in_utf8
 from stswatch.pipeline.readers.values import NOTHING
 
@@ -75,7 +76,7 @@ def _known(names: list[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Form:
+class CsvForm:
     """How one CSV is written; picklable."""
 
     columns: tuple[tuple[str, int], ...]  # (our name, index of their column)
@@ -86,7 +87,7 @@ class Form:
     encoding: str = UTF8
 
 
-def worded(rows: bytes, form: Form) -> frozenset[str]:
+def worded(rows: bytes, form: CsvForm) -> frozenset[str]:
     """Which columns that may hold numbers or words hold words, by the first rows, in UTF-8; never raises."""
     lines = rows.decode("utf-8", "replace").splitlines()[:200]
     fields = [row for row in csv.reader(lines, delimiter=form.delimiter) if len(row) == form.width]
@@ -98,7 +99,7 @@ def _is_word(value: str) -> bool:
     return value not in NULLS and any(letter.isalpha() for letter in value)
 
 
-def rows_of(window: Window, form: Form) -> Rows:
+def rows_of(window: Window, form: CsvForm) -> TableRows:
     """The rows that a window owns; never raises."""
     data = np.frombuffer(window.text, np.uint8)
     starts, ends = line_spans(data)
@@ -109,10 +110,10 @@ def rows_of(window: Window, form: Form) -> Rows:
     table, good = _parse(*_in_utf8(block, starts - starts[0] if len(starts) else starts, form), form)
     offset = window.offsets(starts)
     length = window.offsets(ends) - offset
-    return Rows(table, offset[good], length[good].astype(np.int32), offset[~good], length[~good])
+    return TableRows(table, offset[good], length[good].astype(np.int32), offset[~good], length[~good])
 
 
-def _in_utf8(block: bytes, starts: Ints, form: Form) -> tuple[bytes, Ints]:
+def _in_utf8(block: bytes, starts: Ints, form: CsvForm) -> tuple[bytes, Ints]:
     """The same rows in UTF-8, and where they begin there."""
     text = block if form.encoding in UTF16 else in_utf8(block, form.encoding)
     if text is block:
@@ -121,7 +122,7 @@ def _in_utf8(block: bytes, starts: Ints, form: Form) -> tuple[bytes, Ints]:
     return text, first[end > first]
 
 
-def _parse(block: bytes, starts: Ints, form: Form) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
+def _parse(block: bytes, starts: Ints, form: CsvForm) -> tuple[Mapping[str, pa.Array], NDArray[np.bool_]]:
     """The columns of the rows that are as wide as the header, and which lines these are."""
     block = _without_single_quotes(_without_single_returns(block), starts)
     table, count = _read(block, form)
@@ -168,7 +169,7 @@ def _line_of(at: Ints, starts: Ints) -> Ints:
     return np.searchsorted(starts, at, "right") - 1
 
 
-def _read(block: bytes, form: Form) -> tuple[Mapping[str, pa.Array], int]:
+def _read(block: bytes, form: CsvForm) -> tuple[Mapping[str, pa.Array], int]:
     """Parsed columns, and the number of rows, those of another width counted in."""
     if not block:
         return {ours: pa.array([], pa.string()) for ours, _ in form.columns}, 0
@@ -189,7 +190,7 @@ def _read(block: bytes, form: Form) -> tuple[Mapping[str, pa.Array], int]:
     return {ours: table.column(str(index)) for ours, index in form.columns}, table.num_rows + len(strange)
 
 
-def _kinds(form: Form, number: pa.DataType) -> pacsv.ConvertOptions:
+def _kinds(form: CsvForm, number: pa.DataType) -> pacsv.ConvertOptions:
     texts = form.words.union(_WORDS)
     kinds = {str(index): pa.string() if ours in texts else number for ours, index in form.columns}
     return pacsv.ConvertOptions(

@@ -191,7 +191,7 @@ def stretches_of(path: str) -> Index | None:
     return Index(tuple(frames), found, packed=False)
 
 
-class Lines(io.RawIOBase):
+class SegmentReader(io.RawIOBase):
     """The unpacked bytes of a segment, every frame verified; blanks in place of what is damaged."""
 
     def __init__(self, file: BinaryIO, index: Index) -> None:

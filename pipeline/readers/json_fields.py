@@ -15,7 +15,8 @@ import pyarrow.json as pajson
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.readers.column_map import HEADERS, NEEDED, TimeFormat
+from stswatch.pipeline.readers.column_map import TimeFormat
+from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.json_text import LONGEST
 from stswatch.pipeline.readers.text import UTF8, in_utf8
 from stswatch.pipeline.readers.time_values import times_us
@@ -50,7 +51,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Field:
+class JsonField:
     """A field of a record, by the names that lead to it."""
 
     path: Path
@@ -64,9 +65,9 @@ class Field:
 class Fields:
     """What is read of each record; picklable. Names are ours, `sentences`, `point`, `scaled`, and those of STAMPS."""
 
-    found: tuple[tuple[str, Field], ...]
+    found: tuple[tuple[str, JsonField], ...]
 
-    def get(self, name: str) -> Field | None:
+    def get(self, name: str) -> JsonField | None:
         """The field by its name here."""
         return dict(self.found).get(name)
 
@@ -104,7 +105,7 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
     points = [path for path in kinds if path[-2:] == ("geometry", "coordinates")]
     if points and not {"lon", "lat"} <= set(found):
         found["point"] = points[0]
-    fields = {name: Field(path, _kind(kinds[path])) for name, path in found.items()}
+    fields = {name: JsonField(path, _kind(kinds[path])) for name, path in found.items()}
     wanted = {"point": (NUMBERS,), "sentences": (TEXT, TEXTS), "scaled": (FLAG,)}
     return Fields(tuple((n, f) for n, f in fields.items() if f.kind in wanted.get(n, (NUMBER, TEXT))))
 
@@ -134,9 +135,9 @@ def paths_of(sample: Sequence[Mapping[str, Any]]) -> list[str]:
     return [".".join(path) for path in _kinds(sample)]
 
 
-def field_paths(sample: Sequence[Mapping[str, Any]]) -> dict[str, Field]:
+def field_paths(sample: Sequence[Mapping[str, Any]]) -> dict[str, JsonField]:
     """The fields by such names."""
-    return {".".join(path): Field(path, _kind(values)) for path, values in _kinds(sample).items()}
+    return {".".join(path): JsonField(path, _kind(values)) for path, values in _kinds(sample).items()}
 
 
 def _kinds(sample: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
@@ -316,7 +317,7 @@ def _branches(tree: Mapping[str, Any]) -> list[tuple[str, pa.DataType]]:
     return [(name, pa.struct(_branches(each)) if isinstance(each, dict) else each) for name, each in tree.items()]
 
 
-def _at(table: pa.Table, field: Field) -> pa.Array:
+def _at(table: pa.Table, field: JsonField) -> pa.Array:
     column = table[field.path[0]].combine_chunks()
     return pc.struct_field(column, list(field.path[1:])) if len(field.path) > 1 else column
 
@@ -341,7 +342,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _value(record: Any, field: Field) -> Any:
+def _value(record: Any, field: JsonField) -> Any:
     for name in field.path:
         record = record.get(name) if isinstance(record, dict) else None
     return record

@@ -18,9 +18,8 @@ from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import CODES, NO_STATION, rejects_table
 from stswatch.pipeline.options import ReadOptions
-from stswatch.pipeline.readers import column_map, nmea, values
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Source, SourceError, nothing
-from stswatch.pipeline.readers.column_map import AS_USUAL, ColumnMap, TimeFormat, Writing
+from stswatch.pipeline.readers import column_map, column_names, nmea, values
+from stswatch.pipeline.readers.column_map import PLAINLY_WRITTEN, ColumnMap, TimeFormat, Writing
 from stswatch.pipeline.readers.json_fields import (
     Columns,
     Fields,
@@ -33,9 +32,19 @@ from stswatch.pipeline.readers.json_fields import (
     record_times,
     usable,
 )
-from stswatch.pipeline.readers.json_text import BLANKS, LONGEST, Layout, Records, layouts_of, of_lines, scan
+from stswatch.pipeline.readers.json_text import BLANKS, LONGEST, JsonLayout, Records, layouts_of, of_lines, scan
 from stswatch.pipeline.readers.nmea import decode_sentences
-from stswatch.pipeline.readers.tabular import Rows, decode_rows, number_of
+from stswatch.pipeline.readers.source import (
+    WHOLE,
+    Chunk,
+    DecodedBatch,
+    Prepared,
+    Source,
+    SourceError,
+    SourcePlace,
+    nothing,
+)
+from stswatch.pipeline.readers.tabular import TableRows, decode_rows, number_of
 from stswatch.pipeline.readers.text import UTF8, UTF16, Window, byte_chunks, encoding_at, head, in_utf8, stated, windows
 from stswatch.pipeline.readers.values import flat
 
@@ -73,7 +82,7 @@ def lines_of(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(column, "[^\\s]"), column, pa.scalar(None, pa.string()))
 
 
-def decode_carried(carried: Carried, source: str, alone: bool = False) -> Decoded:
+def decode_carried(carried: Carried, source: str, alone: bool = False) -> DecodedBatch:
     """What the sentences say; those of records that are not owned are only looked at. Never raises.
 
     alone: the parts of a message are looked for in one record only.
@@ -131,12 +140,12 @@ AROUND = nmea.AROUND + (1 << 16)  # bytes on both sides that can decide what bec
 
 
 @dataclass(frozen=True)
-class Options:
+class JsonOptions:
     """How to read one file of JSON."""
 
-    layout: Layout
+    layout: JsonLayout
     fields: Fields
-    writing: Writing = AS_USUAL
+    writing: Writing = PLAINLY_WRITTEN
     encoding: str = UTF8
 
 
@@ -147,7 +156,7 @@ def sniff(start: bytes, path: str) -> bool:
 
 def sniff_any_ids(start: bytes, path: str) -> bool:
     """As `sniff`, where the ids of vessels may be others than MMSI."""
-    return any(usable(fields_of(sample, {"mmsi": column_map.OTHER_IDS})) for _, sample in layouts_of(start))
+    return any(usable(fields_of(sample, {"mmsi": column_names.OTHER_IDS})) for _, sample in layouts_of(start))
 
 
 def sniff_catcher(start: bytes, path: str) -> bool:
@@ -155,7 +164,7 @@ def sniff_catcher(start: bytes, path: str) -> bool:
     return any(is_catcher(sample) and usable(fields_of(sample)) for _, sample in layouts_of(start))
 
 
-def prepare(place: Place, request: ReadOptions) -> Prepared:
+def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
     """Find the records and their fields. Raises SourceError where what is needed lacks or the map cannot be used."""
     asked = column_map.load(request.columns) if request.columns else ColumnMap()
     encoding = asked.encoding or encoding_at(place)
@@ -164,19 +173,19 @@ def prepare(place: Place, request: ReadOptions) -> Prepared:
     if not found:
         if start.strip(BLANKS + b"[]"):
             raise SourceError(f"{place}: holds no object of JSON; give its format with `format` if it is another one")
-        found = [(Layout(1, False) if start.strip(BLANKS) else Layout(), [])]
+        found = [(JsonLayout(1, False) if start.strip(BLANKS) else JsonLayout(), [])]
     any_id = "any" in (request.ids, asked.ids)
-    also = {"mmsi": column_map.OTHER_IDS} if any_id else {}
+    also = {"mmsi": column_names.OTHER_IDS} if any_id else {}
     read = [(layout, fields_of(sample, also), sample) for layout, sample in found]
     chosen = [each for each in read if usable(each[1])] or read[:1]
     layout, fields, sample = chosen[0]
     if asked.columns or not usable(fields):
         fields = _mapped(place, sample, asked)
     writing = replace(asked.writing, ids=values.Numbering() if any_id else None)
-    writing, notes = _looked_at(place, sample, Options(layout, fields, writing))
+    writing, notes = _looked_at(place, sample, JsonOptions(layout, fields, writing))
     return Prepared(
         stated(_clock(fields), encoding, *notes),
-        Options(layout, fields, writing, encoding),
+        JsonOptions(layout, fields, writing, encoding),
         asked.receiver,
         asked.licence,
     )
@@ -187,7 +196,9 @@ def _clock(fields: Fields) -> str:
     return ", else ".join(told) or "told by the sentences"
 
 
-def _looked_at(place: Place, sample: Sequence[Mapping[str, Any]], options: Options) -> tuple[Writing, list[str]]:
+def _looked_at(
+    place: SourcePlace, sample: Sequence[Mapping[str, Any]], options: JsonOptions
+) -> tuple[Writing, list[str]]:
     """What the values of some records show, and what to say of it. Raises SourceError where ids are no MMSI."""
     writing, name = options.writing, options.fields.get("mmsi")
     lines = [json.dumps(record).encode() for record in sample]
@@ -212,7 +223,7 @@ def _looked_at(place: Place, sample: Sequence[Mapping[str, Any]], options: Optio
 def ids_of(chunk: Chunk) -> set[str]:
     """The ids of the vessels in a chunk. Raises SourceError where the file breaks off."""
     found: set[str] = set()
-    options: Options = chunk.source.options
+    options: JsonOptions = chunk.source.options
     for records in _records(chunk):
         for part in parsed(records.text, records.start, records.end, options.fields, _encoding_of(options)):
             if "mmsi" in part.columns:
@@ -220,12 +231,12 @@ def ids_of(chunk: Chunk) -> set[str]:
     return found
 
 
-def _encoding_of(options: Options) -> str:
+def _encoding_of(options: JsonOptions) -> str:
     """The encoding of the text of records: what is scanned comes in UTF-8."""
     return options.encoding if options.layout.lines else UTF8
 
 
-def _mapped(place: Place, sample: Sequence[Mapping[str, Any]], asked: ColumnMap) -> Fields:
+def _mapped(place: SourcePlace, sample: Sequence[Mapping[str, Any]], asked: ColumnMap) -> Fields:
     """The fields that a column map names, theirs with dots; the usual ones where there is none. Raises SourceError."""
     if not sample:
         return Fields(())
@@ -236,31 +247,31 @@ def _mapped(place: Place, sample: Sequence[Mapping[str, Any]], asked: ColumnMap)
     if absent:
         raise SourceError(
             f"{place}: has no field {', '.join(map(repr, absent))}, which `columns` names; correct the map, the records"
-            f" have {column_map.listed(list(known))}"
+            f" have {column_names.listed(list(known))}"
         )
     return Fields(tuple((ours, known[theirs]) for ours, theirs in asked.columns))
 
 
-def lacking(place: Place, start: bytes) -> SourceError:
+def lacking(place: SourcePlace, start: bytes) -> SourceError:
     """What to say of JSON whose records cannot be read; start: the first bytes of the text."""
     return _lacking(
         place, max((sample for _, sample in layouts_of(start)), key=lambda sample: len(fields_of(sample).found))
     )
 
 
-def _lacking(place: Place, sample: Sequence[Mapping[str, Any]]) -> SourceError:
+def _lacking(place: SourcePlace, sample: Sequence[Mapping[str, Any]]) -> SourceError:
     fields, names = fields_of(sample), paths_of(sample)
-    found = {n: str(f) for n, f in fields.found if n in column_map.HEADERS}
-    return column_map.without(f"{place}: has neither sentences nor a field for", missing(fields), names, found)
+    found = {n: str(f) for n, f in fields.found if n in column_names.HEADERS}
+    return column_names.without(f"{place}: has neither sentences nor a field for", missing(fields), names, found)
 
 
 def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     """Byte ranges where each record is a line, else the whole; a range owns the records that begin in it."""
-    options: Options = source.options
+    options: JsonOptions = source.options
     return byte_chunks(source, target_bytes) if options.layout.lines else [Chunk(source, 0, WHOLE)]
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
+def read(chunk: Chunk) -> Iterator[DecodedBatch]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
     source, options = chunk.source, chunk.source.options
     for records in _records(chunk):
@@ -276,7 +287,9 @@ def _records(chunk: Chunk) -> Iterator[Records]:
         yield of_lines(window, AROUND)
 
 
-def decode_records(records: Records, options: Options, source: str, receiver: str, feed: bool = False) -> Decoded:
+def decode_records(
+    records: Records, options: JsonOptions, source: str, receiver: str, feed: bool = False
+) -> DecodedBatch:
     """What the records say of which those that are owned count; never raises.
 
     feed: records are AIS-catcher's or none, and the parts of a message are looked for in one record only.
@@ -303,7 +316,7 @@ def decode_records(records: Records, options: Options, source: str, receiver: st
     return together([each for each in found if each.sentences] or [none])
 
 
-def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tuple[Carried | None, list[Rows]]:
+def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tuple[Carried | None, list[TableRows]]:
     """The records that carry sentences, and the others that are owned as rows of a table."""
     carried, others = [], []
     for part in parts:
@@ -337,15 +350,15 @@ def _carry(part: Columns) -> Bools:
     return np.asarray(_lines(part).is_valid())
 
 
-def _rows(part: Columns, left: Ints, time_us: Ints, records: Records) -> Rows:
+def _rows(part: Columns, left: Ints, time_us: Ints, records: Records) -> TableRows:
     """Decoded fields of some records as rows of a table; those in other units than AIS-catcher's usual are none."""
-    columns = {name: column for name, column in part.columns.items() if name in column_map.HEADERS}
+    columns = {name: column for name, column in part.columns.items() if name in column_names.HEADERS}
     n = len(part.rows)
     if "point" in part.columns:
         columns["lon"], columns["lat"] = (_coordinate(part.columns["point"], axis) for axis in (0, 1))
     if len(time_us):
         columns["time"] = pa.array(time_us, mask=time_us == NO_TIME).cast(schema.UTC)
-    for name in column_map.NEEDED:
+    for name in column_names.NEEDED:
         columns.setdefault(name, pa.nulls(n, pa.float64()))
     scaled = np.ones(n, np.bool_)
     if "scaled" in part.columns:
@@ -353,7 +366,7 @@ def _rows(part: Columns, left: Ints, time_us: Ints, records: Records) -> Rows:
     good, bad = left[scaled[left]], left[~scaled[left]]
     at, other = part.rows[good], part.rows[bad]
     kept = {name: column.take(pa.array(good)) for name, column in columns.items()}
-    return Rows(
+    return TableRows(
         kept,
         records.offset[at],
         records.length[at].astype(np.int32),
@@ -368,7 +381,7 @@ def _coordinate(points: pa.Array, axis: int) -> pa.Array:
     return pc.list_element(pc.if_else(enough, points, pa.scalar([None, None], points.type)), axis)
 
 
-def together(parts: Sequence[Decoded]) -> Decoded:
+def together(parts: Sequence[DecodedBatch]) -> DecodedBatch:
     """The rows of all, in the order of the file."""
     if len(parts) == 1:
         return parts[0]
@@ -377,4 +390,4 @@ def together(parts: Sequence[Decoded]) -> Decoded:
         for name in ("fixes", "static_reports", "rejects")
     )
     counts = (sum(getattr(part, name) for part in parts) for name in ("sentences", "messages", "fragments"))
-    return Decoded(*tables, *counts)
+    return DecodedBatch(*tables, *counts)

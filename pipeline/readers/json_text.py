@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints, line_spans
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.readers.text import UTF8, UTF16, Window, pieces
 
 LONGEST = 1 << 20  # bytes; a longer object is no message and is rejected
@@ -26,7 +26,7 @@ _AFTER = b" \t\r\n,"  # a comma: a piece of an array
 
 
 @dataclass(frozen=True)
-class Layout:
+class JsonLayout:
     """How records lie in a text."""
 
     depth: int = 0  # brackets round each
@@ -56,7 +56,7 @@ class _State:
     kinds: tuple[int, ...] = ()  # the brackets that are open
 
 
-def layouts_of(head: bytes) -> Iterator[tuple[Layout, list[dict[str, Any]]]]:
+def layouts_of(head: bytes) -> Iterator[tuple[JsonLayout, list[dict[str, Any]]]]:
     """How the records of a text may lie that begins so, and some of them; nothing where it is no JSON of objects.
 
     >>> list(layouts_of(b'[{"a": 1},\\n {"a": 2}]'))
@@ -68,7 +68,7 @@ def layouts_of(head: bytes) -> Iterator[tuple[Layout, list[dict[str, Any]]]]:
             start, end, _ = spans(head, depth, _State())
             found = _parsed(head, start, end)
             if found:
-                yield Layout(depth, depth == 0 and _each_a_line(head, start, end)), found
+                yield JsonLayout(depth, depth == 0 and _each_a_line(head, start, end)), found
 
 
 def _parsed(text: bytes, start: Ints, end: Ints) -> list[dict[str, Any]]:
@@ -175,7 +175,7 @@ def of_lines(window: Window, around: int) -> Records:
     return Records(window.text, start, end, offset, window.offsets(end) - offset, owned)
 
 
-def scan(place: Place, depth: int, step: int, around: int, encoding: str = UTF8) -> Iterator[Records]:
+def scan(place: SourcePlace, depth: int, step: int, around: int, encoding: str = UTF8) -> Iterator[Records]:
     """The records of a whole place, some `step` bytes at a time, each owned once; around: bytes looked at beside.
 
     Raises SourceError where the file breaks off, or where no object ends for LONGEST bytes.

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.assembled import (
-    Clock,
+    CaptureClock,
     Consensus,
     Whole,
     clock_sentences,
@@ -30,8 +30,8 @@ from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
 from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.arrival_index import format_of
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Decoded, Place, Prepared, Source, SourceError
 from stswatch.pipeline.readers.packing import segment_arrivals, segment_header
+from stswatch.pipeline.readers.source import WHOLE, Chunk, DecodedBatch, Prepared, Source, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 from stswatch.pipeline.schema import RECEIVERS
 
@@ -45,10 +45,10 @@ _NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True)
-class Options:
+class CaptureOptions:
     """How to read one capture."""
 
-    clock: Clock | None = None  # for what tells no time itself
+    clock: CaptureClock | None = None  # for what tells no time itself
     arrivals: bool = False  # a segment of a spool: what tells no time itself takes that of its arrival
     unread: str = ""  # a stamp that is not understood, for example
 
@@ -63,26 +63,26 @@ class _Head:
     example: str = ""
 
 
-def prepare(place: Place, request: ReadOptions) -> Prepared:
+def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
     """Find the clock of a capture. Raises SourceError where it has none and none is given."""
     first = _first_sentences(place)
     if segment_arrivals(place) is not None:
-        return Prepared("told by the sentences, else their arrival", Options(None, True, first.example))
+        return Prepared("told by the sentences, else their arrival", CaptureOptions(None, True, first.example))
     if first.of == 0 or first.told >= _TIMED_SHARE * first.of:
         words = "told by the sentences" if first.of else "none needed: no sentence"
-        return Prepared(words, Options(None, False, first.example))
+        return Prepared(words, CaptureOptions(None, False, first.example))
     agreed = consensus(*_reports(place))
     if agreed.clock is not None:
-        return Prepared(_agreement(agreed), Options(agreed.clock, False, first.example))
+        return Prepared(_agreement(agreed), CaptureOptions(agreed.clock, False, first.example))
     if request.start_time is not None:
         when = request.start_time.astimezone(UTC)
         words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
-        return Prepared(words, Options(_still(when), False, first.example))
+        return Prepared(words, CaptureOptions(_still(when), False, first.example))
     if first.told:
         words = f"told by {first.told} of the first {first.of} sentences, the others have none"
-        return Prepared(words, Options(None, False, first.example))
+        return Prepared(words, CaptureOptions(None, False, first.example))
     if request.untimed:
-        return Prepared("not told", Options(None, False, first.example))
+        return Prepared("not told", CaptureOptions(None, False, first.example))
     found = f"{agreed.agreeing} of {agreed.reports} base station reports agree"
     unread = f" in a way that is understood (`{first.example}`)" if first.example else ""
     raise SourceError(
@@ -106,11 +106,11 @@ def unread_words(count: int, example: str) -> str:
     return f"{some} a time that is not understood" + (f", for example `{example}`" if example else "")
 
 
-def _still(when: datetime) -> Clock:
-    return Clock(((0, round(when.timestamp() * 1e6)),))
+def _still(when: datetime) -> CaptureClock:
+    return CaptureClock(((0, round(when.timestamp() * 1e6)),))
 
 
-def _first_sentences(place: Place) -> _Head:
+def _first_sentences(place: SourcePlace) -> _Head:
     """What the sentences of the head say of their times."""
     for window in windows(place, 0, _HEAD, _HEAD, 1, 2 * REACH):
         found = frame(window.text, window.base)
@@ -131,7 +131,7 @@ def _stamps_of(found: Sentences, row: int) -> str:
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
 
 
-def _reports(place: Place) -> tuple[Ints, Ints, Ints, int]:
+def _reports(place: SourcePlace) -> tuple[Ints, Ints, Ints, int]:
     """Offset, time and MMSI of every report that tells a time, and the size of the text in bytes.
 
     Of RMC and ZDA the offset is that of the line after, which is the one that they tell the time of.
@@ -173,7 +173,7 @@ def _base_lines(text: bytes) -> tuple[bytes, Ints]:
 # file, see decode/clock.py; else `--start-time`, the same for all; else it is a reject. It is never that of another
 # message. In a segment of a spool, whose index says when its bytes arrived, what tells no time takes its arrival.
 
-__all__ = ["AROUND", "STEP", "Options", "chunks", "prepare", "read", "sniff"]
+__all__ = ["AROUND", "STEP", "CaptureOptions", "chunks", "prepare", "read", "sniff"]
 
 AROUND = (
     2 * REACH + SIDE_BY_SIDE + 4 * MAX_LINE
@@ -193,14 +193,14 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return byte_chunks(source, target_bytes)
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
+def read(chunk: Chunk) -> Iterator[DecodedBatch]:
     """Decode a chunk, STEP bytes at a time. Raises SourceError where the file breaks off."""
     clock, context = clock_of(chunk.source)
     for window in windows(chunk.source.place, chunk.start, chunk.end, STEP, AROUND, AROUND):
         yield decode_window(with_context(window, context), chunk.source.source, clock)
 
 
-def clock_of(source: Source) -> tuple[Clock | Arrivals | None, bytes]:
+def clock_of(source: Source) -> tuple[CaptureClock | Arrivals | None, bytes]:
     """What tells the time of sentences that tell none, and lines that stand before a segment. Raises SourceError."""
     if not source.options.arrivals:
         return source.options.clock, b""
@@ -215,7 +215,7 @@ def with_context(window: Window, context: bytes) -> Window:
     return replace(window, text=context + window.text, base=-len(context), start=-len(context))
 
 
-def decode_window(window: Window, source: str, clock: Clock | Arrivals | None) -> Decoded:
+def decode_window(window: Window, source: str, clock: CaptureClock | Arrivals | None) -> DecodedBatch:
     """What the lines say that a window owns; never raises.
 
     source: first 16 hex digits of the SHA-256; clock: for sentences without a time.
@@ -226,14 +226,14 @@ def decode_window(window: Window, source: str, clock: Clock | Arrivals | None) -
 
 
 def decode_sentences(
-    found: Sentences, owned: Bools, window: Window, source: str, clock: Clock | Arrivals | None
-) -> Decoded:
+    found: Sentences, owned: Bools, window: Window, source: str, clock: CaptureClock | Arrivals | None
+) -> DecodedBatch:
     """What sentences say, of which those that are owned count; window: which malformed lines count."""
     whole = whole_messages(found, owned, clock)
     messages = decode(whole.data, whole.start, whole.end, whole.fill)
     code = codes(found, whole, messages.code)
     used = (code[whole.sentence] == 0) & owned[whole.sentence]
-    return Decoded(
+    return DecodedBatch(
         _fixes(found, whole, messages, used, source),
         _statics(found, whole, messages, used, source),
         rejects(found, window, owned & (code > 0), code, source),

@@ -23,17 +23,17 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.decode.assembled import Clock, Whole, codes, whole_messages
-from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, Form, Spoken, columns_of, say, table
+from stswatch.pipeline.decode.assembled import CaptureClock, Whole, codes, whole_messages
+from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, FieldRows, Form, columns_of, say, table
 from stswatch.pipeline.decode.lines import Ints
 from stswatch.pipeline.decode.payloads import Bools
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import nmea
-from stswatch.pipeline.readers.base import Chunk, Place, Source, SourceError
+from stswatch.pipeline.readers.formats import check_is_file, open_sources
 from stswatch.pipeline.readers.packing import members
-from stswatch.pipeline.readers.registry import check_is_file, open_sources
+from stswatch.pipeline.readers.source import Chunk, Source, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import Window, head, windows
 from stswatch.pipeline.schema import RECEIVERS, REJECTS, UTC
 
@@ -126,7 +126,7 @@ class Count:
 
 
 def write(
-    captures: Iterable[tuple[str, Iterable[Spoken]]],
+    captures: Iterable[tuple[str, Iterable[FieldRows]]],
     to: str,
     out: str | Path,
     types: Collection[int],
@@ -148,7 +148,7 @@ def write(
     return count
 
 
-def _write_part(part: Spoken, rows: Sink, bad: Sink | None, count: Count) -> None:
+def _write_part(part: FieldRows, rows: Sink, bad: Sink | None, count: Count) -> None:
     rows.write(part.head, part.forms)
     count.sentences += part.sentences
     count.messages += part.messages
@@ -163,7 +163,9 @@ def _is_folder(out: str | Path) -> bool:
     return str(out).endswith(os.sep) or Path(out).is_dir()
 
 
-def _of_different_names(captures: Iterable[tuple[str, Iterable[Spoken]]]) -> Iterator[tuple[str, Iterable[Spoken]]]:
+def _of_different_names(
+    captures: Iterable[tuple[str, Iterable[FieldRows]]],
+) -> Iterator[tuple[str, Iterable[FieldRows]]]:
     seen = set()
     for name, parts in captures:
         if name in seen:
@@ -315,7 +317,7 @@ def open_captures(files: Iterable[Path], start_time: datetime | None = None) -> 
     for file in files:
         check_is_file(str(file))
         inside = members(str(file))
-        places = [Place(str(file))] if inside is None else [Place(str(file), member) for member in inside]
+        places = [SourcePlace(str(file))] if inside is None else [SourcePlace(str(file), member) for member in inside]
         if not any(nmea.sniff(head(place), place.path) for place in places):
             raise SourceError(
                 f"{file}: holds no NMEA sentence, and `stswatch decode` reads nothing else; other archives go into"
@@ -329,7 +331,7 @@ def name_of(source: Source) -> str:
     return Path(source.path).name + (f"-{Path(source.member).name}" if source.member else "")
 
 
-def read(source: Source, types: frozenset[int] = ALL_TYPES) -> Iterator[Spoken]:
+def read(source: Source, types: frozenset[int] = ALL_TYPES) -> Iterator[FieldRows]:
     """The messages of these types of a capture, in the order of the file; time is null where nothing tells it.
 
     Raises SourceError where the file breaks off.
@@ -338,13 +340,15 @@ def read(source: Source, types: frozenset[int] = ALL_TYPES) -> Iterator[Spoken]:
         yield from _read(chunk, types)
 
 
-def _read(chunk: Chunk, types: frozenset[int]) -> Iterator[Spoken]:
+def _read(chunk: Chunk, types: frozenset[int]) -> Iterator[FieldRows]:
     clock, context = nmea.clock_of(chunk.source)
     for window in windows(chunk.source.place, chunk.start, chunk.end, nmea.STEP, nmea.AROUND, nmea.AROUND):
-        yield spoken(nmea.with_context(window, context), chunk.source, clock, types)
+        yield decode_fields(nmea.with_context(window, context), chunk.source, clock, types)
 
 
-def spoken(window: Window, source: Source, clock: Clock | Arrivals | None, types: frozenset[int]) -> Spoken:
+def decode_fields(
+    window: Window, source: Source, clock: CaptureClock | Arrivals | None, types: frozenset[int]
+) -> FieldRows:
     """What the lines say that a window owns, the types that are wanted with all fields; never raises."""
     found = frame(window.text, window.base)
     owned = (found.line >= window.start) & (found.line < window.end)
@@ -354,7 +358,7 @@ def spoken(window: Window, source: Source, clock: Clock | Arrivals | None, types
     code = codes(found, timed, said.code)
     used = (said.code == 0) & owned[whole.sentence]
     heads, forms = _chosen(found, whole, used, said.forms, source)
-    return Spoken(
+    return FieldRows(
         heads,
         forms,
         nmea.rejects(found, window, owned & (code > 0), code, source.source),

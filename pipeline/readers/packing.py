@@ -25,7 +25,7 @@ import pyarrow as pa
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
 
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
 _LOOK = 512  # bytes that tell how a file is packed
@@ -75,11 +75,11 @@ def packing_of(start: bytes) -> Packing | None:
 
 def damage(path: str) -> list[str]:
     """What of a file is damaged and left out when it is read, a sentence for each stretch. Raises SourceError."""
-    with _said(Place(path), ()):
+    with _said(SourcePlace(path), ()):
         return frames.damage(path)
 
 
-def is_packed(place: Place) -> bool:
+def is_packed(place: SourcePlace) -> bool:
     """Whether the bytes of a place can only be read from the first to the last. Raises SourceError."""
     if place.member is not None:
         return True
@@ -88,12 +88,12 @@ def is_packed(place: Place) -> bool:
     return packing is not None or _may_be_framed(place, packing) or _is_segment(place)
 
 
-def _is_segment(place: Place) -> bool:
+def _is_segment(place: SourcePlace) -> bool:
     """Whether it is a segment of a spool that is not packed, whose stretches are verified one by one."""
     return place.member is None and frames.stretches_of(place.path) is not None
 
 
-def segment_arrivals(place: Place) -> Arrivals | None:
+def segment_arrivals(place: SourcePlace) -> Arrivals | None:
     """When the bytes of a segment of a spool arrived; None for any other file. Raises SourceError."""
     if place.member is not None:
         return None
@@ -101,7 +101,7 @@ def segment_arrivals(place: Place) -> Arrivals | None:
         return frames.arrivals_of(place.path)
 
 
-def segment_header(place: Place) -> Header | None:
+def segment_header(place: SourcePlace) -> Header | None:
     """What the index of a segment of a spool says of it; None for any other file. Raises SourceError."""
     if place.member is not None:
         return None
@@ -109,12 +109,12 @@ def segment_header(place: Place) -> Header | None:
         return frames.header_of(place.path)
 
 
-def _may_be_framed(place: Place, packing: Packing | None) -> bool:
+def _may_be_framed(place: SourcePlace, packing: Packing | None) -> bool:
     """Whether it is worth looking for an index of frames: also where damage hides that a segment is zstd."""
     return place.member is None and (place.path.endswith(".zst") if packing is None else packing.open is _zstd)
 
 
-def check_unpacked(place: Place, start: bytes) -> None:
+def check_unpacked(place: SourcePlace, start: bytes) -> None:
     """Raise SourceError where what was unpacked, or needed no unpacking, is still packed.
 
     start: its first bytes.
@@ -130,7 +130,7 @@ def members(path: str) -> list[str] | None:
 
     Raises SourceError where the file cannot be read or its directory is damaged or cut off.
     """
-    with _said(Place(path), ("zip",)), open(path, "rb") as file:
+    with _said(SourcePlace(path), ("zip",)), open(path, "rb") as file:
         if not _ZIP.match(file.read(4)):
             return None
         names = [each.filename for each in _zip(path).infolist() if not each.is_dir()]
@@ -138,7 +138,7 @@ def members(path: str) -> list[str] | None:
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[BufferedIOBase]:
+def opened(place: SourcePlace) -> Iterator[BufferedIOBase]:
     """The unpacked bytes of a place. Raises SourceError where it cannot be read, is damaged or breaks off."""
     kinds: list[str] = []
     with ExitStack() as stack:
@@ -155,7 +155,7 @@ def opened(place: Place) -> Iterator[BufferedIOBase]:
             framed = frames.stretches_of(place.path)
         file.seek(0)
         if framed is not None:
-            file = io.BufferedReader(frames.Lines(file, framed), 1 << 20)
+            file = io.BufferedReader(frames.SegmentReader(file, framed), 1 << 20)
         elif packing is not None:
             kinds.append(packing.name)
             file = stack.enter_context(packing.open(file))
@@ -163,7 +163,7 @@ def opened(place: Place) -> Iterator[BufferedIOBase]:
 
 
 @contextmanager
-def _said(place: Place, kinds: Sequence[str]) -> Iterator[None]:
+def _said(place: SourcePlace, kinds: Sequence[str]) -> Iterator[None]:
     """What goes wrong while a place is read, in one sentence; kinds: how it was found to be packed by then."""
     try:
         yield
@@ -175,12 +175,12 @@ def _said(place: Place, kinds: Sequence[str]) -> Iterator[None]:
         raise unreadable(str(place), error) from error
 
 
-def _damaged(place: Place, kinds: Sequence[str], error: Exception) -> SourceError:
+def _damaged(place: SourcePlace, kinds: Sequence[str], error: Exception) -> SourceError:
     told = str(error).partition("\n")[0].rstrip(". ")
     return SourceError(f"{place}: the {kinds[-1]} data breaks off or is damaged ({told}); fetch the file again")
 
 
-def _member(place: Place) -> Any:
+def _member(place: SourcePlace) -> Any:
     """A member of a zip as a file. Raises SourceError where it is gone, encrypted or packed in a way not known."""
     try:
         return _zip(place.path).open(str(place.member))

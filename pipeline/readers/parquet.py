@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source, SourceError
-from stswatch.pipeline.readers.tabular import Rows
+from stswatch.pipeline.readers.source import WHOLE, Chunk, Source, SourceError, SourcePlace
+from stswatch.pipeline.readers.tabular import TableRows
 from stswatch.pipeline.readers.values import ordinary
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def _short(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(". ")
 
 
-def geometry_of(place: Place, schema: pa.Schema) -> str | None:
+def geometry_of(place: SourcePlace, schema: pa.Schema) -> str | None:
     """The column of points of a GeoParquet file, None where it has none.
 
     Raises SourceError where they are no points in WGS 84: longitude and latitude are not worked out from others.
@@ -202,7 +202,7 @@ def geometry_of(place: Place, schema: pa.Schema) -> str | None:
     return str(name)
 
 
-def _geo(place: Place, schema: pa.Schema) -> Mapping[str, Any]:
+def _geo(place: SourcePlace, schema: pa.Schema) -> Mapping[str, Any]:
     try:
         told = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
     except ValueError as error:
@@ -251,7 +251,7 @@ def chunks(source: Source, target_bytes: int) -> list[Chunk]:
     return cut
 
 
-def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterator[Rows]:
+def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterator[TableRows]:
     """The rows of a chunk. Raises SourceError where the file is damaged.
 
     columns: our name -> theirs; points: the column that lon and lat are taken from, where there is one.
@@ -270,7 +270,9 @@ def rows(chunk: Chunk, columns: Mapping[str, str], points: str | None) -> Iterat
         raise SourceError(f"{chunk.source.path}: is damaged ({_short(error)}); fetch the file again") from error
 
 
-def _check_texts(source: Source | Place, file: pq.ParquetFile, groups: Sequence[int], names: Sequence[str]) -> None:
+def _check_texts(
+    source: Source | SourcePlace, file: pq.ParquetFile, groups: Sequence[int], names: Sequence[str]
+) -> None:
     """Raise SourceError where a column that is read holds longer texts than any AIS has, before they are unpacked."""
     coded = set()
     with open(source.path, "rb") as data:
@@ -289,7 +291,7 @@ def _check_texts(source: Source | Place, file: pq.ParquetFile, groups: Sequence[
         _check_dictionary(source, group, name)
 
 
-def _check_dictionary(source: Source | Place, group: int, name: str) -> None:
+def _check_dictionary(source: Source | SourcePlace, group: int, name: str) -> None:
     """Raise SourceError where a dictionary, that stands for any number of rows, holds a longer text."""
     try:
         file = pq.ParquetFile(_named_or_open(source.path), read_dictionary=[name], pre_buffer=False)
@@ -307,7 +309,7 @@ _LONGEST = 65_536  # as in a row of CSV
 _TOO_LONG = "{}: column {!r} holds what no AIS tells ({}); leave it out or write it without that column"
 
 
-def samples(place: Place, columns: Mapping[str, str], points: str | None) -> Iterator[Rows]:
+def samples(place: SourcePlace, columns: Mapping[str, str], points: str | None) -> Iterator[TableRows]:
     """The first rows of some row groups. Raises SourceError where the file is damaged; arguments as for `rows`."""
     file = opened(place.path)
     count, names = file.metadata.num_row_groups, _named(columns, points)
@@ -322,7 +324,7 @@ def samples(place: Place, columns: Mapping[str, str], points: str | None) -> Ite
         raise SourceError(f"{place}: is damaged ({_short(error)}); fetch the file again") from error
 
 
-def sample(place: Place, columns: Mapping[str, str]) -> list[dict[str, pa.Array]]:
+def sample(place: SourcePlace, columns: Mapping[str, str]) -> list[dict[str, pa.Array]]:
     """Columns of some rows from all through a file, by our names. Raises SourceError where it is damaged."""
     file = opened(place.path)
     count = file.metadata.num_row_groups
@@ -346,9 +348,9 @@ def _named(columns: Mapping[str, str], points: str | None) -> Sequence[str]:
     return list(dict.fromkeys([*columns.values(), *([points] if points else [])]))
 
 
-def _rows(batch: pa.RecordBatch, row: int, columns: Mapping[str, str], points: str | None) -> Rows:
+def _rows(batch: pa.RecordBatch, row: int, columns: Mapping[str, str], points: str | None) -> TableRows:
     none = np.zeros(0, np.int64)
     found = {ours: ordinary(batch.column(theirs)) for ours, theirs in columns.items()}
     if points is not None:
         found["lon"], found["lat"] = lon_lat(batch.column(points))
-    return Rows(found, np.arange(row, row + batch.num_rows), np.ones(batch.num_rows, np.int32), none, none)
+    return TableRows(found, np.arange(row, row + batch.num_rows), np.ones(batch.num_rows, np.int32), none, none)

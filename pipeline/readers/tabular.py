@@ -17,8 +17,8 @@ from stswatch.pipeline.batch import HOUR, MS, ordered
 from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import CODES, rejects_table
-from stswatch.pipeline.readers.base import Decoded
 from stswatch.pipeline.readers.column_map import Writing
+from stswatch.pipeline.readers.source import DecodedBatch
 from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import (
     MESSAGE_TYPE,
@@ -54,7 +54,7 @@ _DAY = 24 * HOUR
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """A batch of rows: columns by our names, in whatever type, and where each row stands."""
 
     columns: Mapping[str, pa.Array]
@@ -64,7 +64,7 @@ class Rows:
     bad_length: Ints
 
 
-def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Decoded:
+def decode_rows(rows: TableRows, source: str, receiver: str, writing: Writing) -> DecodedBatch:
     """Fixes of all rows with a vessel and a time, static reports where static columns change; never raises.
 
     A row that says it is from another message than those of ships is counted and gives neither.
@@ -89,7 +89,7 @@ def decode_rows(rows: Rows, source: str, receiver: str, writing: Writing) -> Dec
     fixes = _fixes(batch if types is None else batch.where(np.isin(types, _POSITION_TYPES)), receiver)
     statics = _statics(batch if types is None else batch.where(np.isin(types, _STATIC_TYPES)))
     total = len(rows.offset) + len(rows.bad_offset)
-    return Decoded(fixes, statics, rejects, total, int(used.sum()), 0)
+    return DecodedBatch(fixes, statics, rejects, total, int(used.sum()), 0)
 
 
 def vessels_of(column: pa.Array, writing: Writing) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from stswatch.pipeline.decode.lines import Ints
-from stswatch.pipeline.readers.base import WHOLE, Chunk, Place, Source
 from stswatch.pipeline.readers.packing import is_packed, opened
+from stswatch.pipeline.readers.source import WHOLE, Chunk, Source, SourcePlace
 
 # ------------------ In which encoding a text is written: found out from its bytes, the same answer for the same bytes
 # A byte order mark or zeros in every second byte tell UTF-16. What is valid UTF-8 is UTF-8. Of the others the lines
@@ -224,20 +224,20 @@ def units(text: bytes, at: Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(begins)])[at]
 
 
-def head(place: Place, size: int = 65_536) -> bytes:
+def head(place: SourcePlace, size: int = 65_536) -> bytes:
     """The first bytes of a place, unpacked, UTF-16 in UTF-8. Raises SourceError where they cannot be read."""
     start = raw_head(place, size)
     wide = wide_of(start)
     return start if wide is None else narrow(start, wide)
 
 
-def raw_head(place: Place, size: int = 65_536) -> bytes:
+def raw_head(place: SourcePlace, size: int = 65_536) -> bytes:
     """The first bytes of a place, unpacked. Raises SourceError where they cannot be read."""
     with opened(place) as file:
         return file.read(size)
 
 
-def encoding_at(place: Place) -> str:
+def encoding_at(place: SourcePlace) -> str:
     """The encoding of a text, by its first bytes and, where these are ASCII, some more. Raises SourceError."""
     with opened(place) as file:
         sample = file.read(_PIECE)
@@ -281,7 +281,7 @@ def byte_chunks(source: Source, target_bytes: int) -> list[Chunk]:
 
 
 def windows(
-    place: Place, start: int, end: int, step: int, before: int, after: int, encoding: str = UTF8
+    place: SourcePlace, start: int, end: int, step: int, before: int, after: int, encoding: str = UTF8
 ) -> Iterator[Window]:
     """The text of [start, end) in windows that own at most `step` bytes, in order.
 
@@ -310,7 +310,7 @@ def windows(
             kept, base = kept[passed:], base + passed
 
 
-def pieces(place: Place, step: int, encoding: str = UTF8) -> Iterator[bytes]:
+def pieces(place: SourcePlace, step: int, encoding: str = UTF8) -> Iterator[bytes]:
     """The whole text of a place in UTF-8, some `step` bytes at a time, b"" at its end. Raises SourceError."""
     decoder = codecs.getincrementaldecoder(encoding)("stswatch.latin1" if encoding not in UTF16 else "replace")
     with opened(place) as file:

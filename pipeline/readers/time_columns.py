@@ -17,14 +17,14 @@ import pyarrow as pa
 from stswatch.pipeline.batch import Ints
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers import time_values
-from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.column_map import AUTO, TIME_FORMATS, TimeFormat
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.readers.time_forms import DAY, FORMS
 from stswatch.pipeline.readers.time_look import (
     MOST,
     WORTH_SAYING,
-    Column,
     Looked,
+    TimeColumn,
     at_midnight,
     example,
     look,
@@ -43,16 +43,16 @@ _TOLD = 3  # columns of which a refusal says why they are no time
 class Chosen:
     """Which columns hold the time, and how; says: for people."""
 
-    time: Column
-    date: Column | None
+    time: TimeColumn
+    date: TimeColumn | None
     how: TimeFormat
     says: str
 
 
 def choose(
     place: object,
-    times: Sequence[Column],
-    dates: Sequence[Column],
+    times: Sequence[TimeColumn],
+    dates: Sequence[TimeColumn],
     mmsi: pa.Array,
     asked: TimeFormat,
     day: date | None,
@@ -91,7 +91,7 @@ class _Where:
     zone: str
 
     def chosen(
-        self, time: Column, dates: Column | None, formats: tuple[str, ...], share: float, clock: str = ""
+        self, time: TimeColumn, dates: TimeColumn | None, formats: tuple[str, ...], share: float, clock: str = ""
     ) -> Chosen:
         """The choice in words."""
         how = TimeFormat(formats, self.zone, clock, self.day, found=True)
@@ -173,9 +173,9 @@ def _none(where: _Where, looked: Sequence[Looked]) -> Chosen:
     raise where.refused("; ".join([one.trouble for one in looked if one.trouble][:_TOLD]))
 
 
-def _as_asked(where: _Where, times: Sequence[Column], dates: Sequence[Column], asked: TimeFormat) -> Chosen:
+def _as_asked(where: _Where, times: Sequence[TimeColumn], dates: Sequence[TimeColumn], asked: TimeFormat) -> Chosen:
     """The first column, or two of them, that have the form that the map names. Raises SourceError where none has."""
-    alone: list[tuple[Column, Column | None]] = [(time, None) for time in (*times, *dates)]
+    alone: list[tuple[TimeColumn, TimeColumn | None]] = [(time, None) for time in (*times, *dates)]
     pairs = [(time, day) for time in times for day in dates]
     trouble = []
     for time, day in [*pairs, *alone]:
@@ -200,7 +200,7 @@ def _as_asked(where: _Where, times: Sequence[Column], dates: Sequence[Column], a
     raise where.refused(trouble[0])
 
 
-def _against(where: _Where, time: Column, time_us: Ints, how: TimeFormat) -> str:
+def _against(where: _Where, time: TimeColumn, time_us: Ints, how: TimeFormat) -> str:
     """Why a column does not have the form that the map names; nothing where it has."""
     words = ", ".join(f'"{name}"' for name in how.formats)
     fits = time_us != NO_TIME

@@ -258,7 +258,7 @@ def _compact(*lengths: int) -> Read:
 
 
 @dataclass(frozen=True)
-class Form:
+class TimeForm:
     """One way to write a time."""
 
     name: str  # as [time] format of a column map has it
@@ -268,23 +268,23 @@ class Form:
     dates: bool = False  # dates alone, which are midnight
 
 
-FORMS: Mapping[str, Form] = {
+FORMS: Mapping[str, TimeForm] = {
     form.name: form
     for form in (
-        Form("iso", "ISO 8601", order=YEAR_FIRST),
-        Form("s", "epoch in s", _epoch(1e6)),
-        Form("ms", "epoch in ms", _epoch(1e3)),
-        Form("us", "epoch in us", _epoch(1.0)),
-        Form("ns", "epoch in ns", _epoch(1e-3)),
-        Form("compact", "digits YYYYMMDDhhmmss", _compact(14, 12)),
-        Form("excel", "Excel serial days", _excel(0.0)),
-        Form("excel1904", "Excel serial days since 1904", _excel(_EXCEL_1904)),
-        Form("day_first", "day/month/year", order=DAY_FIRST),
-        Form("month_first", "month/day/year", order=MONTH_FIRST),
-        Form("iso_date", "ISO 8601, dates alone", order=YEAR_FIRST, dates=True),
-        Form("compact_date", "digits YYYYMMDD, dates alone", _compact(8), dates=True),
-        Form("day_first_date", "day/month/year, dates alone", order=DAY_FIRST, dates=True),
-        Form("month_first_date", "month/day/year, dates alone", order=MONTH_FIRST, dates=True),
+        TimeForm("iso", "ISO 8601", order=YEAR_FIRST),
+        TimeForm("s", "epoch in s", _epoch(1e6)),
+        TimeForm("ms", "epoch in ms", _epoch(1e3)),
+        TimeForm("us", "epoch in us", _epoch(1.0)),
+        TimeForm("ns", "epoch in ns", _epoch(1e-3)),
+        TimeForm("compact", "digits YYYYMMDDhhmmss", _compact(14, 12)),
+        TimeForm("excel", "Excel serial days", _excel(0.0)),
+        TimeForm("excel1904", "Excel serial days since 1904", _excel(_EXCEL_1904)),
+        TimeForm("day_first", "day/month/year", order=DAY_FIRST),
+        TimeForm("month_first", "month/day/year", order=MONTH_FIRST),
+        TimeForm("iso_date", "ISO 8601, dates alone", order=YEAR_FIRST, dates=True),
+        TimeForm("compact_date", "digits YYYYMMDD, dates alone", _compact(8), dates=True),
+        TimeForm("day_first_date", "day/month/year, dates alone", order=DAY_FIRST, dates=True),
+        TimeForm("month_first_date", "month/day/year, dates alone", order=MONTH_FIRST, dates=True),
     )
 }
 NUMBERS = tuple(form.name for form in FORMS.values() if form.read)
@@ -305,14 +305,14 @@ def read_words(name: str, column: pa.Array, zone: str) -> Ints:
     form = FORMS[name]
     if form.read is not None:
         return form.read(Numbers.of(column), zone)
-    fast = _all_iso(_usual(column), zone) if name == "iso" else None
+    fast = _all_iso(_typical(column), zone) if name == "iso" else None
     if fast is not None:
         return fast
     time_us, alone = words_us(column, form.order, zone)
     return np.where(alone == form.dates, time_us, NO_TIME)
 
 
-def _usual(column: pa.Array) -> pa.Array:
+def _typical(column: pa.Array) -> pa.Array:
     """Words as Arrow can read them, where the first of a column is written in another frequent way."""
     first = pc.first(column).as_py() or ""
     for other, usual in _FREQUENT:

@@ -27,7 +27,7 @@ _ELSEWHERE = TimeFormat(("iso",), "Asia/Seoul")
 
 
 @dataclass(frozen=True)
-class Column:
+class TimeColumn:
     """A column that may hold the time or a part of it: its name and values from all through the file, (n,)."""
 
     name: str
@@ -39,7 +39,7 @@ class Column:
 class Looked:
     """What one column may be."""
 
-    column: Column
+    column: TimeColumn
     moments: tuple[str, ...] = ()  # forms of a whole time, the most frequent first
     dates: tuple[str, ...] = ()  # forms of a date alone
     clocks: tuple[str, ...] = ()  # forms of a time of day
@@ -50,7 +50,7 @@ class Looked:
     time_us: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-def look(column: Column, day: date | None) -> Looked:
+def look(column: TimeColumn, day: date | None) -> Looked:
     """What one column may be."""
     values_of = flat(column.values)
     values, kept = without_nothing(values_of)
@@ -72,7 +72,7 @@ def without_nothing(values: pa.Array) -> tuple[pa.Array, Ints]:
     return values.take(pa.array(rows)), rows
 
 
-def _typed(column: Column, values: pa.Array, day: date | None) -> Looked | None:
+def _typed(column: TimeColumn, values: pa.Array, day: date | None) -> Looked | None:
     """A column that Arrow itself says holds times, dates or times of day."""
     kind = values.type
     if pa.types.is_time(kind):
@@ -93,7 +93,7 @@ def _typed(column: Column, values: pa.Array, day: date | None) -> Looked | None:
     return Looked(column, (TIMESTAMP,), zoned=kind.tz is not None, share=share, time_us=time_us)
 
 
-def _untyped(column: Column, values: pa.Array, day: date | None) -> Looked:
+def _untyped(column: TimeColumn, values: pa.Array, day: date | None) -> Looked:
     """A column of words or numbers."""
     if time_values.is_utc_second(values if len(values) else flat(column.values)):
         told = f"column {column.name!r} is the UTC second of AIS itself, 0 to 63{such_as(column)}, not a time"
@@ -152,7 +152,7 @@ def _moments(found: Mapping[str, Ints], count: int) -> tuple[str, ...]:
     return ()
 
 
-def _dates(column: Column, values: pa.Array, found: Mapping[str, Ints]) -> tuple[tuple[str, ...], str]:
+def _dates(column: TimeColumn, values: pa.Array, found: Mapping[str, Ints]) -> tuple[tuple[str, ...], str]:
     """The form of dates alone that most values have, or why it is not known."""
     for name in ("iso_date", "compact_date", "excel"):
         if name in found and (found[name] != NO_TIME).sum() >= MOST * len(values):
@@ -161,7 +161,7 @@ def _dates(column: Column, values: pa.Array, found: Mapping[str, Ints]) -> tuple
 
 
 def _day_or_month_first(
-    column: Column, found: Mapping[str, Ints], count: int, ending: str = ""
+    column: TimeColumn, found: Mapping[str, Ints], count: int, ending: str = ""
 ) -> tuple[tuple[str, ...], str]:
     """Whether the day or the month stands first, where one of them does, or that nothing shows which."""
     none = np.full(count, NO_TIME)
@@ -202,16 +202,16 @@ def at_midnight(one: Looked) -> bool:
     return bool(len(known)) and bool((known % DAY == 0).all())
 
 
-def _no_time(column: Column, day: date | None) -> str:
+def _no_time(column: TimeColumn, day: date | None) -> str:
     return f"column {column.name!r} holds no time between 1995-01-01 and {day or '2099-12-31'}{such_as(column)}"
 
 
-def such_as(column: Column) -> str:
+def such_as(column: TimeColumn) -> str:
     """An example for a sentence, nothing where the column holds no value."""
     return f", such as {example(column)}" if column.values.null_count < len(column.values) else ""
 
 
-def example(column: Column) -> str:
+def example(column: TimeColumn) -> str:
     """A value of a column, the middle one of those that are not nothing."""
     values, _ = without_nothing(flat(column.values))
     values = values if len(values) else flat(column.values).drop_null()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.decode.lines import Bools
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.readers.text import in_utf8
 
 # ------------ What tables write in words, as the numbers and names of AIS; case, blanks and punctuation do not matter
@@ -344,7 +344,7 @@ def texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
-def check(place: Place, name: str, column: pa.Array) -> None:
+def check(place: SourcePlace, name: str, column: pa.Array) -> None:
     """Raise SourceError where most of the ids of a table are no MMSI; column: those of some of its rows.
 
     >>> check(Place("a.csv"), "mmsi", pa.array(["431000001", "x", "412000001"]))

@@ -1,10 +1,20 @@
-"""What the tables are: one row per table (tables.py), one row per measure of a meeting (measures.py).
+"""What the tables are: one row per table (TABLES), one row per measure of a meeting (measures.py).
 
 Every field carries its unit and its meaning. The published tables become DuckDB tables of the same name, and the
 sentences become the comments there. LAKE, FLOW, STORED and EVENT_TABLES are the table of tables by what is asked of it.
 """
 
-from stswatch.pipeline.schema.flow import (
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import pyarrow as pa
+
+from stswatch.pipeline.schema import flow_tables, lake_tables, published
+from stswatch.pipeline.schema.flow_tables import (
     EDGES,
     GAPS,
     LEGS,
@@ -14,7 +24,7 @@ from stswatch.pipeline.schema.flow import (
     REPORTING,
     STATIC_DATA,
 )
-from stswatch.pipeline.schema.lake import (
+from stswatch.pipeline.schema.lake_tables import (
     FIXES,
     REASON,
     RECEIVERS,
@@ -45,9 +55,6 @@ from stswatch.pipeline.schema.published import (
     STORED_GAPS,
     VESSELS,
 )
-from stswatch.pipeline.schema.tables import TABLES, Merge, Origin, Published, Registry, Table, empty
-
-LAKE, FLOW, STORED, EVENT_TABLES = TABLES.lake, TABLES.flow, TABLES.stored, TABLES.events
 
 __all__ = [
     "AREA_COLUMNS",
@@ -97,3 +104,167 @@ __all__ = [
     "meaning_of",
     "table",
 ]
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# The table of tables: what each is called, where its rows come from, how they merge, and how they are published
+
+
+class Origin(Enum):
+    """Where the rows of a table come from."""
+
+    LAKE = "files of the lake, which a view shows"
+    FLOW = "a step"
+    STORE = "whoever publishes"
+
+
+class Merge(Enum):
+    """How the rows of all slices become those that are published; pipeline/store/publish.py has a query for each."""
+
+    ROWS = "every one of them"
+    SUMS = "those of one key are added up"
+    LATEST = "one of each key: of a column that has a time beside it the value reported last"
+    GAPS = "every one of them, with how much of it lies in outages"
+    EVENTS = "by name and revision, see pipeline/store/revisions.py"
+    RUNS = "one of each run of the program"
+    GIVEN = "those that the publisher has"
+
+
+@dataclass(frozen=True)
+class Published:
+    """How a table is published.
+
+    key: the columns that name a row, none where nothing does. order: the columns by which the
+    rows are sorted, the key where none is given. name, columns: those of the table where not given.
+    """
+
+    merge: Merge
+    key: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    name: str = ""
+    columns: pa.Schema | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    name: the one that steps and files of the lake use. columns: what a
+    row holds there. published: None for what only passes between steps.
+    """
+
+    name: str
+    origin: Origin
+    columns: pa.Schema
+    published: Published | None = None
+
+    @property
+    def stored(self) -> str:
+        """The name under which it is published, the empty one where it is not."""
+        return (self.published.name or self.name) if self.published else ""
+
+
+class Registry:
+    """Tables by what is asked of them; raises ValueError where two have one name or a key is no column.
+
+    lake, flow: name -> columns. stored: name of a published table -> columns. events: table of the flow -> the
+    published table that its rows end in. parts: published table -> the columns that the flow writes for it.
+    """
+
+    def __init__(self, rows: tuple[Table, ...]) -> None:
+        self.rows = rows
+        self.lake: Mapping[str, pa.Schema] = {row.name: row.columns for row in rows if row.origin is Origin.LAKE}
+        self.flow: Mapping[str, pa.Schema] = {row.name: row.columns for row in rows if row.origin is Origin.FLOW}
+        self.by_stored: Mapping[str, Table] = {row.stored: row for row in rows if row.published}
+        self.stored: Mapping[str, pa.Schema] = {
+            name: (row.published and row.published.columns) or row.columns for name, row in self.by_stored.items()
+        }
+        self._check()
+
+    def _check(self) -> None:
+        if len({row.name for row in self.rows}) < len(self.rows):
+            raise ValueError("two tables have one name")
+        if len(self.by_stored) < sum(row.published is not None for row in self.rows):
+            raise ValueError("two tables are published under one name")
+        for name, row in self.by_stored.items():
+            missing = {*self.key(name), *self.order(name)} - set(self.stored[name].names)
+            if missing:
+                raise ValueError(f"table {row.name} has no column {', '.join(sorted(missing))}")
+
+    @cached_property
+    def events(self) -> Mapping[str, str]:
+        """Table of the flow -> published table that its rows end in."""
+        return {row.name: row.stored for row in self.rows if row.origin is Origin.FLOW and row.published}
+
+    @cached_property
+    def parts(self) -> Mapping[str, pa.Schema]:
+        """Published table -> columns of the files that the flow writes for it."""
+        return {stored: self.flow[name] for name, stored in self.events.items()}
+
+    def key(self, stored: str) -> tuple[str, ...]:
+        """The columns that name a row of a published table; raises KeyError for another name."""
+        return self._published(stored).key
+
+    def order(self, stored: str) -> tuple[str, ...]:
+        """The columns by which a published table is sorted; raises KeyError for another name."""
+        return self._published(stored).order or self.key(stored)
+
+    def merge(self, stored: str) -> Merge:
+        """How the rows of all slices become those of a published table; raises KeyError for another name."""
+        return self._published(stored).merge
+
+    def _published(self, stored: str) -> Published:
+        row = self.by_stored[stored]
+        if row.published is None:
+            raise KeyError(stored)
+        return row.published
+
+
+_ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
+_GAPS = Published(
+    Merge.GAPS, order=("mmsi", "track_start", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
+)
+
+TABLES = Registry(
+    (
+        Table("fixes", Origin.LAKE, lake_tables.FIXES),
+        Table("static_reports", Origin.LAKE, lake_tables.STATIC_REPORTS),
+        Table("rejects", Origin.LAKE, lake_tables.REJECTS),
+        Table("legs", Origin.FLOW, flow_tables.LEGS),
+        Table("gaps", Origin.FLOW, flow_tables.GAPS),
+        Table("edges", Origin.FLOW, flow_tables.EDGES),
+        Table("static_data", Origin.FLOW, flow_tables.STATIC_DATA),
+        Table("receptions", Origin.FLOW, flow_tables.RECEPTIONS),
+        Table("reporting", Origin.FLOW, flow_tables.REPORTING),
+        Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
+        Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
+        Table("dark_meetings", Origin.FLOW, published.ENCOUNTERS),
+        # those that are published, in the order of docs/tables.md
+        Table("runs", Origin.STORE, published.RUNS, Published(Merge.RUNS, ("run_id",), order=("started", "run_id"))),
+        Table("sources", Origin.STORE, published.SOURCES, Published(Merge.GIVEN, ("source",))),
+        Table("vessels", Origin.FLOW, published.VESSELS, Published(Merge.LATEST, ("mmsi",))),
+        Table("encounters", Origin.FLOW, published.ENCOUNTERS, _ENCOUNTERS),
+        Table("judged_gaps", Origin.FLOW, published.JUDGED_GAPS, _GAPS),
+        Table(
+            "outages",
+            Origin.FLOW,
+            published.OUTAGES,
+            Published(Merge.ROWS, ("receiver", "start_time"), order=("start_time", "receiver")),
+        ),
+        Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
+        Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
+        Table("port_pair_counts", Origin.FLOW, published.PORT_PAIR_COUNTS, Published(Merge.SUMS, ("port", "hour"))),
+    )
+)
+
+
+def empty(name: str) -> pa.Table:
+    """An empty table of the flow or the lake, by name; raises KeyError for another name.
+
+    >>> empty("legs").num_rows
+    0
+    """
+    return {**TABLES.lake, **TABLES.flow}[name].empty_table()
+
+
+LAKE, FLOW, STORED, EVENT_TABLES = TABLES.lake, TABLES.flow, TABLES.stored, TABLES.events

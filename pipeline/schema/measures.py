@@ -13,7 +13,7 @@ from enum import Enum
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.lake import REASON, UTC, column
+from stswatch.pipeline.schema.lake_tables import REASON, UTC, column
 
 BIN = pa.struct([pa.field("bin", pa.int32(), False), pa.field("ms", pa.int64(), False)])
 

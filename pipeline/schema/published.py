@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.flow import GAPS, RECEPTIONS
-from stswatch.pipeline.schema.lake import UTC, column, meaning_of, table
+from stswatch.pipeline.schema.flow_tables import GAPS, RECEPTIONS
+from stswatch.pipeline.schema.lake_tables import UTC, column, meaning_of, table
 from stswatch.pipeline.schema.measures import ENCOUNTER, Measure
 
 ENCOUNTERS = table(

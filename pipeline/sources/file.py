@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
-from stswatch.pipeline.sources.base import (
+from stswatch.pipeline.sources.address import (
     BATCH_BYTES,
     NOTE,
     POLL_S,

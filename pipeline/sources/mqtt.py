@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from stswatch.pipeline.sources.base import (
+from stswatch.pipeline.sources.address import (
     BATCH_BYTES,
     CONNECT_S,
     NOTE,

@@ -18,8 +18,8 @@ from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import (
     ENDING,
     ArrivalIndex,
-    Entry,
     Header,
+    IndexEntry,
     beside,
     entry_line,
     header_line,
@@ -69,7 +69,7 @@ def pack(path: Path) -> tuple[Path, list[str]]:
     found = frames.stretches_of(str(path))
     told = frames.damaged_text(str(path), found) if found else []
     with path.open("rb") as file, part.open("wb") as out:
-        whole = io.BufferedReader(frames.Lines(file, found)) if found else file
+        whole = io.BufferedReader(frames.SegmentReader(file, found)) if found else file
         frames.pack(whole, os.path.getsize(path), out, index)
     sync(part)
     if told:
@@ -186,7 +186,7 @@ def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
     return told if index is None else frames.damaged_text(str(path), index) + told
 
 
-def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None) -> Entry:
+def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None) -> IndexEntry:
     """The entry of bytes that have none, behind all others."""
     with path.open("rb") as file:
         file.seek(found.size)
@@ -200,7 +200,7 @@ def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None
         clock.not_before(last_us)
         marks = clock.marks(text)
     pairs = tuple((found.size + at, us) for at, us in marks if us)
-    return Entry(found.size, size, zlib.crc32(text), pairs, found=True)
+    return IndexEntry(found.size, size, zlib.crc32(text), pairs, found=True)
 
 
 def settle(folder: Path) -> list[str]:

@@ -18,9 +18,9 @@ from typing import NamedTuple, TypeVar
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
-from stswatch.pipeline.readers.base import Place, SourceError
 from stswatch.pipeline.readers.packing import opened, unreadable
-from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
+from stswatch.pipeline.sources.address import Format
 
 PACKED = ".zst"
 PART = ".part"
@@ -161,11 +161,11 @@ def reading(path: Path) -> Iterator[BufferedIOBase]:
     it is gone."""
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(opened(Place(os.fspath(path))))
+            file = stack.enter_context(opened(SourcePlace(os.fspath(path))))
         except SourceError as error:
             if path.suffix == PACKED or not gone(error):
                 raise
-            file = stack.enter_context(opened(Place(os.fspath(path) + PACKED)))
+            file = stack.enter_context(opened(SourcePlace(os.fspath(path) + PACKED)))
         yield file
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stswatch.pipeline.sources.base import Address, Loss, Lost, Remark, Resume
-from stswatch.pipeline.sources.registry import ready, receive
+from stswatch.pipeline.sources.address import Address, Loss, Lost, Remark, Resume
+from stswatch.pipeline.sources.kinds import ready, receive
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.segments import Position
-from stswatch.pipeline.spool.spool import Counts, HeldBack, Limits, Spool
+from stswatch.pipeline.spool.writer import HeldBack, Limits, Spool, SpoolCounts
 from stswatch.pipeline.store.files import read_json, write_json
 from stswatch.pipeline.trouble import DISK, wait_s
 
@@ -44,7 +44,7 @@ class SourceState:
     reconnects: int  # connections that were lost
     ended: bool  # nothing can come any more
     trouble: str  # the sentence about it while it is not connected, held back, or not packed; "" otherwise
-    counts: Counts
+    counts: SpoolCounts
     lost_messages: int = 0  # known to be lost: by the system (UDP on Linux), by a broker, which counts for all clients
 
 
@@ -74,7 +74,7 @@ def held_sentence(error: OSError, folder: Path, until_then: str = HELD) -> str:
 
 
 @dataclass(frozen=True)
-class Around:
+class Shared:
     """What all sources of a watch share."""
 
     clock: Arrival
@@ -100,7 +100,7 @@ def client_id(identity: str, name: str) -> str:
 class Running:
     """One source and its spool."""
 
-    def __init__(self, address: Address, spool: Spool, around: Around) -> None:
+    def __init__(self, address: Address, spool: Spool, around: Shared) -> None:
         self.address, self.spool, self._of = address, spool, around
         self.connected = self.ended = False
         self.since_us = 0
@@ -232,7 +232,7 @@ _CLOSE_S = 3.0  # one that is still waiting for a connection then has nothing to
 class Supervisor:
     """The sources of a watch, each in a thread, and one thread that lets time pass for their spools."""
 
-    def __init__(self, running: Sequence[Running], around: Around) -> None:
+    def __init__(self, running: Sequence[Running], around: Shared) -> None:
         self._running, self._around = {each.address.name: each for each in running}, around
         self._failed: BaseException | None = None
         self._tending = threading.Thread(target=self._tend, name="spools", daemon=True)
@@ -316,7 +316,7 @@ def run_sources(
     """
     for address in addresses:
         ready(address, secrets)
-    around = Around(clock, tell, stop, secrets, draw, monotonic, identity_of(data / "live"))
+    around = Shared(clock, tell, stop, secrets, draw, monotonic, identity_of(data / "live"))
     running = []
     for each in addresses:
         spool = Spool(

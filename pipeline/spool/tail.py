@@ -11,11 +11,18 @@ from typing import BinaryIO
 
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
-from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Entry, Header, beside, next_begun_us, parsed_lines
-from stswatch.pipeline.readers.base import WHOLE, SourceError
+from stswatch.pipeline.readers.arrival_index import (
+    ArrivalIndex,
+    Header,
+    IndexEntry,
+    beside,
+    next_begun_us,
+    parsed_lines,
+)
 from stswatch.pipeline.readers.packing import unreadable
-from stswatch.pipeline.sources.base import NOTE, Format
-from stswatch.pipeline.spool.openfile import LONGEST
+from stswatch.pipeline.readers.source import WHOLE, SourceError
+from stswatch.pipeline.sources.address import NOTE, Format
+from stswatch.pipeline.spool.open_segment import LONGEST
 from stswatch.pipeline.spool.segments import PACKED, Position, format_of, refuse_old, segment_of, segments
 
 PIECE_BYTES = 4 << 20
@@ -191,7 +198,7 @@ class _Plain:
         while lines := self._lines():
             for line in lines:
                 entry = next(parsed_lines(line))
-                if isinstance(entry, Entry) and entry.end > limit:
+                if isinstance(entry, IndexEntry) and entry.end > limit:
                     return b""
                 self._consumed += len(line)
                 if isinstance(entry, Header):
@@ -208,7 +215,7 @@ class _Plain:
             text += self._index.read()
         return text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
 
-    def _taken(self, entry: Entry) -> bytes:
+    def _taken(self, entry: IndexEntry) -> bytes:
         """The bytes up to the end of an entry; those before its beginning lost theirs and take its arrival."""
         if entry.begin < self._end:
             return b""
@@ -254,7 +261,7 @@ class _Packed:
         self.told = len(self._arrivals.offset)
         self._files = ExitStack()
         self._file: BinaryIO = self._files.enter_context(path.open("rb"))
-        self._lines = frames.Lines(self._file, index)
+        self._lines = frames.SegmentReader(self._file, index)
 
     def more(self, limit: int) -> bytes:
         """The next bytes; b"" at the end. All of a packed segment is acknowledged."""

@@ -36,7 +36,7 @@ def reading(source: str, slab_us: int, options: str, chunks: Iterable[int]) -> s
 
 
 @dataclass(frozen=True)
-class Entry:
+class SourceEntry:
     """A source of the lake: what `sources` tells of it, how it was cut, where its chunks begin, their receipts."""
 
     source: Mapping[str, Any]
@@ -77,21 +77,21 @@ class Entry:
         return all(is_whole(data, part) for receipt in self.receipts for part in receipt.parts)
 
 
-def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[str, Entry]:
+def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[str, SourceEntry]:
     """Every source of the lake by its id, in order of id. Raises CatalogueError where one is damaged.
 
     given: sources that will be read again if need be: of these a damaged one is left out; None: of all.
     """
     found = {}
     for source, entry in sorted(catalogue.every("sources", _entry).items()):
-        if isinstance(entry, Entry):
+        if isinstance(entry, SourceEntry):
             found[source] = entry
         elif given is not None and source not in given:
             raise again(catalogue, entry, source) from entry
     return found
 
 
-def enter(catalogue: Catalogue, new: Iterable[Entry]) -> None:
+def enter(catalogue: Catalogue, new: Iterable[SourceEntry]) -> None:
     """Enter sources: from now on the files of these readings, and of no other, are part of the lake.
 
     All of them at once. The receipts that their entries hold now are no longer kept apart.
@@ -117,7 +117,7 @@ def keep_receipt(catalogue: Catalogue, reading: str, chunk: int, receipt: Receip
     catalogue.put("chunks", {_chunk(reading, chunk): _written(receipt)}, durable=False)
 
 
-def finished(catalogue: Catalogue, reading: str, chunk: int, entry: Entry | None = None) -> Receipt | None:
+def finished(catalogue: Catalogue, reading: str, chunk: int, entry: SourceEntry | None = None) -> Receipt | None:
     """The receipt of a chunk, where that was finished and all that it tells of still is what was written.
 
     entry: that of the source, which may be of this reading. Raises OSError.
@@ -191,10 +191,10 @@ def _chunk(reading: str, chunk: int) -> str:
     return f"{reading}-{chunk}"
 
 
-def _entry(source: str, told: Mapping[str, Any]) -> Entry:
+def _entry(source: str, told: Mapping[str, Any]) -> SourceEntry:
     """An entry as `enter` wrote it. Raises what says that it is none."""
     receipts = [_receipt(receipt) for receipt in told["receipts"]]
-    entry = Entry(told["source"], told["slab_us"], told["options"], receipts, told["chunks"])
+    entry = SourceEntry(told["source"], told["slab_us"], told["options"], receipts, told["chunks"])
     if entry.source["source"] != source or len(entry.chunks) != len(receipts):
         raise ValueError(source)
     return entry
@@ -211,7 +211,7 @@ def _written(receipt: Receipt) -> dict[str, Any]:
     return vars(receipt) | {"parts": parts, "days": days}
 
 
-def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
+def sources_table(entries: Mapping[str, SourceEntry]) -> pa.Table:
     """The table `sources`."""
     rows = []
     for entry in entries.values():
@@ -224,7 +224,7 @@ def sources_table(entries: Mapping[str, Entry]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 
-def reject_counts(entries: Mapping[str, Entry]) -> pa.Table:
+def reject_counts(entries: Mapping[str, SourceEntry]) -> pa.Table:
     """The table `reject_counts`."""
     counts: dict[tuple[str, str], int] = {}
     for name, entry in entries.items():
@@ -235,7 +235,7 @@ def reject_counts(entries: Mapping[str, Entry]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema.REJECT_COUNTS)
 
 
-def lake_files(entries: Mapping[str, Entry]) -> dict[str, list[str]]:
+def lake_files(entries: Mapping[str, SourceEntry]) -> dict[str, list[str]]:
     """The files of each table of the lake, within the data folder."""
     files: dict[str, list[str]] = {table: [] for table in schema.LAKE}
     for entry in entries.values():

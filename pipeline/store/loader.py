@@ -7,20 +7,24 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.reference import zones
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import ddl, publish, revisions
+from stswatch.pipeline.store import ddl, publish, revisions, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_work, sound
+from stswatch.pipeline.store.files import check_spare_files
 from stswatch.pipeline.store.lake import verify
 from stswatch.pipeline.store.publish import LeftOut
+from stswatch.pipeline.store.revisions import lead_changes
 from stswatch.pipeline.untrusted import storable
 
 LIVE = 0  # the number of what stands so far, beside those of outputs
@@ -98,11 +102,11 @@ def _read(work: duckdb.DuckDBPyConnection, name: str, fields: pa.Schema, files: 
 
 # ----------------------------------------- The one loader: from the files of committed slices to a published snapshot
 
-__all__ = ["Output", "Run", "load"]
+__all__ = ["Output", "RunRecord", "load"]
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """What is told of one run of the program; `data_start` and `data_end` are None where it used no fix.
 
     `rules` name the cut-off of leads, their own or the one of the scorecard.
@@ -133,7 +137,7 @@ class Beside:
 
 def load(
     data: Path,
-    run: Run,
+    run: RunRecord,
     outputs: Sequence[Output],
     beside: Beside,
     finished: datetime,
@@ -155,7 +159,7 @@ def load(
 def commit(
     work: duckdb.DuckDBPyConnection,
     data: Path,
-    run: Run,
+    run: RunRecord,
     shown: zones.Area,
     outputs: Sequence[Output],
     live: pa.Table | None,
@@ -202,7 +206,7 @@ def judge(shown: zones.Area, rules: Rules) -> revisions.Judge:
 def show(
     work: duckdb.DuckDBPyConnection,
     data: Path,
-    run: Run,
+    run: RunRecord,
     shown: zones.Area,
     beside: Beside,
     tables: Registry = schema.TABLES,
@@ -220,13 +224,13 @@ def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:
     return table.select(fields.names).cast(fields)
 
 
-def note_begun(work: duckdb.DuckDBPyConnection, run: Run) -> None:
+def note_begun(work: duckdb.DuckDBPyConnection, run: RunRecord) -> None:
     """Put the run among the runs, if it is not there: what stands so far names it before anything is finalized."""
     if not work.execute("SELECT count(*) FROM runs WHERE run_id = ?", [run.run_id]).fetchall()[0][0]:
         _note(work, run, None)
 
 
-def _note(work: duckdb.DuckDBPyConnection, run: Run, finished: datetime | None) -> None:
+def _note(work: duckdb.DuckDBPyConnection, run: RunRecord, finished: datetime | None) -> None:
     row = {
         "run_id": run.run_id,
         "started": run.started,
@@ -250,3 +254,110 @@ def _placed(work: duckdb.DuckDBPyConnection, shown: zones.Area) -> pa.Table:
     lon, lat = (places[name].to_numpy() for name in ("lon", "lat"))  # null becomes NaN, which lies nowhere
     found = {"row": places["row"], "in_area": shown.contains(lon, lat), "area_zones": shown.zones.of(lon, lat)}
     return pa.table(found, schema=schema.PLACED)
+
+
+# --------------------------------------- What became of leads, from what is committed: for those who are told of them
+
+# ----------------------------------------------------------------------------------------------------------------
+# The store of a watch: held open as long as that lasts, told of each finalized hour and of what stands between them
+
+
+class Live:
+    """The working database of a data folder, for one run of a watch."""
+
+    def __init__(
+        self, data: Path, run: RunRecord, beside: Beside | None = None, decided_us: int = revisions.EVER_US
+    ) -> None:
+        """beside, decided_us: what was given with the last final hour. Raises StoreError where another process holds
+        it or it cannot be used, AreaError for an unknown area;
+        OSError, as the others do, where too many files are open."""
+        self._data, self._run = data, run
+        self._shown = zones.area(run.area)
+        self._judge = judge(self._shown, run.rules)
+        self._beside = beside or Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
+        check_spare_files()
+        self._decided_us = decided_us
+        self._work = open_work(data)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._work.close()
+
+    def finalize(
+        self,
+        outputs: Sequence[Output],
+        beside: Beside,
+        live: pa.Table | None,
+        now: datetime,
+        decided_us: int = revisions.EVER_US,
+    ) -> int:
+        """Take what the slices of the finalized hours say and what stands beyond them; gives the number of the commit.
+
+        See loader.load for what is given, `stand` for live, revisions.revise for decided_us, which holds until the next
+        finalize. All of it or, where it raises, nothing.
+        """
+        check_spare_files()
+        number = commit(self._work, self._data, self._run, self._shown, outputs, live, now, decided_us)
+        self._beside, self._decided_us = beside, decided_us
+        return number
+
+    def stand(self, live: pa.Table, vessels: pa.Table) -> int:
+        """Take what stands so far in place of what stood before; gives the number of the commit.
+
+        live: schema.ENCOUNTERS and revisions.RUNNING. vessels: what is known of vessels since the last finalized hour,
+        schema.VESSELS; only those of live events are taken. All of it or, where it raises, nothing.
+        """
+        check_spare_files()
+        self._work.begin()
+        try:
+            with sound(self._data / WORK, AFRESH):
+                number = revisions.revise(self._work, self._run.run_id, self._judge, live, False, self._decided_us)
+                self._take_vessels(live, vessels)
+                note_begun(self._work, self._run)
+                self._work.commit()
+        except BaseException:
+            undo(self._work)
+            raise
+        faults.reach("peek_committed")
+        return number
+
+    def _take_vessels(self, live: pa.Table, vessels: pa.Table) -> None:
+        met = pa.chunked_array([*live["mmsi_a"].chunks, *live["mmsi_b"].chunks], pa.int32())
+        rows = vessels.filter(pc.is_in(vessels["mmsi"], value_set=met.combine_chunks()))
+        # fixes are counted when they are finalized, all of them
+        at = rows.column_names.index("fixes")
+        rows = rows.set_column(at, schema.VESSELS.field(at), pa.array(np.zeros(rows.num_rows, np.int64)))
+        self._work.register("given_vessels", rows)
+        self._work.execute("DELETE FROM part_vessels WHERE _output = ?", [LIVE])
+        names = ddl.columns(schema.VESSELS.names)
+        self._work.execute(f"INSERT INTO part_vessels SELECT {LIVE}, {names} FROM given_vessels")
+
+    def publish(self, now: datetime) -> Path:
+        """Publish what is committed, and remove the snapshots that nobody needs any more. Raises StoreError.
+
+        The lake is cleared by whoever writes into it.
+        """
+        check_spare_files()
+        path = show(self._work, self._data, self._run, self._shown, self._beside)
+        snapshots.clear_snapshots(self._data, now)
+        return path
+
+    def lead_changes(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
+        """See leads.lead_changes."""
+        return lead_changes(self._work, since, oldest)
+
+    def changed(self, commit: int) -> dict[str, int]:
+        """How many finalized events a commit brought anew, how many it revised, and how many it withdrew."""
+        query = """SELECT count(*) FILTER (WHERE status = 'current' AND revision = 1),
+                       count(*) FILTER (WHERE status = 'current' AND revision > 1),
+                       count(*) FILTER (WHERE status = 'retracted')
+                   FROM encounters WHERE _commit = ?"""
+        found = self._work.execute(query, [commit]).fetchall()[0]
+        return dict(zip(("new", "revised", "retracted"), found, strict=True))
+
+    def standing(self) -> tuple[int, int]:
+        """How many provisional events still run, and how many are leads."""
+        query = f"""SELECT count(*) FILTER (WHERE {revisions.RUNNING.name}), count(*) FILTER (WHERE _lead)
+                    FROM encounters WHERE status = 'provisional'"""
+        running, flagged = self._work.execute(query).fetchall()[0]
+        return running, flagged

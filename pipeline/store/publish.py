@@ -177,7 +177,8 @@ def _leads(min_score: float) -> str:
 def _beside(beside_min: float) -> str:
     near = f"INTERVAL {minutes(beside_min)} MICROSECONDS"
     sides = " UNION ALL ".join(
-        f"""SELECT id, revision, mmsi_{v} AS mmsi, try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track_start,
+        f"""SELECT id, revision, mmsi_{v} AS mmsi,
+            try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track_start,
             start_time - {near} AS first, end_time + {near} AS last FROM encounters"""
         for v in "ab"
     )

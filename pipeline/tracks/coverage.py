@@ -174,7 +174,7 @@ def _outages(
     # each vessel was heard at least once in each half hour: by accident nobody is with a chance of exp(-expected)
     expected = both.mean(axis=1) * (end_us[rows] - start_us[rows]) / half_us
     odd = (both.min(axis=1) >= rules.outage_vessels) & (expected >= -log(rules.outage_chance))
-    usual = _Usual(receiver, start_us, end_us, rules)
+    usual = _Typical(receiver, start_us, end_us, rules)
     odd[odd] = [not usual.is_so(row) for row in rows[odd].tolist()]
     row = rows[odd]
     columns = {
@@ -205,7 +205,7 @@ class _Vessels:
         return np.array(found, np.int64).reshape(len(first), self._beside)
 
 
-class _Usual:
+class _Typical:
     """Whether a silence is one of several: so passes of satellites, nights, and archives of few rows are."""
 
     def __init__(self, receiver: Column, start_us: Ints, end_us: Ints, rules: CoverageRules) -> None:

@@ -37,7 +37,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Steps:
+class Intervals:
     """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap.
 
     told: both fixes reported a speed; else speed_kn is implied.
@@ -57,7 +57,7 @@ def threshold(satellite: Bools, rules: VesselRules) -> Ints:
     return np.where(satellite, hours(rules.gap_satellite_h), hours(rules.gap_terrestrial_h))
 
 
-def steps(fixes: Track, rules: VesselRules) -> Steps:
+def steps(fixes: Track, rules: VesselRules) -> Intervals:
     """Tell legs from gaps, and slow legs from fast ones; every consecutive pair of a track is a leg or a gap."""
     n = len(fixes.mmsi)
     same = np.ones(n, bool)
@@ -72,7 +72,7 @@ def steps(fixes: Track, rules: VesselRules) -> Steps:
     told = ~np.isnan(reported_kn)
     speed_kn = np.where(told, reported_kn, implied_kn)
     leg = same & (dt_us <= limit_us)
-    return Steps(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, told, limit_us)
+    return Intervals(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, told, limit_us)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Legs:
     fresh: Bools
 
 
-def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) -> Legs:
+def slow_legs(fixes: Track, between: Intervals, has_leg: Bools, rules: VesselRules) -> Legs:
     """The slow legs, stays thinned to one leg per bucket.
 
     has_leg: (n,) whether a leg ends at each fix; false makes a leg that starts there fresh.
@@ -114,7 +114,7 @@ def slow_legs(fixes: Track, between: Steps, has_leg: Bools, rules: VesselRules) 
     return Legs(start, end, speed_dkn, _any_told(between, start, end), ~has_leg[start])
 
 
-def _any_told(between: Steps, start: Ints, end: Ints) -> Bools:
+def _any_told(between: Intervals, start: Ints, end: Ints) -> Bools:
     """Whether a speed was reported on some step from one fix to another, (n,)."""
     if between.told.all():
         return np.ones(len(start), bool)
@@ -131,7 +131,7 @@ def rounding_m(fixes: Track, legs: Legs) -> Ints:
     return np.asarray(np.maximum.reduceat(told_m[legs.start[leg] + nth], starts_of(leg)))
 
 
-def _whole_dkn(between: Steps) -> Ints:
+def _whole_dkn(between: Intervals) -> Ints:
     return _tenths(np.where(between.slow, between.speed_kn * 10, 0.0))
 
 
@@ -140,7 +140,7 @@ def _tenths(speed_dkn: Floats) -> Ints:
     return np.ceil(speed_dkn - 0.5).astype(np.int64)
 
 
-def _thinnable(fixes: Track, between: Steps, rules: VesselRules) -> tuple[Ints, Ints]:
+def _thinnable(fixes: Track, between: Intervals, rules: VesselRules) -> tuple[Ints, Ints]:
     """First and last fix of each chord: from the fix before a bucket to the last one in it."""
     n = len(fixes.mmsi)
     if n == 0:

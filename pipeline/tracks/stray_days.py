@@ -126,7 +126,7 @@ def stray_days(days: Days, rules: Rules) -> set[int]:
     if not groups:
         return set()
     main = max(groups, key=lambda group: (_count(group), _rows(group), -group[0].day))
-    if not _usual(main, rules):
+    if not _typical(main, rules):
         return set()
     strays: set[int] = set()
     for group in groups:
@@ -167,17 +167,17 @@ def _apart(days: Group, silence_us: int) -> list[Group]:
     return [days[a:b] for a, b in zip([0, *cuts], [*cuts, len(days)], strict=True) if b > a]
 
 
-def _usual(group: Group, rules: Rules) -> Day | None:
+def _typical(group: Group, rules: Rules) -> Day | None:
     """The day in which the middle row of a group lies, if it says what is usual: where days are thin, none does."""
     by_rows = sorted(group, key=lambda day: (day.rows, day.day))
     middle = int(np.searchsorted(np.cumsum([day.rows for day in by_rows]), _rows(group) / 2))
-    enough = by_rows[middle].rows >= rules.clock.usual_rows and _count(group) > 1
+    enough = by_rows[middle].rows >= rules.clock.typical_rows and _count(group) > 1
     return by_rows[middle] if enough else None
 
 
 def _at_edges(group: Group, rules: Rules) -> set[int]:
     """The strays among the days before and after those that have a usual number of rows."""
-    usual = _usual(group, rules)
+    usual = _typical(group, rules)
     if usual is None:
         return set()
     full = [k for k, day in enumerate(group) if day.rows > rules.clock.thin_share * usual.rows]
@@ -198,7 +198,7 @@ def _outer(days: Group, rules: Rules) -> Group:
 
 def _strays_of(side: Group, kept: Group, near: Day, rules: Rules) -> set[int]:
     """The strays of one side of the days that are kept, each set of vessels by itself; near: the outermost of these."""
-    heard, rich = union(day.vessels for day in kept), _count([near]) >= rules.clock.usual_vessels
+    heard, rich = union(day.vessels for day in kept), _count([near]) >= rules.clock.typical_vessels
     strays: set[int] = set()
     for who in {day.vessels for day in side}:
         theirs = [day for day in side if day.vessels == who]

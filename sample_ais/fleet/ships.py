@@ -19,7 +19,7 @@ from stswatch.sample_ais.fleet.motion import Course, Courses, Floats, Ints, Ragg
 FLAGS = {"XA": 281, "XB": 282, "XC": 283, "XD": 284, "XE": 285, "XF": 286}  # as in flags.csv
 
 
-class Kind(NamedTuple):
+class ShipKind(NamedTuple):
     """What ships of one trade have in common."""
 
     ship_type: int  # ITU-R M.1371-5, table 53
@@ -31,27 +31,27 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "tanker": Kind(80, 150, 23, 8.2, "TANKER"),
-    "small_tanker": Kind(80, 96, 14, 5.1, "COASTER OIL"),
-    "bulker": Kind(70, 180, 28, 9.4, "BULK"),
-    "coaster": Kind(70, 88, 13, 4.6, "COASTER"),
-    "container": Kind(71, 260, 36, 11.8, "BOX"),
-    "bunker": Kind(80, 58, 11, 3.6, "BUNKER"),
-    "tug": Kind(31, 34, 10, 4.0, "TUG"),
-    "barge": Kind(37, 76, 20, 3.1, "BARGE", "B"),
-    "trawler": Kind(30, 38, 7, 3.2, "TRAWL", "B"),
-    "pilot": Kind(50, 18, 5, 1.5, "PILOT"),
-    "ferry": Kind(60, 165, 25, 6.1, "FERRY"),
-    "reefer": Kind(70, 118, 17, 6.0, "REEFER"),
-    "fisher": Kind(30, 52, 9, 3.6, "FISHER"),
-    "supply": Kind(79, 68, 15, 4.8, "SUPPLY"),
-    "crew_boat": Kind(69, 26, 7, 1.8, "CREW", "B"),
-    "dredger": Kind(33, 98, 19, 5.6, "DREDGER"),
-    "hopper": Kind(79, 72, 15, 4.2, "HOPPER"),
-    "patrol": Kind(55, 88, 13, 4.1, "PATROL"),
-    "research": Kind(90, 74, 15, 5.0, "RESEARCH"),
-    "launch": Kind(90, 16, 5, 1.6, "LAUNCH", "B"),
-    "tanker_large": Kind(80, 228, 36, 12.4, "TANKER L"),
+    "tanker": ShipKind(80, 150, 23, 8.2, "TANKER"),
+    "small_tanker": ShipKind(80, 96, 14, 5.1, "COASTER OIL"),
+    "bulker": ShipKind(70, 180, 28, 9.4, "BULK"),
+    "coaster": ShipKind(70, 88, 13, 4.6, "COASTER"),
+    "container": ShipKind(71, 260, 36, 11.8, "BOX"),
+    "bunker": ShipKind(80, 58, 11, 3.6, "BUNKER"),
+    "tug": ShipKind(31, 34, 10, 4.0, "TUG"),
+    "barge": ShipKind(37, 76, 20, 3.1, "BARGE", "B"),
+    "trawler": ShipKind(30, 38, 7, 3.2, "TRAWL", "B"),
+    "pilot": ShipKind(50, 18, 5, 1.5, "PILOT"),
+    "ferry": ShipKind(60, 165, 25, 6.1, "FERRY"),
+    "reefer": ShipKind(70, 118, 17, 6.0, "REEFER"),
+    "fisher": ShipKind(30, 52, 9, 3.6, "FISHER"),
+    "supply": ShipKind(79, 68, 15, 4.8, "SUPPLY"),
+    "crew_boat": ShipKind(69, 26, 7, 1.8, "CREW", "B"),
+    "dredger": ShipKind(33, 98, 19, 5.6, "DREDGER"),
+    "hopper": ShipKind(79, 72, 15, 4.2, "HOPPER"),
+    "patrol": ShipKind(55, 88, 13, 4.1, "PATROL"),
+    "research": ShipKind(90, 74, 15, 5.0, "RESEARCH"),
+    "launch": ShipKind(90, 16, 5, 1.6, "LAUNCH", "B"),
+    "tanker_large": ShipKind(80, 228, 36, 12.4, "TANKER L"),
 }
 
 
@@ -67,7 +67,7 @@ class Ship:
     name: str
     imo: int  # 0 where it has none
     call_sign: str
-    kind: Kind
+    kind: ShipKind
     destination: str
     flag: str
 
@@ -126,7 +126,7 @@ WITHOUT_IMO = ("barge", "trawler", "pilot", "crew_boat", "launch", "fisher", "ho
 
 
 @dataclass
-class Yard:
+class ShipFactory:
     """Launches ships with running numbers, of sizes that vary within their kind."""
 
     rng: np.random.Generator

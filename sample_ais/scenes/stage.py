@@ -26,7 +26,7 @@ from stswatch.sample_ais.fleet.ships import (
     Actor,
     Quiet,
     Ship,
-    Yard,
+    ShipFactory,
 )
 from stswatch.sample_ais.fleet.waters import BERTH, EDGE, ROADS, Place, Spot, Waters
 from stswatch.sample_ais.scenes.circumstances import HOUR_S, Circumstance
@@ -41,7 +41,7 @@ class Stage:
     """What a scene works with."""
 
     rng: Rng
-    yard: Yard
+    ship_factory: ShipFactory
     end_s: float
     sea: Waters
     taken: list[int] = field(default_factory=list)  # spots given so far: no two ships of a scene share one
@@ -142,7 +142,7 @@ class Stage:
 
     def launch(self, *kinds: str) -> Ship:
         """A new ship of one of some kinds, under any flag but that in the role of the DPRK."""
-        return self.yard.launch(str(self.rng.choice(list(kinds))))
+        return self.ship_factory.launch(str(self.rng.choice(list(kinds))))
 
     def some_hours(self, least: float, most: float) -> float:
         """Seconds of some hours."""

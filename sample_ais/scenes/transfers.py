@@ -47,7 +47,7 @@ def parties(stage: Stage) -> tuple[Ship, Ship]:
     k = int(stage.rng.choice(len(PARTIES), p=[p[2] for p in PARTIES]))
     host, guest = PARTIES[k][:2]
     flag = DPRK_ROLE if stage.rng.random() < 0.5 else None
-    return stage.yard.launch(host), stage.yard.launch(guest, flag)
+    return stage.ship_factory.launch(host), stage.ship_factory.launch(guest, flag)
 
 
 Ends = tuple[Spot, Spot]
@@ -149,7 +149,7 @@ def _dark(stage: Stage, actor: Actor, c: Circumstance) -> Actor:
 
 def shuttle(stage: Stage, c: Circumstance) -> list[Actor]:
     """A small hull comes to the same larger one two or three times, some hours apart."""
-    host, guest = stage.yard.launch("tanker"), stage.yard.launch("small_tanker", DPRK_ROLE)
+    host, guest = stage.ship_factory.launch("tanker"), stage.ship_factory.launch("small_tanker", DPRK_ROLE)
     trips = int(stage.rng.integers(2, 4))
     each_s = max(1200.0, min(c.duration_s, 8 * HOUR_S) / trips)
     gap_s = stage.some_hours(1.5, 5.0)
@@ -170,8 +170,8 @@ def three_hulls(stage: Stage, c: Circumstance) -> list[Actor]:
 
     Source: press reports of imagery off Cho-do, see docs/zones.md.
     """
-    middle = stage.yard.launch("small_tanker", scale=float(stage.rng.choice([0.5, 1.0])))
-    sides = [stage.yard.launch("coaster", DPRK_ROLE), stage.yard.launch("coaster")]
+    middle = stage.ship_factory.launch("small_tanker", scale=float(stage.rng.choice([0.5, 1.0])))
+    sides = [stage.ship_factory.launch("coaster", DPRK_ROLE), stage.ship_factory.launch("coaster")]
     stationary = stage.host(c, middle, stage.some_hours(0.5, 5.0) + 2400.0, 6000.0)
     actors = [goes(stage, c, middle, [stationary])]
     for side, ship in zip((1.0, -1.0), sides, strict=True):
@@ -236,7 +236,7 @@ def flag_hop(stage: Stage, c: Circumstance) -> list[Actor]:
     """
     actors = laden(stage, c, pair(stage, c, *parties(stage)))
     ship = actors[1].ship
-    was = replace(stage.yard.launch("small_tanker"), imo=ship.imo, kind=ship.kind, hull=ship.hull)
+    was = replace(stage.ship_factory.launch("small_tanker"), imo=ship.imo, kind=ship.kind, hull=ship.hull)
     when_s = c.start_s - stage.some_hours(1.5, 12.0)
     actors[1] = replace(actors[1], emitters=(Emitter(was, until_s=when_s), Emitter(ship, from_s=when_s)))
     return actors
@@ -263,7 +263,7 @@ def shared_by_two(stage: Stage, c: Circumstance) -> list[Actor]:
     """The guest uses the MMSI of another hull that goes about its own business at the same time."""
     actors = laden(stage, c, pair(stage, c, *parties(stage)))
     ship = actors[1].ship
-    other = replace(stage.yard.launch("small_tanker"), mmsi=ship.mmsi, name=ship.name, call_sign=ship.call_sign)
+    other = replace(stage.ship_factory.launch("small_tanker"), mmsi=ship.mmsi, name=ship.name, call_sign=ship.call_sign)
     far = stage.spot(c.place, 250.0, 1500.0)
     goal = stage.spot(c.place, 250.0, 1500.0)
     return [*actors, passage(stage, other, far, goal)]

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from stswatch.pipeline.flow.workers import keep_freed_memory
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
 from tests.bench.decode import SHAPED, WHEN, captures
 from tests.bench.run import table
 from tests.pipeline.decode.captures import wrapped

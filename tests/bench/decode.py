@@ -26,8 +26,8 @@ import psutil
 from pyais.stream import IterMessages
 
 from stswatch.pipeline.flow.workers import ingest_chunk, keep_freed_memory
-from stswatch.pipeline.readers.base import Source
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import Source
 from tests.bench.run import put, table
 from tests.pipeline.decode.captures import wrapped
 

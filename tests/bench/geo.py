@@ -20,7 +20,7 @@ import searoute
 import shapely
 from numpy.typing import NDArray
 
-from stswatch.geo.coast.coast import REGION_BOX, coast, layer
+from stswatch.geo.coast.land import REGION_BOX, coast, layer
 from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km, is_water
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.geo.reference.ports import harbours, lawful_port, nearest_port, ports

@@ -29,14 +29,14 @@ from stswatch.pipeline.flow import late_data, row
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.slices import Slice, checksums, commit
 from stswatch.pipeline.live.finalize import Finalized, finalize
-from stswatch.pipeline.live.reconcile import Settings, Store, engine_of
+from stswatch.pipeline.live.reconcile import Store, WatchSettings, engine_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.sample_ais.reception import sentences
+from stswatch.sample_ais.reception import encode
 from tests.pipeline import seas
 from tests.pipeline.spool.spools import written
 from tests.pipeline.store import build as rows_of
@@ -46,7 +46,7 @@ ALLOWED_LATENESS_US = 60_000_000
 VESSELS = 1000  # heard in an hour
 CELLS = 300  # of coverage, in an hour
 MET = 5  # encounters in an hour
-SETTINGS = Settings(rules=Rules(), every_s=5.0, area="world", shards=1)
+SETTINGS = WatchSettings(rules=Rules(), every_s=5.0, area="world", shards=1)
 OPTIONS = "('nmea', None, None, None, ())"
 
 
@@ -91,7 +91,7 @@ def _lake(catalogue: Catalogue, hours: int, sources: int) -> None:
             reading = entries.reading(name, HOUR, OPTIONS, [0])
             parts = [_linked(data, part, reading, start_us) for part in template.parts]
             receipt = lake.Receipt(parts, template.counts, {}, start_us, start_us + HOUR - 1000)
-            entered.append(entries.Entry(told, HOUR, OPTIONS, [receipt], [0]))
+            entered.append(entries.SourceEntry(told, HOUR, OPTIONS, [receipt], [0]))
             counted["/".join(late_data.within(path))] = {}
     for part in template.parts:
         (data / part.path).unlink()
@@ -180,7 +180,7 @@ def another_hour(data: Path, hours: int, sources: int) -> Finalized:
         at = np.arange(200)
         time_s = start_us // 1_000_000 + at * 10 + source
         still = np.zeros(200)
-        text = sentences.positions(
+        text = encode.positions(
             201_000_000 + at,
             time_s,
             120.0 + at / 100,

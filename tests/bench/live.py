@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from stswatch.sample_ais.reception import sentences
+from stswatch.sample_ais.reception import encode
 from tests.pipeline.alerts.receiver import SECRET, receiving
 
 BEGIN_S = (
@@ -47,7 +47,7 @@ def lines(mmsi, time_s, lon, lat, speed_kn) -> bytes:
     course, heading = np.zeros(n), np.full(n, np.nan)
     stations = STATIONS[np.arange(n) % len(STATIONS)].tolist()
     status = np.zeros(n, np.int64)
-    made = sentences.positions(mmsi, time_s, lon, lat, speed_kn, course, heading, stations, status)
+    made = encode.positions(mmsi, time_s, lon, lat, speed_kn, course, heading, stations, status)
     return b"\n".join(made) + b"\n"
 
 

@@ -28,7 +28,7 @@ from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros, to_bytes
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.engine import Embedded, Peek
 from stswatch.pipeline.flow.slices import Committed
-from stswatch.pipeline.live.provisional import Vantage
+from stswatch.pipeline.live.provisional import Provisional
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory
 from stswatch.pipeline.store.loader import Output
@@ -75,7 +75,7 @@ def prepare(folder: Path, vessels: int) -> None:
 def looks(folder: Path, vessels: int) -> list[str]:
     """Look at the hour that follows; a row of figures."""
     fixes, until_us = heard(world(vessels), FINALIZED_H), START_S * SECOND + FINALIZED_H * HOUR
-    watch = Vantage(folder, Rules(), area("world"), MINUTE)
+    watch = Provisional(folder, Rules(), area("world"), MINUTE)
     watch.move_to(until_us, LAST, 1)
     begin, took_s = 0, []
     for since_min in SINCE_MIN:

@@ -22,8 +22,8 @@ from typing import Any
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts import destinations
 from stswatch.pipeline.decode import reports
-from stswatch.pipeline.readers import registry
-from stswatch.pipeline.sources import registry as sources
+from stswatch.pipeline.readers import formats
+from stswatch.pipeline.sources import kinds as sources
 from tests.docs.pages import ROOT, Fence, Page
 from tests.docs.stand_ins import called
 
@@ -39,7 +39,7 @@ LEFT_OUT = {
     ". .venv/bin/activate": "it changes the reader's own shell; here commands are called as in such a one",
 }
 EXTENDED = (  # put back: pages show how to add to them
-    (registry, "READERS"),
+    (formats, "READERS"),
     (sources, "SOURCES"),
     (destinations, "KINDS"),
     (reports, "CHECKS"),

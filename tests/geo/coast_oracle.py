@@ -8,7 +8,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from stswatch.geo.coast.coast import LAYERS, layer
+from stswatch.geo.coast.land import LAYERS, layer
 from stswatch.geo.scripts.build_coast import source
 
 KM_PER_DEG = 110.5  # no degree of latitude is shorter

@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.coast.coast import LAYERS, REGION_BOX, coast, far_points, layer
+from stswatch.geo.coast.land import LAYERS, REGION_BOX, coast, far_points, layer
 from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km
 
 SEAMS = [

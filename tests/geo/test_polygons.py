@@ -6,7 +6,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.coast.coast import holding
+from stswatch.geo.coast.land import holding
 
 # on a coarse grid, so that points fall on edges and corners, and on one meridian
 GRID = st.integers(-4, 4).map(lambda k: k / 2)

@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.geo.coast.coast import coast
+from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.geo.reference.ports import (
     ANCHORAGE,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stswatch.geo
-from stswatch.geo.coast.coast import coast
+from stswatch.geo.coast.land import coast
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.plane import from_plane, to_plane
 from stswatch.geo.reference.ports import ports

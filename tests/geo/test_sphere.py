@@ -148,5 +148,5 @@ def test_a_nautical_mile_has_one_home():
     ]
     assert sorted(homes) == [
         "geo/coordinates/sphere.py",
-        "pipeline/readers/column_units.py",
+        "pipeline/readers/column_names.py",
     ]  # the second in its docstring

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from stswatch.models import scorecard
-from stswatch.models.evaluation import BASELINES, PASSED, scores
+from stswatch.models.ranking import BASELINES, PASSED, scores
 from tests.models.drawn import MEETINGS, columns, meeting, swapped
 
 BY_NAME = {baseline.name: baseline for baseline in BASELINES}

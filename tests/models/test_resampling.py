@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stswatch.models.evaluation import interval, vessel_draws
+from stswatch.models.ranking import interval, vessel_draws
 
 
 def test_the_same_seed_gives_the_same_weights():

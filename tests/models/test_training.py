@@ -16,10 +16,10 @@ from stswatch.geo.reference.zones import zones
 from stswatch.models import training
 from stswatch.models.features import FEATURES, values
 from stswatch.models.scorecard import BASE, chosen, load
-from stswatch.models.training import Settings
+from stswatch.models.training import TrainingSettings
 from tests.models.drawn import MEETINGS, columns
 
-QUICK = Settings(rounds=60, rate=0.2, least_meetings=5)
+QUICK = TrainingSettings(rounds=60, rate=0.2, least_meetings=5)
 
 
 def sea(n, seed, gaps=0.1):
@@ -128,7 +128,7 @@ def test_it_does_so_on_every_edge_and_where_nothing_is_known(trained):
 @given(seed=st.integers(0, 1000), n=st.integers(60, 400), gaps=st.sampled_from([0.0, 0.3, 1.0]))
 def test_a_card_of_any_sea_is_exact_and_obeys_its_directions(tmp_path_factory, seed, n, gaps):
     made, transfer = sea(n, seed, gaps)
-    how = Settings(rounds=15, least_meetings=5)
+    how = TrainingSettings(rounds=15, least_meetings=5)
     card = written(
         tmp_path_factory.mktemp("card") / "card.json", made, transfer, settings=how
     )  # load checks directions

@@ -14,7 +14,7 @@ import pytest
 import shapely
 
 from stswatch.pipeline import api, schema
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
 from tests.recording import TABLE, beginning

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from stswatch.pipeline import api, cli
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.decode.captures import sentence
 from tests.pipeline.spool.spools import POSITION
 

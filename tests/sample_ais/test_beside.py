@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.sample_ais.fleet import at_rest
-from stswatch.sample_ais.fleet.ships import Yard
+from stswatch.sample_ais.fleet.ships import ShipFactory
 
 HOUR_S = 3600.0
 GOAL = (124.9, 37.0)
@@ -36,8 +36,8 @@ def between_m(one, other, time_s):
 @given(SEEDS, DISTANCES)
 def test_a_guest_keeps_its_distance_whatever_the_host_does(seed, distance_m):
     rng = np.random.default_rng(seed)
-    yard = Yard(rng)
-    one, two = yard.launch("tanker"), yard.launch("small_tanker")
+    ship_factory = ShipFactory(rng)
+    one, two = ship_factory.launch("tanker"), ship_factory.launch("small_tanker")
     right, ahead, turned = at_rest.offset_m(rng, one, two, distance_m)
     least_m = (one.kind.beam_m + two.kind.beam_m) / 2 + at_rest.FENDER_M
     assert np.hypot(right, ahead) == pytest.approx(max(distance_m, least_m), rel=1e-6)
@@ -55,8 +55,8 @@ def test_a_guest_keeps_its_distance_whatever_the_host_does(seed, distance_m):
 def test_two_hulls_made_fast_keep_their_distance_for_days(seed, distance_m, hours):
     """A few metres, as the lightering in the Gulf of Mexico did, and the two go the same way at the same time."""
     rng = np.random.default_rng(seed)
-    yard = Yard(rng)
-    one, two = yard.launch("tanker"), yard.launch("small_tanker")
+    ship_factory = ShipFactory(rng)
+    one, two = ship_factory.launch("tanker"), ship_factory.launch("small_tanker")
     right, ahead, turned = at_rest.offset_m(rng, one, two, distance_m)
     for name, host in hosts(rng, hours, 1.2).items():
         guest = at_rest.alongside(rng, host, 0.0, hours * HOUR_S, right, ahead, turned)

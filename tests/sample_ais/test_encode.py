@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.sample_ais.reception import sentences as encode
-from stswatch.sample_ais.reception import sentences as nmea
+from stswatch.sample_ais.reception import encode
+from stswatch.sample_ais.reception import encode as nmea
 
 LETTERS = "".join(chr(c) for c in range(32, 96) if chr(c) != "@")
 NAMES = {  # field here -> field of pyais

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from stswatch.sample_ais import scripts
+from stswatch.sample_ais import make_files
 from stswatch.sample_ais.scenes import circumstances
 
 HELD = json.loads((files("stswatch.sample_ais") / "meetings.json").read_text())["columns"]
@@ -48,14 +48,14 @@ def test_factors_stretch():
     assert 1.3 < double / plain < 2.2
 
 
-@pytest.mark.parametrize("column", scripts.COLUMNS, ids=lambda column: column.name)
+@pytest.mark.parametrize("column", make_files.COLUMNS, ids=lambda column: column.name)
 def test_a_fit_finds_what_a_truncated_sample_was_drawn_from(column):
     """The oracle of the likelihood: what it is told to find, though the sample shows only a part."""
     told = np.array(column.start)
     mixture = circumstances.Mixture(*column.start)
     drawn = mixture.draw(np.random.default_rng(4), 20_000, column.low, column.high)
     assert len(drawn) == 20_000
-    found = scripts.fit(drawn, np.ones(len(drawn)), column._replace(step=0.0))
+    found = make_files.fit(drawn, np.ones(len(drawn)), column._replace(step=0.0))
     median = 1 if column.name == "median_distance_m" else 3
     assert found[median] == pytest.approx(told[median], rel=0.15)
     assert found[0] == pytest.approx(told[0], abs=0.15)
@@ -64,7 +64,7 @@ def test_a_fit_finds_what_a_truncated_sample_was_drawn_from(column):
 def test_real_meetings_are_drawn_alike(real):
     sample = pd.read_csv(real / "truth" / "gfw_miller2018_encounter-events.csv.gz")
     rng = np.random.default_rng(5)
-    for column in scripts.COLUMNS:
+    for column in make_files.COLUMNS:
         x = sample[column.theirs].to_numpy() * column.scale
         x = x[(x >= column.low) & (x < column.high) & (x > 0)]
         assert ks_2samp(x, DRAWN[column.name](rng, 50_000)).statistic < 0.06

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from stswatch.pipeline import api, schema
-from stswatch.sample_ais import tables
+from stswatch.sample_ais import truth
 from stswatch.sample_ais.reception.observe import Receivers
 from stswatch.sample_ais.simulation import Plan, simulate
 
@@ -35,7 +35,7 @@ def test_fixes_and_static_reports_are_those_of_the_lake(sea):
     for mine, lake in ((sea.fixes, "fixes"), (sea.static_reports, "static_reports")):
         assert mine.schema.equals(schema.LAKE[lake], check_metadata=False)
         assert len(mine) > 100
-    assert tables.FIXES.equals(schema.FIXES, check_metadata=False)
+    assert truth.FIXES.equals(schema.FIXES, check_metadata=False)
 
 
 def test_detect_takes_the_fixes_and_finds_meetings(sea):

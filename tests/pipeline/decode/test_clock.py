@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.assembled import BEYOND_S, Clock, consensus
+from stswatch.pipeline.decode.assembled import BEYOND_S, CaptureClock, consensus
 from stswatch.pipeline.decode.stamps import NO_TIME
 
 START_US = 1_331_724_600_000_000
@@ -79,12 +79,12 @@ def test_a_few_rare_reports_are_a_clock(n, every_s):
 
 
 def test_no_time_is_told_far_beyond_what_was_heard():
-    clock = Clock(((1000, START_US), (2000, START_US + 10_000_000)))
+    clock = CaptureClock(((1000, START_US), (2000, START_US + 10_000_000)))
     known = clock.at(np.array([1000 - 6001, 1000 - 5999, 2000 + 5999, 2000 + 6001])) != NO_TIME
     assert known.tolist() == [False, True, True, False]
-    lone = Clock(((1000, START_US),), still=False)
+    lone = CaptureClock(((1000, START_US),), still=False)
     assert (lone.at(np.array([0, 1000, 5096, 5097])) != NO_TIME).tolist() == [True, True, True, False]
-    assert (Clock(((0, START_US),)).at(np.array([10**9])) == START_US).all()  # given for the whole file
+    assert (CaptureClock(((0, START_US),)).at(np.array([10**9])) == START_US).all()  # given for the whole file
 
 
 def test_the_time_of_a_satellite_receiver_is_enough_and_does_not_outvote_base_stations():

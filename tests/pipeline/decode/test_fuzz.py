@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from pyais.messages import AISSentence, NMEASentenceFactory
 
-from stswatch.pipeline.decode.assembled import Clock, codes, whole_messages
+from stswatch.pipeline.decode.assembled import CaptureClock, codes, whole_messages
 from stswatch.pipeline.decode.decoded_fields import fields
 from stswatch.pipeline.decode.messages import grouped
 from stswatch.pipeline.decode.multipart import REACH_S
@@ -30,7 +30,7 @@ from tests.pipeline.decode.reference import COLUMNAR, told
 from tests.pipeline.readers.gather import same, together
 
 REAL = os.environ.get("STSWATCH_REAL_DATA", "")
-NOW = Clock(((0, 1_600_000_000_000_000),))
+NOW = CaptureClock(((0, 1_600_000_000_000_000),))
 BATCH = 20_000
 ENDS = [re.compile(end, re.DOTALL) for end in (rb"[^*]*\*[^,]*", rb"[^*]*\*[0-9A-Fa-f]{2}", rb"[^*]*\*[0-9A-Fa-f]")]
 SAME = ("alike", "group", "talker", "station")

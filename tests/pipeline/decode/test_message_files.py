@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.decoded_fields import HEAD, LAYOUT_TYPES, Spoken, columns_of, say
+from stswatch.pipeline.decode.decoded_fields import HEAD, LAYOUT_TYPES, FieldRows, columns_of, say
 from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, json_lines, sink, write
 from tests.pipeline.decode.captures import SINGLE, STATIC
@@ -36,7 +36,7 @@ def spoken(payloads=PAYLOADS, station="S1"):
         "length": pa.array(np.full(n, 49, np.int32)),
     }
     rejects = rejects_table("0" * 16, np.array([7]), np.array([3]), np.array([CODES["checksum"]]))
-    return Spoken(head, forms, rejects, n + 1, n)
+    return FieldRows(head, forms, rejects, n + 1, n)
 
 
 def of_parquet(path):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.fast_path import usual
+from stswatch.pipeline.decode.fast_path import fast_path
 from stswatch.pipeline.decode.lines import find_lines, line_spans, padded, xor_between
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame, frame_one_by_one
 from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
@@ -241,8 +241,8 @@ def test_every_usual_wrapper_is_read_with_all_others(kind):
     """A floor for the test above: what is usual is not left to the slow way."""
     text = b"\n".join(wrapped(PLAIN, at)[kind] for at in range(50)) + b"\n"
     data = padded(text)
-    found, _, left = usual(data, find_lines(data, len(text)), MAX_LINE, Names())
-    assert len(found.usual) == 50
+    found, _, left = fast_path(data, find_lines(data, len(text)), MAX_LINE, Names())
+    assert len(found.fast) == 50
     assert not left.any()
 
 

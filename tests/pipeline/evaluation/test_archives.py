@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stswatch.models.evaluation import scores
+from stswatch.models.ranking import scores
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.evaluation.evaluate import Archive, on_archive, vessel_days
 from tests.pipeline import seas

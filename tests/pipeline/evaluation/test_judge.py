@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from stswatch.models import scorecard
-from stswatch.models.evaluation import BASELINES
+from stswatch.models.ranking import BASELINES
 from stswatch.pipeline.evaluation import evaluate
 from stswatch.pipeline.evaluation.card import markdown, verdict
 from stswatch.pipeline.evaluation.evaluate import TRAINED, VARIANTS, Ground, card_of, detection, expected, published

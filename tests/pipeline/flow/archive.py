@@ -151,7 +151,7 @@ def manifests(data: Path) -> dict[str, dict]:
     return {key: row for key, row in found.items() if isinstance(row, dict)}
 
 
-def sources(data: Path) -> dict[str, entries.Entry]:
+def sources(data: Path) -> dict[str, entries.SourceEntry]:
     """What the catalogue of a folder knows of its sources; nothing where there is none."""
     if (catalogue := Catalogue.read(data)) is None:
         return {}

@@ -110,7 +110,7 @@ def main(said: Sequence[str]) -> int:
     from stswatch.geo.reference import zones  # noqa: F401  what a run imports
     from stswatch.pipeline import cli, words  # noqa: F401
     from stswatch.pipeline.flow import engine, run  # noqa: F401
-    from stswatch.pipeline.readers import registry  # noqa: F401
+    from stswatch.pipeline.readers import formats  # noqa: F401
     from stswatch.pipeline.store import queries  # noqa: F401
 
     print("ready", flush=True)

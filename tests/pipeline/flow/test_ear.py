@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.stamps import Arrivals
-from stswatch.pipeline.live.spool_reader import Ear
+from stswatch.pipeline.live.spool_reader import IncrementalDecoder
 from stswatch.pipeline.readers import aisstream, nmea
 from stswatch.pipeline.readers.arrival_index import Header
-from stswatch.pipeline.readers.base import WHOLE
+from stswatch.pipeline.readers.source import WHOLE
 from stswatch.pipeline.readers.text import Window
 from tests.pipeline.live.replay import lines
 
@@ -25,7 +25,7 @@ CAME, HEAD = Arrivals.of([(0, CAME_US)]), Header("roof")
 
 def heard(text: list[bytes], cuts, form="nmea"):
     """The rows of all pieces, sentences and rejects."""
-    ear, base, parts = Ear(form), 0, []
+    ear, base, parts = IncrementalDecoder(form), 0, []
     edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
     for begin, end in itertools.pairwise(edges):
         piece = b"".join(text[begin:end])
@@ -79,7 +79,7 @@ def test_what_is_no_use_is_counted_once_and_what_may_still_be_whole_is_not():
 
 def test_the_index_of_the_next_segment_holds_what_was_not_complete():
     at = next(k for k, line in enumerate(TEXT) if b"VDM,2,1," in line and b"VDM,2,2," in TEXT[k + 1])
-    ear = Ear("nmea")
+    ear = IncrementalDecoder("nmea")
     assert ear.hear("one", 5000, TEXT[at], CAME, HEAD).static_reports.num_rows == 0
     begun = Header("roof", begun=((CAME_US, TEXT[at]),))
     heard = [ear.hear("two", base, TEXT[at + 1], CAME, begun) for base in (0, len(TEXT[at + 1]))]

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.workers import keep_freed_memory
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.readers.formats import open_source
 if __name__ == "__main__":
     keep_freed_memory()
     ingest(Path(sys.argv[1]), {}, [open_source(sys.argv[2])], 86_400_000_000, 1, lambda sentences: None)

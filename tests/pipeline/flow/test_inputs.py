@@ -11,8 +11,8 @@ import pytest
 
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.workers import ingest_chunk
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.registry import chunks, open_source
+from stswatch.pipeline.readers.formats import chunks, open_source
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.flow import archive
 from tests.pipeline.flow.commands import ROOM, Commands
 from tests.recording import beginning

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.flow import engine
-from stswatch.pipeline.flow.engine import Given
-from stswatch.pipeline.flow.workers import SENT, Outbox, opened
+from stswatch.pipeline.flow.engine import RunInput
+from stswatch.pipeline.flow.workers import SENT, ParcelWriter, opened
 
 BIG = pa.table(
     {"time": pa.array(np.arange(500_000)).cast(schema.UTC), "place": np.random.default_rng(0).random(500_000)}
@@ -20,7 +20,7 @@ BIG = pa.table(
 
 
 def sent(folder, *rows: tuple[str, pa.Table]):
-    with Outbox(folder, "vessel-0") as outbox:
+    with ParcelWriter(folder, "vessel-0") as outbox:
         return [outbox.put(table, part) for table, part in rows]
 
 
@@ -60,7 +60,7 @@ def test_rows_of_any_shape_travel(tmp_path):
 def test_parcels_of_several_calls_come_in_the_order_given(tmp_path):
     parcels = []
     for name in ("vessel-0", "vessel-1"):
-        with Outbox(tmp_path, name) as outbox:
+        with ParcelWriter(tmp_path, name) as outbox:
             parcels += [outbox.put("legs", BIG.slice(7 * k, 7)) for k in range(3)]
     got = opened(tmp_path, [parcels[k] for k in (4, 0, 5)])["legs"]
     assert got.equals(pa.concat_tables([BIG.slice(7 * k, 7) for k in (1, 0, 2)]))
@@ -82,7 +82,7 @@ def test_no_collection_of_a_slice_is_pickled():
     from stswatch.pipeline.steps import STEPS
 
     p = beam.Pipeline(runner="FnApiRunner")
-    engine.expand(p, STEPS, Given(0))
+    engine.expand(p, STEPS, RunInput(0))
     proto = p.to_runner_api(use_fake_coders=False)
     grouped = [c for c in proto.components.pcollections.values() if "with rows" in c.unique_name]
     assert len(grouped) >= len(STEPS)

@@ -9,7 +9,7 @@ import pytest
 from stswatch.pipeline.batch import Result, by_pair, from_bytes, to_all
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
 from tests.pipeline.flow import archive

@@ -14,8 +14,8 @@ from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.row import Engine, planned, run_row
 from stswatch.pipeline.flow.slices import committed
-from stswatch.pipeline.live.provisional import Vantage
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.live.provisional import Provisional
+from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, at_once
 from stswatch.pipeline.store.catalogue import Catalogue
@@ -70,7 +70,7 @@ def finalized(rows, tmp_path_factory):
 def stands(rows, finalized=None, shown="world"):
     """What a watch says at the last fix, which has heard all of it, or what came after a finalized hour."""
     data = finalized[1] if finalized else None
-    watch = Vantage(data, Rules(), area(shown), MINUTE)
+    watch = Provisional(data, Rules(), area(shown), MINUTE)
     last_us = int(np.asarray(rows["time"]).max()) * 1000
     if finalized is not None:
         watch.move_to(finalized[0], finalized[2], SHARDS)
@@ -131,7 +131,7 @@ def test_far_from_the_area_nothing_is_said_at_once(rows, finalized):
 
 def test_silence_too_advances_time(rows):
     """Three hours after the last fix the vessels have fallen silent: the same events, none of them running."""
-    watch = Vantage(None, Rules(), area("world"), MINUTE)
+    watch = Provisional(None, Rules(), area("world"), MINUTE)
     last_us = int(np.asarray(rows["time"]).max()) * 1000
     watch.recent.add(lake(rows), schema.empty("static_reports"), "unknown", last_us)
     before, _ = watch.look(last_us)

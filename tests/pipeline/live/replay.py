@@ -15,10 +15,10 @@ from typing import Any
 
 from stswatch.pipeline.alerts.alert import LeadChange
 from stswatch.pipeline.live.loop import watch
-from stswatch.pipeline.live.reconcile import Settings
+from stswatch.pipeline.live.reconcile import WatchSettings
 from stswatch.pipeline.live.state import Report
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.sources.registry import parse
+from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.recording import RECORDING
@@ -26,7 +26,7 @@ from tests.recording import RECORDING
 TOLD = re.compile(rb"c:(\d+)")
 # with gaps of an hour an encounter is finalized two hours after it ended, not seven: a short recording has some
 SHORT_GAPS = replace(Rules(), vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0))
-WORLD = Settings(rules=SHORT_GAPS, every_s=0.02, area="world")
+WORLD = WatchSettings(rules=SHORT_GAPS, every_s=0.02, area="world")
 # the score of a lead, in a query of a database
 CUT_OFF = "(SELECT (rules ->> '$.lead.min_score')::DOUBLE FROM runs ORDER BY started LIMIT 1)"
 PATIENCE_S = 120
@@ -106,7 +106,7 @@ def sending(text: list[bytes], noted: Noted, ahead_h: float) -> Iterator[int]:
 
 
 @contextmanager
-def watching(data: Path, supervisor, noted: Any, settings: Settings = WORLD) -> Iterator[None]:
+def watching(data: Path, supervisor, noted: Any, settings: WatchSettings = WORLD) -> Iterator[None]:
     """A watch over what some sources fill, for as long as the block lasts. Raises what it died of."""
     stop = threading.Event()
 
@@ -131,7 +131,7 @@ def watching(data: Path, supervisor, noted: Any, settings: Settings = WORLD) -> 
 def replay(
     data: Path,
     text: list[bytes],
-    settings: Settings = WORLD,
+    settings: WatchSettings = WORLD,
     ahead_h: float = 0.25,
     patience_s: float = PATIENCE_S,
     meanwhile: Callable[[Noted], None] = lambda noted: None,

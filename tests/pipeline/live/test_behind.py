@@ -22,7 +22,7 @@ from stswatch.pipeline import api
 from stswatch.pipeline.flow.row import NothingToDo
 from stswatch.pipeline.live.finalize import finalize
 from stswatch.pipeline.live.reconcile import Store, engine_of, reconcile
-from stswatch.pipeline.sources.registry import parse
+from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of

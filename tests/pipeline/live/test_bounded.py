@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from stswatch.pipeline.live import server
-from stswatch.pipeline.live.server import Address, serving
+from stswatch.pipeline.live.server import ListenAddress, serving
 from tests.pipeline.alerts.receiver import until
 from tests.pipeline.live.test_health import asked, watch  # noqa: F401
 from tests.pipeline.test_stream import lines, watching  # noqa: F401
@@ -59,7 +59,7 @@ def few_files():
 
 def test_many_slow_connections_take_few_files_and_keep_nobody_waiting(watch):  # noqa: F811
     before = psutil.Process().num_fds()
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         held = slow(address, 120)
         began_s = time.monotonic()
         assert asked(address, "/healthz")[0] in (200, 503)
@@ -74,7 +74,10 @@ def test_many_slow_connections_take_few_files_and_keep_nobody_waiting(watch):  #
 
 def test_none_lasts_longer_than_it_may_however_it_drips(watch, monkeypatch):  # noqa: F811
     monkeypatch.setattr(server, "LONGEST_S", 0.6)
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address, closing(slow(address, 1)[0]) as dripping:
+    with (
+        serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address,
+        closing(slow(address, 1)[0]) as dripping,
+    ):
         began_s = time.monotonic()
         while not closed(dripping) and time.monotonic() - began_s < 10:
             with suppress(OSError):
@@ -119,7 +122,7 @@ def answer_to(address, request):
     ids=range(16),
 )
 def test_odd_requests_are_refused_give_no_file_and_say_nothing(request_, code, watch, capfd):  # noqa: F811
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         found = answer_to(address, request_)
         assert asked(address, "/metrics")[0] == 200
     assert b"root:" not in found
@@ -131,7 +134,7 @@ def test_odd_requests_are_refused_give_no_file_and_say_nothing(request_, code, w
 
 
 def test_where_no_connection_can_be_taken_nobody_is_kept_busy_and_it_goes_on(watch, few_files):  # noqa: F811
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         waiting = socket.socket()
         few_files(0)

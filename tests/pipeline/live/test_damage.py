@@ -18,7 +18,7 @@ from stswatch.pipeline.readers.arrival_index import beside
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import segments
-from stswatch.pipeline.spool.spool import Limits, Spool
+from stswatch.pipeline.spool.writer import Limits, Spool
 from tests.pipeline.damage import flip
 from tests.pipeline.flow import archive
 from tests.pipeline.live.replay import SHORT_GAPS, WORLD, lines

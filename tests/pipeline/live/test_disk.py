@@ -26,7 +26,7 @@ import psutil
 import pytest
 
 from stswatch.pipeline.spool.segments import segments
-from stswatch.pipeline.spool.spool import Limits
+from stswatch.pipeline.spool.writer import Limits
 from tests.pipeline import seas
 from tests.pipeline.flow.commands import ROOM, Commands, Done
 from tests.pipeline.live.replay import lines, until

@@ -22,16 +22,16 @@ import pytest
 from stswatch.pipeline.alerts.delivery import Delivery
 from stswatch.pipeline.live import health, server
 from stswatch.pipeline.live.health import ALIVE, Health, notify
-from stswatch.pipeline.live.server import METRICS, Address, HealthError, parse, serving
+from stswatch.pipeline.live.server import METRICS, HealthError, ListenAddress, parse, serving
 from stswatch.pipeline.live.state import Report
 from stswatch.pipeline.spool.segments import Position
-from stswatch.pipeline.spool.spool import Counts
 from stswatch.pipeline.spool.supervisor import SourceState
+from stswatch.pipeline.spool.writer import SpoolCounts
 from tests.pipeline.alerts.receiver import until
 
 T_US = 1_741_600_000_000_000
 S = 1_000_000
-COUNTS = Counts(5_000, 100, 7, T_US, Position())
+COUNTS = SpoolCounts(5_000, 100, 7, T_US, Position())
 ROOF = SourceState("roof", "tcp://roof:10110", True, T_US - 60 * S, 2, False, "", COUNTS)
 SLICE = Report(
     arrival_us=T_US,
@@ -115,7 +115,7 @@ def test_a_wrong_clock_of_arrivals_is_amiss(tmp_path):
 
 def test_health_is_200_while_nothing_is_amiss_and_503_with_the_reasons(watch):
     watch.health.slice_done(SLICE)
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         code, kind, text = asked(address, "/healthz")
         assert (code, kind, json.loads(text)) == (200, "application/json", {"ok": True, "reasons": []})
         watch.health.amiss("disk", "data: the disk is full")
@@ -151,7 +151,7 @@ def test_metrics_are_what_the_watch_knows(watch):
     watch.health.slice_done(SLICE)
     watch.health.slice_done(replace(SLICE, sentences=50, rejects={"checksum": 1, "syntax": 4}))
     watch.now_us += 2 * S
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         code, kind, text = asked(address, "/metrics")
     assert (code, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
     found, kinds = parsed(text)
@@ -172,7 +172,7 @@ def test_metrics_are_what_the_watch_knows(watch):
 
 
 def test_before_the_first_slice_what_is_not_known_is_not_shown(watch):
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         found, _ = parsed(asked(address, "/metrics")[2])
     assert ("stswatch_slice_seconds", None) not in found
     assert ("stswatch_finalized_time_seconds", None) not in found
@@ -180,7 +180,7 @@ def test_before_the_first_slice_what_is_not_known_is_not_shown(watch):
 
 
 def test_who_asks_and_then_says_nothing_keeps_nobody_waiting(watch):
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         idle = [socket.create_connection(address) for _ in range(20)]
         began_s = time.monotonic()
         assert asked(address, "/healthz")[0] in (200, 503)
@@ -190,7 +190,7 @@ def test_who_asks_and_then_says_nothing_keeps_nobody_waiting(watch):
 
 
 def test_an_address_that_is_taken_is_said(watch):
-    with serving(Address("127.0.0.1", 0), watch.health.state) as address:
+    with serving(ListenAddress("127.0.0.1", 0), watch.health.state) as address:
         taken = f"{address.host}:{address.port}"
         with (
             pytest.raises(HealthError, match=rf"`health={taken}`: cannot be listened on .*; give another"),

@@ -16,7 +16,7 @@ from stswatch.pipeline.live.stream import KeepError, clear, parse
 from stswatch.pipeline.spool.closing import Keep, pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, segments, time_of
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry, enter
+from stswatch.pipeline.store.entries import SourceEntry, enter
 from tests.pipeline import seas
 from tests.pipeline.live.replay import WORLD, lines, replay
 from tests.pipeline.live.test_law import by_run, events
@@ -49,7 +49,7 @@ def write(path):
 def enter_all(data, paths):
     """Put these files, by number, into the catalogue."""
     with Catalogue.open(data, verify=False) as catalogue:
-        enter(catalogue, [Entry({"source": f"{k:016x}", "path": str(paths[k])}, 1, "", [], []) for k in paths])
+        enter(catalogue, [SourceEntry({"source": f"{k:016x}", "path": str(paths[k])}, 1, "", [], []) for k in paths])
 
 
 @pytest.fixture

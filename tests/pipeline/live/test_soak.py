@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.live.reconcile import Settings, reconcile
+from stswatch.pipeline.live.reconcile import WatchSettings, reconcile
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
@@ -48,7 +48,7 @@ def test_a_week_with_outages_and_late_lines(tmp_path):
 
 def holds(text, folder, least):
     """With the rules as they are, and an hour's worth of lines at a time."""
-    settings = Settings(rules=Rules(), every_s=0.02, area="world")
+    settings = WatchSettings(rules=Rules(), every_s=0.02, area="world")
     noted = replay.replay(folder / "data", text, settings, ahead_h=0.5, patience_s=7200)
     assert noted.said == []
     late = sum(report.late for report in noted.reports)
@@ -92,7 +92,7 @@ def test_two_weeks_cost_as_much_at_the_end_as_at_the_beginning(tmp_path):
     text = sea(tmp_path / "sea", 14.0, transfers=80, look_alikes=80, background=60)
     data = tmp_path / "data"
     looks = Looks(data)
-    replay.replay(data, text, Settings(every_s=0.02, area="world"), ahead_h=0.5, patience_s=7200, meanwhile=looks)
+    replay.replay(data, text, WatchSettings(every_s=0.02, area="world"), ahead_h=0.5, patience_s=7200, meanwhile=looks)
     rows = np.array(looks.rows)
     day = rows[:, 0] - rows[0, 0]
     early, late = rows[(day > 3) & (day < 5)], rows[day > 12]

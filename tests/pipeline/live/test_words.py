@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stswatch.pipeline.alerts.delivery import Delivery
-from stswatch.pipeline.live import words
+from stswatch.pipeline.live import reconcile
 from stswatch.pipeline.live.health import Health
-from stswatch.pipeline.sources.registry import parse_all
+from stswatch.pipeline.sources.kinds import parse_all
 from tests.pipeline.live.test_health import ROOF, SLICE, T_US, S
 
 
@@ -24,7 +24,7 @@ def told(tmp_path, sources=(ROOF,), alerts=(), report=SLICE, **other):
 def test_a_watch_that_runs(tmp_path):
     floor = Delivery("floor", "example.org", 3, 9, 0.0, None)
     log = Delivery("log", "told.jsonl", 1, 0, 30.0, "told.jsonl cannot be written (No space left on device)")
-    said = words.status(told(tmp_path, alerts=(floor, log))).splitlines()
+    said = reconcile.status(told(tmp_path, alerts=(floor, log))).splitlines()
     assert said[0].startswith("a watch runs since 20")
     assert said[1:] == [
         "arrival 2025-03-10 09:46:42 UTC; shown up to 2.0 s before that, a slice took 0.2 s;"
@@ -41,16 +41,16 @@ def test_a_watch_that_runs(tmp_path):
 
 def test_a_watch_that_is_over(tmp_path):
     ended = told(tmp_path, runs=False, ended="2025-03-10T10:00:00.000Z", started="2025-03-09T10:00:00.000Z")
-    assert words.status(ended).startswith(
+    assert reconcile.status(ended).startswith(
         "no watch runs; the last ran from 2025-03-09 10:00 UTC to 2025-03-10 10:00 UTC. How it stood then:\n"
     )
     killed = told(tmp_path, runs=False, written="2025-03-10T10:00:00.000Z", started="2025-03-09T10:00:00.000Z")
-    assert "was not ended, but broke off after 2025-03-10 10:00 UTC" in words.status(killed)
+    assert "was not ended, but broke off after 2025-03-10 10:00 UTC" in reconcile.status(killed)
 
 
 def test_a_watch_that_has_just_begun_and_one_with_trouble(tmp_path):
     lost = replace(ROOF, connected=False, trouble="Connection refused", since_us=T_US - 300 * S)
-    said = words.status(told(tmp_path, (lost, replace(ROOF, name="pipe", ended=True)), report=None))
+    said = reconcile.status(told(tmp_path, (lost, replace(ROOF, name="pipe", ended=True)), report=None))
     assert "no slice is finished yet" in said
     assert "source roof (tcp://roof:10110): not connected" in said
     assert "source pipe (tcp://roof:10110): has ended" in said
@@ -59,9 +59,9 @@ def test_a_watch_that_has_just_begun_and_one_with_trouble(tmp_path):
 
 def test_what_a_watch_begins_with():
     addresses = parse_all(["roof=tcp://127.0.0.1:10110", "-"])
-    said = words.begun(addresses, "watch", "127.0.0.1:9257")
+    said = reconcile.begun(addresses, "watch", "127.0.0.1:9257")
     assert said == (
         "watching roof from tcp://127.0.0.1:10110; stdin from -; data: watch;"
         " health: http://127.0.0.1:9257/healthz; Ctrl-C ends it"
     )
-    assert "health" not in words.begun(addresses, "watch", "none")
+    assert "health" not in reconcile.begun(addresses, "watch", "none")

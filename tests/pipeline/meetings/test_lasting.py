@@ -9,8 +9,8 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, micros
 from stswatch.pipeline.meetings import candidates, proximity
-from stswatch.pipeline.meetings.candidates import lasting
-from stswatch.pipeline.meetings.motion import LegColumns
+from stswatch.pipeline.meetings.candidates import prune_legs
+from stswatch.pipeline.meetings.relative_motion import LegColumns
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 from tests.pipeline.meetings.test_pairs import PLACES, some_legs
@@ -43,7 +43,7 @@ def test_what_a_new_leg_can_meet_is_never_left_out(place, seed):
     for k in range(0, new.num_rows, 3):  # by itself each: else the others in its square would hide what it leaves out
         one = new.slice(k, 1)
         some = met(kept, one)
-        assert lasting(kept, one, DISTANCE_M)[some].all()
+        assert prune_legs(kept, one, DISTANCE_M)[some].all()
         found += len(some)
     assert found >= 10
 
@@ -56,7 +56,7 @@ def test_of_legs_far_apart_from_each_other_those_that_end_before_all_near_them_b
     parts = [some_legs(9, 400, place) for place in places[:3]]
     new = [part.filter(pa.array(micros(part, "start") >= t)) for part, t in zip(parts, since_us, strict=True)]
     begun_us = [*(micros(part, "start").min() for part in new), seas.NOON_US + 99 * HOUR]
-    found = lasting(kept, pa.concat_tables(new).combine_chunks(), DISTANCE_M).reshape(4, -1)
+    found = prune_legs(kept, pa.concat_tables(new).combine_chunks(), DISTANCE_M).reshape(4, -1)
     assert found.tolist() == (micros(kept, "end").reshape(4, -1) > np.array(begun_us)[:, None]).tolist()
     assert 0 < found.sum() < 0.6 * found.size
 
@@ -69,10 +69,10 @@ def test_longitudes_may_be_of_any_turn(turn_deg):
     for name in ("lon0", "lon1"):
         at = kept.column_names.index(name)
         turned = turned.set_column(at, schema.LEGS.field(name), pa.array(np.asarray(kept[name]) + turn_deg))
-    assert lasting(turned, new, DISTANCE_M).tolist() == lasting(kept, new, DISTANCE_M).tolist()
+    assert prune_legs(turned, new, DISTANCE_M).tolist() == prune_legs(kept, new, DISTANCE_M).tolist()
 
 
 def test_without_kept_or_new_ones_nothing_lasts():
     legs = some_legs(1, 20, PLACES[2])
-    assert len(lasting(legs.slice(0, 0), legs, DISTANCE_M)) == 0
-    assert not lasting(legs, legs.slice(0, 0), DISTANCE_M).any()
+    assert len(prune_legs(legs.slice(0, 0), legs, DISTANCE_M)) == 0
+    assert not prune_legs(legs, legs.slice(0, 0), DISTANCE_M).any()

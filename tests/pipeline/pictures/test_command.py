@@ -12,9 +12,9 @@ from PIL import Image
 
 from stswatch.pipeline import api, cli
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.pictures import file
+from stswatch.pipeline.pictures import image_file
 from stswatch.pipeline.pictures.courses import needed_us
-from stswatch.pipeline.pictures.file import PictureError
+from stswatch.pipeline.pictures.image_file import PictureError
 from stswatch.pipeline.rules import Rules, from_json
 from stswatch.pipeline.store import queries
 from tests.pipeline.flow import archive
@@ -79,7 +79,7 @@ def test_what_is_amiss_is_said_in_one_sentence(data, say, tmp_path):
         assert "Traceback" not in error
         assert error.count("\n") == (1 if code == 1 else 2)
     with pytest.raises(PictureError, match=r"a.png: cannot be written \(File name too long\); give"):
-        file.write(tmp_path / ("x" * 300 + "a.png"), b"")
+        image_file.write(tmp_path / ("x" * 300 + "a.png"), b"")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
     assert not list((tmp_path / "folder.png").iterdir())
 

@@ -16,11 +16,11 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from stswatch.pipeline.pictures import captions, courses, file, ground, style
+from stswatch.pipeline.pictures import captions, courses, ground, image_file, style
 from stswatch.pipeline.pictures import page as timeline
 from stswatch.pipeline.pictures.courses import REPORTED, CourseError
 from stswatch.pipeline.pictures.courses import scene as scene_of
-from stswatch.pipeline.pictures.file import SUFFIXES
+from stswatch.pipeline.pictures.image_file import SUFFIXES
 from stswatch.pipeline.pictures.page import page, render
 from stswatch.pipeline.rules import Rules
 from tests.pipeline.pictures import waters
@@ -323,7 +323,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_users_settings():
 @pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != ".png"])
 def test_a_drawing_without_pixels_says_nothing_of_the_day_it_was_made(suffix):
     with style.look():
-        once, again = (file.encode(drawn("few")[0], suffix) for _ in range(2))
+        once, again = (image_file.encode(drawn("few")[0], suffix) for _ in range(2))
     assert once == again
     assert once.startswith({".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
     assert len(once) > 20_000
@@ -406,7 +406,7 @@ rooms = [m.name for m in pkgutil.iter_modules(stswatch.geo.__path__) if m.name !
 for room in rooms:
     import_module(f"stswatch.geo.{room}")
 import stswatch.pipeline.cli, stswatch.pipeline.words
-from stswatch.pipeline.pictures import captions, file, projection
+from stswatch.pipeline.pictures import captions, image_file as file, projection
 print(len(rooms) > 10, "matplotlib" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stswatch.pipeline.pictures import reach_map
+from docs import reach_map
 
 PICTURE = Path(__file__).parents[3] / "docs" / "reach.png"
 

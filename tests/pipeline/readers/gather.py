@@ -7,20 +7,20 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.readers.base import Decoded
+from stswatch.pipeline.readers.source import DecodedBatch
 
 
-def together(batches: Iterable[Decoded]) -> Decoded:
+def together(batches: Iterable[DecodedBatch]) -> DecodedBatch:
     batches = list(batches)
     tables = []
     for name in ("fixes", "static_reports", "rejects"):
         rows = pa.concat_tables([schema.empty(name), *(getattr(batch, name) for batch in batches)])
         tables.append(rows.sort_by([("offset", "ascending")]).combine_chunks())
     counts = [sum(getattr(batch, name) for batch in batches) for name in ("sentences", "messages", "fragments")]
-    return Decoded(*tables, *counts)
+    return DecodedBatch(*tables, *counts)
 
 
-def same(a: Decoded, b: Decoded) -> bool:
+def same(a: DecodedBatch, b: DecodedBatch) -> bool:
     """Equal but for the name of the source."""
     counts = [(d.sentences, d.messages, d.fragments) for d in (a, b)]
     tables = zip((a.fixes, a.static_reports, a.rejects), (b.fixes, b.static_reports, b.rejects), strict=True)

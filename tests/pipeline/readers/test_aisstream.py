@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.aisstream import decode_lines, sniff
-from stswatch.pipeline.readers.base import Chunk
-from stswatch.pipeline.readers.registry import open_source, read
+from stswatch.pipeline.readers.formats import open_source, read
+from stswatch.pipeline.readers.source import Chunk
 from tests.pipeline.readers.gather import same, together
 
 NOON = "2025-03-10 12:00:00.5 +0000 UTC"

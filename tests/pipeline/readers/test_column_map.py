@@ -2,9 +2,10 @@
 
 import pytest
 
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.column_map import HEADERS, load, recognise
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.column_map import load
+from stswatch.pipeline.readers.column_names import HEADERS, recognise
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.readers.gather import together
 
 PUBLISHED = {  # headers as their publishers have them

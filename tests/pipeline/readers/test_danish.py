@@ -3,7 +3,7 @@
 import pytest
 
 from stswatch.pipeline.readers import values
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
 from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import danish
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers import columns, text
-from stswatch.pipeline.readers.base import Chunk, SourceError
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import Chunk, SourceError
 from tests.pipeline.readers.gather import together
 
 HEADER = "mmsi,time,lat,lon,name\n"

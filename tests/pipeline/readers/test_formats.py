@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.registry import READERS, chunks, open_source, read
+from stswatch.pipeline.readers.formats import READERS, chunks, open_source, read
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import EPOCH, FIXES, FORMATS, MAP, STATIC
 

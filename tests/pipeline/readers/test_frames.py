@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline.readers import frames
-from stswatch.pipeline.readers.arrival_index import Entry, Header, entry_line, header_line
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.arrival_index import Header, IndexEntry, entry_line, header_line
 from stswatch.pipeline.readers.packing import damage, opened
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from tests.pipeline.damage import flip
 
 HEADER = Header("busan", "satellite", begun=((7, b"!a line\n"),))
@@ -24,13 +24,13 @@ TEXT = HEAD + b"".join(b"!AIVDM,1,1,,A,%07d,0*00\n" % k for k in range(20_000))
 def segment(tmp_path, text=TEXT):
     path = tmp_path / "20250310T000000.000Z.nmea.zst"
     with path.open("wb") as out:
-        index = header_line(HEADER) + entry_line(Entry(0, len(text), zlib.crc32(text), ((0, 5), (len(text), 9))))
+        index = header_line(HEADER) + entry_line(IndexEntry(0, len(text), zlib.crc32(text), ((0, 5), (len(text), 9))))
         frames.pack(io.BytesIO(text), len(text), out, index)
     return path
 
 
 def read(path):
-    with opened(Place(str(path))) as file:
+    with opened(SourcePlace(str(path))) as file:
         return file.read()
 
 

@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.readers.formats import open_source
+from stswatch.pipeline.readers.source import SourceError
 
 ROWS = ["431000001,2025-03-10T12:00:00Z,38.25,124.5", "431000002,2025-03-10T12:01:00Z,38.5,124.75"]
 NAMES = "mmsi,time,lat,lon"

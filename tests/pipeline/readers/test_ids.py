@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline import api
 from stswatch.pipeline.readers import values
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 
 HASHED = ["j2Oz4+HxcgBmC8a==", "vessel_12", "선박-7", "431000001x"]
 SMALL = [0, 7, 999, 12_345]

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers import aisstream, json_records
-from stswatch.pipeline.readers.base import Chunk, SourceError
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import Chunk, SourceError
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.readers.gather import together
 from tests.pipeline.readers.one_vessel import FORMATS

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import api
-from stswatch.pipeline.readers.registry import open_source
+from stswatch.pipeline.readers.formats import open_source
 
 
 def rows(lon):

@@ -14,8 +14,8 @@ from stswatch.pipeline.decode.decoded_fields import (
     other_types,
     table,
 )
-from stswatch.pipeline.readers.base import SourceError
 from stswatch.pipeline.readers.nmea_messages import open_captures, read
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.decode.captures import SINGLE, capture, parts, sentence, tagged
 from tests.pipeline.decode.payloads import captures, payloads
 from tests.pipeline.decode.reference import told

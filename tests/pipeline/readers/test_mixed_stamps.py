@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.flow.ingest import ingest
+from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
-from stswatch.pipeline.readers.registry import chunks, open_source, read
 from stswatch.pipeline.readers.text import Window
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import entries

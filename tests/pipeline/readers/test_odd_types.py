@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.source import SourceError
 
 COUNT = 60
 GOOD = {

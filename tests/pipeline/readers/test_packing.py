@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline.readers.base import Place, SourceError
+from stswatch.pipeline.readers.formats import chunks, open_source, open_sources, read
 from stswatch.pipeline.readers.packing import PACKINGS, packing_of
-from stswatch.pipeline.readers.registry import chunks, open_source, open_sources, read
+from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.readers.text import head, windows
 from tests.pipeline.readers.gather import same, together
 
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_what_is_packed(written, name):
     text = HEADER + b"#" * 99 + b"\n"
     text += text[-100:] * (size // 100)
     packed = zipped(("a.csv", text)) if name == "zip" else PACK[name](text)
-    place = Place(str(written("big", packed)), "a.csv" if name == "zip" else None)
+    place = SourcePlace(str(written("big", packed)), "a.csv" if name == "zip" else None)
     del text, packed
     tracemalloc.start()
     before = pa.total_allocated_bytes()

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from stswatch.pipeline.readers.base import SourceError
+from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.parquet import lon_lat
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.readers.gather import together
 
 LON, LAT = np.array([124.5, -90.25, 0.0]), np.array([38.25, 28.5, -60.0])

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.readers.base import SourceError, nothing
-from stswatch.pipeline.readers.registry import READERS, chunks, open_source, read
+from stswatch.pipeline.readers.formats import READERS, chunks, open_source, read
+from stswatch.pipeline.readers.source import SourceError, nothing
 from stswatch.pipeline.schema import RECEIVERS
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.readers.gather import together

@@ -14,8 +14,8 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.readers import parquet
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.registry import open_sources
+from stswatch.pipeline.readers.formats import open_sources
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.readers.tabular import LONGEST_WORD
 
 BEGIN = datetime(2025, 3, 10, tzinfo=UTC)

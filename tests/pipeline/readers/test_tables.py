@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers.base import Chunk
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import Chunk
 from tests.pipeline.readers.gather import same, together
 
 REAL = os.environ.get("STSWATCH_REAL_DATA", "")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers.base import Chunk, SourceError
 from stswatch.pipeline.readers.columns import decode_memory
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import Chunk, SourceError
 from tests.pipeline.readers.gather import together
 
 DAY = date(2026, 6, 1)  # of ingest

@@ -6,11 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stswatch.pipeline.readers.base import SourceError
-from stswatch.pipeline.readers.column_map import HEADERS, recognise
-from stswatch.pipeline.readers.column_units import UNITS, named_unit
+from stswatch.pipeline.readers.column_names import HEADERS, UNITS, named_unit, recognise
 from stswatch.pipeline.readers.columns import decode_memory
-from stswatch.pipeline.readers.registry import chunks, open_source, read
+from stswatch.pipeline.readers.formats import chunks, open_source, read
+from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.readers.gather import together
 
 NAMED = {  # a header of speed, latitude, longitude, course, draught -> a row of 12.5 kn, 38.25, 124.5, 123.4, 9.5 m

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from stswatch.pipeline.sources.base import AFRESH, Loss, Lost, Note, Remark, Resume
-from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.sources.address import AFRESH, Loss, Lost, Note, Remark, Resume
+from stswatch.pipeline.sources.kinds import parse, receive
 
 WITHIN_S = 20.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stswatch.pipeline.sources.base import Resume
+from stswatch.pipeline.sources.address import Resume
 from tests.pipeline.sources.listen import Listening, wait
 
 

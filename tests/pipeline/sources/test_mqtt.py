@@ -13,8 +13,8 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from stswatch.pipeline.sources.base import Resume
-from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.sources.address import Resume
+from stswatch.pipeline.sources.kinds import parse, receive
 from tests.pipeline.sources.brokers import Amqtt, Broker, Mosquitto
 from tests.pipeline.sources.listen import Listening, wait
 from tests.pipeline.sources.tls import certificate

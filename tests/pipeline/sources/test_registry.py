@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from stswatch.pipeline.sources.base import AddressError
-from stswatch.pipeline.sources.registry import COMMON, SOURCES, kind_of, parse, parse_all, ready
+from stswatch.pipeline.sources.address import AddressError
+from stswatch.pipeline.sources.kinds import COMMON, SOURCES, kind_of, parse, parse_all, ready
 
 
 def test_every_kind_keeps_the_contract():
@@ -115,7 +115,7 @@ def test_what_needs_no_secret(text):
 def test_a_library_that_is_missing_is_told():
     script = (
         "import sys; sys.modules['paho'] = None; sys.modules['websockets'] = None\n"
-        "from stswatch.pipeline.sources.registry import parse, ready\n"
+        "from stswatch.pipeline.sources.kinds import parse, ready\n"
         "for text in ('tcp://a:1', 'mqtt://broker/a', 'wss://a/b?secret=HOME'):\n"
         "    try: ready(parse(text), {'HOME': 'x'}); print('ready')\n"
         "    except ValueError as told: print(told)\n"

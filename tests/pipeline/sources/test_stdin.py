@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import sys, threading
-from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.sources.kinds import parse, receive
 stop = threading.Event()
 for data in receive(parse("-"), {}, stop):
     sys.stdout.buffer.write(data)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from stswatch.pipeline.sources.base import Loss
-from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.sources.address import Loss
+from stswatch.pipeline.sources.kinds import parse, receive
 from tests.pipeline.sources.listen import Listening, free_port, wait
 
 GROUP = "239.255.77.7"

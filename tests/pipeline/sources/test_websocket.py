@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from stswatch.pipeline.sources.base import Lost
-from stswatch.pipeline.sources.registry import parse, receive
+from stswatch.pipeline.sources.address import Lost
+from stswatch.pipeline.sources.kinds import parse, receive
 from tests.pipeline.sources.listen import Listening, wait
 from tests.pipeline.sources.tls import certificate
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from stswatch.pipeline.readers.arrival_index import Entry, Header, beside, entry_line, header_line
+from stswatch.pipeline.readers.arrival_index import Header, IndexEntry, beside, entry_line, header_line
+from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.frames import segment_index
-from stswatch.pipeline.readers.registry import chunks, open_source, read
-from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.sources.address import Format
 from stswatch.pipeline.spool.segments import arrivals_of, segments
-from stswatch.pipeline.spool.spool import Limits, Spool
 from stswatch.pipeline.spool.tail import Tail
+from stswatch.pipeline.spool.writer import Limits, Spool
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.readers.gather import together
 
@@ -80,7 +80,7 @@ def written(path: Path, came: list[tuple[int, bytes]], header: Header | None = N
     """A segment that is not packed, with what came and when, UTC microseconds."""
     text, lines = b"", header_line(header or Header(path.parent.name))
     for arrival_us, data in came:
-        lines += entry_line(Entry(len(text), len(text) + len(data), zlib.crc32(data), ((len(text), arrival_us),)))
+        lines += entry_line(IndexEntry(len(text), len(text) + len(data), zlib.crc32(data), ((len(text), arrival_us),)))
         text += data
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text)

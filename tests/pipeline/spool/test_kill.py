@@ -22,9 +22,9 @@ pytestmark = pytest.mark.e2e
 # A watch of one source that says all the time up to where it acknowledged, and closes and packs all the time.
 SCRIPT = """
 import pathlib, sys, threading
-from stswatch.pipeline.sources.registry import parse_all
+from stswatch.pipeline.sources.kinds import parse_all
 from stswatch.pipeline.spool.clock import Clock
-from stswatch.pipeline.spool.spool import Limits
+from stswatch.pipeline.spool.writer import Limits
 from stswatch.pipeline.spool.supervisor import run_sources
 limits = Limits(sync_s=0.0, segment_bytes=300_000)
 data, addresses = pathlib.Path(sys.argv[1]), parse_all([sys.argv[2]])
@@ -117,7 +117,7 @@ def test_killed_again_and_again(tmp_path, seed):
 # Says how much memory a watch needed at most, bytes, once so many bytes have come.
 MEMORY = """
 import pathlib, sys, threading
-from stswatch.pipeline.sources.registry import parse_all
+from stswatch.pipeline.sources.kinds import parse_all
 from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.peak import peak_bytes

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.decode.sentences import MAX_LINE
-from stswatch.pipeline.spool.openfile import LONGEST as OF_FORMAT
-from stswatch.pipeline.spool.openfile import Lines
+from stswatch.pipeline.spool.open_segment import LONGEST as OF_FORMAT
+from stswatch.pipeline.spool.open_segment import LineCutter
 from tests.pipeline.decode.captures import capture
 from tests.pipeline.spool.spools import decoded
 
@@ -22,7 +22,7 @@ LENGTHS = st.one_of(st.integers(0, 60), st.integers(LONGEST - 3, LONGEST + 3), s
 def test_the_same_lines_however_they_come(lengths, last, cuts):
     text = b"".join(b"%d" % (n % 10) * n + b"\n" for n in lengths) + last
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    whole, cut = Lines(), Lines()
+    whole, cut = LineCutter(), LineCutter()
     once = whole.take(text) + whole.end()
     assert b"".join(cut.take(text[a:b]) for a, b in pairwise(edges)) + cut.end() == once
     assert cut.dropped == whole.dropped
@@ -32,7 +32,7 @@ def test_the_same_lines_however_they_come(lengths, last, cuts):
 
 
 def test_without_a_line_end_nothing_piles_up():
-    lines = Lines()
+    lines = LineCutter()
     given_out = sum(len(lines.take(b"x" * 65_536)) for _ in range(1024))
     assert given_out == LONGEST + 1
     assert lines.dropped == 1024 * 65_536 - LONGEST
@@ -46,7 +46,7 @@ def test_a_line_is_rejected_whole_where_the_decoder_would_reject_it(tmp_path, le
     """Cut or not, the same sentences are used, though some stand before the cut."""
     good = next(line for line in capture(1, 50).splitlines() if line.startswith(b"\\") and b"VDM,1,1" in line)
     text = good + b"\n" + (good + b" ").ljust(length - 1, b"x") + last + end + good + b"\n"
-    lines = Lines()
+    lines = LineCutter()
     for name, content in (("whole", text), ("cut", lines.take(text))):
         (tmp_path / name).write_bytes(content)
     found = [decoded(tmp_path / name) for name in ("whole", "cut")]

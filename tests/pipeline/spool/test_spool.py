@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.readers.registry import open_source
-from stswatch.pipeline.sources.base import Format, Note
+from stswatch.pipeline.readers.formats import open_source
+from stswatch.pipeline.sources.address import Format, Note
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.segments import (
     OldSpoolError,
@@ -29,8 +29,8 @@ from stswatch.pipeline.spool.segments import (
     sources_of,
     time_of,
 )
-from stswatch.pipeline.spool.spool import Spool
 from stswatch.pipeline.spool.tail import Tail
+from stswatch.pipeline.spool.writer import Spool
 from tests.pipeline.decode.captures import capture, parts, tagged
 from tests.pipeline.spool.spools import (
     NOON_US,

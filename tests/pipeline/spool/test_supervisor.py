@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from stswatch.pipeline.sources.base import AddressError
-from stswatch.pipeline.sources.registry import parse_all
+from stswatch.pipeline.sources.address import AddressError
+from stswatch.pipeline.sources.kinds import parse_all
 from stswatch.pipeline.spool.clock import Clock
 from stswatch.pipeline.spool.segments import segments
-from stswatch.pipeline.spool.spool import Limits
 from stswatch.pipeline.spool.supervisor import Supervisor, backoff_s, client_id, identity_of, run_sources
+from stswatch.pipeline.spool.writer import Limits
 from tests.pipeline.sources.listen import free_port, wait
 from tests.pipeline.spool.spools import arrivals, bare, decoded_spool, received, remarks, told
 
@@ -180,7 +180,7 @@ def test_standard_input_that_ends_ends_the_watch(tmp_path):
 
     script = (
         "import sys, threading, pathlib\n"
-        "from stswatch.pipeline.sources.registry import parse_all\n"
+        "from stswatch.pipeline.sources.kinds import parse_all\n"
         "from stswatch.pipeline.spool.clock import Told\n"
         "from stswatch.pipeline.spool.supervisor import run_sources\n"
         "stop = threading.Event()\n"

@@ -21,7 +21,7 @@ import pytest
 
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import closed, segment_of, segments
-from stswatch.pipeline.spool.spool import HeldBack, Limits
+from stswatch.pipeline.spool.writer import HeldBack, Limits
 from tests.pipeline.flow.commands import ROOM
 from tests.pipeline.sources.listen import in_pieces, wait
 from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, received, spool, told

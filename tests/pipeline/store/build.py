@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.store.database import connect
-from stswatch.pipeline.store.loader import Beside, Output, Run, load
+from stswatch.pipeline.store.loader import Beside, Output, RunRecord, load
 
 DAY = datetime(2023, 8, 1, tzinfo=UTC)
 
@@ -83,9 +83,9 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]], fields: pa.Schema) -> N
     pq.write_table(pa.Table.from_pylist(list(rows), schema=fields), path)
 
 
-def run(run_id: str = "run-1", *, area: str = "world", min_score: float = 0.0) -> Run:
+def run(run_id: str = "run-1", *, area: str = "world", min_score: float = 0.0) -> RunRecord:
     rules = Rules(lead=LeadRules(min_score=min_score))
-    return Run(run_id, DAY, "0.1.0", rules, "rules-1", area, at(0), at(24))
+    return RunRecord(run_id, DAY, "0.1.0", rules, "rules-1", area, at(0), at(24))
 
 
 def publish(data: Path, *outputs: Output, lake: Mapping[str, list[str]] | None = None, **more: Any) -> Path:

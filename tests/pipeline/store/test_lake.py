@@ -17,7 +17,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, LAKE_SHARDS, lake_shard, micros
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import Entry
+from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile
 
 SOURCE = "0123456789abcdef"
@@ -209,9 +209,9 @@ def test_a_source_counts_from_its_entry_in_the_catalogue_on(tmp_path):
         for chunk, receipt in zip((0, 64), receipts, strict=True):
             entries.keep_receipt(catalogue, reading, chunk, receipt)
             assert entries.entries(catalogue) == {}
-        entries.enter(catalogue, [Entry(told, 24 * HOUR, "as it is", receipts, [0, 64])])
+        entries.enter(catalogue, [SourceEntry(told, 24 * HOUR, "as it is", receipts, [0, 64])])
         assert catalogue.keys("chunks") == []
-        assert entries.entries(catalogue) == {SOURCE: Entry(told, 24 * HOUR, "as it is", receipts, [0, 64])}
+        assert entries.entries(catalogue) == {SOURCE: SourceEntry(told, 24 * HOUR, "as it is", receipts, [0, 64])}
 
 
 def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_path):
@@ -224,7 +224,7 @@ def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_pa
                 entries.keep_receipt(catalogue, name, chunk, receipt)
             before = entries.entries(catalogue)
             assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
-            entries.enter(catalogue, [Entry(told, slab_us, "as it is", receipts, chunks)])
+            entries.enter(catalogue, [SourceEntry(told, slab_us, "as it is", receipts, chunks)])
         assert [(e.slab_us, len(e.receipts)) for e in entries.entries(catalogue).values()] == [(HOUR, 1)]
         entries.keep_receipt(catalogue, "given-up", 0, receipts[0])
         entries.clear(catalogue)

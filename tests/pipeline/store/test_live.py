@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.store import queries
-from stswatch.pipeline.store.live_database import Live
-from stswatch.pipeline.store.loader import Beside, Run
+from stswatch.pipeline.store.loader import Beside, Live, RunRecord
 from stswatch.pipeline.store.revisions import RUNNING
 from tests.pipeline.store.build import DAY, at, encounter, history, output, rows
 
@@ -25,7 +24,7 @@ LONG_AGO = DAY - timedelta(days=900)
 
 def started(data, run_id="watch-1", area="world"):
     rules = Rules(lead=LeadRules(min_score=0.5))
-    return closing(Live(data, Run(run_id, DAY, "0.1.0", rules, "rules-1", area, at(0), at(24))))
+    return closing(Live(data, RunRecord(run_id, DAY, "0.1.0", rules, "rules-1", area, at(0), at(24))))
 
 
 def so_far(*events, running=True):

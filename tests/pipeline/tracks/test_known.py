@@ -7,7 +7,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE
 from stswatch.pipeline.tracks.fixes import valid
-from stswatch.pipeline.tracks.static_data import TOLD, known
+from stswatch.pipeline.tracks.vessel import TOLD, known
 from tests.pipeline import seas
 
 NOON = seas.NOON_US

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.tracks.static_data import told_anew
+from stswatch.pipeline.tracks.vessel import told_anew
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
 WORD = st.tuples(

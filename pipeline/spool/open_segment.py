@@ -17,8 +17,8 @@ from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.decode.sentences import MAX_LINE
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import arrival_index
-from stswatch.pipeline.readers.arrival_index import Entry, Header, entry_line, header_line
-from stswatch.pipeline.sources.base import Format
+from stswatch.pipeline.readers.arrival_index import Header, IndexEntry, entry_line, header_line
+from stswatch.pipeline.sources.address import Format
 from stswatch.pipeline.spool.closing import sync
 from stswatch.pipeline.spool.segments import PART
 
@@ -38,7 +38,7 @@ _GROUP = re.compile(rb"(?:^|,)g:\d+-\d+-([^,*]*)")
 _STATION = re.compile(rb"(?:^|,)s:([^,*]*)")
 
 
-class Lines:
+class LineCutter:
     """Cuts a stream into whole lines; holds at most one that has not ended yet."""
 
     def __init__(self, longest: int = LONGEST["nmea"]) -> None:
@@ -221,7 +221,7 @@ class OpenSegment:
         if not self.waiting:
             return
         end = self.synced + len(self._data)
-        entry = Entry(self.synced, end, zlib.crc32(self._data), tuple(self._pairs), tuple(self._remarks))
+        entry = IndexEntry(self.synced, end, zlib.crc32(self._data), tuple(self._pairs), tuple(self._remarks))
         self._write_index(entry_line(entry))
         os.fsync(self._index)
         self._indexed = os.fstat(self._index).st_size

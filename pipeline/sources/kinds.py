@@ -10,8 +10,8 @@ from threading import Event
 from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from stswatch.pipeline.sources import file, mqtt, sockets, websocket
-from stswatch.pipeline.sources.base import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
+from stswatch.pipeline.sources import file, mqtt, sockets
+from stswatch.pipeline.sources.address import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
 
 SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
@@ -52,25 +52,25 @@ SOURCES: tuple[SourceKind, ...] = (
         "wss",
         "wss://HOST[:PORT]/PATH?box=WEST,SOUTH,EAST,NORTH",
         "JSON as aisstream.io sends it, over a WebSocket with TLS.",
-        websocket.receive,
+        sockets.receive_websocket,
         default_port=443,
         format="json",
-        options=websocket.OPTIONS,
+        options=sockets.WEBSOCKET_OPTIONS,
         package="websockets",
-        secret=websocket.secret,
-        check=websocket.check,
+        secret=sockets.secret,
+        check=sockets.check_websocket,
     ),
     SourceKind(
         "ws",
         "ws://HOST[:PORT]/PATH",
         "The same without TLS, for a relay of one's own.",
-        websocket.receive,
+        sockets.receive_websocket,
         default_port=80,
         format="json",
-        options=websocket.OPTIONS,
+        options=sockets.WEBSOCKET_OPTIONS,
         package="websockets",
-        secret=websocket.secret,
-        check=websocket.check,
+        secret=sockets.secret,
+        check=sockets.check_websocket,
     ),
     SourceKind("stdin", "-", "Standard input, to its end.", file.receive_stdin),
     SourceKind(

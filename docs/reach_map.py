@@ -19,8 +19,8 @@ from stswatch.geo.reference.ports import ports
 from stswatch.geo.sea.distance import port_distance_km, reach_km
 from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.pictures import style
-from stswatch.pipeline.pictures.file import encode
 from stswatch.pipeline.pictures.ground import grid, land
+from stswatch.pipeline.pictures.image_file import encode
 from stswatch.pipeline.pictures.projection import Box, Sheet
 from stswatch.pipeline.pictures.style import Panel, panel
 

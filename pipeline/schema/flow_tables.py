@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema.lake import UTC, column, table
+from stswatch.pipeline.schema.lake_tables import UTC, column, table
 from stswatch.pipeline.schema.measures import BIN, INTERVAL
 
 _TRACK = (

@@ -15,30 +15,20 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.options import ReadOptions
-from stswatch.pipeline.readers import (
-    aisstream,
-    column_map,
-    columns,
-    danish,
-    json_records,
-    json_text,
-    marinecadastre,
-    nmea,
-    values,
-)
-from stswatch.pipeline.readers.base import (
+from stswatch.pipeline.readers import aisstream, column_map, columns, json_records, json_text, national, nmea, values
+from stswatch.pipeline.readers.csv_rows import header_of
+from stswatch.pipeline.readers.packing import check_unpacked, damage, is_packed, members, unreadable
+from stswatch.pipeline.readers.source import (
     IDS,
     Chunk,
-    Decoded,
+    DecodedBatch,
     NotAisError,
-    Place,
     Prepared,
     Reader,
     Source,
     SourceError,
+    SourcePlace,
 )
-from stswatch.pipeline.readers.csv_rows import header_of
-from stswatch.pipeline.readers.packing import check_unpacked, damage, is_packed, members, unreadable
 from stswatch.pipeline.readers.text import head
 from stswatch.pipeline.schema import RECEIVERS
 
@@ -80,23 +70,23 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
     Reader(
         "marinecadastre",
         "Archives of MarineCadastre (NOAA, US Coast Guard), CSV of any year or GeoParquet.",
-        marinecadastre.sniff,
-        marinecadastre.prepare,
-        marinecadastre.chunks,
-        marinecadastre.read,
+        national.sniff_cadastre,
+        national.prepare_cadastre,
+        national.chunks_cadastre,
+        national.read_cadastre,
         receiver="terrestrial",
-        licence=marinecadastre.LICENCE,
+        licence=national.CADASTRE_LICENCE,
         own_columns=True,
     ),
     Reader(
         "danish",
         "CSV archives of the Danish Maritime Authority.",
-        danish.sniff,
-        danish.prepare,
-        danish.chunks,
-        danish.read,
+        national.sniff_danish,
+        national.prepare_danish,
+        national.chunks_danish,
+        national.read_danish,
         receiver="terrestrial",
-        licence=danish.LICENCE,
+        licence=national.DANISH_LICENCE,
         own_columns=True,
     ),
     Reader(
@@ -154,8 +144,8 @@ def open_sources(
     asked = reader_of(request.format) if request.format != "auto" else None
     check_is_file(file)
     inside = members(file)
-    places = [Place(file)] if inside is None else [Place(file, member) for member in inside]
-    found: list[tuple[Place, Reader]] = []
+    places = [SourcePlace(file)] if inside is None else [SourcePlace(file, member) for member in inside]
+    found: list[tuple[SourcePlace, Reader]] = []
     passed_over: list[str] = []
     for place in places:
         try:
@@ -207,13 +197,13 @@ def _makes_sense(request: ReadOptions) -> None:
         raise SourceError(f"`receiver={request.receiver}`: is not known; it must be one of {', '.join(RECEIVERS)}")
 
 
-def _id(sha256: str, place: Place) -> str:
+def _id(sha256: str, place: SourcePlace) -> str:
     name = sha256 if place.member is None else hashlib.sha256(f"{sha256}/{place.member}".encode()).hexdigest()
     return name[:16]
 
 
 def _source(
-    name: str, place: Place, reader: Reader, prepared: Prepared, request: ReadOptions, sha256: str, size: int
+    name: str, place: SourcePlace, reader: Reader, prepared: Prepared, request: ReadOptions, sha256: str, size: int
 ) -> Source:
     return Source(
         place.path,
@@ -247,7 +237,7 @@ def chunks(source: Source, target_bytes: int = 64 << 20) -> list[Chunk]:
     return reader_of(source.format).chunks(source, target_bytes)
 
 
-def read(chunk: Chunk) -> Iterator[Decoded]:
+def read(chunk: Chunk) -> Iterator[DecodedBatch]:
     """What a chunk holds, in batches of bounded size.
 
     Raises SourceError where the file breaks off or is gone: what came before must then not be used either.
@@ -258,7 +248,7 @@ def read(chunk: Chunk) -> Iterator[Decoded]:
     return batches if receiver == "unknown" else (_received(batch, receiver) for batch in batches)
 
 
-def _received(batch: Decoded, receiver: str) -> Decoded:
+def _received(batch: DecodedBatch, receiver: str) -> DecodedBatch:
     """A batch whose fixes are from this kind of receiver where they do not say."""
     at = schema.FIXES.get_field_index("receiver")
     silent = pc.equal(batch.fixes["receiver"], "unknown")
@@ -291,7 +281,7 @@ def _hashed(path: str) -> tuple[str, int]:
         raise unreadable(path, error) from error
 
 
-def _reader_for(place: Place, asked: Reader | None, request: ReadOptions) -> Reader:
+def _reader_for(place: SourcePlace, asked: Reader | None, request: ReadOptions) -> Reader:
     """The reader of a place. Raises NotAisError where none takes it, SourceError where it cannot be read."""
     start = head(place)
     if not start and not is_packed(place):
@@ -317,7 +307,7 @@ def _mapped_to(start: bytes) -> tuple[str, ...]:
     return ("json",) if any(json_text.layouts_of(start)) else ("columns",)
 
 
-def _stranger(place: Place, start: bytes) -> NotAisError:
+def _stranger(place: SourcePlace, start: bytes) -> NotAisError:
     """What to say of a file that no reader takes."""
     if b"\0" in start or not start:
         found = "is neither text nor Parquet" if start else "holds nothing"

@@ -28,7 +28,7 @@ from stswatch.geo.reference import ports, zones
 # they come from there to the lanes, and the places at sea where they may meet are worked out here on the coast of
 # geo/, once, so that a simulation asks no coast and stays the same when the coast is refined.
 #
-# python -m stswatch.sample_ais.scripts
+# python -m stswatch.sample_ais.make_files
 
 Floats = NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def waters() -> dict[str, Any]:
     made = [port(rng, int(i), way.nodes) for i in np.unique(ports.harbours().port)]
     table = zones.zones()
     return {
-        "made_by": "python -m stswatch.sample_ais.scripts",
+        "made_by": "python -m stswatch.sample_ais.make_files",
         "nodes": [[float(r["lon"]), float(r["lat"])] for r in rows],
         "names": [r["name"] for r in rows],
         "edge": [bool(r["edge"]) for r in rows],
@@ -204,7 +204,7 @@ def write_waters(argv: Sequence[str] | None = None) -> None:
 # The errors are standard deviations over fits to samples in which carriers (the vessels met) were drawn anew with all
 # their meetings, since the meetings of one carrier are alike: the usual formula would make them too small.
 #
-# python -m stswatch.sample_ais.scripts FILE
+# python -m stswatch.sample_ais.make_files FILE
 #
 # Source: Miller, Roan, Hochberg, Amos, Kroodsma, Identifying global patterns of transshipment behavior, Watermarks in
 # Marine Science 5:240 (2018); the table of its encounters, by Global Fishing Watch and SkyTruth. It is not part of the
@@ -215,7 +215,7 @@ MEETINGS_SEED, RESAMPLES = 1, 60
 NAMES = ("share", "median_1", "sigma_1", "median_2", "sigma_2")  # no last one where the second part is exponential
 
 
-class Column(NamedTuple):
+class FittedColumn(NamedTuple):
     """A column of the sample, the bounds at which it is truncated, and where a fit may begin."""
 
     name: str
@@ -228,9 +228,9 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("duration_h", "duration_hr", 1.0, 2.0, np.inf, (0.5, 4.0, 0.7, 14.0, 0.8), 1 / 6),
-    Column("median_distance_m", "median_distance_km", 1000.0, 0.0, 500.0, (0.85, 38.0, 0.5, 200.0), 1.0),
-    Column("median_speed_kn", "median_speed_knots", 1.0, 0.0, 2.0, (0.3, 0.02, 0.8, 0.9, 0.6), 0.001),
+    FittedColumn("duration_h", "duration_hr", 1.0, 2.0, np.inf, (0.5, 4.0, 0.7, 14.0, 0.8), 1 / 6),
+    FittedColumn("median_distance_m", "median_distance_km", 1000.0, 0.0, 500.0, (0.85, 38.0, 0.5, 200.0), 1.0),
+    FittedColumn("median_speed_kn", "median_speed_knots", 1.0, 0.0, 2.0, (0.3, 0.02, 0.8, 0.9, 0.6), 0.001),
 )
 
 
@@ -251,7 +251,7 @@ def log_density(p: Floats, x: Floats, low: float, high: float) -> Floats:
     return np.asarray(np.log(np.maximum(density, 1e-300)) - np.log(max(inside, 1e-12)))
 
 
-def fit(x: Floats, weight: Floats, column: Column, start: Floats | None = None) -> Floats:
+def fit(x: Floats, weight: Floats, column: FittedColumn, start: Floats | None = None) -> Floats:
     """Parameters in the order of NAMES of greatest likelihood, each value counted `weight` times."""
     low = max(column.low - column.step / 2, 0.0)
     # a weak pull towards sigmas near 0.7 keeps a part from closing in on a few equal values or fading out of sight
@@ -272,7 +272,7 @@ def _plain(p: Floats) -> Floats:
     return np.concatenate([[1 / (1 + np.exp(-p[0]))], np.exp(p[1:])])
 
 
-def fitted(rows: Sequence[dict[str, str]], column: Column, rng: np.random.Generator) -> dict[str, Any]:
+def fitted(rows: Sequence[dict[str, str]], column: FittedColumn, rng: np.random.Generator) -> dict[str, Any]:
     """What meetings.json says of a column."""
     x = np.array([float(row[column.theirs]) * column.scale for row in rows])
     carrier = np.unique([row["transshipment_vessel_mmsi"] for row in rows], return_inverse=True)[1]
@@ -304,7 +304,7 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
         rows = list(csv.DictReader(lines))
     rng = np.random.default_rng(MEETINGS_SEED)
     told = {
-        "made_by": "python -m stswatch.sample_ais.scripts",
+        "made_by": "python -m stswatch.sample_ais.make_files",
         "source": "Miller et al. 2018, Watermarks in Marine Science 5:240: 11,681 encounters of fishing vessels with "
         "carriers, Global Fishing Watch and SkyTruth",
         "how": "maximum likelihood of samples truncated at the bounds of the definition (2 h, 0.5 km, 2 kn); standard "

@@ -18,7 +18,7 @@ from stswatch.sample_ais.fleet.motion import Floats
 Bits = NDArray[np.uint8]
 
 
-class Field(NamedTuple):
+class PayloadField(NamedTuple):
     """One field of a message."""
 
     name: str
@@ -26,67 +26,72 @@ class Field(NamedTuple):
     kind: str = "u"
 
 
-_HEAD = (Field("msg_type", 6), Field("repeat", 2), Field("mmsi", 30))
+_HEAD = (PayloadField("msg_type", 6), PayloadField("repeat", 2), PayloadField("mmsi", 30))
 _MOTION = (
-    Field("speed", 10),
-    Field("accuracy", 1),
-    Field("lon", 28, "i"),
-    Field("lat", 27, "i"),
-    Field("course", 12),
-    Field("heading", 9),
-    Field("second", 6),
+    PayloadField("speed", 10),
+    PayloadField("accuracy", 1),
+    PayloadField("lon", 28, "i"),
+    PayloadField("lat", 27, "i"),
+    PayloadField("course", 12),
+    PayloadField("heading", 9),
+    PayloadField("second", 6),
 )
-_SIZE = (Field("to_bow", 9), Field("to_stern", 9), Field("to_port", 6), Field("to_starboard", 6))
+_SIZE = (
+    PayloadField("to_bow", 9),
+    PayloadField("to_stern", 9),
+    PayloadField("to_port", 6),
+    PayloadField("to_starboard", 6),
+)
 
 POSITION_A = (
     *_HEAD,
-    Field("status", 4),
-    Field("turn", 8, "i"),
+    PayloadField("status", 4),
+    PayloadField("turn", 8, "i"),
     *_MOTION,
-    Field("maneuver", 2),
-    Field("spare", 3),
-    Field("raim", 1),
-    Field("radio", 19),
+    PayloadField("maneuver", 2),
+    PayloadField("spare", 3),
+    PayloadField("raim", 1),
+    PayloadField("radio", 19),
 )
 POSITION_B = (
     *_HEAD,
-    Field("reserved", 8),
+    PayloadField("reserved", 8),
     *_MOTION,
-    Field("reserved_2", 2),
-    Field("flags", 7),
-    Field("radio", 20),
+    PayloadField("reserved_2", 2),
+    PayloadField("flags", 7),
+    PayloadField("radio", 20),
 )
 STATIC_A = (
     *_HEAD,
-    Field("ais_version", 2),
-    Field("imo", 30),
-    Field("call_sign", 42, "t"),
-    Field("name", 120, "t"),
-    Field("ship_type", 8),
+    PayloadField("ais_version", 2),
+    PayloadField("imo", 30),
+    PayloadField("call_sign", 42, "t"),
+    PayloadField("name", 120, "t"),
+    PayloadField("ship_type", 8),
     *_SIZE,
-    Field("epfd", 4),
-    Field("month", 4),
-    Field("day", 5),
-    Field("hour", 5),
-    Field("minute", 6),
-    Field("draught", 8),
-    Field("destination", 120, "t"),
-    Field("dte", 1),
-    Field("spare", 1),
+    PayloadField("epfd", 4),
+    PayloadField("month", 4),
+    PayloadField("day", 5),
+    PayloadField("hour", 5),
+    PayloadField("minute", 6),
+    PayloadField("draught", 8),
+    PayloadField("destination", 120, "t"),
+    PayloadField("dte", 1),
+    PayloadField("spare", 1),
 )
-STATIC_B_NAME = (*_HEAD, Field("part", 2), Field("name", 120, "t"))
+STATIC_B_NAME = (*_HEAD, PayloadField("part", 2), PayloadField("name", 120, "t"))
 STATIC_B_REST = (
     *_HEAD,
-    Field("part", 2),
-    Field("ship_type", 8),
-    Field("vendor", 42),
-    Field("call_sign", 42, "t"),
+    PayloadField("part", 2),
+    PayloadField("ship_type", 8),
+    PayloadField("vendor", 42),
+    PayloadField("call_sign", 42, "t"),
     *_SIZE,
-    Field("spare", 6),
+    PayloadField("spare", 6),
 )
 
 
-def pack(fields: Sequence[Field], values: Mapping[str, Any], n: int) -> Bits:
+def pack(fields: Sequence[PayloadField], values: Mapping[str, Any], n: int) -> Bits:
     """The bits (n, width) of n messages, one a byte.
 
     Args:
@@ -109,7 +114,7 @@ def pack(fields: Sequence[Field], values: Mapping[str, Any], n: int) -> Bits:
     )
 
 
-def _number(field: Field, value: ArrayLike, n: int) -> Bits:
+def _number(field: PayloadField, value: ArrayLike, n: int) -> Bits:
     numbers = np.broadcast_to(np.asarray(value), (n,)).astype(np.int64)
     low, high = (
         (-(1 << (field.bits - 1)), (1 << (field.bits - 1)) - 1) if field.kind == "i" else (0, (1 << field.bits) - 1)
@@ -122,7 +127,7 @@ def _number(field: Field, value: ArrayLike, n: int) -> Bits:
     return ((numbers[:, None] >> shifts) & 1).astype(np.uint8)
 
 
-def _text(field: Field, value: ArrayLike, n: int) -> Bits:
+def _text(field: PayloadField, value: ArrayLike, n: int) -> Bits:
     size = field.bits // 6
     texts = np.broadcast_to(np.asarray(value, dtype=np.str_), (n,))
     if n and np.char.str_len(texts).max() > size:
@@ -268,7 +273,7 @@ def statics_b(
     who: Mapping[str, Any], time_s: Ints, stations: Sequence[str], first_group: int, part: int
 ) -> list[bytes]:
     """The line of each static report (n,) of class B, type 24: part 0 has the name, part 1 the rest of `who`."""
-    fields: Sequence[Field] = (STATIC_B_NAME, STATIC_B_REST)[part]
+    fields: Sequence[PayloadField] = (STATIC_B_NAME, STATIC_B_REST)[part]
     told = {field.name for field in fields}
     values = {name: value for name, value in who.items() if name in told} | {"msg_type": 24, "part": part}
     payloads, fill = armour(pack(fields, values, len(time_s)))

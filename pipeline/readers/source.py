@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ class NotAisError(SourceError):
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePlace:
     """Where the bytes of a source lie: a file, or a member of a zip."""
 
     path: str
@@ -53,9 +54,9 @@ class Source:
     columns: str | None = None  # of a table: which columns were taken for what, and which were not
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SourcePlace:
         """Where its bytes lie."""
-        return Place(self.path, self.member)
+        return SourcePlace(self.path, self.member)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedBatch:
     """What one batch of a chunk gave; each sentence is counted once over all chunks.
 
     sentences = single-part messages + fragments + rejects. A row of a table is a sentence and a message.
@@ -101,18 +102,36 @@ class Reader:
     name: str
     help: str  # one sentence for the documentation
     sniff: Callable[[bytes, str], bool]  # (first bytes, unpacked; path) -> is it this format
-    prepare: Callable[[Place, ReadOptions], Prepared]  # raises SourceError
+    prepare: Callable[[SourcePlace, ReadOptions], Prepared]  # raises SourceError
     chunks: Callable[[Source, int], list[Chunk]]  # (source, bytes aimed at)
-    read: Callable[[Chunk], Iterator[Decoded]]  # raises SourceError where the file breaks off
+    read: Callable[[Chunk], Iterator[DecodedBatch]]  # raises SourceError where the file breaks off
     receiver: str = "unknown"  # of all such files
     licence: str | None = None
     own_columns: bool = False  # a table of known columns: where a map is given, that is used instead
 
 
-def nothing() -> Decoded:
+def nothing() -> DecodedBatch:
     """A batch without a row.
 
     >>> nothing().fixes.num_rows
     0
     """
-    return Decoded(schema.empty("fixes"), schema.empty("static_reports"), schema.empty("rejects"), 0, 0, 0)
+    return DecodedBatch(schema.empty("fixes"), schema.empty("static_reports"), schema.empty("rejects"), 0, 0, 0)
+
+
+Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
+
+
+def moment(given: Moment | None) -> datetime | None:
+    """A time that was given as text or as a datetime. Raises SourceError where it is none or names no zone."""
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        raise SourceError(f"start_time {given!r}: is no time; give one such as 2024-01-31T12:00:00Z") from None
+    if not isinstance(moment, datetime):
+        raise SourceError(f"start_time {given!r}: is no time; give one such as 2024-01-31T12:00:00Z")
+    if moment.tzinfo is None:
+        raise SourceError(f"start_time {given!s}: names no zone; end it with Z for UTC, or give tzinfo=UTC")
+    return moment

@@ -13,11 +13,11 @@ from pathlib import Path
 from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
-from stswatch.pipeline.sources.base import NOTE, Format, Receiver, Remark
+from stswatch.pipeline.sources.address import NOTE, Format, Receiver, Remark
 from stswatch.pipeline.spool import segments as files
 from stswatch.pipeline.spool.clock import Arrival, Told
 from stswatch.pipeline.spool.closing import Packer, recover
-from stswatch.pipeline.spool.openfile import LONGEST, SEEN_BYTES, Lines, OpenSegment, Room, unfinished_lines
+from stswatch.pipeline.spool.open_segment import LONGEST, SEEN_BYTES, LineCutter, OpenSegment, Room, unfinished_lines
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.tail import Piece, Tail
 
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
+class SpoolCounts:
     """What went through a spool since it was opened."""
 
     bytes: int  # received
@@ -72,7 +72,7 @@ class Spool:
         self.name, self.folder, self.format, self.limits = name, folder / name, format, limits or Limits()
         self._clock, self._monotonic = clock, monotonic
         self._receiver, self._licence = receiver, licence
-        self._lines = Lines(LONGEST[format])
+        self._lines = LineCutter(LONGEST[format])
         self._queue: deque[tuple[int, bytes, str]] = deque()  # what no segment has taken: arrival, lines, remark
         self._open: OpenSegment | None = None
         self._begun: tuple[tuple[int, bytes], ...] = ()  # lines of messages that are not complete
@@ -209,9 +209,9 @@ class Spool:
         """Why closed segments cannot be packed, while they cannot."""
         return self._packer.error
 
-    def counts(self) -> Counts:
+    def counts(self) -> SpoolCounts:
         """What went through since it was opened; does not wait, whatever the disk does."""
-        return Counts(self._bytes, self._line_count, self._lines.dropped, self._last_line_us, self._acknowledged)
+        return SpoolCounts(self._bytes, self._line_count, self._lines.dropped, self._last_line_us, self._acknowledged)
 
     def _take(self, lines: bytes) -> None:
         """Keep lines with their arrival until they are in a segment."""
