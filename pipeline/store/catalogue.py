@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import sqlite3
 import sys
 import zlib
@@ -337,10 +338,16 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _LACKING:
             with suppress(FileNotFoundError):
                 os.close(os.open(path, os.O_RDWR))  # what it cannot open it does not say why
-            raise OSError(_LACKING[code], os.strerror(_LACKING[code]), str(path)) from error
+            lacking = errno.EFBIG if code == sqlite3.SQLITE_IOERR and _is_bounded() else _LACKING[code]
+            raise OSError(lacking, os.strerror(lacking), str(path)) from error
         if code in _DAMAGED:
             raise CatalogueError(f"{path}: is damaged ({error}); {_REMEDY}") from error
         raise
+
+
+def _is_bounded() -> bool:
+    """Whether this process may let no file grow beyond some size; SQLite calls that a failure of the disk."""
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _crc(key: str, content: bytes) -> int:

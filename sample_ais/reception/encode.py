@@ -101,7 +101,7 @@ def pack(fields: Sequence[PayloadField], values: Mapping[str, Any], n: int) -> B
 
     Raises ValueError for a value that does not fit its field.
 
-    >>> pack((Field("msg_type", 6),), {"msg_type": [1, 5]}, 2).tolist()
+    >>> pack((PayloadField("msg_type", 6),), {"msg_type": [1, 5]}, 2).tolist()
     [[0, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 1]]
     """
     unknown = set(values) - {f.name for f in fields}

@@ -206,7 +206,7 @@ def test_a_file_read_with_another_map_is_read_and_run_anew(tmp_path):
 
 def test_slices_of_another_length_leave_nothing_out(files, undisturbed, tmp_path):
     archive.run(tmp_path, files[:4], slice_h=12.0)
-    with pytest.raises(OtherSlices, match=r"csv\.gz.* and 1 more.* 12 h.*--slice-hours 12"):
+    with pytest.raises(OtherSlices, match=r"csv\.gz.* and 1 more.* 12 h.*`slice_h=12`"):
         api.run(files[4:], tmp_path, slice_h=24.0)
     archive.assert_same(undisturbed, archive.run(tmp_path, files, slice_h=24.0))
 

@@ -402,9 +402,9 @@ def test_nothing_loads_matplotlib_until_something_is_drawn():
 import pkgutil, sys
 from importlib import import_module
 import stswatch.geo
-rooms = [m.name for m in pkgutil.iter_modules(stswatch.geo.__path__) if m.name != "build_coast"]
+rooms = [m.name for m in pkgutil.walk_packages(stswatch.geo.__path__, "stswatch.geo.") if ".scripts" not in m.name]
 for room in rooms:
-    import_module(f"stswatch.geo.{room}")
+    import_module(room)
 import stswatch.pipeline.cli, stswatch.pipeline.words
 from stswatch.pipeline.pictures import captions, image_file as file, projection
 print(len(rooms) > 10, "matplotlib" in sys.modules)

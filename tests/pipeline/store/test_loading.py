@@ -263,7 +263,7 @@ def test_a_gap_says_how_much_of_it_lies_in_outages(tmp_path):
 
 def test_the_gaps_beside_an_encounter_are_those_of_its_tracks_near_it_in_time(tmp_path):
     name = f"{241502000:09d}@2023-08-01T00:00:00Z"
-    gaps = [gap(3, end_time=at(6)), gap(1, end_time=at(2)), gap(3.4, end_time=at(9), track=at(1)), gap(3.6)]
+    gaps = [gap(3, end_time=at(6)), gap(1, end_time=at(2)), gap(3.4, end_time=at(9), track_start=at(1)), gap(3.6)]
     met = encounter(2.2, 3.2, track_a=name, gap_a=True)
     publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "encounters": [met]}))
     found = rows(tmp_path, "SELECT id, mmsi, start_time FROM gaps_beside ORDER BY start_time")
