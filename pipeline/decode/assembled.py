@@ -112,9 +112,9 @@ class CaptureClock:
     def at(self, offset: Ints) -> Ints:
         """UTC microseconds at offsets (n,), to the millisecond; NO_TIME far outside the knots, see BEYOND_S.
 
-        >>> Clock(((0, 0), (100, 1_000_000))).at(np.array([50, 200])).tolist()
+        >>> CaptureClock(((0, 0), (100, 1_000_000))).at(np.array([50, 200])).tolist()
         [500000, 2000000]
-        >>> Clock(((0, 0), (100, 1_000_000))).at(np.array([6_200])).tolist() == [NO_TIME]
+        >>> CaptureClock(((0, 0), (100, 1_000_000))).at(np.array([6_200])).tolist() == [NO_TIME]
         True
         """
         place, time_us = np.array(self.knots, np.int64).T

@@ -24,6 +24,7 @@ from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt, is_whole, rounded_deg, verified
 from stswatch.pipeline.tracks.stray_days import Day
+from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.untrusted import storable
 
 _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
@@ -177,12 +178,18 @@ def verify(data: Path, paths: Iterable[str]) -> None:
 
 
 def ingest_days(data: Path) -> dict[str, date]:
-    """The day on which each source was first ingested, by its id; those of which it is not known are left out."""
-    catalogue = Catalogue.read(data)
-    if catalogue is None:
-        return {}
-    with closing(catalogue):
-        found = entries(catalogue, given=None)
+    """The day on which each source was first ingested, by its id; those of which it is not known are left out.
+
+    Raises CatalogueError; MachineError where the machine lets it not be read.
+    """
+    try:
+        catalogue = Catalogue.read(data)
+        if catalogue is None:
+            return {}
+        with closing(catalogue):
+            found = entries(catalogue, given=None)
+    except OSError as error:
+        raise MachineError(sentence(error, data) or str(error)) from error
     days = {source: entry.source.get("ingest_day") for source, entry in found.items()}
     return {source: date.fromisoformat(day) for source, day in days.items() if day}
 

@@ -90,7 +90,7 @@ def test_begun_ten_years_ahead_it_says_so_and_a_folder_of_its_own_heals_it(tmp_p
     wrong, afresh = tmp_path / "wrong", tmp_path / "afresh"
 
     def amiss(found):
-        return found["runs"] and any("were finalized when they came" in reason for reason in found["reasons"])
+        return found["runs"] and any("were final when they came" in reason for reason in found["reasons"])
 
     with repeating(text) as port:
         ahead, _ = watched(wrong, port, right_us + YEARS_US, monkeypatch, amiss)
