@@ -4,7 +4,7 @@ Columns: # Timestamp (the day first), Type of mobile, MMSI, Latitude, Longitude,
 Heading, IMO, Callsign, Name, Ship type, Cargo type, Width, Length, Type of position fixing device, Draught,
 Destination, ETA, Data source type, A, B, C, D.
 
-Status and ship type are words, see vocabulary.py; of a type such as Cargo the second digit is not told. What is no
+Status and ship type are words, see values.py; of a type such as Cargo the second digit is not told. What is no
 ship is known by the type of mobile: its rows are counted, and give neither position nor static report. ROT, cargo type,
 fixing device, ETA and A to D are not read: Length and Width are their sums, and the description says of C and D the
 opposite of what ITU-R M.1371 does.
