@@ -225,7 +225,7 @@ class StreamOptions(LeadOptions):
         "seconds that data may be late before an hour is finalized (default {default})",
         "S",
         between(0.5, 3600, "seconds"),
-        flag="allowed_lateness",
+        flag="allowed-lateness",
     )
     memory_bytes: int = 2 << 30
     alerts: Path | None = option(None, "TOML of destinations (default: standard output)", "FILE", Path)
