@@ -357,7 +357,7 @@ def stream(
 def reconcile(
     data: str | Path = DATA, day: date | None = None, options: LeadOptions | None = None, **also: Any
 ) -> Reconciled:
-    """Bring finalized events in line with all that a watch has in its spool, late data too; see watch/reconcile.py.
+    """Bring finalized events in line with all that a watch has in its spool, late data too; see live/reconcile.py.
 
     day: count late rows of this day alone. options: LeadOptions of the watch, where none runs; each may be given as
     a keyword too.

@@ -170,7 +170,7 @@ def _with_suffixes(said: StampColumns, rows: Ints, suffix: StampColumns) -> Stam
 
 # ----------------------------------------------------------------------------------------------------------------
 # Lines of usual shape, all of a text at once: one sentence with what usually stands round it, or a Gatehouse line
-# A line is usual where this module says of it what `unusual.py` would say; whatever else there is, goes there.
+# A line is usual where this module says of it what `sentences.py` would say; whatever else there is, goes there.
 
 _HASH, _DOLLAR, _STAR_BYTE, _COMMA_BYTE, _BLANK, _TAB, _NOUGHT = b"#$*, \t0"
 

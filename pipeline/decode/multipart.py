@@ -146,7 +146,7 @@ def _of_one_station(parts: Parts, rows: Ints, row: int) -> Bools:
 # ------------------------------------------------------------------ The parts of messages that take several sentences
 # A part 1 begins a message; part k joins the last message begun by a like sentence if it is the next one that this
 # one waits for, lies on at most REACH bytes and, where both tell their time, at most REACH_S seconds. Every other
-# part is an orphan. Where a part could as well belong beside another one, see `rivals.py`, all of them are ambiguous
+# part is an orphan. Where a part could as well belong beside another one, see `ambiguous`, all of them are ambiguous
 # and none is joined. So what becomes of a sentence depends only on 2 * REACH bytes before and after it, however the
 # file is cut.
 #

@@ -32,7 +32,7 @@ from stswatch.pipeline.decode.units import (
 from stswatch.pipeline.schema import RECEIVERS
 
 # ----------------------------------------------------------------------------------------------------------------
-# Any line, one at a time: what a line of a capture can hold is written here, and this is the measure of `usual.py`
+# Any line, one at a time: what a line of a capture can hold is written here, and this is the measure of `fast_path.py`
 # A line may hold several sentences, each with a tag block before and a suffix behind it. Numbers are read as Python
 # reads them, as pyais does, so that what pyais decodes from a sentence whose checksum holds is decoded here as well.
 
@@ -182,7 +182,7 @@ def _alike(total: int, seq: int, channel: bytes, own: bool, names: Names) -> int
 # other sentence takes it. A line may hold several sentences. Blank lines, lines that begin with # and other `$`
 # sentences are no AIS and not counted.
 #
-# Lines of usual shape are read all at once (`usual.py`), the few others one at a time (`unusual.py`).
+# Lines of usual shape are read all at once (`fast_path.py`), the few others one at a time, as above.
 
 MAX_LINE = 4096  # bytes; a longer line is no NMEA and is rejected whole
 BLOCK = 1 << 20  # bytes read at once, so that its columns stay in the cache of the processor

@@ -164,10 +164,10 @@ def us_of(when: datetime) -> int:
 
 
 # ------------------- What stands round one sentence: when it was received, by which station, and of which group it is
-# This is the meaning of all wrappers, one sentence at a time; `around.py` does the same for many of usual shape.
+# This is the meaning of all wrappers, one sentence at a time; `fast_path.py` does the same for many of usual shape.
 # Times are UTC microseconds since 1970. A time of 0 is no time; any other that is written out (`c:` of a tag block, a
 # date with its parts) is kept as it stands, also from a stray clock. A bare number is a time only where one reading
-# of it is plausible: digits that were cut off, counters and ids stand there too. `written_times.py` says how each is
+# of it is plausible: digits that were cut off, counters and ids stand there too. `stamp_columns.py` says how each is
 # read.
 
 __all__ = ["LAST_US", "NO_TIME", "Stamp", "epoch_us", "stamp", "us_of"]

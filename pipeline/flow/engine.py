@@ -160,7 +160,7 @@ class _Decode(beam.DoFn):  # type: ignore[misc]
 # ----------------------------------------------------------------------------------------------------------------
 # The table of steps as a Beam pipeline: keys and barriers, and where the rows lie that one step sends to another
 # How a call is made, and where its rows and its state lie, is the matter of what the pipeline is run over (`Calls`):
-# slices of the archive have them in files (local.py).
+# slices of the archive have them in files (see below).
 
 _CPU_US = "stswatch: CPU us"
 _SENT = tuple[int, Parcel]  # what travels between steps: the shard it is for, and where the rows lie
@@ -303,7 +303,7 @@ def _files(folder: Path) -> dict[str, list[str]]:
 # ----------------------------------------------------------------------------------------------------------------
 # What stands so far: the six steps once more on Beam, as if the data ended now, all in memory and nothing committed
 # There is one shard, so a step needs no barrier to have all its rows: the steps stand in a row, and Beam runs them as
-# one bundle, where slices of the archive take two for each step (stepwise.py). Steps change nothing that they are
+# one bundle, where slices of the archive take two for each step (see above). Steps change nothing that they are
 # given, so the states after the last finalized slice serve again for the next time.
 
 

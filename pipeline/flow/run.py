@@ -54,7 +54,7 @@ def alone(data: Path) -> Iterator[None]:
 # What of the sources of a run is dated plausibly; other rows stay in the lake, marked `clock`, and out of all else
 # Judged is what the catalogue holds, all of it together, each time a run or a watch plans its slices. So a source that
 # comes later changes what was judged before as if all had come at once. What a watch has spooled was judged row by row
-# when it was taken in, by its arrival (arrived.py).
+# when it was taken in, by its arrival (workers.py).
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from stswatch.pipeline.store.loader import Output
 
 EVER_US = 1 << 62
 DECIDE_NOTHING = (
-    *("alerts", "exports", "flow", "sources", "spool", "store", "trials", "watch"),
-    *("api.py", "cli.py", "progress.py", "words.py", "evaluation.json"),
+    *("alerts", "evaluation", "flow", "live", "pictures", "sources", "spool", "store"),
+    *("api.py", "cli.py", "terminal.py", "words.py", "evaluation.json"),
 )
 
 

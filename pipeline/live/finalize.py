@@ -62,8 +62,8 @@ def finalize(
 ) -> Finalized:
     """Ingest what is closed and run the slices up to the end of an hour, by whoever holds the folder.
 
-    allowed_lateness_us: see late.py. until_us: None to run to the last fix, where the data end. at_once: what else
-    would be due after midnight (due.py) is due now.
+    allowed_lateness_us: see flow/late_data.py. until_us: None to run to the last fix, where the data end. at_once: what
+    else would be due after midnight is due now.
 
     Raises OtherSlices, NothingToDo where there is no last fix, CatalogueError where the lake is damaged and the segment
     is gone, OSError and what a step raises; what is finished by then is kept.
@@ -228,7 +228,7 @@ class Finalizing:
     def begin(self, until_us: int, at_once: bool = False) -> None:
         """Begin to finalize up to the end of an hour. Raises HeldBack where the disk takes nothing: try again.
 
-        at_once: see flow/finalize.py. After a failure only the process beside this one is begun again: a watch that
+        at_once: see `finalize`. After a failure only the process beside this one is begun again: a watch that
         tries for hours closes no segment for each try.
         """
         if self._failed and until_us == self._until_us and at_once <= self._at_once:

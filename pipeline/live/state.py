@@ -55,7 +55,7 @@ class Report:
 
 
 class Reporting(Protocol):
-    """Who is told of slices: watch/health.py, or a test."""
+    """Who is told of slices: live/health.py, or a test."""
 
     def slice_done(self, report: Report) -> None:
         """Take note of a slice; must not raise and must not take long."""

@@ -1,1 +1,1 @@
-"""What is handed over, one file per format."""
+"""What is drawn: an encounter on one page, zones, reach; loads matplotlib when asked to."""

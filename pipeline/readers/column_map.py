@@ -9,7 +9,7 @@ explains each line:
     delimiter = ";"                 # of a CSV; found out where it is not given
     decimal = ","                   # of numbers in a CSV
     encoding = "cp949"              # of its text; found out where it is not given
-    ids = "any"                     # what stands in mmsi is no MMSI, see ids.py; "mmsi" is the default
+    ids = "any"                     # what stands in mmsi is no MMSI, see values.py; "mmsi" is the default
 
     [columns]                       # our name = "theirs"; mmsi, time, lon and lat must be named
     mmsi = "ShipID"
@@ -73,7 +73,7 @@ class TimeFormat:
 
     formats: tuple[str, ...] = (AUTO,)  # names of TIME_FORMATS or strptime patterns, tried in this order
     zone: str = "UTC"  # of times that name none
-    clock: str = ""  # form of the times of day, where dates stand in a column of their own, see time_of_day.py
+    clock: str = ""  # form of the times of day, where dates stand in a column of their own, see time_values.py
     day: date | None = None  # of ingest: no time after it decides what the form is
     found: bool = False  # by looking at the column, see time_columns.py
 

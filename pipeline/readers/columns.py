@@ -71,7 +71,7 @@ def _short(name: str) -> str:
 
 
 # -------- Tables of positions, CSV, Parquet or GeoParquet, by their column names or by the map given with `--columns`
-# See column_map.py for the names and the map, csv_rows.py and parquet_rows.py for what a row is.
+# See column_map.py for the names and the map, csv_rows.py and parquet.py for what a row is.
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536

@@ -170,7 +170,7 @@ def _base_lines(text: bytes) -> tuple[bytes, Ints]:
 # See decode/sentences.py for what may stand round a sentence.
 #
 # The time of a message is the one its sentences tell; else that of base stations, RMC and ZDA sentences heard in the
-# file, see decode/clock.py; else `--start-time`, the same for all; else it is a reject. It is never that of another
+# file, see decode/assembled.py; else `--start-time`, the same for all; else it is a reject. It is never that of another
 # message. In a segment of a spool, whose index says when its bytes arrived, what tells no time takes its arrival.
 
 __all__ = ["AROUND", "STEP", "CaptureOptions", "chunks", "prepare", "read", "sniff"]

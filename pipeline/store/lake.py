@@ -120,7 +120,7 @@ class Part:
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
     rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
-    left_out: spans of which no row is used, see flow/plausible.py; not kept on disk.
+    left_out: spans of which no row is used, see flow/run.py; not kept on disk.
     """
 
     table: str

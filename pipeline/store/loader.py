@@ -126,7 +126,7 @@ class RunRecord:
 class Beside:
     """What is published beside the events: tables `sources` and `reject_counts`, lake table -> paths in the folder.
 
-    left_out: source -> spans of which its rows are marked `clock`, see flow/plausible.py.
+    left_out: source -> spans of which its rows are marked `clock`, see flow/run.py.
     """
 
     sources: pa.Table

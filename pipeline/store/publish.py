@@ -255,7 +255,7 @@ def publish(
         raise
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)
-    sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (holders.py)
+    sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (snapshots.py)
     faults.reach("snapshot_published")
     return snapshot.shown
 

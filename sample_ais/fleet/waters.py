@@ -1,6 +1,6 @@
 """Where simulated ships go: ports, lanes between them and places at sea, every way over water.
 
-Read from waters.json, which build_waters.py makes on the coast of geo/ from the lanes drawn by hand in lanes.csv.
+Read from waters.json, which scripts.py makes on the coast of geo/ from the lanes drawn by hand in lanes.csv.
 """
 
 from __future__ import annotations

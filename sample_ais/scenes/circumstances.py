@@ -1,6 +1,6 @@
 """How long meetings last, how far apart the antennas are, how fast both go: drawn from what was fitted to real ones.
 
-meetings.json holds the parameters, with their errors; fit_meetings.py says how they were fitted, and to what.
+meetings.json holds the parameters, with their errors; scripts.py says how they were fitted, and to what.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Transfers from hull to hull, one function a scene; deceptions.py has those that go with a deception.
+"""Transfers from hull to hull, one function a scene; the last five go with a deception.
 
 That such things happen is told by the reports of the Panel of Experts of the 1718 Committee (2018 to 2024) and by the
 advisory on deceptive practices of the United States (Departments of State and of the Treasury, Coast Guard, May 2020).
@@ -191,7 +191,7 @@ def satellite_only(stage: Stage, c: Circumstance) -> list[Actor]:
     Their crews leave the status at "under way", so they send every 10 s and hardly a pass misses them; of a ship that
     says it is at anchor, and sends every 3 min, two passes in three get nothing.
 
-    Source: Harati-Mokhtari et al. 2007 (see statics.py) found the status wrong on many ships.
+    Source: Harati-Mokhtari et al. 2007 (see observe.py) found the status wrong on many ships.
     """
     actors = laden(stage, c, pair(stage, c, *parties(stage)))
     return [replace(a, weak=True, statuses=((ALWAYS[0], float(UNDER_WAY)),)) for a in actors]

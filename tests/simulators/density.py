@@ -3,7 +3,7 @@
 python -m tests.simulators.density --positions 1000000 --out /tmp/sea --seed 1
 
 Every vessel's place is a function of the time, so tracks go on from block to block and the memory needed does
-not grow with the number of positions. Numbers measured as harbours.py says.
+not grow with the number of positions. traffic.py says in which record its numbers were measured.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from stswatch.sample_ais.fleet.motion import Floats, shift
 Ints = NDArray[np.int64]
 FIRST_MMSI = 290_000_001  # country digits 280 to 300 are given to nobody
 
-# share of the vessels, measured as harbours.py says; the rest lie still
+# share of the vessels, measured as said below; the rest lie still
 PASSING = 0.082  # 5 kn and more
 WORKING = 0.037  # 1 to 5 kn
 MEETINGS_PER_VESSEL_DAY = 0.01  # pairs that come together at sea (a choice, not a measurement)
