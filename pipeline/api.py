@@ -13,6 +13,7 @@ from stswatch.pipeline.options import (
     DATA,
     EvaluateOptions,
     LeadOptions,
+    Moment,
     RunOptions,
     SimulateOptions,
     StreamOptions,
@@ -20,7 +21,6 @@ from stswatch.pipeline.options import (
     chosen,
     takes,
 )
-from stswatch.pipeline.readers.source import Moment, moment
 from stswatch.pipeline.reading import (
     Decoded,
     areas,
@@ -137,12 +137,13 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
     Raises:
         ValueError (PlanError, SourceError): what was asked for, what there is. OSError: the folder cannot be written.
     """
+    from stswatch.pipeline.readers.source import start_moment
     from stswatch.sample_ais import feed
     from stswatch.sample_ais.simulation import Plan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
     asked = chosen(SimulateOptions, options, also)
-    begin = moment(asked.start_time)
+    begin = start_moment(asked.start_time)
     plan = Plan(
         start_s=Plan.start_s if begin is None else int(begin.timestamp()),
         days=asked.days,

@@ -85,6 +85,9 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
+Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
+
+
 def moment(text: str) -> datetime:
     """A time with its zone.
 

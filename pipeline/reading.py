@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stswatch.pipeline.options import (
     DATA,
     DecodeOptions,
+    Moment,
     ReadOptions,
     chosen,
     takes,
 )
-from stswatch.pipeline.readers.source import Moment, moment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,10 +85,11 @@ def messages(
     """
     from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, columns_of, table
     from stswatch.pipeline.readers.nmea_messages import open_captures, read
+    from stswatch.pipeline.readers.source import start_moment
 
     wanted = ALL_TYPES if types is None else frozenset(types)
     schema = columns_of(wanted)
-    for source in list(open_captures(_every_file(paths), moment(start_time))):
+    for source in list(open_captures(_every_file(paths), start_moment(start_time))):
         for part in read(source, wanted):
             yield table(part.head, part.forms, schema)
 
@@ -108,11 +109,12 @@ def write_messages(
     """
     from stswatch.pipeline.decode.decoded_fields import ALL_TYPES
     from stswatch.pipeline.readers.nmea_messages import name_of, open_captures, read, write
+    from stswatch.pipeline.readers.source import start_moment
 
     asked = chosen(DecodeOptions, options, also)
     wanted = ALL_TYPES if asked.types is None else frozenset(asked.types)
     # whatever is no capture is said before anything is written
-    sources = list(open_captures(_every_file(paths), moment(asked.start_time)))
+    sources = list(open_captures(_every_file(paths), start_moment(asked.start_time)))
     parts = ((name_of(source), read(source, wanted)) for source in sources)
     return write(parts, asked.to, asked.out, wanted, asked.rejects)
 
@@ -122,9 +124,10 @@ def opened(
 ) -> tuple[list[Source], list[str]]:
     """The sources at these paths, and what was passed over. days: see open_sources. Raises SourceError."""
     from stswatch.pipeline.readers.formats import numbered, open_sources
+    from stswatch.pipeline.readers.source import start_moment
 
     asked = replace(
-        asked, columns=asked.columns and Path(asked.columns), start_time=moment(asked.start_time), day=today()
+        asked, columns=asked.columns and Path(asked.columns), start_time=start_moment(asked.start_time), day=today()
     )
     found = [open_sources(file, asked, days=days or {}) for file in _every_file(paths)]
     ids = frozenset().union(*(each.ids for each in found))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import schema
-from stswatch.pipeline.options import ReadOptions
+from stswatch.pipeline.options import Moment, ReadOptions
 
 IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
@@ -119,10 +119,7 @@ def nothing() -> DecodedBatch:
     return DecodedBatch(schema.empty("fixes"), schema.empty("static_reports"), schema.empty("rejects"), 0, 0, 0)
 
 
-Moment = str | datetime  # ISO 8601 such as 2024-01-31T12:00:00Z, or a datetime that knows its zone
-
-
-def moment(given: Moment | None) -> datetime | None:
+def start_moment(given: Moment | None) -> datetime | None:
     """A time that was given as text or as a datetime. Raises SourceError where it is none or names no zone."""
     if given is None:
         return None
