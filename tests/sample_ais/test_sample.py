@@ -87,7 +87,7 @@ def test_meetings_of_the_truth_show_in_the_fixes(truth, decoded):
     """Of pairs that were heard throughout and share no number: as near in what was received as they truly were."""
     claims = Counter(mmsi for _, mmsi in {(ship["hull"], ship["mmsi"]) for ship in truth["ships"]})
     fixes = decoded.fixes.to_pandas()
-    fixes = fixes[fixes.invalid.isna()].sort_values("time")
+    fixes = fixes[fixes.invalid_reason.isna()].sort_values("time")
     fixes["time_s"] = fixes.time.dt.tz_convert(None).astype("datetime64[s]").astype("int64")
     tracks = {mmsi: rows[["time_s", "lon", "lat"]].to_numpy().T for mmsi, rows in fixes.groupby("mmsi")}
     tried = 0

@@ -146,7 +146,7 @@ def fill_the_disk(path):
     full = (path / "catalogue.sqlite-wal").stat().st_size + 100
     resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
     for _ in range(2):
-        with pytest.raises(OSError, match=r"No space left on device|Input/output error"):
+        with pytest.raises(OSError, match=r"File too large"):
             box.put(some(1, 4))
     assert keys(box) == ["E0:1", "E1:1"]
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
