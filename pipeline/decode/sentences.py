@@ -67,7 +67,7 @@ def slow_path(text: bytes, starts: Ints, ends: Ints, names: Names) -> tuple[Unit
     starts, ends: (n,) of the lines, in their order. Never raises.
 
     >>> line = b"$AIVDM,01, 1,,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0*0x33"
-    >>> found, bad = unusual(line, np.array([0]), np.array([len(line)]), Names())
+    >>> found, bad = slow_path(line, np.array([0]), np.array([len(line)]), Names())
     >>> found.code.tolist(), found.total.tolist(), bad.tolist()
     ([0], [1], [])
     """

@@ -55,7 +55,7 @@ class AreaFilter:
         """Whether points (n,), degrees, lie in one of the boxes; never raises.
 
         >>> from stswatch.geo.reference.zones import area
-        >>> near = Area filter.of(area("dprk"), VesselRules())
+        >>> near = AreaFilter.of(area("dprk"), VesselRules())
         >>> near.holds(np.array([124.8, -90.0]), np.array([38.4, 28.0])).tolist()
         [True, False]
         """

@@ -284,7 +284,7 @@ def parse(text: str) -> ListenAddress | None:
     """An address such as 127.0.0.1:9257 or [::1]:9257; None for `none`. Raises HealthError.
 
     >>> parse("127.0.0.1:9257"), parse("[::1]:80"), parse("none")
-    (Address(host='127.0.0.1', port=9257), Address(host='::1', port=80), None)
+    (ListenAddress(host='127.0.0.1', port=9257), ListenAddress(host='::1', port=80), None)
     """
     if text == OFF:
         return None

@@ -131,12 +131,12 @@ class SourceSilence:
 
     path: of their file. begun_s: when the watch began to listen, Unix time on the clock of arrivals, as all times here.
 
-    >>> ear = Listening(Path("nowhere.json"), 0.0)
-    >>> ear.look([_heard_at(10)], 20.0)
+    >>> listening = SourceSilence(Path("nowhere.json"), 0.0)
+    >>> listening.look([_heard_at(10)], 20.0)
     []
-    >>> ear.look([_heard_at(10)], 700.0)
+    >>> listening.look([_heard_at(10)], 700.0)
     ['roof: connected, but silent for 12 min; its habit is 10 min at most']
-    >>> ear.look([_heard_at(710)], 720.0)
+    >>> listening.look([_heard_at(710)], 720.0)
     ['roof: heard again']
     """
 
@@ -184,7 +184,7 @@ class SourceSilence:
 def time_span(seconds: float) -> str:
     """A time span for people.
 
-    >>> lasting(75), lasting(600), lasting(7300), lasting(200_000)
+    >>> time_span(75), time_span(600), time_span(7300), time_span(200_000)
     ('75 s', '10 min', '2.0 h', '2.3 d')
     """
     if seconds < 120:

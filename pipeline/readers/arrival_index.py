@@ -125,7 +125,7 @@ def parsed(text: bytes, size: int | None = None) -> ArrivalIndex:
 
     size: bytes of the segment, where it is known; what lies behind the last entry is lost then.
 
-    >>> parsed(header_line(Header("busan")) + entry_line(Entry(0, 3, 7, ((0, 5),)))).size
+    >>> parsed(header_line(Header("busan")) + entry_line(IndexEntry(0, 3, 7, ((0, 5),)))).size
     3
     """
     header, entries, lost, bad, end = None, [], [], 0, 0
