@@ -153,6 +153,7 @@ def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Map
 def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:
     """A column map in TOML with what is known filled in, to be saved, edited and given as `columns`; of all names.
 
+    >>> import tomllib
     >>> tomllib.loads(map_to_copy(["Ship", "lat"], {"lat": "lat"}))["columns"]
     {'mmsi': '?', 'time': '?', 'lon': '?', 'lat': 'lat'}
     """

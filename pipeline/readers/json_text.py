@@ -60,7 +60,7 @@ def layouts_of(head: bytes) -> Iterator[tuple[JsonLayout, list[dict[str, Any]]]]
     """How the records of a text may lie that begins so, and some of them; nothing where it is no JSON of objects.
 
     >>> list(layouts_of(b'[{"a": 1},\\n {"a": 2}]'))
-    [(Layout(depth=1, lines=False), [{'a': 1}, {'a': 2}])]
+    [(JsonLayout(depth=1, lines=False), [{'a': 1}, {'a': 2}])]
     """
     text = head.lstrip(BLANKS)
     if text[:1] in (b"{", b"["):

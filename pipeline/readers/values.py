@@ -347,7 +347,7 @@ def texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 def check(place: SourcePlace, name: str, column: pa.Array) -> None:
     """Raise SourceError where most of the ids of a table are no MMSI; column: those of some of its rows.
 
-    >>> check(Place("a.csv"), "mmsi", pa.array(["431000001", "x", "412000001"]))
+    >>> check(SourcePlace("a.csv"), "mmsi", pa.array(["431000001", "x", "412000001"]))
     """
     ids = pc.unique(texts(column).drop_null()).to_pylist()
     strange = [text for text in ids if not _may_be_mmsi(text)]

@@ -50,7 +50,7 @@ class LineCutter:
     def take(self, data: bytes) -> bytes:
         r"""The lines that end in what came; what has not ended waits for more.
 
-        >>> lines = Lines()
+        >>> lines = LineCutter()
         >>> lines.take(b"ab\nc"), lines.take(b"d\n")
         (b'ab\n', b'cd\n')
         """
@@ -72,7 +72,7 @@ class LineCutter:
     def end(self) -> bytes:
         r"""The line that had not ended, with a line end: nothing will follow it.
 
-        >>> lines = Lines()
+        >>> lines = LineCutter()
         >>> lines.take(b"ab"), lines.end(), lines.end()
         (b'', b'ab\n', b'')
         """
