@@ -202,12 +202,20 @@ def test_at_the_end_of_a_recording_all_is_finalized_and_is_what_a_run_finds(some
     assert (told["waiting"], told["delivered"]) == (0, out.count(b"\nlead ") + out.startswith(b"lead "))
 
 
+def settled(watch, name):
+    """A figure of a watch once it has stood for some cycles."""
+    seen = [watch.metric(name)]
+    while len(seen) < 60 and len(set(seen[-6:])) > 1 or len(seen) < 6:
+        time.sleep(0.5)
+        seen.append(watch.metric(name))
+    return seen[-1]
+
+
 def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
     with serving(some_hours) as port:
         watch = watching(f"roof=tcp://127.0.0.1:{port}", "--area", "world")
         watch.until_all_is_read(some_hours.count(b"\n"))
-        time.sleep(1)  # what came has been acknowledged by then
-        before = watch.metric("open_encounters")
+        before = settled(watch, "open_encounters")  # what came has been acknowledged by then
         watch.end(signal.SIGKILL)
         said = subprocess.run([*STSWATCH, "status", "--data", watch.data], capture_output=True, text=True)
         assert "was not ended, but broke off after" in said.stdout
