@@ -205,7 +205,7 @@ def test_at_the_end_of_a_recording_all_is_finalized_and_is_what_a_run_finds(some
 def settled(watch, name):
     """A figure of a watch once it has stood for some cycles."""
     seen = [watch.metric(name)]
-    while len(seen) < 60 and len(set(seen[-6:])) > 1 or len(seen) < 6:
+    while (len(seen) < 60 and len(set(seen[-6:])) > 1) or len(seen) < 6:
         time.sleep(0.5)
         seen.append(watch.metric(name))
     return seen[-1]
