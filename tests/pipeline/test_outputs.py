@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from stswatch.pipeline import api, cli
@@ -72,16 +71,27 @@ def test_a_pipe_to_read_is_refused_at_once(tmp_path, call):
         call(Path("-"))
 
 
+INTERRUPTED = """
+import signal, duckdb
+from stswatch.pipeline import cli
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+try:
+    with duckdb.connect() as db:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        db.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
+except (RuntimeError, KeyboardInterrupt, duckdb.Error) as error:
+    print(cli._interrupt_behind(error) is not None)
+"""
+
+
 def test_ctrl_c_in_the_middle_of_a_query_is_known_as_that():
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    try:
-        with duckdb.connect() as db:
-            signal.setitimer(signal.ITIMER_REAL, 0.2, 0.5)  # again, where one came while nothing looked
-            with pytest.raises((RuntimeError, KeyboardInterrupt, duckdb.Error)) as stopped:
-                db.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        assert cli._interrupt_behind(stopped.value) is not None
-        assert cli._interrupt_behind(ValueError("of another kind")) is None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    """In a process of its own: DuckDB has been seen to lose the signal, and then nobody can end the query."""
+    for _ in range(3):
+        with suppress(subprocess.TimeoutExpired):
+            command = [sys.executable, "-c", INTERRUPTED]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            break
+    else:
+        pytest.fail("no query was ended by a signal")
+    assert done.stdout == "True\n"
+    assert cli._interrupt_behind(ValueError("of another kind")) is None
