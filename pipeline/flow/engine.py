@@ -25,8 +25,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Batch, Tables
 from stswatch.pipeline.flow import workers
+from stswatch.pipeline.flow.calls import SENT, Job, Parcel, Sent, run_shard
 from stswatch.pipeline.flow.slices import States, checksums
-from stswatch.pipeline.flow.workers import SENT, Job, Parcel, Sent, run_shard
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store.files import discard, sync

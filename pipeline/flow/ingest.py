@@ -13,7 +13,7 @@ from typing import Any
 
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.workers import ingest_chunk
+from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
 from stswatch.pipeline.readers.source import Source

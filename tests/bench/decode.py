@@ -25,7 +25,8 @@ from pathlib import Path
 import psutil
 from pyais.stream import IterMessages
 
-from stswatch.pipeline.flow.workers import ingest_chunk, keep_freed_memory
+from stswatch.pipeline.flow.calls import ingest_chunk
+from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.source import Source
 from tests.bench.run import put, table

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.workers import ingest_chunk
+from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.readers.formats import chunks, open_source
 from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.flow import archive

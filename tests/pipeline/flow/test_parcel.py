@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.flow import engine
+from stswatch.pipeline.flow.calls import SENT, ParcelWriter, opened
 from stswatch.pipeline.flow.engine import RunInput
-from stswatch.pipeline.flow.workers import SENT, ParcelWriter, opened
 
 BIG = pa.table(
     {"time": pa.array(np.arange(500_000)).cast(schema.UTC), "place": np.random.default_rng(0).random(500_000)}

@@ -1,0 +1,256 @@
+"""What a worker process does, free of Beam: one call of one step for one shard, and the decoding of one chunk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stswatch.pipeline import faults, schema
+from stswatch.pipeline.batch import (
+    LAKE_SHARDS,
+    MINUTE,
+    Batch,
+    Bools,
+    Ints,
+    Tables,
+    concat,
+    from_bytes,
+    micros,
+    to_bytes,
+)
+from stswatch.pipeline.decode.stamps import Arrivals
+from stswatch.pipeline.flow.slices import Slice
+from stswatch.pipeline.readers.formats import read
+from stswatch.pipeline.readers.packing import segment_arrivals
+from stswatch.pipeline.readers.source import Chunk, Source, SourceError
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
+from stswatch.pipeline.store import lake
+from stswatch.pipeline.tracks.stray_days import CLOCK
+
+# ----------------------------------------------------------------------- rows on their way from one step to another
+# One file for each call of a step, mapped by those who read it. Sent through Beam the same bytes would be copied some
+# four times, all in one process, which the workers would then wait for (docs/decisions/0004).
+
+Parcel = tuple[str, str, int, int]  # table, file, where its Arrow stream begins and how long it is, bytes
+Sent = tuple[str, int, Parcel]  # step, shard, where the rows for it lie
+SENT = "sent"  # the folder of these files in that of a slice
+
+
+class ParcelWriter:
+    """Takes the parcels of one call of a step; the file is made with the first."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / SENT / f"{name}.arrow"
+        self._file: pa.NativeFile | None = None
+
+    def put(self, table: str, rows: pa.Table) -> Parcel:
+        """Write rows; gives what finds them again. Raises OSError where they cannot be written."""
+        if self._file is None:
+            self._path.parent.mkdir(exist_ok=True)
+            self._file = pa.OSFile(str(self._path), "wb")
+        begin = self._file.tell()
+        with pa.ipc.new_stream(self._file, rows.schema) as stream:
+            stream.write_table(rows)
+        return table, self._path.name, begin, self._file.tell() - begin
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def opened(folder: Path, parcels: Iterable[Parcel]) -> Tables:
+    """The rows of some parcels by table, in the order given. Raises OSError where a file is gone."""
+    files: dict[str, pa.Buffer] = {}
+    parts: dict[str, list[pa.Table]] = {}
+    for table, name, begin, length in parcels:
+        if name not in files:
+            files[name] = pa.memory_map(str(folder / SENT / name)).read_buffer()
+        rows = pa.ipc.open_stream(files[name].slice(begin, length)).read_all()
+        parts.setdefault(table, []).append(rows)
+    return {table: concat(found, found[0].schema) for table, found in parts.items()}
+
+
+# ------------------------------------------------------------------------------------------- one step for one shard
+
+_READ = {
+    "fixes": (
+        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
+        lake.ROUNDED,
+    ),
+    "static_reports": (
+        *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
+        *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards of one slice share. `before` holds the state after the slice before, None at the start."""
+
+    data: Path
+    folder: Path
+    before: Path | None
+    slice: Slice
+    rules: Rules
+    shards: int
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """The step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:
+    """Call one step for one shard; writes its state and its stored rows.
+
+    Gives what later steps take, and the CPU time that all of it took, microseconds.
+    """
+    began = time.process_time()
+    step = job.step(name)
+    n = step.shards(job.shards)
+    tables = opened(job.folder, given) | _from_lake(job, step, shard, n)
+    state = _read_state(job, step, shard)
+    result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
+    if step.state and not job.slice.final:
+        _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
+    later = job.steps[job.steps.index(step) + 1 :]
+    out: list[Sent] = []
+    with ParcelWriter(job.folder, f"{name}-{shard}") as outbox:
+        for table, rows in result.rows.items():
+            _store(job, table, shard, rows)
+            for target, to, part in parcels(table, rows, later, job.shards, job.rules):
+                out.append((target, to, outbox.put(table, part)))
+    return out, round((time.process_time() - began) * 1e6)
+
+
+def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
+    """The rows of the lake that a step takes: those of its lake shards, in the span of the slice."""
+    first, last = (-(-k * LAKE_SHARDS // n) for k in (shard, shard + 1))
+    span = job.slice.start_us, job.slice.end_us
+    tables = {}
+    for table in LAKE_TABLES:
+        if table in step.takes:
+            parts = [p for p in job.slice.parts if p.table == table]
+            tables[table] = lake.read(job.data, parts, _READ[table], (first, last), span, table)
+    return tables
+
+
+def _read_state(job: Job, step: Step, shard: int) -> Tables:
+    if job.before is None or not step.state:
+        return step.no_state()
+    return from_bytes((job.before / "state" / f"{step.name}-{shard}.arrow").read_bytes())
+
+
+def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:
+    """Write the rows of a stored table as Parquet."""
+    stored = schema.EVENT_TABLES.get(table)
+    if stored is None or rows.num_rows == 0:
+        return
+    path = job.folder / f"{stored}-{shard}.parquet"
+    part = path.with_suffix(".part")
+    pq.write_table(rows, part, compression="zstd")
+    faults.reach("rows_part")
+    part.replace(path)
+    faults.reach("rows_written")
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    faults.reach("state_part")
+    part.replace(path)
+    faults.reach("state_written")
+
+
+# ------------------------------------------------------------------------- rows that a source dates after they came
+# A wrong clock, which no later row can bear out. Judged row by row against the arrivals that the segment itself tells,
+# so that a watch, a replay and a run over the same segments agree. Such rows are in the lake with the reason `clock`.
+
+# Clocks of receivers and machines that nobody sets are off by minutes; by more than these, nothing is silenced for
+# what the shortest gap takes.
+AHEAD_US = 10 * MINUTE
+
+
+_FORMATS = ("nmea", "aisstream")  # of segments, as readers call them
+
+
+def arrivals_in(source: Source) -> Arrivals | None:
+    """When a source arrived, where it is a segment of a spool, wherever it lies. Raises SourceError."""
+    return segment_arrivals(source.place) if source.format in _FORMATS else None
+
+
+def is_ahead(time_us: Ints, offset: Ints, arrivals: Arrivals) -> Bools:
+    """Which of n rows are dated too far after they came, which was before the next arrival: their time, their offset.
+
+    >>> is_ahead(np.array([0, AHEAD_US + 8]), np.array([5, 5]), Arrivals.of([(0, 7)])).tolist()
+    [False, True]
+    """
+    at, arrival_us = arrivals.offset, arrivals.time_us
+    if not len(at):
+        return np.zeros(len(time_us), bool)
+    next_us = arrival_us[np.minimum(np.searchsorted(at, offset, side="right"), len(at) - 1)]
+    return np.asarray(time_us > next_us + AHEAD_US)
+
+
+def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
+    """The same rows of `fixes` or `static_reports`; those that are too far ahead say so, if nothing else is said."""
+    ahead = is_ahead(micros(rows, "time"), np.asarray(rows["offset"]), arrivals)
+    if not ahead.any():
+        return rows
+    word = pa.array([CLOCK]).take(pa.array(np.zeros(len(ahead), np.int8), mask=~ahead))
+    at = rows.column_names.index("invalid_reason")
+    return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows["invalid_reason"], word))
+
+
+# ---------------------------------------------------------------------------------------- the decoding of one chunk
+
+
+def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.Receipt:
+    """Decode a chunk into the lake; gives its receipt, which whoever gave the work enters into the catalogue.
+
+    Raises SourceError for a file that breaks off or is not the one that was opened, OSError where it cannot write.
+    """
+    writer = lake.Writer(data, reading, chunk.start, slab_us)
+    counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
+    arrivals = arrivals_in(chunk.source)
+    for decoded in read(chunk):
+        rows = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
+        if arrivals is not None:
+            rows = {name: marked(table, arrivals) for name, table in rows.items()}
+        writer.write(rows | {"rejects": decoded.rejects})
+        for name in counts:
+            counts[name] += getattr(decoded, name)
+    _is_the_same(chunk.source)
+    receipt = writer.close(**counts)
+    faults.reach("chunk_written")
+    return receipt
+
+
+def _is_the_same(source: Source) -> None:
+    """Raise SourceError where the file has gone or grown meanwhile: what was read of it is then not what was hashed."""
+    try:
+        size = os.path.getsize(source.path)
+    except OSError as error:
+        raise SourceError(
+            f"{source.path}: went away while it was read ({error.strerror}); bring it back and run again"
+        ) from error
+    if size != source.bytes:
+        raise SourceError(
+            f"{source.path}: changed while it was read, from {source.bytes:,} to {size:,} bytes;"
+            " wait until it is whole and run again"
+        )
