@@ -15,13 +15,13 @@ from stswatch.geo.reference.zones import MARKS
 from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
-from stswatch.pipeline.batch import Route
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
+from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
-from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.live.server import METRICS
 from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.formats import READERS
+from stswatch.pipeline.routes import Route
 from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import flag

@@ -329,7 +329,7 @@ def stream(
     from stswatch.pipeline.alerts import destinations
     from stswatch.pipeline.live import server, stream
     from stswatch.pipeline.live import stream as whole
-    from stswatch.pipeline.live.reconcile import WatchSettings
+    from stswatch.pipeline.live.events import WatchSettings
     from stswatch.pipeline.sources.kinds import parse_all
 
     asked = chosen(StreamOptions, options, also)
@@ -366,7 +366,7 @@ def reconcile(
     Raises WatchError, StoreError, and what `run` raises.
     """
     from stswatch.pipeline.live import reconcile as finalizing
-    from stswatch.pipeline.live.reconcile import WatchSettings
+    from stswatch.pipeline.live.events import WatchSettings
 
     asked = chosen(LeadOptions, options, also)
     settings = WatchSettings(_rules(asked.rules), asked.area, steps=_scored_by(asked.scorecard))

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Batch, Result, Route, Tables, by_cell, by_mmsi, by_pair, concat, micros, to_all
+from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
+from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, vessel
 from stswatch.pipeline.tracks.fixes import valid

@@ -11,8 +11,8 @@ import pytest
 from docs import reference
 from stswatch.models import scorecard
 from stswatch.pipeline import cli, rules
+from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
-from stswatch.pipeline.decode.units import REASONS
 from stswatch.pipeline.steps import STEPS
 
 

@@ -15,8 +15,6 @@ from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Me
 from stswatch.pipeline.alerts.webhook import open_webhook
 from stswatch.pipeline.untrusted import harmless
 
-# -------------------------------------------------- Alerts to this machine: appended to a file, or on standard output
-
 # --------------------------------------------------------------------- Alerts appended to a file, a line of JSON each
 
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
+from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import Sentences
 from stswatch.pipeline.decode.stamps import FIRST_PLAUSIBLE_US, NO_TIME, Arrivals, us_of
-from stswatch.pipeline.decode.units import CODES, where
-
-# ----------------------- The clock of a capture whose lines carry no time, from what tells date and time between them
+from stswatch.pipeline.decode.units import where
 
 # ------------------------------ RMC and ZDA sentences of NMEA 0183, in which a satellite receiver tells date and time
 # Source: NMEA 0183 4.10, RMC (recommended minimum data) and ZDA (time and date).

@@ -15,7 +15,7 @@ from stswatch.pipeline.decode import payloads
 from stswatch.pipeline.decode.layouts import AID, LAYOUTS, Layout
 from stswatch.pipeline.decode.lines import Bytes, Ints
 from stswatch.pipeline.decode.messages import LAST_TYPE, Group, grouped
-from stswatch.pipeline.decode.units import CODES
+from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.schema import UTC
 
 # ------------------------------------------------------ Every field of a message as columns, under the names of pyais

@@ -23,6 +23,7 @@ from stswatch.pipeline.decode.lines import (
     words_at,
     xor_between,
 )
+from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamp_columns import (
     NAME_WORDS,
     StampColumns,
@@ -34,7 +35,7 @@ from stswatch.pipeline.decode.stamp_columns import (
     suffixes,
 )
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import CODES, MAX_PAYLOAD, NO_GROUP, Names, Units, alike, times
+from stswatch.pipeline.decode.units import MAX_PAYLOAD, NO_GROUP, Names, Units, alike, times
 
 # ----------------------------------------------------------------------------------------------------------------
 # Tag blocks of many sentences at once, where they are written as usual: what `stamps.of_tag_block` says of each

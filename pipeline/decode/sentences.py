@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from stswatch.pipeline.decode import stamps
 from stswatch.pipeline.decode.fast_path import FastPath, fast_path
 from stswatch.pipeline.decode.lines import PAD, Bools, Bytes, Ints, Lines, find_lines
+from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import (
-    CODES,
     MAX_PAYLOAD,
     NO_GROUP,
     NO_SENTENCE,

@@ -16,23 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.batch import (
-    LAKE_SHARDS,
-    MINUTE,
-    Batch,
-    Bools,
-    Ints,
-    Tables,
-    concat,
-    from_bytes,
-    micros,
-    to_bytes,
-)
+from stswatch.pipeline.batch import MINUTE, Batch, Bools, Ints, Tables, concat, from_bytes, micros, to_bytes
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.readers.formats import read
 from stswatch.pipeline.readers.packing import segment_arrivals
 from stswatch.pipeline.readers.source import Chunk, Source, SourceError
+from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
-from stswatch.pipeline.batch import LAKE_SHARDS
-from stswatch.pipeline.decode.units import REASONS
+from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.calls import Job
 from stswatch.pipeline.flow.late_data import is_segment
 from stswatch.pipeline.flow.slices import Committed, Slice, commit, committed, forget
+from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, Step, card_of
 from stswatch.pipeline.store import entries as sources

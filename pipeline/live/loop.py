@@ -17,9 +17,9 @@ from stswatch.pipeline.flow.late_data import SLAB_US, finalized_by
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.flow.slices import healing
 from stswatch.pipeline.live import reconcile
+from stswatch.pipeline.live.events import Store, WatchSettings, changes, engine_of
 from stswatch.pipeline.live.finalize import Finalized, Finalizing
 from stswatch.pipeline.live.provisional import Provisional
-from stswatch.pipeline.live.reconcile import Store, WatchSettings, changes, engine_of
 from stswatch.pipeline.live.spool_reader import CycleCounts, SpoolReader, found_us
 from stswatch.pipeline.live.state import Report, Reporting
 from stswatch.pipeline.spool.writer import HeldBack

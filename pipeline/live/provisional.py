@@ -79,8 +79,8 @@ class AreaFilter:
         return AreaFilter(np.stack([(west + east) / 2, half, south, north], axis=1))
 
 
-# ---------- What was heard since the last finalized hour, in memory: of each vessel one fix a UTC minute, and its
-# newest Enough to say what stands so far; the rest lies on the disk. Vessels are numbered as they come, so that those
+# --------- what was heard since the last final hour, in memory: of each vessel one fix a UTC minute, and its newest
+# Enough to say what stands so far; the rest lies on the disk. Vessels are numbered as they come, so that those
 # that matter are picked from millions of rows with one look-up.
 
 _ASIDE_AT_MOST = 200_000  # fixes of clocks that run ahead; more are in the lake alone
@@ -275,8 +275,7 @@ def _latest(reports: pa.Table) -> pa.Table:
     return reports if len(keep) == len(order) else reports.take(pa.array(np.sort(keep))).combine_chunks()
 
 
-# -------------------------- From where a watch looks: the states after the last finalized hour, and what was heard
-# since
+# ------------------------------------------------------------ provisional events: states after the last final hour
 
 
 class Provisional:

@@ -18,9 +18,10 @@ from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow.late_data import is_segment
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.live import server
+from stswatch.pipeline.live.events import Store, WatchSettings, changes
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
 from stswatch.pipeline.live.loop import watch
-from stswatch.pipeline.live.reconcile import Reconciled, Store, WatchSettings, changes, reconcile
+from stswatch.pipeline.live.reconcile import Reconciled, reconcile
 from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, Told
 from stswatch.pipeline.spool.closing import Keep, forget

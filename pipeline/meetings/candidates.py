@@ -24,7 +24,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from stswatch.geo.coordinates import cells
 from stswatch.geo.coordinates.plane import LEAST_M_PER_DEG
 from stswatch.geo.coordinates.sphere import wrap_lon
-from stswatch.pipeline.batch import Bools, Floats, Ints, cell_shard, micros, spread, starts_of
+from stswatch.pipeline.batch import Bools, Floats, Ints, micros, spread, starts_of
+from stswatch.pipeline.routes import cell_shard
 
 _PAIRS_AT_ONCE = 400_000
 

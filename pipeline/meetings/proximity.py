@@ -1,4 +1,8 @@
-"""Neighbours at berth: counted by port and hour, each pair once."""
+"""The proximity step: when two tracks were within the encounter distance, in continuous time.
+
+Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the watermark; legs
+are kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not written.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,6 @@ from stswatch.pipeline.batch import (
     Tables,
     build,
     concat,
-    grown_boxes,
     micros,
     ordered,
     spread,
@@ -31,7 +34,10 @@ from stswatch.pipeline.meetings import intervals
 from stswatch.pipeline.meetings.candidates import Boxes, candidates, prune_legs
 from stswatch.pipeline.meetings.intervals import Runs
 from stswatch.pipeline.meetings.relative_motion import Found, LegColumns, near
+from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, days, minutes
+
+# --------------------------------------------------------------- pairs in port: counted by port and hour, each once
 
 
 def ports_of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
@@ -89,10 +95,7 @@ def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table
     return pairs.filter(pa.array(~over)).combine_chunks(), counted
 
 
-# ------------------------- The proximity step: when two tracks were within the encounter distance, in continuous time
-# Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the watermark; legs
-# are kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not
-# written.
+# --------------------------------------------------------------------------------------------------------- the step
 
 STATE = {"legs": schema.LEGS}
 _PAIRS_AT_ONCE = 1_000_000  # of legs, sorted together

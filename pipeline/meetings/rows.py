@@ -1,4 +1,4 @@
-"""Silences beside encounters: which vessel's data began or ended there."""
+"""Closed encounters as the rows that people read: medians, place, what both said of themselves, score and reasons."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from stswatch.pipeline.batch import HOUR, MINUTE, MS, Bools, Ints, build, micros
 from stswatch.pipeline.meetings import intervals
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
 from stswatch.pipeline.schema.measures import MEASURES
+
+# ------------------------------------------------- gaps beside encounters: which vessel's data began or ended there
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ def ended_by_data(meetings: pa.Table, edges: pa.Table) -> Bools:
     return np.asarray(sides[0] | sides[1])
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# Closed encounters as the rows that people read: medians, place, what both said of themselves, score and reasons
+# ------------------------------------------------------------------------------------------------------------- rows
 
 _MEDIANS = (
     ("median_distance_m", intervals.DISTANCE),

@@ -1,4 +1,7 @@
-"""Distance and speeds over time: what was measured, and where nobody saw it."""
+"""An encounter on one page: courses before and after, nearness, the course of distance and speed, and words.
+
+It takes rows and tables and gives a drawing; it knows no database. The same input gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,8 @@ from stswatch.pipeline.pictures.projection import metres_text
 from stswatch.pipeline.pictures.style import fit
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.untrusted import harmless
+
+# ---------------------------------------- distance and speeds over time: what was measured, and where nobody saw it
 
 _DISTANCE = (0.058, 0.178, 0.927, 0.130)  # left, bottom, width, height, shares of the page
 _SPEED = (0.058, 0.098, 0.927, 0.066)
@@ -198,10 +203,7 @@ def _clock_texts(ticks_us: list[int]) -> list[str]:
     return texts
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# An encounter on one page: where they came from and went to, how near they lay, how their distance went, and in
-# words
-# It takes rows and tables and gives a drawing; it knows no database. The same input gives the same bytes.
+# --------------------------------------------------------------------------------------------------------- the page
 
 _LEFT, _RIGHT = 0.036, 0.985  # shares of the page
 _NOTE_CHARACTERS, _NOTE_LINES = 105, 3

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Ints, line_spans
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, statics_table
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.arrival_index import format_of
 from stswatch.pipeline.readers.column_map import TimeFormat

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# -------- Tables of positions, CSV, Parquet or GeoParquet, by their column names or by the map given with `--columns`
-
 # ---------------------- Which columns of a table were taken for what, and which were not read, in one line for people
 
 _LONGEST = 40  # letters of a name

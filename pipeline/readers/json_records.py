@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Bools, Ints
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import CODES, NO_STATION, rejects_table
+from stswatch.pipeline.decode.units import NO_STATION
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers import column_map, column_names, nmea, values
 from stswatch.pipeline.readers.column_map import PLAINLY_WRITTEN, ColumnMap, TimeFormat, Writing

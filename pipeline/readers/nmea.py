@@ -24,10 +24,10 @@ from stswatch.pipeline.decode.assembled import (
 from stswatch.pipeline.decode.lines import Bools, Ints, line_spans
 from stswatch.pipeline.decode.messages import Messages, decode
 from stswatch.pipeline.decode.multipart import REACH, SIDE_BY_SIDE
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, further_parts, statics_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
-from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.arrival_index import format_of
 from stswatch.pipeline.readers.packing import segment_arrivals, segment_header

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.batch import HOUR, MS, ordered
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table
 from stswatch.pipeline.decode.stamps import NO_TIME
-from stswatch.pipeline.decode.units import CODES, rejects_table
 from stswatch.pipeline.readers.column_map import Writing
 from stswatch.pipeline.readers.source import DecodedBatch
 from stswatch.pipeline.readers.time_values import times_us

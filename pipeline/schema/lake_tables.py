@@ -106,5 +106,5 @@ REJECTS = table(
     column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
     column("offset", pa.int64(), "where the line begins in the decompressed file"),
     column("length", pa.int32(), "length of the line", unit="byte"),
-    column("reason", pa.string(), "from the closed list in pipeline/decode/units.py"),
+    column("reason", pa.string(), "from the closed list in pipeline/decode/rejects.py"),
 )

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# A server that sends lines, `tcp://HOST:PORT`, and datagrams sent to this machine or a group, `udp://HOST:PORT`
-
 # --------------------------------------------------- A server that sends lines to whoever connects: `tcp://HOST:PORT`
 
 # Between two readings: at 30,000 sentences a second there is one each 33 µs, and a batch costs what a sentence does.

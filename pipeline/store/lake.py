@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from stswatch.geo.coordinates.cells import FINE_DEG, Rounding, together
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.batch import LAKE_SHARDS, MS, Ints, lake_shard, micros
+from stswatch.pipeline.batch import MS, Ints, micros
+from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store.files import DamagedFile, sync
 from stswatch.pipeline.tracks.stray_days import Days, added, days_of
 

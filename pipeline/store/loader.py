@@ -1,4 +1,4 @@
-"""What each committed slice contributed, with the ledger of what is already in the working database."""
+"""The one loader: from the files of committed slices to a published snapshot, once for a run or all along a watch."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from stswatch.pipeline.store.lake import verify
 from stswatch.pipeline.store.publish import LeftOut
 from stswatch.pipeline.store.revisions import lead_changes
 from stswatch.pipeline.untrusted import storable
+
+# ------------------------------ what each committed slice contributed, and which of that is in the working database
 
 LIVE = 0  # the number of what stands so far, beside those of outputs
 
@@ -100,7 +102,7 @@ def _read(work: duckdb.DuckDBPyConnection, name: str, fields: pa.Schema, files: 
         raise StoreError(f"a file of {name} cannot be read ({first_line}); run again to write it anew") from error
 
 
-# ----------------------------------------- The one loader: from the files of committed slices to a published snapshot
+# --------------------------------------------------------------------------------------------------------- one load
 
 __all__ = ["Output", "RunRecord", "load"]
 
@@ -256,10 +258,7 @@ def _placed(work: duckdb.DuckDBPyConnection, shown: zones.Area) -> pa.Table:
     return pa.table(found, schema=schema.PLACED)
 
 
-# --------------------------------------- What became of leads, from what is committed: for those who are told of them
-
-# ----------------------------------------------------------------------------------------------------------------
-# The store of a watch: held open as long as that lasts, told of each finalized hour and of what stands between them
+# ------------------------- the store of a watch: held open, told of each final hour and of what stands between them
 
 
 class Live:

@@ -1,4 +1,4 @@
-"""From the parts of all slices to the rows that are published: a query for each way to merge."""
+"""From the working database to a snapshot that nobody touches again, with its views of leads and of the lake."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 from stswatch.pipeline.tracks.stray_days import CLOCK
+
+# ----------------------- from the parts of all slices to the rows that are published: a query for each way to merge
 
 GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS)  # made of the parts, so that no index need hold their keys
 
@@ -111,7 +113,7 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
 }
 
 
-# ----------------------------------------- The views of a snapshot: the leads, and the lake files of its own manifest
+# ---------------------------------------------- views: the leads, and the lake files of the snapshot's own manifest
 
 LEADS = "flagged_encounters"
 GAPS_BESIDE = "gaps_beside"
@@ -210,7 +212,7 @@ def _marked(left_out: LeftOut) -> str:
     return f"CASE WHEN {found} THEN {ddl.literal(CLOCK)} ELSE invalid_reason END AS invalid_reason"
 
 
-# -------------------------------------------------- From the working database to a snapshot that nobody touches again
+# ------------------------------------------------------------------------------------------------------- publishing
 
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
 

@@ -1,7 +1,7 @@
-"""Outages: spans in which nobody at all was heard, though the traffic before and after makes that no accident.
+"""The coverage and reception steps: exact counts of what was received where and when, and spans in which nobody was.
 
-Law: what was heard is told by whole UTC half hours, as fixes are taken. A silence is judged once the hour after it is
-there, by that hour, the hour before it, and the silences of the days before; so no cut of the data shows.
+The coverage step adds the counts up and finds when nobody was heard at all; the reception step asks of a gap whether
+the vessel was silent, or nobody was listening.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import CoverageRules, Rules, hours, minutes
 from stswatch.pipeline.schema import RECEIVERS
+
+# ------ outages: spans in which nobody at all was heard, though the traffic before and after makes that no accident
+# Law: what was heard is told by whole UTC half hours, as fixes are taken. A silence is judged once the hour after it is
+# there, by that hour, the hour before it, and the silences of the days before; so no cut of the data shows.
 
 ALL = "all"
 _SPARSE = 64  # seconds for each fix: where there are more, marking each second costs more than sorting
@@ -253,9 +257,7 @@ def _not_before(rows: pa.Table, name: str, since: Mapping[str, int], span_us: in
     return rows.filter(pa.array(micros(rows, name) >= oldest_us)).combine_chunks()
 
 
-# ------------------------------- What was received where and when: exact counts, and the coverage and reception steps
-# The coverage step adds the counts up and finds when nobody was heard at all; the reception step asks of a silence
-# whether it was one, or nobody was listening.
+# ---------------------------------------------------------------------------------------------------- the two steps
 
 HEARD = schema.table(
     "Vessels already counted in an hour that is not over.",

@@ -1,6 +1,9 @@
-"""What a source holds of each UTC day: rows, first and last time, and which vessels, as long as these are few.
+"""Days that only a wrong clock can have brought: which of a run's rows are dated so that they say nothing of when.
 
-Counts of parts add up, however the rows were cut into parts. So the days of a run are known without reading its rows.
+One record of 2052 would make everybody else silent for decades. What tells is the rows per day of all sources of the
+run together, so it does not show how these were cut. Judged are days that stand alone: far from all others, or at the
+edge of the others with one vessel, where ten and more were heard. Such days hold no encounter. Nothing that lasts
+longer than the recording itself is judged: a wrong clock moves a recording, and makes it no longer.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from stswatch.pipeline.batch import HOUR, Ints, micros
 from stswatch.pipeline.rules import Rules, hours, minutes
 from stswatch.pipeline.rules import days as whole_days
 from stswatch.pipeline.tracks.fixes import used
+
+# ------------------------------------------------------------------------------ what a source holds of each UTC day
+# Counts of parts add up, however the rows were cut into parts. So the days of a run are known without reading its rows.
 
 DAY_US = 24 * HOUR
 FEW = 64  # vessels of a day that are kept by name; of more it is known that they are more
@@ -105,12 +111,7 @@ def added(parts: Iterable[Days]) -> dict[int, Day]:
     return dict(sorted(found.items()))
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# Days that only a wrong clock can have brought: which of a run's rows are dated so that they say nothing of when
-# One record of 2052 would make everybody else silent for decades. What tells is the rows per day of all sources of
-# the run together, so it does not show how these were cut. Judged are days that stand alone: far from all others, or
-# at the edge of the others with one vessel, where ten and more were heard. Such days hold no encounter. Nothing that
-# lasts longer than the recording itself is judged: a wrong clock moves a recording, and makes it no longer.
+# -------------------------------------------------------------------------------------------- days that stand alone
 
 CLOCK = "clock"  # what column `invalid_reason` of the lake says of such rows
 EARLIEST = (date(1995, 1, 1) - date(1970, 1, 1)).days  # before it nothing sent AIS; a receiver that lost its date did

@@ -1,10 +1,7 @@
-"""What vessels say of themselves: what each said last, and of kind and size each value that differs.
+"""The vessel step: from fixes and static reports of an MMSI shard to legs, gaps, counts and what is known of vessels.
 
-Of kind and size each value is told once a UTC day, and again when they say otherwise.
-
-Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. A value is told
-where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor in
-which order or how often a report comes, and nothing older than the day of the watermark has to be kept.
+Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the watermark
+has passed its last fix by the threshold, exactly as a later fix would tell. So no cut of the data shows.
 """
 
 from __future__ import annotations
@@ -47,6 +44,13 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
+
+# ---------------------------- static data: what each vessel said last, and of kind and size each value that differs
+# Of kind and size each value is told once a UTC day, and again when they say otherwise.
+#
+# Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. A value is told
+# where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor
+# in which order or how often a report comes, and nothing older than the day of the watermark has to be kept.
 
 SAID = ("ship_type", "length_m")
 TOLD = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
@@ -142,9 +146,7 @@ def _latest(reports: pa.Table, name: str, mmsi: np.ndarray) -> tuple[pa.Array, p
     return said[name].combine_chunks().take(index), said["time"].combine_chunks().take(index)
 
 
-# -------------------------------- The vessel step: fixes of each vessel to tracks, legs, gaps and what is known of it
-
-# --------- Silences: gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
+# ----------------- gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
 
 
 def tell(
@@ -253,9 +255,7 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
     )
 
 
-# ------------ The vessel step: from fixes and static reports of an MMSI shard to legs, gaps, counts and what is known
-# Law: fixes are taken in whole UTC buckets, those of an unfinished bucket wait; a track falls silent when the watermark
-# has passed its last fix by the threshold, exactly as a later fix would tell. So no cut of the data shows.
+# --------------------------------------------------------------------------------------------------------- the step
 
 STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA}
 

@@ -1,6 +1,7 @@
-"""How long meetings last, how far apart the antennas are, how fast both go: drawn from what was fitted to real ones.
+"""Where, when, how long, how close and how fast: drawn first and alike for transfers and for what only looks like them.
 
-meetings.json holds the parameters, with their errors; scripts.py says how they were fitted, and to what.
+A family of scenes is chosen afterwards among those to which the circumstances can happen. So neither the zone, nor the
+distance to port, nor the hour, nor duration, distance or speed says by itself what a meeting is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, drift_room_m
 from stswatch.sample_ais.fleet.motion import Floats, shift
 from stswatch.sample_ais.fleet.waters import ROADS, Place, Spot, Waters
+
+# ------------------------------------- durations, distances and speeds, drawn from what was fitted to real meetings
+# meetings.json holds the parameters, with their errors; make_files.py says how they were fitted, and to what.
 
 SHORTEST_H, LONGEST_H = 1 / 3, 72.0
 NEAREST_M, FARTHEST_M = 12.0, 460.0  # under the 500 m of an encounter with the swing of both
@@ -82,11 +86,7 @@ def speeds_kn(rng: np.random.Generator, n: int, fastest_kn: float = FASTEST_KN) 
     return fitted()["median_speed_kn"].draw(rng, n, 0.0, fastest_kn)
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# Where, when, how long, how close and how fast: drawn first and alike for transfers and for what only looks like
-# them
-# A family of scenes is chosen afterwards among those to which the circumstances can happen. So neither the zone, nor
-# the distance to port, nor the hour, nor duration, distance or speed says by itself what a meeting is.
+# ---------------------------------------------------------------------------------------------------- circumstances
 
 HOUR_S = 3600.0
 ZONE, CONTEXT, OPEN, TRADE_ROADS, APPROACHES = "zone", "context", "open", "trade_roads", "approaches"

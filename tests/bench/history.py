@@ -28,8 +28,8 @@ from stswatch.pipeline.batch import HOUR, to_bytes
 from stswatch.pipeline.flow import late_data, row
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.slices import Slice, checksums, commit
+from stswatch.pipeline.live.events import Store, WatchSettings, engine_of
 from stswatch.pipeline.live.finalize import Finalized, finalize
-from stswatch.pipeline.live.reconcile import Store, WatchSettings, engine_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of, segment_of, time_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.batch import LAKE_SHARDS, by_cell, by_mmsi, by_pair, grown_boxes, lake_shard, step_shard, to_all
+from stswatch.pipeline.routes import LAKE_SHARDS, by_cell, by_mmsi, by_pair, grown_boxes, lake_shard, step_shard, to_all
 from stswatch.pipeline.rules import Rules
 
 RULES = Rules()

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Batch, Result, by_cell, by_mmsi, by_pair, concat, from_bytes, to_all, to_bytes
+from stswatch.pipeline.batch import HOUR, Batch, Result, concat, from_bytes, to_bytes
+from stswatch.pipeline.routes import by_cell, by_mmsi, by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, STEPS, InMemory, Step, check, parcels
 from tests.pipeline import seas

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline.decode.decoded_fields import HEAD, LAYOUT_TYPES, FieldRows, columns_of, say
-from stswatch.pipeline.decode.units import CODES, rejects_table
+from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, json_lines, sink, write
 from tests.pipeline.decode.captures import SINGLE, STATIC
 from tests.pipeline.decode.payloads import buffer

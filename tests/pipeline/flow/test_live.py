@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MINUTE, Result, to_all
+from stswatch.pipeline.batch import MINUTE, Result
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.engine import Embedded, Peek
+from stswatch.pipeline.routes import to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, Step
 from tests.pipeline import seas

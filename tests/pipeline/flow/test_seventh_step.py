@@ -6,10 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline.batch import Result, by_pair, from_bytes, to_all
+from stswatch.pipeline.batch import Result, from_bytes
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run
 from stswatch.pipeline.readers.formats import open_source
+from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
 from tests.pipeline.flow import archive

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline.alerts.alert import LeadChange
+from stswatch.pipeline.live.events import WatchSettings
 from stswatch.pipeline.live.loop import watch
-from stswatch.pipeline.live.reconcile import WatchSettings
 from stswatch.pipeline.live.state import Report
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.sources.kinds import parse

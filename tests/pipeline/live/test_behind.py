@@ -20,8 +20,9 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.row import NothingToDo
+from stswatch.pipeline.live.events import Store, engine_of
 from stswatch.pipeline.live.finalize import finalize
-from stswatch.pipeline.live.reconcile import Store, engine_of, reconcile
+from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Told
 from stswatch.pipeline.spool.closing import pack

@@ -17,9 +17,10 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.live.events import engine_of
 from stswatch.pipeline.live.finalize import Finalizing
 from stswatch.pipeline.live.loop import watch
-from stswatch.pipeline.live.reconcile import engine_of, reconcile
+from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.meetings.encounter import wait_us
 from tests.pipeline import seas
 from tests.pipeline.flow import archive

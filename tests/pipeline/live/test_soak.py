@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.live.reconcile import WatchSettings, reconcile
+from stswatch.pipeline.live.events import WatchSettings
+from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 from tests.pipeline.flow import archive

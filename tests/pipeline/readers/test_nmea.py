@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.units import REASONS
+from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.source import Chunk, SourceError

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, LAKE_SHARDS
+from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.files import DamagedFile
 from tests.pipeline.damage import flip

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, LAKE_SHARDS, lake_shard, micros
+from stswatch.pipeline.batch import HOUR, micros
+from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
