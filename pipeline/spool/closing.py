@@ -39,6 +39,7 @@ from stswatch.pipeline.spool.segments import (
     segments,
     time_of,
 )
+from stswatch.pipeline.store.files import sync_path
 
 FOUND = "{}: bytes {:,} to {:,} were found without an arrival time; they count as arrived {}"
 DAMAGED = ".damaged"  # ending of the copy of a segment that was found damaged
@@ -71,11 +72,11 @@ def pack(path: Path) -> tuple[Path, list[str]]:
     with path.open("rb") as file, part.open("wb") as out:
         whole = io.BufferedReader(frames.SegmentReader(file, found)) if found else file
         frames.pack(whole, os.path.getsize(path), out, index)
-    sync(part)
+    sync_path(part)
     if told:
         shutil.copyfile(path, path.with_name(path.name + DAMAGED))
     part.replace(packed)
-    sync(path.parent)
+    sync_path(path.parent)
     path.unlink(missing_ok=True)
     Path(beside(str(path))).unlink(missing_ok=True)
     return packed, told
@@ -181,7 +182,7 @@ def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
         file.write(lines)
         file.flush()
         os.fsync(file.fileno())
-    sync(path.parent)
+    sync_path(path.parent)
     index = frames.stretches_of(str(path))
     return told if index is None else frames.damaged_text(str(path), index) + told
 
@@ -240,15 +241,6 @@ def _size(path: Path) -> int:
         with suppress(FileNotFoundError):
             found += each.stat().st_size
     return found
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _bytes_of(path: Path) -> bytes:

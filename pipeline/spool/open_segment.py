@@ -19,8 +19,8 @@ from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import arrival_index
 from stswatch.pipeline.readers.arrival_index import Header, IndexEntry, entry_line, header_line
 from stswatch.pipeline.sources.address import Format
-from stswatch.pipeline.spool.closing import sync
 from stswatch.pipeline.spool.segments import PART
+from stswatch.pipeline.store.files import sync_path
 
 SEEN_BYTES = REACH + 4 * MAX_LINE  # of the end of a segment, in which a message may have begun
 _PAIRS = 8192  # arrivals in these bytes, and more
@@ -160,7 +160,7 @@ class OpenSegment:
             self.index_path.unlink(missing_ok=True)
             raise
         try:
-            sync(folder)
+            sync_path(folder)
         except OSError:
             self.close()
             self.path.unlink(missing_ok=True)
@@ -274,7 +274,7 @@ class OpenSegment:
         folder.mkdir(parents=True, exist_ok=True)
         index, handle = _written_anew(self.index_path, self._index), _written_anew(self.path, self.handle)
         for each in (folder, folder.parent, folder.parent.parent):
-            sync(each)
+            sync_path(each)
         self.close()
         self._index, self.handle = index, handle
         self.restored += 1

@@ -24,7 +24,7 @@ from threading import RLock
 from typing import Any, Self, TypeVar
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.files import DamagedFile, sync_path
 
 NAME = "catalogue.sqlite"
 VERSION = 1  # of the tables and of what is written into them, in user_version
@@ -161,11 +161,7 @@ class Catalogue:
             self._connection.executemany("INSERT INTO sums VALUES (?, 0, 0)", [(table,) for table in TABLES])
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
         # not the file itself: closing any descriptor of it would give up the locks that SQLite holds on it (fcntl(2))
-        handle = os.open(self.data, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_path(self.data)
 
     def _tables(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])

@@ -29,10 +29,11 @@ def sync(files: Iterable[Path], top: Path) -> None:
     folders = {folder for file in files for folder in file.parents if folder == top or top in folder.parents}
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as side_by_side:
         for paths in (files, sorted(folders)):
-            list(side_by_side.map(_sync, paths))
+            list(side_by_side.map(sync_path, paths))
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
