@@ -24,7 +24,7 @@ from threading import RLock
 from typing import Any, Self, TypeVar
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.store.files import DamagedFile, sync_path
+from stswatch.pipeline.store.files import DamagedFile, check_spare_files, sync_path
 
 NAME = "catalogue.sqlite"
 VERSION = 1  # of the tables and of what is written into them, in user_version
@@ -332,18 +332,25 @@ def _translated(path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_NOMEM:
             raise MemoryError(str(error)) from error
         if code in _LACKING:
-            with suppress(FileNotFoundError):
-                os.close(os.open(path, os.O_RDWR))  # what it cannot open it does not say why
-            lacking = errno.EFBIG if code == sqlite3.SQLITE_IOERR and _is_bounded() else _LACKING[code]
+            lacking = _lacking(code, path)
             raise OSError(lacking, os.strerror(lacking), str(path)) from error
         if code in _DAMAGED:
             raise CatalogueError(f"{path}: is damaged ({error}); {_REMEDY}") from error
         raise
 
 
-def _is_bounded() -> bool:
-    """Whether this process may let no file grow beyond some size; SQLite calls that a failure of the disk."""
-    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+def _lacking(code: int, path: Path) -> int:
+    """What the system would say where SQLite gives this code. Raises OSError where no more files may be opened.
+
+    Never opens the file: closing it would give up the locks that SQLite holds on it for another connection here.
+    """
+    if code == sqlite3.SQLITE_IOERR and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        return errno.EFBIG
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        check_spare_files(1)
+        with suppress(FileNotFoundError):
+            return errno.EROFS if os.statvfs(path.parent).f_flag & os.ST_RDONLY else errno.EACCES
+    return _LACKING[code]
 
 
 def _crc(key: str, content: bytes) -> int:
