@@ -102,7 +102,7 @@ Tell = Callable[[str], None]  # takes a sentence for people
 
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
-_SEAL_AGAIN = 6  # slices later, where an hour could not be finalized
+_FINALIZE_AGAIN = 6  # slices later, where an hour could not be finalized
 
 
 def watch(
@@ -312,7 +312,7 @@ class _Watch:
         try:
             finalized = self._finalizing.step()
         except Exception:
-            self._finalize_at_s = time.monotonic() + _SEAL_AGAIN * self._settings.every_s
+            self._finalize_at_s = time.monotonic() + _FINALIZE_AGAIN * self._settings.every_s
             raise
         if finalized is not None:
             self._move_to(finalized)
