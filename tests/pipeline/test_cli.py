@@ -45,21 +45,6 @@ def watched(tmp_path_factory):
     return data, done
 
 
-@pytest.fixture
-def say(capsys):
-    """Call the command in this process; gives exit code, standard output and standard error."""
-
-    def say(*words):
-        try:
-            code = cli.main([str(word) for word in words])
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return say
-
-
 # ------------------------------------------------------------------------------------------------ a run and its leads
 
 

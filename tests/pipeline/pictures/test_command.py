@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stswatch.pipeline import api, cli
+from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.pictures import image_file
 from stswatch.pipeline.pictures.courses import needed_us
@@ -29,21 +29,6 @@ def data(tmp_path_factory):
     rows = archive.fleet(hours=6.0, pairs=6, anchored=2, fast=0)
     api.run([archive.write(folder / "a.csv", rows)], folder / "data", area="world")
     return folder / "data"
-
-
-@pytest.fixture
-def say(capsys):
-    """Call the command in this process; gives exit code, standard output and standard error."""
-
-    def say(*words):
-        try:
-            code = cli.main([str(word) for word in words])
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return say
 
 
 def test_explain_draws_the_encounter_beside_its_words(data, say, tmp_path):
