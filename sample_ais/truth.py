@@ -15,7 +15,7 @@ from stswatch.geo.reference.ports import lawful_port
 from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.fleet.ships import ALWAYS, OUT_OF_RANGE, OUTAGE, silent
 from stswatch.sample_ais.plan import Meetings, Sea, Simulated
-from stswatch.sample_ais.reception.observe import said
+from stswatch.sample_ais.reception.observe import static_values
 from stswatch.sample_ais.reception.receivers import SATELLITE
 
 # --------------------------- The truth of a simulated sea as tables: who is who, who met whom, who was silent and why
@@ -328,7 +328,7 @@ def _static_reports(sea: Sea) -> pa.Table:
     emitter, time_s, draught_m, _ = sea.said
     order = np.argsort(time_s, kind="stable")
     emitter, time_s, draught_m = emitter[order], time_s[order], draught_m[order]
-    told = told_by(sea)
+    told = static_fields(sea)
     b = sea.cast.class_b[emitter]
     # class B tells its name and the rest in two messages, a second apart
     pick = np.concatenate([np.flatnonzero(~b), np.flatnonzero(b), np.flatnonzero(b)])
@@ -367,8 +367,8 @@ def _static_reports(sea: Sea) -> pa.Table:
     return pa.table([columns[f.name] for f in STATIC_REPORTS], schema=STATIC_REPORTS)
 
 
-def told_by(sea: Sea) -> dict[str, list[Any]]:
+def static_fields(sea: Sea) -> dict[str, list[Any]]:
     """What each emitter (e,) says of itself, by column."""
     claims = [(actor, claim) for actor in sea.cast.actors for claim in actor.claims()]
-    rows = [said(claim, actor, k, sea.seed) for k, (actor, claim) in enumerate(claims)]
+    rows = [static_values(claim, actor, k, sea.seed) for k, (actor, claim) in enumerate(claims)]
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

@@ -137,7 +137,7 @@ class Wrappers:
     tag_sum: Bytes | None = None
 
 
-def said_around(data: Bytes, at: Wrappers) -> StampColumns:
+def stamps_around(data: Bytes, at: Wrappers) -> StampColumns:
     """Time, station and group of sentences: of the tag block, else of the suffix, else of what begins the line.
 
     data: the text, padded.
@@ -315,7 +315,7 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     fast = head.fast & tail.fast & (tail.star - 2 - head.first <= MAX_PAYLOAD)
     star = np.where(fast, tail.star, bang + 2)
     tag_sum, summed = _sums(data, slash, bang, star)
-    said = said_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
+    said = stamps_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
     holds = summed == tail.told
     fast &= said.fast & (holds | tail.ended) & _has_no_more_fields(data, bang, star, fast, said.marks)
     station, receiver = stations(said.station, said.by_suffix, names)

@@ -83,12 +83,12 @@ LIMITS = """## Limits
 
 # --------------------------------- The model card as Markdown, made from the figures of `judge` and from nothing else
 
-Told = Mapping[str, Any]
+Evaluation = Mapping[str, Any]
 MOST_AUC = 0.85  # above it a single feature would give the simulated truth away
 _RATES = ("1%", "5%")
 
 
-def markdown(told: Told) -> str:
+def markdown(told: Evaluation) -> str:
     """The card; the same figures give the same text."""
     sections = (
         ("In short", verdict(told)),
@@ -110,7 +110,7 @@ def markdown(told: Told) -> str:
     return "\n\n".join([HEAD, parts[0], USE, *parts[1:], LIMITS]) + "\n"
 
 
-def verdict(told: Told) -> str:
+def verdict(told: Evaluation) -> str:
     """Whether the card beats the best baseline at an equal number of leads, as the ranges say."""
     best = told["best_baseline"]
     against = told["paired"][best]
@@ -126,7 +126,7 @@ def verdict(told: Told) -> str:
     return f"The trained scorecard {says}{lost}. All of it was measured on simulated seas."
 
 
-def _seas(told: Told) -> str:
+def _seas(told: Evaluation) -> str:
     rows = (
         (
             name.replace("_", "-"),
@@ -147,7 +147,7 @@ def _seas(told: Told) -> str:
     return "\n\n".join(part for part in (text, plans, _table(heads, rows)) if part)
 
 
-def _ranking(told: Told) -> str:
+def _ranking(told: Evaluation) -> str:
     rules = (
         (
             row["name"],
@@ -163,13 +163,13 @@ def _ranking(told: Told) -> str:
     return "\n\n".join([pictures, _all_figures(told["figures"]), text, PUBLISHED, _table(heads, rules)])
 
 
-def _all_figures(by_score: Told) -> str:
+def _all_figures(by_score: Evaluation) -> str:
     """A row per figure, a column per way of ranking."""
     rows = ((what, *(_range(of[key]) for of in by_score.values())) for key, what, _ in FIGURES)
     return _table(("", *by_score), rows)
 
 
-def _paired(told: Told) -> str:
+def _paired(told: Evaluation) -> str:
     harder = {f"{told['best_baseline']}: {how}": of for how, of in told["harder"].items()}
     rows = (
         (name, *(f"{_signed(one['difference'])}, {one['above']:.0%}" for one in of.values()))
@@ -178,7 +178,7 @@ def _paired(told: Told) -> str:
     return f"{PAIRED}\n\n" + _table(("against", *(f"{k} leads a day" for k in LEADS_A_DAY)), rows)
 
 
-def _detection(told: Told) -> str:
+def _detection(told: Evaluation) -> str:
     rows = (
         (
             row["family"],
@@ -193,7 +193,7 @@ def _detection(told: Told) -> str:
     return f"{DETECTION}\n\n{_table(heads, rows)}"
 
 
-def _families(told: Told) -> str:
+def _families(told: Evaluation) -> str:
     names = list(told["families"][0]["recall"]) if told["families"] else []
     columns = [(name, rate) for name in names for rate in _RATES]
     rows = (
@@ -203,7 +203,7 @@ def _families(told: Told) -> str:
     return f"{FAMILIES}\n\n" + _table(("family", "transfers", "found", *(f"{n}, {r}" for n, r in columns)), rows)
 
 
-def _look_alikes(told: Told) -> str:
+def _look_alikes(told: Evaluation) -> str:
     rows = (
         (row["family"], f"{row['encounters']:,}", *(f"{row['passing'][rate]:.1%}" for rate in _RATES))
         for row in sorted(told["look_alikes"], key=lambda row: -row["passing"]["5%"])
@@ -211,7 +211,7 @@ def _look_alikes(told: Told) -> str:
     return f"{LOOK_ALIKES}\n\n" + _table(("family", "encounters", *_RATES), rows)
 
 
-def _features(told: Told) -> str:
+def _features(told: Evaluation) -> str:
     rows = (
         (
             f"`{row['feature']}`",
@@ -227,13 +227,13 @@ def _features(told: Told) -> str:
     return f"{FEATURES.format(over=over)}\n\n{_table(heads, rows)}\n\n![Points of each feature](points.png)"
 
 
-def _over(told: Told, key: str, whom: str) -> str:
+def _over(told: Evaluation, key: str, whom: str) -> str:
     """Which features alone say too much against whom."""
     names = [f"`{row['feature']}`" for row in told["features"] if (row[key] or 0.0) > MOST_AUC]
     return f"Against {whom} {'**' + _and(names) + '**' if names else 'none'} is above {MOST_AUC}."
 
 
-def _left_out(told: Told) -> str:
+def _left_out(told: Evaluation) -> str:
     rows = (
         (
             row["family"],
@@ -246,7 +246,7 @@ def _left_out(told: Told) -> str:
     return f"{LEFT_OUT}\n\n" + _table(("family", "kind", "encounters", "in training", "left out"), rows)
 
 
-def _cut_offs(told: Told) -> str:
+def _cut_offs(told: Evaluation) -> str:
     rows = (
         (name, *(_number(row[k]) for k in ("least_score", "false_rate", "leads_a_day", "recall", "precision")))
         for name, of in told["cut_offs"].items()
@@ -256,7 +256,7 @@ def _cut_offs(told: Told) -> str:
     return f"{CUT_OFFS.format(**told['card']['cut_off'])}\n\n{_table(heads, rows)}"
 
 
-def _expected(told: Told) -> str:
+def _expected(told: Evaluation) -> str:
     rows = (
         (
             f"{row['false_rate']:.0%}",
@@ -271,7 +271,7 @@ def _expected(told: Told) -> str:
     return f"{EXPECTED}\n\n{_table(heads, rows)}"
 
 
-def _archives(told: Told) -> str:
+def _archives(told: Evaluation) -> str:
     parts = [ARCHIVES]
     for archive in told["archives"]:
         size = f"**{archive['name']}**: {archive['vessel_days']:,.0f} vessel-days, {archive['encounters']:,} encounters"

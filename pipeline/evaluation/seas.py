@@ -136,7 +136,7 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
 ROWS = LABELLED.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
 ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))
-_TOLD = b"watched"
+_WATCHED = b"watched"
 
 
 class Happened(Protocol):
@@ -215,7 +215,7 @@ def together(seas: Sequence[Watched]) -> Watched:
 
 def save(watched: Watched, path: Path) -> None:
     """Write a watched sea as one Parquet file, by a rename, so that none is half there. Raises OSError."""
-    told = {_TOLD: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
+    told = {_WATCHED: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
     pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **told}), half)
@@ -225,7 +225,7 @@ def save(watched: Watched, path: Path) -> None:
 def saved(path: Path) -> Watched:
     """The sea that `save` wrote. Raises OSError, KeyError for a file of another kind."""
     rows = pq.read_table(path)
-    return Watched(rows.cast(ROWS), **json.loads(rows.schema.metadata[_TOLD]))
+    return Watched(rows.cast(ROWS), **json.loads(rows.schema.metadata[_WATCHED]))
 
 
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them

@@ -307,7 +307,7 @@ def _files(folder: Path) -> dict[str, list[str]]:
 # given, so the states after the last finalized slice serve again for the next time.
 
 
-class Peek:
+class ProvisionalRun:
     """The table of steps as a pipeline that says what stands so far, as often as it is asked."""
 
     def __init__(self, steps: Sequence[Step], rules: Rules) -> None:

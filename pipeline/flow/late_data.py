@@ -143,7 +143,7 @@ def since_us(arrival_us: int, whole_before_us: int) -> int:
     return (arrival_us - at_most) // SLAB_US * SLAB_US
 
 
-def said(entries: Mapping[str, SourceEntry], new: Collection[str]) -> list[str]:
+def describe_late(entries: Mapping[str, SourceEntry], new: Collection[str]) -> list[str]:
     """A sentence for each spool that with these new entries has rows, for the first time, that no watch takes."""
     first = {entries[name].path.parent.name for name in new if _never(entries[name])}
     if not first:

@@ -164,7 +164,7 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
         run_row(catalogue, row, rules, engine, tell)
     tidy(catalogue, row)
     beside = Beside(sources_table(used.entries), reject_counts(held), lake_files(held), used.left_out)
-    this_run = told_of(used.entries, started, rules, area, row[-1].watermark_us, engine.steps)
+    this_run = run_record(used.entries, started, rules, area, row[-1].watermark_us, engine.steps)
     database = None
     while database is None:
         tell("load", 0, 0)
@@ -178,7 +178,7 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
     return database
 
 
-def told_of(
+def run_record(
     entries: Mapping[str, SourceEntry],
     started: datetime,
     rules: Rules,

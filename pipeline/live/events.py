@@ -11,7 +11,7 @@ import pyarrow as pa
 from stswatch.pipeline.alerts.alert import LeadChange
 from stswatch.pipeline.flow import late_data
 from stswatch.pipeline.flow.row import Engine
-from stswatch.pipeline.flow.run import plausible, told_of
+from stswatch.pipeline.flow.run import plausible, run_record
 from stswatch.pipeline.flow.slices import EVER_US
 from stswatch.pipeline.live.finalize import Finalized
 from stswatch.pipeline.meetings.encounter import wait_us
@@ -57,7 +57,7 @@ class Store:
         self._data = data = catalogue.data
         held = entries(catalogue, given=None)  # who finalizes says what is damaged
         used = late_data.taken(plausible(held, settings.rules).entries, EVER_US)
-        self._run = told_of(used, _now(), settings.rules, settings.area, None, settings.steps)
+        self._run = run_record(used, _now(), settings.rules, settings.area, None, settings.steps)
         self._live = Live(data, self._run)
         self._beside: Beside | None = None
         self._stands: pa.Table | None = None  # what stands there, where that is known

@@ -171,7 +171,7 @@ def _taken_in(
             except SourceError as error:
                 told.append(f"{error}; it is passed over")
     held = entries(catalogue) if found else held
-    told += late_data.said(held, late_data.note(catalogue, allowed_lateness_us, held))
+    told += late_data.describe_late(held, late_data.note(catalogue, allowed_lateness_us, held))
     return held, told
 
 

@@ -28,7 +28,7 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.engine import Peek
+from stswatch.pipeline.flow.engine import ProvisionalRun
 from stswatch.pipeline.flow.late_data import SOON_US
 from stswatch.pipeline.flow.slices import Committed, States
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
@@ -286,7 +286,7 @@ class Provisional:
     ) -> None:
         self._data = data
         self._rules, self._steps, self._area_filter = rules, tuple(steps), AreaFilter.of(area, rules.vessel)
-        self._peek = Peek(self._steps, rules)
+        self._peek = ProvisionalRun(self._steps, rules)
         self.recent = Recent(self._area_filter, rules.vessel.slow_kn, allowed_lateness_us)
         self._near, self._others, self._slow = self._split(slices.none_yet(self._steps))
 

@@ -23,7 +23,7 @@ from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_
 from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.reconcile import Reconciled, reconcile
 from stswatch.pipeline.sources.address import Address
-from stswatch.pipeline.spool.clock import Arrival, Clock, Told
+from stswatch.pipeline.spool.clock import Arrival, Clock, RecordedClock
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of, utc
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
@@ -85,7 +85,7 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
 # ------------------------------ A whole watch: sources into their spools, the loop, alerts, health; and its quiet end
 
 Tell = Callable[[str], None]
-CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "recorded": lambda tell: Told()}
+CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "recorded": lambda tell: RecordedClock()}
 
 _LOOK_EVERY_S = 0.5
 _CLEAR_EVERY_S = 600.0

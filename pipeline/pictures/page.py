@@ -48,8 +48,8 @@ _SPEED = (0.058, 0.098, 0.927, 0.066)
 SHOWN_THRESHOLDS = 2.4  # the distance is shown up to so many times that of an encounter: beyond, they are apart
 _COLUMNS = 2400  # finer than any print
 _FASTEST_SHOWN_KN = 30.0
-_SAID_OFTEN = 2
-_SAID_FROM = 0.09  # of the time shown: a shorter stretch has no room for words
+_LABELLED_OFTEN = 2
+_LABELLED_FROM = 0.09  # of the time shown: a shorter stretch has no room for words
 _STEPS_MIN = (10, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760, 11520)
 _MOST_STEPS = 14
 
@@ -173,7 +173,9 @@ def say_unseen(axes: Axes, hidden: Sequence[Unseen], span_us: tuple[int, int]) -
     said = Counter[str]()
     for part in sorted(hidden, key=lambda part: part.start_us - part.end_us):
         said[part.who] += 1
-        if said[part.who] <= _SAID_OFTEN and part.end_us - part.start_us > _SAID_FROM * (span_us[1] - span_us[0]):
+        if said[part.who] <= _LABELLED_OFTEN and part.end_us - part.start_us > _LABELLED_FROM * (
+            span_us[1] - span_us[0]
+        ):
             how: dict[str, Any] = {"fontsize": 6.8, "color": style.QUIET, "ha": "center", "va": "center"}
             at, height = sum(_span(part.start_us, part.end_us)) / 2, 0.75 * axes.get_ylim()[1]
             text = f"no report of {' and '.join(part.who)}"

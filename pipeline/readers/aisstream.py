@@ -115,7 +115,7 @@ def decode_window(window: Window, source: str, receiver: str) -> DecodedBatch:
     start, end = start[owned], end[owned]
     rows, good = _parsed(window.text, start, end)
     offset, length = start + window.base, (end - start).astype(np.int32)
-    said = _Said.of(rows, Evidence(source, offset[good], length[good]))
+    said = _Objects.of(rows, Evidence(source, offset[good], length[good]))
     code = np.full(len(start), CODES["malformed"], np.int8)
     code[good] = said.code
     bad = code > 0
@@ -196,7 +196,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Objects:
     """All objects: 0 or why they cannot be used, and what they share; (n,) each."""
 
     code: NDArray[np.int8]
@@ -207,7 +207,7 @@ class _Said:
     evidence: Evidence
 
     @classmethod
-    def of(cls, rows: pa.Table, evidence: Evidence) -> _Said:
+    def of(cls, rows: pa.Table, evidence: Evidence) -> _Objects:
         """Look at every object."""
         kind, meta, message = (flat(rows[name]) for name in _SCHEMA.names)
         time_us = times_us(pc.struct_field(meta, "time_utc"), TimeFormat(("iso",)))

@@ -224,7 +224,7 @@ def _name(path: str) -> str:
     return plain.rpartition(".")[0] if plain.endswith(tuple(f".{form}" for form in FORMATS)) else ""
 
 
-def said(path: str, index: ArrivalIndex) -> list[str]:
+def describe_index(path: str, index: ArrivalIndex) -> list[str]:
     """What there is to say of an index, a sentence each; path: of the segment."""
     found = [LOST.format(path, f"bytes {begin:,} to {end:,}") for begin, end in index.lost]
     if index.header is None:

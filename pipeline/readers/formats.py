@@ -100,7 +100,7 @@ READERS: tuple[Reader, ...] = (  # in the order in which they are asked whether 
 )
 
 
-NOTHING_SAID = ReadOptions()
+DEFAULTS = ReadOptions()
 _ANY_IDS: Mapping[str, Any] = {"columns": columns, "json": json_records, "aiscatcher": json_records}
 
 
@@ -129,7 +129,7 @@ class Opened:
 
 def open_sources(
     path: str | Path,
-    request: ReadOptions = NOTHING_SAID,
+    request: ReadOptions = DEFAULTS,
     *,
     days: Mapping[str, date] = MappingProxyType({}),
 ) -> Opened:

@@ -279,7 +279,7 @@ def damage(path: str) -> list[str]:
     index = segment_index(path)
     if index is None:
         return []
-    found = damaged_text(path, index) + arrival_index.said(path, index.arrivals)
+    found = damaged_text(path, index) + arrival_index.describe_index(path, index.arrivals)
     return found if index.spare or found else [SPARE.format(path)]
 
 

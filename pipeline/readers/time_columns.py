@@ -36,7 +36,7 @@ from stswatch.pipeline.readers.values import flat, numbers
 
 _ALMOST_NONE = 0.05  # share that a form of the map must fit to be taken for one of the column
 _REPEATED = 10  # rows of a vessel at the same midnight that show that no time of day was kept
-_TOLD = 3  # columns of which a refusal says why they are no time
+_EXPLAINED = 3  # columns of which a refusal says why they are no time
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _none(where: _Where, looked: Sequence[Looked]) -> Chosen:
     """What to take where no column holds a time: the first, if none holds a value. Raises SourceError."""
     if all(one.empty for one in looked):
         return where.chosen(looked[0].column, None, ("iso", *UNITS, "compact"), 1.0)
-    raise where.refused("; ".join([one.trouble for one in looked if one.trouble][:_TOLD]))
+    raise where.refused("; ".join([one.trouble for one in looked if one.trouble][:_EXPLAINED]))
 
 
 def _as_asked(where: _Where, times: Sequence[TimeColumn], dates: Sequence[TimeColumn], asked: TimeFormat) -> Chosen:

@@ -133,7 +133,7 @@ class Clock:
             )
 
 
-class Told:
+class RecordedClock:
     """The clock of a recording: arrival is the latest time told so far; for replays.
 
     A jump of more than a day counts once AGREEING lines in a row tell it: one line of 2052 is a wrong clock, and would
@@ -158,7 +158,7 @@ class Told:
     def marks(self, lines: bytes) -> list[tuple[int, int]]:
         r"""Where the lines tell a later time than any before.
 
-        >>> Told().marks(b"rubbish\n\\c:5*6C\\!AIVDM,1\n\\c:4*6D\\!AIVDM,1\n\\c:7*6E\\!AIVDM,1\n")
+        >>> RecordedClock().marks(b"rubbish\n\\c:5*6C\\!AIVDM,1\n\\c:4*6D\\!AIVDM,1\n\\c:7*6E\\!AIVDM,1\n")
         [(0, 0), (8, 5000000), (42, 7000000)]
         """
         with self._lock:

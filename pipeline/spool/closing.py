@@ -21,14 +21,14 @@ from stswatch.pipeline.readers.arrival_index import (
     Header,
     IndexEntry,
     beside,
+    describe_index,
     entry_line,
     header_line,
     next_begun_us,
     parsed,
-    said,
 )
 from stswatch.pipeline.spool.clock import Arrival, Clock
-from stswatch.pipeline.spool.clock import Told as RecordedClock
+from stswatch.pipeline.spool.clock import RecordedClock as RecordedClock
 from stswatch.pipeline.spool.segments import (
     PACKED,
     PART,
@@ -166,7 +166,7 @@ def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
     text = text[: text.rfind(b"\n") + 1]
     found = parsed(text)
     size = _cut_back(path, found.size)
-    lines, told = b"" if found.header else header_line(Header(source)), said(str(path), found)
+    lines, told = b"" if found.header else header_line(Header(source)), describe_index(str(path), found)
     if size > found.size:
         entry = _entry_for(path, found, size, clock)
         lines += entry_line(entry)

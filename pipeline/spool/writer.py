@@ -15,7 +15,7 @@ from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
 from stswatch.pipeline.sources.address import NOTE, Format, Receiver, Remark
 from stswatch.pipeline.spool import segments as files
-from stswatch.pipeline.spool.clock import Arrival, Told
+from stswatch.pipeline.spool.clock import Arrival, RecordedClock
 from stswatch.pipeline.spool.closing import Packer, recover
 from stswatch.pipeline.spool.open_segment import LONGEST, SEEN_BYTES, LineCutter, OpenSegment, Room, unfinished_lines
 from stswatch.pipeline.spool.segments import Position
@@ -282,7 +282,12 @@ class Spool:
     def _open_segment(self, arrival_us: int) -> None:
         begun_us = max(arrival_us, files.time_of(self._last_name) + 1000) if self._last_name else arrival_us
         header = Header(
-            self.name, self._receiver, self._licence, isinstance(self._clock, Told), self._last_name, self._begun
+            self.name,
+            self._receiver,
+            self._licence,
+            isinstance(self._clock, RecordedClock),
+            self._last_name,
+            self._begun,
         )
         segment = OpenSegment(self.folder, files.name_of(begun_us), self.format, header)
         if self.note:

@@ -111,10 +111,10 @@ def slow_legs(fixes: Track, between: Intervals, has_leg: Bools, rules: VesselRul
     speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
     order = np.argsort(start)
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
-    return Legs(start, end, speed_dkn, _any_told(between, start, end), ~has_leg[start])
+    return Legs(start, end, speed_dkn, _any_reported(between, start, end), ~has_leg[start])
 
 
-def _any_told(between: Intervals, start: Ints, end: Ints) -> Bools:
+def _any_reported(between: Intervals, start: Ints, end: Ints) -> Bools:
     """Whether a speed was reported on some step from one fix to another, (n,)."""
     if between.told.all():
         return np.ones(len(start), bool)

@@ -52,11 +52,11 @@ from stswatch.pipeline.tracks.legs import (
 # where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor
 # in which order or how often a report comes, and nothing older than the day of the watermark has to be kept.
 
-SAID = ("ship_type", "length_m")
-TOLD = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
+KEPT_EACH = ("ship_type", "length_m")
+STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 
 
-def told_anew(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa.Table, pa.Table]:
+def changed_static_data(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa.Table, pa.Table]:
     """What is told now, and what was told in the UTC day of the watermark, schema.STATIC_DATA both.
 
     reports: static reports, in any order. today: the second result of the slice before. A row has the values that are
@@ -69,7 +69,7 @@ def told_anew(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa
     is_new, mmsi, day = order >= today.num_rows, mmsi[order], time_us[order] // days(1)
     both = both.take(pa.array(order)).combine_chunks()
     told = np.zeros(len(order), bool)
-    for name in SAID:
+    for name in KEPT_EACH:
         anew = _other_than_before(np.asarray(both[name].cast(pa.float64())), mmsi, day)
         told |= anew
         at = both.column_names.index(name)
@@ -80,14 +80,14 @@ def told_anew(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa
 
 def _by_moment(reports: pa.Table) -> pa.Table:
     """One row per vessel and moment, in whole milliseconds, that says something; the greatest of each value."""
-    said = reports.select(["mmsi", "time", *SAID])
+    said = reports.select(["mmsi", "time", *KEPT_EACH])
     said = said.filter(pc.or_(pc.is_valid(said["ship_type"]), pc.is_valid(said["length_m"])))
     if said.num_rows == 0:
         return schema.empty("static_data")
     whole_ms = pa.array(micros(said, "time") // MS * MS).cast(schema.UTC)
     said = said.set_column(1, "time", whole_ms)
-    said = said.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in SAID])
-    return said.rename_columns(["mmsi", "time", *SAID]).cast(schema.STATIC_DATA)
+    said = said.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
+    return said.rename_columns(["mmsi", "time", *KEPT_EACH]).cast(schema.STATIC_DATA)
 
 
 def _other_than_before(value: Floats, mmsi: Ints, day: Ints) -> Bools:
@@ -121,7 +121,7 @@ def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
         "last_seen": _placed(time_us[tail], at, len(mmsi)),
         "fixes": count,
     }
-    for name in TOLD:
+    for name in STATIC_FIELDS:
         columns[name], columns[f"{name}_time"] = _latest(reports, name, mmsi)
     return build("vessels", columns)
 
@@ -275,7 +275,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
-    static_data, said = told_anew(reports, state["said"], batch.watermark_us)
+    static_data, said = changed_static_data(reports, state["said"], batch.watermark_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,

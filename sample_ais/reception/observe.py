@@ -202,7 +202,7 @@ ERRORS = {"no_imo": 0.02, "swapped_size": 0.02, "no_size": 0.03, "type_0": 0.03,
 Columns = Mapping[str, Any]
 
 
-def said(emitter: Emitter, actor: Actor, number: int, seed: int) -> dict[str, Any]:
+def static_values(emitter: Emitter, actor: Actor, number: int, seed: int) -> dict[str, Any]:
     """What an emitter says, but for the draught: values by column of the static reports, errors among them."""
     ship = emitter.ship
     rng = np.random.default_rng([seed, 11, number])

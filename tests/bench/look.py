@@ -26,7 +26,7 @@ from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros, to_bytes
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.engine import Embedded, Peek
+from stswatch.pipeline.flow.engine import Embedded, ProvisionalRun
 from stswatch.pipeline.flow.slices import Committed
 from stswatch.pipeline.live.provisional import Provisional
 from stswatch.pipeline.rules import Rules
@@ -111,7 +111,7 @@ def cpu_s(call: Callable[[], object], times: int) -> float:
 def of_nothing() -> list[list[str]]:
     """Six steps without a row, by Beam and by a plain loop, and one transform of Beam that does nothing."""
     lake, now_us = {"fixes": schema.empty("fixes"), "static_reports": NONE}, START_S * SECOND
-    peek, states = Peek(STEPS, Rules()), slices.none_yet(STEPS)
+    peek, states = ProvisionalRun(STEPS, Rules()), slices.none_yet(STEPS)
     nothing = Embedded(lambda p, given: p | beam.Impulse() | beam.Map(len))
     calls = {
         "a look, on Beam": lambda: peek.at(states, lake, now_us),

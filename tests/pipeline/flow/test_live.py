@@ -11,7 +11,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Result
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.engine import Embedded, Peek
+from stswatch.pipeline.flow.engine import Embedded, ProvisionalRun
 from stswatch.pipeline.routes import to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, Step
@@ -41,7 +41,7 @@ def cpu_s(*calls):
 
 def test_six_steps_cost_beam_a_few_times_what_one_that_does_nothing_costs_it():
     """With a barrier before each of them it was nine times, and rows that travel are pickled only to be weighed."""
-    peek, states = Peek(STEPS, Rules()), slices.none_yet(STEPS)
+    peek, states = ProvisionalRun(STEPS, Rules()), slices.none_yet(STEPS)
     nothing = Embedded(lambda p, given: p | beam.Impulse() | beam.Map(len))
     look_s, steps_s, nothing_s = cpu_s(
         lambda: peek.at(states, LAKE, NOW_US),
@@ -53,7 +53,7 @@ def test_six_steps_cost_beam_a_few_times_what_one_that_does_nothing_costs_it():
 
 
 def test_each_look_sees_what_it_is_given_and_nothing_of_the_one_before():
-    peek, states = Peek(STEPS, Rules()), slices.none_yet(STEPS)
+    peek, states = ProvisionalRun(STEPS, Rules()), slices.none_yet(STEPS)
     found = [peek.at(states, LAKE | {"fixes": fixes(n)}, NOW_US) for n in (60, 0, 45)]
     assert [rows["encounters"].num_rows for rows in found] == [1, 0, 1]
     assert [rows["vessels"]["fixes"].to_pylist() for rows in found] == [[60, 60], [], [45, 45]]
@@ -67,7 +67,7 @@ def test_what_a_step_raised_is_raised_and_the_next_look_goes_on():
         return Result({})
 
     steps = (*STEPS, Step("refuses", refuses, {"encounters": to_all}, ()))
-    peek, states = Peek(steps, Rules()), slices.none_yet(steps)
+    peek, states = ProvisionalRun(steps, Rules()), slices.none_yet(steps)
     with pytest.raises(ArithmeticError, match=r"^an encounter$"):
         peek.at(states, LAKE | {"fixes": fixes(60)}, NOW_US)
     assert peek.at(states, LAKE | {"fixes": fixes(5)}, NOW_US)["encounters"].num_rows == 0

@@ -19,7 +19,7 @@ from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.state import Report
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.sources.kinds import parse
-from stswatch.pipeline.spool.clock import Told
+from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.recording import RECORDING
 
@@ -146,7 +146,7 @@ def replay(
         return bool(noted.failed) or _heard(noted, supervisor, len(text))
 
     data.mkdir(parents=True, exist_ok=True)
-    noted, clock, over = Noted(), Told(), threading.Event()
+    noted, clock, over = Noted(), RecordedClock(), threading.Event()
     with sending(text, noted, ahead_h) as port:
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], clock, print, over)
         try:

@@ -24,7 +24,7 @@ from stswatch.pipeline.live.events import Store, engine_of
 from stswatch.pipeline.live.finalize import finalize
 from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.sources.kinds import parse
-from stswatch.pipeline.spool.clock import Told
+from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.closing import pack
 from stswatch.pipeline.spool.segments import name_of
 from stswatch.pipeline.spool.supervisor import run_sources
@@ -219,7 +219,7 @@ def test_a_watch_that_runs_takes_what_waits_when_it_is_asked_to(hours, tmp_path)
     data.mkdir()
     text = [each for line in (*hours[0], *hours[1]) for each in (line, dated(line, -10 * DAYS_H))]
     with sending(text, noted, 0.25) as port:
-        supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], Told(), print, over)
+        supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], RecordedClock(), print, over)
         with closing(supervisor), watching(data, supervisor, noted, SETTINGS):
             until(lambda: noted.failed or (noted.reports and noted.reports[-1].arrival_us >= told_us(text[-2])))
             until(lambda: not noted.reports[-1].finalizing and noted.reports[-1].finalized_us is not None)

@@ -15,7 +15,7 @@ from stswatch.pipeline import api
 from stswatch.pipeline.live.finalize import take_in
 from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.readers.arrival_index import beside
-from stswatch.pipeline.spool.clock import Told
+from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.writer import Limits, Spool
@@ -30,7 +30,7 @@ HOURS = 2.6  # two segments that are closed, and one that a kill left open
 def killed(tmp_path_factory):
     """A spool that was killed in its last hour."""
     data = tmp_path_factory.mktemp("killed")
-    spooled = Spool(data / "spool", "rec", "nmea", Told(), Limits(sync_s=0.0))
+    spooled = Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))
     text = lines(HOURS)
     for at in range(0, len(text), 40):
         spooled.append(b"".join(text[at : at + 40]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.spool.clock import AGREEING, JUMP_US, STAYED_US, Clock, Told
+from stswatch.pipeline.spool.clock import AGREEING, JUMP_US, STAYED_US, Clock, RecordedClock
 from tests.pipeline.decode.captures import sentence, tagged
 from tests.pipeline.spool.spools import NOON_US, POSITION, told
 
@@ -101,7 +101,7 @@ def test_a_clock_far_ahead_of_the_machines_says_what_to_do():
     assert "start it with another --data" in machine.clock.trouble()
     machine.wall_us += YEARS_US
     assert machine.clock.trouble() is None
-    assert Told().trouble() is None
+    assert RecordedClock().trouble() is None
 
 
 def test_the_machines_own_clock_is_the_time():
@@ -112,7 +112,7 @@ def test_the_machines_own_clock_is_the_time():
 def test_a_recording_gives_each_line_the_latest_time_told(times, data):
     """However it is cut, so that a replay at any speed gives the same arrivals."""
     text = [told([each]) for each in times]
-    clock, found = Told(), []
+    clock, found = RecordedClock(), []
     while text:
         taken = data.draw(st.integers(1, len(text)))
         lines, text = b"".join(text[:taken]), text[taken:]
@@ -129,7 +129,7 @@ DAY_S = 86_400
 @given(st.lists(st.integers(1, 40).map(lambda n: n * DAY_S // 2), min_size=1, max_size=40), st.data())
 def test_a_jump_counts_once_several_lines_in_a_row_tell_it_however_they_are_cut(times, data):
     text = [told([each]) for each in times]
-    clock, found = Told(), []
+    clock, found = RecordedClock(), []
     while text:
         taken = data.draw(st.integers(1, len(text)))
         lines, text = text[:taken], text[taken:]
@@ -154,7 +154,7 @@ def one_by_one(times):
 
 
 def test_one_line_decades_ahead_moves_no_arrival():
-    clock = Told()
+    clock = RecordedClock()
     clock.marks(told([1_700_000_000, 1_700_000_010, 2_600_000_000, 2_600_000_000, 1_700_000_020]))
     assert clock.now_us() == 1_700_000_020_000_000
     assert clock.marks(told([1_700_900_000] * 4))[-1][1] == clock.now_us() == 1_700_900_000_000_000
@@ -174,7 +174,7 @@ WAYS = {  # in which a recording tells the time of a line, here 1,700,000,000 s
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("together", [True, False])
 def test_each_way_to_tell_the_time_is_heard(way, together):
-    clock, lines = Told(), (WAYS[way] + b"\n").splitlines(keepends=True)
+    clock, lines = RecordedClock(), (WAYS[way] + b"\n").splitlines(keepends=True)
     for piece in [b"".join(lines)] if together else lines:
         found = clock.marks(piece)
     assert found[-1][1] == clock.now_us() == 1_700_000_000_000_000
@@ -182,7 +182,7 @@ def test_each_way_to_tell_the_time_is_heard(way, together):
 
 
 def test_what_tells_no_time_tells_no_arrival():
-    clock = Told()
+    clock = RecordedClock()
     broken = tagged(ONE, 9).replace(b"c:9", b"c:8")
     lines = b"\n".join([b"!AIVDM,c:5*00", b"c:7", tagged(ONE, None, b"S"), broken, b'{"time_utc": 5}', b"\xff"]) + b"\n"
     assert clock.marks(lines) == [(0, 0)]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.sources.address import Format, Note
-from stswatch.pipeline.spool.clock import Told
+from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.segments import (
     OldSpoolError,
     Position,
@@ -308,7 +308,7 @@ def test_a_spool_of_another_version_is_refused(tmp_path):
 
 
 def test_a_replay_closes_at_the_hours_that_the_recording_tells(tmp_path):
-    spooled = Spool(tmp_path / "spool", "busan", "nmea", Told())
+    spooled = Spool(tmp_path / "spool", "busan", "nmea", RecordedClock())
     text = told(range(1_700_000_000, 1_700_010_000, 10))
     spooled.append(text)
     spooled.close()

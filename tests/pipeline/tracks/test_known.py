@@ -7,7 +7,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE
 from stswatch.pipeline.tracks.fixes import valid
-from stswatch.pipeline.tracks.vessel import TOLD, known
+from stswatch.pipeline.tracks.vessel import STATIC_FIELDS, known
 from tests.pipeline import seas
 
 NOON = seas.NOON_US
@@ -58,5 +58,5 @@ def test_flag_first_and_last_fix():
 
 def test_no_word_is_left_out():
     """Every column of a static report that the vessels table has is told."""
-    assert {n for n in schema.VESSELS.names if f"{n}_time" in schema.VESSELS.names} == set(TOLD)
+    assert {n for n in schema.VESSELS.names if f"{n}_time" in schema.VESSELS.names} == set(STATIC_FIELDS)
     assert known(heard(), schema.empty("static_reports")).schema == schema.VESSELS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.tracks.vessel import told_anew
+from stswatch.pipeline.tracks.vessel import changed_static_data
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
 WORD = st.tuples(
@@ -73,7 +73,7 @@ def plain(found):
 @given(WORDS, st.integers(0, 21))
 def test_what_is_told_is_what_is_found_by_hand_and_the_last_day_is_kept(words, end):
     words = [word for word in words if word[1] < end]
-    found, today = told_anew(table(words), table([]), end * SIX_H)
+    found, today = changed_static_data(table(words), table([]), end * SIX_H)
     assert plain(found) == by_hand(words)
     assert plain(today) == [row for row in by_hand(words) if row[1] // 4 == end // 4]
     assert found.schema.equals(schema.STATIC_DATA)
@@ -88,23 +88,23 @@ def test_neither_cut_nor_order_nor_repeats_show(words, cuts, random):
         part = [w for w in words if low <= w[1] < high]
         part += part[: len(part) // 2]
         random.shuffle(part)
-        found, today = told_anew(table(part), today, high * SIX_H)
+        found, today = changed_static_data(table(part), today, high * SIX_H)
         rows += plain(found)
     assert sorted(rows, key=lambda row: row[:2]) == by_hand(words)
 
 
 def test_what_is_said_all_the_time_is_told_once_a_day():
     words = [(1, moment, 70, 90.0) for moment in range(40)]
-    found, today = told_anew(table(words), table([]), 40 * SIX_H)
+    found, today = changed_static_data(table(words), table([]), 40 * SIX_H)
     assert plain(found) == [(1, 4 * day, 70, 90.0) for day in range(10)]
     assert today.num_rows == 0  # the day of the watermark has just begun
 
 
 def test_nothing_said_is_nothing_told():
-    assert told_anew(table([(1, 5, None, None)]), table([]), 0)[0].num_rows == 0
+    assert changed_static_data(table([(1, 5, None, None)]), table([]), 0)[0].num_rows == 0
     today = table([(1, 4, 70, None)])
-    found, kept = told_anew(table([]), today, 6 * SIX_H)
+    found, kept = changed_static_data(table([]), today, 6 * SIX_H)
     assert (found.num_rows, kept) == (0, today)
-    assert told_anew(table([(1, 5, 70, None)]), today, 6 * SIX_H)[0].num_rows == 0
-    assert plain(told_anew(table([(1, 5, 70, 90.0)]), today, 6 * SIX_H)[0]) == [(1, 5, None, 90.0)]
-    assert told_anew(table([]), today, 8 * SIX_H)[1].num_rows == 0
+    assert changed_static_data(table([(1, 5, 70, None)]), today, 6 * SIX_H)[0].num_rows == 0
+    assert plain(changed_static_data(table([(1, 5, 70, 90.0)]), today, 6 * SIX_H)[0]) == [(1, 5, None, 90.0)]
+    assert changed_static_data(table([]), today, 8 * SIX_H)[1].num_rows == 0
