@@ -181,10 +181,10 @@ def test_standard_input_that_ends_ends_the_watch(tmp_path):
     script = (
         "import sys, threading, pathlib\n"
         "from stswatch.pipeline.sources.kinds import parse_all\n"
-        "from stswatch.pipeline.spool.clock import Told\n"
+        "from stswatch.pipeline.spool.clock import RecordedClock\n"
         "from stswatch.pipeline.spool.supervisor import run_sources\n"
         "stop = threading.Event()\n"
-        "running = run_sources(pathlib.Path(sys.argv[1]), parse_all(['-']), Told(), print, stop)\n"
+        "running = run_sources(pathlib.Path(sys.argv[1]), parse_all(['-']), RecordedClock(), print, stop)\n"
         "while not running.ended: stop.wait(0.01)\n"
         "running.close()\n"
     )
