@@ -187,11 +187,10 @@ def ingest_days(data: Path) -> dict[str, date]:
         if catalogue is None:
             return {}
         with closing(catalogue):
-            found = entries(catalogue, given=None)
+            days = catalogue.every("sources", lambda source, row: row["source"].get("ingest_day"))
     except OSError as error:
         raise MachineError(sentence(error, data) or str(error)) from error
-    days = {source: entry.source.get("ingest_day") for source, entry in found.items()}
-    return {source: date.fromisoformat(day) for source, day in days.items() if day}
+    return {source: date.fromisoformat(day) for source, day in days.items() if isinstance(day, str)}
 
 
 def _chunk(reading: str, chunk: int) -> str:
