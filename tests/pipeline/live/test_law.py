@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import shutil
 import threading
@@ -11,12 +12,14 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from stswatch.pipeline import api
+from stswatch.pipeline import api, faults
 from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.flow import workers
 from stswatch.pipeline.live.events import engine_of
 from stswatch.pipeline.live.finalize import Finalizing
 from stswatch.pipeline.live.loop import watch
@@ -211,25 +214,29 @@ def after_the_watch(data):
 
 def test_stopped_while_it_takes_up_what_was_left_it_says_nothing_and_keeps_nobody_waiting(watched, tmp_path):
     """Years of hours may have to be run again, after an update: what stands so far is not known before they are."""
-    for again in range(5):
-        data = tmp_path / f"data{again}"
-        shutil.copytree(watched[0], data)
-        shutil.rmtree(data / "slices")
-        before = stored(data)
-        noted, stop = Noted(), threading.Event()
-        loop = threading.Thread(target=watch, args=(data, [], WORLD, noted, noted, noted.said.append, stop))
-        loop.start()
-        until(lambda data=data: any(data.glob("slices/*/*")))
-        over = bool(noted.reports)  # all of it was run again before this process had its turn
-        stop.set()
-        began_s = time.monotonic()
-        loop.join()
-        assert time.monotonic() - began_s < 60
-        if not over:
-            break
-    assert not over
+    data = tmp_path / "data"
+    shutil.copytree(watched[0], data)
+    shutil.rmtree(data / "slices")
+    before = stored(data)
+    beside = psutil.Process(workers.aside(os.getpid).result())
+    workers.aside(stop_at, "slice_committed:2").result()
+    noted, stop = Noted(), threading.Event()
+    loop = threading.Thread(target=watch, args=(data, [], WORLD, noted, noted, noted.said.append, stop))
+    loop.start()
+    until(lambda: beside.status() == psutil.STATUS_STOPPED)  # in the midst of what is run again
+    stop.set()
+    began_s = time.monotonic()
+    loop.join()
+    assert time.monotonic() - began_s < 60
+    assert any(data.glob("slices/*/*"))
+    assert not beside.is_running(), "nothing goes on when the watch has ended"
     assert (noted.reports, noted.changes, noted.said) == ([], [], [])
     assert stored(data) == before
+
+
+def stop_at(point):
+    """Have this process stand still at a point, for good."""
+    os.environ[faults.VARIABLE] = f"{point}:SIGSTOP"
 
 
 def stored(data):
