@@ -22,7 +22,13 @@ from pathlib import Path
 from typing import Any
 
 ROOM = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))  # where one may mount
-_INTO = ("nsenter", "--mount", *(() if os.geteuid() == 0 else ("--user", "--preserve-credentials")), "--target")
+_INTO = (
+    "nsenter",
+    "--mount",
+    "--root",
+    *(() if os.geteuid() == 0 else ("--user", "--preserve-credentials")),
+    "--target",
+)
 
 
 @dataclass(frozen=True)
