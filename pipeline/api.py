@@ -40,6 +40,7 @@ from stswatch.pipeline.reading import (
 )
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.rules import load as load_rules
+from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -53,15 +54,13 @@ if TYPE_CHECKING:
 # ----------------------------------------------------------------------------------------------------------------
 # Simulated seas for a notebook and the command: written as recordings, trained on, and the judgement evaluated
 
-Tell = Callable[[str, int, int], None]
-
 
 @takes(TrainOptions)
 def train(
     out: str | Path,
     options: TrainOptions | None = None,
     *,
-    tell: Tell = lambda stage, done, of: None,
+    tell: Progress = lambda stage, done, of: None,
     **also: Any,
 ) -> dict[str, Any]:
     """Train a scorecard on simulated seas and write it as a JSON file: the same seeds give the same bytes.
@@ -92,7 +91,7 @@ def evaluate(
     out: str | Path,
     options: EvaluateOptions | None = None,
     *,
-    tell: Tell = lambda stage, done, of: None,
+    tell: Progress = lambda stage, done, of: None,
     **also: Any,
 ) -> str:
     """Evaluate a trained scorecard on seas that it was not trained on; writes CARD.md, evaluation.json and pictures.
@@ -166,7 +165,6 @@ __all__ = [
     "Decoded",
     "Moment",
     "Summary",
-    "Tell",
     "areas",
     "connect",
     "counts",
@@ -205,7 +203,7 @@ def run(
     data: str | Path = DATA,
     options: RunOptions | None = None,
     *,
-    tell: Tell = lambda stage, done, of: None,
+    tell: Progress = lambda stage, done, of: None,
     **also: Any,
 ) -> Summary:
     """Read archives, find encounters, write the database.

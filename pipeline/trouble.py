@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from stswatch.errors import StswatchError
+
+Tell = Callable[[str], None]  # takes a sentence for people; may be called from any thread
+Progress = Callable[[str, int, int], None]  # takes a stage, how much of it is done, and of how much (0: not known)
 
 # ------------------------------------------------------- How long to wait before something that failed is tried again
 

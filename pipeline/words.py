@@ -8,28 +8,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.coordinates.cells import moved_m
-from stswatch.geo.coordinates.sun import light_of
-from stswatch.geo.reference.mmsi import FIRST_NUMBERED, country_names
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR
 from stswatch.geo.reference.zones import MARKS
-from stswatch.pipeline.pictures import captions
-from stswatch.pipeline.pictures.captions import (
-    CAUTION,
-    met_before,
-    met_others,
-    metres,
-    minute,
-    one_hull,
-    port_name,
-    type_in_words,
-)
+from stswatch.pipeline import facts
 from stswatch.pipeline.rules import shown
 from stswatch.pipeline.schema.measures import MEASURES
+from stswatch.pipeline.times import minute, second
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
 if TYPE_CHECKING:
@@ -43,7 +30,7 @@ _LEAD = (  # heading, width, what stands in it
     ("id", 13, lambda r: r["id"]),
     ("start (UTC)", 16, lambda r: minute(r["start_time"])),
     ("hours", 6, lambda r: f"{r['duration_min'] / 60:.1f}"),
-    ("median m", 8, lambda r: metres(r, "median_distance_m").removesuffix(" m")),
+    ("median m", 8, lambda r: facts.metres(r, "median_distance_m").removesuffix(" m")),
     ("mmsi a", 9, lambda r: f"{r['mmsi_a']:09d}"),
     ("mmsi b", 9, lambda r: f"{r['mmsi_b']:09d}"),
     ("where", 0, lambda r: where(r)),
@@ -105,7 +92,7 @@ def _span(row: dict[str, Any]) -> str:
     """First and last time of the usable positions of a source."""
     if row.get("first_time") is None or row.get("last_time") is None:
         return ""
-    return f", {_second(row['first_time'])} to {_second(row['last_time'])}Z"
+    return f", {second(row['first_time'])} to {second(row['last_time'])}Z"
 
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:
@@ -127,7 +114,7 @@ def leads(rows: Sequence[dict[str, Any]], counts: Mapping[str, int], area: str, 
     if total > len(rows):
         body.append(f"{len(rows)} of {total:,} leads; all of them: {call} leads --data {data} --limit {total}")
     why = f"Why one ranks as it does: {call} explain {rows[0]['id']} --data {data}"
-    return "\n".join(["", head.rstrip(), *body, "", CAUTION, why])
+    return "\n".join(["", head.rstrip(), *body, "", facts.CAUTION, why])
 
 
 def _no_leads(encounters: int, area: str, call: str) -> str:
@@ -159,52 +146,61 @@ def _word(path: str | Path) -> str:
 
 def where(row: dict[str, Any]) -> str:
     """Zones, else the nearest port."""
-    if row["area_zones"] or row["zones"]:
-        return ", ".join([*row["area_zones"], *row["zones"]])
-    return f"{row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
+    return ", ".join(facts.zone_names(row)) or _from_port(row)
+
+
+def _from_port(row: dict[str, Any]) -> str:
+    return f"{row['distance_to_port_km']:.0f} km from {facts.port_name(row['port'])}"
 
 
 def explanation(row: dict[str, Any]) -> str:
     """What was measured, where it was, who it was by their own word, and what the score is made of."""
     row = harmless(row) | {"run": row["run"]}
-    a, b = (f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b"))
-    used = json.loads(row["run"]["rules"])
+    run = row["run"]
+    used = json.loads(run["rules"])
+    place = (", ".join(facts.zone_names(row)) or "in no zone") + "; " + _from_port(row)
+    light = facts.light(row)
     parts = [
         f"{row['id']}, revision {row['revision']}, {row['status']}",
         "",
-        "Measured: "
-        + f"{a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
-        + f" from {_second(row['start_time'])} to {_second(row['end_time'])} UTC"
-        + f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
-        *captions.censored(row),
-        f"Half of that time their antennas were no more than {metres(row, 'median_distance_m')} apart,"
-        f" at the least {metres(row, 'cpa_distance_m')}, at {_second(row['cpa_time'])} UTC"
-        f" near {_position(row['lon'], row['lat'])}.",
-        f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
-        f" {100 * row['observed_share']:.0f} % of the time within"
-        f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
-        *measured(row),
-        *captions.beside(row),
-        *one_hull(row),
+        *_measured(row, used),
+        *facts.censored(row),
+        *facts.beside(row),
+        *facts.one_hull(row),
         *_met(row),
         "",
-        f"Where: {', '.join([*row['area_zones'], *row['zones']]) or 'in no zone'};"
-        f" {row['distance_to_port_km']:.0f} km from {port_name(row['port'])}"
-        f"{_in_port(row)}{_shore(row)}.",
-        *_light(row),
+        f"Where: {', '.join(filter(None, [place, facts.port_part(row), facts.shore(row)]))}.",
+        *([f"Light: {light}."] if light else []),
         "",
         "By their own word (AIS is self-reported and forgeable):",
-        *(_vessel(row["vessels"].get(row[f"mmsi_{v}"]), row[f"mmsi_{v}"]) for v in ("a", "b")),
+        *(_vessel(row, v) for v in ("a", "b")),
         "",
         f"Why it ranks as it does: score {row['score']:+.2f}{_cut_off(used)}, the sum of",
         *(f"  {r['points']:+.2f}  {r['text']}" for r in row["reasons"]),
         "",
-        f"Run {row['run_id']}, stswatch {row['run']['code_version']}, scorecard {row['run']['model_id']},"
-        f" rules {row['run']['rules_fingerprint'][:12]}.",
+        f"Run {row['run_id']}, stswatch {run['code_version']}, scorecard {run['model_id']},"
+        f" rules {run['rules_fingerprint'][:12]}.",
         "Flag, name and lists have no part in the score. It is a rank, not a probability.",
-        CAUTION,
+        facts.CAUTION,
     ]
     return "\n".join(parts)
+
+
+def _measured(row: dict[str, Any], used: Mapping[str, Any]) -> list[str]:
+    """How near, for how long, and how well observed."""
+    a, b = (f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b"))
+    return [
+        f"Measured: {a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
+        f" from {second(row['start_time'])} to {second(row['end_time'])} UTC"
+        f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
+        f"Half of that time their antennas were no more than {facts.metres(row, 'median_distance_m')} apart,"
+        f" at the least {facts.metres(row, 'cpa_distance_m')}, at {second(row['cpa_time'])} UTC"
+        f" near {facts.position(row['lon'], row['lat'])}.",
+        f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"
+        f" {100 * row['observed_share']:.0f} % of the time within"
+        f" {used['proximity']['observed_within_min']:.0f} min of a report of both.",
+        *measured(row),
+    ]
 
 
 def _cut_off(used: Mapping[str, Any]) -> str:
@@ -220,75 +216,30 @@ def measured(row: dict[str, Any]) -> list[str]:
 
 
 def _speeds(row: dict[str, Any]) -> str:
-    """The speeds that were sent; none is made up where none was."""
+    """The speeds that were sent."""
     speeds = [row[f"median_speed_{v}_kn"] for v in ("a", "b")]
     if None not in speeds:
         return f"Median speeds {speeds[0]:.1f} and {speeds[1]:.1f} kn"
     if speeds == [None, None]:
         return "No speed was sent"
-    told = ["no speed was sent" if speed is None else f"median speed {speed:.1f} kn" for speed in speeds]
-    return "; ".join(f"{row[f'mmsi_{v}']:09d}: {words}" for v, words in zip("ab", told, strict=True))
+    return "; ".join(f"{row[f'mmsi_{v}']:09d}: {facts.speed(row, v)}" for v in ("a", "b"))
 
 
 def _met(row: dict[str, Any]) -> list[str]:
     """How often they met, and how many others each met, in the same data."""
     if not row.get("met"):
         return []
-    each = "; ".join(f"{row[f'mmsi_{v}']:09d} {met_others(row, v)}" for v in ("a", "b"))
-    return [f"How often: {met_before(row)}; {each}."]
+    each = "; ".join(f"{row[f'mmsi_{v}']:09d} {facts.met_others(row, v)}" for v in ("a", "b"))
+    return [f"How often: {facts.met_before(row)}; {each}."]
 
 
-def _in_port(row: dict[str, Any]) -> str:
-    """In which harbour or anchorage, where it is one; "near" a port of which none is drawn says the distance."""
-    if row["in_port_part"] not in (HARBOUR, ANCHORAGE):
-        return ""
-    return f", in {port_name(row['in_port'])} {row['in_port_part']}"
-
-
-def _shore(row: dict[str, Any]) -> str:
-    distance_km, error_km = row["distance_to_shore_km"], row.get("distance_to_shore_error_km")
-    if distance_km is None:
-        return ""
-    if distance_km == 0:
-        return ", where the coast as known to this program has land: a river, a dock, a new quay"
-    off = f" ± {error_km:.1f}" if error_km else ""
-    return f", {distance_km:.1f}{off} km from the nearest shore"
-
-
-def _light(row: dict[str, Any]) -> list[str]:
-    up_deg = row["sun_elevation_deg"]
-    if up_deg is None:
-        return []
-    side = "over" if up_deg >= 0 else "under"
-    light = str(light_of(up_deg)).replace("_", " ")
-    return [f"Light: the sun stood {abs(up_deg):.1f} degrees {side} the horizon at the nearest approach: {light}."]
-
-
-def _vessel(known: dict[str, Any] | None, mmsi: int) -> str:
-    if known is None:
+def _vessel(row: dict[str, Any], v: str) -> str:
+    """What one of the two said of itself, in a line."""
+    mmsi = row[f"mmsi_{v}"]
+    if row["vessels"].get(mmsi) is None:
         return f"  {mmsi:09d}: nothing known"
-    flag = country_names().get(
-        known["flag"] or "", "digits of no state" if mmsi < FIRST_NUMBERED else "not known, its id is no MMSI"
-    )
-    said = [
-        known["name"] or "no name",
-        f"flag by MMSI: {flag}",
-        f"IMO {known['imo']}" if known["imo"] else "no IMO number",
-        f"call sign {known['call_sign']}" if known["call_sign"] else "no call sign",
-    ]
-    if known["length_m"]:
-        said.append(f"{known['length_m']:.0f} m long")
-    if known.get("ship_type"):
-        said.append(type_in_words(known["ship_type"]))
-    return f"  {mmsi:09d}: {', '.join(said)}"
-
-
-def _second(time: datetime) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _position(lon: float, lat: float) -> str:
-    return f"{abs(lat):.4f} {'N' if lat >= 0 else 'S'} {abs(lon):.4f} {'E' if lon >= 0 else 'W'}"
+    named = facts.name(row, v) if facts.is_named(row, v) else "no name"
+    return f"  {mmsi:09d}: {', '.join([named, f'flag by MMSI: {facts.flag(row, v)}', *facts.identity(row, v)])}"
 
 
 def rules(rows: Sequence[tuple[str, float | None, str, str]], used: str | None) -> str:

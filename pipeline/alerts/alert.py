@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.times import iso
 
 # -------------------------------------------------------- What became of a lead: the one thing that an alert is about
 
@@ -133,11 +134,6 @@ def alert(change: LeadChange, at: datetime, identities: bool) -> Alert:
     if identities:
         data |= {name: getattr(change, name) for name in ("mmsi_a", "mmsi_b", "name_a", "name_b")}
     return Alert(change.key, change.id, iso(at), data)
-
-
-def iso(time: datetime) -> str:
-    """ISO 8601 in UTC to the millisecond, with Z."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # ------------- What a destination is: a name, a pace, and a function that delivers a message or says why it could not

@@ -11,8 +11,9 @@ from itertools import islice
 from threading import Event, Lock, Thread
 from typing import Any
 
-from stswatch.pipeline.alerts.alert import Alert, Destination, LeadChange, Message, Pace, Undelivered, alert, iso
+from stswatch.pipeline.alerts.alert import Alert, Destination, LeadChange, Message, Pace, Undelivered, alert
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
+from stswatch.pipeline.times import iso
 from stswatch.pipeline.trouble import wait_s
 
 # ----------------------------------------------------------------------------------------------------------------

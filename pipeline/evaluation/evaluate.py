@@ -28,13 +28,13 @@ from stswatch.pipeline.evaluation.seas import (
     SHIFTED,
     STANDARD,
     TRANSFER,
-    Tell,
     Watched,
     near_enough,
     watched,
 )
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks.fixes import valid
+from stswatch.pipeline.trouble import Progress
 
 # -------- What a score makes of a real archive: how many encounters pass, and where one stands of which more is known
 
@@ -347,14 +347,14 @@ class TrialError(StswatchError, ValueError):
     """A trial that cannot be held; the message says what was found and what to do."""
 
 
-def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Tell) -> bytes:
+def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress) -> bytes:
     """A card trained on seeds of the standard sea, as the bytes of its file; the same seeds give the same bytes."""
     sea = watched(STANDARD, seeds, keep, workers, tell)
     return card_of(sea, told={"sea": STANDARD, "seeds": sorted(seeds)})
 
 
 def ground(
-    card: Scorecard, seeds: Sequence[int], shifted: Sequence[int], keep: Path | None, workers: int, tell: Tell
+    card: Scorecard, seeds: Sequence[int], shifted: Sequence[int], keep: Path | None, workers: int, tell: Progress
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
     learned = card.training.get("seeds")
@@ -372,7 +372,7 @@ def ground(
 
 
 def evaluated(
-    card: Scorecard, on: Ground, archives: Sequence[Archive], tell: Tell = lambda stage, done, of: None
+    card: Scorecard, on: Ground, archives: Sequence[Archive], tell: Progress = lambda stage, done, of: None
 ) -> dict[str, bytes]:
     """The files of an evaluation by name: the card as Markdown, its figures as JSON, its pictures."""
     trained_cards, taken = cards(card, on), sample(on.held_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 from stswatch.pipeline.flow.slices import sources_hash
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import at_once
+from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.simulation import Plan, simulate
 
 # ------------------------- What each encounter really was: the true meeting of the same pair that it overlaps longest
@@ -230,7 +231,6 @@ def saved(path: Path) -> Watched:
 
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
 
-Tell = Callable[[str, int, int], None]
 
 STANDARD, SHIFTED = "standard", "shifted"
 SEAS: dict[str, tuple[Plan, str]] = {
@@ -265,7 +265,7 @@ def watched(
     seeds: Sequence[int],
     keep: Path | None = None,
     workers: int = 1,
-    tell: Tell = lambda stage, done, of: None,
+    tell: Progress = lambda stage, done, of: None,
 ) -> Watched:
     """Several seeds of one of SEAS, watched as one, the same whatever the number of workers.
 

@@ -24,9 +24,10 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, card_of, check
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, moment, reject_counts, sources_table
+from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.lake import Part, Receipt, Span
 from stswatch.pipeline.store.loader import Beside, RunRecord, load
+from stswatch.pipeline.times import utc
 from stswatch.pipeline.tracks.stray_days import DAY_US, added, impossible, stray_days
 from stswatch.pipeline.trouble import MachineError, sentence
 
@@ -199,8 +200,8 @@ def run_record(
         rules=rules.with_cut_off(card.cut_off.score),
         model_id=card.model_id,
         area=area,
-        data_start=moment(min(first_us)) if first_us else None,
-        data_end=moment(end_us) if first_us and end_us is not None else None,
+        data_start=utc(min(first_us)) if first_us else None,
+        data_end=utc(end_us) if first_us and end_us is not None else None,
     )
 
 

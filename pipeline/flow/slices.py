@@ -34,7 +34,7 @@ from stswatch.pipeline.store.loader import Output
 EVER_US = 1 << 62
 DECIDE_NOTHING = (
     *("alerts", "evaluation", "flow", "live", "pictures", "sources", "spool", "store"),
-    *("api.py", "cli.py", "reading.py", "terminal.py", "words.py", "evaluation.json"),
+    *("api.py", "cli.py", "facts.py", "reading.py", "terminal.py", "words.py", "evaluation.json"),
 )
 
 

@@ -25,9 +25,9 @@ from stswatch.pipeline.live.state import Report, Reporting
 from stswatch.pipeline.spool.writer import HeldBack
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.entries import moment
 from stswatch.pipeline.store.files import DamagedFile
-from stswatch.pipeline.trouble import sentence
+from stswatch.pipeline.times import utc
+from stswatch.pipeline.trouble import Tell, sentence
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.delivery import Alerter
@@ -97,8 +97,6 @@ class Retry:
 # The watch: from the spool to provisional events each slice and to finalized ones each hour, then alerts and snapshots
 # All times are those in the spool: a clock is read only to pace the slices and to say how long they took. Killed
 # anywhere and started again it goes on from what the spool, the committed slices and the store hold.
-
-Tell = Callable[[str], None]  # takes a sentence for people
 
 _BRIEF_S = 0.05  # between two looks at what is being waited for
 _PUBLISH_SHARE = 10.0  # of the time at most a tenth goes into snapshots, but for new leads
@@ -258,7 +256,7 @@ class _Watch:
         """Tell what became of leads since the last commit; whether one is new."""
         if self._store.commit == self._told_upto:
             return False
-        changed = changes(self._store, self._told_upto, moment(arrival_us))
+        changed = changes(self._store, self._told_upto, utc(arrival_us))
         if self._alerter is not None:
             self._alerter.offer(changed)
         self._told_upto = self._store.commit

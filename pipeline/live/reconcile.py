@@ -25,6 +25,7 @@ from stswatch.pipeline.spool.segments import sources_of
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.times import minute, second
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
 
@@ -222,8 +223,8 @@ def _destination(told: Mapping[str, Any]) -> str:
 
 
 def _minute(time: str) -> str:
-    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC"
+    return f"{minute(datetime.fromisoformat(time))} UTC"
 
 
 def _second(time: str | None) -> str:
-    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M:%S} UTC" if time else "not known"
+    return f"{second(datetime.fromisoformat(time))} UTC" if time else "not known"

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +13,7 @@ from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.supervisor import SourceState
 from stswatch.pipeline.spool.writer import SpoolCounts
 from stswatch.pipeline.store.files import read_json, write_json
+from stswatch.pipeline.times import iso
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.delivery import Delivery
@@ -266,10 +266,10 @@ def described(known: Known) -> dict[str, Any]:
     return {
         "version": known.version,
         "pid": known.pid,
-        "started": iso(known.started_s),
-        "written": iso(known.written_s),
-        "ended": iso(known.ended_s),
-        "arrival": iso(known.arrival_s),
+        "started": _iso(known.started_s),
+        "written": _iso(known.written_s),
+        "ended": _iso(known.ended_s),
+        "arrival": _iso(known.arrival_s),
         "every_s": known.every_s,
         "ok": not why,
         "reasons": why,
@@ -299,15 +299,15 @@ def reasons(known: Known) -> Iterator[str]:
     yield from known.amiss
 
 
-def iso(time_s: float) -> str | None:
+def _iso(time_s: float) -> str | None:
     """Unix time as ISO 8601 to the millisecond; None for 0.
 
-    >>> iso(1741564800.5), iso(0)
+    >>> _iso(1741564800.5), _iso(0)
     ('2025-03-10T00:00:00.500Z', None)
     """
     if not time_s:
         return None
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(round(time_s * 1e6))
 
 
 def _amiss_with(heard: SourceHeard, known: Known) -> str | None:
@@ -329,8 +329,8 @@ def _source(heard: SourceHeard) -> dict[str, Any]:
         "address": source.address,
         "connected": source.connected,
         "ended": source.ended,
-        "since": iso(source.since_us / 1e6),
-        "last_arrival": iso(counts.last_line_us / 1e6),
+        "since": _iso(source.since_us / 1e6),
+        "last_arrival": _iso(counts.last_line_us / 1e6),
         "bytes": counts.bytes,
         "lines": counts.lines,
         "overlong_bytes": counts.dropped_bytes,
@@ -345,7 +345,7 @@ def _slice(report: Report) -> dict[str, Any]:
     told = asdict(report)
     del told["rejects"]
     return {
-        "arrival": iso(told.pop("arrival_us") / 1e6),
-        "finalized": iso((told.pop("finalized_us") or 0) / 1e6),
+        "arrival": _iso(told.pop("arrival_us") / 1e6),
+        "finalized": _iso((told.pop("finalized_us") or 0) / 1e6),
         **told,
     }

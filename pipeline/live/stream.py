@@ -25,10 +25,12 @@ from stswatch.pipeline.live.reconcile import Reconciled, reconcile
 from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, RecordedClock
 from stswatch.pipeline.spool.closing import Keep, forget
-from stswatch.pipeline.spool.segments import segment_of, sources_of, utc
+from stswatch.pipeline.spool.segments import segment_of, sources_of
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.times import utc
+from stswatch.pipeline.trouble import Tell
 
 # ----------------------------------------------------------------------------------------------------------------
 # Removes segments of the spool beyond what is to be kept: only such as are in the lake and older than what is
@@ -84,7 +86,6 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
 
 # ------------------------------ A whole watch: sources into their spools, the loop, alerts, health; and its quiet end
 
-Tell = Callable[[str], None]
 CLOCKS: Mapping[str, Callable[[Tell], Arrival]] = {"clock": Clock, "recorded": lambda tell: RecordedClock()}
 
 _LOOK_EVERY_S = 0.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -19,10 +18,11 @@ from stswatch.geo.reference.ports import nearest_port, port_or_anchorage_of, por
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, MS, Bools, Ints, build, micros, ordered, starts_of
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND, Bools, Ints, build, micros, ordered, starts_of
 from stswatch.pipeline.meetings import intervals
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
 from stswatch.pipeline.schema.measures import MEASURES
+from stswatch.pipeline.times import iso
 
 # ------------------------------------------------- gaps beside encounters: which vessel's data began or ended there
 
@@ -205,8 +205,7 @@ def _track_names(rows: pa.Table, v: str) -> np.ndarray:
 
 
 def _iso(time_us: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="milliseconds" if time_us % 1_000_000 else "seconds").replace("+00:00", "Z")
+    return iso(time_us) if time_us % SECOND else iso(time_us).replace(".000", "")
 
 
 def _ids(rows: pa.Table) -> np.ndarray:

@@ -6,7 +6,6 @@ Courses are solid where reported, dashed where interpolated, dotted across silen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from stswatch.geo.coordinates.sphere import M_PER_NM
+from stswatch.pipeline import facts
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
-from stswatch.pipeline.pictures import captions, style
-from stswatch.pipeline.pictures.captions import duration
+from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.courses import (
     INTERPOLATED,
     REPORTED,
@@ -33,6 +32,7 @@ from stswatch.pipeline.pictures.courses import (
 from stswatch.pipeline.pictures.ground import grid, land, locator, port_marks, scale_bar, zone_areas
 from stswatch.pipeline.pictures.projection import Box, around, metres_text
 from stswatch.pipeline.pictures.style import FURTHER_PX, Hand, Panel, panel
+from stswatch.pipeline.times import duration, utc
 
 _KN_PER_M_S = 3600.0 / M_PER_NM
 _ARROW_EVERY_PX, _ARROW_FROM_KN, _ARROW_OVER_MIN = 130.0, 1.0, 10.0
@@ -197,7 +197,7 @@ def clock(time_us: int) -> str:
     >>> clock(0)
     '00:00'
     """
-    return f"{datetime.fromtimestamp(time_us / SECOND, UTC):%H:%M}"
+    return f"{utc(time_us):%H:%M}"
 
 
 def ends(p: Panel, a: DrawnCourse, b: DrawnCourse, meeting: Meeting) -> None:
@@ -255,7 +255,7 @@ def waters(
     for one, hand in drawn.pair:
         say_silences(p, one, hand, drawn.span_us)
     for one, hand in drawn.pair:
-        _name(p, one, hand, drawn, captions.name(row, hand.letter.lower()))
+        _name(p, one, hand, drawn, facts.name(row, hand.letter.lower()))
         hour_marks(p, one, hand, drawn.span_us, drawn.meeting)
     zone_areas(p)
     port_marks(p, row.get("port"))
@@ -308,7 +308,7 @@ def close_up(
     scale_bar(p)
     for one, hand in drawn.pair:
         draw_course(p, one, hand, drawn.span_us, drawn.meeting)
-    told = f"nearest {captions.metres(row, 'cpa_distance_m')}\n{row['cpa_time']:%H:%M:%S} UTC"
+    told = f"nearest {facts.metres(row, 'cpa_distance_m')}\n{row['cpa_time']:%H:%M:%S} UTC"
     nearest(p, drawn.a, drawn.b, drawn.meeting, told)
     _ring_label(p, x, y, threshold_m)
 

@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from stswatch.geo.reference.zones import zones
+from stswatch.pipeline import facts
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
-from stswatch.pipeline.pictures import captions, lead, style
-from stswatch.pipeline.pictures.captions import metres
+from stswatch.pipeline.pictures import lead, style
 from stswatch.pipeline.pictures.courses import (
     INTERPOLATED,
     DrawnCourse,
@@ -39,6 +40,7 @@ from stswatch.pipeline.pictures.lead import clock
 from stswatch.pipeline.pictures.projection import metres_text
 from stswatch.pipeline.pictures.style import fit
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.times import duration, span
 from stswatch.pipeline.untrusted import harmless
 
 # ---------------------------------------- distance and speeds over time: what was measured, and where nobody saw it
@@ -52,6 +54,7 @@ _LABELLED_OFTEN = 2
 _LABELLED_FROM = 0.09  # of the time shown: a shorter stretch has no room for words
 _STEPS_MIN = (10, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760, 11520)
 _MOST_STEPS = 14
+_BETWEEN = "   ·   "
 
 
 def times(figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, rules: Rules) -> None:
@@ -155,7 +158,7 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
     start, end, at = hours(np.array([meeting.start_us, meeting.end_us, meeting.nearest_us]))
     axes.hlines(row["median_distance_m"], start, end, color=style.QUIET, lw=0.7, zorder=4, gid="median")
     axes.plot(at, row["cpa_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
-    text = f"median {metres(row, 'median_distance_m')}"
+    text = f"median {facts.metres(row, 'median_distance_m')}"
     low = row["median_distance_m"] < axes.get_ylim()[1] / 4
     lift = (0.04 if low else -0.05) * axes.get_ylim()[1]
     how: dict[str, Any] = {
@@ -246,11 +249,11 @@ def page(row: Mapping[str, Any], drawn: DrawnScene, rules: Rules) -> Figure:
 def words(figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, rules: Rules, renderer: RendererAgg) -> None:
     """Title, facts, legend, caution, small print."""
     lines: tuple[tuple[float, str, dict[str, Any]], ...] = (
-        (0.962, captions.title(row, rules.proximity.distance_m), {"fontsize": 13.5, "weight": "bold"}),
-        (0.933, captions.subtitle(row), {"fontsize": 8.5, "color": style.QUIET}),
-        (0.909, captions.measured(row), {"fontsize": 8.5, "color": style.QUIET}),
-        (0.034, captions.CAUTION, {"fontsize": 8, "weight": "bold"}),
-        (0.012, captions.small_print(row), {"fontsize": 5.5, "color": style.QUIET}),
+        (0.962, _title(row, rules.proximity.distance_m), {"fontsize": 13.5, "weight": "bold"}),
+        (0.933, _subtitle(row), {"fontsize": 8.5, "color": style.QUIET}),
+        (0.909, measured(row), {"fontsize": 8.5, "color": style.QUIET}),
+        (0.034, facts.CAUTION, {"fontsize": 8, "weight": "bold"}),
+        (0.012, _small_print(row), {"fontsize": 5.5, "color": style.QUIET}),
     )
     for height, text, how in lines:
         fit(figure.text(_LEFT, height, text, va="center", **how), _RIGHT, renderer)
@@ -258,15 +261,15 @@ def words(figure: Figure, row: Mapping[str, Any], drawn: DrawnScene, rules: Rule
         _vessel(figure, row, hand, left, renderer)
     _legend(figure, rules)
     others = {v: len(one.others) for v, one in zip("ab", (drawn.a, drawn.b), strict=True)}
-    notes = textwrap.wrap("  ".join(captions.notes(row, others)), _NOTE_CHARACTERS, max_lines=_NOTE_LINES)
+    notes = textwrap.wrap("  ".join(notes_of(row, others)), _NOTE_CHARACTERS, max_lines=_NOTE_LINES)
     figure.text(_RIGHT, 0.0385, "\n".join(notes), fontsize=6.6, ha="right", va="center", linespacing=1.2)
 
 
 def _vessel(figure: Figure, row: Mapping[str, Any], hand: style.Hand, left: float, renderer: RendererAgg) -> None:
     v, right = hand.letter.lower(), left + 0.234
-    head = f"{hand.letter}  {captions.name(row, v)}"
+    head = f"{hand.letter}  {facts.name(row, v)}"
     fit(figure.text(left, 0.3685, head, fontsize=8, weight="bold", color=hand.colour, va="center"), right, renderer)
-    for k, line in enumerate(captions.vessel(row, v)):
+    for k, line in enumerate(vessel_lines(row, v)):
         colour = style.QUIET if k else style.INK
         fit(figure.text(left, 0.354 - 0.0125 * k, line, fontsize=6.8, color=colour, va="center"), right, renderer)
 
@@ -292,4 +295,66 @@ def _legend(figure: Figure, rules: Rules) -> None:
         fontsize=6.8,
         handlelength=3.0,
         columnspacing=1.6,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- words
+
+
+def _title(row: Mapping[str, Any], threshold_m: float) -> str:
+    a, b = (facts.name(row, v) for v in ("a", "b"))
+    return f"{a} and {b}: within {threshold_m:.0f} m for {duration(row['duration_min'])}"
+
+
+def _subtitle(row: Mapping[str, Any]) -> str:
+    """When and where, with the first label of the most specific zone."""
+    labels = {str(p["id"]): str(p["labels"][0]) for p in zones().properties}
+    zone = [labels.get(zone, zone) for zone in row["zones"][:1]]
+    return _BETWEEN.join([span(row["start_time"], row["end_time"]), facts.position(row["lon"], row["lat"]), *zone])
+
+
+def measured(row: Mapping[str, Any]) -> str:
+    """The numbers of the encounter, in one line."""
+    port = row.get("port")
+    return _BETWEEN.join(
+        [
+            *([f"{row['distance_to_port_km']:.0f} km from {facts.port_name(port)}"] if port else []),
+            f"median distance {facts.metres(row, 'median_distance_m')}",
+            f"least {facts.metres(row, 'cpa_distance_m')}",
+            f"{100 * row['observed_share']:.0f} % of the time near a report of both",
+            *filter(None, [facts.met_before(row)]),
+            f"score {row['score']:+.1f}",
+        ]
+    )
+
+
+def vessel_lines(row: Mapping[str, Any], v: str) -> list[str]:
+    """What one vessel said of itself, what was measured of it, and how many others it met; four lines."""
+    return [
+        f"MMSI {row[f'mmsi_{v}']:09d}, {facts.flag(row, v)}",
+        ", ".join([*([] if facts.is_named(row, v) else ["no name"]), *facts.identity(row, v)]),
+        f"{row[f'fixes_{v}']:,} reports while together, {facts.speed(row, v)}",
+        facts.met_others(row, v),
+    ]
+
+
+def notes_of(row: Mapping[str, Any], other_hulls: Mapping[str, int]) -> list[str]:
+    """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
+    found = [*facts.one_hull(row), *facts.censored(row), *facts.beside(row)]
+    for v, count in other_hulls.items():
+        if count:
+            tracks = f"{count} other track{'s' * (count > 1)}"
+            found.append(f"{row[f'mmsi_{v}']:09d} has {tracks} in this time (grey, where on the map).")
+    if row["status"] != "current":
+        found.append(f"This revision is {row['status']}: see the later one.")
+    return found
+
+
+def _small_print(row: Mapping[str, Any]) -> str:
+    """What made the picture."""
+    run = row["run"]
+    return (
+        f"{row['id']}, revision {row['revision']}  ·  stswatch {run['code_version']}  ·  run {row['run_id']}"
+        f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
+        "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
     )

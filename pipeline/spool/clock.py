@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.sentences import frame
-from stswatch.pipeline.spool.segments import iso, micros
+from stswatch.pipeline.times import iso, micros
 
 JUMP_US = 60_000_000  # NTP steps a clock by less, leap seconds and slow clocks by far less
 DAY_US = 86_400_000_000

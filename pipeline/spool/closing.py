@@ -33,13 +33,13 @@ from stswatch.pipeline.spool.segments import (
     PACKED,
     PART,
     closed,
-    iso,
     refuse_old,
     segment_of,
     segments,
     time_of,
 )
 from stswatch.pipeline.store.files import sync_path
+from stswatch.pipeline.times import iso
 
 FOUND = "{}: bytes {:,} to {:,} were found without an arrival time; they count as arrived {}"
 DAMAGED = ".damaged"  # ending of the copy of a segment that was found damaged

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.packing import opened, unreadable
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.sources.address import Format
+from stswatch.pipeline.times import micros, utc
 
 PACKED = ".zst"
 PART = ".part"
@@ -52,33 +53,6 @@ class Spooled:
     format: Format
     receiver: str
     licence: str
-
-
-def utc(time_us: int) -> datetime:
-    """UTC microseconds as a datetime.
-
-    >>> utc(1_500_000).isoformat()
-    '1970-01-01T00:00:01.500000+00:00'
-    """
-    return _EPOCH + timedelta(microseconds=time_us)
-
-
-def micros(when: datetime) -> int:
-    """A datetime with its zone as UTC microseconds.
-
-    >>> micros(utc(1_500_000))
-    1500000
-    """
-    return (when - _EPOCH) // timedelta(microseconds=1)
-
-
-def iso(time_us: int) -> str:
-    """UTC microseconds in words, to the millisecond.
-
-    >>> iso(1_500_000)
-    '1970-01-01T00:00:01.500Z'
-    """
-    return f"{utc(time_us):%Y-%m-%dT%H:%M:%S}.{time_us // 1000 % 1000:03d}Z"
 
 
 def name_of(arrival_us: int) -> str:

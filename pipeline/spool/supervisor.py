@@ -22,11 +22,10 @@ from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.segments import Position
 from stswatch.pipeline.spool.writer import HeldBack, Limits, Spool, SpoolCounts
 from stswatch.pipeline.store.files import read_json, write_json
-from stswatch.pipeline.trouble import DISK, wait_s
+from stswatch.pipeline.trouble import DISK, Tell, wait_s
 
 _GONE = {errno.ENOENT: ("is gone", "bring it back")}
 
-Tell = Callable[[str], None]  # a sentence for whoever watches; may come from any thread
 
 FIRST_S, LONGEST_S = 1.0, 60.0  # between two tries to connect
 BACK_S = 5.0  # a connection that has stood so long is back, and says so

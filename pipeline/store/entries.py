@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt, is_whole, rounded_deg, verified
+from stswatch.pipeline.times import utc
 from stswatch.pipeline.tracks.stray_days import Day
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.untrusted import storable
@@ -223,7 +224,7 @@ def sources_table(entries: Mapping[str, SourceEntry]) -> pa.Table:
     for entry in entries.values():
         first = [r.first_us for r in entry.receipts if r.first_us is not None]
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
-        span: dict[str, Any] = {"first_time": moment(min(first)), "last_time": moment(max(last))} if first else {}
+        span: dict[str, Any] = {"first_time": utc(min(first)), "last_time": utc(max(last))} if first else {}
         span |= {"rounded_deg": entry.rounded_deg or None}
         told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
         rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | told | span)
@@ -249,8 +250,3 @@ def lake_files(entries: Mapping[str, SourceEntry]) -> dict[str, list[str]]:
             for part in receipt.parts:
                 files[part.table].append(part.path)
     return files
-
-
-def moment(time_us: int) -> datetime:
-    """Microseconds since 1970 as a time in UTC, to the microsecond."""
-    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)

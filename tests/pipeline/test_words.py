@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline import rules, words
 from stswatch.pipeline.api import Summary
-from stswatch.pipeline.pictures.captions import CAUTION
+from stswatch.pipeline.facts import CAUTION
 
 REASONS = [
     {"feature": "place", "value": 1.0, "points": 2.0, "text": "nearest approach in a reported transfer area"},
@@ -82,13 +82,13 @@ def test_an_explanation_holds_what_was_measured():
         "E0123456789ab, revision 2, current",
         "003112345 and 431000123 were within 500 m",
         "from 2024-02-29 23:59:07 to 2024-03-01 03:30:00 UTC (211 min, 200 of them measured within)",
-        "no more than 62 ± 20 m apart, at the least 31 ± 20 m, at 2024-03-01 01:02:03 UTC near 38.2500 S 124.5000 W",
+        "no more than 62 ± 20 m apart, at the least 31 ± 20 m, at 2024-03-01 01:02:03 UTC near 38.2500°S 124.5000°W",
         "Median speeds 0.3 and 1.3 kn; 17 and 23 position reports; 87 % of the time within 10 min",
         "they moved at 0.13 kn; from first to last the middle of the pair went 1.92 km, 0.29 kn.",
         "chodo, korea_bay; 42 km from nobody's port, 18.4 ± 0.1 km from the nearest shore.",
         "the sun stood 7.2 degrees under the horizon at the nearest approach: nautical twilight",
         "003112345: nothing known",
-        "431000123: SEA STAR, flag by MMSI: Japan, IMO 9187629, call sign JABC, 88 m long",
+        "431000123: SEA STAR, flag by MMSI: Japan, IMO 9187629, call sign JABC, 88 m",
         "score +1.25, the sum of",
         "+2.00  nearest approach in a reported transfer area",
         "-0.75  every meeting starts below",
@@ -121,7 +121,7 @@ def test_an_explanation_holds_what_was_measured():
             "42 km from nobody's port, in Nampo anchorage, 18.4 ± 0.1 km",
         ),
         ({"sun_elevation_deg": 33.33}, "the sun stood 33.3 degrees over the horizon at the nearest approach: day"),
-        ({"lon": 0.0, "lat": 0.0}, "near 0.0000 N 0.0000 E"),
+        ({"lon": 0.0, "lat": 0.0}, "near 0.0000°N 0.0000°E"),
     ],
 )
 def test_what_is_not_always_so_is_said_where_it_is(changed, said):

@@ -16,7 +16,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from stswatch.pipeline.pictures import captions, courses, ground, image_file, style
+from stswatch.pipeline import facts, times
+from stswatch.pipeline.pictures import courses, ground, image_file, style
 from stswatch.pipeline.pictures import page as timeline
 from stswatch.pipeline.pictures.courses import REPORTED, CourseError
 from stswatch.pipeline.pictures.courses import scene as scene_of
@@ -285,8 +286,8 @@ def test_coast_zones_and_ports_are_there():
 @every_water
 def test_it_says_who_how_long_and_that_it_is_no_finding(name):
     row, said = met(name).row, texts(name)
-    assert captions.CAUTION in said
-    assert f"within 500 m for {captions.duration(row['duration_min'])}" in said
+    assert facts.CAUTION in said
+    assert f"within 500 m for {times.duration(row['duration_min'])}" in said
     for text in ("MMSI 431000001, Japan", "MMSI 440000002", "SIM ALPHA", "IMO 3900067", "88 by 13 m"):
         assert text in said
     for text in (row["id"], "run r", "stswatch 0", f"median distance {row['median_distance_m']:.0f} ± 20 m", "UTC"):
@@ -387,7 +388,7 @@ def test_odd_names_are_drawn_as_they_are():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert render(water.row | {"vessels": odd}, water.fixes, RULES, ".png")
-    assert captions.name(water.row | {"vessels": {}}, "a") == "431000001"
+    assert facts.name(water.row | {"vessels": {}}, "a") == "431000001"
 
 
 def test_what_was_not_seen_cannot_be_drawn():
@@ -406,7 +407,7 @@ rooms = [m.name for m in pkgutil.walk_packages(stswatch.geo.__path__, "stswatch.
 for room in rooms:
     import_module(room)
 import stswatch.pipeline.cli, stswatch.pipeline.words
-from stswatch.pipeline.pictures import captions, image_file as file, projection
+from stswatch.pipeline.pictures import image_file as file, projection
 print(len(rooms) > 10, "matplotlib" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stswatch.pipeline import api, words
-from stswatch.pipeline.pictures import captions
+from stswatch.pipeline.pictures import page
 
 BEGIN = datetime(2025, 3, 10, tzinfo=UTC)
 A, B, C = 431000101, 431000103, 431000105
@@ -40,7 +40,7 @@ def test_a_ship_that_is_received_again_is_not_said_to_be_gone(tmp_path):
     )
     assert "not received beyond" not in text
     assert f"Silent in or beside it: {B} from 2025-03-10 04:00 to 2025-03-10 06:05 UTC (2 h 5 min)." in text
-    assert f"{B} was next received 2 h 5 min later" in " ".join(captions.notes(row, {}))
+    assert f"{B} was next received 2 h 5 min later" in " ".join(page.notes_of(row, {}))
 
 
 def test_the_end_of_the_data_is_said_with_the_time_until_then(tmp_path):
@@ -65,8 +65,8 @@ def test_a_speed_that_was_not_sent_is_not_told_as_a_number(tmp_path, sent):
     row = told(tmp_path, rows(A, 0, 240, sog=sent), rows(B, 0, 240, 60))
     assert (row["median_speed_a_kn"], row["median_speed_b_kn"]) == (None, 0.1)
     assert f"{A}: no speed was sent; {B}: median speed 0.1 kn;" in words.explanation(row)
-    assert captions.vessel(row, "a")[2].endswith(", no speed was sent")
-    assert captions.vessel(row, "b")[2].endswith(", median speed 0.1 kn")
+    assert page.vessel_lines(row, "a")[2].endswith(", no speed was sent")
+    assert page.vessel_lines(row, "b")[2].endswith(", median speed 0.1 kn")
 
 
 def test_an_archive_without_speeds_says_so_once(tmp_path):
@@ -90,8 +90,8 @@ def test_how_often_they_met_is_counted_in_the_folder(tmp_path):
     assert row["met"] == {"pair": 2, A: 1, B: 1}
     said = f"these two met 2 times in these data; {A} met 1 other vessel in these data"
     assert said in words.explanation(row)
-    assert captions.vessel(row, "a")[3] == "met 1 other vessel in these data"
-    assert "these two met 2 times in these data" in captions.measured(row)
+    assert page.vessel_lines(row, "a")[3] == "met 1 other vessel in these data"
+    assert "these two met 2 times in these data" in page.measured(row)
 
 
 def test_a_type_of_ship_is_said_in_words(tmp_path):
@@ -99,7 +99,7 @@ def test_a_type_of_ship_is_said_in_words(tmp_path):
     lines = [[f"{line},{kind}" for line in part] for part, kind in ((rows(A, 0, 90), 80), (rows(B, 0, 90, 60), 52))]
     row = told(tmp_path, *lines, header=header)
     assert "tanker (80)" in words.explanation(row)
-    assert "tug (52)" in captions.vessel(row, "b")[1]
+    assert "tug (52)" in page.vessel_lines(row, "b")[1]
 
 
 def fleet_unheard(first_min, last_min, until_min=720):
@@ -115,7 +115,7 @@ def test_a_silence_that_is_an_outage_is_said_to_be_none_of_theirs(tmp_path):
     said = "The whole feed heard nobody from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min): an outage, "
     assert said + "no silence of theirs." in text
     assert "Silent in or beside it" not in text
-    assert said in " ".join(captions.notes(row, {}))
+    assert said in " ".join(page.notes_of(row, {}))
     with api.connect(tmp_path / "data") as db:
         assert db.sql("SELECT DISTINCT outage_min FROM gaps").fetchall() == [(150.0,)]
         assert db.sql("SELECT receiver, minutes FROM outages").fetchall() == [("all", 150.0)]
@@ -142,5 +142,5 @@ def test_two_numbers_at_the_same_coordinates_are_remarked(tmp_path):
     row = told(tmp_path, rows(A, 0, 240), rows(B, 0, 240))
     said = "(2 ± 20 m in the median for 4 h) they are possibly one hull: two transponders, or one registered twice."
     assert said in words.explanation(row)
-    assert said in " ".join(captions.notes(row, {}))
+    assert said in " ".join(page.notes_of(row, {}))
     assert "one hull" not in words.explanation(row | {"possibly_one_hull": False})

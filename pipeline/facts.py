@@ -1,4 +1,7 @@
-"""An encounter in words: measured facts, broadcast names, silences beside it, the caution, the small print."""
+"""An encounter as facts in words, each once: `explain`, the picture and the pages say them with the same ones.
+
+row: an encounter as `api.encounter` gives it; v: "a" or "b", one of its vessels.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from stswatch.geo.reference.mmsi import country_names
-from stswatch.geo.reference.ports import ports
-from stswatch.geo.reference.zones import zones
+from stswatch.geo.coordinates.sun import light_of
+from stswatch.geo.reference.mmsi import FIRST_NUMBERED, country_names
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, ports
+from stswatch.pipeline.times import duration, minute
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
 Row = Mapping[str, Any]
@@ -20,7 +24,6 @@ _KINDS = {
     "satellite": "Satellites",
     "unknown": "Receivers of no known kind",
 }
-_NO_MINUTES_FROM_H = 48
 # Source: ITU-R M.1371-5, table 53
 _CLASSES: Mapping[int, str] = {
     1: "reserved type",
@@ -59,32 +62,6 @@ _SINGLE: Mapping[int, str] = {
 }
 
 
-def title(row: Row, threshold_m: float) -> str:
-    """What was measured, in one line."""
-    a, b = (name(row, v) for v in ("a", "b"))
-    return f"{a} and {b}: within {threshold_m:.0f} m for {duration(row['duration_min'])}"
-
-
-def subtitle(row: Row) -> str:
-    """When and where."""
-    return "   ·   ".join([span(row["start_time"], row["end_time"]), position(row["lon"], row["lat"]), *_zones(row)])
-
-
-def measured(row: Row) -> str:
-    """The numbers of the encounter."""
-    port = row.get("port")
-    return "   ·   ".join(
-        [
-            *([f"{row['distance_to_port_km']:.0f} km from {port_name(port)}"] if port else []),
-            f"median distance {metres(row, 'median_distance_m')}",
-            f"least {metres(row, 'cpa_distance_m')}",
-            f"{100 * row['observed_share']:.0f} % of the time near a report of both",
-            *filter(None, [met_before(row)]),
-            f"score {row['score']:+.1f}",
-        ]
-    )
-
-
 def metres(row: Row, name: str) -> str:
     """A distance of the two in metres, with how far it may be off.
 
@@ -95,27 +72,71 @@ def metres(row: Row, name: str) -> str:
     return f"{row[name]:.0f}" + (f" ± {error_m:.0f} m" if error_m else " m")
 
 
-def vessel(row: Row, v: str) -> list[str]:
-    """What one vessel said of itself, what was measured of it, and how many others it met; four lines."""
-    mmsi, speed = row[f"mmsi_{v}"], row[f"median_speed_{v}_kn"]
-    known = row.get("vessels", {}).get(mmsi) or {}
-    flag = country_names().get(known.get("flag") or "", "digits of no state")
-    said = [] if known.get("name") else ["no name"]
-    said += [
+def speed(row: Row, v: str) -> str:
+    """The median of the speeds that one vessel sent; none is made up where none was."""
+    median_kn = row[f"median_speed_{v}_kn"]
+    return "no speed was sent" if median_kn is None else f"median speed {median_kn:.1f} kn"
+
+
+def identity(row: Row, v: str) -> list[str]:
+    """Who one vessel said it was, but for its name: IMO number, call sign, size, type; nothing said is said too."""
+    known = _known(row, v)
+    length_m, beam_m = known.get("length_m"), known.get("beam_m")
+    return [
         f"IMO {known['imo']}" if known.get("imo") else "no IMO number",
         f"call sign {known['call_sign']}" if known.get("call_sign") else "no call sign",
+        *([f"{length_m:.0f}" + (f" by {beam_m:.0f}" if beam_m else "") + " m"] if length_m else []),
+        *([type_in_words(known["ship_type"])] if known.get("ship_type") else []),
     ]
-    if known.get("length_m"):
-        said.append(f"{known['length_m']:.0f}" + (f" by {known['beam_m']:.0f}" if known.get("beam_m") else "") + " m")
-    if known.get("ship_type"):
-        said.insert(0, type_in_words(known["ship_type"]))
-    reports = f"{row[f'fixes_{v}']:,} reports while together"
-    return [
-        f"MMSI {mmsi:09d}, {flag}",
-        ", ".join(said),
-        reports + (", no speed was sent" if speed is None else f", median speed {speed:.1f} kn"),
-        met_others(row, v),
-    ]
+
+
+def flag(row: Row, v: str) -> str:
+    """The State whose digits an MMSI begins with; it says nothing where the id is no MMSI."""
+    of_none = "digits of no state" if row[f"mmsi_{v}"] < FIRST_NUMBERED else "not known, its id is no MMSI"
+    return country_names().get(_known(row, v).get("flag") or "", of_none)
+
+
+def is_named(row: Row, v: str) -> bool:
+    """Whether one vessel said a name."""
+    return bool(_known(row, v).get("name"))
+
+
+def _known(row: Row, v: str) -> Row:
+    """What is known of one vessel by its own word; nothing where it said nothing."""
+    return row.get("vessels", {}).get(row[f"mmsi_{v}"]) or {}
+
+
+def zone_names(row: Row) -> list[str]:
+    """All zones that it lies in, those of the run's area first."""
+    return [*row["area_zones"], *row["zones"]]
+
+
+def port_part(row: Row) -> str:
+    """In which harbour or anchorage, where it is one; "near" a port of which none is drawn says the distance."""
+    if row["in_port_part"] not in (HARBOUR, ANCHORAGE):
+        return ""
+    return f"in {port_name(row['in_port'])} {row['in_port_part']}"
+
+
+def shore(row: Row) -> str:
+    """How far the shore is, with the coast's own error."""
+    distance_km, error_km = row["distance_to_shore_km"], row.get("distance_to_shore_error_km")
+    if distance_km is None:
+        return ""
+    if distance_km == 0:
+        return "where the coast as known to this program has land: a river, a dock, a new quay"
+    off = f" ± {error_km:.1f}" if error_km else ""
+    return f"{distance_km:.1f}{off} km from the nearest shore"
+
+
+def light(row: Row) -> str:
+    """The height of the sun at the nearest approach, and what light that is."""
+    up_deg = row["sun_elevation_deg"]
+    if up_deg is None:
+        return ""
+    side = "over" if up_deg >= 0 else "under"
+    kind = str(light_of(up_deg)).replace("_", " ")
+    return f"the sun stood {abs(up_deg):.1f} degrees {side} the horizon at the nearest approach: {kind}"
 
 
 def one_hull(row: Row) -> list[str]:
@@ -155,40 +176,7 @@ def met_before(row: Row) -> str:
 
 def name(row: Row, v: str) -> str:
     """The name that a vessel broadcasts, else its MMSI; no longer than AIS allows."""
-    known = row.get("vessels", {}).get(row[f"mmsi_{v}"]) or {}
-    return str(known.get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]
-
-
-def notes(row: Row, other_hulls: Mapping[str, int]) -> list[str]:
-    """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
-    found = [*one_hull(row), *censored(row), *beside(row)]
-    for v, count in other_hulls.items():
-        if count:
-            tracks = f"{count} other track{'s' * (count > 1)}"
-            found.append(f"{row[f'mmsi_{v}']:09d} has {tracks} in this time (grey, where on the map).")
-    if row["status"] != "current":
-        found.append(f"This revision is {row['status']}: see the later one.")
-    return found
-
-
-def small_print(row: Row) -> str:
-    """What made the picture."""
-    run = row["run"]
-    return (
-        f"{row['id']}, revision {row['revision']}  ·  stswatch {run['code_version']}  ·  run {row['run_id']}"
-        f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
-        "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
-    )
-
-
-def span(start: datetime, end: datetime) -> str:
-    """From when to when, UTC; the date once where it is one day."""
-    last = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end)} {end:%H:%M}"
-    return f"{_day(start)} {start:%H:%M} to {last} UTC"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
+    return str(_known(row, v).get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]
 
 
 def position(lon: float, lat: float) -> str:
@@ -205,12 +193,6 @@ def port_name(port: str) -> str:
     table = ports()
     found = table.name[table.id == port]
     return str(found[0]).title() if len(found) else port
-
-
-def _zones(row: Row) -> list[str]:
-    """The first label of the most specific zone."""
-    labels = {str(p["id"]): str(p["labels"][0]) for p in zones().properties}
-    return [labels.get(zone, zone) for zone in row["zones"][:1]]
 
 
 def censored(row: Row) -> list[str]:
@@ -331,27 +313,6 @@ def _by_words(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for mmsi, words in told:
         found.setdefault(words, []).append(mmsi)
     return found
-
-
-def duration(minutes: float) -> str:
-    """A duration for people.
-
-    >>> duration(216.1), duration(45.0), duration(60.0), duration(3000.0)
-    ('3 h 36 min', '45 min', '1 h', '50 h')
-    """
-    hours, rest = divmod(round(minutes), 60)
-    if hours >= _NO_MINUTES_FROM_H:
-        return f"{minutes / 60:.0f} h"
-    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
-
-
-def minute(time: datetime) -> str:
-    """A time to the minute.
-
-    >>> minute(datetime(2023, 8, 1, 8, 54, 43))
-    '2023-08-01 08:54'
-    """
-    return time.strftime("%Y-%m-%d %H:%M")
 
 
 def type_in_words(code: int | None) -> str:
