@@ -115,6 +115,7 @@ class Message:
 def alert(change: LeadChange, at: datetime, identities: bool) -> Alert:
     """The alert of a change; names and MMSI are in it only where identities are asked for.
 
+    >>> from datetime import UTC
     >>> t = datetime(2025, 3, 10, 6, 54, tzinfo=UTC)
     >>> told = alert(LeadChange("E2a41", 1, "opened", "encounter", ("korea_bay",), 3.25, t, t, 1, 2, "A"), t, False)
     >>> told.key, told.data["zones"], told.data["start_time"], "mmsi_a" in told.data
