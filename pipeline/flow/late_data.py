@@ -126,7 +126,7 @@ DAYS_LATE = 30  # for which there are states to start from (row.py)
 SOON_US = days(1)  # what came so long after its hour at most is due at once
 _DAY = days(1)
 _WHOLE = "whole_before_us"
-_REMEDY = "set its clock right, play a recording with --arrival recorded, or give archives to `stswatch run`"
+_REMEDY = "set its clock right, play a recording with `arrival=recorded`, or give archives to `stswatch run`"
 _SOME = "{}: some of what it sends is dated more than {} days before it came; that is in the lake and in no hour: {}"
 _ALL = "{}: every position is dated more than {} days before it came, and a watch takes none so old: {}"
 

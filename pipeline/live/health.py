@@ -58,8 +58,8 @@ _RECENT = 60  # slices with rows: five minutes and more
 _ENOUGH_ROWS, _NEARLY_ALL = 100, 0.9
 _LATE = (
     "{:,} of the last {:,} rows are of hours that were final when they came: a clock is wrong, that of this machine or"
-    " of a source; set it right, and where this folder was begun with it, start again with another --data; play a"
-    " recording with --arrival recorded"
+    " of a source; set it right, and where this folder was begun with it, start again with another `data`; play a"
+    " recording with `arrival=recorded`"
 )
 _HANGS_S = 600.0  # without a slice systemd hears no sign of life; the first may have days to finalize before it
 _HOUR_US = 3_600_000_000

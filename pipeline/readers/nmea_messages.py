@@ -182,7 +182,7 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
     """
     if str(out) == "-":
         if to == "parquet":
-            raise RecordsError("Parquet cannot be written to standard output; name a file with --out")
+            raise RecordsError("Parquet cannot be written to standard output; name a file with `out`")
         yield from _filled(to, _standard_output(), schema)
         sys.stdout.flush()
         return

@@ -108,7 +108,7 @@ class Clock:
         return (
             f"arrival times are {off_us / 3.6e9:,.1f} h ahead of this machine's clock, which says"
             f" {iso(self._wall_us())}: set that right if it is wrong; if it is right, stop the watch and start it with"
-            " another --data, for here all that comes counts as late"
+            " another `data`, for here all that comes counts as late"
         )
 
     def _follow(self, ahead_us: int, passed_us: int) -> None:

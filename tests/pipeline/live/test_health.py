@@ -99,7 +99,7 @@ def test_a_watch_to_which_nearly_all_is_late_says_so_until_it_is_not(watch):
         watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=95))
     (reason,) = watch.reasons
     assert reason.startswith("285 of the last 300 rows are of hours that were final when they came")
-    assert "another --data" in reason
+    assert "another `data`" in reason
     watch.health.slice_done(replace(SLICE, fixes=80, static_reports=20, late=0))
     assert watch.reasons == []
 

@@ -103,7 +103,7 @@ def test_begun_ten_years_ahead_it_says_so_and_a_folder_of_its_own_heals_it(tmp_p
         assert not then["ok"]
         clock = next(reason for reason in then["reasons"] if "ahead of this machine's clock" in reason)
         assert "87,600.0 h" in clock
-        assert "stop the watch and start it with another --data" in clock
+        assert "stop the watch and start it with another `data`" in clock
         assert f"amiss: {clock}" in said
 
         def heard(found):

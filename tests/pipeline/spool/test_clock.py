@@ -98,7 +98,7 @@ def test_a_clock_far_ahead_of_the_machines_says_what_to_do():
     assert machine.clock.trouble() is None
     machine.clock.not_before(NOON_US + YEARS_US)
     assert "h ahead of this machine's clock" in machine.clock.trouble()
-    assert "start it with another --data" in machine.clock.trouble()
+    assert "start it with another `data`" in machine.clock.trouble()
     machine.wall_us += YEARS_US
     assert machine.clock.trouble() is None
     assert RecordedClock().trouble() is None
