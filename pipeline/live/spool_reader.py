@@ -271,8 +271,9 @@ def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
 
 
 def _last_us(folder: Path) -> int:
-    """The last arrival in the newest segment that can be read; 0 where none tells one."""
+    """The last arrival in the newest segment that tells one; 0 where none does: a damaged one may tell none."""
     for path in reversed(segments(folder)):
         with suppress(SourceError):
-            return int(arrivals_of(path).time_us.max(initial=0))
+            if last_us := int(arrivals_of(path).time_us.max(initial=0)):
+                return last_us
     return 0

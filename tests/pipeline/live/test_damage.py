@@ -14,6 +14,7 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.live.finalize import take_in
 from stswatch.pipeline.live.reconcile import reconcile
+from stswatch.pipeline.live.spool_reader import found_us
 from stswatch.pipeline.readers.arrival_index import beside
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.closing import settle
@@ -52,6 +53,16 @@ def found(data):
     with duckdb.connect(str(data / "stswatch.duckdb"), read_only=True) as store:
         leads = set(store.execute("SELECT mmsi_a, mmsi_b FROM flagged_encounters").fetchall())
     return Counter(tables["gaps"]["mmsi"].to_pylist()), leads, told
+
+
+@pytest.mark.parametrize("newest", ["20990101T000000.000Z.nmea.zst", "20990101T000000.000Z.nmea"])
+def test_a_newest_segment_that_tells_no_arrival_hides_none_of_those_before(killed, tmp_path, newest):
+    """Else a watch that is started again would begin as if nothing had been heard, and tell all leads anew."""
+    folder = copied(killed, tmp_path / "data")
+    before_us = found_us(tmp_path / "data", [])
+    assert before_us is not None
+    (folder / newest).write_bytes(b"\x28\xb5\x2f\xfdof no use")
+    assert found_us(tmp_path / "data", []) == before_us
 
 
 @pytest.fixture(scope="module")
