@@ -136,6 +136,37 @@ def check(steps: tuple[Step, ...]) -> None:
         known |= set(step.gives)
 
 
+def stages(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps by how many others they wait for in a row: those of one stage need nothing of each other.
+
+    >>> [[step.name for step in stage] for stage in stages(STEPS)][:2]
+    [['vessel'], ['coverage', 'proximity']]
+    """
+    found: list[list[Step]] = []
+    at: dict[str, int] = {}  # by table, the stage that gives it
+    for step in steps:
+        stage = max((at[table] + 1 for table in step.takes if table in at), default=0)
+        found += [[] for _ in range(stage + 1 - len(found))]
+        found[stage].append(step)
+        at.update(dict.fromkeys(step.gives, stage))
+    return found
+
+
+States = Mapping[str, Tables]  # by step
+
+
+def look_ahead(steps: Sequence[Step], states: States, lake: Tables, watermark_us: int, rules: Rules) -> Tables:
+    """The rows of every table that the steps give for these states and rows of the lake, the data ending there.
+
+    One shard, one step after the other; steps change nothing that they are given, so the states serve again.
+    """
+    rows = dict(lake)
+    for step in steps:
+        taken = {table: rows[table] for table in step.takes if table in rows}
+        rows.update(step.run(states[step.name], Batch(taken, watermark_us, final=True), rules).rows)
+    return {name: table for name, table in rows.items() if name not in lake}
+
+
 @dataclass
 class InMemory:
     """The plainest engine: every step and shard in this process, state in memory. For small inputs and for tests."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,7 @@ from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
+from stswatch.pipeline.store.entries import leave_receipt
 from stswatch.pipeline.tracks.stray_days import CLOCK
 
 # ----------------------------------------------------------------------- rows on their way from one step to another
@@ -103,6 +106,31 @@ class Job:
     def step(self, name: str) -> Step:
         """The step of that name."""
         return next(step for step in self.steps if step.name == name)
+
+
+_CURRENT = "slice.json"  # which slice is run, for all who work on it; there while it is
+
+
+@contextmanager
+def announced(job: Job) -> Iterator[None]:
+    """Have the storage say for as long as the block lasts which slice is to be run. Raises OSError."""
+    path = job.data / _CURRENT
+    told = {"before": job.before and job.before.name, "folder": job.folder.name, "slice": job.slice.to_json()}
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(told))
+    part.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def current_job(root: Path, steps: tuple[Step, ...], rules: Rules, shards: int) -> Job:
+    """The slice that the storage says is to be run. Raises OSError where it names none."""
+    told = json.loads((root / _CURRENT).read_text())
+    slices = root / "slices"
+    before = slices / told["before"] if told["before"] else None
+    return Job(root, slices / told["folder"], before, Slice.from_json(told["slice"]), rules, shards, steps)
 
 
 def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:
@@ -211,7 +239,7 @@ def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
 
 
 def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.Receipt:
-    """Decode a chunk into the lake; gives its receipt, which whoever gave the work enters into the catalogue.
+    """Decode a chunk into the lake and leave its receipt, which whoever gave the work enters into the catalogue.
 
     Raises SourceError for a file that breaks off or is not the one that was opened, OSError where it cannot write.
     """
@@ -228,6 +256,7 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.R
     _is_the_same(chunk.source)
     receipt = writer.close(**counts)
     faults.reach("chunk_written")
+    leave_receipt(data, reading, chunk.start, receipt)
     return receipt
 
 

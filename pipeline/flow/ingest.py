@@ -1,26 +1,26 @@
-"""Ingest: every source once, in any order, into the lake; one Beam pipeline over the chunks of all new sources.
+"""Ingest: every source once, in any order, into the lake, by Beam pipelines over the chunks of all new sources.
 
-With several workers these are given the chunks first, and read while Beam is imported (docs/decisions/0005). They
-return receipts, which this process enters into the catalogue.
+Whoever decodes a chunk leaves its receipt in the storage; this process alone enters them into the catalogue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from stswatch.pipeline import faults
-from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
-from stswatch.pipeline.readers.source import Source
+from stswatch.pipeline.readers.source import Chunk, Source
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.lake import Receipt
+
+_BYTES_AT_ONCE = 256 << 20  # of text, which a worker decodes in one run of Beam: some seconds
+_PACKED = 8  # what a byte of a packed file holds of text
 
 Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
 
@@ -32,8 +32,11 @@ def ingest(
     slab_us: int,
     worker_count: int,
     tell: Tell,
+    beam: Sequence[str] = (),
 ) -> None:
-    """Decode what the catalogue does not hold yet and enter it there, all at once. known: what it holds.
+    """Decode what the catalogue does not hold yet and enter it there, all at once.
+
+    known: what it holds. beam: see Engine.
 
     A source that was entered with another slab or other options is taken again, and so is one of which a file in the
     lake no longer is what was written. Raises SourceError for a file that breaks off; no source of the call is entered
@@ -53,23 +56,26 @@ def ingest(
     todo = []
     for name, part in work.items():
         for chunk in part:
+            entries.take_receipt(catalogue, readings[name], chunk.start)  # left by a run that was stopped
             receipt = entries.finished(catalogue, readings[name], chunk.start, known.get(name))
             if receipt is None:
                 todo.append((name, chunk))
             else:
                 receipts[name][chunk.start] = receipt
 
-    def receive(number: int, receipt: Receipt) -> None:
-        name, chunk = todo[number]
-        entries.keep_receipt(catalogue, readings[name], chunk.start, receipt)
-        faults.reach("chunk_received")
-        receipts[name][chunk.start] = receipt
-        tell(receipt.counts["sentences"])
+    def take_up(name: str, chunk: Chunk) -> None:
+        if (receipt := entries.take_receipt(catalogue, readings[name], chunk.start)) is not None:
+            faults.reach("chunk_received")
+            receipts[name][chunk.start] = receipt
+            tell(receipt.counts["sentences"])
 
-    if todo:
-        calls = [(ingest_chunk, data, readings[name], chunk, slab_us) for name, chunk in todo]
-        with workers.handed_out(worker_count, calls) as chunks_read:
-            _decode(chunks_read, receive)
+    spec_of = str(data.absolute()), slab_us, worker_count
+    for group in _groups(todo, _BYTES_AT_ONCE * worker_count):
+        try:
+            _decode([(readings[name], chunk) for name, chunk in group], spec_of, beam)
+        finally:
+            for name, chunk in group:
+                take_up(name, chunk)
     faults.reach("sources_read")
     entered = []
     for name, source in new.items():
@@ -82,11 +88,26 @@ def ingest(
     faults.reach("sources_entered")
 
 
-def _decode(chunks_read: Sequence[Callable[[], Receipt]], receive: Callable[[int, Receipt], None]) -> None:
-    """Beam takes a second to import, so it is imported only here, where it is needed, and by now the workers read."""
-    from stswatch.pipeline.flow.engine import decode
+def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[list[tuple[str, Chunk]]]:
+    """The chunks in order, as many together as are worth a run of Beam; what is done is taken up between two."""
+    group: list[tuple[str, Chunk]] = []
+    held = 0
+    for name, chunk in todo:
+        group.append((name, chunk))
+        held += min(chunk.end - chunk.start, _PACKED * chunk.source.bytes)
+        if held >= at_once_bytes:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
 
-    decode(chunks_read, receive)
+
+def _decode(chunks: Sequence[tuple[str, Chunk]], spec_of: tuple[str, int, int], beam: Sequence[str]) -> None:
+    """Beam takes a second to import, so it is imported only here, where it is needed."""
+    from stswatch.pipeline.flow.apply_steps import IngestSpec
+    from stswatch.pipeline.flow.engine import IN_PROCESS, decode
+
+    decode(chunks, IngestSpec(*spec_of), beam or IN_PROCESS)
 
 
 def _options(source: Source) -> str:

@@ -47,13 +47,17 @@ class NothingToDo(StswatchError, ValueError):
 
 @dataclass(frozen=True)
 class Engine:
-    """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory."""
+    """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory.
+
+    beam: options of Beam; none stands for one process of its own.
+    """
 
     slice_h: float = 24.0
     shards: int | None = None
     workers: int = 1
     memory_bytes: int = 2 << 30
     steps: tuple[Step, ...] = field(default=STEPS)
+    beam: tuple[str, ...] = ()
 
 
 Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
@@ -132,7 +136,8 @@ def named(entries: Sequence[SourceEntry]) -> str:
 def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
     """Run the slices that do not hold yet. Raises what a step raised, OSError where the disk cannot hold them."""
     data = catalogue.data
-    shards, flow = _shards(engine, row), cache(partial(_flow, engine))
+    shards = _shards(engine, row)
+    flow = cache(partial(_flow, data, rules, shards, engine))
     total, done = sum(s.rows for s in row), 0
     begin = _resume_at(catalogue, row)
     for k, s in enumerate(row):
@@ -149,11 +154,13 @@ def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: En
         tell("slices", done, total)
 
 
-def _flow(engine: Engine) -> Flow:
+def _flow(data: Path, rules: Rules, shards: int, engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
-    from stswatch.pipeline.flow.engine import Flow
+    from stswatch.pipeline.flow.apply_steps import StepsSpec
+    from stswatch.pipeline.flow.engine import IN_PROCESS, Flow
 
-    return Flow(engine.steps, engine.workers)
+    spec = StepsSpec(str(data.absolute()), engine.steps, rules, shards, engine.workers)
+    return Flow(spec, engine.beam or IN_PROCESS)
 
 
 def _resume_at(catalogue: Catalogue, row: Sequence[Slice]) -> int:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import Ints, Tables, concat, from_bytes
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import Step
+from stswatch.pipeline.steps import States, Step
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.files import DamagedFile, discard
@@ -49,6 +49,16 @@ class Slice:
     parts: tuple[Part, ...]
     rows: int
     key: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` takes."""
+        return vars(self) | {"parts": [vars(part) for part in self.parts]}
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> Slice:
+        """The slice that `to_json` wrote, read as JSON."""
+        parts = ({**part, "left_out": tuple((a, b) for a, b in part["left_out"])} for part in told["parts"])
+        return Slice(**{**told, "parts": tuple(Part(**part) for part in parts)})
 
 
 def plan(
@@ -235,8 +245,6 @@ def _parsed(key: str, told: Mapping[str, Any]) -> Committed:
 
 
 # ------------- The states after a committed slice, taken into memory: of all shards in one, and of some vessels alone
-
-States = Mapping[str, Tables]  # by step
 
 
 def none_yet(steps: Sequence[Step]) -> dict[str, Tables]:

@@ -28,12 +28,11 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.engine import ProvisionalRun
 from stswatch.pipeline.flow.late_data import SOON_US
-from stswatch.pipeline.flow.slices import Committed, States
+from stswatch.pipeline.flow.slices import Committed
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
-from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.steps import STEPS, States, Step, look_ahead
 from stswatch.pipeline.store.revisions import RUNNING
 from stswatch.pipeline.tracks.fixes import PENDING, used, valid
 
@@ -286,7 +285,6 @@ class Provisional:
     ) -> None:
         self._data = data
         self._rules, self._steps, self._area_filter = rules, tuple(steps), AreaFilter.of(area, rules.vessel)
-        self._peek = ProvisionalRun(self._steps, rules)
         self.recent = Recent(self._area_filter, rules.vessel.slow_kn, allowed_lateness_us)
         self._near, self._others, self._slow = self._split(slices.none_yet(self._steps))
 
@@ -309,7 +307,7 @@ class Provisional:
         states = {step: self._near[step] | tables for step, tables in of_them.items()}
         # one fix a minute is not what the lake holds: they go in where fixes wait for their half hour to end
         states["vessel"] |= {"pending": concat([states["vessel"]["pending"], fixes], fixes.schema)}
-        found = self._peek.at(states, {"static_reports": reports}, arrival_us)
+        found = look_ahead(self._steps, states, {"static_reports": reports}, arrival_us, self._rules)
         rows = found.get("encounters", schema.empty("encounters"))
         since_us = arrival_us - minutes(self._rules.encounter.join_min)
         running = pa.array(micros(rows, "end_time") >= since_us)

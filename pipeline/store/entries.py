@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from stswatch.pipeline.tracks.stray_days import Day
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.untrusted import storable
 
+_RECEIPTS = "receipts"  # the folder of receipts that nobody has taken up yet
 _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
 
 
@@ -119,6 +121,30 @@ def keep_receipt(catalogue: Catalogue, reading: str, chunk: int, receipt: Receip
     catalogue.put("chunks", {_chunk(reading, chunk): _written(receipt)}, durable=False)
 
 
+def leave_receipt(data: Path, reading: str, chunk: int, receipt: Receipt) -> None:
+    """Leave the receipt of a chunk beside the lake, where whoever gave the work takes it up. Raises OSError."""
+    path = data / _RECEIPTS / f"{_chunk(reading, chunk)}.json"
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(_written(receipt)))
+    part.replace(path)
+
+
+def take_receipt(catalogue: Catalogue, reading: str, chunk: int) -> Receipt | None:
+    """Keep the receipt that was left of a chunk in the catalogue; None where there is none. Raises OSError."""
+    path = catalogue.data / _RECEIPTS / f"{_chunk(reading, chunk)}.json"
+    try:
+        receipt = _receipt(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):  # a power cut left an empty file: the chunk is decoded again
+        path.unlink()
+        return None
+    keep_receipt(catalogue, reading, chunk, receipt)
+    path.unlink()
+    return receipt
+
+
 def finished(catalogue: Catalogue, reading: str, chunk: int, entry: SourceEntry | None = None) -> Receipt | None:
     """The receipt of a chunk, where that was finished and all that it tells of still is what was written.
 
@@ -139,6 +165,7 @@ def finished(catalogue: Catalogue, reading: str, chunk: int, entry: SourceEntry 
 def clear(catalogue: Catalogue) -> None:
     """Forget the receipts of chunks of which no source was entered: of readings that were given up."""
     catalogue.delete("chunks", catalogue.keys("chunks"), durable=False)
+    shutil.rmtree(catalogue.data / _RECEIPTS, ignore_errors=True)
 
 
 def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueError:
