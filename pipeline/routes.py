@@ -43,6 +43,14 @@ def by_pair(table: pa.Table, shards: int, rules: Rules) -> tuple[Ints, Ints]:
     return np.arange(table.num_rows), _mixed(a * 1_000_003 + b) % shards
 
 
+def by_party(table: pa.Table, shards: int, rules: Rules) -> tuple[Ints, Ints]:
+    """Each row of a pair to the shards of both its MMSI."""
+    row = np.arange(table.num_rows)
+    a, b = (step_shard(lake_shard(np.asarray(table[name])), shards) for name in ("mmsi_a", "mmsi_b"))
+    other = np.flatnonzero(a != b)
+    return np.append(row, other), np.append(a, b[other])
+
+
 def by_cell(table: pa.Table, shards: int, rules: Rules) -> tuple[Ints, Ints]:
     """Each leg to every shard that owns a coarse cell which its grown box touches."""
     row, cell = cells.cover(*grown_boxes(table, rules.proximity.distance_m), level="coarse")

@@ -12,9 +12,9 @@ import pyarrow as pa
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
-from stswatch.pipeline.meetings import encounter, proximity
+from stswatch.pipeline.meetings import encounter, parties, proximity
 from stswatch.pipeline.meetings.rows import scorecard
-from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, to_all
+from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, vessel
 from stswatch.pipeline.tracks.fixes import valid
@@ -78,23 +78,25 @@ STEPS: tuple[Step, ...] = (
     Step(
         "encounter",
         encounter.encounter,
-        takes={
-            "proximities": by_pair,
-            "port_pairs": by_pair,
-            "edges": to_all,
-            "static_data": to_all,
-            "dark_meetings": by_pair,
-        },
-        gives=("encounters", "port_pair_counts"),
+        takes={"proximities": by_pair, "port_pairs": by_pair, "dark_meetings": by_pair},
+        gives=("closed_encounters", "port_pair_counts"),
         state=encounter.STATE,
     ),
+    Step(
+        "parties",
+        parties.parties,
+        takes={"closed_encounters": by_party, "edges": by_mmsi, "static_data": by_mmsi},
+        gives=("parties",),
+        state=parties.STATE,
+    ),
+    Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),
 )
 
 
 def scored_by(card: Scorecard, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
     """The same table with this scorecard in the step that scores."""
-    run = partial(encounter.encounter, card=card)
-    return tuple(replace(step, run=run, card=card) if step.name == "encounter" else step for step in steps)
+    run = partial(encounter.judge, card=card)
+    return tuple(replace(step, run=run, card=card) if step.name == "judge" else step for step in steps)
 
 
 def card_of(steps: Sequence[Step] = STEPS) -> Scorecard:

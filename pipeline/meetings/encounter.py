@@ -1,4 +1,4 @@
-"""The dark and encounter steps: proximities of one pair become encounters, encounters become scored rows.
+"""The dark, encounter and judge steps: proximities of one pair become encounters, encounters become scored rows.
 
 Law: proximities of a pair arrive in order of time, since a moment is known once the later of two legs is complete. An
 encounter closes when nothing that can still arrive would touch it: its end, plus the joining time or the time in which
@@ -13,19 +13,18 @@ import pyarrow as pa
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Bools, Result, Tables, concat, micros, starts_of
-from stswatch.pipeline.meetings import intervals, proximity, rows
+from stswatch.pipeline.meetings import intervals, proximity
 from stswatch.pipeline.meetings.intervals import PAIR, Runs
-from stswatch.pipeline.meetings.rows import encounter_rows, scorecard, still_needed
+from stswatch.pipeline.meetings.parties import wait_us
+from stswatch.pipeline.meetings.rows import encounter_rows, scorecard
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
-from stswatch.pipeline.schema.measures import SILENCES
 
 OPEN = schema.table(
     "Encounters that are not closed.",
     *schema.PROXIMITIES,
-    *(silence.field for silence in SILENCES),
     schema.column("opened", pa.bool_(), "was an encounter before this slice"),
 )
-STATE = {"open": OPEN, "edges": schema.EDGES, "said": schema.STATIC_DATA, "berths": schema.PORT_PAIRS}
+STATE = {"open": OPEN, "berths": schema.PORT_PAIRS}
 
 
 def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -33,25 +32,26 @@ def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
     return Result(state, {"dark_meetings": schema.empty("dark_meetings")})
 
 
-def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None = None) -> Result:
-    """One slice of one pair shard; see the module docstring for the law, schema.FLOW for what it gives.
+def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
+    """One slice of one pair shard; see the module docstring for the law, schema.FLOW for what it gives."""
+    meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
+    done = _done(meetings, batch, rules)
+    port_pairs, neighbours = proximity.count(state, batch, rules)
+    kept = {"open": meetings.filter(pa.array(~done)).combine_chunks(), "berths": port_pairs}
+    span_us = micros(meetings, "end") - micros(meetings, "start")
+    counts = done & (span_us >= minutes(rules.encounter.min_duration_min))
+    closed = meetings.filter(pa.array(counts)).select(schema.CLOSED_ENCOUNTERS.names)
+    rows = {"closed_encounters": closed.cast(schema.CLOSED_ENCOUNTERS), "port_pair_counts": neighbours}
+    return Result(kept, rows)
+
+
+def judge(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None = None) -> Result:
+    """Give the encounters that were closed, with what became of their vessels, score and reasons.
 
     card: the scorecard that gives the scores, the program's default where None.
     """
-    known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
-    meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
-    meetings = rows.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
-    said = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
-    done = _done(meetings, batch, rules)
-    port_pairs, neighbours = proximity.count(state, batch, rules)
-    kept = {
-        "open": meetings.filter(pa.array(~done)).combine_chunks(),
-        "edges": _kept_edges(known_edges, batch, rules),
-        "said": still_needed(said, batch.watermark_us - wait_us(rules), rules.encounter),
-        "berths": port_pairs,
-    }
-    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
-    return Result(kept, {"encounters": encounters, "port_pair_counts": neighbours})
+    closed, of = batch.table("closed_encounters"), batch.table("parties")
+    return Result(state, {"encounters": encounter_rows(closed, of, rules, card or scorecard())})
 
 
 def _joined(opened: pa.Table, proximities: pa.Table, rules: EncounterRules) -> pa.Table:
@@ -84,15 +84,3 @@ def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:
     if batch.final:
         return np.ones(meetings.num_rows, bool)
     return np.asarray(micros(meetings, "end") < batch.watermark_us - wait_us(rules))
-
-
-def wait_us(rules: Rules) -> int:
-    """How long after its end, microseconds, an encounter can still be touched."""
-    return minutes(max(rules.encounter.join_min, rules.encounter.dark_beside_min)) + rules.lag_us
-
-
-def _kept_edges(known: pa.Table, batch: Batch, rules: Rules) -> pa.Table:
-    """Edges that can still lie beside an encounter."""
-    beside_us = minutes(rules.encounter.join_min + rules.encounter.dark_beside_min)
-    recent = micros(known, "time") >= batch.watermark_us - rules.lag_us - beside_us
-    return known.filter(pa.array(recent)).combine_chunks()

@@ -191,10 +191,10 @@ def median(group: Ints, bin_: Ints, weight: Ints, groups: int) -> Floats:
 # an error, and the nearest.
 
 PAIR = ("mmsi_a", "track_a", "mmsi_b", "track_b")
-_LAST, _SUM, _MOST, _NEAREST, _ANY, _FIXES = (
-    names_joined_by(join) for join in (Join.LAST, Join.SUM, Join.MOST, Join.NEAREST, Join.ANY, Join.FIXES)
+_LAST, _SUM, _MOST, _NEAREST, _FIXES = (
+    names_joined_by(join) for join in (Join.LAST, Join.SUM, Join.MOST, Join.NEAREST, Join.FIXES)
 )
-_NOT_FIRST = {*_LAST, *_SUM, *_MOST, *_NEAREST, *_ANY, *_FIXES}
+_NOT_FIRST = {*_LAST, *_SUM, *_MOST, *_NEAREST, *_FIXES}
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,6 @@ def join(runs: Runs, head: Bools) -> Runs:
         columns[name] = np.add.reduceat(given[name] + (apart & given[_end_fix(name)]), first)
     nearest = best(given["nearest_cm"], group, first)
     columns |= {name: given[name][nearest] for name in _NEAREST}
-    columns |= {name: np.logical_or.reduceat(given[name], first) for name in _ANY if name in given}
     return Runs(columns, *summed(group[runs.bin_row], runs.code, runs.ms))
 
 

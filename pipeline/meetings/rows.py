@@ -1,15 +1,13 @@
-"""Closed encounters as the rows that people read: medians, place, what both said of themselves, score and reasons."""
+"""Closed encounters as the rows that people read: medians, place, score and reasons."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import M_PER_NM, MS_PER_KN, haversine_m
@@ -18,87 +16,11 @@ from stswatch.geo.reference.ports import nearest_port, port_or_anchorage_of, por
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND, Bools, Ints, build, micros, ordered, starts_of
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND, build, micros, ordered, starts_of
 from stswatch.pipeline.meetings import intervals
-from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.times import iso
-
-# ------------------------------------------------- gaps beside encounters: which vessel's data began or ended there
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Times at which the legs of tracks begin or end for want of data, sorted by track and time.
-
-    key: number of the track and time in one whole number, times counted from `base_us` and shorter than `span_us`.
-    """
-
-    mmsi: Ints
-    track_us: Ints
-    key: Ints
-    base_us: int
-    span_us: int
-
-    @staticmethod
-    def of(table: pa.Table) -> Edges:
-        """From rows of schema.EDGES, whatever their side."""
-        mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track_start"), micros(table, "time")
-        order = ordered(mmsi, track_us, time_us)
-        mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]
-        change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
-        number = np.cumsum(change)
-        first = np.flatnonzero(np.diff(number, prepend=-1))
-        base_us = int(time_us.min(initial=1 << 62))
-        span_us = int(time_us.max(initial=base_us)) - base_us + 1
-        return Edges(mmsi[first], track_us[first], number * span_us + time_us - base_us, base_us, span_us)
-
-    def any_between(self, mmsi: Ints, track_us: Ints, low_us: Ints, high_us: Ints) -> Bools:
-        """Whether a track has an edge in [low, high], (n,) each."""
-        number = self._number(mmsi, track_us)
-        # a time before or after all edges must not reach into the numbers of another track
-        low = number * self.span_us + np.clip(low_us - self.base_us, 0, self.span_us)
-        high = number * self.span_us + np.clip(high_us - self.base_us, -1, self.span_us - 1)
-        found = np.searchsorted(self.key, high, side="right") > np.searchsorted(self.key, low, side="left")
-        return found & (number >= 0)
-
-    def _number(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of each track among those with edges, -1 where it has none."""
-        have = len(self.mmsi)
-        both = np.concatenate([self.mmsi, mmsi]), np.concatenate([self.track_us, track_us])
-        order = ordered(*both)
-        a, b = both[0][order], both[1][order]
-        group = np.cumsum((np.diff(a, prepend=a[:1]) != 0) | (np.diff(b, prepend=b[:1]) != 0))
-        number = np.full(len(order) + 1, -1)
-        mine = order < have
-        number[group[mine]] = order[mine]
-        out = np.empty(len(order), np.int64)
-        out[order] = number[group]
-        return out[have:]
-
-
-def darken(meetings: pa.Table, edges: pa.Table, beside_us: int) -> pa.Table:
-    """The encounters with gap_a, gap_b set where a silence of that vessel begins or ends in or beside them."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
-    low, high = micros(meetings, "start") - beside_us, micros(meetings, "end") + beside_us
-    for v in ("a", "b"):
-        found = told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), low, high)
-        at = meetings.column_names.index(f"gap_{v}")
-        dark = pa.array(found | np.asarray(meetings[f"gap_{v}"]))
-        meetings = meetings.set_column(at, meetings.schema.field(at), dark)
-    return meetings
-
-
-def ended_by_data(meetings: pa.Table, edges: pa.Table) -> Bools:
-    """Whether the legs of a or b end, for want of data, just where the encounter does, (n,) bool."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
-    end = micros(meetings, "end")
-    sides = [
-        told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end)
-        for v in ("a", "b")
-    ]
-    return np.asarray(sides[0] | sides[1])
-
 
 # ------------------------------------------------------------------------------------------------------------- rows
 
@@ -110,16 +32,16 @@ _MEDIANS = (
 )
 
 
-def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rules: Rules, card: Scorecard) -> pa.Table:
-    """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
-    span_us = micros(closed, "end") - micros(closed, "start")
-    rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
-    if rows.num_rows == 0:
+def encounter_rows(closed: pa.Table, parties: pa.Table, rules: Rules, card: Scorecard) -> pa.Table:
+    """Closed encounters as schema.ENCOUNTERS; `run_id` is filled in by the store.
+
+    closed: schema.CLOSED_ENCOUNTERS. parties: schema.PARTIES, two rows of each, in any order.
+    """
+    if closed.num_rows == 0:
         return schema.empty("encounters")
-    columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows)
+    rows = _in_order(closed)
+    columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows) | _of_parties(_in_order(parties))
     columns["position_error_m"] = 2 * rules.vessel.fix_error_m + np.asarray(rows["rounding_m"])
-    columns["end_censored"] = ended_by_data(rows, known_edges)
-    columns |= by_the_end(rows, said, rules.encounter)
     row, code, ms = intervals.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = intervals.medians(row, code, ms, what, rows.num_rows)
@@ -136,6 +58,26 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     columns |= rounded(far)
     order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
     return build("encounters", columns | _judged(columns, card)).take(pa.array(order))
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    """Rows of encounters, or of their parties, sorted by what names an encounter, a before b."""
+    keys = [np.asarray(rows[name].cast(pa.int64())) for name in (*intervals.PAIR, "start")]
+    if "party" in rows.column_names:
+        keys.append(np.asarray(rows["party"]))
+    return rows.take(pa.array(np.lexsort(keys[::-1]))).combine_chunks()
+
+
+def _of_parties(parties: pa.Table) -> dict[str, Any]:
+    """What became of each vessel, and what it said of itself; parties: two rows for each encounter, in order."""
+    columns: dict[str, Any] = {}
+    ended = np.asarray(parties["ended"])
+    columns["end_censored"] = ended[0::2] | ended[1::2]
+    for k, v in enumerate("ab"):
+        of = parties.take(pa.array(np.arange(k, parties.num_rows, 2))).combine_chunks()
+        columns |= {f"gap_{v}": np.asarray(of["gap"])}
+        columns |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
+    return columns
 
 
 def rounded(columns: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +118,6 @@ def _of_each(rows: pa.Table) -> dict[str, np.ndarray]:
         columns[f"track_{v}"] = _track_names(rows, v)
         columns[f"mmsi_{v}"] = np.asarray(rows[f"mmsi_{v}"])
         columns[f"fixes_{v}"] = np.asarray(rows[f"fixes_{v}"]) + np.asarray(rows[f"end_fix_{v}"])
-        columns[f"gap_{v}"] = np.asarray(rows[f"gap_{v}"])
     return columns
 
 
@@ -253,63 +194,3 @@ def _judged(columns: dict[str, Any], card: Scorecard) -> dict[str, object]:
 def scorecard() -> Scorecard:
     """The scorecard that gives the scores where no other is asked for, read once."""
     return load()
-
-
-STATIC_COLUMNS = {"ship_type": "ship_type_{}", "length_m": "length_{}_m"}
-
-
-def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
-    """The columns ship_type_a, ship_type_b, length_a_m, length_b_m for n encounters; null where nothing was said.
-
-    said: schema.STATIC_DATA. What a vessel says after the end does not count, so that later data change nothing; nor
-    does what it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
-    """
-    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
-    n = meetings.num_rows
-    mmsi = np.concatenate([np.asarray(meetings[f"mmsi_{v}"]) for v in ("a", "b")])
-    end_us = np.tile(micros(meetings, "end"), 2)
-    columns: dict[str, pa.Array] = {}
-    for name, column in STATIC_COLUMNS.items():
-        told = said.filter(pc.is_valid(said[name])).combine_chunks()
-        row = _last_before(told, mmsi, end_us)
-        told_us = np.append(micros(told, "time"), 0)[row]
-        row[told_us < _oldest_us(end_us, rules)] = -1
-        found = told[name].combine_chunks().take(pa.array(row, mask=row < 0))
-        columns |= {column.format("a"): found[:n], column.format("b"): found[n:]}
-    return columns
-
-
-def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
-    """What an encounter that ends then or later can ask for, and nothing older than said_memory_d before.
-
-    Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
-    """
-    mmsi, time_us = np.asarray(said["mmsi"]), micros(said, "time")
-    needed = time_us > since_us
-    order = ordered(mmsi, time_us // MS)
-    order = order[~needed[order]]
-    for name in STATIC_COLUMNS:
-        row = order[np.asarray(said[name].is_valid())[order]]
-        first = starts_of(mmsi[row])
-        needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
-    needed &= time_us >= _oldest_us(np.int64(since_us), rules)
-    return said.filter(pa.array(needed)).combine_chunks()
-
-
-def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
-    """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
-    oldest_us = end_us // days(1) * days(1) - days(rules.said_memory_d)
-    return np.asarray(-(-oldest_us // days(1)) * days(1))
-
-
-def _last_before(told: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
-    """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
-    have, time_us = np.asarray(told["mmsi"]), micros(told, "time")
-    n = len(have)
-    # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
-    order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))
-    last = np.maximum.accumulate(np.where(order < n, order, -1))
-    row = np.empty(n + len(mmsi), np.int64)
-    row[order] = last
-    row = row[n:]
-    return np.asarray(np.where((row >= 0) & (np.append(have, -1)[row] == mmsi), row, -1))

@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from stswatch.pipeline.schema import flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
+    CLOSED_ENCOUNTERS,
     EDGES,
     GAPS,
     LEGS,
+    PARTIES,
     PORT_PAIRS,
     PROXIMITIES,
     RECEPTIONS,
@@ -59,6 +61,7 @@ from stswatch.pipeline.schema.published import (
 __all__ = [
     "AREA_COLUMNS",
     "BIN",
+    "CLOSED_ENCOUNTERS",
     "COVERAGE",
     "EDGES",
     "ENCOUNTERS",
@@ -70,6 +73,7 @@ __all__ = [
     "LAKE",
     "LEGS",
     "OUTAGES",
+    "PARTIES",
     "PLACED",
     "PORT_PAIRS",
     "PORT_PAIR_COUNTS",
@@ -238,6 +242,8 @@ TABLES = Registry(
         Table("reporting", Origin.FLOW, flow_tables.REPORTING),
         Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
+        Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),
+        Table("parties", Origin.FLOW, flow_tables.PARTIES),
         Table("dark_meetings", Origin.FLOW, published.ENCOUNTERS),
         # those that are published, in the order of docs/tables.md
         Table("runs", Origin.STORE, published.RUNS, Published(Merge.RUNS, ("run_id",), order=("started", "run_id"))),

@@ -59,7 +59,7 @@ GAPS = table(
     ),
 )
 EDGES = table(
-    "Where the legs of a track begin or end for want of data, sent to every pair shard.",
+    "Where the legs of a track begin or end for want of data.",
     *_TRACK,
     column("time", UTC, "time of the fix at the edge"),
     column("side", pa.string(), "start (legs begin here), end (legs end here), data_end (the data ends first)"),
@@ -86,8 +86,22 @@ PROXIMITIES = table(
     *(kept.field for kept in INTERVAL),
     column("bins", pa.list_(BIN), "time spent by distance, speed and heading, see pipeline/meetings/intervals.py"),
 )
+CLOSED_ENCOUNTERS = table(
+    "Proximities of a pair joined, long enough to count, that nothing can touch any more.",
+    *PROXIMITIES,
+)
+PARTIES = table(
+    "What became of one vessel of a closed encounter, and what it had said of itself; two rows of each encounter.",
+    *_PAIR,
+    CLOSED_ENCOUNTERS.field("start"),
+    column("party", pa.int8(), "0 for a, 1 for b"),
+    column("gap", pa.bool_(), "a silence of it begins or ends in the encounter or beside it"),
+    column("ended", pa.bool_(), "its legs end, for want of data, just where the encounter does"),
+    column("ship_type", pa.int16(), "type of ship and cargo that it told last, ITU-R M.1371-5 table 53", null=True),
+    column("length_m", pa.float32(), "length over all that it told last", unit="m", null=True),
+)
 STATIC_DATA = table(
-    "What vessels say of their kind and size, each value once a UTC day and where it changes; to every pair shard.",
+    "What vessels say of their kind and size, each value once a UTC day and where it changes.",
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("time", UTC, "when it was said"),
     column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),

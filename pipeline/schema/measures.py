@@ -26,7 +26,6 @@ class Join(Enum):
     SUM = "their sum"
     MOST = "the greatest"
     NEAREST = "what stands in the one with the least nearest_cm; of equal ones the earliest"
-    ANY = "whether it holds in any of them"
     FIXES = "their sum; a fix at the end of one is counted by the one that goes on from there, if one does"
 
 
@@ -90,9 +89,6 @@ INTERVAL = (
         Join.MOST,
         column("rounding_m", pa.int32(), "how far rounding may have moved both, the most of it added up", unit="m"),
     ),
-)
-SILENCES = tuple(
-    Kept(Join.ANY, column(f"gap_{v}", pa.bool_(), f"a silence of {v} in it or beside it was told")) for v in "ab"
 )
 ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     column("id", pa.string(), "stable name of the event"),
@@ -307,4 +303,4 @@ def names_joined_by(join: Join) -> tuple[str, ...]:
     >>> names_joined_by(Join.MOST)
     ('rounding_m',)
     """
-    return tuple(kept.field.name for kept in (*INTERVAL, *SILENCES) if kept.join == join)
+    return tuple(kept.field.name for kept in INTERVAL if kept.join == join)

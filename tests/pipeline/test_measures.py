@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.meetings import encounter, intervals, rows
+from stswatch.pipeline.batch import Batch
+from stswatch.pipeline.meetings import encounter, intervals, parties, rows
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, SILENCES, Join, names_joined_by
+from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, Join, names_joined_by
 from tests.pipeline import seas
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def test_few_files_know_a_column_of_an_interval_by_name(name):
 
 
 def test_every_column_of_an_interval_joins_in_one_way():
-    names = [kept.field.name for kept in (*INTERVAL, *SILENCES)]
+    names = [kept.field.name for kept in INTERVAL]
     assert sorted(name for join in Join for name in names_joined_by(join)) == sorted(names)
     assert {*names} == {*encounter.OPEN.names} - {*intervals.PAIR, "bins", "opened"}
 
@@ -97,8 +98,9 @@ def closed():
 
 
 def measured(table):
-    edges, static = schema.empty("edges"), schema.empty("static_data")
-    found = rows.encounter_rows(table, edges, static, Rules(), rows.scorecard())
+    state = {name: kind.empty_table() for name, kind in parties.STATE.items()}
+    of = parties.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
+    found = rows.encounter_rows(table, of, Rules(), rows.scorecard())
     return {name: found[name].to_pylist() for name in MEASURES}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.rows import by_the_end, still_needed
+from stswatch.pipeline.meetings.parties import last_told, still_needed
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
@@ -47,6 +48,14 @@ def meetings(ends):
             "end": pa.array([moment * SIX_H for moment in end], pa.int64()).cast(schema.UTC),
         }
     )
+
+
+def by_the_end(table, told, rules):
+    found = {}
+    for v in "ab":
+        of = last_told(np.asarray(table[f"mmsi_{v}"]), np.asarray(table["end"].cast(pa.int64())), told, rules)
+        found |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
+    return found
 
 
 def last_word(words, mmsi, end, k):
