@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Batch, Result, Tables, concat, micros
-from stswatch.pipeline.meetings import encounter, parties, proximity
+from stswatch.pipeline.batch import Batch, Ints, Result, Tables, concat, micros
+from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
@@ -28,7 +29,12 @@ class Step:
 
     takes: table -> how its rows find their shards. gives: tables whose rows it returns. state: table -> schema of what
     it keeps. single: one shard does it all (the step is small). card: the scorecard of the step that scores, where it
-    is not the default.
+    is not the default. reads: table of the lake -> the columns that it takes of it.
+
+    keys: the columns of each table it keeps that name whom a row is about; none where it is about nobody. placed: table
+    that it keeps -> where the longitude and latitude of its rows stand; of these a live look needs those near its area.
+    unlooked: tables that it keeps and of which a live look needs nothing. version: raised where it decides otherwise
+    though no source of it changed, as with another library.
     """
 
     name: str
@@ -38,6 +44,11 @@ class Step:
     state: Mapping[str, pa.Schema] = field(default_factory=dict)
     single: bool = False
     card: Scorecard | None = None
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    placed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unlooked: tuple[str, ...] = ()
+    version: int = 1
 
     def shards(self, shards: int) -> int:
         """How many shards the step has when the flow has so many."""
@@ -57,6 +68,9 @@ STEPS: tuple[Step, ...] = (
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
         gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
         state=vessel.STATE,
+        reads=vessel.READS,
+        keys=("mmsi",),
+        unlooked=("heard",),
     ),
     Step(
         "coverage",
@@ -73,6 +87,8 @@ STEPS: tuple[Step, ...] = (
         takes={"legs": by_cell},
         gives=("proximities", "port_pairs"),
         state=proximity.STATE,
+        keys=("mmsi",),
+        placed={"legs": ("lon0", "lat0")},
     ),
     Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
     Step(
@@ -81,13 +97,17 @@ STEPS: tuple[Step, ...] = (
         takes={"proximities": by_pair, "port_pairs": by_pair, "dark_meetings": by_pair},
         gives=("closed_encounters", "port_pair_counts"),
         state=encounter.STATE,
+        keys=("mmsi_a", "mmsi_b"),
+        placed={"open": ("lon", "lat")},
+        unlooked=("berths",),
     ),
     Step(
         "parties",
-        parties.parties,
+        encounter.parties,
         takes={"closed_encounters": by_party, "edges": by_mmsi, "static_data": by_mmsi},
         gives=("parties",),
-        state=parties.STATE,
+        state=encounter.PARTIES_STATE,
+        keys=("mmsi",),
     ),
     Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),
 )
@@ -132,6 +152,12 @@ def check(steps: tuple[Step, ...]) -> None:
         missing = set(step.takes) - known
         if missing:
             raise ValueError(f"step {step.name} takes {', '.join(sorted(missing))}, which nothing before it gives")
+        unread = {table for table in step.takes if table in LAKE_TABLES and not step.reads.get(table)}
+        if unread:
+            raise ValueError(f"step {step.name} takes {', '.join(sorted(unread))}, of which it reads no column")
+        unknown = {key for kind in step.state.values() for key in step.keys if key not in kind.names}
+        if unknown:
+            raise ValueError(f"step {step.name} keeps a table without its key {', '.join(sorted(unknown))}")
         nameless = set(step.gives) - set(schema.FLOW)
         if nameless:
             raise ValueError(f"step {step.name} gives {', '.join(sorted(nameless))}, which has no schema")
@@ -155,6 +181,17 @@ def stages(steps: Sequence[Step]) -> list[list[Step]]:
 
 
 States = Mapping[str, Tables]  # by step
+
+
+def of_keys(steps: Sequence[Step], states: States, wanted: Ints) -> dict[str, Tables]:
+    """The same states as if there were only these keys, (n,): rows about several are those of which all are wanted."""
+    keys, found = pa.array(wanted, pa.int32()), {}
+    for step in steps:
+        found[step.name] = dict(states[step.name])
+        for name, rows in states[step.name].items() if step.keys else ():
+            keep = reduce(pc.and_, (pc.is_in(rows[key], value_set=keys) for key in step.keys))
+            found[step.name][name] = rows.filter(keep).combine_chunks()
+    return found
 
 
 def look_ahead(steps: Sequence[Step], states: States, lake: Tables, watermark_us: int, rules: Rules) -> Tables:

@@ -21,9 +21,9 @@ from stswatch.models.features import duration_h
 from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
-from stswatch.pipeline.flow.slices import sources_hash
+from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import at_once
+from stswatch.pipeline.steps import STEPS, at_once
 from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.simulation import Plan, simulate
 
@@ -257,7 +257,7 @@ SEAS: dict[str, tuple[Plan, str]] = {
     ),
 }
 TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
-_ROOMS = ("geo", "sample_ais", "pipeline")  # what a watched sea comes from; the judgement is not among it
+_SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.tables")
 
 
 def watched(
@@ -301,5 +301,5 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
 
 def _address(plan: Plan) -> str:
     """A name for all that a watched sea depends on but its seed."""
-    told = f"{plan!r} {Rules().fingerprint()} {sources_hash(_ROOMS)}"
+    told = f"{plan!r} {Rules().fingerprint()} {hash_of((*_SIMULATED_BY, *modules_of(STEPS)))}"
     return hashlib.sha256(told.encode()).hexdigest()[:12]

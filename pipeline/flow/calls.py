@@ -12,24 +12,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.batch import MINUTE, Batch, Bools, Ints, Tables, concat, from_bytes, micros, to_bytes
-from stswatch.pipeline.decode.stamps import Arrivals
+from stswatch.pipeline.batch import Batch, Tables, concat
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.readers.formats import read
-from stswatch.pipeline.readers.packing import segment_arrivals
+from stswatch.pipeline.readers.packing import arrivals_in, marked
 from stswatch.pipeline.readers.source import Chunk, Source, SourceError
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.entries import leave_receipt
-from stswatch.pipeline.tracks.stray_days import CLOCK
+from stswatch.pipeline.store.states import StateFiles, StateStore
 
 # ----------------------------------------------------------------------- rows on their way from one step to another
 # One file for each call of a step, mapped by those who read it. Sent through Beam the same bytes would be copied some
@@ -78,17 +75,6 @@ def opened(folder: Path, parcels: Iterable[Parcel]) -> Tables:
 
 
 # ------------------------------------------------------------------------------------------- one step for one shard
-
-_READ = {
-    "fixes": (
-        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
-        lake.ROUNDED,
-    ),
-    "static_reports": (
-        *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
-        *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -145,7 +131,7 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     state = _read_state(job, step, shard)
     result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
     if step.state and not job.slice.final:
-        _write(job.folder / "state" / f"{name}-{shard}.arrow", to_bytes(result.state))
+        _states(job, job.folder).write(step.name, shard, result.state)
     later = job.steps[job.steps.index(step) + 1 :]
     out: list[Sent] = []
     with ParcelWriter(job.folder, f"{name}-{shard}") as outbox:
@@ -164,14 +150,19 @@ def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
     for table in LAKE_TABLES:
         if table in step.takes:
             parts = [p for p in job.slice.parts if p.table == table]
-            tables[table] = lake.read(job.data, parts, _READ[table], (first, last), span, table)
+            columns = step.reads.get(table, ())
+            tables[table] = lake.read(job.data, parts, columns, (first, last), span, table)
     return tables
 
 
 def _read_state(job: Job, step: Step, shard: int) -> Tables:
     if job.before is None or not step.state:
         return step.no_state()
-    return from_bytes((job.before / "state" / f"{step.name}-{shard}.arrow").read_bytes())
+    return _states(job, job.before).read(step.name, shard, step.state)
+
+
+def _states(job: Job, folder: Path) -> StateStore:
+    return StateFiles(folder / "state", job.rules.fingerprint())
 
 
 def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:
@@ -187,54 +178,6 @@ def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:
     faults.reach("rows_written")
 
 
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    faults.reach("state_part")
-    part.replace(path)
-    faults.reach("state_written")
-
-
-# ------------------------------------------------------------------------- rows that a source dates after they came
-# A wrong clock, which no later row can bear out. Judged row by row against the arrivals that the segment itself tells,
-# so that a watch, a replay and a run over the same segments agree. Such rows are in the lake with the reason `clock`.
-
-# Clocks of receivers and machines that nobody sets are off by minutes; by more than these, nothing is silenced for
-# what the shortest gap takes.
-AHEAD_US = 10 * MINUTE
-
-
-_FORMATS = ("nmea", "aisstream")  # of segments, as readers call them
-
-
-def arrivals_in(source: Source) -> Arrivals | None:
-    """When a source arrived, where it is a segment of a spool, wherever it lies. Raises SourceError."""
-    return segment_arrivals(source.place) if source.format in _FORMATS else None
-
-
-def is_ahead(time_us: Ints, offset: Ints, arrivals: Arrivals) -> Bools:
-    """Which of n rows are dated too far after they came, which was before the next arrival: their time, their offset.
-
-    >>> is_ahead(np.array([0, AHEAD_US + 8]), np.array([5, 5]), Arrivals.of([(0, 7)])).tolist()
-    [False, True]
-    """
-    at, arrival_us = arrivals.offset, arrivals.time_us
-    if not len(at):
-        return np.zeros(len(time_us), bool)
-    next_us = arrival_us[np.minimum(np.searchsorted(at, offset, side="right"), len(at) - 1)]
-    return np.asarray(time_us > next_us + AHEAD_US)
-
-
-def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
-    """The same rows of `fixes` or `static_reports`; those that are too far ahead say so, if nothing else is said."""
-    ahead = is_ahead(micros(rows, "time"), np.asarray(rows["offset"]), arrivals)
-    if not ahead.any():
-        return rows
-    word = pa.array([CLOCK]).take(pa.array(np.zeros(len(ahead), np.int8), mask=~ahead))
-    at = rows.column_names.index("invalid_reason")
-    return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows["invalid_reason"], word))
-
-
 # ---------------------------------------------------------------------------------------- the decoding of one chunk
 
 
@@ -247,10 +190,7 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.R
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
     arrivals = arrivals_in(chunk.source)
     for decoded in read(chunk):
-        rows = {"fixes": decoded.fixes, "static_reports": decoded.static_reports}
-        if arrivals is not None:
-            rows = {name: marked(table, arrivals) for name, table in rows.items()}
-        writer.write(rows | {"rejects": decoded.rejects})
+        writer.write(decoded.tables if arrivals is None else marked(decoded.tables, arrivals))
         for name in counts:
             counts[name] += getattr(decoded, name)
     _is_the_same(chunk.source)

@@ -1,7 +1,8 @@
-"""Beam's embedded engine, FnApiRunner, named explicitly: `DirectRunner` would pick one by itself.
+"""The pipelines as Beam transforms, and Beam's embedded engine, on which a run runs them.
 
-It runs what `apply_steps` builds. On another runner the transforms are the same, and the files lie where all workers
-see them.
+A DoFn carries a specification that can be pickled, and nothing of the process that built it. Rows, states and receipts
+lie in storage that every worker sees; an element says where, in plain words and numbers (docs/decisions/0015). So the
+same transforms run in this process, in processes that Beam starts, and on a cluster.
 """
 
 from __future__ import annotations
@@ -9,29 +10,201 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import MetricsFilter
+from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.flow.apply_steps import CPU_US, ApplySteps, ChunkOf, IngestChunks, IngestSpec, StepsSpec
-from stswatch.pipeline.flow.calls import SENT, Job, announced
+from stswatch.pipeline.flow import workers
+from stswatch.pipeline.flow.calls import SENT, Job, Parcel, announced, current_job, ingest_chunk, run_shard
 from stswatch.pipeline.flow.slices import checksums
+from stswatch.pipeline.readers.source import Chunk
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import Step, stages
 from stswatch.pipeline.store.files import discard, sync
 
 IN_PROCESS = ("--direct_num_workers=1",)
+CPU_US = "stswatch: CPU us"  # the namespace of the counters of each step
+_KEY = tuple[str, int]  # step, shard
+_ROWS = tuple[_KEY, Parcel]  # what travels between steps: whom it is for, and where the rows lie
+_CALL = ("", "", 0, 0)  # nothing, but a call
+
+Waiting = list[tuple[_KEY, list[Parcel]]]
+
+# ------------------------------------------------------------------------------------- the table of steps, over a slice
+# Steps that wait for the same are one transform, their shards side by side: each barrier costs what 10,000 rows cost.
+
+
+@dataclass(frozen=True)
+class StepsSpec:
+    """What the workers of a run share: the root of its storage, its steps, rules, shards; processes of each worker."""
+
+    root: str
+    steps: tuple[Step, ...]
+    rules: Rules
+    shards: int
+    workers: int = 1
+
+    def job(self) -> Job:
+        """The slice that the storage says is to be run. Raises OSError where there is none."""
+        return current_job(Path(self.root), self.steps, self.rules, self.shards)
+
+
+class ApplySteps(beam.PTransform):  # type: ignore[misc]
+    """Runs every step of one slice for every shard; the slice is the one that the storage names when it runs.
+
+    Takes an empty pipeline. What the steps give lies in the folder of the slice; a PCollection of (step, shard) of the
+    last stage comes back.
+    """
+
+    def __init__(self, spec: StepsSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def expand(self, begin: beam.Pipeline) -> beam.PCollection:
+        """The shards of each stage of steps, what was sent to them, and one call each."""
+        of = stages(self._spec.steps)
+        tags = [str(k) for k in range(len(of))]
+        # every shard is called, also with nothing to do: silence must pass too
+        called = begin | beam.Impulse() | "shards" >> _par_do(_Shards(self._spec), tags)
+        sent = {tag: [called[tag]] for tag in tags}
+        for k, steps in enumerate(of):
+            later = [str(n) for n in range(k + 1, len(of)) if any(_takes(step, steps) for step in of[n])]
+            name = ", ".join(step.name for step in steps)
+            inputs = tuple(sent[tags[k]]) | f"{name}: with rows" >> beam.Flatten().with_output_types(_ROWS)
+            grouped = inputs | f"{name}: by shard" >> beam.GroupByKey()
+            found = grouped | f"{name}: steps" >> _par_do(_Call(self._spec, k), [*later, _DONE])
+            for tag in later:
+                sent[tag].append(found[tag])
+        return found[_DONE]
+
+
+_DONE = "done"
+
+
+def _par_do(do: beam.DoFn, tags: Sequence[str]) -> beam.PTransform:
+    return beam.ParDo(do).with_output_types(_ROWS).with_outputs(*tags)
+
+
+def _takes(step: Step, given_by: Iterable[Step]) -> bool:
+    return any(set(step.takes) & set(before.gives) for before in given_by)
+
+
+class _Shards(beam.DoFn):  # type: ignore[misc]
+    """Gives a call for each shard of each step."""
+
+    def __init__(self, spec: StepsSpec) -> None:
+        self._spec = spec
+
+    def process(self, element: bytes) -> Iterator[beam.pvalue.TaggedOutput]:
+        for k, steps in enumerate(stages(self._spec.steps)):
+            for step in steps:
+                for shard in range(step.shards(self._spec.shards)):
+                    yield beam.pvalue.TaggedOutput(str(k), ((step.name, shard), _CALL))
+
+
+class _Call(beam.DoFn):  # type: ignore[misc]
+    """Calls the steps of a stage for each shard; with several processes of its own those of a bundle side by side."""
+
+    def __init__(self, spec: StepsSpec, stage: int) -> None:
+        self._spec, self._stage = spec, stage
+        self._cpu_us = {step.name: Metrics.counter(CPU_US, step.name) for step in stages(spec.steps)[stage]}
+
+    def setup(self) -> None:
+        self._stage_of = {step.name: str(k) for k, steps in enumerate(stages(self._spec.steps)) for step in steps}
+
+    def start_bundle(self) -> None:
+        self._job, self._waiting = self._spec.job(), Waiting()
+
+    def process(self, element: tuple[_KEY, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
+        key, parcels = element
+        self._waiting.append((key, [parcel for parcel in parcels if parcel != _CALL]))
+        if self._spec.workers == 1:
+            yield from self._found()
+
+    def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        everywhere = GlobalWindow()
+        for output in self._found():
+            rows = WindowedValue(output.value, everywhere.max_timestamp(), [everywhere])
+            yield beam.pvalue.TaggedOutput(output.tag, rows)
+
+    def _found(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        # the fullest shards first, so that none of them is left to run alone
+        waiting, self._waiting = sorted(self._waiting, key=_bytes, reverse=True), Waiting()
+        calls = [(run_shard, self._job, *key, parcels) for key, parcels in waiting]
+        for (key, _), (sent, cpu_us) in zip(waiting, workers.each(self._spec.workers, calls), strict=True):
+            self._cpu_us[key[0]].inc(cpu_us)
+            for target, shard, parcel in sent:
+                yield beam.pvalue.TaggedOutput(self._stage_of[target], ((target, shard), parcel))
+            yield beam.pvalue.TaggedOutput(_DONE, (key, _CALL))
+
+
+def _bytes(given: tuple[_KEY, list[Parcel]]) -> int:
+    """What was sent to a shard."""
+    return sum(length for _, _, _, length in given[1])
+
+
+# ------------------------------------------------------------------------------------ chunks of archives, into the lake
+
+
+@dataclass(frozen=True)
+class IngestSpec:
+    """The root of the storage, the slab of the lake, microseconds, and how many processes each worker has."""
+
+    root: str
+    slab_us: int
+    workers: int = 1
+
+
+ChunkOf = tuple[str, Chunk]  # the reading that a chunk is of, and the chunk: path, range, format and options
+
+
+class IngestChunks(beam.PTransform):  # type: ignore[misc]
+    """Decodes a PCollection of ChunkOf into the lake, and leaves a receipt of each there; gives nothing."""
+
+    def __init__(self, spec: IngestSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
+        """A call for each chunk."""
+        return chunks | "decode" >> beam.ParDo(_Ingest(self._spec))
+
+
+class _Ingest(beam.DoFn):  # type: ignore[misc]
+    """Decodes chunks; with several processes of its own those of a bundle side by side."""
+
+    def __init__(self, spec: IngestSpec) -> None:
+        self._spec = spec
+
+    def start_bundle(self) -> None:
+        self._waiting: list[ChunkOf] = []
+
+    def process(self, element: ChunkOf) -> None:
+        self._waiting.append(element)
+
+    def finish_bundle(self) -> None:
+        root, slab_us = Path(self._spec.root), self._spec.slab_us
+        calls = [(ingest_chunk, root, reading, chunk, slab_us) for reading, chunk in self._waiting]
+        for _ in workers.each(self._spec.workers, calls):
+            pass
+
 
 # --------- A pipeline that is built once and run again and again in this process
-# Building and translating a pipeline costs some 0.3 s, which every slice would pay again. `run_via_runner_api` is not
-# promised by Beam, whose version is pinned: where it is not there the pipeline is built for each run.
+# FnApiRunner is named explicitly: `DirectRunner` would pick one by itself. Building and translating a pipeline costs
+# some 0.3 s, which every slice would pay again. `run_via_runner_api` is not promised by Beam, whose version is pinned:
+# where it is not there the pipeline is built for each run.
 
 
 class Embedded:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
@@ -43,12 +44,7 @@ def ingest(
     then, finished chunks are kept.
     """
     data = catalogue.data
-    new: dict[str, Source] = {}
-    for source in sources:
-        entry = known.get(source.source)
-        same = entry is not None and (entry.slab_us, entry.options) == (slab_us, _options(source))
-        if entry is None or not same or not entry.is_whole(data):
-            new[source.source] = source
+    new = {s.source: s for s in sources if not _holds(known.get(s.source), s, slab_us, data)}
     work = {name: chunks(source) for name, source in new.items()}
     starts = {name: sorted(chunk.start for chunk in part) for name, part in work.items()}
     readings = {name: entries.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
@@ -88,6 +84,12 @@ def ingest(
     faults.reach("sources_entered")
 
 
+def _holds(entry: SourceEntry | None, source: Source, slab_us: int, data: Path) -> bool:
+    """Whether the lake holds all of a source, read in this way."""
+    same = entry is not None and (entry.slab_us, entry.options) == (slab_us, _options(source))
+    return entry is not None and same and entry.is_whole(data)
+
+
 def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[list[tuple[str, Chunk]]]:
     """The chunks in order, as many together as are worth a run of Beam; what is done is taken up between two."""
     group: list[tuple[str, Chunk]] = []
@@ -104,8 +106,7 @@ def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[l
 
 def _decode(chunks: Sequence[tuple[str, Chunk]], spec_of: tuple[str, int, int], beam: Sequence[str]) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed."""
-    from stswatch.pipeline.flow.apply_steps import IngestSpec
-    from stswatch.pipeline.flow.engine import IN_PROCESS, decode
+    from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
 
     decode(chunks, IngestSpec(*spec_of), beam or IN_PROCESS)
 
@@ -117,10 +118,8 @@ def _options(source: Source) -> str:
 
 def _source_row(source: Source, receipts: Sequence[Receipt]) -> dict[str, Any]:
     """The row of the table `sources` but for its times, which the receipts hold."""
-    names = ("sentences", "messages", "fragments", "fixes", "invalid_fixes", "static_reports")
     row: dict[str, Any] = {k: v for k, v in asdict(source).items() if k != "options"}
-    row |= {name: sum(r.counts[name] for r in receipts) for name in names}
-    row["rejects"] = sum(sum(r.rejects.values()) for r in receipts)
+    row |= entries.counted(receipts)
     if unread := sum(r.counts.get("unread_times", 0) for r in receipts):
         row["clock"] += f"; {unread_words(unread, getattr(source.options, 'unread', ''))}"
     return row

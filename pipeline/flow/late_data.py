@@ -19,7 +19,7 @@ from stswatch.pipeline.rules import days
 from stswatch.pipeline.spool.segments import arrivals_of, segment_of, time_of
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import SourceEntry
+from stswatch.pipeline.store.entries import SourceEntry, is_segment
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt
 
@@ -53,11 +53,6 @@ def of_rows(time_us: Ints, offset: Ints, arrivals: Arrivals, allowed_lateness_us
 def within(path: Path) -> tuple[str, ...]:
     """What names a segment wherever the data folder lies."""
     return path.parts[-3:]
-
-
-def is_segment(path: Path) -> bool:
-    """Whether a source is of a spool."""
-    return path.parts[-3:-2] == ("spool",)
 
 
 def note(catalogue: Catalogue, allowed_lateness_us: int, entries: Mapping[str, SourceEntry]) -> set[str]:
@@ -213,10 +208,10 @@ def _first_us(entry: SourceEntry) -> int:
 def _since(receipt: Receipt, from_us: int) -> Receipt:
     """A receipt without what lies before an hour."""
     parts = [part for part in receipt.parts if part.slab_us is None or part.slab_us >= from_us]
-    fixes = [part.slab_us for part in parts if part.table == "fixes" and part.slab_us is not None]
-    if not fixes or receipt.first_us is None or receipt.last_us is None or receipt.last_us < from_us:
+    heard = [part.slab_us for part in parts if part.moves_time and part.slab_us is not None]
+    if not heard or receipt.first_us is None or receipt.last_us is None or receipt.last_us < from_us:
         return replace(receipt, parts=parts, first_us=None, last_us=None)
-    return replace(receipt, parts=parts, first_us=max(receipt.first_us, min(fixes)))
+    return replace(receipt, parts=parts, first_us=max(receipt.first_us, min(heard)))
 
 
 def _noted(catalogue: Catalogue) -> int | None:

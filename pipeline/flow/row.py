@@ -6,7 +6,6 @@ over, and the data go on.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -15,10 +14,8 @@ from typing import TYPE_CHECKING
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.calls import Job
-from stswatch.pipeline.flow.late_data import is_segment
 from stswatch.pipeline.flow.slices import Committed, Slice, commit, committed, forget
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
@@ -27,7 +24,7 @@ from stswatch.pipeline.store import entries as sources
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile, discard
-from stswatch.pipeline.store.lake import Receipt
+from stswatch.pipeline.store.usable import nothing_usable
 
 if TYPE_CHECKING:
     from stswatch.pipeline.flow.engine import Flow
@@ -37,8 +34,6 @@ _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchma
 _BYTES_ALWAYS = 400 << 20  # Python with Beam and Arrow, before the first fix
 _STATES_KEPT = 8
 _DAYS_KEPT = 32  # for which the state at the end of a day is kept too: an encounter may stay open for 30
-_INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI that is no vessel's"
-_STRAY = "dated after the day on which they were read, or before 1995: check their times and the clock of this machine"
 
 
 class NothingToDo(StswatchError, ValueError):
@@ -74,7 +69,7 @@ def planned(
     receipts = [receipt for entry in entries.values() for receipt in entry.receipts]
     times = [t for r in receipts for t in (r.first_us, r.last_us) if t is not None]
     if not times and until_us is None:
-        raise NothingToDo(_nothing(list(entries.values()), receipts))
+        raise NothingToDo(nothing_usable(list(entries.values()), receipts))
     parts = [part for entry in entries.values() for part in entry.parts]
     rows_at_most = max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     span_us = (min(times, default=0), max(times, default=0))
@@ -89,34 +84,6 @@ def _how_read(entry: SourceEntry) -> str:
     return f"{entry.options} {entry.rounded_deg:g}" if entry.rounded_deg else entry.options
 
 
-def _nothing(entries: Sequence[SourceEntry], receipts: Sequence[Receipt]) -> str:
-    """What the sources hold instead of a usable position, and what to do."""
-    if (
-        entries
-        and all(is_segment(entry.path) for entry in entries)
-        and not any(r.counts["sentences"] for r in receipts)
-    ):
-        spools = ", ".join(sorted({entry.path.parent.name for entry in entries}))
-        return f"{spools}: nothing was received; see that what sends runs, and that its output leads here"
-    reasons = Counter[str]()
-    for receipt in receipts:
-        reasons.update(receipt.rejects)
-    found = [f"{n:,} lines rejected: {REASONS[reason].rstrip('.')}" for reason, n in reasons.most_common(1)]
-    stray = sum(entry.source.get("stray_fixes", 0) for entry in entries)
-    if stray:
-        found.append(f"{stray:,} positions {_STRAY}")
-    if invalid := sum(r.counts["fixes"] for r in receipts) - stray:
-        found.append(f"{invalid:,} positions invalid: {_INVALID}")
-    told = f" ({'; '.join(found)})" if found else ""
-    if all(is_segment(entry.path) for entry in entries):
-        remedy = "see what the sources send, and whether they send anything"
-    elif "no_time" in reasons:
-        remedy = "say with `columns` how its times are written"
-    else:
-        remedy = "give an archive with positions"
-    return f"{named(entries)}: no usable position{told}; {remedy}"
-
-
 def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     """The step shards asked for, else enough for the fullest slice: a power of two, steady while data grow a little."""
     if engine.shards:
@@ -125,12 +92,6 @@ def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     while shards < LAKE_SHARDS and rows > shards * _ROWS_PER_CALL:
         shards *= 2
     return shards
-
-
-def named(entries: Sequence[SourceEntry]) -> str:
-    """The files of some sources, at most three by name."""
-    names = [str(entry.source["path"]) for entry in entries]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
@@ -156,8 +117,7 @@ def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: En
 
 def _flow(data: Path, rules: Rules, shards: int, engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
-    from stswatch.pipeline.flow.apply_steps import StepsSpec
-    from stswatch.pipeline.flow.engine import IN_PROCESS, Flow
+    from stswatch.pipeline.flow.engine import IN_PROCESS, Flow, StepsSpec
 
     spec = StepsSpec(str(data.absolute()), engine.steps, rules, shards, engine.workers)
     return Flow(spec, engine.beam or IN_PROCESS)

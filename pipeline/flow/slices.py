@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -15,27 +17,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.batch import Ints, Tables, concat, from_bytes
+from stswatch.pipeline.batch import Tables, concat
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import States, Step
+from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.store.lake import Part, of_file, slab_name, verify
 from stswatch.pipeline.store.loader import Output
+from stswatch.pipeline.store.states import StateFiles
 
 # ----------------------- The row of slices of a run: which spans of time, in which order, under which content address
 # The address of a slice is a hash of all that its result depends on, the address of the slice before it included. So a
 # run finds by itself what of an earlier one still holds: after a kill, with more data, or with other rules.
 
 EVER_US = 1 << 62
-DECIDE_NOTHING = (
-    *("alerts", "evaluation", "flow", "live", "pictures", "sources", "spool", "store"),
-    *("api.py", "cli.py", "facts.py", "reading.py", "terminal.py", "words.py", "evaluation.json"),
-)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def plan(
         if part.slab_us is not None and (until_us is None or part.slab_us < until_us):
             slabs.setdefault(part.slab_us, []).append(part)
     first, last = (t // slab_us * slab_us for t in span_us)
-    busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.table == "fixes" for p in held))
+    busy = sorted(s for s, held in slabs.items() if first <= s <= last and any(p.moves_time for p in held))
     if not busy:
         return []
     slices: list[Slice] = []
@@ -141,20 +139,79 @@ def described(given: Slice) -> Mapping[str, object]:
 
 
 def code(steps: Sequence[Step]) -> str:
-    """What the code that decides is: a hash of its sources, and the steps by name."""
-    return json.dumps([sources_hash(("geo", "models", "pipeline")), [step.name for step in steps]])
+    """What the code that decides is: all that the steps import, and the steps by name and version."""
+    return json.dumps([hash_of(modules_of(steps)), [[step.name, step.version] for step in steps]])
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# What code decides a result: the sources of some modules, of all that these import, and the data beside them
+# What a command, a picture or an engine does is not among what steps import: a change there runs nothing again.
+
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))", re.M)
+_OURS = "stswatch."
+_DATA = ("geo", "models")  # the rooms with data that steps read
+_KINDS = ("*.json", "*.csv", "*.geojson", "*.npz")
+_NO_INPUT = "evaluation.json"  # figures about a scorecard, which nothing reads to decide
+
+
+def modules_of(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The modules of the functions of some steps, and that of their table."""
+    found = {"stswatch.pipeline.steps"}
+    for step in steps:
+        for function in (step.run, *step.takes.values()):
+            found.add((function.func if isinstance(function, partial) else function).__module__)
+    return tuple(sorted(found))
 
 
 @cache
-def sources_hash(rooms: tuple[str, ...]) -> str:
-    """SHA-256 of the code and data of some rooms that decide what is found: all but DECIDE_NOTHING."""
+def hash_of(modules: tuple[str, ...]) -> str:
+    """SHA-256 of the sources of these modules, of all of this program that they import, and of its data."""
+    found = closure(modules)
     digest = hashlib.sha256()
-    for room in rooms:
+    for name in sorted(found):
+        digest.update(name.encode() + b"\0" + found[name])
+    for room in _DATA:
         top = Path(str(files(f"stswatch.{room}")))
-        for path in sorted(p for kind in ("*.py", "*.json", "*.csv", "*.geojson", "*.npz") for p in top.rglob(kind)):
-            if path.relative_to(top).parts[0] not in DECIDE_NOTHING:
-                digest.update(path.read_bytes())
+        for path in sorted(p for kind in _KINDS for p in top.rglob(kind) if p.name != _NO_INPUT):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def closure(modules: Iterable[str]) -> dict[str, bytes]:
+    """The source of these modules and of all of this program that they import, by name; imports in functions too."""
+    found: dict[str, bytes] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and (path := _file(name)) is not None:
+            found[name] = path.read_bytes()
+            waiting += _imported(found[name].decode())
+    return found
+
+
+def _imported(source: str) -> Iterator[str]:
+    """The modules of this program that a source may import: `from a import b` may mean a.b."""
+    for base, names, plain in _IMPORT.findall(source):
+        yield from (name for name in (base, plain) if name.startswith(_OURS))
+        if base.startswith((_OURS, "stswatch")):
+            yield from (f"{base}.{name}" for name in re.findall(r"\w+", names))
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module; None where the name is no module, or it has no file."""
+    if not name.startswith(_OURS):
+        path = getattr(sys.modules.get(name), "__file__", None)
+        return Path(path) if path else None
+    _, room, *rest = name.split(".")
+    try:
+        top = Path(str(files(f"stswatch.{room}")))
+    except (ModuleNotFoundError, TypeError):
+        return None
+    path = top.joinpath(*rest)
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -244,7 +301,7 @@ def _parsed(key: str, told: Mapping[str, Any]) -> Committed:
     return Committed(Output(key, paths, stored), {name: crc for name, crc in crcs.items() if name.startswith("state/")})
 
 
-# ------------- The states after a committed slice, taken into memory: of all shards in one, and of some vessels alone
+# ------------- The states after a committed slice, taken into memory: of all shards in one
 
 
 def none_yet(steps: Sequence[Step]) -> dict[str, Tables]:
@@ -252,39 +309,23 @@ def none_yet(steps: Sequence[Step]) -> dict[str, Tables]:
     return {step.name: step.no_state() for step in steps}
 
 
-def after(data: Path, last: Committed, steps: Sequence[Step], shards: int) -> dict[str, Tables]:
+def after(data: Path, last: Committed, steps: Sequence[Step], shards: int, rules: Rules) -> dict[str, Tables]:
     """The states that a slice of a data folder left, each of all shards. Raises DamagedFile where one is no longer what
     was written or gone."""
     last.verify_states(data)
-    folder = last.folder(data)
+    files = StateFiles(last.folder(data) / "state", rules.fingerprint())
     found = {}
     for step in steps:
-        files = [folder / "state" / f"{step.name}-{shard}.arrow" for shard in range(step.shards(shards))]
-        parts = [from_bytes(file.read_bytes()) for file in files] if step.state else []
+        parts = [files.read(step.name, k, step.state) for k in range(step.shards(shards))] if step.state else []
         found[step.name] = {name: _once(concat([p[name] for p in parts], kind)) for name, kind in step.state.items()}
     return found
 
 
 def _once(rows: pa.Table) -> pa.Table:
-    """Each row once: several shards keep a leg at the edge of their cells, and all of them what is sent to all."""
+    """Each row once: several shards keep what lies at the edge of their cells."""
     plain = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
     numbered = rows.select(plain).append_column("row", pa.array(np.arange(rows.num_rows)))
     first = numbered.group_by(plain).aggregate([("row", "min")])["row_min"]
     if len(first) == rows.num_rows:
         return rows
     return rows.take(pa.array(np.sort(np.asarray(first)))).combine_chunks()
-
-
-def of_vessels(states: States, mmsi: Ints) -> dict[str, Tables]:
-    """The same states as if there were only these vessels, (n,): of pairs, those of which both are among them."""
-    wanted = pa.array(mmsi, pa.int32())
-    return {step: {name: _rows_of(rows, wanted) for name, rows in tables.items()} for step, tables in states.items()}
-
-
-def _rows_of(rows: pa.Table, wanted: pa.Array) -> pa.Table:
-    keep = None
-    for name in ("mmsi", "mmsi_a", "mmsi_b"):
-        if name in rows.column_names:
-            found = pc.is_in(rows[name], value_set=wanted)
-            keep = found if keep is None else pc.and_(keep, found)
-    return rows if keep is None else rows.filter(keep).combine_chunks()

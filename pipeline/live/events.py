@@ -11,7 +11,7 @@ import pyarrow as pa
 from stswatch.pipeline.alerts.alert import LeadChange
 from stswatch.pipeline.flow import late_data
 from stswatch.pipeline.flow.row import Engine
-from stswatch.pipeline.flow.run import plausible, run_record
+from stswatch.pipeline.flow.run import run_record
 from stswatch.pipeline.flow.slices import EVER_US
 from stswatch.pipeline.live.finalize import Finalized
 from stswatch.pipeline.meetings.encounter import wait_us
@@ -20,6 +20,7 @@ from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import entries
 from stswatch.pipeline.store.loader import Beside, Live
+from stswatch.pipeline.store.usable import plausible
 
 
 @dataclass(frozen=True)

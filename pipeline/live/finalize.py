@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from stswatch.pipeline.flow import late_data, workers
 from stswatch.pipeline.flow.ingest import ingest
-from stswatch.pipeline.flow.late_data import SLAB_US, is_segment, within
+from stswatch.pipeline.flow.late_data import SLAB_US, within
 from stswatch.pipeline.flow.row import Engine, NothingToDo, planned, run_row, tidy
-from stswatch.pipeline.flow.run import one_length, plausible
+from stswatch.pipeline.flow.run import one_length
 from stswatch.pipeline.flow.slices import Committed, committed, healing, outputs
 from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.readers.packing import damage
@@ -23,8 +23,9 @@ from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import PACKED, Spooled, closed, previous_of, segment_of, segments, sources_of
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError, Known
-from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, reject_counts, sources_table
+from stswatch.pipeline.store.entries import SourceEntry, entries, is_segment, lake_files, reject_counts, sources_table
 from stswatch.pipeline.store.loader import Beside, Output
+from stswatch.pipeline.store.usable import plausible
 from stswatch.pipeline.trouble import sentence
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from stswatch.pipeline.flow.late_data import SOON_US
 from stswatch.pipeline.flow.slices import Committed
 from stswatch.pipeline.rules import Rules, VesselRules, minutes
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
-from stswatch.pipeline.steps import STEPS, States, Step, look_ahead
+from stswatch.pipeline.steps import STEPS, States, Step, look_ahead, of_keys
 from stswatch.pipeline.store.revisions import RUNNING
 from stswatch.pipeline.tracks.fixes import PENDING, used, valid
 
@@ -293,7 +293,11 @@ class Provisional:
 
         Raises OSError where one of them is gone; then it looks from where it did.
         """
-        states = slices.none_yet(self._steps) if last is None else slices.after(self._data, last, self._steps, shards)
+        states = (
+            slices.none_yet(self._steps)
+            if last is None
+            else slices.after(self._data, last, self._steps, shards, self._rules)
+        )
         self._near, self._others, self._slow = self._split(states)
         self.recent.finalized(until_us)
 
@@ -303,7 +307,7 @@ class Provisional:
         vessels, fixes, reports = self.recent.of(self._slow)
         if not len(vessels):
             return schema.empty("encounters").append_column(RUNNING, pa.array([], pa.bool_())), schema.empty("vessels")
-        of_them = slices.of_vessels(self._others, vessels)
+        of_them = of_keys(self._steps, self._others, vessels)
         states = {step: self._near[step] | tables for step, tables in of_them.items()}
         # one fix a minute is not what the lake holds: they go in where fixes wait for their half hour to end
         states["vessel"] |= {"pending": concat([states["vessel"]["pending"], fixes], fixes.schema)}
@@ -318,13 +322,13 @@ class Provisional:
         near: dict[str, Tables] = {step: {} for step in states}
         others = {step: dict(tables) for step, tables in states.items()}
         slow = [np.zeros(0, np.int64)]
-        for step, name, lon, lat in _PLACED:
-            if (rows := others.get(step, {}).pop(name, None)) is not None:
-                near[step][name] = rows = rows.filter(pa.array(self._holds(rows, lon, lat))).combine_chunks()
-                slow += [np.asarray(rows[c]) for c in ("mmsi", "mmsi_a", "mmsi_b") if c in rows.column_names]
-        for step, name in _UNTOLD:
-            if (rows := others.get(step, {}).get(name)) is not None:
-                others[step][name] = rows.schema.empty_table()
+        for step in self._steps:
+            for name, (lon, lat) in step.placed.items():
+                rows = others[step.name].pop(name)
+                near[step.name][name] = rows = rows.filter(pa.array(self._holds(rows, lon, lat))).combine_chunks()
+                slow += [np.asarray(rows[key]) for key in step.keys]
+            for name in step.unlooked:
+                others[step.name][name] = others[step.name][name].schema.empty_table()
         if (tracks := others.get("vessel", {}).get("tracks")) is not None:  # those of which the next leg may be slow
             last = tracks.filter(pc.invert(tracks["silent"]))
             fast = np.asarray(last["sog_kn"]) >= self._rules.vessel.slow_kn
@@ -333,9 +337,3 @@ class Provisional:
 
     def _holds(self, rows: pa.Table, lon: str, lat: str) -> Bools:
         return self._area_filter.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
-
-
-# what of the states tells where a vessel was slow: step, table, where its longitude and latitude stand
-_PLACED = (("proximity", "legs", "lon0", "lat0"), ("encounter", "open", "lon", "lat"))
-# what only counts that a look does not give
-_UNTOLD = (("vessel", "heard"), ("encounter", "berths"))

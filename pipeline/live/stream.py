@@ -15,7 +15,6 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline.alerts.alert import Destination
 from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.batch import SECOND
-from stswatch.pipeline.flow.late_data import is_segment
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.live import server
 from stswatch.pipeline.live.events import Store, WatchSettings, changes
@@ -28,6 +27,7 @@ from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
 from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.entries import is_segment
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.times import utc
 from stswatch.pipeline.trouble import Tell

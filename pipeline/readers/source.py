@@ -83,6 +83,11 @@ class DecodedBatch:
     fragments: int  # sentences that were part of a used multi-part message
     unread_times: int = 0  # sentences with a time beside them that is not understood
 
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows by table of the lake."""
+        return {"fixes": self.fixes, "static_reports": self.static_reports, "rejects": self.rejects}
+
 
 @dataclass(frozen=True)
 class Prepared:

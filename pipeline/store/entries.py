@@ -95,6 +95,11 @@ def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[st
     return found
 
 
+def is_segment(path: Path) -> bool:
+    """Whether a source is of a spool."""
+    return path.parts[-3:-2] == ("spool",)
+
+
 def enter(catalogue: Catalogue, new: Iterable[SourceEntry]) -> None:
     """Enter sources: from now on the files of these readings, and of no other, are part of the lake.
 
@@ -256,6 +261,14 @@ def sources_table(entries: Mapping[str, SourceEntry]) -> pa.Table:
         told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
         rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | told | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
+
+
+def counted(receipts: Iterable[Receipt]) -> dict[str, int]:
+    """What the chunks of a source count together, for its row in `sources`."""
+    names = ("sentences", "messages", "fragments", "fixes", "invalid_fixes", "static_reports")
+    receipts = list(receipts)
+    found = {name: sum(r.counts[name] for r in receipts) for name in names}
+    return found | {"rejects": sum(sum(r.rejects.values()) for r in receipts)}
 
 
 def reject_counts(entries: Mapping[str, SourceEntry]) -> pa.Table:

@@ -121,7 +121,7 @@ class Part:
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
     rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
-    left_out: spans of which no row is used, see flow/run.py; not kept on disk.
+    left_out: spans of which no row is used, see usable.py; not kept on disk.
     """
 
     table: str
@@ -132,6 +132,11 @@ class Part:
     pieces: list[list[int]] = field(default_factory=list)
     rounded_deg: float = 0.0
     left_out: tuple[Span, ...] = ()
+
+    @property
+    def moves_time(self) -> bool:
+        """Whether its rows are positions, by which slices are planned; what is told beside them waits for them."""
+        return self.table == "fixes"
 
 
 @dataclass(frozen=True)

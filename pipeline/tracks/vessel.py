@@ -257,6 +257,16 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
 
 # --------------------------------------------------------------------------------------------------------- the step
 
+READS = {
+    "fixes": (
+        *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
+        "rounded_deg",  # the grid of their source, see geo/coordinates/cells.py
+    ),
+    "static_reports": (
+        *("mmsi", "time", "imo", "name", "call_sign", "ship_type"),
+        *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
+    ),
+}
 STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA}
 
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, to_bytes
+from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow import late_data, row
 from stswatch.pipeline.flow.row import folder_of, planned
 from stswatch.pipeline.flow.slices import Slice, checksums, commit
@@ -36,6 +36,7 @@ from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.states import StateFiles
 from stswatch.sample_ais.reception import encode
 from tests.pipeline import seas
 from tests.pipeline.spool.spools import written
@@ -147,7 +148,7 @@ def _slices(catalogue: Catalogue, planned_row: Sequence[Slice]) -> None:
         if s.key not in forgotten:
             (folder / "state").mkdir()
             for step in STEPS:
-                (folder / "state" / f"{step.name}-0.arrow").write_bytes(to_bytes(step.no_state()))
+                StateFiles(folder / "state", Rules().fingerprint()).write(step.name, 0, step.no_state())
         files = {table: [] for table in schema.EVENT_TABLES.values()}
         files |= {name: [f"{name}-0.parquet"] for name in ("vessels", "coverage", "encounters")}
         commit(catalogue, s, {"files": files, "checksums": checksums(folder), "cpu_s": {}})

@@ -1,4 +1,4 @@
-"""What one look of a watch costs: Beam's share of it, and the whole by how many slow vessels there are in the world.
+"""What one look of a watch costs: without a row, and the whole by how many slow vessels there are in the world.
 
     python -m tests.bench.look [--vessels 1000 10000 20000 30000] [--write]
 
@@ -24,14 +24,15 @@ import pyarrow as pa
 
 from stswatch.geo.reference.zones import area
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros, to_bytes
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros
 from stswatch.pipeline.flow import slices
-from stswatch.pipeline.flow.engine import Embedded, ProvisionalRun
+from stswatch.pipeline.flow.engine import Embedded
 from stswatch.pipeline.flow.slices import Committed
 from stswatch.pipeline.live.provisional import Provisional
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import STEPS, InMemory
+from stswatch.pipeline.steps import STEPS, InMemory, look_ahead
 from stswatch.pipeline.store.loader import Output
+from stswatch.pipeline.store.states import StateFiles
 from tests.bench.run import put, table
 from tests.peak import peak_bytes
 from tests.pipeline import seas
@@ -69,7 +70,7 @@ def prepare(folder: Path, vessels: int) -> None:
     state = LAST.folder(folder) / "state"
     state.mkdir(parents=True)
     for step in (step for step in STEPS if step.state):
-        (state / f"{step.name}-0.arrow").write_bytes(to_bytes(engine._states[step.name, 0]))
+        StateFiles(state, Rules().fingerprint()).write(step.name, 0, engine._states[step.name, 0])
 
 
 def looks(folder: Path, vessels: int) -> list[str]:
@@ -109,13 +110,12 @@ def cpu_s(call: Callable[[], object], times: int) -> float:
 
 
 def of_nothing() -> list[list[str]]:
-    """Six steps without a row, by Beam and by a plain loop, and one transform of Beam that does nothing."""
+    """The steps without a row, and one transform of Beam that does nothing."""
     lake, now_us = {"fixes": schema.empty("fixes"), "static_reports": NONE}, START_S * SECOND
-    peek, states = ProvisionalRun(STEPS, Rules()), slices.none_yet(STEPS)
-    nothing = Embedded(lambda p, given: p | beam.Impulse() | beam.Map(len))
+    states = slices.none_yet(STEPS)
+    nothing = Embedded(lambda p: p | beam.Impulse() | beam.Map(len))
     calls = {
-        "a look, on Beam": lambda: peek.at(states, lake, now_us),
-        "the same steps in a loop": lambda: InMemory(Rules()).slice(lake, now_us, final=True),
+        "a look": lambda: look_ahead(STEPS, states, lake, now_us, Rules()),
         "a pipeline of Beam that does nothing": nothing.run,
     }
     for call in calls.values():

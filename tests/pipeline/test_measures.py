@@ -13,7 +13,7 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch
-from stswatch.pipeline.meetings import encounter, intervals, parties, rows
+from stswatch.pipeline.meetings import encounter, intervals, rows
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, Join, names_joined_by
 from tests.pipeline import seas
@@ -98,8 +98,8 @@ def closed():
 
 
 def measured(table):
-    state = {name: kind.empty_table() for name, kind in parties.STATE.items()}
-    of = parties.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
+    state = {name: kind.empty_table() for name, kind in encounter.PARTIES_STATE.items()}
+    of = encounter.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
     found = rows.encounter_rows(table, of, Rules(), rows.scorecard())
     return {name: found[name].to_pylist() for name in MEASURES}
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.flow.apply_steps import ApplySteps, StepsSpec
 from stswatch.pipeline.flow.calls import SENT, ParcelWriter, opened
+from stswatch.pipeline.flow.engine import ApplySteps, StepsSpec
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, stages
 

@@ -15,8 +15,8 @@ from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.apply_steps import ApplySteps, IngestChunks, IngestSpec, StepsSpec
 from stswatch.pipeline.flow.calls import Job, announced, current_job
+from stswatch.pipeline.flow.engine import ApplySteps, IngestChunks, IngestSpec, StepsSpec
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run
 from stswatch.pipeline.flow.slices import EVER_US, Slice

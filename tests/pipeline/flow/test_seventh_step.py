@@ -6,13 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline.batch import Result, from_bytes
+from stswatch.pipeline.batch import Result
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run
 from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
+from stswatch.pipeline.store.states import StateFiles
 from tests.pipeline.flow import archive
 
 SEEN = pa.schema([pa.field("id", pa.string())])
@@ -54,7 +55,8 @@ def test_a_seventh_step_runs_without_a_change_to_the_engine(sea, six, tmp_path):
     assert len(in_order) == 3
     given = [folder / name for folder in in_order[:2] for name in manifests[folder]["files"]["encounters"]]
     expected = [i for path in given for i in pq.read_table(path)["id"].to_pylist()]
-    kept = [from_bytes(p.read_bytes())["seen"] for p in sorted((in_order[1] / "state").glob("remembers-*"))]
+    states = StateFiles(in_order[1] / "state", Rules().fingerprint())
+    kept = [states.read("remembers", k, SEVENTH.state)["seen"] for k in range(SHARDS)]
     assert [rows.num_rows > 0 for rows in kept] == [True] * SHARDS
     assert sorted(i for rows in kept for i in rows["id"].to_pylist()) == sorted(expected)
     assert len(expected) > 10

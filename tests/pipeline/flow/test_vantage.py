@@ -103,7 +103,7 @@ def test_from_a_finalized_hour_it_says_what_it_says_from_the_beginning(rows, fin
 def test_states_of_many_shards_are_those_of_one(rows, finalized):
     """A leg at the edge of cells lies in several shards, and what is told to all in every one."""
     until_us, data, last = finalized
-    merged = slices.after(data, last, STEPS, SHARDS)
+    merged = slices.after(data, last, STEPS, SHARDS, Rules())
     engine = InMemory(Rules(), shards=1)
     before = lake(rows).filter(pc.less(lake(rows)["time"].cast(pa.int64()), until_us))
     engine.slice({"fixes": before, "static_reports": schema.empty("static_reports")}, until_us)

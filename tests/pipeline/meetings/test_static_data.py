@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.parties import last_told, still_needed
+from stswatch.pipeline.meetings.encounter import last_told, still_needed
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
@@ -134,7 +134,7 @@ def test_what_is_kept_between_slices_has_a_horizon():
     for low, high in zip([0, *cuts], cuts, strict=False):
         part, word = (t.filter(pa.array((u >= low) & (u < high))) for t, u in ((sea, time_us), (reports, told_us)))
         engine.slice({"fixes": part, "static_reports": word}, high)
-        for step in ("vessel", "encounter"):
+        for step in ("vessel", "parties"):
             kept_us = seas.micros_of(engine._states[step, 0]["said"], "time")
             kept.append(len(kept_us))
             assert (high - kept_us <= 9 * DAY).all()
