@@ -50,6 +50,12 @@ class Step:
     unlooked: tuple[str, ...] = ()
     version: int = 1
 
+    def __reduce_ex__(self, protocol: object) -> str | tuple[object, ...]:
+        """A row of the table is pickled as its name: Beam unpickles what a DoFn holds in every run of it."""
+        if any(step is self for step in STEPS):
+            return _of_the_table, (self.name,)
+        return super().__reduce_ex__(protocol)  # type: ignore[arg-type]
+
     def shards(self, shards: int) -> int:
         """How many shards the step has when the flow has so many."""
         return 1 if self.single else shards
@@ -111,6 +117,10 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),
 )
+
+
+def _of_the_table(name: str) -> Step:
+    return next(step for step in STEPS if step.name == name)
 
 
 def scored_by(card: Scorecard, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
