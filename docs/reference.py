@@ -30,7 +30,13 @@ from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
 from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 
 DOCS = Path(__file__).parent
-_KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "by_party": "MMSI", "to_all": "none"}  # routes in words
+_KEYS = {
+    "by_mmsi": "MMSI",
+    "by_cell": "cell",
+    "by_pair": "pair",
+    "by_party": "MMSI",
+    "to_all": "none",
+}
 _CHOICE = "a choice of this project"
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules

@@ -190,7 +190,10 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.R
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
     arrivals = arrivals_in(chunk.source)
     for decoded in read(chunk):
-        writer.write(decoded.tables if arrivals is None else marked(decoded.tables, arrivals))
+        rows = decoded.timed
+        if arrivals is not None:
+            rows = {name: marked(table, arrivals) for name, table in rows.items()}
+        writer.write(decoded.tables | rows)
         for name in counts:
             counts[name] += getattr(decoded, name)
     _is_the_same(chunk.source)

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from stswatch.pipeline.batch import Bools, micros
 from stswatch.pipeline.decode.multipart import REACH
 from stswatch.pipeline.decode.stamps import Arrivals
-from stswatch.pipeline.flow import calls, late_data
+from stswatch.pipeline.flow import late_data
 from stswatch.pipeline.live.provisional import Recent
-from stswatch.pipeline.readers import aisstream, nmea
+from stswatch.pipeline.readers import aisstream, nmea, packing
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.source import WHOLE, DecodedBatch, SourceError
 from stswatch.pipeline.readers.text import Window
@@ -215,7 +215,7 @@ class _Spool:
         """Decode a piece."""
         heard = self._ear.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
         arrivals = _earlier_too(piece)
-        fixes, reports = (calls.marked(rows, arrivals) for rows in (heard.fixes, heard.static_reports))
+        fixes, reports = (packing.marked(rows, arrivals) for rows in (heard.fixes, heard.static_reports))
         self.arrival_us = max(self.arrival_us, piece.last_us)
         counts.ahead += recent.add(fixes, reports, self._of.receiver, self.arrival_us)
         counts.wrong += sum(_wrong(rows) for rows in (fixes, reports))

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline.batch import MINUTE, Bools, Ints, Tables, micros
+from stswatch.pipeline.batch import MINUTE, Bools, Ints, micros
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
@@ -243,12 +243,8 @@ def is_ahead(time_us: Ints, offset: Ints, arrivals: Arrivals) -> Bools:
     return np.asarray(time_us > next_us + AHEAD_US)
 
 
-def marked(tables: Tables, arrivals: Arrivals) -> Tables:
-    """The same tables; rows of `fixes` or `static_reports` that are too far ahead say so, if nothing else is said."""
-    return tables | {name: _marked(tables[name], arrivals) for name in ("fixes", "static_reports")}
-
-
-def _marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
+def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
+    """The same rows of `fixes` or `static_reports`; those that are too far ahead say so, if nothing else is said."""
     ahead = is_ahead(micros(rows, "time"), np.asarray(rows["offset"]), arrivals)
     if not ahead.any():
         return rows

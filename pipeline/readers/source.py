@@ -84,6 +84,11 @@ class DecodedBatch:
     unread_times: int = 0  # sentences with a time beside them that is not understood
 
     @property
+    def timed(self) -> dict[str, pa.Table]:
+        """The rows by table of the lake, of those that tell a time."""
+        return {"fixes": self.fixes, "static_reports": self.static_reports}
+
+    @property
     def tables(self) -> dict[str, pa.Table]:
         """The rows by table of the lake."""
         return {"fixes": self.fixes, "static_reports": self.static_reports, "rejects": self.rejects}
