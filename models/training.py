@@ -128,9 +128,9 @@ def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float,
         probes[at : at + size, i] = np.arange(size)
         at += size
     with _one_thread():
-        told = model.decision_function(probes)
-    parts = np.split(told[1:] - told[0], np.cumsum(sizes)[:-1])
-    return float(told[0]), [Read(points, 0.0) for points in parts]
+        values = model.decision_function(probes)
+    parts = np.split(values[1:] - values[0], np.cumsum(sizes)[:-1])
+    return float(values[0]), [Read(points, 0.0) for points in parts]
 
 
 def centred(intercept: float, read: Sequence[Read], steps: Floats, weight: Floats) -> tuple[float, list[Read]]:
@@ -170,7 +170,7 @@ def train(
     features: Sequence[Feature] = FEATURES,
     settings: TrainingSettings | None = None,
     name: str = "trained",
-    told: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
     leads: float | None = None,
     leads_told: Mapping[str, Any] | None = None,
 ) -> bytes:
@@ -188,7 +188,7 @@ def train(
     if not used:
         raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
     transfers = int(np.count_nonzero(transfer))
-    training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(told or {})}
+    training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(about or {})}
     card = {
         "id": name,
         "description": "Points learned from simulated meetings, transfers and others counted the same in sum."

@@ -39,12 +39,12 @@ class Outbox:
         self._waiting: dict[str, Alert] = {}
         self._known: dict[str, str] = {}  # key -> when it was put
         self._told = 0
-        for row, told in catalogue.every(_TABLE, lambda key, told: told).items():
+        for row, fields in catalogue.every(_TABLE, lambda key, fields: fields).items():
             of, _, key = row.partition("/")
-            if of == name and isinstance(told, dict):
-                self._known[key] = told["at"]
-                if "event" in told:
-                    self._waiting[key] = Alert(**told)
+            if of == name and isinstance(fields, dict):
+                self._known[key] = fields["at"]
+                if "event" in fields:
+                    self._waiting[key] = Alert(**fields)
 
     def put(self, alerts: Sequence[Alert]) -> set[str]:
         """Add those that are not known yet, and have the disk hold them; gives their keys.
@@ -94,8 +94,8 @@ class Outbox:
 def waiting(catalogue: Catalogue) -> dict[str, int]:
     """Destination -> how many alerts wait for it."""
     found: dict[str, int] = {}
-    for row, told in catalogue.every(_TABLE, lambda key, told: told).items():
-        if isinstance(told, dict) and "event" in told:
+    for row, fields in catalogue.every(_TABLE, lambda key, fields: fields).items():
+        if isinstance(fields, dict) and "event" in fields:
             name = row.partition("/")[0]
             found[name] = found.get(name, 0) + 1
     return found

@@ -346,8 +346,8 @@ def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Cap
     tells = found.own_us[further] != NO_TIME
     silent = found.own_us[sentence] == NO_TIME
     message, first = np.unique(of[tells], return_index=True)
-    told = found.own_us[further][tells][first]
-    time_us[message] = np.where(silent[message], told, time_us[message])
+    first_us = found.own_us[further][tells][first]
+    time_us[message] = np.where(silent[message], first_us, time_us[message])
     if clock is not None:
         without = time_us == NO_TIME
         if isinstance(clock, Arrivals):  # a time that is told and not understood is another than its arrival
@@ -361,8 +361,8 @@ def codes(found: Sentences, whole: Whole, code: NDArray[np.int8]) -> NDArray[np.
     """0 for each sentence that was used, else why not; code: (n,) what the decoder says of each message."""
     why = np.where((code == 0) & (whole.time_us == NO_TIME), np.int8(CODES["no_time"]), code)
     alone = (found.code == 0) & (found.total > 1)
-    said = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
-    said[whole.ambiguous] = CODES["fragment_ambiguous"]
-    said[whole.sentence] = why
-    said[whole.further] = why[whole.of]
-    return said
+    result = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
+    result[whole.ambiguous] = CODES["fragment_ambiguous"]
+    result[whole.sentence] = why
+    result[whole.further] = why[whole.of]
+    return result

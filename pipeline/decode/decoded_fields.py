@@ -57,11 +57,11 @@ def field_types(types: Iterable[int]) -> dict[str, pa.DataType]:
     ['msg_type', 'repeat', 'mmsi', 'partno', 'shipname']
     """
     wanted = set(types)
-    told: dict[str, pa.DataType] = {}
+    kinds: dict[str, pa.DataType] = {}
     for layout in LAYOUTS:
         if wanted & set(layout.types):
-            told |= {name: kind for name, kind in _types(layout).items() if name not in told}
-    return told
+            kinds |= {name: kind for name, kind in _types(layout).items() if name not in kinds}
+    return kinds
 
 
 def _types(layout: Layout) -> dict[str, pa.DataType]:
@@ -124,10 +124,10 @@ def other_types(types: Iterable[int]) -> dict[str, pa.DataType]:
     >>> list(other_types([10]))
     ['msg_type', 'repeat', 'mmsi', 'dest_mmsi']
     """
-    told: dict[str, pa.DataType] = {}
+    kinds: dict[str, pa.DataType] = {}
     for form in (form for kind in sorted(set(types)) for form in _forms(kind)):
-        told |= {name: kind for name, kind in _kinds(form).items() if name not in told}
-    return told
+        kinds |= {name: kind for name, kind in _kinds(form).items() if name not in kinds}
+    return kinds
 
 
 def _forms(kind: int) -> list[Any]:
@@ -143,8 +143,8 @@ def _forms(kind: int) -> list[Any]:
 
 def _kinds(form: Any) -> dict[str, pa.DataType]:
     """The columns of a form: all its fields but spare bits."""
-    told = [field for field in form.fields() if not field.metadata["is_spare"]]
-    return {RENAMED.get(field.name, field.name): _TYPES[field.metadata["d_type"]] for field in told}
+    fields = [field for field in form.fields() if not field.metadata["is_spare"]]
+    return {RENAMED.get(field.name, field.name): _TYPES[field.metadata["d_type"]] for field in fields}
 
 
 def _columns(form: Any, messages: Sequence[dict[str, Any]]) -> dict[str, pa.Array]:
@@ -250,12 +250,12 @@ def table(head: Mapping[str, pa.Array], forms: Iterable[Form], schema: pa.Schema
     [{'time': 10, 'a': None, 'b': 'x'}, {'time': 20, 'a': 7, 'b': None}]
     """
     n = len(next(iter(head.values())))
-    told: dict[str, list[tuple[Ints, pa.Array]]] = {}
+    parts_of: dict[str, list[tuple[Ints, pa.Array]]] = {}
     for rows, columns in forms:
         for name, column in columns.items():
-            told.setdefault(name, []).append((rows, column))
+            parts_of.setdefault(name, []).append((rows, column))
     empty = {kind: pa.nulls(n, kind) for kind in set(schema.types)}
-    spread = {name: _spread(parts, n) for name, parts in told.items() if name in schema.names}
+    spread = {name: _spread(parts, n) for name, parts in parts_of.items() if name in schema.names}
     known = spread | dict(head)
     return pa.Table.from_arrays([known.get(field.name, empty[field.type]) for field in schema], schema=schema)
 

@@ -84,7 +84,7 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(catalogue, known, sources, slab_us, engine.workers, told, engine.beam)
+    ingest(catalogue, known, sources, slab_us, engine.workers, counted, engine.beam)
     held = entries(catalogue)
     used = plausible(held, rules)
     row = planned(used.entries, rules, slab_us, engine)

@@ -251,9 +251,9 @@ def publish(
             _remove(snapshot.shown.with_name(unfinished.name))
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
             entries.verify(data, (path for paths in lake_files.values() for path in paths))
-        said = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         if isinstance(error, duckdb.IOException | OSError):
-            raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error
+            raise StoreError(f"{data}: no snapshot was made ({message}); run again") from error
         raise
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)

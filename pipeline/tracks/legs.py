@@ -69,10 +69,10 @@ def steps(fixes: Track, rules: VesselRules) -> Intervals:
     implied_kn = fixes.distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
     # reports are tenths kept as float32: unrounded, the mean of 3.8 and 6.2 is less than 5
     reported_kn = np.round((fixes.sog_kn + fixes.sog_kn[before]) / 2, 3)
-    told = ~np.isnan(reported_kn)
-    speed_kn = np.where(told, reported_kn, implied_kn)
+    reported = ~np.isnan(reported_kn)
+    speed_kn = np.where(reported, reported_kn, implied_kn)
     leg = same & (dt_us <= limit_us)
-    return Intervals(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, told, limit_us)
+    return Intervals(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, reported, limit_us)
 
 
 @dataclass(frozen=True)
