@@ -63,6 +63,12 @@ def test_a_newest_segment_that_tells_no_arrival_hides_none_of_those_before(kille
     assert before_us is not None
     (folder / newest).write_bytes(b"\x28\xb5\x2f\xfdof no use")
     assert found_us(tmp_path / "data", []) == before_us
+    spooled = Spool(tmp_path / "data" / "spool", "rec", "nmea", RecordedClock())
+    assert spooled.found_us == before_us
+    assert all(newest in each for each in spooled.damage)
+    spooled.append(lines(HOURS)[-1])
+    names = [path.name for path in segments(folder)]
+    assert newest not in names[-1:], "what comes goes behind it; half a line is no segment"
 
 
 @pytest.fixture(scope="module")
