@@ -22,10 +22,10 @@ from stswatch.pipeline.live.server import METRICS
 from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.formats import READERS
 from stswatch.pipeline.routes import Route
+from stswatch.pipeline.schema import CLOCK
 from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import flag
-from stswatch.pipeline.tracks.stray_days import CLOCK
 from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
 from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 

@@ -230,8 +230,10 @@ class Leads(_OfData):
     def __call__(self) -> None:
         from stswatch.pipeline import words
 
-        rows = api.leads(self.data, self.limit)
-        print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
+        with api.one_snapshot(self.data):
+            rows = api.leads(self.data, self.limit)
+            counts, area = api.counts(self.data), api.run_of(self.data)["area"]
+        print(words.leads(rows, counts, area, self.data))
 
 
 def _picture(text: str) -> Path:

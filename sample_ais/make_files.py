@@ -20,7 +20,7 @@ from scipy.special import ndtr
 
 from stswatch.geo.coast import water
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference import ports, zones
+from stswatch.geo.reference import harbours, ports, zones
 
 # ----------------------------------------------------------------------------------------------------------------
 # Makes waters.json: lanes, ports and places on water for the simulated ships, every line between them over water
@@ -110,7 +110,7 @@ def _inside(rng: np.random.Generator, shape: Any, n: int, off_km: float = 0.05) 
 
 def port(rng: np.random.Generator, index: int, lane_nodes: Floats) -> dict[str, Any] | None:
     """Berths and roads of a port, each with its way over water to the nearest node of the lanes; None without any."""
-    table, polygons = ports.ports(), ports.harbours()
+    table, polygons = ports.ports(), harbours.harbours()
     mine = polygons.port == index
     parts = list(zip(polygons.part[mine].tolist(), polygons.geometry[mine], strict=True))
     spots = {
@@ -150,7 +150,7 @@ def places(rng: np.random.Generator, shape: Any, lane_nodes: Floats) -> list[lis
     at = _inside(rng, shape, 4 * PLACES)
     shore_km = water.distance_to_shore_km(*at.T)
     at, shore_km = at[shore_km > 2.5], shore_km[shore_km > 2.5]
-    outside = ports.lawful_port(*at.T) < 0
+    outside = harbours.lawful_port(*at.T) < 0
     at, shore_km = at[outside], shore_km[outside]
     found = []
     for spot, clear in zip(at, shore_km, strict=True):
@@ -169,7 +169,7 @@ def waters() -> dict[str, Any]:
     """All that waters.json holds."""
     rng = np.random.default_rng(WATERS_SEED)
     rows, way = lanes()
-    made = [port(rng, int(i), way.nodes) for i in np.unique(ports.harbours().port)]
+    made = [port(rng, int(i), way.nodes) for i in np.unique(harbours.harbours().port)]
     table = zones.zones()
     return {
         "made_by": "python -m stswatch.sample_ais.make_files",

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stswatch.geo.reference.ports import lawful_port
+from stswatch.geo.reference.harbours import lawful_port
 from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.fleet.ships import ALWAYS, OUT_OF_RANGE, OUTAGE, silent
 from stswatch.sample_ais.plan import Meetings, Sea, Simulated

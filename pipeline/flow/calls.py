@@ -26,7 +26,6 @@ from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
 from stswatch.pipeline.store import lake
-from stswatch.pipeline.tracks.stray_days import CLOCK
 
 # ----------------------------------------------------------------------- rows on their way from one step to another
 # One file for each call of a step, mapped by those who read it. Sent through Beam the same bytes would be copied some
@@ -202,7 +201,7 @@ def marked(rows: pa.Table, arrivals: Arrivals) -> pa.Table:
     ahead = is_ahead(micros(rows, "time"), np.asarray(rows["offset"]), arrivals)
     if not ahead.any():
         return rows
-    word = pa.array([CLOCK]).take(pa.array(np.zeros(len(ahead), np.int8), mask=~ahead))
+    word = pa.array([schema.CLOCK]).take(pa.array(np.zeros(len(ahead), np.int8), mask=~ahead))
     at = rows.column_names.index("invalid_reason")
     return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows["invalid_reason"], word))
 

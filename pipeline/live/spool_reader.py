@@ -23,6 +23,7 @@ from stswatch.pipeline.readers import aisstream, nmea
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.source import WHOLE, DecodedBatch, SourceError
 from stswatch.pipeline.readers.text import Window
+from stswatch.pipeline.schema import CLOCK
 from stswatch.pipeline.spool.segments import (
     Position,
     Spooled,
@@ -33,7 +34,6 @@ from stswatch.pipeline.spool.segments import (
     time_of,
 )
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
-from stswatch.pipeline.tracks.stray_days import CLOCK
 
 if TYPE_CHECKING:
     from stswatch.pipeline.spool.writer import Spool

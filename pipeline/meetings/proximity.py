@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coordinates.sphere import wrap_lon
-from stswatch.geo.reference.ports import lawful_port, ports
+from stswatch.geo.reference.harbours import lawful_port
+from stswatch.geo.reference.ports import ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,

@@ -25,6 +25,7 @@ from stswatch.pipeline.schema.flow_tables import (
     STATIC_DATA,
 )
 from stswatch.pipeline.schema.lake_tables import (
+    CLOCK,
     FIXES,
     REASON,
     RECEIVERS,
@@ -59,6 +60,7 @@ from stswatch.pipeline.schema.published import (
 __all__ = [
     "AREA_COLUMNS",
     "BIN",
+    "CLOCK",
     "COVERAGE",
     "EDGES",
     "ENCOUNTERS",

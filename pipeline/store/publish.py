@@ -13,12 +13,11 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import ddl, entries, snapshots
+from stswatch.pipeline.store import ddl, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
-from stswatch.pipeline.tracks.stray_days import CLOCK
 
 # ----------------------- from the parts of all slices to the rows that are published: a query for each way to merge
 
@@ -209,7 +208,7 @@ def _marked(left_out: LeftOut) -> str:
         for start_us, end_us in found
     )
     found = f"invalid_reason IS NULL AND ({' OR '.join(spans)})"
-    return f"CASE WHEN {found} THEN {ddl.literal(CLOCK)} ELSE invalid_reason END AS invalid_reason"
+    return f"CASE WHEN {found} THEN {ddl.literal(schema.CLOCK)} ELSE invalid_reason END AS invalid_reason"
 
 
 # ------------------------------------------------------------------------------------------------------- publishing
@@ -250,6 +249,8 @@ def publish(
             _remove(unfinished)
             _remove(snapshot.shown.with_name(unfinished.name))
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
+            from stswatch.pipeline.store import entries  # see queries.py
+
             entries.verify(data, (path for paths in lake_files.values() for path in paths))
         said = str(error).splitlines()[0]
         if isinstance(error, duckdb.IOException | OSError):

@@ -12,7 +12,7 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from stswatch.geo.reference.ports import lawful_port
+from stswatch.geo.reference.harbours import lawful_port
 from tests.oracle import oracle_envelope
 from tests.pipeline import seas
 
