@@ -111,14 +111,14 @@ def evaluate(
     from stswatch.models.scorecard import TRAINED, load, own
     from stswatch.pipeline.evaluation import evaluate as trials
     from stswatch.pipeline.evaluation.evaluate import Archive
-    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
+    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS
 
     asked, folder = chosen(EvaluateOptions, options, also), Path(out)
     card = load(_path(asked.scorecard) or own(TRAINED))
     known = (min(asked.pair), max(asked.pair)) if asked.pair else None
     read = [Archive(Path(path).name, *decode(path)[:2], known) for path in asked.archives]
     seeds, shifted = asked.seeds or HELD_OUT_SEEDS, asked.shifted or SHIFTED_SEEDS
-    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell)
+    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell, asked.second or SECOND_SEEDS)
     files = trials.evaluated(card, on, read, tell)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

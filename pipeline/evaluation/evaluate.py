@@ -25,6 +25,7 @@ from stswatch.pipeline.evaluation.figures import Sample, Scores, pictures, sampl
 from stswatch.pipeline.evaluation.seas import (
     NONE,
     SEAS,
+    SECOND,
     SHIFTED,
     STANDARD,
     TRANSFER,
@@ -106,12 +107,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ground:
-    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card."""
+    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card.
+
+    second: seas of the second simulator, judged apart and never pooled with the others; None where none was watched.
+    """
 
     training: Watched
     held_out: Watched
     shifted: Watched
     what: Mapping[str, Any]
+    second: Watched | None = None
 
 
 def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **told: Any) -> bytes:
@@ -192,6 +197,9 @@ def judge(
         **{name: figures.paired(taken, scores[name], scores[best]) for name, _ in VARIANTS},
         "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
     }
+    if ground.second is not None:
+        tell("second seas")
+        told["second"] = on_second(ground.second, trained)
     tell("families left out")
     told["left_out"] = left_out(ground, taken, scores[TRAINED])
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
@@ -200,6 +208,20 @@ def judge(
         tell(archive.name)
     told["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
     return told
+
+
+def on_second(sea: Watched, trained: Mapping[str, Scorecard]) -> dict[str, Any]:
+    """The figures of the same cards on seas of the second simulator, and what became of each family there."""
+    taken = sample(sea)
+    scores = scores_of(taken.rows, trained)
+    shown = {name: scores[name] for name in (TRAINED, _best(taken, scores))}
+    return {
+        "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
+        "families": figures.of_families(
+            taken, sea, {TRAINED: scores[TRAINED], (best := _best(taken, scores)): scores[best]}
+        ),
+        "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
+    }
 
 
 def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
@@ -219,8 +241,10 @@ def _best(taken: Sample, scores: Scores) -> str:
 def _counts(ground: Ground) -> dict[str, Any]:
     """How large each sea was and what it held."""
     told = {}
-    for name in ("training", "held_out", "shifted"):
-        sea: Watched = getattr(ground, name)
+    for name in ("training", "held_out", "shifted", "second"):
+        sea: Watched | None = getattr(ground, name)
+        if sea is None:
+            continue
         rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
         truth = pc.value_counts(rows.filter(rows["detected"])["truth"]).to_pylist()
         told[name] = {
@@ -354,7 +378,13 @@ def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progres
 
 
 def ground(
-    card: Scorecard, seeds: Sequence[int], shifted: Sequence[int], keep: Path | None, workers: int, tell: Progress
+    card: Scorecard,
+    seeds: Sequence[int],
+    shifted: Sequence[int],
+    keep: Path | None,
+    workers: int,
+    tell: Progress,
+    second: Sequence[int] = (),
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
     learned = card.training.get("seeds")
@@ -367,7 +397,8 @@ def ground(
         watched(STANDARD, learned, keep, workers, tell),
         watched(STANDARD, seeds, keep, workers, tell),
         watched(SHIFTED, shifted, keep, workers, tell),
-        {"plans": {name: text for name, (_, text) in SEAS.items()}},
+        {"plans": {name: text for name, (_, text) in SEAS.items() if second or name != SECOND}},
+        watched(SECOND, second, keep, workers, tell) if second else None,
     )
 
 

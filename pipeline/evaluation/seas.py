@@ -25,6 +25,8 @@ from stswatch.pipeline.flow.slices import sources_hash
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import at_once
 from stswatch.pipeline.trouble import Progress
+from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
+from stswatch.sample_ais.second.sea import simulate as simulate_second
 from stswatch.sample_ais.simulation import Plan, simulate
 
 # ------------------------- What each encounter really was: the true meeting of the same pair that it overlaps longest
@@ -232,8 +234,8 @@ def saved(path: Path) -> Watched:
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
 
 
-STANDARD, SHIFTED = "standard", "shifted"
-SEAS: dict[str, tuple[Plan, str]] = {
+STANDARD, SHIFTED, SECOND = "standard", "shifted", "second"
+SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     STANDARD: (
         Plan(days=7.0, background=200, transfers=100, look_alikes=300),
         "7 days, 200 ships in no scene, 100 scenes of transfers and 300 of look-alikes, 60 of 100 in reported areas",
@@ -255,8 +257,14 @@ SEAS: dict[str, tuple[Plan, str]] = {
         "as standard, but half as many in reported areas, meetings 0.7 times as long at 1.5 times the distance, twice"
         " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
     ),
+    SECOND: (
+        SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240),
+        "of a second simulator that shares nothing with the first: 7 days, 300 ships in no scene, 60 scenes of"
+        " transfers and 240 of look-alikes, half of those at sea in reported areas",
+    ),
 }
 TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
+SECOND_SEEDS = second_seeds()  # frozen beside the generator
 _ROOMS = ("geo", "sample_ais", "pipeline")  # what a watched sea comes from; the judgement is not among it
 
 
@@ -293,13 +301,14 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
     path = None if keep is None else keep / f"{name}-{seed}-{_address(plan)}.parquet"
     if path is not None and path.exists():
         return saved(path)
-    sea = watch(simulate(plan, seed), plan.days, seed)
+    happened = simulate_second(plan, seed) if isinstance(plan, SecondPlan) else simulate(plan, seed)
+    sea = watch(happened, plan.days, seed)
     if path is not None:
         save(sea, path)
     return sea
 
 
-def _address(plan: Plan) -> str:
+def _address(plan: Plan | SecondPlan) -> str:
     """A name for all that a watched sea depends on but its seed."""
     told = f"{plan!r} {Rules().fingerprint()} {sources_hash(_ROOMS)}"
     return hashlib.sha256(told.encode()).hexdigest()[:12]
