@@ -135,7 +135,8 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
         options: SimulateOptions; each may be given as a keyword too, and goes before.
 
     Raises:
-        ValueError (PlanError, SourceError): what was asked for, what there is. OSError: the folder cannot be written.
+        ValueError (PlanError, SecondPlanError, SourceError): what was asked for, what there is.
+        OSError: the folder cannot be written.
     """
     from stswatch.pipeline.readers.source import start_moment
     from stswatch.sample_ais import feed
@@ -144,15 +145,19 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
 
     asked = chosen(SimulateOptions, options, also)
     begin = start_moment(asked.start_time)
-    plan = Plan(
-        start_s=Plan.start_s if begin is None else int(begin.timestamp()),
-        days=asked.days,
-        background=asked.background,
-        transfers=asked.transfers,
-        look_alikes=asked.look_alikes,
-        only=tuple(asked.scenarios),
-    )
-    return feed.write(Path(out), simulate_plan(plan, asked.seed))
+    wanted: dict[str, Any] = {
+        "start_s": Plan.start_s if begin is None else int(begin.timestamp()),
+        "days": asked.days,
+        "background": asked.background,
+        "transfers": asked.transfers,
+        "look_alikes": asked.look_alikes,
+        "only": tuple(asked.scenarios),
+    }
+    if asked.style == "second":
+        from stswatch.pipeline.evaluation.seas import write_second
+
+        return write_second(Path(out), asked.seed, **wanted)
+    return feed.write(Path(out), simulate_plan(Plan(**wanted), asked.seed))
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -279,6 +279,12 @@ class SimulateOptions:
         flag="scenario",
         nargs="*",
     )
+    style: Literal["first", "second"] = option(
+        "first",
+        "which simulator; the second shares nothing with the first (docs/second_sea.md)",
+        "STYLE",
+        choices=("first", "second"),
+    )
     seed: int = option("1", "the same seed gives the same files (default {default})", "N", int)
     days: float = option("2", "how long it lasts (default {default})", "D", float)
     transfers: int = option("20", "scenes of transfers (default {default})", "N", whole(0))

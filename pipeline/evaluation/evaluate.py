@@ -217,9 +217,7 @@ def on_second(sea: Watched, trained: Mapping[str, Scorecard]) -> dict[str, Any]:
     shown = {name: scores[name] for name in (TRAINED, _best(taken, scores))}
     return {
         "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
-        "families": figures.of_families(
-            taken, sea, {TRAINED: scores[TRAINED], (best := _best(taken, scores)): scores[best]}
-        ),
+        "families": figures.of_families(taken, sea, shown),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from stswatch.pipeline.flow.slices import sources_hash
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import at_once
 from stswatch.pipeline.trouble import Progress
+from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
 from stswatch.sample_ais.second.sea import simulate as simulate_second
 from stswatch.sample_ais.simulation import Plan, simulate
@@ -174,6 +175,11 @@ class Watched:
     def where(self, keep: pa.Array | np.ndarray) -> Watched:
         """The same sea with some of its rows."""
         return replace(self, rows=self.rows.filter(pa.array(keep)).combine_chunks())
+
+
+def write_second(folder: Path, seed: int, **plan: Any) -> list[Path]:
+    """Write a sea of the second simulator, fields of SecondPlan; gives the files. Raises SecondPlanError, OSError."""
+    return recording.write(folder, simulate_second(SecondPlan(**plan), seed))
 
 
 def watch(sea: Happened, days: float, seed: int, rules: Rules | None = None) -> Watched:

@@ -9,6 +9,7 @@ apart, FAO Fisheries Technical Paper 222 (1980). Tow lines: IMO MSC/Circ.884. Wh
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -120,9 +121,13 @@ SCENES = (
 )  # fmt: skip
 
 
-def recipes(rng: Random, kind: str, n: int) -> list[Recipe]:
-    """Which scenes a sea has, n of a kind: each by its share, the remainder drawn."""
-    these = [recipe for recipe in SCENES if recipe.kind == kind]
+def recipes(rng: Random, kind: str, n: int, only: Collection[str] = ()) -> list[Recipe]:
+    """Which scenes a sea has, n of a kind: each by its share, the remainder drawn; only those named, if any are."""
+    these = [
+        recipe for recipe in SCENES if recipe.kind == kind and (not only or {recipe.name, recipe.family} & {*only})
+    ]
+    if not these:
+        return []
     share = np.array([recipe.share for recipe in these])
     counts = np.floor(share / share.sum() * n).astype(int)
     rest = rng.choice(len(these), n - counts.sum(), p=share / share.sum())

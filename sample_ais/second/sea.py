@@ -36,7 +36,7 @@ class SecondPlan:
     """What is simulated: from when, how long, how many scenes of both kinds, ships in no scene, and how it is heard.
 
     in_areas: share of the scenes at sea that lie in reported areas, the same for transfers and look-alikes; thin_s: the
-    network passes at most one report of a ship in so many seconds, 0 for all.
+    network passes at most one report of a ship in so many seconds, 0 for all; only: names or families of scenes.
     """
 
     start_s: int = 1_741_564_800
@@ -48,6 +48,7 @@ class SecondPlan:
     thin_s: float = 60.0
     static_s: float = 1800.0
     outages_per_day: float = 0.5
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.days <= 60:
@@ -56,6 +57,9 @@ class SecondPlan:
             raise SecondPlanError("a number of ships or scenes is below 0")
         if self.background + self.transfers + self.look_alikes == 0:
             raise SecondPlanError("no ship and no scene: give some")
+        known = {name for recipe in scenes.SCENES for name in (recipe.name, recipe.family)}
+        if unknown := set(self.only) - known:
+            raise SecondPlanError(f"{min(unknown)!r} is no scene of this sea; there are {', '.join(sorted(known))}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _sailed(plan: SecondPlan, seed: int) -> tuple[list[Vessel], Tracks, Scripted
     asked = [
         recipe
         for kind, n in ((scenes.TRANSFER, plan.transfers), (scenes.LOOK_ALIKE, plan.look_alikes))
-        for recipe in scenes.recipes(rng, kind, n)
+        for recipe in scenes.recipes(rng, kind, n, plan.only)
     ]
     count = sum(1 + len(recipe.guests) for recipe in asked) + plan.background
     numbers = rng.permutation(count) + 1  # so that no number tells of a part in a scene
