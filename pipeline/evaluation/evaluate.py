@@ -21,7 +21,7 @@ from stswatch.models.training import train
 from stswatch.pipeline.batch import HOUR, Floats, micros
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.card import markdown
-from stswatch.pipeline.evaluation.figures import Sample, Scores, pictures, sample
+from stswatch.pipeline.evaluation.figures import Sample, Scores, cut_offs, pictures, published, sample
 from stswatch.pipeline.evaluation.seas import (
     NONE,
     SEAS,
@@ -277,45 +277,6 @@ def _off(minutes: Any) -> float | None:
     """The error that nine of ten keep within, minutes; None where nothing was found."""
     known = minutes.dropna().abs()
     return round(float(known.quantile(0.9)), 1) if len(known) else None
-
-
-def published(taken: Sample) -> list[dict[str, Any]]:
-    """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
-    told = []
-    for baseline in ranking.BASELINES:
-        if not baseline.parts:
-            continue
-        passes = baseline.function(taken.rows) == ranking.PASSED
-        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        told.append(
-            {
-                "name": baseline.name,
-                "leads_a_day": (true + false) / taken.days,
-                "recall": true / (taken.transfer.sum() + taken.missed),
-                "precision": true / max(true + false, 1),
-                "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
-            }
-        )
-    return told
-
-
-def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
-    """What passes at the cut-off of the card itself, and at those of both false rates."""
-    told = []
-    for rate in (None, *figures.FALSE_RATES):
-        least = of_card if rate is None else ranking.cut_off_at_false_rate(score, taken.transfer, rate)
-        passes = score >= least
-        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        told.append(
-            {
-                "least_score": least,
-                "false_rate": false / int((~taken.transfer).sum()),
-                "leads_a_day": (true + false) / taken.days,
-                "recall": true / (taken.transfer.sum() + taken.missed),
-                "precision": true / max(true + false, 1),
-            }
-        )
-    return told
 
 
 def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:

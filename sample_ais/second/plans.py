@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from stswatch.geo.coast.water import is_water
-from stswatch.sample_ais.second import motion
-from stswatch.sample_ais.second.motion import Piece, Random
-from stswatch.sample_ais.second.waters import BOX, DPRK, Floats, Net
+from stswatch.sample_ais.second import movement
+from stswatch.sample_ais.second.movement import Passage, Random
+from stswatch.sample_ais.second.net import BOX, DPRK, Floats, Net
 
 
 class Build(NamedTuple):
@@ -150,7 +151,7 @@ class Tracks:
         lon, lat = (np.zeros((ships, minutes)) for _ in range(2))
         return cls(lon, lat, np.zeros((ships, minutes), np.float32), np.zeros((ships, minutes), np.int8))
 
-    def place(self, row: int, minute: int, pieces: list[Piece]) -> None:
+    def place(self, row: int, minute: int, pieces: list[Passage]) -> None:
         """Write pieces one after another from a minute on; what lies outside of the time of the sea is cut off."""
         for piece in pieces:
             n = len(piece.lon)
@@ -165,7 +166,7 @@ class Tracks:
 # ---------------------------------------------------- what ships in no scene do: an endless row of pieces by their kind
 
 
-def days(rng: Random, vessel: Vessel, net: Net) -> Iterator[Piece]:
+def days(rng: Random, vessel: Vessel, net: Net) -> Iterator[Passage]:
     """What a ship does, piece after piece, without end."""
     if vessel.kind in _TRADERS:
         return _trade(rng, vessel, net)
@@ -175,7 +176,7 @@ def days(rng: Random, vessel: Vessel, net: Net) -> Iterator[Piece]:
         return _laid_up(rng, net)
     if vessel.kind in ("trawler", "dredger", "patrol_ship"):
         return _out_and_back(rng, vessel, net, km=(12, 90), at=_worked(vessel), hours=(6, 50))
-    return _out_and_back(rng, vessel, net, km=(0, 12), at=motion.drift, hours=(0.3, 4))
+    return _out_and_back(rng, vessel, net, km=(0, 12), at=movement.drift, hours=(0.3, 4))
 
 
 def background(rng: Random, vessel: Vessel, row: int, tracks: Tracks, net: Net) -> None:
@@ -199,13 +200,13 @@ def faults(rng: Random, vessel: Vessel, minutes: int) -> None:
         vessel.silences.append(Silence(begin, begin + rng.lognormal(np.log(300), 0.8), EQUIPMENT))
 
 
-def _worked(vessel: Vessel) -> Callable[..., Piece]:
+def _worked(vessel: Vessel) -> Callable[..., Passage]:
     """How such a ship moves at its work."""
     kn = {"trawler": 3.3, "dredger": 1.6, "patrol_ship": 7.0}[vessel.kind]
-    return lambda rng, lon, lat, n: motion.trawl(rng, lon, lat, n, kn)
+    return lambda rng, lon, lat, n: movement.trawl(rng, lon, lat, n, kn)
 
 
-def _trade(rng: Random, vessel: Vessel, net: Net) -> Iterator[Piece]:
+def _trade(rng: Random, vessel: Vessel, net: Net) -> Iterator[Passage]:
     here = haven_near(rng, net, *_anywhere(rng), reach_km=700)
     node = int(rng.choice(net.havens[here].quays))
     while True:
@@ -213,27 +214,27 @@ def _trade(rng: Random, vessel: Vessel, net: Net) -> Iterator[Piece]:
         there = haven_near(rng, net, net.lon[node], net.lat[node], reach_km=500 if vessel.length_m < 110 else 900)
         roads, quay = int(rng.choice(net.havens[there].roads)), int(rng.choice(net.havens[there].quays))
         if rng.random() < 0.55:
-            yield motion.sail(rng, net.between(here, node, there, roads), vessel.cruise_kn)
+            yield movement.sail(rng, net.between(here, node, there, roads), vessel.cruise_kn)
             place = net.lon[roads], net.lat[roads]
-            yield motion.swing(rng, *place, int(rng.lognormal(np.log(11), 0.8) * 60) + 60, 60 + vessel.length_m / 2)
-            yield motion.sail(rng, net.between(there, roads, there, quay), min(vessel.cruise_kn, 9))
+            yield movement.swing(rng, *place, int(rng.lognormal(np.log(11), 0.8) * 60) + 60, 60 + vessel.length_m / 2)
+            yield movement.sail(rng, net.between(there, roads, there, quay), min(vessel.cruise_kn, 9))
         else:
-            yield motion.sail(rng, net.between(here, node, there, quay), vessel.cruise_kn)
+            yield movement.sail(rng, net.between(here, node, there, quay), vessel.cruise_kn)
         here, node = there, quay
 
 
-def _ferry(rng: Random, vessel: Vessel, net: Net) -> Iterator[Piece]:
+def _ferry(rng: Random, vessel: Vessel, net: Net) -> Iterator[Passage]:
     one = haven_near(rng, net, *_anywhere(rng), reach_km=900)
     other = haven_near(rng, net, *_at(net, net.havens[one].gateway), reach_km=250, but=one)
     ends = [(k, int(rng.choice(net.havens[k].quays))) for k in (one, other)]
     stay = int(rng.uniform(45, 300))
     while True:
         yield berth(rng, net, ends[0][1], stay + int(rng.integers(0, 20)))
-        yield motion.sail(rng, net.between(*ends[0], *ends[1]), vessel.cruise_kn)
+        yield movement.sail(rng, net.between(*ends[0], *ends[1]), vessel.cruise_kn)
         ends = ends[::-1]
 
 
-def _laid_up(rng: Random, net: Net) -> Iterator[Piece]:
+def _laid_up(rng: Random, net: Net) -> Iterator[Passage]:
     """Moored in a marina, at a quay, in a river, for as long as the sea lasts."""
     haven = haven_near(rng, net, *_anywhere(rng), reach_km=900)
     node = int(rng.choice(net.havens[haven].quays))
@@ -241,8 +242,8 @@ def _laid_up(rng: Random, net: Net) -> Iterator[Piece]:
         yield berth(rng, net, node, 30 * DAY)
 
 
-def _out_and_back(rng: Random, vessel: Vessel, net: Net, km: tuple[float, float], at: Callable[..., Piece],
-                  hours: tuple[float, float]) -> Iterator[Piece]:  # fmt: skip
+def _out_and_back(rng: Random, vessel: Vessel, net: Net, km: tuple[float, float], at: Callable[..., Passage],
+                  hours: tuple[float, float]) -> Iterator[Passage]:  # fmt: skip
     """From a quay to work at sea and back again."""
     haven = haven_near(rng, net, *_anywhere(rng), reach_km=900)
     of = net.havens[haven]
@@ -253,19 +254,20 @@ def _out_and_back(rng: Random, vessel: Vessel, net: Net, km: tuple[float, float]
         yield berth(rng, net, quay, int(rng.uniform(2, 30) * 60))
         node = int(rng.choice(grounds))
         out = net.between(haven, quay, haven, node)
-        yield motion.sail(rng, out, vessel.cruise_kn)
+        yield movement.sail(rng, out, vessel.cruise_kn)
         n = int(rng.uniform(*hours) * 60)
-        work = afloat(lambda out=out, n=n: at(rng, *out[-1], n))
+        work = afloat(partial(at, rng, *out[-1], n))
         yield work
-        yield motion.sail(rng, np.vstack([[work.lon[-1], work.lat[-1]], out[::-1]]), vessel.cruise_kn)
+        yield movement.sail(rng, np.vstack([[work.lon[-1], work.lat[-1]], out[::-1]]), vessel.cruise_kn)
 
 
-def berth(rng: Random, net: Net, node: int, n: int) -> Piece:
+def berth(rng: Random, net: Net, node: int, n: int) -> Passage:
     """Moored at a quay for n minutes, some metres along from where others lie."""
-    return motion.lie(rng, *motion.moved(*_at(net, node), *rng.normal(0, 30, 2)), max(n, 1))
+    lon, lat = movement.moved(*_at(net, node), *rng.normal(0, 30, 2))
+    return movement.lie(rng, float(lon), float(lat), max(n, 1))
 
 
-def afloat(make: Callable[[], Piece], tries: int = 6) -> Piece:
+def afloat(make: Callable[[], Passage], tries: int = 6) -> Passage:
     """What `make` draws, drawn again while it comes on land; the last draw where all do."""
     for _ in range(tries):
         piece = make()

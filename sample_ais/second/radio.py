@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.sample_ais.second.motion import (
+from stswatch.sample_ais.second.movement import (
     AT_ANCHOR,
     KNOT_M_S,
     MOORED,
@@ -25,10 +25,10 @@ from stswatch.sample_ais.second.motion import (
     moved,
     wander,
 )
+from stswatch.sample_ais.second.net import Floats, Ints
 from stswatch.sample_ais.second.plans import LEFT, Tracks, Vessel
-from stswatch.sample_ais.second.waters import Floats, Ints
 
-SATELLITE = "SAT-B"
+SATELLITE, STATIC_STATION = "SAT-B", "S-STATIC"  # static reports come by one station in a recording
 # Coast stations of the second sea: where one could stand, and its antenna over the sea, m. None is real.
 STATIONS = (
     ("S-DALIAN", 121.65, 38.87, 90), ("S-CHANGHAI", 122.6, 39.2, 60), ("S-WEIHAI", 122.2, 37.45, 110),
@@ -46,6 +46,7 @@ CELL_MIN = 10  # reception is drawn anew in cells of so many minutes
 _EXPONENT, _SOFT_DB = 4.0, 1.6
 _CLASS_B_DB = -8.0  # 2 W against 12.5 W
 _MOST = 0.88  # slots that others take
+Gap: TypeAlias = tuple[float, float | None, str]  # from s, to s or None where it goes on, cause
 _CAUSES = ("out_of_range", "outage", "fade")
 
 
@@ -142,7 +143,7 @@ def _chance(margin_db: Floats) -> Floats:
 
 def received(
     rng: Random, vessel: Vessel, row: int, tracks: Tracks, ether: Ether, thin_s: float
-) -> tuple[Reports, list]:
+) -> tuple[Reports, list[Gap]]:
     """The reports of a ship that are heard, at most one in `thin_s`, and its gaps as (from s, to s or None, cause)."""
     lon, lat = tracks.lon[row], tracks.lat[row]
     told_lon, told_lat, told_heading = _told(rng, vessel, lon, lat, tracks.heading[row])
@@ -160,7 +161,11 @@ def received(
     east, north = _gps_noise(rng, at, len(lon))
     nth = np.arange(len(lon))
     places = moved(np.interp(at, nth, told_lon), np.interp(at, nth, told_lat), east, north)
-    reports = Reports(np.full(len(at), row), at * 60, *places, *_instruments(rng, vessel, at, speed, cog, told_heading),
+    shown: Any = (*places, *_instruments(rng, vessel, at, speed, cog, told_heading))
+    reports = Reports(
+        np.full(len(at), row),
+        at * 60,
+        *shown,
                       tracks.status[row][at.astype(np.int64)].astype(np.int64), by)  # fmt: skip
     return reports, gaps(vessel, at, len(lon), unbroken - ashore, unfaded)
 
@@ -225,7 +230,7 @@ def _instruments(
 LEAST_GAP_H = 2.0
 
 
-def gaps(vessel: Vessel, at: Floats, minutes: int, lost: Floats, unfaded: Floats) -> list:
+def gaps(vessel: Vessel, at: Floats, minutes: int, lost: Floats, unfaded: Floats) -> list[Gap]:
     """Where nothing was heard for LEAST_GAP_H and more, and why: (from s, to s or None, cause)."""
     edges = np.append(at, minutes)
     told = []
@@ -248,6 +253,8 @@ def _cause(vessel: Vessel, begin: float, end: float, lost: Floats, unfaded: Floa
 
 def joined(parts: Sequence[Reports]) -> Reports:
     """Reports of several ships as one, by time."""
-    one = Reports(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    one = Reports(*columns)
     order = np.lexsort((one.row, one.time_s))
-    return Reports(*(column[order] for column in one))
+    columns = [column[order] for column in one]
+    return Reports(*columns)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from stswatch.sample_ais.second.radio import STATIC_STATION
 from stswatch.sample_ais.second.sea import SecondSea, described
 
 Field: TypeAlias = tuple[int, NDArray[np.int64]]  # width in bits, values (n,)
@@ -48,7 +49,7 @@ def sentences(sea: SecondSea) -> list[bytes]:
         part = sea.fixes.slice(begin, _CHUNK)
         lines.append(_lines(part["station"], _seconds(part), [_payload(_position(part))], 0))
         times.append(_seconds(part))
-    stations = pa.chunked_array([pa.array(["S-STATIC"] * static.num_rows, pa.string())])
+    stations = pa.chunked_array([pa.array([STATIC_STATION] * static.num_rows, pa.string())])
     for kind, payloads in ((5, _voyage_payloads), (24, _class_b_payloads)):
         rows = static.filter(pa.array(of == kind))
         parts = payloads(rows)
@@ -109,7 +110,7 @@ def _text(column: pa.ChunkedArray, letters: int) -> list[Field]:
 def _whole(table: pa.Table, name: str, unset: float, scale: float = 1.0) -> NDArray[np.int64]:
     """A column as whole numbers of 1 / scale; `unset` stands for null."""
     values = pc.fill_null(table[name].cast(pa.float64()), unset / scale).to_numpy()
-    return np.round(values * scale).astype(np.int64)
+    return np.asarray(np.round(values * scale), np.int64)
 
 
 def _position(rows: pa.Table) -> list[Field]:

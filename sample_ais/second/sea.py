@@ -15,16 +15,16 @@ from scipy.spatial import cKDTree
 from stswatch.errors import StswatchError
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.geo.reference.zones import zone_of
-from stswatch.sample_ais.second import plans, radio, scenes
-from stswatch.sample_ais.second.motion import MOORED
+from stswatch.sample_ais.second import plans, radio, recipes
+from stswatch.sample_ais.second.movement import MOORED
+from stswatch.sample_ais.second.net import net
 from stswatch.sample_ais.second.plans import Tracks, Vessel
 from stswatch.sample_ais.second.radio import STATIONS, Reports
-from stswatch.sample_ais.second.waters import net
 
 _UTC = pa.timestamp("us", tz="UTC")
 WITHIN_M, JOINED_MIN, LEAST_MIN, STEP_MIN = 500.0, 30, 6, 2  # what a true meeting is; looked at every STEP_MIN
 SOURCE = "second0000000000"
-Scripted: TypeAlias = dict[tuple[int, int], tuple[scenes.Recipe, int, int]]
+Scripted: TypeAlias = dict[tuple[int, int], tuple[recipes.Recipe, int, int]]
 
 
 class SecondPlanError(StswatchError, ValueError):
@@ -36,7 +36,7 @@ class SecondPlan:
     """What is simulated: from when, how long, how many scenes of both kinds, ships in no scene, and how it is heard.
 
     in_areas: share of the scenes at sea that lie in reported areas, the same for transfers and look-alikes; thin_s: the
-    network passes at most one report of a ship in so many seconds, 0 for all; only: names or families of scenes.
+    network passes at most one report of a ship in so many seconds, 0 for all; only: names or families of recipes.
     """
 
     start_s: int = 1_741_564_800
@@ -57,7 +57,7 @@ class SecondPlan:
             raise SecondPlanError("a number of ships or scenes is below 0")
         if self.background + self.transfers + self.look_alikes == 0:
             raise SecondPlanError("no ship and no scene: give some")
-        known = {name for recipe in scenes.SCENES for name in (recipe.name, recipe.family)}
+        known = {name for recipe in recipes.SCENES for name in (recipe.name, recipe.family)}
         if unknown := set(self.only) - known:
             raise SecondPlanError(f"{min(unknown)!r} is no scene of this sea; there are {', '.join(sorted(known))}")
 
@@ -119,18 +119,18 @@ def _sailed(plan: SecondPlan, seed: int) -> tuple[list[Vessel], Tracks, Scripted
     over, rng = net(), np.random.default_rng([seed, 0])
     asked = [
         recipe
-        for kind, n in ((scenes.TRANSFER, plan.transfers), (scenes.LOOK_ALIKE, plan.look_alikes))
-        for recipe in scenes.recipes(rng, kind, n, plan.only)
+        for kind, n in ((recipes.TRANSFER, plan.transfers), (recipes.LOOK_ALIKE, plan.look_alikes))
+        for recipe in recipes.recipes(rng, kind, n, plan.only)
     ]
     count = sum(1 + len(recipe.guests) for recipe in asked) + plan.background
     numbers = rng.permutation(count) + 1  # so that no number tells of a part in a scene
     tracks = Tracks.blank(count, round(plan.days * plans.DAY))
     vessels: list[Vessel] = []
-    scripted = {}
+    scripted: Scripted = {}
     for recipe in asked:
         row = len(vessels)
-        parties = scenes.cast(rng, recipe, numbers[row:], over)
-        span = scenes.play(rng, recipe, parties, row, tracks, over, plan.in_areas)
+        parties = recipes.cast(rng, recipe, numbers[row:], over)
+        span = recipes.play(rng, recipe, parties, row, tracks, over, plan.in_areas)
         scripted |= {(row + a, row + b): (recipe, *span) for b in range(len(parties)) for a in range(b)}
         vessels += parties
     kinds = rng.choice(list(plans.FLEET), plan.background, p=np.array(list(plans.FLEET.values())) / 100)
@@ -155,7 +155,10 @@ def _moment(plan: SecondPlan, seconds: Any) -> pa.Array:
 
 def _fixes(plan: SecondPlan, vessels: list[Vessel], heard: Reports) -> pa.Table:
     """As the columns of the lake have it, rounded as the messages of ITU-R M.1371 round."""
-    of = lambda name, kind: np.array([getattr(v, name) for v in vessels], kind)[heard.row]  # noqa: E731
+
+    def of(name: str, kind: Any) -> NDArray[Any]:
+        return np.array([getattr(v, name) for v in vessels], kind)[heard.row]
+
     class_b = of("class_b", bool)
     n = len(heard.row)
     names = np.array([name for name, *_ in STATIONS] + [radio.SATELLITE])
@@ -224,7 +227,10 @@ def _static_reports(plan: SecondPlan, rng: np.random.Generator, vessels: list[Ve
 
 def _ships(vessels: list[Vessel]) -> pa.Table:
     """Who was there."""
-    of = lambda name, kind: pa.array([getattr(v, name) for v in vessels], kind)  # noqa: E731
+
+    def of(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([getattr(v, name) for v in vessels], kind)
+
     n = len(vessels)
     return pa.table({
         "hull": pa.array([_hull(v) for v in vessels]),
@@ -246,10 +252,13 @@ def _hull(vessel: Vessel) -> str:
     return f"second-{vessel.number:05}"
 
 
-def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list]) -> pa.Table:
+def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.Gap]]) -> pa.Table:
     """Every silence of radio.LEAST_GAP_H and more as it was received, with its cause; end null where it goes on."""
     rows = [(v, *gap) for v, gaps in zip(vessels, found, strict=True) for gap in gaps]
-    when = lambda s: None if s is None else int((plan.start_s + s) * 1e6)  # noqa: E731
+
+    def when(s: float | None) -> int | None:
+        return None if s is None else int((plan.start_s + s) * 1e6)
+
     return pa.table({
         "hull": pa.array([_hull(v) for v, *_ in rows], pa.string()),
         "mmsi": pa.array([v.mmsi for v, *_ in rows], pa.int32()),

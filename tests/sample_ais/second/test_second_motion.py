@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.sample_ais.second import motion, radio
+from stswatch.sample_ais.second import movement, radio
 from stswatch.sample_ais.second.plans import SWITCHED_OFF, Silence, Vessel, checked
 
 HOUR = 60
@@ -24,13 +24,13 @@ def rng():
     return np.random.default_rng(5)
 
 
-def speeds_kn(piece: motion.Piece) -> np.ndarray:
-    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / motion.KNOT_M_S
+def speeds_kn(piece: movement.Passage) -> np.ndarray:
+    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / movement.KNOT_M_S
 
 
 @pytest.mark.parametrize("minutes", [20, 200])
 def test_a_wandering_speed_has_its_spread_and_its_correlation_time(rng, minutes):
-    of = motion.wander(rng, 400_000, 3.0, minutes)
+    of = movement.wander(rng, 400_000, 3.0, minutes)
     assert of.std() == pytest.approx(3.0, rel=0.1)
     later = np.corrcoef(of[:-minutes], of[minutes:])[0, 1]
     assert later == pytest.approx(np.exp(-1), abs=0.06)
@@ -38,7 +38,7 @@ def test_a_wandering_speed_has_its_spread_and_its_correlation_time(rng, minutes)
 
 def test_a_voyage_leads_from_end_to_end_at_speeds_of_such_a_ship(rng):
     way = np.array([[124.0, 35.0], [124.5, 34.0], [126.0, 33.0]])
-    piece = motion.sail(rng, way, 12.0)
+    piece = movement.sail(rng, way, 12.0)
     ends = haversine_m(piece.lon[[0, -1]], piece.lat[[0, -1]], *way[[0, -1]].T)
     assert (ends < 400).all()
     assert np.median(speeds_kn(piece)) == pytest.approx(12, rel=0.1)
@@ -49,15 +49,15 @@ def test_a_voyage_leads_from_end_to_end_at_speeds_of_such_a_ship(rng):
 @pytest.mark.parametrize("kind", ["drift", "swing", "trawl", "lie"])
 def test_who_does_not_sail_stays_slow_and_near(rng, kind):
     more = {"swing": (90.0,), "trawl": (3.3,)}.get(kind, ())
-    piece = getattr(motion, kind)(rng, 124.0, 38.0, 24 * HOUR, *more)
+    piece = getattr(movement, kind)(rng, 124.0, 38.0, 24 * HOUR, *more)
     assert speeds_kn(piece).max() < {"drift": 2.5, "swing": 1.5, "trawl": 6.0, "lie": 0.001}[kind]
     away = haversine_m(124.0, 38.0, piece.lon, piece.lat).max()
     assert away < {"drift": 60_000, "swing": 91, "trawl": 60_000, "lie": 0.001}[kind]
 
 
 def test_a_guest_keeps_its_distance_while_both_drift(rng):
-    host = motion.drift(rng, 124.0, 38.0, 8 * HOUR)
-    guest = motion.beside(rng, host, 25.0, 0.0, 0.06, 1.0)
+    host = movement.drift(rng, 124.0, 38.0, 8 * HOUR)
+    guest = movement.beside(rng, host, 25.0, 0.0, 0.06, 1.0)
     apart = haversine_m(host.lon, host.lat, guest.lon, guest.lat)
     assert 12 < apart.min() < np.median(apart) < apart.max() < 50
     assert speeds_kn(guest).max() < 4
@@ -66,16 +66,16 @@ def test_a_guest_keeps_its_distance_while_both_drift(rng):
 @pytest.mark.parametrize(
     ("class_b", "speed", "turn", "status", "seconds"),
     [
-        (False, 0.0, 0.0, motion.MOORED, 180),
-        (False, 1.0, 0.0, motion.AT_ANCHOR, 180),
-        (False, 5.0, 0.0, motion.AT_ANCHOR, 10),
-        (False, 8.0, 0.0, motion.UNDER_WAY, 10),
-        (False, 8.0, 20.0, motion.UNDER_WAY, 10 / 3),
-        (False, 18.0, 0.0, motion.UNDER_WAY, 6),
-        (False, 18.0, 20.0, motion.UNDER_WAY, 2),
-        (False, 25.0, 0.0, motion.UNDER_WAY, 2),
-        (True, 1.0, 0.0, motion.UNDER_WAY, 180),
-        (True, 9.0, 20.0, motion.UNDER_WAY, 30),
+        (False, 0.0, 0.0, movement.MOORED, 180),
+        (False, 1.0, 0.0, movement.AT_ANCHOR, 180),
+        (False, 5.0, 0.0, movement.AT_ANCHOR, 10),
+        (False, 8.0, 0.0, movement.UNDER_WAY, 10),
+        (False, 8.0, 20.0, movement.UNDER_WAY, 10 / 3),
+        (False, 18.0, 0.0, movement.UNDER_WAY, 6),
+        (False, 18.0, 20.0, movement.UNDER_WAY, 2),
+        (False, 25.0, 0.0, movement.UNDER_WAY, 2),
+        (True, 1.0, 0.0, movement.UNDER_WAY, 180),
+        (True, 9.0, 20.0, movement.UNDER_WAY, 30),
     ],
 )
 def test_reports_come_as_often_as_the_standard_says(rng, class_b, speed, turn, status, seconds):

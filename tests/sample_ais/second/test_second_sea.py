@@ -5,6 +5,8 @@ Some seconds: the net of water nodes is made once, of the whole coast, and no pa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
@@ -106,12 +108,12 @@ def test_pyais_reads_what_is_written(happened):
     lines = b"".join(recording.sentences(happened)).splitlines()
     bodies = [line.split(b"\\")[2] for line in lines]
     single = [b for b in bodies if b.split(b",")[1] == b"1"][:: max(1, len(bodies) // 400)]
-    read = [decode(body) for body in single]
+    read: list[Any] = [decode(body) for body in single]
     assert {1, 18} <= {message.msg_type for message in read} <= {1, 18, 24}
     known = set(happened.ships["mmsi"].to_pylist())
     assert {message.mmsi for message in read} <= known
     at = next(i for i, b in enumerate(bodies) if b.startswith(b"!AIVDM,2,1"))
-    of = decode(*bodies[at : at + 2])
+    of: Any = decode(*bodies[at : at + 2])
     row = happened.ships.filter(pc.equal(happened.ships["mmsi"], of.mmsi)).to_pylist()[0]
     assert (of.shipname, of.to_bow + of.to_stern) == (row["name"], row["length_m"])
 

@@ -136,7 +136,14 @@ def net() -> Net:
     names = [i for i, kind in zip(found.ids, kinds(found.ids), strict=True) if kind == "reported_transfer_area"]
     clear = np.flatnonzero(reached & (shore_km > 2.5))
     inside = {n: clear[shapely.contains_xy(g, *nodes[clear].T)] for n, g in zip(names, wanted, strict=True)}
-    return Net(*nodes.T, tuple(havens), towards[keep], open_sea, {n: of for n, of in inside.items() if len(of) > 3})
+    return Net(
+        nodes[:, 0],
+        nodes[:, 1],
+        tuple(havens),
+        towards[keep],
+        open_sea,
+        {n: of for n, of in inside.items() if len(of) > 3},
+    )
 
 
 def _nodes(place: Floats) -> tuple[Floats, Floats, Ints]:

@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import lfilter
 
 from stswatch.geo.coordinates.sphere import bearing_deg, haversine_m
-from stswatch.sample_ais.second.waters import Floats
+from stswatch.sample_ais.second.net import Floats
 
 KNOT_M_S = 1852 / 3600
 M_PER_DEG = 111_195.0
@@ -22,7 +22,7 @@ UNDER_WAY, AT_ANCHOR, RESTRICTED, MOORED, FISHING = 0, 1, 3, 5, 7  # navigationa
 Random: TypeAlias = np.random.Generator
 
 
-class Piece(NamedTuple):
+class Passage(NamedTuple):
     """A stretch of a track, one row a minute: lon, lat, heading (n,) in degrees, and its navigational status."""
 
     lon: Floats
@@ -30,9 +30,9 @@ class Piece(NamedTuple):
     heading: Floats
     status: int
 
-    def part(self, begin: int, end: int) -> Piece:
+    def part(self, begin: int, end: int) -> Passage:
         """The minutes from begin to end."""
-        return Piece(self.lon[begin:end], self.lat[begin:end], self.heading[begin:end], self.status)
+        return Passage(self.lon[begin:end], self.lat[begin:end], self.heading[begin:end], self.status)
 
 
 def wander(rng: Random, n: int, sd: float, minutes: float, step: float = 1.0) -> Floats:
@@ -48,7 +48,7 @@ def moved(lon: Floats | float, lat: Floats | float, east_m: Floats, north_m: Flo
     return lon + east_m / (M_PER_DEG * np.cos(np.radians(lat))), lat + north_m / M_PER_DEG
 
 
-def sail(rng: Random, way: Floats, cruise_kn: float, status: int = UNDER_WAY) -> Piece:
+def sail(rng: Random, way: Floats, cruise_kn: float, status: int = UNDER_WAY) -> Passage:
     """Along a way (k, 2) from rest to rest: the ship gathers way, wanders about its speed and its line, and slows."""
     reach = np.concatenate([[0.0], np.cumsum(haversine_m(*way[:-1].T, *way[1:].T))])
     ramp = 15
@@ -63,24 +63,24 @@ def sail(rng: Random, way: Floats, cruise_kn: float, status: int = UNDER_WAY) ->
     taper = np.minimum(1.0, np.minimum(gone, reach[-1] - gone) / 15_000) ** 2
     aside = uniform_filter1d(wander(rng, n, 120.0, 120), min(45, n)) * taper
     lon, lat = moved(lon, lat, aside * np.cos(heading), -aside * np.sin(heading))
-    return Piece(lon, lat, _headings(lon, lat), status)
+    return Passage(lon, lat, _headings(lon, lat), status)
 
 
-def lie(rng: Random, lon: float, lat: float, n: int) -> Piece:
+def lie(rng: Random, lon: float, lat: float, n: int) -> Passage:
     """Moored: it does not move; its heading by the quay."""
-    return Piece(np.full(n, lon), np.full(n, lat), np.full(n, rng.uniform(0, 360)), MOORED)
+    return Passage(np.full(n, lon), np.full(n, lat), np.full(n, rng.uniform(0, 360)), MOORED)
 
 
-def swing(rng: Random, lon: float, lat: float, n: int, chain_m: float) -> Piece:
+def swing(rng: Random, lon: float, lat: float, n: int, chain_m: float) -> Passage:
     """At anchor: on its chain, about with the tide and the wind."""
     hours = np.arange(n) / 60
     turn = 65 * np.sin(2 * np.pi * (hours / TIDE_H + rng.uniform())) + uniform_filter1d(wander(rng, n, 15, 180), 30)
     heading = rng.uniform(0, 360) + turn
     back = np.radians(heading + 180)
-    return Piece(*moved(lon, lat, chain_m * np.sin(back), chain_m * np.cos(back)), heading % 360, AT_ANCHOR)
+    return Passage(*moved(lon, lat, chain_m * np.sin(back), chain_m * np.cos(back)), heading % 360, AT_ANCHOR)
 
 
-def drift(rng: Random, lon: float, lat: float, n: int) -> Piece:
+def drift(rng: Random, lon: float, lat: float, n: int) -> Passage:
     """Adrift with a stopped engine: a tidal ellipse, and the wind slowly on top."""
     hours = np.arange(n) / 60
     phase = 2 * np.pi * (hours / TIDE_H + rng.uniform())
@@ -92,10 +92,10 @@ def drift(rng: Random, lon: float, lat: float, n: int) -> Piece:
     north_kn = along * np.cos(bow) - across * np.sin(bow) + wind * np.cos(leeway)
     east, north = (np.cumsum(kn) * KNOT_M_S * 60 for kn in (east_kn, north_kn))
     heading = np.degrees(leeway) + 90 + uniform_filter1d(wander(rng, n, 25, 180), 30)
-    return Piece(*moved(lon, lat, east, north), heading % 360, UNDER_WAY)
+    return Passage(*moved(lon, lat, east, north), heading % 360, UNDER_WAY)
 
 
-def trawl(rng: Random, lon: float, lat: float, n: int, kn: float) -> Piece:
+def trawl(rng: Random, lon: float, lat: float, n: int, kn: float) -> Passage:
     """To and fro over a ground, a turn every two or three hours, with stops to haul."""
     every = rng.integers(110, 190)
     nth = np.arange(n)
@@ -106,13 +106,13 @@ def trawl(rng: Random, lon: float, lat: float, n: int, kn: float) -> Piece:
     return _dead_reckoned(lon, lat, heading, speed, FISHING)
 
 
-def steam(rng: Random, lon: float, lat: float, n: int, kn: float, bearing: float) -> Piece:
+def steam(rng: Random, lon: float, lat: float, n: int, kn: float, bearing: float) -> Passage:
     """Slowly on one course."""
     heading = bearing + uniform_filter1d(wander(rng, n, 5, 120), 20)
     return _dead_reckoned(lon, lat, heading, np.clip(kn * (1 + wander(rng, n, 0.06, 90)), 0.3, None), RESTRICTED)
 
 
-def beside(rng: Random, host: Piece, aside_m: float, along_m: float, loose: float, side: float) -> Piece:
+def beside(rng: Random, host: Passage, aside_m: float, along_m: float, loose: float, side: float) -> Passage:
     """Beside a host, on its side 1 (right) or -1: an offset in its frame that wanders by a share `loose` of itself."""
     n = len(host.lon)
     aside = side * aside_m * (1 + uniform_filter1d(wander(rng, n, loose, 60), 9)).clip(0.6, 1.6)
@@ -120,13 +120,13 @@ def beside(rng: Random, host: Piece, aside_m: float, along_m: float, loose: floa
     bow = np.radians(uniform_filter1d(np.unwrap(host.heading, period=360), 9))
     east, north = aside * np.cos(bow) + ahead * np.sin(bow), -aside * np.sin(bow) + ahead * np.cos(bow)
     heading = host.heading + (180 if rng.random() < 0.25 and host.status != RESTRICTED else 0) + rng.normal(0, 2)
-    return Piece(*moved(host.lon, host.lat, east, north), heading % 360, host.status)
+    return Passage(*moved(host.lon, host.lat, east, north), heading % 360, host.status)
 
 
-def _dead_reckoned(lon: float, lat: float, heading: Floats, speed_kn: Floats, status: int) -> Piece:
+def _dead_reckoned(lon: float, lat: float, heading: Floats, speed_kn: Floats, status: int) -> Passage:
     gone = speed_kn * KNOT_M_S * 60
     east, north = (np.cumsum(gone * turn(np.radians(heading))) for turn in (np.sin, np.cos))
-    return Piece(*moved(lon, lat, east, north), heading % 360, status)
+    return Passage(*moved(lon, lat, east, north), heading % 360, status)
 
 
 def _headings(lon: Floats, lat: Floats) -> Floats:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stswatch.sample_ais.second import motion
-from stswatch.sample_ais.second.motion import Piece, Random
+from stswatch.sample_ais.second import movement
+from stswatch.sample_ais.second.movement import Passage, Random
+from stswatch.sample_ais.second.net import Floats, Ints, Net
 from stswatch.sample_ais.second.plans import (
     DAY,
     SWITCHED_OFF,
@@ -28,7 +29,6 @@ from stswatch.sample_ais.second.plans import (
     faults,
     haven_near,
 )
-from stswatch.sample_ais.second.waters import Floats, Ints, Net
 
 TRANSFER, LOOK_ALIKE = "transfer", "look_alike"
 
@@ -152,7 +152,7 @@ def play(
         aside, along = _gap(rng, recipe, vessels[0], guest, k)
         side = side if recipe.family == "group" else rng.choice([-1.0, 1.0])
         late = int(rng.integers(0, 25)) if k > 1 else 0
-        path = motion.beside(rng, host.part(wait + late, wait + n), aside, along, recipe.loose, side)
+        path = movement.beside(rng, host.part(wait + late, wait + n), aside, along, recipe.loose, side)
         _voyage(rng, guest, row + k, tracks, net, begin + late, path, haven, node, recipe)
     for vessel in vessels:
         vessel.laden_until = begin + n / 2
@@ -172,17 +172,17 @@ def _where(rng: Random, recipe: Recipe, net: Net, in_areas: float) -> tuple[int,
     return haven, int(rng.choice(of.roads if recipe.where == "roads" else of.quays))
 
 
-def _hold(rng: Random, recipe: Recipe, host: Vessel, place: tuple[float, float], n: int) -> Piece:
+def _hold(rng: Random, recipe: Recipe, host: Vessel, place: tuple[float, float], n: int) -> Passage:
     """What the host does from its arrival to its departure."""
     if recipe.lies == "drift":
-        return motion.drift(rng, *place, n)
+        return movement.drift(rng, *place, n)
     if recipe.lies == "anchor":
-        return motion.swing(rng, *place, n, 50 + host.length_m / 2)
+        return movement.swing(rng, *place, n, 50 + host.length_m / 2)
     if recipe.lies == "moored":
-        return motion.lie(rng, *place, n)
+        return movement.lie(rng, *place, n)
     if recipe.lies == "trawl":
-        return motion.trawl(rng, *place, n, 3.2)
-    return motion.steam(rng, *place, n, float(recipe.lies), rng.uniform(0, 360))
+        return movement.trawl(rng, *place, n, 3.2)
+    return movement.steam(rng, *place, n, float(recipe.lies), rng.uniform(0, 360))
 
 
 def _gap(rng: Random, recipe: Recipe, host: Vessel, guest: Vessel, k: int) -> tuple[float, float]:
@@ -198,7 +198,7 @@ def _gap(rng: Random, recipe: Recipe, host: Vessel, guest: Vessel, k: int) -> tu
     return beams + free, rng.normal(0, 0.12) * host.length_m
 
 
-def _voyage(rng: Random, vessel: Vessel, row: int, tracks: Tracks, net: Net, minute: int, held: Piece, haven: int,
+def _voyage(rng: Random, vessel: Vessel, row: int, tracks: Tracks, net: Net, minute: int, held: Passage, haven: int,
             node: int, recipe: Recipe) -> None:  # fmt: skip
     """A ship comes from a quay, does what is held from a minute on, and goes on to a quay, until the sea ends."""
     small = vessel.length_m < 45
@@ -210,8 +210,8 @@ def _voyage(rng: Random, vessel: Vessel, row: int, tracks: Tracks, net: Net, min
     edge = np.array([[held.lon[0], held.lat[0]], [held.lon[-1], held.lat[-1]]])
     there = net.between(*ends[0], haven, node)
     back = net.between(haven, node, *ends[1])
-    come = motion.sail(rng, np.vstack([there[:-1], edge[:1]]), vessel.cruise_kn)
-    go = motion.sail(rng, np.vstack([edge[1:], _leaving(edge[1], back)]), vessel.cruise_kn)
+    come = movement.sail(rng, np.vstack([there[:-1], edge[:1]]), vessel.cruise_kn)
+    go = movement.sail(rng, np.vstack([edge[1:], _leaving(edge[1], back)]), vessel.cruise_kn)
     long = tracks.lon.shape[1] + 10 * DAY
     first = berth(rng, net, ends[0][1], long)
     last = berth(rng, net, ends[1][1], long)
