@@ -161,12 +161,10 @@ def received(
     east, north = _gps_noise(rng, at, len(lon))
     nth = np.arange(len(lon))
     places = moved(np.interp(at, nth, told_lon), np.interp(at, nth, told_lat), east, north)
-    shown: Any = (*places, *_instruments(rng, vessel, at, speed, cog, told_heading))
-    reports = Reports(
-        np.full(len(at), row),
-        at * 60,
-        *shown,
-                      tracks.status[row][at.astype(np.int64)].astype(np.int64), by)  # fmt: skip
+    status = tracks.status[row][at.astype(np.int64)].astype(np.int64)
+    shown = _instruments(rng, vessel, at, speed, cog, told_heading)
+    columns: list[Any] = [np.full(len(at), row), at * 60, *places, *shown, status, by]
+    reports = Reports(*columns)
     return reports, gaps(vessel, at, len(lon), unbroken - ashore, unfaded)
 
 
