@@ -20,7 +20,6 @@ from stswatch.pipeline.pictures import image_file
 from stswatch.pipeline.readers import nmea_messages
 from stswatch.pipeline.store import files
 
-
 MUCH = np.random.default_rng(1).bytes(100 << 20)
 
 
