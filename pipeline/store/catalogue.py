@@ -337,6 +337,8 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _DAMAGED:
             raise CatalogueError(f"{path}: is damaged ({error}); {_REMEDY}") from error
         raise
+    except UnicodeDecodeError as error:  # of the words of SQLite, which quote what is damaged
+        raise CatalogueError(f"{path}: is damaged (not even its tables can be named); {_REMEDY}") from error
 
 
 def _lacking(code: int, path: Path) -> int:
