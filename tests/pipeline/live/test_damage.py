@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -131,3 +132,6 @@ def test_a_watch_goes_on_from_where_it_was_though_the_newest_segment_is_of_no_us
     assert last_us > 0
     (folder / "20990101T000000.000Z.nmea.zst").write_bytes(spoiled)
     assert found_us(data, []) == last_us
+    with closing(Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))) as spooled:
+        assert found_us(data, [spooled]) == last_us
+        assert any("20990101T000000.000Z.nmea.zst: is no segment" in told for told in spooled.damage)
