@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +45,7 @@ WRITERS = [
     (a_picture, "a.svg", ".picture-{}"),
     (a_sea, "a.parquet", "a.part"),
     (a_json_file, "a.json", "a.part"),
-    (messages, "a.jsonl", ".a.jsonl-{}"),
+    (messages, "a" * 249 + ".jsonl", f".{zlib.crc32(b'a' * 249 + b'.jsonl'):08x}-{{}}"),
 ]
 
 
