@@ -83,6 +83,8 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
             return behind
         if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
             return behind
+        if "duckdb" in type(behind).__module__ and "failed: KeyboardInterrupt" in str(behind):
+            return behind
         behind = behind.__cause__ or behind.__context__
     return None
 

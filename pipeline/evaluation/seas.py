@@ -227,8 +227,11 @@ def save(watched: Watched, path: Path) -> None:
     told = {_WATCHED: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
-    pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **told}), half)
-    half.replace(path)
+    try:
+        pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **told}), half)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def saved(path: Path) -> Watched:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -192,7 +193,7 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
             yield from _filled(to, file, schema)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    beside = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{os.getpid()}")  # a name may be as long as any
     try:
         with beside.open("wb") as file:
             yield from _filled(to, file, schema)

@@ -7,6 +7,7 @@ more (a folder of .csv.gz); anything else that is packed twice is not read.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -61,7 +62,9 @@ UNREAD: dict[str, re.Pattern[bytes]] = {  # told by name, so that the user knows
 def unreadable(path: str, error: OSError) -> SourceError:
     """What to say of a file that the system does not give."""
     told = error.strerror or error
-    return SourceError(f"{path}: cannot be read ({told}); check the path, its permissions and the disk that it lies on")
+    few = error.errno == errno.EMFILE
+    remedy = "raise the limit (ulimit -n)" if few else "check the path, its permissions and the disk that it lies on"
+    return SourceError(f"{path}: cannot be read ({told}); {remedy}")
 
 
 def packing_of(start: bytes) -> Packing | None:

@@ -245,9 +245,6 @@ def publish(
         snapshots.finalize(snapshot, unfinished, lake_files, left_out or {})
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
     except (duckdb.Error, StoreError, OSError) as error:
-        with suppress(OSError):  # where the disk is full, it is full of these
-            _remove(unfinished)
-            _remove(snapshot.shown.with_name(unfinished.name))
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
             from stswatch.pipeline.store import entries  # see queries.py
 
@@ -256,6 +253,10 @@ def publish(
         if isinstance(error, duckdb.IOException | OSError):
             raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error
         raise
+    finally:  # after Ctrl-C too; and where the disk is full, it is full of these
+        with suppress(OSError):
+            _remove(unfinished)
+            _remove(snapshot.shown.with_name(unfinished.name))
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)
     sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (snapshots.py)
