@@ -354,11 +354,11 @@ def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
     """Only expected errors and the system's words on files are shown without the traceback."""
 
     def raising(error):
-        def leads(*given):
+        def areas(*given):
             raise error
 
-        monkeypatch.setattr("stswatch.pipeline.api.leads", leads)
-        return say("leads")
+        monkeypatch.setattr("stswatch.pipeline.api.areas", areas)
+        return say("areas")
 
     one_sentence(*raising(rules.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
     one_sentence(*raising(PermissionError(13, "Permission denied", "a.csv")), "a.csv: Permission denied")
