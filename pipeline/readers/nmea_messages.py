@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import codecs
 import io
-import json
 import os
+import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -24,8 +24,17 @@ import pyarrow.parquet as pq
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.assembled import CaptureClock, Whole, codes, whole_messages
-from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, FieldRows, Form, columns_of, say, table
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.decoded_fields import (
+    ALL_TYPES,
+    HEAD,
+    FieldRows,
+    Form,
+    columns_of,
+    json_lines,
+    plain,
+    say,
+    table,
+)
 from stswatch.pipeline.decode.payloads import Bools
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
@@ -56,15 +65,78 @@ class Sink(Protocol):
         """Write what ends the file."""
 
 
+# Numbers that rise or differ in each message: a dictionary of them is made for nothing.
+_RISING = {"offset": "DELTA_BINARY_PACKED"}
+_VARIED = frozenset({"lon", "lat", "time"}) | frozenset(_RISING)
+_ALWAYS = frozenset({*HEAD, *REJECTS.names})
+
+
 class _Parquet:
+    """A file with the columns that some message fills, and those of where and when.
+
+    Which these are is known at the end: what was written before the first message that fills another column is written
+    once more. Until then all lies in files without a name beside the one that is to be.
+    """
+
     def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
-        self._schema, self._writer = schema, pq.ParquetWriter(file, schema, compression="zstd")
+        self._file, self._schema = file, schema
+        self._filled = {name for name in schema.names if name in _ALWAYS}
+        self._parts: list[tuple[IO[bytes], pq.ParquetWriter]] = []
 
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
-        self._writer.write_table(table(head, forms, self._schema))
+        rows = table(head, forms, self._schema)
+        filled = {name for name in rows.column_names if rows[name].null_count < len(rows)}
+        if not (self._parts and filled <= self._filled):
+            self._filled |= filled
+            self._begin()
+        writer = self._parts[-1][1]
+        writer.write_table(rows.select(writer.schema.names))
+
+    def _begin(self) -> None:
+        part = tempfile.TemporaryFile(dir=_folder_of(self._file))  # noqa: SIM115 closed with the others
+        self._parts.append((part, _parquet_writer(part, self._columns())))
+
+    def _columns(self) -> pa.Schema:
+        return pa.schema([field for field in self._schema if field.name in self._filled])
 
     def close(self) -> None:
-        self._writer.close()
+        if not self._parts:
+            self._begin()
+        with ExitStack() as opened:
+            for part, writer in self._parts:
+                opened.enter_context(part)
+                writer.close()
+            files = [part for part, _ in self._parts]
+            if len(files) > 1:
+                _join(files, self._file, self._columns())
+            else:
+                files[0].seek(0)
+                shutil.copyfileobj(files[0], self._file)
+
+
+def _folder_of(file: IO[bytes]) -> Path | None:
+    """Where a file lies; None for what is no file of a folder."""
+    return Path(file.name).parent if Path(file.name).is_file() else None
+
+
+def _parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+    names = [name for name in schema.names if name not in _VARIED]
+    encoding = {name: how for name, how in _RISING.items() if name in schema.names}
+    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=names, column_encoding=encoding)
+
+
+def _join(parts: Iterable[IO[bytes]], file: IO[bytes], schema: pa.Schema) -> None:
+    """Write what stands in several Parquet files into one, a group of rows at a time, null where a file lacks it."""
+    with _parquet_writer(file, schema) as writer:
+        for part in parts:
+            rows = pq.ParquetFile(part)
+            for at in range(rows.num_row_groups):
+                group = rows.read_row_group(at)
+                columns = [
+                    group[field.name] if field.name in group.column_names else pa.nulls(len(group), field.type)
+                    for field in schema
+                ]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 class _Csv:
@@ -129,13 +201,14 @@ def write(
     captures: Iterable[tuple[str, Iterable[FieldRows]]],
     to: str,
     out: str | Path,
-    types: Collection[int],
+    types: Collection[int] | None,
     rejects: str | Path | None = None,
 ) -> Count:
     """Write captures, each a name and what is read of it.
 
-    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; rejects: a
-    file for the lines that are no message. Raises RecordsError, OSError, and what reading raises.
+    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; types: whose
+    columns a table gets, see columns_of; rejects: a file for the lines that are no message. Raises RecordsError,
+    OSError, and what reading raises.
     """
     count, schema = Count(), columns_of(types)
     with ExitStack() as opened:
@@ -237,72 +310,6 @@ def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
 
 def _text_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_timestamp(kind) or pa.types.is_binary(kind) else kind
-
-
-def json_lines(head: Mapping[str, pa.Array], forms: list[Form]) -> bytes:
-    r"""Messages as lines of JSON in the order of their rows, with the fields that their form has.
-
-    >>> head = {"time": pa.array([0], pa.timestamp("us", "UTC")), "station": pa.array(["A"])}
-    >>> json_lines(head, [(np.array([0]), {"msg_type": pa.array([1]), "lon": pa.array([None], pa.float64())})])
-    b'{"time":"1970-01-01T00:00:00.000000Z","station":"A","msg_type":1,"lon":null}\n'
-    """
-    if not forms:
-        return b""
-    written = {name: _json(column) for name, column in head.items()}
-    rows = np.concatenate([rows for rows, _ in forms])
-    lines = pa.concat_arrays([_lines(written, *form) for form in forms]).take(pa.array(np.argsort(rows)))
-    return _joined(lines)
-
-
-def _lines(head: Mapping[str, pa.Array], rows: Ints, columns: Mapping[str, pa.Array]) -> pa.Array:
-    at = pa.array(rows)
-    values = {name: column.take(at) for name, column in head.items()}
-    values |= {name: _json(column) for name, column in columns.items() if name not in head}
-    first = {name: values.pop(name) for name in (*head, "msg_type", "mmsi") if name in values}
-    pieces: list[Any] = []
-    for name, value in (first | values).items():
-        pieces += [f'{"," if pieces else "{"}"{name}":', value]
-    return pc.binary_join_element_wise(*pieces, "}\n", "")
-
-
-def _joined(lines: pa.Array) -> bytes:
-    """The bytes of strings, one after the other."""
-    whole = pa.concat_arrays([lines])
-    edges = np.frombuffer(whole.buffers()[1], np.int32)[[whole.offset, whole.offset + len(whole)]]
-    return whole.buffers()[2][int(edges[0]) : int(edges[1])].to_pybytes() if len(whole) else b""
-
-
-def _json(column: pa.Array) -> pa.Array:
-    """Each value as it stands in JSON."""
-    text = plain(column)
-    if pa.types.is_string(text.type):
-        text = _quoted(text)
-    return pc.fill_null(text.cast(pa.string()), "null")
-
-
-def _quoted(text: pa.Array) -> pa.Array:
-    if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
-        return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
-    for sign in ("\\", '"'):
-        text = pc.replace_substring(text, sign, "\\" + sign)
-    return pc.binary_join_element_wise('"', text, '"', "")
-
-
-def _dumped(value: str) -> str:
-    return json.dumps(value).replace("\x7f", "\\u007f")
-
-
-def plain(column: pa.Array) -> pa.Array:
-    """Times as ISO 8601 and bytes as base64, all else as it is.
-
-    >>> plain(pa.array([b"AIS", None])).to_pylist(), plain(pa.array([0], pa.timestamp("us", "UTC"))).to_pylist()
-    (['QUlT', None], ['1970-01-01T00:00:00.000000Z'])
-    """
-    if pa.types.is_timestamp(column.type):
-        return pc.replace_substring(column.cast(pa.string()), " ", "T")
-    if pa.types.is_binary(column.type):
-        return pa.array([None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()], pa.string())
-    return column
 
 
 # ----------------------------------------------------------------------------------------------------------------
