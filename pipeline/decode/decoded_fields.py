@@ -263,17 +263,16 @@ def say(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], types: frozense
     found = grouped(data, start, end, fill)
     groups = [group for group in found.groups if types & set(group.layout.types)]
     groups += rare_groups(data, start, end, fill, found.msg_type, types - LAYOUT_TYPES)
-    forms = [_chosen((group.rows, fields(group)), types) for group in groups]
+    forms = [(group.rows, fields(group)) for group in (_chosen(group, found.msg_type, types) for group in groups)]
     return DecodedFields(found.code, found.msg_type, forms)
 
 
-def _chosen(form: Form, types: frozenset[int]) -> Form:
+def _chosen(group: Group, msg_type: NDArray[np.int8], types: frozenset[int]) -> Group:
     """The messages of these types alone, where one layout serves several."""
-    rows, columns = form
-    kept = np.isin(columns["msg_type"].to_numpy(), list(types))
-    if kept.all():
-        return form
-    return rows[kept], {name: column.filter(pa.array(kept)) for name, column in columns.items()}
+    if types.issuperset(group.layout.types):
+        return group
+    kept = np.isin(msg_type[group.rows], list(types))
+    return Group(group.layout, group.rows[kept], group.packed.take(kept))
 
 
 def columns_of(types: Iterable[int] | None = None) -> pa.Schema:

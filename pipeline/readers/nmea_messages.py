@@ -65,9 +65,9 @@ class Sink(Protocol):
         """Write what ends the file."""
 
 
-# Numbers that rise or differ in each message: a dictionary of them is made for nothing.
-_RISING = {"offset": "DELTA_BINARY_PACKED"}
-_VARIED = frozenset({"lon", "lat", "time"}) | frozenset(_RISING)
+# Of numbers that differ from message to message a dictionary would be made for nothing.
+_RISING, _SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
+_ENCODING = {"time": _RISING, "offset": _RISING, "lon": _SPLIT, "lat": _SPLIT}
 _ALWAYS = frozenset({*HEAD, *REJECTS.names})
 
 
@@ -120,9 +120,9 @@ def _folder_of(file: IO[bytes]) -> Path | None:
 
 
 def _parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
-    names = [name for name in schema.names if name not in _VARIED]
-    encoding = {name: how for name, how in _RISING.items() if name in schema.names}
-    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=names, column_encoding=encoding)
+    encoding = {name: how for name, how in _ENCODING.items() if name in schema.names}
+    repeated = [name for name in schema.names if name not in encoding]
+    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated, column_encoding=encoding)
 
 
 def _join(parts: Iterable[IO[bytes]], file: IO[bytes], schema: pa.Schema) -> None:
