@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -208,10 +209,9 @@ def _agrees(offset: Ints, told_us: Ints) -> Bools:
             around = told_us[here - beside : here + beside + 1]
             low[here], middle[here], high[here] = np.percentile(around, _QUARTILES)
     if n > 2 * _BESIDE:
-        around = sliding_window_view(told_us, 2 * _BESIDE + 1)
-        low[_BESIDE:-_BESIDE], middle[_BESIDE:-_BESIDE], high[_BESIDE:-_BESIDE] = np.percentile(
-            around, _QUARTILES, axis=1
-        )
+        inner = slice(_BESIDE, -_BESIDE)
+        around = np.sort(sliding_window_view(told_us, 2 * _BESIDE + 1), axis=1)
+        low[inner], middle[inner], high[inner] = (_between(around, share / 100) for share in _QUARTILES)
     agree = np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
     agree[:_LEAST_BESIDE] = agree[-_LEAST_BESIDE:] = False
     sure = np.flatnonzero(agree)
@@ -222,6 +222,13 @@ def _agrees(offset: Ints, told_us: Ints) -> Bools:
             passed = rate * np.abs(offset[ends] - offset[known[0 if ends.start == 0 else -1]])
             agree[ends] = np.abs(told_us[ends] - expected) <= AGREE_US + passed / 2
     return np.asarray(agree | _on_a_line(offset, told_us) if n < 2 * few else agree)
+
+
+def _between(ordered: Ints, share: float) -> NDArray[np.float64]:
+    """What that share of each row, which rises, lies below."""
+    at, beyond = divmod(share * (ordered.shape[1] - 1), 1)
+    one, other = ordered[:, int(at)], ordered[:, math.ceil(at + beyond)]
+    return np.asarray(one + (other - one) * beyond)
 
 
 def _on_a_line(offset: Ints, told_us: Ints) -> Bools:

@@ -169,10 +169,13 @@ def _json(column: pa.Array) -> pa.Array:
     text = plain(column)
     if pa.types.is_string(text.type):
         text = _quoted(text)
-    return pc.fill_null(text.cast(pa.string()), "null")
+    text = text.cast(pa.string())
+    return pc.fill_null(text, "null") if text.null_count else text
 
 
 def _quoted(text: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(text, r"[^ !#-\[\]-~]")).as_py():  # nothing that would be escaped
+        return pc.binary_join_element_wise('"', text, '"', "")
     if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
         return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
     for sign in ("\\", '"'):

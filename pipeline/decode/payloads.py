@@ -209,7 +209,9 @@ def column(packed: Packed, field: Field, offset: int) -> pa.Array:
         return texts(packed, offset, field.bits)
     if field.kind == "bytes":
         return raw_bytes(packed, offset, field.bits)
-    return pa.array(KINDS[field.kind](packed, field, offset), mask=~packed.carried(offset, field.bits))
+    value = KINDS[field.kind](packed, field, offset)
+    whole = packed.least >= offset + field.bits
+    return pa.array(value) if whole else pa.array(value, mask=~packed.carried(offset, field.bits))
 
 
 def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:

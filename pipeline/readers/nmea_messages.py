@@ -68,6 +68,7 @@ class Sink(Protocol):
 # Of numbers that differ from message to message a dictionary would be made for nothing.
 _RISING, _SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
 _ENCODING = {"time": _RISING, "offset": _RISING, "lon": _SPLIT, "lat": _SPLIT}
+_SOUGHT = frozenset({"time", "source", "offset", "msg_type", "mmsi", "lon", "lat"})  # by which a query passes over rows
 _ALWAYS = frozenset({*HEAD, *REJECTS.names})
 
 
@@ -121,8 +122,14 @@ def _folder_of(file: IO[bytes]) -> Path | None:
 
 def _parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     encoding = {name: how for name, how in _ENCODING.items() if name in schema.names}
-    repeated = [name for name in schema.names if name not in encoding]
-    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated, column_encoding=encoding)
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="snappy",  # reads everywhere; zstd takes a fifth less room and a fifth more time
+        use_dictionary=[name for name in schema.names if name not in encoding],
+        column_encoding=encoding,
+        write_statistics=[name for name in schema.names if name in _SOUGHT],
+    )
 
 
 def _join(parts: Iterable[IO[bytes]], file: IO[bytes], schema: pa.Schema) -> None:
