@@ -61,8 +61,8 @@ class Sink(Protocol):
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
         """Write n messages, see said.table."""
 
-    def close(self) -> None:
-        """Write what ends the file."""
+    def close(self, whole: bool = True) -> None:
+        """Write what ends the file; where it will not be whole, it is only let go."""
 
 
 # Of numbers that differ from message to message a dictionary would be made for nothing.
@@ -94,30 +94,25 @@ class _Parquet:
         writer.write_table(rows.select(writer.schema.names))
 
     def _begin(self) -> None:
-        part = tempfile.TemporaryFile(dir=_folder_of(self._file))  # noqa: SIM115 closed with the others
+        out = Path(self._file.name)
+        part = tempfile.TemporaryFile(dir=out.parent if out.is_file() else None)  # noqa: SIM115 closed with the others
         self._parts.append((part, _parquet_writer(part, self._columns())))
 
     def _columns(self) -> pa.Schema:
         return pa.schema([field for field in self._schema if field.name in self._filled])
 
-    def close(self) -> None:
-        if not self._parts:
+    def close(self, whole: bool = True) -> None:
+        if whole and not self._parts:
             self._begin()
         with ExitStack() as opened:
-            for part, writer in self._parts:
-                opened.enter_context(part)
+            files = [opened.enter_context(part) for part, _ in self._parts]
+            for _, writer in self._parts:
                 writer.close()
-            files = [part for part, _ in self._parts]
-            if len(files) > 1:
+            if whole and len(files) > 1:
                 _join(files, self._file, self._columns())
-            else:
+            elif whole:
                 files[0].seek(0)
                 shutil.copyfileobj(files[0], self._file)
-
-
-def _folder_of(file: IO[bytes]) -> Path | None:
-    """Where a file lies; None for what is no file of a folder."""
-    return Path(file.name).parent if Path(file.name).is_file() else None
 
 
 def _parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
@@ -139,10 +134,8 @@ def _join(parts: Iterable[IO[bytes]], file: IO[bytes], schema: pa.Schema) -> Non
             rows = pq.ParquetFile(part)
             for at in range(rows.num_row_groups):
                 group = rows.read_row_group(at)
-                columns = [
-                    group[field.name] if field.name in group.column_names else pa.nulls(len(group), field.type)
-                    for field in schema
-                ]
+                known = dict(zip(group.column_names, group.columns, strict=True))
+                columns = [known.get(field.name, pa.nulls(len(group), field.type)) for field in schema]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
@@ -159,7 +152,7 @@ class _Csv:
     def _text(self, column: pa.Array) -> pa.Array:
         return column
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         self._writer.close()
 
 
@@ -182,7 +175,7 @@ class _JsonLines:
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
         self._file.write(json_lines(head, forms))
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         pass
 
 
@@ -310,7 +303,7 @@ def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
         yield made
     except BaseException:
         with suppress(Exception):  # what is half written is taken away
-            made.close()
+            made.close(whole=False)
         raise
     made.close()
 
