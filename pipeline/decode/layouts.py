@@ -24,7 +24,7 @@ class Field(NamedTuple):
     plus: int = 0  # added to what the wire says, in its units
 
 
-class Test(NamedTuple):
+class BitTest(NamedTuple):
     """What bits say of which form a message is; it holds where they arrived whole and have this value."""
 
     offset: int
@@ -39,7 +39,7 @@ class Layout(NamedTuple):
     types: tuple[int, ...]
     section: str  # of ITU-R M.1371-5, annex 8
     fields: tuple[Field, ...]
-    when: tuple[Test, ...] = ()  # all hold; of the forms of a type the first one counts of which they do
+    when: tuple[BitTest, ...] = ()  # all hold; of the forms of a type the first one counts of which they do
     most: int = 0  # bits of the longest payload of this form, 0 where there is no other by length
 
     @property

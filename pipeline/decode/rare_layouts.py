@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from stswatch.pipeline.decode.layouts import Field, Layout, Test
+from stswatch.pipeline.decode.layouts import BitTest, Field, Layout
 
 _WORD = re.compile(r"(?P<name>\S+) (?P<bits>\d+)(?: (?P<kind>[a-z ]+))?(?:/(?P<per>\d+))?(?P<plus>[+-]\d+)?")
 
@@ -54,18 +54,18 @@ _WAVES = """waveheight 8 quantity/10, waveperiod 6, wavedir 9, swellheight 8 qua
 _WIND = "wspeed 7, wgust 7, wdir 9, wgustdir 9"
 
 
-def _form(name: str, types: int | tuple[int, ...], section: str, text: str, *when: Test, most: int = 0) -> Layout:
+def _form(name: str, types: int | tuple[int, ...], section: str, text: str, *when: BitTest, most: int = 0) -> Layout:
     return Layout(name, (types,) if isinstance(types, int) else types, section, _fields(text), when, most)
 
 
 def _addressed(name: str, dac: int, fid: int, section: str, text: str) -> Layout:
     """An application of type 6."""
-    return _form(name, 6, section, f"{_ADDRESSED}, dac 10, fid 6, {text}", Test(72, 10, dac), Test(82, 6, fid))
+    return _form(name, 6, section, f"{_ADDRESSED}, dac 10, fid 6, {text}", BitTest(72, 10, dac), BitTest(82, 6, fid))
 
 
-def _broadcast(name: str, dac: int, fid: int, section: str, text: str, *when: Test) -> Layout:
+def _broadcast(name: str, dac: int, fid: int, section: str, text: str, *when: BitTest) -> Layout:
     """An application of type 8."""
-    tests = (Test(40, 10, dac), Test(50, 6, fid), *when)
+    tests = (BitTest(40, 10, dac), BitTest(50, 6, fid), *when)
     return _form(name, 8, section, f"{_BROADCAST}, dac 10, fid 6, {text}", *tests)
 
 
@@ -77,8 +77,8 @@ _APPLICATIONS_6 = (
         6,
         _236,
         f"{_BROADCAST}, dac 10, fid 6, persons 13, - 3",
-        Test(40, 10, 1),
-        Test(50, 6, 16),
+        BitTest(40, 10, 1),
+        BitTest(50, 6, 16),
         most=72,
     ),
     # what is too short for DAC and FID where an addressed message has them fails the tests of all that follow
@@ -118,7 +118,7 @@ _APPLICATIONS_8 = (
         f"linkage 10, signal_station 120 text, {_POINT}, status 2, signal 5, hour 5, minute 6, nextsignal 5, - 102",
     ),
     _broadcast("berthing data", 1, 20, _289, _BERTH),
-    _broadcast("weather seen from a ship, as the WMO writes it", 1, 21, _289, "data 952 bytes", Test(56, 1, 1)),
+    _broadcast("weather seen from a ship, as the WMO writes it", 1, 21, _289, "data 952 bytes", BitTest(56, 1, 1)),
     _broadcast(
         "weather seen from a ship",
         1,
@@ -204,7 +204,7 @@ _ACKNOWLEDGED = ", ".join(f"mmsi{k} 30, mmsiseq{k} 2" for k in range(1, 5))
 _CHANNELS = "channel_a 12, channel_b 12, txrx 4, power 1 flag"
 _BANDS = "addressed 1 flag, band_a 1 flag, band_b 1 flag, zonesize 3, - 23"
 _KIND = f"{_HEAD}, addressed 1 flag, structured 1 flag"
-_IS_ADDRESSED, _IS_STRUCTURED = Test(38, 1, 1), Test(39, 1, 1)
+_IS_ADDRESSED, _IS_STRUCTURED = BitTest(38, 1, 1), BitTest(39, 1, 1)
 _ASSIGNED = "mmsi1 30, offset1 12, increment1 10"
 
 RARE_LAYOUTS: tuple[Layout, ...] = (
@@ -230,7 +230,7 @@ RARE_LAYOUTS: tuple[Layout, ...] = (
         22,
         "3.20",
         f"{_BROADCAST}, {_CHANNELS}, dest1 30, empty_1 5, dest2 30, empty_2 5, {_BANDS}",
-        Test(139, 1, 1),
+        BitTest(139, 1, 1),
     ),
     _form("channels for an area", 22, "3.20", f"{_BROADCAST}, {_CHANNELS}, {_CORNERS}, {_BANDS}"),
     _form(
