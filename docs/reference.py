@@ -16,6 +16,7 @@ from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
+from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
 from stswatch.pipeline.live.server import METRICS
@@ -32,6 +33,7 @@ from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 DOCS = Path(__file__).parent
 _KEYS = {"by_mmsi": "MMSI", "by_cell": "cell", "by_pair": "pair", "to_all": "none"}  # routes in words
 _CHOICE = "a choice of this project"
+_HEAD_BITS = 38  # of type, repeat indicator and MMSI, which each message begins with
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules
 
@@ -232,8 +234,22 @@ def live_page(text: str) -> str:
 
 
 def messages_page(text: str) -> str:
-    """docs/messages.md with the bit tables of pipeline/decode/layouts.py."""
-    return _filled(text, {"layouts": "\n\n".join(map(_layout, LAYOUTS))})
+    """docs/messages.md with the bit tables of pipeline/decode/layouts.py and rare_layouts.py."""
+    rare = _table(("type", "form", "section", "when", "fields: from bit, bits"), map(_rare_layout, RARE_LAYOUTS))
+    return _filled(text, {"layouts": "\n\n".join(map(_layout, LAYOUTS)), "rare layouts": rare})
+
+
+def _rare_layout(layout: Layout) -> tuple[str, ...]:
+    told, offset = [], 0
+    for field in layout.fields:
+        if field.kind != "spare" and offset >= _HEAD_BITS:
+            told.append(f"`{field.name}` {offset}, {field.bits}")
+        offset += field.bits
+    tests = [f"at most {layout.most} bits"] * bool(layout.most)
+    for at, bits, value in layout.when:
+        tests.append(f"bits {at} to {at + bits - 1}: {value}" if bits > 1 else f"bit {at}: {value}")
+    types = " and ".join(map(str, layout.types))
+    return types, layout.name, layout.section, "; ".join(tests), "; ".join(told)
 
 
 def _layout(layout: Layout) -> str:

@@ -89,7 +89,7 @@ def messages(
     from stswatch.pipeline.readers.source import start_moment
 
     wanted = ALL_TYPES if types is None else frozenset(types)
-    schema = columns_of(wanted)
+    schema = columns_of(types)
     for source in list(open_captures(_every_file(paths), start_moment(start_time))):
         for part in read(source, wanted):
             yield table(part.head, part.forms, schema)
@@ -117,7 +117,7 @@ def write_messages(
     # whatever is no capture is said before anything is written
     sources = list(open_captures(_every_file(paths), start_moment(asked.start_time)))
     parts = ((name_of(source), read(source, wanted)) for source in sources)
-    return write(parts, asked.to, asked.out, wanted, asked.rejects)
+    return write(parts, asked.to, asked.out, asked.types, asked.rejects)
 
 
 def opened(
