@@ -177,7 +177,7 @@ def _pairs(legs: LegColumns, i: Ints, j: Ints) -> tuple[Ints, Ints]:
     swap = rank_i > rank_j
     a, b = np.where(swap, j, i), np.where(swap, i, j)
     pair = np.minimum(rank_i, rank_j) * len(legs.rank) + np.maximum(rank_i, rank_j)
-    order = ordered(pair, np.maximum(legs.start_ms[a], legs.start_ms[b]))
+    order = ordered(pair, np.maximum(legs.start_ms[a], legs.start_ms[b]), in_runs=False)
     return a[order], b[order]
 
 

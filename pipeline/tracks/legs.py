@@ -109,7 +109,7 @@ def slow_legs(fixes: Track, between: Intervals, has_leg: Bools, rules: VesselRul
     weighted = np.concatenate([[0], np.cumsum(_whole_dkn(between) * between.dt_us)])
     taken_us = fixes.time_us[end] - fixes.time_us[start]
     speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
-    order = np.argsort(start)
+    order = np.argsort(start, kind="stable")  # two sorted runs
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
     return Legs(start, end, speed_dkn, _any_reported(between, start, end), ~has_leg[start])
 
