@@ -77,7 +77,7 @@ class Near:
     def moved_cm(self) -> Ints:
         """How long the way of b as seen from a is in each, centimetres."""
         east_cm, north_cm = (end[1] - end[0] for end in (self.x_cm, self.y_cm))
-        return np.asarray(np.rint(np.hypot(east_cm, north_cm)).astype(np.int64))
+        return np.asarray(np.rint(np.sqrt(east_cm * east_cm + north_cm * north_cm)).astype(np.int64))
 
     def middle(self, rows: Ints, end: int) -> tuple[Floats, Floats]:
         """Longitude and latitude of the middle of the pair at the start (0) or the end (1) of these."""

@@ -72,7 +72,7 @@ def _receivers(kinds: pa.ChunkedArray) -> Ints:
     if not pa.types.is_dictionary(coded.type):
         coded = coded.dictionary_encode()
     places = [RECEIVERS.index(word) if word in RECEIVERS else UNKNOWN for word in coded.dictionary.to_pylist()]
-    return np.asarray(np.array(places, np.int64)[np.asarray(coded.indices)])
+    return np.asarray(np.array(places, np.int8)[np.asarray(coded.indices)])
 
 
 def split(fixes: pa.Table, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
