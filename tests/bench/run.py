@@ -53,7 +53,8 @@ db.execute('''
     FROM grid a, (SELECT * EXCLUDE (x, y), x + dx AS x, y + dy AS y FROM grid, range(-1, 2) i(dx), range(-1, 2) j(dy)) b
     WHERE a.moment = b.moment AND a.x = b.x AND a.y = b.y AND a.mmsi < b.mmsi AND distance_m <= 500''')
 db.execute('''
-    CREATE TABLE meetings AS SELECT mmsi_a, mmsi_b, min(moment) AS first, max(moment) AS last, min(distance_m) AS least_m
+    CREATE TABLE meetings AS
+        SELECT mmsi_a, mmsi_b, min(moment) AS first, max(moment) AS last, min(distance_m) AS least_m
     FROM (SELECT *, moment - INTERVAL 10 MINUTES * row_number() OVER (PARTITION BY mmsi_a, mmsi_b ORDER BY moment)
         AS interval_of FROM near) GROUP BY mmsi_a, mmsi_b, interval_of''')
 """
