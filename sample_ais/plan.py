@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from stswatch.sample_ais.fleet.motion import Courses, Floats, Ints
 from stswatch.sample_ais.fleet.ships import Cast, Scene
 from stswatch.sample_ais.fleet.waters import waters
 from stswatch.sample_ais.reception.observe import Received
+from stswatch.sample_ais.reception.radio import Fields, Interference
 from stswatch.sample_ais.reception.receivers import Chances, Network
 from stswatch.sample_ais.scenes import scenarios
 
@@ -168,7 +171,7 @@ class Plan:
         ):
             if value < least:
                 raise scenarios.PlanError(f"{name} is {value:g}; give {least:g} or more")
-        kinds = {row.kind for row in scenarios.allowed(self.only, self.without)}
+        kinds = {row.kind for row in self.rows()}
         counts = {scenarios.TRANSFER: self.transfers, scenarios.LOOK_ALIKE: self.look_alikes}
         if self.background + sum(counts[kind] for kind in kinds) == 0:
             raise scenarios.PlanError(
@@ -180,6 +183,10 @@ class Plan:
             raise scenarios.PlanError(f"no zone {sorted(unknown)[0]!r}; there are {', '.join(sea.zones)}")
         if len(sea.spots) < 100 or not sea.zones or not sea.open_nodes:
             raise scenarios.PlanError(f"box {self.box} holds too few ports or zones; give a larger one")
+
+    def rows(self) -> tuple[scenarios.Scenario, ...]:
+        """The scenarios that may be drawn. Raises PlanError where a name is none."""
+        return scenarios.allowed(self.only, self.without)
 
 
 class Simulated(NamedTuple):
@@ -193,6 +200,7 @@ class Simulated(NamedTuple):
     vessel_days: int
     plan: Plan
     seed: int
+    more: Mapping[str, pa.Table] = MappingProxyType({})  # of a VoyagePlan: see simulation.py
 
 
 @dataclass(frozen=True)
@@ -209,3 +217,6 @@ class Sea:
     said: tuple[Ints, Floats, Floats, Ints]  # see statics.received
     met: Meetings
     seed: int
+    fields: Fields | None = None  # of a VoyagePlan, as the rest
+    spells: tuple[Interference, ...] = ()
+    moved_by: Ints | None = None  # (n,) of each report the spell that moved it, or -1
