@@ -222,6 +222,11 @@ class Actor:
         """Its emitters, itself where none is given."""
         return self.emitters or (Emitter(self.ship),)
 
+    @property
+    def silences(self) -> tuple[Quiet, ...]:
+        """Its silences, those beyond the edge of the sea among them."""
+        return (*self.quiets, *(Quiet(call.start_s, call.end_s, LEFT) for call in self.calls if call.kind == "edge"))
+
     def quiet(self, *more: Quiet) -> Actor:
         """The same with further silences."""
         return replace(self, quiets=(*self.quiets, *more))
@@ -293,7 +298,7 @@ def cast_of(actors: Sequence[Actor]) -> Cast:
         np.array([e.until_s for _, e in claims]),
         np.array([e.ship.kind.ais_class == "B" for _, e in claims], bool),
         np.array([actor.weak for actor in actors], bool),
-        steps([_silence(actor.quiets) for actor in actors]),
+        steps([_silence(actor.silences) for actor in actors]),
         np.array([e.style == "smooth" for _, e in claims], bool),
     )
 

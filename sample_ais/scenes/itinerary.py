@@ -295,7 +295,7 @@ def _destinations(
     ports_to = [_port_text(rng, call, declared) for call in actor.calls]
     first = ports_to[0] if ports_to else str(rng.choice(BEYOND))
     found = [(ALWAYS[0], first)]
-    for leaves_s, text in zip(when_s, [*ports_to[1:], str(rng.choice(BEYOND))], strict=True):
+    for leaves_s, text in zip(when_s, [*ports_to[1:], str(rng.choice(BEYOND))], strict=False):
         if known["destination_stale"].happens(rng):
             continue
         late_s = HOUR_S * (known["destination_late_h"].one(rng) - 2.0)
