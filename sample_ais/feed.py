@@ -21,6 +21,7 @@ from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.plan import Simulated
 from stswatch.sample_ais.reception import encode
 from stswatch.sample_ais.simulation import Plan, simulate
+from stswatch.sample_ais.truth import UNDEFINED
 
 BLOCK = 100_000  # reports encoded at a time
 BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
@@ -56,7 +57,7 @@ def _positions(fixes: pa.Table, b: bool, fields: pa.Table | None) -> list[bytes]
     lon, lat, speed_kn, course_deg, heading_deg = (
         _numbers(fixes[name]) for name in ("lon", "lat", "sog_kn", "cog_deg", "heading_deg")
     )
-    status = None if b else _numbers(fixes["status"]).astype(np.int64)
+    status = None if b else np.nan_to_num(_numbers(fixes["status"]), nan=UNDEFINED).astype(np.int64)
     turning = fixes["msg_type"].to_numpy() == 3
     stations = fixes["station"].to_pylist()
     mmsi, time_s = fixes["mmsi"].to_numpy(), _seconds(fixes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ JOIN_S = 1800  # interruptions up to so long do not end a meeting
 LEAST_S = 300  # shorter meetings are not listed
 COARSE_S = 300.0
 FINE_S = 20.0
+STEPS = 1000  # coarse ones worked on at a time
 ROWS = 100_000  # coarse steps measured at a time, or those of one pair if more: they bound the memory
 FASTEST_MS = 28.0  # two ships towards each other at 27 kn each: what a pair closes in half a coarse step is found
 
@@ -90,9 +91,11 @@ def _between(courses: Courses, a: Ints, b: Ints, time_s: Floats) -> Meetings:
 def _near(courses: Courses, ships: int, days: float) -> tuple[Ints, Ints, Ints]:
     """Pairs a < b and coarse steps at which they could be within 500 m before the next, in order of pair and step."""
     steps = np.arange(0, int(np.ceil(days * 86_400 / COARSE_S)) + 1)
-    which = np.tile(np.arange(ships), len(steps))
-    places = MEAN_RADIUS_M * unit_vectors(*courses.at(which, np.repeat(steps * COARSE_S, ships)))
-    found = [_pairs(places[k * ships : (k + 1) * ships], k) for k in steps.tolist()]
+    found = []
+    for some in np.array_split(steps, len(steps) // STEPS + 1):
+        which = np.tile(np.arange(ships), len(some))
+        places = MEAN_RADIUS_M * unit_vectors(*courses.at(which, np.repeat(some * COARSE_S, ships)))
+        found += [_pairs(places[k * ships : (k + 1) * ships], step) for k, step in enumerate(some.tolist())]
     a, b, step = np.concatenate(found).T
     order = np.lexsort((step, b, a))
     return a[order], b[order], step[order]
@@ -160,10 +163,11 @@ class Plan:
     outages_per_day: float = 0.4
     late_share: float = 0.02  # of fixes, delivered half an hour late and more
     no_position: float = 0.0004  # of fixes, without a position
+    least_slot_s: ClassVar[float] = 10.0
 
     def __post_init__(self) -> None:
         for name, least, value in (
-            ("slot_s", 10.0, self.slot_s),
+            ("slot_s", self.least_slot_s, self.slot_s),
             ("days", 0.05, self.days),
             ("background", 0, self.background),
             ("transfers", 0, self.transfers),

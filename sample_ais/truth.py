@@ -217,6 +217,7 @@ def _cause(sea: Sea, ship: int, start_s: float, end_s: float) -> str:
 # ---------------------------------------- The Arrow tables of a simulated sea; simulation.py says what each column is
 
 SOURCE = "simulated0000000"
+UNDEFINED = 15  # a navigational status that says nothing
 IN_SPACE = "satellite"  # the station of what satellites heard, by which feeds mark it
 _REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
 _EVIDENCE = (
@@ -313,6 +314,7 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
     lon, lat = np.round(rows.lon[order], 7), np.round(rows.lat[order], 7)
     lost = np.isnan(lon)
     heading, status = rows.heading_deg[order], rows.status[order]
+    status = np.where(status == UNDEFINED, np.nan, status)
     station = rows.station[order]
     names = pa.array([*sea.network.ids, IN_SPACE])
     speed_kn, course_deg = rows.speed_kn[order].astype(np.float32), rows.course_deg[order].astype(np.float32)

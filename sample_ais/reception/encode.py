@@ -253,10 +253,10 @@ def positions(
     sent: dict[str, Any] = dict(more or {})
     if status is None:
         boat = {name: value for name, value in sent.items() if name not in ("turn", "maneuver", "raim")}
-        flags = B_FLAGS | sent.get("raim", 0)
-        bits = pack(POSITION_B, common | {"msg_type": 18, "flags": flags} | boat, n)
+        bits = pack(POSITION_B, common | {"msg_type": 18, "flags": B_FLAGS} | boat, n)
     else:
         kind = np.where(turning if turning is not None else np.zeros(n, bool), 3, 1)
+        sent.pop("flags", None)
         bits = pack(POSITION_A, common | {"msg_type": kind, "status": status, "turn": NO_TURN} | sent, n)
     payloads, fill = armour(bits)
     return lines(payloads, fill, time_s, stations, 0)

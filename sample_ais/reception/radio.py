@@ -125,7 +125,9 @@ TURN_NONE = -128
 TIMEOUTS = np.array([0.179, 0.161, 0.162, 0.162, 0.132, 0.101, 0.070, 0.033])  # as behaviour.csv's AISHub sample
 TIMEOUTS /= TIMEOUTS.sum()
 B_CONSTANTS = 917510, 393222  # of carrier-sense sets, which have no state to report
-MOVES_KN, REST_KN = 3.0, 0.15
+MOVES_KN = 3.0
+MOST_STATIONS = 850
+B_FLAGS = np.array([46, 48, 28, 20, 56, 44, 36, 38, 60]) << 1  # unit, display, DSC, band, message 22, mode, and raim
 Hashed = Callable[[str], Floats]
 
 
@@ -161,6 +163,7 @@ class Fields(NamedTuple):
     maneuver: Ints
     raim: Ints
     radio: Ints
+    flags: Ints  # of class B, raim the last bit
 
 
 def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Received, Fields]:
@@ -173,30 +176,46 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
     def of_set(name: str) -> Bools:
         return np.asarray(mine(name) < known[name].first)
 
-    speed = np.where(b & of_set("b_speed_deadband") & (rows.speed_kn < 0.3), 0.0, rows.speed_kn)
-    still = speed < REST_KN
-    zero = still & np.where(b, of_set("course_zero_b"), of_set("course_zero"))
-    course = np.where(of_set("course_none"), np.nan, np.where(zero, 0.0, rows.course_deg))
-    no_heading = np.where(b, of_set("heading_none_b"), of_set("heading_none_a"))
-    shown = rows._replace(
-        speed_kn=np.where(of_set("speed_none"), np.nan, speed),
-        course_deg=course,
-        heading_deg=np.where(no_heading, np.nan, rows.heading_deg),
-    )
-    high = np.where(b, of_set("b_accuracy_high"), of_set("accuracy_high"))
-    raim = np.where(b, of_set("b_raim"), np.where(high, of_set("raim_with_high"), of_set("raim_with_low")))
+    def by_heading(name: str) -> Bools:
+        return np.where(bare, of_set(f"{name}_bare"), of_set(name))
+
+    bare = np.where(b, of_set("heading_none_b"), of_set("heading_none_a"))
+    high = np.where(b, of_set("b_accuracy_high"), by_heading("accuracy_high"))
+    raim = np.where(b, of_set("b_raim"), np.where(high, by_heading("raim_high"), by_heading("raim_low")))
+    lost = of_set("speed_none")
+    no_second = np.where(lost, of_set("second_with_no_speed"), of_set("second_none"))
     kind = _kinds(of_set, here, rows, b)
+    state = np.where(b, _state_b(mine, here), np.where(kind == 3, _incremental(here), _self_organised(here, sent_s)))
+    zero = np.where(kind == 3, of_set("radio_zero_incremental"), of_set("radio_zero"))
     fields = Fields(
         kind,
-        _turns(mine, here, rows),
+        _turns(mine, here, rows, bare),
         high.astype(np.int64),
-        np.where(of_set("second_none"), 60, sent_s.astype(np.int64) % 60),
-        (of_set("maneuver_1") & ~b).astype(np.int64),
+        np.where(no_second, 60, sent_s.astype(np.int64) % 60),
+        (by_heading("maneuver_1") & ~b).astype(np.int64),
         raim.astype(np.int64),
-        np.where(b, _state_b(mine, here), np.where(kind == 3, _incremental(here), _self_organised(here, sent_s))),
+        np.where(zero & ~b, 0, state),
+        B_FLAGS[np.where(of_set("b_display_and_so_on"), 0, (8.99 * mine("flags")).astype(np.int64))] | raim,
     )
-    silent = of_set("radio_zero") & ~b
-    return shown, fields._replace(radio=np.where(silent, 0, fields.radio))
+    return _instruments(mine, here, rows, b, bare, lost), fields
+
+
+def _instruments(mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Bools, lost: Bools) -> Received:
+    """Reports (n,) with speeds, courses and headings as their sets send them: rounded, frozen at 0, off or missing."""
+    known = behaviour()
+    dead = b & (mine("b_speed_deadband") < known["b_speed_deadband"].first)
+    speed = np.where(dead & (rows.speed_kn < 0.3), 0.0, rows.speed_kn)
+    zero = np.where(b, mine("zero") < known["course_zero_b"].first, bare & (mine("zero") < known["course_zero_bare"].first))
+    whole = mine("whole") < known["course_whole"].first
+    course = np.where(whole, np.round(rows.course_deg) % 360, rows.course_deg)
+    course = np.where(zero & (speed == 0), 0.0, course)
+    off_deg = _lognormal("heading_off_deg", mine("off"), here("off")) * np.where(here("side") < 0.5, -1, 1)
+    off_deg = np.where(rows.speed_kn > MOVES_KN, np.clip(off_deg, -25, 25), 0.0)
+    return rows._replace(
+        speed_kn=np.where(lost, np.nan, speed),
+        course_deg=np.where(lost, np.nan, course),
+        heading_deg=np.where(bare, np.nan, np.round(rows.heading_deg + off_deg) % 360),
+    )
 
 
 def _kinds(of_set: Callable[[str], Bools], here: Hashed, rows: Received, b: Bools) -> Ints:
@@ -207,23 +226,25 @@ def _kinds(of_set: Callable[[str], Bools], here: Hashed, rows: Received, b: Bool
     return np.where(b, 18, np.where(incremental, 3, np.where(of_set("assigned_mode"), 2, 1)))
 
 
-def _turns(mine: Hashed, here: Hashed, rows: Received) -> Ints:
-    """Rates of turn (n,) as sent: none, from an indicator, or only whether it turns."""
-    known, what = behaviour(), mine("turn")
-    none, sensor = known["turn_none"].first, known["turn_sensor"].first
-    moves = rows.speed_kn > MOVES_KN
-    rate = np.where(rows.turning, 20 + 60 * here("rate"), np.where(moves & (here("yaws") < 0.18), 4 * here("rate"), 0.0))
-    side = np.where(here("side") < 0.5, -1, 1)
-    told = side * np.round(4.733 * np.sqrt(rate)).astype(np.int64)
-    wild = here("wild") < known["turn_wild"].first * np.where(moves, 13.0, 5.0)
-    return np.where(what < none, TURN_NONE, np.where(what < none + sensor, told, np.where(wild, 127 * side, 0)))
+def _turns(mine: Hashed, here: Hashed, rows: Received, bare: Bools) -> Ints:
+    """Rates of turn (n,) as sent: none, from an indicator, or only that it turns."""
+    known, moves = behaviour(), rows.speed_kn > MOVES_KN
+    none = bare | (mine("turn") < known["turn_none_with_heading"].first)
+    wild_set = mine("wild") < known["turn_wild_set"].first
+    side = np.where(here("turn_side") < 0.5, -1, 1)
+    told = here("told") < np.where(moves, known["turn_told_moving"].first, known["turn_told_resting"].first)
+    value = np.clip(np.where(rows.turning, 18.0, 4.0) - 7.0 * np.log(np.maximum(here("rate"), 1e-9)), 1, 126)
+    sensor = np.where(told | rows.turning, side * np.round(value), 0)
+    wild = here("wild") < np.where(moves, known["turn_wild_moving"].first, known["turn_wild_resting"].first)
+    return np.where(none, TURN_NONE, np.where(wild_set, np.where(wild, 127 * side, 0), sensor)).astype(np.int64)
 
 
 def _self_organised(here: Hashed, time_s: Floats) -> Ints:
     """Communication states (n,) of messages 1 and 2."""
     known = behaviour()
     timeout = np.searchsorted(np.cumsum(TIMEOUTS), here("timeout")).clip(0, 7)
-    stations = np.minimum(_lognormal("stations_heard", here("stations"), here("more")), 16383)
+    stations = _lognormal("stations_heard", here("stations"), here("more"))
+    stations = np.where(stations > MOST_STATIONS, 255, stations)  # 255 is sent in 3 of 100
     hour, minute = (time_s // 3600 % 24).astype(np.int64), (time_s // 60 % 60).astype(np.int64)
     slot = (here("slot") * SLOTS_A_FRAME).astype(np.int64)
     offset = np.where(here("offset") < 0.06, 0, 2190 + (100 * here("by")).astype(np.int64))
@@ -236,7 +257,8 @@ def _incremental(here: Hashed) -> Ints:
     """Communication states (n,) of message 3."""
     known = behaviour()
     last = here("last") < known["incremental_last"].first
-    increment = np.where(last, 0, (here("slot") * SLOTS_A_FRAME).astype(np.int64))
+    slots = np.minimum(_lognormal("incremental_slots", here("slot"), here("slots")), 8191)
+    increment = np.where(last, 0, slots).astype(np.int64)
     count = np.select([here("count") < 0.856, here("count") < 0.944], [0, 1], 5)
     keep = (here("keep") < known["incremental_keep"].first).astype(np.int64)
     return _sync(here, known["sync_indirect"].first) << 17 | increment << 4 | count << 1 | keep

@@ -232,6 +232,7 @@ def one_course(pieces: Sequence[Course]) -> Course:
 # ------------------------------------------------------- What crews enter: draught, destination and time of arrival
 # Entered by hand at each call, so late, wrong or not at all; a scene's own change of draught comes on top.
 
+SMALL_M = 50
 OTHER = (3, 8, 9, 11, 12)  # statuses that stay, whatever the ship does
 BEYOND = ("SINGAPORE", "MANILA", "TOKYO", "LOS ANGELES", "OSAKA", "HO CHI MINH", "SUEZ", "BALIKPAPAN", "NEWCASTLE AU")
 UNSET = ("ORDERS", "FOR ORDERS", "SIM ORDERS", "AT SEA", "OPEN SEA")
@@ -254,14 +255,15 @@ def entered(rng: np.random.Generator, actor: Actor, declared: Sequence[str] = ()
         for leaves_s, arrives_s in zip(when_s, nexts, strict=False):
             wrong_s = HOUR_S * float(rng.normal(0, known["eta_error_h"].first))
             etas.append((leaves_s + HOUR_S * known["destination_late_h"].one(rng), arrives_s + wrong_s))
-    statuses = _statuses(rng, actor)
+    statuses = as_set(rng, actor)
     return replace(actor, draughts=draughts, destinations=destinations, etas=tuple(sorted(etas)), statuses=statuses)
 
 
-def _statuses(rng: np.random.Generator, actor: Actor) -> tuple[tuple[float, float], ...]:
+def as_set(rng: np.random.Generator, actor: Actor) -> tuple[tuple[float, float], ...]:
     """Navigational statuses as the crew sets them: some never do, so that a ship at rest goes on as under way."""
     known, drawn = behaviour(), rng.random()
-    for name, status in (("status_never_set", UNDER_WAY), ("status_undefined", 15), ("status_other", rng.choice(OTHER))):
+    never = "status_never_small" if actor.ship.kind.length_m < SMALL_M else "status_never_set"
+    for name, status in ((never, UNDER_WAY), ("status_undefined", 15), ("status_other", rng.choice(OTHER))):
         if drawn < known[name].first:
             return ((ALWAYS[0], float(status)),)
         drawn -= known[name].first

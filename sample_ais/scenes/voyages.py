@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,7 @@ from stswatch.sample_ais.scenes.itinerary import (
     Storm,
     Trade,
     VoyageStage,
+    as_set,
     entered,
     in_one_port,
     in_turn,
@@ -63,6 +65,7 @@ class VoyagePlan(Plan):
     static_s: float = 10_800.0
     trade: int = 30  # ships of the DPRK trade, and as many of its lawful twin
     moored: int = 80  # craft that lie for weeks
+    least_slot_s: ClassVar[float] = 2.0
 
     def rows(self) -> tuple[Scenario, ...]:
         """The scenarios that may be drawn, those of deceptions.py among them."""
@@ -244,7 +247,8 @@ def _fishes_on(stage: VoyageStage, ship: Ship) -> Actor:
     sea, rng = stage.sea, stage.rng
     places = [place for zone in sea.zones.values() for place in zone]
     ground = places[int(rng.integers(len(places)))]
-    base = replace(stage.spot(ground, 5.0, 400.0), kind=BERTH)
+    base = stage.spot(ground, 5.0, 400.0)
+    base = _berth(stage, ("zhoushan",)) if base.kind == EDGE else replace(base, kind=BERTH)
     time_s, pieces, headings = -float(rng.uniform(0.0, 6.0)) * DAY_S, [], []
     statuses: list[tuple[float, float]] = []
     calls, quiets = [], []
@@ -317,7 +321,8 @@ def moored(stage: VoyageStage, site: dict[str, str], count: int) -> list[Actor]:
     north_m = ahead_m * np.cos(way) - side_m * np.sin(way)
     lon, lat = shift(float(site["lon"]), float(site["lat"]), east_m, north_m)
     places = list(zip(lon.tolist(), lat.tolist(), strict=True))
-    return [_lies_for_weeks(stage, site["kind"], place, bearing + 180.0 * (k % 2)) for k, place in enumerate(places)]
+    craft = [_lies_for_weeks(stage, site["kind"], place, bearing + 180.0 * (k % 2)) for k, place in enumerate(places)]
+    return [replace(actor, statuses=as_set(rng, actor)) for actor in craft]
 
 
 def _lies_for_weeks(stage: VoyageStage, site: str, place: tuple[float, float], heading: float) -> Actor:
