@@ -27,6 +27,7 @@ BLOCK = 100_000  # reports encoded at a time
 BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
 NOTICE = "Simulated: no ship, flag or event is real. Country digits 281 to 286 are given to nobody."
 TRUTH_TABLES = ("ships", "meetings", "gaps")
+MORE_TABLES = ("voyages", "port_calls", "outages", "handshakes", "forged")  # of a sea of weeks
 TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"  # of positions as CSV
 
 
@@ -186,6 +187,9 @@ def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = Tru
     for table in TRUTH_TABLES if tables else ():
         files.append(out / f"{name}.{table}.parquet")
         pq.write_table(getattr(sea, table), files[-1], compression="zstd")
+    for table in MORE_TABLES if tables and sea.more else ():
+        files.append(out / f"{name}.{table}.parquet")
+        pq.write_table(sea.more[table], files[-1], compression="zstd")
     return files
 
 

@@ -24,6 +24,18 @@ Tables of `Simulated`; times are timestamps in UTC, every id of a hull is unique
 `gaps`: hull, mmsi, start, end (null: the plan ended first), cause: switched_off, equipment (the ship sent nothing from
     start to end), out_of_range, outage (it sent, and nothing was received between two fixes 2 h or more apart).
 `vessel_days`: how many pairs of hull and UTC day have a received fix.
+
+Of a VoyagePlan, `gaps` has the causes fade and left (the ship is beyond the edge of the sea) too, and log10_unheard:
+the chance that nothing would have been received from start to end of a ship that sent throughout. `more` holds:
+`voyages`: legs from one call to the next. hull, mmsi, leaves, arrives, from_port, to_port (ids, or an edge's name),
+    destination, draught_m, eta (as entered in the middle of the leg; null: not entered), met (a scene is on the way).
+`port_calls`: hull, mmsi, port, country, kind (berth, roads or mooring), lon, lat, arrives, leaves, shown (lit,
+    partly_dark, dark), silent_share, forged (a course elsewhere was shown meanwhile), fleet (trade, twin, moored, the
+    scenario, or "" for the others).
+`outages`: what (station, feed, terrestrial, satellite), stations, start, end.
+`handshakes`: hull_a, hull_b, mmsi_a, mmsi_b (their numbers before), time of a swap of numbers.
+`forged`: hull, mmsi, start, end, style (corners, smooth, replay, circle, port; displaced: by interference).
+`fields`, `etas`: what each row of `fixes` and of `static_reports` holds beside their columns, as sent.
 """
 
 from __future__ import annotations

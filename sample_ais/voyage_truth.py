@@ -162,7 +162,9 @@ def destinations(sea: Sea, emitter: Ints, time_s: Floats) -> pa.Array:
     told = [a.destinations or ((ALWAYS[0], a.ship.destination),) for a in sea.cast.actors]
     words = sorted({text for series in told for _, text in series})
     number = {text: float(k) for k, text in enumerate(words)}
-    at = step_at(steps([[(since, number[text]) for since, text in series] for series in told]), *_of(sea, emitter, time_s))
+    at = step_at(
+        steps([[(since, number[text]) for since, text in series] for series in told]), *_of(sea, emitter, time_s)
+    )
     return pa.array([word or None for word in words], pa.string()).take(pa.array(at.astype(np.int64)))
 
 

@@ -1,4 +1,4 @@
-"""Radio of a sea of weeks: fades of each ship, outages of many kinds, interference, and the fields that sets fill in."""
+"""Radio of a sea of weeks: fades of each ship, outages of many kinds, interference, the fields that sets fill in."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ def interferences(rng: np.random.Generator, places: Floats, days: float) -> tupl
         start_s, lasts_s = float(rng.uniform(0, days * DAY_S)), HOUR_S * known["gnss_h"].one(rng)
         ring = shift(lon, lat, *rng.uniform(-15_000, 15_000, 2))
         within_m, ring_m = 1000 * known["gnss_km"].one(rng), known["gnss_circle_m"].one(rng)
-        found.append(Interference(lon, lat, within_m, start_s, start_s + lasts_s, float(ring[0]), float(ring[1]), ring_m))
+        found.append(
+            Interference(lon, lat, within_m, start_s, start_s + lasts_s, float(ring[0]), float(ring[1]), ring_m)
+        )
     return tuple(found)
 
 
@@ -125,8 +127,9 @@ TURN_NONE = -128
 TIMEOUTS = np.array([0.179, 0.161, 0.162, 0.162, 0.132, 0.101, 0.070, 0.033])  # as behaviour.csv's AISHub sample
 TIMEOUTS /= TIMEOUTS.sum()
 B_CONSTANTS = 917510, 393222  # of carrier-sense sets, which have no state to report
-MOVES_KN = 3.0
+MOVES_KN, RESTS_KN = 3.0, 0.25
 MOST_STATIONS = 850
+FAR_INCREMENT = 5240  # slots, with the count of 5, in one in twenty of the AISHub sample
 B_FLAGS = np.array([46, 48, 28, 20, 56, 44, 36, 38, 60]) << 1  # unit, display, DSC, band, message 22, mode, and raim
 Hashed = Callable[[str], Floats]
 
@@ -205,9 +208,13 @@ def _instruments(mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Boo
     known = behaviour()
     dead = b & (mine("b_speed_deadband") < known["b_speed_deadband"].first)
     speed = np.where(dead & (rows.speed_kn < 0.3), 0.0, rows.speed_kn)
-    zero = np.where(b, mine("zero") < known["course_zero_b"].first, bare & (mine("zero") < known["course_zero_bare"].first))
-    whole = mine("whole") < known["course_whole"].first
-    course = np.where(whole, np.round(rows.course_deg) % 360, rows.course_deg)
+    zero = np.where(
+        b, mine("zero") < known["course_zero_b"].first, bare & (mine("zero") < known["course_zero_bare"].first)
+    )
+    rests = rows.speed_kn < RESTS_KN  # a course then means nothing: any, or the last one
+    frozen = np.where(mine("frozen") < known["course_frozen"].first, mine("last_course"), here("any_course"))
+    course = np.where(rests, np.round(3599.4 * frozen) / 10, rows.course_deg)
+    course = np.where(mine("whole") < known["course_whole"].first, np.round(course) % 360, course)
     course = np.where(zero & (speed == 0), 0.0, course)
     off_deg = _lognormal("heading_off_deg", mine("off"), here("off")) * np.where(here("side") < 0.5, -1, 1)
     off_deg = np.where(rows.speed_kn > MOVES_KN, np.clip(off_deg, -25, 25), 0.0)
@@ -260,6 +267,7 @@ def _incremental(here: Hashed) -> Ints:
     slots = np.minimum(_lognormal("incremental_slots", here("slot"), here("slots")), 8191)
     increment = np.where(last, 0, slots).astype(np.int64)
     count = np.select([here("count") < 0.856, here("count") < 0.944], [0, 1], 5)
+    increment = np.where(count == 5, FAR_INCREMENT + (100 * here("slot")).astype(np.int64), increment)
     keep = (here("keep") < known["incremental_keep"].first).astype(np.int64)
     return _sync(here, known["sync_indirect"].first) << 17 | increment << 4 | count << 1 | keep
 

@@ -189,9 +189,7 @@ def chances(
             column[1, ship[best], at[best]] = column[0, ship[best], at[best]]
             column[0, ship[best], at[best]] = new[best]
             column[1, ship[second], at[second]] = new[second]
-    return Chances(
-        bins, station, chance, clear, _satellite(lon, lat, factor[:, None], footprint_ships, density), calm
-    )
+    return Chances(bins, station, chance, clear, _satellite(lon, lat, factor[:, None], footprint_ships, density), calm)
 
 
 def _heard(far_km: Floats, reach_km: Floats) -> Floats:

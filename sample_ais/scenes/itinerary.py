@@ -217,8 +217,10 @@ class VoyageStage(Stage):
                 pieces.append(Course(way.time_s + leaves_s, way.lon, way.lat))
                 statuses.append((leaves_s, float(UNDER_WAY)))
         statuses[0] = (min(statuses[0][0], ALWAYS[0] if stops[0].arrives_s <= 0 else statuses[0][0]), statuses[0][1])
-        return Part(one_course(pieces), headings, statuses, tuple(calls)) if pieces else NOTHING._replace(
-            statuses=statuses, calls=tuple(calls)
+        return (
+            Part(one_course(pieces), headings, statuses, tuple(calls))
+            if pieces
+            else NOTHING._replace(statuses=statuses, calls=tuple(calls))
         )
 
 
@@ -319,7 +321,9 @@ def _port_text(rng: np.random.Generator, call: Call, declared: Sequence[str]) ->
         text = code if rng.random() < 0.5 else f">{code}"
     elif known["destination_misspelt"].happens(rng) and len(text) > 3:
         k = int(rng.integers(1, len(text) - 1))
-        text = (text[:k] + text[k + 1 :], text[:k] + text[k] + text[k:], text[:k] + " " + text[k:])[int(rng.integers(3))]
+        text = (text[:k] + text[k + 1 :], text[:k] + text[k] + text[k:], text[:k] + " " + text[k:])[
+            int(rng.integers(3))
+        ]
     return text[:WIDEST].strip()
 
 

@@ -1,4 +1,4 @@
-"""A sea of weeks: its plan, and the ships that meet nobody on purpose: trades, the DPRK trade and its twin, moored craft."""
+"""A sea of weeks: its plan, and ships that meet nobody on purpose: trades, the DPRK trade, its twin, moored craft."""
 
 from __future__ import annotations
 
@@ -336,7 +336,9 @@ def _lies_for_weeks(stage: VoyageStage, site: str, place: tuple[float, float], h
     ship = replace(ship, kind=kind)
     quiets = []
     if known["moored_night_off"].happens(rng):
-        nights = np.arange(-1.0, stage.end_s / DAY_S + 1) * DAY_S + rng.uniform(8.0, 13.0) * HOUR_S  # from dusk in UTC+8
+        nights = (
+            np.arange(-1.0, stage.end_s / DAY_S + 1) * DAY_S + rng.uniform(8.0, 13.0) * HOUR_S
+        )  # from dusk in UTC+8
         for off_s in nights[rng.random(len(nights)) < 0.85].tolist():
             late_s = float(rng.normal(0, HOUR_S))
             quiets.append(Quiet(off_s + late_s, off_s + late_s + stage.some_hours(9, 15), SWITCHED_OFF))
