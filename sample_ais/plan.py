@@ -17,7 +17,7 @@ from stswatch.sample_ais.fleet.motion import Courses, Floats, Ints
 from stswatch.sample_ais.fleet.ships import Cast, Scene
 from stswatch.sample_ais.fleet.waters import waters
 from stswatch.sample_ais.reception.observe import Received
-from stswatch.sample_ais.reception.radio import Fields, Interference
+from stswatch.sample_ais.reception.radio import Interference, RadioFields
 from stswatch.sample_ais.reception.receivers import Chances, Network
 from stswatch.sample_ais.scenes import scenarios
 
@@ -221,6 +221,6 @@ class Sea:
     said: tuple[Ints, Floats, Floats, Ints]  # see statics.received
     met: Meetings
     seed: int
-    fields: Fields | None = None  # of a VoyagePlan, as the rest
+    fields: RadioFields | None = None  # of a VoyagePlan, as the rest
     spells: tuple[Interference, ...] = ()
     moved_by: Ints | None = None  # (n,) of each report the spell that moved it, or -1

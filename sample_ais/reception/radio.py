@@ -35,7 +35,7 @@ def gains(rng: np.random.Generator, ships: int, days: float) -> NDArray[np.float
         lasts_h = known["deep_fade_h"].draw(rng, count)
         for start_h, end_h in zip(rng.uniform(0, hours, count).tolist(), lasts_h.tolist(), strict=True):
             gain[ship, int(start_h) : int(start_h + end_h) + 1] *= known["deep_fade_range"].one(rng)
-    return gain.astype(np.float32)
+    return np.asarray(gain, np.float32)
 
 
 # ------------------------------------------- Outages: of a station, of a provider's feed, of all receivers of a kind
@@ -156,7 +156,7 @@ def _uniform(seed: int, *keys: NDArray[Any]) -> Hashed:
     return named
 
 
-class Fields(NamedTuple):
+class RadioFields(NamedTuple):
     """What reports (n,) hold beside the columns of the lake: as integers of the standard."""
 
     msg_type: Ints
@@ -169,7 +169,7 @@ class Fields(NamedTuple):
     flags: Ints  # of class B, raim the last bit
 
 
-def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Received, Fields]:
+def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Received, RadioFields]:
     """Reports with what their sets leave out (NaN), and the fields that they fill in; sent_s (n,) by a right clock."""
     known = behaviour()
     mine = _uniform(seed, rows.emitter)  # the same for all reports of an emitter
@@ -190,7 +190,7 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
     kind = _kinds(of_set, here, rows, b)
     state = np.where(b, _state_b(mine, here), np.where(kind == 3, _incremental(here), _self_organised(here, sent_s)))
     zero = np.where(kind == 3, of_set("radio_zero_incremental"), of_set("radio_zero"))
-    fields = Fields(
+    fields = RadioFields(
         kind,
         _turns(mine, here, rows, bare),
         high.astype(np.int64),

@@ -20,7 +20,7 @@ from stswatch.sample_ais.fleet.ships import ALWAYS, AT_ANCHOR, MOORED, SWITCHED_
 from stswatch.sample_ais.fleet.waters import BERTH, EDGE, ROADS, Spot, Waters
 from stswatch.sample_ais.reception.observe import ERRORS
 from stswatch.sample_ais.scenes.circumstances import HOUR_S
-from stswatch.sample_ais.scenes.stage import AROUND_S, NOTHING, Part, Stage, apart
+from stswatch.sample_ais.scenes.stage import AROUND_S, NOTHING, Itinerary, Stage, apart
 
 # ------------------------------------------------- Where a ship goes next and how long it stays: one row for each trade
 
@@ -129,7 +129,7 @@ class VoyageStage(Stage):
     trades: dict[str, Trade] = field(default_factory=dict)  # of hulls; others tramp
     waited: dict[str, list[Quiet]] = field(default_factory=dict)  # silences of hulls in storms
 
-    def until(self, ship: Ship, spot: Spot, until_s: float) -> Part:
+    def until(self, ship: Ship, spot: Spot, until_s: float) -> Itinerary:
         """Calls and legs before a time at which the ship leaves a spot."""
         trade, stops = self.trades.get(ship.hull, TRAMP), [Stop(spot, 0.0, until_s, None)]
         while True:
@@ -142,7 +142,7 @@ class VoyageStage(Stage):
             way = self.leg(ship, before, last.spot)
             stops.append(Stop(before, 0.0, arrives_s - float(way.time_s[-1]), way))
 
-    def since(self, ship: Ship, spot: Spot, from_s: float) -> Part:
+    def since(self, ship: Ship, spot: Spot, from_s: float) -> Itinerary:
         """Calls and legs from a time on, until after the plan."""
         trade, stops = self.trades.get(ship.hull, TRAMP), []
         while from_s < self.end_s + AROUND_S:
@@ -201,7 +201,7 @@ class VoyageStage(Stage):
                     self.waited.setdefault(ship.hull, []).append(quiet)
         return leaves_s
 
-    def _part(self, ship: Ship, stops: Sequence[Stop]) -> Part:
+    def _part(self, ship: Ship, stops: Sequence[Stop]) -> Itinerary:
         """Stops as one course, with headings, statuses and calls."""
         pieces: list[Course] = []
         headings: list[tuple[Floats, Floats]] = []
@@ -218,7 +218,7 @@ class VoyageStage(Stage):
                 statuses.append((leaves_s, float(UNDER_WAY)))
         statuses[0] = (min(statuses[0][0], ALWAYS[0] if stops[0].arrives_s <= 0 else statuses[0][0]), statuses[0][1])
         return (
-            Part(one_course(pieces), headings, statuses, tuple(calls))
+            Itinerary(one_course(pieces), headings, statuses, tuple(calls))
             if pieces
             else NOTHING._replace(statuses=statuses, calls=tuple(calls))
         )

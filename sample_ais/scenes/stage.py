@@ -38,7 +38,7 @@ BERTHS_M, ANCHORS_M = 90.0, 250.0  # how far from the middle of a berth, of a pl
 AROUND_S = 3600.0  # courses begin and end so long outside the plan
 
 
-class Part(NamedTuple):
+class Itinerary(NamedTuple):
     """What a ship does before or after a scene: its course, headings while it lies, statuses from when, calls."""
 
     course: Course | None
@@ -47,7 +47,7 @@ class Part(NamedTuple):
     calls: tuple[Call, ...] = ()
 
 
-NOTHING = Part(None, [], [])
+NOTHING = Itinerary(None, [], [])
 
 
 @dataclass
@@ -146,19 +146,19 @@ class Stage:
             calls=(*before.calls, *after.calls),
         )
 
-    def until(self, ship: Ship, spot: Spot, until_s: float) -> Part:
+    def until(self, ship: Ship, spot: Spot, until_s: float) -> Itinerary:
         """What a ship does from before the plan until it leaves a spot: it lies there."""
         return self._lies(self.stationary(ship, spot, -AROUND_S, until_s), spot, ALWAYS[0])
 
-    def since(self, ship: Ship, spot: Spot, from_s: float) -> Part:
+    def since(self, ship: Ship, spot: Spot, from_s: float) -> Itinerary:
         """What a ship does from when it comes to a spot until after the plan: it lies there."""
         return self._lies(self.stationary(ship, spot, from_s, self.end_s + AROUND_S), spot, from_s)
 
-    def _lies(self, stationary: Stationary | None, spot: Spot, from_s: float) -> Part:
+    def _lies(self, stationary: Stationary | None, spot: Spot, from_s: float) -> Itinerary:
         statuses = [(from_s, float(_status_at(spot)))]
         if stationary is None:
-            return Part(None, [], statuses)
-        return Part(stationary.course, [(stationary.time_s, stationary.heading_deg)], statuses)
+            return Itinerary(None, [], statuses)
+        return Itinerary(stationary.course, [(stationary.time_s, stationary.heading_deg)], statuses)
 
     def stationary(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Stationary | None:
         """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
@@ -260,7 +260,7 @@ def passage(stage: Stage, ship: Ship, start: Spot, goal: Spot, leaves_s: float |
         leaves_s = float(stage.rng.uniform(-0.7 * takes_s, stage.end_s))
     course = Course(course.time_s + leaves_s, course.lon, course.lat)
     arrives_s = leaves_s + takes_s
-    before = stage.until(ship, start, leaves_s) if leaves_s > 0 else Part(None, [], [(ALWAYS[0], 0.0)])
+    before = stage.until(ship, start, leaves_s) if leaves_s > 0 else Itinerary(None, [], [(ALWAYS[0], 0.0)])
     after = stage.since(ship, goal, arrives_s) if arrives_s < stage.end_s else NOTHING
     course = before.course.then(course) if before.course else course
     course = course.then(after.course) if after.course else course

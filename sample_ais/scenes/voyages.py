@@ -169,8 +169,8 @@ def _about(stage: VoyageStage, call: Call, cause: str) -> Quiet:
 def _partly(stage: VoyageStage, call: Call) -> Quiet:
     """Silence on arrival, at the berth or on leaving."""
     whole, third = _about(stage, call, SWITCHED_OFF), (call.end_s - call.start_s) / 3
-    ends = ((whole.start_s, call.start_s + third), (call.start_s + third / 2, call.end_s - third / 2))
-    ends += ((call.end_s - third, whole.end_s),)
+    ends = [(whole.start_s, call.start_s + third), (call.start_s + third / 2, call.end_s - third / 2)]
+    ends.append((call.end_s - third, whole.end_s))
     return Quiet(*ends[int(stage.rng.integers(3))], SWITCHED_OFF)
 
 
