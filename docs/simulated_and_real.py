@@ -104,9 +104,9 @@ def told_apart(real: pd.DataFrame, simulated: pd.DataFrame, n: int = 4000, only:
 
 def giveaways(real: pd.DataFrame, simulated: pd.DataFrame) -> str:
     """The AUC of class A by all fields and by each alone, the strongest first, and that of class B, in Markdown."""
-    a = [told[told.msg_type != 18] for told in (real, simulated)]
-    alone = {name: told_apart(*a, 2000, [name]) for name in (*TOLD, "msg_type", "slot")}
-    lines = ["| fields of class A | AUC |", "|---|---|", f"| all | {told_apart(*a):.2f} |"]
+    a, of_sea = (told[told.msg_type != 18] for told in (real, simulated))
+    alone = {name: told_apart(a, of_sea, 2000, [name]) for name in (*TOLD, "msg_type", "slot")}
+    lines = ["| fields of class A | AUC |", "|---|---|", f"| all | {told_apart(a, of_sea):.2f} |"]
     lines += [f"| `{name}` alone | {auc:.2f} |" for name, auc in sorted(alone.items(), key=lambda row: -row[1])]
     b = [told[told.msg_type == 18] for told in (real, simulated)]
     return "\n".join([*lines, f"| all of class B ({len(b[0])} real reports) | {told_apart(*b):.2f} |"])
