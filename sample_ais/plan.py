@@ -16,8 +16,8 @@ from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vec
 from stswatch.sample_ais.fleet.motion import Courses, Floats, Ints
 from stswatch.sample_ais.fleet.ships import Cast, Scene
 from stswatch.sample_ais.fleet.waters import waters
+from stswatch.sample_ais.reception.fades import Interference, RadioFields
 from stswatch.sample_ais.reception.observe import Received
-from stswatch.sample_ais.reception.radio import Interference, RadioFields
 from stswatch.sample_ais.reception.receivers import Chances, Network
 from stswatch.sample_ais.scenes import scenarios
 

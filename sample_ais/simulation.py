@@ -50,7 +50,7 @@ from stswatch.sample_ais import truth
 from stswatch.sample_ais.fleet.ships import Scene, ShipFactory, cast_of
 from stswatch.sample_ais.fleet.waters import BERTH, Waters, waters
 from stswatch.sample_ais.plan import Plan, Sea, Simulated
-from stswatch.sample_ais.reception import observe, radio, receivers
+from stswatch.sample_ais.reception import fades, observe, receivers
 from stswatch.sample_ais.reception.observe import Faults
 from stswatch.sample_ais.reception.receivers import Hearing
 from stswatch.sample_ais.scenes import scenarios, voyages
@@ -116,9 +116,9 @@ def build(plan: Plan, seed: int) -> Sea:
     cast, weeks = cast_of(actors), isinstance(plan, VoyagePlan)
     passes = plan.satellite_min, plan.weak_min
     network = receivers.network(_stream(seed, 4), plan.days, plan.range_factor, *passes, plan.outages_per_day)
-    network = radio.with_outages(_stream(seed, 12), network, plan.days) if weeks else network
+    network = fades.with_outages(_stream(seed, 12), network, plan.days) if weeks else network
     class_b = [actor.ship.kind.ais_class == "B" for actor in actors]
-    gain = radio.gains(_stream(seed, 13), len(actors), plan.days) if weeks else None
+    gain = fades.gains(_stream(seed, 13), len(actors), plan.days) if weeks else None
     chances = receivers.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density, gain)
     hearing = Hearing(cast, network, chances)
     faults = Faults(plan.noise, plan.late_share, plan.no_position)
@@ -134,10 +134,10 @@ def _over_the_air(sea: Sea, hearing: Hearing) -> Sea:
     """The sea with interference in its positions, and with the fields that its sets fill in."""
     spots = waters().spots
     places = np.array([spot.place for spot in spots if spot.kind == BERTH])
-    spells = radio.interferences(_stream(sea.seed, 14), places, sea.plan.days)
-    heard, moved_by = radio.interfered(spells, sea.heard)
+    spells = fades.interferences(_stream(sea.seed, 14), places, sea.plan.days)
+    heard, moved_by = fades.interfered(spells, sea.heard)
     sent_s = heard.time_s - hearing.wrong_s(heard.station) + sea.plan.start_s
-    heard, fields = radio.as_sent(sea.seed, sea.cast, heard, sent_s)
+    heard, fields = fades.as_sent(sea.seed, sea.cast, heard, sent_s)
     return replace(sea, heard=heard, fields=fields, spells=spells, moved_by=moved_by)
 
 

@@ -26,7 +26,7 @@ from stswatch.sample_ais.fleet.ships import (
 from stswatch.sample_ais.fleet.waters import EDGE
 from stswatch.sample_ais.plan import Sea
 from stswatch.sample_ais.reception import receivers
-from stswatch.sample_ais.reception.radio import SPACE
+from stswatch.sample_ais.reception.fades import SPACE
 from stswatch.sample_ais.reception.receivers import Hearing
 
 UTC = pa.timestamp("us", tz="UTC")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.sample_ais.reception.radio import gains
+from stswatch.sample_ais.reception.fades import gains
 from stswatch.sample_ais.scenes import deceptions
 from stswatch.sample_ais.scenes.scenarios import PlanError
 from stswatch.sample_ais.simulation import VoyagePlan, build, scenes_of, simulate
