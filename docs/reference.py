@@ -28,6 +28,7 @@ from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import flag
 from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
+from stswatch.sample_ais.scenes.deceptions import MORE
 from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 
 DOCS = Path(__file__).parent
@@ -287,9 +288,14 @@ def _absent(field: Field) -> str:
 
 def simulator_page(text: str) -> str:
     """docs/simulator.md with the scenarios and the shapes of the meetings of sample_ais."""
-    rows = ((f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in SCENARIOS)
+    head = ("scenario", "family", "kind", "what happens", "source")
+    rows = [
+        [(f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in of]
+        for of in (SCENARIOS, MORE)
+    ]
     tables = {
-        "scenarios": _table(("scenario", "family", "kind", "what happens", "source"), rows),
+        "scenarios": _table(head, rows[0]),
+        "more_scenarios": _table(head, rows[1]),
         "shapes": _table(
             ("", "share of the first part", "its median", "its sigma", "median of the second", "its sigma"),
             ((name.replace("_", " "), *_with_errors(told)) for name, told in fitted_columns().items()),

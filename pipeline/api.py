@@ -140,7 +140,7 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
     """
     from stswatch.pipeline.readers.source import start_moment
     from stswatch.sample_ais import feed
-    from stswatch.sample_ais.simulation import Plan
+    from stswatch.sample_ais.simulation import Plan, VoyagePlan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
     asked = chosen(SimulateOptions, options, also)
@@ -157,7 +157,8 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
         from stswatch.pipeline.evaluation.seas import write_second
 
         return write_second(Path(out), asked.seed, **wanted)
-    return feed.write(Path(out), simulate_plan(Plan(**wanted), asked.seed))
+    plan = (VoyagePlan if asked.voyages else Plan)(**wanted)
+    return feed.write(Path(out), simulate_plan(plan, asked.seed))
 
 
 def _path(given: str | Path | None) -> Path | None:

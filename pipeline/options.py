@@ -290,6 +290,7 @@ class SimulateOptions:
     transfers: int = option("20", "scenes of transfers (default {default})", "N", whole(0))
     look_alikes: int = option("40", "scenes of look-alikes (default {default})", "N", whole(0), flag="look-alikes")
     background: int = option("120", "ships in no scene (default {default})", "N", whole(0))
+    voyages: bool = option(help="a sea in which ships go from port to port for weeks, see docs/simulator.md")
     start_time: datetime | None = option(None, "when it begins (default 2025-03-10T00:00:00Z)", "T", moment)
 
 

@@ -1,4 +1,4 @@
-"""Makes waters.json and meetings.json: lanes, ports and places on water; how long real meetings last."""
+"""Makes waters.json, moorings.csv and meetings.json: lanes, ports, places to lie; how long real meetings last."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.special import ndtr
 
 from stswatch.geo.coast import water
+from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.geo.reference import harbours, ports, zones
 
@@ -194,6 +195,49 @@ def write_waters(argv: Sequence[str] | None = None) -> None:
     print(path, path.stat().st_size)
 
 
+# ----------------------------------------------------------------------------------------------------------------
+# Makes moorings.csv: where craft lie for weeks, in marinas, at quays, in docks and up rivers, near ports and far off
+# Places by chance along the coast of geo/, so that they know nothing of what a real marina is called or holds.
+
+MOORINGS_FILE, MOORINGS_SEED, SITES = "moorings.csv", 20_260_101, 240
+# metres from the shore, seaward positive: docks and rivers are narrower than the coast is drawn, so they lie on land
+OFF_SHORE_M = {"marina": (15, 250), "quay": (5, 60), "dock": (-400, -20), "river": (-7000, -600)}
+SITE_BOXES = ((118.0, 24.0, 129.7, 41.0), (129.7, 41.0, 134.0, 43.6), (106.3, 18.6, 109.5, 21.7))
+FAR_FROM_PORT_KM, FAR_SHARE = 12.0, 0.5
+
+
+def moorings(rng: np.random.Generator) -> list[tuple[str, float, float, float, float]]:
+    """Kind, longitude, latitude, kilometres off the shore (on land below 0) and from the nearest port of each site."""
+    import shapely
+
+    shores = [shapely.get_parts(coast(*box)) for box in SITE_BOXES]
+    lines = shapely.get_exterior_ring(np.concatenate(shores))
+    share = shapely.length(lines) / shapely.length(lines).sum()
+    found: list[tuple[str, float, float, float, float]] = []
+    while len(found) < SITES:
+        kind = str(rng.choice(list(OFF_SHORE_M)))
+        at = shapely.line_interpolate_point(lines[rng.choice(len(lines), p=share)], rng.random(), normalized=True)
+        lon, lat = np.round(np.array([at.x, at.y]) + rng.normal(0, 0.03 if kind == "river" else 0.002, 2), 4).tolist()
+        inland_m = -1000 * float(water.distance_inland_km([lon], [lat])[0])
+        off_m = inland_m or 1000 * float(water.distance_to_shore_km([lon], [lat])[0])
+        port_km = float(ports.nearest_port([lon], [lat])[1][0])
+        cut = any(min(abs(lon - w), abs(lat - s), abs(lon - e), abs(lat - n)) < 0.15 for w, s, e, n in SITE_BOXES)
+        far = sum(row[4] > FAR_FROM_PORT_KM for row in found) < FAR_SHARE * (len(found) + 1)
+        least_m, most_m = OFF_SHORE_M[kind]
+        if not cut and least_m <= off_m <= most_m and (port_km > FAR_FROM_PORT_KM) == far:
+            found.append((kind, lon, lat, round(off_m / 1000, 3), round(port_km, 1)))
+    return found
+
+
+def write_moorings() -> None:
+    """Writes the file beside this one."""
+    path = Path(str(files("stswatch.sample_ais") / MOORINGS_FILE))
+    with path.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(("kind", "lon", "lat", "off_shore_km", "port_km"))
+        rows.writerows(moorings(np.random.default_rng(MOORINGS_SEED)))
+
+
 # -------- Fits how long real meetings at sea last, how far apart the antennas are and how fast both go: meetings.json
 # The sample holds what its makers call an encounter: two vessels within 0.5 km for 2 h or more, at a median speed
 # under 2 kn. So it is truncated at all three, and each column is fitted as a truncated sample: a mixture of two
@@ -318,5 +362,5 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     write_waters()
-if __name__ == "__main__":
+    write_moorings()
     write_meetings()
