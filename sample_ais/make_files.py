@@ -220,7 +220,7 @@ def moorings(rng: np.random.Generator) -> list[tuple[str, float, float, float, f
         lon, lat = np.round(np.array([at.x, at.y]) + rng.normal(0, 0.03 if kind == "river" else 0.002, 2), 4).tolist()
         inland_m = -1000 * float(water.distance_inland_km([lon], [lat])[0])
         off_m = inland_m or 1000 * float(water.distance_to_shore_km([lon], [lat])[0])
-        port_km = float(ports.nearest_port([lon], [lat])[1][0])
+        port_km = float(harbours.nearest_port([lon], [lat])[1][0])
         cut = any(min(abs(lon - w), abs(lat - s), abs(lon - e), abs(lat - n)) < 0.15 for w, s, e, n in SITE_BOXES)
         far = sum(row[4] > FAR_FROM_PORT_KM for row in found) < FAR_SHARE * (len(found) + 1)
         least_m, most_m = OFF_SHORE_M[kind]
