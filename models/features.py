@@ -113,9 +113,9 @@ def cargo_carriers(columns: Columns) -> Floats:
     One that says it does not settles it: not both do, whatever the other is. What a vessel says of itself can be
     forged. Types 70 to 89. Source: ITU-R M.1371-5, table 53.
     """
-    said = np.stack([floats(columns, "ship_type_a"), floats(columns, "ship_type_b")])
-    carries = (said >= 70) & (said < 90)
-    settled = carries.all(axis=0) | (~carries & ~np.isnan(said)).any(axis=0)
+    types = np.stack([floats(columns, "ship_type_a"), floats(columns, "ship_type_b")])
+    carries = (types >= 70) & (types < 90)
+    settled = carries.all(axis=0) | (~carries & ~np.isnan(types)).any(axis=0)
     return np.where(settled, carries.sum(axis=0), np.nan)
 
 
@@ -188,7 +188,7 @@ class Feature:
     levels: Mapping[float, str] = field(default_factory=dict)
     cuts: tuple[float, ...] = ()
     place: bool = False
-    said: bool = False
+    self_reported: bool = False
     supports: str = ""
     opposes: str = ""
     unknown: str = ""
@@ -200,18 +200,18 @@ class Feature:
         'half of the time no more than 41 m apart: as near as two hulls side by side'
         """
         if np.isnan(value):
-            told = self.unknown or f"{self.name} is not known"
-            return told if points else f"{told}: no points for or against"
-        told = self.sentence.format(value=self.levels.get(value, value))
+            sentence = self.unknown or f"{self.name} is not known"
+            return sentence if points else f"{sentence}: no points for or against"
+        sentence = self.sentence.format(value=self.levels.get(value, value))
         way = self.supports if points > 0 else self.opposes if points < 0 else ""
-        return f"{told}: {way}" if way else told
+        return f"{sentence}: {way}" if way else sentence
 
     @property
     def reason(self) -> str:
         """What the points of a trained card follow from, in the words of both directions."""
         way = {1: "a greater value never lowers the score", -1: "a greater value never raises it", 0: ""}[self.monotone]
         ways = (("above 0", self.supports), ("below", self.opposes), ("", way))
-        return "; ".join(f"{side}: {told}" if side else told for side, told in ways if told)
+        return "; ".join(f"{side}: {sentence}" if side else sentence for side, sentence in ways if sentence)
 
 
 def _feature(function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:
@@ -369,7 +369,7 @@ FEATURES = (
         "vessels",
         1,
         cuts=(0.5, 1.5),
-        said=True,
+        self_reported=True,
         supports="one can take over what the other carries",
         opposes="tugs, pilots, launches and fishing boats have other business alongside",
         unknown="what they carry was not heard from both",
@@ -380,7 +380,7 @@ FEATURES = (
         "m",
         1,
         cuts=(20, 30, 40),  # few and low: finer ones would learn the sizes that the simulator has
-        said=True,
+        self_reported=True,
         supports="large enough to take over cargo",
         opposes="a launch or a workboat, too small to take over much",
         unknown="how long they are was not heard from both",

@@ -198,7 +198,7 @@ def cut_off_at_false_rate(score: Floats, transfer: Bools, rate: float) -> float:
 class Reliability(NamedTuple):
     """By bin of the score: mean chance as told, share of transfers as it was, their weight; (bins,) each."""
 
-    told: Floats
+    predicted: Floats
     was: Floats
     weight: Floats
 
@@ -210,9 +210,9 @@ def reliability(score: Floats, transfer: Bools, weight: Floats, bins: int = 10) 
     edges = np.unique(score[order][np.searchsorted(upto, np.arange(1, bins) / bins)])
     which = np.searchsorted(edges, score, side="right")
     kinds = (np.ones(len(score)), chance, transfer)
-    total, told, was = (np.asarray(np.bincount(which, weight * kind), np.float64) for kind in kinds)
+    total, predicted, was = (np.asarray(np.bincount(which, weight * kind), np.float64) for kind in kinds)
     some = total > 0
-    return Reliability(told[some] / total[some], was[some] / total[some], total[some])
+    return Reliability(predicted[some] / total[some], was[some] / total[some], total[some])
 
 
 def calibration_line(score: Floats, transfer: Bools, weight: Floats) -> tuple[float, float]:

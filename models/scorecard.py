@@ -118,8 +118,8 @@ class Scorecard:
         for i, steps in enumerate(self.steps):
             each, place = np.unique(value[:, i], return_inverse=True)
             which[:, i] = place + len(words)
-            told = zip(each.tolist(), steps.at(each).tolist(), strict=True)
-            words += [steps.feature.text(v, points) for v, points in told]
+            each_points = zip(each.tolist(), steps.at(each).tolist(), strict=True)
+            words += [steps.feature.text(v, points) for v, points in each_points]
         which[:, -1] = len(words)
         return [*words, self.intercept_reason], which
 

@@ -128,9 +128,9 @@ def read_out(model: Any, features: Sequence[Feature] = FEATURES) -> tuple[float,
         probes[at : at + size, i] = np.arange(size)
         at += size
     with _one_thread():
-        told = model.decision_function(probes)
-    parts = np.split(told[1:] - told[0], np.cumsum(sizes)[:-1])
-    return float(told[0]), [Read(points, 0.0) for points in parts]
+        values = model.decision_function(probes)
+    parts = np.split(values[1:] - values[0], np.cumsum(sizes)[:-1])
+    return float(values[0]), [Read(points, 0.0) for points in parts]
 
 
 def centred(intercept: float, read: Sequence[Read], steps: Floats, weight: Floats) -> tuple[float, list[Read]]:
@@ -170,14 +170,14 @@ def train(
     features: Sequence[Feature] = FEATURES,
     settings: TrainingSettings | None = None,
     name: str = "trained",
-    told: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
     leads: float | None = None,
-    leads_told: Mapping[str, Any] | None = None,
+    leads_about: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
-    columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. leads: how
-    many of the n meetings the cut-off lets pass; it is 0 where None. leads_told: what to write down of that. The same
+    columns: as in features.values. transfer: (n,) the truth. about: what else to write down of the training. leads: how
+    many of the n meetings the cut-off lets pass; it is 0 where None. leads_about: what to write down of that. The same
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.
     """
@@ -188,7 +188,7 @@ def train(
     if not used:
         raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
     transfers = int(np.count_nonzero(transfer))
-    training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(told or {})}
+    training = {"meetings": len(transfer), "transfers": transfers, "settings": asdict(how), **(about or {})}
     card = {
         "id": name,
         "description": "Points learned from simulated meetings, transfers and others counted the same in sum."
@@ -201,7 +201,7 @@ def train(
     }
     if leads is not None:
         score, _ = parsed(json.dumps(card).encode()).score(columns)
-        card["cut_off"] = {"score": cut_off(score, leads), **(leads_told or {})}
+        card["cut_off"] = {"score": cut_off(score, leads), **(leads_about or {})}
     return (json.dumps(card, indent=1) + "\n").encode()
 
 

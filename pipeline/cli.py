@@ -49,10 +49,10 @@ def _main(argv: Sequence[str] | None) -> int:
         if stopped := _interrupt_behind(error):
             return _stopped(command, stopped)
         expected = isinstance(error, StswatchError | OSError)
-        said = _sentence(error) if expected else trouble.sentence(error, getattr(command, "data", None) or DATA)
-        if said is None:
+        message = _sentence(error) if expected else trouble.sentence(error, getattr(command, "data", None) or DATA)
+        if message is None:
             raise
-        print(f"stswatch: {untrusted.escaped(_spelled(said), untrusted.SENTENCE)}", file=sys.stderr)
+        print(f"stswatch: {untrusted.escaped(_spelled(message), untrusted.SENTENCE)}", file=sys.stderr)
         _drop_unprinted()
         return 1
     except KeyboardInterrupt as stopped:
@@ -187,8 +187,8 @@ class Stream(given.StreamOptions, _OfData):
         if self.quiet:
             return
         with suppress(OSError):  # whoever read it is gone: the watch goes on
-            said = untrusted.escaped(_spelled(sentence), untrusted.SENTENCE)
-            sys.stderr.write(f"stswatch: {said}\n")  # at once: threads tell too
+            message = untrusted.escaped(_spelled(sentence), untrusted.SENTENCE)
+            sys.stderr.write(f"stswatch: {message}\n")  # at once: threads tell too
             sys.stderr.flush()
 
 
@@ -330,10 +330,10 @@ class Train(_Quiet, given.TrainOptions):
         from stswatch.pipeline import words
 
         progress = Progress(sys.stderr, quiet=self.quiet)
-        told = api.train(self.out, self, tell=progress)
+        training = api.train(self.out, self, tell=progress)
         progress.end()
         if not self.quiet:
-            print(words.training(told, self.out))
+            print(words.training(training, self.out))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -203,8 +203,8 @@ def censored(row: Row) -> list[str]:
     sides = [word for word, side in (("began", "start"), ("ended", "end")) if row[f"{side}_censored"]]
     if not sides:
         return []
-    told = [*(_before(row) if row["start_censored"] else ()), *(_after(row) if row["end_censored"] else ())]
-    why = f": {'; '.join(_together(told))}" if told else ""
+    phrases = [*(_before(row) if row["start_censored"] else ()), *(_after(row) if row["end_censored"] else ())]
+    why = f": {'; '.join(_together(phrases))}" if phrases else ""
     return [f"The data, not the vessels, {' and '.join(sides)} it{why}."]
 
 
@@ -212,10 +212,10 @@ def beside(row: Row) -> list[str]:
     """The outages and silences in or beside it, a sentence each: what lies in an outage is no silence of a vessel."""
     gaps = _gaps(row)
     own = [(mmsi, gap) for mmsi, gap in gaps if not _in_outage(gap)]
-    told = _by_words([(mmsi, _span(gap)) for mmsi, gap in own])
+    phrases = _by_words([(mmsi, _span(gap)) for mmsi, gap in own])
     lines = [_outage(outage, theirs=bool(own)) for outage in row.get("outages", ())]
-    if told:
-        silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in told.items())
+    if phrases:
+        silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in phrases.items())
         lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"gap_{v}"]]
     if silent and not gaps:
@@ -300,17 +300,17 @@ def _span(gap: Row) -> str:
     return f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)}{of_it})"
 
 
-def _together(told: Sequence[tuple[str, str]]) -> list[str]:
+def _together(phrases: Sequence[tuple[str, str]]) -> list[str]:
     """What is the same of both vessels said once."""
     return [
-        f"{' and '.join(who)} {'were' if len(who) > 1 else 'was'} {words}" for words, who in _by_words(told).items()
+        f"{' and '.join(who)} {'were' if len(who) > 1 else 'was'} {words}" for words, who in _by_words(phrases).items()
     ]
 
 
-def _by_words(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _by_words(phrases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     """Of whom each thing is said."""
     found: dict[str, list[str]] = {}
-    for mmsi, words in told:
+    for mmsi, words in phrases:
         found.setdefault(words, []).append(mmsi)
     return found
 

@@ -95,12 +95,12 @@ def moment(text: str) -> datetime:
     datetime.datetime(2024, 1, 31, 12, 0, tzinfo=datetime.timezone.utc)
     """
     try:
-        told = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise OptionError(f"{text!r} is no time; give one such as 2024-01-31T12:00:00Z") from None
-    if told.tzinfo is None:
+    if when.tzinfo is None:
         raise OptionError(f"{text!r} names no zone; end it with Z for UTC")
-    return told
+    return when
 
 
 def day(text: str) -> date:

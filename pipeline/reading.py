@@ -133,7 +133,7 @@ def opened(
     found = [open_sources(file, asked, days=days or {}) for file in _every_file(paths)]
     ids = frozenset().union(*(each.ids for each in found))
     sources = [numbered(source, ids) for each in found for source in each.sources]
-    return sources, [told for each in found for told in each.passed_over]
+    return sources, [note for each in found for note in each.passed_over]
 
 
 def _every_file(paths: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -258,7 +258,7 @@ def areas(area: str | Path = "dprk") -> tuple[list[dict[str, Any]], list[dict[st
 
     tables = (zones.area(area).zones, zones.zones())
     shapes = (pair for table in tables for pair in zip(table.properties, table.geometry, strict=True))
-    return [{**told, "km2": zones.area_km2(shape)} for told, shape in shapes], harbours.of_interest()
+    return [{**zone, "km2": zones.area_km2(shape)} for zone, shape in shapes], harbours.of_interest()
 
 
 def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:

@@ -94,18 +94,18 @@ def parser_of(commands: Mapping[str, type]) -> argparse.ArgumentParser:
 
 def _add(sub: argparse.ArgumentParser, field: Field[Any]) -> None:
     """Add one option; nargs `+` or `?` is that of an argument without a name."""
-    told = field.metadata
-    if not told["metavar"]:
-        sub.add_argument(flag(field), dest=field.name, action="store_true", help=told["help"])
+    metadata = field.metadata
+    if not metadata["metavar"]:
+        sub.add_argument(flag(field), dest=field.name, action="store_true", help=metadata["help"])
         return
-    how: dict[str, Any] = {"help": told["help"], "metavar": told["metavar"], "type": _reading(told["read"])}
-    if told["choices"]:
-        how["choices"] = told["choices"]
-    if told["nargs"] in ("+", "?"):
-        sub.add_argument(field.name, nargs=told["nargs"], **how)
+    how: dict[str, Any] = {"help": metadata["help"], "metavar": metadata["metavar"], "type": _reading(metadata["read"])}
+    if metadata["choices"]:
+        how["choices"] = metadata["choices"]
+    if metadata["nargs"] in ("+", "?"):
+        sub.add_argument(field.name, nargs=metadata["nargs"], **how)
         return
-    how |= {"dest": field.name, "required": told["needed"], "default": field.default}
-    if told["nargs"]:
+    how |= {"dest": field.name, "required": metadata["needed"], "default": field.default}
+    if metadata["nargs"]:
         how |= {"action": "append", "default": []}
     sub.add_argument(flag(field), **how)
 

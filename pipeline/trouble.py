@@ -75,8 +75,8 @@ def sentence(error: BaseException, where: object, disk: bool = True, then: str =
     for behind in _chain(error):
         found = _lack_of_memory(behind) or (_lack_of_disk(behind) if disk else None)
         if found:
-            what, said, remedy = found
-            return f"{where}: {what} ({said}); {remedy}{then}"
+            what, why, remedy = found
+            return f"{where}: {what} ({why}); {remedy}{then}"
     return None
 
 
@@ -97,11 +97,11 @@ Found = tuple[str, str, str]  # what, as the library said it, what to do
 
 def _lack_of_memory(error: BaseException) -> Found | None:
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+    why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
     if "BrokenProcessPool" in kinds:
         return "a worker process was killed", "as happens where no memory is left", MEMORY[1]
-    if kinds & {"MemoryError", "OutOfMemoryException"} or any(words in said for words in _WORDS_OF_MEMORY):
-        return MEMORY[0], said, MEMORY[1]
+    if kinds & {"MemoryError", "OutOfMemoryException"} or any(words in why for words in _WORDS_OF_MEMORY):
+        return MEMORY[0], why, MEMORY[1]
     return None
 
 

@@ -44,7 +44,7 @@ def summary(done: Summary, area: str) -> str:
         if row.get("columns") and row["columns"] != before:  # files of one make say it once
             lines.append(f"  columns: {escaped(row['columns'], SENTENCE)}")
         before = row.get("columns")
-    lines += [f"passed over: {escaped(told, SENTENCE)}" for told in done.passed_over]
+    lines += [f"passed over: {escaped(note, SENTENCE)}" for note in done.passed_over]
     c = done.counts
     lines.append(
         f"{_some(c['vessels'], 'vessel')}, {_some(c['current_encounters'], 'encounter')}, {_some(c['gaps'], 'gap')};"
@@ -96,7 +96,7 @@ def _span(row: dict[str, Any]) -> str:
 
 def decoded(sentences: int, messages: int, written: int, reasons: Mapping[str, int]) -> str:
     """What `stswatch decode` read, in one line; reasons: how many lines were rejected for each."""
-    why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda told: -told[1]))
+    why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda of: -of[1]))
     rejected = f"{sum(reasons.values()):,} rejected" + (f" ({why})" if why else "")
     some = "" if written == messages else f", {written:,} of the types asked for"
     return f"{_some(sentences, 'sentence')}: {_some(messages, 'message')}{some}, {rejected}"
@@ -293,12 +293,12 @@ def areas(zones: Sequence[dict[str, Any]], ports: Sequence[dict[str, Any]]) -> s
     return "\n".join([*lines, "", _row(_PORT), *(_row(_PORT, port) for port in ports), "", _AREAS])
 
 
-def training(told: Mapping[str, Any], out: str | Path) -> str:
+def training(trained: Mapping[str, Any], out: str | Path) -> str:
     """What a scorecard was trained on, and where it lies."""
-    seeds, transfers = ", ".join(str(seed) for seed in told["seeds"]), told["transfers"]
+    seeds, transfers = ", ".join(str(seed) for seed in trained["seeds"]), trained["transfers"]
     out = _word(out)
     return (
-        f"{out}: trained on {told['meetings']:,} encounters of simulated seas (seeds {seeds}), {transfers:,} of them"
+        f"{out}: trained on {trained['meetings']:,} encounters of simulated seas (seeds {seeds}), {transfers:,} of them"
         f" transfers.\nNot measured yet: stswatch evaluate --scorecard {out} --out evaluation"
     )
 

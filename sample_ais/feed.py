@@ -38,9 +38,9 @@ def lines(sea: Simulated) -> list[bytes]:
     """
     order, text = [np.empty(0)], []
     fields, etas = sea.more.get("fields"), sea.more.get("etas")
-    for arrived, told in (*_position_lines(sea.fixes, fields), *_static_lines(sea.static_reports, etas)):
+    for arrived, line in (*_position_lines(sea.fixes, fields), *_static_lines(sea.static_reports, etas)):
         order.append(arrived)
-        text += told
+        text += line
     at = np.argsort(np.concatenate(order), kind="stable").tolist()
     return _with_broken(np.random.default_rng([sea.seed, 8]), [text[k] for k in at])
 
@@ -128,8 +128,8 @@ def table(sea: Simulated, every_s: int = 3600) -> str:
     _, first = np.unique(np.column_stack([mmsi, time_s // every_s])[order], axis=0, return_index=True)
     rows = order[np.sort(first)]
     columns = (time_s[rows], mmsi[rows], *(_numbers(fixes[name])[rows] for name in ("lon", "lat", "sog_kn")))
-    told = zip(*(column.tolist() for column in columns), strict=True)
-    text = [f"{m},{stamp(t)},{lon:.5f},{lat:.5f},{speed:.1f},{names[m]}\n" for t, m, lon, lat, speed in told]
+    entries = zip(*(column.tolist() for column in columns), strict=True)
+    text = [f"{m},{stamp(t)},{lon:.5f},{lat:.5f},{speed:.1f},{names[m]}\n" for t, m, lon, lat, speed in entries]
     return TABLE_HEADER + "".join(text)
 
 
@@ -180,10 +180,10 @@ def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = Tru
     Raises OSError where it cannot.
     """
     out.mkdir(parents=True, exist_ok=True)
-    recording, told = out / f"{name}.nmea.gz", out / f"{name}.truth.json"
+    recording, truth = out / f"{name}.nmea.gz", out / f"{name}.truth.json"
     recording.write_bytes(gzip.compress(b"\n".join(lines(sea)) + b"\n", 9, mtime=0))
-    told.write_text(what_happened(sea))
-    files = [recording, told]
+    truth.write_text(what_happened(sea))
+    files = [recording, truth]
     for table in TRUTH_TABLES if tables else ():
         files.append(out / f"{name}.{table}.parquet")
         pq.write_table(getattr(sea, table), files[-1], compression="zstd")

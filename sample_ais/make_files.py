@@ -308,8 +308,8 @@ def fit(x: Floats, weight: Floats, column: FittedColumn, start: Floats | None = 
     return _plain(found.x)
 
 
-def _free(told: Floats) -> Floats:
-    return np.concatenate([[np.log(told[0] / (1 - told[0]))], np.log(told[1:])])
+def _free(shares: Floats) -> Floats:
+    return np.concatenate([[np.log(shares[0] / (1 - shares[0]))], np.log(shares[1:])])
 
 
 def _plain(p: Floats) -> Floats:
@@ -347,7 +347,7 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
     with gzip.open(parser.parse_args(argv).file, "rt", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     rng = np.random.default_rng(MEETINGS_SEED)
-    told = {
+    figures = {
         "made_by": "python -m stswatch.sample_ais.make_files",
         "source": "Miller et al. 2018, Watermarks in Marine Science 5:240: 11,681 encounters of fishing vessels with "
         "carriers, Global Fishing Watch and SkyTruth",
@@ -356,7 +356,7 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
         "columns": {c.name: fitted(rows, c, rng) for c in COLUMNS},
     }
     path = Path(str(files("stswatch.sample_ais") / MEETINGS_FILE))
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    path.write_text(json.dumps(figures, indent=1) + "\n")
     print(path.read_text())
 
 

@@ -218,7 +218,7 @@ class Sea:
     network: Network
     chances: Chances
     heard: Received
-    said: tuple[Ints, Floats, Floats, Ints]  # see statics.received
+    static_times: tuple[Ints, Floats, Floats, Ints]  # see statics.received
     met: Meetings
     seed: int
     fields: RadioFields | None = None  # of a VoyagePlan, as the rest

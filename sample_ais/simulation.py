@@ -123,10 +123,10 @@ def build(plan: Plan, seed: int) -> Sea:
     hearing = Hearing(cast, network, chances)
     faults = Faults(plan.noise, plan.late_share, plan.no_position)
     heard = observe.received(_stream(seed, 5), hearing, plan.days, plan.slot_s, faults)
-    said = observe.received_statics(_stream(seed, 6), hearing, plan.days, plan.static_s)
+    static_reports = observe.received_statics(_stream(seed, 6), hearing, plan.days, plan.static_s)
     met = measure.meetings(cast.courses, len(actors), plan.days)
     scene_of = tuple(k for k, scene in enumerate(scenes) for _ in scene.actors)
-    sea = Sea(plan, tuple(scenes), scene_of, cast, network, chances, heard, said, met, seed)
+    sea = Sea(plan, tuple(scenes), scene_of, cast, network, chances, heard, static_reports, met, seed)
     return _over_the_air(sea, hearing) if weeks else sea
 
 

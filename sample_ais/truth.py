@@ -75,7 +75,7 @@ def meetings(sea: Sea, in_port: NDArray[np.bool_]) -> pa.Table:
     a, b = np.where(turn, met.b, met.a), np.where(turn, met.a, met.b)
     seen = _Seen(sea)
     share, begun, ended, receiver = seen.of(met.a, met.b, met.start_s, met.end_s)
-    told = [sea.scenes[k] if same else None for k, same in zip(scene[0].tolist(), together.tolist(), strict=True)]
+    scenes = [sea.scenes[k] if same else None for k, same in zip(scene[0].tolist(), together.tolist(), strict=True)]
     hulls = np.array([actor.ship.hull for actor in sea.cast.actors])
     columns: dict[str, Any] = {
         "hull_a": hulls[a],
@@ -90,11 +90,11 @@ def meetings(sea: Sea, in_port: NDArray[np.bool_]) -> pa.Table:
         "median_m": met.median_m,
         "lon": met.lon,
         "lat": met.lat,
-        "kind": [s.kind if s else "traffic" for s in told],
-        "family": [s.family if s else "chance" for s in told],
-        "scenario": [s.scenario if s else "chance" for s in told],
-        "why": [s.why if s else "Ships that come or lie near each other by chance." for s in told],
-        "place": [s.place if s else "" for s in told],
+        "kind": [s.kind if s else "traffic" for s in scenes],
+        "family": [s.family if s else "chance" for s in scenes],
+        "scenario": [s.scenario if s else "chance" for s in scenes],
+        "why": [s.why if s else "Ships that come or lie near each other by chance." for s in scenes],
+        "place": [s.place if s else "" for s in scenes],
         "seen_share": share,
         "seen_start": begun,
         "seen_end": ended,
@@ -153,8 +153,8 @@ class _Seen:
         near = [_from_nearest(self.fixes(ship), grid) <= SEEN_S for ship in (a, b)]
         both = near[0] & near[1]
         space = [self.space[self._span(ship, start_s, end_s)] for ship in (a, b)]
-        told = np.concatenate(space)
-        kind = "none" if min(map(len, space)) == 0 else "satellite" if told.mean() > 0.5 else "terrestrial"
+        by_satellite = np.concatenate(space)
+        kind = "none" if min(map(len, space)) == 0 else "satellite" if by_satellite.mean() > 0.5 else "terrestrial"
         return float(both.mean()), bool(both[0]), bool(both[-1]), kind
 
     def _span(self, ship: int, start_s: float, end_s: float) -> slice:
@@ -340,10 +340,10 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
 
 def _static_reports(sea: Sea) -> tuple[pa.Table, pa.Array]:
     """The static reports, and the time of arrival that each of class A says."""
-    emitter, time_s, draught_m, _ = sea.said
+    emitter, time_s, draught_m, _ = sea.static_times
     order = np.argsort(time_s, kind="stable")
     emitter, time_s, draught_m = emitter[order], time_s[order], draught_m[order]
-    told = static_fields(sea)
+    fields = static_fields(sea)
     b = sea.cast.class_b[emitter]
     # class B tells its name and the rest in two messages, a second apart
     pick = np.concatenate([np.flatnonzero(~b), np.flatnonzero(b), np.flatnonzero(b)])
@@ -353,16 +353,16 @@ def _static_reports(sea: Sea) -> tuple[pa.Table, pa.Array]:
     who, n = emitter[pick], len(pick)
 
     def text(name: str, here: Any) -> pa.Array:
-        return pa.array(told[name]).take(pa.array(who, mask=~here))
+        return pa.array(fields[name]).take(pa.array(who, mask=~here))
 
     def number(name: str, kind: pa.DataType, here: Any) -> pa.Array:
-        values = np.array(told[name])[who]
+        values = np.array(fields[name])[who]
         return pa.array(values, mask=~here | (values == 0)).cast(kind)
 
     named, rest, voyage = part != 2, part != 1, part == 0
-    sides = {name: np.array(told[name])[who] for name in ("to_bow_m", "to_stern_m", "to_port_m", "to_starboard_m")}
+    sides = {name: np.array(fields[name])[who] for name in ("to_bow_m", "to_stern_m", "to_port_m", "to_starboard_m")}
     length, beam = sides["to_bow_m"] + sides["to_stern_m"], sides["to_port_m"] + sides["to_starboard_m"]
-    draught = np.where(np.array(told["tells_draught"])[who], draught_m[pick], np.nan)
+    draught = np.where(np.array(fields["tells_draught"])[who], draught_m[pick], np.nan)
     destinations = voyage_truth.destinations(sea, who, time_s[pick])
     columns = {
         "mmsi": pa.array(sea.cast.mmsi[who].astype(np.int32)),

@@ -19,7 +19,7 @@ LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 PRIVATE = (
     "frontier", "allowance", "particulars", "vantage", "ear", "vicinity", "openfile", "lying", "lasting", "spoken",
     "octets", "wishes", "yard", "holders", "unusual", "telling", "trying", "berth_neighbours", "berth_pairs",
-    "nearest_time", "min_distance_m", "dark_a", "dark_b",
+    "nearest_time", "min_distance_m", "dark_a", "dark_b", "told", "said",
 )
 # fmt: on
 ROOTS = ("stswatch.pipeline.cli", "stswatch.pipeline.api")  # what people call

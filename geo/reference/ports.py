@@ -132,8 +132,8 @@ def _corrected(row: dict[str, Any], correction: dict[str, str] | None) -> dict[s
     if correction["action"] == "country":
         return {**row, "country": correction["country"]}
     lon, lat = float(correction["lon"]), float(correction["lat"])
-    said = {"mark": correction["mark"], "source": f"{row['source']}, moved: {correction['reason']}"}
-    return {**row, "lon": lon, "lat": lat, **said}
+    changes = {"mark": correction["mark"], "source": f"{row['source']}, moved: {correction['reason']}"}
+    return {**row, "lon": lon, "lat": lat, **changes}
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -93,15 +93,15 @@ def compared(old: bytes, new: bytes) -> str:
     """What differs between two files, in words; empty where nothing does."""
     if old == new:
         return ""
-    told = []
+    differences = []
     for layer in LAYERS:
         before, after = (shapely.multipolygons(read(io.BytesIO(content), layer).polygons()) for content in (old, new))
         apart = shapely.symmetric_difference(before, after).area
-        told.append(f"{layer}: land differs by {apart:.3g} of {before.area:.6g} square degrees")
+        differences.append(f"{layer}: land differs by {apart:.3g} of {before.area:.6g} square degrees")
     before, after = (np.column_stack(far_points(io.BytesIO(content))) for content in (old, new))
     if not np.array_equal(before, after):
-        told.append(f"points that matter from far out: {len(before)} before, {len(after)} now, and others")
-    return "; ".join(told)
+        differences.append(f"points that matter from far out: {len(before)} before, {len(after)} now, and others")
+    return "; ".join(differences)
 
 
 def main() -> None:

@@ -54,16 +54,16 @@ def text(features: list[GeoFeature]) -> str:
 def differences(built: list[GeoFeature]) -> list[str]:
     """How the file in geo/data differs from these zones; empty where it does not."""
     held = {feature.properties["id"]: feature for feature in shipped(MADE)}
-    said = [f"{name} is not drawn" for name in held.keys() - {feature.properties["id"] for feature in built}]
+    found = [f"{name} is not drawn" for name in held.keys() - {feature.properties["id"] for feature in built}]
     for feature in built:
         name = feature.properties["id"]
         if name not in held:
-            said.append(f"{name} is missing")
+            found.append(f"{name} is missing")
         elif held[name].properties != feature.properties:
-            said.append(f"{name} says something else than its drawing")
+            found.append(f"{name} says something else than its drawing")
         elif shapely.area(shapely.symmetric_difference(held[name].shape, feature.shape)) > SAME_DEG2:
-            said.append(f"{name} has another shape")
-    return sorted(said)
+            found.append(f"{name} has another shape")
+    return sorted(found)
 
 
 def _cut(drawing: Any) -> Any:
@@ -108,9 +108,9 @@ def main() -> int:
     if not parser.parse_args().check:
         (files("stswatch.geo") / "data" / MADE).write_text(text(built), encoding="utf-8")  # type: ignore[attr-defined]
         return 0
-    said = differences(built)
-    print("\n".join(said) or f"{MADE} is what its drawings make", file=sys.stderr)
-    return int(bool(said))
+    found = differences(built)
+    print("\n".join(found) or f"{MADE} is what its drawings make", file=sys.stderr)
+    return int(bool(found))
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ class Message:
         last = self.alerts[-1]
         if len(self.alerts) == 1:
             return {"type": f"lead.{last.data['change']}", "timestamp": last.at, "data": dict(last.data)}
-        told = {"held_back": len(self.alerts), "alerts": [dict(alert.data) for alert in self.alerts]}
-        return {"type": DIGEST, "timestamp": last.at, "data": told}
+        digest = {"held_back": len(self.alerts), "alerts": [dict(alert.data) for alert in self.alerts]}
+        return {"type": DIGEST, "timestamp": last.at, "data": digest}
 
     def line(self) -> bytes:
         """The content as one line of JSON in printable ASCII, without its end: it may come to a terminal."""

@@ -39,12 +39,12 @@ class Outbox:
         self._waiting: dict[str, Alert] = {}
         self._known: dict[str, str] = {}  # key -> when it was put
         self._told = 0
-        for row, told in catalogue.every(_TABLE, lambda key, told: told).items():
+        for row, fields in catalogue.every(_TABLE, lambda key, fields: fields).items():
             of, _, key = row.partition("/")
-            if of == name and isinstance(told, dict):
-                self._known[key] = told["at"]
-                if "event" in told:
-                    self._waiting[key] = Alert(**told)
+            if of == name and isinstance(fields, dict):
+                self._known[key] = fields["at"]
+                if "event" in fields:
+                    self._waiting[key] = Alert(**fields)
 
     def put(self, alerts: Sequence[Alert]) -> set[str]:
         """Add those that are not known yet, and have the disk hold them; gives their keys.
@@ -66,7 +66,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def told(self, keys: Sequence[str], now: datetime) -> None:
+    def delivered(self, keys: Sequence[str], now: datetime) -> None:
         """These have arrived. Forgets keys that nobody offers any more. Where it raises they may be told again.
 
         The disk is not waited for: what a power cut takes is told twice, under the same key.
@@ -94,8 +94,8 @@ class Outbox:
 def waiting(catalogue: Catalogue) -> dict[str, int]:
     """Destination -> how many alerts wait for it."""
     found: dict[str, int] = {}
-    for row, told in catalogue.every(_TABLE, lambda key, told: told).items():
-        if isinstance(told, dict) and "event" in told:
+    for row, fields in catalogue.every(_TABLE, lambda key, fields: fields).items():
+        if isinstance(fields, dict) and "event" in fields:
             name = row.partition("/")[0]
             found[name] = found.get(name, 0) + 1
     return found
@@ -250,7 +250,7 @@ class Courier(Thread):
 
     def _arrived(self, message: Message) -> None:
         try:
-            self._outbox.told([alert.key for alert in message.alerts], self._now())
+            self._outbox.delivered([alert.key for alert in message.alerts], self._now())
         except (OSError, CatalogueError) as error:
             why = getattr(error, "strerror", None) or error
             self._tell(f"alerts to {self._to.name}: what arrived cannot be noted ({why}); it may come again")

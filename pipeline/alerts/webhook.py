@@ -149,11 +149,11 @@ def open_webhook(given: Section) -> tuple[str, Deliver]:
     def deliver(message: Message) -> None:
         body = message.line()
         request = urllib.request.Request(url, body, method="POST")
-        told = {"content-type": "application/json", "user-agent": "stswatch"}
-        told |= headers(key, message.key, int(time.time()), body)
+        sent = {"content-type": "application/json", "user-agent": "stswatch"}
+        sent |= headers(key, message.key, int(time.time()), body)
         if bearer is not None:
-            told["authorization"] = f"Bearer {bearer}"
-        for name, value in told.items():
+            sent["authorization"] = f"Bearer {bearer}"
+        for name, value in sent.items():
             request.add_header(name, value)
         _post(opener, request, timeout_s)
 
@@ -181,9 +181,9 @@ def _reason(error: object) -> str:
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
-def _after_s(told: Headers) -> float:
+def _after_s(received: Headers) -> float:
     """Seconds of Retry-After; 0 without one, or where it names a date."""
-    after = told.get("retry-after", "")
+    after = received.get("retry-after", "")
     return float(after) if after.isascii() and after.isdecimal() and len(after) < 9 else 0.0
 
 

@@ -47,8 +47,8 @@ def clock_sentences(text: bytes) -> tuple[Ints, Ints, Ints, Ints]:
             continue
         after = text.find(b"\n", sentence.end()) + 1 or len(text)
         found.append((sentence.start(), after, time_us, -1 - int.from_bytes(sentence[1], "little")))
-    begin, after_, told_us, talker = np.array(found, np.int64).reshape(-1, 4).T
-    return begin, after_, told_us, talker
+    begin, after_, stamped_us, talker = np.array(found, np.int64).reshape(-1, 4).T
+    return begin, after_, stamped_us, talker
 
 
 def _rmc(fields: list[bytes]) -> int | None:
@@ -133,8 +133,8 @@ class CaptureClock:
             rate = seconds / bytes_ if bytes_ else 0.0
             second[rows] += rate * beyond
             known[rows] = np.abs(rate * beyond) <= BEYOND_S if rate else np.abs(beyond) <= _BEYOND_BYTES
-        told_us = np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0]
-        return np.asarray(np.where(known, told_us, NO_TIME), np.int64)
+        stamped_us = np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0]
+        return np.asarray(np.where(known, stamped_us, NO_TIME), np.int64)
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
     once = _once(mmsi, offset * _SEGMENTS // max(size, 1), rank)
     _, last = np.unique(mmsi[::-1], return_index=True)
     once = np.union1d(once, len(mmsi) - 1 - last)
-    told_us, stations = time_us[once], len(np.unique(mmsi))
-    agree = _agrees(offset[once], told_us)
-    agree[agree] = _agrees(offset[once][agree], told_us[agree])  # once more without those that were far off
+    stamped_us, stations = time_us[once], len(np.unique(mmsi))
+    agree = _agrees(offset[once], stamped_us)
+    agree[agree] = _agrees(offset[once][agree], stamped_us[agree])  # once more without those that were far off
     agreeing = int(agree.sum())
     own = once[agree & (mmsi[once] < 0)]
     if 2 * agreeing <= len(once) or (agreeing < LEAST_REPORTS and not len(own)):
@@ -185,43 +185,43 @@ def _in_step(offset: Ints, time_us: Ints, agreeing: Ints, mmsi: Ints, part: Ints
     satellite receivers, which stand beside the sentences, all are taken.
     """
     rows = np.union1d(_once(mmsi, part), np.flatnonzero(mmsi < 0))
-    told_us = np.maximum.accumulate(time_us[agreeing])
+    stamped_us = np.maximum.accumulate(time_us[agreeing])
     after = np.searchsorted(offset[agreeing], offset[rows])
-    earliest = told_us[np.maximum(after - 1, 0)] - AGREE_US
-    latest = told_us[np.minimum(after, len(agreeing) - 1)] + AGREE_US
+    earliest = stamped_us[np.maximum(after - 1, 0)] - AGREE_US
+    latest = stamped_us[np.minimum(after, len(agreeing) - 1)] + AGREE_US
     inside = (after > 0) & (offset[rows] <= offset[agreeing[-1]])
     return np.union1d(agreeing, rows[inside & (time_us[rows] >= earliest) & (time_us[rows] <= latest)])
 
 
-def _agrees(offset: Ints, told_us: Ints) -> Bools:
+def _agrees(offset: Ints, stamped_us: Ints) -> Bools:
     """Where a report is near the median of as many reports before it as after it, as time passes between them.
 
     So a capture may be of any length: where reports are rare, half of what passes between them is allowed on top. The
     first and last few, of which one side is missing, are held to the line through those beside them.
     """
-    n, few = len(told_us), 2 * _LEAST_BESIDE + 1
+    n, few = len(stamped_us), 2 * _LEAST_BESIDE + 1
     if n <= few:
-        return _on_a_line(offset, told_us)
+        return _on_a_line(offset, stamped_us)
     low, middle, high = np.zeros((3, n))
     for at in range(_LEAST_BESIDE, min(n - _LEAST_BESIDE, _BESIDE)):
         beside = min(at, n - 1 - at)
         for here in (at, n - 1 - at):
-            around = told_us[here - beside : here + beside + 1]
+            around = stamped_us[here - beside : here + beside + 1]
             low[here], middle[here], high[here] = np.percentile(around, _QUARTILES)
     if n > 2 * _BESIDE:
         inner = slice(_BESIDE, -_BESIDE)
-        around = np.sort(sliding_window_view(told_us, 2 * _BESIDE + 1), axis=1)
+        around = np.sort(sliding_window_view(stamped_us, 2 * _BESIDE + 1), axis=1)
         low[inner], middle[inner], high[inner] = (_between(around, share / 100) for share in _QUARTILES)
-    agree = np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
+    agree = np.abs(stamped_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
     agree[:_LEAST_BESIDE] = agree[-_LEAST_BESIDE:] = False
     sure = np.flatnonzero(agree)
     for ends, known in ((slice(0, _LEAST_BESIDE), sure[:few]), (slice(n - _LEAST_BESIDE, n), sure[-few:])):
         if len(known) >= LEAST_REPORTS:
-            rate, at_us = _line(offset[known], told_us[known])
+            rate, at_us = _line(offset[known], stamped_us[known])
             expected = at_us + rate * (offset[ends] - offset[known[0]])
             passed = rate * np.abs(offset[ends] - offset[known[0 if ends.start == 0 else -1]])
-            agree[ends] = np.abs(told_us[ends] - expected) <= AGREE_US + passed / 2
-    return np.asarray(agree | _on_a_line(offset, told_us) if n < 2 * few else agree)
+            agree[ends] = np.abs(stamped_us[ends] - expected) <= AGREE_US + passed / 2
+    return np.asarray(agree | _on_a_line(offset, stamped_us) if n < 2 * few else agree)
 
 
 def _between(ordered: Ints, share: float) -> NDArray[np.float64]:
@@ -231,23 +231,23 @@ def _between(ordered: Ints, share: float) -> NDArray[np.float64]:
     return np.asarray(one + (other - one) * beyond)
 
 
-def _on_a_line(offset: Ints, told_us: Ints) -> Bools:
+def _on_a_line(offset: Ints, stamped_us: Ints) -> Bools:
     """Which of a few reports lie near the line through most of them. Source: H. Theil (1950), P. K. Sen (1968)."""
-    n = len(told_us)
+    n = len(stamped_us)
     if n < LEAST_REPORTS:
-        return np.ones(n, np.bool_) if (np.diff(told_us) >= 0).all() else np.zeros(n, np.bool_)
-    rate, at_us = _line(offset, told_us)
-    allowed = AGREE_US + np.median(np.abs(np.diff(told_us))) / 2
-    return np.asarray(np.abs(told_us - at_us - rate * (offset - offset[0])) <= allowed)
+        return np.ones(n, np.bool_) if (np.diff(stamped_us) >= 0).all() else np.zeros(n, np.bool_)
+    rate, at_us = _line(offset, stamped_us)
+    allowed = AGREE_US + np.median(np.abs(np.diff(stamped_us))) / 2
+    return np.asarray(np.abs(stamped_us - at_us - rate * (offset - offset[0])) <= allowed)
 
 
-def _line(offset: Ints, told_us: Ints) -> tuple[float, float]:
+def _line(offset: Ints, stamped_us: Ints) -> tuple[float, float]:
     """Microseconds a byte, and the time at the first offset, of the line through most of a few reports."""
     one, other = np.triu_indices(len(offset), 1)
     apart = offset[other] - offset[one]
-    slopes = (told_us[other] - told_us[one])[apart > 0] / apart[apart > 0]
+    slopes = (stamped_us[other] - stamped_us[one])[apart > 0] / apart[apart > 0]
     rate = max(float(np.median(slopes)), 0.0) if len(slopes) else 0.0
-    return rate, float(told_us[0] + np.median(told_us - told_us[0] - rate * (offset - offset[0])))
+    return rate, float(stamped_us[0] + np.median(stamped_us - stamped_us[0] - rate * (offset - offset[0])))
 
 
 def _knots(offset: Ints, time_us: Ints) -> tuple[tuple[int, int], ...]:
@@ -365,8 +365,8 @@ def _times(found: Sentences, sentence: Ints, of: Ints, further: Ints, clock: Cap
     tells = found.own_us[further] != NO_TIME
     silent = found.own_us[sentence] == NO_TIME
     message, first = np.unique(of[tells], return_index=True)
-    told = found.own_us[further][tells][first]
-    time_us[message] = np.where(silent[message], told, time_us[message])
+    first_us = found.own_us[further][tells][first]
+    time_us[message] = np.where(silent[message], first_us, time_us[message])
     if clock is not None:
         without = time_us == NO_TIME
         if isinstance(clock, Arrivals):  # a time that is told and not understood is another than its arrival
@@ -380,8 +380,8 @@ def codes(found: Sentences, whole: Whole, code: NDArray[np.int8]) -> NDArray[np.
     """0 for each sentence that was used, else why not; code: (n,) what the decoder says of each message."""
     why = np.where((code == 0) & (whole.time_us == NO_TIME), np.int8(CODES["no_time"]), code)
     alone = (found.code == 0) & (found.total > 1)
-    said = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
-    said[whole.ambiguous] = CODES["fragment_ambiguous"]
-    said[whole.sentence] = why
-    said[whole.further] = why[whole.of]
-    return said
+    result = np.where(alone, np.int8(CODES["fragment_missing"]), found.code)
+    result[whole.ambiguous] = CODES["fragment_ambiguous"]
+    result[whole.sentence] = why
+    result[whole.further] = why[whole.of]
+    return result

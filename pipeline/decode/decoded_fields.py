@@ -58,11 +58,11 @@ def field_types(types: Iterable[int]) -> dict[str, pa.DataType]:
     ['msg_type', 'repeat', 'mmsi', 'partno', 'shipname']
     """
     wanted = set(types)
-    told: dict[str, pa.DataType] = {}
+    kinds: dict[str, pa.DataType] = {}
     for layout in (*LAYOUTS, *RARE_LAYOUTS):
         if wanted & set(layout.types):
-            told |= {name: kind for name, kind in _types(layout).items() if name not in told}
-    return told
+            kinds |= {name: kind for name, kind in _types(layout).items() if name not in kinds}
+    return kinds
 
 
 def _types(layout: Layout) -> dict[str, pa.DataType]:
@@ -302,12 +302,12 @@ def table(head: Mapping[str, pa.Array], forms: Iterable[Form], schema: pa.Schema
     [{'time': 10, 'a': None, 'b': 'x'}, {'time': 20, 'a': 7, 'b': None}]
     """
     n = len(next(iter(head.values())))
-    told: dict[str, list[tuple[Ints, pa.Array]]] = {}
+    parts_of: dict[str, list[tuple[Ints, pa.Array]]] = {}
     for rows, columns in (_folded(form) if FIELDS in schema.names else form for form in forms):
         for name, column in columns.items():
-            told.setdefault(name, []).append((rows, column))
+            parts_of.setdefault(name, []).append((rows, column))
     spread = _Spread(n)
-    known = {name: spread(parts) for name, parts in told.items() if name in schema.names} | dict(head)
+    known = {name: spread(parts) for name, parts in parts_of.items() if name in schema.names} | dict(head)
     empty = {kind: pa.nulls(n, kind) for kind in {field.type for field in schema if field.name not in known}}
     return pa.Table.from_arrays([known.get(field.name, empty.get(field.type)) for field in schema], schema=schema)
 

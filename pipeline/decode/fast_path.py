@@ -57,7 +57,7 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> StampColumn
     >>> found.time_us.tolist(), found.group.tolist()
     ([1635731889000000], [7])
     """
-    said = nothing(len(bang))
+    stamp = nothing(len(bang))
     rows = np.flatnonzero(slash + 2 < bang)
     place, star = slash[rows] + 1, bang[rows] - 4
     commas = 0
@@ -65,19 +65,19 @@ def tag_blocks(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> StampColumn
         field = words_at(data, place, _FIELD_WORDS)
         length = first_of(field, b",*\\")
         key = field[:, 0].astype(np.uint16)
-        for name, column, read in ((_C, said.time_us, _time), (_S, said.station, _name), (_G, said.group, _group)):
+        for name, column, read in ((_C, stamp.time_us, _time), (_S, stamp.station, _name), (_G, stamp.group, _group)):
             chosen = np.flatnonzero(key == name)
             if len(chosen):
                 column[rows[chosen]], fast = read(data, place[chosen] + 2, length[chosen] - 2)  # of several, the last
-                said.fast[rows[chosen[~fast]]] = False
+                stamp.fast[rows[chosen[~fast]]] = False
         place += length
         ends = data[place]
-        said.fast[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
+        stamp.fast[rows[(length == 8 * _FIELD_WORDS) | ((ends == _STAR) & (place != star))]] = False
         more = np.flatnonzero(ends == _COMMA)
         commas += len(more)
         rows, place, star = rows[more], place[more] + 1, star[more]
     summed, broken, fast = _judged(data, slash, bang, sums)
-    return replace(said, fast=said.fast & fast & ~broken, marks=commas + summed)
+    return replace(stamp, fast=stamp.fast & fast & ~broken, marks=commas + summed)
 
 
 def _time(data: Bytes, value: Ints, length: Ints) -> tuple[Ints, Bools]:
@@ -107,10 +107,10 @@ def _judged(data: Bytes, slash: Ints, bang: Ints, sums: Bytes) -> tuple[int, Boo
     """How many tag blocks have a checksum; those whose does not hold; those that have one of two digits, or none."""
     tail = bytes_at(data, bang - 4, 4)
     has_sum, short, empty = (np.asarray(tail[:, at] == _STAR) for at in range(3))
-    told = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
-    fast = ~(short | empty) & (~has_sum | ((told >= 0) & (bang - 5 > slash)))
+    written = HEX[tail[:, 1].astype(np.int64) + (tail[:, 2].astype(np.int64) << 8)]
+    fast = ~(short | empty) & (~has_sum | ((written >= 0) & (bang - 5 > slash)))
     summed = fast & has_sum
-    return int(np.count_nonzero(summed)), summed & (sums != told), fast
+    return int(np.count_nonzero(summed)), summed & (sums != written), fast
 
 
 def tag_sums(data: Bytes, slash: Ints, bang: Ints) -> Bytes:
@@ -142,31 +142,31 @@ def stamps_around(data: Bytes, at: Wrappers) -> StampColumns:
 
     data: the text, padded.
     """
-    said = nothing(len(at.bang))
+    stamp = nothing(len(at.bang))
     rows = np.flatnonzero(at.slash >= 0)
     if at.tag_sum is not None:
-        said = tag_blocks(data, at.slash, at.bang, at.tag_sum)
+        stamp = tag_blocks(data, at.slash, at.bang, at.tag_sum)
     elif len(rows):
         slash, bang = at.slash[rows], at.bang[rows]
-        said = said.put(rows, tag_blocks(data, slash, bang, tag_sums(data, slash, bang)))
-    rows = np.flatnonzero((said.time_us == NO_TIME) & (at.end > at.rest))
+        stamp = stamp.put(rows, tag_blocks(data, slash, bang, tag_sums(data, slash, bang)))
+    rows = np.flatnonzero((stamp.time_us == NO_TIME) & (at.end > at.rest))
     if len(rows):
-        said = _with_suffixes(said, rows, suffixes(data, at.rest[rows], at.end[rows]))
+        stamp = _with_suffixes(stamp, rows, suffixes(data, at.rest[rows], at.end[rows]))
     opened = np.where(at.slash >= 0, at.slash, at.bang)
-    rows = np.flatnonzero((said.time_us == NO_TIME) & (opened > at.start))
+    rows = np.flatnonzero((stamp.time_us == NO_TIME) & (opened > at.start))
     if len(rows):
         fast, time_us = prefixes(data, at.start[rows], opened[rows])
-        said.fast[rows] &= fast
-        said.time_us[rows] = time_us
-    return said
+        stamp.fast[rows] &= fast
+        stamp.time_us[rows] = time_us
+    return stamp
 
 
-def _with_suffixes(said: StampColumns, rows: Ints, suffix: StampColumns) -> StampColumns:
+def _with_suffixes(stamp: StampColumns, rows: Ints, suffix: StampColumns) -> StampColumns:
     """A suffix gives the time, and the station where the tag block names none."""
-    named = said.station[rows]
+    named = stamp.station[rows]
     station = np.where(named[:, :1] != 0, named, suffix.station)
-    fast = said.fast[rows] & suffix.fast
-    return said.put(rows, StampColumns(fast, suffix.time_us, station, said.group[rows], suffix.by_suffix))
+    fast = stamp.fast[rows] & suffix.fast
+    return stamp.put(rows, StampColumns(fast, suffix.time_us, station, stamp.group[rows], suffix.by_suffix))
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def fast_path(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[Fa
     length = lines.end - lines.start
     left = (length > 0) & (length <= longest) & (first != _HASH)
     even = left & ~lines.odd
-    told, done = _without_bang(data, lines, np.flatnonzero(even & (first == _DOLLAR) & (lines.marks == 0)))
+    clocks, done = _without_bang(data, lines, np.flatnonzero(even & (first == _DOLLAR) & (lines.marks == 0)))
     left[done] = False
     begins = (lines.bang >= 0) & (first != _DOLLAR) & (first != _BLANK) & (first != _TAB)
     rows = np.flatnonzero(even & begins)
@@ -225,7 +225,7 @@ def fast_path(data: Bytes, lines: Lines, longest: int, names: Names) -> tuple[Fa
         start, end, bang, slash = start[rows], end[rows], bang[rows], slash[rows]
     found = _sentences(data, start, end, bang, slash, names)
     left[rows[found.fast]] = False
-    return found, told, left
+    return found, clocks, left
 
 
 def _without_bang(data: Bytes, lines: Lines, rows: Ints) -> tuple[Units, Ints]:
@@ -235,11 +235,11 @@ def _without_bang(data: Bytes, lines: Lines, rows: Ints) -> tuple[Units, Ints]:
     word = words_at(data, lines.start[rows], 1)[:, 0]
     is_gatehouse = (word & _PGHP_MASK) == _PGHP
     is_ais = ((word | _LOWER) & _VDM_MASK) == _VDM  # some devices begin AIS sentences with "$"
-    told = rows[is_gatehouse]
-    time_us, usual_shape = gatehouse(data, lines.start[told], lines.end[told])
-    told = told[usual_shape]
-    units = times(lines.start[told], lines.end[told], time_us[usual_shape])
-    return units, np.concatenate([told, rows[~is_gatehouse & ~is_ais]])
+    clocks = rows[is_gatehouse]
+    time_us, usual_shape = gatehouse(data, lines.start[clocks], lines.end[clocks])
+    clocks = clocks[usual_shape]
+    units = times(lines.start[clocks], lines.end[clocks], time_us[usual_shape])
+    return units, np.concatenate([clocks, rows[~is_gatehouse & ~is_ais]])
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ class _Tail:
     fast: Bools
     star: Ints
     fill: NDArray[np.int8]
-    told: NDArray[np.int16]
+    written: NDArray[np.int16]
     ended: Bools
 
 
@@ -303,9 +303,9 @@ def _tail(data: Bytes, first: Ints, end: Ints) -> _Tail:
         star[inside] = np.where(fast[inside], found, 8)
         byte_columns[inside] = bytes_at(data, star[inside] - 2, 8)
     fill = (byte_columns[:, 1] - np.uint8(_NOUGHT)).view(np.int8)
-    told = HEX[((byte_columns.view("<u8")[:, 0] >> np.uint64(24)) & _TWO).astype(np.int64)]
-    fast &= (byte_columns[:, 0] == _COMMA_BYTE) & (fill >= 0) & (fill <= 5) & (told >= 0)
-    return _Tail(fast, star, fill, told, (star + 3 == end) | (byte_columns[:, 5] == _COMMA_BYTE))
+    written = HEX[((byte_columns.view("<u8")[:, 0] >> np.uint64(24)) & _TWO).astype(np.int64)]
+    fast &= (byte_columns[:, 0] == _COMMA_BYTE) & (fill >= 0) & (fill <= 5) & (written >= 0)
+    return _Tail(fast, star, fill, written, (star + 3 == end) | (byte_columns[:, 5] == _COMMA_BYTE))
 
 
 def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, names: Names) -> FastPath:
@@ -315,14 +315,16 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     fast = head.fast & tail.fast & (tail.star - 2 - head.first <= MAX_PAYLOAD)
     star = np.where(fast, tail.star, bang + 2)
     tag_sum, summed = _sums(data, slash, bang, star)
-    said = stamps_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
-    holds = summed == tail.told
-    fast &= said.fast & (holds | tail.ended) & _has_no_more_fields(data, bang, star, fast, said.marks)
-    station, receiver = stations(said.station, said.by_suffix, names)
+    stamp = stamps_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
+    holds = summed == tail.written
+    fast &= stamp.fast & (holds | tail.ended) & _has_no_more_fields(data, bang, star, fast, stamp.marks)
+    station, receiver = stations(stamp.station, stamp.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))
     payload = (head.total, head.part, tail.fill, head.first, star - 2, _alike(head), head.talker)
     unread = np.zeros(len(fast), np.int8)  # what may hold a time that is not understood is not usual
-    return FastPath(fast, Units(start, end, start, code, said.time_us, *payload, said.group, station, receiver, unread))
+    return FastPath(
+        fast, Units(start, end, start, code, stamp.time_us, *payload, stamp.group, station, receiver, unread)
+    )
 
 
 def _sums(data: Bytes, slash: Ints, bang: Ints, star: Ints) -> tuple[Bytes | None, Bytes]:

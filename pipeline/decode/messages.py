@@ -273,8 +273,8 @@ def _text(group: Group, name: str) -> pa.Array:
 
 def _times(groups: Sequence[Group]) -> dict[str, NDArray[np.int64]]:
     """Row, MMSI and time of base stations that tell a date and time which exist."""
-    told = _numbers(groups, {name: name for name in ("year", "month", "day", "hour", "minute", "second")})
-    whole = np.isfinite(told["second"])  # the last one: where it arrived, all did
-    row, mmsi, *moment = (column[whole].astype(np.int64) for column in told.values())
+    numbers = _numbers(groups, {name: name for name in ("year", "month", "day", "hour", "minute", "second")})
+    whole = np.isfinite(numbers["second"])  # the last one: where it arrived, all did
+    row, mmsi, *moment = (column[whole].astype(np.int64) for column in numbers.values())
     exists, time_us = moments(np.ones(len(row), np.bool_), *moment)
     return {"row": row[exists], "mmsi": mmsi[exists], "time_us": time_us[exists]}

@@ -120,8 +120,8 @@ def _rivals(parts: Parts, span: Ints, one: int, then: int, differ: Differ) -> In
     What lies much farther away than the neighbour, and not side by side, is no rival.
     """
     pair = parts.take(np.array([one, then]))
-    told = (pair.own_us != NO_TIME).all()
-    apart, apart_us = (int(abs(c[1] - c[0])) for c in (pair.offset, pair.own_us if told else np.zeros(2)))
+    timed = (pair.own_us != NO_TIME).all()
+    apart, apart_us = (int(abs(c[1] - c[0])) for c in (pair.offset, pair.own_us if timed else np.zeros(2)))
     reach = min(REACH, max(SIDE_BY_SIDE, FARTHER * apart))
     reach_us = min(REACH_S, max(SIDE_BY_SIDE_S, FARTHER * apart_us / 1e6)) * 1_000_000
     first, last = np.searchsorted(parts.offset[span], (pair.offset[1] - reach, pair.offset[0] + reach + 1))

@@ -98,11 +98,11 @@ def _units(line: bytes, start: int, names: Names) -> Iterator[tuple[int, ...]]:
         at = head.start("sentence")
         parsed = parse(line[at:end], names)
         rest = line[at:end].partition(b"*")[2]
-        said = stamps.stamp(line[begin : head.start()], head["tag"] or b"", rest)
+        stamp = stamps.stamp(line[begin : head.start()], head["tag"] or b"", rest)
         yield (
             *place,
             parsed.code,
-            said.time_us,
+            stamp.time_us,
             parsed.total,
             parsed.part,
             parsed.fill,
@@ -110,10 +110,10 @@ def _units(line: bytes, start: int, names: Names) -> Iterator[tuple[int, ...]]:
             start + at + parsed.last,
             parsed.alike,
             int.from_bytes(head["talker"], "little"),
-            names.group(said.group),
-            names.station(said.station),
-            RECEIVERS.index(said.receiver),
-            said.unread,
+            names.group(stamp.group),
+            names.station(stamp.station),
+            RECEIVERS.index(stamp.receiver),
+            stamp.unread,
         )
 
 
@@ -158,12 +158,12 @@ def _whole(digits: bytes) -> int:
 
 def _holds(body: bytes, tail: bytes) -> bool:
     """Whether the checksum after the star belongs to the body, be it of one digit, of two, or with more before them."""
-    told = reduce(xor, body[1:], 0)
+    checksum = reduce(xor, body[1:], 0)
     digits = _SUM.match(tail)
-    if digits is not None and int(digits[0], 16) == told:
+    if digits is not None and int(digits[0], 16) == checksum:
         return True
     try:
-        return int(tail.partition(b",")[0], 16) == told
+        return int(tail.partition(b",")[0], 16) == checksum
     except ValueError:
         return False
 
@@ -301,11 +301,11 @@ def _block(text: bytes, data: Bytes, start: int, end: int, how: tuple[Names, _Re
 
 def _fast_first(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
     """The units of some lines, and which of the lines should hold one; the usual lines all at once."""
-    found, told, left = fast_path(data, lines, MAX_LINE, names)
+    found, clocks, left = fast_path(data, lines, MAX_LINE, names)
     rows = np.flatnonzero(left)
     text = data[:size].tobytes() if len(rows) else b""
     others, bad = slow_path(text, lines.start[rows], lines.end[rows], names)
-    return _merged(found, told, others), rows[bad]
+    return _merged(found, clocks, others), rows[bad]
 
 
 def _one_by_one(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Units, Ints]:
@@ -315,11 +315,11 @@ def _one_by_one(data: Bytes, size: int, lines: Lines, names: Names) -> tuple[Uni
     return units, rows[bad]
 
 
-def _merged(found: FastPath, told: Units, others: Units) -> Units:
+def _merged(found: FastPath, clocks: Units, others: Units) -> Units:
     """All units in one order; where each line that is not usual holds one sentence, as mostly, it takes that place."""
     void = np.flatnonzero(~found.fast)
-    if len(told.begin) or len(others.begin) != len(void) or (found.units.line[void] != others.line).any():
-        return in_order([found.units.take(found.fast), told, others])
+    if len(clocks.begin) or len(others.begin) != len(void) or (found.units.line[void] != others.line).any():
+        return in_order([found.units.take(found.fast), clocks, others])
     return found.units.put(void, others) if len(void) else found.units
 
 

@@ -128,7 +128,7 @@ def suffixes(data: Bytes, rest: Ints, end: Ints) -> StampColumns:
     >>> suffixes(padded(text), np.array([0]), np.array([len(text)])).time_us.tolist()
     [1152921695000000]
     """
-    said = nothing(len(rest))
+    stamps = nothing(len(rest))
     letter = data[1:] | 0x20
     place = np.flatnonzero((data[:-1] == _COMMA) & ((letter == ord("r")) | (letter == ord("b"))))
     place = np.append(place, len(data))[np.searchsorted(place, rest)]
@@ -136,16 +136,16 @@ def suffixes(data: Bytes, rest: Ints, end: Ints) -> StampColumns:
     if len(rows):
         name, begin = words_at(data, place[rows] + 1, NAME_WORDS), place[rows] + 1
         length = first_outside(name, _NOT_IN_NAMES)
-        said.time_us[rows], fast = _epochs(data, begin + length, end[rows])
-        said.fast[rows] = fast & (length > 1) & (length < 8 * NAME_WORDS)
-        said.station[rows] = cut(name, length)
-        said.by_suffix[rows] = True
+        stamps.time_us[rows], fast = _epochs(data, begin + length, end[rows])
+        stamps.fast[rows] = fast & (length > 1) & (length < 8 * NAME_WORDS)
+        stamps.station[rows] = cut(name, length)
+        stamps.by_suffix[rows] = True
     if len(bare):
-        said.time_us[bare], fast = _epochs(data, rest[bare], end[bare])
+        stamps.time_us[bare], fast = _epochs(data, rest[bare], end[bare])
         short = (end[bare] - rest[bare] <= _NO_TIME_IN) & (bytes_at(data, rest[bare], 8) != _COLON).all(axis=1)
-        said.fast[bare] = fast | short
-        said.time_us[bare[~fast]] = NO_TIME
-    return said
+        stamps.fast[bare] = fast | short
+        stamps.time_us[bare[~fast]] = NO_TIME
+    return stamps
 
 
 def _epochs(data: Bytes, comma: Ints, end: Ints) -> tuple[Ints, Bools]:
@@ -263,9 +263,9 @@ def stations(name: Words, by_suffix: Bools, names: Names) -> tuple[Ints, NDArray
     if not len(rows):
         return station, receiver
     number, first = _distinct(name[rows])
-    told = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
-    station[rows] = np.array([names.station(each) for each in told])[number]
-    receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in told], np.int8)[number]
+    names_of = [each.tobytes().rstrip(b"\0").decode("ascii", "replace") for each in name[rows[first]]]
+    station[rows] = np.array([names.station(each) for each in names_of])[number]
+    receiver[rows] = np.array([RECEIVERS.index(kind_of(each)) for each in names_of], np.int8)[number]
     receiver[by_suffix] = TERRESTRIAL
     return station, receiver
 

@@ -196,18 +196,18 @@ def stamp(prefix: bytes, tag: bytes, rest: bytes) -> Stamp:
 
     The tag block comes first, then what follows the checksum, then what stands before both.
     """
-    said = of_tag_block(tag) if tag else NOTHING
-    if said.time_us == NO_TIME and rest:
+    found = of_tag_block(tag) if tag else NOTHING
+    if found.time_us == NO_TIME and rest:
         suffix = of_suffix(rest)
         if suffix.time_us != NO_TIME:
-            receiver = suffix.receiver if suffix.station else said.receiver
-            said = suffix._replace(station=said.station or suffix.station, receiver=receiver, group=said.group)
+            receiver = suffix.receiver if suffix.station else found.receiver
+            found = suffix._replace(station=found.station or suffix.station, receiver=receiver, group=found.group)
         elif suffix.unread:
-            said = said._replace(unread=True)
-    if said.time_us == NO_TIME and prefix:
+            found = found._replace(unread=True)
+    if found.time_us == NO_TIME and prefix:
         time_us = time_in(prefix)
-        said = said._replace(time_us=time_us, unread=said.unread or looks_like_time(prefix))
-    return said if said.time_us == NO_TIME or not said.unread else said._replace(unread=False)
+        found = found._replace(time_us=time_us, unread=found.unread or looks_like_time(prefix))
+    return found if found.time_us == NO_TIME or not found.unread else found._replace(unread=False)
 
 
 def kind_of(station: str | None) -> str:
@@ -227,9 +227,9 @@ def of_tag_block(tag: bytes) -> Stamp:
     >>> of_tag_block(b"g:1-2-7,s:42809,c:1635731889*43")
     Stamp(time_us=1635731889000000, station='42809', receiver='unknown', group=b'7', unread=False)
     """
-    told = _TAG_SUM.search(tag)
-    body = tag[: told.start()] if told else tag
-    broken = told is not None and int(told[1], 16) != reduce(xor, body, 0)
+    checksum = _TAG_SUM.search(tag)
+    body = tag[: checksum.start()] if checksum else tag
+    broken = checksum is not None and int(checksum[1], 16) != reduce(xor, body, 0)
     fields = {field[:1]: field[2:].partition(b"*")[0] for field in body.split(b",") if field[1:2] == b":"}
     group = _GROUP.fullmatch(fields.get(b"g", b""))
     station = fields.get(b"s", b"").decode("ascii", "replace") or None
@@ -255,13 +255,13 @@ def of_suffix(rest: bytes) -> Stamp:
     behind = rest.partition(b",")[2]
     fields = behind.split(b",")
     place = next((at for at, field in enumerate(fields) if _STATION.fullmatch(field.rstrip())), -1)
-    told = fields[place + 1].strip() if 0 <= place < len(fields) - 1 else b""
-    time_us = number_us(told)
+    number = fields[place + 1].strip() if 0 <= place < len(fields) - 1 else b""
+    time_us = number_us(number)
     text = b" " + rest[2:]
     if time_us == NO_TIME:
         time_us = time_in(text)
     if time_us == NO_TIME:
-        return NOTHING._replace(unread=(told != b"0" and told[:1].isdigit()) or looks_like_time(text))
+        return NOTHING._replace(unread=(number != b"0" and number[:1].isdigit()) or looks_like_time(text))
     if place < 0:
         return Stamp(time_us)
     return Stamp(time_us, fields[place].rstrip().decode(), "terrestrial")

@@ -91,33 +91,33 @@ MOST_AUC = 0.85  # above it a single feature would give the simulated truth away
 _RATES = ("1%", "5%")
 
 
-def markdown(told: Evaluation) -> str:
+def markdown(evaluation: Evaluation) -> str:
     """The card; the same figures give the same text."""
     sections = (
-        ("In short", verdict(told)),
-        ("The seas", _seas(told)),
-        ("How it ranks", _ranking(told)),
-        ("At an equal number of leads", _paired(told)),
-        ("What becomes an encounter", _detection(told)),
-        ("By family of transfers", _families(told)),
-        ("By family of others", _look_alikes(told)),
-        ("What a single feature gives away", _features(told)),
-        ("On shifted seas", f"{SHIFTED}\n\n{_all_figures(told['shifted'])}"),
-        ("On a second simulator", _second(told)),
-        ("A practice that training did not know", _left_out(told)),
-        ("Calibration", f"{CALIBRATION.format(**told['calibration'])}\n\n![Calibration](calibration.png)"),
-        ("Cut-offs", _cut_offs(told)),
-        ("Expected leads and precision", _expected(told)),
-        ("Real archives", _archives(told)),
+        ("In short", verdict(evaluation)),
+        ("The seas", _seas(evaluation)),
+        ("How it ranks", _ranking(evaluation)),
+        ("At an equal number of leads", _paired(evaluation)),
+        ("What becomes an encounter", _detection(evaluation)),
+        ("By family of transfers", _families(evaluation)),
+        ("By family of others", _look_alikes(evaluation)),
+        ("What a single feature gives away", _features(evaluation)),
+        ("On shifted seas", f"{SHIFTED}\n\n{_all_figures(evaluation['shifted'])}"),
+        ("On a second simulator", _second(evaluation)),
+        ("A practice that training did not know", _left_out(evaluation)),
+        ("Calibration", f"{CALIBRATION.format(**evaluation['calibration'])}\n\n![Calibration](calibration.png)"),
+        ("Cut-offs", _cut_offs(evaluation)),
+        ("Expected leads and precision", _expected(evaluation)),
+        ("Real archives", _archives(evaluation)),
     )
     parts = [f"## {title}\n\n{text}" for title, text in sections if text]
     return "\n\n".join([HEAD, parts[0], USE, *parts[1:], LIMITS]) + "\n"
 
 
-def verdict(told: Evaluation) -> str:
+def verdict(evaluation: Evaluation) -> str:
     """Whether the card beats the best baseline at an equal number of leads, as the ranges say."""
-    best = told["best_baseline"]
-    against = told["paired"][best]
+    best = evaluation["best_baseline"]
+    against = evaluation["paired"][best]
     more = [k for k, one in against.items() if one["difference"][1] > 0]
     less = [k for k, one in against.items() if one["difference"][2] < 0]
     if len(more) == len(LEADS_A_DAY):
@@ -130,7 +130,7 @@ def verdict(told: Evaluation) -> str:
     return f"The trained scorecard {says}{lost}. All of it was measured on simulated seas."
 
 
-def _seas(told: Evaluation) -> str:
+def _seas(evaluation: Evaluation) -> str:
     rows = (
         (
             name.replace("_", "-"),
@@ -141,30 +141,30 @@ def _seas(told: Evaluation) -> str:
             f"{of['missed_transfers']:,}",
             f"{of['repeats']:,}",
         )
-        for name, of in told["seas"]["counts"].items()
+        for name, of in evaluation["seas"]["counts"].items()
     )
     heads = ("sea", "seeds", "vessel-days", "days", "transfers found", "look-alikes", "traffic", "missed", "repeats")
-    plans = "\n".join(f"- {name}: {text}." for name, text in told["seas"].get("plans", {}).items())
-    settings = told["card"]["training"].get("settings", {})
+    plans = "\n".join(f"- {name}: {text}." for name, text in evaluation["seas"].get("plans", {}).items())
+    settings = evaluation["card"]["training"].get("settings", {})
     how = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items())
-    text = SEAS.format(model_id=told["card"]["model_id"], settings=how or "set by hand")
+    text = SEAS.format(model_id=evaluation["card"]["model_id"], settings=how or "set by hand")
     return "\n\n".join(part for part in (text, plans, _table(heads, rows)) if part)
 
 
-def _ranking(told: Evaluation) -> str:
+def _ranking(evaluation: Evaluation) -> str:
     rules = (
         (
             row["name"],
             f"{row['leads_a_day']:.1f}",
             *(_number(row[k]) for k in ("recall", "precision", "false_per_1000_vessel_days")),
         )
-        for row in told["published"]
+        for row in evaluation["published"]
     )
     heads = ("rule", "leads a day", "recall", "precision", "false leads per 1,000 vessel-days")
-    of = told["seas"]["counts"]["held_out"]
+    of = evaluation["seas"]["counts"]["held_out"]
     text = RANKING.format(fleet=of["vessel_days"] / of["days"])
     pictures = "![Precision over recall](precision_recall.png)\n\n![Recall over leads a day](leads.png)"
-    return "\n\n".join([pictures, _all_figures(told["figures"]), text, PUBLISHED, _table(heads, rules)])
+    return "\n\n".join([pictures, _all_figures(evaluation["figures"]), text, PUBLISHED, _table(heads, rules)])
 
 
 def _all_figures(by_score: Evaluation) -> str:
@@ -173,16 +173,16 @@ def _all_figures(by_score: Evaluation) -> str:
     return _table(("", *by_score), rows)
 
 
-def _paired(told: Evaluation) -> str:
-    harder = {f"{told['best_baseline']}: {how}": of for how, of in told["harder"].items()}
+def _paired(evaluation: Evaluation) -> str:
+    harder = {f"{evaluation['best_baseline']}: {how}": of for how, of in evaluation["harder"].items()}
     rows = (
         (name, *(f"{_signed(one['difference'])}, {one['above']:.0%}" for one in of.values()))
-        for name, of in (told["paired"] | harder).items()
+        for name, of in (evaluation["paired"] | harder).items()
     )
     return f"{PAIRED}\n\n" + _table(("against", *(f"{k} leads a day" for k in LEADS_A_DAY)), rows)
 
 
-def _detection(told: Evaluation) -> str:
+def _detection(evaluation: Evaluation) -> str:
     rows = (
         (
             row["family"],
@@ -191,31 +191,31 @@ def _detection(told: Evaluation) -> str:
             _number(row["found"] / row["transfers"]),
             *("" if row[k] is None else f"{row[k]:g}" for k in ("start_off_min", "end_off_min")),
         )
-        for row in told["detection"]
+        for row in evaluation["detection"]
     )
     heads = ("family", "scenario", "transfers", "share found", "starts within, min", "ends within, min")
     return f"{DETECTION}\n\n{_table(heads, rows)}"
 
 
-def _families(told: Evaluation) -> str:
-    names = list(told["families"][0]["recall"]) if told["families"] else []
+def _families(evaluation: Evaluation) -> str:
+    names = list(evaluation["families"][0]["recall"]) if evaluation["families"] else []
     columns = [(name, rate) for name in names for rate in _RATES]
     rows = (
         (row["family"], f"{row['transfers']}", f"{row['found']}", *(_range(row["recall"][n][r]) for n, r in columns))
-        for row in told["families"]
+        for row in evaluation["families"]
     )
     return f"{FAMILIES}\n\n" + _table(("family", "transfers", "found", *(f"{n}, {r}" for n, r in columns)), rows)
 
 
-def _look_alikes(told: Evaluation) -> str:
+def _look_alikes(evaluation: Evaluation) -> str:
     rows = (
         (row["family"], f"{row['encounters']:,}", *(f"{row['passing'][rate]:.1%}" for rate in _RATES))
-        for row in sorted(told["look_alikes"], key=lambda row: -row["passing"]["5%"])
+        for row in sorted(evaluation["look_alikes"], key=lambda row: -row["passing"]["5%"])
     )
     return f"{LOOK_ALIKES}\n\n" + _table(("family", "encounters", *_RATES), rows)
 
 
-def _features(told: Evaluation) -> str:
+def _features(evaluation: Evaluation) -> str:
     rows = (
         (
             f"`{row['feature']}`",
@@ -224,27 +224,29 @@ def _features(told: Evaluation) -> str:
             _number(row["auc_look_alikes"]),
             _number(row["known"]),
         )
-        for row in told["features"]
+        for row in evaluation["features"]
     )
-    over = " ".join(_over(told, key, whom) for key, whom in (("auc_look_alikes", "look-alikes"), ("auc", "all else")))
+    over = " ".join(
+        _over(evaluation, key, whom) for key, whom in (("auc_look_alikes", "look-alikes"), ("auc", "all else"))
+    )
     heads = ("feature", "place", "against all", "against look-alikes", "share known")
     return f"{FEATURES.format(over=over)}\n\n{_table(heads, rows)}\n\n![Points of each feature](points.png)"
 
 
-def _over(told: Evaluation, key: str, whom: str) -> str:
+def _over(evaluation: Evaluation, key: str, whom: str) -> str:
     """Which features alone say too much against whom."""
-    names = [f"`{row['feature']}`" for row in told["features"] if (row[key] or 0.0) > MOST_AUC]
+    names = [f"`{row['feature']}`" for row in evaluation["features"] if (row[key] or 0.0) > MOST_AUC]
     return f"Against {whom} {'**' + _and(names) + '**' if names else 'none'} is above {MOST_AUC}."
 
 
-def _second(told: Evaluation) -> str:
+def _second(evaluation: Evaluation) -> str:
     """The figures, families and look-alikes of the second simulator; nothing where none was watched."""
-    if not (of := told.get("second")):
+    if not (of := evaluation.get("second")):
         return ""
     return "\n\n".join([SECOND, _all_figures(of["figures"]), _families(of), _look_alikes(of)])
 
 
-def _left_out(told: Evaluation) -> str:
+def _left_out(evaluation: Evaluation) -> str:
     rows = (
         (
             row["family"],
@@ -252,22 +254,22 @@ def _left_out(told: Evaluation) -> str:
             f"{row['encounters']:,}",
             *(_number(row[k]) for k in ("in", "out")),
         )
-        for row in told["left_out"]
+        for row in evaluation["left_out"]
     )
     return f"{LEFT_OUT}\n\n" + _table(("family", "kind", "encounters", "in training", "left out"), rows)
 
 
-def _cut_offs(told: Evaluation) -> str:
+def _cut_offs(evaluation: Evaluation) -> str:
     rows = (
         (name, *(_number(row[k]) for k in ("least_score", "false_rate", "leads_a_day", "recall", "precision")))
-        for name, of in told["cut_offs"].items()
+        for name, of in evaluation["cut_offs"].items()
         for row in of
     )
     heads = ("scorecard", "score from", "false-positive rate", "leads a day", "recall", "precision")
-    return f"{CUT_OFFS.format(**told['card']['cut_off'])}\n\n{_table(heads, rows)}"
+    return f"{CUT_OFFS.format(**evaluation['card']['cut_off'])}\n\n{_table(heads, rows)}"
 
 
-def _expected(told: Evaluation) -> str:
+def _expected(evaluation: Evaluation) -> str:
     rows = (
         (
             f"{row['false_rate']:.0%}",
@@ -276,15 +278,15 @@ def _expected(told: Evaluation) -> str:
             f"{row['leads_a_day']:,.1f}",
             f"{row['precision']:.3f}",
         )
-        for row in told["expected"]
+        for row in evaluation["expected"]
     )
     heads = ("false-positive rate", "transfers per 1,000 vessel-days", "vessels", "leads a day", "precision")
     return f"{EXPECTED}\n\n{_table(heads, rows)}"
 
 
-def _archives(told: Evaluation) -> str:
+def _archives(evaluation: Evaluation) -> str:
     parts = [ARCHIVES]
-    for archive in told["archives"]:
+    for archive in evaluation["archives"]:
         size = f"**{archive['name']}**: {archive['vessel_days']:,.0f} vessel-days, {archive['encounters']:,} encounters"
         pair = archive.get("pair")
         met = f", {pair['encounters']} of them of {pair['mmsi'][0]} and {pair['mmsi'][1]}" if pair else ""
@@ -293,7 +295,7 @@ def _archives(told: Evaluation) -> str:
             for name, of in archive["by"].items()
         )
         parts += [f"{size}{met}.", _table(("ranked by", "pass", "per 1,000 vessel-days", "rank"), rows)]
-    return "\n\n".join(parts) if told["archives"] else ""
+    return "\n\n".join(parts) if evaluation["archives"] else ""
 
 
 def _range(of: Sequence[float | None]) -> str:

@@ -60,18 +60,18 @@ def on_archive(
     """
     found = near_enough(archive.fixes, archive.static_reports, Rules())
     days = vessel_days(archive.fixes)
-    told: dict[str, Any] = {"name": archive.name, "vessel_days": days, "encounters": found.num_rows, "by": {}}
+    result: dict[str, Any] = {"name": archive.name, "vessel_days": days, "encounters": found.num_rows, "by": {}}
     a, b = (np.asarray(found[f"mmsi_{v}"]) for v in "ab")
     known = (a == archive.pair[0]) & (b == archive.pair[1]) if archive.pair else np.zeros(found.num_rows, bool)
     for name, of in score(found).items():
         passing = int((of >= cut_offs[name]).sum())
-        told["by"][name] = {"passing": passing, "per_1000_vessel_days": passing / days * 1000 if days else None}
+        result["by"][name] = {"passing": passing, "per_1000_vessel_days": passing / days * 1000 if days else None}
         if known.any():
             best = of[known].max()
-            told["by"][name]["rank"] = float((of > best).sum() + ((of == best).sum() + 1) / 2)
+            result["by"][name]["rank"] = float((of > best).sum() + ((of == best).sum() + 1) / 2)
     if archive.pair:
-        told["pair"] = {"mmsi": list(archive.pair), "encounters": int(known.sum())}
-    return told
+        result["pair"] = {"mmsi": list(archive.pair), "encounters": int(known.sum())}
+    return result
 
 
 def vessel_days(fixes: pa.Table) -> float:
@@ -93,7 +93,7 @@ TRAINED = "trained"
 # What the same training gives when it may not know some things: their names, and which features are left.
 VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
     ("trained, without place", lambda feature: not feature.place),
-    ("trained, without type and size", lambda feature: not feature.said),
+    ("trained, without type and size", lambda feature: not feature.self_reported),
 )
 # Transfers in 1,000 vessel-days, and vessels watched, for which leads and precision are told. Nobody knows the first
 # for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
@@ -119,7 +119,7 @@ class Ground:
     second: Watched | None = None
 
 
-def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **told: Any) -> bytes:
+def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **about: Any) -> bytes:
     """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named.
 
     Its cut-off is where LEADS_PER_DAY of them pass.
@@ -129,7 +129,7 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
         rows = rows.filter(pc.not_equal(rows["family"], without))
     transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
     vessels = round(sea.vessels)
-    leads_told = {
+    leads_about = {
         "leads_per_day": LEADS_PER_DAY,
         "vessels": vessels,
         "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
@@ -139,8 +139,8 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
         transfer,
         features=features,
         leads=LEADS_PER_DAY * sea.days,
-        leads_told=leads_told,
-        **told,
+        leads_about=leads_about,
+        **about,
     )
 
 
@@ -165,7 +165,7 @@ def judge(
     card = trained[TRAINED]
     taken = sample(ground.held_out)
     scores = scores_of(taken.rows, trained)
-    told: dict[str, Any] = {
+    evaluation: dict[str, Any] = {
         "card": {
             "model_id": card.model_id,
             "training": dict(card.training),
@@ -191,23 +191,23 @@ def judge(
     }
     tell("shifted seas")
     other = sample(ground.shifted)
-    elsewhere, best = scores_of(other.rows, trained), told["best_baseline"]
-    told["shifted"] = {n: figures.figures(other, s) for n, s in elsewhere.items()}
-    told["harder"] = {
+    elsewhere, best = scores_of(other.rows, trained), evaluation["best_baseline"]
+    evaluation["shifted"] = {n: figures.figures(other, s) for n, s in elsewhere.items()}
+    evaluation["harder"] = {
         **{name: figures.paired(taken, scores[name], scores[best]) for name, _ in VARIANTS},
         "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
     }
     if ground.second is not None:
         tell("second seas")
-        told["second"] = on_second(ground.second, trained)
+        evaluation["second"] = on_second(ground.second, trained)
     tell("families left out")
-    told["left_out"] = left_out(ground, taken, scores[TRAINED])
+    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED])
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
     least |= {baseline.name: ranking.PASSED for baseline in ranking.BASELINES if baseline.parts}
     for archive in archives:
         tell(archive.name)
-    told["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
-    return told
+    evaluation["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
+    return evaluation
 
 
 def on_second(sea: Watched, trained: Mapping[str, Scorecard]) -> dict[str, Any]:
@@ -238,14 +238,14 @@ def _best(taken: Sample, scores: Scores) -> str:
 
 def _counts(ground: Ground) -> dict[str, Any]:
     """How large each sea was and what it held."""
-    told = {}
+    counts = {}
     for name in ("training", "held_out", "shifted", "second"):
         sea: Watched | None = getattr(ground, name)
         if sea is None:
             continue
         rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
         truth = pc.value_counts(rows.filter(rows["detected"])["truth"]).to_pylist()
-        told[name] = {
+        counts[name] = {
             "days": sea.days,
             "vessel_days": sea.vessel_days,
             "seeds": sorted(set(rows["seed"].to_pylist())),
@@ -253,7 +253,7 @@ def _counts(ground: Ground) -> dict[str, Any]:
             "missed_transfers": int(pc.sum(pc.invert(rows["detected"])).as_py() or 0),
             "repeats": sea.rows.num_rows - rows.num_rows,
         }
-    return {"counts": told}
+    return {"counts": counts}
 
 
 def detection(sea: Watched) -> list[dict[str, Any]]:
@@ -281,7 +281,7 @@ def _off(minutes: Any) -> float | None:
 
 def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
     """Leads a day and precision at three frequencies of transfers and three fleets, at both false rates."""
-    told = []
+    rows = []
     for rate in figures.FALSE_RATES:
         found = taken.curve(score)
         recall = float(ranking.recall_at_false_rate(found, rate))
@@ -289,7 +289,7 @@ def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
         for often in PER_1000_VESSEL_DAYS:
             for vessels in VESSELS:
                 leads, precision = ranking.expected(recall, false, often, vessels)
-                told.append(
+                rows.append(
                     {
                         "false_rate": rate,
                         "transfers_per_1000_vessel_days": often,
@@ -298,7 +298,7 @@ def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
                         "precision": precision,
                     }
                 )
-    return told
+    return rows
 
 
 def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
@@ -308,17 +308,17 @@ def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
     is what a new practice would be.
     """
     family = taken.rows["family"].to_numpy(zero_copy_only=False)
-    told = []
+    rows = []
     for name in sorted(set(ground.training.rows["family"].to_pylist()) - {NONE}):
         these = family == name
         if not these.any():
             continue
         other = parsed(card_of(ground.training, without=name)).score(taken.rows)[0]
-        told.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
+        rows.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
         for key, of in (("in", score), ("out", other)):
             cut = ranking.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
-            told[-1][key] = float((of[these] >= cut).mean())
-    return told
+            rows[-1][key] = float((of[these] >= cut).mean())
+    return rows
 
 
 # ----------- From seeds to a trained card, and from a card to its evaluation: what the commands train and evaluate do
@@ -333,7 +333,7 @@ class TrialError(StswatchError, ValueError):
 def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress) -> bytes:
     """A card trained on seeds of the standard sea, as the bytes of its file; the same seeds give the same bytes."""
     sea = watched(STANDARD, seeds, keep, workers, tell)
-    return card_of(sea, told={"sea": STANDARD, "seeds": sorted(seeds)})
+    return card_of(sea, about={"sea": STANDARD, "seeds": sorted(seeds)})
 
 
 def ground(
@@ -366,20 +366,20 @@ def evaluated(
 ) -> dict[str, bytes]:
     """The files of an evaluation by name: the card as Markdown, its figures as JSON, its pictures."""
     trained_cards, taken = cards(card, on), sample(on.held_out)
-    told = judge(trained_cards, on, archives, lambda what: tell(what, 0, 1))
-    drawn = pictures(taken, scores_of(taken.rows, trained_cards), told, card)
-    written = {CARD: markdown(told).encode(), FIGURES: (json.dumps(plain(told), indent=1) + "\n").encode()}
+    evaluation = judge(trained_cards, on, archives, lambda what: tell(what, 0, 1))
+    drawn = pictures(taken, scores_of(taken.rows, trained_cards), evaluation, card)
+    written = {CARD: markdown(evaluation).encode(), FIGURES: (json.dumps(plain(evaluation), indent=1) + "\n").encode()}
     return written | {f"{name}.png": content for name, content in drawn.items()}
 
 
-def plain(told: Any) -> Any:
+def plain(content: Any) -> Any:
     """The same values as JSON can say them: what is no number becomes null.
 
     >>> plain({"auc": float("nan"), "range": (1.0, 2.0)})
     {'auc': None, 'range': [1.0, 2.0]}
     """
-    if isinstance(told, Mapping):
-        return {str(key): plain(value) for key, value in told.items()}
-    if isinstance(told, list | tuple):
-        return [plain(value) for value in told]
-    return None if isinstance(told, float) and not math.isfinite(told) else told
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

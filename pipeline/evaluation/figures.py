@@ -160,17 +160,17 @@ def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
 
 def paired(of: Sample, score: Floats, other: Floats) -> dict[str, Any]:
     """How much more recall a score has than another at equal leads a day, with its range, and how often it is more."""
-    told: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     pairs = [(of.curve(s), of.drawn(s)) for s in (score, other)]
     for k in LEADS_A_DAY:
         (a, drawn_a), (b, drawn_b) = pairs
         drawn = [ranking.recall_at_leads(c, k * of.days) for c in (drawn_a, drawn_b)]
         value = ranking.recall_at_leads(a, k * of.days) - ranking.recall_at_leads(b, k * of.days)
-        told[str(k)] = {
+        differences[str(k)] = {
             "difference": interval(value, drawn[0] - drawn[1]),
             "above": float((drawn[0] > drawn[1]).mean()),
         }
-    return told
+    return differences
 
 
 def of_families(of: Sample, watched: Watched, scores: Scores) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def of_families(of: Sample, watched: Watched, scores: Scores) -> list[dict[str, 
     rows = watched.rows.filter(pa.compute.invert(watched.rows["repeat"]))
     families, truth = (rows[name].to_numpy(zero_copy_only=False) for name in ("family", "truth"))
     mine = of.rows["family"].to_numpy(zero_copy_only=False)
-    told = []
+    of_each = []
     for family in sorted(set(families[truth == TRANSFER])):
         all_of_it = int(((families == family) & (truth == TRANSFER)).sum())
         these = of.transfer & (mine == family)
@@ -186,8 +186,8 @@ def of_families(of: Sample, watched: Watched, scores: Scores) -> list[dict[str, 
             name: {f"{rate:.0%}": _recall(of, score, these, rate, all_of_it) for rate in FALSE_RATES}
             for name, score in scores.items()
         }
-        told.append({"family": family, "transfers": all_of_it, "found": int(these.sum()), "recall": recalls})
-    return told
+        of_each.append({"family": family, "transfers": all_of_it, "found": int(these.sum()), "recall": recalls})
+    return of_each
 
 
 def _recall(of: Sample, score: Floats, these: Bools, rate: float, transfers: int) -> Interval:
@@ -241,12 +241,12 @@ def calibration(of: Sample, score: Floats) -> dict[str, Any]:
     """How scores as log-odds agree with what was, transfers and others counted the same in sum, as in training."""
     slope, intercept = ranking.calibration_line(score, of.transfer, of.balance)
     bins = ranking.reliability(score, of.transfer, of.balance)
-    off = float(np.average(np.abs(bins.told - bins.was), weights=bins.weight))
+    off = float(np.average(np.abs(bins.predicted - bins.was), weights=bins.weight))
     return {
         "slope": slope,
         "intercept": intercept,
         "mean_error": off,
-        "told": bins.told.tolist(),
+        "told": bins.predicted.tolist(),
         "was": bins.was.tolist(),
     }
 
@@ -269,14 +269,14 @@ _LINES: tuple[tuple[str, Any, float], ...] = (
 _MOST_A_DAY = 40.0
 
 
-def pictures(of: Sample, scores: Scores, told: Mapping[str, Any], card: Scorecard) -> dict[str, bytes]:
+def pictures(of: Sample, scores: Scores, evaluation: Mapping[str, Any], card: Scorecard) -> dict[str, bytes]:
     """The pictures by name as PNG; the same figures give the same bytes."""
     from matplotlib.figure import Figure
 
     made: dict[str, tuple[tuple[float, float], Callable[[Any], None]]] = {
         "precision_recall": ((6.4, 4.2), lambda figure: _precision(figure, of, scores)),
         "leads": ((6.4, 4.2), lambda figure: _leads(figure, of, scores)),
-        "calibration": ((4.2, 4.2), lambda figure: _calibration(figure, told["calibration"])),
+        "calibration": ((4.2, 4.2), lambda figure: _calibration(figure, evaluation["calibration"])),
         "points": ((9.0, 2.1 * -(-len(card.steps) // 3)), lambda figure: _points(figure, card)),
     }
     written = {}
@@ -315,10 +315,10 @@ def _leads(figure: Any, of: Sample, scores: Scores) -> None:
     ax.legend(frameon=False, loc="lower right")
 
 
-def _calibration(figure: Any, told: Mapping[str, Any]) -> None:
+def _calibration(figure: Any, reliability: Mapping[str, Any]) -> None:
     ax = figure.subplots()
     ax.plot([0, 1], [0, 1], color=FAINT, lw=0.8)
-    ax.plot(told["told"], told["was"], color=A.colour, marker="o", lw=1.4)
+    ax.plot(reliability["told"], reliability["was"], color=A.colour, marker="o", lw=1.4)
     ax.set(
         xlabel="told by the score, both kinds in equal number", ylabel="share of transfers", xlim=(0, 1), ylim=(0, 1)
     )

@@ -120,10 +120,15 @@ def _missed(meetings: pa.Table, met: Ints) -> pa.Table:
     transfers = np.asarray(meetings["kind"].to_numpy(zero_copy_only=False) == TRANSFER)
     rows = meetings.take(pa.array(np.setdiff1d(np.flatnonzero(transfers), met)))
     n = rows.num_rows
-    told = {"truth": rows["kind"], "family": rows["family"], "scenario": rows["scenario"]}
-    told |= {"mmsi_a": rows["mmsi_a"], "mmsi_b": rows["mmsi_b"], "start_time": rows["start"], "end_time": rows["end"]}
-    told |= {"detected": np.zeros(n, bool), "repeat": np.zeros(n, bool)}
-    columns = [_flat(told[f.name], f.type) if f.name in told else pa.nulls(n, f.type) for f in LABELLED]
+    columns_of = {"truth": rows["kind"], "family": rows["family"], "scenario": rows["scenario"]}
+    columns_of |= {
+        "mmsi_a": rows["mmsi_a"],
+        "mmsi_b": rows["mmsi_b"],
+        "start_time": rows["start"],
+        "end_time": rows["end"],
+    }
+    columns_of |= {"detected": np.zeros(n, bool), "repeat": np.zeros(n, bool)}
+    columns = [_flat(columns_of[f.name], f.type) if f.name in columns_of else pa.nulls(n, f.type) for f in LABELLED]
     return pa.table(columns, schema=LABELLED)
 
 
@@ -224,11 +229,11 @@ def together(seas: Sequence[Watched]) -> Watched:
 
 def save(watched: Watched, path: Path) -> None:
     """Write a watched sea as one Parquet file, by a rename, so that none is half there. Raises OSError."""
-    told = {_WATCHED: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
+    metadata = {_WATCHED: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
     try:
-        pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **told}), half)
+        pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **metadata}), half)
         half.replace(path)
     finally:
         half.unlink(missing_ok=True)
@@ -319,5 +324,5 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
 
 def _address(plan: Plan | SecondPlan) -> str:
     """A name for all that a watched sea depends on but its seed."""
-    told = f"{plan!r} {Rules().fingerprint()} {sources_hash(_ROOMS)}"
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    identity = f"{plan!r} {Rules().fingerprint()} {sources_hash(_ROOMS)}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]

@@ -86,8 +86,8 @@ def _counted(catalogue: Catalogue) -> dict[str, dict[str, int]]:
     return {name: counts for name, counts in found.items() if isinstance(counts, dict)}
 
 
-def _counts(name: str, told: Any) -> dict[str, int]:
-    return {str(day): int(n) for day, n in told.items()}
+def _counts(name: str, counts: Any) -> dict[str, int]:
+    return {str(day): int(n) for day, n in counts.items()}
 
 
 def _of_segment(data: Path, path: Path, entry: SourceEntry, allowed_lateness_us: int) -> dict[str, int]:
@@ -226,5 +226,5 @@ def _noted(catalogue: Catalogue) -> int | None:
         return None
 
 
-def _number(key: str, told: Any) -> int:
-    return int(told)
+def _number(key: str, number: Any) -> int:
+    return int(number)

@@ -153,11 +153,11 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
     one_length(data, known, sources, slab_us)
     read = [0]
 
-    def told(sentences: int) -> None:
+    def counted(sentences: int) -> None:
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(catalogue, known, sources, slab_us, engine.workers, told)
+    ingest(catalogue, known, sources, slab_us, engine.workers, counted)
     held = entries(catalogue)
     used = plausible(held, rules)
     row = planned(used.entries, rules, slab_us, engine)

@@ -90,8 +90,8 @@ def _pass_to(end_us: int, slabs: Mapping[int, Sequence[Part]], slices: list[Slic
     """Add the slice of the silence up to a time, where there is one."""
     before = slices[-1].end_us if slices else end_us
     if before < end_us:
-        told = _between(slabs, before, end_us)
-        slices.append(Slice(before, end_us, end_us, False, told, sum(part.rows for part in told)))
+        parts = _between(slabs, before, end_us)
+        slices.append(Slice(before, end_us, end_us, False, parts, sum(part.rows for part in parts)))
 
 
 def _between(slabs: Mapping[int, Sequence[Part]], start_us: int, end_us: int) -> tuple[Part, ...]:
@@ -118,8 +118,8 @@ def addressed(
     out = []
     for s in slices:
         files = sorted((part.path, readings[part.path], *part.left_out) for part in s.parts)
-        told = [before, s.start_us, s.end_us, s.watermark_us, s.final, files]
-        before = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        identity = [before, s.start_us, s.end_us, s.watermark_us, s.final, files]
+        before = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"
         out.append(_with(s, key=f"{name}-{before[:16]}"))
     return out
@@ -175,12 +175,12 @@ def committed(catalogue: Catalogue) -> dict[str, Committed]:
     """The committed slices by name, without those of which the folder is gone or what is known of them damaged."""
     found = catalogue.every("slices", _parsed)
     there = {path.name for path in (catalogue.data / "slices").glob("*")}
-    return {key: told for key, told in found.items() if isinstance(told, Committed) and key in there}
+    return {key: entry for key, entry in found.items() if isinstance(entry, Committed) and key in there}
 
 
-def commit(catalogue: Catalogue, slice: Slice, told: Mapping[str, Any]) -> None:
+def commit(catalogue: Catalogue, slice: Slice, fields: Mapping[str, Any]) -> None:
     """Commit a slice of which the disk holds all files; told: what Flow.run_slice gave."""
-    catalogue.put("slices", {slice.key: {"slice": described(slice), **told}})
+    catalogue.put("slices", {slice.key: {"slice": described(slice), **fields}})
 
 
 def forget(catalogue: Catalogue, keys: Sequence[str]) -> None:
@@ -226,9 +226,9 @@ def healing(catalogue: Catalogue) -> Iterator[None]:
         raise
 
 
-def _parsed(key: str, told: Mapping[str, Any]) -> Committed:
+def _parsed(key: str, fields: Mapping[str, Any]) -> Committed:
     within = f"slices/{key}"
-    files, crcs = told["files"], told["checksums"]
+    files, crcs = fields["files"], fields["checksums"]
     paths = {table: [f"{within}/{name}" for name in names] for table, names in files.items()}
     stored = {f"{within}/{name}": crcs[name] for names in files.values() for name in names}
     return Committed(Output(key, paths, stored), {name: crc for name, crc in crcs.items() if name.startswith("state/")})

@@ -47,14 +47,14 @@ _known: dict[Path, Known] = {}  # what was read of one catalogue: after a year t
 class Finalized:
     """What is finalized: up to when (None: to the last fix), the slice with the states after it, if any, what it gave.
 
-    told: what there is to say of the segments that were taken in.
+    notes: what there is to say of the segments that were taken in.
     """
 
     until_us: int | None
     last: Committed | None
     outputs: list[Output]
     beside: Beside
-    told: list[str]
+    notes: list[str]
 
 
 def finalize(
@@ -83,7 +83,7 @@ def _finalize(
     at_once: bool,
     again: Collection[str],
 ) -> Finalized:
-    held, told = _taken_in(catalogue, allowed_lateness_us, again)
+    held, notes = _taken_in(catalogue, allowed_lateness_us, again)
     whole_before_us = late_data.whole_before_us(catalogue, held, until_us, at_once or until_us is None)
     used = plausible(held, rules)
     row = planned(_due(used.entries, whole_before_us, until_us), rules, SLAB_US, engine, until_us)
@@ -95,7 +95,7 @@ def _finalize(
     beside = Beside(sources_table(used.entries), reject_counts(held), files, used.left_out)
     given = outputs(catalogue, row)
     last = committed(catalogue)[row[-1].key] if row and until_us else None
-    return Finalized(until_us, last, given, beside, told)
+    return Finalized(until_us, last, given, beside, notes)
 
 
 def _due(entries: Mapping[str, SourceEntry], whole_before_us: int, until_us: int | None) -> Mapping[str, SourceEntry]:
@@ -150,17 +150,17 @@ def _taken_in(
     held = {name: entry for name, entry in entries(catalogue, again).items() if name not in again}
     known = {within(entry.path) for entry in held.values()}
     found: list[Source] = []
-    told: list[str] = []
+    notes: list[str] = []
     for spool in sources_of(data / "spool"):
         paths = closed(spool.folder)
         for path in paths:
             if within(path) not in known:
                 try:
-                    told += _gone(path, {segment_of(each) for each in paths}, known)
+                    notes += _gone(path, {segment_of(each) for each in paths}, known)
                     found.append(_opened(spool, path))
-                    told += damage(str(path))
+                    notes += damage(str(path))
                 except SourceError as error:
-                    told.append(f"{error}; it is passed over")
+                    notes.append(f"{error}; it is passed over")
     one_length(data, held, found, SLAB_US)
     try:
         _ingest(catalogue, held, found)
@@ -169,10 +169,10 @@ def _taken_in(
             try:
                 _ingest(catalogue, held, [source])
             except SourceError as error:
-                told.append(f"{error}; it is passed over")
+                notes.append(f"{error}; it is passed over")
     held = entries(catalogue) if found else held
-    told += late_data.describe_late(held, late_data.note(catalogue, allowed_lateness_us, held))
-    return held, told
+    notes += late_data.describe_late(held, late_data.note(catalogue, allowed_lateness_us, held))
+    return held, notes
 
 
 def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]]) -> list[str]:
@@ -210,7 +210,7 @@ class Finalizing:
         self._data, self._spools, self._how = data, spools, (rules, engine, allowed_lateness_us)
         self._closing: list[Path] | None = None  # segments that are to be packed
         self._until_us, self._at_once, self._failed = 0, False, False
-        self._told: list[str] = []  # what there is to say of spools that were settled
+        self._notes: list[str] = []  # what there is to say of spools that were settled
         self._writing: list[str] = []  # the segments that were being written when the last was taken in
         self._taking: Future[list[str]] | None = None
         self._finalizing: Future[Finalized] | None = None
@@ -237,7 +237,7 @@ class Finalizing:
         own = {spool.folder.resolve() for spool in self._spools}
         for spooled in sources_of(self._data / "spool"):
             if spooled.folder.resolve() not in own:
-                self._told += settle(spooled.folder)
+                self._notes += settle(spooled.folder)
         before = [path for spool in self._spools for path in segments(spool.folder) if path.suffix != PACKED]
         names = {spool.folder: spool.rotate() for spool in self._spools}
         self._closing = [path for path in before if _closed(path, names[path.parent])]
@@ -259,17 +259,17 @@ class Finalizing:
 
         What the machine lacks for it is nothing yet: the hour is finalized later, and says it then.
         """
-        told, self._told = self._told, []
+        notes, self._notes = self._notes, []
         if self._taking is not None and self._taking.done():
             done, self._taking = self._taking, None
             if (error := done.exception()) is None:
-                told += done.result()
+                notes += done.result()
             elif sentence(error, self._data) is None:
                 raise error
         writing = [spool.acknowledged.segment for spool in self._spools]
         if self._taking is None and not self.busy and writing != self._writing:
             self._writing, self._taking = writing, workers.aside(take_in, self._data, self._how[-1])
-        return told
+        return notes
 
     def finish(self, within_s: float = _PATIENCE_S) -> None:
         """Let the process beside this one do what it does for so long, then end it; never raises what it raised.

@@ -156,8 +156,8 @@ class Health:
     def look(self) -> None:
         """Compare the silence of each source with its habit; never raises."""
         with self._lock:
-            said = self._listening.look(self._sources().values(), self._now_us() / 1e6)
-        for sentence in said:
+            sentences = self._listening.look(self._sources().values(), self._now_us() / 1e6)
+        for sentence in sentences:
             self._tell(sentence)
 
     def write(self) -> None:
@@ -289,9 +289,9 @@ def read(data: Path) -> dict[str, Any]:
     Raises WatchError where none ever ran.
     """
     try:
-        told: dict[str, Any] = read_json(data / "live" / STATUS)
+        status: dict[str, Any] = read_json(data / "live" / STATUS)
     except FileNotFoundError as error:
         raise WatchError(f"{data}: no watch has run over this folder; stswatch stream begins one") from error
     except ValueError as error:
         raise WatchError(f"{data}: its live/{STATUS} is no status; a running watch writes it anew") from error
-    return told | {"runs": runs(data)}
+    return status | {"runs": runs(data)}

@@ -72,8 +72,8 @@ class Retry:
         except HeldBack:  # the source has said it
             return
         except Exception as error:
-            said = str(error) if isinstance(error, StoreError | CatalogueError | DamagedFile) else None
-            lacking = sentence(error, self._data, then=_THEN) or said
+            message = str(error) if isinstance(error, StoreError | CatalogueError | DamagedFile) else None
+            lacking = sentence(error, self._data, then=_THEN) or message
             if lacking is None:
                 raise
             self._note(what, lacking)
@@ -153,7 +153,7 @@ class _Watch:
         self._finalized_us: int | None = None
         self._taken: Finalized | None = None  # taken over, and not in the store yet
         self._asked: list[str] = []  # requests that the finalizing under way answers
-        self._told_upto = 0  # the last commit of which everybody was told
+        self._reported_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
         self._finalize_at_s = 0.0
         self._trying = Retry(data, health, tell, self._store.reopen)
@@ -254,12 +254,12 @@ class _Watch:
 
     def _tell_leads(self, arrival_us: int) -> bool:
         """Tell what became of leads since the last commit; whether one is new."""
-        if self._store.commit == self._told_upto:
+        if self._store.commit == self._reported_upto:
             return False
-        changed = changes(self._store, self._told_upto, utc(arrival_us))
+        changed = changes(self._store, self._reported_upto, utc(arrival_us))
         if self._alerter is not None:
             self._alerter.offer(changed)
-        self._told_upto = self._store.commit
+        self._reported_upto = self._store.commit
         faults.reach("leads_offered")
         return any(each.change == "opened" for each in changed)
 
@@ -317,14 +317,14 @@ class _Watch:
         return finalized is not None
 
     def _read_closed(self) -> None:
-        for said in self._finalizing.take_in():
-            self._tell(said)
+        for note in self._finalizing.take_in():
+            self._tell(note)
 
     def _move_to(self, finalized: Finalized) -> None:
         """Look from the end of what is finalized now."""
         assert finalized.until_us is not None
-        for said in finalized.told:
-            self._tell(said)
+        for note in finalized.notes:
+            self._tell(note)
         with healing(self._catalogue):
             self._vantage.move_to(finalized.until_us, finalized.last, self._settings.shards)
         self._finalized_us, self._taken = finalized.until_us, finalized

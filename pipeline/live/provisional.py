@@ -172,8 +172,10 @@ class Recent:
         if receiver != "unknown":
             kind = pc.if_else(pc.equal(given["receiver"], UNKNOWN), RECEIVERS.index(receiver), given["receiver"])
             given = given.set_column(given.column_names.index("receiver"), "receiver", kind.cast(pa.int8()))
-        said = used(reports).select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
-        self._reports = _latest(concat([self._reports, said], self._reports.schema))
+        recent = (
+            used(reports).select(_READ).filter(pa.array(micros(reports, "time") >= self._not_before_us(arrival_us)))
+        )
+        self._reports = _latest(concat([self._reports, recent], self._reports.schema))
         return self._take(given, arrival_us)
 
     def pass_to(self, arrival_us: int) -> None:

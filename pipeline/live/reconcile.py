@@ -43,7 +43,7 @@ def ask(data: Path, wait_s: float) -> dict[str, Any] | None:
         catalogue.put(_TABLE, {name: None})
         try:
             while time.monotonic() < until_s:
-                if found := catalogue.one(_TABLE, name, lambda key, told: told):
+                if found := catalogue.one(_TABLE, name, lambda key, answer: answer):
                     return dict(found)
                 time.sleep(_LOOK_EVERY_S)
             return None
@@ -53,8 +53,8 @@ def ask(data: Path, wait_s: float) -> dict[str, Any] | None:
 
 def waiting(catalogue: Catalogue) -> list[str]:
     """The requests that wait; one of which the row is damaged is none."""
-    found = catalogue.every(_TABLE, lambda key, told: told)
-    return [name for name, told in found.items() if not told and not isinstance(told, DamagedFile)]
+    found = catalogue.every(_TABLE, lambda key, answer: answer)
+    return [name for name, answer in found.items() if not answer and not isinstance(answer, DamagedFile)]
 
 
 def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) -> None:
@@ -70,7 +70,7 @@ def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) 
 @dataclass(frozen=True)
 class Reconciled:
     """What a reconciliation changed: `late` rows that lie in hours final when they came (of `day`, or of all), and
-    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `told`: what there
+    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `notes`: what there
     is to say of what was taken in for it."""
 
     late: int
@@ -78,7 +78,7 @@ class Reconciled:
     revised: int
     retracted: int
     by_watch: bool
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def reconcile(data: Path, settings: WatchSettings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
@@ -92,9 +92,9 @@ def reconcile(data: Path, settings: WatchSettings, day: date | None = None, wait
         raise StoreError(f"{data}: holds no spool; `stswatch stream SOURCE... --data {data}` makes one")
     try:
         with alone(data):
-            changed, told, by_watch = *_all(data, settings), False
+            changed, notes, by_watch = *_all(data, settings), False
     except FolderInUse:
-        changed, told, by_watch = _asked(data, wait_s), [], True
+        changed, notes, by_watch = _asked(data, wait_s), [], True
     except Exception as error:
         lacking = sentence(error, data, disk=not isinstance(error, SourceError))
         if lacking is None:
@@ -102,12 +102,12 @@ def reconcile(data: Path, settings: WatchSettings, day: date | None = None, wait
         raise MachineError(lacking) from error
     with Catalogue.open(data, verify=False) as catalogue:
         late_rows = late_data.rows(catalogue, day)
-    return Reconciled(late_rows, changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(told))
+    return Reconciled(late_rows, changed["new"], changed["revised"], changed["retracted"], by_watch, tuple(notes))
 
 
 def _all(data: Path, settings: WatchSettings) -> tuple[dict[str, int], list[str]]:
     """Finalize everything to the last fix, where the data end; what that changed, and what there is to say of it."""
-    told = [said for spool in sources_of(data / "spool") for said in settle(spool.folder)]
+    notes = [note for spool in sources_of(data / "spool") for note in settle(spool.folder)]
     how = settings.rules, engine_of(settings), round(settings.allowed_lateness_s * SECOND)
     finalized = finalize(data, *how, None)
     with Catalogue.open(data, verify=False) as catalogue, closing(Store(catalogue, settings)) as store:
@@ -119,7 +119,7 @@ def _all(data: Path, settings: WatchSettings) -> tuple[dict[str, int], list[str]
             except DamagedSlice:
                 finalized = finalize(data, *how, None)
         store.publish()
-        return changed, told + finalized.told
+        return changed, notes + finalized.notes
 
 
 def _asked(data: Path, wait_s: float) -> dict[str, int]:
@@ -153,17 +153,17 @@ def reconciled(done: Reconciled) -> str:
     """
     who = " by the watch that runs" if done.by_watch else ""
     events = f"{done.new:,} events new, {done.revised:,} revised, {done.retracted:,} retracted"
-    told = (escaped(each, SENTENCE) for each in done.told)
-    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *told])
+    notes = (escaped(each, SENTENCE) for each in done.notes)
+    return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *notes])
 
 
-def status(told: Mapping[str, Any]) -> str:
+def status(status_of: Mapping[str, Any]) -> str:
     """How a watch stands, or stood when it was heard last, in a few lines."""
-    told = harmless(dict(told), SENTENCE)
-    lines = [_life(told), *_flow(told)]
-    lines += [_source(source) for source in told["sources"]]
-    lines += [_destination(alerts) for alerts in told["alerts"]]
-    lines += [f"amiss: {reason}" for reason in told["reasons"]] or ["nothing is amiss"]
+    status_of = harmless(dict(status_of), SENTENCE)
+    lines = [_life(status_of), *_flow(status_of)]
+    lines += [_source(source) for source in status_of["sources"]]
+    lines += [_destination(alerts) for alerts in status_of["alerts"]]
+    lines += [f"amiss: {reason}" for reason in status_of["reasons"]] or ["nothing is amiss"]
     return "\n".join(lines)
 
 
@@ -176,33 +176,33 @@ def size(count: int) -> str:
     return next((f"{count / each:.1f} {unit}" for unit, each in _SIZES if count >= each), f"{count} bytes")
 
 
-def _life(told: Mapping[str, Any]) -> str:
-    since = _minute(told["started"])
-    if told["runs"]:
-        return f"a watch runs since {since} (stswatch {told['version']}, process {told['pid']})"
-    if told["ended"]:
-        return f"no watch runs; the last ran from {since} to {_minute(told['ended'])}. How it stood then:"
-    return f"no watch runs; the last began {since} and was not ended, but broke off after {_minute(told['written'])}:"
+def _life(status: Mapping[str, Any]) -> str:
+    since = _minute(status["started"])
+    if status["runs"]:
+        return f"a watch runs since {since} (stswatch {status['version']}, process {status['pid']})"
+    if status["ended"]:
+        return f"no watch runs; the last ran from {since} to {_minute(status['ended'])}. How it stood then:"
+    return f"no watch runs; the last began {since} and was not ended, but broke off after {_minute(status['written'])}:"
 
 
-def _flow(told: Mapping[str, Any]) -> Iterator[str]:
+def _flow(status: Mapping[str, Any]) -> Iterator[str]:
     """How far it is, what it read, what it found."""
-    last, total = told["slice"], told["total"]
+    last, total = status["slice"], status["total"]
     if last is None:
         yield "no slice is finished yet"
         return
     finalized = f"finalized up to {_minute(last['finalized'])}" if last["finalized"] else "nothing finalized yet"
     yield (
-        f"arrival {_second(told['arrival'])}; shown up to {told['lag_s']:.1f} s before that,"
+        f"arrival {_second(status['arrival'])}; shown up to {status['lag_s']:.1f} s before that,"
         f" a slice took {last['took_s']:.1f} s; {finalized}"
     )
-    rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejects"].items())
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in status["rejects"].items())
     rows = total["fixes"] + total["static_reports"]
     late = f", {100 * total['late'] / rows:.1f} % of it late" if total["late"] else ""
     late += f", {total['wrong']:,} rows by a wrong clock" if total.get("wrong") else ""
     yield (
         f"read: {total['sentences']:,} sentences ({rejected or 'none'} rejected), {total['fixes']:,} positions,"
-        f" {total['static_reports']:,} static reports{late}; the spool takes {size(told['spool_bytes'])}"
+        f" {total['static_reports']:,} static reports{late}; the spool takes {size(status['spool_bytes'])}"
     )
     yield (
         f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
@@ -210,16 +210,17 @@ def _flow(told: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _source(told: Mapping[str, Any]) -> str:
-    stands = "has ended" if told["ended"] else "connected" if told["connected"] else "not connected"
-    heard = f"heard {time_span(told['silent_s'])} before" if told["last_arrival"] else "not heard yet"
-    lost = f", lost and found again {told['reconnects']:,} x" if told["reconnects"] else ""
-    return f"source {told['name']} ({told['address']}): {stands}, {told['lines']:,} lines, {heard}{lost}"
+def _source(source: Mapping[str, Any]) -> str:
+    stands = "has ended" if source["ended"] else "connected" if source["connected"] else "not connected"
+    heard = f"heard {time_span(source['silent_s'])} before" if source["last_arrival"] else "not heard yet"
+    lost = f", lost and found again {source['reconnects']:,} x" if source["reconnects"] else ""
+    return f"source {source['name']} ({source['address']}): {stands}, {source['lines']:,} lines, {heard}{lost}"
 
 
-def _destination(told: Mapping[str, Any]) -> str:
-    trouble = f" ({told['trouble']})" if told["trouble"] else ""
-    return f"alerts to {told['name']}: delivered {told['delivered']:,}, waiting {told['waiting']:,}{trouble}"
+def _destination(destination: Mapping[str, Any]) -> str:
+    trouble = f" ({destination['trouble']})" if destination["trouble"] else ""
+    counts = f"delivered {destination['delivered']:,}, waiting {destination['waiting']:,}"
+    return f"alerts to {destination['name']}: {counts}{trouble}"
 
 
 def _minute(time: str) -> str:

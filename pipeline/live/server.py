@@ -335,8 +335,8 @@ def _handler(state: Callable[[], dict[str, Any]]) -> type[BaseHTTPRequestHandler
         def do_GET(self) -> None:
             path, now = self.path.partition("?")[0], state()
             if path == "/healthz":
-                told = json.dumps({"ok": now["ok"], "reasons": now["reasons"]}) + "\n"
-                self._answer(200 if now["ok"] else 503, "application/json", told)
+                answer = json.dumps({"ok": now["ok"], "reasons": now["reasons"]}) + "\n"
+                self._answer(200 if now["ok"] else 503, "application/json", answer)
             elif path == "/metrics":
                 self._answer(200, CONTENT_TYPE, text(now))
             else:

@@ -118,9 +118,9 @@ class Habit:
         return {str(hour): round(silent_s, 1) for hour, silent_s in sorted(self._longest_s.items())}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, float]) -> Habit:
+    def from_json(cls, hours: Mapping[str, float]) -> Habit:
         """The habit that `to_json` gave. Raises ValueError for anything else."""
-        return cls({int(hour): float(silent_s) for hour, silent_s in told.items()})
+        return cls({int(hour): float(silent_s) for hour, silent_s in hours.items()})
 
 
 # ------------------------------------------------------------ Which sources are silent for longer than is their habit
@@ -160,7 +160,7 @@ class SourceSilence:
 
     def look(self, sources: Iterable[SourceState], now_s: float) -> list[str]:
         """What is to be said of them now: a sentence when one falls silent, and one when it is heard again."""
-        said = []
+        sentences = []
         self.begun_s = self.begun_s or now_s  # a clock that is told the time knows none at first
         for source in sources:
             allowed_s = self.allowed_s(source.name)  # before what it did just now is part of its habit
@@ -169,11 +169,11 @@ class SourceSilence:
             silent_s, was = self.silent_s(source, now_s), source.name in self._silent
             if silent_s > allowed_s and not was and not source.ended:
                 self._silent.add(source.name)
-                said.append(_silence(source, silent_s, allowed_s))
+                sentences.append(_silence(source, silent_s, allowed_s))
             elif (silent_s <= allowed_s or source.ended) and was:
                 self._silent.discard(source.name)
-                said += [f"{source.name}: heard again"] * (not source.ended)
-        return said
+                sentences += [f"{source.name}: heard again"] * (not source.ended)
+        return sentences
 
     def keep(self) -> None:
         """Write the habits down; never raises: where the disk will not have them they are learnt anew."""
@@ -208,7 +208,7 @@ def _heard_at(last_s: int) -> SourceState:
 def _read(path: Path) -> dict[str, Habit]:
     """The habits of earlier; none where the file is not there or is none of ours."""
     with suppress(OSError, ValueError, AttributeError, TypeError):
-        return {name: Habit.from_json(told) for name, told in read_json(path).items()}
+        return {name: Habit.from_json(fields) for name, fields in read_json(path).items()}
     return {}
 
 
@@ -342,10 +342,10 @@ def _source(heard: SourceHeard) -> dict[str, Any]:
 
 
 def _slice(report: Report) -> dict[str, Any]:
-    told = asdict(report)
-    del told["rejects"]
+    fields = asdict(report)
+    del fields["rejects"]
     return {
-        "arrival": _iso(told.pop("arrival_us") / 1e6),
-        "finalized": _iso((told.pop("finalized_us") or 0) / 1e6),
-        **told,
+        "arrival": _iso(fields.pop("arrival_us") / 1e6),
+        "finalized": _iso((fields.pop("finalized_us") or 0) / 1e6),
+        **fields,
     }

@@ -75,7 +75,7 @@ def clear(data: Path, keep: Keep, now_us: int, needed_us: int) -> list[str]:
     if (catalogue := Catalogue.read(data)) is None:
         return []
     with catalogue:
-        found = catalogue.every("sources", lambda source, told: Path(str(told["source"]["path"]))).values()
+        found = catalogue.every("sources", lambda source, fields: Path(str(fields["source"]["path"]))).values()
     ingested = [path for path in found if not isinstance(path, DamagedFile)]
     gone = []
     for spool in sources_of(data / "spool"):  # wherever the data folder lay when they were read

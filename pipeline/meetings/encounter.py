@@ -41,16 +41,16 @@ def encounter(state: Tables, batch: Batch, rules: Rules, card: Scorecard | None 
     known_edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)
     meetings = rows.darken(meetings, known_edges, minutes(rules.encounter.dark_beside_min))
-    said = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
+    static_data = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
     done = _done(meetings, batch, rules)
     port_pairs, neighbours = proximity.count(state, batch, rules)
     kept = {
         "open": meetings.filter(pa.array(~done)).combine_chunks(),
         "edges": _kept_edges(known_edges, batch, rules),
-        "said": still_needed(said, batch.watermark_us - wait_us(rules), rules.encounter),
+        "said": still_needed(static_data, batch.watermark_us - wait_us(rules), rules.encounter),
         "berths": port_pairs,
     }
-    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, said, rules, card or scorecard())
+    encounters = encounter_rows(meetings.filter(pa.array(done)), known_edges, static_data, rules, card or scorecard())
     return Result(kept, {"encounters": encounters, "port_pair_counts": neighbours})
 
 

@@ -236,29 +236,33 @@ def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[In
     """The time in each bin of distance, speed and angle; group: (m,) the proximity that each belongs to."""
     within_ms = (found.near.end_us - found.near.start_us) // MS
     row, ring, spent_ms = found.near.motion.rings(within_ms)
-    told = [_speeds_reported(legs, found.a), _speeds_reported(legs, found.b), _headings_reported(legs, found, rules)]
-    angle = intervals.angle_bins(*(legs.heading_deg[leg[told[2]]] for leg in (found.a, found.b)))
-    numbers = (ring, legs.speed_dkn[found.a[told[0]]], legs.speed_dkn[found.b[told[1]]], angle)
+    reported = [
+        _speeds_reported(legs, found.a),
+        _speeds_reported(legs, found.b),
+        _headings_reported(legs, found, rules),
+    ]
+    angle = intervals.angle_bins(*(legs.heading_deg[leg[reported[2]]] for leg in (found.a, found.b)))
+    numbers = (ring, legs.speed_dkn[found.a[reported[0]]], legs.speed_dkn[found.b[reported[1]]], angle)
     codes, begins = intervals.layout(*numbers)
     return intervals.added(
-        np.concatenate([group[row], *(group[rows] for rows in told)]),
+        np.concatenate([group[row], *(group[rows] for rows in reported)]),
         np.concatenate([number + begin for number, begin in zip(numbers, begins, strict=True)]),
-        np.concatenate([spent_ms, *(within_ms[rows] for rows in told)]),
+        np.concatenate([spent_ms, *(within_ms[rows] for rows in reported)]),
         codes,
     )
 
 
 def _speeds_reported(legs: LegColumns, leg: Ints) -> Ints | slice:
     """The rows of legs on which a speed was reported."""
-    told = legs.speed_told[leg]
-    return slice(None) if told.all() else np.flatnonzero(told)
+    reported = legs.speed_told[leg]
+    return slice(None) if reported.all() else np.flatnonzero(reported)
 
 
 def _headings_reported(legs: LegColumns, found: Found, rules: Rules) -> Ints:
     """In which both told a heading where their legs end, one soon after the other."""
-    told = np.flatnonzero((legs.heading_deg[found.a] >= 0) & (legs.heading_deg[found.b] >= 0))
-    apart_us = np.abs(legs.fix_end_us[found.a[told]] - legs.fix_end_us[found.b[told]])
-    return np.asarray(told[apart_us <= minutes(rules.proximity.observed_within_min)])
+    reported = np.flatnonzero((legs.heading_deg[found.a] >= 0) & (legs.heading_deg[found.b] >= 0))
+    apart_us = np.abs(legs.fix_end_us[found.a[reported]] - legs.fix_end_us[found.b[reported]])
+    return np.asarray(reported[apart_us <= minutes(rules.proximity.observed_within_min)])
 
 
 def _observed_us(legs: LegColumns, found: Found, rules: Rules) -> Ints:

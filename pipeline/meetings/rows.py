@@ -80,10 +80,10 @@ class Edges:
 
 def darken(meetings: pa.Table, edges: pa.Table, beside_us: int) -> pa.Table:
     """The encounters with gap_a, gap_b set where a silence of that vessel begins or ends in or beside them."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
+    silences = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
     low, high = micros(meetings, "start") - beside_us, micros(meetings, "end") + beside_us
     for v in ("a", "b"):
-        found = told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), low, high)
+        found = silences.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), low, high)
         at = meetings.column_names.index(f"gap_{v}")
         dark = pa.array(found | np.asarray(meetings[f"gap_{v}"]))
         meetings = meetings.set_column(at, meetings.schema.field(at), dark)
@@ -92,10 +92,10 @@ def darken(meetings: pa.Table, edges: pa.Table, beside_us: int) -> pa.Table:
 
 def ended_by_data(meetings: pa.Table, edges: pa.Table) -> Bools:
     """Whether the legs of a or b end, for want of data, just where the encounter does, (n,) bool."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
+    ends = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
     end = micros(meetings, "end")
     sides = [
-        told.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end)
+        ends.any_between(np.asarray(meetings[f"mmsi_{v}"]), micros(meetings, f"track_{v}"), end, end)
         for v in ("a", "b")
     ]
     return np.asarray(sides[0] | sides[1])
@@ -111,7 +111,9 @@ _MEDIANS = (
 )
 
 
-def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rules: Rules, card: Scorecard) -> pa.Table:
+def encounter_rows(
+    closed: pa.Table, known_edges: pa.Table, static_data: pa.Table, rules: Rules, card: Scorecard
+) -> pa.Table:
     """Encounters long enough to count, as schema.ENCOUNTERS; `run_id` is filled in by the store."""
     span_us = micros(closed, "end") - micros(closed, "start")
     rows = closed.filter(pa.array(span_us >= minutes(rules.encounter.min_duration_min)))
@@ -120,7 +122,7 @@ def encounter_rows(closed: pa.Table, known_edges: pa.Table, said: pa.Table, rule
     columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows)
     columns["position_error_m"] = 2 * rules.vessel.fix_error_m + np.asarray(rows["rounding_m"])
     columns["end_censored"] = ended_by_data(rows, known_edges)
-    columns |= by_the_end(rows, said, rules.encounter)
+    columns |= by_the_end(rows, static_data, rules.encounter)
     row, code, ms = intervals.bins_of(rows)
     for name, what in _MEDIANS:
         columns[name] = intervals.medians(row, code, ms, what, rows.num_rows)
@@ -259,53 +261,55 @@ def scorecard() -> Scorecard:
 STATIC_COLUMNS = {"ship_type": "ship_type_{}", "length_m": "length_{}_m"}
 
 
-def by_the_end(meetings: pa.Table, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
+def by_the_end(meetings: pa.Table, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
     """The columns ship_type_a, ship_type_b, length_a_m, length_b_m for n encounters; null where nothing was said.
 
     said: schema.STATIC_DATA. What a vessel says after the end does not count, so that later data change nothing; nor
-    does what it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
+    does what it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
     """
-    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
+    static_data = static_data.take(
+        pa.array(ordered(np.asarray(static_data["mmsi"]), micros(static_data, "time") // MS))
+    ).combine_chunks()
     n = meetings.num_rows
     mmsi = np.concatenate([np.asarray(meetings[f"mmsi_{v}"]) for v in ("a", "b")])
     end_us = np.tile(micros(meetings, "end"), 2)
     columns: dict[str, pa.Array] = {}
     for name, column in STATIC_COLUMNS.items():
-        told = said.filter(pc.is_valid(said[name])).combine_chunks()
-        row = _last_before(told, mmsi, end_us)
-        told_us = np.append(micros(told, "time"), 0)[row]
+        known = static_data.filter(pc.is_valid(static_data[name])).combine_chunks()
+        row = _last_before(known, mmsi, end_us)
+        told_us = np.append(micros(known, "time"), 0)[row]
         row[told_us < _oldest_us(end_us, rules)] = -1
-        found = told[name].combine_chunks().take(pa.array(row, mask=row < 0))
+        found = known[name].combine_chunks().take(pa.array(row, mask=row < 0))
         columns |= {column.format("a"): found[:n], column.format("b"): found[n:]}
     return columns
 
 
-def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
-    """What an encounter that ends then or later can ask for, and nothing older than said_memory_d before.
+def still_needed(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
+    """What an encounter that ends then or later can ask for, and nothing older than static_memory_d before.
 
     Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
     """
-    mmsi, time_us = np.asarray(said["mmsi"]), micros(said, "time")
+    mmsi, time_us = np.asarray(static_data["mmsi"]), micros(static_data, "time")
     needed = time_us > since_us
     order = ordered(mmsi, time_us // MS)
     order = order[~needed[order]]
     for name in STATIC_COLUMNS:
-        row = order[np.asarray(said[name].is_valid())[order]]
+        row = order[np.asarray(static_data[name].is_valid())[order]]
         first = starts_of(mmsi[row])
         needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
     needed &= time_us >= _oldest_us(np.int64(since_us), rules)
-    return said.filter(pa.array(needed)).combine_chunks()
+    return static_data.filter(pa.array(needed)).combine_chunks()
 
 
 def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
     """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
-    oldest_us = end_us // days(1) * days(1) - days(rules.said_memory_d)
+    oldest_us = end_us // days(1) * days(1) - days(rules.static_memory_d)
     return np.asarray(-(-oldest_us // days(1)) * days(1))
 
 
-def _last_before(told: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
+def _last_before(known: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
     """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
-    have, time_us = np.asarray(told["mmsi"]), micros(told, "time")
+    have, time_us = np.asarray(known["mmsi"]), micros(known, "time")
     n = len(have)
     # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
     order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))

@@ -308,8 +308,8 @@ def close_up(
     scale_bar(p)
     for one, hand in drawn.pair:
         draw_course(p, one, hand, drawn.span_us, drawn.meeting)
-    told = f"nearest {facts.metres(row, 'cpa_distance_m')}\n{row['cpa_time']:%H:%M:%S} UTC"
-    nearest(p, drawn.a, drawn.b, drawn.meeting, told)
+    label = f"nearest {facts.metres(row, 'cpa_distance_m')}\n{row['cpa_time']:%H:%M:%S} UTC"
+    nearest(p, drawn.a, drawn.b, drawn.meeting, label)
     _ring_label(p, x, y, threshold_m)
 
 

@@ -114,8 +114,8 @@ def speeds(axes: Axes, a: DrawnCourse, b: DrawnCourse, span_us: tuple[int, int],
     """The speeds as reported: a point for each report."""
     highest, silent = [slow_kn * 1.3], []
     for course, hand, size in ((a, style.A, 8.0), (b, style.B, 2.5)):  # so that b does not hide a
-        told = (course.time_us >= span_us[0]) & (course.time_us <= span_us[1]) & np.isfinite(course.sog_kn)
-        time_us, sog_kn = course.time_us[told], course.sog_kn[told]
+        shown = (course.time_us >= span_us[0]) & (course.time_us <= span_us[1]) & np.isfinite(course.sog_kn)
+        time_us, sog_kn = course.time_us[shown], course.sog_kn[shown]
         kept = thin_series(time_us, sog_kn, _COLUMNS // 4)
         axes.scatter(
             hours(time_us[kept]),
@@ -173,10 +173,10 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
 
 def say_unseen(axes: Axes, hidden: Sequence[Unseen], span_us: tuple[int, int]) -> None:
     """Whose reports lack, where there is room to say it; not again and again."""
-    said = Counter[str]()
+    labelled = Counter[str]()
     for part in sorted(hidden, key=lambda part: part.start_us - part.end_us):
-        said[part.who] += 1
-        if said[part.who] <= _LABELLED_OFTEN and part.end_us - part.start_us > _LABELLED_FROM * (
+        labelled[part.who] += 1
+        if labelled[part.who] <= _LABELLED_OFTEN and part.end_us - part.start_us > _LABELLED_FROM * (
             span_us[1] - span_us[0]
         ):
             how: dict[str, Any] = {"fontsize": 6.8, "color": style.QUIET, "ha": "center", "va": "center"}
@@ -277,12 +277,12 @@ def _vessel(figure: Figure, row: Mapping[str, Any], hand: style.Hand, left: floa
 def _legend(figure: Figure, rules: Rules) -> None:
     """How lines are to be read."""
     within = rules.proximity.observed_within_min
-    told = (
+    kinds = (
         ("-", 1.5, f"a report within {within:.0f} min"),
         (style.DASHES, 1.2, "interpolated: no report so near"),
         (style.DOTS, 0.9, "silent: nothing known between"),
     )
-    lines = [Line2D([], [], color=style.INK, ls=ls, lw=lw, label=label) for ls, lw, label in told]
+    lines = [Line2D([], [], color=style.INK, ls=ls, lw=lw, label=label) for ls, lw, label in kinds]
     lines.append(Line2D([], [], color=style.SPAN, lw=7, label="together"))
     for colour, label in ((style.REPORTED_ZONE, "reported transfer area"), (style.CONTEXT_ZONE, "other zone: context")):
         lines.append(Line2D([], [], color=colour, lw=0.9, label=label))

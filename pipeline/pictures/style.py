@@ -215,8 +215,8 @@ class Panel:
     def write(self, at: Rectangle, text: str, **how: Any) -> None:
         """A label in a place, pixels."""
         x, y = self.metres(at[0], at[1])
-        told: dict[str, Any] = {"zorder": _LABEL_OVER, "path_effects": halo(), "ha": "left", "va": "bottom"} | how
-        self.axes.text(float(x), float(y), text, **told)
+        how_drawn: dict[str, Any] = {"zorder": _LABEL_OVER, "path_effects": halo(), "ha": "left", "va": "bottom"} | how
+        self.axes.text(float(x), float(y), text, **how_drawn)
 
 
 def panel(axes: Axes, sheet: Sheet, box: Box, paths: Sequence[Floats], renderer: RendererAgg) -> Panel:

@@ -115,12 +115,12 @@ def decode_window(window: Window, source: str, receiver: str) -> DecodedBatch:
     start, end = start[owned], end[owned]
     rows, good = _parsed(window.text, start, end)
     offset, length = start + window.base, (end - start).astype(np.int32)
-    said = _Objects.of(rows, Evidence(source, offset[good], length[good]))
+    objects = _Objects.of(rows, Evidence(source, offset[good], length[good]))
     code = np.full(len(start), CODES["malformed"], np.int8)
-    code[good] = said.code
+    code[good] = objects.code
     bad = code > 0
-    fixes = [_fixes(said.of_type(name), receiver) for name, fields in MESSAGES.items() if "Sog" in fields]
-    statics = [_statics(said.of_type(name)) for name in MESSAGES if name in _SAYS]
+    fixes = [_fixes(objects.of_type(name), receiver) for name, fields in MESSAGES.items() if "Sog" in fields]
+    statics = [_statics(objects.of_type(name)) for name in MESSAGES if name in _SAYS]
     return DecodedBatch(
         concat(fixes, schema.FIXES).sort_by("offset"),
         concat(statics, schema.STATIC_REPORTS).sort_by("offset"),
@@ -251,12 +251,12 @@ def _fixes(part: _Part, receiver: str) -> pa.Table:
 def _statics(part: _Part) -> pa.Table:
     """Static reports; the two halves of type 24 come one at a time, each says whether it is there."""
     halves = part.field("ReportA") is not None
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for ours, theirs in {**_STATIC, **_TEXTS, **_TO}.items():
         path = ("Dimension", theirs) if ours in _TO else (theirs,)
         column = _half(part, ours, path) if halves else part.field(*path)
-        said[ours] = column if ours in _TEXTS or column is None else numbers(column)
-    return statics_table(Claims(part.mmsi, part.time_us, msg_type=part.types(), **said), part.evidence)
+        values[ours] = column if ours in _TEXTS or column is None else numbers(column)
+    return statics_table(Claims(part.mmsi, part.time_us, msg_type=part.types(), **values), part.evidence)
 
 
 def _half(part: _Part, ours: str, path: tuple[str, ...]) -> pa.Array | None:

@@ -102,16 +102,16 @@ class ArrivalIndex:
         return Arrivals.of(pairs)
 
 
-def line(told: object) -> bytes:
+def line(content: object) -> bytes:
     """A line of the index, with its end."""
-    text = json.dumps(told, separators=(",", ":")).encode()
+    text = json.dumps(content, separators=(",", ":")).encode()
     return b"%s %08x\n" % (text, zlib.crc32(text))
 
 
 def header_line(header: Header) -> bytes:
     """The first line of an index."""
-    told = asdict(header) | {"begun": [[us, text.decode("latin-1")] for us, text in header.begun]}
-    return line({"spool": _VERSION} | told)
+    fields = asdict(header) | {"begun": [[us, text.decode("latin-1")] for us, text in header.begun]}
+    return line({"spool": _VERSION} | fields)
 
 
 def entry_line(entry: IndexEntry) -> bytes:
@@ -129,16 +129,16 @@ def parsed(text: bytes, size: int | None = None) -> ArrivalIndex:
     3
     """
     header, entries, lost, bad, end = None, [], [], 0, 0
-    for told in parsed_lines(text):
-        if isinstance(told, Header):
-            header = told
-        elif told is None:
+    for entry in parsed_lines(text):
+        if isinstance(entry, Header):
+            header = entry
+        elif entry is None:
             bad += 1
-        elif told.begin >= end:  # what was written twice, after an error of the disk, counts once
-            if told.begin > end:
-                lost.append((end, told.begin))
-            entries.append(told)
-            end = told.end
+        elif entry.begin >= end:  # what was written twice, after an error of the disk, counts once
+            if entry.begin > end:
+                lost.append((end, entry.begin))
+            entries.append(entry)
+            end = entry.end
     if size is not None and size > end:
         lost.append((end, size))
     return ArrivalIndex(header, tuple(entries), tuple(lost), bad + (header is None))
@@ -147,19 +147,19 @@ def parsed(text: bytes, size: int | None = None) -> ArrivalIndex:
 def parsed_lines(text: bytes) -> Iterator[Header | IndexEntry | None]:
     """The lines of an index, None for one that cannot be read."""
     for each in text.splitlines():
-        told, _, crc = each.rpartition(b" ")
-        yield _parsed(told) if crc == b"%08x" % zlib.crc32(told) else None
+        content, _, crc = each.rpartition(b" ")
+        yield _parsed(content) if crc == b"%08x" % zlib.crc32(content) else None
 
 
 def _parsed(text: bytes) -> Header | IndexEntry | None:
     try:
-        told: Any = json.loads(text)
-        if isinstance(told, dict):
-            begun = tuple((us, line.encode("latin-1")) for us, line in told["begun"])
+        content: Any = json.loads(text)
+        if isinstance(content, dict):
+            begun = tuple((us, line.encode("latin-1")) for us, line in content["begun"])
             names = ("source", "receiver", "licence", "recorded", "previous")
-            fields: dict[str, Any] = {name: told[name] for name in names}
-            return Header(**fields, begun=begun) if told["spool"] == _VERSION else None
-        begin, end, crc, arrivals, remarks, found = [*told, (), False] if len(told) == 4 else told
+            fields: dict[str, Any] = {name: content[name] for name in names}
+            return Header(**fields, begun=begun) if content["spool"] == _VERSION else None
+        begin, end, crc, arrivals, remarks, found = [*content, (), False] if len(content) == 4 else content
         return IndexEntry(begin, end, crc, tuple((at, us) for at, us in arrivals), tuple(remarks), found)
     except (ValueError, KeyError, TypeError):
         return None

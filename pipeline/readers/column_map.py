@@ -240,11 +240,11 @@ def _words(path: Path, given: Mapping[str, Any]) -> tuple[tuple[str, tuple[tuple
     _only(path, "[words] ", sections, WORDED)
     tables = []
     for name in sections:
-        told = _section(path, sections, name, str if name == "receiver" else int)
-        for word in told:
+        section = _section(path, sections, name, str if name == "receiver" else int)
+        for word in section:
             if name == "receiver":
-                _one_of(path, told, word, RECEIVERS)
-        tables.append((name, tuple((plain(word), value) for word, value in told.items())))
+                _one_of(path, section, word, RECEIVERS)
+        tables.append((name, tuple((plain(word), value) for word, value in section.items())))
     return tuple(tables)
 
 

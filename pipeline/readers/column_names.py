@@ -133,7 +133,7 @@ def lacking(found: Collection[str]) -> list[str]:
     return [name for name in NEEDED if name not in found and not (name == "time" and "date" in found)]
 
 
-def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
+def without(problem: str, missing: Sequence[str], theirs: Sequence[str], found: Mapping[str, str]) -> SourceError:
     """What to say of a table or records that lack what is needed, with a column map to copy.
 
     said: the beginning of the sentence; theirs: all their names, found: our name -> theirs. The map stands in the
@@ -142,7 +142,7 @@ def without(said: str, missing: Sequence[str], theirs: Sequence[str], found: Map
     known = {n: found.get(n, "?") for n in HEADERS if n in NEEDED or n in found}
     pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())
     error = SourceError(
-        f"{said} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
+        f"{problem} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
         " TOML file and give it with `columns=FILE`, for instance of this line with a name for each ?:"
         f" columns = {{{pairs}}}"
     )

@@ -133,8 +133,8 @@ def prepare_table(
     form = options.form and replace(options.form, columns=tuple(columns))
     options, notes = looked_at(place, replace(options, columns=tuple(columns), writing=writing, form=form))
     clock = stated(chosen.says, form.encoding if form else UTF8, *notes)
-    said = words(options.names, columns, dict(factors))
-    return Prepared(clock, options, asked.receiver, asked.licence, said)
+    columns_used = words(options.names, columns, dict(factors))
+    return Prepared(clock, options, asked.receiver, asked.licence, columns_used)
 
 
 def looked_at(place: SourcePlace, options: TableOptions) -> tuple[TableOptions, list[str]]:

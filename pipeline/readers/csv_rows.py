@@ -49,8 +49,8 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
         line, at = (head[at:end], end + 1) if newline else (head[at:], len(head))
         text = line.decode("utf-8-sig" if first else "utf-8", "replace").strip("\r").replace("\r", " ")
         first = False
-        if told := _SEPARATOR.fullmatch(text):
-            delimiter = delimiter or told[1] or told[2]
+        if separator := _SEPARATOR.fullmatch(text):
+            delimiter = delimiter or separator[1] or separator[2]
             continue
         names = _names(text, delimiter)
         if newline and not text.strip():

@@ -221,12 +221,12 @@ def _source(
     )
 
 
-def open_source(path: str | Path, **said: Any) -> Source:
+def open_source(path: str | Path, **options: Any) -> Source:
     """The one source in a file, as `open_sources` gives it. Raises SourceError where there are several.
 
     said: of ReadOptions.
     """
-    found = open_sources(path, ReadOptions(**said)).sources
+    found = open_sources(path, ReadOptions(**options)).sources
     if len(found) > 1:
         raise SourceError(f"{path}: holds {len(found)} members with AIS; open them with open_sources")
     return found[0]
@@ -254,8 +254,8 @@ def _received(batch: DecodedBatch, receiver: str) -> DecodedBatch:
     silent = pc.equal(batch.fixes["receiver"], "unknown")
     if not pc.any(silent).as_py():
         return batch
-    told = pc.if_else(silent, receiver, batch.fixes["receiver"])
-    return replace(batch, fixes=batch.fixes.set_column(at, schema.FIXES.field(at), told))
+    filled = pc.if_else(silent, receiver, batch.fixes["receiver"])
+    return replace(batch, fixes=batch.fixes.set_column(at, schema.FIXES.field(at), filled))
 
 
 def check_is_file(path: str) -> None:

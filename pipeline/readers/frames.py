@@ -75,8 +75,8 @@ def pack(lines: BinaryIO, size: int, out: BinaryIO, index: bytes) -> None:
         frame = compressor.compress(piece)
         out.write(frame)
         frames.append((len(frame), len(piece), zlib.crc32(frame)))
-    told = _to_skip(json.dumps({"begin": len(aside), "frames": frames}, separators=(",", ":")).encode())
-    out.write(aside + told + told)
+    trailer = _to_skip(json.dumps({"begin": len(aside), "frames": frames}, separators=(",", ":")).encode())
+    out.write(aside + trailer + trailer)
 
 
 def _to_skip(content: bytes) -> bytes:
@@ -130,9 +130,9 @@ def _arrivals(packed: bytes | None, size: int | None) -> ArrivalIndex:
 
 def _parsed(content: bytes) -> list[Frame] | None:
     try:
-        told = json.loads(content)
-        frames, at, begins = [], int(told["begin"]), 0
-        for packed, unpacked, crc in told["frames"]:
+        index = json.loads(content)
+        frames, at, begins = [], int(index["begin"]), 0
+        for packed, unpacked, crc in index["frames"]:
             frames.append(Frame(at, packed, begins, unpacked, crc))
             at, begins = at + packed, begins + unpacked
     except (ValueError, TypeError, KeyError):

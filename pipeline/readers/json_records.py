@@ -193,8 +193,8 @@ def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
 
 
 def _clock(fields: Fields) -> str:
-    told = [f"field {fields.get(name)}" for name in fields.times]
-    return ", else ".join(told) or "told by the sentences"
+    clocks = [f"field {fields.get(name)}" for name in fields.times]
+    return ", else ".join(clocks) or "told by the sentences"
 
 
 def _looked_at(
@@ -327,17 +327,17 @@ def _divided(parts: Sequence[Columns], records: Records, how: TimeFormat) -> tup
         carries = np.asarray(lines.is_valid())
         if carries.any():
             station = part.columns.get("station", pa.nulls(n, pa.string())).cast(pa.string())
-            told = pa.table({"row": part.rows, "sentences": lines, "time_us": time_us, "station": station})
-            carried.append(told.filter(pa.array(carries)))
+            whole = pa.table({"row": part.rows, "sentences": lines, "time_us": time_us, "station": station})
+            carried.append(whole.filter(pa.array(carries)))
         left = np.flatnonzero(~carries & records.owned[part.rows])
         if len(left):
             others.append(_rows(part, left, time_us, records))
     if not carried:
         return None, others
-    told = pa.concat_tables(carried).sort_by("row").combine_chunks()
-    row, time_us = np.asarray(told["row"]), np.asarray(told["time_us"])
-    names, place = told["station"].combine_chunks(), (records.offset[row], records.length[row], records.owned[row])
-    return Carried(told["sentences"].combine_chunks(), time_us, names, *place), others
+    whole = pa.concat_tables(carried).sort_by("row").combine_chunks()
+    row, time_us = np.asarray(whole["row"]), np.asarray(whole["time_us"])
+    names, place = whole["station"].combine_chunks(), (records.offset[row], records.length[row], records.owned[row])
+    return Carried(whole["sentences"].combine_chunks(), time_us, names, *place), others
 
 
 def _lines(part: Columns) -> pa.Array:

@@ -57,7 +57,7 @@ class CaptureOptions:
 class _Head:
     """What the first sentences of a capture say: how many tell a time, how many one that is not understood."""
 
-    told: int = 0
+    timed: int = 0
     of: int = 0
     unread: int = 0
     example: str = ""
@@ -68,7 +68,7 @@ def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
     first = _first_sentences(place)
     if segment_arrivals(place) is not None:
         return Prepared("told by the sentences, else their arrival", CaptureOptions(None, True, first.example))
-    if first.of == 0 or first.told >= _TIMED_SHARE * first.of:
+    if first.of == 0 or first.timed >= _TIMED_SHARE * first.of:
         words = "told by the sentences" if first.of else "none needed: no sentence"
         return Prepared(words, CaptureOptions(None, False, first.example))
     agreed = consensus(*_reports(place))
@@ -78,8 +78,8 @@ def prepare(place: SourcePlace, request: ReadOptions) -> Prepared:
         when = request.start_time.astimezone(UTC)
         words = f"given: {when.replace(tzinfo=None).isoformat()}Z for all that tells no time"
         return Prepared(words, CaptureOptions(_still(when), False, first.example))
-    if first.told:
-        words = f"told by {first.told} of the first {first.of} sentences, the others have none"
+    if first.timed:
+        words = f"told by {first.timed} of the first {first.of} sentences, the others have none"
         return Prepared(words, CaptureOptions(None, False, first.example))
     if request.untimed:
         return Prepared("not told", CaptureOptions(None, False, first.example))

@@ -293,9 +293,9 @@ class _Letters(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, said: Any) -> int:
-        sys.stdout.write(self._decoder.decode(bytes(said)))
-        return len(said)
+    def write(self, data: Any) -> int:
+        sys.stdout.write(self._decoder.decode(bytes(data)))
+        return len(data)
 
 
 def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
@@ -361,11 +361,11 @@ def decode_fields(
     found = frame(window.text, window.base)
     owned = (found.line >= window.start) & (found.line < window.end)
     whole = whole_messages(found, owned, clock)
-    said = say(whole.data, whole.start, whole.end, whole.fill, types)
+    decoded = say(whole.data, whole.start, whole.end, whole.fill, types)
     timed = replace(whole, time_us=np.zeros_like(whole.time_us))  # a message without a time is one all the same
-    code = codes(found, timed, said.code)
-    used = (said.code == 0) & owned[whole.sentence]
-    heads, forms = _chosen(found, whole, used, said.forms, source)
+    code = codes(found, timed, decoded.code)
+    used = (decoded.code == 0) & owned[whole.sentence]
+    heads, forms = _chosen(found, whole, used, decoded.forms, source)
     return FieldRows(
         heads,
         forms,
@@ -385,7 +385,7 @@ def _chosen(
     wanted &= used
     place = np.cumsum(wanted) - 1
     first, time_us = whole.sentence[wanted], whole.time_us[wanted]
-    told = {
+    heads = {
         "time": pa.array(time_us, mask=time_us == NO_TIME).cast(UTC),
         "station": nmea.named(found.station[first], found.stations),
         "receiver": nmea.named(found.receiver[first], pa.array(RECEIVERS)),
@@ -393,7 +393,7 @@ def _chosen(
         "offset": pa.array(found.offset[first], pa.int64()),
         "length": pa.array(found.length[first], pa.int32()),
     }
-    return told, [(place[rows[wanted[rows]]], _kept(columns, wanted[rows])) for rows, columns in forms]
+    return heads, [(place[rows[wanted[rows]]], _kept(columns, wanted[rows])) for rows, columns in forms]
 
 
 def _kept(columns: dict[str, pa.Array], kept: Bools) -> dict[str, pa.Array]:

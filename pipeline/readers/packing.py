@@ -61,10 +61,10 @@ UNREAD: dict[str, re.Pattern[bytes]] = {  # told by name, so that the user knows
 
 def unreadable(path: str, error: OSError) -> SourceError:
     """What to say of a file that the system does not give."""
-    told = error.strerror or error
+    why = error.strerror or error
     few = error.errno == errno.EMFILE
     remedy = "raise the limit (ulimit -n)" if few else "check the path, its permissions and the disk that it lies on"
-    return SourceError(f"{path}: cannot be read ({told}); {remedy}")
+    return SourceError(f"{path}: cannot be read ({why}); {remedy}")
 
 
 def packing_of(start: bytes) -> Packing | None:
@@ -78,7 +78,7 @@ def packing_of(start: bytes) -> Packing | None:
 
 def damage(path: str) -> list[str]:
     """What of a file is damaged and left out when it is read, a sentence for each stretch. Raises SourceError."""
-    with _said(SourcePlace(path), ()):
+    with _worded(SourcePlace(path), ()):
         return frames.damage(path)
 
 
@@ -86,7 +86,7 @@ def is_packed(place: SourcePlace) -> bool:
     """Whether the bytes of a place can only be read from the first to the last. Raises SourceError."""
     if place.member is not None:
         return True
-    with _said(place, ()), open(place.path, "rb") as file:
+    with _worded(place, ()), open(place.path, "rb") as file:
         packing = packing_of(file.read(_LOOK))
     return packing is not None or _may_be_framed(place, packing) or _is_segment(place)
 
@@ -100,7 +100,7 @@ def segment_arrivals(place: SourcePlace) -> Arrivals | None:
     """When the bytes of a segment of a spool arrived; None for any other file. Raises SourceError."""
     if place.member is not None:
         return None
-    with _said(place, ()):
+    with _worded(place, ()):
         return frames.arrivals_of(place.path)
 
 
@@ -108,7 +108,7 @@ def segment_header(place: SourcePlace) -> Header | None:
     """What the index of a segment of a spool says of it; None for any other file. Raises SourceError."""
     if place.member is not None:
         return None
-    with _said(place, ()):
+    with _worded(place, ()):
         return frames.header_of(place.path)
 
 
@@ -133,7 +133,7 @@ def members(path: str) -> list[str] | None:
 
     Raises SourceError where the file cannot be read or its directory is damaged or cut off.
     """
-    with _said(SourcePlace(path), ("zip",)), open(path, "rb") as file:
+    with _worded(SourcePlace(path), ("zip",)), open(path, "rb") as file:
         if not _ZIP.match(file.read(4)):
             return None
         names = [each.filename for each in _zip(path).infolist() if not each.is_dir()]
@@ -145,7 +145,7 @@ def opened(place: SourcePlace) -> Iterator[BufferedIOBase]:
     """The unpacked bytes of a place. Raises SourceError where it cannot be read, is damaged or breaks off."""
     kinds: list[str] = []
     with ExitStack() as stack:
-        stack.enter_context(_said(place, kinds))
+        stack.enter_context(_worded(place, kinds))
         file: Any
         if place.member is None:
             file = stack.enter_context(open(place.path, "rb"))
@@ -166,7 +166,7 @@ def opened(place: SourcePlace) -> Iterator[BufferedIOBase]:
 
 
 @contextmanager
-def _said(place: SourcePlace, kinds: Sequence[str]) -> Iterator[None]:
+def _worded(place: SourcePlace, kinds: Sequence[str]) -> Iterator[None]:
     """What goes wrong while a place is read, in one sentence; kinds: how it was found to be packed by then."""
     try:
         yield
@@ -179,8 +179,8 @@ def _said(place: SourcePlace, kinds: Sequence[str]) -> Iterator[None]:
 
 
 def _damaged(place: SourcePlace, kinds: Sequence[str], error: Exception) -> SourceError:
-    told = str(error).partition("\n")[0].rstrip(". ")
-    return SourceError(f"{place}: the {kinds[-1]} data breaks off or is damaged ({told}); fetch the file again")
+    why = str(error).partition("\n")[0].rstrip(". ")
+    return SourceError(f"{place}: the {kinds[-1]} data breaks off or is damaged ({why}); fetch the file again")
 
 
 def _member(place: SourcePlace) -> Any:
@@ -190,8 +190,8 @@ def _member(place: SourcePlace) -> Any:
     except KeyError as error:
         raise SourceError(f"{place}: is no longer in the zip; give the file again as it was") from error
     except (RuntimeError, NotImplementedError) as error:
-        told = str(error).rstrip(". ")
-        raise SourceError(f"{place}: cannot be unpacked ({told}); unpack it first") from error
+        why = str(error).rstrip(". ")
+        raise SourceError(f"{place}: cannot be unpacked ({why}); unpack it first") from error
 
 
 _open_zip: dict[tuple[str, int, int, int], zipfile.ZipFile] = {}

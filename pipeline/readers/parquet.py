@@ -71,14 +71,14 @@ def pages(file: BinaryIO, begin: int, end: int) -> Iterator[Page]:
 def _parsed(data: bytes) -> tuple[Page, int]:
     reader = _Compact(data)
     try:
-        told = reader.struct()
+        fields = reader.struct()
     except IndexError:
         raise PageError("the header of a page breaks off") from None
-    values = [told[name].get(1) for name in _VALUES_IN if isinstance(told.get(name), dict)]
-    sizes = [size for size in (told.get(2), told.get(3), *(values or [0])) if isinstance(size, int) and size >= 0]
+    values = [fields[name].get(1) for name in _VALUES_IN if isinstance(fields.get(name), dict)]
+    sizes = [size for size in (fields.get(2), fields.get(3), *(values or [0])) if isinstance(size, int) and size >= 0]
     if len(sizes) != 3:
         raise PageError("the header of a page tells no sizes")
-    return Page(sizes[0], sizes[1], sizes[2], _VALUES_IN[1] in told), reader.at
+    return Page(sizes[0], sizes[1], sizes[2], _VALUES_IN[1] in fields), reader.at
 
 
 class _Compact:
@@ -187,11 +187,11 @@ def geometry_of(place: SourcePlace, schema: pa.Schema) -> str | None:
 
     Raises SourceError where they are no points in WGS 84: longitude and latitude are not worked out from others.
     """
-    told = _geo(place, schema)
-    name = told.get("primary_column") or next((n for n in ("geometry", "geom") if n in schema.names), None)
+    geo = _geo(place, schema)
+    name = geo.get("primary_column") or next((n for n in ("geometry", "geom") if n in schema.names), None)
     if name is None or name not in schema.names:
         return None
-    column = told.get("columns", {}).get(name, {})
+    column = geo.get("columns", {}).get(name, {})
     crs = column.get("crs")  # absent: OGC:CRS84, as GeoParquet has it
     code = (crs.get("id") or {}).get("code") if isinstance(crs, dict) else None
     if crs is not None and code not in _WGS84:
@@ -204,12 +204,12 @@ def geometry_of(place: SourcePlace, schema: pa.Schema) -> str | None:
 
 def _geo(place: SourcePlace, schema: pa.Schema) -> Mapping[str, Any]:
     try:
-        told = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
     except ValueError as error:
         raise SourceError(
             f"{place}: what it says of its geometry is no JSON ({error}); fetch the file again"
         ) from error
-    return told if isinstance(told, dict) else {}
+    return geo if isinstance(geo, dict) else {}
 
 
 def lon_lat(points: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -277,8 +277,8 @@ def _check_texts(
     coded = set()
     with open(source.path, "rb") as data:
         for group in groups:
-            told = file.metadata.row_group(group)
-            for column in map(told.column, range(told.num_columns)):
+            row_group = file.metadata.row_group(group)
+            for column in map(row_group.column, range(row_group.num_columns)):
                 name = column.path_in_schema.partition(".")[0]
                 if name in names and column.physical_type == "BYTE_ARRAY":
                     begin = min(column.dictionary_page_offset or column.data_page_offset, column.data_page_offset)

@@ -140,15 +140,15 @@ class _Batch:
         coded = _capped(words(self.columns[name]))
         if not pc.any(pc.is_in(coded.dictionary, _NOTHING)).as_py():
             return coded
-        told = coded.dictionary_decode()
-        return pc.if_else(pc.is_in(told, _NOTHING), pa.scalar(None, told.type), told).dictionary_encode()
+        texts = coded.dictionary_decode()
+        return pc.if_else(pc.is_in(texts, _NOTHING), pa.scalar(None, texts.type), texts).dictionary_encode()
 
     def types(self) -> NDArray[np.int8] | None:
         """Message types, 0 where not said; None where no row says."""
         if "msg_type" not in self.columns:
             return None
-        said = self.number("msg_type")
-        return np.where((said >= 1) & (said <= 27), said, 0).astype(np.int8)
+        kinds = self.number("msg_type")
+        return np.where((kinds >= 1) & (kinds <= 27), kinds, 0).astype(np.int8)
 
     def receivers(self, other: str) -> str | pa.Array:
         """Kinds of receiver, `other` where not said."""
@@ -195,18 +195,18 @@ def _statics(batch: _Batch) -> pa.Table:
     said_codes += [_codes(value) for value in word.values()]
     at = _changes(mmsi, time_us, said_codes) if said_codes else np.zeros(0, np.int64)
     rows = pa.array(at)
-    said: dict[str, Any] = {name: value[at] for name, value in number.items()}
-    said |= {name: value.take(rows).dictionary_decode() for name, value in word.items()}
-    return statics_table(Claims(mmsi[at], time_us[at], **said), batch.evidence.take(at))
+    values: dict[str, Any] = {name: value[at] for name, value in number.items()}
+    values |= {name: value.take(rows).dictionary_decode() for name, value in word.items()}
+    return statics_table(Claims(mmsi[at], time_us[at], **values), batch.evidence.take(at))
 
 
 def _with_ids(name: pa.Array | None, ids: pa.Array) -> pa.Array:
     """Names with the ids behind them, the ids alone where there is none; as a dictionary."""
     ids = pc.binary_join_element_wise("id", ids, " ")
     if name is not None:
-        told = pc.utf8_trim_whitespace(pc.utf8_rtrim(name.dictionary_decode(), "@ "))
-        told = pc.if_else(pc.equal(told, ""), pa.scalar(None, pa.string()), told)
-        ids = pc.if_else(pc.is_valid(told), pc.binary_join_element_wise(told, ids, ", "), ids)
+        names = pc.utf8_trim_whitespace(pc.utf8_rtrim(name.dictionary_decode(), "@ "))
+        names = pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
+        ids = pc.if_else(pc.is_valid(names), pc.binary_join_element_wise(names, ids, ", "), ids)
     return ids.dictionary_encode()
 
 
@@ -238,9 +238,9 @@ def _indices(coded: pa.Array, missing: int) -> Ints:
 
 def _codes(coded: pa.Array) -> Floats:
     """A number for each different word, -1 for none and for words of @ and blanks."""
-    said = np.arange(len(coded.dictionary), dtype=np.float64)
-    said[[i for i, word in enumerate(coded.dictionary.to_pylist()) if _BLANK.fullmatch(word)]] = -1.0
-    return np.append(said, -1.0)[_indices(coded, len(said))]
+    codes = np.arange(len(coded.dictionary), dtype=np.float64)
+    codes[[i for i, word in enumerate(coded.dictionary.to_pylist()) if _BLANK.fullmatch(word)]] = -1.0
+    return np.append(codes, -1.0)[_indices(coded, len(codes))]
 
 
 def _changes(mmsi: NDArray[np.int32], time_us: Ints, codes: list[Floats]) -> Ints:

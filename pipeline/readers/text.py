@@ -258,8 +258,8 @@ def stated(clock: str, *notes: str) -> str:
     >>> stated("column time", "utf-8"), stated("column time", "cp949")
     ('column time', 'column time; text in CP949 (Korean)')
     """
-    told = [f"text in {TITLES.get(note, note)}" if known(note) else note for note in notes if note not in ("", UTF8)]
-    return "; ".join([clock, *told])
+    remarks = [f"text in {TITLES.get(note, note)}" if known(note) else note for note in notes if note not in ("", UTF8)]
+    return "; ".join([clock, *remarks])
 
 
 def narrow(wide: bytes, encoding: str) -> bytes:

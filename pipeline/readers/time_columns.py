@@ -189,14 +189,14 @@ def _as_asked(where: _Where, times: Sequence[TimeColumn], dates: Sequence[TimeCo
         values, rows = without_nothing(flat(time.values))
         beside = None if day is None else flat(day.values).take(pa.array(rows))
         time_us = times_us(values, how, beside)
-        said = _against(where, time, time_us, how)
-        if not said:
+        problem = _against(where, time, time_us, how)
+        if not problem:
             good = plausible(time_us, where.day)
             midnight = ", all at midnight" if len(time_us) and (time_us[good] % DAY == 0).all() else ""
             share = float(good.mean()) if len(good) else 1.0
             chosen = where.chosen(time, day, how.formats, share, how.clock)
             return replace(chosen, how=how, says=chosen.says + midnight)
-        trouble.append(said)
+        trouble.append(problem)
     raise where.refused(trouble[0])
 
 

@@ -76,8 +76,8 @@ def _typed(column: TimeColumn, values: pa.Array, day: date | None) -> Looked | N
     """A column that Arrow itself says holds times, dates or times of day."""
     kind = values.type
     if pa.types.is_time(kind):
-        told = f"column {column.name!r} holds times of day without a date{such_as(column)}"
-        return Looked(column, clocks=(time_values.TIME,), empty=not len(values), trouble=told)
+        problem = f"column {column.name!r} holds times of day without a date{such_as(column)}"
+        return Looked(column, clocks=(time_values.TIME,), empty=not len(values), trouble=problem)
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return None
     time_us = times_us(values, TimeFormat())
@@ -96,8 +96,8 @@ def _typed(column: TimeColumn, values: pa.Array, day: date | None) -> Looked | N
 def _untyped(column: TimeColumn, values: pa.Array, day: date | None) -> Looked:
     """A column of words or numbers."""
     if time_values.is_utc_second(values if len(values) else flat(column.values)):
-        told = f"column {column.name!r} is the UTC second of AIS itself, 0 to 63{such_as(column)}, not a time"
-        return Looked(column, trouble=told)
+        problem = f"column {column.name!r} is the UTC second of AIS itself, 0 to 63{such_as(column)}, not a time"
+        return Looked(column, trouble=problem)
     if not len(values):
         return Looked(column, empty=True)
     found = _every_form(values, day)

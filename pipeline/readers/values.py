@@ -218,12 +218,12 @@ def codes(column: pa.Array, known: Mapping[str, int | str]) -> Floats:
     if not is_text(column.type):
         return numbers(column)
     coded = words(column)
-    said = coded.dictionary.to_pylist()
+    texts = coded.dictionary.to_pylist()
     table = np.append(numbers(coded.dictionary), np.nan)
-    for at, word in enumerate(said):
+    for at, word in enumerate(texts):
         if np.isnan(table[at]):
             table[at] = known.get(plain(word), np.nan)
-    return table[np.asarray(coded.indices.fill_null(len(said)).to_numpy(zero_copy_only=False), np.int64)]
+    return table[np.asarray(coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False), np.int64)]
 
 
 def names(column: pa.Array, known: Mapping[str, int | str], other: str) -> pa.Array:
@@ -250,8 +250,8 @@ def words(column: pa.Array) -> pa.Array:
     try:
         coded.dictionary.validate(full=True)
     except pa.ArrowInvalid:  # Parquet holds whatever bytes it was given
-        told = [in_utf8(word).decode() for word in coded.dictionary.view(pa.binary()).to_pylist()]
-        return pa.DictionaryArray.from_arrays(coded.indices, pa.array(told, pa.string()))
+        texts = [in_utf8(word).decode() for word in coded.dictionary.view(pa.binary()).to_pylist()]
+        return pa.DictionaryArray.from_arrays(coded.indices, pa.array(texts, pa.string()))
     return coded
 
 
@@ -289,9 +289,9 @@ class Numbering:
     def numbers(self, column: pa.Array) -> tuple[NDArray[np.int32], Bools]:
         """The numbers of ids, and where there is one; 0 elsewhere. Never raises."""
         coded = texts(column).dictionary_encode()
-        told = [self.number(text) for text in coded.dictionary.to_pylist()]
-        table = np.array([*told, 0], np.int64).astype(np.int32)
-        found = table[np.asarray(coded.indices.fill_null(len(told)).to_numpy(zero_copy_only=False), np.int64)]
+        values = [self.number(text) for text in coded.dictionary.to_pylist()]
+        table = np.array([*values, 0], np.int64).astype(np.int32)
+        found = table[np.asarray(coded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False), np.int64)]
         return found, found > 0
 
 

@@ -79,8 +79,8 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: R
 def _beginning(file: BufferedReader, address: Address, note: bytes) -> int:
     """Where to begin: behind what was read of this file, or where it was another or none, as the user wishes."""
     stat = os.fstat(file.fileno())
-    if told := _NOTE.fullmatch(note):
-        inode, offset = map(int, told.groups())
+    if noted := _NOTE.fullmatch(note):
+        inode, offset = map(int, noted.groups())
         return offset if inode == stat.st_ino and offset <= stat.st_size else 0
     return stat.st_size if address.one("from", "start") == "end" else 0
 

@@ -278,10 +278,10 @@ def _line(message: str | bytes, address: Address) -> bytes:
 
 def _error_of(data: bytes) -> str:
     try:
-        told: Any = json.loads(data)["error"]
+        reason: Any = json.loads(data)["error"]
     except ValueError:
-        told = data[:200].decode("ascii", "replace")
-    return str(told).partition("\n")[0]
+        reason = data[:200].decode("ascii", "replace")
+    return str(reason).partition("\n")[0]
 
 
 def _first_line(error: Exception) -> str:

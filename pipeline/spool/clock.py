@@ -166,28 +166,28 @@ class RecordedClock:
             last = text[text.rfind(b"\n", 0, -1) + 1 :]
             self._waiting = last if last.startswith(_TIME_LINE) else b""
             marks = [(0, self._last_us)]
-            for at, told_us in self._later(*_told(text)):
-                self._last_us = told_us
+            for at, stamped_us in self._later(*_stamped(text)):
+                self._last_us = stamped_us
                 at = max(at - before, 0)
-                marks = [*(marks if at > marks[-1][0] else marks[:-1]), (at, told_us)]
+                marks = [*(marks if at > marks[-1][0] else marks[:-1]), (at, stamped_us)]
             return marks
 
-    def _later(self, at: Ints, told_us: Ints) -> list[tuple[int, int]]:
+    def _later(self, at: Ints, stamped_us: Ints) -> list[tuple[int, int]]:
         """Where lines (n,) tell a later time than any before, and which."""
-        if not len(told_us):
+        if not len(stamped_us):
             return []
-        first_us = self._last_us or int(told_us[0])
-        known_us = np.maximum.accumulate(np.concatenate([[first_us], told_us]))
+        first_us = self._last_us or int(stamped_us[0])
+        known_us = np.maximum.accumulate(np.concatenate([[first_us], stamped_us]))
         if self._jump or (np.diff(known_us) > DAY_US).any():
-            known_us = self._borne_out(first_us, told_us)
+            known_us = self._borne_out(first_us, stamped_us)
         later = np.diff(known_us) > 0
         later[0] |= not self._last_us
         return list(zip(at[later].tolist(), known_us[1:][later].tolist(), strict=True))
 
-    def _borne_out(self, last_us: int, told_us: Ints) -> Ints:
+    def _borne_out(self, last_us: int, stamped_us: Ints) -> Ints:
         """The latest time at each of these lines, the one before them first, where one of them jumps."""
         found = [last_us]
-        for time_us in told_us.tolist():
+        for time_us in stamped_us.tolist():
             if time_us <= last_us + DAY_US:
                 self._jump, last_us = [], max(last_us, time_us)
             else:
@@ -208,25 +208,25 @@ class RecordedClock:
         return None
 
 
-def _told(text: bytes) -> tuple[Ints, Ints]:
+def _stamped(text: bytes) -> tuple[Ints, Ints]:
     """Where the lines begin that tell a time (n,), and which, to the millisecond."""
     found = frame(text, 0)
-    at, told_us = found.line, found.own_us
+    at, stamped_us = found.line, found.own_us
     if _UTC_KEY in text:
         messages = list(_UTC.finditer(text))
         at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in messages], np.int64)
-        told_us = np.array([_of_message(m[1]) for m in messages], np.int64)
+        stamped_us = np.array([_of_message(m[1]) for m in messages], np.int64)
     elif b'"rxuxtime"' in text:
         records = list(_RXUXTIME.finditer(text))
         at = np.array([text.rfind(b"\n", 0, m.start()) + 1 for m in records], np.int64)
-        told_us = np.array([round(float(m[1]) * 1e6) for m in records], np.int64)
-    told_us = told_us // 1000 * 1000
-    told = told_us > 0
-    return at[told], told_us[told]
+        stamped_us = np.array([round(float(m[1]) * 1e6) for m in records], np.int64)
+    stamped_us = stamped_us // 1000 * 1000
+    stamped = stamped_us > 0
+    return at[stamped], stamped_us[stamped]
 
 
-def _of_message(told: bytes) -> int:
+def _of_message(text: bytes) -> int:
     try:
-        return micros(datetime.fromisoformat(told.decode()[:26]).replace(tzinfo=UTC))
+        return micros(datetime.fromisoformat(text.decode()[:26]).replace(tzinfo=UTC))
     except ValueError:
         return 0

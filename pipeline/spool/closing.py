@@ -68,18 +68,18 @@ def pack(path: Path) -> tuple[Path, list[str]]:
     part = packed.with_name(packed.name + PART)
     index = _bytes_of(Path(beside(str(path))))
     found = frames.stretches_of(str(path))
-    told = frames.damaged_text(str(path), found) if found else []
+    notes = frames.damaged_text(str(path), found) if found else []
     with path.open("rb") as file, part.open("wb") as out:
         whole = io.BufferedReader(frames.SegmentReader(file, found)) if found else file
         frames.pack(whole, os.path.getsize(path), out, index)
     sync_path(part)
-    if told:
+    if notes:
         shutil.copyfile(path, path.with_name(path.name + DAMAGED))
     part.replace(packed)
     sync_path(path.parent)
     path.unlink(missing_ok=True)
     Path(beside(str(path))).unlink(missing_ok=True)
-    return packed, told
+    return packed, notes
 
 
 class Packer:
@@ -87,7 +87,7 @@ class Packer:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.error: OSError | None = None  # why the last try failed
-        self.told: list[str] = []  # what was found damaged
+        self.notes: list[str] = []  # what was found damaged
         self._fault: Exception | None = None  # of ours
         self._monotonic, self._not_before_s = monotonic, 0.0
         self._waiting: deque[Path] = deque()
@@ -124,7 +124,7 @@ class Packer:
             while self._waiting:
                 try:
                     with suppress(FileNotFoundError):  # somebody removed it
-                        self.told += pack(self._waiting[0])[1]
+                        self.notes += pack(self._waiting[0])[1]
                 except OSError as error:
                     self.error, self._not_before_s = error, self._monotonic() + _AGAIN_S
                     return
@@ -152,11 +152,11 @@ def recover(folder: Path, clock: Arrival | None = None) -> list[str]:
     for path in folder.glob("*"):
         if path.name + PACKED in packed or (path.name.endswith(ENDING) and str(path) not in wanted):
             path.unlink(missing_ok=True)
-    told: list[str] = []
+    notes: list[str] = []
     for path in plain:
         refuse_old(path)
-        told += _made_whole(path, folder.name, clock)
-    return told
+        notes += _made_whole(path, folder.name, clock)
+    return notes
 
 
 def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
@@ -166,12 +166,12 @@ def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
     text = text[: text.rfind(b"\n") + 1]
     found = parsed(text)
     size = _cut_back(path, found.size)
-    lines, told = b"" if found.header else header_line(Header(source)), describe_index(str(path), found)
+    lines, notes = b"" if found.header else header_line(Header(source)), describe_index(str(path), found)
     if size > found.size:
         entry = _entry_for(path, found, size, clock)
         lines += entry_line(entry)
         when = f"at {iso(entry.arrivals[0][1])}" if entry.arrivals else "at a time that is not known"
-        told.append(FOUND.format(path, found.size, size, when))
+        notes.append(FOUND.format(path, found.size, size, when))
     if not (size or found.entries):
         path.unlink()
         place.unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def _made_whole(path: Path, source: str, clock: Arrival | None) -> list[str]:
         os.fsync(file.fileno())
     sync_path(path.parent)
     index = frames.stretches_of(str(path))
-    return told if index is None else frames.damaged_text(str(path), index) + told
+    return notes if index is None else frames.damaged_text(str(path), index) + notes
 
 
 def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None) -> IndexEntry:
@@ -206,11 +206,11 @@ def _entry_for(path: Path, found: ArrivalIndex, size: int, clock: Arrival | None
 
 def settle(folder: Path) -> list[str]:
     """Recover a spool that nobody writes, and pack what is plain in it; see recover. Raises OSError."""
-    told = recover(folder)
+    notes = recover(folder)
     for path in segments(folder):
         if path.suffix != PACKED:
             pack(path)
-    return told
+    return notes
 
 
 def forget(folder: Path, ingested: Container[str], keep: Keep, now_us: int, needed_us: int) -> list[str]:

@@ -187,8 +187,8 @@ class Running:
         try:
             self.spool.tick()
         except HeldBack as error:
-            said, self.held = self.held, held_sentence(error, self.spool.folder)
-            if not said:
+            before, self.held = self.held, held_sentence(error, self.spool.folder)
+            if not before:
                 self._of.tell(self.held)
             return
         if (restored := self.spool.restored) > self._restored:
@@ -203,11 +203,11 @@ class Running:
         """Say once that closed segments cannot be packed, and that they can again."""
         for each in self.spool.found_damaged():
             self._of.tell(each)
-        error, said = self.spool.packing_error, self.unpacked
+        error, before = self.spool.packing_error, self.unpacked
         self.unpacked = held_sentence(error, self.spool.folder, UNPACKED) if error else ""
-        if self.unpacked and not said:
+        if self.unpacked and not before:
             self._of.tell(self.unpacked)
-        if said and not self.unpacked:
+        if before and not self.unpacked:
             self._of.tell(f"{self.spool.folder}: its segments are packed again")
 
     def state(self) -> SourceState:
@@ -329,6 +329,6 @@ def run_sources(
             monotonic=monotonic,
         )
         running.append(Running(each, spool, around))
-        for said in spool.damage:
-            tell(said)
+        for note in spool.damage:
+            tell(note)
     return Supervisor(running, around)

@@ -90,7 +90,7 @@ class Tail:
                 return None
             assert self._open is not None
             text = self._lines(WHOLE if until is None or until.segment > self._at.segment else until.offset, at_most)
-            if text or self._open.told > self._seen:
+            if text or self._open.counted > self._seen:
                 return self._piece(text)
             if not later:
                 return None
@@ -129,7 +129,7 @@ class Tail:
         while left and (data := self._rest or self._open.more(WHOLE)):
             self._rest = data[left:]
             left -= min(left, len(data))
-        self._seen = self._open.told if self._at.offset and not self._rest else 0
+        self._seen = self._open.counted if self._at.offset and not self._rest else 0
 
     def _lines(self, limit: int, at_most: int) -> bytes:
         """Whole lines up to an offset."""
@@ -147,7 +147,7 @@ class Tail:
 
     def _piece(self, text: bytes) -> Piece:
         assert self._open is not None
-        self._seen = self._open.told
+        self._seen = self._open.counted
         base, end = self._at.offset, self._at.offset + len(text)
         arrivals = self._open.arrivals(base).between(base, end)
         piece = Piece(self._at.segment, base, text, arrivals, self._open.format, self._open.header)
@@ -179,7 +179,7 @@ class _Plain:
 
     def __init__(self, path: Path) -> None:
         """Open it. Raises OldSpoolError, FileNotFoundError where it or its index is not there."""
-        self.format, self.header, self.told, self.note = format_of(path), Header(path.parent.name), 0, b""
+        self.format, self.header, self.counted, self.note = format_of(path), Header(path.parent.name), 0, b""
         self._pairs: list[tuple[int, int]] = []
         self._end = self._consumed = 0  # bytes of the text, and of the index, that were taken
         self._files, index = ExitStack(), Path(beside(str(path)))
@@ -222,7 +222,7 @@ class _Plain:
         pairs = [(self._end, entry.arrivals[0][1])] if entry.begin > self._end and entry.arrivals else []
         pairs += entry.arrivals
         self._pairs += pairs
-        self.told += len(pairs)
+        self.counted += len(pairs)
         for remark in entry.remarks:
             self.note = remark.encode() if remark.encode().startswith(NOTE) else self.note
         self._text.seek(self._end)
@@ -258,7 +258,7 @@ class _Packed:
         remarks = [remark.encode() for entry in found.entries for remark in entry.remarks]
         self.note = next((remark for remark in reversed(remarks) if remark.startswith(NOTE)), b"")
         self._arrivals = found.arrivals(next_begun_us(str(path)))
-        self.told = len(self._arrivals.offset)
+        self.counted = len(self._arrivals.offset)
         self._files = ExitStack()
         self._file: BinaryIO = self._files.enter_context(path.open("rb"))
         self._lines = frames.SegmentReader(self._file, index)

@@ -206,8 +206,8 @@ class Spool:
 
     def found_damaged(self) -> list[str]:
         """What was found damaged of closed segments since it was asked last, a sentence each."""
-        told, self._packer.told = self._packer.told, []
-        return [each for each in told if each not in self.damage]
+        notes, self._packer.notes = self._packer.notes, []
+        return [each for each in notes if each not in self.damage]
 
     @property
     def packing_error(self) -> OSError | None:

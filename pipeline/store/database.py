@@ -47,10 +47,10 @@ def sound(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         kinds = duckdb.InternalException | duckdb.FatalException | duckdb.SerializationException
-        if isinstance(error, kinds) or any(words in said for words in _OF_DAMAGE):
-            raise StoreError(f"{path}: is damaged ({said}); {remedy}") from error
+        if isinstance(error, kinds) or any(words in message for words in _OF_DAMAGE):
+            raise StoreError(f"{path}: is damaged ({message}); {remedy}") from error
         raise
 
 

@@ -33,8 +33,8 @@ _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns
 
 def reading(source: str, slab_us: int, options: str, chunks: Iterable[int]) -> str:
     """The name of one way to read a source: how long its slabs are, what else decides, where its chunks begin."""
-    told = json.dumps([slab_us, options, sorted(chunks)])
-    return f"{source}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    identity = json.dumps([slab_us, options, sorted(chunks)])
+    return f"{source}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def finished(catalogue: Catalogue, reading: str, chunk: int, entry: SourceEntry 
         receipt: Receipt | None = entry.receipts[entry.chunks.index(chunk)]
     else:
         try:
-            receipt = catalogue.one("chunks", _chunk(reading, chunk), lambda key, told: _receipt(told))
+            receipt = catalogue.one("chunks", _chunk(reading, chunk), lambda key, fields: _receipt(fields))
         except DamagedFile:
             return None
     if receipt is None or not all(is_whole(catalogue.data, part) for part in receipt.parts):
@@ -198,22 +198,22 @@ def _chunk(reading: str, chunk: int) -> str:
     return f"{reading}-{chunk}"
 
 
-def _entry(source: str, told: Mapping[str, Any]) -> SourceEntry:
+def _entry(source: str, fields: Mapping[str, Any]) -> SourceEntry:
     """An entry as `enter` wrote it. Raises what says that it is none."""
-    receipts = [_receipt(receipt) for receipt in told["receipts"]]
-    entry = SourceEntry(told["source"], told["slab_us"], told["options"], receipts, told["chunks"])
+    receipts = [_receipt(receipt) for receipt in fields["receipts"]]
+    entry = SourceEntry(fields["source"], fields["slab_us"], fields["options"], receipts, fields["chunks"])
     if entry.source["source"] != source or len(entry.chunks) != len(receipts):
         raise ValueError(source)
     return entry
 
 
-def _receipt(told: Mapping[str, Any]) -> Receipt:
-    days = {name: {day[0]: Day.from_list(day) for day in found} for name, found in told["days"].items()}
-    return Receipt(**{**told, "parts": [Part(**part) for part in told["parts"]], "days": days})
+def _receipt(fields: Mapping[str, Any]) -> Receipt:
+    days = {name: {day[0]: Day.from_list(day) for day in found} for name, found in fields["days"].items()}
+    return Receipt(**{**fields, "parts": [Part(**part) for part in fields["parts"]], "days": days})
 
 
 def _written(receipt: Receipt) -> dict[str, Any]:
-    parts = [{name: told for name, told in vars(part).items() if name != "left_out"} for part in receipt.parts]
+    parts = [{name: value for name, value in vars(part).items() if name != "left_out"} for part in receipt.parts]
     days = {name: [day.to_list() for day in found.values()] for name, found in receipt.days.items()}
     return vars(receipt) | {"parts": parts, "days": days}
 
@@ -226,8 +226,8 @@ def sources_table(entries: Mapping[str, SourceEntry]) -> pa.Table:
         last = [r.last_us for r in entry.receipts if r.last_us is not None]
         span: dict[str, Any] = {"first_time": utc(min(first)), "last_time": utc(max(last))} if first else {}
         span |= {"rounded_deg": entry.rounded_deg or None}
-        told = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
-        rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | told | span)
+        fields = {name: storable(value) if isinstance(value, str) else value for name, value in entry.source.items()}
+        rows.append({"receiver": "unknown", "stray_fixes": 0, **dict.fromkeys(_LATER)} | fields | span)
     return pa.Table.from_pylist(rows, schema=schema.SOURCES)
 
 

@@ -192,8 +192,8 @@ class Writer:
         self._flush()
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
-        told = self._rounding.decimals, [list(place) for place in self._rounding.places]
-        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *told, self._days)
+        rounding = self._rounding.decimals, [list(place) for place in self._rounding.places]
+        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days)
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}

@@ -249,9 +249,9 @@ def publish(
             from stswatch.pipeline.store import entries  # see queries.py
 
             entries.verify(data, (path for paths in lake_files.values() for path in paths))
-        said = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         if isinstance(error, duckdb.IOException | OSError):
-            raise StoreError(f"{data}: no snapshot was made ({said}); run again") from error
+            raise StoreError(f"{data}: no snapshot was made ({message}); run again") from error
         raise
     finally:  # after Ctrl-C too; and where the disk is full, it is full of these
         with suppress(OSError):

@@ -112,14 +112,14 @@ def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: 
     """Tables fresh: every event that is said, numbered; former: those stored; same: those that are stored unchanged."""
     content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
     work.register("given_live", _none() if live is None else live)
-    said = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]
+    selects = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]
     if finalized:
         once = f"SELECT min(id) AS id, {content} FROM part_encounters GROUP BY ALL"
-        said.append(f"SELECT id, 'current' AS status, false AS {running}, {content} FROM ({once})")
+        selects.append(f"SELECT id, 'current' AS status, false AS {running}, {content} FROM ({once})")
     work.execute(
         f"""CREATE TEMP TABLE fresh AS
             SELECT row_number() OVER (ORDER BY start_time, {ddl.columns(_MOMENT)}, id) AS n, *
-            FROM ({" UNION ALL BY NAME ".join(said)})"""
+            FROM ({" UNION ALL BY NAME ".join(selects)})"""
     )
     which = f"status IN {LIVING}" if finalized else "status = 'provisional'"
     held = f"status = 'current' AND epoch_us(end_time) >= {decided_us}"

@@ -41,8 +41,8 @@ def valid(fixes: pa.Table) -> pa.Table:
 def with_rounding(fixes: pa.Table) -> pa.Table:
     """Fixes of one source with rounded_deg, the grid that its valid positions lie on, as a run finds it."""
     used = fixes.filter(pc.is_null(fixes["invalid_reason"]))
-    told = Rounding().with_positions(np.asarray(used["lon"]), np.asarray(used["lat"]))
-    return fixes.append_column("rounded_deg", pa.array(np.full(fixes.num_rows, told.step_deg())))
+    rounding = Rounding().with_positions(np.asarray(used["lon"]), np.asarray(used["lat"]))
+    return fixes.append_column("rounded_deg", pa.array(np.full(fixes.num_rows, rounding.step_deg())))
 
 
 def _rounding_m(fixes: pa.Table) -> Ints:

@@ -40,7 +40,7 @@ class Track:
 class Intervals:
     """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap.
 
-    told: both fixes reported a speed; else speed_kn is implied.
+    reported: both fixes reported a speed; else speed_kn is implied.
     """
 
     leg: Bools
@@ -48,7 +48,7 @@ class Intervals:
     slow: Bools
     dt_us: Ints
     speed_kn: Floats
-    told: Bools
+    reported: Bools
     threshold_us: Ints
 
 
@@ -69,23 +69,23 @@ def steps(fixes: Track, rules: VesselRules) -> Intervals:
     implied_kn = fixes.distance_m / np.maximum(dt_us, rules.implied_over_s * SECOND) * _KN_PER_M_US
     # reports are tenths kept as float32: unrounded, the mean of 3.8 and 6.2 is less than 5
     reported_kn = np.round((fixes.sog_kn + fixes.sog_kn[before]) / 2, 3)
-    told = ~np.isnan(reported_kn)
-    speed_kn = np.where(told, reported_kn, implied_kn)
+    reported = ~np.isnan(reported_kn)
+    speed_kn = np.where(reported, reported_kn, implied_kn)
     leg = same & (dt_us <= limit_us)
-    return Intervals(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, told, limit_us)
+    return Intervals(leg, same & ~leg, leg & (speed_kn < rules.slow_kn), dt_us, speed_kn, reported, limit_us)
 
 
 @dataclass(frozen=True)
 class Legs:
     """Slow legs: rows `start` and `end` of the fixes they join, and their speed, (n,) each.
 
-    told: some of the speed was reported. fresh: no leg of the track comes before.
+    reported: some of the speed was reported. fresh: no leg of the track comes before.
     """
 
     start: Ints
     end: Ints
     speed_dkn: Ints
-    told: Bools
+    reported: Bools
     fresh: Bools
 
 
@@ -116,9 +116,9 @@ def slow_legs(fixes: Track, between: Intervals, has_leg: Bools, rules: VesselRul
 
 def _any_reported(between: Intervals, start: Ints, end: Ints) -> Bools:
     """Whether a speed was reported on some step from one fix to another, (n,)."""
-    if between.told.all():
+    if between.reported.all():
         return np.ones(len(start), bool)
-    upto = np.cumsum(between.told)
+    upto = np.cumsum(between.reported)
     return np.asarray(upto[end] > upto[start])
 
 

@@ -68,26 +68,26 @@ def changed_static_data(reports: pa.Table, today: pa.Table, watermark_us: int) -
     order = ordered(mmsi, time_us // MS)
     is_new, mmsi, day = order >= today.num_rows, mmsi[order], time_us[order] // days(1)
     both = both.take(pa.array(order)).combine_chunks()
-    told = np.zeros(len(order), bool)
+    is_new_or_last = np.zeros(len(order), bool)
     for name in KEPT_EACH:
         anew = _other_than_before(np.asarray(both[name].cast(pa.float64())), mmsi, day)
-        told |= anew
+        is_new_or_last |= anew
         at = both.column_names.index(name)
         both = both.set_column(at, both.schema.field(at), pc.if_else(pa.array(anew), both[name], None))
     last = day >= watermark_us // days(1)
-    return tuple(both.filter(pa.array(told & which)).combine_chunks() for which in (is_new, last))
+    return tuple(both.filter(pa.array(is_new_or_last & which)).combine_chunks() for which in (is_new, last))
 
 
 def _by_moment(reports: pa.Table) -> pa.Table:
     """One row per vessel and moment, in whole milliseconds, that says something; the greatest of each value."""
-    said = reports.select(["mmsi", "time", *KEPT_EACH])
-    said = said.filter(pc.or_(pc.is_valid(said["ship_type"]), pc.is_valid(said["length_m"])))
-    if said.num_rows == 0:
+    reported = reports.select(["mmsi", "time", *KEPT_EACH])
+    reported = reported.filter(pc.or_(pc.is_valid(reported["ship_type"]), pc.is_valid(reported["length_m"])))
+    if reported.num_rows == 0:
         return schema.empty("static_data")
-    whole_ms = pa.array(micros(said, "time") // MS * MS).cast(schema.UTC)
-    said = said.set_column(1, "time", whole_ms)
-    said = said.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
-    return said.rename_columns(["mmsi", "time", *KEPT_EACH]).cast(schema.STATIC_DATA)
+    whole_ms = pa.array(micros(reported, "time") // MS * MS).cast(schema.UTC)
+    reported = reported.set_column(1, "time", whole_ms)
+    reported = reported.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
+    return reported.rename_columns(["mmsi", "time", *KEPT_EACH]).cast(schema.STATIC_DATA)
 
 
 def _other_than_before(value: Floats, mmsi: Ints, day: Ints) -> Bools:
@@ -135,15 +135,15 @@ def _placed(time_us: np.ndarray, at: np.ndarray, n: int) -> pa.Array:
 
 def _latest(reports: pa.Table, name: str, mmsi: np.ndarray) -> tuple[pa.Array, pa.Array]:
     """The last value told of each MMSI and when; of several at one time the greatest."""
-    said = reports.select(["mmsi", "time", name]).filter(pc.is_valid(reports[name]))
-    said = said.sort_by([("mmsi", "ascending"), ("time", "ascending"), (name, "ascending")]).combine_chunks()
-    who = np.asarray(said["mmsi"])
+    reported = reports.select(["mmsi", "time", name]).filter(pc.is_valid(reports[name]))
+    reported = reported.sort_by([("mmsi", "ascending"), ("time", "ascending"), (name, "ascending")]).combine_chunks()
+    who = np.asarray(reported["mmsi"])
     head = starts_of(who)
     tail = np.append(head[1:], len(who)) - 1 if len(head) else head
     row = np.full(len(mmsi), -1)
     row[np.searchsorted(mmsi, who[tail])] = tail
     index = pa.array(row, mask=row < 0)
-    return said[name].combine_chunks().take(index), said["time"].combine_chunks().take(index)
+    return reported[name].combine_chunks().take(index), reported["time"].combine_chunks().take(index)
 
 
 # ----------------- gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
@@ -275,7 +275,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
-    static_data, said = changed_static_data(reports, state["said"], batch.watermark_us)
+    static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
@@ -285,7 +285,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "reporting": reporting(ready, rules),
         "vessels": known(ready, reports),
     }
-    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": said}, rows)
+    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": latest}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
@@ -306,7 +306,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "lon1": _tidy(cut.lon1),
             "lat1": _tidy(cut.lat1),
             "speed_dkn": legs.speed_dkn[cut.leg],
-            "speed_told": legs.told[cut.leg],
+            "speed_told": legs.reported[cut.leg],
             "fix_start": fixes.time_us[start],
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),

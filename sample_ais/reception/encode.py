@@ -280,7 +280,7 @@ def statics_b(
 ) -> list[bytes]:
     """The line of each static report (n,) of class B, type 24: part 0 has the name, part 1 the rest of `who`."""
     fields: Sequence[PayloadField] = (STATIC_B_NAME, STATIC_B_REST)[part]
-    told = {field.name for field in fields}
-    values = {name: value for name, value in who.items() if name in told} | {"msg_type": 24, "part": part}
+    names = {field.name for field in fields}
+    values = {name: value for name, value in who.items() if name in names} | {"msg_type": 24, "part": part}
     payloads, fill = armour(pack(fields, values, len(time_s)))
     return lines(payloads, fill, time_s, stations, first_group)

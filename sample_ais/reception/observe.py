@@ -65,8 +65,8 @@ def position_noise_m(
 def shown_speed_kn(rng: np.random.Generator, of: Receivers, emitter: Ints, speed_kn: Floats) -> Floats:
     """Speed over ground as sent, in tenths of a knot."""
     spread_kn = SPEED_KN * of.quality[emitter] + SWELL_KN * (speed_kn > AFLOAT_KN)
-    told = np.abs(speed_kn + spread_kn * rng.standard_normal(len(speed_kn)))
-    return np.asarray(np.round(np.where(told < of.deadband_kn[emitter], 0.0, told), 1), np.float64)
+    noisy = np.abs(speed_kn + spread_kn * rng.standard_normal(len(speed_kn)))
+    return np.asarray(np.round(np.where(noisy < of.deadband_kn[emitter], 0.0, noisy), 1), np.float64)
 
 
 def shown_course_deg(rng: np.random.Generator, speed_kn: Floats, bearing: Floats) -> Floats:
@@ -189,9 +189,9 @@ def _delivered(rng: np.random.Generator, hearing: Hearing, rows: Received, fault
     at = np.concatenate([np.arange(n), twice, again])
     station = np.concatenate([rows.station, second[twice], rows.station[again]])
     delay_s = delay_s[at] + np.concatenate([np.zeros(n), rng.uniform(0, 60, len(twice) + len(again))])
-    told = Received._make(column[at] for column in rows)
-    time_s = told.time_s + hearing.wrong_s(station)
-    return told._replace(station=station, time_s=time_s, arrived_s=time_s + delay_s)
+    received = Received._make(column[at] for column in rows)
+    time_s = received.time_s + hearing.wrong_s(station)
+    return received._replace(station=station, time_s=time_s, arrived_s=time_s + delay_s)
 
 
 # --------------- What ships say of themselves, as received: static and voyage reports with the errors that crews make
@@ -263,6 +263,6 @@ def received_statics(
 
 def draughts_m(cast: Cast, emitter: Ints, time_s: Floats) -> Floats:
     """What each emitter (n,) says of its draught at a time (n,); NaN for class B, which has no such field."""
-    told = [a.draughts or ((ALWAYS[0], a.ship.kind.draught_m),) for a in cast.actors]
-    now = step_at(steps(told), cast.owner[emitter], time_s)
+    draughts = [a.draughts or ((ALWAYS[0], a.ship.kind.draught_m),) for a in cast.actors]
+    now = step_at(steps(draughts), cast.owner[emitter], time_s)
     return np.where(cast.class_b[emitter], np.nan, now)

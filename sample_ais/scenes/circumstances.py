@@ -67,7 +67,8 @@ def fitted() -> dict[str, Mixture]:
     True
     """
     return {
-        name: Mixture(**{k: told[k] for k in Mixture._fields if k in told}) for name, told in fitted_columns().items()
+        name: Mixture(**{k: fields[k] for k in Mixture._fields if k in fields})
+        for name, fields in fitted_columns().items()
     }
 
 

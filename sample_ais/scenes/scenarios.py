@@ -279,8 +279,8 @@ class Scenario:
     @property
     def source(self) -> str:
         """Where it is known from; "" where it is a choice of this project."""
-        _, _, told = (inspect.getdoc(self.make) or "").partition("Source: ")
-        return told.replace("\n", " ")
+        _, _, cited = (inspect.getdoc(self.make) or "").partition("Source: ")
+        return cited.replace("\n", " ")
 
 
 SCENARIOS: tuple[Scenario, ...] = (

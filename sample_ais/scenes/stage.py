@@ -135,13 +135,13 @@ class Stage:
         course = before.course.then(course) if before.course else course
         course = course.then(after.course) if after.course else course
         headings, statuses = [*headings, *before.headings, *after.headings], [*statuses, *after.statuses]
-        told = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
+        spans = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
         return Actor(
             ship,
             course,
             statuses=tuple(sorted(statuses)),
             headings=tuple(headings),
-            acts=told,
+            acts=spans,
             role=role,
             calls=(*before.calls, *after.calls),
         )
@@ -190,10 +190,10 @@ class Stage:
             return actor.quiet(Quiet(c.end_s + off_s, c.end_s + off_s + hours, cause))
         return actor.quiet(Quiet(c.start_s - off_s - hours, c.start_s - off_s, cause))
 
-    def loads(self, actor: Actor, c: Circumstance, by: float, told: float = 0.6) -> Actor:
+    def loads(self, actor: Actor, c: Circumstance, by: float, chance: float = 0.6) -> Actor:
         """The actor with a draught that changes by a share of itself, if its crew says so (share `told`) soon after."""
         now = actor.ship.kind.draught_m
-        if self.rng.random() >= told:
+        if self.rng.random() >= chance:
             return actor
         then = round(now * (1 + by * float(self.rng.uniform(0.4, 1.0))), 1)
         when_s = c.end_s + self.some_hours(-0.5, 5.0)
@@ -274,8 +274,8 @@ def _draught_in_port(stage: Stage, actor: Actor, goal: Spot, arrives_s: float) -
     """A ship at a berth loads or discharges: its draught changes some hours after it came."""
     now = actor.ship.kind.draught_m
     then = round(now * float(stage.rng.uniform(0.6, 1.2)), 1)
-    told = ((ALWAYS[0], now), (arrives_s + stage.some_hours(6, 30), then))
-    return replace(actor, draughts=told) if goal.kind == BERTH else actor
+    draughts = ((ALWAYS[0], now), (arrives_s + stage.some_hours(6, 30), then))
+    return replace(actor, draughts=draughts) if goal.kind == BERTH else actor
 
 
 def _spots(stage: Stage, kinds: tuple[str, ...], trade: float = 0.06) -> list[Spot]:

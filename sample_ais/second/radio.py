@@ -146,8 +146,8 @@ def received(
 ) -> tuple[Reports, list[Gap]]:
     """The reports of a ship that are heard, at most one in `thin_s`, and its gaps as (from s, to s or None, cause)."""
     lon, lat = tracks.lon[row], tracks.lat[row]
-    told_lon, told_lat, told_heading = _told(rng, vessel, lon, lat, tracks.heading[row])
-    speed, turn, cog = _motion(told_lon, told_lat, told_heading)
+    reported_lon, reported_lat, reported_heading = _reported(rng, vessel, lon, lat, tracks.heading[row])
+    speed, turn, cog = _motion(reported_lon, reported_lat, reported_heading)
     times = sent(rng, rates(vessel, speed, turn, tracks.status[row]), vessel)
     ashore, station, unbroken, unfaded = ether.chances(rng, vessel, lon[::CELL_MIN], lat[::CELL_MIN])
     minute = times.astype(np.int64)
@@ -160,15 +160,15 @@ def received(
     at, by = times[kept], np.where(by_land, station[minute // CELL_MIN], -1)[kept]
     east, north = _gps_noise(rng, at, len(lon))
     nth = np.arange(len(lon))
-    places = moved(np.interp(at, nth, told_lon), np.interp(at, nth, told_lat), east, north)
+    places = moved(np.interp(at, nth, reported_lon), np.interp(at, nth, reported_lat), east, north)
     status = tracks.status[row][at.astype(np.int64)].astype(np.int64)
-    shown = _instruments(rng, vessel, at, speed, cog, told_heading)
+    shown = _instruments(rng, vessel, at, speed, cog, reported_heading)
     columns: list[Any] = [np.full(len(at), row), at * 60, *places, *shown, status, by]
     reports = Reports(*columns)
     return reports, gaps(vessel, at, len(lon), unbroken - ashore, unfaded)
 
 
-def _told(rng: Random, vessel: Vessel, lon: Floats, lat: Floats, heading: Floats) -> tuple[Floats, Floats, Floats]:
+def _reported(rng: Random, vessel: Vessel, lon: Floats, lat: Floats, heading: Floats) -> tuple[Floats, Floats, Floats]:
     """The positions that a ship sends: its own, or while it forges them a slow course somewhere else, 150 km off."""
     if vessel.forged is None:
         return lon, lat, heading

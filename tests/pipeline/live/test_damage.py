@@ -49,7 +49,7 @@ def copied(killed, data):
 
 def found(data):
     """How many gaps each vessel has, and which pairs are leads; what was said of it."""
-    told = reconcile(data, WORLD).told
+    told = reconcile(data, WORLD).notes
     tables = archive.published(data)
     with duckdb.connect(str(data / "stswatch.duckdb"), read_only=True) as store:
         leads = set(store.execute("SELECT mmsi_a, mmsi_b FROM flagged_encounters").fetchall())

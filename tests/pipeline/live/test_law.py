@@ -82,7 +82,7 @@ def test_reconciled_a_watch_has_found_what_a_run_finds(watched, found):
     (data / "spool" / "rec" / "20990101T000000.000Z.nmea.zst").write_bytes(b"\x28\xb5\x2f\xfdof no use")
     changed = reconcile(data, WORLD)
     assert not changed.by_watch
-    (told,) = changed.told
+    (told,) = changed.notes
     assert re.search(r"20990101T000000\.000Z\.nmea\.zst: .*; it is passed over$", told)
     assert changed.late == sum(report.late for report in noted.reports)
     seas.assert_same(found, events(data))
