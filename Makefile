@@ -4,9 +4,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ROOMS := geo models pipeline sample_ais
 
-# Tests run in this many processes; a file stays in one of them, so that what it sets up once is set up once. A fifth of
-# the time they wait for clocks, disks and sockets, so there is one more than there are cores.
+# Tests run in this many processes; a file stays in one of them, so that what it sets up once is set up once, and begins
+# in the order of tests/conftest.py, the longest first, not by how many tests it has. A fifth of the time they wait for
+# clocks, disks and sockets, so there is one more than there are cores.
 JOBS ?= 3
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 
 # What the environment is made from. It is made again when one of these changes, or when the folder was moved or
@@ -29,10 +31,10 @@ demo: $(VENV)/.installed  ## install, watch two simulated days, print the ranked
 	@$(VENV)/bin/stswatch explain --data demo-data --picture demo-data/lead.png --quiet
 
 test: $(VENV)/.installed-dev  ## install what the tests need and run those of functions and rooms (PYTEST_ARGS=...)
-	$(PYTHON) -m pytest -m 'not e2e and not soak and not service' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'not e2e and not soak and not service' $(SPREAD) $(PYTEST_ARGS)
 
 e2e: $(VENV)/.installed-dev  ## run the tests from end to end: whole commands, watches, kills, pages, packages
-	$(PYTHON) -m pytest -m 'e2e and not soak and not service' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'e2e and not soak and not service' $(SPREAD) $(PYTEST_ARGS)
 
 services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, where they are installed (apt-get install)
 	$(PYTHON) -m pytest -m service -ra $(PYTEST_ARGS)

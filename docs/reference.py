@@ -16,17 +16,19 @@ from stswatch.models import scorecard
 from stswatch.pipeline import api, cli, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
+from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
 from stswatch.pipeline.live.server import METRICS
 from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.formats import READERS
 from stswatch.pipeline.routes import Route
+from stswatch.pipeline.schema import CLOCK
 from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import flag
-from stswatch.pipeline.tracks.stray_days import CLOCK
 from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
+from stswatch.sample_ais.scenes.deceptions import MORE
 from stswatch.sample_ais.scenes.scenarios import SCENARIOS
 
 DOCS = Path(__file__).parent
@@ -38,6 +40,7 @@ _KEYS = {
     "to_all": "none",
 }
 _CHOICE = "a choice of this project"
+_HEAD_BITS = 38  # of type, repeat indicator and MMSI, which each message begins with
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules
 
@@ -238,8 +241,22 @@ def live_page(text: str) -> str:
 
 
 def messages_page(text: str) -> str:
-    """docs/messages.md with the bit tables of pipeline/decode/layouts.py."""
-    return _filled(text, {"layouts": "\n\n".join(map(_layout, LAYOUTS))})
+    """docs/messages.md with the bit tables of pipeline/decode/layouts.py and rare_layouts.py."""
+    rare = _table(("type", "form", "section", "when", "fields: from bit, bits"), map(_rare_layout, RARE_LAYOUTS))
+    return _filled(text, {"layouts": "\n\n".join(map(_layout, LAYOUTS)), "rare layouts": rare})
+
+
+def _rare_layout(layout: Layout) -> tuple[str, ...]:
+    told, offset = [], 0
+    for field in layout.fields:
+        if field.kind != "spare" and offset >= _HEAD_BITS:
+            told.append(f"`{field.name}` {offset}, {field.bits}")
+        offset += field.bits
+    tests = [f"at most {layout.most} bits"] * bool(layout.most)
+    for at, bits, value in layout.when:
+        tests.append(f"bits {at} to {at + bits - 1}: {value}" if bits > 1 else f"bit {at}: {value}")
+    types = " and ".join(map(str, layout.types))
+    return types, layout.name, layout.section, "; ".join(tests), "; ".join(told)
 
 
 def _layout(layout: Layout) -> str:
@@ -277,9 +294,14 @@ def _absent(field: Field) -> str:
 
 def simulator_page(text: str) -> str:
     """docs/simulator.md with the scenarios and the shapes of the meetings of sample_ais."""
-    rows = ((f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in SCENARIOS)
+    head = ("scenario", "family", "kind", "what happens", "source")
+    rows = [
+        [(f"`{s.name}`", s.family, s.kind.replace("_", "-"), s.what, s.source or _CHOICE) for s in of]
+        for of in (SCENARIOS, MORE)
+    ]
     tables = {
-        "scenarios": _table(("scenario", "family", "kind", "what happens", "source"), rows),
+        "scenarios": _table(head, rows[0]),
+        "more_scenarios": _table(head, rows[1]),
         "shapes": _table(
             ("", "share of the first part", "its median", "its sigma", "median of the second", "its sigma"),
             ((name.replace("_", " "), *_with_errors(told)) for name, told in fitted_columns().items()),

@@ -198,7 +198,7 @@ def cut_off_at_false_rate(score: Floats, transfer: Bools, rate: float) -> float:
 class Reliability(NamedTuple):
     """By bin of the score: mean chance as told, share of transfers as it was, their weight; (bins,) each."""
 
-    told: Floats
+    predicted: Floats
     was: Floats
     weight: Floats
 

@@ -172,12 +172,12 @@ def train(
     name: str = "trained",
     about: Mapping[str, Any] | None = None,
     leads: float | None = None,
-    leads_told: Mapping[str, Any] | None = None,
+    leads_about: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
-    columns: as in features.values. transfer: (n,) the truth. told: what else to write down of the training. leads: how
-    many of the n meetings the cut-off lets pass; it is 0 where None. leads_told: what to write down of that. The same
+    columns: as in features.values. transfer: (n,) the truth. about: what else to write down of the training. leads: how
+    many of the n meetings the cut-off lets pass; it is 0 where None. leads_about: what to write down of that. The same
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.
     """
@@ -201,7 +201,7 @@ def train(
     }
     if leads is not None:
         score, _ = parsed(json.dumps(card).encode()).score(columns)
-        card["cut_off"] = {"score": cut_off(score, leads), **(leads_told or {})}
+        card["cut_off"] = {"score": cut_off(score, leads), **(leads_about or {})}
     return (json.dumps(card, indent=1) + "\n").encode()
 
 

@@ -32,6 +32,7 @@ from stswatch.pipeline.reading import (
     encounter,
     leads,
     messages,
+    one_snapshot,
     opened,
     run_of,
     status,
@@ -110,14 +111,14 @@ def evaluate(
     from stswatch.models.scorecard import TRAINED, load, own
     from stswatch.pipeline.evaluation import evaluate as trials
     from stswatch.pipeline.evaluation.evaluate import Archive
-    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SHIFTED_SEEDS
+    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS
 
     asked, folder = chosen(EvaluateOptions, options, also), Path(out)
     card = load(_path(asked.scorecard) or own(TRAINED))
     known = (min(asked.pair), max(asked.pair)) if asked.pair else None
     read = [Archive(Path(path).name, *decode(path)[:2], known) for path in asked.archives]
     seeds, shifted = asked.seeds or HELD_OUT_SEEDS, asked.shifted or SHIFTED_SEEDS
-    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell)
+    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell, asked.second or SECOND_SEEDS)
     files = trials.evaluated(card, on, read, tell)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -134,23 +135,29 @@ def simulate(out: str | Path, options: SimulateOptions | None = None, **also: An
         options: SimulateOptions; each may be given as a keyword too, and goes before.
 
     Raises:
-        ValueError (PlanError, SourceError): what was asked for, what there is. OSError: the folder cannot be written.
+        ValueError (PlanError, SecondPlanError, SourceError): what was asked for, what there is.
+        OSError: the folder cannot be written.
     """
     from stswatch.pipeline.readers.source import start_moment
     from stswatch.sample_ais import feed
-    from stswatch.sample_ais.simulation import Plan
+    from stswatch.sample_ais.simulation import Plan, VoyagePlan
     from stswatch.sample_ais.simulation import simulate as simulate_plan
 
     asked = chosen(SimulateOptions, options, also)
     begin = start_moment(asked.start_time)
-    plan = Plan(
-        start_s=Plan.start_s if begin is None else int(begin.timestamp()),
-        days=asked.days,
-        background=asked.background,
-        transfers=asked.transfers,
-        look_alikes=asked.look_alikes,
-        only=tuple(asked.scenarios),
-    )
+    wanted: dict[str, Any] = {
+        "start_s": Plan.start_s if begin is None else int(begin.timestamp()),
+        "days": asked.days,
+        "background": asked.background,
+        "transfers": asked.transfers,
+        "look_alikes": asked.look_alikes,
+        "only": tuple(asked.scenarios),
+    }
+    if asked.style == "second":
+        from stswatch.pipeline.evaluation.seas import write_second
+
+        return write_second(Path(out), asked.seed, **wanted)
+    plan = (VoyagePlan if asked.voyages else Plan)(**wanted)
     return feed.write(Path(out), simulate_plan(plan, asked.seed))
 
 
@@ -176,6 +183,7 @@ __all__ = [
     "evaluate",
     "leads",
     "messages",
+    "one_snapshot",
     "reconcile",
     "run",
     "run_of",

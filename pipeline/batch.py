@@ -150,10 +150,12 @@ def spread(counts: Ints) -> tuple[Ints, Ints]:
     return row, np.arange(len(row)) - first[row]
 
 
-def ordered(*keys: Column) -> Ints:
+def ordered(*keys: Column, in_runs: bool = True) -> Ints:
     """The order of rows by whole-number keys (n,), the first key first; rows with equal keys in any order.
 
     The keys are packed into one number where they fit: sorting that is five to ten times as fast as sorting by several.
+    in_runs: most rows lie in order already, in some sorted runs one behind the other, which a stable sort merges; what
+    lies in no order at all is sorted faster without.
 
     >>> ordered(np.array([2, 1, 1]), np.array([0, 9, 3])).tolist()
     [2, 1, 0]
@@ -167,4 +169,4 @@ def ordered(*keys: Column) -> Ints:
     packed = np.zeros(len(keys[0]), np.int64)
     for key, low, span in zip(keys, lows, spans, strict=True):
         packed = packed * span + (key - low)
-    return np.argsort(packed)
+    return np.argsort(packed, kind="stable" if in_runs else None)

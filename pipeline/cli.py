@@ -83,6 +83,8 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
             return behind
         if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
             return behind
+        if "duckdb" in type(behind).__module__ and "failed: KeyboardInterrupt" in str(behind):
+            return behind
         behind = behind.__cause__ or behind.__context__
     return None
 
@@ -230,8 +232,10 @@ class Leads(_OfData):
     def __call__(self) -> None:
         from stswatch.pipeline import words
 
-        rows = api.leads(self.data, self.limit)
-        print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
+        with api.one_snapshot(self.data):
+            rows = api.leads(self.data, self.limit)
+            counts, area = api.counts(self.data), api.run_of(self.data)["area"]
+        print(words.leads(rows, counts, area, self.data))
 
 
 def _picture(text: str) -> Path:

@@ -279,11 +279,18 @@ class SimulateOptions:
         flag="scenario",
         nargs="*",
     )
+    style: Literal["first", "second"] = option(
+        "first",
+        "which simulator; the second shares nothing with the first (docs/second_sea.md)",
+        "STYLE",
+        choices=("first", "second"),
+    )
     seed: int = option("1", "the same seed gives the same files (default {default})", "N", int)
     days: float = option("2", "how long it lasts (default {default})", "D", float)
     transfers: int = option("20", "scenes of transfers (default {default})", "N", whole(0))
     look_alikes: int = option("40", "scenes of look-alikes (default {default})", "N", whole(0), flag="look-alikes")
     background: int = option("120", "ships in no scene (default {default})", "N", whole(0))
+    voyages: bool = option(help="a sea in which ships go from port to port for weeks, see docs/simulator.md")
     start_time: datetime | None = option(None, "when it begins (default 2025-03-10T00:00:00Z)", "T", moment)
 
 
@@ -309,6 +316,7 @@ class EvaluateOptions(SeaOptions):
     scorecard: Path | None = option(None, "a file of `stswatch train` (default: the project's)", "FILE", Path)
     seeds: tuple[int, ...] | None = option(None, "seeds of the standard sea (default 101-104)", "N-M", seed_list)
     shifted: tuple[int, ...] | None = option(None, "seeds of the shifted sea (default 201-202)", "N-M", seed_list)
+    second: tuple[int, ...] | None = option(None, "seeds of the second simulator (default 1901-1902)", "N-M", seed_list)
     archives: tuple[Path, ...] = option(
         None, "a real archive to count leads in; may be given again", "FILE", Path, flag="archive", nargs="*"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -88,7 +89,7 @@ def messages(
     from stswatch.pipeline.readers.source import start_moment
 
     wanted = ALL_TYPES if types is None else frozenset(types)
-    schema = columns_of(wanted)
+    schema = columns_of(types)
     for source in list(open_captures(_every_file(paths), start_moment(start_time))):
         for part in read(source, wanted):
             yield table(part.head, part.forms, schema)
@@ -116,7 +117,7 @@ def write_messages(
     # whatever is no capture is said before anything is written
     sources = list(open_captures(_every_file(paths), start_moment(asked.start_time)))
     parts = ((name_of(source), read(source, wanted)) for source in sources)
-    return write(parts, asked.to, asked.out, wanted, asked.rejects)
+    return write(parts, asked.to, asked.out, asked.types, asked.rejects)
 
 
 def opened(
@@ -167,6 +168,13 @@ def connect(data: str | Path = DATA) -> duckdb.DuckDBPyConnection:
     return open_database(Path(data))
 
 
+def one_snapshot(data: str | Path = DATA) -> AbstractContextManager[None]:
+    """Have what is asked of this folder within, under the same path, answered by one snapshot. Raises StoreError."""
+    from stswatch.pipeline.store import queries
+
+    return queries.one_snapshot(Path(data))
+
+
 def leads(data: str | Path = DATA, limit: int = 20) -> list[dict[str, Any]]:
     """The ranked leads, highest score first. Raises StoreError."""
     from stswatch.pipeline.store import queries
@@ -190,6 +198,11 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
+    with one_snapshot(data):
+        return _encounter(data, name)
+
+
+def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
     from stswatch.pipeline.store import queries
     from stswatch.pipeline.store.database import StoreError
 
@@ -241,11 +254,11 @@ def run_of(data: str | Path = DATA) -> dict[str, Any]:
 
 def areas(area: str | Path = "dprk") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The zones, those of an area file first, each with its `km2`, and the ports of interest. Raises AreaError."""
-    from stswatch.geo.reference import ports, zones
+    from stswatch.geo.reference import harbours, zones
 
     tables = (zones.area(area).zones, zones.zones())
     shapes = (pair for table in tables for pair in zip(table.properties, table.geometry, strict=True))
-    return [{**zone, "km2": zones.area_km2(shape)} for zone, shape in shapes], ports.of_interest()
+    return [{**zone, "km2": zones.area_km2(shape)} for zone, shape in shapes], harbours.of_interest()
 
 
 def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:

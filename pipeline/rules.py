@@ -142,7 +142,7 @@ class EncounterRules:
     )
     one_place_share: float = number(0.9, "share", "of the time together: positions stray now and then")
     one_place_min: float = number(120.0, "min", "tenders and pilots come as near, but not for hours")
-    said_memory_d: float = number(
+    static_memory_d: float = number(
         7.0,
         "d",
         "type and length are sent every 6 min, so a vessel that was received has told them; "

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, fields
-from importlib.metadata import version
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -39,6 +38,16 @@ class _Parser(argparse.ArgumentParser):
         return None if arg_string.startswith("-?") else super()._parse_optional(arg_string)
 
 
+class _Version(argparse.Action):
+    """Print the version, looked up only then: what reads it takes longer to import than all the commands."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *asked: object) -> NoReturn:
+        from importlib.metadata import version
+
+        parser._print_message(f"{parser.prog} {version('stswatch')}\n", sys.stdout)
+        parser.exit()
+
+
 class _Help(argparse.HelpFormatter):
     """Leaves room beside the longest command: argparse forgets that commands are indented."""
 
@@ -59,7 +68,14 @@ def parser_of(commands: Mapping[str, type]) -> argparse.ArgumentParser:
         epilog="A lead is not a finding: most meetings and silences at sea are lawful.",
         formatter_class=_Help,
     )
-    top.add_argument("--version", action="version", version=f"stswatch {version('stswatch')}")
+    top.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
+    )
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     for name, kind in commands.items():
         summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")

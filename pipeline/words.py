@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.coordinates.cells import moved_m
-from stswatch.geo.reference.zones import MARKS
 from stswatch.pipeline import facts
 from stswatch.pipeline.rules import shown
 from stswatch.pipeline.schema.measures import MEASURES
@@ -254,10 +253,17 @@ def rules(rows: Sequence[tuple[str, float | None, str, str]], used: str | None) 
     return "\n".join(lines)
 
 
+def _mark(mark: str) -> str:
+    """What the mark of a place means; empty where it has none of ours."""
+    from stswatch.geo.reference.zones import MARKS  # with it comes shapely, which no list of leads needs
+
+    return MARKS.get(mark, "")
+
+
 _ZONE = (
     ("zone", 19, lambda r: r["id"]),
     ("kind", 22, lambda r: r["kind"]),
-    ("mark", 8, lambda r: MARKS.get(r["mark"], r["mark"] or "none")),
+    ("mark", 8, lambda r: _mark(r["mark"]) or r["mark"] or "none"),
     ("km2", 8, lambda r: f"{r['km2']:,.0f}"),
     ("known as", 0, lambda r: ", ".join(r["labels"])),
 )
@@ -265,7 +271,7 @@ _PORT = (
     ("port", 15, lambda r: r["id"]),
     ("state", 5, lambda r: r["country"]),
     ("trade", 5, lambda r: "trade" if r["trade"] else ""),
-    ("mark", 8, lambda r: MARKS[r["mark"]]),
+    ("mark", 8, lambda r: _mark(r["mark"])),
     ("lon", 8, lambda r: f"{r['lon']:.4f}"),
     ("lat", 7, lambda r: f"{r['lat']:.4f}"),
     ("harbours", 8, lambda r: str(r["harbours"])),

@@ -21,11 +21,13 @@ from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.plan import Simulated
 from stswatch.sample_ais.reception import encode
 from stswatch.sample_ais.simulation import Plan, simulate
+from stswatch.sample_ais.truth import UNDEFINED
 
 BLOCK = 100_000  # reports encoded at a time
 BROKEN = 0.0005  # share of lines that come a second time with a wrong character, which their checksum tells
 NOTICE = "Simulated: no ship, flag or event is real. Country digits 281 to 286 are given to nobody."
 TRUTH_TABLES = ("ships", "meetings", "gaps")
+MORE_TABLES = ("voyages", "port_calls", "outages", "handshakes", "forged")  # of a sea of weeks
 TABLE_HEADER = "mmsi,time,lon,lat,sog_kn,name\n"  # of positions as CSV
 
 
@@ -35,46 +37,49 @@ def lines(sea: Simulated) -> list[bytes]:
     They hold each row of `fixes` and of `static_reports` once. Some come again broken, to be rejected.
     """
     order, text = [np.empty(0)], []
-    for arrived, line in (*_position_lines(sea.fixes), *_static_lines(sea.static_reports)):
+    fields, etas = sea.more.get("fields"), sea.more.get("etas")
+    for arrived, line in (*_position_lines(sea.fixes, fields), *_static_lines(sea.static_reports, etas)):
         order.append(arrived)
         text += line
     at = np.argsort(np.concatenate(order), kind="stable").tolist()
     return _with_broken(np.random.default_rng([sea.seed, 8]), [text[k] for k in at])
 
 
-def _position_lines(fixes: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
+def _position_lines(fixes: pa.Table, fields: pa.Table | None) -> Iterator[tuple[Floats, list[bytes]]]:
     arrival = np.maximum.accumulate(_seconds(fixes))  # rows are in order of arrival: none comes before one above it
     for b in (False, True):
         rows = np.flatnonzero((fixes["msg_type"].to_numpy() == 18) == b)
         for low in range(0, len(rows), BLOCK):
             at = rows[low : low + BLOCK]
-            yield arrival[at], _positions(fixes.take(at), b)
+            yield arrival[at], _positions(fixes.take(at), b, fields.take(at) if fields is not None else None)
 
 
-def _positions(fixes: pa.Table, b: bool) -> list[bytes]:
+def _positions(fixes: pa.Table, b: bool, fields: pa.Table | None) -> list[bytes]:
     lon, lat, speed_kn, course_deg, heading_deg = (
         _numbers(fixes[name]) for name in ("lon", "lat", "sog_kn", "cog_deg", "heading_deg")
     )
-    status = None if b else _numbers(fixes["status"]).astype(np.int64)
+    status = None if b else np.nan_to_num(_numbers(fixes["status"]), nan=UNDEFINED).astype(np.int64)
     turning = fixes["msg_type"].to_numpy() == 3
     stations = fixes["station"].to_pylist()
     mmsi, time_s = fixes["mmsi"].to_numpy(), _seconds(fixes)
-    return encode.positions(mmsi, time_s, lon, lat, speed_kn, course_deg, heading_deg, stations, status, turning)
+    more = None if fields is None else {name: fields[name].to_numpy() for name in fields.column_names}
+    return encode.positions(mmsi, time_s, lon, lat, speed_kn, course_deg, heading_deg, stations, status, turning, more)
 
 
-def _static_lines(reports: pa.Table) -> Iterator[tuple[Floats, list[bytes]]]:
+def _static_lines(reports: pa.Table, etas: pa.Table | None) -> Iterator[tuple[Floats, list[bytes]]]:
     kind = reports["msg_type"].to_numpy()
     named = reports["name"].is_valid().to_numpy()
     group = 1
     for part, rows in enumerate((np.flatnonzero(kind == 5), np.flatnonzero((kind == 24) & named))):
         of = reports.take(rows)
-        yield _seconds(of).astype(np.float64), _statics(of, None if part == 0 else 0, group)
+        eta = etas["eta"].take(rows) if etas is not None else None
+        yield _seconds(of).astype(np.float64), _statics(of, None if part == 0 else 0, group, eta)
         group += len(rows)
     of = reports.take(np.flatnonzero((kind == 24) & ~named))
     yield _seconds(of).astype(np.float64), _statics(of, 1, group)
 
 
-def _statics(of: pa.Table, part: int | None, group: int) -> list[bytes]:
+def _statics(of: pa.Table, part: int | None, group: int, eta: pa.ChunkedArray | None = None) -> list[bytes]:
     if not len(of):
         return []
     zero = {"imo": 0, "ship_type": 0, "to_bow_m": 0, "to_stern_m": 0, "to_port_m": 0, "to_starboard_m": 0}
@@ -88,6 +93,10 @@ def _statics(of: pa.Table, part: int | None, group: int) -> list[bytes]:
         return encode.statics_b(who, time_s, stations, group, part)
     draught = np.round(of["draught_m"].fill_null(0.0).to_numpy() * 10).astype(np.int64)
     voyage = {"draught": draught, "destination": of["destination"].fill_null("").to_pylist()}
+    if eta is not None:
+        parts = {"month": pc.month, "day": pc.day, "hour": pc.hour, "minute": pc.minute}
+        unset = {"month": 0, "day": 0, "hour": 24, "minute": 60}
+        voyage |= {name: part(eta).fill_null(unset[name]).to_numpy() for name, part in parts.items()}
     return encode.statics_a(who, voyage, time_s, stations, group)
 
 
@@ -178,6 +187,9 @@ def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = Tru
     for table in TRUTH_TABLES if tables else ():
         files.append(out / f"{name}.{table}.parquet")
         pq.write_table(getattr(sea, table), files[-1], compression="zstd")
+    for table in MORE_TABLES if tables and sea.more else ():
+        files.append(out / f"{name}.{table}.parquet")
+        pq.write_table(sea.more[table], files[-1], compression="zstd")
     return files
 
 

@@ -1,4 +1,4 @@
-"""Makes waters.json and meetings.json: lanes, ports and places on water; how long real meetings last."""
+"""Makes waters.json, moorings.csv and meetings.json: lanes, ports, places to lie; how long real meetings last."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.special import ndtr
 
 from stswatch.geo.coast import water
+from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference import ports, zones
+from stswatch.geo.reference import harbours, ports, zones
 
 # ----------------------------------------------------------------------------------------------------------------
 # Makes waters.json: lanes, ports and places on water for the simulated ships, every line between them over water
@@ -110,7 +111,7 @@ def _inside(rng: np.random.Generator, shape: Any, n: int, off_km: float = 0.05) 
 
 def port(rng: np.random.Generator, index: int, lane_nodes: Floats) -> dict[str, Any] | None:
     """Berths and roads of a port, each with its way over water to the nearest node of the lanes; None without any."""
-    table, polygons = ports.ports(), ports.harbours()
+    table, polygons = ports.ports(), harbours.harbours()
     mine = polygons.port == index
     parts = list(zip(polygons.part[mine].tolist(), polygons.geometry[mine], strict=True))
     spots = {
@@ -150,7 +151,7 @@ def places(rng: np.random.Generator, shape: Any, lane_nodes: Floats) -> list[lis
     at = _inside(rng, shape, 4 * PLACES)
     shore_km = water.distance_to_shore_km(*at.T)
     at, shore_km = at[shore_km > 2.5], shore_km[shore_km > 2.5]
-    outside = ports.lawful_port(*at.T) < 0
+    outside = harbours.lawful_port(*at.T) < 0
     at, shore_km = at[outside], shore_km[outside]
     found = []
     for spot, clear in zip(at, shore_km, strict=True):
@@ -169,7 +170,7 @@ def waters() -> dict[str, Any]:
     """All that waters.json holds."""
     rng = np.random.default_rng(WATERS_SEED)
     rows, way = lanes()
-    made = [port(rng, int(i), way.nodes) for i in np.unique(ports.harbours().port)]
+    made = [port(rng, int(i), way.nodes) for i in np.unique(harbours.harbours().port)]
     table = zones.zones()
     return {
         "made_by": "python -m stswatch.sample_ais.make_files",
@@ -192,6 +193,49 @@ def write_waters(argv: Sequence[str] | None = None) -> None:
     path = Path(str(files("stswatch.sample_ais") / WATERS_FILE))
     path.write_text(json.dumps(waters(), separators=(",", ":")).replace("},{", "},\n{") + "\n")
     print(path, path.stat().st_size)
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Makes moorings.csv: where craft lie for weeks, in marinas, at quays, in docks and up rivers, near ports and far off
+# Places by chance along the coast of geo/, so that they know nothing of what a real marina is called or holds.
+
+MOORINGS_FILE, MOORINGS_SEED, SITES = "moorings.csv", 20_260_101, 240
+# metres from the shore, seaward positive: docks and rivers are narrower than the coast is drawn, so they lie on land
+OFF_SHORE_M = {"marina": (15, 250), "quay": (5, 60), "dock": (-400, -20), "river": (-7000, -600)}
+SITE_BOXES = ((118.0, 24.0, 129.7, 41.0), (129.7, 41.0, 134.0, 43.6), (106.3, 18.6, 109.5, 21.7))
+FAR_FROM_PORT_KM, FAR_SHARE = 12.0, 0.5
+
+
+def moorings(rng: np.random.Generator) -> list[tuple[str, float, float, float, float]]:
+    """Kind, longitude, latitude, kilometres off the shore (on land below 0) and from the nearest port of each site."""
+    import shapely
+
+    shores = [shapely.get_parts(coast(*box)) for box in SITE_BOXES]
+    lines = shapely.get_exterior_ring(np.concatenate(shores))
+    share = shapely.length(lines) / shapely.length(lines).sum()
+    found: list[tuple[str, float, float, float, float]] = []
+    while len(found) < SITES:
+        kind = str(rng.choice(list(OFF_SHORE_M)))
+        at = shapely.line_interpolate_point(lines[rng.choice(len(lines), p=share)], rng.random(), normalized=True)
+        lon, lat = np.round(np.array([at.x, at.y]) + rng.normal(0, 0.03 if kind == "river" else 0.002, 2), 4).tolist()
+        inland_m = -1000 * float(water.distance_inland_km([lon], [lat])[0])
+        off_m = inland_m or 1000 * float(water.distance_to_shore_km([lon], [lat])[0])
+        port_km = float(harbours.nearest_port([lon], [lat])[1][0])
+        cut = any(min(abs(lon - w), abs(lat - s), abs(lon - e), abs(lat - n)) < 0.15 for w, s, e, n in SITE_BOXES)
+        far = sum(row[4] > FAR_FROM_PORT_KM for row in found) < FAR_SHARE * (len(found) + 1)
+        least_m, most_m = OFF_SHORE_M[kind]
+        if not cut and least_m <= off_m <= most_m and (port_km > FAR_FROM_PORT_KM) == far:
+            found.append((kind, lon, lat, round(off_m / 1000, 3), round(port_km, 1)))
+    return found
+
+
+def write_moorings() -> None:
+    """Writes the file beside this one."""
+    path = Path(str(files("stswatch.sample_ais") / MOORINGS_FILE))
+    with path.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(("kind", "lon", "lat", "off_shore_km", "port_km"))
+        rows.writerows(moorings(np.random.default_rng(MOORINGS_SEED)))
 
 
 # -------- Fits how long real meetings at sea last, how far apart the antennas are and how fast both go: meetings.json
@@ -318,5 +362,5 @@ def write_meetings(argv: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     write_waters()
-if __name__ == "__main__":
+    write_moorings()
     write_meetings()

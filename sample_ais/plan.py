@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vec
 from stswatch.sample_ais.fleet.motion import Courses, Floats, Ints
 from stswatch.sample_ais.fleet.ships import Cast, Scene
 from stswatch.sample_ais.fleet.waters import waters
+from stswatch.sample_ais.reception.fades import Interference, RadioFields
 from stswatch.sample_ais.reception.observe import Received
 from stswatch.sample_ais.reception.receivers import Chances, Network
 from stswatch.sample_ais.scenes import scenarios
@@ -25,6 +28,7 @@ JOIN_S = 1800  # interruptions up to so long do not end a meeting
 LEAST_S = 300  # shorter meetings are not listed
 COARSE_S = 300.0
 FINE_S = 20.0
+STEPS = 1000  # coarse ones worked on at a time
 ROWS = 100_000  # coarse steps measured at a time, or those of one pair if more: they bound the memory
 FASTEST_MS = 28.0  # two ships towards each other at 27 kn each: what a pair closes in half a coarse step is found
 
@@ -87,9 +91,11 @@ def _between(courses: Courses, a: Ints, b: Ints, time_s: Floats) -> Meetings:
 def _near(courses: Courses, ships: int, days: float) -> tuple[Ints, Ints, Ints]:
     """Pairs a < b and coarse steps at which they could be within 500 m before the next, in order of pair and step."""
     steps = np.arange(0, int(np.ceil(days * 86_400 / COARSE_S)) + 1)
-    which = np.tile(np.arange(ships), len(steps))
-    places = MEAN_RADIUS_M * unit_vectors(*courses.at(which, np.repeat(steps * COARSE_S, ships)))
-    found = [_pairs(places[k * ships : (k + 1) * ships], k) for k in steps.tolist()]
+    found = []
+    for some in np.array_split(steps, len(steps) // STEPS + 1):
+        which = np.tile(np.arange(ships), len(some))
+        places = MEAN_RADIUS_M * unit_vectors(*courses.at(which, np.repeat(some * COARSE_S, ships)))
+        found += [_pairs(places[k * ships : (k + 1) * ships], step) for k, step in enumerate(some.tolist())]
     a, b, step = np.concatenate(found).T
     order = np.lexsort((step, b, a))
     return a[order], b[order], step[order]
@@ -157,10 +163,11 @@ class Plan:
     outages_per_day: float = 0.4
     late_share: float = 0.02  # of fixes, delivered half an hour late and more
     no_position: float = 0.0004  # of fixes, without a position
+    least_slot_s: ClassVar[float] = 10.0
 
     def __post_init__(self) -> None:
         for name, least, value in (
-            ("slot_s", 10.0, self.slot_s),
+            ("slot_s", self.least_slot_s, self.slot_s),
             ("days", 0.05, self.days),
             ("background", 0, self.background),
             ("transfers", 0, self.transfers),
@@ -168,7 +175,7 @@ class Plan:
         ):
             if value < least:
                 raise scenarios.PlanError(f"{name} is {value:g}; give {least:g} or more")
-        kinds = {row.kind for row in scenarios.allowed(self.only, self.without)}
+        kinds = {row.kind for row in self.rows()}
         counts = {scenarios.TRANSFER: self.transfers, scenarios.LOOK_ALIKE: self.look_alikes}
         if self.background + sum(counts[kind] for kind in kinds) == 0:
             raise scenarios.PlanError(
@@ -180,6 +187,10 @@ class Plan:
             raise scenarios.PlanError(f"no zone {sorted(unknown)[0]!r}; there are {', '.join(sea.zones)}")
         if len(sea.spots) < 100 or not sea.zones or not sea.open_nodes:
             raise scenarios.PlanError(f"box {self.box} holds too few ports or zones; give a larger one")
+
+    def rows(self) -> tuple[scenarios.Scenario, ...]:
+        """The scenarios that may be drawn. Raises PlanError where a name is none."""
+        return scenarios.allowed(self.only, self.without)
 
 
 class Simulated(NamedTuple):
@@ -193,6 +204,7 @@ class Simulated(NamedTuple):
     vessel_days: int
     plan: Plan
     seed: int
+    more: Mapping[str, pa.Table] = MappingProxyType({})  # of a VoyagePlan: see simulation.py
 
 
 @dataclass(frozen=True)
@@ -206,6 +218,9 @@ class Sea:
     network: Network
     chances: Chances
     heard: Received
-    said: tuple[Ints, Floats, Floats, Ints]  # see statics.received
+    static_times: tuple[Ints, Floats, Floats, Ints]  # see statics.received
     met: Meetings
     seed: int
+    fields: RadioFields | None = None  # of a VoyagePlan, as the rest
+    spells: tuple[Interference, ...] = ()
+    moved_by: Ints | None = None  # (n,) of each report the spell that moved it, or -1

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stswatch.geo.reference.ports import lawful_port
+from stswatch.geo.reference.harbours import lawful_port
+from stswatch.sample_ais import voyage_truth
 from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.fleet.ships import ALWAYS, OUT_OF_RANGE, OUTAGE, silent
 from stswatch.sample_ais.plan import Meetings, Sea, Simulated
@@ -174,7 +176,7 @@ def gaps(sea: Sea) -> pa.Table:
     seen, end_s = _Seen(sea), sea.plan.days * 86_400
     rows: list[tuple[int, float, float, str]] = []
     for k, actor in enumerate(sea.cast.actors):
-        rows += [(k, q.start_s, q.end_s, q.cause) for q in actor.quiets if q.end_s > 0 and q.start_s < end_s]
+        rows += [(k, q.start_s, q.end_s, q.cause) for q in actor.silences if q.end_s > 0 and q.start_s < end_s]
         rows += [(k, start, end, _cause(sea, k, start, end)) for start, end in _unheard(seen.fixes(k), end_s)]
     rows = [row for row in rows if row[3]]
     ship, start_s, until_s = (np.array([row[i] for row in rows], float) for i in (0, 1, 2))
@@ -215,6 +217,7 @@ def _cause(sea: Sea, ship: int, start_s: float, end_s: float) -> str:
 # ---------------------------------------- The Arrow tables of a simulated sea; simulation.py says what each column is
 
 SOURCE = "simulated0000000"
+UNDEFINED = 15  # a navigational status that says nothing
 IN_SPACE = "satellite"  # the station of what satellites heard, by which feeds mark it
 _REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
 _EVIDENCE = (
@@ -269,15 +272,22 @@ def all_of(sea: Sea) -> Simulated:
     order = np.argsort(sea.heard.arrived_s, kind="stable")
     fixes = _fixes(sea, order)
     days = np.unique(np.column_stack([sea.cast.owner[sea.heard.emitter], np.floor(sea.heard.time_s / 86_400)]), axis=0)
+    (reports, etas), silences, more = _static_reports(sea), gaps(sea), {}
+    if sea.fields is not None:
+        more = dict(voyage_truth.all_of(sea, silences))
+        silences = more.pop("gaps")
+        more["etas"] = pa.table({"eta": etas})
+        more["fields"] = pa.table({name: column[order] for name, column in sea.fields._asdict().items()})
     return Simulated(
         fixes,
-        _static_reports(sea),
+        reports,
         ships(sea),
         meetings(sea, lawful_port(sea.met.lon, sea.met.lat) >= 0),
-        gaps(sea),
+        silences,
         len(days),
         sea.plan,
         sea.seed,
+        more,
     )
 
 
@@ -304,18 +314,22 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
     lon, lat = np.round(rows.lon[order], 7), np.round(rows.lat[order], 7)
     lost = np.isnan(lon)
     heading, status = rows.heading_deg[order], rows.status[order]
+    status = np.where(status == UNDEFINED, np.nan, status)
     station = rows.station[order]
     names = pa.array([*sea.network.ids, IN_SPACE])
+    speed_kn, course_deg = rows.speed_kn[order].astype(np.float32), rows.course_deg[order].astype(np.float32)
+    kind = np.where(class_b, 18, np.where(rows.turning[order], 3, 1))
+    kind = kind if sea.fields is None else sea.fields.msg_type[order]
     columns = {
         "mmsi": pa.array(sea.cast.mmsi[emitter].astype(np.int32)),
         "time": times(sea, rows.time_s[order]),
         "lon": pa.array(lon, mask=lost),
         "lat": pa.array(lat, mask=lost),
-        "sog_kn": pa.array(rows.speed_kn[order].astype(np.float32)),
-        "cog_deg": pa.array(rows.course_deg[order].astype(np.float32)),
+        "sog_kn": pa.array(speed_kn, mask=np.isnan(speed_kn)),
+        "cog_deg": pa.array(course_deg, mask=np.isnan(course_deg)),
         "heading_deg": pa.array(np.nan_to_num(heading).astype(np.int16), mask=np.isnan(heading)),
         "status": pa.array(np.nan_to_num(status).astype(np.int8), mask=np.isnan(status)),
-        "msg_type": pa.array(np.where(class_b, 18, np.where(rows.turning[order], 3, 1)).astype(np.int8)),
+        "msg_type": pa.array(kind.astype(np.int8)),
         "receiver": pa.array(["satellite", "terrestrial"]).take(pa.array((station != SATELLITE).astype(np.int8))),
         "station": names.take(pa.array(np.where(station == SATELLITE, len(names) - 1, station))),
         "invalid_reason": pa.array(["no_position"]).take(pa.array(np.zeros(n, np.int8), mask=~lost)),
@@ -324,8 +338,9 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
     return pa.table([columns[f.name] for f in FIXES], schema=FIXES)
 
 
-def _static_reports(sea: Sea) -> pa.Table:
-    emitter, time_s, draught_m, _ = sea.said
+def _static_reports(sea: Sea) -> tuple[pa.Table, pa.Array]:
+    """The static reports, and the time of arrival that each of class A says."""
+    emitter, time_s, draught_m, _ = sea.static_times
     order = np.argsort(time_s, kind="stable")
     emitter, time_s, draught_m = emitter[order], time_s[order], draught_m[order]
     fields = static_fields(sea)
@@ -348,6 +363,7 @@ def _static_reports(sea: Sea) -> pa.Table:
     sides = {name: np.array(fields[name])[who] for name in ("to_bow_m", "to_stern_m", "to_port_m", "to_starboard_m")}
     length, beam = sides["to_bow_m"] + sides["to_stern_m"], sides["to_port_m"] + sides["to_starboard_m"]
     draught = np.where(np.array(fields["tells_draught"])[who], draught_m[pick], np.nan)
+    destinations = voyage_truth.destinations(sea, who, time_s[pick])
     columns = {
         "mmsi": pa.array(sea.cast.mmsi[who].astype(np.int32)),
         "time": times(sea, time_s[pick] + (part == 2)),
@@ -359,12 +375,17 @@ def _static_reports(sea: Sea) -> pa.Table:
         "beam_m": pa.array(beam.astype(np.float32), mask=~rest | (beam == 0)),
         **{name: pa.array(v.astype(np.int16), mask=~rest) for name, v in sides.items()},
         "draught_m": pa.array(np.nan_to_num(draught).astype(np.float32), mask=~voyage | np.isnan(draught)),
-        "destination": text("destination", voyage),
+        "destination": text("destination", voyage) if sea.fields is None else _where(destinations, voyage),
         "msg_type": pa.array(np.where(voyage, 5, 24).astype(np.int8)),
         "invalid_reason": pa.nulls(n, pa.string()),
         **_evidence(n),
     }
-    return pa.table([columns[f.name] for f in STATIC_REPORTS], schema=STATIC_REPORTS)
+    etas = _where(voyage_truth.arrivals(sea, who, time_s[pick]), voyage)
+    return pa.table([columns[f.name] for f in STATIC_REPORTS], schema=STATIC_REPORTS), etas
+
+
+def _where(values: pa.Array, here: NDArray[np.bool_]) -> pa.Array:
+    return pc.if_else(pa.array(here), values, pa.scalar(None, values.type))
 
 
 def static_fields(sea: Sea) -> dict[str, list[Any]]:

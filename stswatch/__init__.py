@@ -10,7 +10,6 @@ which they are imported, in a plain checkout as where it is installed. What a pr
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +21,9 @@ __all__ = ["__version__", "connect", "decode", "detect", "run"]
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is: `import stswatch` alone costs nothing."""
     if name == "__version__":
-        return metadata.version("stswatch")
+        from importlib.metadata import version
+
+        return version("stswatch")
     if name in __all__:
         from stswatch.pipeline import api
 

@@ -24,6 +24,38 @@ ABSENT = "STSWATCH_REAL_DATA names no folder of real data"
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # Debian puts servers where only root's PATH looks
 
 
+# The files that take longest, in `make test` or in `make e2e`, longest first: begun first, so that none of them runs
+# alone at the end. Lines that they reach are not counted: that takes as long again, and shorter tests reach them too.
+LONGEST = (
+    "tests/frozen/test_results.py",
+    "tests/pipeline/live/test_law.py",
+    "tests/hostile/test_corpus.py",
+    "tests/pipeline/test_law.py",
+    "tests/pipeline/test_stream.py",
+    "tests/pipeline/live/test_kill.py",
+    "tests/pipeline/live/test_disk.py",
+    "tests/pipeline/test_oracle_agreement.py",
+    "tests/pipeline/live/test_behind.py",
+    "tests/pipeline/live/test_damage.py",
+    "tests/pipeline/test_outputs.py",
+    "tests/pipeline/evaluation/test_commands.py",
+    "tests/pipeline/readers/test_messages.py",
+    "tests/pipeline/store/test_live.py",
+    "tests/pipeline/store/test_clearing.py",
+    "tests/pipeline/meetings/test_pairs.py",
+    "tests/pipeline/meetings/test_joining.py",
+    "tests/pipeline/meetings/test_lasting.py",
+    "tests/test_docs.py",
+    "tests/test_packaging.py",
+    "tests/test_doctests.py",
+)
+
+
+def _place(nodeid: str) -> int:
+    file = nodeid.partition("::")[0]
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+
 def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "") not in ("", "0")
 
@@ -42,7 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.nodeid))  # stable: what is not among the longest keeps its order
     for item in items:
+        if _place(item.nodeid) < len(LONGEST):
+            item.add_marker("no_cover")
         if "real" in getattr(item, "fixturenames", ()):
             item.add_marker("real")
         if REAL is None and item.get_closest_marker("real"):

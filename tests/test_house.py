@@ -11,14 +11,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
-MOST_MODULES, LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 190, 400, 60, 0.15
+MOST_MODULES = {"the program": 172, "sample_ais": 33}  # the simulated seas are apart from what watches them
+LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 
 # words that only those knew who had written them; DESIGN's glossary has the field's own
 # fmt: off
 PRIVATE = (
     "frontier", "allowance", "particulars", "vantage", "ear", "vicinity", "openfile", "lying", "lasting", "spoken",
     "octets", "wishes", "yard", "holders", "unusual", "telling", "trying", "berth_neighbours", "berth_pairs",
-    "nearest_time", "min_distance_m", "dark_a", "dark_b",
+    "nearest_time", "min_distance_m", "dark_a", "dark_b", "told", "said",
 )
 # fmt: on
 ROOTS = ("stswatch.pipeline.cli", "stswatch.pipeline.api")  # what people call
@@ -40,9 +41,10 @@ def modules() -> dict[str, ast.Module]:
 
 
 def importers() -> dict[str, set[str]]:
-    """Which modules import each."""
+    """Which modules import each, the scripts that write pages of docs/ among them."""
     found = defaultdict(set)
-    for name, tree in modules().items():
+    scripts = {f"docs.{path.stem}": ast.parse(path.read_text()) for path in (ROOT / "docs").glob("*.py")}
+    for name, tree in (modules() | scripts).items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
@@ -74,7 +76,9 @@ def names() -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_few_modules():
-    assert 100 < len(modules()) <= MOST_MODULES
+    count = Counter("sample_ais" if ".sample_ais" in name else "the program" for name in modules())
+    assert sum(count.values()) > 100
+    assert {name: count[name] for name in count if count[name] > MOST_MODULES[name]} == {}
 
 
 def test_few_modules_have_a_single_importer():

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from stswatch.geo.coast.land import FAR_KM, INTEREST_BOX, Sides, coast, cut_up, far_points, is_cut, sides, spread
 from stswatch.geo.coordinates.plane import arc_km, grow_box, in_space_km
@@ -212,12 +211,18 @@ def shore_round(coast: Sides, west: float, south: float, size_deg: float) -> Sho
         return None
     ends, first, last = _chains(cut_up(sides[shore], np.where(fine[shore], REGION_PIECE_DEG, WORLD_PIECE_DEG)))
     points = in_space_km(*ends.T)
-    return Shore(points, first, last, cKDTree(points, balanced_tree=False, compact_nodes=False))
+    return Shore(points, first, last, _tree(points))
+
+
+def _tree(points: Floats) -> Any:
+    from scipy.spatial import cKDTree  # a third of a second, which whoever asks for names of places alone is spared
+
+    return cKDTree(points, balanced_tree=False, compact_nodes=False)
 
 
 @cache
 def _far_tree() -> Any:
-    return cKDTree(in_space_km(*far_points()), balanced_tree=False, compact_nodes=False)
+    return _tree(in_space_km(*far_points()))
 
 
 def far_km(points: Floats) -> Floats:

@@ -106,7 +106,8 @@ def hop_m(lon: ArrayLike, lat: ArrayLike) -> Floats:
     lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
     turn, rise = np.diff(lon), np.diff(lat)
     flat = np.cos(np.radians((lat[:-1] + lat[1:]) / 2))
-    distance_m = np.hypot(turn * flat, rise) * np.radians(MEAN_RADIUS_M)
+    east = turn * flat
+    distance_m = np.sqrt(east * east + rise * rise) * np.radians(MEAN_RADIUS_M)  # np.hypot costs twice as much
     far = np.flatnonzero((np.abs(turn) > _NEAR_DEG) | (np.abs(rise) > _NEAR_DEG) | (np.abs(lat[1:]) > _PLANE_UPTO_DEG))
     distance_m[far] = haversine_m(lon[far], lat[far], lon[far + 1], lat[far + 1])
     return np.asarray(distance_m)

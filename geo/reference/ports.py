@@ -1,4 +1,9 @@
-"""Ports: the table of them, which one a place lies in, and which is the nearest."""
+"""The table of ports: those of the package searoute, put right where wrong, and those of geo/data/ports.csv.
+
+Where a searoute port lies beside one of ports.csv, the latter stands for both, so that no double takes the mark `trade`
+away. A port of interest has polygons in geo/data/harbours.geojson (harbours.py); any other port of the world is a point
+alone. Nothing here needs shapely or SciPy: whoever wants names alone is not kept waiting for them.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
-from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
+from numpy.typing import NDArray
 
-from stswatch.geo.coast.land import holding
-from stswatch.geo.coast.water import distance_inland_km
-from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors, wrap_lon
-from stswatch.geo.reference.zones import shipped
-
-# ---------- The table of ports: those of the package searoute, put right where wrong, and those of geo/data/ports.csv
-# Where a searoute port lies beside one of ports.csv, the latter stands for both, so that no double takes the mark
-# `trade` away. A port of interest has polygons in geo/data/harbours.geojson; any other port of the world is a point
-# alone.
+from stswatch.geo.coordinates.sphere import haversine_m
 
 Floats = NDArray[np.float64]
+
+HARBOUR, ANCHORAGE, NEAR = "harbour", "anchorage", "near"  # how a place lies in a port
 
 SAME_PORT_KM = 5.0  # a searoute port this near to one of ports.csv is the same port
 SAME_TRADE_PORT_KM = 10.0  # beside a trade port the net is wider: a double there would hide leads
@@ -72,14 +69,23 @@ def ports() -> Ports:
         id=ids,
         **columns,
         trade=np.array([row["trade"] or row["country"] == "KP" for row in rows]),
-        drawn=np.isin(ids, [feature.properties["port"] for feature in shipped("harbours.geojson")]),
+        drawn=np.isin(ids, [feature["properties"]["port"] for feature in _drawn()]),
         source=np.array([row["source"] for row in rows]),
     )
 
 
+def _text(name: str) -> str:
+    return (files("stswatch.geo") / "data" / name).read_text(encoding="utf-8")
+
+
+def _drawn() -> list[dict[str, Any]]:
+    """The features of harbours.geojson as they stand in it."""
+    features: list[dict[str, Any]] = json.loads(_text("harbours.geojson"))["features"]
+    return features
+
+
 def _table(name: str) -> list[dict[str, str]]:
-    text = (files("stswatch.geo") / "data" / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(_text(name).splitlines()))
 
 
 def _own_rows() -> list[dict[str, Any]]:
@@ -151,192 +157,3 @@ def _unique(ids: list[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         out.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return out
-
-
-# --------------------------------------------------------------- Which port a place lies in, and which is the nearest
-# A port of interest has polygons of its harbours and anchorages; of any other a place lies in it within a radius of
-# its point, a stand-in. `trade` marks the ports of the DPRK trade: to lie in one of those is never lawful by itself,
-# since transfers happen inside DPRK waters.
-
-__all__ = [
-    "ANCHORAGE",
-    "HARBOUR",
-    "NEAR",
-    "NEAR_KM",
-    "Harbours",
-    "Ports",
-    "harbours",
-    "lawful_port",
-    "nearest_port",
-    "of_interest",
-    "port_or_anchorage_of",
-    "ports",
-]
-
-HARBOUR, ANCHORAGE, NEAR = "harbour", "anchorage", "near"
-NEAR_KM = 10.0  # for a port without polygons; Global Fishing Watch takes 10 km from an anchorage
-
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Harbours:
-    """Polygons of harbours and anchorages, harbours first, small before large; none of the trade meets one that is not.
-
-    `port` (n,) index into `ports()`, `part` (n,) "harbour" or "anchorage", `geometry` (n,) of shapely, prepared.
-    """
-
-    port: Ints
-    part: NDArray[np.str_]
-    geometry: NDArray[np.object_]
-
-
-@cache
-def harbours() -> Harbours:
-    """The polygons of geo/data/harbours.geojson; read once, never raises on a sound install.
-
-    >>> table = harbours()
-    >>> bool((table.part == "anchorage").any()), set(ports().id[table.port]) == set(ports().id[ports().drawn])
-    (True, True)
-    """
-    features = shipped("harbours.geojson")
-    where = {name: i for i, name in enumerate(ports().id.tolist())}
-    port = np.array([where[feature.properties["port"]] for feature in features])
-    part = np.array([feature.properties["part"] for feature in features])
-    geometry = np.array([feature.shape for feature in features], dtype=object)
-    order = np.lexsort((shapely.area(geometry), part != HARBOUR))
-    geometry = geometry[order]
-    shapely.prepare(geometry)
-    return Harbours(port[order], part[order], geometry)
-
-
-def of_interest() -> list[dict[str, Any]]:
-    """The ports with polygons, those of the trade first: columns of `ports()`, and how many `harbours`, `anchorages`.
-
-    >>> of_interest()[0]["id"], of_interest()[0]["anchorages"]
-    ('nampo', 2)
-    """
-    table, polygons = ports(), harbours()
-    which = np.flatnonzero(table.drawn)
-    rows = []
-    for i in which[np.argsort(~table.trade[which], kind="stable")].tolist():
-        row = {column.name: getattr(table, column.name)[i].item() for column in fields(table)}
-        parts = polygons.part[polygons.port == i].tolist()
-        rows.append({**row, "harbours": parts.count(HARBOUR), "anchorages": parts.count(ANCHORAGE)})
-    return rows
-
-
-def nearest_port(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, Floats]:
-    """The port whose point is nearest to points (n,), degrees: (index (n,) into `ports()`, great-circle distance_km).
-
-    Any longitude. Never raises: where a coordinate is no number or beyond a pole, -1 and NaN.
-
-    >>> index, distance_km = nearest_port([125.40, float("nan")], [38.70, 0.0])
-    >>> str(ports().name[index[0]]), round(float(distance_km[0]), 1), int(index[1])
-    ('Nampo', 1.9, -1)
-    """
-    lon, lat, known = _points(lon, lat)
-    index, distance_km = np.full(len(lon), -1), np.full(len(lon), np.nan)
-    at, table = np.flatnonzero(known), ports()
-    index[at] = _tree().query(unit_vectors(lon[at], lat[at]))[1]
-    distance_km[at] = haversine_m(lon[at], lat[at], table.lon[index[at]], table.lat[index[at]]) / 1000
-    return index, distance_km
-
-
-def port_or_anchorage_of(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> tuple[Ints, NDArray[np.str_]]:
-    """The port that points (n,), degrees, lie in: (index (n,) into `ports()`, -1 in none; how (n,)).
-
-    How is "harbour" or "anchorage" where a polygon holds the point, "near" where none does and the nearest port of all
-    has no polygon and is within the radius of its point, else "". Where polygons overlap, a harbour comes first, then
-    the smaller one. Any longitude. Never raises: what is no number or beyond a pole lies in none.
-
-    >>> index, how = port_or_anchorage_of([125.39, 125.10, -90.07, 124.0], [38.71, 38.70, 29.95, 28.0])
-    >>> [str(ports().name[i]) if i >= 0 else "-" for i in index], how.tolist()
-    (['Nampo', 'Nampo', 'New Orleans', '-'], ['harbour', 'anchorage', 'near', ''])
-    """
-    lon, lat, known = _points(lon, lat)
-    polygon = _polygon_of(lon, lat)
-    inside = polygon >= 0
-    index, how = np.full(len(lon), -1), np.full(len(lon), "", harbours().part.dtype)
-    index[inside], how[inside] = harbours().port[polygon[inside]], harbours().part[polygon[inside]]
-    rest = np.flatnonzero(known & ~inside)
-    index[rest] = _near_point(lon[rest], lat[rest], radius_km)
-    how[rest[index[rest] >= 0]] = NEAR
-    return index, how
-
-
-def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> Ints:
-    """The port that points (n,), degrees, lie in, index (n,) into `ports()`; -1 outside and in a trade port.
-
-    In port is what `port_or_anchorage_of` says. In a port of the DPRK trade is as if outside: what lies there is to be
-    looked at, not to be counted. Never raises.
-
-    >>> lawful_port([120.30, 125.40, 124.0], [36.07, 38.71, 28.0])[1:].tolist()
-    [-1, -1]
-    """
-    lon, lat, known = _points(lon, lat)
-    polygon = _polygon_of(lon, lat)
-    index = np.where(polygon >= 0, harbours().port[polygon], -1)
-    rest = np.flatnonzero(known & (polygon < 0))
-    index[rest] = _near_point(lon[rest], lat[rest], radius_km)
-    return np.where((index >= 0) & ports().trade[index], -1, index)
-
-
-def _points(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Points as arrays (n,), and which of them are on Earth."""
-    x, y = np.broadcast_arrays(np.atleast_1d(wrap_lon(lon)), np.atleast_1d(np.asarray(lat, np.float64)))
-    return x, y, np.asarray(np.isfinite(x) & (np.abs(y) <= 90))
-
-
-def _polygon_of(lon: Floats, lat: Floats) -> Ints:
-    """Row of `harbours()` of the first polygon that holds each point, -1 where none does."""
-    point, polygon = holding(harbours().geometry, lon, lat)
-    first = np.full(len(lon), -1)
-    first[point[::-1]] = polygon[::-1]  # by polygon, backwards: the first one is written last
-    return first
-
-
-def _near_point(lon: Floats, lat: Floats, radius_km: float) -> Ints:
-    """The nearest port where it has no polygon and its point is within the radius, else -1."""
-    table = ports()
-    # a chord longer than any within the radius; what lies between is settled below
-    reach = 2 * np.sin(min(radius_km * 1.000001 / (MEAN_RADIUS_M / 1000), np.pi) / 2) + 1e-9
-    index = _tree().query(unit_vectors(lon, lat), distance_upper_bound=reach)[1]
-    found = np.flatnonzero(index < len(table.id))
-    port = index[found]
-    away_km = haversine_m(lon[found], lat[found], table.lon[port], table.lat[port]) / 1000
-    out = np.full(len(lon), -1)
-    out[found] = np.where((away_km <= radius_km) & ~table.drawn[port], port, -1)
-    return out
-
-
-@cache
-def _tree() -> Any:
-    """Points of all ports as unit vectors: the nearest by chord is the nearest by great circle, date line included."""
-    return cKDTree(unit_vectors(ports().lon, ports().lat))
-
-
-# --------- Positions so far inland that no ship can be there: what a falsified track may show, and no river port does
-
-# Rivers and docks are lawful places, and the coast draws few of them: it ends the Scheldt 7 km below Antwerp and the
-# Delaware 26 km below Philadelphia. So a position is called far inland only from here on, and
-FAR_INLAND_KM = 5.0
-# only this far from every port, and in no harbour that is drawn. docs/zones.md says how many real positions are left.
-FROM_PORT_KM = 20.0
-
-
-def far_inland(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
-    """Whether points (n,), degrees, are on land, FAR_INLAND_KM or more from water, and far from every port.
-
-    That is FROM_PORT_KM from its point and in no polygon of its harbours. Lakes are water. False for what is no
-    position. Never raises.
-
-    >>> far_inland([126.7, 125.62, 124.0, np.nan], [40.0, 38.74, 38.0, 39.0]).tolist()
-    [True, False, False, False]
-    """
-    x, y = np.broadcast_arrays(np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float)))
-    with np.errstate(invalid="ignore"):
-        far = distance_inland_km(x, y) >= FAR_INLAND_KM
-    where = np.nonzero(far)
-    far[where] = port_or_anchorage_of(x[where], y[where], FROM_PORT_KM)[0] < 0
-    return np.asarray(far)

@@ -22,7 +22,8 @@ import shapely
 
 from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import destination
-from stswatch.geo.reference.ports import NEAR_KM, harbours, ports
+from stswatch.geo.reference.harbours import NEAR_KM, harbours
+from stswatch.geo.reference.ports import ports
 from stswatch.geo.reference.zones import GeoFeature, area_km2, shipped
 
 DRAWN, MADE = "zones.source.geojson", "zones.geojson"

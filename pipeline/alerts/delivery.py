@@ -66,7 +66,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def told(self, keys: Sequence[str], now: datetime) -> None:
+    def delivered(self, keys: Sequence[str], now: datetime) -> None:
         """These have arrived. Forgets keys that nobody offers any more. Where it raises they may be told again.
 
         The disk is not waited for: what a power cut takes is told twice, under the same key.
@@ -250,7 +250,7 @@ class Courier(Thread):
 
     def _arrived(self, message: Message) -> None:
         try:
-            self._outbox.told([alert.key for alert in message.alerts], self._now())
+            self._outbox.delivered([alert.key for alert in message.alerts], self._now())
         except (OSError, CatalogueError) as error:
             why = getattr(error, "strerror", None) or error
             self._tell(f"alerts to {self._to.name}: what arrived cannot be noted ({why}); it may come again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,8 +47,8 @@ def clock_sentences(text: bytes) -> tuple[Ints, Ints, Ints, Ints]:
             continue
         after = text.find(b"\n", sentence.end()) + 1 or len(text)
         found.append((sentence.start(), after, time_us, -1 - int.from_bytes(sentence[1], "little")))
-    begin, after_, told_us, talker = np.array(found, np.int64).reshape(-1, 4).T
-    return begin, after_, told_us, talker
+    begin, after_, stamped_us, talker = np.array(found, np.int64).reshape(-1, 4).T
+    return begin, after_, stamped_us, talker
 
 
 def _rmc(fields: list[bytes]) -> int | None:
@@ -132,8 +133,8 @@ class CaptureClock:
             rate = seconds / bytes_ if bytes_ else 0.0
             second[rows] += rate * beyond
             known[rows] = np.abs(rate * beyond) <= BEYOND_S if rate else np.abs(beyond) <= _BEYOND_BYTES
-        told_us = np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0]
-        return np.asarray(np.where(known, told_us, NO_TIME), np.int64)
+        stamped_us = np.floor(second * 1e3).astype(np.int64) * 1_000 + time_us[0]
+        return np.asarray(np.where(known, stamped_us, NO_TIME), np.int64)
 
 
 @dataclass(frozen=True)
@@ -154,87 +155,99 @@ def consensus(offset: Ints, time_us: Ints, mmsi: Ints, size: int) -> Consensus:
     RMC and ZDA, of which one report is enough; size: bytes of the file.
     """
     rank = np.arange(len(mmsi)) * _SEGMENTS // max(len(mmsi), 1)
-    keys = np.stack([mmsi, offset * _SEGMENTS // max(size, 1), rank])
-    _, once = np.unique(keys, axis=1, return_index=True)
+    once = _once(mmsi, offset * _SEGMENTS // max(size, 1), rank)
     _, last = np.unique(mmsi[::-1], return_index=True)
     once = np.union1d(once, len(mmsi) - 1 - last)
-    told_us, stations = time_us[once], len(np.unique(mmsi))
-    agree = _agrees(offset[once], told_us)
-    agree[agree] = _agrees(offset[once][agree], told_us[agree])  # once more without those that were far off
+    stamped_us, stations = time_us[once], len(np.unique(mmsi))
+    agree = _agrees(offset[once], stamped_us)
+    agree[agree] = _agrees(offset[once][agree], stamped_us[agree])  # once more without those that were far off
     agreeing = int(agree.sum())
     own = once[agree & (mmsi[once] < 0)]
     if 2 * agreeing <= len(once) or (agreeing < LEAST_REPORTS and not len(own)):
         return Consensus(None, agreeing, len(once), stations)
-    chosen = _in_step(offset, time_us, once[agree], np.stack([mmsi, offset * _FINE // max(size, 1)]))
+    chosen = _in_step(offset, time_us, once[agree], mmsi, offset * _FINE // max(size, 1))
     clock = CaptureClock(_knots(offset[chosen], time_us[chosen]), still=False)
     return Consensus(clock, agreeing, len(once), stations, len(own) > 0)
 
 
-def _in_step(offset: Ints, time_us: Ints, agreeing: Ints, keys: Ints) -> Ints:
+def _once(who: Ints, *parts: Ints) -> Ints:
+    """The first row of each in each part; parts count from 0."""
+    key = who
+    for part in parts:
+        key = key * (int(part.max(initial=0)) + 1) + part
+    return np.unique(key, return_index=True)[1]
+
+
+def _in_step(offset: Ints, time_us: Ints, agreeing: Ints, mmsi: Ints, part: Ints) -> Ints:
     """More reports than had a vote: those that tell no time far outside that of the agreeing ones before and after.
 
-    agreeing: rows, rising; keys: (2, n) who tells it and in which part of the file: one of each is enough, but of
+    agreeing: rows, rising; mmsi, part: who tells it and in which part of the file: one of each is enough, but of
     satellite receivers, which stand beside the sentences, all are taken.
     """
-    _, first = np.unique(keys, axis=1, return_index=True)
-    rows = np.union1d(first, np.flatnonzero(keys[0] < 0))
-    told_us = np.maximum.accumulate(time_us[agreeing])
+    rows = np.union1d(_once(mmsi, part), np.flatnonzero(mmsi < 0))
+    stamped_us = np.maximum.accumulate(time_us[agreeing])
     after = np.searchsorted(offset[agreeing], offset[rows])
-    earliest = told_us[np.maximum(after - 1, 0)] - AGREE_US
-    latest = told_us[np.minimum(after, len(agreeing) - 1)] + AGREE_US
+    earliest = stamped_us[np.maximum(after - 1, 0)] - AGREE_US
+    latest = stamped_us[np.minimum(after, len(agreeing) - 1)] + AGREE_US
     inside = (after > 0) & (offset[rows] <= offset[agreeing[-1]])
     return np.union1d(agreeing, rows[inside & (time_us[rows] >= earliest) & (time_us[rows] <= latest)])
 
 
-def _agrees(offset: Ints, told_us: Ints) -> Bools:
+def _agrees(offset: Ints, stamped_us: Ints) -> Bools:
     """Where a report is near the median of as many reports before it as after it, as time passes between them.
 
     So a capture may be of any length: where reports are rare, half of what passes between them is allowed on top. The
     first and last few, of which one side is missing, are held to the line through those beside them.
     """
-    n, few = len(told_us), 2 * _LEAST_BESIDE + 1
+    n, few = len(stamped_us), 2 * _LEAST_BESIDE + 1
     if n <= few:
-        return _on_a_line(offset, told_us)
+        return _on_a_line(offset, stamped_us)
     low, middle, high = np.zeros((3, n))
     for at in range(_LEAST_BESIDE, min(n - _LEAST_BESIDE, _BESIDE)):
         beside = min(at, n - 1 - at)
         for here in (at, n - 1 - at):
-            around = told_us[here - beside : here + beside + 1]
+            around = stamped_us[here - beside : here + beside + 1]
             low[here], middle[here], high[here] = np.percentile(around, _QUARTILES)
     if n > 2 * _BESIDE:
-        around = sliding_window_view(told_us, 2 * _BESIDE + 1)
-        low[_BESIDE:-_BESIDE], middle[_BESIDE:-_BESIDE], high[_BESIDE:-_BESIDE] = np.percentile(
-            around, _QUARTILES, axis=1
-        )
-    agree = np.abs(told_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
+        inner = slice(_BESIDE, -_BESIDE)
+        around = np.sort(sliding_window_view(stamped_us, 2 * _BESIDE + 1), axis=1)
+        low[inner], middle[inner], high[inner] = (_between(around, share / 100) for share in _QUARTILES)
+    agree = np.abs(stamped_us - middle) <= AGREE_US + np.minimum(middle - low, high - middle)
     agree[:_LEAST_BESIDE] = agree[-_LEAST_BESIDE:] = False
     sure = np.flatnonzero(agree)
     for ends, known in ((slice(0, _LEAST_BESIDE), sure[:few]), (slice(n - _LEAST_BESIDE, n), sure[-few:])):
         if len(known) >= LEAST_REPORTS:
-            rate, at_us = _line(offset[known], told_us[known])
+            rate, at_us = _line(offset[known], stamped_us[known])
             expected = at_us + rate * (offset[ends] - offset[known[0]])
             passed = rate * np.abs(offset[ends] - offset[known[0 if ends.start == 0 else -1]])
-            agree[ends] = np.abs(told_us[ends] - expected) <= AGREE_US + passed / 2
-    return np.asarray(agree | _on_a_line(offset, told_us) if n < 2 * few else agree)
+            agree[ends] = np.abs(stamped_us[ends] - expected) <= AGREE_US + passed / 2
+    return np.asarray(agree | _on_a_line(offset, stamped_us) if n < 2 * few else agree)
 
 
-def _on_a_line(offset: Ints, told_us: Ints) -> Bools:
+def _between(ordered: Ints, share: float) -> NDArray[np.float64]:
+    """What that share of each row, which rises, lies below."""
+    at, beyond = divmod(share * (ordered.shape[1] - 1), 1)
+    one, other = ordered[:, int(at)], ordered[:, math.ceil(at + beyond)]
+    return np.asarray(one + (other - one) * beyond)
+
+
+def _on_a_line(offset: Ints, stamped_us: Ints) -> Bools:
     """Which of a few reports lie near the line through most of them. Source: H. Theil (1950), P. K. Sen (1968)."""
-    n = len(told_us)
+    n = len(stamped_us)
     if n < LEAST_REPORTS:
-        return np.ones(n, np.bool_) if (np.diff(told_us) >= 0).all() else np.zeros(n, np.bool_)
-    rate, at_us = _line(offset, told_us)
-    allowed = AGREE_US + np.median(np.abs(np.diff(told_us))) / 2
-    return np.asarray(np.abs(told_us - at_us - rate * (offset - offset[0])) <= allowed)
+        return np.ones(n, np.bool_) if (np.diff(stamped_us) >= 0).all() else np.zeros(n, np.bool_)
+    rate, at_us = _line(offset, stamped_us)
+    allowed = AGREE_US + np.median(np.abs(np.diff(stamped_us))) / 2
+    return np.asarray(np.abs(stamped_us - at_us - rate * (offset - offset[0])) <= allowed)
 
 
-def _line(offset: Ints, told_us: Ints) -> tuple[float, float]:
+def _line(offset: Ints, stamped_us: Ints) -> tuple[float, float]:
     """Microseconds a byte, and the time at the first offset, of the line through most of a few reports."""
     one, other = np.triu_indices(len(offset), 1)
     apart = offset[other] - offset[one]
-    slopes = (told_us[other] - told_us[one])[apart > 0] / apart[apart > 0]
+    slopes = (stamped_us[other] - stamped_us[one])[apart > 0] / apart[apart > 0]
     rate = max(float(np.median(slopes)), 0.0) if len(slopes) else 0.0
-    return rate, float(told_us[0] + np.median(told_us - told_us[0] - rate * (offset - offset[0])))
+    return rate, float(stamped_us[0] + np.median(stamped_us - stamped_us[0] - rate * (offset - offset[0])))
 
 
 def _knots(offset: Ints, time_us: Ints) -> tuple[tuple[int, int], ...]:
@@ -243,13 +256,19 @@ def _knots(offset: Ints, time_us: Ints) -> tuple[tuple[int, int], ...]:
     Of three reports in a row the middle one counts, so that no single one stands out; of many, the median of some.
     """
     time_us = _smoothed(offset, time_us)
-    middle = np.arange(1, len(offset) - 1)
-    parts = np.array_split(middle, min(_KNOTS, len(middle))) if len(middle) else []
-    rows = [np.array([0]), *parts, np.array([len(offset) - 1])]
-    place = np.array([np.median(offset[part]) for part in rows]).astype(np.int64)
-    time_us = np.maximum.accumulate(np.array([np.median(time_us[part]) for part in rows]).astype(np.int64))
+    place, time_us = (_medians(values).astype(np.int64) for values in (offset, time_us))
     place, first = np.unique(place, return_index=True)
-    return tuple(zip(place.tolist(), time_us[first].tolist(), strict=True))
+    return tuple(zip(place.tolist(), np.maximum.accumulate(time_us)[first].tolist(), strict=True))
+
+
+def _medians(values: Ints) -> NDArray[np.float64]:
+    """The first and the last value, and of those between the medians of at most _KNOTS parts, the first ones longer."""
+    between = values[1:-1]
+    size, longer = divmod(len(between), min(_KNOTS, len(between)) or 1)
+    cut = longer * (size + 1)
+    parts = [between[:cut].reshape(longer, size + 1), between[cut:].reshape(-1, size or 1)]
+    medians = [np.median(part, axis=1) for part in parts if len(part)]
+    return np.concatenate([values[:1], *medians, values[-1:]])
 
 
 def _smoothed(offset: Ints, time_us: Ints) -> Ints:

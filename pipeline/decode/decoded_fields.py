@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,13 @@ from stswatch.pipeline.decode import payloads
 from stswatch.pipeline.decode.layouts import AID, LAYOUTS, Layout
 from stswatch.pipeline.decode.lines import Bytes, Ints
 from stswatch.pipeline.decode.messages import LAST_TYPE, Group, grouped
-from stswatch.pipeline.decode.rejects import CODES
+from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
 from stswatch.pipeline.schema import UTC
 
 # ------------------------------------------------------ Every field of a message as columns, under the names of pyais
 
 FULL_NAME = "full_name"  # of an aid to navigation: its name and the extension of it
-_FLOATS = frozenset({"quantity", "degrees", "turn"})
+_FLOATS = frozenset({"quantity", "signed quantity", "degrees", "turn"})
 
 
 def fields(group: Group) -> dict[str, pa.Array]:
@@ -51,14 +52,14 @@ def _full_name(name: pa.Array, extension: pa.Array) -> pa.Array:
 
 
 def field_types(types: Iterable[int]) -> dict[str, pa.DataType]:
-    """The columns of those of the given types that have a layout, in the order of the tables.
+    """The columns of the given types, in the order of the tables, those that no run needs last.
 
     >>> list(field_types([24]))[:5]
     ['msg_type', 'repeat', 'mmsi', 'partno', 'shipname']
     """
     wanted = set(types)
     kinds: dict[str, pa.DataType] = {}
-    for layout in LAYOUTS:
+    for layout in (*LAYOUTS, *RARE_LAYOUTS):
         if wanted & set(layout.types):
             kinds |= {name: kind for name, kind in _types(layout).items() if name not in kinds}
     return kinds
@@ -72,96 +73,157 @@ def _types(layout: Layout) -> dict[str, pa.DataType]:
 def _type(kind: str) -> pa.DataType:
     if kind in _FLOATS:
         return pa.float64()
-    return {"flag": pa.bool_(), "text": pa.string()}.get(kind, pa.int32())
+    return {"flag": pa.bool_(), "text": pa.string(), "bytes": pa.binary()}.get(kind, pa.int32())
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# Messages of the types without a layout, one by one through pyais: for `stswatch decode` alone, never for a run
-# Binary messages, acknowledgements, safety texts and the like are few, and pyais knows some sixty forms of them. It is
-# imported with the first one.
-
-# The names that the columns of where and when have too: of an inland ship (type 8, DAC 200, FID 10), and of a signal
-# (type 8, DAC 1, FID 19).
-RENAMED = {"length": "ship_length", "station": "signal_station"}
-_SENT = {name: sent for sent, name in RENAMED.items()}
-_TYPES = {int: pa.int32(), float: pa.float64(), bool: pa.bool_(), str: pa.string(), bytes: pa.binary()}
+# ------------------------------------------------ Messages of the types that no run needs, sorted by form and packed
 
 
-def others(payloads: Sequence[bytes], fill: Sequence[int]) -> tuple[list[tuple[Ints, dict[str, pa.Array]]], Ints]:
-    """Every field of these messages by form, and the rows that are none.
+def rare_groups(
+    data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], msg_type: NDArray[np.int8], types: frozenset[int]
+) -> list[Group]:
+    """The groups of payloads by form; arguments as for messages.decode, and the type of each, 0 where it is none.
 
-    payloads, fill: (n,), as for messages.decode; only of types without a layout.
-
-    Returns:
-        For each form its rows and columns, under the names of pyais; and the rows for which pyais has no message.
-
-    >>> found, bad = others([b"=39UOj0jFs9R"], [0])
-    >>> found[0][1]["msg_type"].to_pylist(), found[0][1]["mmsi"].to_pylist(), len(bad)
-    ([13], [211378120], 0)
+    >>> text = np.frombuffer(b"=39UOj0jFs9R", np.uint8)
+    >>> places = np.array([0]), np.array([12]), np.array([0]), np.array([13])
+    >>> [(group.layout.name, group.rows.tolist()) for group in rare_groups(text, *places, frozenset({13}))]
+    [('acknowledgement', [0])]
     """
-    from pyais.bit_vector import bit_vector
-    from pyais.messages import MSG_CLASS
-
-    forms: dict[type, tuple[list[int], list[dict[str, Any]]]] = {}
-    bad = []
-    for row, (payload, pad) in enumerate(zip(payloads, fill, strict=True)):
-        vector = bit_vector(payload, pad)
-        try:
-            message = MSG_CLASS[vector.get(0, 6)].from_vector(vector)
-        except Exception:  # whatever a garbled payload makes of a field; no garbled payload may end a run
-            bad.append(row)
+    groups = []
+    for forms in _FORMS:
+        rows = np.flatnonzero(np.isin(msg_type, list(types.intersection(forms[0].types))))
+        if not len(rows):
             continue
-        rows, messages = forms.setdefault(type(message), ([], []))
-        rows.append(row)
-        messages.append(message.asdict())
-    found = [(np.array(rows, np.int64), _columns(form, messages)) for form, (rows, messages) in forms.items()]
-    return found, np.array(bad, np.int64)
+        chars = -(-max(form.bits for form in forms) // 6)
+        packed, _ = payloads.pack(data, start[rows], end[rows], fill[rows], chars)
+        free = np.ones(len(rows), np.bool_)
+        for form in forms:
+            at = np.flatnonzero(free & _holds(form, packed))
+            if len(at):
+                groups.append(Group(form, rows[at], packed.take(at)))
+            free[at] = False
+    return groups
 
 
-def other_types(types: Iterable[int]) -> dict[str, pa.DataType]:
-    """The columns of every form of these types.
+def _holds(form: Layout, packed: payloads.Packed) -> payloads.Bools:
+    """Whether payloads are of a form, if they are of none before it."""
+    holds = packed.bits <= form.most if form.most else np.ones(len(packed.bits), np.bool_)
+    for test in form.when:
+        holds &= packed.carried(test.offset, test.bits) & (packed.unsigned(test.offset, test.bits) == test.value)
+    return np.asarray(holds)
 
-    >>> list(other_types([10]))
-    ['msg_type', 'repeat', 'mmsi', 'dest_mmsi']
+
+_FORMS = tuple(
+    tuple(form for form in RARE_LAYOUTS if form.types == types)
+    for types in dict.fromkeys(form.types for form in RARE_LAYOUTS)
+)
+
+
+# ------------------------------------------------------------------------------ Messages as JSON: a line, or an object
+# Times are ISO 8601 there, and bytes are base64, as pyais writes them.
+
+Form = tuple[Ints, dict[str, pa.Array]]  # messages of one form: their rows, rising, and their columns
+_BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)
+
+
+def json_lines(head: Mapping[str, pa.Array], forms: list[Form]) -> bytes:
+    r"""Messages as lines of JSON in the order of their rows, with the fields that their form has.
+
+    >>> head = {"time": pa.array([0], pa.timestamp("us", "UTC")), "station": pa.array(["A"])}
+    >>> json_lines(head, [(np.array([0]), {"msg_type": pa.array([1]), "lon": pa.array([None], pa.float64())})])
+    b'{"time":"1970-01-01T00:00:00.000000Z","station":"A","msg_type":1,"lon":null}\n'
     """
-    kinds: dict[str, pa.DataType] = {}
-    for form in (form for kind in sorted(set(types)) for form in _forms(kind)):
-        kinds |= {name: kind for name, kind in _kinds(form).items() if name not in kinds}
-    return kinds
+    if not forms:
+        return b""
+    written = {name: _json(column) for name, column in head.items()}
+    rows = np.concatenate([rows for rows, _ in forms])
+    lines = pa.concat_arrays([_lines(written, *form) for form in forms]).take(pa.array(np.argsort(rows)))
+    return _joined(lines)
 
 
-def _forms(kind: int) -> list[Any]:
-    """The form of a type, or those among which pyais chooses by what a message says."""
-    from pyais import messages
-
-    own: Any = messages.MSG_CLASS[kind]
-    if own.fields():
-        return [own]
-    all_forms: list[Any] = [form for form in vars(messages).values() if hasattr(form, "__attrs_attrs__")]
-    return [form for form in all_forms if form.fields() and form.fields()[0].metadata["default"] == kind]
+def _lines(head: Mapping[str, pa.Array], rows: Ints, columns: Mapping[str, pa.Array]) -> pa.Array:
+    at = pa.array(rows)
+    values = {name: column.take(at) for name, column in head.items()}
+    values |= {name: _json(column) for name, column in columns.items() if name not in head}
+    first = {name: values.pop(name) for name in (*head, "msg_type", "mmsi") if name in values}
+    return _objects(first | values, "}\n")
 
 
-def _kinds(form: Any) -> dict[str, pa.DataType]:
-    """The columns of a form: all its fields but spare bits."""
-    fields = [field for field in form.fields() if not field.metadata["is_spare"]]
-    return {RENAMED.get(field.name, field.name): _TYPES[field.metadata["d_type"]] for field in fields}
+def _objects(values: Mapping[str, pa.Array], end: str = "}") -> pa.Array:
+    """Objects of values that stand as they do in JSON."""
+    pieces: list[Any] = []
+    for name, value in values.items():
+        pieces += [f'{"," if pieces else "{"}"{name}":', value]
+    return pc.binary_join_element_wise(*pieces, end, "")
 
 
-def _columns(form: Any, messages: Sequence[dict[str, Any]]) -> dict[str, pa.Array]:
-    """Columns of messages of one form; members of an enumeration as their numbers."""
-    columns = {}
-    for name, kind in _kinds(form).items():
-        values = [message[_SENT.get(name, name)] for message in messages]
-        if kind == pa.int32():
-            values = [None if value is None else int(value) for value in values]
-        columns[name] = pa.array(values, kind)
-    return columns
+def _joined(lines: pa.Array) -> bytes:
+    """The bytes of strings, one after the other."""
+    whole = pa.concat_arrays([lines])
+    edges = np.frombuffer(whole.buffers()[1], np.int32)[[whole.offset, whole.offset + len(whole)]]
+    return whole.buffers()[2][int(edges[0]) : int(edges[1])].to_pybytes() if len(whole) else b""
+
+
+def _json(column: pa.Array) -> pa.Array:
+    """Each value as it stands in JSON."""
+    text = plain(column)
+    if pa.types.is_string(text.type):
+        text = _quoted(text)
+    text = text.cast(pa.string())
+    return pc.fill_null(text, "null") if text.null_count else text
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(text, r"[^ !#-\[\]-~]")).as_py():  # nothing that would be escaped
+        return pc.binary_join_element_wise('"', text, '"', "")
+    if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
+        return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
+    for sign in ("\\", '"'):
+        text = pc.replace_substring(text, sign, "\\" + sign)
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
+def _dumped(value: str) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Times as ISO 8601 and bytes as base64, all else as it is.
+
+    >>> plain(pa.array([b"AIS", None])).to_pylist(), plain(pa.array([0], pa.timestamp("us", "UTC"))).to_pylist()
+    (['QUlT', None], ['1970-01-01T00:00:00.000000Z'])
+    """
+    if pa.types.is_timestamp(column.type):
+        return pc.replace_substring(column.cast(pa.string()), " ", "T")
+    if pa.types.is_binary(column.type):
+        return _base64(column)
+    return column
+
+
+def _base64(column: pa.Array) -> pa.Array:
+    """Bytes as base64: each value filled up to threes of bytes, these read as fours of letters."""
+    size = np.asarray(pc.fill_null(pc.binary_length(column), 0), np.int64)
+    threes = -(-size // 3)
+    ends = np.cumsum(threes)
+    raw = np.zeros((int(threes.sum()), 3), np.uint8)
+    within = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+    raw.reshape(-1)[np.repeat((ends - threes) * 3, size) + within] = np.frombuffer(_joined(column), np.uint8)
+    bits = raw.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    letters = _BASE64[(bits[:, None] >> np.array([18, 12, 6, 0], np.uint32)) & np.uint32(63)]
+    filled = threes * 3 - size  # 0 to 2, as many letters at the end stand for nothing
+    for short in (1, 2):
+        letters[ends[filled >= short] - 1, 4 - short] = ord("=")
+    edges = np.concatenate([[0], ends * 4]).astype(np.int32)
+    valid = pa.array(np.asarray(column.is_valid())).buffers()[1] if column.null_count else None
+    buffers = [valid, pa.py_buffer(edges), pa.py_buffer(np.ascontiguousarray(letters))]
+    return pa.StringArray.from_buffers(len(column), *buffers[1:], buffers[0])
 
 
 # ----------------------------- All that messages say: every field of every type, as columns, under the names of pyais
 
 ALL_TYPES = frozenset(range(1, LAST_TYPE + 1))
 LAYOUT_TYPES = frozenset(kind for layout in LAYOUTS for kind in layout.types)
+FIELDS = "fields"  # what messages of the types say that no run needs, in a table of all types
 HEAD = {
     "time": UTC,
     "station": pa.string(),
@@ -172,7 +234,6 @@ HEAD = {
     "msg_type": pa.int32(),
     "mmsi": pa.int32(),
 }
-Form = tuple[Ints, dict[str, pa.Array]]  # messages of one form: their rows, rising, and their columns
 
 
 @dataclass(frozen=True)
@@ -203,39 +264,30 @@ def say(data: Bytes, start: Ints, end: Ints, fill: NDArray[Any], types: frozense
     [211378120]
     """
     found = grouped(data, start, end, fill)
-    code, msg_type = found.code.copy(), found.msg_type.copy()
-    forms = [(group.rows, fields(group)) for group in found.groups if types & set(group.layout.types)]
-    forms = [_chosen(form, types) for form in forms]
-    rows = np.flatnonzero(np.isin(msg_type, list(types - LAYOUT_TYPES)))
-    payloads = [data[a:b].tobytes() for a, b in zip(start[rows].tolist(), end[rows].tolist(), strict=True)]
-    if len(rows):
-        more, bad = others(payloads, fill[rows].tolist())
-        forms += [(rows[at], columns) for at, columns in more]
-        code[rows[bad]], msg_type[rows[bad]] = CODES["payload"], 0
-    return DecodedFields(code, msg_type, forms)
+    groups = [group for group in found.groups if types & set(group.layout.types)]
+    groups += rare_groups(data, start, end, fill, found.msg_type, types - LAYOUT_TYPES)
+    forms = [(group.rows, fields(group)) for group in (_chosen(group, found.msg_type, types) for group in groups)]
+    return DecodedFields(found.code, found.msg_type, forms)
 
 
-def _chosen(form: Form, types: frozenset[int]) -> Form:
+def _chosen(group: Group, msg_type: NDArray[np.int8], types: frozenset[int]) -> Group:
     """The messages of these types alone, where one layout serves several."""
-    rows, columns = form
-    kept = np.isin(columns["msg_type"].to_numpy(), list(types))
-    if kept.all():
-        return form
-    return rows[kept], {name: column.filter(pa.array(kept)) for name, column in columns.items()}
+    if types.issuperset(group.layout.types):
+        return group
+    kept = np.isin(msg_type[group.rows], list(types))
+    return Group(group.layout, group.rows[kept], group.packed.take(kept))
 
 
-def columns_of(types: Iterable[int] = ALL_TYPES) -> pa.Schema:
-    """The columns of a table of messages of these types: where and when, type, MMSI, then every field.
+def columns_of(types: Iterable[int] | None = None) -> pa.Schema:
+    """The columns of a table of messages: where and when, type, MMSI, then every field of the types that are asked for.
+
+    Where none is asked for, those of the types that a run needs, and FIELDS for what all others say.
 
     >>> columns_of([27]).names[6:12]
     ['msg_type', 'mmsi', 'repeat', 'accuracy', 'raim', 'status']
     """
-    wanted = set(types)
-    kinds = dict(HEAD) | {name: kind for name, kind in field_types(wanted).items() if name not in HEAD}
-    rest = wanted - LAYOUT_TYPES
-    if rest:
-        kinds |= {name: kind for name, kind in other_types(rest).items() if name not in kinds}
-    return pa.schema(list(kinds.items()))
+    kinds = HEAD | field_types(LAYOUT_TYPES if types is None else types)
+    return pa.schema(list((kinds if types is not None else kinds | {FIELDS: pa.string()}).items()))
 
 
 def table(head: Mapping[str, pa.Array], forms: Iterable[Form], schema: pa.Schema) -> pa.Table:
@@ -251,18 +303,58 @@ def table(head: Mapping[str, pa.Array], forms: Iterable[Form], schema: pa.Schema
     """
     n = len(next(iter(head.values())))
     parts_of: dict[str, list[tuple[Ints, pa.Array]]] = {}
-    for rows, columns in forms:
+    for rows, columns in (_folded(form) if FIELDS in schema.names else form for form in forms):
         for name, column in columns.items():
             parts_of.setdefault(name, []).append((rows, column))
-    empty = {kind: pa.nulls(n, kind) for kind in set(schema.types)}
-    spread = {name: _spread(parts, n) for name, parts in parts_of.items() if name in schema.names}
-    known = spread | dict(head)
-    return pa.Table.from_arrays([known.get(field.name, empty[field.type]) for field in schema], schema=schema)
+    spread = _Spread(n)
+    known = {name: spread(parts) for name, parts in parts_of.items() if name in schema.names} | dict(head)
+    empty = {kind: pa.nulls(n, kind) for kind in {field.type for field in schema if field.name not in known}}
+    return pa.Table.from_arrays([known.get(field.name, empty.get(field.type)) for field in schema], schema=schema)
 
 
-def _spread(parts: list[tuple[Ints, pa.Array]], n: int) -> pa.Array:
-    """The values of some rows among n, null elsewhere."""
-    at = np.full(n, -1, np.int64)
-    rows = np.concatenate([rows for rows, _ in parts])
-    at[rows] = np.arange(len(rows))
-    return pa.concat_arrays([column for _, column in parts]).take(pa.array(at, mask=at < 0))
+def _folded(form: Form) -> Form:
+    """A form with what it says beyond the head as one JSON object, where it is of a type that no run needs."""
+    rows, columns = form
+    if not len(rows) or columns["msg_type"][0].as_py() in LAYOUT_TYPES:
+        return form
+    kept = {name: columns[name] for name in ("msg_type", "repeat", "mmsi")}
+    return rows, kept | {FIELDS: _objects({name: _json(c) for name, c in columns.items() if name not in kept})}
+
+
+class _Spread:
+    """Spreads the values of some rows among n, null elsewhere; columns of the same forms share where they are null."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._valid: dict[tuple[int, ...], pa.Buffer] = {}
+
+    def __call__(self, parts: list[tuple[Ints, pa.Array]]) -> pa.Array:
+        kind = parts[0][1].type
+        if pa.types.is_string(kind) or pa.types.is_binary(kind):
+            return self._texts(parts, kind)
+        values = np.zeros(self._n, np.bool_ if pa.types.is_boolean(kind) else kind.to_pandas_dtype())
+        for rows, column in parts:
+            whole = column.fill_null(pa.scalar(0).cast(kind)) if column.null_count else column
+            values[rows] = whole.to_numpy(zero_copy_only=False)
+        raw = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else values
+        return pa.Array.from_buffers(kind, self._n, [self._valid_bits(parts), pa.py_buffer(raw)])
+
+    def _texts(self, parts: list[tuple[Ints, pa.Array]], kind: pa.DataType) -> pa.Array:
+        rows = np.concatenate([rows for rows, _ in parts])
+        order = np.argsort(rows, kind="stable")
+        texts = pa.concat_arrays([column for _, column in parts]).take(pa.array(order))
+        edges = np.zeros(self._n + 1, np.int32)
+        edges[rows[order] + 1] = np.diff(np.frombuffer(texts.buffers()[1], np.int32)[: len(texts) + 1])
+        np.cumsum(edges, out=edges)
+        return pa.Array.from_buffers(kind, self._n, [self._valid_bits(parts), pa.py_buffer(edges), texts.buffers()[2]])
+
+    def _valid_bits(self, parts: list[tuple[Ints, pa.Array]]) -> pa.Buffer:
+        """Where there is a value, as bits."""
+        whole = not any(column.null_count for _, column in parts)
+        key = tuple(id(rows) for rows, _ in parts) if whole else ()
+        if key not in self._valid or not whole:
+            valid = np.zeros(self._n, np.bool_)
+            for rows, column in parts:
+                valid[rows] = column.is_valid() if column.null_count else True
+            self._valid[key] = pa.py_buffer(np.packbits(valid, bitorder="little"))
+        return self._valid[key]

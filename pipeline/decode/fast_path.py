@@ -286,7 +286,7 @@ class _Tail:
     fast: Bools
     star: Ints
     fill: NDArray[np.int8]
-    told: NDArray[np.int16]
+    written: NDArray[np.int16]
     ended: Bools
 
 
@@ -316,7 +316,7 @@ def _sentences(data: Bytes, start: Ints, end: Ints, bang: Ints, slash: Ints, nam
     star = np.where(fast, tail.star, bang + 2)
     tag_sum, summed = _sums(data, slash, bang, star)
     stamp = stamps_around(data, Wrappers(start, slash, bang, np.where(fast, star + 3, end), end, tag_sum))
-    holds = summed == tail.told
+    holds = summed == tail.written
     fast &= stamp.fast & (holds | tail.ended) & _has_no_more_fields(data, bang, star, fast, stamp.marks)
     station, receiver = stations(stamp.station, stamp.by_suffix, names)
     code = np.where(holds, np.int8(0), np.int8(CODES["checksum"]))

@@ -21,6 +21,15 @@ class Field(NamedTuple):
     kind: str = "count"
     per: int = 1  # units of the wire in one of the field's own: 10 where the wire counts tenths
     absent: tuple[int, ...] = ()  # on the wire
+    plus: int = 0  # added to what the wire says, in its units
+
+
+class BitTest(NamedTuple):
+    """What bits say of which form a message is; it holds where they arrived whole and have this value."""
+
+    offset: int
+    bits: int
+    value: int
 
 
 class Layout(NamedTuple):
@@ -30,6 +39,8 @@ class Layout(NamedTuple):
     types: tuple[int, ...]
     section: str  # of ITU-R M.1371-5, annex 8
     fields: tuple[Field, ...]
+    when: tuple[BitTest, ...] = ()  # all hold; of the forms of a type the first one counts of which they do
+    most: int = 0  # bits of the longest payload of this form, 0 where there is no other by length
 
     @property
     def bits(self) -> int:

@@ -182,6 +182,17 @@ def _ships() -> NDArray[np.int32]:
 
 _TURN, _SHIP = _turns(), _ships()
 _DEVICE = np.array([*range(9), 0, 0, 0, 0, 0, 0, 15], np.int32)
+# of codes whose last numbers are reserved: how many bits, the first that is, and as what they read
+_RESERVED = {
+    "ice class": (4, 11, 15),
+    "warning": (4, 10, 0),
+    "wind": (4, 9, 0),
+    "impact": (3, 5, 0),
+    "interval": (4, 12, 11),
+    "aid station": (3, 7, 6),
+    "aid": (7, 51, 0),
+}
+_STATION = np.array([0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 1, 1, 1, 1, 1, 1], np.int32)
 
 
 def column(packed: Packed, field: Field, offset: int) -> pa.Array:
@@ -196,7 +207,11 @@ def column(packed: Packed, field: Field, offset: int) -> pa.Array:
     """
     if field.kind == "text":
         return texts(packed, offset, field.bits)
-    return pa.array(KINDS[field.kind](packed, field, offset), mask=~packed.carried(offset, field.bits))
+    if field.kind == "bytes":
+        return raw_bytes(packed, offset, field.bits)
+    value = KINDS[field.kind](packed, field, offset)
+    whole = packed.least >= offset + field.bits
+    return pa.array(value) if whole else pa.array(value, mask=~packed.carried(offset, field.bits))
 
 
 def number(packed: Packed, field: Field, offset: int) -> NDArray[np.float64]:
@@ -232,6 +247,28 @@ def texts(packed: Packed, offset: int, bits: int) -> pa.Array:
     return _trimmed(letters, arrived == 0)
 
 
+def raw_bytes(packed: Packed, offset: int, bits: int) -> pa.Array:
+    """The bits of a field that arrived as bytes, (n,), the last one filled up with zeros; null where none did.
+
+    >>> raw_bytes(Packed(np.array([[0xABCDEF << 24]], np.uint64), np.array([20])), 8, 40).to_pylist()
+    [b'\xcd\xe0']
+    """
+    arrived = np.clip(packed.bits - offset, 0, bits)
+    ends = range(offset, offset + int(arrived.max(initial=0)), _WORD_BITS)
+    words = [_eight(packed, at, min(offset + bits - at, _WORD_BITS)) << np.uint64(16) for at in ends]
+    if not words:
+        return pa.nulls(len(arrived), pa.binary())
+    raw = np.stack(words, axis=1).astype(">u8").view(np.uint8).reshape(len(arrived), -1, 8)[:, :, :6]
+    raw = raw.reshape(len(arrived), -1)
+    size = -(-arrived // 8)
+    some = np.flatnonzero(arrived % 8)
+    raw[some, size[some] - 1] &= (0xFF00 >> (arrived[some] % 8)).astype(np.uint8)
+    edges = np.concatenate([[0], np.cumsum(size)]).astype(np.int32)
+    valid = pa.array(arrived > 0).buffers()[1]
+    data = raw[np.arange(raw.shape[1]) < size[:, None]]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(arrived), [valid, pa.py_buffer(edges), pa.py_buffer(data)])
+
+
 def _eight(packed: Packed, offset: int, bits: int) -> Words:
     """Up to eight characters from a bit on, at the upper end of 48 bits."""
     return packed.unsigned(offset, bits) << np.uint64(_CHARS * _CHAR - bits)
@@ -247,7 +284,12 @@ def _trimmed(letters: Bytes, missing: Bools) -> pa.Array:
 
 
 def _count(packed: Packed, field: Field, offset: int) -> Values:
-    return packed.unsigned(offset, field.bits).astype(np.int32)
+    value = packed.unsigned(offset, field.bits).astype(np.int32)
+    return value + np.int32(field.plus) if field.plus else value
+
+
+def _signed(packed: Packed, field: Field, offset: int) -> Values:
+    return packed.signed(offset, field.bits).astype(np.int32)
 
 
 def _flag(packed: Packed, field: Field, offset: int) -> Values:
@@ -255,7 +297,13 @@ def _flag(packed: Packed, field: Field, offset: int) -> Values:
 
 
 def _quantity(packed: Packed, field: Field, offset: int) -> Values:
+    if field.plus:
+        return (packed.unsigned(offset, field.bits).astype(np.int64) + field.plus) / field.per
     return packed.unsigned(offset, field.bits) / field.per
+
+
+def _signed_quantity(packed: Packed, field: Field, offset: int) -> Values:
+    return packed.signed(offset, field.bits) / field.per
 
 
 def _degrees(packed: Packed, field: Field, offset: int) -> Values:
@@ -276,6 +324,17 @@ def _device(packed: Packed, field: Field, offset: int) -> Values:
     return _DEVICE[packed.unsigned(offset, field.bits)]
 
 
+def _station(packed: Packed, field: Field, offset: int) -> Values:
+    return _STATION[packed.unsigned(offset, field.bits)]
+
+
+def _code(packed: Packed, field: Field, offset: int) -> Values:
+    bits, reserved, instead = _RESERVED[field.kind]
+    assert bits == field.bits
+    value = packed.unsigned(offset, bits).astype(np.int32)
+    return np.where(value >= reserved, np.int32(instead), value)
+
+
 KINDS: Mapping[str, Callable[[Packed, Field, int], Values]] = {
     "count": _count,
     "flag": _flag,
@@ -284,4 +343,8 @@ KINDS: Mapping[str, Callable[[Packed, Field, int], Values]] = {
     "turn": _turn,
     "ship": _ship,
     "device": _device,
+    "signed": _signed,
+    "signed quantity": _signed_quantity,
+    "station": _station,
+    **dict.fromkeys(_RESERVED, _code),
 }

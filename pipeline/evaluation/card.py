@@ -46,6 +46,9 @@ that no scenario brought together, `none` encounters under which no true meeting
 FEATURES = """ROC AUC of each feature alone, transfers against all other encounters (and against look-alikes), in its
 better direction, where it is known. {over}"""
 
+SECOND = """The same cards on seas of a second simulator, whose traffic, motion, radio and coast were made anew without
+sight of the first. These figures stand apart and are pooled with none above."""
+
 SHIFTED = """The same cards on seas with parameters that training did not have."""
 
 LEFT_OUT = """Share that passes at a false-positive rate of 5 %, with the family in training and left out of it. For
@@ -100,6 +103,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("By family of others", _look_alikes(evaluation)),
         ("What a single feature gives away", _features(evaluation)),
         ("On shifted seas", f"{SHIFTED}\n\n{_all_figures(evaluation['shifted'])}"),
+        ("On a second simulator", _second(evaluation)),
         ("A practice that training did not know", _left_out(evaluation)),
         ("Calibration", f"{CALIBRATION.format(**evaluation['calibration'])}\n\n![Calibration](calibration.png)"),
         ("Cut-offs", _cut_offs(evaluation)),
@@ -233,6 +237,13 @@ def _over(evaluation: Evaluation, key: str, whom: str) -> str:
     """Which features alone say too much against whom."""
     names = [f"`{row['feature']}`" for row in evaluation["features"] if (row[key] or 0.0) > MOST_AUC]
     return f"Against {whom} {'**' + _and(names) + '**' if names else 'none'} is above {MOST_AUC}."
+
+
+def _second(evaluation: Evaluation) -> str:
+    """The figures, families and look-alikes of the second simulator; nothing where none was watched."""
+    if not (of := evaluation.get("second")):
+        return ""
+    return "\n\n".join([SECOND, _all_figures(of["figures"]), _families(of), _look_alikes(of)])
 
 
 def _left_out(evaluation: Evaluation) -> str:

@@ -21,10 +21,11 @@ from stswatch.models.training import train
 from stswatch.pipeline.batch import HOUR, Floats, micros
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.card import markdown
-from stswatch.pipeline.evaluation.figures import Sample, Scores, pictures, sample
+from stswatch.pipeline.evaluation.figures import Sample, Scores, cut_offs, pictures, published, sample
 from stswatch.pipeline.evaluation.seas import (
     NONE,
     SEAS,
+    SECOND,
     SHIFTED,
     STANDARD,
     TRANSFER,
@@ -106,12 +107,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ground:
-    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card."""
+    """The seas of an evaluation; `what` says of each what it was made from (seeds, plan), for the card.
+
+    second: seas of the second simulator, judged apart and never pooled with the others; None where none was watched.
+    """
 
     training: Watched
     held_out: Watched
     shifted: Watched
     what: Mapping[str, Any]
+    second: Watched | None = None
 
 
 def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str | None = None, **about: Any) -> bytes:
@@ -124,7 +129,7 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
         rows = rows.filter(pc.not_equal(rows["family"], without))
     transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
     vessels = round(sea.vessels)
-    leads_told = {
+    leads_about = {
         "leads_per_day": LEADS_PER_DAY,
         "vessels": vessels,
         "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
@@ -134,7 +139,7 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
         transfer,
         features=features,
         leads=LEADS_PER_DAY * sea.days,
-        leads_told=leads_told,
+        leads_about=leads_about,
         **about,
     )
 
@@ -192,6 +197,9 @@ def judge(
         **{name: figures.paired(taken, scores[name], scores[best]) for name, _ in VARIANTS},
         "on shifted seas": figures.paired(other, elsewhere[TRAINED], elsewhere[best]),
     }
+    if ground.second is not None:
+        tell("second seas")
+        evaluation["second"] = on_second(ground.second, trained)
     tell("families left out")
     evaluation["left_out"] = left_out(ground, taken, scores[TRAINED])
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
@@ -200,6 +208,18 @@ def judge(
         tell(archive.name)
     evaluation["archives"] = [on_archive(archive, lambda rows: scores_of(rows, trained), least) for archive in archives]
     return evaluation
+
+
+def on_second(sea: Watched, trained: Mapping[str, Scorecard]) -> dict[str, Any]:
+    """The figures of the same cards on seas of the second simulator, and what became of each family there."""
+    taken = sample(sea)
+    scores = scores_of(taken.rows, trained)
+    shown = {name: scores[name] for name in (TRAINED, _best(taken, scores))}
+    return {
+        "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
+        "families": figures.of_families(taken, sea, shown),
+        "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
+    }
 
 
 def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
@@ -219,8 +239,10 @@ def _best(taken: Sample, scores: Scores) -> str:
 def _counts(ground: Ground) -> dict[str, Any]:
     """How large each sea was and what it held."""
     counts = {}
-    for name in ("training", "held_out", "shifted"):
-        sea: Watched = getattr(ground, name)
+    for name in ("training", "held_out", "shifted", "second"):
+        sea: Watched | None = getattr(ground, name)
+        if sea is None:
+            continue
         rows = sea.rows.filter(pc.invert(sea.rows["repeat"]))
         truth = pc.value_counts(rows.filter(rows["detected"])["truth"]).to_pylist()
         counts[name] = {
@@ -255,45 +277,6 @@ def _off(minutes: Any) -> float | None:
     """The error that nine of ten keep within, minutes; None where nothing was found."""
     known = minutes.dropna().abs()
     return round(float(known.quantile(0.9)), 1) if len(known) else None
-
-
-def published(taken: Sample) -> list[dict[str, Any]]:
-    """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
-    rows = []
-    for baseline in ranking.BASELINES:
-        if not baseline.parts:
-            continue
-        passes = baseline.function(taken.rows) == ranking.PASSED
-        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        rows.append(
-            {
-                "name": baseline.name,
-                "leads_a_day": (true + false) / taken.days,
-                "recall": true / (taken.transfer.sum() + taken.missed),
-                "precision": true / max(true + false, 1),
-                "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
-            }
-        )
-    return rows
-
-
-def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
-    """What passes at the cut-off of the card itself, and at those of both false rates."""
-    rows = []
-    for rate in (None, *figures.FALSE_RATES):
-        least = of_card if rate is None else ranking.cut_off_at_false_rate(score, taken.transfer, rate)
-        passes = score >= least
-        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        rows.append(
-            {
-                "least_score": least,
-                "false_rate": false / int((~taken.transfer).sum()),
-                "leads_a_day": (true + false) / taken.days,
-                "recall": true / (taken.transfer.sum() + taken.missed),
-                "precision": true / max(true + false, 1),
-            }
-        )
-    return rows
 
 
 def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
@@ -354,7 +337,13 @@ def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progres
 
 
 def ground(
-    card: Scorecard, seeds: Sequence[int], shifted: Sequence[int], keep: Path | None, workers: int, tell: Progress
+    card: Scorecard,
+    seeds: Sequence[int],
+    shifted: Sequence[int],
+    keep: Path | None,
+    workers: int,
+    tell: Progress,
+    second: Sequence[int] = (),
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
     learned = card.training.get("seeds")
@@ -367,7 +356,8 @@ def ground(
         watched(STANDARD, learned, keep, workers, tell),
         watched(STANDARD, seeds, keep, workers, tell),
         watched(SHIFTED, shifted, keep, workers, tell),
-        {"plans": {name: text for name, (_, text) in SEAS.items()}},
+        {"plans": {name: text for name, (_, text) in SEAS.items() if second or name != SECOND}},
+        watched(SECOND, second, keep, workers, tell) if second else None,
     )
 
 

@@ -119,6 +119,45 @@ def figures(of: Sample, score: Floats) -> dict[str, Interval]:
     return {name: interval(how(whole, of), how(drawn, of)) for name, _, how in FIGURES}
 
 
+def published(taken: Sample) -> list[dict[str, Any]]:
+    """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
+    told = []
+    for baseline in ranking.BASELINES:
+        if not baseline.parts:
+            continue
+        passes = baseline.function(taken.rows) == ranking.PASSED
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "name": baseline.name,
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
+                "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
+            }
+        )
+    return told
+
+
+def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
+    """What passes at the cut-off of the card itself, and at those of both false rates."""
+    told = []
+    for rate in (None, *FALSE_RATES):
+        least = of_card if rate is None else ranking.cut_off_at_false_rate(score, taken.transfer, rate)
+        passes = score >= least
+        true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
+        told.append(
+            {
+                "least_score": least,
+                "false_rate": false / int((~taken.transfer).sum()),
+                "leads_a_day": (true + false) / taken.days,
+                "recall": true / (taken.transfer.sum() + taken.missed),
+                "precision": true / max(true + false, 1),
+            }
+        )
+    return told
+
+
 def paired(of: Sample, score: Floats, other: Floats) -> dict[str, Any]:
     """How much more recall a score has than another at equal leads a day, with its range, and how often it is more."""
     differences: dict[str, Any] = {}
@@ -202,12 +241,12 @@ def calibration(of: Sample, score: Floats) -> dict[str, Any]:
     """How scores as log-odds agree with what was, transfers and others counted the same in sum, as in training."""
     slope, intercept = ranking.calibration_line(score, of.transfer, of.balance)
     bins = ranking.reliability(score, of.transfer, of.balance)
-    off = float(np.average(np.abs(bins.told - bins.was), weights=bins.weight))
+    off = float(np.average(np.abs(bins.predicted - bins.was), weights=bins.weight))
     return {
         "slope": slope,
         "intercept": intercept,
         "mean_error": off,
-        "told": bins.told.tolist(),
+        "told": bins.predicted.tolist(),
         "was": bins.was.tolist(),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, at_once
 from stswatch.pipeline.trouble import Progress
+from stswatch.sample_ais.second import recording
+from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
+from stswatch.sample_ais.second.sea import simulate as simulate_second
 from stswatch.sample_ais.simulation import Plan, simulate
 
 # ------------------------- What each encounter really was: the true meeting of the same pair that it overlaps longest
@@ -179,6 +182,11 @@ class Watched:
         return replace(self, rows=self.rows.filter(pa.array(keep)).combine_chunks())
 
 
+def write_second(folder: Path, seed: int, **plan: Any) -> list[Path]:
+    """Write a sea of the second simulator, fields of SecondPlan; gives the files. Raises SecondPlanError, OSError."""
+    return recording.write(folder, simulate_second(SecondPlan(**plan), seed))
+
+
 def watch(sea: Happened, days: float, seed: int, rules: Rules | None = None) -> Watched:
     """The encounters that the steps find in a sea, labelled. The same sea gives the same rows."""
     found = near_enough(sea.fixes, sea.static_reports, rules or Rules())
@@ -224,8 +232,11 @@ def save(watched: Watched, path: Path) -> None:
     metadata = {_WATCHED: json.dumps({"days": watched.days, "vessel_days": watched.vessel_days}).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
-    pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **metadata}), half)
-    half.replace(path)
+    try:
+        pq.write_table(watched.rows.replace_schema_metadata({**(watched.rows.schema.metadata or {}), **metadata}), half)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def saved(path: Path) -> Watched:
@@ -237,8 +248,8 @@ def saved(path: Path) -> Watched:
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
 
 
-STANDARD, SHIFTED = "standard", "shifted"
-SEAS: dict[str, tuple[Plan, str]] = {
+STANDARD, SHIFTED, SECOND = "standard", "shifted", "second"
+SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     STANDARD: (
         Plan(days=7.0, background=200, transfers=100, look_alikes=300),
         "7 days, 200 ships in no scene, 100 scenes of transfers and 300 of look-alikes, 60 of 100 in reported areas",
@@ -260,9 +271,15 @@ SEAS: dict[str, tuple[Plan, str]] = {
         "as standard, but half as many in reported areas, meetings 0.7 times as long at 1.5 times the distance, twice"
         " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
     ),
+    SECOND: (
+        SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240),
+        "of a second simulator that shares nothing with the first: 7 days, 300 ships in no scene, 60 scenes of"
+        " transfers and 240 of look-alikes, half of those at sea in reported areas",
+    ),
 }
 TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
-_SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.tables")
+_SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.truth", "stswatch.sample_ais.second.recording")
+SECOND_SEEDS = second_seeds()  # frozen beside the generator
 
 
 def watched(
@@ -298,13 +315,14 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
     path = None if keep is None else keep / f"{name}-{seed}-{_address(plan)}.parquet"
     if path is not None and path.exists():
         return saved(path)
-    sea = watch(simulate(plan, seed), plan.days, seed)
+    happened = simulate_second(plan, seed) if isinstance(plan, SecondPlan) else simulate(plan, seed)
+    sea = watch(happened, plan.days, seed)
     if path is not None:
         save(sea, path)
     return sea
 
 
-def _address(plan: Plan) -> str:
+def _address(plan: Plan | SecondPlan) -> str:
     """A name for all that a watched sea depends on but its seed."""
     identity = f"{plan!r} {Rules().fingerprint()} {hash_of((*_SIMULATED_BY, *modules_of(STEPS)))}"
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

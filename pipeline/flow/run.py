@@ -80,7 +80,7 @@ def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: st
     one_length(data, known, sources, slab_us)
     read = [0]
 
-    def told(sentences: int) -> None:
+    def counted(sentences: int) -> None:
         read[0] += sentences
         tell("read", read[0], 0)
 

@@ -48,7 +48,7 @@ _known: dict[Path, Known] = {}  # what was read of one catalogue: after a year t
 class Finalized:
     """What is finalized: up to when (None: to the last fix), the slice with the states after it, if any, what it gave.
 
-    told: what there is to say of the segments that were taken in.
+    notes: what there is to say of the segments that were taken in.
     """
 
     until_us: int | None

@@ -70,7 +70,7 @@ def answer(catalogue: Catalogue, requests: list[str], found: Mapping[str, Any]) 
 @dataclass(frozen=True)
 class Reconciled:
     """What a reconciliation changed: `late` rows that lie in hours final when they came (of `day`, or of all), and
-    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `told`: what there
+    events that are new, were revised, or were retracted since. `by_watch`: a running watch did it. `notes`: what there
     is to say of what was taken in for it."""
 
     late: int
@@ -78,7 +78,7 @@ class Reconciled:
     revised: int
     retracted: int
     by_watch: bool
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def reconcile(data: Path, settings: WatchSettings, day: date | None = None, wait_s: float = 600.0) -> Reconciled:
@@ -219,7 +219,8 @@ def _source(source: Mapping[str, Any]) -> str:
 
 def _destination(destination: Mapping[str, Any]) -> str:
     trouble = f" ({destination['trouble']})" if destination["trouble"] else ""
-    return f"alerts to {destination['name']}: delivered {destination['delivered']:,}, waiting {destination['waiting']:,}{trouble}"
+    counts = f"delivered {destination['delivered']:,}, waiting {destination['waiting']:,}"
+    return f"alerts to {destination['name']}: {counts}{trouble}"
 
 
 def _minute(time: str) -> str:

@@ -6,7 +6,6 @@ import errno
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +23,17 @@ from stswatch.pipeline.readers import aisstream, nmea, packing
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.source import WHOLE, DecodedBatch, SourceError
 from stswatch.pipeline.readers.text import Window
-from stswatch.pipeline.spool.segments import Position, Spooled, arrivals_of, segment_of, segments, sources_of, time_of
+from stswatch.pipeline.schema import CLOCK
+from stswatch.pipeline.spool.segments import (
+    Position,
+    Spooled,
+    last_arrival_us,
+    segment_of,
+    segments,
+    sources_of,
+    time_of,
+)
 from stswatch.pipeline.spool.tail import PIECE_BYTES, Piece, Tail
-from stswatch.pipeline.tracks.stray_days import CLOCK
 
 if TYPE_CHECKING:
     from stswatch.pipeline.spool.writer import Spool
@@ -266,14 +273,5 @@ def found_us(data: Path, spools: Sequence[Spool]) -> int | None:
     found = {spool.name: spool.found_us for spool in spools}
     for spooled in sources_of(data / "spool"):
         if spooled.name not in found:
-            found[spooled.name] = _last_us(spooled.folder)
+            found[spooled.name] = last_arrival_us(spooled.folder)
     return max(found.values(), default=0) or None
-
-
-def _last_us(folder: Path) -> int:
-    """The last arrival in the newest segment that tells one; 0 where none does: a damaged one may tell none."""
-    for path in reversed(segments(folder)):
-        with suppress(SourceError):
-            if last_us := int(arrivals_of(path).time_us.max(initial=0)):
-                return last_us
-    return 0

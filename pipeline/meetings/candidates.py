@@ -85,11 +85,11 @@ class _Entries:
     def of(leg: Ints, cell: Ints, sides: Ints, boxes: Boxes) -> _Entries:
         base = boxes.start_us.min()
         span = int(boxes.end_us.max() - base) + 1
-        order = np.argsort(cell)
+        order = np.argsort(cell, kind="stable")  # legs lie by vessel, and so mostly by cell
         leg, cell, sides = leg[order], cell[order], sides[order]
         code = np.cumsum(np.diff(cell, prepend=cell[:1]) != 0) * span
         start, end = code + boxes.start_us[leg] - base, code + boxes.end_us[leg] - base
-        order = np.argsort(start)
+        order = np.argsort(start, kind="stable")
         return _Entries(leg[order], sides[order], start[order], end[order])
 
     def those(self, at: Bools) -> _Entries:

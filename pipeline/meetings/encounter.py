@@ -222,7 +222,7 @@ def last_told(mmsi: Ints, end_us: Ints, said: pa.Table, rules: EncounterRules) -
     """The values of TOLD that vessels (n,) had told last by a time; null where nothing was told.
 
     said: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor does what
-    it said more than said_memory_d before, in whole UTC days, since a value is told once in each.
+    it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
     """
     said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
     columns: dict[str, pa.Array] = {}
@@ -236,7 +236,7 @@ def last_told(mmsi: Ints, end_us: Ints, said: pa.Table, rules: EncounterRules) -
 
 
 def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
-    """What an encounter that ends then or later can ask for, and nothing older than said_memory_d before.
+    """What an encounter that ends then or later can ask for, and nothing older than static_memory_d before.
 
     Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
     """
@@ -254,7 +254,7 @@ def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Tab
 
 def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
     """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
-    oldest_us = end_us // days(1) * days(1) - days(rules.said_memory_d)
+    oldest_us = end_us // days(1) * days(1) - days(rules.static_memory_d)
     return np.asarray(-(-oldest_us // days(1)) * days(1))
 
 

@@ -73,7 +73,7 @@ def added(row: Ints, number: Ints, ms: Column, codes: Ints) -> tuple[Ints, Ints,
         total = total[key]
     else:
         some = np.flatnonzero(ms)
-        order = some[np.argsort(key[some])]
+        order = some[np.argsort(key[some], kind="stable")]
         key = key[order]
         head = starts_of(key)
         key, total = key[head], np.add.reduceat(ms[order], head) if len(head) else ms[order]

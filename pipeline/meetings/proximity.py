@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coordinates.sphere import wrap_lon
-from stswatch.geo.reference.ports import lawful_port, ports
+from stswatch.geo.reference.harbours import lawful_port
+from stswatch.geo.reference.ports import ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
@@ -33,7 +34,7 @@ from stswatch.pipeline.batch import (
 from stswatch.pipeline.meetings import intervals
 from stswatch.pipeline.meetings.candidates import Boxes, candidates, prune_legs
 from stswatch.pipeline.meetings.intervals import Runs
-from stswatch.pipeline.meetings.relative_motion import Found, LegColumns, near
+from stswatch.pipeline.meetings.relative_motion import Found, LegColumns, near, when_near
 from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, days, minutes
 
@@ -51,27 +52,34 @@ def ports_of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
     return port
 
 
-def at_berth(legs: LegColumns, port: Ints, found: Found, rules: Rules) -> Ints:
-    """Rows where both lie still in a port that is no part of the trade; port: what `ports_of` gave."""
-    still = _both_still(legs, found.a, found.b, rules)
-    return still[(port[found.a[still]] >= 0) & (port[found.b[still]] >= 0)]
+def at_berth(legs: LegColumns, port: Ints, a: Ints, b: Ints, rules: Rules) -> Bools:
+    """Whether both legs of each pair lie still in a port that is no part of the trade; port: what `ports_of` gave."""
+    out = np.zeros(len(a), bool)
+    still = _both_still(legs, a, b, rules)
+    out[still] = (port[a[still]] >= 0) & (port[b[still]] >= 0)
+    return out
 
 
 def _both_still(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
     return np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
 
 
-def rows_of(legs: LegColumns, found: Found, port: Ints) -> pa.Table:
-    """One row per pair and hour that the pair lay side by side in; port: (m,) the port of a."""
-    first, last = found.near.start_us // HOUR, (found.near.end_us - 1) // HOUR
+def rows_of(legs: LegColumns, a: Ints, b: Ints, port: Ints, rules: Rules) -> pa.Table:
+    """One row per pair and hour that two lay side by side in, of pairs of legs sorted by pair and time.
+
+    port: what `ports_of` gave; the row tells that of a. When the pair was near is all that is measured.
+    """
+    hit, start_us, end_us = when_near(legs.ends.at(a), legs.ends.at(b), rules.proximity.distance_m)
+    a, b = a[hit], b[hit]
+    first, last = start_us // HOUR, (end_us - 1) // HOUR
     row, nth = spread(last - first + 1)
-    hour = first[row] + nth
-    order = ordered(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
-    row, hour = row[order], hour[order]
-    once = starts_of(legs.rank[found.a[row]], legs.rank[found.b[row]], hour, port[row])
-    row, hour = row[once], hour[once]
-    columns: dict[str, object] = {"port": pa.array(ports().id[port[row]], pa.string()), "hour": hour * HOUR}
-    for v, leg in (("a", found.a[row]), ("b", found.b[row])):
+    keys = legs.rank[a[row]], legs.rank[b[row]], first[row] + nth, port[a[row]]
+    some = starts_of(*keys)  # legs of minutes tell one hour many times in a row: few are left to sort
+    order = some[ordered(*(key[some] for key in keys))]
+    once = order[starts_of(*(key[order] for key in keys))]
+    row, hour = row[once], keys[2][once]
+    columns: dict[str, object] = {"port": pa.array(ports().id[port[a[row]]], pa.string()), "hour": hour * HOUR}
+    for v, leg in (("a", a[row]), ("b", b[row])):
         columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
     return build("port_pairs", columns)
 
@@ -117,13 +125,11 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, *_fine_enough(view, i, j, rules))
         port = ports_of(view, a, b, rules)
-        # part by part: what is in the cache is worked on at once, and the encounter step joins what two parts hold
-        for begin in range(0, len(a), _PAIRS_IN_CACHE):
-            part = slice(begin, begin + _PAIRS_IN_CACHE)
-            found = _meetings(view, a[part], b[part], rules)
-            berth = at_berth(view, port, found, rules)
-            rows["proximities"].append(_proximity_rows(view, found.without(berth), rules))
-            rows["port_pairs"].append(rows_of(view, found.at(berth), port[found.a[berth]]))
+        berth = at_berth(view, port, a, b, rules)
+        for some_a, some_b in _cached(a[berth], b[berth]):
+            rows["port_pairs"].append(rows_of(view, some_a, some_b, port, rules))
+        for some_a, some_b in _cached(a[~berth], b[~berth]):
+            rows["proximities"].append(_proximity_rows(view, _meetings(view, some_a, some_b, rules), rules))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}
     return Result(kept, given)
 
@@ -146,6 +152,12 @@ def _together(parts: Iterable[tuple[Ints, Ints]], at_least: int) -> Iterator[tup
             waiting = []
     if waiting:
         yield _joined(waiting)
+
+
+def _cached(a: Ints, b: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of legs part by part: what is in the cache is worked on at once; later steps join what two parts hold."""
+    for begin in range(0, len(a), _PAIRS_IN_CACHE):
+        yield a[begin : begin + _PAIRS_IN_CACHE], b[begin : begin + _PAIRS_IN_CACHE]
 
 
 def _joined(parts: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
@@ -176,7 +188,7 @@ def _pairs(legs: LegColumns, i: Ints, j: Ints) -> tuple[Ints, Ints]:
     swap = rank_i > rank_j
     a, b = np.where(swap, j, i), np.where(swap, i, j)
     pair = np.minimum(rank_i, rank_j) * len(legs.rank) + np.maximum(rank_i, rank_j)
-    order = ordered(pair, np.maximum(legs.start_ms[a], legs.start_ms[b]))
+    order = ordered(pair, np.maximum(legs.start_ms[a], legs.start_ms[b]), in_runs=False)
     return a[order], b[order]
 
 

@@ -77,7 +77,7 @@ class Near:
     def moved_cm(self) -> Ints:
         """How long the way of b as seen from a is in each, centimetres."""
         east_cm, north_cm = (end[1] - end[0] for end in (self.x_cm, self.y_cm))
-        return np.asarray(np.rint(np.hypot(east_cm, north_cm)).astype(np.int64))
+        return np.asarray(np.rint(np.sqrt(east_cm * east_cm + north_cm * north_cm)).astype(np.int64))
 
     def middle(self, rows: Ints, end: int) -> tuple[Floats, Floats]:
         """Longitude and latitude of the middle of the pair at the start (0) or the end (1) of these."""
@@ -120,6 +120,15 @@ def near(a: Ends, b: Ends, distance_m: float) -> Near:
     return Near(hit, start_us, end_us, x_cm, y_cm, lon, lat)
 
 
+def when_near(a: Ends, b: Ends, distance_m: float) -> tuple[Ints, Ints, Ints]:
+    """Which pairs of legs `near` finds, (m,), and the times from when to when, at a third of its cost."""
+    b = b.beside(a)
+    t0, t1 = np.maximum(a.start_us, b.start_us), np.minimum(a.end_us, b.end_us)
+    start_us, end_us, hits = _within(*_offset_between(a, b, t0, t1 - t0)[:2], t0, t1, distance_m)
+    hit = np.flatnonzero(hits)
+    return hit, start_us[hit], end_us[hit]
+
+
 def _within(
     first: tuple[Floats, ...], moved: tuple[Floats, ...], t0: Ints, t1: Ints, distance_m: float
 ) -> tuple[Ints, Ints, Bools]:
@@ -154,16 +163,27 @@ def _ends(
     return ends
 
 
+_Places = tuple[Floats, Floats, Floats, Floats]
+
+
 def _pair_between(a: Ends, b: Ends, t0: Ints, span_us: Ints) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
     """East and north of a to b, metres, and longitude and latitude of the middle: at t0, and their change in a span.
 
     Longitudes of b lie beside those of a.
     """
-    (lon_a, lat_a, east_a, north_a), (lon_b, lat_b, east_b, north_b) = (leg.going(t0, span_us) for leg in (a, b))
+    first, moved, going_a, going_b = _offset_between(a, b, t0, span_us)
+    lon, lat, east, north = ((of_a + of_b) / 2 for of_a, of_b in zip(going_a, going_b, strict=True))
+    return (*first, lon, lat), (*moved, east, north)
+
+
+def _offset_between(
+    a: Ends, b: Ends, t0: Ints, span_us: Ints
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], _Places, _Places]:
+    """East and north of a to b at t0, and their change in a span, metres; and how both go, degrees."""
+    going_a, going_b = (leg.going(t0, span_us) for leg in (a, b))
+    lon, lat, east, north = (of_b - of_a for of_a, of_b in zip(going_a, going_b, strict=True))
     lon_m, lat_m = metres_per_degree((a.lat0 + a.lat1 + b.lat0 + b.lat1) / 4)
-    middle = (lon_a + lon_b) / 2, (lat_a + lat_b) / 2
-    moved = (east_b - east_a) * lon_m, (north_b - north_a) * lat_m, (east_a + east_b) / 2, (north_a + north_b) / 2
-    return ((lon_b - lon_a) * lon_m, (lat_b - lat_a) * lat_m, *middle), moved
+    return (lon * lon_m, lat * lat_m), (east * lon_m, north * lat_m), going_a, going_b
 
 
 def _roots(x0: Floats, y0: Floats, vx: Floats, vy: Floats, distance_m: float) -> tuple[Floats, Floats]:
@@ -240,13 +260,3 @@ class Found:
     a: Ints
     b: Ints
     near: Near
-
-    def at(self, rows: Ints) -> Found:
-        """These, which rise; all of them are not copied."""
-        return self if len(rows) == len(self.a) else Found(self.a[rows], self.b[rows], self.near.at(rows))
-
-    def without(self, rows: Ints) -> Found:
-        """The others."""
-        rest = np.ones(len(self.a), bool)
-        rest[rows] = False
-        return self.at(np.flatnonzero(rest))

@@ -12,7 +12,8 @@ import pyarrow as pa
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import M_PER_NM, MS_PER_KN, haversine_m
 from stswatch.geo.coordinates.sun import sun_elevation_deg
-from stswatch.geo.reference.ports import nearest_port, port_or_anchorage_of, ports
+from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
+from stswatch.geo.reference.ports import ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema

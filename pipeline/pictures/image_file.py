@@ -66,9 +66,10 @@ def write(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
+        raise _unwritable(path, str(error.strerror)) from error
+    finally:  # Ctrl-C too leaves nothing
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise _unwritable(path, str(error.strerror)) from error
 
 
 def _unwritable(path: Path, why: str) -> PictureError:

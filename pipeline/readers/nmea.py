@@ -57,7 +57,7 @@ class CaptureOptions:
 class _Head:
     """What the first sentences of a capture say: how many tell a time, how many one that is not understood."""
 
-    told: int = 0
+    timed: int = 0
     of: int = 0
     unread: int = 0
     example: str = ""

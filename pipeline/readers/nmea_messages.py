@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import codecs
 import io
-import json
 import os
+import shutil
 import sys
+import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -24,8 +25,17 @@ import pyarrow.parquet as pq
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.assembled import CaptureClock, Whole, codes, whole_messages
-from stswatch.pipeline.decode.decoded_fields import ALL_TYPES, FieldRows, Form, columns_of, say, table
-from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.decode.decoded_fields import (
+    ALL_TYPES,
+    HEAD,
+    FieldRows,
+    Form,
+    columns_of,
+    json_lines,
+    plain,
+    say,
+    table,
+)
 from stswatch.pipeline.decode.payloads import Bools
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
@@ -52,19 +62,82 @@ class Sink(Protocol):
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
         """Write n messages, see said.table."""
 
-    def close(self) -> None:
-        """Write what ends the file."""
+    def close(self, whole: bool = True) -> None:
+        """Write what ends the file; where it will not be whole, it is only let go."""
+
+
+# Of numbers that differ from message to message a dictionary would be made for nothing.
+_RISING, _SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
+_ENCODING = {"time": _RISING, "offset": _RISING, "lon": _SPLIT, "lat": _SPLIT}
+_SOUGHT = frozenset({"time", "source", "offset", "msg_type", "mmsi", "lon", "lat"})  # by which a query passes over rows
+_ALWAYS = frozenset({*HEAD, *REJECTS.names})
 
 
 class _Parquet:
+    """A file with the columns that some message fills, and those of where and when.
+
+    Which these are is known at the end: what was written before the first message that fills another column is written
+    once more. Until then all lies in files without a name beside the one that is to be.
+    """
+
     def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
-        self._schema, self._writer = schema, pq.ParquetWriter(file, schema, compression="zstd")
+        self._file, self._schema = file, schema
+        self._filled = {name for name in schema.names if name in _ALWAYS}
+        self._parts: list[tuple[IO[bytes], pq.ParquetWriter]] = []
 
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
-        self._writer.write_table(table(head, forms, self._schema))
+        rows = table(head, forms, self._schema)
+        filled = {name for name in rows.column_names if rows[name].null_count < len(rows)}
+        if not (self._parts and filled <= self._filled):
+            self._filled |= filled
+            self._begin()
+        writer = self._parts[-1][1]
+        writer.write_table(rows.select(writer.schema.names))
 
-    def close(self) -> None:
-        self._writer.close()
+    def _begin(self) -> None:
+        out = Path(self._file.name)
+        part = tempfile.TemporaryFile(dir=out.parent if out.is_file() else None)  # noqa: SIM115 closed with the others
+        self._parts.append((part, _parquet_writer(part, self._columns())))
+
+    def _columns(self) -> pa.Schema:
+        return pa.schema([field for field in self._schema if field.name in self._filled])
+
+    def close(self, whole: bool = True) -> None:
+        if whole and not self._parts:
+            self._begin()
+        with ExitStack() as opened:
+            files = [opened.enter_context(part) for part, _ in self._parts]
+            for _, writer in self._parts:
+                writer.close()
+            if whole and len(files) > 1:
+                _join(files, self._file, self._columns())
+            elif whole:
+                files[0].seek(0)
+                shutil.copyfileobj(files[0], self._file)
+
+
+def _parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+    encoding = {name: how for name, how in _ENCODING.items() if name in schema.names}
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="snappy",  # reads everywhere; zstd takes a fifth less room and a fifth more time
+        use_dictionary=[name for name in schema.names if name not in encoding],
+        column_encoding=encoding,
+        write_statistics=[name for name in schema.names if name in _SOUGHT],
+    )
+
+
+def _join(parts: Iterable[IO[bytes]], file: IO[bytes], schema: pa.Schema) -> None:
+    """Write what stands in several Parquet files into one, a group of rows at a time, null where a file lacks it."""
+    with _parquet_writer(file, schema) as writer:
+        for part in parts:
+            rows = pq.ParquetFile(part)
+            for at in range(rows.num_row_groups):
+                group = rows.read_row_group(at)
+                known = dict(zip(group.column_names, group.columns, strict=True))
+                columns = [known.get(field.name, pa.nulls(len(group), field.type)) for field in schema]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 class _Csv:
@@ -80,7 +153,7 @@ class _Csv:
     def _text(self, column: pa.Array) -> pa.Array:
         return column
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         self._writer.close()
 
 
@@ -103,7 +176,7 @@ class _JsonLines:
     def write(self, head: Mapping[str, pa.Array], forms: list[Form]) -> None:
         self._file.write(json_lines(head, forms))
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         pass
 
 
@@ -129,13 +202,14 @@ def write(
     captures: Iterable[tuple[str, Iterable[FieldRows]]],
     to: str,
     out: str | Path,
-    types: Collection[int],
+    types: Collection[int] | None,
     rejects: str | Path | None = None,
 ) -> Count:
     """Write captures, each a name and what is read of it.
 
-    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; rejects: a
-    file for the lines that are no message. Raises RecordsError, OSError, and what reading raises.
+    to: one of FORMATS; out: a file, `-` for standard output, or a folder that gets NAME.FORMAT for each; types: whose
+    columns a table gets, see columns_of; rejects: a file for the lines that are no message. Raises RecordsError,
+    OSError, and what reading raises.
     """
     count, schema = Count(), columns_of(types)
     with ExitStack() as opened:
@@ -192,7 +266,7 @@ def sink(to: str, out: str | Path, schema: pa.Schema) -> Iterator[Sink]:
             yield from _filled(to, file, schema)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    beside = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{os.getpid()}")  # a name may be as long as any
     try:
         with beside.open("wb") as file:
             yield from _filled(to, file, schema)
@@ -230,79 +304,13 @@ def _filled(to: str, file: IO[bytes], schema: pa.Schema) -> Iterator[Sink]:
         yield made
     except BaseException:
         with suppress(Exception):  # what is half written is taken away
-            made.close()
+            made.close(whole=False)
         raise
     made.close()
 
 
 def _text_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_timestamp(kind) or pa.types.is_binary(kind) else kind
-
-
-def json_lines(head: Mapping[str, pa.Array], forms: list[Form]) -> bytes:
-    r"""Messages as lines of JSON in the order of their rows, with the fields that their form has.
-
-    >>> head = {"time": pa.array([0], pa.timestamp("us", "UTC")), "station": pa.array(["A"])}
-    >>> json_lines(head, [(np.array([0]), {"msg_type": pa.array([1]), "lon": pa.array([None], pa.float64())})])
-    b'{"time":"1970-01-01T00:00:00.000000Z","station":"A","msg_type":1,"lon":null}\n'
-    """
-    if not forms:
-        return b""
-    written = {name: _json(column) for name, column in head.items()}
-    rows = np.concatenate([rows for rows, _ in forms])
-    lines = pa.concat_arrays([_lines(written, *form) for form in forms]).take(pa.array(np.argsort(rows)))
-    return _joined(lines)
-
-
-def _lines(head: Mapping[str, pa.Array], rows: Ints, columns: Mapping[str, pa.Array]) -> pa.Array:
-    at = pa.array(rows)
-    values = {name: column.take(at) for name, column in head.items()}
-    values |= {name: _json(column) for name, column in columns.items() if name not in head}
-    first = {name: values.pop(name) for name in (*head, "msg_type", "mmsi") if name in values}
-    pieces: list[Any] = []
-    for name, value in (first | values).items():
-        pieces += [f'{"," if pieces else "{"}"{name}":', value]
-    return pc.binary_join_element_wise(*pieces, "}\n", "")
-
-
-def _joined(lines: pa.Array) -> bytes:
-    """The bytes of strings, one after the other."""
-    whole = pa.concat_arrays([lines])
-    edges = np.frombuffer(whole.buffers()[1], np.int32)[[whole.offset, whole.offset + len(whole)]]
-    return whole.buffers()[2][int(edges[0]) : int(edges[1])].to_pybytes() if len(whole) else b""
-
-
-def _json(column: pa.Array) -> pa.Array:
-    """Each value as it stands in JSON."""
-    text = plain(column)
-    if pa.types.is_string(text.type):
-        text = _quoted(text)
-    return pc.fill_null(text.cast(pa.string()), "null")
-
-
-def _quoted(text: pa.Array) -> pa.Array:
-    if pc.any(pc.match_substring_regex(text, r"[^ -~]")).as_py():  # beyond plain ASCII
-        return pa.array([None if value is None else _dumped(value) for value in text.to_pylist()], pa.string())
-    for sign in ("\\", '"'):
-        text = pc.replace_substring(text, sign, "\\" + sign)
-    return pc.binary_join_element_wise('"', text, '"', "")
-
-
-def _dumped(value: str) -> str:
-    return json.dumps(value).replace("\x7f", "\\u007f")
-
-
-def plain(column: pa.Array) -> pa.Array:
-    """Times as ISO 8601 and bytes as base64, all else as it is.
-
-    >>> plain(pa.array([b"AIS", None])).to_pylist(), plain(pa.array([0], pa.timestamp("us", "UTC"))).to_pylist()
-    (['QUlT', None], ['1970-01-01T00:00:00.000000Z'])
-    """
-    if pa.types.is_timestamp(column.type):
-        return pc.replace_substring(column.cast(pa.string()), " ", "T")
-    if pa.types.is_binary(column.type):
-        return pa.array([None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()], pa.string())
-    return column
 
 
 # ----------------------------------------------------------------------------------------------------------------

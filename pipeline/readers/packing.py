@@ -7,6 +7,7 @@ more (a folder of .csv.gz); anything else that is packed twice is not read.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -29,7 +30,7 @@ from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.source import Source, SourceError, SourcePlace
-from stswatch.pipeline.tracks.stray_days import CLOCK
+from stswatch.pipeline.schema import CLOCK
 
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
 _LOOK = 512  # bytes that tell how a file is packed
@@ -65,7 +66,9 @@ UNREAD: dict[str, re.Pattern[bytes]] = {  # told by name, so that the user knows
 def unreadable(path: str, error: OSError) -> SourceError:
     """What to say of a file that the system does not give."""
     why = error.strerror or error
-    return SourceError(f"{path}: cannot be read ({why}); check the path, its permissions and the disk that it lies on")
+    few = error.errno == errno.EMFILE
+    remedy = "raise the limit (ulimit -n)" if few else "check the path, its permissions and the disk that it lies on"
+    return SourceError(f"{path}: cannot be read ({why}); {remedy}")
 
 
 def packing_of(start: bytes) -> Packing | None:

@@ -27,6 +27,7 @@ from stswatch.pipeline.schema.flow_tables import (
     STATIC_DATA,
 )
 from stswatch.pipeline.schema.lake_tables import (
+    CLOCK,
     FIXES,
     REASON,
     RECEIVERS,
@@ -61,6 +62,7 @@ from stswatch.pipeline.schema.published import (
 __all__ = [
     "AREA_COLUMNS",
     "BIN",
+    "CLOCK",
     "CLOSED_ENCOUNTERS",
     "COVERAGE",
     "EDGES",

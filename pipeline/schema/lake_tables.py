@@ -42,6 +42,8 @@ def meaning_of(thing: pa.Field | pa.Schema) -> str:
 RECEIVERS = ("satellite", "terrestrial", "unknown")
 SATELLITE, TERRESTRIAL, UNKNOWN = range(len(RECEIVERS))
 
+CLOCK = "clock"  # why a row is invalid whose day stands so alone that the receiver lost its date
+
 _EVIDENCE = (
     column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
     column(

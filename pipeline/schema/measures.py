@@ -274,7 +274,7 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
         column(
             f"ship_type_{v}",
             pa.int16(),
-            f"type that {v} last told by the end, at most said_memory_d before; ITU-R M.1371-5 table 53",
+            f"type that {v} last told by the end, at most static_memory_d before; ITU-R M.1371-5 table 53",
             null=True,
         )
         for v in "ab"
@@ -283,7 +283,7 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
         column(
             f"length_{v}_m",
             pa.float32(),
-            f"length that {v} last told by the end, at most said_memory_d before",
+            f"length that {v} last told by the end, at most static_memory_d before",
             unit="m",
             null=True,
         )

@@ -90,6 +90,8 @@ COMMON = {  # options of every kind
 
 _LICENCE_LETTERS = 500  # it stands in the first line of every segment
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})=(?P<rest>.+)", re.DOTALL)
+_WITH_PASSWORD = re.compile(r"(?:[A-Za-z]+:)?/{0,2}[^/@\s]*:[^/@]*@[^/@]+:\d+")  # me:word@host:1, tcp:/me:word@host:1
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -106,7 +108,7 @@ def kind_of(scheme: str) -> SourceKind:
 
 
 def parse(text: str) -> Address:
-    """What an address says. Raises AddressError, one sentence.
+    """What an address says. Raises AddressError, one sentence that quotes nothing that may be a password.
 
     >>> parse("busan=tcp://127.0.0.1:10110?receiver=terrestrial").name, parse("tcp://[::1]:10110").name
     ('busan', 'tcp-1-10110')
@@ -116,23 +118,25 @@ def parse(text: str) -> Address:
     scheme = _scheme(rest)
     kind = kind_of(scheme)
     where, _, query = rest.partition("?")
-    given = _place(kind, where, rest)
+    given = _place(kind, where)
     options = parse_qsl(query, keep_blank_values=True)
-    _known(kind, options, rest)
+    _known(kind, options, where)
     last = dict(options)
     if len(last.get("licence", "")) > _LICENCE_LETTERS:
-        raise AddressError(f"{rest}: the licence is longer than {_LICENCE_LETTERS} letters; name it in short")
+        raise AddressError(f"{where}: the licence is longer than {_LICENCE_LETTERS} letters; name it in short")
     address = Address(
         name=named["name"] if named else _name(kind, given),
         scheme=scheme,
         text=rest,
-        format=_one_of(last.get("format", kind.format), get_args(Format), "format", rest),
-        receiver=_one_of(last.get("receiver", "unknown"), get_args(Receiver), "receiver", rest),
+        format=_one_of(last.get("format", kind.format), get_args(Format), "format", where),
+        receiver=_one_of(last.get("receiver", "unknown"), get_args(Receiver), "receiver", where),
         licence=last.get("licence", ""),
         options=tuple((name, value) for name, value in options if name not in COMMON),
         **given,
     )
     kind.check(address)
+    if (variable := kind.secret(address)) and not _VARIABLE.fullmatch(variable):
+        raise AddressError(f"{where}: secret is the name of a variable of the environment, and what it says is none")
     return address
 
 
@@ -168,26 +172,38 @@ def _scheme(rest: str) -> str:
     return found[1].lower() if found else "file"
 
 
-def _place(kind: SourceKind, where: str, text: str) -> dict[str, Any]:
+def _place(kind: SourceKind, where: str) -> dict[str, Any]:
     """User, host, port and path. Raises AddressError."""
     if kind.scheme == "stdin":
         return {}
     if kind.scheme == "file":
+        if _WITH_PASSWORD.match(where):
+            raise AddressError(f"a password in an address, and no kind of source; write it as {SOURCES[0].form}")
         return {"path": unquote(where.removeprefix("file://")) if where.startswith("file://") else where}
     try:
         parts = urlsplit(where.replace("#", "%23"))  # a wildcard of MQTT
         port = parts.port
-    except ValueError as error:
-        raise AddressError(f"{text}: {error}; write it as {kind.form}") from error
+    except ValueError as error:  # which quotes what it is given
+        wrong = "its host or port cannot be read"
+        raise AddressError(f"{_public(where)}: {wrong}; write it as {kind.form}") from error
     if parts.password is not None:
         raise AddressError(
             f"{kind.scheme}://{parts.hostname}: a password in an address is seen by all users of this machine;"
             f" set it in the environment as {kind.secret(Address('', kind.scheme, '', user='u')) or 'a variable'}"
         )
     if not parts.hostname or (kind.needs_port and not port):
-        raise AddressError(f"{text}: names no {'port' if parts.hostname else 'host'}; write it as {kind.form}")
+        raise AddressError(f"{where}: names no {'port' if parts.hostname else 'host'}; write it as {kind.form}")
     path = unquote(parts.path.removeprefix("/"))
     return {"user": parts.username or "", "host": parts.hostname, "port": port or kind.default_port, "path": path}
+
+
+def _public(where: str) -> str:
+    """An address that cannot be read as far as it holds no password.
+
+    >>> _public("mqtts://me:word@h:99999/t"), _public("ws://h:99999/a")
+    ('mqtts://...', 'ws://h:99999/a')
+    """
+    return where.partition("//")[0] + "//..." if "@" in where else where
 
 
 def _known(kind: SourceKind, options: Sequence[tuple[str, str]], text: str) -> None:

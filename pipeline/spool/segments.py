@@ -161,6 +161,15 @@ def arrivals_of(path: Path) -> Arrivals:
     return _first_of(path, frames.arrivals_of) or Arrivals.of([])
 
 
+def last_arrival_us(folder: Path) -> int:
+    """The last arrival in the newest segment that tells one; 0 where none does: a damaged one may tell none."""
+    for path in reversed(segments(folder)):
+        with suppress(SourceError):
+            if last_us := int(arrivals_of(path).time_us.max(initial=0)):
+                return last_us
+    return 0
+
+
 def _first_of(path: Path, call: Callable[[str], T | None]) -> T | None:
     """What a call finds of a segment, packed meanwhile or not; None where it is gone. Raises SourceError."""
     for each in (path, path.with_name(path.name + PACKED)):

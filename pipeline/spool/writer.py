@@ -13,6 +13,7 @@ from pathlib import Path
 from stswatch.errors import StswatchError
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.sources.address import NOTE, Format, Receiver, Remark
 from stswatch.pipeline.spool import segments as files
 from stswatch.pipeline.spool.clock import Arrival, RecordedClock
@@ -100,12 +101,16 @@ class Spool:
         tail = Tail(self.folder, Position(self._last_name))
         end, last = b"", None
         at: list[Arrivals] = []
-        for piece in tail.all():
-            end, last = (end + piece.text)[-SEEN_BYTES:], piece
-            at = [*at[-1:], piece.arrivals]
-            self.found_us = max(self.found_us, piece.last_us)
+        try:
+            for piece in tail.all():
+                end, last = (end + piece.text)[-SEEN_BYTES:], piece
+                at = [*at[-1:], piece.arrivals]
+                self.found_us = max(self.found_us, piece.last_us)
+        except SourceError as error:  # the newest is damaged from end to end: what comes goes behind it
+            self.damage.append(f"{error}; it is passed over")
         self.note = tail.note
         tail.close()
+        self.found_us = self.found_us or files.last_arrival_us(self.folder)
         self._clock.not_before(self.found_us)
         self._acknowledged = tail.position
         if last is not None:

@@ -337,6 +337,8 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _DAMAGED:
             raise CatalogueError(f"{path}: is damaged ({error}); {_REMEDY}") from error
         raise
+    except UnicodeDecodeError as error:  # of the words of SQLite, which quote what is damaged
+        raise CatalogueError(f"{path}: is damaged (not even its tables can be named); {_REMEDY}") from error
 
 
 def _lacking(code: int, path: Path) -> int:
@@ -347,7 +349,7 @@ def _lacking(code: int, path: Path) -> int:
     if code == sqlite3.SQLITE_IOERR and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
         return errno.EFBIG
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        check_spare_files(1)
+        check_spare_files(4)  # the catalogue, what lies beside it, and its folder
         with suppress(FileNotFoundError):
             return errno.EROFS if os.statvfs(path.parent).f_flag & os.ST_RDONLY else errno.EACCES
     return _LACKING[code]

@@ -7,11 +7,14 @@ DIR/stswatch.duckdb  a link to the newest of it
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +23,7 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl, revisions, snapshots
-from stswatch.pipeline.store.files import sync
+from stswatch.pipeline.store.files import check_spare_files, sync
 from stswatch.pipeline.store.snapshots import PUBLISHED
 
 WORK = Path("db") / "work.duckdb"
@@ -67,8 +70,25 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
         connection = followed(link, _reading)
     except duckdb.Error as error:
         raise StoreError(f"{link}: cannot be opened ({_line(error)}); close what holds it, or run again") from error
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise StoreError(f"{link}: cannot be opened (too many files are open); raise the limit (ulimit -n)") from error
     _settle(connection, data)
     return connection
+
+
+_opening = Lock()
+
+
+def open_file(path: Path, **how: Any) -> duckdb.DuckDBPyConnection:
+    """A connection to a database file, as duckdb.connect gives it. Raises duckdb.Error, OSError without files to spare.
+
+    DuckDB ends the process where it lacks a file while several databases are opened at once: so one after the other.
+    """
+    with _opening:
+        check_spare_files()
+        return duckdb.connect(str(path), **how)
 
 
 def followed(link: Path, opened: Callable[[Path], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
@@ -90,11 +110,11 @@ def _reading(file: Path) -> duckdb.DuckDBPyConnection:
     snapshot = snapshots.of(file)
     manifest = snapshots.read_manifest(snapshot) if snapshot else None
     if snapshot is None or manifest is None:
-        return duckdb.connect(str(file), read_only=True)
+        return open_file(file, read_only=True)
     failed: duckdb.Error | None = None
     for path in (snapshot.pristine, snapshot.shown):
         try:
-            connection = duckdb.connect(str(path), read_only=True)
+            connection = open_file(path, read_only=True)
         except duckdb.Error as error:
             failed = error
             continue
@@ -126,7 +146,7 @@ def open_work(data: Path, tables: Registry = schema.TABLES) -> duckdb.DuckDBPyCo
 
 def _opened(path: Path, data: Path, tables: Registry) -> duckdb.DuckDBPyConnection:
     try:
-        connection = duckdb.connect(str(path))
+        connection = open_file(path)
     except duckdb.IOException as error:
         if "lock" in str(error):
             raise StoreError(f"{data}: another run is loading into this folder; wait for it to end") from error

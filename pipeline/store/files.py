@@ -66,11 +66,15 @@ def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
     """Write a JSON file whole or not at all; indent: None for what may be long, which takes a tenth. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    with part.open("wb") as out:
-        out.write(json.dumps(content, indent=indent, sort_keys=True).encode())
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as out:
+            out.write(json.dumps(content, indent=indent, sort_keys=True).encode())
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

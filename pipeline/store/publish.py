@@ -13,12 +13,11 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import ddl, entries, snapshots
+from stswatch.pipeline.store import ddl, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
-from stswatch.pipeline.tracks.stray_days import CLOCK
 
 # ----------------------- from the parts of all slices to the rows that are published: a query for each way to merge
 
@@ -209,7 +208,7 @@ def _marked(left_out: LeftOut) -> str:
         for start_us, end_us in found
     )
     found = f"invalid_reason IS NULL AND ({' OR '.join(spans)})"
-    return f"CASE WHEN {found} THEN {ddl.literal(CLOCK)} ELSE invalid_reason END AS invalid_reason"
+    return f"CASE WHEN {found} THEN {ddl.literal(schema.CLOCK)} ELSE invalid_reason END AS invalid_reason"
 
 
 # ------------------------------------------------------------------------------------------------------- publishing
@@ -246,15 +245,18 @@ def publish(
         snapshots.finalize(snapshot, unfinished, lake_files, left_out or {})
         sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
     except (duckdb.Error, StoreError, OSError) as error:
-        with suppress(OSError):  # where the disk is full, it is full of these
-            _remove(unfinished)
-            _remove(snapshot.shown.with_name(unfinished.name))
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
+            from stswatch.pipeline.store import entries  # see queries.py
+
             entries.verify(data, (path for paths in lake_files.values() for path in paths))
         message = str(error).splitlines()[0]
         if isinstance(error, duckdb.IOException | OSError):
             raise StoreError(f"{data}: no snapshot was made ({message}); run again") from error
         raise
+    finally:  # after Ctrl-C too; and where the disk is full, it is full of these
+        with suppress(OSError):
+            _remove(unfinished)
+            _remove(snapshot.shown.with_name(unfinished.name))
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)
     sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (snapshots.py)

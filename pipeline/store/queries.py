@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import entries, lake, publish, revisions, snapshots
+from stswatch.pipeline.store import publish, revisions, snapshots
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -28,9 +29,30 @@ _BY_NAME = f"""
 """
 
 
+_KEPT: ContextVar[tuple[Path, duckdb.DuckDBPyConnection] | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def one_snapshot(data: Path) -> Iterator[None]:
+    """Have all that is asked of this folder within answered by one snapshot, over one connection.
+
+    Raises StoreError where the folder holds no database.
+    """
+    with _asked(data) as db:
+        before = _KEPT.set((data, db))
+        try:
+            yield
+        finally:
+            _KEPT.reset(before)
+
+
 @contextmanager
 def _asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """What was published last. Raises StoreError where there is nothing or it is damaged."""
+    kept = _KEPT.get()
+    if kept and kept[0] == data:
+        yield kept[1]
+        return
     remedy = f"`stswatch run` over any file of {data} publishes it anew"
     with closing(connect(data)) as db, sound(data / snapshots.PUBLISHED, remedy):
         yield db
@@ -144,6 +166,8 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     manifest = snapshots.read_manifest(snapshot) if snapshot else None
     if manifest is None:
         return "fixes"
+    from stswatch.pipeline.store import entries, lake  # with them come readers of Parquet, of which DuckDB has its own
+
     files: dict[str, list[str]] = {}
     for path in manifest.lake_files.get("fixes", ()):
         files.setdefault(path.rsplit("/", 2)[-2], []).append(path)
@@ -190,5 +214,5 @@ def summary(data: Path) -> dict[str, int]:
 
 
 def _rows(relation: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
-    return rows
+    """The rows as DuckDB gives them: Arrow would import pandas for their times, which takes longer than a query."""
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]

@@ -72,7 +72,7 @@ def _receivers(kinds: pa.ChunkedArray) -> Ints:
     if not pa.types.is_dictionary(coded.type):
         coded = coded.dictionary_encode()
     places = [RECEIVERS.index(word) if word in RECEIVERS else UNKNOWN for word in coded.dictionary.to_pylist()]
-    return np.asarray(np.array(places, np.int64)[np.asarray(coded.indices)])
+    return np.asarray(np.array(places, np.int8)[np.asarray(coded.indices)])
 
 
 def split(fixes: pa.Table, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
@@ -91,10 +91,9 @@ def distinct(fixes: pa.Table) -> pa.Table:
         return fixes
     mmsi, time = np.asarray(fixes["mmsi"]), micros(fixes, "time")
     key = _sort_key(mmsi, time)
-    step = np.diff(key)
-    if (step > 0).all():
+    if (key[1:] > key[:-1]).all():
         return fixes
-    order = np.argsort(key)
+    order = np.argsort(key, kind="stable")  # runs of vessels or files, which it merges
     ties = np.diff(key[order]) == 0
     if ties.any():
         order = _break_ties(fixes, key, order, ties)

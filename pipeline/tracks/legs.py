@@ -40,7 +40,7 @@ class Track:
 class Intervals:
     """What lies between each fix and the one before it, (n,) each; the first fix of a track has neither leg nor gap.
 
-    told: both fixes reported a speed; else speed_kn is implied.
+    reported: both fixes reported a speed; else speed_kn is implied.
     """
 
     leg: Bools
@@ -48,7 +48,7 @@ class Intervals:
     slow: Bools
     dt_us: Ints
     speed_kn: Floats
-    told: Bools
+    reported: Bools
     threshold_us: Ints
 
 
@@ -79,13 +79,13 @@ def steps(fixes: Track, rules: VesselRules) -> Intervals:
 class Legs:
     """Slow legs: rows `start` and `end` of the fixes they join, and their speed, (n,) each.
 
-    told: some of the speed was reported. fresh: no leg of the track comes before.
+    reported: some of the speed was reported. fresh: no leg of the track comes before.
     """
 
     start: Ints
     end: Ints
     speed_dkn: Ints
-    told: Bools
+    reported: Bools
     fresh: Bools
 
 
@@ -109,16 +109,16 @@ def slow_legs(fixes: Track, between: Intervals, has_leg: Bools, rules: VesselRul
     weighted = np.concatenate([[0], np.cumsum(_whole_dkn(between) * between.dt_us)])
     taken_us = fixes.time_us[end] - fixes.time_us[start]
     speed_dkn = _tenths((weighted[end + 1] - weighted[start + 1]) / np.maximum(taken_us, 1))
-    order = np.argsort(start)
+    order = np.argsort(start, kind="stable")  # two sorted runs
     start, end, speed_dkn = start[order], end[order], speed_dkn[order]
     return Legs(start, end, speed_dkn, _any_reported(between, start, end), ~has_leg[start])
 
 
 def _any_reported(between: Intervals, start: Ints, end: Ints) -> Bools:
     """Whether a speed was reported on some step from one fix to another, (n,)."""
-    if between.told.all():
+    if between.reported.all():
         return np.ones(len(start), bool)
-    upto = np.cumsum(between.told)
+    upto = np.cumsum(between.reported)
     return np.asarray(upto[end] > upto[start])
 
 
@@ -154,22 +154,26 @@ def _thinnable(fixes: Track, between: Intervals, rules: VesselRules) -> tuple[In
     wanted = (last - first >= 2) & (calm_upto[last] - calm_upto[first] == last - first)
     first, last = first[wanted], last[wanted]
     group, nth = spread(last - first - 1)
-    row, f, g = first[group] + 1 + nth, first[group], last[group]
-    away_m = _off_chord_m(fixes, row, f, g)
+    away_m = _off_chord_m(fixes, first[group] + 1 + nth, first, last, group)
     good = np.ones(len(first), bool)
     good[group[away_m > rules.thin_tolerance_m]] = False
     good &= _piece_count(fixes, first, last, rules) == 1
     return first[good], last[good]
 
 
-def _off_chord_m(fixes: Track, row: Ints, first: Ints, last: Ints) -> Floats:
-    """How far each fix lies from where the chord between two others puts it at its time, metres."""
-    lon0, lat0 = fixes.lon[first], fixes.lat[first]
-    share = (fixes.time_us[row] - fixes.time_us[first]) / (fixes.time_us[last] - fixes.time_us[first])
+def _off_chord_m(fixes: Track, row: Ints, first: Ints, last: Ints, chord: Ints) -> Floats:
+    """How far each fix, (m,), lies from where its chord puts it at its time, metres.
+
+    first, last: the fixes at the ends of each chord, (k,). chord: (m,) the chord of each fix.
+    """
+    lon0, lat0, start_us = fixes.lon[first], fixes.lat[first], fixes.time_us[first]
     east, north = metres_per_degree(lat0)
-    dx = near_lon(fixes.lon[row], lon0) - lon0 - share * (near_lon(fixes.lon[last], lon0) - lon0)
-    dy = fixes.lat[row] - lat0 - share * (fixes.lat[last] - lat0)
-    return np.asarray(np.hypot(dx * east, dy * north))
+    wide_deg, high_deg = near_lon(fixes.lon[last], lon0) - lon0, fixes.lat[last] - lat0
+    share = (fixes.time_us[row] - start_us[chord]) / (fixes.time_us[last] - start_us)[chord]
+    lon0 = lon0[chord]
+    x_m = (near_lon(fixes.lon[row], lon0) - lon0 - share * wide_deg[chord]) * east[chord]
+    y_m = (fixes.lat[row] - lat0[chord] - share * high_deg[chord]) * north[chord]
+    return np.asarray(np.sqrt(x_m * x_m + y_m * y_m))
 
 
 @dataclass(frozen=True)

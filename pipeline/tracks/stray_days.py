@@ -113,7 +113,6 @@ def added(parts: Iterable[Days]) -> dict[int, Day]:
 
 # -------------------------------------------------------------------------------------------- days that stand alone
 
-CLOCK = "clock"  # what column `invalid_reason` of the lake says of such rows
 EARLIEST = (date(1995, 1, 1) - date(1970, 1, 1)).days  # before it nothing sent AIS; a receiver that lost its date did
 
 _NIGHT_US = 12 * HOUR  # for less, one ship at its berth may be all that is heard

@@ -316,7 +316,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "lon1": _tidy(cut.lon1),
             "lat1": _tidy(cut.lat1),
             "speed_dkn": legs.speed_dkn[cut.leg],
-            "speed_told": legs.told[cut.leg],
+            "speed_told": legs.reported[cut.leg],
             "fix_start": fixes.time_us[start],
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stswatch.sample_ais.fleet.motion import Course, Courses, Floats, Ints, Ragged, steps
+from stswatch.sample_ais.fleet.motion import Course, Courses, Floats, Ints, Ragged, step_at, steps
 
 FLAGS = {"XA": 281, "XB": 282, "XC": 283, "XD": 284, "XE": 285, "XF": 286}  # as in flags.csv
 
@@ -164,7 +164,8 @@ class ShipFactory:
 UNDER_WAY, AT_ANCHOR, RESTRICTED, MOORED, FISHING = 0, 1, 3, 5, 7  # navigational status, ITU-R M.1371-5
 ALWAYS = (-1e9, 1e9)
 SWITCHED_OFF, EQUIPMENT = "switched_off", "equipment"  # silences that the ship itself makes
-OUT_OF_RANGE, OUTAGE = "out_of_range", "outage"  # those of who listens
+LEFT = "left"  # and that of one that is beyond the edge of the sea
+OUT_OF_RANGE, OUTAGE, FADE = "out_of_range", "outage", "fade"  # those of who listens, and of the way between
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,19 @@ class Emitter:
     from_s: float = ALWAYS[0]
     until_s: float = ALWAYS[1]
     shown: Course | None = None
+    style: str = ""  # how a forged course was made; "smooth" ones are without any noise
+
+
+class Call(NamedTuple):
+    """A stay in a port or its roads, or `edge`: beyond the sea; seconds, degrees."""
+
+    port: str
+    kind: str
+    country: str
+    lon: float
+    lat: float
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True)
@@ -200,10 +214,18 @@ class Actor:
     acts: tuple[tuple[float, float], ...] = ()  # when it does what its scene is about; outside it is traffic
     role: str = "traffic"
     weak: bool = False  # heard by no shore station, and only in the passes of the better satellites
+    calls: tuple[Call, ...] = ()  # in order of time
+    destinations: tuple[tuple[float, str], ...] = ()  # (from when, what the crew has entered); none: that of the ship
+    etas: tuple[tuple[float, float], ...] = ()  # (from when, seconds of the plan), NaN where none is entered
 
     def claims(self) -> tuple[Emitter, ...]:
         """Its emitters, itself where none is given."""
         return self.emitters or (Emitter(self.ship),)
+
+    @property
+    def silences(self) -> tuple[Quiet, ...]:
+        """Its silences, those beyond the edge of the sea among them."""
+        return (*self.quiets, *(Quiet(call.start_s, call.end_s, LEFT) for call in self.calls if call.kind == "edge"))
 
     def quiet(self, *more: Quiet) -> Actor:
         """The same with further silences."""
@@ -250,6 +272,8 @@ class Cast(NamedTuple):
     until_s: Floats
     class_b: Bools  # (e,)
     weak: Bools  # (v,)
+    quiet: Ragged  # 1 while an actor sends nothing
+    smooth: Bools  # (e,)
 
 
 def cast_of(actors: Sequence[Actor]) -> Cast:
@@ -274,14 +298,26 @@ def cast_of(actors: Sequence[Actor]) -> Cast:
         np.array([e.until_s for _, e in claims]),
         np.array([e.ship.kind.ais_class == "B" for _, e in claims], bool),
         np.array([actor.weak for actor in actors], bool),
+        steps([_silence(actor.silences) for actor in actors]),
+        np.array([e.style == "smooth" for _, e in claims], bool),
     )
+
+
+def _silence(quiets: Sequence[Quiet]) -> list[tuple[float, float]]:
+    """Silences as steps (from when, 1 or 0); those that overlap are one. A set is silent between the two ends."""
+    found, until_s = [(ALWAYS[0], 0.0)], ALWAYS[0]
+    for quiet in sorted(quiets, key=lambda each: each.start_s):
+        if quiet.end_s <= max(until_s, quiet.start_s):
+            continue
+        if quiet.start_s >= until_s:
+            found.append((float(np.nextafter(quiet.start_s, np.inf)), 1.0))
+        else:
+            found.pop()
+        until_s = quiet.end_s
+        found.append((until_s, 0.0))
+    return found
 
 
 def silent(cast: Cast, owner: Ints, time_s: Floats) -> Bools:
     """Whether actors (n,) send nothing at times (n,)."""
-    there = np.unique(owner).tolist()
-    out = np.zeros(len(owner), bool)
-    for who in there:
-        for quiet in cast.actors[who].quiets:
-            out |= (owner == who) & (time_s > quiet.start_s) & (time_s < quiet.end_s)
-    return out
+    return np.asarray(step_at(cast.quiet, owner, time_s) > 0)

@@ -216,8 +216,9 @@ def _join(tags: list[str], bodies: list[str]) -> list[bytes]:
 
 Ints = NDArray[np.int64]
 NO_HEADING, NO_LON, NO_LAT = 511, 181.0, 91.0  # what stands for "not available", ITU-R M.1371-5
+NO_SPEED, NO_COURSE = 1023, 3600
 NO_TURN = -128
-B_FLAGS = 0b1011100  # carrier sense, with display and DSC, whole band, message 22
+B_FLAGS = 0b1011100  # carrier sense, with display and DSC, whole band, message 22; the last bit is raim
 
 
 def positions(
@@ -231,27 +232,32 @@ def positions(
     stations: Sequence[str],
     status: Ints | None = None,
     turning: NDArray[np.bool_] | None = None,
+    more: Mapping[str, Ints] | None = None,
 ) -> list[bytes]:
     """A line for each position report (n,), in their order: class A (types 1 and 3) with a status, else class B (18).
 
-    time_s: whole seconds since 1970. NaN in lon, lat or heading_deg is sent as not available. Raises ValueError for
-    what does not fit a field.
+    time_s: whole seconds since 1970. NaN in lon, lat, speed_kn, course_deg or heading_deg is sent as not available.
+    more: further fields as they go over the air, msg_type, second and accuracy among them. Raises ValueError for what
+    does not fit a field.
     """
     n = len(time_s)
     common: dict[str, Any] = {
         "mmsi": mmsi,
-        "speed": np.round(speed_kn * 10).astype(np.int64),
+        "speed": np.where(np.isnan(speed_kn), NO_SPEED, np.round(np.nan_to_num(speed_kn) * 10)).astype(np.int64),
         "lon": np.round(np.where(np.isnan(lon), NO_LON, lon) * 600_000).astype(np.int64),
         "lat": np.round(np.where(np.isnan(lat), NO_LAT, lat) * 600_000).astype(np.int64),
-        "course": np.round(course_deg * 10).astype(np.int64),
+        "course": np.where(np.isnan(course_deg), NO_COURSE, np.round(np.nan_to_num(course_deg) * 10)).astype(np.int64),
         "heading": np.where(np.isnan(heading_deg), NO_HEADING, heading_deg).astype(np.int64),
         "second": time_s % 60,
     }
+    sent: dict[str, Any] = dict(more or {})
     if status is None:
-        bits = pack(POSITION_B, common | {"msg_type": 18, "flags": B_FLAGS}, n)
+        boat = {name: value for name, value in sent.items() if name not in ("turn", "maneuver", "raim")}
+        bits = pack(POSITION_B, common | {"msg_type": 18, "flags": B_FLAGS} | boat, n)
     else:
         kind = np.where(turning if turning is not None else np.zeros(n, bool), 3, 1)
-        bits = pack(POSITION_A, common | {"msg_type": kind, "status": status, "turn": NO_TURN}, n)
+        sent.pop("flags", None)
+        bits = pack(POSITION_A, common | {"msg_type": kind, "status": status, "turn": NO_TURN} | sent, n)
     payloads, fill = armour(bits)
     return lines(payloads, fill, time_s, stations, 0)
 
@@ -262,10 +268,10 @@ def statics_a(
     """The two lines of each static report (n,) of class A, type 5.
 
     who: mmsi, imo, name, call_sign, ship_type, to_bow, to_stern, to_port, to_starboard; voyage: draught in 0.1 m,
-    destination. Values (n,) or one for all.
+    destination, and where entered month, day, hour, minute of arrival. Values (n,) or one for all.
     """
     fixed = {"msg_type": 5, "epfd": 1, "hour": 24, "minute": 60}
-    payloads, fill = armour(pack(STATIC_A, {**who, **voyage, **fixed}, len(time_s)))
+    payloads, fill = armour(pack(STATIC_A, {**fixed, **who, **voyage}, len(time_s)))
     return lines(payloads, fill, time_s, stations, first_group)
 
 

@@ -156,7 +156,9 @@ def _shown(
     """What the reports (n,) say, as the instruments on board have it; the station is still to be told."""
     n, course = len(emitter), cast.shown[emitter]
     speed_kn, bearing = cast.courses.speed_and_bearing(course, time_s)
-    lon, lat = shift(*cast.courses.at(course, time_s), *position_noise_m(rng, sets, emitter, time_s, faults.noise))
+    real = ~cast.smooth[emitter]  # others come from no instrument
+    east_m, north_m = position_noise_m(rng, sets, emitter, time_s, faults.noise)
+    lon, lat = shift(*cast.courses.at(course, time_s), east_m * real, north_m * real)
     (stationary,) = cast.headings.at(cast.owner[emitter], time_s)
     bow = np.where(np.isnan(stationary), bearing, stationary) + rng.normal(0, 0.8, n)
     without = cast.class_b[emitter] | (sets.heading[emitter] < WITHOUT_HEADING)
@@ -166,8 +168,8 @@ def _shown(
         time_s,
         np.where(lost, np.nan, np.round(wrap_lon(lon) * STEPS) / STEPS),
         np.where(lost, np.nan, np.round(lat * STEPS) / STEPS),
-        shown_speed_kn(rng, sets, emitter, speed_kn),
-        shown_course_deg(rng, speed_kn, bearing),
+        np.where(real, shown_speed_kn(rng, sets, emitter, speed_kn), np.round(speed_kn, 1)),
+        np.where(real, shown_course_deg(rng, speed_kn, bearing), np.round(bearing, 1) % 360),
         np.where(without, np.nan, np.round(bow) % 360),
         np.where(cast.class_b[emitter], np.nan, status),
         turning,

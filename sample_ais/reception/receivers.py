@@ -22,7 +22,9 @@ from stswatch.sample_ais.fleet.ships import AT_ANCHOR, MOORED, Bools, Cast
 
 BIN_S = 600.0
 HOUR_S = 3600.0
+LEAST_CHANCE = 0.004  # less is none
 EDGE_KM = 7.0  # from the middle of the range, how far the chance falls from 73 % to 27 %
+UNHEARD_KM = 60.0  # beyond the range there is no chance left, whatever the latitude
 WEATHER_SIGMA, WEATHER_KEEPS = 0.16, 0.97  # of the logarithm of the range, and what remains of it after an hour
 CLASS_B_RANGE = 0.55  # 2 W instead of 12.5 W, and a lower antenna (an estimate)
 PASS_S = (480.0, 780.0)  # a satellite at 600 km is over the sea for 8 to 13 minutes
@@ -35,11 +37,12 @@ SATELLITE_DECODES = 0.55  # of reports that collide with none: fading and polari
 
 @dataclass(frozen=True)
 class Outage:
-    """A station, or several, that delivered nothing for some time, seconds."""
+    """A station, or several, or all satellites, that delivered nothing for some time, seconds."""
 
     stations: tuple[int, ...]
     start_s: float
     end_s: float
+    what: str = "station"  # or feed: those of one provider, or terrestrial or satellite: all receivers of a kind
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class Chances:
     chance: NDArray[np.float32]  # (2, v, bins)
     without_outage: NDArray[np.float32]  # (v, bins) the best chance, had there been no outage
     satellite: NDArray[np.float32]  # (v, bins)
+    without_fade: NDArray[np.float32] | None = None  # (v, bins) as without_outage, by the ship's usual range
 
     def bin_of(self, time_s: Floats) -> Ints:
         """The bin of each time (n,)."""
@@ -143,34 +147,56 @@ class Chances:
 
 
 def chances(
-    of: Network, courses: Courses, class_b: Sequence[bool], days: float, footprint_ships: float, density: float
+    of: Network,
+    courses: Courses,
+    class_b: Sequence[bool],
+    days: float,
+    footprint_ships: float,
+    density: float,
+    gain: NDArray[np.float32] | None = None,
 ) -> Chances:
     """The chances of ships, by where they truly are.
 
     footprint_ships: ships that a satellite sees at once beside those simulated; density: how many real ships each
-    simulated one near the receiver stands for.
+    simulated one near the receiver stands for. gain: (v, hours) factor on the range by fades, none where not given.
     """
     ships, bins = len(class_b), int(np.ceil(days * 24 * HOUR_S / BIN_S))
     time_s = (np.arange(bins) + 0.5) * BIN_S
+    hour = (time_s // HOUR_S).astype(int)
     lon, lat = (x.reshape(ships, bins) for x in courses.at(np.repeat(np.arange(ships), bins), np.tile(time_s, ships)))
     station, chance = np.zeros((2, ships, bins), np.int16), np.zeros((2, ships, bins), np.float32)
     clear = np.zeros((ships, bins), np.float32)
-    factor = np.where(np.asarray(class_b, bool), CLASS_B_RANGE, 1.0)[:, None]
+    calm = None if gain is None else np.zeros((ships, bins), np.float32)
+    factor = np.where(np.asarray(class_b, bool), CLASS_B_RANGE, 1.0)
+    widest = 1.0 if gain is None else max(1.0, float(gain.max()))
     for k in range(len(of.ids)):
-        far_km = haversine_m(lon, lat, of.lon[k], of.lat[k]) / 1000
-        reach_km = of.range_km[(time_s // HOUR_S).astype(int), k] * factor
-        here = 0.92 / (1 + np.exp((far_km - reach_km) / EDGE_KM))
-        here[here < 0.004] = 0.0
-        np.maximum(clear, here, out=clear)
+        most_deg = (widest * of.range_km[:, k].max() + UNHEARD_KM) / 111.0
+        ship, at = np.nonzero(np.abs(lat - of.lat[k]) < most_deg)
+        far_km = haversine_m(lon[ship, at], lat[ship, at], of.lon[k], of.lat[k]) / 1000
+        reach_km = of.range_km[hour[at], k] * factor[ship]
+        if gain is not None and calm is not None:
+            calm[ship, at] = np.maximum(calm[ship, at], _heard(far_km, reach_km))
+            reach_km = reach_km * gain[ship, hour[at]]
+        here = _heard(far_km, reach_km)
+        clear[ship, at] = np.maximum(clear[ship, at], here)
         for outage in of.outages:
             if k in outage.stations:
-                here[:, (time_s > outage.start_s) & (time_s < outage.end_s)] = 0.0
-        best, second = here > chance[0], (here > chance[1]) & (here <= chance[0])
-        for column, new in ((chance, here.astype(np.float32)), (station, np.full(here.shape, k, np.int16))):
-            column[1][best] = column[0][best]
-            column[0][best] = new[best]
-            column[1][second] = new[second]
-    return Chances(bins, station, chance, clear, _satellite(lon, lat, factor, footprint_ships, density))
+                here[(time_s[at] > outage.start_s) & (time_s[at] < outage.end_s)] = 0.0
+        some = here > 0
+        ship, at, here = ship[some], at[some], here[some]
+        best, second = here > chance[0, ship, at], (here > chance[1, ship, at]) & (here <= chance[0, ship, at])
+        for column, new in ((chance, here.astype(np.float32)), (station, np.full(len(here), k, np.int16))):
+            column[1, ship[best], at[best]] = column[0, ship[best], at[best]]
+            column[0, ship[best], at[best]] = new[best]
+            column[1, ship[second], at[second]] = new[second]
+    return Chances(bins, station, chance, clear, _satellite(lon, lat, factor[:, None], footprint_ships, density), calm)
+
+
+def _heard(far_km: Floats, reach_km: Floats) -> Floats:
+    """The chance of one report by a station (n,) so far off with such a range."""
+    here = 0.92 / (1 + np.exp((far_km - reach_km) / EDGE_KM))
+    here[here < LEAST_CHANCE] = 0.0
+    return np.asarray(here)
 
 
 def _satellite(lon: Floats, lat: Floats, factor: Floats, footprint: float, density: float) -> NDArray[np.float32]:

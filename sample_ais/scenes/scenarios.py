@@ -320,14 +320,15 @@ NAMES = tuple(row.name for row in SCENARIOS)
 FAMILIES = tuple(dict.fromkeys(row.family for row in SCENARIOS))
 
 
-def allowed(only: Collection[str] = (), without: Collection[str] = ()) -> tuple[Scenario, ...]:
+def allowed(
+    only: Collection[str] = (), without: Collection[str] = (), of: Sequence[Scenario] = SCENARIOS
+) -> tuple[Scenario, ...]:
     """The rows named, by name or family, all where none is; less those in `without`. Raises PlanError for no such."""
-    unknown = (set(only) | set(without)) - set(NAMES) - set(FAMILIES)
+    names = dict.fromkeys((*(row.name for row in of), *(row.family for row in of)))
+    unknown = (set(only) | set(without)) - set(names)
     if unknown:
-        raise PlanError(
-            f"no scenario or family {sorted(unknown)[0]!r}; there are {', '.join(dict.fromkeys((*NAMES, *FAMILIES)))}"
-        )
-    rows = [row for row in SCENARIOS if not only or row.name in only or row.family in only]
+        raise PlanError(f"no scenario or family {sorted(unknown)[0]!r}; there are {', '.join(names)}")
+    rows = [row for row in of if not only or row.name in only or row.family in only]
     return tuple(row for row in rows if row.name not in without and row.family not in without)
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from stswatch.sample_ais.fleet import at_rest
 from stswatch.sample_ais.fleet.at_rest import KEEPS_WAY_KN, STILL_KN, Stationary, keeping_way
-from stswatch.sample_ais.fleet.motion import Course, shift, voyage
+from stswatch.sample_ais.fleet.motion import Course, Floats, shift, voyage
 from stswatch.sample_ais.fleet.ships import (
     ALWAYS,
     AT_ANCHOR,
@@ -24,6 +25,7 @@ from stswatch.sample_ais.fleet.ships import (
     SWITCHED_OFF,
     UNDER_WAY,
     Actor,
+    Call,
     Quiet,
     Ship,
     ShipFactory,
@@ -34,6 +36,18 @@ from stswatch.sample_ais.scenes.circumstances import HOUR_S, Circumstance
 Rng = np.random.Generator
 BERTHS_M, ANCHORS_M = 90.0, 250.0  # how far from the middle of a berth, of a place in the roads, ships lie
 AROUND_S = 3600.0  # courses begin and end so long outside the plan
+
+
+class Itinerary(NamedTuple):
+    """What a ship does before or after a scene: its course, headings while it lies, statuses from when, calls."""
+
+    course: Course | None
+    headings: list[tuple[Floats, Floats]]
+    statuses: list[tuple[float, float]]
+    calls: tuple[Call, ...] = ()
+
+
+NOTHING = Itinerary(None, [], [])
 
 
 @dataclass
@@ -111,21 +125,40 @@ class Stage:
             course = course.then(act.course)
         course = course.then(onward)
         statuses = [(ALWAYS[0], float(UNDER_WAY))]
+        before = self.until(ship, origin, leaves_s) if leaves_s > 0 else NOTHING
         if leaves_s > 0:
-            waits = self.stationary(ship, origin, -AROUND_S, leaves_s)
-            course = waits.course.then(course) if waits else course
-            headings += [(waits.time_s, waits.heading_deg)] if waits else []
-            statuses = [(ALWAYS[0], float(_status_at(origin)))]
+            statuses = before.statuses
         statuses.append((leaves_s, float(UNDER_WAY)))
         for act in acts:
             statuses += [(float(act.time_s[0]), float(status)), (float(act.time_s[-1]), float(UNDER_WAY))]
-        if arrives_s < self.end_s:
-            waits = self.stationary(ship, goal, arrives_s, self.end_s + AROUND_S)
-            course = course.then(waits.course) if waits else course
-            headings += [(waits.time_s, waits.heading_deg)] if waits else []
-            statuses.append((arrives_s, float(_status_at(goal))))
+        after = self.since(ship, goal, arrives_s) if arrives_s < self.end_s else NOTHING
+        course = before.course.then(course) if before.course else course
+        course = course.then(after.course) if after.course else course
+        headings, statuses = [*headings, *before.headings, *after.headings], [*statuses, *after.statuses]
         spans = tuple((float(act.course.time_s[0]), float(act.course.time_s[-1])) for act in acts)
-        return Actor(ship, course, statuses=tuple(sorted(statuses)), headings=tuple(headings), acts=spans, role=role)
+        return Actor(
+            ship,
+            course,
+            statuses=tuple(sorted(statuses)),
+            headings=tuple(headings),
+            acts=spans,
+            role=role,
+            calls=(*before.calls, *after.calls),
+        )
+
+    def until(self, ship: Ship, spot: Spot, until_s: float) -> Itinerary:
+        """What a ship does from before the plan until it leaves a spot: it lies there."""
+        return self._lies(self.stationary(ship, spot, -AROUND_S, until_s), spot, ALWAYS[0])
+
+    def since(self, ship: Ship, spot: Spot, from_s: float) -> Itinerary:
+        """What a ship does from when it comes to a spot until after the plan: it lies there."""
+        return self._lies(self.stationary(ship, spot, from_s, self.end_s + AROUND_S), spot, from_s)
+
+    def _lies(self, stationary: Stationary | None, spot: Spot, from_s: float) -> Itinerary:
+        statuses = [(from_s, float(_status_at(spot)))]
+        if stationary is None:
+            return Itinerary(None, [], statuses)
+        return Itinerary(stationary.course, [(stationary.time_s, stationary.heading_deg)], statuses)
 
     def stationary(self, ship: Ship, spot: Spot, start_s: float, end_s: float) -> Stationary | None:
         """How a ship lies at a berth or in the roads; None beyond the edge of the sea."""
@@ -226,17 +259,14 @@ def passage(stage: Stage, ship: Ship, start: Spot, goal: Spot, leaves_s: float |
     if leaves_s is None:
         leaves_s = float(stage.rng.uniform(-0.7 * takes_s, stage.end_s))
     course = Course(course.time_s + leaves_s, course.lon, course.lat)
-    headings, statuses = [], [(ALWAYS[0], 0.0)]
     arrives_s = leaves_s + takes_s
-    if leaves_s > 0 and (stationary := stage.stationary(ship, start, -AROUND_S, leaves_s)):
-        course, headings = stationary.course.then(course), [(stationary.time_s, stationary.heading_deg)]
-        statuses = [(ALWAYS[0], float(MOORED if start.kind == BERTH else 1))]
-    statuses.append((leaves_s, float(UNDER_WAY)))
-    if arrives_s < stage.end_s and (stationary := stage.stationary(ship, goal, arrives_s, stage.end_s + AROUND_S)):
-        course = course.then(stationary.course)
-        headings.append((stationary.time_s, stationary.heading_deg))
-        statuses.append((arrives_s, float(MOORED if goal.kind == BERTH else 1)))
-    actor = Actor(ship, course, statuses=tuple(statuses), headings=tuple(headings))
+    before = stage.until(ship, start, leaves_s) if leaves_s > 0 else Itinerary(None, [], [(ALWAYS[0], 0.0)])
+    after = stage.since(ship, goal, arrives_s) if arrives_s < stage.end_s else NOTHING
+    course = before.course.then(course) if before.course else course
+    course = course.then(after.course) if after.course else course
+    statuses = (*before.statuses, (leaves_s, float(UNDER_WAY)), *after.statuses)
+    headings, calls = (*before.headings, *after.headings), (*before.calls, *after.calls)
+    actor = Actor(ship, course, statuses=statuses, headings=headings, calls=calls)
     return _draught_in_port(stage, actor, goal, arrives_s)
 
 

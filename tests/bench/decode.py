@@ -11,8 +11,10 @@ sea. `--write` puts the tables into docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import base64
 import gzip
 import importlib.util
+import json
 import os
 import platform
 import tempfile
@@ -23,8 +25,12 @@ from itertools import count
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyais.stream import IterMessages
 
+from stswatch.pipeline import api
+from stswatch.pipeline.decode.decoded_fields import FIELDS, LAYOUT_TYPES, columns_of
 from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.formats import chunks, open_source, read
@@ -36,6 +42,7 @@ BEGIN, END = "<!-- decode bench -->", "<!-- end of decode -->"
 RECORDING = Path(__file__).parents[2] / "sample_ais" / "simulated_48h.nmea.gz"
 WHEN = datetime(2012, 3, 14, 11, 30, tzinfo=UTC)
 IN_A_ROW = 3
+COPIES = 10  # of a capture that `stswatch decode` writes
 DAY_US = 86_400_000_000
 SHAPED = 40_000  # sentences of each shape
 Work = Callable[[], int]
@@ -104,12 +111,12 @@ OTHERS: dict[str, Callable[[bytes], int]] = {"pyais": by_pyais, "libais": by_lib
 MODULES = {"pyais": "pyais", "libais": "ais", "aiscat": "aiscat"}
 
 
-def best(works: dict[str, Work], rounds: int) -> dict[str, tuple[float, int]]:
+def best(works: dict[str, Work], rounds: int, in_a_row: int = IN_A_ROW) -> dict[str, tuple[float, int]]:
     """The least CPU seconds of each and what it gave, over rounds in which they take turns, a few times in a row."""
     seen: dict[str, list[tuple[float, int]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            for _ in range(IN_A_ROW):  # a run decodes window after window: the first one pays for memory and caches
+            for _ in range(in_a_row):  # a run decodes window after window: the first one pays for memory and caches
                 started = time.process_time()
                 gave = work()
                 seen[name].append((time.process_time() - started, gave))
@@ -157,6 +164,46 @@ def ingested(source: Source, folder: Path, rounds: int) -> list[str]:
     return [f"{decode_us:.2f}", f"{ingest_us:.2f}", f"{ingest_us / decode_us:.2f}"]
 
 
+def by_command(capture: Path, out: Path) -> int:
+    """What `stswatch decode CAPTURE --to parquet --out OUT` does once it has started; gives the sentences."""
+    return api.write_messages(capture, to="parquet", out=out).sentences
+
+
+def by_pyais_and_arrow(text: bytes, out: Path) -> int:
+    """The same table as one would write it with pyais: a dict a message, a Parquet file of all; gives the sentences.
+
+    It says nothing of where a message stands and when it was received, and checksums are not checked.
+    """
+    kept, rows = set(columns_of().names), []
+    for sentence in IterMessages(text.splitlines()):
+        try:
+            row = sentence.decode().asdict(enum_as_int=True)
+        except Exception:
+            continue
+        if row["msg_type"] not in LAYOUT_TYPES:
+            head = {name: row.pop(name) for name in ("msg_type", "repeat", "mmsi")}
+            row = head | {FIELDS: json.dumps(row, default=lambda raw: base64.b64encode(raw).decode())}
+        rows.append(row)
+    filled = {name for row in rows for name in row} & kept
+    schema = pa.schema([field for field in columns_of() if field.name in filled])
+    pq.write_table(pa.Table.from_pylist(rows, schema), out, compression="snappy")
+    return text.count(b"\n")
+
+
+def written(name: str, text: bytes, folder: Path, rounds: int) -> list[list[str]]:
+    """What a Parquet file of all messages costs: a capture a few times in a row; for pyais, which is slow, once."""
+    capture = folder / f"{name}-in-a-row.nmea"
+    capture.write_bytes((text.rstrip(b"\n") + b"\n") * COPIES)
+    works: dict[str, Work] = {
+        "stswatch decode --to parquet": lambda: by_command(capture, folder / "ours.parquet"),
+        "pyais and pyarrow": lambda: by_pyais_and_arrow(text, folder / "theirs.parquet"),
+    }
+    costs = best(works, rounds, in_a_row=1)
+    each_us = {program: spent_s / sentences * 1e6 for program, (spent_s, sentences) in costs.items()}
+    least = min(each_us.values())
+    return [[name, program, f"{us:.2f}", f"{us / least:.1f}"] for program, us in each_us.items()]
+
+
 def by_shape(text: bytes, folder: Path, rounds: int) -> list[list[str]]:
     """What a sentence costs with each of the things that usually stand round one."""
     bare = [line[line.find(b"!") :].strip() for line in text.split(b"\n") if b"!" in line][:SHAPED]
@@ -184,6 +231,7 @@ def report(folder: Path, rounds: int) -> str:
     sources = {name: opened(folder, f"{name}.nmea", text) for name, text in texts.items()}
     rows = [[name, *row] for name in texts for row in side_by_side(sources[name], texts[name], rounds)]
     lake = [[name, *ingested(sources[name], folder, rounds)] for name in texts]
+    parquet = [row for name in texts for row in written(name, texts[name], folder, rounds)]
     first = next(iter(texts))
     head = ["capture", "program", "messages", "CPU µs a sentence", "million sentences a second", "times stswatch"]
     return "\n".join(
@@ -191,6 +239,10 @@ def report(folder: Path, rounds: int) -> str:
             f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}",
             "",
             table(head, rows),
+            "",
+            f"A Parquet file of every field of all messages ({COPIES} captures in a row), start left out:",
+            "",
+            table(["capture", "program", "CPU µs a sentence", "times stswatch"], parquet),
             "",
             "Ingest, from the bytes of a file to sorted Parquet, beside the decoding in it, CPU µs a sentence:",
             "",

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from stswatch.geo.coast.land import REGION_BOX, coast, layer
 from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km, is_water
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.ports import harbours, lawful_port, nearest_port, ports
+from stswatch.geo.reference.harbours import harbours, lawful_port, nearest_port
+from stswatch.geo.reference.ports import ports
 from stswatch.geo.reference.zones import zone_of, zones
 from stswatch.geo.sea.distance import port_distance_km, reach_km
 from tests.bench.run import put, table

@@ -1,4 +1,8 @@
-"""What a whole run costs, on generated seas as dense as a real coast, beside the floor: DuckDB sorting the same rows.
+"""What a whole run costs, on generated seas as dense as a real coast, beside two programs of DuckDB on the same rows.
+
+One sorts them, which is the floor. The other is what one would write instead of this program: slow vessels on a grid of
+ten minutes, joined with each other. It samples, takes a vessel for where it last was, and tells of each pair the span
+and the least of the sampled distances; ports, silences, medians, a score and evidence it has not.
 
     python -m tests.bench.run [--millions 1 4 16] [--workers 1] [--write]
 
@@ -34,6 +38,25 @@ db = duckdb.connect()
 db.execute("SET threads = 1")
 rows = "SELECT mmsi, time, lon, lat, sog_kn FROM read_parquet(?)"
 db.execute(f"CREATE TABLE sorted AS {rows} ORDER BY mmsi, time", [sys.argv[1]])
+"""
+SELF_JOIN = """
+import duckdb, sys
+db = duckdb.connect()
+db.execute("SET threads = 1")
+db.execute('''
+    CREATE TABLE grid AS SELECT mmsi, time_bucket(INTERVAL 10 MINUTES, time) AS moment, arg_max(lon, time) AS lon,
+        arg_max(lat, time) AS lat, floor(arg_max(lon, time) / 0.02) AS x, floor(arg_max(lat, time) / 0.01) AS y
+    FROM read_parquet(?) WHERE sog_kn < 5 GROUP BY ALL''', [sys.argv[1]])
+db.execute('''
+    CREATE TABLE near AS SELECT a.mmsi AS mmsi_a, b.mmsi AS mmsi_b, a.moment AS moment,
+        111195 * sqrt(((a.lon - b.lon) * cos(radians(a.lat))) ** 2 + (a.lat - b.lat) ** 2) AS distance_m
+    FROM grid a, (SELECT * EXCLUDE (x, y), x + dx AS x, y + dy AS y FROM grid, range(-1, 2) i(dx), range(-1, 2) j(dy)) b
+    WHERE a.moment = b.moment AND a.x = b.x AND a.y = b.y AND a.mmsi < b.mmsi AND distance_m <= 500''')
+db.execute('''
+    CREATE TABLE meetings AS
+        SELECT mmsi_a, mmsi_b, min(moment) AS first, max(moment) AS last, min(distance_m) AS least_m
+    FROM (SELECT *, moment - INTERVAL 10 MINUTES * row_number() OVER (PARTITION BY mmsi_a, mmsi_b ORDER BY moment)
+        AS interval_of FROM near) GROUP BY mmsi_a, mmsi_b, interval_of''')
 """
 
 
@@ -108,6 +131,7 @@ def row(millions: float, workers: int, folder: Path) -> tuple[list[str], list[st
     command = [sys.executable, "-m", "stswatch.pipeline.cli", "run", str(sea), "--data", str(data), "--area", "world"]
     run = measure(*command, "--quiet", "--workers", str(workers))
     floor = measure(sys.executable, "-c", FLOOR, str(sea / "*.parquet"))
+    joined = measure(sys.executable, "-c", SELF_JOIN, str(sea / "*.parquet"))
     nothing = measure(sys.executable, "-c", "import stswatch.pipeline.flow.run")
     spent = per_step(data)
     shutil.rmtree(sea)
@@ -123,6 +147,8 @@ def row(millions: float, workers: int, folder: Path) -> tuple[list[str], list[st
         f"{run.peak_mb:,.0f}",
         f"{floor.cpu_s * each_us:.2f}",
         f"{run.cpu_s / floor.cpu_s:.1f}",
+        f"{joined.cpu_s * each_us:.2f}",
+        f"{run.cpu_s / joined.cpu_s:.1f}",
     ]
     return whole, [f"{millions:g}", *(f"{cpu_s * each_us:.3f}" for cpu_s in spent.values())]
 
@@ -159,7 +185,7 @@ def main() -> None:
         [
             f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}",
             "",
-            table([*head, "DuckDB sort, µs", "ratio"], wholes),
+            table([*head, "DuckDB sort, µs", "ratio", "DuckDB self-join, µs", "ratio"], wholes),
             "",
             "CPU microseconds a position in each step, with one worker:",
             "",

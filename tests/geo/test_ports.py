@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 
 from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.ports import (
-    ANCHORAGE,
-    HARBOUR,
-    NEAR,
-    NEAR_KM,
-    SAME_PORT_KM,
-    SAME_TRADE_PORT_KM,
-    harbours,
-    lawful_port,
-    nearest_port,
-    port_or_anchorage_of,
-    ports,
-)
+from stswatch.geo.reference.harbours import NEAR_KM, harbours, lawful_port, nearest_port, port_or_anchorage_of
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, SAME_PORT_KM, SAME_TRADE_PORT_KM, ports
 from stswatch.geo.reference.zones import MARKS, shipped
 
 CHINA = {"dalian", "dandong", "CNWEI", "CNSHD", "CNYNT", "penglai", "longkou", "CNTAO", "rizhao", "lanshan", "bayuquan"}

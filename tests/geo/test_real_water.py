@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stswatch.geo.coast.water import is_water
-from stswatch.geo.reference.ports import far_inland
+from stswatch.geo.reference.harbours import far_inland
 from stswatch.pipeline import api
 
 

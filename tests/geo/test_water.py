@@ -16,7 +16,7 @@ from scipy.ndimage import label
 from stswatch.geo.coast.land import REGION_BOX, holding, layer
 from stswatch.geo.coast.water import TILE_DEG, distance_inland_km, distance_to_shore_km, is_water
 from stswatch.geo.coordinates.sphere import wrap_lon
-from stswatch.geo.reference.ports import FAR_INLAND_KM, far_inland
+from stswatch.geo.reference.harbours import FAR_INLAND_KM, far_inland
 from tests.geo import coast_oracle
 
 PLACES = [

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.geo.coast.land import coast
-from stswatch.geo.reference.ports import harbours, lawful_port, ports
+from stswatch.geo.reference.harbours import harbours, lawful_port
+from stswatch.geo.reference.ports import ports
 from stswatch.geo.reference.zones import (
     CONTEXT,
     KINDS,

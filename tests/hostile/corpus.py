@@ -238,7 +238,7 @@ def zipped(members: list[tuple[str, bytes]], **how: Any) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, **how) as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name), content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # a ZipInfo says stored
     return out.getvalue()
 
 

@@ -143,10 +143,10 @@ def test_scores_that_are_log_odds_are_calibrated():
     assert slope == pytest.approx(1, abs=0.03)
     assert shift == pytest.approx(0, abs=0.03)
     bins = ranking.reliability(score, transfer, np.ones(len(score)))
-    assert len(bins.told) == 10
-    np.testing.assert_allclose(bins.told, bins.was, atol=0.02)
+    assert len(bins.predicted) == 10
+    np.testing.assert_allclose(bins.predicted, bins.was, atol=0.02)
     np.testing.assert_allclose(bins.weight, 10_000, rtol=0.01)
-    assert np.abs(ranking.reliability(score * 3, transfer, np.ones(len(score))).told - bins.was).max() > 0.05
+    assert np.abs(ranking.reliability(score * 3, transfer, np.ones(len(score))).predicted - bins.was).max() > 0.05
 
 
 def test_one_kind_alone_has_no_line():

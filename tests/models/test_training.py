@@ -172,7 +172,7 @@ def test_a_feature_that_is_never_known_is_not_in_the_card(trained):
 
 def test_the_file_says_what_it_was_trained_on(tmp_path):
     made, transfer = sea(300, 4)
-    card = json.loads(training.train(made, transfer, settings=QUICK, told={"seeds": [1, 2]}))
+    card = json.loads(training.train(made, transfer, settings=QUICK, about={"seeds": [1, 2]}))
     assert card["training"]["meetings"] == 300
     assert card["training"]["transfers"] == transfer.sum()
     assert card["training"]["seeds"] == [1, 2]
@@ -182,7 +182,7 @@ def test_the_file_says_what_it_was_trained_on(tmp_path):
 @pytest.mark.parametrize("leads", [1, 30, 100.5, 299])
 def test_the_cut_off_lets_so_many_meetings_of_training_pass(tmp_path, leads):
     made, transfer = sea(300, 4)
-    card = written(tmp_path / "card.json", made, transfer, leads=leads, leads_told={"reason": "so many a day"})
+    card = written(tmp_path / "card.json", made, transfer, leads=leads, leads_about={"reason": "so many a day"})
     score, _ = card.score(made)
     assert (score >= card.cut_off.score).sum() <= leads
     lower = np.sort(score)[::-1][int(leads)]  # to let it pass too would be one too many

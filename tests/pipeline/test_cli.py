@@ -8,6 +8,7 @@ import builtins
 import gzip
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -43,6 +44,42 @@ def watched(tmp_path_factory):
     done = command("run", RECORDING, "--data", data)
     assert done.returncode == 0, done.stderr
     return data, done
+
+
+# ----------------------------------------------------------------------------- what answers at once, and what it needs
+
+# What takes longer to import than a list of leads to be worked out: whoever asks for it has to need it.
+SLOW = ("pandas", "scipy", "shapely", "matplotlib", "apache_beam", "pyarrow.parquet", "pyarrow.compute", "asyncio")
+ANSWER = f"""
+import sys
+from stswatch.pipeline import cli
+code = cli.main(sys.argv[1:])
+print(*(name for name in {SLOW} if name in sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def cpu_s(script, *words):
+    """The least of the CPU time that a process takes three times, start and end included, and what it said last."""
+    least_s = float("inf")
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        least_s = min(least_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return least_s, done.stderr.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "base"), [(("leads",), True, "duckdb, pyarrow"), (("rules",), False, "numpy")]
+)
+def test_what_is_asked_often_is_answered_at_once(watched, words, data, base):
+    """In less than twice what the libraries take that it cannot do without: some 0.4 CPU s for the leads."""
+    floor_s, _ = cpu_s(f"import {base}")
+    took_s, slow = cpu_s(ANSWER, *words, *(("--data", watched[0]) if data else ()))
+    assert slow == []
+    assert took_s < 2 * floor_s + 0.2
 
 
 # ------------------------------------------------------------------------------------------------ a run and its leads
@@ -354,11 +391,11 @@ def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
     """Only expected errors and the system's words on files are shown without the traceback."""
 
     def raising(error):
-        def leads(*given):
+        def areas(*given):
             raise error
 
-        monkeypatch.setattr("stswatch.pipeline.api.leads", leads)
-        return say("leads")
+        monkeypatch.setattr("stswatch.pipeline.api.areas", areas)
+        return say("areas")
 
     one_sentence(*raising(rules.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
     one_sentence(*raising(PermissionError(13, "Permission denied", "a.csv")), "a.csv: Permission denied")

@@ -68,10 +68,11 @@ def test_many_shards_and_short_slices_do_not_show():
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.lists(st.integers(40, 47 * 60), min_size=1, max_size=9, unique=True), st.sampled_from([1, 3, 7]))
+@given(st.lists(st.integers(40, 23 * 60), min_size=1, max_size=6, unique=True), st.sampled_from([1, 2, 3]))
 def test_unequal_cuts_do_not_show(minutes, shards):
-    sea = seas.fleet(seed=1)
-    whole = seas.whole(seed=1)
+    """Each shard of each slice costs the same however little lies in it: few of them are enough to differ in length."""
+    sea = seas.fleet(seed=1, hours=24.0)
+    whole = seas.whole(seed=1, hours=24.0)
     start = int(seas.micros_of(sea, "time").min())
     cuts = sorted(start + m * 60_000_000 + 137_000 for m in minutes)
     has_a_floor(whole, cuts)

@@ -12,7 +12,7 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from stswatch.geo.reference.ports import lawful_port
+from stswatch.geo.reference.harbours import lawful_port
 from tests.oracle import oracle_envelope
 from tests.pipeline import seas
 
@@ -35,11 +35,15 @@ def truth(sea, minutes):
 @cache
 def frame(sea):
     seas_by_name: dict[str, Callable[[], pd.DataFrame]]
-    seas_by_name = {"gulf": seas.gulf, "noaa": seas.noaa, "southeast": southeast, "fleet": fleet}
+    seas_by_name = {"gulf": seas.gulf, "noaa": seas.noaa, "southeast": southeast, "day": day, "two days": two_days}
     return seas_by_name[sea]()
 
 
-def fleet():
+def day():
+    return seas.frame_of(seas.fleet(seed=1, hours=24.0))
+
+
+def two_days():
     return seas.frame_of(seas.fleet(seed=1))
 
 
@@ -83,11 +87,12 @@ def side_by_side(minutes, sea, thinned):
 
 
 SEAS = [
-    pytest.param("fleet", 30, 150, id="fleet"),
+    pytest.param("day", 30, 85, id="day"),
     pytest.param("gulf", 30, 3, id="gulf", marks=[pytest.mark.real, seas.needs_real]),
     pytest.param("gulf", 5, 15, id="gulf-5min", marks=[pytest.mark.real, seas.needs_real]),
     pytest.param("southeast", 10, 1_500, id="southeast", marks=[pytest.mark.real, seas.needs_real]),
     pytest.param("noaa", 10, 10_000, id="noaa", marks=[pytest.mark.real, seas.needs_real, pytest.mark.soak]),
+    pytest.param("two days", 30, 150, id="two days", marks=pytest.mark.soak),
 ]
 
 

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.ports import port_or_anchorage_of
+from stswatch.geo.reference.harbours import port_or_anchorage_of
 from stswatch.sample_ais import simulation
 from stswatch.sample_ais.fleet.motion import step_at
 from stswatch.sample_ais.fleet.waters import BERTH, EDGE, Place, waters

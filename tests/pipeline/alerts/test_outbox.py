@@ -39,7 +39,7 @@ def test_what_was_put_waits_in_order_until_it_is_told(tmp_path):
     box = opened(tmp_path)
     assert box.put(some(0, 3)) == {"E0:1", "E1:1", "E2:1"}
     assert box.put(some(1, 5)) == {"E3:1", "E4:1"}
-    box.told(["E1:1", "E3:1"], NOW)
+    box.delivered(["E1:1", "E3:1"], NOW)
     assert keys(box) == ["E0:1", "E2:1", "E4:1"]
     again = opened(tmp_path)
     assert waiting(again) == waiting(box)
@@ -55,7 +55,7 @@ def test_the_same_twice_in_one_call_waits_once(tmp_path):
 def test_a_row_that_is_damaged_is_passed_over_and_taken_again(tmp_path):
     box = opened(tmp_path)
     box.put(some(0, 3))
-    box.told(["E2:1"], NOW)
+    box.delivered(["E2:1"], NOW)
     content = "UPDATE alerts SET content = replace(content, 'E1', 'E8') WHERE key = 'a/E1:1'"
     box._catalogue._connection.execute(content)
     again = opened(tmp_path)
@@ -68,7 +68,7 @@ def test_destinations_do_not_share_what_waits(tmp_path):
     one, other = opened(tmp_path), opened(tmp_path, "b")
     one.put(some(0, 2))
     other.put(some(1, 4))
-    one.told(["E1:1"], NOW)
+    one.delivered(["E1:1"], NOW)
     assert (keys(opened(tmp_path)), keys(opened(tmp_path, "b"))) == (["E0:1"], ["E1:1", "E2:1", "E3:1"])
     with Catalogue.open(tmp_path) as catalogue:
         assert module.waiting(catalogue) == {"a": 1, "b": 3}
@@ -82,7 +82,7 @@ def test_any_order_of_putting_and_telling(tmp_path_factory, steps):
     for k, tell in steps:
         key = f"E{k}:1"
         if tell and key in waiting:
-            box.told([key], NOW)
+            box.delivered([key], NOW)
             waiting.remove(key)
         elif not tell:
             assert box.put(some(k, k + 1)) == {key} - known
@@ -98,7 +98,7 @@ def test_the_file_stays_small_and_still_knows_what_was_told(tmp_path):
         now = NOW + timedelta(days=day)
         new = [alert(change(f"E{day}-{k}"), now, identities=False) for k in range(40)]
         box.put(new)
-        box.told([told.key for told in new[1:]], now)
+        box.delivered([told.key for told in new[1:]], now)
     box.put(new)
     assert len(box) == 120  # nothing that waits is ever dropped
     again = opened(tmp_path)
@@ -112,11 +112,11 @@ def test_a_key_is_known_for_as_long_as_it_may_be_offered(tmp_path):
     """An encounter open for 30 days is offered two days more."""
     box, first = opened(tmp_path), some(0, 1)
     box.put(first)
-    box.told(["E0:1"], NOW)
+    box.delivered(["E0:1"], NOW)
     last = NOW + timedelta(days=33)
     for k in range(1, 3 * module._FORGET_EVERY, 500):
         box.put(some(k, k + 500, last))
-        box.told([f"E{n}:1" for n in range(k, k + 500)], last)
+        box.delivered([f"E{n}:1" for n in range(k, k + 500)], last)
     assert box.put(first) == set()
     assert opened(tmp_path).put(first) == set()
 

@@ -13,9 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.decoded_fields import HEAD, LAYOUT_TYPES, FieldRows, columns_of, say
+from stswatch.pipeline.decode.decoded_fields import (
+    FIELDS,
+    HEAD,
+    LAYOUT_TYPES,
+    FieldRows,
+    columns_of,
+    json_lines,
+    plain,
+    say,
+    table,
+)
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
-from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, json_lines, sink, write
+from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, sink, write
 from tests.pipeline.decode.captures import SINGLE, STATIC
 from tests.pipeline.decode.payloads import buffer
 
@@ -66,7 +76,7 @@ def test_parquet_and_json_lines_say_the_same(files):
     for row, line in zip(rows, lines, strict=True):
         told = line | {"time": line["time"] and datetime.fromisoformat(line["time"])}
         told |= {"data": base64.b64decode(line["data"])} if "data" in line else {}
-        assert {name: value for name, value in row.items() if name in told} == told
+        assert {name: row.get(name) for name in told} == told
         assert not any(value is not None for name, value in row.items() if name not in told)
 
 
@@ -123,6 +133,34 @@ def test_columns_are_known_without_pyais_where_types_have_a_layout():
     assert columns_of(LAYOUT_TYPES).names[:8] == list(HEAD)
 
 
+@given(st.lists(st.none() | st.binary(max_size=20), max_size=12))
+def test_bytes_are_base64(values):
+    expected = [None if value is None else base64.b64encode(value).decode() for value in values]
+    assert plain(pa.array(values, pa.binary())).to_pylist() == expected
+
+
+# ------------------------------------------------------------------ columns that some message fills
+
+COMMON, SHIP, RARE = spoken(PAYLOADS[:1]), spoken(PAYLOADS[5:6]), spoken(PAYLOADS[6:7])
+
+
+@pytest.mark.parametrize("parts", [[COMMON] * 3, [COMMON, SHIP], [SHIP, COMMON, RARE, COMMON], [RARE, SHIP, RARE]])
+def test_a_parquet_file_has_the_columns_that_some_message_fills_whenever_it_comes(tmp_path, parts):
+    write([("a", parts)], "parquet", tmp_path / "x", None)
+    rows = pq.read_table(tmp_path / "x")
+    rows.validate(full=True)
+    whole = pa.concat_tables([table(part.head, part.forms, columns_of()) for part in parts])
+    filled = [name for name in whole.column_names if name in HEAD or whole[name].null_count < len(whole)]
+    assert rows.equals(whole.select(filled))
+    assert (FIELDS in filled) == (RARE in parts)
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_capture_without_a_message_has_the_columns_of_where_and_when(tmp_path):
+    write([], "parquet", tmp_path / "x", None)
+    assert pq.read_schema(tmp_path / "x").names == list(HEAD)
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -166,7 +204,7 @@ def test_captures_of_one_name_do_not_overwrite_each_other(tmp_path):
 
 
 def test_parquet_needs_a_file():
-    with pytest.raises(RecordsError, match="--out"):
+    with pytest.raises(RecordsError, match="name a file"):
         write([("a", [spoken()])], "parquet", "-", TYPES)
 
 
@@ -181,9 +219,9 @@ def test_no_cell_of_a_spreadsheet_is_a_formula_and_numbers_stay_numbers(tmp_path
         with sink(to, out, schema) as rows:
             rows.write(columns, [(np.arange(len(texts)), {})])
         found[to] = list(csv.DictReader(io.StringIO(out.read_bytes().decode(), newline="")))
-    for plain, safe in zip(found["csv"], found["spreadsheet.csv"], strict=True):
-        assert float(safe["lon"]) == float(plain["lon"])
+    for bare, safe in zip(found["csv"], found["spreadsheet.csv"], strict=True):
+        assert float(safe["lon"]) == float(bare["lon"])
         for name in ("name", "payload"):
-            formula = plain[name][:1] in set("=+-@\t\r")
-            assert safe[name] == ("'" if formula else "") + plain[name]
+            formula = bare[name][:1] in set("=+-@\t\r")
+            assert safe[name] == ("'" if formula else "") + bare[name]
     assert [float(row["lon"]) for row in found["csv"]] == numbers

@@ -15,8 +15,8 @@ from stswatch.models import scorecard
 from stswatch.models.ranking import BASELINES
 from stswatch.pipeline.evaluation import evaluate
 from stswatch.pipeline.evaluation.card import markdown, verdict
-from stswatch.pipeline.evaluation.evaluate import TRAINED, VARIANTS, Ground, card_of, detection, expected, published
-from stswatch.pipeline.evaluation.figures import FIGURES, sample
+from stswatch.pipeline.evaluation.evaluate import TRAINED, VARIANTS, Ground, card_of, detection, expected
+from stswatch.pipeline.evaluation.figures import FIGURES, published, sample
 from tests.pipeline.evaluation import seas
 
 
@@ -29,7 +29,7 @@ def ground():
 
 @pytest.fixture(scope="module")
 def card(ground):
-    return scorecard.parsed(card_of(ground.training, told={"sea": "standard", "seeds": [1]}))
+    return scorecard.parsed(card_of(ground.training, about={"sea": "standard", "seeds": [1]}))
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,6 @@ def test_each_family_is_left_out_in_turn(told, ground):
     [({"sea": "standard", "seeds": [101]}, "seed 101 was in the training"), ({}, "says nothing of seeds")],
 )
 def test_a_card_is_not_tried_on_what_it_learned_from(ground, training, says):
-    card = scorecard.parsed(card_of(ground.training, told=training))
+    card = scorecard.parsed(card_of(ground.training, about=training))
     with pytest.raises(evaluate.TrialError, match=says):
         evaluate.ground(card, (101, 102), (201,), None, 1, lambda stage, done, of: None)

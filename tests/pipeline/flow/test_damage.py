@@ -79,6 +79,7 @@ def tried(call):
         if type(error).__module__.startswith("stswatch."):
             said = str(error)
             remedy = r"give \S+ again|remove the folder db|publishes it anew|run again|and run again with all archives"
+            remedy += r"|give the file whose SHA-256 begins with \w+ .+ again"
             return said if re.search(remedy, said) else f"{said} (without a remedy)"
         raise
     return ""
@@ -104,6 +105,17 @@ def test_a_catalogue_that_is_gone_is_missed_and_named(sea, tmp_path, how):
     (data / "catalogue.sqlite").unlink(missing_ok=True)
     shutil.rmtree(data / "lake")
     assert_equal(archive.run(data, sea[0], slice_h=6.0), sea[2])
+
+
+def test_a_catalogue_whose_tables_have_no_text_for_a_name_is_damaged(sea, tmp_path):
+    """SQLite then speaks in bytes that are no text either."""
+    data, _ = spoilt(sea, tmp_path, 5)
+    path = data / "catalogue.sqlite"
+    content = path.read_bytes()
+    assert b"CREATE TABLE sources" in content
+    path.write_bytes(content.replace(b"CREATE TABLE sources", b"CREATE TABLE\xff\xc2urces"))
+    with pytest.raises(ValueError, match=r"catalogue\.sqlite: is damaged \(.+\); remove it and the folder lake"):
+        api.run(sea[0][2:], data, slice_h=6.0, area="world")
 
 
 def test_a_folder_of_an_older_version_is_refused_and_what_to_do_said(sea, tmp_path):

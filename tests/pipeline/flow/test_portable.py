@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
@@ -91,7 +92,7 @@ def test_every_transform_runs_in_a_fresh_process_with_another_working_folder(two
         _ = p | ApplySteps(StepsSpec(str(data), STEPS, with_rules, 3))
         with announced(job):
             assert run_elsewhere(p, other) >= len(STEPS)
-        found[name] = sum(archive.pq.read_table(path).num_rows for path in job.folder.glob("encounters-*.parquet"))
+        found[name] = sum(pq.read_table(path).num_rows for path in job.folder.glob("encounters-*.parquet"))
     assert 0 < found["long"] < found["short"]
 
 

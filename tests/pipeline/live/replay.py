@@ -135,10 +135,11 @@ def replay(
     ahead_h: float = 0.25,
     patience_s: float = PATIENCE_S,
     meanwhile: Callable[[Noted], None] = lambda noted: None,
+    noted: Noted | None = None,
 ) -> Noted:
     """Watch a recording from its first line to its last; what is over by then is finalized.
 
-    meanwhile: called again and again.
+    meanwhile: called again and again. noted: what takes what is said.
     """
 
     def over_and_done() -> bool:
@@ -146,7 +147,7 @@ def replay(
         return bool(noted.failed) or _heard(noted, supervisor, len(text))
 
     data.mkdir(parents=True, exist_ok=True)
-    noted, clock, over = Noted(), RecordedClock(), threading.Event()
+    noted, clock, over = noted or Noted(), RecordedClock(), threading.Event()
     with sending(text, noted, ahead_h) as port:
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], clock, print, over)
         try:

@@ -91,7 +91,7 @@ class Watch:
         before = archive.slices(self.data)
         finalized = finalize(self.data, SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, until_us, at_once)
         self.ran.append(len({key for key, at in archive.slices(self.data).items() if before.get(key) != at}))
-        self.told += finalized.told
+        self.told += finalized.notes
         with Catalogue.open(self.data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
             return store.finalize(finalized, None)
 
@@ -131,7 +131,7 @@ def test_ten_years_behind_is_as_if_it_were_not_there(hours, alone, tmp_path):
     before = len(archive.slices(watch.data))
     done = reconcile(watch.data, SETTINGS)
     assert done.late >= 1000, "what is in no hour is counted"
-    assert done.told == ()
+    assert done.notes == ()
     assert len(archive.slices(watch.data)) <= before
     assert done.retracted == 0
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -48,7 +49,7 @@ def copied(killed, data):
 
 def found(data):
     """How many gaps each vessel has, and which pairs are leads; what was said of it."""
-    told = reconcile(data, WORLD).told
+    told = reconcile(data, WORLD).notes
     tables = archive.published(data)
     with duckdb.connect(str(data / "stswatch.duckdb"), read_only=True) as store:
         leads = set(store.execute("SELECT mmsi_a, mmsi_b FROM flagged_encounters").fetchall())
@@ -63,6 +64,12 @@ def test_a_newest_segment_that_tells_no_arrival_hides_none_of_those_before(kille
     assert before_us is not None
     (folder / newest).write_bytes(b"\x28\xb5\x2f\xfdof no use")
     assert found_us(tmp_path / "data", []) == before_us
+    spooled = Spool(tmp_path / "data" / "spool", "rec", "nmea", RecordedClock())
+    assert spooled.found_us == before_us
+    assert all(newest in each for each in spooled.damage)
+    spooled.append(lines(HOURS)[-1])
+    names = [path.name for path in segments(folder)]
+    assert newest not in names[-1:], "what comes goes behind it; half a line is no segment"
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +121,17 @@ def test_a_segment_that_is_gone_is_named_once(killed, tmp_path):
     assert second.name.partition(".nmea")[0] in told
     assert "is gone and was never read" in told
     assert take_in(tmp_path / "data", 60_000_000) == []
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"\x28\xb5\x2f\xfdof no use", b"\0" * 1000])
+def test_a_watch_goes_on_from_where_it_was_though_the_newest_segment_is_of_no_use(spoiled, killed, tmp_path):
+    """Else it would begin with the first line, and say again what it said then."""
+    data = tmp_path / "data"
+    folder = copied(killed, data)
+    last_us = found_us(data, [])
+    assert last_us > 0
+    (folder / "20990101T000000.000Z.nmea.zst").write_bytes(spoiled)
+    assert found_us(data, []) == last_us
+    with closing(Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))) as spooled:
+        assert found_us(data, [spooled]) == last_us
+        assert any("20990101T000000.000Z.nmea.zst: is no segment" in told for told in spooled.damage)

@@ -41,9 +41,12 @@ def test_one_that_moves_meets_those_at_berth():
     assert counted(given) == {}
 
 
-@pytest.mark.parametrize(("cuts", "shards"), [((), 1), (range(37, 700, 37), 7), (range(60, 700, 60), 64)])
+@pytest.mark.parametrize(("cuts", "shards"), [((), 1), (range(37, 700, 111), 7), (range(60, 700, 120), 32)])
 def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
-    """Ships come, shift and go; each pair counts once an hour though many legs say so, in one place at a time."""
+    """Ships come, shift and go; each pair counts once an hour though many legs say so, in one place at a time.
+
+    Cuts fall within hours and between them; there are fewer shards than ships, and more.
+    """
     rng = np.random.default_rng(4)
     n, minutes = 30, np.arange(0, 661)
     here = np.zeros((n, len(minutes)), bool)

@@ -144,8 +144,10 @@ def test_meetings_that_begin_and_end_by_distance_are_not_censored():
     assert (row["start_censored"], row["end_censored"]) == (False, False)
 
 
-@pytest.mark.parametrize(("begun", "shards"), [(0, 1), (700, 1), (800, 7)])
-def test_an_encounter_is_cut_when_it_has_lasted_too_long(begun, shards):
+@pytest.mark.parametrize(
+    ("begun", "slices_h", "shards"), [(0, (6, 31.7), 1), (700, (24, 31.7), 1), (800, (24, 31.7), 3), (800, (6,), 2)]
+)
+def test_an_encounter_is_cut_when_it_has_lasted_too_long(begun, slices_h, shards):
     """Eight days together with a cut at three UTC days: parts that touch, the same for slices of any length."""
     rules = replace(Rules(), encounter=replace(Rules().encounter, max_open_d=3.0))
     times = begun + np.arange(0, 8 * 1440 + 1, 10.0)
@@ -158,6 +160,6 @@ def test_an_encounter_is_cut_when_it_has_lasted_too_long(begun, shards):
     assert minutes_of(whole)[0][0] == begun + 4
     assert minutes_of(whole)[-1][1] == last
     assert (whole.end_time[:-1].to_numpy() == whole.start_time[1:].to_numpy()).all()
-    for hours in (6, 24, 31.7):
+    for hours in slices_h:
         cut = seas.encounters(table, rules, cuts=seas.every(table, hours), shards=shards)
         assert cut.drop(columns=["reasons", "zones"]).equals(whole.drop(columns=["reasons", "zones"]))

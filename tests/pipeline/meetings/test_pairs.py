@@ -168,13 +168,16 @@ def test_what_is_kept_reaches_back_as_far_as_a_leg_can():
     assert engine._states["proximity", 0]["legs"].num_rows == 1
 
 
-@pytest.mark.parametrize(("found", "sorted_", "worked_on"), [(97, 1, 1000), (97, 500, 64), (400, 300, 1)])
-def test_a_million_pairs_at_a_time_are_all_pairs(monkeypatch, found, sorted_, worked_on):
+@pytest.mark.parametrize(
+    ("count", "found", "sorted_", "worked_on"),
+    [(300, 97, 1, 1000), (300, 97, 500, 64), (300, 400, 300, 9), (60, 40, 30, 1)],
+)
+def test_a_million_pairs_at_a_time_are_all_pairs(monkeypatch, count, found, sorted_, worked_on):
     """A crowd is taken in parts; with small parts the result is the same."""
-    legs = some_legs(5, 300, (10.0, 60.0), 500.0)
+    legs = some_legs(5, count, (10.0, 60.0), 500.0)
     whole = meetings(legs)
     monkeypatch.setattr(candidates, "_PAIRS_AT_ONCE", found)
     monkeypatch.setattr(proximity, "_PAIRS_AT_ONCE", sorted_)
     monkeypatch.setattr(proximity, "_PAIRS_IN_CACHE", worked_on)
-    assert whole.num_rows > 1000
+    assert whole.num_rows > 1000 * (count / 300) ** 2
     seas.assert_same({"p": whole}, {"p": meetings(legs)})

@@ -17,7 +17,7 @@ from tests.pipeline import seas
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
 DAY = 4 * SIX_H
-RULES = EncounterRules(said_memory_d=3.0)
+RULES = EncounterRules(static_memory_d=3.0)
 WORDS = st.lists(
     st.tuples(
         st.integers(1, 4), st.integers(0, 30), st.none() | st.sampled_from([30, 70, 80]), st.none() | st.just(90.0)
@@ -90,7 +90,7 @@ def test_what_is_forgotten_is_asked_for_by_none_that_ends_later(words, ends, sin
 def test_days_are_those_of_utc(memory_d, days, known):
     """Said early in a day, asked for late in another."""
     end = meetings([(1, 2, 4 * days + 3)])
-    found = by_the_end(end, said([(1, 0, 70, None)]), EncounterRules(said_memory_d=memory_d))
+    found = by_the_end(end, said([(1, 0, 70, None)]), EncounterRules(static_memory_d=memory_d))
     assert found["ship_type_a"].to_pylist() == [70 if known else None]
 
 

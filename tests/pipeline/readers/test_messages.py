@@ -1,5 +1,7 @@
 """Owns: what `stswatch decode` reads of a capture is every message that pyais finds in it, each with all its fields."""
 
+import json
+from base64 import b64encode
 from collections import Counter
 
 import pyarrow as pa
@@ -7,11 +9,11 @@ import pytest
 
 from stswatch.pipeline.decode.decoded_fields import (
     ALL_TYPES,
+    FIELDS,
     HEAD,
     LAYOUT_TYPES,
-    RENAMED,
     columns_of,
-    other_types,
+    field_types,
     table,
 )
 from stswatch.pipeline.readers.nmea_messages import open_captures, read
@@ -49,7 +51,7 @@ def fields_held_to(fields, capture):
     """All fields; of what has a layout in the large capture a few: test_oracles.py holds it to all."""
     if len(capture) > 10_000 and fields["msg_type"] in LAYOUT_TYPES:
         return tuple(fields.get(name) for name in ("msg_type", "mmsi", "lon", "lat", "shipname", "destination"))
-    return tuple(sorted((RENAMED.get(name, name), value) for name, value in fields.items()))
+    return tuple(sorted(fields.items()))
 
 
 def test_every_message_of_every_capture_is_that_of_pyais(real):
@@ -129,7 +131,7 @@ def test_what_is_no_nmea_is_said_in_a_sentence(tmp_path):
 
 def test_a_table_has_a_column_for_each_field_and_null_where_there_is_none(file):
     (source,) = open_captures([file])
-    of = columns_of()
+    of = columns_of(ALL_TYPES)
     whole = pa.concat_tables(table(part.head, part.forms, of) for part in read(source))
     assert whole.schema.equals(of)
     whole.validate(full=True)
@@ -138,15 +140,36 @@ def test_a_table_has_a_column_for_each_field_and_null_where_there_is_none(file):
         assert not any(value is not None for name, value in row.items() if name not in fields)
 
 
+def test_a_table_of_all_types_has_what_no_run_needs_in_one_column(real):
+    seen = Counter()
+    of = columns_of()
+    for path in (real / "nmea" / "gpsd_sample.aivdm", real / "nmea" / "libais_test.aivdm"):
+        (source,) = open_captures([path])
+        whole = pa.concat_tables(table(part.head, part.forms, of) for part in read(source))
+        whole.validate(full=True)
+        for row, fields in zip(whole.to_pylist(), rows_of(path)[0], strict=True):
+            rare = row["msg_type"] not in LAYOUT_TYPES
+            assert (row[FIELDS] is not None) == rare
+            if rare:
+                encoded = {n: b64encode(v).decode() if isinstance(v, bytes) else v for n, v in fields.items()}
+                fields = {n: v for n, v in encoded.items() if n in HEAD or n == "repeat"}
+                assert json.loads(row[FIELDS]) == {n: v for n, v in encoded.items() if n not in fields}
+                seen[row["msg_type"]] += 1
+            assert {name: value for name, value in row.items() if name in fields} == fields
+            assert not any(value is not None for name, value in row.items() if name not in {*fields, FIELDS})
+    assert len(seen) >= 12, seen
+
+
 def test_columns_follow_from_the_types_asked_for():
     assert columns_of([1, 3]).names == columns_of([2]).names
-    assert set(columns_of([1]).names) < set(columns_of([1, 8]).names) < set(columns_of().names)
-    assert len(columns_of().names) == len(set(columns_of().names)) >= 290
-    assert set(columns_of()) >= set(columns_of([5]))
+    assert set(columns_of([1]).names) < set(columns_of([1, 8]).names) < set(columns_of(ALL_TYPES).names)
+    assert len(columns_of(ALL_TYPES).names) == len(set(columns_of(ALL_TYPES).names)) >= 290
+    assert set(columns_of(ALL_TYPES)) >= set(columns_of([5]))
+    assert set(columns_of()) == {*columns_of(LAYOUT_TYPES), pa.field(FIELDS, pa.string())}
 
 
 def test_no_field_has_the_name_of_where_and_when():
-    assert set(HEAD) & set(other_types(ALL_TYPES)) == {"msg_type", "mmsi"}
+    assert set(HEAD) & set(field_types(ALL_TYPES)) == {"msg_type", "mmsi"}
 
 
 def test_nothing_gives_an_empty_table():

@@ -16,6 +16,7 @@ from stswatch.pipeline.store.database import connect
 from stswatch.pipeline.store.loader import Beside, Output, RunRecord, load
 
 DAY = datetime(2023, 8, 1, tzinfo=UTC)
+HISTORY = "SELECT id, revision, status, superseded_by FROM encounters ORDER BY id, revision"
 
 
 def at(hour: float) -> datetime:
@@ -101,8 +102,7 @@ def rows(data: Path, query: str) -> list[dict[str, Any]]:
 
 def history(data: Path) -> list[tuple[str, int, str, str | None]]:
     """Id, revision, status and successor of every stored encounter."""
-    query = "SELECT id, revision, status, superseded_by FROM encounters ORDER BY id, revision"
-    return [tuple(row.values()) for row in rows(data, query)]
+    return [tuple(row.values()) for row in rows(data, HISTORY)]
 
 
 def everything(data: Path) -> dict[str, list[dict[str, Any]]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stswatch.geo.reference import zones
+from stswatch.pipeline.store.database import open_work
+from stswatch.pipeline.store.loader import commit
 from stswatch.pipeline.store.revisions import succession
-from tests.pipeline.store.build import encounter, history, output, publish, rows
+from tests.pipeline.store.build import HISTORY, at, encounter, history, output, publish, rows, run
 
 A = "241502000-311000222-"
 
@@ -17,9 +22,12 @@ def tell(data, number, *events):
     publish(data, output(data, f"open-{number}", {"encounters": events}), run_id=f"run-{number}")
 
 
+CURRENT = """SELECT id, revision, start_time, end_time, run_id FROM encounters WHERE status = 'current'
+             ORDER BY start_time, mmsi_a"""
+
+
 def current(data):
-    query = "SELECT id, revision, start_time, end_time, run_id FROM encounters WHERE status = 'current'"
-    return rows(data, f"{query} ORDER BY start_time, mmsi_a")
+    return rows(data, CURRENT)
 
 
 @pytest.mark.parametrize("changed", [encounter(1, 4), encounter(1, 2), encounter(0.5, 3), encounter(1, 3, score=9.0)])
@@ -112,19 +120,29 @@ spans = st.tuples(st.integers(0, 20), st.integers(1, 8)).map(lambda span: (span[
 states = st.lists(st.lists(spans, max_size=6, unique_by=lambda span: span[0]), min_size=1, max_size=4)
 
 
+@pytest.fixture(scope="module")
+def working(tmp_path_factory):
+    """A working database that is emptied, not made anew, and not published: above, each publication is looked at."""
+    data = tmp_path_factory.mktemp("working")
+    with closing(open_work(data)) as work:
+        yield data, work
+
+
 @settings(max_examples=15, deadline=None)
 @given(states)
-def test_whatever_came_before_the_current_events_are_those_said_last(tmp_path_factory, told):
-    data = tmp_path_factory.mktemp("data")
-    before = set()
+def test_whatever_came_before_the_current_events_are_those_said_last(working, told):
+    (data, work), before = working, set()
+    for name in ("encounters", "outputs", "runs", "part_encounters"):
+        work.execute(f"DELETE FROM {name}")
     for number, said in enumerate(told):
-        tell(data, number, *(encounter(start, end) for start, end in said))
-        now = current(data)
+        now_said = output(data, f"open-{number}", {"encounters": [encounter(*span) for span in said]})
+        commit(work, data, run(f"run-{number}"), zones.area("world"), [now_said], None, at(30))
+        now = work.sql(CURRENT).to_arrow_table().to_pylist()
         assert [(row["start_time"], row["end_time"]) for row in now] == [
             (event["start_time"], event["end_time"])
             for event in sorted((encounter(*span) for span in said), key=lambda event: event["start_time"])
         ]
-        stored = history(data)
+        stored = work.execute(HISTORY).fetchall()
         named = {(name, revision) for name, revision, *_ in stored}
         assert len(named) == len(stored)
         assert len({row["id"] for row in now}) == len(now)
