@@ -53,10 +53,10 @@ class Slice:
         return vars(self) | {"parts": [vars(part) for part in self.parts]}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> Slice:
+    def from_json(fields: Mapping[str, Any]) -> Slice:
         """The slice that `to_json` wrote, read as JSON."""
-        parts = ({**part, "left_out": tuple((a, b) for a, b in part["left_out"])} for part in told["parts"])
-        return Slice(**{**told, "parts": tuple(Part(**part) for part in parts)})
+        parts = ({**part, "left_out": tuple((a, b) for a, b in part["left_out"])} for part in fields["parts"])
+        return Slice(**{**fields, "parts": tuple(Part(**part) for part in parts)})
 
 
 def plan(

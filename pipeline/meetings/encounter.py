@@ -101,11 +101,11 @@ TOLD = ("ship_type", "length_m")
 def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
     edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
-    said = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
+    static_data = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
     asked = _asked(batch)
     kept = {
         "edges": _kept_edges(edges, batch.watermark_us, rules),
-        "said": still_needed(said, batch.watermark_us - wait_us(rules), rules.encounter),
+        "said": still_needed(static_data, batch.watermark_us - wait_us(rules), rules.encounter),
     }
     if asked.num_rows == 0:
         return Result(kept, {"parties": schema.empty("parties")})
@@ -113,7 +113,7 @@ def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
     columns: dict[str, object] = {name: asked[name] for name in (*PAIR, "start", "party")}
     columns["gap"] = silent_beside(asked, edges, minutes(rules.encounter.dark_beside_min))
     columns["ended"] = ended_by_data(asked, edges)
-    columns |= last_told(mmsi, end_us, said, rules.encounter)
+    columns |= last_values(mmsi, end_us, static_data, rules.encounter)
     return Result(kept, {"parties": build("parties", columns)})
 
 
@@ -137,16 +137,16 @@ def _asked(batch: Batch) -> pa.Table:
 
 def silent_beside(asked: pa.Table, edges: pa.Table, beside_us: int) -> Bools:
     """Whether a silence of the vessel begins or ends in or beside the encounter, (n,) bool."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
+    silences = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
     track = np.asarray(asked["mmsi"]), micros(asked, "track_start")
-    return told.any_between(*track, micros(asked, "start") - beside_us, micros(asked, "end") + beside_us)
+    return silences.any_between(*track, micros(asked, "start") - beside_us, micros(asked, "end") + beside_us)
 
 
 def ended_by_data(asked: pa.Table, edges: pa.Table) -> Bools:
     """Whether the legs of the vessel end, for want of data, just where the encounter does, (n,) bool."""
-    told = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
+    ends = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
     end_us = micros(asked, "end")
-    return told.any_between(np.asarray(asked["mmsi"]), micros(asked, "track_start"), end_us, end_us)
+    return ends.any_between(np.asarray(asked["mmsi"]), micros(asked, "track_start"), end_us, end_us)
 
 
 def _kept_edges(known: pa.Table, watermark_us: int, rules: Rules) -> pa.Table:
@@ -218,38 +218,40 @@ class Edges:
 # --------------------------------------------------- what vessels say of their kind and size, and how long that counts
 
 
-def last_told(mmsi: Ints, end_us: Ints, said: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
+def last_values(mmsi: Ints, end_us: Ints, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
     """The values of TOLD that vessels (n,) had told last by a time; null where nothing was told.
 
-    said: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor does what
+    static_data: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor does what
     it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
     """
-    said = said.take(pa.array(ordered(np.asarray(said["mmsi"]), micros(said, "time") // MS))).combine_chunks()
+    static_data = static_data.take(
+        pa.array(ordered(np.asarray(static_data["mmsi"]), micros(static_data, "time") // MS))
+    ).combine_chunks()
     columns: dict[str, pa.Array] = {}
     for name in TOLD:
-        told = said.filter(pc.is_valid(said[name])).combine_chunks()
-        row = _last_before(told, mmsi, end_us)
-        told_us = np.append(micros(told, "time"), 0)[row]
-        row[told_us < _oldest_us(end_us, rules)] = -1
-        columns[name] = told[name].combine_chunks().take(pa.array(row, mask=row < 0))
+        known = static_data.filter(pc.is_valid(static_data[name])).combine_chunks()
+        row = _last_before(known, mmsi, end_us)
+        known_us = np.append(micros(known, "time"), 0)[row]
+        row[known_us < _oldest_us(end_us, rules)] = -1
+        columns[name] = known[name].combine_chunks().take(pa.array(row, mask=row < 0))
     return columns
 
 
-def still_needed(said: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
+def still_needed(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
     """What an encounter that ends then or later can ask for, and nothing older than static_memory_d before.
 
     Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
     """
-    mmsi, time_us = np.asarray(said["mmsi"]), micros(said, "time")
+    mmsi, time_us = np.asarray(static_data["mmsi"]), micros(static_data, "time")
     needed = time_us > since_us
     order = ordered(mmsi, time_us // MS)
     order = order[~needed[order]]
     for name in TOLD:
-        row = order[np.asarray(said[name].is_valid())[order]]
+        row = order[np.asarray(static_data[name].is_valid())[order]]
         first = starts_of(mmsi[row])
         needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
     needed &= time_us >= _oldest_us(np.int64(since_us), rules)
-    return said.filter(pa.array(needed)).combine_chunks()
+    return static_data.filter(pa.array(needed)).combine_chunks()
 
 
 def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
@@ -258,9 +260,9 @@ def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
     return np.asarray(-(-oldest_us // days(1)) * days(1))
 
 
-def _last_before(told: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
+def _last_before(known: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
     """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
-    have, time_us = np.asarray(told["mmsi"]), micros(told, "time")
+    have, time_us = np.asarray(known["mmsi"]), micros(known, "time")
     n = len(have)
     # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
     order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))

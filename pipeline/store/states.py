@@ -46,11 +46,11 @@ class StateFiles:
     def write(self, step: str, shard: int, state: Tables) -> None:
         """Write a state whole or not at all. Raises OSError."""
         kind = {name: table.schema for name, table in state.items()}
-        told = json.dumps(self._told(step, shard, kind)).encode()
-        told = told.ljust(-(-len(told) // 8) * 8)
+        head = json.dumps(self._described(step, shard, kind)).encode()
+        head = head.ljust(-(-len(head) // 8) * 8)
         path = self.path(step, shard)
         part = path.with_suffix(".part")
-        part.write_bytes(_HEAD.pack(MAGIC, VERSION, len(told)) + told + to_bytes(state))
+        part.write_bytes(_HEAD.pack(MAGIC, VERSION, len(head)) + head + to_bytes(state))
         faults.reach("state_part")
         part.replace(path)
         faults.reach("state_written")
@@ -65,12 +65,12 @@ class StateFiles:
             raise DamagedFile(str(path), f"has form {head[1]} of states, this version of stswatch reads form {VERSION}")
         begin = _HEAD.size + head[2]
         found = json.loads(bytes(content[_HEAD.size : begin]))
-        for name, wanted in self._told(step, shard, kind).items():
+        for name, wanted in self._described(step, shard, kind).items():
             if found.get(name) != wanted:
                 raise DamagedFile(str(path), f"is a state of other {name} ({found.get(name)}, not {wanted})")
         return from_bytes(bytes(content[begin:]))
 
-    def _told(self, step: str, shard: int, kind: Mapping[str, pa.Schema]) -> dict[str, str]:
+    def _described(self, step: str, shard: int, kind: Mapping[str, pa.Schema]) -> dict[str, str]:
         columns = repr([(name, [(f.name, str(f.type)) for f in kind[name]]) for name in sorted(kind)])
         digest = hashlib.sha256(columns.encode()).hexdigest()[:12]
         return {"step": step, "shard": str(shard), "columns": digest, "rules": self._rules}

@@ -107,14 +107,14 @@ def nothing_usable(entries: Sequence[SourceEntry], receipts: Sequence[Receipt]) 
         found.append(f"{stray:,} positions {_STRAY}")
     if invalid := sum(r.counts["fixes"] for r in receipts) - stray:
         found.append(f"{invalid:,} positions invalid: {_INVALID}")
-    told = f" ({'; '.join(found)})" if found else ""
+    why = f" ({'; '.join(found)})" if found else ""
     if all(is_segment(entry.path) for entry in entries):
         remedy = "see what the sources send, and whether they send anything"
     elif "no_time" in reasons:
         remedy = "say with `columns` how its times are written"
     else:
         remedy = "give an archive with positions"
-    return f"{named(entries)}: no usable position{told}; {remedy}"
+    return f"{named(entries)}: no usable position{why}; {remedy}"
 
 
 def named(entries: Sequence[SourceEntry]) -> str:

@@ -89,7 +89,7 @@ def part(rows, chosen):
     return archive.pick(rows, chosen)
 
 
-def test_when_a_vessel_last_told_its_name_does_not_show_the_files(tmp_path):
+def test_when_a_vessel_last_values_its_name_does_not_show_the_files(tmp_path):
     rows = archive.fleet(**SHORT)
     rows = rows.slice(0, rows.num_rows - archive.BAD_ROWS)
     rows = rows.set_column(rows.column_names.index("name"), "name", rows["mmsi"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.encounter import last_told, still_needed
+from stswatch.pipeline.meetings.encounter import last_values, still_needed
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
@@ -53,7 +53,7 @@ def meetings(ends):
 def by_the_end(table, told, rules):
     found = {}
     for v in "ab":
-        of = last_told(np.asarray(table[f"mmsi_{v}"]), np.asarray(table["end"].cast(pa.int64())), told, rules)
+        of = last_values(np.asarray(table[f"mmsi_{v}"]), np.asarray(table["end"].cast(pa.int64())), told, rules)
         found |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
     return found
 
