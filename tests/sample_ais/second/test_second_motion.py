@@ -25,7 +25,7 @@ def rng():
 
 
 def speeds_kn(piece: movement.Passage) -> np.ndarray:
-    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / movement.KNOT_M_S
+    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / movement.MS_PER_KN
 
 
 @pytest.mark.parametrize("minutes", [20, 200])
