@@ -77,9 +77,9 @@ def median_distance(row: Row) -> str:
     return metres(row, "median_distance_m")
 
 
-def minutes_within(row: Row) -> str:
-    """How long they met, and for how much of that the distance was measured to be within the threshold."""
-    return f"{row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within"
+def measured_within(row: Row) -> str:
+    """For how many of the minutes of a meeting the distance was measured to be within the threshold."""
+    return f"{row['within_min']:.0f} of them measured within"
 
 
 def speed(row: Row, v: str) -> str:

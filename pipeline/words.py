@@ -191,7 +191,7 @@ def _measured(row: dict[str, Any], used: Mapping[str, Any]) -> list[str]:
     return [
         f"Measured: {a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
         f" from {second(row['start_time'])} to {second(row['end_time'])} UTC"
-        f" ({facts.minutes_within(row)}).",
+        f" ({row['duration_min']:.0f} min, {facts.measured_within(row)}).",
         f"Half of that time their antennas were no more than {facts.median_distance(row)} apart,"
         f" at the least {facts.metres(row, 'cpa_distance_m')}, at {second(row['cpa_time'])} UTC"
         f" near {facts.position(row['lon'], row['lat'])}.",
