@@ -72,6 +72,16 @@ def metres(row: Row, name: str) -> str:
     return f"{row[name]:.0f}" + (f" ± {error_m:.0f} m" if error_m else " m")
 
 
+def median_distance(row: Row) -> str:
+    """Within which distance the two were for half of the time."""
+    return metres(row, "median_distance_m")
+
+
+def measured_within(row: Row) -> str:
+    """For how many of the minutes of a meeting the distance was measured to be within the threshold."""
+    return f"{row['within_min']:.0f} of them measured within"
+
+
 def speed(row: Row, v: str) -> str:
     """The median of the speeds that one vessel sent; none is made up where none was."""
     median_kn = row[f"median_speed_{v}_kn"]
@@ -143,7 +153,7 @@ def one_hull(row: Row) -> list[str]:
     """That two numbers lay where one hull would, if they did."""
     if not row.get("possibly_one_hull"):
         return []
-    share = f"{metres(row, 'median_distance_m')} in the median for {duration(row['within_min'])}"
+    share = f"{median_distance(row)} in the median for {duration(row['within_min'])}"
     return [f"So near each other ({share}) they are possibly one hull: two transponders, or one registered twice."]
 
 

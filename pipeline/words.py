@@ -29,7 +29,7 @@ _LEAD = (  # heading, width, what stands in it
     ("id", 13, lambda r: r["id"]),
     ("start (UTC)", 16, lambda r: minute(r["start_time"])),
     ("hours", 6, lambda r: f"{r['duration_min'] / 60:.1f}"),
-    ("median m", 8, lambda r: facts.metres(r, "median_distance_m").removesuffix(" m")),
+    ("median m", 8, lambda r: facts.median_distance(r).removesuffix(" m")),
     ("mmsi a", 9, lambda r: f"{r['mmsi_a']:09d}"),
     ("mmsi b", 9, lambda r: f"{r['mmsi_b']:09d}"),
     ("where", 0, lambda r: where(r)),
@@ -191,8 +191,8 @@ def _measured(row: dict[str, Any], used: Mapping[str, Any]) -> list[str]:
     return [
         f"Measured: {a} and {b} were within {used['proximity']['distance_m']:.0f} m of each other"
         f" from {second(row['start_time'])} to {second(row['end_time'])} UTC"
-        f" ({row['duration_min']:.0f} min, {row['within_min']:.0f} of them measured within).",
-        f"Half of that time their antennas were no more than {facts.metres(row, 'median_distance_m')} apart,"
+        f" ({row['duration_min']:.0f} min, {facts.measured_within(row)}).",
+        f"Half of that time their antennas were no more than {facts.median_distance(row)} apart,"
         f" at the least {facts.metres(row, 'cpa_distance_m')}, at {second(row['cpa_time'])} UTC"
         f" near {facts.position(row['lon'], row['lat'])}.",
         f"{_speeds(row)}; {row['fixes_a']} and {row['fixes_b']} position reports;"

@@ -158,7 +158,7 @@ def known_distances(axes: Axes, row: Mapping[str, Any], meeting: Meeting) -> Non
     start, end, at = hours(np.array([meeting.start_us, meeting.end_us, meeting.nearest_us]))
     axes.hlines(row["median_distance_m"], start, end, color=style.QUIET, lw=0.7, zorder=4, gid="median")
     axes.plot(at, row["cpa_distance_m"], marker="v", ms=4.5, mfc="white", mec=style.INK, mew=0.9, zorder=6, gid="least")
-    text = f"median {facts.metres(row, 'median_distance_m')}"
+    text = f"median {facts.median_distance(row)}"
     low = row["median_distance_m"] < axes.get_ylim()[1] / 4
     lift = (0.04 if low else -0.05) * axes.get_ylim()[1]
     how: dict[str, Any] = {
@@ -319,7 +319,7 @@ def measured(row: Mapping[str, Any]) -> str:
     return _BETWEEN.join(
         [
             *([f"{row['distance_to_port_km']:.0f} km from {facts.port_name(port)}"] if port else []),
-            f"median distance {facts.metres(row, 'median_distance_m')}",
+            f"median distance {facts.median_distance(row)}",
             f"least {facts.metres(row, 'cpa_distance_m')}",
             f"{100 * row['observed_share']:.0f} % of the time near a report of both",
             *filter(None, [facts.met_before(row)]),

@@ -12,10 +12,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import lfilter
 
-from stswatch.geo.coordinates.sphere import bearing_deg, haversine_m
+from stswatch.geo.coordinates.sphere import MS_PER_KN, bearing_deg, haversine_m
 from stswatch.sample_ais.second.net import Floats
 
-KNOT_M_S = 1852 / 3600
 M_PER_DEG = 111_195.0
 TIDE_H = 12.42
 UNDER_WAY, AT_ANCHOR, RESTRICTED, MOORED, FISHING = 0, 1, 3, 5, 7  # navigational status, ITU-R M.1371-5
@@ -52,7 +51,7 @@ def sail(rng: Random, way: Floats, cruise_kn: float, status: int = UNDER_WAY) ->
     """Along a way (k, 2) from rest to rest: the ship gathers way, wanders about its speed and its line, and slows."""
     reach = np.concatenate([[0.0], np.cumsum(haversine_m(*way[:-1].T, *way[1:].T))])
     ramp = 15
-    n = int(np.ceil(reach[-1] / (cruise_kn * KNOT_M_S * 60))) + ramp + 1
+    n = int(np.ceil(reach[-1] / (cruise_kn * MS_PER_KN * 60))) + ramp + 1
     nth = np.arange(n)
     speed = np.minimum(1.0, np.minimum(nth, n - 1 - nth) / min(ramp, n / 2)) * (
         1 + wander(rng, n, 0.04, 180).clip(-0.15, 0.12)
@@ -90,7 +89,7 @@ def drift(rng: Random, lon: float, lat: float, n: int) -> Passage:
     wind = wind_kn + uniform_filter1d(wander(rng, n, 0.1, 240), 30)
     east_kn = along * np.sin(bow) + across * np.cos(bow) + wind * np.sin(leeway)
     north_kn = along * np.cos(bow) - across * np.sin(bow) + wind * np.cos(leeway)
-    east, north = (np.cumsum(kn) * KNOT_M_S * 60 for kn in (east_kn, north_kn))
+    east, north = (np.cumsum(kn) * MS_PER_KN * 60 for kn in (east_kn, north_kn))
     heading = np.degrees(leeway) + 90 + uniform_filter1d(wander(rng, n, 25, 180), 30)
     return Passage(*moved(lon, lat, east, north), heading % 360, UNDER_WAY)
 
@@ -124,7 +123,7 @@ def beside(rng: Random, host: Passage, aside_m: float, along_m: float, loose: fl
 
 
 def _dead_reckoned(lon: float, lat: float, heading: Floats, speed_kn: Floats, status: int) -> Passage:
-    gone = speed_kn * KNOT_M_S * 60
+    gone = speed_kn * MS_PER_KN * 60
     east, north = (np.cumsum(gone * turn(np.radians(heading))) for turn in (np.sin, np.cos))
     return Passage(*moved(lon, lat, east, north), heading % 360, status)
 

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.geo.coordinates.sphere import MS_PER_KN, haversine_m
 from stswatch.sample_ais.second.movement import (
     AT_ANCHOR,
-    KNOT_M_S,
     MOORED,
     Random,
     moved,
@@ -194,7 +193,7 @@ def _motion(lon: Floats, lat: Floats, heading: Floats) -> tuple[Floats, Floats, 
     """Speed over ground (kn), change of heading in a minute and course over ground, each minute."""
     east = np.diff(lon, append=lon[-1:]) * np.cos(np.radians(lat)) * 111_195
     north = np.diff(lat, append=lat[-1:]) * 111_195
-    speed = uniform_filter1d(np.hypot(east, north), 3) / (60 * KNOT_M_S)
+    speed = uniform_filter1d(np.hypot(east, north), 3) / (60 * MS_PER_KN)
     turn = np.abs((np.diff(heading, append=heading[-1:]) + 180) % 360 - 180)
     return np.minimum(speed, 40.0), np.where(speed > 1, turn, 0.0), np.degrees(np.arctan2(east, north)) % 360
 

@@ -131,7 +131,7 @@ def test_pictures_are_sound_and_take_no_markup(twins):
         ["status", "--data", EVIL],
         ["reconcile", "--data", EVIL],
         ["reconcile", "--day", EVIL],
-        ["stream", "tcp://h?" + EVIL + "=1"],
+        ["stream", "tcp://h:1?" + EVIL + "=1"],
         ["stream", "tcp://" + EVIL],
         ["stream", "--quiet", "a=tcp://a:1", "--health", EVIL],
         ["stream", "--quiet", "a=tcp://a:1", "--alerts", EVIL],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.geo.coordinates.sphere import MS_PER_KN, haversine_m
 from stswatch.sample_ais.second import movement, radio
 from stswatch.sample_ais.second.plans import SWITCHED_OFF, Silence, Vessel, checked
 
@@ -25,7 +25,7 @@ def rng():
 
 
 def speeds_kn(piece: movement.Passage) -> np.ndarray:
-    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / movement.KNOT_M_S
+    return haversine_m(piece.lon[:-1], piece.lat[:-1], piece.lon[1:], piece.lat[1:]) / 60 / MS_PER_KN
 
 
 @pytest.mark.parametrize("minutes", [20, 200])
