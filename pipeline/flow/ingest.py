@@ -22,8 +22,6 @@ from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.lake import Receipt
 
-Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
-
 
 def ingest(
     catalogue: Catalogue,
@@ -31,7 +29,7 @@ def ingest(
     sources: Sequence[Source],
     slab_us: int,
     worker_count: int,
-    tell: Tell,
+    tell: Callable[[int], None],
 ) -> None:
     """Decode what the catalogue does not hold yet and enter it there, all at once. known: what it holds.
 

@@ -7,7 +7,7 @@ over, and the data go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.store.lake import Receipt
+from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:
     from stswatch.pipeline.flow.engine import Flow
@@ -54,9 +55,6 @@ class Engine:
     workers: int = 1
     memory_bytes: int = 2 << 30
     steps: tuple[Step, ...] = field(default=STEPS)
-
-
-Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
 
 
 def planned(
@@ -129,7 +127,7 @@ def named(entries: Sequence[SourceEntry]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Progress) -> None:
     """Run the slices that do not hold yet. Raises what a step raised, OSError where the disk cannot hold them."""
     data = catalogue.data
     shards, flow = _shards(engine, row), cache(partial(_flow, engine))

@@ -16,7 +16,7 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import HOUR, MS
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.late_data import is_segment
-from stswatch.pipeline.flow.row import Engine, Tell, named, planned, run_row, tidy
+from stswatch.pipeline.flow.row import Engine, named, planned, run_row, tidy
 from stswatch.pipeline.flow.slices import DamagedSlice, healing, outputs
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.source import Source, SourceError
@@ -29,7 +29,7 @@ from stswatch.pipeline.store.lake import Part, Receipt, Span
 from stswatch.pipeline.store.loader import Beside, RunRecord, load
 from stswatch.pipeline.times import utc
 from stswatch.pipeline.tracks.stray_days import DAY_US, added, impossible, stray_days
-from stswatch.pipeline.trouble import MachineError, sentence
+from stswatch.pipeline.trouble import MachineError, Progress, sentence
 
 # --------------- One run at a time over a data folder; the lock goes with the process that held it, however that ends
 
@@ -127,7 +127,7 @@ class OtherSlices(StswatchError, ValueError):
     """The folder holds sources that were read for slices of another length; the message says which and what to do."""
 
 
-def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Progress) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
     Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, CatalogueError, FolderInUse; MachineError where
@@ -143,7 +143,9 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         raise MachineError(lacking) from error
 
 
-def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+def _run(
+    catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Progress
+) -> Path:
     data, started = catalogue.data, datetime.now(UTC)
     keep_freed_memory()
     check(engine.steps)
