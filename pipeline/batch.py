@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,17 @@ def concat(tables: Iterable[pa.Table], like: pa.Schema) -> pa.Table:
     if not parts:
         return like.empty_table()
     return parts[0] if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
+
+
+def grouped(table: pa.Table, keys: str | Sequence[str]) -> pa.TableGroupBy:
+    """The rows of a table by their keys, to be aggregated in this thread, groups in the order of their first row.
+
+    With threads of its own, Arrow waits for ever where the machine has no memory left to start one.
+
+    >>> grouped(pa.table({"k": [7, 5, 7], "n": [1, 2, 3]}), "k").aggregate([("n", "sum")]).to_pydict()
+    {'k': [7, 5], 'n_sum': [4, 2]}
+    """
+    return table.group_by(keys, use_threads=False)
 
 
 def to_bytes(state: Tables) -> bytes:

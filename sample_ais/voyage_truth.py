@@ -159,19 +159,19 @@ def _entered(series: Sequence[tuple[float, Any]], time_s: float) -> Any:
 
 def destinations(sea: Sea, emitter: Ints, time_s: Floats) -> pa.Array:
     """What each emitter (n,) says of its destination at a time (n,); null where nothing is entered."""
-    told = [a.destinations or ((ALWAYS[0], a.ship.destination),) for a in sea.cast.actors]
-    words = sorted({text for series in told for _, text in series})
+    entered = [a.destinations or ((ALWAYS[0], a.ship.destination),) for a in sea.cast.actors]
+    words = sorted({text for series in entered for _, text in series})
     number = {text: float(k) for k, text in enumerate(words)}
     at = step_at(
-        steps([[(since, number[text]) for since, text in series] for series in told]), *_of(sea, emitter, time_s)
+        steps([[(since, number[text]) for since, text in series] for series in entered]), *_of(sea, emitter, time_s)
     )
     return pa.array([word or None for word in words], pa.string()).take(pa.array(at.astype(np.int64)))
 
 
 def arrivals(sea: Sea, emitter: Ints, time_s: Floats) -> pa.Array:
     """The times of arrival that each emitter (n,) says at a time (n,); null where none is entered."""
-    told = [a.etas or ((ALWAYS[0], np.nan),) for a in sea.cast.actors]
-    eta_s = step_at(steps(told), *_of(sea, emitter, time_s))
+    entered = [a.etas or ((ALWAYS[0], np.nan),) for a in sea.cast.actors]
+    eta_s = step_at(steps(entered), *_of(sea, emitter, time_s))
     known = np.isfinite(eta_s)
     us = np.where(known, (np.where(known, eta_s, 0.0) + sea.plan.start_s) * 1e6, 0).astype(np.int64)
     return pa.array(us, mask=~known).cast(UTC)
@@ -207,8 +207,8 @@ def with_chances(sea: Sea, gaps: pa.Table) -> pa.Table:
     last = np.where(np.isnan(last), end_s, np.minimum(last, end_s))
     chance = _log_unheard(sea, who, first, last)
     causes = [
-        told if told in (LEFT, "switched_off", "equipment") else _cause(sea, *row)
-        for told, *row in zip(gaps["cause"].to_pylist(), who.tolist(), first.tolist(), last.tolist(), strict=True)
+        cause if cause in (LEFT, "switched_off", "equipment") else _cause(sea, *row)
+        for cause, *row in zip(gaps["cause"].to_pylist(), who.tolist(), first.tolist(), last.tolist(), strict=True)
     ]
     gaps = gaps.set_column(gaps.schema.get_field_index("cause"), "cause", pa.array(causes, pa.string()))
     return gaps.append_column("log10_unheard", pa.array(chance / np.log(10)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from stswatch.geo.coast.land import FAR_KM, INTEREST_BOX, Sides, coast, cut_up, far_points, is_cut, sides, spread
 from stswatch.geo.coordinates.plane import arc_km, grow_box, in_space_km
@@ -215,8 +216,6 @@ def shore_round(coast: Sides, west: float, south: float, size_deg: float) -> Sho
 
 
 def _tree(points: Floats) -> Any:
-    from scipy.spatial import cKDTree  # a third of a second, which whoever asks for names of places alone is spared
-
     return cKDTree(points, balanced_tree=False, compact_nodes=False)
 
 

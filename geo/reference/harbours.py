@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from stswatch.geo.coast.land import holding
 from stswatch.geo.coast.water import distance_inland_km
@@ -161,8 +162,6 @@ def _near_point(lon: Floats, lat: Floats, radius_km: float) -> Ints:
 @cache
 def _tree() -> Any:
     """Points of all ports as unit vectors: the nearest by chord is the nearest by great circle, date line included."""
-    from scipy.spatial import cKDTree  # see coast/water.py
-
     return cKDTree(unit_vectors(ports().lon, ports().lat))
 
 

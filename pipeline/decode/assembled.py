@@ -17,8 +17,9 @@ from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import Sentences
-from stswatch.pipeline.decode.stamps import FIRST_PLAUSIBLE_US, NO_TIME, Arrivals, us_of
+from stswatch.pipeline.decode.stamps import FIRST_PLAUSIBLE_US, NO_TIME, Arrivals
 from stswatch.pipeline.decode.units import where
+from stswatch.pipeline.times import micros
 
 # ------------------------------ RMC and ZDA sentences of NMEA 0183, in which a satellite receiver tells date and time
 # Source: NMEA 0183 4.10, RMC (recommended minimum data) and ZDA (time and date).
@@ -74,7 +75,7 @@ def _moment(year: int, month: int, day: int, time: bytes) -> int | None:
     hour, minute, second = (int(found[1][at : at + 2]) for at in (0, 2, 4))
     try:
         when = datetime(year, month, day, hour, minute, second, int((found[2] or b"0").ljust(6, b"0")), UTC)
-        return us_of(when)
+        return micros(when)
     except ValueError:
         return None
 

@@ -22,14 +22,14 @@ def _fields(text: str) -> tuple[Field, ...]:
     """The fields that a text lists, spare ones named by their number."""
     found, spares = [], 0
     for word in re.split(r",\s+", " ".join(text.split())):
-        told = _WORD.fullmatch(word)
-        assert told, word
-        name = told["name"]
+        match = _WORD.fullmatch(word)
+        assert match, word
+        name = match["name"]
         if name == "-":
             spares += 1
             name = f"spare_{spares}"
-        kind = "spare" if told["name"] == "-" else told["kind"] or "count"
-        found.append(Field(name, int(told["bits"]), kind, int(told["per"] or 1), plus=int(told["plus"] or 0)))
+        kind = "spare" if match["name"] == "-" else match["kind"] or "count"
+        found.append(Field(name, int(match["bits"]), kind, int(match["per"] or 1), plus=int(match["plus"] or 0)))
     return tuple(found)
 
 

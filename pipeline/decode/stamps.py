@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stswatch.pipeline.decode.lines import Ints
+from stswatch.pipeline.times import micros
 
 # ----------------------------------------------------------------------------------------------------------------
 # Times as programs write them beside a sentence: epochs, compact stamps, ISO 8601; which number is one, and which
@@ -82,7 +83,7 @@ def _compact_us(digits: bytes, fraction: bytes) -> int:
         when = datetime.strptime(digits.decode(), _COMPACT[len(digits)]).replace(tzinfo=UTC)
     except ValueError:
         return NO_TIME
-    return us_of(when) + (int(fraction or b"0") if len(digits) == 14 else 0)
+    return micros(when) + (int(fraction or b"0") if len(digits) == 14 else 0)
 
 
 def number_us(digits: bytes) -> int:
@@ -131,7 +132,7 @@ def _written_us(found: re.Match[bytes]) -> int:
     time = (found["clock"] or found["time"] or found["joined"]).replace(b":", b"")
     try:
         when = datetime.strptime((date + time).decode(), _COMPACT[14]).replace(tzinfo=_zone(found["zone"]))
-        return us_of(when) + int((found["fraction"] or b".0")[1:].ljust(6, b"0")[:6])
+        return micros(when) + int((found["fraction"] or b".0")[1:].ljust(6, b"0")[:6])
     except (ValueError, OverflowError):
         return NO_TIME
 
@@ -154,15 +155,6 @@ def looks_like_time(text: bytes) -> bool:
     return _LIKE_TIME.search(text) is not None
 
 
-def us_of(when: datetime) -> int:
-    """A moment as microseconds since 1970.
-
-    >>> us_of(datetime(1970, 1, 1, 0, 0, 1, 5, UTC))
-    1000005
-    """
-    return int(when.replace(microsecond=0).timestamp()) * 1_000_000 + when.microsecond
-
-
 # ------------------- What stands round one sentence: when it was received, by which station, and of which group it is
 # This is the meaning of all wrappers, one sentence at a time; `fast_path.py` does the same for many of usual shape.
 # Times are UTC microseconds since 1970. A time of 0 is no time; any other that is written out (`c:` of a tag block, a
@@ -170,7 +162,7 @@ def us_of(when: datetime) -> int:
 # of it is plausible: digits that were cut off, counters and ids stand there too. `stamp_columns.py` says how each is
 # read.
 
-__all__ = ["LAST_US", "NO_TIME", "Stamp", "epoch_us", "stamp", "us_of"]
+__all__ = ["LAST_US", "NO_TIME", "Stamp", "epoch_us", "stamp"]
 
 _TAG_SUM = re.compile(rb"\*([0-9A-Fa-f]{1,2})\Z")
 _GROUP = re.compile(rb"\d+-(\d+)-([^-]+)")
@@ -279,7 +271,7 @@ def of_gatehouse(line: bytes) -> int:
         when = datetime(year, month, day, hour, minute, second, ms * 1000, UTC)
     except (ValueError, OverflowError):
         return NO_TIME
-    return us_of(when)
+    return micros(when)
 
 
 # ------------------- The arrival of every byte of a text that was received live: what has no time of its own takes it

@@ -121,13 +121,13 @@ def figures(of: Sample, score: Floats) -> dict[str, Interval]:
 
 def published(taken: Sample) -> list[dict[str, Any]]:
     """What the published rules take as they stand, without an order: leads a day, recall, false leads."""
-    told = []
+    found = []
     for baseline in ranking.BASELINES:
         if not baseline.parts:
             continue
         passes = baseline.function(taken.rows) == ranking.PASSED
         true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        told.append(
+        found.append(
             {
                 "name": baseline.name,
                 "leads_a_day": (true + false) / taken.days,
@@ -136,17 +136,17 @@ def published(taken: Sample) -> list[dict[str, Any]]:
                 "false_per_1000_vessel_days": false / taken.vessel_days * 1000,
             }
         )
-    return told
+    return found
 
 
 def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
     """What passes at the cut-off of the card itself, and at those of both false rates."""
-    told = []
+    found = []
     for rate in (None, *FALSE_RATES):
         least = of_card if rate is None else ranking.cut_off_at_false_rate(score, taken.transfer, rate)
         passes = score >= least
         true, false = int((passes & taken.transfer).sum()), int((passes & ~taken.transfer).sum())
-        told.append(
+        found.append(
             {
                 "least_score": least,
                 "false_rate": false / int((~taken.transfer).sum()),
@@ -155,7 +155,7 @@ def cut_offs(taken: Sample, score: Any, of_card: float) -> list[dict[str, Any]]:
                 "precision": true / max(true + false, 1),
             }
         )
-    return told
+    return found
 
 
 def paired(of: Sample, score: Floats, other: Floats) -> dict[str, Any]:

@@ -23,8 +23,6 @@ from stswatch.pipeline.store.lake import Receipt
 _BYTES_AT_ONCE = 256 << 20  # of text, which a worker decodes in one run of Beam: some seconds
 _PACKED = 8  # what a byte of a packed file holds of text
 
-Tell = Callable[[int], None]  # told of the sentences or rows of each finished chunk
-
 
 def ingest(
     catalogue: Catalogue,
@@ -32,7 +30,7 @@ def ingest(
     sources: Sequence[Source],
     slab_us: int,
     worker_count: int,
-    tell: Tell,
+    tell: Callable[[int], None],
     beam: Sequence[str] = (),
 ) -> None:
     """Decode what the catalogue does not hold yet and enter it there, all at once.

@@ -6,7 +6,7 @@ over, and the data go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.store.usable import nothing_usable
+from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:
     from stswatch.pipeline.flow.engine import Flow
@@ -53,9 +54,6 @@ class Engine:
     memory_bytes: int = 2 << 30
     steps: tuple[Step, ...] = field(default=STEPS)
     beam: tuple[str, ...] = ()
-
-
-Tell = Callable[[str, int, int], None]  # (stage, done, of): rows for ingest (of 0: not known), fixes for slices
 
 
 def planned(
@@ -94,7 +92,7 @@ def _shards(engine: Engine, row: Sequence[Slice]) -> int:
     return shards
 
 
-def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Tell) -> None:
+def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: Engine, tell: Progress) -> None:
     """Run the slices that do not hold yet. Raises what a step raised, OSError where the disk cannot hold them."""
     data = catalogue.data
     shards = _shards(engine, row)

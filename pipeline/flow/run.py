@@ -13,7 +13,7 @@ from pathlib import Path
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.ingest import ingest
-from stswatch.pipeline.flow.row import Engine, Tell, planned, run_row, tidy
+from stswatch.pipeline.flow.row import Engine, planned, run_row, tidy
 from stswatch.pipeline.flow.slices import DamagedSlice, healing, outputs
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.source import Source, SourceError
@@ -25,7 +25,7 @@ from stswatch.pipeline.store.entries import SourceEntry, entries, lake_files, re
 from stswatch.pipeline.store.loader import Beside, RunRecord, load
 from stswatch.pipeline.store.usable import named, plausible
 from stswatch.pipeline.times import utc
-from stswatch.pipeline.trouble import MachineError, sentence
+from stswatch.pipeline.trouble import MachineError, Progress, sentence
 
 # --------------- One run at a time over a data folder; the lock goes with the process that held it, however that ends
 
@@ -54,7 +54,7 @@ class OtherSlices(StswatchError, ValueError):
     """The folder holds sources that were read for slices of another length; the message says which and what to do."""
 
 
-def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Progress) -> Path:
     """Ingest the sources, run the slices that do not hold yet, load and publish; gives the published database.
 
     Raises SourceError, NothingToDo, OtherSlices, AreaError, StoreError, CatalogueError, FolderInUse; MachineError where
@@ -70,7 +70,9 @@ def run(data: Path, sources: Sequence[Source], rules: Rules, area: str, engine: 
         raise MachineError(lacking) from error
 
 
-def _run(catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Tell) -> Path:
+def _run(
+    catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Progress
+) -> Path:
     data, started = catalogue.data, datetime.now(UTC)
     keep_freed_memory()
     check(engine.steps)

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.batch import Tables, concat
+from stswatch.pipeline.batch import Tables, concat, grouped
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import entries
@@ -325,7 +325,7 @@ def _once(rows: pa.Table) -> pa.Table:
     """Each row once: several shards keep what lies at the edge of their cells."""
     plain = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
     numbered = rows.select(plain).append_column("row", pa.array(np.arange(rows.num_rows)))
-    first = numbered.group_by(plain).aggregate([("row", "min")])["row_min"]
+    first = grouped(numbered, plain).aggregate([("row", "min")])["row_min"]
     if len(first) == rows.num_rows:
         return rows
     return rows.take(pa.array(np.sort(np.asarray(first)))).combine_chunks()

@@ -157,13 +157,13 @@ def reconciled(done: Reconciled) -> str:
     return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *notes])
 
 
-def status(status_of: Mapping[str, Any]) -> str:
+def status(state: Mapping[str, Any]) -> str:
     """How a watch stands, or stood when it was heard last, in a few lines."""
-    status_of = harmless(dict(status_of), SENTENCE)
-    lines = [_life(status_of), *_flow(status_of)]
-    lines += [_source(source) for source in status_of["sources"]]
-    lines += [_destination(alerts) for alerts in status_of["alerts"]]
-    lines += [f"amiss: {reason}" for reason in status_of["reasons"]] or ["nothing is amiss"]
+    state = harmless(dict(state), SENTENCE)
+    lines = [_life(state), *_flow(state)]
+    lines += [_source(source) for source in state["sources"]]
+    lines += [_destination(alerts) for alerts in state["alerts"]]
+    lines += [f"amiss: {reason}" for reason in state["reasons"]] or ["nothing is amiss"]
     return "\n".join(lines)
 
 

@@ -221,8 +221,8 @@ class Edges:
 def last_values(mmsi: Ints, end_us: Ints, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
     """The values of TOLD that vessels (n,) had told last by a time; null where nothing was told.
 
-    static_data: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor does
-    what it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
+    static_data: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor
+    does what it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
     """
     static_data = static_data.take(
         pa.array(ordered(np.asarray(static_data["mmsi"]), micros(static_data, "time") // MS))

@@ -26,6 +26,7 @@ from stswatch.pipeline.batch import (
     Tables,
     build,
     concat,
+    grouped,
     micros,
     ordered,
     spread,
@@ -88,7 +89,7 @@ def distinct(pairs: pa.Table) -> pa.Table:
     """Each row once."""
     if pairs.num_rows == 0:
         return pairs
-    return pairs.group_by(pairs.column_names).aggregate([]).cast(schema.PORT_PAIRS)
+    return grouped(pairs, pairs.column_names).aggregate([]).cast(schema.PORT_PAIRS)
 
 
 def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table]:
@@ -98,7 +99,7 @@ def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table
     if not batch.final:
         over = micros(pairs, "hour") + HOUR < batch.watermark_us - rules.lag_us
     done = pairs.filter(pa.array(over))
-    counted = done.group_by(["port", "hour"]).aggregate([([], "count_all")])
+    counted = grouped(done, ["port", "hour"]).aggregate([([], "count_all")])
     counted = counted.rename_columns(["port", "hour", "pairs"]).cast(schema.PORT_PAIR_COUNTS)
     return pairs.filter(pa.array(~over)).combine_chunks(), counted
 

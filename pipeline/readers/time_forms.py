@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints
-from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME, us_of
+from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME
 from stswatch.pipeline.readers.values import is_text, numbers
+from stswatch.pipeline.times import micros
 
 # --------------------------- Dates and times of day, as numbers or as words, to microseconds; what is none is missing
 # The proleptic Gregorian calendar. Source of the count of days: H. Hinnant, chrono-compatible low-level date
@@ -361,7 +362,7 @@ def _by_pattern(word: str, pattern: str, zone: str) -> int:
     try:
         when = datetime.strptime(word, pattern)
         when = when.replace(tzinfo=ZoneInfo(zone)) if when.tzinfo is None else when
-        return us_of(when.astimezone(UTC))
+        return micros(when.astimezone(UTC))
     except (ValueError, OverflowError):
         return NO_TIME
 

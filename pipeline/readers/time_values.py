@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints
-from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME, us_of
+from stswatch.pipeline.decode.stamps import LAST_US, NO_TIME
 from stswatch.pipeline.readers import time_forms
 from stswatch.pipeline.readers.column_map import AUTO, TimeFormat
 from stswatch.pipeline.readers.time_forms import (
@@ -24,6 +24,7 @@ from stswatch.pipeline.readers.time_forms import (
     read_words,
 )
 from stswatch.pipeline.readers.values import is_text, numbers
+from stswatch.pipeline.times import micros
 
 # ---------------- Times of day in a column of their own, beside one of dates: which form they have, and what they are
 #     words      12:00:00, 09:30, 12:00:00.5Z
@@ -136,7 +137,7 @@ def _of_number(value: Floats, name: str) -> Ints:
 
 # ------------------------------- A column of times under the form that was given or found for it, as UTC microseconds
 
-FIRST_US = us_of(datetime(1995, 1, 1, tzinfo=UTC))  # AIS was tried at sea from 1996 on
+FIRST_US = micros(datetime(1995, 1, 1, tzinfo=UTC))  # AIS was tried at sea from 1996 on
 _LAST = date(2099, 12, 30)  # where no day of ingest is given
 TIMESTAMP = "timestamp"  # the form of a column that Arrow itself says holds times
 UNITS = ("s", "ms", "us", "ns")
@@ -148,7 +149,7 @@ _OTHERS = (*UNITS, "compact")  # none of which puts a number between 1995 and th
 def plausible(time_us: Ints, day: date | None) -> Bools:
     """Which times lie between 1995 and the end of the day of ingest, and a day more: a local time may be ahead."""
     last = (day or _LAST) + timedelta(days=2)
-    return np.asarray((time_us >= FIRST_US) & (time_us < us_of(datetime(last.year, last.month, last.day, tzinfo=UTC))))
+    return np.asarray((time_us >= FIRST_US) & (time_us < micros(datetime(last.year, last.month, last.day, tzinfo=UTC))))
 
 
 def times_us(column: pa.Array, how: TimeFormat, dates: pa.Array | None = None) -> Ints:

@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stswatch.geo.coordinates.cells import FINE_DEG, Rounding, together
-from stswatch.pipeline import faults, schema
+from stswatch.pipeline import faults, schema, times
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store.files import DamagedFile, sync
@@ -293,8 +293,7 @@ def slab_name(slab_us: int | None) -> str:
     """The folder of a slab: its start, to the second where it needs to be."""
     if slab_us is None:
         return TIMELESS
-    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=slab_us)
-    return start.strftime("%Y-%m-%dT%H" if slab_us % 3_600_000_000 == 0 else "%Y-%m-%dT%H%M%S")
+    return times.utc(slab_us).strftime("%Y-%m-%dT%H" if slab_us % 3_600_000_000 == 0 else "%Y-%m-%dT%H%M%S")
 
 
 def slab_start_us(name: str) -> int:
@@ -304,8 +303,7 @@ def slab_start_us(name: str) -> int:
     ['2024-01-01T05', '2024-01-01T053000']
     """
     form = "%Y-%m-%dT%H" if len(name) == len("2024-01-01T05") else "%Y-%m-%dT%H%M%S"
-    since = datetime.strptime(name, form).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return since // timedelta(microseconds=1)
+    return times.micros(datetime.strptime(name, form).replace(tzinfo=UTC))
 
 
 def read(

@@ -26,6 +26,7 @@ from stswatch.pipeline.batch import (
     Tables,
     build,
     concat,
+    grouped,
     micros,
     ordered,
     starts_of,
@@ -138,7 +139,7 @@ def _added(rows: pa.Table) -> pa.Table:
     """One row for each kind and minute, in order."""
     if rows.num_rows == 0:
         return rows
-    summed = rows.group_by(["receiver", "minute"]).aggregate([("first", "min"), ("last", "max"), ("vessels", "sum")])
+    summed = grouped(rows, ["receiver", "minute"]).aggregate([("first", "min"), ("last", "max"), ("vessels", "sum")])
     named = summed.rename_columns(schema.REPORTING.names).cast(schema.REPORTING)
     return named.sort_by([("receiver", "ascending"), ("minute", "ascending")]).combine_chunks()
 
@@ -160,7 +161,7 @@ def _halves(known: pa.Table, heard: pa.Table, half_us: int) -> pa.Table:
     """Vessels by kind and half hour."""
     half = pa.array(micros(heard, "minute") // half_us * half_us).cast(schema.UTC)
     new = pa.table([heard["receiver"], half, heard["vessels"]], schema=HALVES)
-    summed = concat([known, new], HALVES).group_by(["receiver", "half"]).aggregate([("vessels", "sum")])
+    summed = grouped(concat([known, new], HALVES), ["receiver", "half"]).aggregate([("vessels", "sum")])
     return summed.rename_columns(HALVES.names).cast(HALVES)
 
 
@@ -238,7 +239,7 @@ def _without_doubles(outages: pa.Table) -> pa.Table:
 
 
 def _latest(last: pa.Table) -> pa.Table:
-    return last.group_by("receiver").aggregate([("last", "max")]).rename_columns(LAST.names).cast(LAST)
+    return grouped(last, "receiver").aggregate([("last", "max")]).rename_columns(LAST.names).cast(LAST)
 
 
 def _open_since(last: pa.Table, silences: pa.Table) -> dict[str, int]:
@@ -320,7 +321,7 @@ def coverage(state: Tables, batch: Batch, rules: Rules) -> Result:
     kept, found = find(state, batch.table("reporting"), until_us, batch.final, rules)
     rows = batch.table("receptions")
     if rows.num_rows:
-        summed = rows.group_by(["cell", "hour", "receiver"]).aggregate([("fixes", "sum"), ("vessels", "sum")])
+        summed = grouped(rows, ["cell", "hour", "receiver"]).aggregate([("fixes", "sum"), ("vessels", "sum")])
         summed = summed.rename_columns(["cell", "hour", "receiver", "fixes", "vessels"]).sort_by(
             [("cell", "ascending"), ("hour", "ascending"), ("receiver", "ascending")]
         )

@@ -25,6 +25,7 @@ from stswatch.pipeline.batch import (
     Tables,
     build,
     concat,
+    grouped,
     micros,
     ordered,
     starts_of,
@@ -86,7 +87,7 @@ def _by_moment(reports: pa.Table) -> pa.Table:
         return schema.empty("static_data")
     whole_ms = pa.array(micros(reported, "time") // MS * MS).cast(schema.UTC)
     reported = reported.set_column(1, "time", whole_ms)
-    reported = reported.group_by(["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
+    reported = grouped(reported, ["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
     return reported.rename_columns(["mmsi", "time", *KEPT_EACH]).cast(schema.STATIC_DATA)
 
 

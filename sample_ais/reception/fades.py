@@ -239,9 +239,9 @@ def _turns(mine: Hashed, here: Hashed, rows: Received, bare: Bools) -> Ints:
     none = bare | (mine("turn") < known["turn_none_with_heading"].first)
     wild_set = mine("wild") < known["turn_wild_set"].first
     side = np.where(here("turn_side") < 0.5, -1, 1)
-    told = here("told") < np.where(moves, known["turn_told_moving"].first, known["turn_told_resting"].first)
+    has_turn = here("told") < np.where(moves, known["turn_told_moving"].first, known["turn_told_resting"].first)
     value = np.clip(np.where(rows.turning, 18.0, 4.0) - 7.0 * np.log(np.maximum(here("rate"), 1e-9)), 1, 126)
-    sensor = np.where(told | rows.turning, side * np.round(value), 0)
+    sensor = np.where(has_turn | rows.turning, side * np.round(value), 0)
     wild = here("wild") < np.where(moves, known["turn_wild_moving"].first, known["turn_wild_resting"].first)
     return np.where(none, TURN_NONE, np.where(wild_set, np.where(wild, 127 * side, 0), sensor)).astype(np.int64)
 

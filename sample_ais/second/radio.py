@@ -230,11 +230,11 @@ LEAST_GAP_H = 2.0
 def gaps(vessel: Vessel, at: Floats, minutes: int, lost: Floats, unfaded: Floats) -> list[Gap]:
     """Where nothing was heard for LEAST_GAP_H and more, and why: (from s, to s or None, cause)."""
     edges = np.append(at, minutes)
-    told = []
+    found = []
     for k in np.flatnonzero(np.diff(edges) > LEAST_GAP_H * 60):
         begin, end = edges[k], edges[k + 1]
-        told.append((begin * 60, None if k == len(at) - 1 else end * 60, _cause(vessel, begin, end, lost, unfaded)))
-    return told
+        found.append((begin * 60, None if k == len(at) - 1 else end * 60, _cause(vessel, begin, end, lost, unfaded)))
+    return found
 
 
 def _cause(vessel: Vessel, begin: float, end: float, lost: Floats, unfaded: Floats) -> str:

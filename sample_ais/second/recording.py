@@ -32,8 +32,8 @@ def write(folder: Path, sea: SecondSea) -> list[Path]:
         for lines in sentences(sea):
             out.write(lines)
     tables = {name: getattr(sea, name) for name in ("ships", "meetings", "gaps")}
-    told = described(sea) | {name: table.to_pylist() for name, table in tables.items()}
-    paths[1].write_text(json.dumps(told, indent=1, default=lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ")) + "\n")
+    truth = described(sea) | {name: table.to_pylist() for name, table in tables.items()}
+    paths[1].write_text(json.dumps(truth, indent=1, default=lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ")) + "\n")
     for name, table in tables.items():
         paths.append(folder / f"second.{name}.parquet")
         pq.write_table(table, paths[-1])

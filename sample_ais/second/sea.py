@@ -88,8 +88,8 @@ def second_seeds() -> tuple[int, ...]:
     >>> second_seeds()
     (1901, 1902)
     """
-    with (files("stswatch.sample_ais.second") / "seeds.csv").open() as told:
-        return tuple(int(row["seed"]) for row in csv.DictReader(told))
+    with (files("stswatch.sample_ais.second") / "seeds.csv").open() as file:
+        return tuple(int(row["seed"]) for row in csv.DictReader(file))
 
 
 def simulate(plan: SecondPlan, seed: int) -> SecondSea:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -28,6 +30,7 @@ STAGES = {  # killed there first; bytes that are left then; a point that the nex
     "publishing": ("load_committed", 300_000, "snapshot_named"),
 }
 DISK_BYTES = 64 << 20
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +184,29 @@ def test_a_full_disk_behind_the_output(capsys, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------------ memory
+
+
+GROUPED = """
+import resource
+import pyarrow as pa, pyarrow.acero
+from stswatch.pipeline.batch import grouped
+table = pa.table({"k": [7, 5, 7]})
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20),) * 2)  # a thread's stack takes 8 MB
+print(grouped(table, "k").aggregate([([], "count_all")])["count_all"].to_pylist())
+"""
+
+
+def test_rows_are_grouped_where_no_thread_can_be_started():
+    """With threads Arrow waits for ever for one that it could not start."""
+    done = subprocess.run([sys.executable, "-c", GROUPED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "[2, 1]\n"), done.stderr
+
+
+def test_nothing_groups_rows_with_threads():
+    rooms = (ROOT / room for room in ("geo", "models", "pipeline", "sample_ais"))
+    calling = [path.name for room in rooms for path in room.rglob("*.py") if ".group_by(" in path.read_text()]
+    assert calling == ["batch.py"]
 
 
 def test_no_memory(two_files, commands, copy, before, added):

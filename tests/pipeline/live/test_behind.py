@@ -171,7 +171,9 @@ def test_a_watch_that_runs_counts_them_and_goes_by_arrival(tmp_path):
 def test_where_all_is_too_old_that_is_said(hours, tmp_path):
     watch, _ = watched(tmp_path / "data", hours, -DECADE_H, own=False, upto=2)
     assert watch.ran == [0, 0]
-    with pytest.raises(NothingToDo, match=r"attic: every position is dated more than 30 d.*before.*`arrival=recorded`"):
+    with pytest.raises(
+        NothingToDo, match=r"attic: every position is dated more than 30 days before.*`arrival=recorded`"
+    ):
         reconcile(watch.data, SETTINGS)
 
 
