@@ -45,7 +45,8 @@ class NothingToDo(StswatchError, ValueError):
 class Engine:
     """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory.
 
-    beam: options of Beam; none stands for one process of its own.
+    beam: options of Beam; none stands for one process of its own. Slices of 24 h are the longest that can be asked for:
+    they are joined where they hold few rows.
     """
 
     slice_h: float = 24.0
@@ -54,6 +55,10 @@ class Engine:
     memory_bytes: int = 2 << 30
     steps: tuple[Step, ...] = field(default=STEPS)
     beam: tuple[str, ...] = ()
+
+    def rows_joined(self) -> int:
+        """Slices with fewer rows together are one; 0 where they are to be as short as asked."""
+        return _ROWS_PER_CALL if self.slice_h == 24.0 else 0
 
 
 def planned(
@@ -71,7 +76,7 @@ def planned(
     parts = [part for entry in entries.values() for part in entry.parts]
     rows_at_most = max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     span_us = (min(times, default=0), max(times, default=0))
-    row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us)
+    row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us, engine.rows_joined())
     shards = _shards(engine, row)
     readings = {part.path: _how_read(entry) for entry in entries.values() for part in entry.parts}
     return slices.addressed(row, rules, shards, slices.code(engine.steps), card_of(engine.steps).model_id, readings)

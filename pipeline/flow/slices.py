@@ -60,7 +60,12 @@ class Slice:
 
 
 def plan(
-    parts: Sequence[Part], slab_us: int, span_us: tuple[int, int], rows_at_most: int, until_us: int | None = None
+    parts: Sequence[Part],
+    slab_us: int,
+    span_us: tuple[int, int],
+    rows_at_most: int,
+    until_us: int | None = None,
+    rows_joined: int = 0,
 ) -> list[Slice]:
     """The slices that cover all time, in order, without addresses yet.
 
@@ -81,6 +86,7 @@ def plan(
     for slab in busy:
         _pass_to(slab, slabs, slices)
         slices += _cut(slab, slab + slab_us, tuple(slabs[slab]), rows_at_most)
+    slices = _joined(slices, min(rows_joined, rows_at_most))
     if until_us is None:
         slices = [s for s in slices if s.start_us <= span_us[1]]
         late = _between(slabs, busy[-1] + slab_us, EVER_US)
@@ -112,6 +118,18 @@ def _cut(start_us: int, end_us: int, parts: tuple[Part, ...], rows_at_most: int)
     n = max(1, -(-rows // rows_at_most))
     edges = [start_us + (end_us - start_us) * k // n // 1000 * 1000 for k in range(n)] + [end_us]
     return [Slice(a, b, b, False, parts, rows // n) for a, b in pairwise(edges)]
+
+
+def _joined(slices: Sequence[Slice], rows: int) -> list[Slice]:
+    """Slices with their followers as long as they hold fewer rows together; never two pieces of one slab."""
+    out: list[Slice] = []
+    for s in slices:
+        together = out[-1].rows + s.rows if out else rows
+        if together < rows:
+            last = out.pop()
+            s = _with(last, end_us=s.end_us, watermark_us=s.end_us, parts=last.parts + s.parts, rows=together)
+        out.append(s)
+    return out
 
 
 def _with(given: Slice, **changes: object) -> Slice:

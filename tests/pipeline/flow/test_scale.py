@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -59,6 +61,20 @@ def test_a_month_of_a_hundred_million_positions_costs_on_its_last_days_what_it_c
     assert counts["encounters"] >= VESSELS * DAYS / 100
     assert spent.peak_mb < 3000
     assert late <= 1.1 * early
+
+
+@pytest.mark.soak
+def test_two_years_of_fifty_positions_a_day_cost_no_more_than_their_rows(tmp_path):
+    """As a satellite hears them; a slice of each day would cost a quarter of a second a day."""
+    rng, rows, vessels = np.random.default_rng(1), 36_680, 200
+    vessel, time_s = rng.integers(0, vessels, rows), np.sort(rng.integers(0, 730 * 86_400, rows)) + 1_577_836_800
+    places = {"lon": 122 + 6 * rng.random(vessels)[vessel], "lat": 34 + 4 * rng.random(vessels)[vessel]}
+    places = {name: (degrees + rng.normal(0, 0.05, rows)).round(5) for name, degrees in places.items()}
+    who = {"mmsi": 412_000_000 + vessel, "time": pa.array(time_s * 1_000_000, pa.timestamp("us", "UTC"))}
+    pacsv.write_csv(pa.table(who | places | {"receiver": ["satellite"] * rows}), tmp_path / "thin.csv")
+    spent = run(tmp_path / "data", tmp_path / "thin.csv")
+    print(f"{rows:,} rows of 730 days: {spent.cpu_s:.1f} CPU s, {len(days_of(tmp_path / 'data'))} slices")
+    assert spent.cpu_s < 8
 
 
 @pytest.mark.soak

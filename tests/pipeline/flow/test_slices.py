@@ -35,10 +35,10 @@ def lakes(draw):
     return draw(st.permutations(parts)), (min(first, last), max(first, last))
 
 
-@given(lakes(), st.sampled_from([1000, 2500, 10**9]))
-def test_slices_cover_all_time_once_in_order(lake, rows_at_most):
+@given(lakes(), st.sampled_from([1000, 2500, 10**9]), st.sampled_from([0, 900, 10**6]))
+def test_slices_cover_all_time_once_in_order(lake, rows_at_most, joined):
     parts, span = lake
-    row = plan(parts, SLAB, span, rows_at_most)
+    row = plan(parts, SLAB, span, rows_at_most, None, joined)
     assert (row[0].start_us, row[-1].end_us) == (-EVER_US, EVER_US)
     assert all(a.end_us == b.start_us for a, b in pairwise(row))
     assert all(s.start_us < s.end_us for s in row)
@@ -48,10 +48,10 @@ def test_slices_cover_all_time_once_in_order(lake, rows_at_most):
     assert all(a.watermark_us < b.watermark_us for a, b in pairwise(row[:-1]))
 
 
-@given(lakes(), st.sampled_from([1000, 2500, 10**9]))
-def test_a_slice_has_every_file_that_its_span_touches(lake, rows_at_most):
+@given(lakes(), st.sampled_from([1000, 2500, 10**9]), st.sampled_from([0, 900, 10**6]))
+def test_a_slice_has_every_file_that_its_span_touches(lake, rows_at_most, joined):
     parts, span = lake
-    row = plan(parts, SLAB, span, rows_at_most)
+    row = plan(parts, SLAB, span, rows_at_most, None, joined)
     for part in parts:
         if part.slab_us is None:
             assert all(part not in s.parts for s in row)
@@ -63,11 +63,23 @@ def test_a_slice_has_every_file_that_its_span_touches(lake, rows_at_most):
             assert part in s.parts or not touches, (part, s)
 
 
-@given(lakes(), st.sampled_from([1000, 2500]))
-def test_no_slice_has_more_rows_than_may_be(lake, rows_at_most):
+@given(lakes(), st.sampled_from([1000, 2500]), st.sampled_from([0, 900, 10**6]))
+def test_no_slice_has_more_rows_than_may_be(lake, rows_at_most, joined):
     parts, span = lake
-    row = plan(parts, SLAB, span, rows_at_most)
+    row = plan(parts, SLAB, span, rows_at_most, None, joined)
     assert all(s.rows <= rows_at_most for s in row)
+
+
+@given(lakes(), st.sampled_from([900, 10**6]))
+def test_slices_of_few_rows_are_joined_and_no_file_is_read_twice(lake, joined):
+    parts, span = lake
+    apart, row = plan(parts, SLAB, span, 10**9), plan(parts, SLAB, span, 10**9, None, joined)
+    assert all(len(set(names)) == len(names) for names in ([part.path for part in s.parts] for s in row))
+    assert {s.start_us for s in row} <= {s.start_us for s in apart}
+    held = [[s.rows for s in apart if each.start_us <= s.start_us < each.end_us] for each in row]
+    assert [sum(rows) for rows in held] == [s.rows for s in row]
+    assert all(len(rows) == 1 or sum(rows) < joined for rows in held)
+    assert all(sum(rows) + after[0] >= joined for rows, after in pairwise(held))
 
 
 @given(lakes())
