@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 
 import pyarrow as pa
 
@@ -266,6 +266,7 @@ TABLES = Registry(
 )
 
 
+@cache
 def empty(name: str) -> pa.Table:
     """An empty table of the flow or the lake, by name; raises KeyError for another name.
 
