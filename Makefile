@@ -64,6 +64,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	@$(INSTALL) '.[bench]'
 	$(PYTHON) -m tests.bench.decode
 	$(PYTHON) -m tests.bench.run
+	$(PYTHON) -m tests.bench.others
 	$(PYTHON) -m tests.bench.geo
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live

@@ -24,7 +24,7 @@ def rows():
 def whole(rows, tmp_path_factory):
     """One file in order, one shard, a slice a day."""
     folder = tmp_path_factory.mktemp("whole")
-    found = archive.run(folder / "data", [archive.write(folder / "a.csv", rows)], shards=1)
+    found = archive.run(folder / "data", [archive.write(folder / "a.csv", rows)], slice_h=12.0, shards=1)
     archive.has_a_floor(found, archive.cuts(folder / "data"))
     return found
 
@@ -69,7 +69,7 @@ def shuffled_and_split(rows):
     ("split", "hours", "shards", "workers"),
     [
         (in_time, 6, 7, 1),
-        (by_vessel, 24, 64, 1),
+        (by_vessel, 23, 64, 1),
         (in_turn, 12, 7, 2),
         (shuffled, 11.3, 7, 1),
         (shuffled_and_split, 6, 1, 1),

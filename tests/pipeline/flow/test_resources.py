@@ -212,7 +212,7 @@ def test_nothing_groups_rows_with_threads():
 def test_no_memory(two_files, commands, copy, before, added):
     """Less and less address space. A library may end the process by itself, with a word of its own or none."""
     words, said = ("run", *two_files, "--data", copy, *HOW), 0
-    for spare_mb in (120, 90, 60):
+    for spare_mb in (120, 105, 90, 75, 60):
         done = commands(*words, spare_bytes=spare_mb << 20)
         assert done.code != 0
         if done.code == 1:

@@ -110,7 +110,7 @@ def test_a_position_in_a_crowd_costs_at_most_ten_times_one_at_sea(tmp_path):
 
 def test_state_does_not_grow_with_the_days(tmp_path):
     sea = density.density(200_000, 1, tmp_path / "sea", vessels=60)
-    api.run(sea, tmp_path / "data", area="world")
+    api.run(sea, tmp_path / "data", area="world", slice_h=12.0)
     kept = [size for _, _, size in days_of(tmp_path / "data")]
     assert len(kept) >= 4
     assert 0 < kept[-2] <= 1.1 * kept[1]
