@@ -35,6 +35,7 @@ class Batch:
     tables: name of each table that the step takes -> its new rows for this shard; a missing name stands for no rows.
     watermark_us: all fixes before it are there, UTC epoch microseconds.
     final: the data ends at the watermark; everything still open is given as it stands.
+    provisional: of a final one: the data go on, and this is only a look at what would be given if they did not.
     """
 
     tables: Mapping[str, pa.Table]
@@ -42,6 +43,7 @@ class Batch:
     final: bool = False
     shard: int = 0
     shards: int = 1
+    provisional: bool = False
 
     def table(self, name: str) -> pa.Table:
         """The new rows of one table, an empty table where there are none."""

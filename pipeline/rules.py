@@ -106,6 +106,51 @@ class CoverageRules:
 
 
 @dataclass(frozen=True)
+class ReceptionRules:
+    """Whether a silence tells of the vessel, or of what could be received."""
+
+    cell_deg: float = number(
+        0.25, "deg", "with the eight cells round it some 40 nm: about the range of a coast station, and of a storm"
+    )
+    bracket_h: float = number(
+        24.0,
+        "h",
+        "between own fixes so far apart a vessel is placed; shorter hides poor reception, longer excuses whole fleets",
+    )
+    window_h: float = number(
+        24.0,
+        "h",
+        "before an hour, what others were heard of in its cell and the eight round it tells how far stations reach",
+    )
+    ship_hours_least: float = number(
+        6.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
+    )
+    correlation: float = number(
+        0.15, "share", "ships of one place and hour are heard or missed together; fitted on simulated seas"
+    )
+    independent_h: float = number(
+        4.0, "h", "of a gap count at most so many as independent: weather and stations last for hours"
+    )
+    prior_heard: float = number(0.5, "ship-hours", "before anything is counted: Jeffreys' prior")
+    prior_missed: float = number(0.5, "ship-hours", "before anything is counted: Jeffreys' prior")
+    hour_weight: float = number(
+        2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
+    )
+    detour_kn: float = number(12.0, "kn", "an estimate: what tankers and bulk carriers of these trades do")
+    edge_h: float = number(
+        12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"
+    )
+    own_bracket_h: float = number(2.0, "h", "own fixes so near each other place it well; habitual silence is longer")
+    own_weight_h: float = number(12.0, "h", "by which a vessel's own share is drawn to 1")
+    own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
+    silenced_chance: float = number(
+        0.01, "chance", "of being silent by reception alone: a hundred times less likely than with the set off"
+    )
+    poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
+    off_share: float = number(0.03, "share", "of all gaps, sets that were off: an estimate, none is published")
+
+
+@dataclass(frozen=True)
 class ProximityRules:
     """Which legs are beside each other."""
 
@@ -166,6 +211,7 @@ class Rules:
     clock: ClockRules = ClockRules()
     vessel: VesselRules = VesselRules()
     coverage: CoverageRules = CoverageRules()
+    reception: ReceptionRules = ReceptionRules()
     proximity: ProximityRules = ProximityRules()
     encounter: EncounterRules = EncounterRules()
     lead: LeadRules = LeadRules()

@@ -17,7 +17,7 @@ from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import coverage, vessel
+from stswatch.pipeline.tracks import coverage, reception, vessel
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -72,11 +72,11 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
+        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "ship_hours", "vessels"),
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
-        unlooked=("heard",),
+        unlooked=("heard", "habits"),
     ),
     Step(
         "coverage",
@@ -86,7 +86,15 @@ STEPS: tuple[Step, ...] = (
         state=coverage.STATE,
         single=True,
     ),
-    Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
+    Step(
+        "reception",
+        reception.reception,
+        takes={"gaps": to_all, "ship_hours": to_all},
+        gives=("judged_gaps",),
+        state=reception.STATE,
+        single=True,
+        unlooked=("ship_hours",),
+    ),
     Step(
         "proximity",
         proximity.proximity,
@@ -212,7 +220,7 @@ def look_ahead(steps: Sequence[Step], states: States, lake: Tables, watermark_us
     rows = dict(lake)
     for step in steps:
         taken = {table: rows[table] for table in step.takes if table in rows}
-        rows.update(step.run(states[step.name], Batch(taken, watermark_us, final=True), rules).rows)
+        rows.update(step.run(states[step.name], Batch(taken, watermark_us, final=True, provisional=True), rules).rows)
     return {name: table for name, table in rows.items() if name not in lake}
 
 

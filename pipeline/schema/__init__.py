@@ -24,6 +24,7 @@ from stswatch.pipeline.schema.flow_tables import (
     PROXIMITIES,
     RECEPTIONS,
     REPORTING,
+    SHIP_HOURS,
     STATIC_DATA,
 )
 from stswatch.pipeline.schema.lake_tables import (
@@ -89,6 +90,7 @@ __all__ = [
     "REPORTING",
     "RUNS",
     "SATELLITE",
+    "SHIP_HOURS",
     "SOURCES",
     "STATIC_DATA",
     "STATIC_REPORTS",
@@ -242,6 +244,7 @@ TABLES = Registry(
         Table("static_data", Origin.FLOW, flow_tables.STATIC_DATA),
         Table("receptions", Origin.FLOW, flow_tables.RECEPTIONS),
         Table("reporting", Origin.FLOW, flow_tables.REPORTING),
+        Table("ship_hours", Origin.FLOW, flow_tables.SHIP_HOURS),
         Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
         Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),

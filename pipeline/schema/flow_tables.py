@@ -57,6 +57,15 @@ GAPS = table(
         pa.string(),
         "resumed, track_ended (no fix within the memory of a track), open (data ended first)",
     ),
+    column("own_heard_h", pa.int64(), "hours in which it was heard in the seven days before its day", unit="h"),
+    column("own_missed_h", pa.int64(), "hours in which it was not, between own fixes near each other", unit="h"),
+)
+SHIP_HOURS = table(
+    "Hours of vessels by cell, heard or not between own fixes; several rows of one key add up.",
+    column("hour", UTC, "start of the hour"),
+    column("cell", pa.int64(), "cell of reception.cell_deg, see geo/coordinates/cells.py"),
+    column("heard", pa.int64(), "vessels of which the first fix in the hour lies in the cell"),
+    column("missed", pa.int64(), "vessels that were not heard in the hour and are placed here by their fixes round it"),
 )
 EDGES = table(
     "Where the legs of a track begin or end for want of data.",

@@ -15,7 +15,24 @@ ENCOUNTERS = table(
 JUDGED_GAPS = table(
     "Silences of tracks, each with what is known of the reception round it.",
     *(GAPS.field(name) for name in GAPS.names),
-    column("judgement", pa.string(), "silenced, not_received, left_data or unknown"),
+    column("judgement", pa.string(), "silenced, not_received, left_data or unknown; see docs/silence.md"),
+    column(
+        "silence_chance",
+        pa.float64(),
+        "chance that a vessel which sends all the time would not be heard in it, on the way where that is likeliest; "
+        "null where no hour tells",
+        null=True,
+    ),
+    column(
+        "p_off",
+        pa.float64(),
+        "chance that it did not send, were reception.off_share of all gaps such; null where no hour tells",
+        null=True,
+    ),
+    column("judged_h", pa.int64(), "hours within it in which enough others were there, on the direct way", unit="h"),
+    column("others_heard_h", pa.int64(), "ship-hours of others then and there in which they were heard", unit="h"),
+    column("others_missed_h", pa.int64(), "ship-hours of others then and there in which they were not", unit="h"),
+    column("own_share", pa.float64(), "share of hours in which the vessel is heard where others are", null=True),
 )
 COVERAGE = table(
     "What was received where and when, by cell and hour.",

@@ -1,8 +1,4 @@
-"""The coverage and reception steps: exact counts of what was received where and when, and spans in which nobody was.
-
-The coverage step adds the counts up and finds when nobody was heard at all; the reception step asks of a gap whether
-the vessel was silent, or nobody was listening.
-"""
+"""The coverage step: exact counts of what was received where and when, and spans in which nobody was."""
 
 from __future__ import annotations
 
@@ -258,7 +254,7 @@ def _not_before(rows: pa.Table, name: str, since: Mapping[str, int], span_us: in
     return rows.filter(pa.array(micros(rows, name) >= oldest_us)).combine_chunks()
 
 
-# ---------------------------------------------------------------------------------------------------- the two steps
+# ---------------------------------------------------------------------------------------------------- the step
 
 HEARD = schema.table(
     "Vessels already counted in an hour that is not over.",
@@ -327,11 +323,3 @@ def coverage(state: Tables, batch: Batch, rules: Rules) -> Result:
         )
         rows = summed.cast(schema.COVERAGE)
     return Result(kept, {"coverage": rows.cast(schema.COVERAGE), "outages": found})
-
-
-def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """Pass gaps on, each with the judgement `unknown`: reception round a gap is not weighed yet."""
-    gaps = batch.table("gaps")
-    unknown = pa.array(["unknown"] * gaps.num_rows, pa.string())
-    judged = gaps.append_column(schema.JUDGED_GAPS.field("judgement"), unknown)
-    return Result(state, {"judged_gaps": judged.cast(schema.JUDGED_GAPS)})

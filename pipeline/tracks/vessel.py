@@ -45,6 +45,7 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
+from stswatch.pipeline.tracks.reception import HABITS, known_habits, ship_hours, with_habits
 
 # ---------------------------- static data: what each vessel said last, and of kind and size each value that differs
 # Of kind and size each value is told once a UTC day, and again when they say otherwise.
@@ -222,6 +223,8 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                     "receiver": np.where(satellite, "satellite", "terrestrial").astype(object),
                     "threshold_h": limit_us / HOUR,
                     "ending": pa.array([ending] * n, pa.string()),
+                    "own_heard_h": np.zeros(n, np.int64),
+                    "own_missed_h": np.zeros(n, np.int64),
                 },
             )
         )
@@ -268,7 +271,7 @@ READS = {
         *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
     ),
 }
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA}
+STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA, "habits": HABITS}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -284,19 +287,21 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
+    habits = known_habits(state["habits"], walked, batch.watermark_us, rules)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
     rows = {
         "legs": _leg_rows(now, legs, rules.vessel),
-        "gaps": gap_rows,
+        "gaps": with_habits(gap_rows, habits),
         "edges": edge_rows,
         "static_data": static_data,
         "receptions": counts,
         "reporting": reporting(ready, rules),
+        "ship_hours": ship_hours(walked, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
     }
-    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": latest}, rows)
+    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "habits": habits}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

@@ -1,0 +1,517 @@
+"""The reception step: whether a silence tells of the vessel, or of what could be received where it may have been.
+
+What is received is counted in ship-hours: an hour of a vessel counts in the cell where its own fixes, before and after,
+place it, and counts as heard where one of them lies in it. A silence is judged by the ship-hours of others, in the hours
+within it, along ways that the vessel may have gone. Nothing is taken for silenced because nobody was there to be heard:
+such hours say nothing. docs/silence.md has the formulas.
+
+Law: ship-hours are sums over whole UTC hours; a gap is judged once the counts of all hours within it are final, which
+they are `bracket_h` after the hour. So no cut of the data shows.
+
+Source: beta-binomial counts with an intra-class correlation, as Williams 1975 (Biometrics 31); judging a silence by the
+reception of others follows Welch et al. 2022 (Science Advances 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.cells import grid_cell
+from stswatch.geo.coordinates.plane import from_local_m, to_local_m
+from stswatch.geo.coordinates.sphere import M_PER_NM, near_lon
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import (
+    HOUR,
+    Batch,
+    Bools,
+    Column,
+    Floats,
+    Ints,
+    Result,
+    Tables,
+    build,
+    concat,
+    grouped,
+    micros,
+    spread,
+    starts_of,
+)
+from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
+from stswatch.pipeline.tracks.identity import Walked
+
+# ------------------------------------------------------------------------------------------- ship-hours, by MMSI shard
+
+_CELL_BITS = 28  # a cell of 0.25 degrees is a number below 2 ** 27
+
+
+def ship_hours(walked: Walked, until_us: int, final: bool, rules: ReceptionRules) -> pa.Table:
+    """The ship-hours that came to light with new fixes, schema.SHIP_HOURS.
+
+    final: the data end at until_us. Whoever is not heard until then counts as not heard where it was last, since nobody
+    can know better; so the end of the data excuses, and never accuses.
+    """
+    fixes = walked.fixes
+    hour = np.asarray(fixes.time_us) // HOUR
+    first = np.zeros(len(hour), bool)
+    first[starts_of(fixes.mmsi, fixes.track_us)] = True
+    before = np.maximum(np.arange(len(hour)) - 1, 0)
+    heard = np.flatnonzero(~walked.carried & (first | (hour != hour[before])))
+    dt_us = np.where(first, 0, fixes.time_us - fixes.time_us[before])
+    over = np.flatnonzero(~first & (dt_us <= hours(rules.bracket_h)) & (hour - hour[before] > 1))
+    row, nth = spread(hour[over] - hour[over - 1] - 1)
+    row = over[row]
+    missed_hour = hour[row - 1] + 1 + nth
+    lon, lat = _between(fixes.lon, fixes.lat, fixes.time_us, row - 1, row, missed_hour)
+    parts = [(hour[heard], fixes.lon[heard], fixes.lat[heard], 1), (missed_hour, lon, lat, 0)]
+    if final and len(hour):
+        last = np.append(np.flatnonzero(first)[1:], len(hour)) - 1
+        last = last[until_us - fixes.time_us[last] <= hours(rules.bracket_h)]
+        row, nth = spread(np.maximum(until_us // HOUR - hour[last] - 1, 0))
+        parts.append((hour[last[row]] + 1 + nth, fixes.lon[last[row]], fixes.lat[last[row]], 0))
+    return _added([_counted(*part, rules.cell_deg) for part in parts])
+
+
+HABITS = schema.table(
+    "How steadily a vessel was heard between own fixes near each other, by UTC day.",
+    schema.column("mmsi", pa.int32(), "the number the vessel claims"),
+    schema.column("day", schema.UTC, "start of the day"),
+    schema.column("heard", pa.int64(), "hours in which it was heard", unit="h"),
+    schema.column("missed", pa.int64(), "hours in which it was not", unit="h"),
+)
+
+
+def known_habits(kept: pa.Table, walked: Walked, watermark_us: int, rules: Rules) -> pa.Table:
+    """How steadily each vessel was heard, HABITS, with what new fixes add and without what no gap can ask for."""
+    fixes, own = walked.fixes, rules.reception
+    hour = np.asarray(fixes.time_us) // HOUR
+    first = np.zeros(len(hour), bool)
+    first[starts_of(fixes.mmsi, fixes.track_us)] = True
+    before = np.maximum(np.arange(len(hour)) - 1, 0)
+    near = ~first & (hour != hour[before]) & (fixes.time_us - fixes.time_us[before] <= hours(own.own_bracket_h))
+    row = np.flatnonzero(near)
+    day = hour[row] * HOUR // days(1) * days(1)
+    columns = {"mmsi": fixes.mmsi[row], "day": day, "heard": np.ones(len(row), np.int64)}
+    new = build(HABITS, columns | {"missed": hour[row] - hour[row - 1] - 1})
+    every = concat([kept, new], HABITS)
+    if every.num_rows == 0:
+        return every
+    summed = grouped(every, ["mmsi", "day"]).aggregate([("heard", "sum"), ("missed", "sum")])
+    summed = summed.rename_columns(HABITS.names).cast(HABITS)
+    oldest_us = watermark_us - days(rules.vessel.track_memory_d + OWN_DAYS + 1)
+    return summed.filter(pa.array(micros(summed, "day") >= oldest_us)).combine_chunks()
+
+
+OWN_DAYS = 7
+
+
+def with_habits(gaps: pa.Table, habits: pa.Table) -> pa.Table:
+    """Gaps, schema.GAPS, with how steadily their vessels were heard in the OWN_DAYS whole days before their day."""
+    if gaps.num_rows == 0 or habits.num_rows == 0:
+        return gaps
+    mmsi, day = np.asarray(habits["mmsi"], np.int64), micros(habits, "day") // days(1)
+    order = np.argsort(key := mmsi << 20 | day)
+    who = np.asarray(gaps["mmsi"], np.int64) << 20
+    today = micros(gaps, "start_time") // days(1)
+    low, high = (np.searchsorted(key[order], who | until) for until in (today - OWN_DAYS, today))
+    for name in ("heard", "missed"):
+        total = np.concatenate([[0], np.cumsum(np.asarray(habits[name])[order])])
+        at = gaps.column_names.index(f"own_{name}_h")
+        gaps = gaps.set_column(at, gaps.schema.field(at), pa.array(total[high] - total[low]))
+    return gaps
+
+
+def _between(lon: Column, lat: Column, time_us: Column, a: Ints, b: Ints, hour: Ints) -> tuple[Floats, Floats]:
+    """Where vessels are in the middle of hours (n,) between fixes a and b, evenly along the straight line."""
+    part = (hour * HOUR + HOUR // 2 - time_us[a]) / np.maximum(time_us[b] - time_us[a], 1)
+    return lon[a] + part * (near_lon(lon[b], lon[a]) - lon[a]), lat[a] + part * (lat[b] - lat[a])
+
+
+def _counted(hour: Ints, lon: Column, lat: Column, heard: int, cell_deg: float) -> pa.Table:
+    n = len(hour)
+    cell = grid_cell(lon, lat, cell_deg)
+    ones, none = np.ones(n, np.int64), np.zeros(n, np.int64)
+    columns = {"hour": hour * HOUR, "cell": cell, "heard": ones if heard else none, "missed": none if heard else ones}
+    return build("ship_hours", columns)
+
+
+def _added(tables: list[pa.Table]) -> pa.Table:
+    rows = concat(tables, schema.SHIP_HOURS)
+    if rows.num_rows == 0:
+        return rows
+    summed = grouped(rows, ["hour", "cell"]).aggregate([("heard", "sum"), ("missed", "sum")])
+    return summed.rename_columns(schema.SHIP_HOURS.names).cast(schema.SHIP_HOURS)
+
+
+# ------------------------------------------------------------------ what the ship-hours of others say of one silence
+
+
+class Counts:
+    """Ship-hours that can be asked for by hour and place.
+
+    Cells beyond the date line are not among the neighbours: fewer count there, which only makes a silence say less.
+    """
+
+    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules) -> None:
+        """ship_hours: schema.SHIP_HOURS, each hour and cell once."""
+        hour, cell = micros(ship_hours, "hour") // HOUR, np.asarray(ship_hours["cell"])
+        self._rules, self._cells = rules, np.unique(cell)
+        self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
+        self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
+
+    def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
+        """Ship-hours heard and not heard, (n,) each, in hours (n,) since 1970, in the cell and two rings round it."""
+        cell, rings = grid_cell(lon, lat, self._rules.cell_deg), _RINGS
+        spans = ((_by_hour(hour, cell + k * _ROW - rings), 2 * rings + 1) for k in range(-rings, rings + 1))
+        return self._by_hour.over(spans, len(cell))
+
+    def lately(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
+        """The same in the day up to those hours, in the cell and the eight round it."""
+        cell, span_h = grid_cell(lon, lat, self._rules.cell_deg), round(self._rules.window_h)
+        near = (row * _ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
+        return self._by_cell.over(((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near), len(cell))
+
+    def anybody(self, lon: Floats, lat: Floats) -> Bools:
+        """Whether anybody was ever placed about places (n,)."""
+        cell = grid_cell(lon, lat, self._rules.cell_deg)
+        found = np.zeros(len(cell), bool)
+        for row in (-_ROW, 0, _ROW):
+            low = np.searchsorted(self._cells, cell + row - 1, "left")
+            found |= np.searchsorted(self._cells, cell + row + 1, "right") > low
+        return found
+
+    def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
+        """Whether places (n,) are among the cells that `then` counts about other places (n,)."""
+        apart = grid_cell(own_lon, own_lat, self._rules.cell_deg) - grid_cell(lon, lat, self._rules.cell_deg)
+        up = np.rint(apart / _ROW).astype(np.int64)
+        near: Bools = (np.abs(up) <= _RINGS) & (np.abs(apart - up * _ROW) <= _RINGS)
+        return near
+
+
+_ROW = 100_000  # from a cell to the one north of it, see geo/coordinates/cells.py
+_RINGS = 2  # of cells that weather and stations have in common in an hour
+_HOUR_BITS = 24
+
+
+def _by_hour(hour: Ints, cell: Ints) -> Ints:
+    return (hour << _CELL_BITS) + cell
+
+
+def _by_cell(cell: Ints, hour: Ints) -> Ints:
+    return (cell << _HOUR_BITS) + hour
+
+
+class _Sums:
+    """Sums of ship-hours over rising numbers."""
+
+    def __init__(self, key: Ints, ship_hours: pa.Table) -> None:
+        order = np.argsort(key, kind="stable")
+        self._key = key[order]
+        self._heard, self._missed = (
+            np.concatenate([[0], np.cumsum(np.asarray(ship_hours[name])[order])]) for name in ("heard", "missed")
+        )
+
+    def over(self, spans: Iterable[tuple[Ints, int]], n: int) -> tuple[Ints, Ints]:
+        """The sums, (n,) each, over spans: from numbers (n,) on so many."""
+        heard, missed = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for first, length in spans:
+            low, high = np.searchsorted(self._key, first), np.searchsorted(self._key, first + length)
+            heard += self._heard[high] - self._heard[low]
+            missed += self._missed[high] - self._missed[low]
+        return heard, missed
+
+
+@dataclass(frozen=True)
+class Way:
+    """Ways that vessels may have gone, (n,) each: from the first place by way of another to a last one, on a plane.
+
+    Metres east and north of the first place; via_us: when it is at the other place, from start_us on to end_us.
+    """
+
+    start_us: Ints
+    end_us: Ints
+    via_us: Floats
+    via_m: tuple[Floats, Floats]
+    last_m: tuple[Floats, Floats]
+
+    def at(self, gap: Ints, time_us: Ints) -> tuple[Floats, Floats]:
+        """Where those of some gaps are at a time, metres east and north of the first place, (m,) each."""
+        since, total = (time_us - self.start_us[gap]).astype(float), (self.end_us - self.start_us)[gap].astype(float)
+        via = self.via_us[gap]
+        one = np.clip(since / np.maximum(via, 1), 0, 1)
+        two = np.clip((since - via) / np.maximum(total - via, 1), 0, 1)
+        east, north = (v[gap] * one + (q[gap] - v[gap]) * two for v, q in zip(self.via_m, self.last_m, strict=True))
+        return east, north
+
+
+TURNS = 8  # directions in which a detour is tried
+
+
+def ways(
+    start_us: Ints, end_us: Ints, last_m: tuple[Floats, Floats], resumed: Bools, rules: ReceptionRules
+) -> list[Way]:
+    """The ways to be tried, the direct one first: also later, also sooner, and as far aside as time allows.
+
+    last_m: where the vessels are heard again, metres from where they were heard last; of those that are not resumed,
+    as if it had stayed, and detours lead away without return.
+    """
+    span = (end_us - start_us).astype(float)
+    apart = np.hypot(*last_m)
+    pace = np.maximum(rules.detour_kn * M_PER_NM / HOUR, apart / np.maximum(span, 1))  # metres a microsecond
+    reach = pace * span
+    going = apart / np.maximum(pace, 1e-30)
+    still = np.zeros(len(span)), np.zeros(len(span))
+    found = [
+        Way(start_us, end_us, span, last_m, last_m),
+        Way(start_us, end_us, span - going, still, last_m),
+        Way(start_us, end_us, going, last_m, last_m),
+    ]
+    axis = np.arctan2(last_m[1], last_m[0])
+    for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
+        # the ellipse of all places from which there is time to come back; without return a circle
+        half = np.where(resumed, reach / 2, reach)
+        focus = np.where(resumed, apart / 2, 0.0)
+        squeezed = np.sqrt(np.maximum(half**2 - focus**2, 0))
+        eccentric = focus / np.maximum(half, 1)
+        far = squeezed / np.sqrt(np.maximum(1 - (eccentric * np.cos(turn - axis)) ** 2, 1e-12))
+        middle = tuple(np.where(resumed, side / 2, 0.0) for side in last_m)
+        via = middle[0] + far * np.cos(turn), middle[1] + far * np.sin(turn)
+        last = tuple(np.where(resumed, side, v) for side, v in zip(last_m, via, strict=True))
+        there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
+        found.append(Way(start_us, end_us, there, via, (last[0], last[1])))
+    return found
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Hours of silences, (n,) each: of which gap, ship-hours of others about it then, and lately where it may be."""
+
+    gap: Ints
+    heard: Ints
+    missed: Ints
+    lately_heard: Ints
+    lately_missed: Ints
+
+    def tells(self, rules: ReceptionRules) -> Bools:
+        """Whether enough others were there."""
+        then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
+        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least)
+        return enough
+
+
+def silence_chance(of: Hours, gaps: int, own: Floats, rules: ReceptionRules) -> Floats:
+    """The chance (gaps,) that a vessel which sends all the time is not heard in some hours; 1 where none tells.
+
+    own: share of hours in which the vessel is heard where others are, (gaps,).
+    """
+    tells = of.tells(rules)
+    gap = of.gap[tells]
+    count = np.bincount(gap, minlength=gaps)
+    known = np.maximum(count, 1)
+    alone = np.minimum(count, rules.independent_h)
+    lately, lately_heard = _effective(of.lately_heard[tells], of.lately_missed[tells], rules, rules.window_h)
+    total, total_heard = (np.bincount(gap, weights, gaps) / known for weights in (lately, lately_heard))
+    a, b = rules.prior_heard + total_heard, rules.prior_missed + total - total_heard
+    together = _unheard(a, b, own, alone.astype(np.int64))
+    # each hour by itself, drawn to what the day tells of the place: a storm or an outage must not drown in days
+    place = (rules.prior_heard + lately_heard) / (rules.prior_heard + rules.prior_missed + lately)
+    then, then_heard = _effective(of.heard[tells], of.missed[tells], rules)
+    expected = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
+    each = np.bincount(gap, np.log1p(-own[gap] * np.minimum(expected, 1 - 1e-9)), gaps) / known * alone
+    return np.where(count > 0, np.maximum(together, np.exp(each)), 1.0)
+
+
+def _effective(heard: Ints, missed: Ints, rules: ReceptionRules, in_h: float = 1.0) -> tuple[Floats, Floats]:
+    """What ship-hours (n,), all and heard, are worth: ships of one hour are heard or missed together."""
+    n = heard + missed
+    worth = 1 / (1 + np.maximum(n / in_h - 1, 0) * rules.correlation)
+    return n * worth, heard * worth
+
+
+def _unheard(a: Floats, b: Floats, own: Floats, times: Ints) -> Floats:
+    """The mean of (1 - own p) ** times for p of Beta(a, b), (n,): not heard so many times in a row."""
+    out = np.zeros(len(a))
+    for m in np.unique(times).tolist():
+        rows = times == m
+        missed = np.ones(int(rows.sum()))  # the mean of (1 - p) ** k
+        for k in range(m + 1):
+            out[rows] += comb(m, k) * (1 - own[rows]) ** (m - k) * own[rows] ** k * missed
+            missed = missed * (b[rows] + k) / (a[rows] + b[rows] + k)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------- the judgement
+
+SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknown", "left_data"
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """Gaps as columns, (n,) each; end_us: up to when they are judged. own: share of its hours in which it is heard."""
+
+    start_us: Ints
+    end_us: Ints
+    lon: Floats
+    lat: Floats
+    last_m: tuple[Floats, Floats]
+    resumed: Bools
+    own: Floats
+
+    @staticmethod
+    def of(gaps: pa.Table, until_us: int, rules: ReceptionRules) -> _Gaps:
+        """Those of schema.GAPS; what did not end is judged by its first hours."""
+        start_us, lon, lat = micros(gaps, "start_time"), np.asarray(gaps["lon0"]), np.asarray(gaps["lat0"])
+        resumed = np.asarray(gaps["end_time"].is_valid())
+        edge_us = np.minimum(until_us, start_us + hours(rules.edge_h))
+        end_us = np.where(resumed, np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0)), edge_us)
+        lon1, lat1 = (
+            np.where(resumed, np.asarray(gaps[n].fill_null(0.0)), at) for n, at in (("lon1", lon), ("lat1", lat))
+        )
+        heard, missed = (np.asarray(gaps[name]) for name in ("own_heard_h", "own_missed_h"))
+        own = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
+        own = np.maximum(own, rules.own_share_least)
+        return _Gaps(start_us, end_us, lon, lat, to_local_m(lon1, lat1, lon, lat), resumed, own)
+
+
+def judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+    """Gaps with what the ship-hours of others say of them, schema.JUDGED_GAPS.
+
+    gaps: schema.GAPS. until_us: up to when ship-hours are known.
+    """
+    parts = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
+    return concat([_judged(part, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
+
+
+_AT_ONCE = 5_000
+
+
+def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+    of = _Gaps.of(gaps, until_us, rules)
+    n = gaps.num_rows
+    gap, hour = _hours_of(of, rules)
+    direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
+    own_lon, own_lat = _own_places(of, gap, hour)
+    counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
+
+    def asked(way: Way, row: Ints) -> tuple[Hours, Bools]:
+        """Ship-hours of others along a way in the hours `row`, and where the way is on water."""
+        of_row = gap[row]
+        east, north = way.at(of_row, hour[row] * HOUR + HOUR // 2)
+        lon, lat = from_local_m(east, north, of.lon[of_row], of.lat[of_row])
+        heard, missed = counts.then(hour[row], lon, lat)
+        mine = counted_own[of_row] & counts.beside(lon, lat, own_lon[row], own_lat[row])
+        lately = counts.lately(hour[row], lon, lat)
+        return Hours(of_row, heard, np.maximum(missed - mine, 0), *lately), is_water(lon, lat)
+
+    every = np.arange(len(gap))
+    at, _ = asked(direct, every)
+    direct_chance = silence_chance(at, n, of.own, rules)
+    tells = at.tells(rules)
+    told, heard_h, missed_h = (np.bincount(gap, tells * count, n) for count in (1, at.heard, at.missed))
+    chance = direct_chance.copy()
+    for way in others:  # only what the direct way does not explain
+        row = every[(chance <= rules.silenced_chance)[gap]]
+        if not len(row):
+            break
+        at, water = asked(way, row)
+        possible = np.bincount(gap[row], ~water, n) == 0
+        chance = np.where(possible, np.maximum(chance, silence_chance(at, n, of.own, rules)), chance)
+    state = _states(of, chance, direct_chance, told, heard_h, missed_h, counts, rules)
+    columns = {
+        "judgement": pa.array(state.tolist(), pa.string()),
+        "silence_chance": chance,
+        "p_off": rules.off_share / (rules.off_share + (1 - rules.off_share) * chance),
+        "judged_h": told.astype(np.int64),
+        "others_heard_h": heard_h.astype(np.int64),
+        "others_missed_h": missed_h.astype(np.int64),
+        "own_share": of.own,
+    }
+    none = told == 0
+    for name in ("silence_chance", "p_off"):
+        columns[name] = np.where(none, np.nan, columns[name])
+    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
+    return build("judged_gaps", given | columns)
+
+
+def _hours_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints]:
+    """The whole hours within gaps, of long ones the first and the last: (gap, hour since 1970) of each, (m,)."""
+    first, last = -(-of.start_us // HOUR), of.end_us // HOUR
+    edge = round(rules.edge_h)
+    gap, nth = spread(np.clip(last - first, 0, 2 * edge))
+    long = (last - first)[gap] > 2 * edge
+    return gap, np.where(long & (nth >= edge), last[gap] - 2 * edge + nth, first[gap] + nth)
+
+
+def _own_places(of: _Gaps, gap: Ints, hour: Ints) -> tuple[Floats, Floats]:
+    """Where ship_hours counts the vessels themselves in hours of their gaps: on the line between their fixes."""
+    part = (hour * HOUR + HOUR // 2 - of.start_us[gap]) / np.maximum(of.end_us - of.start_us, 1)[gap]
+    lon1, lat1 = from_local_m(*of.last_m, of.lon, of.lat)
+    return of.lon[gap] + part * (lon1 - of.lon)[gap], of.lat[gap] + part * (lat1 - of.lat)[gap]
+
+
+def _states(
+    of: _Gaps,
+    chance: Floats,
+    direct: Floats,
+    told: Column,
+    heard_h: Column,
+    missed_h: Column,
+    counts: Counts,
+    rules: ReceptionRules,
+) -> Column:
+    """The word for each gap, (n,) of str."""
+    poor = heard_h <= rules.poor_share * (heard_h + missed_h)
+    state = np.full(len(chance), UNKNOWN, object)
+    state[(told > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
+    gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
+    state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
+    state[chance <= rules.silenced_chance] = SILENCED
+    return state
+
+
+def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -> Bools:
+    """Whether some of the vessels could within two hours be on water where nobody was ever placed."""
+    reach_m = 2 * rules.detour_kn * M_PER_NM
+    out = np.zeros(len(rows), bool)
+    for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
+        lon, lat = from_local_m(reach_m * np.cos(turn), reach_m * np.sin(turn), of.lon[rows], of.lat[rows])
+        out |= is_water(lon, lat) & ~counts.anybody(lon, lat)
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------- the step
+
+STATE = {"waiting": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
+
+
+def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
+    """Judge the gaps of which the hours within are final; the others wait. A look ahead judges none."""
+    own = rules.reception
+    counts = _added([state["ship_hours"], batch.table("ship_hours")])
+    gaps = concat([state["waiting"], batch.table("gaps")], schema.GAPS)
+    if batch.provisional:
+        return Result(state, {"judged_gaps": _unjudged(gaps)})
+    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
+    last_us = np.maximum(end_us, micros(gaps, "start_time") + hours(own.edge_h)) // HOUR * HOUR
+    due = batch.final | (last_us + hours(own.bracket_h) <= batch.watermark_us)
+    found = judged(gaps.filter(pa.array(due)), Counts(counts, own), batch.watermark_us, own)
+    waiting = gaps.filter(pa.array(~due)).combine_chunks()
+    oldest_us = batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - HOUR
+    if waiting.num_rows:
+        oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - HOUR)
+    counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
+    return Result({"waiting": waiting, "ship_hours": counts}, {"judged_gaps": found})
+
+
+def _unjudged(gaps: pa.Table) -> pa.Table:
+    """Gaps as they stand before anything can be said of them."""
+    n = gaps.num_rows
+    none = {name: np.zeros(n, np.int64) for name in ("judged_h", "others_heard_h", "others_missed_h")}
+    unknown = {name: pa.nulls(n, pa.float64()) for name in ("silence_chance", "p_off", "own_share")}
+    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
+    return build("judged_gaps", given | none | unknown | {"judgement": pa.array([UNKNOWN] * n, pa.string())})
