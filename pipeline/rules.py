@@ -123,7 +123,7 @@ class ReceptionRules:
         "before an hour, what others were heard of in its cell and the eight round it tells how far stations reach",
     )
     ship_hours_least: float = number(
-        6.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
+        4.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
     )
     correlation: float = number(
         0.15, "share", "ships of one place and hour are heard or missed together; fitted on simulated seas"
@@ -136,18 +136,23 @@ class ReceptionRules:
     hour_weight: float = number(
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
-    detour_kn: float = number(12.0, "kn", "an estimate: what tankers and bulk carriers of these trades do")
+    detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     edge_h: float = number(
         12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"
     )
-    own_bracket_h: float = number(2.0, "h", "own fixes so near each other place it well; habitual silence is longer")
-    own_weight_h: float = number(12.0, "h", "by which a vessel's own share is drawn to 1")
+    own_bracket_h: float = number(
+        6.0, "h", "own fixes so near each other place it well; fitted on simulated seas, where antennas differ"
+    )
+    own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.01, "chance", "of being silent by reception alone: a hundred times less likely than with the set off"
+        0.0005,
+        "chance",
+        "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
+        "simulated seas, where 95 of 100 silences that nobody could decide are then not called silenced",
     )
     poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
-    off_share: float = number(0.03, "share", "of all gaps, sets that were off: an estimate, none is published")
+    off_share: float = number(0.005, "share", "of spans of two hours, the set was off: an estimate, none is published")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ JUDGED_GAPS = table(
     column(
         "p_off",
         pa.float64(),
-        "chance that it did not send, were reception.off_share of all gaps such; null where no hour tells",
+        "chance that it did not send, were reception.off_share of all spans such; null where no hour tells",
         null=True,
     ),
     column("judged_h", pa.int64(), "hours within it in which enough others were there, on the direct way", unit="h"),

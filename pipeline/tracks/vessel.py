@@ -45,7 +45,7 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
-from stswatch.pipeline.tracks.reception import HABITS, known_habits, ship_hours, with_habits
+from stswatch.pipeline.tracks.ship_hours import HABITS, known_habits, ship_hours, with_habits
 
 # ---------------------------- static data: what each vessel said last, and of kind and size each value that differs
 # Of kind and size each value is told once a UTC day, and again when they say otherwise.

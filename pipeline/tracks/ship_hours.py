@@ -1,0 +1,201 @@
+"""Ship-hours: in which hours the vessels of a place were heard, and in which they were not though they were there.
+
+An hour of a vessel counts in the cell where its own fixes, before and after, place it, and counts as heard where one of
+them lies in it. Of each vessel it is kept, too, how steadily it was heard.
+
+Law: sums over whole UTC hours and days of what lies between consecutive fixes of tracks. So no cut of the data shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.coordinates.cells import grid_cell
+from stswatch.geo.coordinates.sphere import near_lon
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import HOUR, Bools, Column, Floats, Ints, build, concat, grouped, micros, spread, starts_of
+from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
+from stswatch.pipeline.tracks.identity import Walked
+
+
+def ship_hours(walked: Walked, until_us: int, final: bool, rules: ReceptionRules) -> pa.Table:
+    """The ship-hours that came to light with new fixes, schema.SHIP_HOURS.
+
+    final: the data end at until_us. Whoever is not heard until then counts as not heard where it was last, since nobody
+    can know better; so the end of the data excuses, and never accuses.
+    """
+    fixes = walked.fixes
+    hour, first, before = _in_tracks(walked)
+    heard = np.flatnonzero(~walked.carried & (first | (hour != hour[before])))
+    dt_us = np.where(first, 0, fixes.time_us - fixes.time_us[before])
+    over = np.flatnonzero(~first & (dt_us <= hours(rules.bracket_h)) & (hour - hour[before] > 1))
+    row, nth = spread(hour[over] - hour[over - 1] - 1)
+    row = over[row]
+    missed_hour = hour[row - 1] + 1 + nth
+    lon, lat = _between(fixes.lon, fixes.lat, fixes.time_us, row - 1, row, missed_hour)
+    parts = [(hour[heard], fixes.lon[heard], fixes.lat[heard], 1), (missed_hour, lon, lat, 0)]
+    if final and len(hour):
+        last = np.append(np.flatnonzero(first)[1:], len(hour)) - 1
+        last = last[until_us - fixes.time_us[last] <= hours(rules.bracket_h)]
+        row, nth = spread(np.maximum(until_us // HOUR - hour[last] - 1, 0))
+        parts.append((hour[last[row]] + 1 + nth, fixes.lon[last[row]], fixes.lat[last[row]], 0))
+    return added([_counted(*part, rules.cell_deg) for part in parts])
+
+
+HABITS = schema.table(
+    "How steadily a vessel was heard between own fixes near each other, by UTC day.",
+    schema.column("mmsi", pa.int32(), "the number the vessel claims"),
+    schema.column("day", schema.UTC, "start of the day"),
+    schema.column("heard", pa.int64(), "hours in which it was heard", unit="h"),
+    schema.column("missed", pa.int64(), "hours in which it was not", unit="h"),
+)
+
+
+def known_habits(kept: pa.Table, walked: Walked, watermark_us: int, rules: Rules) -> pa.Table:
+    """How steadily each vessel was heard, HABITS, with what new fixes add and without what no gap can ask for."""
+    fixes, own = walked.fixes, rules.reception
+    hour, first, before = _in_tracks(walked)
+    near = ~first & (hour != hour[before]) & (fixes.time_us - fixes.time_us[before] <= hours(own.own_bracket_h))
+    row = np.flatnonzero(near)
+    day = hour[row] * HOUR // days(1) * days(1)
+    columns = {"mmsi": fixes.mmsi[row], "day": day, "heard": np.ones(len(row), np.int64)}
+    new = build(HABITS, columns | {"missed": hour[row] - hour[row - 1] - 1})
+    every = concat([kept, new], HABITS)
+    if every.num_rows == 0:
+        return every
+    summed = grouped(every, ["mmsi", "day"]).aggregate([("heard", "sum"), ("missed", "sum")])
+    summed = summed.rename_columns(HABITS.names).cast(HABITS)
+    oldest_us = watermark_us - days(rules.vessel.track_memory_d + OWN_DAYS + 1)
+    return summed.filter(pa.array(micros(summed, "day") >= oldest_us)).combine_chunks()
+
+
+OWN_DAYS = 7
+
+
+def with_habits(gaps: pa.Table, habits: pa.Table) -> pa.Table:
+    """Gaps, schema.GAPS, with how steadily their vessels were heard in the OWN_DAYS whole days before their day."""
+    if gaps.num_rows == 0 or habits.num_rows == 0:
+        return gaps
+    mmsi, day = np.asarray(habits["mmsi"], np.int64), micros(habits, "day") // days(1)
+    order = np.argsort(key := mmsi << 20 | day)
+    who = np.asarray(gaps["mmsi"], np.int64) << 20
+    today = micros(gaps, "start_time") // days(1)
+    low, high = (np.searchsorted(key[order], who | until) for until in (today - OWN_DAYS, today))
+    for name in ("heard", "missed"):
+        total = np.concatenate([[0], np.cumsum(np.asarray(habits[name])[order])])
+        at = gaps.column_names.index(f"own_{name}_h")
+        gaps = gaps.set_column(at, gaps.schema.field(at), pa.array(total[high] - total[low]))
+    return gaps
+
+
+def _in_tracks(walked: Walked) -> tuple[Ints, Bools, Ints]:
+    """The hour of each fix since 1970, whether it is the first of its track, and the row before it, (n,) each."""
+    hour = np.asarray(walked.fixes.time_us) // HOUR
+    first = np.zeros(len(hour), bool)
+    first[starts_of(walked.fixes.mmsi, walked.fixes.track_us)] = True
+    return hour, first, np.maximum(np.arange(len(hour)) - 1, 0)
+
+
+def _between(lon: Column, lat: Column, time_us: Column, a: Ints, b: Ints, hour: Ints) -> tuple[Floats, Floats]:
+    """Where vessels are in the middle of hours (n,) between fixes a and b, evenly along the straight line."""
+    part = (hour * HOUR + HOUR // 2 - time_us[a]) / np.maximum(time_us[b] - time_us[a], 1)
+    return lon[a] + part * (near_lon(lon[b], lon[a]) - lon[a]), lat[a] + part * (lat[b] - lat[a])
+
+
+def _counted(hour: Ints, lon: Column, lat: Column, heard: int, cell_deg: float) -> pa.Table:
+    n = len(hour)
+    cell = grid_cell(lon, lat, cell_deg)
+    ones, none = np.ones(n, np.int64), np.zeros(n, np.int64)
+    columns = {"hour": hour * HOUR, "cell": cell, "heard": ones if heard else none, "missed": none if heard else ones}
+    return build("ship_hours", columns)
+
+
+def added(tables: list[pa.Table]) -> pa.Table:
+    """The ship-hours of several tables, schema.SHIP_HOURS, each hour and cell once."""
+    rows = concat(tables, schema.SHIP_HOURS)
+    if rows.num_rows == 0:
+        return rows
+    summed = grouped(rows, ["hour", "cell"]).aggregate([("heard", "sum"), ("missed", "sum")])
+    return summed.rename_columns(schema.SHIP_HOURS.names).cast(schema.SHIP_HOURS)
+
+
+# ------------------------------------------------------------------------- ship-hours by hour and place, to be asked
+
+
+class Counts:
+    """Ship-hours that can be asked for by hour and place.
+
+    Cells beyond the date line are not among the neighbours: fewer count there, which only makes a silence say less.
+    """
+
+    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules) -> None:
+        """ship_hours: schema.SHIP_HOURS, each hour and cell once."""
+        hour, cell = micros(ship_hours, "hour") // HOUR, np.asarray(ship_hours["cell"])
+        self._rules, self._cells = rules, np.unique(cell)
+        self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
+        self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
+
+    def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
+        """Ship-hours heard and not heard, (n,) each, in hours (n,) since 1970, in the cell and two rings round it."""
+        cell, rings = grid_cell(lon, lat, self._rules.cell_deg), _RINGS
+        spans = ((_by_hour(hour, cell + k * _ROW - rings), 2 * rings + 1) for k in range(-rings, rings + 1))
+        return self._by_hour.over(spans, len(cell))
+
+    def lately(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
+        """The same in the day up to those hours, in the cell and the eight round it."""
+        cell, span_h = grid_cell(lon, lat, self._rules.cell_deg), round(self._rules.window_h)
+        near = (row * _ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
+        return self._by_cell.over(((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near), len(cell))
+
+    def anybody(self, lon: Floats, lat: Floats) -> Bools:
+        """Whether anybody was ever placed about places (n,)."""
+        cell = grid_cell(lon, lat, self._rules.cell_deg)
+        found = np.zeros(len(cell), bool)
+        for row in (-_ROW, 0, _ROW):
+            low = np.searchsorted(self._cells, cell + row - 1, "left")
+            found |= np.searchsorted(self._cells, cell + row + 1, "right") > low
+        return found
+
+    def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
+        """Whether places (n,) are among the cells that `then` counts about other places (n,)."""
+        apart = grid_cell(own_lon, own_lat, self._rules.cell_deg) - grid_cell(lon, lat, self._rules.cell_deg)
+        up = np.rint(apart / _ROW).astype(np.int64)
+        near: Bools = (np.abs(up) <= _RINGS) & (np.abs(apart - up * _ROW) <= _RINGS)
+        return near
+
+
+_ROW = 100_000  # from a cell to the one north of it, see geo/coordinates/cells.py
+_CELL_BITS = 28  # a cell of 0.25 degrees is a number below 2 ** 27
+_RINGS = 2  # of cells that weather and stations have in common in an hour
+_HOUR_BITS = 24
+
+
+def _by_hour(hour: Ints, cell: Ints) -> Ints:
+    return (hour << _CELL_BITS) + cell
+
+
+def _by_cell(cell: Ints, hour: Ints) -> Ints:
+    return (cell << _HOUR_BITS) + hour
+
+
+class _Sums:
+    """Sums of ship-hours over rising numbers."""
+
+    def __init__(self, key: Ints, ship_hours: pa.Table) -> None:
+        order = np.argsort(key, kind="stable")
+        self._key = key[order]
+        self._heard, self._missed = (
+            np.concatenate([[0], np.cumsum(np.asarray(ship_hours[name])[order])]) for name in ("heard", "missed")
+        )
+
+    def over(self, spans: Iterable[tuple[Ints, int]], n: int) -> tuple[Ints, Ints]:
+        """The sums, (n,) each, over spans: from numbers (n,) on so many."""
+        heard, missed = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for first, length in spans:
+            low, high = np.searchsorted(self._key, first), np.searchsorted(self._key, first + length)
+            heard += self._heard[high] - self._heard[low]
+            missed += self._missed[high] - self._missed[low]
+        return heard, missed
