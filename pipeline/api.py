@@ -112,14 +112,17 @@ def evaluate(
     from stswatch.pipeline.evaluation import evaluate as trials
     from stswatch.pipeline.evaluation.evaluate import Archive
     from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS
+    from stswatch.pipeline.evaluation.silences import measured
 
     asked, folder = chosen(EvaluateOptions, options, also), Path(out)
     card = load(_path(asked.scorecard) or own(TRAINED))
     known = (min(asked.pair), max(asked.pair)) if asked.pair else None
     read = [Archive(Path(path).name, *decode(path)[:2], known) for path in asked.archives]
     seeds, shifted = asked.seeds or HELD_OUT_SEEDS, asked.shifted or SHIFTED_SEEDS
-    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell, asked.second or SECOND_SEEDS)
-    files = trials.evaluated(card, on, read, tell)
+    second = asked.second or SECOND_SEEDS
+    on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell, second)
+    silences = measured(asked.silences, second) if asked.silences else None
+    files = trials.evaluated(card, on, read, tell, silences)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)

@@ -222,17 +222,37 @@ def beside(row: Row) -> list[str]:
     """The outages and silences in or beside it, a sentence each: what lies in an outage is no silence of a vessel."""
     gaps = _gaps(row)
     own = [(mmsi, gap) for mmsi, gap in gaps if not _in_outage(gap)]
-    phrases = _by_words([(mmsi, _span(gap)) for mmsi, gap in own])
+    phrases = _by_words([(mmsi, f"{_span(gap)}, {judgement(gap)}") for mmsi, gap in own])
     lines = [_outage(outage, theirs=bool(own)) for outage in row.get("outages", ())]
     if phrases:
         silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in phrases.items())
-        lines.append(f"Silent in or beside it: {silences}. Whether silenced is not known.")
+        lines.append(f"Silent in or beside it: {silences}.")
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"gap_{v}"]]
     if silent and not gaps:
         lines.append(
             f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
         )
     return lines
+
+
+def judgement(gap: Row) -> str:
+    """What a silence was judged to be, and by what; a row of table gaps.
+
+    >>> judgement({"judgement": "unknown"})
+    'not known whether silenced'
+    >>> gap = {"judgement": "silenced", "others_heard_h": 232, "others_missed_h": 0, "silence_chance": 4.1e-7}
+    >>> judgement(gap)
+    'silenced: others then and there were heard in 232 of 232 ship-hours; a chance of 1 in 2,400,000 else'
+    """
+    if gap["judgement"] in ("unknown", "left_data"):
+        edge = ": it was at the edge of what is received" if gap["judgement"] == "left_data" else ""
+        return f"not known whether silenced{edge}"
+    heard: int = gap["others_heard_h"]
+    others = f"others then and there were heard in {heard:,} of {heard + gap['others_missed_h']:,} ship-hours"
+    if gap["judgement"] == "not_received":
+        return f"not received: {others}"
+    rare = float(f"{1 / max(gap['silence_chance'], 1e-12):.1e}")
+    return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
 
 
 def _in_outage(gap: Row) -> bool:

@@ -70,6 +70,21 @@ seas pass, or the rule as published. All are taken to be lawful. Vessel-days are
 last fix of each MMSI. The rank is that of an operation of which it is known that it took place; it is lawful too, and
 a meeting like a transfer: that it ranks high shows what AIS can tell and what it cannot."""
 
+SILENCES = """Gaps by what they were judged to be, against the truth that the set was off, whatever the cause. The
+oracle knows the simulator's own chance of each silence and decides what it finds at 0.99; none can do better."""
+SILENCE_HEADS = {
+    "number": "number",
+    "off": "off",
+    "precision": "precision of silenced",
+    "recall": "recall",
+    "oracle_precision": "oracle's precision",
+    "oracle_recall": "oracle's recall",
+    "decided": "decided by the oracle",
+    "precision_of_decided": "precision there",
+    "recall_of_decided": "recall there",
+    "undecided_not_silenced": "undecided and not silenced",
+}
+
 LIMITS = """## Limits
 
 - **Simulated scenarios, not the field.** No labelled set of transfers near North Korea is public. Transfers and
@@ -108,6 +123,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("Calibration", f"{CALIBRATION.format(**evaluation['calibration'])}\n\n![Calibration](calibration.png)"),
         ("Cut-offs", _cut_offs(evaluation)),
         ("Expected leads and precision", _expected(evaluation)),
+        ("Silences", silences_text(evaluation.get("silences"))),
         ("Real archives", _archives(evaluation)),
     )
     parts = [f"## {title}\n\n{text}" for title, text in sections if text]
@@ -244,6 +260,32 @@ def _second(evaluation: Evaluation) -> str:
     if not (of := evaluation.get("second")):
         return ""
     return "\n\n".join([SECOND, _all_figures(of["figures"]), _families(of), _look_alikes(of)])
+
+
+def silences_text(measured: Mapping[str, Any] | None) -> str:
+    """How well silences were judged, as silences.py measured it, in tables; nothing where it was not asked for."""
+    if not measured:
+        return ""
+    parts = [SILENCES]
+    for style in ("first", "second"):
+        for sea in measured[style]:
+            shown = [name for name in SILENCE_HEADS if name in sea["table"][0]]
+            rows = ([str(row["gaps"]), *(_count(row[name]) for name in shown)] for row in sea["table"])
+            parts += [
+                f"{style} simulator, seed {sea['seed']}:",
+                _table(("gaps", *(SILENCE_HEADS[name] for name in shown)), rows),
+            ]
+            if "calibration" in sea:
+                bands = (
+                    [f"{row['share']:.0%}", row["band"], *(_count(row[name]) for name in ("number", "p_off", "off"))]
+                    for row in sea["calibration"]
+                )
+                parts.append(_table(("share of gaps that are off", "p_off", "gaps", "mean p_off", "were off"), bands))
+    return "\n\n".join(parts)
+
+
+def _count(value: float | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else _number(value)
 
 
 def _left_out(evaluation: Evaluation) -> str:

@@ -206,7 +206,7 @@ def test_taking_data_away_silences_nobody(seed):
     lon = np.asarray(table["lon"]) - SEA[0]
     since, lasts, edge = rng.uniform(30, 50), rng.uniform(2.5, 15), rng.uniform(-0.3, 0.05)
     gone = (hour > since) & (hour < since + lasts) & (lon > edge)
-    gone |= (rng.random(len(hour)) < rng.uniform(0, 0.3)) & (lon > edge)
+    gone |= (rng.random(len(hour)) < rng.uniform(0, 0.1)) & (lon > edge)
     given = seas.tracked(table.filter(pa.array(~gone)))["judged_gaps"]
     silenced = given.filter(pa.array(np.asarray(given["judgement"].to_pylist()) == "silenced"))
     assert silenced.num_rows == 0
