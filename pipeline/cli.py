@@ -215,9 +215,9 @@ class Status(_OfData):
     """
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live import reconcile
+        from stswatch.pipeline.live.health import status_text  # not `reconcile`, which imports the engine
 
-        print(_spelled(reconcile.status(api.status(self.data))))
+        print(_spelled(status_text(api.status(self.data))))
 
 
 @dataclass(frozen=True, kw_only=True)
