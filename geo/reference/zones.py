@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from stswatch.errors import StswatchError
 from stswatch.geo.coast.land import holding
 from stswatch.geo.coordinates.sphere import wrap_lon
+from stswatch.regular import read_regular
 
 # ---------- Polygons from GeoJSON files, those of the program and those of users: read, checked, brought within +-180
 # At the date line a file may cut its polygons, as RFC 7946 asks, or simply draw on beyond +-180 (up to +-360): what
@@ -62,7 +63,7 @@ def shipped(name: str) -> list[GeoFeature]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or "no such file"
         raise AreaError(f"{path}: cannot be read ({reason}); give world, dprk or the path of a GeoJSON file") from error

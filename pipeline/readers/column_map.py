@@ -54,6 +54,7 @@ from stswatch.pipeline.readers.source import IDS, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import known
 from stswatch.pipeline.readers.values import plain
 from stswatch.pipeline.schema import RECEIVERS
+from stswatch.regular import read_regular
 
 if TYPE_CHECKING:
     from stswatch.pipeline.readers.values import Numbering
@@ -159,7 +160,7 @@ def find(
 def load(path: Path) -> ColumnMap:
     """Read a column map. Raises SourceError where it is none, has unknown entries or lacks needed ones."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(read_regular(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"{path}: is not a TOML file ({error}); correct it, `stswatch run --help` shows one"
