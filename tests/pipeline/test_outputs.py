@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -95,3 +96,40 @@ def test_ctrl_c_in_the_middle_of_a_query_is_known_as_that():
         pytest.fail("no query was ended by a signal")
     assert done.stdout == "True\n"
     assert cli._interrupt_behind(ValueError("of another kind")) is None
+
+
+READING = """
+import os, signal, sys
+import duckdb, pyarrow as pa
+from stswatch.pipeline import api, cli
+number, place = signal.Signals[sys.argv[1]], sys.argv[2]
+
+def interrupt():
+    os.kill(os.getpid(), number)
+    for _ in range(1000):  # Python looks for signals between two of its instructions
+        pass
+
+class Table:
+    def __arrow_c_stream__(self, requested_schema=None):
+        interrupt()
+
+def batches():
+    interrupt()
+    yield pa.record_batch({"a": [1]})
+
+def leads(*_):
+    rows = Table() if place == "schema" else pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), batches())
+    with duckdb.connect() as db:
+        db.execute("SELECT * FROM rows").fetchall()
+
+api.one_snapshot = leads
+sys.exit(cli.main(["leads"]))
+"""
+
+
+@pytest.mark.parametrize("place", ["schema", "rows"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_duckdb_reads_a_table_is_known_as_that(number, place):
+    """DuckDB calls Python for it, and makes an error of its own of whatever that raises."""
+    done = subprocess.run([sys.executable, "-c", READING, number.name, place], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "stswatch: stopped\n")
