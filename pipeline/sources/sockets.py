@@ -190,6 +190,7 @@ WEBSOCKET_OPTIONS = {
 _WORLD = "-180,-90,180,90"
 _MESSAGE_BYTES = 1 << 20
 _CLOSE_S = 1.0
+_KEY_LETTERS = 8  # what is shorter is no key, and may well stand in a message
 
 
 def check_websocket(address: Address) -> None:
@@ -239,11 +240,13 @@ def receive_websocket(address: Address, secrets: Mapping[str, str], stop: Event,
         except (OSError, WebSocketException) as error:
             raise Lost(f"cannot be reached ({_first_line(error)})") from error
         try:
+            key = ""
             if name := secret(address):
-                loop.run(server.send(json.dumps({"APIKey": secrets[name], "BoundingBoxes": boxes(address)})))
+                key = secrets[name]
+                loop.run(server.send(json.dumps({"APIKey": key, "BoundingBoxes": boxes(address)})))
             yield b""
             while not stop.is_set():
-                yield from _batch(loop, server, address)
+                yield from _batch(loop, server, address, key)
         except ConnectionClosed as error:
             raise Lost(f"the connection was closed ({_first_line(error)})") from error
         finally:
@@ -264,11 +267,11 @@ async def _connect(address: Address) -> ClientConnection:
     )
 
 
-def _batch(loop: Runner, server: ClientConnection, address: Address) -> Iterator[bytes]:
+def _batch(loop: Runner, server: ClientConnection, address: Address, key: str) -> Iterator[bytes]:
     """The messages that come within a moment, up to a batch, as one; where the connection ends, first what came."""
     found: list[bytes] = []
     try:
-        loop.run(_take(server, address, found))
+        loop.run(_take(server, address, key, found))
     except Exception:
         if found:
             yield b"".join(found)
@@ -276,7 +279,7 @@ def _batch(loop: Runner, server: ClientConnection, address: Address) -> Iterator
     yield b"".join(found)
 
 
-async def _take(server: ClientConnection, address: Address, found: list[bytes]) -> None:
+async def _take(server: ClientConnection, address: Address, key: str, found: list[bytes]) -> None:
     """Add the messages that come within a moment. Raises Lost where one says that the server will not have us."""
     import asyncio
 
@@ -284,14 +287,16 @@ async def _take(server: ClientConnection, address: Address, found: list[bytes]) 
     with suppress(TimeoutError):
         async with asyncio.timeout(POLL_S) as patience:
             while size < BATCH_BYTES:
-                found.append(_line(await server.recv(), address))
+                found.append(_line(await server.recv(), address, key))
                 size += len(found[-1])
                 if len(found) == 1:
                     patience.reschedule(asyncio.get_running_loop().time() + _NAP_S)
 
 
-def _line(message: str | bytes, address: Address) -> bytes:
+def _line(message: str | bytes, address: Address, key: str) -> bytes:
     data = message.encode() if isinstance(message, str) else message
+    if len(key) >= _KEY_LETTERS:  # no server has to say it again, and what is received is kept
+        data = data.replace(key.encode(), b"*" * len(key.encode()))
     if address.format == "nmea":
         return ended(data)
     if data.startswith(b'{"error"'):
