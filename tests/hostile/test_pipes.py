@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stswatch.pipeline import cli
-from stswatch.pipeline.alerts.destinations import AlertsError, load
+from stswatch.pipeline.alerts.alert import AlertsError
+from stswatch.pipeline.alerts.destinations import load
 from tests.hostile import corpus
 
 NOBODY = "nobody=tcp://127.0.0.1:1"

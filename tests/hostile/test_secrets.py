@@ -174,7 +174,7 @@ def test_a_watch_over_every_kind_of_source_keeps_and_shows_no_secret(tmp_path, m
         watch.process.stdin.flush()
         until(lambda: (watch.metric("source_lines_total") or 0) >= 1 and len(asked) >= 2, 120, every_s=0.3)
         publish(broker.port, line)
-        until(lambda: receiver.alerts(), 120, every_s=0.3)
+        until(lambda: bool(receiver.alerts()), 120, every_s=0.3)
         shown = list(shown_by(watch))
         assert asked[-1]["APIKey"] == HELD["RELAY_KEY"]
         assert receiver.got[-1][1]["authorization"] == f"Bearer {HELD['HOOK_TOKEN']}"

@@ -15,6 +15,7 @@ import pytest
 
 from stswatch.pipeline import api, cli
 from stswatch.pipeline.readers.source import SourceError
+from tests.hostile import corpus
 from tests.pipeline.decode.captures import sentence
 from tests.pipeline.spool.spools import POSITION
 
@@ -49,6 +50,29 @@ def test_what_cannot_be_printed_is_said(asked, buffered):
         done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr == "stswatch: standard output: the disk is full (No space left on device); make room on it\n"
+
+
+def test_what_a_run_found_cannot_be_printed(tmp_path):
+    """The run itself is done by then."""
+    (tmp_path / "good.csv").write_bytes(corpus.table(corpus.rows()))
+    data = ("--data", str(tmp_path / "data"))
+    run = ("run", str(tmp_path / "good.csv"), *data, "--area", "world", "--scorecard", "rules")
+    for asked in (run, ("leads", *data), ("explain", *data)):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1, asked
+        assert done.stderr.splitlines()[-1].startswith("stswatch: standard output: the disk is full"), asked
+    assert len(api.leads(tmp_path / "data", 10)) == 1
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_nothing_on_standard_input_is_said(closed, tmp_path):
+    words = [*STSWATCH, "stream", "-", "--data", tmp_path, "--health", "none"]
+    shell = ["sh", "-c", f'exec "$@" {"<&-" if closed else "</dev/null"}', "sh"]
+    done = subprocess.run([*shell, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = "stswatch: stdin: nothing was received; see that what sends runs, and that its output leads here"
+    assert done.stderr.splitlines()[-1] == last
 
 
 def test_a_pipe_is_filled_and_stays_one(tmp_path, capture):
