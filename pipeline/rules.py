@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stswatch.errors import StswatchError
-from stswatch.regular import read_regular
+from stswatch.errors import StswatchError, read_regular
 
 
 def number(default: float | None, unit: str, reason: str) -> Any:

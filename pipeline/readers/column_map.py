@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from stswatch.errors import read_regular
 from stswatch.pipeline.readers.column_names import (
     HEADERS,
     UNITS,
@@ -54,7 +55,6 @@ from stswatch.pipeline.readers.source import IDS, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import known
 from stswatch.pipeline.readers.values import plain
 from stswatch.pipeline.schema import RECEIVERS
-from stswatch.regular import read_regular
 
 if TYPE_CHECKING:
     from stswatch.pipeline.readers.values import Numbering

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
+from stswatch.errors import open_regular
 from stswatch.pipeline.sources.address import (
     BATCH_BYTES,
     NOTE,
@@ -23,7 +24,6 @@ from stswatch.pipeline.sources.address import (
     ended,
     why,
 )
-from stswatch.regular import open_regular
 
 # ------------------------------------------------------------------------------------ Standard input, to its end: `-`
 

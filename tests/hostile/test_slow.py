@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.live import reconcile
+from stswatch.pipeline.live import health
 from stswatch.pipeline.sources.address import CONNECT_S
 from tests.hostile.corpus import REPORT
 from tests.peak import peak_bytes
@@ -44,7 +44,7 @@ def test_one_line_without_end_on_standard_input_is_one_reject(megabytes, tmp_pat
         assert peak_bytes(watch.pid) < 600 * MB
         _, err = watch.communicate()
     assert watch.returncode == 0, err
-    assert "\nread: 3 sentences (1 malformed rejected), 2 positions, " in reconcile.status(api.status(tmp_path))
+    assert "\nread: 3 sentences (1 malformed rejected), 2 positions, " in health.status_text(api.status(tmp_path))
     assert sum(path.stat().st_size for path in (tmp_path / "spool").rglob("*")) < MB
 
 
