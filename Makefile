@@ -39,8 +39,9 @@ e2e: $(VENV)/.installed-dev  ## run the tests from end to end: whole commands, w
 services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, where they are installed (apt-get install)
 	$(PYTHON) -m pytest -m service -ra $(PYTEST_ARGS)
 
-soak: $(VENV)/.installed-dev  ## run the tests that take minutes
+soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with ten times the examples
 	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'hypothesis and not soak and not service' --hypothesis-profile=soak $(SPREAD) $(PYTEST_ARGS)
 
 check: lint types layers security  ## ruff, ruff format, mypy, import-linter, bandit
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.errors import StswatchError
+from stswatch.errors import StswatchError, read_regular
 from stswatch.models.features import FEATURES, SILENCE, Columns, Feature, Floats
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
@@ -145,7 +145,7 @@ def load(path: Path | None = None) -> Scorecard:
     source = own(DEFAULT) if path is None else path
     name = str(path or DEFAULT)
     try:
-        content = source.read_bytes()
+        content = read_regular(source)
     except OSError as error:
         raise ScorecardError(f"{name}: cannot be read ({error.strerror}); give the path of a scorecard") from error
     return parsed(content, name)

@@ -75,6 +75,10 @@ def _stopped(command: Command | None, stopped: BaseException) -> int:
     return 128 + (stopped.args[0] if isinstance(stopped, terminal.Ended) else signal.SIGINT)
 
 
+# As DuckDB tells of a signal that came while it called Python: to read the schema of a table, or its rows.
+_INTERRUPTED = re.compile(r"(?:^|failed: )(?:KeyboardInterrupt\b|(?:[\w.]+\.)?Ended: (\d+)$)", re.MULTILINE)
+
+
 def _interrupt_behind(error: BaseException) -> BaseException | None:
     """What is behind an error of Ctrl-C: DuckDB makes one of its own of it, and so may what cleans up after that."""
     behind: BaseException | None = error
@@ -83,8 +87,8 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
             return behind
         if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
             return behind
-        if "duckdb" in type(behind).__module__ and "failed: KeyboardInterrupt" in str(behind):
-            return behind
+        if "duckdb" in type(behind).__module__ and (told := _INTERRUPTED.search(str(behind))):
+            return terminal.Ended(int(told[1] or signal.SIGINT))
         behind = behind.__cause__ or behind.__context__
     return None
 
@@ -215,9 +219,9 @@ class Status(_OfData):
     """
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live import reconcile
+        from stswatch.pipeline.live.health import status_text  # not `reconcile`, which imports the engine
 
-        print(_spelled(reconcile.status(api.status(self.data))))
+        print(_spelled(status_text(api.status(self.data))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stswatch.errors import StswatchError
+from stswatch.errors import StswatchError, read_regular
 
 
 def number(default: float | None, unit: str, reason: str) -> Any:
@@ -261,7 +261,7 @@ def load(path: Path) -> Rules:
     Raises RulesError for unknown names and for values that are not positive numbers (a score may be negative).
     """
     try:
-        given = tomllib.loads(path.read_text())
+        given = tomllib.loads(read_regular(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RulesError(f"{path}: not a TOML file of rules ({error}); see `stswatch rules` for the names") from error
     except OSError as error:

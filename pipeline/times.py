@@ -84,3 +84,16 @@ def duration(minutes: float) -> str:
     if hours >= _NO_MINUTES_FROM_H:
         return f"{minutes / 60:.0f} h"
     return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
+
+
+def time_span(seconds: float) -> str:
+    """A time span for people.
+
+    >>> time_span(75), time_span(600), time_span(7300), time_span(200_000)
+    ('75 s', '10 min', '2.0 h', '2.3 d')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"

@@ -11,7 +11,6 @@ import csv
 import json
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -100,6 +99,8 @@ def _searoute_rows() -> list[dict[str, Any]]:
 
     Found through the metadata of the distribution: importing the package would load its route network.
     """
+    from importlib.metadata import distribution  # imports `email`, which `rules` does not need
+
     package = distribution("searoute")
     source = f"searoute {package.version}"
     path = Path(str(package.locate_file("searoute/data/ports.geojson")))

@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.errors import StswatchError
+from stswatch.errors import StswatchError, read_regular
 from stswatch.geo.coast.land import holding
 from stswatch.geo.coordinates.sphere import wrap_lon
 
@@ -62,7 +62,7 @@ def shipped(name: str) -> list[GeoFeature]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or "no such file"
         raise AreaError(f"{path}: cannot be read ({reason}); give world, dprk or the path of a GeoJSON file") from error

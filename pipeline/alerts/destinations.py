@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from stswatch.errors import read_regular
 from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Message, Pace, Section, Undelivered
 from stswatch.pipeline.alerts.webhook import open_webhook
 from stswatch.pipeline.untrusted import harmless
@@ -23,6 +24,8 @@ def open_file(given: Section) -> tuple[str, Deliver]:
     path = given.beside / given.options["path"]
     if not path.parent.is_dir():
         raise AlertsError(f"[{given.name}] path: there is no folder {path.parent}; make it, or give another path")
+    if path.exists() and not path.is_file():
+        raise AlertsError(f"[{given.name}] path: {path} is a folder, a pipe or a device; give the path of a file")
 
     def deliver(message: Message) -> None:
         try:
@@ -164,7 +167,7 @@ def load(path: Path, environment: Mapping[str, str]) -> tuple[Destination, ...]:
     Raises AlertsError: what was found, where, what to do; never with a secret in it.
     """
     try:
-        given = tomllib.loads(path.read_text())
+        given = tomllib.loads(read_regular(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AlertsError(f"{path}: not a TOML file of destinations ({error}); see docs/live.md") from error
     except OSError as error:

@@ -29,9 +29,6 @@ REASONS: Mapping[str, str] = {
 CODES: Mapping[str, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
 
 
-_NAMES = pa.array(list(REASONS), pa.string())
-
-
 def rejects_table(
     source: str, offset: NDArray[np.int64], length: NDArray[np.int32], code: NDArray[np.int8]
 ) -> pa.Table:
@@ -43,7 +40,8 @@ def rejects_table(
     >>> rejects_table("00", np.array([7]), np.array([3]), np.array([1])).to_pylist()
     [{'source': '00', 'offset': 7, 'length': 3, 'reason': 'malformed'}]
     """
-    reason = _NAMES.take(pa.array(code.astype(np.int64) - 1))
+    names = pa.array(list(REASONS), pa.string())  # not at import: the first pa.array() loads pandas
+    reason = names.take(pa.array(code.astype(np.int64) - 1))
     columns = [
         pa.repeat(pa.scalar(source, pa.string()), len(offset)),
         pa.array(offset, pa.int64()),

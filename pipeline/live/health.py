@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from stswatch.errors import StswatchError
 from stswatch.pipeline.live.state import TOTALS, Known, Report, SourceHeard, SourceSilence, described
 from stswatch.pipeline.store.files import read_json, write_json
+from stswatch.pipeline.times import minute, second, time_span
+from stswatch.pipeline.untrusted import SENTENCE, harmless
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.delivery import Delivery
@@ -89,6 +91,8 @@ class Health:
         clock: Callable[[], str | None] = lambda: None,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
+        from importlib.metadata import version  # with it comes the package email, for which `status` is not to wait
+
         self._live, self._spool, self._now_us, self._every_s = data / "live", data / "spool", now_us, every_s
         self._sources, self._alerts, self._clock, self._tell = sources, alerts, clock, tell
         self._live.mkdir(parents=True, exist_ok=True)
@@ -295,3 +299,82 @@ def read(data: Path) -> dict[str, Any]:
     except ValueError as error:
         raise WatchError(f"{data}: its live/{STATUS} is no status; a running watch writes it anew") from error
     return status | {"runs": runs(data)}
+
+
+# -------------------------------------------------------------------------------- What `status` says, as plain text
+
+_SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+def status_text(state: Mapping[str, Any]) -> str:
+    """How a watch stands, or stood when it was heard last, in a few lines."""
+    state = harmless(dict(state), SENTENCE)
+    lines = [_life(state), *_flow(state)]
+    lines += [_source(source) for source in state["sources"]]
+    lines += [_destination(alerts) for alerts in state["alerts"]]
+    lines += [f"amiss: {reason}" for reason in state["reasons"]] or ["nothing is amiss"]
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size(12), size(1_500), size(20_000_000_000)
+    ('12 bytes', '1.5 kB', '20.0 GB')
+    """
+    return next((f"{count / each:.1f} {unit}" for unit, each in _SIZES if count >= each), f"{count} bytes")
+
+
+def _life(status: Mapping[str, Any]) -> str:
+    since = _minute(status["started"])
+    if status["runs"]:
+        return f"a watch runs since {since} (stswatch {status['version']}, process {status['pid']})"
+    if status["ended"]:
+        return f"no watch runs; the last ran from {since} to {_minute(status['ended'])}. How it stood then:"
+    return f"no watch runs; the last began {since} and was not ended, but broke off after {_minute(status['written'])}:"
+
+
+def _flow(status: Mapping[str, Any]) -> Iterator[str]:
+    """How far it is, what it read, what it found."""
+    last, total = status["slice"], status["total"]
+    if last is None:
+        yield "no slice is finished yet"
+        return
+    finalized = f"finalized up to {_minute(last['finalized'])}" if last["finalized"] else "nothing finalized yet"
+    yield (
+        f"arrival {_second(status['arrival'])}; shown up to {status['lag_s']:.1f} s before that,"
+        f" a slice took {last['took_s']:.1f} s; {finalized}"
+    )
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in status["rejects"].items())
+    rows = total["fixes"] + total["static_reports"]
+    late = f", {100 * total['late'] / rows:.1f} % of it late" if total["late"] else ""
+    late += f", {total['wrong']:,} rows by a wrong clock" if total.get("wrong") else ""
+    yield (
+        f"read: {total['sentences']:,} sentences ({rejected or 'none'} rejected), {total['fixes']:,} positions,"
+        f" {total['static_reports']:,} static reports{late}; the spool takes {size(status['spool_bytes'])}"
+    )
+    yield (
+        f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
+        f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
+    )
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    stands = "has ended" if source["ended"] else "connected" if source["connected"] else "not connected"
+    heard = f"heard {time_span(source['silent_s'])} before" if source["last_arrival"] else "not heard yet"
+    lost = f", lost and found again {source['reconnects']:,} x" if source["reconnects"] else ""
+    return f"source {source['name']} ({source['address']}): {stands}, {source['lines']:,} lines, {heard}{lost}"
+
+
+def _destination(destination: Mapping[str, Any]) -> str:
+    trouble = f" ({destination['trouble']})" if destination["trouble"] else ""
+    counts = f"delivered {destination['delivered']:,}, waiting {destination['waiting']:,}"
+    return f"alerts to {destination['name']}: {counts}{trouble}"
+
+
+def _minute(time: str) -> str:
+    return f"{minute(datetime.fromisoformat(time))} UTC"
+
+
+def _second(time: str | None) -> str:
+    return f"{second(datetime.fromisoformat(time))} UTC" if time else "not known"

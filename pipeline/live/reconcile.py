@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from stswatch.pipeline.flow.run import FolderInUse, alone
 from stswatch.pipeline.flow.slices import DamagedSlice, healing
 from stswatch.pipeline.live.events import Store, WatchSettings, engine_of
 from stswatch.pipeline.live.finalize import finalize
-from stswatch.pipeline.live.state import time_span
 from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.closing import settle
@@ -25,9 +24,8 @@ from stswatch.pipeline.spool.segments import sources_of
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.files import DamagedFile
-from stswatch.pipeline.times import minute, second
 from stswatch.pipeline.trouble import MachineError, sentence
-from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
+from stswatch.pipeline.untrusted import SENTENCE, escaped
 
 # ------------------------------------------------------- requests: rows of the catalogue, with their answers
 
@@ -135,8 +133,6 @@ def _asked(data: Path, wait_s: float) -> dict[str, int]:
 
 # -------------------------------------------------------------------- What the commands of a watch say, as plain text
 
-_SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-
 
 def begun(addresses: Sequence[Address], data: str, health: str) -> str:
     """What a watch begins with."""
@@ -155,77 +151,3 @@ def reconciled(done: Reconciled) -> str:
     events = f"{done.new:,} events new, {done.revised:,} revised, {done.retracted:,} retracted"
     notes = (escaped(each, SENTENCE) for each in done.notes)
     return "\n".join([f"reconciled{who}: {done.late:,} late rows; {events}", *notes])
-
-
-def status(state: Mapping[str, Any]) -> str:
-    """How a watch stands, or stood when it was heard last, in a few lines."""
-    state = harmless(dict(state), SENTENCE)
-    lines = [_life(state), *_flow(state)]
-    lines += [_source(source) for source in state["sources"]]
-    lines += [_destination(alerts) for alerts in state["alerts"]]
-    lines += [f"amiss: {reason}" for reason in state["reasons"]] or ["nothing is amiss"]
-    return "\n".join(lines)
-
-
-def size(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> size(12), size(1_500), size(20_000_000_000)
-    ('12 bytes', '1.5 kB', '20.0 GB')
-    """
-    return next((f"{count / each:.1f} {unit}" for unit, each in _SIZES if count >= each), f"{count} bytes")
-
-
-def _life(status: Mapping[str, Any]) -> str:
-    since = _minute(status["started"])
-    if status["runs"]:
-        return f"a watch runs since {since} (stswatch {status['version']}, process {status['pid']})"
-    if status["ended"]:
-        return f"no watch runs; the last ran from {since} to {_minute(status['ended'])}. How it stood then:"
-    return f"no watch runs; the last began {since} and was not ended, but broke off after {_minute(status['written'])}:"
-
-
-def _flow(status: Mapping[str, Any]) -> Iterator[str]:
-    """How far it is, what it read, what it found."""
-    last, total = status["slice"], status["total"]
-    if last is None:
-        yield "no slice is finished yet"
-        return
-    finalized = f"finalized up to {_minute(last['finalized'])}" if last["finalized"] else "nothing finalized yet"
-    yield (
-        f"arrival {_second(status['arrival'])}; shown up to {status['lag_s']:.1f} s before that,"
-        f" a slice took {last['took_s']:.1f} s; {finalized}"
-    )
-    rejected = ", ".join(f"{count:,} {reason}" for reason, count in status["rejects"].items())
-    rows = total["fixes"] + total["static_reports"]
-    late = f", {100 * total['late'] / rows:.1f} % of it late" if total["late"] else ""
-    late += f", {total['wrong']:,} rows by a wrong clock" if total.get("wrong") else ""
-    yield (
-        f"read: {total['sentences']:,} sentences ({rejected or 'none'} rejected), {total['fixes']:,} positions,"
-        f" {total['static_reports']:,} static reports{late}; the spool takes {size(status['spool_bytes'])}"
-    )
-    yield (
-        f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
-        f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
-    )
-
-
-def _source(source: Mapping[str, Any]) -> str:
-    stands = "has ended" if source["ended"] else "connected" if source["connected"] else "not connected"
-    heard = f"heard {time_span(source['silent_s'])} before" if source["last_arrival"] else "not heard yet"
-    lost = f", lost and found again {source['reconnects']:,} x" if source["reconnects"] else ""
-    return f"source {source['name']} ({source['address']}): {stands}, {source['lines']:,} lines, {heard}{lost}"
-
-
-def _destination(destination: Mapping[str, Any]) -> str:
-    trouble = f" ({destination['trouble']})" if destination["trouble"] else ""
-    counts = f"delivered {destination['delivered']:,}, waiting {destination['waiting']:,}"
-    return f"alerts to {destination['name']}: {counts}{trouble}"
-
-
-def _minute(time: str) -> str:
-    return f"{minute(datetime.fromisoformat(time))} UTC"
-
-
-def _second(time: str | None) -> str:
-    return f"{second(datetime.fromisoformat(time))} UTC" if time else "not known"

@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stswatch.pipeline.spool.segments import Position
-from stswatch.pipeline.spool.supervisor import SourceState
-from stswatch.pipeline.spool.writer import SpoolCounts
 from stswatch.pipeline.store.files import read_json, write_json
-from stswatch.pipeline.times import iso
+from stswatch.pipeline.times import iso, time_span
 
 if TYPE_CHECKING:
     from stswatch.pipeline.alerts.delivery import Delivery
@@ -181,19 +178,6 @@ class SourceSilence:
             write_json(self._path, {name: habit.to_json() for name, habit in self._habits.items()})
 
 
-def time_span(seconds: float) -> str:
-    """A time span for people.
-
-    >>> time_span(75), time_span(600), time_span(7300), time_span(200_000)
-    ('75 s', '10 min', '2.0 h', '2.3 d')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
-
-
 def _silence(source: SourceState, silent_s: float, allowed_s: float) -> str:
     how = "connected, but " if source.connected else ""
     return f"{source.name}: {how}silent for {time_span(silent_s)}; its habit is {time_span(allowed_s)} at most"
@@ -201,6 +185,10 @@ def _silence(source: SourceState, silent_s: float, allowed_s: float) -> str:
 
 def _heard_at(last_s: int) -> SourceState:
     """A source for the example."""
+    from stswatch.pipeline.spool.segments import Position
+    from stswatch.pipeline.spool.supervisor import SourceState
+    from stswatch.pipeline.spool.writer import SpoolCounts
+
     counts = SpoolCounts(0, 0, 0, last_s * 1_000_000, Position())
     return SourceState("roof", "tcp://roof:10110", True, 0, 0, False, "", counts)
 

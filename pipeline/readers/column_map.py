@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from stswatch.errors import read_regular
 from stswatch.pipeline.readers.column_names import (
     HEADERS,
     UNITS,
@@ -159,7 +160,7 @@ def find(
 def load(path: Path) -> ColumnMap:
     """Read a column map. Raises SourceError where it is none, has unknown entries or lacks needed ones."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(read_regular(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"{path}: is not a TOML file ({error}); correct it, `stswatch run --help` shows one"

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
+from stswatch.errors import open_regular
 from stswatch.pipeline.sources.address import (
     BATCH_BYTES,
     NOTE,
@@ -57,8 +58,11 @@ def check(address: Address) -> None:
     """Raise AddressError where the file is a folder, or the option is no word that is known."""
     if address.one("from", "start") not in ("start", "end"):
         raise AddressError(f"{address.text}: from={address.one('from', '')} is not known; use start or end")
-    if Path(address.path).is_dir():
+    path = Path(address.path)
+    if path.is_dir():
         raise AddressError(f"{address.text}: is a folder; give the file in it that is being written")
+    if path.exists() and not path.is_file():
+        raise AddressError(f"{address.text}: is a pipe or a device; lead it to standard input, which is the source -")
 
 
 def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
@@ -121,6 +125,6 @@ def _was_replaced(file: BufferedReader, path: Path, read_to: int) -> bool:
 
 def _opened(path: Path) -> BufferedReader:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise Lost(f"cannot be opened ({why(error)})") from error

@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from stswatch.pipeline.sources.address import (
 )
 
 if TYPE_CHECKING:
-    from websockets.sync.client import ClientConnection
+    from asyncio import Runner
+
+    from websockets.asyncio.client import ClientConnection
 
 
 # --------------------------------------------------- A server that sends lines to whoever connects: `tcp://HOST:PORT`
@@ -187,6 +190,7 @@ WEBSOCKET_OPTIONS = {
 _WORLD = "-180,-90,180,90"
 _MESSAGE_BYTES = 1 << 20
 _CLOSE_S = 1.0
+_KEY_LETTERS = 8  # what is shorter is no key, and may well stand in a message
 
 
 def check_websocket(address: Address) -> None:
@@ -221,32 +225,53 @@ def boxes(address: Address) -> list[list[list[float]]]:
 
 
 def receive_websocket(address: Address, secrets: Mapping[str, str], stop: Event, resume: Resume) -> Iterator[bytes]:
-    """Connect, subscribe, and give each message as a line. Raises Lost."""
-    from websockets.exceptions import ConnectionClosed, WebSocketException
-    from websockets.sync.client import connect
+    """Connect, subscribe, and give each message as a line. Raises Lost.
 
-    try:
-        server = connect(
-            address.text.partition("?")[0], open_timeout=CONNECT_S, close_timeout=_CLOSE_S, max_size=_MESSAGE_BYTES
-        )
-    except (OSError, WebSocketException) as error:
-        raise Lost(f"cannot be reached ({_first_line(error)})") from error
-    with server:
+    In an event loop of its own: the client of websockets that needs none reads and writes from two threads, which
+    OpenSSL forbids on one connection; a server that sends while it is written to then crashes the process.
+    """
+    import asyncio
+
+    from websockets.exceptions import ConnectionClosed, WebSocketException
+
+    with asyncio.Runner() as loop:
         try:
+            server = loop.run(_connect(address))
+        except (OSError, WebSocketException) as error:
+            raise Lost(f"cannot be reached ({_first_line(error)})") from error
+        try:
+            key = ""
             if name := secret(address):
-                server.send(json.dumps({"APIKey": secrets[name], "BoundingBoxes": boxes(address)}))
+                key = secrets[name]
+                loop.run(server.send(json.dumps({"APIKey": key, "BoundingBoxes": boxes(address)})))
             yield b""
             while not stop.is_set():
-                yield from _batch(server, address)
+                yield from _batch(loop, server, address, key)
         except ConnectionClosed as error:
             raise Lost(f"the connection was closed ({_first_line(error)})") from error
+        finally:
+            loop.run(server.close())
 
 
-def _batch(server: ClientConnection, address: Address) -> Iterator[bytes]:
-    """The messages that wait, up to a batch, as one; where the connection ends, first what came before."""
+async def _connect(address: Address) -> ClientConnection:
+    """Connect to the address and to no other."""
+    from websockets.asyncio.client import connect
+
+    class ToNoOther(connect):
+        def process_redirect(self, exc: Exception) -> Exception:
+            """Follow no redirect: what comes next is the key."""
+            return exc
+
+    return await ToNoOther(
+        address.text.partition("?")[0], open_timeout=CONNECT_S, close_timeout=_CLOSE_S, max_size=_MESSAGE_BYTES
+    )
+
+
+def _batch(loop: Runner, server: ClientConnection, address: Address, key: str) -> Iterator[bytes]:
+    """The messages that come within a moment, up to a batch, as one; where the connection ends, first what came."""
     found: list[bytes] = []
     try:
-        _take(server, address, found)
+        loop.run(_take(server, address, key, found))
     except Exception:
         if found:
             yield b"".join(found)
@@ -254,21 +279,24 @@ def _batch(server: ClientConnection, address: Address) -> Iterator[bytes]:
     yield b"".join(found)
 
 
-def _take(server: ClientConnection, address: Address, found: list[bytes]) -> None:
-    """Add the messages that wait. Raises Lost where one says that the server will not have us."""
-    size, patience_s = 0, POLL_S
-    while size < BATCH_BYTES:
-        try:
-            message = server.recv(patience_s)
-        except TimeoutError:
-            return
-        found.append(_line(message, address))
-        size += len(found[-1])
-        patience_s = 0.0
+async def _take(server: ClientConnection, address: Address, key: str, found: list[bytes]) -> None:
+    """Add the messages that come within a moment. Raises Lost where one says that the server will not have us."""
+    import asyncio
+
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(POLL_S) as patience:
+            while size < BATCH_BYTES:
+                found.append(_line(await server.recv(), address, key))
+                size += len(found[-1])
+                if len(found) == 1:
+                    patience.reschedule(asyncio.get_running_loop().time() + _NAP_S)
 
 
-def _line(message: str | bytes, address: Address) -> bytes:
+def _line(message: str | bytes, address: Address, key: str) -> bytes:
     data = message.encode() if isinstance(message, str) else message
+    if len(key) >= _KEY_LETTERS:  # no server has to say it again, and what is received is kept
+        data = data.replace(key.encode(), b"*" * len(key.encode()))
     if address.format == "nmea":
         return ended(data)
     if data.startswith(b'{"error"'):

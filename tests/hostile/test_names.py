@@ -23,7 +23,7 @@ from websockets.sync.server import serve
 from stswatch.pipeline import cli
 from stswatch.pipeline.alerts.alert import Alert, Message
 from stswatch.pipeline.alerts.destinations import text
-from stswatch.pipeline.live import reconcile
+from stswatch.pipeline.live.health import status_text
 from tests.hostile import corpus
 from tests.hostile.text import ACTS, harm
 from tests.pipeline.alerts.receiver import until
@@ -175,7 +175,7 @@ def test_alerts_and_status(act):
     alerts = {"name": name, "delivered": 1, "waiting": 1, "trouble": name}
     told = {"started": "2025-03-10T00:00:00.000Z", "runs": True, "version": "1", "pid": 1, "slice": None, "total": {}}
     told |= {"sources": [source | {"name": name, "address": name}], "alerts": [alerts], "reasons": [name]}
-    shown = reconcile.status(told)
+    shown = status_text(told)
     assert harm(shown) == []
     assert shown.count("\n") == 4
 

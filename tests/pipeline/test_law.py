@@ -191,13 +191,26 @@ def test_the_date_line_is_a_meridian_like_any_other():
     assert abs((there.lon[0] - here.lon[0]) % 360 - 170) < 1e-6
 
 
+@pytest.fixture(scope="module")
+def harbours():
+    """The positions of half an hour of real harbours, and what is found there without a cut."""
+    sea = seas.of_frame(seas.noaa())
+    return sea, seas.canonical(seas.run(sea, rules=seas.at_least(10)))
+
+
+@pytest.fixture(scope="module")
+def twelve_days():
+    """The positions of twelve real days, and what is found there without a cut."""
+    sea = seas.of_frame(seas.gulf())
+    return sea, seas.canonical(seas.run(sea, rules=seas.at_least(5)))
+
+
 @pytest.mark.real
 @seas.needs_real
 @pytest.mark.parametrize(("minutes", "shards"), [(7, 1), (11, 7), seas.long(17, 64)])
-def test_no_cut_shows_in_half_an_hour_of_real_harbours(minutes, shards):
+def test_no_cut_shows_in_half_an_hour_of_real_harbours(harbours, minutes, shards):
     """12,000 meetings of ten minutes or more, thousands of them open across each cut."""
-    sea, rules = seas.of_frame(seas.noaa()), seas.at_least(10)
-    whole = seas.canonical(seas.run(sea, rules=rules))
+    (sea, whole), rules = harbours, seas.at_least(10)
     start = int(seas.micros_of(sea, "time").min())
     cuts = list(range(start + minutes * MINUTE, start + 20 * MINUTE, minutes * MINUTE))
     has_a_floor(whole, cuts, 10_000, 100)
@@ -207,10 +220,9 @@ def test_no_cut_shows_in_half_an_hour_of_real_harbours(minutes, shards):
 @pytest.mark.real
 @seas.needs_real
 @pytest.mark.parametrize(("hours", "shards"), [seas.long(1, 1), (6, 7), seas.long(24, 64), (7 + 13 / 60, 3)])
-def test_no_cut_shows_in_twelve_real_days(hours, shards):
+def test_no_cut_shows_in_twelve_real_days(twelve_days, hours, shards):
     """Few meet there, but there are thousands of silences."""
-    sea, rules = seas.of_frame(seas.gulf()), seas.at_least(5)
-    whole = seas.canonical(seas.run(sea, rules=rules))
+    (sea, whole), rules = twelve_days, seas.at_least(5)
     assert whole["gaps"].num_rows > 100
     assert whole["encounters"].num_rows > 10
     seas.assert_same(whole, seas.canonical(seas.run(sea, seas.every(sea, hours), shards, rules)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from stswatch.pipeline import api, cli
 from stswatch.pipeline.readers.source import SourceError
+from tests.hostile import corpus
 from tests.pipeline.decode.captures import sentence
 from tests.pipeline.spool.spools import POSITION
 
@@ -48,6 +50,29 @@ def test_what_cannot_be_printed_is_said(asked, buffered):
         done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr == "stswatch: standard output: the disk is full (No space left on device); make room on it\n"
+
+
+def test_what_a_run_found_cannot_be_printed(tmp_path):
+    """The run itself is done by then."""
+    (tmp_path / "good.csv").write_bytes(corpus.table(corpus.rows()))
+    data = ("--data", str(tmp_path / "data"))
+    run = ("run", str(tmp_path / "good.csv"), *data, "--area", "world", "--scorecard", "rules")
+    for asked in (run, ("leads", *data), ("explain", *data)):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*STSWATCH, *asked], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1, asked
+        assert done.stderr.splitlines()[-1].startswith("stswatch: standard output: the disk is full"), asked
+    assert len(api.leads(tmp_path / "data", 10)) == 1
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_nothing_on_standard_input_is_said(closed, tmp_path):
+    words = [*STSWATCH, "stream", "-", "--data", tmp_path, "--health", "none"]
+    shell = ["sh", "-c", f'exec "$@" {"<&-" if closed else "</dev/null"}', "sh"]
+    done = subprocess.run([*shell, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = "stswatch: stdin: nothing was received; see that what sends runs, and that its output leads here"
+    assert done.stderr.splitlines()[-1] == last
 
 
 def test_a_pipe_is_filled_and_stays_one(tmp_path, capture):
@@ -95,3 +120,40 @@ def test_ctrl_c_in_the_middle_of_a_query_is_known_as_that():
         pytest.fail("no query was ended by a signal")
     assert done.stdout == "True\n"
     assert cli._interrupt_behind(ValueError("of another kind")) is None
+
+
+READING = """
+import os, signal, sys
+import duckdb, pyarrow as pa
+from stswatch.pipeline import api, cli
+number, place = signal.Signals[sys.argv[1]], sys.argv[2]
+
+def interrupt():
+    os.kill(os.getpid(), number)
+    for _ in range(1000):  # Python looks for signals between two of its instructions
+        pass
+
+class Table:
+    def __arrow_c_stream__(self, requested_schema=None):
+        interrupt()
+
+def batches():
+    interrupt()
+    yield pa.record_batch({"a": [1]})
+
+def leads(*_):
+    rows = Table() if place == "schema" else pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), batches())
+    with duckdb.connect() as db:
+        db.execute("SELECT * FROM rows").fetchall()
+
+api.one_snapshot = leads
+sys.exit(cli.main(["leads"]))
+"""
+
+
+@pytest.mark.parametrize("place", ["schema", "rows"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_duckdb_reads_a_table_is_known_as_that(number, place):
+    """DuckDB calls Python for it, and makes an error of its own of whatever that raises."""
+    done = subprocess.run([sys.executable, "-c", READING, number.name, place], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "stswatch: stopped\n")

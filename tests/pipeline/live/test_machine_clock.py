@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from stswatch.pipeline.live import health, reconcile, stream
+from stswatch.pipeline.live import health, stream
 from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Clock
 from tests.pipeline.live.replay import TOLD, WORLD, lines, until
@@ -77,7 +77,7 @@ def watched(data, port, wall_us, monkeypatch, holds):
     try:
         until(enough)
         found = health.read(data)
-        return found, reconcile.status(found)
+        return found, health.status_text(found)
     finally:
         stop.set()
         thread.join()

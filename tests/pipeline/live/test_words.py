@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 from stswatch.pipeline.alerts.delivery import Delivery
 from stswatch.pipeline.live import reconcile
-from stswatch.pipeline.live.health import Health
+from stswatch.pipeline.live.health import Health, status_text
 from stswatch.pipeline.sources.kinds import parse_all
+from stswatch.pipeline.store.files import write_json
 from tests.pipeline.live.test_health import ROOF, SLICE, T_US, S
 
 
@@ -24,7 +27,7 @@ def told(tmp_path, sources=(ROOF,), alerts=(), report=SLICE, **other):
 def test_a_watch_that_runs(tmp_path):
     floor = Delivery("floor", "example.org", 3, 9, 0.0, None)
     log = Delivery("log", "told.jsonl", 1, 0, 30.0, "told.jsonl cannot be written (No space left on device)")
-    said = reconcile.status(told(tmp_path, alerts=(floor, log))).splitlines()
+    said = status_text(told(tmp_path, alerts=(floor, log))).splitlines()
     assert said[0].startswith("a watch runs since 20")
     assert said[1:] == [
         "arrival 2025-03-10 09:46:42 UTC; shown up to 2.0 s before that, a slice took 0.2 s;"
@@ -41,16 +44,16 @@ def test_a_watch_that_runs(tmp_path):
 
 def test_a_watch_that_is_over(tmp_path):
     ended = told(tmp_path, runs=False, ended="2025-03-10T10:00:00.000Z", started="2025-03-09T10:00:00.000Z")
-    assert reconcile.status(ended).startswith(
+    assert status_text(ended).startswith(
         "no watch runs; the last ran from 2025-03-09 10:00 UTC to 2025-03-10 10:00 UTC. How it stood then:\n"
     )
     killed = told(tmp_path, runs=False, written="2025-03-10T10:00:00.000Z", started="2025-03-09T10:00:00.000Z")
-    assert "was not ended, but broke off after 2025-03-10 10:00 UTC" in reconcile.status(killed)
+    assert "was not ended, but broke off after 2025-03-10 10:00 UTC" in status_text(killed)
 
 
 def test_a_watch_that_has_just_begun_and_one_with_trouble(tmp_path):
     lost = replace(ROOF, connected=False, trouble="Connection refused", since_us=T_US - 300 * S)
-    said = reconcile.status(told(tmp_path, (lost, replace(ROOF, name="pipe", ended=True)), report=None))
+    said = status_text(told(tmp_path, (lost, replace(ROOF, name="pipe", ended=True)), report=None))
     assert "no slice is finished yet" in said
     assert "source roof (tcp://roof:10110): not connected" in said
     assert "source pipe (tcp://roof:10110): has ended" in said
@@ -65,3 +68,22 @@ def test_what_a_watch_begins_with():
         " health: http://127.0.0.1:9257/healthz; Ctrl-C ends it"
     )
     assert "health" not in reconcile.begun(addresses, "watch", "none")
+
+
+# What a watch needs and the question how it stands does not. `email` comes with importlib.metadata.
+NOT_FOR_STATUS = ("numpy", "pandas", "pyarrow", "duckdb", "scipy", "shapely", "apache_beam", "asyncio", "email")
+ANSWER = f"""
+import sys
+from stswatch.pipeline import cli
+code = cli.main(sys.argv[1:])
+print(*(name for name in {NOT_FOR_STATUS} if name in sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_the_status_is_read_without_a_library(tmp_path):
+    write_json(tmp_path / "live" / "status.json", told(tmp_path))
+    command = [sys.executable, "-c", ANSWER, "status", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.startswith("no watch runs; "), done.stderr
+    assert done.stderr.split() == []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 
 import pytest
+from websockets.asyncio import server as of_a_loop
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from stswatch.pipeline.sources.address import Lost
@@ -22,14 +28,40 @@ MESSAGE = {"MessageType": "PositionReport", "MetaData": {"ShipName": "NEW\nLINE"
 class Server:
     """A WebSocket server whose connections a test handles."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self) -> None:
         self.handle: Callable[[ServerConnection], None] = lambda connection: None
-        self._server = serve(lambda connection: self.handle(connection), "127.0.0.1", 0, ssl=tls)
+        self._server = serve(lambda connection: self.handle(connection), "127.0.0.1", 0, close_timeout=0.5)
         self.port = self._server.socket.getsockname()[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
         self._server.shutdown()
+
+
+@contextmanager
+def serving_tls(tls: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
+    """A server with TLS, which answers who sends something; its port, and what it was sent.
+
+    In an event loop: a connection with TLS is not to be used from two threads, as the server above does.
+    """
+    asked, loop = list[str](), asyncio.new_event_loop()
+
+    async def handle(connection: of_a_loop.ServerConnection) -> None:
+        asked.append(str(await connection.recv()))
+        await connection.send("{}")
+        await connection.wait_closed()
+
+    async def begin() -> of_a_loop.Server:
+        return await of_a_loop.serve(handle, "127.0.0.1", 0, ssl=tls)
+
+    running = loop.run_until_complete(begin())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield next(iter(running.sockets)).getsockname()[1], asked
+    running.close()
+    asyncio.run_coroutine_threadsafe(running.wait_closed(), loop).result(20)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(20)
 
 
 @pytest.fixture
@@ -135,26 +167,57 @@ def test_nobody_there(server):
     assert listening.lost.startswith("cannot be reached (")
 
 
-def test_tls_is_checked(tmp_path, monkeypatch):
-    """The key goes to nobody whose certificate is not trusted."""
+@pytest.fixture
+def certified(tmp_path):
+    """The certificate of a server with TLS, and what such a server needs."""
     whole, key = certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(whole, key)
-    running, asked = Server(tls), []
+    return whole, tls
 
-    def handle(connection: ServerConnection) -> None:
-        asked.append(connection.recv())
-        connection.send("{}")
-        connection.recv()
 
-    running.handle = handle
-    with Listening(f"wss://127.0.0.1:{running.port}/v0/stream", SECRETS) as listening:
-        wait(lambda: listening.ended)
-    assert listening.lost is not None
-    assert "certificate verify failed" in listening.lost
-    assert asked == []
+def test_tls_is_checked(certified, monkeypatch):
+    """The key goes to nobody whose certificate is not trusted."""
+    whole, tls = certified
+    with serving_tls(tls) as (port, asked):
+        with Listening(f"wss://127.0.0.1:{port}/v0/stream", SECRETS) as listening:
+            wait(lambda: listening.ended)
+        assert listening.lost is not None
+        assert "certificate verify failed" in listening.lost
+        assert asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(whole))
+        with Listening(f"wss://127.0.0.1:{port}/v0/stream", SECRETS) as listening:
+            assert listening.until(lambda source: bool(source.came)) == b"{}\n"
+        assert len(asked) == 1
+
+
+def test_what_a_tls_server_sends_at_once_does_no_harm(certified, monkeypatch):
+    """Tickets for later sessions come while the key is sent; read by another thread they crashed the process."""
+    whole, tls = certified
+    tls.num_tickets = 60
     monkeypatch.setenv("SSL_CERT_FILE", str(whole))
-    with Listening(f"wss://127.0.0.1:{running.port}/v0/stream", SECRETS) as listening:
-        assert listening.until(lambda source: bool(source.came)) == b"{}\n"
-    assert len(asked) == 1
-    running.stop()
+    with serving_tls(tls) as (port, asked):
+        for _ in range(20):
+            stop = threading.Event()
+            coming = receive(parse(f"wss://127.0.0.1:{port}/v0/stream"), SECRETS, stop)
+            assert next(filter(None, coming)) == b"{}\n"
+            stop.set()
+            assert list(coming) == []
+        assert len(asked) == 20
+
+
+def test_a_redirect_leads_nowhere(server):
+    """The key goes to no server but the one that was named."""
+    asked = []
+    server.handle = lambda connection: asked.append(connection.recv())
+
+    def elsewhere(connection: ServerConnection, request: Request) -> Response:
+        return Response(HTTPStatus.FOUND, "Found", Headers({"Location": f"ws://127.0.0.1:{server.port}/"}), b"")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=elsewhere) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with Listening(f"ws://127.0.0.1:{other.socket.getsockname()[1]}/v0/stream", SECRETS) as listening:
+            wait(lambda: listening.ended)
+        other.shutdown()
+    assert listening.lost == "cannot be reached (server rejected WebSocket connection: HTTP 302)"
+    assert asked == []
