@@ -17,7 +17,7 @@ from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import coverage, vessel
+from stswatch.pipeline.tracks import calls, coverage, vessel
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -72,7 +72,10 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
+        gives=(
+            *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
+            *("receptions", "reporting", "vessels"),
+        ),
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
@@ -87,6 +90,14 @@ STEPS: tuple[Step, ...] = (
         single=True,
     ),
     Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
+    Step(
+        "calls",
+        calls.calls,
+        takes={"stays": by_mmsi, "edges": by_mmsi, "voyage_data": by_mmsi, "judged_gaps": by_mmsi},
+        gives=("port_calls", "loitering"),
+        state=calls.STATE,
+        keys=("mmsi",),
+    ),
     Step(
         "proximity",
         proximity.proximity,
