@@ -91,14 +91,6 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
     Step(
-        "calls",
-        calls.calls,
-        takes={"stays": by_mmsi, "edges": by_mmsi, "voyage_data": by_mmsi, "judged_gaps": by_mmsi},
-        gives=("port_calls", "loitering"),
-        state=calls.STATE,
-        keys=("mmsi",),
-    ),
-    Step(
         "proximity",
         proximity.proximity,
         takes={"legs": by_cell},
@@ -108,6 +100,14 @@ STEPS: tuple[Step, ...] = (
         placed={"legs": ("lon0", "lat0")},
     ),
     Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
+    Step(
+        "calls",
+        calls.calls,
+        takes={"stays": by_mmsi, "edges": by_mmsi, "voyage_data": by_mmsi, "judged_gaps": by_mmsi},
+        gives=("port_calls", "loitering"),
+        state=calls.STATE,
+        keys=("mmsi",),
+    ),
     Step(
         "encounter",
         encounter.encounter,

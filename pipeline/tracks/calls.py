@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.harbours import port_of_call
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, world_ports
+from stswatch.geo.reference.harbours import nearest_port, port_of_call
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, ports, world_ports
 from stswatch.geo.reference.zones import REPORTED, zone_of, zones
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
@@ -280,8 +280,8 @@ def _loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
     span_us = micros(stays, "end") - micros(stays, "start")
     stays = stays.filter(pa.array(span_us >= hours(rules.loitering_h))).combine_chunks()
     lon, lat = middle_of(stays)
-    nearest, how, km = port_of_call(lon, lat, np.inf)
-    how[(how == NEAR) & (km > rules.port_radius_km)] = ""
+    nearest, km = nearest_port(lon, lat)
+    _, how, _ = port_of_call(lon, lat, rules.port_radius_km)
     where = shore(lon, lat)
     held = zone_of(lon, lat)
     kind = {p["id"]: p["kind"] for p in zones().properties}
@@ -306,7 +306,7 @@ def _loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
         "drift_km": np.round(haversine_m(lon0, lat0, lon1, lat1) / 1000, 3),
         "mean_speed_kn": np.round(np.asarray(rows["dkn_ms"]) / slow_ms / 10, 2),
         "zones": pa.array([names for names, kept in zip(held, away, strict=True) if kept], pa.list_(pa.string())),
-        "port": world_ports().id[nearest[away]].astype(object),
+        "port": ports().id[nearest[away]].astype(object),
         "distance_to_port_km": np.round(km[away], 3),
         **{name: values[away] for name, values in where.items()},
     }

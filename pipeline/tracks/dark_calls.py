@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import M_PER_NM, haversine_m
 from stswatch.geo.reference.ports import ports
-from stswatch.geo.sea.distance import reach_km
+from stswatch.geo.sea.distance import port_bound_km
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Floats, Ints, build, micros
 from stswatch.pipeline.rules import StayRules
@@ -40,7 +40,7 @@ def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
     if not len(some):
         return schema.PORT_CALLS.empty_table()
     ids = ports().id[which].tolist()
-    there, back = (reach_km(x[some], y[some], ids).bound_km for x, y in ends)
+    there, back = (port_bound_km(x[some], y[some], ids) for x, y in ends)
     spare_h = long_h[some, None] - (there + back) / speed_kmh
     rank = ranks(np.where(spare_h >= rules.dark_stay_h, spare_h, -np.inf))
     row, port = np.nonzero(spare_h >= rules.dark_stay_h)

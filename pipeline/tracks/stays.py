@@ -141,7 +141,8 @@ def as_of(known: pa.Table, name: str, mmsi: Ints, time_us: Ints, memory_us: int)
 
     known: schema.VOYAGE_DATA in any order.
     """
-    rows = known.filter(pc.is_valid(known[name])).combine_chunks()
+    rows = known.filter(pc.is_valid(known[name]))
+    rows = rows.take(pa.array(ordered(np.asarray(rows["mmsi"]), micros(rows, "time") // MS))).combine_chunks()
     have, have_us = np.asarray(rows["mmsi"]), micros(rows, "time")
     n = len(have)
     order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(have_us, time_us), np.append(have, mmsi)))
