@@ -17,7 +17,7 @@ from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import calls, coverage, vessel
+from stswatch.pipeline.tracks import coverage, port_calls, vessel
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -102,10 +102,10 @@ STEPS: tuple[Step, ...] = (
     Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
     Step(
         "calls",
-        calls.calls,
+        port_calls.calls,
         takes={"stays": by_mmsi, "edges": by_mmsi, "voyage_data": by_mmsi, "judged_gaps": by_mmsi},
         gives=("port_calls", "loitering"),
-        state=calls.STATE,
+        state=port_calls.STATE,
         keys=("mmsi",),
     ),
     Step(

@@ -1,4 +1,4 @@
-"""Stays: how long one track was slow in one place, from its slow legs; and what a vessel enters for its voyage.
+"""Stays: how long one track was slow in one place; which of them are loitering; what vessels enter for their voyages.
 
 Law: whether a leg goes on with the stay of the one before is decided by those two alone, and what is kept of a stay are
 sums of whole numbers. So stays of single slices, joined by the same rule, are those of the whole. A stay is parted at
@@ -11,10 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import haversine_m, near_lon
+from stswatch.geo.reference.harbours import nearest_port, port_of_call
+from stswatch.geo.reference.ports import HARBOUR, ports
+from stswatch.geo.reference.zones import REPORTED, zone_of, zones
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Column, Ints, build, concat, micros, ordered, starts_of
-from stswatch.pipeline.rules import StayRules, days, minutes
+from stswatch.pipeline.batch import HOUR, MS, Bools, Column, Ints, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.rules import StayRules, days, hours, minutes
 
 MICRODEG = 1_000_000
 _SUMS = ("slow_ms", "dkn_ms", "lon_sum", "lat_sum")
@@ -30,7 +34,7 @@ def of_legs(legs: pa.Table, rules: StayRules) -> pa.Table:
     """
     dkn = np.asarray(legs["speed_dkn"])
     slow = np.flatnonzero(dkn < rules.slow_kn * 10)
-    rows = {name: _numbers(legs, name)[slow] for name in ("mmsi", "track_start", "start", "end", "fresh")}
+    rows = {name: numbers(legs, name)[slow] for name in ("mmsi", "track_start", "start", "end", "fresh")}
     rows |= {name: np.asarray(legs[name])[slow] for name in ("lon0", "lat0", "lon1", "lat1")}
     long_ms = (rows["end"] - rows["start"]) // MS
     rows |= {"slow_ms": long_ms, "dkn_ms": dkn[slow].astype(np.int64) * long_ms}
@@ -43,7 +47,7 @@ def of_legs(legs: pa.Table, rules: StayRules) -> pa.Table:
 def join(stays: pa.Table, rules: StayRules) -> tuple[pa.Table, Ints]:
     """Stays of several slices as those of the whole, and the first given row of each; rows in any order."""
     order = ordered(np.asarray(stays["mmsi"]), micros(stays, "track_start") // MS, micros(stays, "start") // MS)
-    rows = {name: _numbers(stays, name)[order] for name in schema.STAYS.names}
+    rows = {name: numbers(stays, name)[order] for name in schema.STAYS.names}
     return build("stays", _joined(rows, rules)), order[_heads(rows, rules)]
 
 
@@ -57,7 +61,8 @@ def middle_of(stays: pa.Table) -> tuple[Column, Column]:
     return lon, np.round(np.where(slow_ms > 0, lat, lat0), 6)
 
 
-def _numbers(table: pa.Table, name: str) -> Column:
+def numbers(table: pa.Table, name: str) -> Column:
+    """A column (n,) as numbers: a time in microseconds."""
     return micros(table, name) if pa.types.is_timestamp(table.schema.field(name).type) else np.asarray(table[name])
 
 
@@ -166,3 +171,64 @@ def still_known(known: pa.Table, since_us: int, memory_us: int) -> pa.Table:
         last = row[np.append(first[1:], len(row))[: len(first)] - 1]
         needed[last] = True
     return known.filter(pa.array(needed & (time_us >= since_us - memory_us))).combine_chunks()
+
+
+# ------------------------------------------------------- loitering: long stays away from berths, quays and anchorages
+
+
+def loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
+    """The stays that are long, away from berths and quays, and outside anchorages unless in a reported area."""
+    span_us = micros(stays, "end") - micros(stays, "start")
+    stays = stays.filter(pa.array(span_us >= hours(rules.loitering_h))).combine_chunks()
+    lon, lat = middle_of(stays)
+    nearest, km = nearest_port(lon, lat)
+    _, how, _ = port_of_call(lon, lat, rules.port_radius_km)
+    where = shore(lon, lat)
+    held = zone_of(lon, lat)
+    kind = {p["id"]: p["kind"] for p in zones().properties}
+    reported = np.array([any(kind[name] == REPORTED for name in names) for names in held], bool)
+    off_quay = where["distance_to_shore_km"] > where["distance_to_shore_error_km"]
+    away = off_quay & (how != HARBOUR) & ((how == "") | reported)
+    rows = stays.filter(pa.array(away)).combine_chunks()
+    silent, data = ends_in(rows, edges)
+    start, end, slow_ms = micros(rows, "start"), micros(rows, "end"), np.maximum(np.asarray(rows["slow_ms"]), 1)
+    lon0, lat0, lon1, lat1 = (np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
+    lon, lat = lon[away], lat[away]
+    columns: dict[str, object] = {
+        "mmsi": rows["mmsi"],
+        "track_start": rows["track_start"],
+        "start_time": start,
+        "end_time": end,
+        "duration_h": (end - start) / HOUR,
+        "start_censored": rows["fresh"],
+        "end_censored": silent | data,
+        "lon": lon,
+        "lat": lat,
+        "drift_km": np.round(haversine_m(lon0, lat0, lon1, lat1) / 1000, 3),
+        "mean_speed_kn": np.round(np.asarray(rows["dkn_ms"]) / slow_ms / 10, 2),
+        "zones": pa.array([names for names, kept in zip(held, away, strict=True) if kept], pa.list_(pa.string())),
+        "port": ports().id[nearest[away]].astype(object),
+        "distance_to_port_km": np.round(km[away], 3),
+        **{name: values[away] for name, values in where.items()},
+    }
+    return build("loitering", columns)
+
+
+def ends_in(stays: pa.Table, edges: pa.Table) -> tuple[Bools, Bools]:
+    """Whether a silence begins, and whether the data end, where each stay does, (n,) bool each."""
+    key = np.concatenate(
+        [
+            np.column_stack([numbers(rows, name) for name in names])
+            for rows, names in ((stays, ("mmsi", "track_start", "end")), (edges, ("mmsi", "track_start", "time")))
+        ]
+    )
+    number = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+    of_stay, of_edge = number[: stays.num_rows], number[stays.num_rows :]
+    side = np.array(edges["side"].to_pylist(), object)
+    return np.isin(of_stay, of_edge[side == "end"]), np.isin(of_stay, of_edge[side == "data_end"])
+
+
+def shore(lon: Column, lat: Column) -> dict[str, Column]:
+    """The distance to the shore of points (n,), degrees, with its error, as columns."""
+    km = distance_to_shore_km(lon, lat)
+    return {"distance_to_shore_km": np.round(km, 3), "distance_to_shore_error_km": shore_error_km(lon, lat, km)}

@@ -6,20 +6,23 @@ is asked in the first slice that knows it. A silence says by itself which ports 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
-from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.harbours import nearest_port, port_of_call
+from stswatch.geo.coordinates.sphere import M_PER_NM, haversine_m
+from stswatch.geo.reference.harbours import port_of_call
 from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, ports, world_ports
-from stswatch.geo.reference.zones import REPORTED, zone_of, zones
+from stswatch.geo.sea.distance import port_bound_km
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
     Batch,
     Bools,
     Column,
+    Floats,
     Ints,
     Result,
     Tables,
@@ -30,8 +33,16 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, StayRules, days, hours, minutes
 from stswatch.pipeline.tracks import stays as stays_of
-from stswatch.pipeline.tracks.dark_calls import dark_calls
-from stswatch.pipeline.tracks.stays import VOYAGE_FIELDS, as_of, middle_of, still_known
+from stswatch.pipeline.tracks.stays import (
+    VOYAGE_FIELDS,
+    as_of,
+    ends_in,
+    loitering,
+    middle_of,
+    numbers,
+    shore,
+    still_known,
+)
 
 _ENTERED = tuple(
     schema.column(f"{name}_{when}{suffix}", kind, f"{name} {when} it, as entered", null=True)
@@ -75,7 +86,7 @@ def calls(state: Tables, batch: Batch, rules: Rules) -> Result:
         "entered": still_known(entered, since_us, days(rules.encounter.static_memory_d)),
     }
     told = [_call_rows(ended_calls), dark_calls(batch.table("judged_gaps"), rules.stays)]
-    rows = {"port_calls": concat(told, schema.PORT_CALLS), "loitering": _loitering(ended, edges, rules.stays)}
+    rows = {"port_calls": concat(told, schema.PORT_CALLS), "loitering": loitering(ended, edges, rules.stays)}
     return Result(kept, rows)
 
 
@@ -118,25 +129,6 @@ def _asked(rows: pa.Table, when: str, time_us: Ints, due: Bools, entered: pa.Tab
     return rows.set_column(place, rows.schema.field("asked"), pa.array(np.asarray(rows["asked"]) | due))
 
 
-def _ends(stays: pa.Table, edges: pa.Table) -> tuple[Bools, Bools]:
-    """Whether a silence begins, and whether the data end, where each stay does, (n,) bool each."""
-    key = np.concatenate(
-        [
-            np.column_stack([_numbers(rows, name) for name in names])
-            for rows, names in ((stays, ("mmsi", "track_start", "end")), (edges, ("mmsi", "track_start", "time")))
-        ]
-    )
-    number = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
-    of_stay, of_edge = number[: stays.num_rows], number[stays.num_rows :]
-    side = np.array(edges["side"].to_pylist(), object)
-    return np.isin(of_stay, of_edge[side == "end"]), np.isin(of_stay, of_edge[side == "data_end"])
-
-
-def _numbers(table: pa.Table, name: str) -> Ints:
-    kind = table.schema.field(name).type
-    return micros(table, name) if pa.types.is_timestamp(kind) else np.asarray(table[name]).astype(np.int64)
-
-
 # ------------------------------------------------------------------------------------------------------- port calls
 
 
@@ -144,7 +136,7 @@ def _as_calls(stays: pa.Table, edges: pa.Table, rules: Rules) -> pa.Table:
     """The stays in ports as calls of one stay each; -1 for the port of those that lie in none, which part calls."""
     index, how, _ = port_of_call(*middle_of(stays), rules.stays.port_radius_km)
     slow_ms = np.asarray(stays["slow_ms"])
-    silent, data = _ends(stays, edges)
+    silent, data = ends_in(stays, edges)
     columns: dict[str, object] = {name: stays[name] for name in OPEN_CALLS.names if name in stays.column_names}
     columns |= {"port": index, "silent_us": np.zeros(stays.num_rows, np.int64), "end_silent": silent, "end_data": data}
     columns |= {f"{part}_ms": np.where(how == part, slow_ms, 0) for part in (HARBOUR, ANCHORAGE, NEAR)}
@@ -174,7 +166,7 @@ def _split_calls(
 def _waits(calls_: pa.Table, going: pa.Table, limit_us: Ints) -> Bools:
     """Whether a stay that is not over yet begins soon enough after each call to go on with it, (n,) bool."""
     rows = [(calls_, np.full(calls_.num_rows, False)), (going, np.full(going.num_rows, True))]
-    mmsi, track, start = (np.concatenate([_numbers(t, n) for t, _ in rows]) for n in ("mmsi", "track_start", "start"))
+    mmsi, track, start = (np.concatenate([numbers(t, n) for t, _ in rows]) for n in ("mmsi", "track_start", "start"))
     stay = np.concatenate([mark for _, mark in rows])
     order = np.lexsort((start, track, mmsi))
     follows = np.zeros(len(order), bool)
@@ -266,48 +258,99 @@ def _hours_since(time: pa.ChunkedArray, at_us: Ints) -> Column:
     return np.where(np.asarray(time.is_valid()), np.round((at_us - given) / HOUR, 4), np.nan)
 
 
-def shore(lon: Column, lat: Column) -> dict[str, Column]:
-    """The distance to the shore of points (n,), degrees, with its error, as columns."""
-    km = distance_to_shore_km(lon, lat)
-    return {"distance_to_shore_km": np.round(km, 3), "distance_to_shore_error_km": shore_error_km(lon, lat, km)}
+# ----------------- which DPRK and trade ports a silence leaves time for: there by sea, some hours of stay, and back
+# Absence of data never raises darkness: a call here says what was possible, and beside it stands what the silence was
+# judged to be; `may_score` is true only where it was `silenced`.
+
+ONE_PLACE_KM = 10.0  # ports so near each other are one place to whoever sails there from afar
 
 
-# ------------------------------------------------------------------------------------------------------- loitering
+def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
+    """The calls that silences leave time for, as schema.PORT_CALLS; gaps: schema.JUDGED_GAPS.
+
+    Distances are those that no way by sea is shorter than, so nothing possible is left out. Silences that no fix ended
+    give none: nobody knows what was possible. Never raises.
+    """
+    gaps = gaps.filter(pc.equal(gaps["ending"], "resumed")).combine_chunks()
+    which = trade_ports()
+    lon, lat = ports().lon[which], ports().lat[which]
+    ends = [tuple(np.asarray(gaps[f"{axis}{k}"], np.float64) for axis in ("lon", "lat")) for k in (0, 1)]
+    speed_kmh = rules.dark_speed_kn * M_PER_NM / 1000
+    long_h = (micros(gaps, "end_time") - micros(gaps, "start_time")) / HOUR if gaps.num_rows else np.zeros(0)
+    straight = sum(haversine_m(x[:, None], y[:, None], lon, lat) / 1000 for x, y in ends)
+    some = np.flatnonzero((long_h[:, None] - straight / speed_kmh >= rules.dark_stay_h).any(axis=1))
+    if not len(some):
+        return schema.PORT_CALLS.empty_table()
+    ids = ports().id[which].tolist()
+    there, back = (port_bound_km(x[some], y[some], ids) for x, y in ends)
+    spare_h = long_h[some, None] - (there + back) / speed_kmh
+    rank = ranks(np.where(spare_h >= rules.dark_stay_h, spare_h, -np.inf))
+    row, port = np.nonzero(spare_h >= rules.dark_stay_h)
+    return _dark_rows(
+        gaps, some[row], which[port], there[row, port], back[row, port], spare_h[row, port], rank[row, port], speed_kmh
+    )
 
 
-def _loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
-    """The stays that are long, away from berths and quays, and outside anchorages unless in a reported area."""
-    span_us = micros(stays, "end") - micros(stays, "start")
-    stays = stays.filter(pa.array(span_us >= hours(rules.loitering_h))).combine_chunks()
-    lon, lat = middle_of(stays)
-    nearest, km = nearest_port(lon, lat)
-    _, how, _ = port_of_call(lon, lat, rules.port_radius_km)
-    where = shore(lon, lat)
-    held = zone_of(lon, lat)
-    kind = {p["id"]: p["kind"] for p in zones().properties}
-    reported = np.array([any(kind[name] == REPORTED for name in names) for names in held], bool)
-    off_quay = where["distance_to_shore_km"] > where["distance_to_shore_error_km"]
-    away = off_quay & (how != HARBOUR) & ((how == "") | reported)
-    rows = stays.filter(pa.array(away)).combine_chunks()
-    silent, data = _ends(rows, edges)
-    start, end, slow_ms = micros(rows, "start"), micros(rows, "end"), np.maximum(np.asarray(rows["slow_ms"]), 1)
-    lon0, lat0, lon1, lat1 = (np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
-    lon, lat = lon[away], lat[away]
+@cache
+def trade_ports() -> Ints:
+    """The ports of the DPRK and of its trade, indices into `ports()`."""
+    return np.flatnonzero(ports().trade)
+
+
+@cache
+def places() -> Ints:
+    """For each of `trade_ports()` the place that it shares with those within ONE_PLACE_KM, numbered from 0."""
+    lon, lat = ports().lon[trade_ports()], ports().lat[trade_ports()]
+    near = haversine_m(lon[:, None], lat[:, None], lon, lat) <= 1000 * ONE_PLACE_KM
+    return np.unique(np.argmax(near, axis=1), return_inverse=True)[1].reshape(-1)
+
+
+def ranks(spare_h: Floats) -> Ints:
+    """Places of ports (n, k) by the time left there, 1 where most is; ports of one place share the best of theirs.
+
+    >>> ranks(np.arange(16.0)[None, ::-1])[0, :4].tolist()
+    [1, 1, 1, 2]
+    """
+    of = places()
+    best = np.full((len(spare_h), of.max() + 1), -np.inf)
+    for port, place in enumerate(of.tolist()):
+        best[:, place] = np.maximum(best[:, place], spare_h[:, port])
+    order = np.argsort(-best, axis=1, kind="stable")
+    nth = np.empty_like(order)
+    np.put_along_axis(nth, order, np.arange(1, order.shape[1] + 1)[None, :], axis=1)
+    return np.asarray(nth[:, of])
+
+
+def _dark_rows(
+    gaps: pa.Table, row: Ints, port: Ints, there: Floats, back: Floats, spare_h: Floats, rank: Ints, speed_kmh: float
+) -> pa.Table:
+    """One row for each silence and port."""
+    table, n = ports(), len(row)
+    start, end = micros(gaps, "start_time")[row], micros(gaps, "end_time")[row]
+    judgement = gaps["judgement"].take(pa.array(row))
+    lon, lat = table.lon[port], table.lat[port]
     columns: dict[str, object] = {
-        "mmsi": rows["mmsi"],
-        "track_start": rows["track_start"],
-        "start_time": start,
-        "end_time": end,
-        "duration_h": (end - start) / HOUR,
-        "start_censored": rows["fresh"],
-        "end_censored": silent | data,
+        "mmsi": gaps["mmsi"].take(pa.array(row)),
+        "track_start": gaps["track_start"].take(pa.array(row)),
+        "shown": np.full(n, "dark_possible", object),
+        "port": table.id[port].astype(object),
+        "trade": np.ones(n, bool),
+        "arrival": start + np.ceil(there / speed_kmh * HOUR).astype(np.int64) // 1000 * 1000,
+        "departure": end - np.ceil(back / speed_kmh * HOUR).astype(np.int64) // 1000 * 1000,
+        "start_censored": np.ones(n, bool),
+        "end_censored": np.ones(n, bool),
+        "silent_h": np.round((end - start) / HOUR, 4),
         "lon": lon,
         "lat": lat,
-        "drift_km": np.round(haversine_m(lon0, lat0, lon1, lat1) / 1000, 3),
-        "mean_speed_kn": np.round(np.asarray(rows["dkn_ms"]) / slow_ms / 10, 2),
-        "zones": pa.array([names for names, kept in zip(held, away, strict=True) if kept], pa.list_(pa.string())),
-        "port": ports().id[nearest[away]].astype(object),
-        "distance_to_port_km": np.round(km[away], 3),
-        **{name: values[away] for name, values in where.items()},
+        "distance_to_port_km": np.zeros(n),
+        **shore(lon, lat),
+        "gap_start": start,
+        "gap_end": end,
+        "judgement": judgement,
+        "may_score": pc.equal(judgement, "silenced"),
+        "way_km": np.round(there + back, 1),
+        "spare_h": np.round(spare_h, 2),
+        "rank": rank.astype(np.int16),
     }
-    return build("loitering", columns)
+    columns |= {f.name: pa.nulls(n, f.type) for f in schema.PORT_CALLS if f.name not in columns}
+    return build("port_calls", columns)
