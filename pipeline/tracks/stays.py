@@ -181,15 +181,16 @@ def loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
     span_us = micros(stays, "end") - micros(stays, "start")
     stays = stays.filter(pa.array(span_us >= hours(rules.loitering_h))).combine_chunks()
     lon, lat = middle_of(stays)
-    nearest, km = nearest_port(lon, lat)
     _, how, _ = port_of_call(lon, lat, rules.port_radius_km)
-    where = shore(lon, lat)
     held = zone_of(lon, lat)
     kind = {p["id"]: p["kind"] for p in zones().properties}
     reported = np.array([any(kind[name] == REPORTED for name in names) for names in held], bool)
+    away = (how != HARBOUR) & ((how == "") | reported)
+    where = shore(lon[away], lat[away])  # of the few that are left: it costs most
     off_quay = where["distance_to_shore_km"] > where["distance_to_shore_error_km"]
-    away = off_quay & (how != HARBOUR) & ((how == "") | reported)
+    away[away] = off_quay
     rows = stays.filter(pa.array(away)).combine_chunks()
+    nearest, km = nearest_port(lon[away], lat[away])
     silent, data = ends_in(rows, edges)
     start, end, slow_ms = micros(rows, "start"), micros(rows, "end"), np.maximum(np.asarray(rows["slow_ms"]), 1)
     lon0, lat0, lon1, lat1 = (np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
@@ -207,9 +208,9 @@ def loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
         "drift_km": np.round(haversine_m(lon0, lat0, lon1, lat1) / 1000, 3),
         "mean_speed_kn": np.round(np.asarray(rows["dkn_ms"]) / slow_ms / 10, 2),
         "zones": pa.array([names for names, kept in zip(held, away, strict=True) if kept], pa.list_(pa.string())),
-        "port": ports().id[nearest[away]].astype(object),
-        "distance_to_port_km": np.round(km[away], 3),
-        **{name: values[away] for name, values in where.items()},
+        "port": ports().id[nearest].astype(object),
+        "distance_to_port_km": np.round(km, 3),
+        **{name: values[off_quay] for name, values in where.items()},
     }
     return build("loitering", columns)
 
