@@ -46,9 +46,17 @@ def zone(columns: Columns) -> Floats:
     return np.where(lists.is_null().to_numpy(zero_copy_only=False), np.nan, level)
 
 
+AT_SHORE_KM = 1.0  # the coast's own error outside the region: a quay, a dock or a marina may be what lies there
+
+
 def distance_to_port_km(columns: Columns) -> Floats:
-    """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues."""
-    return floats(columns, "distance_to_port_km")
+    """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues.
+
+    Not known at the shore: no table has every quay and marina, so there a port far off makes no place remote.
+    """
+    km, shore_km = floats(columns, "distance_to_port_km"), floats(columns, "distance_to_shore_km")
+    with np.errstate(invalid="ignore"):
+        return np.where(shore_km <= AT_SHORE_KM, np.nan, km)
 
 
 def dark_beside(columns: Columns) -> Floats:
@@ -273,7 +281,7 @@ FEATURES = (
         place=True,
         supports="away from the bunkering, pilots and queues of a port",
         opposes="near ports bunkering, pilots, tugs and queues prevail",
-        unknown="the distance to the nearest port is not known",
+        unknown="at the shore, or the distance to the nearest port is not known",
     ),
     _feature(
         dark_beside,
