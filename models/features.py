@@ -47,16 +47,17 @@ def zone(columns: Columns) -> Floats:
 
 
 AT_SHORE_KM = 1.0  # the coast's own error outside the region: a quay, a dock or a marina may be what lies there
+REMOTE_KM = 15.0  # from here on a card may count a port's distance in favour of a meeting
 
 
 def distance_to_port_km(columns: Columns) -> Floats:
     """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues.
 
-    Not known at the shore: no table has every quay and marina, so there a port far off makes no place remote.
+    Not known at the shore where it would be far: no table has every quay and marina, so nothing there is remote.
     """
     km, shore_km = floats(columns, "distance_to_port_km"), floats(columns, "distance_to_shore_km")
     with np.errstate(invalid="ignore"):
-        return np.where(shore_km <= AT_SHORE_KM, np.nan, km)
+        return np.where((shore_km <= AT_SHORE_KM) & (km > REMOTE_KM), np.nan, km)
 
 
 def dark_beside(columns: Columns) -> Floats:
@@ -281,7 +282,7 @@ FEATURES = (
         place=True,
         supports="away from the bunkering, pilots and queues of a port",
         opposes="near ports bunkering, pilots, tugs and queues prevail",
-        unknown="at the shore, or the distance to the nearest port is not known",
+        unknown="at the shore far from the ports of the table, or the distance to the nearest port is not known",
     ),
     _feature(
         dark_beside,
