@@ -46,18 +46,13 @@ def zone(columns: Columns) -> Floats:
     return np.where(lists.is_null().to_numpy(zero_copy_only=False), np.nan, level)
 
 
-AT_SHORE_KM = 1.0  # the coast's own error outside the region: a quay, a dock or a marina may be what lies there
-REMOTE_KM = 15.0  # from here on a card may count a port's distance in favour of a meeting
+AT_SHORE_KM, REMOTE_KM = 1.0, 15.0  # the coast's own error; from where on a card may count a port as far
 
 
 def distance_to_port_km(columns: Columns) -> Floats:
-    """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues.
-
-    Not known at the shore where it would be far: no table has every quay and marina, so nothing there is remote.
-    """
+    """How far the nearest port is, not known where it is far at the shore: no table has every quay and marina."""
     km, shore_km = floats(columns, "distance_to_port_km"), floats(columns, "distance_to_shore_km")
-    with np.errstate(invalid="ignore"):
-        return np.where((shore_km <= AT_SHORE_KM) & (km > REMOTE_KM), np.nan, km)
+    return np.where((shore_km <= AT_SHORE_KM) & (km > REMOTE_KM), np.nan, km)
 
 
 def dark_beside(columns: Columns) -> Floats:

@@ -107,6 +107,7 @@ STEPS: tuple[Step, ...] = (
         gives=("port_calls", "loitering"),
         state=port_calls.STATE,
         keys=("mmsi",),
+        unlooked=tuple(port_calls.STATE),  # calls are told when they are final
     ),
     Step(
         "encounter",

@@ -6,8 +6,6 @@ is asked in the first slice that knows it. A silence says by itself which ports 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -291,13 +289,11 @@ def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
     )
 
 
-@cache
 def trade_ports() -> Ints:
     """The ports of the DPRK and of its trade, indices into `ports()`."""
     return np.flatnonzero(ports().trade)
 
 
-@cache
 def places() -> Ints:
     """For each of `trade_ports()` the place that it shares with those within ONE_PLACE_KM, numbered from 0."""
     lon, lat = ports().lon[trade_ports()], ports().lat[trade_ports()]
