@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from stswatch.geo.reference.zones import REPORTED, zones
 
 # Each is symmetric in the two vessels, NaN where it is not known; its docstring is the sentence an analyst reads.
-
 Columns: TypeAlias = Mapping[str, Any] | pa.Table
 Floats = NDArray[np.float64]
 NO_ZONE, IN_CONTEXT, IN_REPORTED = 0.0, 1.0, 2.0
+AT_SHORE_KM, REMOTE_KM = 1.0, 15.0  # the coast's own error; from where on a card may count a port as far
 
 
 def duration_h(columns: Columns) -> Floats:
@@ -47,8 +47,9 @@ def zone(columns: Columns) -> Floats:
 
 
 def distance_to_port_km(columns: Columns) -> Floats:
-    """How far the nearest port is; by ports most meetings are bunkering, pilots, tugs or queues."""
-    return floats(columns, "distance_to_port_km")
+    """How far the nearest port is, not known where it is far at the shore: no table has every quay and marina."""
+    km, shore_km = (floats(columns, f"distance_to_{of}_km") for of in ("port", "shore"))
+    return np.where((shore_km <= AT_SHORE_KM) & (km > REMOTE_KM), np.nan, km)
 
 
 def dark_beside(columns: Columns) -> Floats:
@@ -57,8 +58,7 @@ def dark_beside(columns: Columns) -> Floats:
     Not known where somebody was: no gap is judged yet, and a receiver, a station or a file that heard nobody leaves the
     same gap behind. A silence that is not judged gives no points, for or against.
     """
-    dark = np.stack([floats(columns, "gap_a"), floats(columns, "gap_b")])
-    return np.where((dark == 0).all(axis=0), 0.0, np.nan)
+    return np.where((floats(columns, "gap_a") == 0) & (floats(columns, "gap_b") == 0), 0.0, np.nan)
 
 
 def observed_share(columns: Columns) -> Floats:
@@ -273,7 +273,7 @@ FEATURES = (
         place=True,
         supports="away from the bunkering, pilots and queues of a port",
         opposes="near ports bunkering, pilots, tugs and queues prevail",
-        unknown="the distance to the nearest port is not known",
+        unknown="at the shore far from the ports of the table, or the distance to the nearest port is not known",
     ),
     _feature(
         dark_beside,

@@ -184,6 +184,33 @@ def met_before(row: Row) -> str:
     )
 
 
+_PARTS = {"berth": "at a berth of", "anchorage": "at anchor off", "near": "at or near"}
+
+
+def port_calls(row: Row, v: str) -> list[str]:
+    """Where one vessel called next to a meeting, and where a silence would have left it time to, a sentence each."""
+    return [_call(call) for call in row.get("calls", ()) if call["mmsi"] == row[f"mmsi_{v}"]]
+
+
+def _call(call: Row) -> str:
+    port, begin, end = port_name(call["port"]), minute(call["arrival"]), minute(call["departure"])
+    if call["shown"] == "dark_possible":
+        gap = f"silence from {minute(call['gap_start'])} to {minute(call['gap_end'])} UTC"
+        judged = "was judged silenced" if call["may_score"] else "is no indication by itself"
+        return f"could have called at {port}, with {call['spare_h']:.0f} h to spare, in a {gap}, which {judged}"
+    entered = [
+        f"{name} {before} m before and {after} m after"
+        for name, before, after in [("draught", call["draught_m_before"], call["draught_m_after"])]
+        if before is not None and after is not None and before != after
+    ]
+    destination = [f"then bound for {call['destination_after']}"] if call["destination_after"] else []
+    silent = [f"{call['silent_h']:.0f} h of it not heard"] if call["silent_h"] else []
+    begin += " or before" if call["start_censored"] else ""
+    end += " UTC or after" if call["end_censored"] else " UTC"
+    words = "; ".join([f"{_PARTS[call['part']]} {port} from {begin} to {end}", *silent, *entered, *destination])
+    return f"lay {words}"
+
+
 def name(row: Row, v: str) -> str:
     """The name that a vessel broadcasts, else its MMSI; no longer than AIS allows."""
     return str(_known(row, v).get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -161,6 +161,9 @@ def today() -> date:
 # What a data folder holds, for a notebook and the command: leads, encounters, runs, areas, and pictures of them
 
 
+CALLS_WITHIN = timedelta(days=10)  # of a meeting: what is shown beside it of the calls of its vessels
+
+
 def connect(data: str | Path = DATA) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published database; its views work from any folder. Raises StoreError."""
     from stswatch.pipeline.store.database import connect as open_database
@@ -195,7 +198,8 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     One that another superseded gives that other.
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
-    the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
+    the table, those about its time), `calls` (rows of port_calls, those next to it), and `met`: how often the `pair`
+    met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
     with one_snapshot(data):
@@ -222,6 +226,7 @@ def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
         "gaps_beside": gaps,
         "outages": queries.outages(Path(data), (begin, end)),
         "met": queries.met(Path(data), pair),
+        "calls": queries.calls_around(Path(data), found, CALLS_WITHIN),
     }
 
 

@@ -81,6 +81,28 @@ class VesselRules:
 
 
 @dataclass(frozen=True)
+class StayRules:
+    """Stays, port calls and loitering."""
+
+    slow_kn: float = number(2.0, "kn", "Global Fishing Watch's loitering; anchored and drifting vessels make less")
+    join_min: float = number(
+        30.0, "min", "a swing, a missed report or a correction of place interrupts a stay for less"
+    )
+    join_m: float = number(1000.0, "m", "who went further meanwhile lies elsewhere")
+    cut_d: float = number(30.0, "d", "a stay is parted at fixed marks so far apart, so that state stays bounded")
+    call_min: float = number(30.0, "min", "a shorter stop in a port is for a pilot, a lock or the traffic")
+    call_join_h: float = number(6.0, "h", "from anchorage to berth, or from berth to berth, in one call")
+    call_max_d: float = number(30.0, "d", "a longer call is told in parts, so that state stays bounded")
+    entered_after_h: float = number(12.0, "h", "crews often enter draught and destination after they have left")
+    port_radius_km: float = number(
+        10.0, "km", "at a port without polygons; Global Fishing Watch uses 10 km from an anchorage"
+    )
+    loitering_h: float = number(3.0, "h", "shorter waits are for a pilot, the tide or the traffic")
+    dark_speed_kn: float = number(12.0, "kn", "what small tankers and coasters of these trades make; faster is rare")
+    dark_stay_h: float = number(4.0, "h", "to moor, load or discharge some of it, and leave")
+
+
+@dataclass(frozen=True)
 class CoverageRules:
     """Counts of what was received."""
 
@@ -215,6 +237,7 @@ class Rules:
 
     clock: ClockRules = ClockRules()
     vessel: VesselRules = VesselRules()
+    stays: StayRules = StayRules()
     coverage: CoverageRules = CoverageRules()
     reception: ReceptionRules = ReceptionRules()
     proximity: ProximityRules = ProximityRules()

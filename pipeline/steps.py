@@ -17,7 +17,7 @@ from stswatch.pipeline.meetings import encounter, proximity
 from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import coverage, reception, vessel
+from stswatch.pipeline.tracks import coverage, port_calls, reception, vessel
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -72,7 +72,10 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "ship_hours", "vessels"),
+        gives=(
+            *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
+            *("receptions", "reporting", "ship_hours", "vessels"),
+        ),
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
@@ -105,6 +108,15 @@ STEPS: tuple[Step, ...] = (
         placed={"legs": ("lon0", "lat0")},
     ),
     Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
+    Step(
+        "calls",
+        port_calls.calls,
+        takes={"stays": by_mmsi, "edges": by_mmsi, "voyage_data": by_mmsi, "judged_gaps": by_mmsi},
+        gives=("port_calls", "loitering"),
+        state=port_calls.STATE,
+        keys=("mmsi",),
+        unlooked=tuple(port_calls.STATE),  # calls are told when they are final
+    ),
     Step(
         "encounter",
         encounter.encounter,

@@ -173,6 +173,7 @@ def explanation(row: dict[str, Any]) -> str:
         "",
         "By their own word (AIS is self-reported and forgeable):",
         *(_vessel(row, v) for v in ("a", "b")),
+        *_calls(row),
         "",
         f"Why it ranks as it does: score {row['score']:+.2f}{_cut_off(used)}, the sum of",
         *(f"  {r['points']:+.2f}  {r['text']}" for r in row["reasons"]),
@@ -230,6 +231,12 @@ def _met(row: dict[str, Any]) -> list[str]:
         return []
     each = "; ".join(f"{row[f'mmsi_{v}']:09d} {facts.met_others(row, v)}" for v in ("a", "b"))
     return [f"How often: {facts.met_before(row)}; {each}."]
+
+
+def _calls(row: dict[str, Any]) -> list[str]:
+    """Where the two called before and after; nothing where neither did in these data."""
+    lines = [f"  {row[f'mmsi_{v}']:09d} {call}." for v in ("a", "b") for call in facts.port_calls(row, v)]
+    return ["Calls next to it:", *lines] if lines else []
 
 
 def _vessel(row: dict[str, Any], v: str) -> str:

@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from stswatch.geo.coast.land import holding
 from stswatch.geo.coast.water import distance_inland_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors, wrap_lon
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, ports
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, Ports, ports, world_ports
 from stswatch.geo.reference.zones import shipped
 
 NEAR_KM = 10.0  # for a port without polygons; Global Fishing Watch takes 10 km from an anchorage
@@ -114,6 +114,30 @@ def port_or_anchorage_of(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR
     return index, how
 
 
+def port_of_call(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> tuple[Ints, NDArray[np.str_], Floats]:
+    """The port in which a vessel at points (n,), degrees, calls: index (n,) into `world_ports()`, how (n,), km (n,).
+
+    As `port_or_anchorage_of`, over all ports of the world; km is the distance from the point of that port, from the
+    nearest one where the place lies in none (index -1), NaN for what is no position. For names and distances only:
+    what lies near a port is not lawful by that. Never raises.
+
+    >>> index, how, km = port_of_call([-5.5, 125.39, -30.0], [35.89, 38.71, 40.0])
+    >>> [str(world_ports().name[i]) if i >= 0 else "-" for i in index], how.tolist(), km[:2].round().tolist()
+    (['Tanger Med', 'Nampo', '-'], ['near', 'harbour', ''], [1.0, 1.0])
+    """
+    lon, lat, known = _points(lon, lat)
+    table, polygon, at = world_ports(), _polygon_of(lon, lat), np.flatnonzero(known)
+    index, how, km = np.full(len(lon), -1), np.full(len(lon), "", harbours().part.dtype), np.full(len(lon), np.nan)
+    nearest = np.full(len(lon), -1)
+    nearest[at] = _world_tree().query(unit_vectors(lon[at], lat[at]))[1]
+    index[at] = np.where(polygon[at] >= 0, harbours().port[polygon[at]], nearest[at])
+    km[at] = haversine_m(lon[at], lat[at], table.lon[index[at]], table.lat[index[at]]) / 1000
+    near = known & (polygon < 0) & (km <= radius_km) & ~table.drawn[index]
+    how[near], inside = NEAR, polygon >= 0
+    how[inside] = harbours().part[polygon[inside]]
+    return np.where(near | inside, index, -1), how, km
+
+
 def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> Ints:
     """The port that points (n,), degrees, lie in, index (n,) into `ports()`; -1 outside and in a trade port.
 
@@ -162,7 +186,16 @@ def _near_point(lon: Floats, lat: Floats, radius_km: float) -> Ints:
 @cache
 def _tree() -> Any:
     """Points of all ports as unit vectors: the nearest by chord is the nearest by great circle, date line included."""
-    return cKDTree(unit_vectors(ports().lon, ports().lat))
+    return _tree_of(ports())
+
+
+@cache
+def _world_tree() -> Any:
+    return _tree_of(world_ports())
+
+
+def _tree_of(table: Ports) -> Any:
+    return cKDTree(unit_vectors(table.lon, table.lat))
 
 
 # --------- Positions so far inland that no ship can be there: what a falsified track may show, and no river port does

@@ -2,7 +2,8 @@
 
 Where a searoute port lies beside one of ports.csv, the latter stands for both, so that no double takes the mark `trade`
 away. A port of interest has polygons in geo/data/harbours.geojson (harbours.py); any other port of the world is a point
-alone. Nothing here needs shapely or SciPy: whoever wants names alone is not kept waiting for them.
+alone. `world_ports` has more of them. Nothing here needs shapely or SciPy: whoever wants names alone is not kept
+waiting for them.
 """
 
 from __future__ import annotations
@@ -71,6 +72,37 @@ def ports() -> Ports:
         drawn=np.isin(ids, [feature["properties"]["port"] for feature in _drawn()]),
         source=np.array([row["source"] for row in rows]),
     )
+
+
+@cache
+def world_ports() -> Ports:
+    """`ports()`, and behind them those of the World Port Index that lie beside none of them: for names and distances.
+
+    What lies in which port for the judgement of meetings is asked of `ports()` alone; an index into it is one into
+    this table too. Read once, never raises on a sound install.
+
+    >>> table = world_ports()
+    >>> bool((table.id[: len(ports().id)] == ports().id).all()), "Tanger Med" in table.name
+    (True, True)
+    """
+    known, rows = ports(), _index_rows()
+    columns: dict[str, list[Any]] = {f.name: getattr(known, f.name).tolist() for f in fields(Ports)}
+    for row in rows:
+        for name, values in columns.items():
+            values.append(row[name])
+    return Ports(**{name: np.array(values) for name, values in columns.items()})
+
+
+def _index_rows() -> list[dict[str, Any]]:
+    """The ports of geo/data/world_ports.csv."""
+    rows = []
+    for row in _table("world_ports.csv"):
+        given = row["id"].startswith("WPI")
+        source = f"World Port Index {row['id'][3:]}" if given else "estimate of this project, about 1 km"
+        lon, lat = float(row["lon"]), float(row["lat"])
+        marks = {"trade": row["country"] == "KP", "drawn": False, "mark": "G" if given else "E", "source": source}
+        rows.append({**row, "lon": lon, "lat": lat, **marks})
+    return rows
 
 
 def _text(name: str) -> str:

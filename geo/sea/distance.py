@@ -38,7 +38,7 @@ from stswatch.geo.sea.lattice import (
 )
 from stswatch.geo.sea.strings import ROUNDING, inner_land
 
-__all__ = ["BySea", "port_distance_km", "sea_distance_km"]
+__all__ = ["BySea", "port_bound_km", "port_distance_km", "sea_distance_km"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,6 +92,33 @@ def port_distance_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) ->
         return BySea(np.empty((len(which), 0)), np.empty((len(which), 0)))
     value, bound = (np.column_stack(axis)[which] for axis in zip(*found, strict=True))
     return BySea(value, bound)
+
+
+def port_bound_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) -> Floats:
+    """What no way by sea from points (n,) to ports is shorter than, (n, k) km: as the bound of `port_distance_km`.
+
+    Cheaper, since no way is looked for that a ship can sail. Raises KeyError for an id that is none.
+
+    >>> least = port_bound_km([124.0], [38.0], ["nampo", "wonsan"])
+    >>> bool((least <= port_distance_km([124.0], [38.0], ["nampo", "wonsan"]).value_km).all()), least.round(-1).tolist()
+    (True, [[150.0, 1240.0]])
+    """
+    places, which = _distinct(*(np.asarray(v, np.float64).ravel() for v in np.broadcast_arrays(lon, lat)))
+    found = [_least_km(_port(port), places) for port in port_ids]
+    return np.column_stack(found)[which] if found else np.empty((len(which), 0))
+
+
+def _least_km(one: _Places, others: _Places) -> Floats:
+    """Bounds from one place to others (n,): the straight line, or where land lies in it the string round that."""
+    bound = apart_km(in_space_km(one.lon, one.lat), in_space_km(others.lon, others.lat)) * ROUNDING
+    if not one.known.all():
+        return bound
+    apart = others.known.copy()
+    apart[apart] = ~inner_land().clear(np.broadcast_to(one.xy, others.xy.shape)[apart], others.xy[apart])
+    if apart.any():
+        strung = (_strung_km(one, others) - one.moved_km - others.moved_km) * ROUNDING
+        bound = np.where(apart, np.maximum(bound, strung), bound)
+    return np.asarray(bound)
 
 
 @dataclass(frozen=True)

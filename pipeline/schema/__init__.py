@@ -26,6 +26,8 @@ from stswatch.pipeline.schema.flow_tables import (
     REPORTING,
     SHIP_HOURS,
     STATIC_DATA,
+    STAYS,
+    VOYAGE_DATA,
 )
 from stswatch.pipeline.schema.lake_tables import (
     CLOCK,
@@ -49,8 +51,10 @@ from stswatch.pipeline.schema.published import (
     COVERAGE,
     ENCOUNTERS,
     JUDGED_GAPS,
+    LOITERING,
     OUTAGES,
     PLACED,
+    PORT_CALLS,
     PORT_PAIR_COUNTS,
     REJECT_COUNTS,
     RUNS,
@@ -75,9 +79,11 @@ __all__ = [
     "JUDGED_GAPS",
     "LAKE",
     "LEGS",
+    "LOITERING",
     "OUTAGES",
     "PARTIES",
     "PLACED",
+    "PORT_CALLS",
     "PORT_PAIRS",
     "PORT_PAIR_COUNTS",
     "PROXIMITIES",
@@ -94,6 +100,7 @@ __all__ = [
     "SOURCES",
     "STATIC_DATA",
     "STATIC_REPORTS",
+    "STAYS",
     "STORED",
     "STORED_ENCOUNTERS",
     "STORED_GAPS",
@@ -102,6 +109,7 @@ __all__ = [
     "UNKNOWN",
     "UTC",
     "VESSELS",
+    "VOYAGE_DATA",
     "Merge",
     "Origin",
     "Published",
@@ -233,6 +241,9 @@ _GAPS = Published(
     Merge.GAPS, order=("mmsi", "track_start", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
 )
 
+_STAY_ORDER = ("mmsi", "track_start", "start_time")
+_CALL_ORDER = ("mmsi", "track_start", "arrival", "shown", "rank", "port")
+
 TABLES = Registry(
     (
         Table("fixes", Origin.LAKE, lake_tables.FIXES),
@@ -242,6 +253,8 @@ TABLES = Registry(
         Table("gaps", Origin.FLOW, flow_tables.GAPS),
         Table("edges", Origin.FLOW, flow_tables.EDGES),
         Table("static_data", Origin.FLOW, flow_tables.STATIC_DATA),
+        Table("stays", Origin.FLOW, flow_tables.STAYS),
+        Table("voyage_data", Origin.FLOW, flow_tables.VOYAGE_DATA),
         Table("receptions", Origin.FLOW, flow_tables.RECEPTIONS),
         Table("reporting", Origin.FLOW, flow_tables.REPORTING),
         Table("ship_hours", Origin.FLOW, flow_tables.SHIP_HOURS),
@@ -262,6 +275,8 @@ TABLES = Registry(
             published.OUTAGES,
             Published(Merge.ROWS, ("receiver", "start_time"), order=("start_time", "receiver")),
         ),
+        Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
+        Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
         Table("port_pair_counts", Origin.FLOW, published.PORT_PAIR_COUNTS, Published(Merge.SUMS, ("port", "hour"))),

@@ -116,6 +116,29 @@ STATIC_DATA = table(
     column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
     column("length_m", pa.float32(), "length over all", unit="m", null=True),
 )
+STAYS = table(
+    "How long a track was slow in one place; of a stay that goes through several slices a row each, which add up.",
+    *_TRACK,
+    column("start", UTC, "start of the first leg"),
+    column("end", UTC, "end of the last leg"),
+    column("fresh", pa.bool_(), "it begins where the data does: at the first fix of the track or after a silence"),
+    column("slow_ms", pa.int64(), "time on slow legs", unit="ms"),
+    column("dkn_ms", pa.int64(), "speed times time, summed", unit="0.1 kn ms"),
+    column("lon_sum", pa.int64(), "longitude times time, summed, within 180 degrees of lon0", unit="1e-6 deg ms"),
+    column("lat_sum", pa.int64(), "latitude times time, summed", unit="1e-6 deg ms"),
+    *(
+        column(f"{axis}{end}", pa.float64(), f"place at the {where}", unit="deg")
+        for end, where in ((0, "start"), (1, "end"))
+        for axis in ("lon", "lat")
+    ),
+)
+VOYAGE_DATA = table(
+    "Draught and destination as vessels enter them, each value once a UTC day and where it changes; one value a row.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("time", UTC, "when it was said"),
+    column("draught_m", pa.float32(), "draught", unit="m", null=True),
+    column("destination", pa.string(), "destination", null=True),
+)
 PORT_PAIRS = table(
     "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
     *_PAIR,

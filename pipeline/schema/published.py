@@ -34,6 +34,98 @@ JUDGED_GAPS = table(
     column("others_missed_h", pa.int64(), "ship-hours of others then and there in which they were not", unit="h"),
     column("own_share", pa.float64(), "share of hours in which the vessel is heard where others are", null=True),
 )
+_SHORE = (
+    column("distance_to_shore_km", pa.float64(), "distance to the nearest shore, 0 on land", unit="km", null=True),
+    column(
+        "distance_to_shore_error_km",
+        pa.float64(),
+        "how far distance_to_shore_km may be off: the coast's own error",
+        unit="km",
+        null=True,
+    ),
+)
+PORT_CALLS = table(
+    "Calls at ports: those that were heard, and those at DPRK and trade ports that a silence would have left time for.",
+    *(GAPS.field(name) for name in ("mmsi", "track_start")),
+    column(
+        "shown",
+        pa.string(),
+        "lit: heard from arrival to departure; partly_dark: it begins or ends in, or spans, a silence of any cause; "
+        "dark_possible: nothing was heard, and the vessel could have been there",
+    ),
+    column("port", pa.string(), "port id, see geo/reference/ports.py"),
+    column("trade", pa.bool_(), "a port of the DPRK, or one known as part of its trade"),
+    column(
+        "part",
+        pa.string(),
+        "berth (in a harbour for some of it), anchorage, near (a port known by its point alone); "
+        "null of a dark_possible one",
+        null=True,
+    ),
+    column("arrival", UTC, "it lay still from then on; of a dark_possible one the earliest that it can have arrived"),
+    column("departure", UTC, "it lay still until then; of a dark_possible one the latest that it can have left"),
+    column("start_censored", pa.bool_(), "the data, not the vessel, began it"),
+    column("end_censored", pa.bool_(), "the data, not the vessel, ended it"),
+    column("silent_h", pa.float64(), "time within it that lies in silences", unit="h"),
+    column("lon", pa.float64(), "mean place of the stay, else the port's point", unit="deg"),
+    column("lat", pa.float64(), "mean place of the stay, else the port's point", unit="deg"),
+    column("distance_to_port_km", pa.float64(), "from the point of the port", unit="km"),
+    *_SHORE,
+    *(
+        column(f"{name}_{when}", kind, f"{what} that it had entered last {until}", unit=unit, null=True)
+        for when, until in (("before", "by the arrival"), ("after", "by entered_after_h after the departure"))
+        for name, kind, what, unit in (
+            ("draught_m", pa.float32(), "draught", "m"),
+            ("destination", pa.string(), "destination", ""),
+        )
+    ),
+    *(
+        column(
+            f"{name}_{when}_h",
+            pa.float64(),
+            f"when {name}_{when} was entered, hours before the {at}: below 0 after it, and known to a UTC day",
+            unit="h",
+            null=True,
+        )
+        for when, at in (("before", "arrival"), ("after", "departure"))
+        for name in ("draught_m", "destination")
+    ),
+    column("gap_start", UTC, "of a dark_possible one: last fix before the silence", null=True),
+    column("gap_end", UTC, "of a dark_possible one: first fix after the silence", null=True),
+    column(
+        "judgement",
+        pa.string(),
+        "of a dark_possible one: what the gap was judged to be; where that is not silenced, the call is no indication",
+        null=True,
+    ),
+    column("may_score", pa.bool_(), "a silence that was judged silenced; no score may take any other"),
+    column("way_km", pa.float64(), "shortest way by sea there and back, no way is shorter", unit="km", null=True),
+    column("spare_h", pa.float64(), "time left there at dark_speed_kn", unit="h", null=True),
+    column(
+        "rank",
+        pa.int16(),
+        "of the ports that one silence leaves time for, 1 where most is left; ports within 10 km share a place",
+        null=True,
+    ),
+)
+LOITERING = table(
+    "Tracks that were slow or drifting for hours, away from berths and quays, and outside anchorages unless in a "
+    "reported area. One that goes on over a mark of cut_d is told in parts.",
+    *(GAPS.field(name) for name in ("mmsi", "track_start")),
+    column("start_time", UTC, "slow from then on"),
+    column("end_time", UTC, "slow until then"),
+    column("duration_h", pa.float64(), "length", unit="h"),
+    column("start_censored", pa.bool_(), "the data, not the vessel, began it"),
+    column("end_censored", pa.bool_(), "the data, not the vessel, ended it"),
+    column("lon", pa.float64(), "mean place", unit="deg"),
+    column("lat", pa.float64(), "mean place", unit="deg"),
+    column("drift_km", pa.float64(), "from the first place to the last", unit="km"),
+    column("mean_speed_kn", pa.float64(), "mean speed", unit="kn"),
+    column("zones", pa.list_(pa.string()), "zones that hold the mean place, most specific first"),
+    column("port", pa.string(), "nearest port, id"),
+    column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),
+    *_SHORE,
+)
 COVERAGE = table(
     "What was received where and when, by cell and hour.",
     *(RECEPTIONS.field(name) for name in RECEPTIONS.names),

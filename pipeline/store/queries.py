@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,24 @@ def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     query = f"SELECT * FROM {publish.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
+
+
+def calls_around(data: Path, row: dict[str, Any], memory: timedelta) -> list[dict[str, Any]]:
+    """The calls of both vessels of an encounter about its time: of each the last before, the first after, all within.
+
+    Those further off than memory are left out; of what a silence leaves time for the ports with most (rank 1). In order
+    of vessel and time. Raises StoreError where the folder holds no database.
+    """
+    query = """
+        SELECT * FROM port_calls WHERE mmsi IN ($a, $b) AND departure >= $begin - $memory AND arrival <= $end + $memory
+            AND (shown <> 'dark_possible' OR rank = 1)
+        QUALIFY (arrival <= $end AND departure >= $begin)
+            OR row_number() OVER (PARTITION BY mmsi, departure < $begin, shown = 'dark_possible'
+                ORDER BY CASE WHEN departure < $begin THEN -epoch_us(departure) ELSE epoch_us(arrival) END, port) = 1
+        ORDER BY mmsi, arrival, port"""
+    asked = {"a": row["mmsi_a"], "b": row["mmsi_b"], "begin": row["start_time"], "end": row["end_time"]}
+    with _asked(data) as db:
+        return _rows(db.sql(query, params=asked | {"memory": memory}))
 
 
 def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:

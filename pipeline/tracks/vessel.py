@@ -46,6 +46,7 @@ from stswatch.pipeline.tracks.legs import (
     threshold,
 )
 from stswatch.pipeline.tracks.ship_hours import HABITS, known_habits, ship_hours, with_habits
+from stswatch.pipeline.tracks.stays import of_legs, voyage_data
 
 # ---------------------------- static data: what each vessel said last, and of kind and size each value that differs
 # Of kind and size each value is told once a UTC day, and again when they say otherwise.
@@ -271,7 +272,14 @@ READS = {
         *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
     ),
 }
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA, "habits": HABITS}
+STATE = {
+    "pending": PENDING,
+    "tracks": TRACKS,
+    "heard": HEARD,
+    "said": schema.STATIC_DATA,
+    "entered": schema.VOYAGE_DATA,
+    "habits": HABITS,
+}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -291,8 +299,12 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
+    voyages, entered = voyage_data(reports, state["entered"], batch.watermark_us)
+    leg_rows = _leg_rows(now, legs, rules.vessel)
     rows = {
-        "legs": _leg_rows(now, legs, rules.vessel),
+        "legs": leg_rows,
+        "stays": of_legs(leg_rows, rules.stays),
+        "voyage_data": voyages,
         "gaps": with_habits(gap_rows, habits),
         "edges": edge_rows,
         "static_data": static_data,
@@ -301,7 +313,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "ship_hours": ship_hours(walked, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
     }
-    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "habits": habits}, rows)
+    kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
+    return Result(kept | {"habits": habits}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

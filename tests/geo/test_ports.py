@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -11,9 +12,17 @@ from hypothesis import strategies as st
 
 from stswatch.geo.coast.land import coast
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.geo.reference.harbours import NEAR_KM, harbours, lawful_port, nearest_port, port_or_anchorage_of
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, SAME_PORT_KM, SAME_TRADE_PORT_KM, ports
+from stswatch.geo.reference.harbours import (
+    NEAR_KM,
+    harbours,
+    lawful_port,
+    nearest_port,
+    port_of_call,
+    port_or_anchorage_of,
+)
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, SAME_PORT_KM, SAME_TRADE_PORT_KM, ports, world_ports
 from stswatch.geo.reference.zones import MARKS, shipped
+from stswatch.geo.scripts import build_ports
 
 CHINA = {"dalian", "dandong", "CNWEI", "CNSHD", "CNYNT", "penglai", "longkou", "CNTAO", "rizhao", "lanshan", "bayuquan"}
 CHINA |= {"lianyungang", "CNSHA", "CNYAN", "ningbo", "zhoushan", "CNFOC", "CNXMN"}
@@ -330,3 +339,58 @@ def test_the_radius_is_that_of_the_rules():
     from stswatch.pipeline.rules import Rules
 
     assert Rules().proximity.port_radius_km == NEAR_KM
+
+
+# ------------------------------------------------------------------------------------------------ the world's ports
+
+
+def test_the_ports_of_the_world_stand_behind_those_by_which_meetings_are_judged():
+    table, known = world_ports(), ports()
+    n = len(known.id)
+    assert len(table.id) > n + 1_500
+    assert len(set(table.id)) == len(table.id)
+    assert (table.id[:n] == known.id).all()
+    assert not table.trade[n:].any()
+    assert not table.drawn[n:].any()
+    for i in range(n, len(table.id), 40):
+        away_m = haversine_m(table.lon[i], table.lat[i], known.lon, known.lat)
+        assert (away_m > 1000 * np.where(known.trade, SAME_TRADE_PORT_KM, SAME_PORT_KM)).all()
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "name"),
+    [
+        (-5.495, 35.888, "Tanger Med"),
+        (32.555, 29.945, "Port Suez"),
+        (-4.9535, 36.4845, "Puerto Banus"),
+        (-5.362, 36.142, "Gibraltar"),
+        (119.37, 35.09, "Lanshan"),
+        (125.39, 38.71, "Nampo"),
+    ],
+)
+def test_a_call_is_named_by_its_port(lon, lat, name):
+    index, how, km = port_of_call([lon, lon + 360], [lat, lat])
+    assert world_ports().name[index].tolist() == [name, name]
+    assert (how != "").all()
+    assert km.max() < 10
+
+
+def test_a_port_of_call_is_that_of_the_polygons_where_there_are_some():
+    centre = shapely.point_on_surface(harbours().geometry)
+    lon, lat = shapely.get_x(centre), shapely.get_y(centre)
+    index, how, _ = port_of_call(lon, lat)
+    expected = port_or_anchorage_of(lon, lat)
+    assert index.tolist() == expected[0].tolist()
+    assert how.tolist() == expected[1].tolist()
+
+
+def test_no_call_at_sea_or_at_no_place():
+    index, how, km = port_of_call([-30.0, np.nan, 0.0], [40.0, 40.0, 95.0])
+    assert index.tolist() == [-1, -1, -1]
+    assert how.tolist() == ["", "", ""]
+    assert np.isfinite(km).tolist() == [True, False, False]
+
+
+def test_the_file_is_what_the_index_makes(real):
+    made = build_ports.build(real / "geo" / "wpi_full.csv.gz")
+    assert made == (resources.files("stswatch.geo") / "data" / "world_ports.csv").read_text()

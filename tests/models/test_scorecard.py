@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.models.features import floats
+from stswatch.models.features import AT_SHORE_KM, floats
 from stswatch.models.scorecard import BASE, NAMES, ScorecardError, chosen, load
 from stswatch.pipeline import schema
 from tests.models.drawn import MEETING, MEETINGS, USED, columns, meeting, swapped
@@ -85,6 +85,19 @@ def test_what_the_domain_demands():
     assert score(median_speed_b_kn=4.5) < score(median_speed_b_kn=2.5) < score()
     assert score(distance_to_port_km=5) < score(distance_to_port_km=15) < score()
     assert score(zones=["chodo", "korea_bay"]) > score()
+
+
+@by_card
+@given(row=MEETING, port_km=st.none() | st.floats(0, 500), shore_km=st.floats(0, 500))
+def test_near_a_port_or_the_shore_nothing_is_remote(card, row, port_km, shore_km):
+    """By a port, by the shore or at a quay, distances give no points for a meeting, however far all else is."""
+    row |= {"distance_to_port_km": port_km, "distance_to_shore_km": shore_km}
+    given_points = {r["feature"]: r["points"] for r in card.reasons(columns([row])).to_pylist()[0]}
+    points = [given_points.get(name, 0.0) for name in ("distance_to_port_km", "distance_to_shore_km")]
+    if shore_km <= AT_SHORE_KM:
+        assert max(points) <= 0
+    if port_km is not None and port_km <= 10:
+        assert points[0] <= 0
 
 
 @by_card

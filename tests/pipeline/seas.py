@@ -201,6 +201,8 @@ def canonical(given: Tables) -> Tables:
     return {
         "encounters": in_order(given["encounters"].drop_columns(["run_id"]), ENCOUNTER_KEY),
         "gaps": in_order(given["judged_gaps"], ("mmsi", "track_start", "start_time", "ending")),
+        "port_calls": in_order(given["port_calls"], ("mmsi", "track_start", "arrival", "shown", "port")),
+        "loitering": in_order(given["loitering"], ("mmsi", "track_start", "start_time")),
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
         "outages": in_order(given["outages"], ("start_time", "receiver")),
         "port_pair_counts": added(given["port_pair_counts"], "port", "hour"),

@@ -54,9 +54,9 @@ def test_a_row_makes_a_table_that_is_created_merged_and_published(tmp_path):
 
 
 def test_each_row_of_a_table_stands_by_itself_where_it_says_so(tmp_path):
-    tables = with_table(Published(Merge.ROWS, order=("waited_h",), name="loitering"))
-    loaded(tmp_path, tables, *slices(tmp_path, tables, "loitering"))
-    assert [row["waited_h"] for row in rows(tmp_path, "SELECT * FROM loitering")] == [0.25, 0.5, 1.0]
+    tables = with_table(Published(Merge.ROWS, order=("waited_h",), name="waiting"))
+    loaded(tmp_path, tables, *slices(tmp_path, tables, "waiting"))
+    assert [row["waited_h"] for row in rows(tmp_path, "SELECT * FROM waiting")] == [0.25, 0.5, 1.0]
 
 
 def test_a_table_is_documented_by_its_row():
