@@ -81,6 +81,60 @@ class VesselRules:
 
 
 @dataclass(frozen=True)
+class IdentityRules:
+    """What counts as a change of identity."""
+
+    memory_d: float = number(
+        7.0, "d", "as long as a track lasts; after a longer silence another value is not a change that was seen"
+    )
+
+
+@dataclass(frozen=True)
+class CheckRules:
+    """Which parts of tracks are shown as perhaps false."""
+
+    apart_min: float = number(
+        20.0, "min", "a part elsewhere that lasts as long is no single error of position or of a receiver"
+    )
+    leap_m: float = number(60.0, "m", "two ships beside each other lie so far apart; noise of positions is less")
+    leap_factor: float = number(1.2, "times", "the mean of two reported speeds misses what lay between by less, mostly")
+    leap_within_min: float = number(30.0, "min", "over a longer time a ship has gone further than its distance to others")
+    swap_share: float = number(
+        0.4, "share", "each number goes on nearer to where the other was, by this share, than to where itself was"
+    )
+    displaced_vessels: float = number(
+        4.0, "vessels", "at one place in one half hour: no crew forges for others; two or three can be an error of a feed"
+    )
+    displaced_deg: float = number(0.1, "deg", "places of interference spread over some kilometres")
+    sample_min: float = number(10.0, "min", "over it the way of a ship bends and its speed varies by more than its noise")
+    block_h: float = number(3.0, "h", "18 places: fewer tell no circle from a turn; forged courses last for longer")
+    least_samples: float = number(10.0, "places", "of 18 in a block")
+    moving_kn: float = number(2.5, "kn", "ships at anchor swing on circles too, slower than this")
+    circle_least_m: float = number(100.0, "m", "smaller circles are those of ships that turn on the spot")
+    circle_most_m: float = number(3000.0, "m", "circles of false positions: tens of metres to some km")
+    circle_off: float = number(0.05, "of radius", "how far places stray from it; those of a ship that waits stray more")
+    circle_lopsided: float = number(0.5, "share", "length of the mean of all directions from its middle: 0 on all sides")
+    smooth_m: float = number(
+        0.25, "m", "the last digit of AIS is 0.19 m; of real ships the median is 3 m and more over ten minutes"
+    )
+
+
+    grid_deg: float = number(0.1, "deg", "11 km: a ship crosses a line each half hour, and a week of them is kept")
+    copy_block_h: float = number(6.0, "h", "a forged course lasts for some hours")
+    copy_m: float = number(60.0, "m", "noise of positions, and how a ship bends between two fixes; lanes are wider")
+    copy_slack: float = number(0.01, "share", "of the time from line to line: no ship keeps its speed so well twice")
+    copy_slack_s: float = number(15.0, "s", "receiver clocks and whole seconds")
+    copy_even_min: float = number(10.0, "min", "a copy keeps its distance in time; counted in steps of this")
+    copy_shift_h: float = number(3.0, "h", "the own course so long before: nobody sails on a circle of days to the metre")
+    copy_other_min: float = number(
+        30.0, "min", "another's course so long before: what sails with or behind it is tow, convoy or pilot"
+    )
+    copy_memory_d: float = number(7.0, "d", "what is older is no longer kept; a copy of an older course is not seen")
+    copy_least: float = number(4.0, "lines", "a ferry repeats one or two of them by accident")
+    copy_share: float = number(0.6, "share", "of the lines that the course crosses in the block")
+
+
+@dataclass(frozen=True)
 class CoverageRules:
     """Counts of what was received."""
 
@@ -165,6 +219,8 @@ class Rules:
 
     clock: ClockRules = ClockRules()
     vessel: VesselRules = VesselRules()
+    identity: IdentityRules = IdentityRules()
+    check: CheckRules = CheckRules()
     coverage: CoverageRules = CoverageRules()
     proximity: ProximityRules = ProximityRules()
     encounter: EncounterRules = EncounterRules()

@@ -18,6 +18,7 @@ from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, vessel
+from stswatch.pipeline.tracks.checks import table
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -72,11 +73,14 @@ STEPS: tuple[Step, ...] = (
         "vessel",
         vessel.vessel,
         takes={"fixes": by_mmsi, "static_reports": by_mmsi},
-        gives=("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
+        gives=(
+            *("legs", "gaps", "edges", "static_data", "receptions", "reporting", "vessels"),
+            *("identity_changes", "identity_values", "checked_parts", "leaps", "crossings"),
+        ),
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
-        unlooked=("heard",),
+        unlooked=("heard", "claims", "samples"),
     ),
     Step(
         "coverage",
@@ -85,6 +89,15 @@ STEPS: tuple[Step, ...] = (
         gives=("coverage", "outages"),
         state=coverage.STATE,
         single=True,
+    ),
+    Step(
+        "compare",
+        table.compare,
+        takes={name: to_all for name in ("identity_changes", "checked_parts", "leaps", "crossings")},
+        gives=("identity_events", "track_checks"),
+        state=table.STATE,
+        single=True,
+        unlooked=("leaps", "crossings", "judged"),
     ),
     Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
     Step(

@@ -16,8 +16,10 @@ import pyarrow as pa
 from stswatch.pipeline.schema import flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
     CLOSED_ENCOUNTERS,
+    CROSSINGS,
     EDGES,
     GAPS,
+    LEAPS,
     LEGS,
     PARTIES,
     PORT_PAIRS,
@@ -47,6 +49,8 @@ from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,
     COVERAGE,
     ENCOUNTERS,
+    IDENTITY_EVENTS,
+    IDENTITY_VALUES,
     JUDGED_GAPS,
     OUTAGES,
     PLACED,
@@ -56,6 +60,8 @@ from stswatch.pipeline.schema.published import (
     SOURCES,
     STORED_ENCOUNTERS,
     STORED_GAPS,
+    STORED_IDENTITY_EVENTS,
+    TRACK_CHECK_ROWS,
     VESSELS,
 )
 
@@ -65,14 +71,18 @@ __all__ = [
     "CLOCK",
     "CLOSED_ENCOUNTERS",
     "COVERAGE",
+    "CROSSINGS",
     "EDGES",
     "ENCOUNTERS",
     "EVENT_TABLES",
     "FIXES",
     "FLOW",
     "GAPS",
+    "IDENTITY_EVENTS",
+    "IDENTITY_VALUES",
     "JUDGED_GAPS",
     "LAKE",
+    "LEAPS",
     "LEGS",
     "OUTAGES",
     "PARTIES",
@@ -95,8 +105,10 @@ __all__ = [
     "STORED",
     "STORED_ENCOUNTERS",
     "STORED_GAPS",
+    "STORED_IDENTITY_EVENTS",
     "TABLES",
     "TERRESTRIAL",
+    "TRACK_CHECK_ROWS",
     "UNKNOWN",
     "UTC",
     "VESSELS",
@@ -130,6 +142,8 @@ class Merge(Enum):
     ROWS = "every one of them"
     SUMS = "those of one key are added up"
     LATEST = "one of each key: of a column that has a time beside it the value reported last"
+    SPANS = "one of each key, from the least first to the greatest last time"
+    IDENTITY = "those of one key as one; what numbers of all vessels together show is added"
     GAPS = "every one of them, with how much of it lies in outages"
     EVENTS = "by name and revision, see pipeline/store/revisions.py"
     RUNS = "one of each run of the program"
@@ -242,6 +256,10 @@ TABLES = Registry(
         Table("static_data", Origin.FLOW, flow_tables.STATIC_DATA),
         Table("receptions", Origin.FLOW, flow_tables.RECEPTIONS),
         Table("reporting", Origin.FLOW, flow_tables.REPORTING),
+        Table("identity_changes", Origin.FLOW, published.IDENTITY_EVENTS),
+        Table("checked_parts", Origin.FLOW, published.TRACK_CHECK_ROWS),
+        Table("leaps", Origin.FLOW, flow_tables.LEAPS),
+        Table("crossings", Origin.FLOW, flow_tables.CROSSINGS),
         Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
         Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),
@@ -258,6 +276,23 @@ TABLES = Registry(
             Origin.FLOW,
             published.OUTAGES,
             Published(Merge.ROWS, ("receiver", "start_time"), order=("start_time", "receiver")),
+        ),
+        Table(
+            "identity_events",
+            Origin.FLOW,
+            IDENTITY_EVENTS,
+            Published(
+                Merge.IDENTITY,
+                ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi"),
+                columns=STORED_IDENTITY_EVENTS,
+            ),
+        ),
+        Table("identity_values", Origin.FLOW, IDENTITY_VALUES, Published(Merge.SPANS, ("mmsi", "field", "value"))),
+        Table(
+            "track_checks",
+            Origin.FLOW,
+            TRACK_CHECK_ROWS,
+            Published(Merge.ROWS, ("mmsi", "track_start", "check_name", "start_time")),
         ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),

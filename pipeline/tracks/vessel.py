@@ -31,6 +31,9 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.rules import Rules, VesselRules, days, minutes
+from stswatch.pipeline.tracks.checks.table import examine
+from stswatch.pipeline.tracks.checks.windows import SAMPLES
+from stswatch.pipeline.tracks.claims import CLAIMS, claims
 from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
 from stswatch.pipeline.tracks.identity import TRACKS, Walked, walk
@@ -268,7 +271,7 @@ READS = {
         *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
     ),
 }
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA}
+STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA, "claims": CLAIMS, "samples": SAMPLES}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -287,7 +290,11 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
+    claimed = claims(reports, state["claims"], batch.watermark_us, rules.identity)
+    samples, examined = examine(walked, between, state["samples"], until_us, batch.final, rules)
+    examined["identity_changes"] = concat([examined["identity_changes"], claimed.changes], schema.IDENTITY_EVENTS)
     rows = {
+        **examined,
         "legs": _leg_rows(now, legs, rules.vessel),
         "gaps": gap_rows,
         "edges": edge_rows,
@@ -295,8 +302,10 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "receptions": counts,
         "reporting": reporting(ready, rules),
         "vessels": known(ready, reports),
+        "identity_values": claimed.values,
     }
-    return Result({"pending": pending, "tracks": tracks, "heard": heard, "said": latest}, rows)
+    kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest}
+    return Result(kept | {"claims": claimed.latest, "samples": samples}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

@@ -1,0 +1,209 @@
+"""Hops that no ship makes, tracks alive at once under one number, and what several numbers do at the same moment.
+
+Nearly all vessels have one track and none of this; the others are found by one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.coordinates.plane import hop_m
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints, build, concat, micros, ordered, spread, starts_of
+from stswatch.pipeline.rules import CheckRules, Rules, VesselRules, minutes
+from stswatch.pipeline.tracks.claims import event_rows
+from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
+from stswatch.pipeline.tracks.legs import Intervals
+
+SHARED_IDENTITY, POSITION_JUMP, HANDSHAKE = "shared_identity", "position_jump", "handshake"
+IMPOSSIBLE_SPEED, DISPLACEMENT = "impossible_speed", "displacement"
+_KM = 1000.0
+_CELL_DEG = 0.05  # numbers that change places lie in cells beside each other
+
+
+def check_rows(name: str, mmsi: Ints, track_us: Ints, span_us: tuple[Ints, Ints], **given: object) -> pa.Table:
+    """Rows of schema.TRACK_CHECK_ROWS; what is not given is null."""
+    n = len(mmsi)
+    known = {"mmsi": mmsi, "track_start": track_us, "check_name": pa.array([name] * n, pa.string())}
+    known |= {"start_time": span_us[0], "end_time": span_us[1]} | given
+    return build("track_checks", {f.name: known.get(f.name, pa.nulls(n, f.type)) for f in schema.TRACK_CHECK_ROWS})
+
+
+def jumps(walked: Walked, between: Intervals, rules: Rules) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Of the new fixes: identity events, checked parts and leaps, the latter for `meet`.
+
+    between: what lies between the fixes of each track. Never raises.
+    """
+    leaps = [_within_tracks(walked, between, rules.check)]
+    fixes = walked.fixes
+    two = (fixes.mmsi[1:] == fixes.mmsi[:-1]) & (fixes.track_us[1:] != fixes.track_us[:-1])
+    if not two.any():
+        return schema.empty("identity_events"), schema.empty("track_checks"), leaps[0]
+    events, parts, hops = _of_several(walked, np.unique(fixes.mmsi[1:][two]), rules)
+    return events, parts, concat([*leaps, hops], schema.FLOW["leaps"])
+
+
+def _within_tracks(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table:
+    """Where a vessel came further than the two speeds that it reported explain."""
+    fixes = walked.fixes
+    spare_m = fixes.distance_m - (rules.leap_factor * M_PER_KN_US) * between.speed_kn * between.dt_us
+    near = between.leg & between.reported & (spare_m > rules.leap_m)
+    row = np.flatnonzero(near)
+    row = row[between.dt_us[row] <= minutes(rules.leap_within_min)]
+    return _leap_rows(fixes.mmsi, fixes.time_us, fixes.lon, fixes.lat, row - 1, row, np.zeros(len(row), bool))
+
+
+def _leap_rows(mmsi: Ints, time_us: Ints, lon: Floats, lat: Floats, a: Ints, b: Ints, hop: Bools) -> pa.Table:
+    columns = {"mmsi": mmsi[b], "start": time_us[a], "end": time_us[b], "hop": hop}
+    return build("leaps", columns | {"lon0": lon[a], "lat0": lat[a], "lon1": lon[b], "lat1": lat[b]})
+
+
+def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Events, parts and hops of the vessels that have several tracks."""
+    at = np.flatnonzero(np.isin(walked.fixes.mmsi, dirty))
+    mmsi, track_us, time_us = (getattr(walked.fixes, n)[at] for n in ("mmsi", "track_us", "time_us"))
+    order = np.lexsort((time_us, mmsi))
+    at, mmsi, track_us, time_us = at[order], mmsi[order], track_us[order], time_us[order]
+    lon, lat, carried = walked.fixes.lon[at], walked.fixes.lat[at], walked.carried[at]
+    seen_us = _seen_before(mmsi, track_us, time_us)
+    apart_m = np.append(0.0, hop_m(lon, lat))
+    changed = np.flatnonzero((mmsi[1:] == mmsi[:-1]) & (track_us[1:] != track_us[:-1]) & ~carried[1:]) + 1
+    before = changed - 1
+    dt_us = time_us[changed] - time_us[before]
+    born = time_us[changed] == track_us[changed]
+    hop = born & impossible(apart_m[changed], dt_us, rules.vessel)
+    began_us = track_us[before]
+    back = ~born & (time_us[before] > began_us)
+    shared = back & (seen_us[changed] > began_us)
+    stayed_us = time_us[before] - began_us
+    away = back & ~shared & (stayed_us >= minutes(rules.check.apart_min))
+    events = [
+        event_rows(
+            kind,
+            mmsi[row],
+            time_us[row],
+            lon=lon[row],
+            lat=lat[row],
+            distance_km=np.round(apart_m[row] / _KM, 3),
+        )
+        for kind, row in ((SHARED_IDENTITY, changed[shared]), (POSITION_JUMP, changed[hop]))
+    ]
+    last, then = before[away], changed[away]
+    parts = check_rows(
+        IMPOSSIBLE_SPEED,
+        mmsi[last],
+        track_us[last],
+        (track_us[last], time_us[last]),
+        lon=lon[last],
+        lat=lat[last],
+        measured=np.round(apart_m[then] / _KM, 3),
+        threshold=np.full(len(last), rules.vessel.hop_slack_m / _KM),
+        samples=np.full(len(last), 2),
+    )
+    hops = changed[hop]
+    leaps = _leap_rows(mmsi, time_us, lon, lat, hops - 1, hops, np.ones(len(hops), bool))
+    return pa.concat_tables(events), parts, leaps
+
+
+def _seen_before(mmsi: Ints, track_us: Ints, time_us: Ints) -> Ints:
+    """When the track of each fix was heard before, (n,); its own time where it was not."""
+    order = np.lexsort((time_us, track_us, mmsi))
+    first = np.zeros(len(order), bool)
+    first[starts_of(mmsi[order], track_us[order])] = True
+    found = np.empty(len(order), np.int64)
+    found[order] = np.where(first, time_us[order], time_us[order[np.maximum(np.arange(len(order)) - 1, 0)]])
+    return found
+
+
+# ------------------------------------------------------------------------------- what several do at the same moment
+
+
+def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
+    """Hops of many vessels to one place at once: interference with satellite navigation, which accuses none of them.
+
+    leaps: those of whole buckets of thin_bucket_min, in any order.
+    """
+    hops = leaps.filter(leaps["hop"]).combine_chunks()
+    end_us = micros(hops, "end")
+    lon, lat = np.asarray(hops["lon1"]), np.asarray(hops["lat1"])
+    mmsi = np.asarray(hops["mmsi"]).astype(np.int64)
+    cell = _cells(lon, lat, rules.check.displaced_deg)
+    bucket = end_us // minutes(rules.vessel.thin_bucket_min)
+    order = ordered(bucket, cell, mmsi)
+    bucket, cell, mmsi, end_us, lon, lat = (a[order] for a in (bucket, cell, mmsi, end_us, lon, lat))
+    one = starts_of(bucket, cell, mmsi)  # the first hop of each vessel: of several at one moment there is one track
+    heads = starts_of(bucket[one], cell[one])
+    count = np.diff(np.append(heads, len(one)))
+    many = np.repeat(count, count)
+    row = one[many >= rules.check.displaced_vessels]
+    n = len(row)
+    return check_rows(
+        DISPLACEMENT,
+        mmsi[row],
+        end_us[row],
+        (end_us[row], end_us[row]),
+        lon=lon[row],
+        lat=lat[row],
+        measured=many[many >= rules.check.displaced_vessels].astype(float),
+        threshold=np.full(n, rules.check.displaced_vessels),
+        samples=np.ones(n, np.int64),
+        vessels=many[many >= rules.check.displaced_vessels],
+    )
+
+
+def _cells(lon: Floats, lat: Floats, size_deg: float) -> Ints:
+    return np.floor((lat + 90) / size_deg).astype(np.int64) * 100_000 + np.floor((lon + 180) / size_deg).astype(np.int64)
+
+
+def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:
+    """Where two numbers change places: each goes on where the other was. Rows of schema.IDENTITY_EVENTS.
+
+    kept: leaps of the slices before, new: those of this one, in any order.
+    """
+    leaps = concat([kept, new], schema.FLOW["leaps"])
+    if new.num_rows == 0 or leaps.num_rows < 2:
+        return schema.empty("identity_events")
+    a, b = _near_pairs(leaps, rules.check)
+    fresh = (a >= kept.num_rows) | (b >= kept.num_rows)
+    a, b = a[fresh], b[fresh]
+    mmsi = np.asarray(leaps["mmsi"]).astype(np.int64)
+    start_us, end_us = micros(leaps, "start"), micros(leaps, "end")
+    x0, y0, x1, y1 = (np.asarray(leaps[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
+    own_m = np.minimum(haversine_m(x0[a], y0[a], x1[a], y1[a]), haversine_m(x0[b], y0[b], x1[b], y1[b]))
+    other_m = np.maximum(haversine_m(x0[a], y0[a], x1[b], y1[b]), haversine_m(x0[b], y0[b], x1[a], y1[a]))
+    overlap = np.minimum(end_us[a], end_us[b]) >= np.maximum(start_us[a], start_us[b])
+    swap = overlap & (other_m <= rules.check.swap_share * own_m)
+    a, b = a[swap], b[swap]
+    time_us = np.maximum(end_us[a], end_us[b])
+    km = np.round(own_m[swap] / _KM, 3)
+    found = event_rows(
+        HANDSHAKE, mmsi[a], time_us, other_mmsi=mmsi[b].astype(np.int32), lon=x0[a], lat=y0[a], distance_km=km
+    )
+    return found
+
+
+def _near_pairs(leaps: pa.Table, rules: CheckRules) -> tuple[Ints, Ints]:
+    """Rows of two vessels, the smaller number first, where b ends in or beside the cell in which a begins."""
+    start_lon, start_lat, end_lon, end_lat = (np.asarray(leaps[n]) for n in ("lon0", "lat0", "lon1", "lat1"))
+    begins = _cells(start_lon, start_lat, _CELL_DEG)
+    order = np.argsort(begins, kind="stable")
+    steps = [dy * 100_000 + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    ends = _cells(end_lon, end_lat, _CELL_DEG)
+    pairs = [_equal(begins[order], ends + step) for step in steps]
+    b = np.concatenate([row for row, _ in pairs])
+    a = order[np.concatenate([at for _, at in pairs])]
+    mmsi = np.asarray(leaps["mmsi"])
+    time_us = micros(leaps, "end")
+    good = (mmsi[a] < mmsi[b]) & (np.abs(time_us[a] - time_us[b]) <= minutes(rules.leap_within_min))
+    return a[good], b[good]
+
+
+def _equal(sorted_keys: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    """(row of wanted, place among sorted keys) of every equal pair."""
+    low, high = (np.searchsorted(sorted_keys, wanted, side) for side in ("left", "right"))
+    row, nth = spread(high - low)
+    return row, low[row] + nth
