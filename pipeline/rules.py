@@ -99,8 +99,8 @@ class CheckRules:
     leap_m: float = number(60.0, "m", "two ships beside each other lie so far apart; noise of positions is less")
     leap_factor: float = number(1.2, "times", "the mean of two reported speeds misses what lay between by less, mostly")
     leap_within_min: float = number(30.0, "min", "over a longer time a ship has gone further than its distance to others")
-    swap_share: float = number(
-        0.4, "share", "each number goes on nearer to where the other was, by this share, than to where itself was"
+    swap_times: float = number(
+        1.5, "times", "each number goes on so much nearer to where the other was: else a stray position explains it too"
     )
     displaced_vessels: float = number(
         4.0, "vessels", "at one place in one half hour: no crew forges for others; two or three can be an error of a feed"
@@ -121,17 +121,17 @@ class CheckRules:
 
     grid_deg: float = number(0.1, "deg", "11 km: a ship crosses a line each half hour, and a week of them is kept")
     copy_block_h: float = number(6.0, "h", "a forged course lasts for some hours")
-    copy_m: float = number(60.0, "m", "noise of positions, and how a ship bends between two fixes; lanes are wider")
-    copy_slack: float = number(0.01, "share", "of the time from line to line: no ship keeps its speed so well twice")
-    copy_slack_s: float = number(15.0, "s", "receiver clocks and whole seconds")
+    copy_m: float = number(15.0, "m", "noise of positions; two ships on one lane pass further apart, mostly")
+    copy_slack: float = number(0.002, "share", "of the time from line to line: no two ships keep one speed so well")
+    copy_slack_s: float = number(4.0, "s", "receiver clocks and whole seconds")
     copy_even_min: float = number(10.0, "min", "a copy keeps its distance in time; counted in steps of this")
     copy_shift_h: float = number(3.0, "h", "the own course so long before: nobody sails on a circle of days to the metre")
     copy_other_min: float = number(
         30.0, "min", "another's course so long before: what sails with or behind it is tow, convoy or pilot"
     )
     copy_memory_d: float = number(7.0, "d", "what is older is no longer kept; a copy of an older course is not seen")
-    copy_least: float = number(4.0, "lines", "a ferry repeats one or two of them by accident")
-    copy_share: float = number(0.6, "share", "of the lines that the course crosses in the block")
+    copy_least: float = number(5.0, "lines", "on one lane at one speed two or three agree by accident")
+    copy_share: float = number(0.7, "share", "of the lines that the course crosses in the block; at bends not all agree")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ from stswatch.pipeline.schema.published import (
     STORED_ENCOUNTERS,
     STORED_GAPS,
     STORED_IDENTITY_EVENTS,
+    STORED_TRACK_CHECKS,
     TRACK_CHECK_ROWS,
     VESSELS,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "STORED_ENCOUNTERS",
     "STORED_GAPS",
     "STORED_IDENTITY_EVENTS",
+    "STORED_TRACK_CHECKS",
     "TABLES",
     "TERRESTRIAL",
     "TRACK_CHECK_ROWS",
@@ -144,6 +146,7 @@ class Merge(Enum):
     LATEST = "one of each key: of a column that has a time beside it the value reported last"
     SPANS = "one of each key, from the least first to the greatest last time"
     IDENTITY = "those of one key as one; what numbers of all vessels together show is added"
+    CHECKS = "every one of them, with whether many vessels were displaced in it"
     GAPS = "every one of them, with how much of it lies in outages"
     EVENTS = "by name and revision, see pipeline/store/revisions.py"
     RUNS = "one of each run of the program"
@@ -292,7 +295,9 @@ TABLES = Registry(
             "track_checks",
             Origin.FLOW,
             TRACK_CHECK_ROWS,
-            Published(Merge.ROWS, ("mmsi", "track_start", "check_name", "start_time")),
+            Published(
+                Merge.CHECKS, ("mmsi", "track_start", "check_name", "start_time"), columns=STORED_TRACK_CHECKS
+            ),
         ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),

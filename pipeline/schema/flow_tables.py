@@ -123,6 +123,8 @@ LEAPS = table(
     column("lat0", pa.float64(), "latitude before", unit="deg"),
     column("lon1", pa.float64(), "longitude after", unit="deg"),
     column("lat1", pa.float64(), "latitude after", unit="deg"),
+    column("sog0_kn", pa.float32(), "speed reported before", unit="kn", null=True),
+    column("sog1_kn", pa.float32(), "speed reported after", unit="kn", null=True),
 )
 CROSSINGS = table(
     "Where legs cross a grid of degrees.",

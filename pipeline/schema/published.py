@@ -131,6 +131,15 @@ TRACK_CHECK_ROWS = table(
     column("other_start", UTC, "copied_track: when that was first sailed", null=True),
     column("vessels", pa.int64(), "displacement: how many vessels went there at once", null=True),
 )
+STORED_TRACK_CHECKS = table(
+    meaning_of(TRACK_CHECK_ROWS),
+    *(TRACK_CHECK_ROWS.field(name) for name in TRACK_CHECK_ROWS.names),
+    column(
+        "interference",
+        pa.bool_(),
+        "the vessel was displaced together with many others in it: interference explains it, nobody is accused",
+    ),
+)
 RUNS = table(
     "One row per run of the program over this folder.",
     column("run_id", pa.string(), "name of the run"),

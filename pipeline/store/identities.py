@@ -12,7 +12,8 @@ from stswatch.pipeline.store import ddl
 _SAME_SIZE_M = 5  # lengths as reported differ by some metres from one crew to the next
 _BIN = 10_000  # numbers between which the density of known ones is taken to be even: 1,000 of them are valid
 _VALID = """length(value) = 7 AND value BETWEEN '1000000' AND '9999999'
-    AND list_sum([(8 - k) * substr(value, k, 1)::INTEGER for k in range(1, 7)])::BIGINT % 10 = substr(value, 7, 1)::INTEGER"""
+    AND coalesce(list_sum([(8 - k) * try_cast(value[k] AS INTEGER) for k in range(1, 7)])::BIGINT % 10
+        = try_cast(value[7] AS INTEGER), false)"""
 
 
 def spans(table: str, tables: Registry) -> str:
@@ -35,6 +36,14 @@ def events(table: str, tables: Registry) -> str:
     return f"""WITH seen AS ({spans("identity_values", tables)}),
         valid AS (SELECT mmsi, value, first_seen, last_seen FROM seen WHERE field = 'imo' AND {_VALID})
         SELECT {ddl.columns(names)} FROM ({union}) ORDER BY {key}"""
+
+
+def checks(table: str, tables: Registry) -> str:
+    """Every part, with whether the vessel was displaced together with many others in it."""
+    names = [name for name in tables.stored[table].names if name != "interference"]
+    return f"""SELECT {ddl.columns(names, "c")}, EXISTS (FROM part_{table} d WHERE d.check_name = 'displacement'
+            AND d.mmsi = c.mmsi AND d.start_time BETWEEN c.track_start AND c.end_time) AS interference
+        FROM part_{table} c ORDER BY {ddl.columns(tables.order(table), "c")}"""
 
 
 def _merged(table: str, key: str) -> str:
@@ -60,12 +69,12 @@ _INVALID = f"""SELECT mmsi, 'imo_invalid' AS kind, 'imo' AS field, value AS new_
         last_seen AS new_last_seen, first_seen AS first_time, last_seen AS last_time, 1::BIGINT AS times, true AS candidate
     FROM seen WHERE field = 'imo' AND NOT ({_VALID})"""
 _LOOK_ALIKES = f"""WITH known AS (SELECT DISTINCT value FROM valid),
-        variants AS (SELECT value, value[:k - 1] || ((value[k]::INTEGER + 5) % 10) || value[k + 1:] AS variant
+        variants AS (SELECT value, value[:k - 1] || ((try_cast(value[k] AS INTEGER) + 5) % 10) || value[k + 1:] AS variant
             FROM known, (SELECT unnest([2, 4, 6]) AS k)),
-        density AS (SELECT value::INTEGER // {_BIN} AS bin, count(*) * 10.0 / {_BIN} AS share FROM known GROUP BY bin),
+        density AS (SELECT try_cast(value AS INTEGER) // {_BIN} AS bin, count(*) * 10.0 / {_BIN} AS share FROM known GROUP BY bin),
         chance AS (SELECT sum(share) / 2 AS chance_hits FROM variants
-            JOIN density ON variant::INTEGER // {_BIN} = bin),
-        lengths AS (SELECT mmsi, value::DOUBLE AS length_m FROM seen WHERE field = 'length_m')
+            JOIN density ON try_cast(variant AS INTEGER) // {_BIN} = bin),
+        lengths AS (SELECT mmsi, try_cast(value AS DOUBLE) AS length_m FROM seen WHERE field = 'length_m')
     SELECT a.mmsi, 'imo_look_alike' AS kind, a.value AS old_value, b.value AS new_value, b.mmsi AS other_mmsi,
         {_ONE_OF_TWO}, true AS candidate, chance_hits,
         (SELECT min(abs(l.length_m - m.length_m)) <= {_SAME_SIZE_M} FROM lengths l, lengths m

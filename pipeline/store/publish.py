@@ -22,7 +22,7 @@ from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 # ----------------------- from the parts of all slices to the rows that are published: a query for each way to merge
 
 # made of the parts, so that no index need hold their keys
-GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS, Merge.SPANS, Merge.IDENTITY)
+GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS, Merge.SPANS, Merge.IDENTITY, Merge.CHECKS)
 
 
 def query(table: str, tables: Registry = schema.TABLES) -> str:
@@ -108,6 +108,7 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
     Merge.LATEST: _last_known,
     Merge.SPANS: identities.spans,
     Merge.IDENTITY: identities.events,
+    Merge.CHECKS: identities.checks,
     Merge.GAPS: _gaps_with_outages,
     Merge.EVENTS: _events,
     Merge.RUNS: _runs,

@@ -33,7 +33,8 @@ def crossings(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table
     ]
     row, line, share, along_deg, axis = (np.concatenate(parts) for parts in zip(*found, strict=True))
     time_us = fixes.time_us[row - 1] + np.round(share * between.dt_us[row] / MS).astype(np.int64) * MS
-    east, north = metres_per_degree(fixes.lat[row])
+    # a line of latitude is measured on itself, not beside it
+    east, north = metres_per_degree(np.where(axis == 1, (line // 4 - _LINES // 2) * rules.grid_deg, 0.0))
     metres = along_deg * np.where(axis == 0, north, east)
     columns = {"mmsi": fixes.mmsi[row], "track_start": fixes.track_us[row], "time": time_us, "line": line}
     columns |= {"fix_end": fixes.time_us[row]}

@@ -5,15 +5,13 @@ Nearly all vessels have one track and none of this; the others are found by one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import SECOND, Bools, Floats, Ints, build, concat, micros, ordered, spread, starts_of
+from stswatch.pipeline.batch import Floats, Ints, build, concat, micros, ordered, spread, starts_of
 from stswatch.pipeline.rules import CheckRules, Rules, VesselRules, minutes
 from stswatch.pipeline.tracks.claims import event_rows
 from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
@@ -54,12 +52,17 @@ def _within_tracks(walked: Walked, between: Intervals, rules: CheckRules) -> pa.
     near = between.leg & between.reported & (spare_m > rules.leap_m)
     row = np.flatnonzero(near)
     row = row[between.dt_us[row] <= minutes(rules.leap_within_min)]
-    return _leap_rows(fixes.mmsi, fixes.time_us, fixes.lon, fixes.lat, row - 1, row, np.zeros(len(row), bool))
+    return _leap_rows(walked, row - 1, row, hop=False)
 
 
-def _leap_rows(mmsi: Ints, time_us: Ints, lon: Floats, lat: Floats, a: Ints, b: Ints, hop: Bools) -> pa.Table:
-    columns = {"mmsi": mmsi[b], "start": time_us[a], "end": time_us[b], "hop": hop}
-    return build("leaps", columns | {"lon0": lon[a], "lat0": lat[a], "lon1": lon[b], "lat1": lat[b]})
+def _leap_rows(walked: Walked, a: Ints, b: Ints, hop: bool) -> pa.Table:
+    """Rows of schema.LEAPS from these fixes to those, (n,) each."""
+    fixes = walked.fixes
+    columns = {"mmsi": fixes.mmsi[b], "start": fixes.time_us[a], "end": fixes.time_us[b], "hop": np.full(len(b), hop)}
+    for side, row in (("0", a), ("1", b)):
+        columns |= {f"lon{side}": fixes.lon[row], f"lat{side}": fixes.lat[row]}
+        columns[f"sog{side}_kn"] = fixes.sog_kn[row].astype(np.float32)
+    return build("leaps", columns)
 
 
 def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -79,8 +82,8 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     began_us = track_us[before]
     back = ~born & (time_us[before] > began_us)
     shared = back & (seen_us[changed] > began_us)
-    stayed_us = time_us[before] - began_us
-    away = back & ~shared & (stayed_us >= minutes(rules.check.apart_min))
+    apart, from_row = _stays_apart((mmsi, track_us, time_us), seen_us, carried, minutes(rules.check.apart_min))
+    away_m = haversine_m(lon[from_row], lat[from_row], lon[apart], lat[apart])
     events = [
         event_rows(
             kind,
@@ -92,21 +95,34 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
         )
         for kind, row in ((SHARED_IDENTITY, changed[shared]), (POSITION_JUMP, changed[hop]))
     ]
-    last, then = before[away], changed[away]
     parts = check_rows(
         IMPOSSIBLE_SPEED,
-        mmsi[last],
-        track_us[last],
-        (track_us[last], time_us[last]),
-        lon=lon[last],
-        lat=lat[last],
-        measured=np.round(apart_m[then] / _KM, 3),
-        threshold=np.full(len(last), rules.vessel.hop_slack_m / _KM),
-        samples=np.full(len(last), 2),
+        mmsi[apart],
+        track_us[apart],
+        (track_us[apart], time_us[apart]),
+        lon=lon[apart],
+        lat=lat[apart],
+        measured=np.round(away_m / _KM, 3),
+        threshold=np.full(len(apart), rules.vessel.hop_slack_m / _KM),
+        samples=np.full(len(apart), 2),
     )
-    hops = changed[hop]
-    leaps = _leap_rows(mmsi, time_us, lon, lat, hops - 1, hops, np.ones(len(hops), bool))
-    return pa.concat_tables(events), parts, leaps
+    return pa.concat_tables(events), parts, _leap_rows(walked, at[before[hop]], at[changed[hop]], hop=True)
+
+
+def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Bools, least_us: int) -> tuple[Ints, Ints]:
+    """The fix at which a track that began by a hop has lasted so long, no other having been heard since it began.
+
+    of: MMSI, track and time of fixes in order of time. Gives rows, and for each the last fix of another track.
+    """
+    mmsi, track_us, time_us = of
+    run = np.zeros(len(mmsi), bool)
+    run[starts_of(mmsi, track_us)] = True
+    head = np.maximum.accumulate(np.where(run, np.arange(len(mmsi)), 0))
+    other = np.maximum(head - 1, 0)
+    alone = (head > 0) & (mmsi[other] == mmsi) & (time_us[other] < track_us)
+    reached = (time_us - track_us >= least_us) & (seen_us - track_us < least_us)
+    row = np.flatnonzero(~carried & alone & reached)
+    return row, other[row]
 
 
 def _seen_before(mmsi: Ints, track_us: Ints, time_us: Ints) -> Ints:
@@ -170,20 +186,33 @@ def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:
     a, b = _near_pairs(leaps, rules.check)
     fresh = (a >= kept.num_rows) | (b >= kept.num_rows)
     a, b = a[fresh], b[fresh]
-    mmsi = np.asarray(leaps["mmsi"]).astype(np.int64)
-    start_us, end_us = micros(leaps, "start"), micros(leaps, "end")
-    x0, y0, x1, y1 = (np.asarray(leaps[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
-    own_m = np.minimum(haversine_m(x0[a], y0[a], x1[a], y1[a]), haversine_m(x0[b], y0[b], x1[b], y1[b]))
-    other_m = np.maximum(haversine_m(x0[a], y0[a], x1[b], y1[b]), haversine_m(x0[b], y0[b], x1[a], y1[a]))
-    overlap = np.minimum(end_us[a], end_us[b]) >= np.maximum(start_us[a], start_us[b])
-    swap = overlap & (other_m <= rules.check.swap_share * own_m)
+    mmsi, start_us, end_us = np.asarray(leaps["mmsi"]).astype(np.int64), micros(leaps, "start"), micros(leaps, "end")
+    own_m, _ = _way(leaps, a, a, rules.check)
+    others_m, _ = _way(leaps, b, b, rules.check)
+    one_m, one_spare_m = _way(leaps, a, b, rules.check)
+    two_m, two_spare_m = _way(leaps, b, a, rules.check)
+    swap = np.minimum(end_us[a], end_us[b]) >= np.maximum(start_us[a], start_us[b])
+    swap &= np.maximum(one_spare_m, two_spare_m) <= rules.check.leap_m
+    swap &= own_m + others_m >= rules.check.swap_times * (one_m + two_m)
     a, b = a[swap], b[swap]
+    place = {"lon": np.asarray(leaps["lon0"])[a], "lat": np.asarray(leaps["lat0"])[a]}
+    km = np.round(np.minimum(own_m, others_m)[swap] / _KM, 3)
     time_us = np.maximum(end_us[a], end_us[b])
-    km = np.round(own_m[swap] / _KM, 3)
-    found = event_rows(
-        HANDSHAKE, mmsi[a], time_us, other_mmsi=mmsi[b].astype(np.int32), lon=x0[a], lat=y0[a], distance_km=km
-    )
-    return found
+    return event_rows(HANDSHAKE, mmsi[a], time_us, other_mmsi=mmsi[b].astype(np.int32), distance_km=km, **place)
+
+
+def _way(leaps: pa.Table, a: Ints, b: Ints, rules: CheckRules) -> tuple[Floats, Floats]:
+    """From where leap a begins to where b ends: the distance, and how much of it the two speeds there do not explain.
+
+    Where a speed was not reported the other stands for both.
+    """
+    lon0, lat0, sog0_kn = (np.asarray(leaps[name], dtype=np.float64)[a] for name in ("lon0", "lat0", "sog0_kn"))
+    lon1, lat1, sog1_kn = (np.asarray(leaps[name], dtype=np.float64)[b] for name in ("lon1", "lat1", "sog1_kn"))
+    sog0_kn, sog1_kn = np.where(np.isnan(sog0_kn), sog1_kn, sog0_kn), np.where(np.isnan(sog1_kn), sog0_kn, sog1_kn)
+    taken_us = np.maximum(micros(leaps, "end")[b] - micros(leaps, "start")[a], 0)
+    distance_m = haversine_m(lon0, lat0, lon1, lat1)
+    reach_m = rules.leap_factor * M_PER_KN_US * taken_us * np.nan_to_num((sog0_kn + sog1_kn) / 2)
+    return distance_m, distance_m - reach_m
 
 
 def _near_pairs(leaps: pa.Table, rules: CheckRules) -> tuple[Ints, Ints]:

@@ -148,7 +148,10 @@ def _circles(blocks: Blocks, rules: CheckRules) -> pa.Table:
 
 
 def _generated(blocks: Blocks, rules: CheckRules) -> pa.Table:
-    """Places each of which lies, to a fraction of a metre, where those before and after it put it at its time."""
+    """Places each of which lies, to a fraction of a metre, where those before and after it put it at its time.
+
+    Places at even times to the second are those of an archive that was resampled: whoever made it drew the lines.
+    """
     t_s = blocks.time_us / SECOND
     inner = np.ones(len(t_s), bool)
     inner[blocks.starts] = inner[blocks.starts - 1] = False  # the last of each block stands before the next one's first
@@ -157,7 +160,9 @@ def _generated(blocks: Blocks, rules: CheckRules) -> pa.Table:
     off_m = np.hypot(*(v[mid - 1] + share * (v[mid + 1] - v[mid - 1]) - v[mid] for v in (blocks.east_m, blocks.north_m)))
     each = np.repeat(np.arange(len(blocks.starts)), blocks.count)[mid]
     median_m = _medians(off_m, each, blocks.count - 2)
-    k = np.flatnonzero(median_m <= rules.smooth_m)
+    even = np.abs(np.diff(blocks.time_us, prepend=0) - np.diff(blocks.time_us, append=0)) < SECOND
+    uneven = np.bincount(each, ~even[mid], len(blocks.starts)) * 2 > blocks.count - 2
+    k = np.flatnonzero(uneven & (median_m <= rules.smooth_m))
     return _rows(GENERATED, blocks, k, median_m[k], rules.smooth_m)
 
 
