@@ -18,7 +18,8 @@ from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, vessel
-from stswatch.pipeline.tracks.checks import table
+from stswatch.pipeline.tracks.checks.table import STATE as COMPARED
+from stswatch.pipeline.tracks.checks.table import compare
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -90,15 +91,6 @@ STEPS: tuple[Step, ...] = (
         state=coverage.STATE,
         single=True,
     ),
-    Step(
-        "compare",
-        table.compare,
-        takes={name: to_all for name in ("identity_changes", "checked_parts", "leaps", "crossings")},
-        gives=("identity_events", "track_checks"),
-        state=table.STATE,
-        single=True,
-        unlooked=("leaps", "crossings", "judged"),
-    ),
     Step("reception", coverage.reception, takes={"gaps": by_mmsi, "coverage": to_all}, gives=("judged_gaps",)),
     Step(
         "proximity",
@@ -129,6 +121,15 @@ STEPS: tuple[Step, ...] = (
         keys=("mmsi",),
     ),
     Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),
+    Step(
+        "compare",
+        compare,
+        takes=dict.fromkeys(("identity_changes", "checked_parts", "leaps", "crossings"), to_all),
+        gives=("identity_events", "track_checks"),
+        state=COMPARED,
+        single=True,
+        unlooked=("leaps", "crossings", "judged"),
+    ),
 )
 
 

@@ -295,9 +295,7 @@ TABLES = Registry(
             "track_checks",
             Origin.FLOW,
             TRACK_CHECK_ROWS,
-            Published(
-                Merge.CHECKS, ("mmsi", "track_start", "check_name", "start_time"), columns=STORED_TRACK_CHECKS
-            ),
+            Published(Merge.CHECKS, ("mmsi", "track_start", "check_name", "start_time"), columns=STORED_TRACK_CHECKS),
         ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),

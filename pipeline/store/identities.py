@@ -1,7 +1,7 @@
 """Identity events as they are published: those of one vessel merged, and what all IMO numbers together show.
 
-Source: IMO resolution A.1117(30) for the check digit: the first six digits times 7 to 2, added up, end in the seventh. The
-weights of the second, fourth and sixth are even, so a digit there that is off by five leaves the sum's last digit as it is.
+Source: IMO resolution A.1117(30) for the check digit: the first six digits times 7 to 2, added up, end in the seventh.
+The weights of the second, fourth and sixth are even: a digit there that is off by five leaves the last one as it is.
 """
 
 from __future__ import annotations
@@ -61,17 +61,20 @@ _ONE_OF_TWO = """a.first_seen AS old_first_seen, a.last_seen AS old_last_seen, b
     b.last_seen AS new_last_seen, greatest(a.first_seen, b.first_seen) AS first_time,
     greatest(a.last_seen, b.last_seen) AS last_time, 1::BIGINT AS times, 'imo' AS field"""
 # each with the next of the same number: of a number that hundreds use by mistake, pairs would be without end
-_CONFLICTS = f"""SELECT a.mmsi, 'imo_conflict' AS kind, a.value AS old_value, b.value AS new_value, b.mmsi AS other_mmsi,
-        {_ONE_OF_TWO}, false AS candidate
+_CONFLICTS = f"""SELECT a.mmsi, 'imo_conflict' AS kind, a.value AS old_value, b.value AS new_value,
+        b.mmsi AS other_mmsi, {_ONE_OF_TWO}, false AS candidate
     FROM (SELECT *, lead(mmsi) OVER (PARTITION BY value ORDER BY mmsi) AS next FROM valid) a
     JOIN valid b ON b.mmsi = a.next AND b.value = a.value"""
 _INVALID = f"""SELECT mmsi, 'imo_invalid' AS kind, 'imo' AS field, value AS new_value, first_seen AS new_first_seen,
-        last_seen AS new_last_seen, first_seen AS first_time, last_seen AS last_time, 1::BIGINT AS times, true AS candidate
+        last_seen AS new_last_seen, first_seen AS first_time, last_seen AS last_time, 1::BIGINT AS times,
+        true AS candidate
     FROM seen WHERE field = 'imo' AND NOT ({_VALID})"""
 _LOOK_ALIKES = f"""WITH known AS (SELECT DISTINCT value FROM valid),
-        variants AS (SELECT value, value[:k - 1] || ((try_cast(value[k] AS INTEGER) + 5) % 10) || value[k + 1:] AS variant
+        variants AS (SELECT value,
+                value[:k - 1] || ((try_cast(value[k] AS INTEGER) + 5) % 10) || value[k + 1:] AS variant
             FROM known, (SELECT unnest([2, 4, 6]) AS k)),
-        density AS (SELECT try_cast(value AS INTEGER) // {_BIN} AS bin, count(*) * 10.0 / {_BIN} AS share FROM known GROUP BY bin),
+        density AS (SELECT try_cast(value AS INTEGER) // {_BIN} AS bin, count(*) * 10.0 / {_BIN} AS share
+            FROM known GROUP BY bin),
         chance AS (SELECT sum(share) / 2 AS chance_hits FROM variants
             JOIN density ON try_cast(variant AS INTEGER) // {_BIN} = bin),
         lengths AS (SELECT mmsi, try_cast(value AS DOUBLE) AS length_m FROM seen WHERE field = 'length_m')

@@ -28,7 +28,7 @@ CLAIMS = schema.table(
 
 
 @dataclass(frozen=True)
-class Claims:
+class NewClaims:
     """values: schema.IDENTITY_VALUES. changes: schema.IDENTITY_EVENTS. latest: CLAIMS, for the next slice."""
 
     values: pa.Table
@@ -50,16 +50,16 @@ class _Moments:
     new: Bools
 
 
-def claims(reports: pa.Table, before: pa.Table, watermark_us: int, rules: IdentityRules) -> Claims:
+def claims(reports: pa.Table, before: pa.Table, watermark_us: int, rules: IdentityRules) -> NewClaims:
     """What static reports, in any order, tell anew after those of the slices before; never raises."""
     moments = _moments(reports, before)
     if not len(moments.starts):
-        return Claims(schema.empty("identity_values"), schema.empty("identity_events"), before)
+        return NewClaims(schema.empty("identity_values"), schema.empty("identity_events"), before)
     found = [_of_field(name, reports, before, moments, rules) for name in CLAIMED]
     values = pa.concat_tables([values for values, _, _ in found]).combine_chunks()
     changes = pa.concat_tables([changes for _, changes, _ in found]).combine_chunks()
     oldest_us = watermark_us - days(rules.memory_d)
-    return Claims(values, changes, _latest([last for _, _, last in found], oldest_us))
+    return NewClaims(values, changes, _latest([last for _, _, last in found], oldest_us))
 
 
 def _moments(reports: pa.Table, before: pa.Table) -> _Moments:
@@ -136,7 +136,9 @@ def event_rows(kind: str, mmsi: Ints, time_us: Ints, **given: Column | pa.Array 
     """Rows of schema.IDENTITY_EVENTS, each of one time; what is not given is null."""
     n = len(mmsi)
     known = {"mmsi": mmsi, "kind": pa.array([kind] * n, pa.string()), "first_time": time_us, "last_time": time_us}
-    known |= {name: pa.array([value] * n, pa.string()) if isinstance(value, str) else value for name, value in given.items()}
+    known |= {
+        name: pa.array([value] * n, pa.string()) if isinstance(value, str) else value for name, value in given.items()
+    }
     known["times"] = np.ones(n, np.int64)
     return build(
         "identity_events",

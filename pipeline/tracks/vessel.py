@@ -271,7 +271,14 @@ READS = {
         *("length_m", "beam_m", "draught_m", "destination", "invalid_reason"),
     ),
 }
-STATE = {"pending": PENDING, "tracks": TRACKS, "heard": HEARD, "said": schema.STATIC_DATA, "claims": CLAIMS, "samples": SAMPLES}
+STATE = {
+    "pending": PENDING,
+    "tracks": TRACKS,
+    "heard": HEARD,
+    "said": schema.STATIC_DATA,
+    "claims": CLAIMS,
+    "samples": SAMPLES,
+}
 
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from stswatch.geo.coordinates.plane import metres_per_degree
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, build, concat, micros, ordered, spread, starts_of
+from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, build, concat, micros, spread, starts_of
 from stswatch.pipeline.rules import CheckRules, days, hours, minutes
 from stswatch.pipeline.tracks.checks.jumps import check_rows
 from stswatch.pipeline.tracks.identity import Walked
@@ -23,7 +23,7 @@ _CELLS = 1 << 20  # along a line
 
 
 def crossings(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table:
-    """Where new legs cross a line of the grid, rows of schema.CROSSINGS; a leg over several lines of a kind has none."""
+    """Where new legs cross a line of the grid, rows of schema.CROSSINGS; none of a leg over several lines of a kind."""
     fixes = walked.fixes
     if not len(fixes.mmsi):
         return schema.empty("crossings")
@@ -42,7 +42,7 @@ def crossings(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table
     return build("crossings", columns)
 
 
-def _of_axis(across: Floats, along: Floats, leg: Bools, grid_deg: float, axis: int) -> tuple[Ints, ...]:
+def _of_axis(across: Floats, along: Floats, leg: Bools, grid_deg: float, axis: int) -> tuple[Column, ...]:
     """Of the legs that cross one line: row of their end, line, share of the way, degrees along the line, axis."""
     cell = np.floor(across * (1 / grid_deg))
     step = np.diff(cell, prepend=cell[:1])
@@ -127,8 +127,10 @@ def _runs(
     count = np.add.reduceat(distinct, starts) if len(starts) else starts
     all_of = _crossings_of(mmsi, track_us, block, asked, new[starts])
     k = np.flatnonzero((count >= rules.copy_least) & (count >= rules.copy_share * all_of))
-    k = k[np.lexsort((late[starts[k]], mmsi[old[starts[k]]], -count[k], block[new[starts[k]]], track_us[new[starts[k]]], mmsi[new[starts[k]]]))]
-    k = k[starts_of(mmsi[new[starts[k]]], track_us[new[starts[k]]], block[new[starts[k]]])]
+    head = new[starts[k]]
+    most_first = np.lexsort((late[starts[k]], mmsi[old[starts[k]]], -count[k], block[head], track_us[head], mmsi[head]))
+    k, head = k[most_first], head[most_first]
+    k = k[starts_of(mmsi[head], track_us[head], block[head])]
     a, b, first = new[starts[k]], new[ends[k]], old[starts[k]]
     lon, lat = (np.asarray(found[name])[a] for name in ("lon", "lat"))
     return check_rows(

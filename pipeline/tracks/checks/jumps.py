@@ -11,8 +11,8 @@ import pyarrow as pa
 from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Floats, Ints, build, concat, micros, ordered, spread, starts_of
-from stswatch.pipeline.rules import CheckRules, Rules, VesselRules, minutes
+from stswatch.pipeline.batch import Column, Floats, Ints, build, concat, micros, ordered, spread, starts_of
+from stswatch.pipeline.rules import CheckRules, Rules, minutes
 from stswatch.pipeline.tracks.claims import event_rows
 from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
 from stswatch.pipeline.tracks.legs import Intervals
@@ -48,8 +48,12 @@ def jumps(walked: Walked, between: Intervals, rules: Rules) -> tuple[pa.Table, p
 def _within_tracks(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table:
     """Where a vessel came further than the two speeds that it reported explain."""
     fixes = walked.fixes
-    spare_m = fixes.distance_m - (rules.leap_factor * M_PER_KN_US) * between.speed_kn * between.dt_us
-    near = between.leg & between.reported & (spare_m > rules.leap_m)
+    speed_kn = between.speed_kn
+    if not between.reported.all():  # where one of the two speeds is missing the other stands for both
+        sog_kn = np.fmax(fixes.sog_kn, np.roll(fixes.sog_kn, 1))
+        speed_kn = np.where(between.reported, speed_kn, np.where(np.isnan(sog_kn), rules.unknown_kn, sog_kn))
+    spare_m = fixes.distance_m - (rules.leap_factor * M_PER_KN_US) * speed_kn * between.dt_us
+    near = between.leg & (between.dt_us > 0) & (spare_m > rules.leap_m)
     row = np.flatnonzero(near)
     row = row[between.dt_us[row] <= minutes(rules.leap_within_min)]
     return _leap_rows(walked, row - 1, row, hop=False)
@@ -109,7 +113,7 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     return pa.concat_tables(events), parts, _leap_rows(walked, at[before[hop]], at[changed[hop]], hop=True)
 
 
-def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Bools, least_us: int) -> tuple[Ints, Ints]:
+def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Column, least_us: int) -> tuple[Ints, Ints]:
     """The fix at which a track that began by a hop has lasted so long, no other having been heard since it began.
 
     of: MMSI, track and time of fixes in order of time. Gives rows, and for each the last fix of another track.
@@ -172,7 +176,9 @@ def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
 
 
 def _cells(lon: Floats, lat: Floats, size_deg: float) -> Ints:
-    return np.floor((lat + 90) / size_deg).astype(np.int64) * 100_000 + np.floor((lon + 180) / size_deg).astype(np.int64)
+    return np.floor((lat + 90) / size_deg).astype(np.int64) * 100_000 + np.floor((lon + 180) / size_deg).astype(
+        np.int64
+    )
 
 
 def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:

@@ -157,7 +157,9 @@ def _generated(blocks: Blocks, rules: CheckRules) -> pa.Table:
     inner[blocks.starts] = inner[blocks.starts - 1] = False  # the last of each block stands before the next one's first
     mid = np.flatnonzero(inner)
     share = (t_s[mid] - t_s[mid - 1]) / (t_s[mid + 1] - t_s[mid - 1])
-    off_m = np.hypot(*(v[mid - 1] + share * (v[mid + 1] - v[mid - 1]) - v[mid] for v in (blocks.east_m, blocks.north_m)))
+    off_m = np.hypot(
+        *(v[mid - 1] + share * (v[mid + 1] - v[mid - 1]) - v[mid] for v in (blocks.east_m, blocks.north_m))
+    )
     each = np.repeat(np.arange(len(blocks.starts)), blocks.count)[mid]
     median_m = _medians(off_m, each, blocks.count - 2)
     even = np.abs(np.diff(blocks.time_us, prepend=0) - np.diff(blocks.time_us, append=0)) < SECOND
