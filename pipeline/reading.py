@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -195,11 +195,15 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     One that another superseded gives that other.
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
-    the table, those about its time), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
+    the table, those about its time), `identity_events` and `track_checks` (rows of the tables, of the pair and a week
+    before to a week after), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
     with one_snapshot(data):
         return _encounter(data, name)
+
+
+_WEEK = timedelta(days=7)
 
 
 def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
@@ -222,6 +226,7 @@ def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
         "gaps_beside": gaps,
         "outages": queries.outages(Path(data), (begin, end)),
         "met": queries.met(Path(data), pair),
+        **queries.identity(Path(data), pair, (begin - _WEEK, end + _WEEK)),
     }
 
 
