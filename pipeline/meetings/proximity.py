@@ -238,7 +238,7 @@ def _motion_error_m(legs: LegColumns, leg: Ints, time_us: Ints, rules: Rules) ->
     share = (time_us - legs.fix_start_us[leg]) / took_us
     way_m = legs.speed_dkn[leg] / 10 * (M_PER_NM / 3600 / SECOND) * took_us
     off_m = rules.vessel.leg_error_share * way_m * 4 * share * (1 - share)
-    return np.where(legs.thinned[leg], np.minimum(off_m, rules.vessel.thin_tolerance_m), off_m)
+    return np.asarray(np.where(legs.thinned[leg], np.minimum(off_m, rules.vessel.thin_tolerance_m), off_m))
 
 
 def _fresh_starts(legs: LegColumns, found: Found) -> Bools:
