@@ -192,7 +192,7 @@ def stages(steps: Sequence[Step]) -> list[list[Step]]:
     """The steps by how many others they wait for in a row: those of one stage need nothing of each other.
 
     >>> [[step.name for step in stage] for stage in stages(STEPS)][:2]
-    [['vessel'], ['coverage', 'proximity']]
+    [['vessel'], ['coverage', 'proximity', 'compare']]
     """
     found: list[list[Step]] = []
     at: dict[str, int] = {}  # by table, the stage that gives it
