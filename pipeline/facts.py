@@ -282,6 +282,50 @@ def judgement(gap: Row) -> str:
     return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
 
 
+_EVENTS: Mapping[str, str] = {
+    "identity_change": "changed its {field} from {old_value} to {new_value}",
+    "shared_identity": "is two tracks alive at once, {distance_km:.0f} km apart",
+    "position_jump": "jumped {distance_km:.0f} km, faster than any ship",
+    "handshake": "changed places with {other_mmsi:09d}",
+    "imo_conflict": "has the IMO number {old_value}, and so has {other_mmsi:09d}",
+    "imo_invalid": "sent the IMO number {new_value}, whose check digit is wrong",
+    "imo_look_alike": "has the IMO number {old_value}, one digit off {new_value} of {other_mmsi:09d}; chance gives "
+    "{chance_hits:.1f} such pairs in these data",
+}
+_CHECKS: Mapping[str, str] = {
+    "impossible_speed": "was shown {measured:.0f} km off, where no ship can go in that time",
+    "displacement": "was shown at one place with {vessels} vessels at once: interference with satellite navigation",
+    "circle": "was shown on a circle",
+    "generated_track": "was shown on a line so even that it may have been drawn",
+    "copied_track": "repeated a course that {other_mmsi:09d} had sailed before, its speeds too",
+}
+_MOST = 6  # sentences of a kind; the tables hold all
+
+
+def identities(row: Row) -> list[str]:
+    """What does not fit one hull under one number, of the two and within a week, a sentence each."""
+    return _shown(row.get("identity_events", ()), "kind", _EVENTS, "first_time", "identity_events")
+
+
+def checks(row: Row) -> list[str]:
+    """Parts of the two tracks, within a week, whose positions may be false, a sentence each."""
+    return _shown(row.get("track_checks", ()), "check_name", _CHECKS, "start_time", "track_checks")
+
+
+def _shown(found: Sequence[Row], name: str, words: Mapping[str, str], when: str, table: str) -> list[str]:
+    lines = []
+    for each in found[:_MOST]:
+        why = ""
+        if each.get("candidate"):
+            why = " (chance or an error of entry explains it as well)"
+        elif each.get("interference") and each[name] != "displacement":
+            why = " (interference explains it)"
+        lines.append(f"{each['mmsi']:09d} {words[each[name]].format(**each)}: {minute(each[when])} UTC{why}.")
+    if len(found) > _MOST:
+        lines.append(f"{len(found) - _MOST} more: table {table}.")
+    return [f"Shown, not scored: {line}" for line in lines]
+
+
 def _in_outage(gap: Row) -> bool:
     """Whether what of a gap lies outside of outages would be none."""
     if gap["end_time"] is None:

@@ -77,6 +77,11 @@ class VesselRules:
     fix_error_m: float = number(
         10.0, "m", "a position that AIS marks as accurate is so within 10 m; the mark is seldom kept in archives"
     )
+    leg_error_share: float = number(
+        0.4,
+        "of the way",
+        "left out of real tracks (docs/identity.md), 9 of 10 fixes lie so near to the middle of the leg without them",
+    )
     track_memory_d: float = number(7.0, "d", "a track silent for longer has ended; what comes after is another track")
 
 
@@ -100,6 +105,62 @@ class StayRules:
     loitering_h: float = number(3.0, "h", "shorter waits are for a pilot, the tide or the traffic")
     dark_speed_kn: float = number(12.0, "kn", "what small tankers and coasters of these trades make; faster is rare")
     dark_stay_h: float = number(4.0, "h", "to moor, load or discharge some of it, and leave")
+
+
+@dataclass(frozen=True)
+class IdentityRules:
+    """What counts as a change of identity."""
+
+    memory_d: float = number(
+        7.0, "d", "as long as a track lasts; after a longer silence another value is not a change that was seen"
+    )
+
+
+@dataclass(frozen=True)
+class CheckRules:
+    """Which parts of tracks are shown as perhaps false."""
+
+    apart_min: float = number(
+        20.0, "min", "a part elsewhere that lasts as long is no single error of position or of a receiver"
+    )
+    leap_m: float = number(60.0, "m", "two ships beside each other lie so far apart; noise of positions is less")
+    leap_factor: float = number(1.2, "times", "the mean of two reported speeds misses what lay between by less, mostly")
+    leap_within_min: float = number(30.0, "min", "over a longer time ships move further than they lie apart")
+    unknown_kn: float = number(60.0, "kn", "where no speed was reported any that a ship can make explains a leap")
+    swap_times: float = number(
+        1.5, "times", "each number goes on so much nearer to where the other was: else a stray position explains it too"
+    )
+    displaced_vessels: float = number(
+        4.0,
+        "vessels",
+        "at one place in one half hour: no crew forges for others",
+    )
+    displaced_deg: float = number(0.1, "deg", "places of interference spread over some kilometres")
+    sample_min: float = number(10.0, "min", "over it a ship bends and varies its speed by more than its noise")
+    block_h: float = number(3.0, "h", "18 places: fewer tell no circle from a turn; forged courses last for longer")
+    least_samples: float = number(10.0, "places", "of 18 in a block, so that holes of an hour do not hide one")
+    moving_kn: float = number(2.5, "kn", "ships at anchor swing on circles too, slower than this")
+    circle_least_m: float = number(100.0, "m", "smaller circles are those of ships that turn on the spot")
+    circle_most_m: float = number(3000.0, "m", "circles of false positions: tens of metres to some km")
+    circle_off: float = number(0.05, "of radius", "how far places stray from it; where ships wait, more")
+    circle_lopsided: float = number(0.5, "share", "length of the mean direction from its middle: 0 on all sides")
+    smooth_m: float = number(
+        0.25, "m", "the last digit of AIS is 0.19 m; of real ships the median is 3 m and more over ten minutes"
+    )
+
+    grid_deg: float = number(0.1, "deg", "11 km: a ship crosses a line each half hour, and a week of them is kept")
+    copy_block_h: float = number(6.0, "h", "a forged course lasts for some hours")
+    copy_m: float = number(15.0, "m", "noise of positions; two ships on one lane pass further apart, mostly")
+    copy_slack: float = number(0.002, "share", "of the time from line to line: no two ships keep one speed so well")
+    copy_slack_s: float = number(4.0, "s", "receiver clocks and whole seconds")
+    copy_even_min: float = number(10.0, "min", "a copy keeps its distance in time; counted in steps of this")
+    copy_shift_h: float = number(3.0, "h", "the own course so long before: a ship that goes to and fro")
+    copy_other_min: float = number(
+        30.0, "min", "another's course so long before: what sails with or behind it is tow, convoy or pilot"
+    )
+    copy_memory_d: float = number(7.0, "d", "what is older is no longer kept; a copy of an older course is not seen")
+    copy_least: float = number(5.0, "lines", "on one lane at one speed two or three agree by accident")
+    copy_share: float = number(0.7, "share", "of the lines crossed in the block; at bends not all agree")
 
 
 @dataclass(frozen=True)
@@ -238,6 +299,8 @@ class Rules:
     clock: ClockRules = ClockRules()
     vessel: VesselRules = VesselRules()
     stays: StayRules = StayRules()
+    identity: IdentityRules = IdentityRules()
+    check: CheckRules = CheckRules()
     coverage: CoverageRules = CoverageRules()
     reception: ReceptionRules = ReceptionRules()
     proximity: ProximityRules = ProximityRules()

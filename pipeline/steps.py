@@ -18,6 +18,8 @@ from stswatch.pipeline.meetings.rows import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, port_calls, reception, vessel
+from stswatch.pipeline.tracks.checks.table import STATE as COMPARED
+from stswatch.pipeline.tracks.checks.table import compare
 from stswatch.pipeline.tracks.fixes import valid
 
 Function = Callable[[Tables, Batch, Rules], Result]
@@ -75,11 +77,12 @@ STEPS: tuple[Step, ...] = (
         gives=(
             *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
             *("receptions", "reporting", "ship_hours", "vessels"),
+            *("identity_changes", "identity_values", "checked_parts", "leaps", "crossings"),
         ),
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
-        unlooked=("heard", "habits"),
+        unlooked=("heard", "habits", "claims", "samples"),
     ),
     Step(
         "coverage",
@@ -136,6 +139,15 @@ STEPS: tuple[Step, ...] = (
         keys=("mmsi",),
     ),
     Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),
+    Step(
+        "compare",
+        compare,
+        takes=dict.fromkeys(("identity_changes", "checked_parts", "leaps", "crossings"), to_all),
+        gives=("identity_events", "track_checks"),
+        state=COMPARED,
+        single=True,
+        unlooked=("leaps", "crossings", "judged"),
+    ),
 )
 
 
@@ -198,7 +210,7 @@ def stages(steps: Sequence[Step]) -> list[list[Step]]:
     """The steps by how many others they wait for in a row: those of one stage need nothing of each other.
 
     >>> [[step.name for step in stage] for stage in stages(STEPS)][:2]
-    [['vessel'], ['coverage', 'proximity']]
+    [['vessel'], ['coverage', 'proximity', 'compare']]
     """
     found: list[list[Step]] = []
     at: dict[str, int] = {}  # by table, the stage that gives it

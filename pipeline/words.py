@@ -167,6 +167,8 @@ def explanation(row: dict[str, Any]) -> str:
         *facts.beside(row),
         *facts.one_hull(row),
         *_met(row),
+        *facts.identities(row),
+        *facts.checks(row),
         "",
         f"Where: {', '.join(filter(None, [place, facts.port_part(row), facts.shore(row)]))}.",
         *([f"Light: {light}."] if light else []),

@@ -11,16 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.coordinates.sphere import wrap_lon
+from stswatch.geo.coordinates.sphere import M_PER_NM, wrap_lon
 from stswatch.geo.reference.harbours import lawful_port
 from stswatch.geo.reference.ports import ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
     MS,
+    SECOND,
     Batch,
     Bools,
     Column,
+    Floats,
     Ints,
     Result,
     Tables,
@@ -207,7 +209,8 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     first, group = np.flatnonzero(head), np.cumsum(head) - 1
     last = np.append(first[1:], len(found.a)) - 1
     a, b, start_us, end_us = found.a[first], found.b[first], found.near.start_us[first], found.near.end_us[last]
-    best = found.near.at(intervals.best(found.near.nearest_cm(), group, first))
+    nearest = intervals.best(found.near.nearest_cm(), group, first)
+    best = found.near.at(nearest)
     observed_ms = _observed_us(legs, found, rules) // MS
     columns: dict[str, Column] = {"start": start_us, "end": end_us, "within_ms": (end_us - start_us) // MS}
     columns |= {"observed_ms": np.add.reduceat(observed_ms, first), "fresh": np.zeros(len(first), bool)}
@@ -216,12 +219,26 @@ def _proximity_rows(legs: LegColumns, found: Found, rules: Rules) -> pa.Table:
     for end, rows in ((0, first), (1, last)):
         columns[f"lon{end}"], columns[f"lat{end}"] = found.near.middle(rows, end)
     columns |= dict(zip(("cpa_time", "lon", "lat"), best.nearest(), strict=True), nearest_cm=best.nearest_cm())
+    off_m = [_motion_error_m(legs, leg[nearest], columns["cpa_time"], rules) for leg in (found.a, found.b)]
+    columns["motion_cm"] = np.rint(np.hypot(*off_m) * 100).astype(np.int64)
     for v, leg, end_leg in (("a", a, found.a[last]), ("b", b, found.b[last])):
         columns[f"mmsi_{v}"], columns[f"track_{v}"] = legs.mmsi[leg], legs.track_us[leg]
         columns[f"fixes_{v}"], at_end = legs.fixes(leg, start_us, end_us)
         columns[f"end_fix_{v}"] = at_end | (end_us == legs.fix_end_us[end_leg])
         columns["fresh"] |= legs.fresh[leg] & (start_us == legs.ends.start_us[leg])
     return intervals.to_table(Runs(columns, *_bins(legs, found, group, rules)), schema.PROXIMITIES)
+
+
+def _motion_error_m(legs: LegColumns, leg: Ints, time_us: Ints, rules: Rules) -> Floats:
+    """How far each may be at a time (m,) from where even motion between its two fixes puts it, metres.
+
+    Nothing at a fix, most in the middle: leg_error_share of the way that its speed makes in the time between.
+    """
+    took_us = np.maximum(legs.fix_end_us[leg] - legs.fix_start_us[leg], 1)
+    share = (time_us - legs.fix_start_us[leg]) / took_us
+    way_m = legs.speed_dkn[leg] / 10 * (M_PER_NM / 3600 / SECOND) * took_us
+    off_m = rules.vessel.leg_error_share * way_m * 4 * share * (1 - share)
+    return np.asarray(np.where(legs.thinned[leg], np.minimum(off_m, rules.vessel.thin_tolerance_m), off_m))
 
 
 def _fresh_starts(legs: LegColumns, found: Found) -> Bools:

@@ -106,6 +106,7 @@ def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
         "cpa_time": micros(rows, "cpa_time"),
         "region": np.full(n, None, object),
         "cpa_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
+        "motion_error_m": np.asarray(rows["motion_cm"]) / 100.0,
         "observed_share": np.asarray(rows["observed_ms"]) / within_ms,
         "candidate_count": np.ones(n, np.int64),
         "run_id": np.full(n, "", object),

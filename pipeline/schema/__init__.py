@@ -16,8 +16,10 @@ import pyarrow as pa
 from stswatch.pipeline.schema import flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
     CLOSED_ENCOUNTERS,
+    CROSSINGS,
     EDGES,
     GAPS,
+    LEAPS,
     LEGS,
     PARTIES,
     PORT_PAIRS,
@@ -50,6 +52,8 @@ from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,
     COVERAGE,
     ENCOUNTERS,
+    IDENTITY_EVENTS,
+    IDENTITY_VALUES,
     JUDGED_GAPS,
     LOITERING,
     OUTAGES,
@@ -61,6 +65,9 @@ from stswatch.pipeline.schema.published import (
     SOURCES,
     STORED_ENCOUNTERS,
     STORED_GAPS,
+    STORED_IDENTITY_EVENTS,
+    STORED_TRACK_CHECKS,
+    TRACK_CHECK_ROWS,
     VESSELS,
 )
 
@@ -70,14 +77,18 @@ __all__ = [
     "CLOCK",
     "CLOSED_ENCOUNTERS",
     "COVERAGE",
+    "CROSSINGS",
     "EDGES",
     "ENCOUNTERS",
     "EVENT_TABLES",
     "FIXES",
     "FLOW",
     "GAPS",
+    "IDENTITY_EVENTS",
+    "IDENTITY_VALUES",
     "JUDGED_GAPS",
     "LAKE",
+    "LEAPS",
     "LEGS",
     "LOITERING",
     "OUTAGES",
@@ -104,8 +115,11 @@ __all__ = [
     "STORED",
     "STORED_ENCOUNTERS",
     "STORED_GAPS",
+    "STORED_IDENTITY_EVENTS",
+    "STORED_TRACK_CHECKS",
     "TABLES",
     "TERRESTRIAL",
+    "TRACK_CHECK_ROWS",
     "UNKNOWN",
     "UTC",
     "VESSELS",
@@ -140,6 +154,9 @@ class Merge(Enum):
     ROWS = "every one of them"
     SUMS = "those of one key are added up"
     LATEST = "one of each key: of a column that has a time beside it the value reported last"
+    SPANS = "one of each key, from the least first to the greatest last time"
+    IDENTITY = "those of one key as one; what numbers of all vessels together show is added"
+    CHECKS = "every one of them, with whether many vessels were displaced in it"
     GAPS = "every one of them, with how much of it lies in outages"
     EVENTS = "by name and revision, see pipeline/store/revisions.py"
     RUNS = "one of each run of the program"
@@ -258,6 +275,10 @@ TABLES = Registry(
         Table("receptions", Origin.FLOW, flow_tables.RECEPTIONS),
         Table("reporting", Origin.FLOW, flow_tables.REPORTING),
         Table("ship_hours", Origin.FLOW, flow_tables.SHIP_HOURS),
+        Table("identity_changes", Origin.FLOW, published.IDENTITY_EVENTS),
+        Table("checked_parts", Origin.FLOW, published.TRACK_CHECK_ROWS),
+        Table("leaps", Origin.FLOW, flow_tables.LEAPS),
+        Table("crossings", Origin.FLOW, flow_tables.CROSSINGS),
         Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
         Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),
@@ -277,6 +298,23 @@ TABLES = Registry(
         ),
         Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
         Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),
+        Table(
+            "identity_events",
+            Origin.FLOW,
+            IDENTITY_EVENTS,
+            Published(
+                Merge.IDENTITY,
+                ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi"),
+                columns=STORED_IDENTITY_EVENTS,
+            ),
+        ),
+        Table("identity_values", Origin.FLOW, IDENTITY_VALUES, Published(Merge.SPANS, ("mmsi", "field", "value"))),
+        Table(
+            "track_checks",
+            Origin.FLOW,
+            TRACK_CHECK_ROWS,
+            Published(Merge.CHECKS, ("mmsi", "track_start", "check_name", "start_time"), columns=STORED_TRACK_CHECKS),
+        ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
         Table("port_pair_counts", Origin.FLOW, published.PORT_PAIR_COUNTS, Published(Merge.SUMS, ("port", "hour"))),

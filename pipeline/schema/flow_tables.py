@@ -145,3 +145,26 @@ PORT_PAIRS = table(
     column("port", pa.string(), "port id, see geo/reference/ports.py"),
     column("hour", UTC, "start of the hour"),
 )
+LEAPS = table(
+    "Where a vessel came further between two fixes than its reported speeds, or those of any ship, explain.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("start", UTC, "fix before"),
+    column("end", UTC, "fix after"),
+    column("hop", pa.bool_(), "no ship can go so fast: another track begins"),
+    column("lon0", pa.float64(), "longitude before", unit="deg"),
+    column("lat0", pa.float64(), "latitude before", unit="deg"),
+    column("lon1", pa.float64(), "longitude after", unit="deg"),
+    column("lat1", pa.float64(), "latitude after", unit="deg"),
+    column("sog0_kn", pa.float32(), "speed reported before", unit="kn", null=True),
+    column("sog1_kn", pa.float32(), "speed reported after", unit="kn", null=True),
+)
+CROSSINGS = table(
+    "Where legs cross a grid of degrees.",
+    *_TRACK,
+    column("time", UTC, "when, between the two fixes in equal motion"),
+    column("fix_end", UTC, "fix at or after it"),
+    column("line", pa.int64(), "which line, of which kind, in which direction"),
+    column("along_m", pa.float64(), "where on the line, from the equator or Greenwich", unit="m"),
+    column("lon", pa.float64(), "longitude of the fix after it", unit="deg"),
+    column("lat", pa.float64(), "latitude of the fix after it", unit="deg"),
+)

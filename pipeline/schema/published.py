@@ -179,6 +179,76 @@ VESSELS = table(
         )
     ),
 )
+IDENTITY_VALUES = table(
+    "What each MMSI reported of its identity: every value with when it was reported first and last.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("field", pa.string(), "imo, name, call_sign, ship_type, length_m or beam_m"),
+    column("value", pa.string(), "as reported, untrusted text; numbers in digits, lengths in metres"),
+    column("first_seen", UTC, "first report of it"),
+    column("last_seen", UTC, "last report of it; of one still in use the first report of its last UTC day"),
+)
+IDENTITY_EVENTS = table(
+    "What does not fit one hull under one number: changes, shared numbers, jumps, swaps. No row accuses anybody.",
+    column("mmsi", pa.int32(), "the number the vessel claims; of two the smaller"),
+    column(
+        "kind",
+        pa.string(),
+        "identity_change; shared_identity (two tracks alive at once); position_jump (a hop that no ship can make); "
+        "handshake (two numbers change places); imo_conflict (one IMO number under two MMSI); imo_invalid (its check "
+        "digit is wrong); imo_look_alike (one digit differs by five, which the check digit cannot see)",
+    ),
+    column("field", pa.string(), "which field of static data, see identity_values", null=True),
+    column("old_value", pa.string(), "value before, untrusted text; of two numbers that of `mmsi`", null=True),
+    column("new_value", pa.string(), "value after, untrusted text; of two numbers that of `other_mmsi`", null=True),
+    column("other_mmsi", pa.int32(), "the other number, where two have part in it", null=True),
+    column("first_time", UTC, "when it was seen first"),
+    column("last_time", UTC, "when it was seen last"),
+    column("times", pa.int64(), "how often it was seen"),
+    column("lon", pa.float64(), "where, the first time; no statement of guilt nor of truth", unit="deg", null=True),
+    column("lat", pa.float64(), "where, the first time", unit="deg", null=True),
+    column("distance_km", pa.float64(), "how far apart the two places were at most", unit="km", null=True),
+)
+STORED_IDENTITY_EVENTS = table(
+    meaning_of(IDENTITY_EVENTS),
+    *(IDENTITY_EVENTS.field(name) for name in IDENTITY_EVENTS.names),
+    column("old_first_seen", UTC, "first report of the value before", null=True),
+    column("old_last_seen", UTC, "last report of the value before", null=True),
+    column("new_first_seen", UTC, "first report of the value after", null=True),
+    column("new_last_seen", UTC, "last report of the value after, see identity_values", null=True),
+    column("candidate", pa.bool_(), "chance or an error of entry explains it as well: shown, never scored"),
+    column(
+        "chance_hits",
+        pa.float64(),
+        "imo_look_alike: how many such pairs chance alone would give among the numbers of these data",
+        null=True,
+    ),
+    column("same_size", pa.bool_(), "imo_look_alike: some length of both agrees within 5 m; null: unknown", null=True),
+)
+TRACK_CHECK_ROWS = table(
+    "Parts of tracks that no ship sails so, or whose positions may be false, each with its evidence. No row accuses.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("track_start", UTC, "first fix of the track; with the MMSI it names the track"),
+    column("check_name", pa.string(), "which check, see docs/identity.md"),
+    column("start_time", UTC, "first fix of the part"),
+    column("end_time", UTC, "last fix of the part"),
+    column("lon", pa.float64(), "longitude as claimed, at its start", unit="deg"),
+    column("lat", pa.float64(), "latitude as claimed, at its start", unit="deg"),
+    column("measured", pa.float64(), "what the check measured, in the unit that docs/identity.md gives"),
+    column("threshold", pa.float64(), "the value from or up to which it counts, in the same unit"),
+    column("samples", pa.int64(), "on how many places it rests"),
+    column("other_mmsi", pa.int32(), "copied_track: whose track it repeats, its own number among them", null=True),
+    column("other_start", UTC, "copied_track: when that was first sailed", null=True),
+    column("vessels", pa.int64(), "displacement: how many vessels went there at once", null=True),
+)
+STORED_TRACK_CHECKS = table(
+    meaning_of(TRACK_CHECK_ROWS),
+    *(TRACK_CHECK_ROWS.field(name) for name in TRACK_CHECK_ROWS.names),
+    column(
+        "interference",
+        pa.bool_(),
+        "the vessel was displaced together with many others in it: interference explains it, nobody is accused",
+    ),
+)
 RUNS = table(
     "One row per run of the program over this folder.",
     column("run_id", pa.string(), "name of the run"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import ddl, snapshots
+from stswatch.pipeline.store import ddl, identities, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
@@ -21,7 +21,8 @@ from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
 # ----------------------- from the parts of all slices to the rows that are published: a query for each way to merge
 
-GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS)  # made of the parts, so that no index need hold their keys
+# made of the parts, so that no index need hold their keys
+GROUPED = (Merge.ROWS, Merge.SUMS, Merge.LATEST, Merge.GAPS, Merge.SPANS, Merge.IDENTITY, Merge.CHECKS)
 
 
 def query(table: str, tables: Registry = schema.TABLES) -> str:
@@ -105,6 +106,9 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
     Merge.ROWS: _all_rows,
     Merge.SUMS: _added_up,
     Merge.LATEST: _last_known,
+    Merge.SPANS: identities.spans,
+    Merge.IDENTITY: identities.events,
+    Merge.CHECKS: identities.checks,
     Merge.GAPS: _gaps_with_outages,
     Merge.EVENTS: _events,
     Merge.RUNS: _runs,

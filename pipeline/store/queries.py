@@ -143,6 +143,24 @@ def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]
         return _rows(db.sql(query, params={"first": span[0], "last": span[1]}))
 
 
+def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of `identity_events` and `track_checks` about these MMSI that overlap a span, in order of time.
+
+    Raises StoreError where the folder holds no database.
+    """
+    given = {"mmsi": list(mmsi), "first": span[0], "last": span[1]}
+    who = "list_contains($mmsi, mmsi)"
+    events = f"""SELECT * FROM identity_events WHERE ({who} OR list_contains($mmsi, other_mmsi)) AND first_time < $last
+        AND last_time > $first ORDER BY first_time, mmsi, kind, field, old_value, new_value, other_mmsi"""
+    checks = f"""SELECT * FROM track_checks WHERE {who} AND start_time < $last AND end_time > $first
+        ORDER BY start_time, mmsi, check_name"""
+    with _asked(data) as db:
+        return {
+            "identity_events": _rows(db.sql(events, params=given)),
+            "track_checks": _rows(db.sql(checks, params=given)),
+        }
+
+
 def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:
     """How often two vessels met: `pair`, encounters of the two that hold; by MMSI, how many other vessels each met.
 

@@ -22,7 +22,7 @@ from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.legs import Track
 
-_M_PER_KN_US = M_PER_NM / 3600.0 / SECOND
+M_PER_KN_US = M_PER_NM / 3600.0 / SECOND
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Fixes:
 
 def impossible(distance_m: Floats, dt_us: Ints, rules: VesselRules) -> Bools:
     """Whether no ship goes so far in that time, (n,) bool."""
-    return np.round(distance_m, 3) > rules.hop_slack_m + rules.max_speed_kn * _M_PER_KN_US * dt_us
+    return np.round(distance_m, 3) > rules.hop_slack_m + rules.max_speed_kn * M_PER_KN_US * dt_us
 
 
 def attribute(fixes: Fixes, rules: VesselRules) -> Ints:
@@ -82,7 +82,7 @@ def _walk(fixes: Fixes, first: int, last: int, rules: VesselRules) -> list[int]:
     and no hop may be judged by that.
     """
     memory_us = days(rules.track_memory_d)
-    reach_m_us = rules.max_speed_kn * _M_PER_KN_US
+    reach_m_us = rules.max_speed_kn * M_PER_KN_US
     time, lon, lat = (a[first:last].tolist() for a in (fixes.time_us, fixes.lon, fixes.lat))
     carried, named = fixes.carried[first:last].tolist(), fixes.track_us[first:last].tolist()
     alive: dict[int, tuple[int, float, float]] = {}

@@ -31,6 +31,9 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.rules import Rules, VesselRules, days, minutes
+from stswatch.pipeline.tracks.checks.table import examine
+from stswatch.pipeline.tracks.checks.windows import SAMPLES
+from stswatch.pipeline.tracks.claims import CLAIMS, claims
 from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
 from stswatch.pipeline.tracks.identity import TRACKS, Walked, walk
@@ -279,6 +282,8 @@ STATE = {
     "said": schema.STATIC_DATA,
     "entered": schema.VOYAGE_DATA,
     "habits": HABITS,
+    "claims": CLAIMS,
+    "samples": SAMPLES,
 }
 
 
@@ -301,7 +306,11 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
     voyages, entered = voyage_data(reports, state["entered"], batch.watermark_us)
     leg_rows = _leg_rows(now, legs, rules.vessel)
+    claimed = claims(reports, state["claims"], batch.watermark_us, rules.identity)
+    samples, examined = examine(walked, between, state["samples"], until_us, batch.final, rules)
+    examined["identity_changes"] = concat([examined["identity_changes"], claimed.changes], schema.IDENTITY_EVENTS)
     rows = {
+        **examined,
         "legs": leg_rows,
         "stays": of_legs(leg_rows, rules.stays),
         "voyage_data": voyages,
@@ -312,9 +321,10 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "reporting": reporting(ready, rules),
         "ship_hours": ship_hours(walked, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
+        "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
-    return Result(kept | {"habits": habits}, rows)
+    return Result(kept | {"habits": habits, "claims": claimed.latest, "samples": samples}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

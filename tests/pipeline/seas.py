@@ -206,6 +206,9 @@ def canonical(given: Tables) -> Tables:
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
         "outages": in_order(given["outages"], ("start_time", "receiver")),
         "port_pair_counts": added(given["port_pair_counts"], "port", "hour"),
+        "identity_events": in_order(given["identity_events"], schema.IDENTITY_EVENTS.names[:7]),
+        "identity_values": _spans(given["identity_values"]),
+        "track_checks": in_order(given["track_checks"], ("mmsi", "track_start", "check_name", "start_time")),
         "vessels": pa.Table.from_pandas(latest(_epoch(given["vessels"]).to_pandas())),
     }
 
@@ -226,6 +229,12 @@ def added(rows: pa.Table, *key: str) -> pa.Table:
     """The sums of all other columns by key."""
     others = [name for name in rows.column_names if name not in key]
     return in_order(rows.group_by(list(key)).aggregate([(name, "sum") for name in others]), key)
+
+
+def _spans(rows: pa.Table) -> pa.Table:
+    """The first and last time of each value of each vessel."""
+    key = ["mmsi", "field", "value"]
+    return in_order(rows.group_by(key).aggregate([("first_seen", "min"), ("last_seen", "max")]), key)
 
 
 def latest(rows: pd.DataFrame) -> pd.DataFrame:

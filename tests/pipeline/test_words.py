@@ -36,6 +36,7 @@ ROW: dict[str, Any] = {
     "cpa_time": datetime(2024, 3, 1, 1, 2, 3, tzinfo=UTC),
     "cpa_distance_m": 31.4,
     "position_error_m": 20.0,
+    "motion_error_m": None,
     "median_distance_m": 62.2,
     "median_speed_a_kn": 0.34,
     "median_speed_b_kn": 1.26,

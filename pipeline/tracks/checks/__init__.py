@@ -1,0 +1,1 @@
+"""Checks of tracks for positions that may be false: table.py lists them."""

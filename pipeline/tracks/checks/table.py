@@ -1,0 +1,80 @@
+"""The checks of tracks, one row each, and the step in which those meet that need the tracks of several vessels.
+
+A check that needs what a format lacks gives no row. None reads the station that received a position, which the lake
+does not hold, nor the fields of a sentence that few sets send wrongly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import Batch, Result, Tables, build, concat, micros
+from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.tracks.checks import copies, jumps, windows
+from stswatch.pipeline.tracks.identity import Walked
+from stswatch.pipeline.tracks.legs import Intervals
+
+
+@dataclass(frozen=True)
+class TrackCheck:
+    """One check: its name in `track_checks`, what it measures and in which unit, and whether it accuses nobody."""
+
+    name: str
+    measures: str
+    unit: str
+    innocent: bool = False
+
+
+TRACK_CHECKS = (
+    TrackCheck(jumps.IMPOSSIBLE_SPEED, "how far off the vessel was shown, to where no ship can go in that time", "km"),
+    TrackCheck(jumps.DISPLACEMENT, "how many vessels went to one place at once: interference", "vessels", True),
+    TrackCheck(windows.CIRCLE, "how far the places stray from a circle", "of its radius"),
+    TrackCheck(windows.GENERATED, "how far the places stray from an even course, in the median", "m"),
+    TrackCheck(copies.COPIED, "which part of the course repeats an earlier one, its speeds too", "share"),
+)
+
+JUDGED = schema.table("Until when blocks of crossings are judged.", schema.column("time", schema.UTC, "until then"))
+STATE = {"leaps": schema.LEAPS, "crossings": schema.CROSSINGS, "judged": JUDGED}
+
+
+def examine(
+    walked: Walked, between: Intervals, samples: pa.Table, until_us: int, final: bool, rules: Rules
+) -> tuple[pa.Table, Tables]:
+    """What the tracks of each vessel show by themselves, and what `compare` needs of them.
+
+    samples: the first result of the slice before. Gives the places to keep, and rows of identity_changes,
+    checked_parts, leaps and crossings. Never raises.
+    """
+    changes, parts, leaps = jumps.jumps(walked, between, rules)
+    steered, samples = windows.windows(windows.sample(walked, samples, rules.check), until_us, final, rules.check)
+    crossed = copies.crossings(walked, between, rules.check)
+    checked = concat([parts, steered], schema.FLOW["checked_parts"])
+    return samples, {"identity_changes": changes, "checked_parts": checked, "leaps": leaps, "crossings": crossed}
+
+
+def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
+    """What the tracks of several vessels show together: numbers that change places, displacement, copied courses.
+
+    Law: leaps and crossings come in whole buckets of thin_bucket_min, blocks are judged when they are over.
+    """
+    bucket_us = minutes(rules.vessel.thin_bucket_min)
+    until_us = batch.watermark_us // bucket_us * bucket_us
+    leaps, swaps = batch.table("leaps"), jumps.handshakes(state["leaps"], batch.table("leaps"), rules)
+    before_us = int(micros(state["judged"], "time")[0]) if state["judged"].num_rows else -(1 << 60)
+    to_us = (1 << 60) if batch.final else until_us
+    checked, crossings = copies.copies(state["crossings"], batch.table("crossings"), (before_us, to_us), rules.check)
+    parts = [batch.table("checked_parts"), jumps.displacements(leaps, rules), checked]
+    recent = concat([state["leaps"], leaps], schema.LEAPS)
+    recent = recent.filter(pa.array(micros(recent, "end") > until_us - 2 * minutes(rules.check.leap_within_min)))
+    anything = crossings.num_rows > 0 and not batch.final
+    judged = build(JUDGED, {"time": np.array([until_us])}) if anything else JUDGED.empty_table()
+    kept = {"leaps": recent.combine_chunks(), "crossings": crossings, "judged": judged}
+    rows = {
+        "identity_events": concat([batch.table("identity_changes"), swaps], schema.FLOW["identity_events"]),
+        "track_checks": concat(parts, schema.FLOW["track_checks"]),
+    }
+    return Result(kept, rows)

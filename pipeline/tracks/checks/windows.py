@@ -1,0 +1,175 @@
+"""Courses of some hours that no crew steers: on a circle, or at one speed on a straight line to the metre.
+
+Judged is the first fix of each ten minutes, in blocks of fixed UTC hours that are over: no cut of the data shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.coordinates.plane import metres_per_degree
+from stswatch.geo.coordinates.sphere import near_lon
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import SECOND, Floats, Ints, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.rules import CheckRules, hours, minutes
+from stswatch.pipeline.tracks.checks.jumps import check_rows
+from stswatch.pipeline.tracks.identity import Walked
+
+CIRCLE, GENERATED = "circle", "generated_track"
+SAMPLES = schema.table(
+    "Places of tracks in blocks that are not over.",
+    *(schema.LEGS.field(name) for name in ("mmsi", "track_start")),
+    schema.column("time", schema.UTC, "time of the fix"),
+    schema.column("lon", pa.float64(), "longitude", unit="deg"),
+    schema.column("lat", pa.float64(), "latitude", unit="deg"),
+    schema.column("sog_kn", pa.float32(), "speed reported", unit="kn", null=True),
+)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Places of blocks as columns, (n,) each, and where each block begins, (k,); metres from the block's first place.
+
+    error_m: (k,) how far rounding may have moved the places.
+    """
+
+    mmsi: Ints
+    track_us: Ints
+    time_us: Ints
+    lon: Floats
+    lat: Floats
+    east_m: Floats
+    north_m: Floats
+    starts: Ints
+
+    @property
+    def count(self) -> Ints:
+        """Places of each block, (k,)."""
+        return np.diff(np.append(self.starts, len(self.mmsi)))
+
+    def total(self, values: Floats) -> Floats:
+        """Sums by block, (k,)."""
+        return np.add.reduceat(values, self.starts)
+
+
+def sample(walked: Walked, before: pa.Table, rules: CheckRules) -> pa.Table:
+    """The places of blocks so far: those kept, and the first new fix of each sample_min of a track."""
+    fixes = walked.fixes
+    bucket = fixes.time_us // minutes(rules.sample_min)
+    first = np.ones(len(bucket), bool)
+    same = (bucket[1:] == bucket[:-1]) & (fixes.track_us[1:] == fixes.track_us[:-1])
+    first[1:] = ~(same & (fixes.mmsi[1:] == fixes.mmsi[:-1]))
+    row = np.flatnonzero(first & ~walked.carried)
+    columns = {"mmsi": fixes.mmsi[row], "track_start": fixes.track_us[row], "time": fixes.time_us[row]}
+    columns |= {"lon": fixes.lon[row], "lat": fixes.lat[row], "sog_kn": fixes.sog_kn[row].astype(np.float32)}
+    return concat([before, build(SAMPLES, columns)], SAMPLES)
+
+
+def windows(samples: pa.Table, until_us: int, final: bool, rules: CheckRules) -> tuple[pa.Table, pa.Table]:
+    """Checked parts of the blocks that are over, and the places of the others. Never raises."""
+    block = micros(samples, "time") // hours(rules.block_h)
+    over = np.ones(len(block), bool) if final else (block + 1) * hours(rules.block_h) <= until_us
+    rest = samples.filter(pa.array(~over)).combine_chunks()
+    blocks = _blocks(samples.filter(pa.array(over)).combine_chunks(), block[over], rules)
+    if not len(blocks.starts):
+        return schema.empty("track_checks"), rest
+    return concat([_circles(blocks, rules), _generated(blocks, rules)], schema.FLOW["track_checks"]), rest
+
+
+def _blocks(samples: pa.Table, block: Ints, rules: CheckRules) -> Blocks:
+    """The blocks with enough places of a vessel that reports to move."""
+    mmsi, track_us, time_us = np.asarray(samples["mmsi"]), micros(samples, "track_start"), micros(samples, "time")
+    order = ordered(mmsi.astype(np.int64), track_us // 1000, time_us // 1000)
+    starts = starts_of(mmsi[order], track_us[order], block[order])
+    count = np.diff(np.append(starts, len(order)))
+    kn = np.nan_to_num(np.asarray(samples["sog_kn"], dtype=np.float64)[order])
+    moves = (count >= rules.least_samples) & _mean_at_least(kn, starts, count, rules.moving_kn)
+    keep = np.repeat(moves, count)
+    order, count = order[keep], count[moves]
+    starts = np.cumsum(count) - count
+    lon, lat = (np.asarray(samples[name])[order] for name in ("lon", "lat"))
+    lon0, lat0 = (np.repeat(a[starts], count) for a in (lon, lat))
+    east, north = metres_per_degree(lat[starts])
+    east_m = (near_lon(lon, lon0) - lon0) * np.repeat(east, count)
+    north_m = (lat - lat0) * np.repeat(north, count)
+    return Blocks(mmsi[order], track_us[order], time_us[order], lon, lat, east_m, north_m, starts)
+
+
+def _mean_at_least(values: Floats, starts: Ints, count: Ints, least: float) -> np.ndarray:
+    if not len(starts):
+        return np.zeros(0, bool)
+    # tenths of a knot in whole numbers: no sum depends on what stands beside
+    tenths = np.add.reduceat(np.round(values * 10).astype(np.int64), starts)
+    return np.asarray(tenths >= least * 10 * count)
+
+
+def _rows(name: str, blocks: Blocks, k: Ints, measured: Floats, threshold: float) -> pa.Table:
+    """Rows of these blocks, (m,) of (k,)."""
+    first = blocks.starts[k]
+    last = first + blocks.count[k] - 1
+    return check_rows(
+        name,
+        blocks.mmsi[first],
+        blocks.track_us[first],
+        (blocks.time_us[first], blocks.time_us[last]),
+        lon=blocks.lon[first],
+        lat=blocks.lat[first],
+        measured=np.round(measured, 4),
+        threshold=np.full(len(k), threshold),
+        samples=blocks.count[k],
+    )
+
+
+def _circles(blocks: Blocks, rules: CheckRules) -> pa.Table:
+    """Places that lie on one circle, on all sides of its middle.
+
+    The circle is that of least algebraic distance: x^2 + y^2 = 2 a x + 2 b y + c is linear in a, b and c.
+    Source: Kasa (1976), IEEE Transactions on Instrumentation and Measurement 25.
+    """
+    n, total = blocks.count, blocks.total
+    each = np.repeat(np.arange(len(n)), n)
+    x = blocks.east_m - (total(blocks.east_m) / n)[each]
+    y = blocks.north_m - (total(blocks.north_m) / n)[each]
+    xx, yy, xy, z = total(x * x), total(y * y), total(x * y), x * x + y * y
+    zx, zy = total(z * x), total(z * y)
+    det = np.maximum(xx * yy - xy * xy, 1e-9)
+    a, b = (zx * yy - zy * xy) / det / 2, (zy * xx - zx * xy) / det / 2
+    radius_m = np.sqrt(a * a + b * b + (xx + yy) / n)
+    out_m = np.hypot(x - a[each], y - b[each])
+    off = np.sqrt(total((out_m - radius_m[each]) ** 2) / n) / np.maximum(radius_m, 1.0)
+    away = np.maximum(out_m, 1e-9)
+    lopsided = np.hypot(total((x - a[each]) / away), total((y - b[each]) / away)) / n
+    good = (radius_m >= rules.circle_least_m) & (radius_m <= rules.circle_most_m)
+    k = np.flatnonzero(good & (off <= rules.circle_off) & (lopsided <= rules.circle_lopsided))
+    return _rows(CIRCLE, blocks, k, off[k], rules.circle_off)
+
+
+def _generated(blocks: Blocks, rules: CheckRules) -> pa.Table:
+    """Places each of which lies, to a fraction of a metre, where those before and after it put it at its time.
+
+    Places at even times to the second are those of an archive that was resampled: whoever made it drew the lines.
+    """
+    t_s = blocks.time_us / SECOND
+    inner = np.ones(len(t_s), bool)
+    inner[blocks.starts] = inner[blocks.starts - 1] = False  # the last of each block stands before the next one's first
+    mid = np.flatnonzero(inner)
+    share = (t_s[mid] - t_s[mid - 1]) / (t_s[mid + 1] - t_s[mid - 1])
+    off_m = np.hypot(
+        *(v[mid - 1] + share * (v[mid + 1] - v[mid - 1]) - v[mid] for v in (blocks.east_m, blocks.north_m))
+    )
+    each = np.repeat(np.arange(len(blocks.starts)), blocks.count)[mid]
+    median_m = _medians(off_m, each, blocks.count - 2)
+    even = np.abs(np.diff(blocks.time_us, prepend=0) - np.diff(blocks.time_us, append=0)) < SECOND
+    uneven = np.bincount(each, ~even[mid], len(blocks.starts)) * 2 > blocks.count - 2
+    k = np.flatnonzero(uneven & (median_m <= rules.smooth_m))
+    return _rows(GENERATED, blocks, k, median_m[k], rules.smooth_m)
+
+
+def _medians(values: Floats, group: Ints, count: Ints) -> Floats:
+    """The median of each group, (k,), the lower of two."""
+    order = np.lexsort((values, group))
+    first = np.cumsum(count) - count
+    return np.asarray(values[order][first + (count - 1) // 2])

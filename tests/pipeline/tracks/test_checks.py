@@ -1,0 +1,114 @@
+"""Owns: what a vessel claims to be, tracks alive at once, and parts of tracks that may be false."""
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, concat
+from stswatch.pipeline.rules import IdentityRules
+from stswatch.pipeline.tracks.checks.table import TRACK_CHECKS
+from stswatch.pipeline.tracks.claims import CLAIMS, claims
+from tests.pipeline import seas
+
+DAY = 24 * HOUR
+
+
+def reports(rows):
+    """Static reports of (MMSI, microseconds, name)."""
+    if not rows:
+        return schema.empty("static_reports")
+    mmsi, time_us, name = zip(*rows, strict=True)
+    told = {"mmsi": pa.array(mmsi, pa.int32()), "time": pa.array(time_us, pa.int64()).cast(schema.UTC), "name": name}
+    columns = [told.get(f.name, pa.nulls(len(rows), f.type)) for f in schema.STATIC_REPORTS]
+    return pa.table([c if isinstance(c, pa.Array) else pa.array(c) for c in columns], names=schema.STATIC_REPORTS.names)
+
+
+def test_changes_are_those_that_a_plain_loop_finds_however_the_data_are_cut():
+    rng = np.random.default_rng(3)
+    rows = sorted((int(rng.integers(1, 5)), int(t) * HOUR, f"N{rng.integers(3)}") for t in rng.choice(900, 300, False))
+    expected, last = [], {}
+    for mmsi, time_us, name in sorted(rows, key=lambda row: (row[1], row[0])):
+        before = last.get(mmsi)
+        if before and before[1] != name and time_us - before[0] <= 7 * DAY:
+            expected.append((mmsi, time_us, before[1], name))
+        last[mmsi] = (time_us, name)
+    assert len(expected) > 100
+    for cuts in ([], [300 * HOUR], [97 * HOUR, 98 * HOUR, 700 * HOUR]):
+        state, found, spans = CLAIMS.empty_table(), [], []
+        for low, high in zip([0, *cuts], [*cuts, 901 * HOUR], strict=True):
+            part = [row for row in rows if low <= row[1] < high]
+            got = claims(reports(part), state, high, IdentityRules())
+            state, found, spans = got.latest, [*found, got.changes], [*spans, got.values]
+        changes = concat(found, schema.IDENTITY_EVENTS).to_pylist()
+        told = sorted(
+            (r["mmsi"], round(r["first_time"].timestamp() * 1e6), r["old_value"], r["new_value"]) for r in changes
+        )
+        assert told == sorted(expected)
+        values = concat(spans, schema.IDENTITY_VALUES).to_pandas()
+        first = values.groupby(["mmsi", "value"]).first_seen.min()
+        assert {key: round(t.timestamp() * 1e6) for key, t in first.items()} == {
+            (mmsi, name): min(t for m, t, n in rows if (m, n) == (mmsi, name)) for mmsi, _, name in rows
+        }
+
+
+def test_two_hulls_under_one_number_are_one_identity_and_no_false_course():
+    two = [
+        seas.vessel(7, 60_000.0 * k + 100.0 * np.arange(40), 0, 600.0, 1.0, seas.NOON_US + k * MINUTE) for k in (0, 1)
+    ]
+    for cuts in ([], [seas.NOON_US + HOUR]):
+        found = seas.run(pa.concat_tables(two), cuts)
+        kinds = found["identity_events"]["kind"].to_pylist()
+        assert kinds.count("shared_identity") > 60
+        assert kinds.count("position_jump") == 1
+        assert found["track_checks"].num_rows == 0
+
+
+def test_a_course_shown_elsewhere_is_a_part_of_its_own():
+    east = np.where((np.arange(60) > 20) & (np.arange(60) < 40), 80_000.0, 0.0) + 50.0 * np.arange(60)
+    sea = seas.vessel(7, east, 0, 600.0, 0.2)
+    for cuts in ([], [seas.NOON_US + 4 * HOUR]):
+        rows = seas.run(sea, cuts)["track_checks"].to_pylist()
+        assert [(row["check_name"], round(row["measured"])) for row in rows] == [("impossible_speed", 80)]
+
+
+def test_circles_and_lines_drawn_to_the_metre_are_found_and_what_ships_do_is_not():
+    rng = np.random.default_rng(1)
+    at_s = 300.0 * np.arange(96) + rng.integers(-40, 40, 96)
+    noise = rng.normal(0, 6, (2, 96))
+    drawn = {
+        1: (900 * np.sin(at_s / 300), 900 * np.cos(at_s / 300)),
+        2: (4.0 * at_s, 3.0 * at_s),
+        3: (4.0 * at_s + noise[0], 3.0 * at_s + noise[1]),
+        4: (900 * np.sin(at_s / 9000), 900 * np.cos(at_s / 9000)),
+    }
+    start_us = seas.NOON_US + np.rint(at_s * SECOND).astype(np.int64)
+    sea = pa.concat_tables(
+        [seas.fixes(m, start_us, x / seas.EAST_M, y / seas.NORTH_M, 8.0) for m, (x, y) in drawn.items()]
+    )
+    for cuts in ([], seas.every(sea, 1)):
+        found = seas.run(sea, cuts)["track_checks"].to_pandas()
+        assert set(zip(found.mmsi, found.check_name, strict=True)) == {(1, "circle"), (2, "generated_track")}
+
+
+def test_a_course_that_was_sailed_before_is_a_copy_and_its_reverse_is_none():
+    rng = np.random.default_rng(2)
+    speed = np.repeat(rng.uniform(3, 8, 24), 6)
+    east = np.cumsum(speed * 300.0)
+    north = np.cumsum(np.repeat(rng.uniform(-3, 3, 24), 6) * 300.0)
+    later = seas.NOON_US + 2 * DAY
+    sea = pa.concat_tables(
+        [
+            seas.vessel(1, east, north, 300.0, 10.0),
+            seas.vessel(2, east + 3, north - 2, 300.0, 10.0, later),
+            seas.vessel(3, east[::-1], north[::-1], 300.0, 10.0, later + DAY),
+        ]
+    )
+    for cuts in ([], seas.every(sea, 7)):
+        found = seas.run(sea, cuts)["track_checks"].to_pandas()
+        found = found[found.check_name == "copied_track"]
+        assert set(zip(found.mmsi, found.other_mmsi, strict=True)) == {(2, 1)}
+
+
+def test_each_check_has_a_name_and_a_unit():
+    assert len({check.name for check in TRACK_CHECKS}) == len(TRACK_CHECKS) >= 5
+    assert all(check.measures and check.unit for check in TRACK_CHECKS)
