@@ -13,7 +13,7 @@ from typing import Any
 
 from stswatch.geo.reference.zones import MARKS
 from stswatch.models import scorecard
-from stswatch.pipeline import api, cli, rules
+from stswatch.pipeline import api, cli, rule_files, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
@@ -131,7 +131,7 @@ def _card(card: scorecard.Scorecard, named: str, what: str) -> Iterator[str]:
 def _rules_of(section: Any) -> str:
     kind = type(getattr(rules.Rules, section.name))
     rows = (
-        (f"`{f.name}`", rules.shown(getattr(kind(), f.name)), f.metadata["unit"], f.metadata["reason"])
+        (f"`{f.name}`", rule_files.shown(getattr(kind(), f.name)), f.metadata["unit"], f.metadata["reason"])
         for f in dataclasses.fields(kind)
     )
     return f"## [{section.name}]\n\n{kind.__doc__}\n\n" + _table(("rule", "default", "unit", "why"), rows)

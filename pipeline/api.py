@@ -39,8 +39,8 @@ from stswatch.pipeline.reading import (
     today,
     write_messages,
 )
+from stswatch.pipeline.rule_files import load as load_rules
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.rules import load as load_rules
 from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:

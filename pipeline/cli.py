@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline import api, rules, terminal, trouble, untrusted
+from stswatch.pipeline import api, rule_files, terminal, trouble, untrusted
 from stswatch.pipeline import options as given
 from stswatch.pipeline.options import DATA, OptionError, option, whole
 from stswatch.pipeline.pictures.image_file import PictureError, suffix_of
@@ -286,7 +286,7 @@ class RulesCommand(Command):
     def __call__(self) -> None:
         from stswatch.pipeline import words
 
-        print(words.rules(rules.rows(), api.run_of(self.data)["rules"] if self.data else None))
+        print(words.rules(rule_files.rows(), api.run_of(self.data)["rules"] if self.data else None))
 
 
 @dataclass(frozen=True, kw_only=True)

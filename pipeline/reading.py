@@ -244,7 +244,7 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     from stswatch.pipeline.pictures import image_file
     from stswatch.pipeline.pictures.courses import needed_us
     from stswatch.pipeline.pictures.page import render
-    from stswatch.pipeline.rules import from_json
+    from stswatch.pipeline.rule_files import from_json
     from stswatch.pipeline.store import queries
 
     suffix = image_file.suffix_of(path)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stswatch.geo.coordinates.cells import moved_m
-from stswatch.pipeline import facts
-from stswatch.pipeline.rules import shown
+from stswatch.pipeline import facts, facts_beside
+from stswatch.pipeline.rule_files import shown
 from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.times import minute, second
 from stswatch.pipeline.untrusted import SENTENCE, escaped, harmless
@@ -163,12 +163,12 @@ def explanation(row: dict[str, Any]) -> str:
         f"{row['id']}, revision {row['revision']}, {row['status']}",
         "",
         *_measured(row, used),
-        *facts.censored(row),
-        *facts.beside(row),
+        *facts_beside.censored(row),
+        *facts_beside.beside(row),
         *facts.one_hull(row),
         *_met(row),
-        *facts.identities(row),
-        *facts.checks(row),
+        *facts_beside.identities(row),
+        *facts_beside.checks(row),
         "",
         f"Where: {', '.join(filter(None, [place, facts.port_part(row), facts.shore(row)]))}.",
         *([f"Light: {light}."] if light else []),

@@ -10,7 +10,7 @@ import pytest
 
 from docs import reference
 from stswatch.models import scorecard
-from stswatch.pipeline import cli, rules
+from stswatch.pipeline import cli, rule_files, rules
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
 from stswatch.pipeline.steps import STEPS
@@ -24,8 +24,8 @@ def test_the_page_is_written_from_the_source(name):
 
 def test_every_number_that_decides_is_on_the_page_of_rules():
     page = reference.rules_page()
-    for name, default, unit, reason in rules.rows():
-        assert f"| `{name.partition('.')[2]}` | {rules.shown(default)} | {unit} | {reason} |" in page
+    for name, default, unit, reason in rule_files.rows():
+        assert f"| `{name.partition('.')[2]}` | {rule_files.shown(default)} | {unit} | {reason} |" in page
     assert all(f"## [{field.name}]" in page for field in dataclasses.fields(rules.Rules))
     cards = [scorecard.chosen(name) for name in scorecard.NAMES]
     for steps in (steps for card in cards for steps in card.steps):

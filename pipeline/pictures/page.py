@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from stswatch.geo.reference.zones import zones
-from stswatch.pipeline import facts
+from stswatch.pipeline import facts, facts_beside
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Floats, Ints
 from stswatch.pipeline.pictures import lead, style
 from stswatch.pipeline.pictures.courses import (
@@ -340,7 +340,7 @@ def vessel_lines(row: Mapping[str, Any], v: str) -> list[str]:
 
 def notes_of(row: Mapping[str, Any], other_hulls: Mapping[str, int]) -> list[str]:
     """What a reader must know of the data; other_hulls: how many further tracks go under the MMSI of "a" and "b"."""
-    found = [*facts.one_hull(row), *facts.censored(row), *facts.beside(row)]
+    found = [*facts.one_hull(row), *facts_beside.censored(row), *facts_beside.beside(row)]
     for v, count in other_hulls.items():
         if count:
             tracks = f"{count} other track{'s' * (count > 1)}"

@@ -158,7 +158,9 @@ def _split_calls(
     waits = _waits(joined, going, limit_us)
     over = np.maximum(limit_us, after_us) < batch.watermark_us - rules.lag_us
     over = np.full(len(end_us), batch.final) | (over & ~waits)
-    return tuple(joined.filter(pa.array(which)).combine_chunks() for which in (over, ~over))
+    at_sea = np.asarray(joined["port"]) < 0  # remembered for as long as the call that it parts from what comes after
+    waiting = np.where(at_sea, np.append(False, ~over)[:-1], ~over)
+    return tuple(joined.filter(pa.array(which)).combine_chunks() for which in (over & ~at_sea, waiting))
 
 
 def _waits(calls_: pa.Table, going: pa.Table, limit_us: Ints) -> Bools:
@@ -178,7 +180,7 @@ _ADDED = ("slow_ms", "lon_sum", "lat_sum", f"{HARBOUR}_ms", f"{ANCHORAGE}_ms", f
 
 
 def _join_calls(rows: pa.Table, rules: StayRules, memory_us: int) -> pa.Table:
-    """Calls of single stays joined; what lies in no port ends a call, and is left out."""
+    """Calls of single stays joined; what lies in no port ends a call, and is left out where none is before it."""
     if rows.num_rows == 0:
         return rows
     order = np.lexsort((micros(rows, "start"), micros(rows, "track_start"), np.asarray(rows["mmsi"])))
@@ -200,7 +202,11 @@ def _join_calls(rows: pa.Table, rules: StayRules, memory_us: int) -> pa.Table:
     columns |= {name: np.add.reduceat(np.asarray(rows[name]), first) for name in _ADDED}
     columns["silent_us"] = np.add.reduceat(np.asarray(rows["silent_us"]) + silent_us, first)
     found = build(OPEN_CALLS, columns)
-    return found.filter(pa.array(port[first] >= 0)).combine_chunks()
+    called = port[first] >= 0
+    new_track = np.zeros(len(start), bool)
+    new_track[starts_of(np.asarray(rows["mmsi"]), micros(rows, "track_start"))] = True
+    ends_one = ~called & np.append(False, called)[:-1] & ~new_track[first]
+    return found.filter(pa.array(called | ends_one)).combine_chunks()
 
 
 def _cut(first: Ints, start: Ints, end: Ints, longest_us: int) -> Ints:

@@ -44,7 +44,7 @@ from stswatch.pipeline.tracks.ship_hours import Counts, added
 
 
 @dataclass(frozen=True)
-class Way:
+class PossibleWay:
     """Ways that vessels may have gone, (n,) each: from the first place by way of another to a last one, on a plane.
 
     Metres east and north of the first place; via_us: when it is at the other place, from start_us on to end_us.
@@ -71,7 +71,7 @@ TURNS = 8  # directions in which a detour is tried
 
 def ways(
     start_us: Ints, end_us: Ints, last_m: tuple[Floats, Floats], resumed: Bools, rules: ReceptionRules
-) -> list[Way]:
+) -> list[PossibleWay]:
     """The ways to be tried, the direct one first: also later, also sooner, and as far aside as time allows.
 
     last_m: where the vessels are heard again, metres from where they were heard last; of those that are not resumed,
@@ -84,9 +84,9 @@ def ways(
     going = apart / np.maximum(pace, 1e-30)
     still = np.zeros(len(span)), np.zeros(len(span))
     found = [
-        Way(start_us, end_us, span, last_m, last_m),
-        Way(start_us, end_us, span - going, still, last_m),
-        Way(start_us, end_us, going, last_m, last_m),
+        PossibleWay(start_us, end_us, span, last_m, last_m),
+        PossibleWay(start_us, end_us, span - going, still, last_m),
+        PossibleWay(start_us, end_us, going, last_m, last_m),
     ]
     axis = np.arctan2(last_m[1], last_m[0])
     for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
@@ -100,7 +100,7 @@ def ways(
         via = middle[0] + far * np.cos(turn), middle[1] + far * np.sin(turn)
         last = tuple(np.where(resumed, side, v) for side, v in zip(last_m, via, strict=True))
         there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
-        found.append(Way(start_us, end_us, there, via, (last[0], last[1])))
+        found.append(PossibleWay(start_us, end_us, there, via, (last[0], last[1])))
     return found
 
 
@@ -215,7 +215,7 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
     own_lon, own_lat = _own_places(of, gap, hour)
     counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
 
-    def asked(way: Way, row: Ints) -> tuple[Hours, Bools]:
+    def asked(way: PossibleWay, row: Ints) -> tuple[Hours, Bools]:
         """Ship-hours of others along a way in the hours `row`, and where the way is on water."""
         of_row = gap[row]
         east, north = way.at(of_row, hour[row] * HOUR + HOUR // 2)
@@ -229,7 +229,7 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
     at, _ = asked(direct, every)
     direct_chance = silence_chance(at, n, of.own, rules)
     tells = at.tells(rules)
-    told, heard_h, missed_h = (np.bincount(gap, tells * count, n) for count in (1, at.heard, at.missed))
+    judged_h, heard_h, missed_h = (np.bincount(gap, tells * count, n) for count in (1, at.heard, at.missed))
     chance = direct_chance.copy()
     for way in others:  # only what the direct way does not explain
         unexplained = chance <= rules.silenced_chance
@@ -239,17 +239,17 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
         at, water = asked(way, row)
         possible = unexplained & (np.bincount(gap[row], ~water, n) == 0)
         chance = np.where(possible, np.maximum(chance, silence_chance(at, n, of.own, rules)), chance)
-    state = _states(of, chance, direct_chance, told, heard_h, missed_h, counts, rules)
+    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, counts, rules)
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
         "silence_chance": chance,
         "p_off": rules.off_share / (rules.off_share + (1 - rules.off_share) * chance),
-        "judged_h": told.astype(np.int64),
+        "judged_h": judged_h.astype(np.int64),
         "others_heard_h": heard_h.astype(np.int64),
         "others_missed_h": missed_h.astype(np.int64),
         "own_share": of.own,
     }
-    none = told == 0
+    none = judged_h == 0
     for name in ("silence_chance", "p_off"):
         columns[name] = np.where(none, np.nan, columns[name])
     given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
@@ -276,7 +276,7 @@ def _states(
     of: _Gaps,
     chance: Floats,
     direct: Floats,
-    told: Column,
+    judged_h: Column,
     heard_h: Column,
     missed_h: Column,
     counts: Counts,
@@ -285,7 +285,7 @@ def _states(
     """The word for each gap, (n,) of str."""
     poor = heard_h <= rules.poor_share * (heard_h + missed_h)
     state = np.full(len(chance), UNKNOWN, object)
-    state[(told > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
+    state[(judged_h > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
     state[chance <= rules.silenced_chance] = SILENCED
@@ -293,12 +293,13 @@ def _states(
 
 
 def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -> Bools:
-    """Whether some of the vessels could within two hours be on water where nobody was ever placed."""
+    """Whether some of the vessels could in two hours be on water where nobody was in the day before they were lost."""
     reach_m = 2 * rules.detour_kn * M_PER_NM
     out = np.zeros(len(rows), bool)
     for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
         lon, lat = from_local_m(reach_m * np.cos(turn), reach_m * np.sin(turn), of.lon[rows], of.lat[rows])
-        out |= is_water(lon, lat) & ~counts.anybody(lon, lat)
+        nobody = sum(counts.lately(of.start_us[rows] // HOUR, lon, lat)) == 0
+        out |= is_water(lon, lat) & nobody
     return out
 
 
@@ -321,7 +322,7 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     waiting = gaps.filter(pa.array(~due)).combine_chunks()
     oldest_us = batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - HOUR
     if waiting.num_rows:
-        oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - HOUR)
+        oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
     return Result({"waiting": waiting, "ship_hours": counts}, {"judged_gaps": found})
 

@@ -134,7 +134,7 @@ class Counts:
     def __init__(self, ship_hours: pa.Table, rules: ReceptionRules) -> None:
         """ship_hours: schema.SHIP_HOURS, each hour and cell once."""
         hour, cell = micros(ship_hours, "hour") // HOUR, np.asarray(ship_hours["cell"])
-        self._rules, self._cells = rules, np.unique(cell)
+        self._rules = rules
         self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
         self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
 
@@ -149,15 +149,6 @@ class Counts:
         cell, span_h = grid_cell(lon, lat, self._rules.cell_deg), round(self._rules.window_h)
         near = (row * _ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
         return self._by_cell.over(((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near), len(cell))
-
-    def anybody(self, lon: Floats, lat: Floats) -> Bools:
-        """Whether anybody was ever placed about places (n,)."""
-        cell = grid_cell(lon, lat, self._rules.cell_deg)
-        found = np.zeros(len(cell), bool)
-        for row in (-_ROW, 0, _ROW):
-            low = np.searchsorted(self._cells, cell + row - 1, "left")
-            found |= np.searchsorted(self._cells, cell + row + 1, "right") > low
-        return found
 
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
         """Whether places (n,) are among the cells that `then` counts about other places (n,)."""

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline import api, cli, rules
+from stswatch.pipeline import api, cli, rule_files
 from tests.recording import RECORDING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,9 +172,9 @@ def test_rules_prints_every_rule_with_its_unit_and_reason(say):
     code, out, _ = say("rules")
     assert code == 0
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert len(lines) == len(rules.rows()) >= 20
-    for name, default, unit, reason in rules.rows():
-        assert lines[name].split()[0] == rules.shown(default)
+    assert len(lines) == len(rule_files.rows()) >= 20
+    for name, default, unit, reason in rule_files.rows():
+        assert lines[name].split()[0] == rule_files.shown(default)
         assert unit in lines[name]
         assert reason in lines[name]
 
@@ -397,7 +397,7 @@ def test_a_program_that_errs_is_not_blamed_on_the_user(say, monkeypatch):
         monkeypatch.setattr("stswatch.pipeline.api.areas", areas)
         return say("areas")
 
-    one_sentence(*raising(rules.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
+    one_sentence(*raising(rule_files.RulesError("rules.toml: no `such`; give `ids=any`")), "no `such`; give --ids any")
     one_sentence(*raising(PermissionError(13, "Permission denied", "a.csv")), "a.csv: Permission denied")
     for error in (ValueError("invalid literal for int()"), KeyError("mmsi")):
         with pytest.raises(type(error)):

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline import rules
-from stswatch.pipeline.rules import Rules, RulesError, load
+from stswatch.pipeline import rule_files, rules
+from stswatch.pipeline.rule_files import RulesError, load
+from stswatch.pipeline.rules import Rules
 
-NAMES = [name for name, *_ in rules.rows()]
+NAMES = [name for name, *_ in rule_files.rows()]
 TIED = {  # to each other
     *("vessel.thin_interval_min", "proximity.observed_within_min", "vessel.track_memory_d"),
     *("vessel.gap_terrestrial_h", "vessel.gap_satellite_h"),
@@ -22,7 +23,7 @@ TIED = {  # to each other
 
 def test_every_rule_has_unit_reason_and_a_default_above_nought():
     assert len(set(NAMES)) == len(NAMES) >= 20
-    for name, default, unit, reason in rules.rows():
+    for name, default, unit, reason in rule_files.rows():
         assert unit
         assert len(reason) > 20, name
         assert name.startswith("lead.") if default is None else default > 0
@@ -42,7 +43,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path, changes):
     path.write_text("\n".join(f"{name} = {value!r}" for name, value in changes.items()))
     got = json.loads(load(path).to_json())
     flat = {f"{section}.{name}": value for section, values in got.items() for name, value in values.items()}
-    assert flat == {name: changes.get(name, default) for name, default, *_ in rules.rows()}
+    assert flat == {name: changes.get(name, default) for name, default, *_ in rule_files.rows()}
     assert all(isinstance(value, float) for name, value in flat.items() if name in changes or name != "lead.min_score")
 
 
@@ -127,8 +128,8 @@ def test_times_are_whole_microseconds():
 
 def test_the_rules_of_a_run_come_back_and_what_its_version_did_not_know_keeps_its_default():
     changed = dataclasses.replace(Rules(), proximity=dataclasses.replace(Rules().proximity, distance_m=250.0))
-    assert rules.from_json(changed.to_json()) == changed
+    assert rule_files.from_json(changed.to_json()) == changed
     told = json.loads(changed.to_json())
     del told["proximity"]["still_kn"], told["lead"]
     told["proximity"]["gone"] = told["other"] = 1.0
-    assert rules.from_json(json.dumps(told)) == changed
+    assert rule_files.from_json(json.dumps(told)) == changed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stswatch.pipeline import rules, words
+from stswatch.pipeline import rule_files, rules, words
 from stswatch.pipeline.api import Summary
 from stswatch.pipeline.facts import CAUTION
 
@@ -251,8 +251,8 @@ def test_rules_show_what_a_run_changed_and_what_it_did_not_know():
     used = json.loads(rules.Rules().to_json())
     used["vessel"]["slow_kn"] = 4.0
     del used["lead"]
-    text = words.rules(rules.rows(), json.dumps(used))
-    assert len(text.splitlines()) == len(rules.rows())
+    text = words.rules(rule_files.rows(), json.dumps(used))
+    assert len(text.splitlines()) == len(rule_files.rows())
     (changed,) = (line for line in text.splitlines() if "(default" in line)
     assert changed.split()[:2] == ["vessel.slow_kn", "4"]
     assert changed.endswith("(default 5)")

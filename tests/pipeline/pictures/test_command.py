@@ -15,7 +15,8 @@ from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.pictures import image_file
 from stswatch.pipeline.pictures.courses import needed_us
 from stswatch.pipeline.pictures.image_file import PictureError
-from stswatch.pipeline.rules import Rules, from_json
+from stswatch.pipeline.rule_files import from_json
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import queries
 from tests.pipeline.flow import archive
 

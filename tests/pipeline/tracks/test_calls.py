@@ -264,3 +264,13 @@ def test_at_a_berth_and_in_lawful_roads_nobody_loiters_but_in_those_of_a_reporte
     assert waited(stay(1, 10, 120.55, 36.0)) == waited(stay(1, 10, 121.7, 38.93)) == []  # off Qingdao, in Dalian
     (row,) = waited(stay(1, 10, *ROADS))
     assert "nampo_sokto" in row["zones"]
+
+
+@pytest.mark.parametrize("hours", [6, 20])
+def test_who_lay_at_sea_meanwhile_called_twice_however_long_the_silence_and_wherever_the_data_are_cut(hours):
+    """A silence begins at the berth; heard again it lies at sea, then at the berth once more, within a week."""
+    parts = (stay(1, 5, *NAMPO), stay(1, 4, *SEA, 40), stay(1, 5, *NAMPO, 100))
+    table = pa.concat_tables(parts)
+    for cuts in ((), seas.every(table, hours)):
+        rows = [r for r in seas.run(table, cuts)["port_calls"].to_pylist() if r["shown"] != "dark_possible"]
+        assert [(micros_of(r["arrival"]) - NOON) // HOUR for r in rows] == [0, 100]
