@@ -138,9 +138,9 @@ def test_where_others_are_heard_a_silence_is_no_outage(tmp_path):
     lines.append(rows(431000300, 0, 720, 90_000))
     text = words.explanation(told(tmp_path, *lines))
     assert "outage" not in text
-    assert (
-        f"{A} and {B} from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min), not known whether silenced." in text
-    )
+    span = "from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min)"
+    heard = "not received: others then and there were heard in 22 of 43 ship-hours."
+    assert f"{A} and {B} {span}, {heard}" in text
 
 
 def test_two_numbers_at_the_same_coordinates_are_remarked(tmp_path):
