@@ -71,7 +71,12 @@ STATE = {"stays": OPEN_STAYS, "calls": OPEN_CALLS, "edges": schema.EDGES, "enter
 
 
 def calls(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
+    """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives.
+
+    A look ahead gives none: its state is not at hand there.
+    """
+    if batch.provisional:
+        return Result(state, {name: schema.empty(name) for name in ("port_calls", "loitering")})
     entered = concat([state["entered"], batch.table("voyage_data")], schema.VOYAGE_DATA)
     edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
     going, ended = _split_stays(state["stays"], batch, entered, rules)
