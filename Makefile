@@ -11,6 +11,10 @@ JOBS ?= 3
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 
+# Compiled modules are kept, even where the machine says otherwise: else each of the hundreds of processes that tests
+# start compiles all that it imports, and each that collects them rewrites and compiles every test.
+export PYTHONDONTWRITEBYTECODE :=
+
 # What the environment is made from. It is made again when one of these changes, or when the folder was moved or
 # copied: an editable install knows its sources by their full path, and would run those of the old place.
 MADE_FROM := pyproject.toml constraints.txt

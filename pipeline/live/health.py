@@ -290,15 +290,18 @@ def runs(data: Path) -> bool:
 def read(data: Path) -> dict[str, Any]:
     """What the watch over a folder last said, as Health.state has it, with `runs`.
 
-    Raises WatchError where none ever ran.
+    Raises WatchError where none ever ran, and where it is that of another version.
     """
     try:
-        status: dict[str, Any] = read_json(data / "live" / STATUS)
+        status: dict[str, Any] = read_json(data / "live" / STATUS) | {"runs": runs(data)}
+        status_text(status)  # of another version something that is shown is missing, or is of another kind
     except FileNotFoundError as error:
         raise WatchError(f"{data}: no watch has run over this folder; stswatch stream begins one") from error
-    except ValueError as error:
-        raise WatchError(f"{data}: its live/{STATUS} is no status; a running watch writes it anew") from error
-    return status | {"runs": runs(data)}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WatchError(
+            f"{data}: its live/{STATUS} is no status of this version of stswatch; a running watch writes it anew"
+        ) from error
+    return status
 
 
 # -------------------------------------------------------------------------------- What `status` says, as plain text

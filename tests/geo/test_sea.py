@@ -93,7 +93,7 @@ def test_on_the_lattice_itself_open_water_is_within_three_percent_at_any_bearing
 
 
 def test_the_bound_is_never_above_the_value_nor_below_the_great_circle():
-    lon, lat = at_sea(400)
+    lon, lat = at_sea(250)
     value, bound = port_distance_km(lon, lat, DPRK)
     there = np.isfinite(value)
     assert there.mean() > 0.95
@@ -101,29 +101,27 @@ def test_the_bound_is_never_above_the_value_nor_below_the_great_circle():
     table = ports()
     for k, port in enumerate(DPRK):
         row = np.full(len(lon), np.flatnonzero(table.id == port)[0])
-        assert (
-            bound[:, k] >= geodesic_km(lon, lat, np.full(400, table.lon[row]), np.full(400, table.lat[row])) * 0.9997
-        ).all()
+        assert (bound[:, k] >= geodesic_km(lon, lat, table.lon[row], table.lat[row]) * 0.9997).all()
     assert np.median(bound[there] / value[there]) > 0.96
     assert np.quantile(bound[there] / value[there], 0.05) > 0.9
 
 
 def test_value_and_bound_keep_the_triangle():
     """A way over a third place is a way: no bound is above the values of both of its parts."""
-    lon, lat = at_sea(20, seed=5, box=(118.0, 30.0, 132.0, 42.0))
+    lon, lat = at_sea(12, seed=5, box=(118.0, 30.0, 132.0, 42.0))
     value, bound = port_distance_km(lon, lat, DPRK)
-    between = sea_distance_km(lon[:10], lat[:10], lon[10:], lat[10:])
+    between = sea_distance_km(lon[:6], lat[:6], lon[6:], lat[6:])
     for k in range(len(DPRK)):
-        for one, other in ((slice(0, 10), slice(10, 20)), (slice(10, 20), slice(0, 10))):
+        for one, other in ((slice(0, 6), slice(6, 12)), (slice(6, 12), slice(0, 6))):
             ways = between.value_km + value[other, k]
             known = np.isfinite(ways)
             assert (bound[one, k][known] <= ways[known] + 1e-6).all()
 
 
 def test_both_directions_are_the_same():
-    lon, lat = at_sea(12, seed=9, box=(118.0, 30.0, 132.0, 42.0))
-    there = sea_distance_km(lon[:6], lat[:6], lon[6:], lat[6:])
-    back = sea_distance_km(lon[6:], lat[6:], lon[:6], lat[:6])
+    lon, lat = at_sea(8, seed=9, box=(118.0, 30.0, 132.0, 42.0))
+    there = sea_distance_km(lon[:4], lat[:4], lon[4:], lat[4:])
+    back = sea_distance_km(lon[4:], lat[4:], lon[:4], lat[:4])
     np.testing.assert_allclose(there.value_km, back.value_km, rtol=1e-9)
     np.testing.assert_allclose(there.bound_km, back.bound_km, rtol=1e-9)
 
@@ -176,7 +174,7 @@ def test_the_plane_gives_back_what_it_got(lon, lat):
 
 
 def test_the_net_is_never_sharper_than_the_answer_itself():
-    lon, lat = at_sea(1500, seed=11, box=(121.0, 36.0, 126.0, 40.0))
+    lon, lat = at_sea(600, seed=11, box=(123.0, 37.0, 126.0, 40.0))
     sharp, coarse = port_distance_km(lon, lat, ["nampo", "wonsan"]), reach_km(lon, lat, ["nampo", "wonsan"])
     known = np.isfinite(coarse.value_km)
     assert known.mean() > 0.9

@@ -20,7 +20,7 @@ DAY = 24 * HOUR
 
 @pytest.fixture(scope="module")
 def sea():
-    return seas.fleet(seed=1)
+    return seas.fleet(seed=1, hours=30.0)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_slices_and_shards_do_not_show(sea, reports, whole, hours, shards):
 
 
 def test_many_shards_and_short_slices_do_not_show():
-    sea = seas.fleet(seed=2, hours=8.0, pairs=40)
+    sea = seas.fleet(seed=2, hours=6.0, pairs=40)
     whole, cuts = seas.canonical(seas.run(sea)), seas.every(sea, 2)
     has_a_floor(whole, cuts)
     seas.assert_same(whole, seas.canonical(seas.run(sea, cuts, 64)))

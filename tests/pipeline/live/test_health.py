@@ -391,6 +391,22 @@ def test_a_folder_without_a_watch_is_said(tmp_path):
         health.read(tmp_path)
 
 
+def test_a_status_of_another_version_is_said(watch, tmp_path):
+    """What is shown is missing from it, or is of another kind; what is not shown may be missing."""
+    watch.health.slice_done(SLICE)
+    watch.health.write()
+    path = tmp_path / "data" / "live" / "status.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in kept.items() if name != "ok"}))
+    assert health.read(tmp_path / "data")["pid"] == os.getpid()
+    older = {**kept["slice"], "sealed": kept["slice"]["finalized"]}
+    del older["finalized"]
+    for other in ({**kept, "slice": older}, {**kept, "sources": ["roof"]}, {**kept, "started": "soon"}, {}, [], None):
+        path.write_text(json.dumps(other))
+        with pytest.raises(health.WatchError, match="no status of this version of stswatch; a running watch writes"):
+            health.read(tmp_path / "data")
+
+
 # ------------------------------------------------------------------------------------------------ systemd
 
 

@@ -36,7 +36,7 @@ def cut(legs, at_us):
 
 
 @pytest.mark.parametrize("place", [*PLACES, (40.0, 89.5)])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_a_new_leg_can_meet_is_never_left_out(place, seed):
     kept, new = cut(some_legs(seed, 300, place), seas.NOON_US + 4 * HOUR)
     found = 0

@@ -109,4 +109,5 @@ def history(data: Path) -> list[tuple[str, int, str, str | None]]:
 
 def everything(data: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows of all stored tables."""
-    return {name: rows(data, f"SELECT * FROM {name}") for name in schema.STORED}
+    with connect(data) as db:
+        return {name: db.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist() for name in schema.STORED}

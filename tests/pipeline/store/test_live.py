@@ -222,7 +222,7 @@ events = st.tuples(spans, st.sampled_from(["chodo", "nampo_sokto"]), st.sampled_
 looks = st.lists(st.lists(events, max_size=5, unique_by=lambda event: event[0][0]), min_size=1, max_size=6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings.default.max_examples // 3)  # each keeps what stands in a database of its own
 @given(looks)
 def test_whatever_stood_before_the_keys_that_were_told_are_those_of_the_leads(tmp_path_factory, seen):
     """Told after each commit or all at once at the end: the same keys, and no lead revision is missed."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,73 +15,107 @@ from stswatch.geo.reference import zones
 from stswatch.pipeline.store.database import open_work
 from stswatch.pipeline.store.loader import commit
 from stswatch.pipeline.store.revisions import succession
-from tests.pipeline.store.build import HISTORY, at, encounter, history, output, publish, rows, run
+from tests.pipeline.store.build import HISTORY, at, encounter, output, run
 
 A = "241502000-311000222-"
-
-
-def tell(data, number, *events):
-    """Load a single output that says these events, in place of the one before."""
-    publish(data, output(data, f"open-{number}", {"encounters": events}), run_id=f"run-{number}")
 
 
 CURRENT = """SELECT id, revision, start_time, end_time, run_id FROM encounters WHERE status = 'current'
              ORDER BY start_time, mmsi_a"""
 
 
-def current(data):
-    return rows(data, CURRENT)
+class Store(NamedTuple):
+    """A data folder and its working database, from which nothing is published."""
+
+    data: Path
+    work: duckdb.DuckDBPyConnection
+
+    def load(self, number, *files):
+        """Outputs in place of those before: of each its key and its lists of encounters, a file each."""
+        outputs = [output(self.data, key, *({"encounters": rows} for rows in of)) for key, *of in files]
+        commit(self.work, self.data, run(f"run-{number}"), zones.area("world"), outputs, None, at(30))
+
+    def tell(self, number, *events):
+        """A single output that says these events, in place of the one before."""
+        self.load(number, (f"open-{number}", events))
+
+    def rows(self, query):
+        return self.work.sql(query).to_arrow_table().to_pylist()
+
+    def history(self):
+        """Id, revision, status and successor of every stored encounter."""
+        return self.work.execute(HISTORY).fetchall()
+
+    def current(self):
+        return self.rows(CURRENT)
+
+    def empty(self):
+        for name in ("encounters", "outputs", "runs", "part_encounters"):
+            self.work.execute(f"DELETE FROM {name}")
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory):
+    """To be emptied, not made anew."""
+    data = tmp_path_factory.mktemp("working")
+    with closing(open_work(data)) as work:
+        yield Store(data, work)
+
+
+@pytest.fixture
+def store(working):
+    working.empty()
+    return working
 
 
 @pytest.mark.parametrize("changed", [encounter(1, 4), encounter(1, 2), encounter(0.5, 3), encounter(1, 3, score=9.0)])
-def test_a_changed_event_keeps_its_name_and_gets_the_next_revision(tmp_path, changed):
-    tell(tmp_path, 1, encounter(1, 3))
-    tell(tmp_path, 2, changed)
-    assert history(tmp_path) == [(A + "1", 1, "superseded", None), (A + "1", 2, "current", None)]
-    (now,) = current(tmp_path)
+def test_a_changed_event_keeps_its_name_and_gets_the_next_revision(store, changed):
+    store.tell(1, encounter(1, 3))
+    store.tell(2, changed)
+    assert store.history() == [(A + "1", 1, "superseded", None), (A + "1", 2, "current", None)]
+    (now,) = store.current()
     assert (now["start_time"], now["end_time"], now["run_id"]) == (
         changed["start_time"],
         changed["end_time"],
         "run-2",
     )
-    (before,) = rows(tmp_path, "SELECT start_time, end_time, run_id FROM encounters WHERE revision = 1")
+    (before,) = store.rows("SELECT start_time, end_time, run_id FROM encounters WHERE revision = 1")
     assert (before["start_time"], before["end_time"]) == tuple(
         encounter(1, 3)[name] for name in ("start_time", "end_time")
     )
     assert before["run_id"] == "run-1"
 
 
-def test_unchanged_events_are_left_alone_also_when_another_output_says_them(tmp_path):
-    closed = output(tmp_path, "day-1", {"encounters": [encounter(1, 3)]})
-    publish(tmp_path, output(tmp_path, "open-1", {"encounters": [encounter(1, 3), encounter(5, 6)]}))
-    publish(tmp_path, closed, output(tmp_path, "open-2", {"encounters": [encounter(5, 6)]}), run_id="run-2")
-    assert {(row["id"], row["revision"], row["run_id"]) for row in current(tmp_path)} == {
+def test_unchanged_events_are_left_alone_also_when_another_output_says_them(store):
+    store.tell(1, encounter(1, 3), encounter(5, 6))
+    store.load(2, ("day-1", [encounter(1, 3)]), ("open-2", [encounter(5, 6)]))
+    assert {(row["id"], row["revision"], row["run_id"]) for row in store.current()} == {
         (A + "1", 1, "run-1"),
         (A + "5", 1, "run-1"),
     }
-    assert len(history(tmp_path)) == 2
+    assert len(store.history()) == 2
 
 
-def test_of_a_split_the_larger_part_keeps_the_name_and_the_other_gets_one_of_its_own(tmp_path):
-    tell(tmp_path, 1, encounter(1, 10))
-    tell(tmp_path, 2, encounter(1, 3), encounter(4, 10))
-    assert history(tmp_path) == [
+def test_of_a_split_the_larger_part_keeps_the_name_and_the_other_gets_one_of_its_own(store):
+    store.tell(1, encounter(1, 10))
+    store.tell(2, encounter(1, 3), encounter(4, 10))
+    assert store.history() == [
         (A + "1", 1, "superseded", None),
         (A + "1", 2, "current", None),
         (A + "1-2", 1, "current", None),
     ]
-    assert [(row["id"], row["start_time"].hour) for row in current(tmp_path)] == [
+    assert [(row["id"], row["start_time"].hour) for row in store.current()] == [
         (A + "1-2", 1),
         (A + "1", 4),
     ]
-    tell(tmp_path, 3, encounter(1, 3.5), encounter(4, 10))
-    assert (A + "1-2", 2, "current", None) in history(tmp_path)
+    store.tell(3, encounter(1, 3.5), encounter(4, 10))
+    assert (A + "1-2", 2, "current", None) in store.history()
 
 
-def test_what_is_merged_away_names_the_event_that_took_its_place(tmp_path):
-    tell(tmp_path, 1, encounter(1, 3), encounter(4, 10), encounter(12, 13))
-    tell(tmp_path, 2, encounter(1, 13))
-    assert history(tmp_path) == [
+def test_what_is_merged_away_names_the_event_that_took_its_place(store):
+    store.tell(1, encounter(1, 3), encounter(4, 10), encounter(12, 13))
+    store.tell(2, encounter(1, 13))
+    assert store.history() == [
         (A + "1", 1, "superseded", A + "4"),
         (A + "12", 1, "superseded", A + "4"),
         (A + "4", 1, "superseded", None),
@@ -86,63 +123,53 @@ def test_what_is_merged_away_names_the_event_that_took_its_place(tmp_path):
     ]
 
 
-def test_a_vanished_event_is_retracted_and_goes_on_if_it_comes_back(tmp_path):
-    tell(tmp_path, 1, encounter(1, 3), encounter(5, 6))
-    tell(tmp_path, 2, encounter(5, 6))
-    assert history(tmp_path) == [(A + "1", 1, "retracted", None), (A + "5", 1, "current", None)]
-    tell(tmp_path, 3, encounter(1, 3), encounter(5, 6))
-    assert history(tmp_path)[:2] == [(A + "1", 1, "retracted", None), (A + "1", 2, "current", None)]
-    tell(tmp_path, 4)
-    assert {status for *_, status, _ in history(tmp_path)} == {"retracted"}
+def test_a_vanished_event_is_retracted_and_goes_on_if_it_comes_back(store):
+    store.tell(1, encounter(1, 3), encounter(5, 6))
+    store.tell(2, encounter(5, 6))
+    assert store.history() == [(A + "1", 1, "retracted", None), (A + "5", 1, "current", None)]
+    store.tell(3, encounter(1, 3), encounter(5, 6))
+    assert store.history()[:2] == [(A + "1", 1, "retracted", None), (A + "1", 2, "current", None)]
+    store.tell(4)
+    assert {status for *_, status, _ in store.history()} == {"retracted"}
 
 
 @pytest.mark.parametrize("other", [{"kind": "one_dark"}, {"mmsi_b": 311000223}, {"start_h": 3}])
-def test_another_kind_pair_or_time_is_another_event(tmp_path, other):
+def test_another_kind_pair_or_time_is_another_event(store, other):
     start = other.pop("start_h", 1)
-    tell(tmp_path, 1, encounter(1, 3))
-    tell(tmp_path, 2, encounter(start, start + 2, **other))
-    assert sorted(status for _, _, status, _ in history(tmp_path)) == ["current", "retracted"]
-    assert len({name for name, *_ in history(tmp_path)}) == 2
+    store.tell(1, encounter(1, 3))
+    store.tell(2, encounter(start, start + 2, **other))
+    assert sorted(status for _, _, status, _ in store.history()) == ["current", "retracted"]
+    assert len({name for name, *_ in store.history()}) == 2
 
 
-def test_reasons_and_zones_are_content_too(tmp_path):
-    tell(tmp_path, 1, encounter(1, 3), encounter(5, 6))
-    tell(tmp_path, 2, encounter(1, 3, zones=["chodo"]), encounter(5, 6, reasons=[]))
-    assert [row["revision"] for row in current(tmp_path)] == [2, 2]
+def test_reasons_and_zones_are_content_too(store):
+    store.tell(1, encounter(1, 3), encounter(5, 6))
+    store.tell(2, encounter(1, 3, zones=["chodo"]), encounter(5, 6, reasons=[]))
+    assert [row["revision"] for row in store.current()] == [2, 2]
 
 
-def test_the_same_event_said_twice_is_one(tmp_path):
-    publish(tmp_path, output(tmp_path, "a", {"encounters": [encounter(1, 3)]}, {"encounters": [encounter(1, 3)]}))
-    assert history(tmp_path) == [(A + "1", 1, "current", None)]
+def test_the_same_event_said_twice_is_one(store):
+    store.load(1, ("a", [encounter(1, 3)], [encounter(1, 3)]))
+    assert store.history() == [(A + "1", 1, "current", None)]
 
 
 spans = st.tuples(st.integers(0, 20), st.integers(1, 8)).map(lambda span: (span[0], span[0] + span[1]))
 states = st.lists(st.lists(spans, max_size=6, unique_by=lambda span: span[0]), min_size=1, max_size=4)
 
 
-@pytest.fixture(scope="module")
-def working(tmp_path_factory):
-    """A working database that is emptied, not made anew, and not published: above, each publication is looked at."""
-    data = tmp_path_factory.mktemp("working")
-    with closing(open_work(data)) as work:
-        yield data, work
-
-
 @settings(max_examples=15, deadline=None)
 @given(states)
 def test_whatever_came_before_the_current_events_are_those_said_last(working, told):
-    (data, work), before = working, set()
-    for name in ("encounters", "outputs", "runs", "part_encounters"):
-        work.execute(f"DELETE FROM {name}")
+    before = set()
+    working.empty()
     for number, said in enumerate(told):
-        now_said = output(data, f"open-{number}", {"encounters": [encounter(*span) for span in said]})
-        commit(work, data, run(f"run-{number}"), zones.area("world"), [now_said], None, at(30))
-        now = work.sql(CURRENT).to_arrow_table().to_pylist()
+        working.tell(number, *(encounter(*span) for span in said))
+        now = working.current()
         assert [(row["start_time"], row["end_time"]) for row in now] == [
             (event["start_time"], event["end_time"])
             for event in sorted((encounter(*span) for span in said), key=lambda event: event["start_time"])
         ]
-        stored = work.execute(HISTORY).fetchall()
+        stored = working.history()
         named = {(name, revision) for name, revision, *_ in stored}
         assert len(named) == len(stored)
         assert len({row["id"] for row in now}) == len(now)
