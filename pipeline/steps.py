@@ -210,7 +210,7 @@ def stages(steps: Sequence[Step]) -> list[list[Step]]:
     """The steps by how many others they wait for in a row: those of one stage need nothing of each other.
 
     >>> [[step.name for step in stage] for stage in stages(STEPS)][:2]
-    [['vessel'], ['coverage', 'proximity', 'compare']]
+    [['vessel'], ['coverage', 'reception', 'proximity', 'compare']]
     """
     found: list[list[Step]] = []
     at: dict[str, int] = {}  # by table, the stage that gives it

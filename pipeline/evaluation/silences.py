@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coast.water import distance_to_shore_km
+from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline.batch import Bools, Column, Floats, Ints, micros
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import InMemory
@@ -28,7 +29,7 @@ from stswatch.sample_ais.simulation import VoyagePlan, simulate
 DECIDED, SPAN_H = 0.99, 2.0
 OFF = ("switched_off", "equipment")
 LEFT = "left"  # the ship is beyond the edge of the sea: it is no silence of a set, and none of reception
-NEAR_SHORE_KM = 50 * 1.852
+NEAR_SHORE_KM = 50 * M_PER_NM / 1000
 SHARES = (0.01, 0.03, 0.10)
 PLAN = VoyagePlan(days=14.0)
 SECOND_PLAN = SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240)

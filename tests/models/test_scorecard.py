@@ -285,6 +285,7 @@ def test_most_real_meetings_at_sea_pass_the_cut_off_without_a_zone():
             "median_speed_b_kn": unknown,
             "zones": unknown,
             "distance_to_port_km": unknown,
+            "distance_to_shore_km": unknown,
             "gap_a": unknown,
             "gap_b": unknown,
             "observed_share": unknown,

@@ -21,6 +21,8 @@ from tests.pipeline import seas
 ROOT = Path(__file__).parents[2]
 ROOMS = ("geo", "models", "pipeline")
 PICTURES = ("exports", "pictures")  # a picture chooses what it draws, and nothing follows from it
+# calls and loitering have columns of the same names in tables of their own
+OTHER_TABLES = {f"pipeline/{name}.py" for name in ("schema/published", "tracks/port_calls", "tracks/stays")}
 MOST_FILES = 4  # the table, the function that takes it, the feature that uses it, a sentence of its own
 LEAST_MEASURES = 15
 
@@ -62,7 +64,7 @@ def test_there_are_measures_and_they_are_published_as_the_table_says():
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_few_files_know_a_measure_by_name(name):
-    files = files_by_name().get(name, set())
+    files = files_by_name().get(name, set()) - OTHER_TABLES
     assert len(files) <= MOST_FILES, sorted(files)
 
 

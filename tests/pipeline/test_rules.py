@@ -61,7 +61,10 @@ def test_the_fingerprint_is_that_of_the_values(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[ship]\nslow_kn = 1", r"no section \[ship\]; the sections are clock, vessel, identity, check, coverage"),
+        (
+            "[ship]\nslow_kn = 1",
+            r"no section \[ship\]; the sections are clock, vessel, stays, identity, check",
+        ),
         ("slow_kn = 1", r"no section \[slow_kn\]"),
         ("vessel = 3", r"no section \[vessel\]"),
         ("[vessel]\nslow = 1", r"\[vessel\] has no rule slow; it has .*slow_kn"),

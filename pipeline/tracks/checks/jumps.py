@@ -12,7 +12,7 @@ from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Column, Floats, Ints, build, concat, micros, ordered, spread, starts_of
-from stswatch.pipeline.rules import CheckRules, Rules, minutes
+from stswatch.pipeline.rules import CheckRules, Rules, days, minutes
 from stswatch.pipeline.tracks.claims import event_rows
 from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
 from stswatch.pipeline.tracks.legs import Intervals
@@ -86,7 +86,7 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     began_us = track_us[before]
     back = ~born & (time_us[before] > began_us)
     shared = back & (seen_us[changed] > began_us)
-    apart, from_row = _stays_apart((mmsi, track_us, time_us), seen_us, carried, minutes(rules.check.apart_min))
+    apart, from_row = _stays_apart((mmsi, track_us, time_us), seen_us, carried, rules)
     away_m = haversine_m(lon[from_row], lat[from_row], lon[apart], lat[apart])
     events = [
         event_rows(
@@ -113,17 +113,19 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     return pa.concat_tables(events), parts, _leap_rows(walked, at[before[hop]], at[changed[hop]], hop=True)
 
 
-def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Column, least_us: int) -> tuple[Ints, Ints]:
-    """The fix at which a track that began by a hop has lasted so long, no other having been heard since it began.
+def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Column, rules: Rules) -> tuple[Ints, Ints]:
+    """The fix at which a track that began by a hop has lasted for apart_min, no other having been heard since it began.
 
-    of: MMSI, track and time of fixes in order of time. Gives rows, and for each the last fix of another track.
+    of: MMSI, track and time of fixes in order of time. Gives rows, and for each the last fix of another track: one that
+    is still remembered, for a track that begins after it was forgotten began by no hop.
     """
     mmsi, track_us, time_us = of
+    least_us, memory_us = minutes(rules.check.apart_min), days(rules.vessel.track_memory_d)
     run = np.zeros(len(mmsi), bool)
     run[starts_of(mmsi, track_us)] = True
     head = np.maximum.accumulate(np.where(run, np.arange(len(mmsi)), 0))
     other = np.maximum(head - 1, 0)
-    alone = (head > 0) & (mmsi[other] == mmsi) & (time_us[other] < track_us)
+    alone = (head > 0) & (mmsi[other] == mmsi) & (time_us[other] < track_us) & (time_us - time_us[other] <= memory_us)
     reached = (time_us - track_us >= least_us) & (seen_us - track_us < least_us)
     row = np.flatnonzero(~carried & alone & reached)
     return row, other[row]

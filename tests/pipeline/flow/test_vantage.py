@@ -109,6 +109,8 @@ def test_states_of_many_shards_are_those_of_one(rows, finalized):
     engine.slice({"fixes": before, "static_reports": schema.empty("static_reports")}, until_us)
     for step in STEPS:
         for name, kept in engine._states[step.name, 0].items() if step.state else ():
+            if name in ("entered", "claims"):
+                continue  # of static reports, which this engine was not given
             assert merged[step.name][name].num_rows == kept.num_rows, (step.name, name)
     assert merged["proximity"]["legs"].num_rows > 100
     assert merged["encounter"]["open"].num_rows >= 5
