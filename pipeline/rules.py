@@ -215,6 +215,9 @@ class ReceptionRules:
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
+    river_km: float = number(
+        3.0, "km", "so near the shore a ship may be bound up a river or into a dock that no coast shows"
+    )
     edge_h: float = number(
         12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"
     )

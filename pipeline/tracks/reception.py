@@ -19,7 +19,7 @@ from math import comb
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.coast.water import is_water
+from stswatch.geo.coast.water import distance_to_shore_km, is_water
 from stswatch.geo.coordinates.plane import from_local_m, to_local_m
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
@@ -106,18 +106,22 @@ def ways(
 
 @dataclass(frozen=True)
 class Hours:
-    """Hours of silences, (n,) each: of which gap, ship-hours of others about it then, and lately where it may be."""
+    """Hours of silences, (n,) each: of which gap, ship-hours of others about it then, and lately where it may be.
+
+    known: whether anybody was placed in the very cell lately; beyond is the edge of what is received, or of the data.
+    """
 
     gap: Ints
     heard: Ints
     missed: Ints
     lately_heard: Ints
     lately_missed: Ints
+    known: Bools
 
     def tells(self, rules: ReceptionRules) -> Bools:
         """Whether enough others were there."""
         then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
-        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least)
+        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
         return enough
 
 
@@ -213,17 +217,20 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
     gap, hour = _hours_of(of, rules)
     direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
     own_lon, own_lat = _own_places(of, gap, hour)
+    # who was lost at the shore may have gone up a river, or where the coast is drawn otherwise than it is
+    at_shore = distance_to_shore_km(of.lon, of.lat) <= rules.river_km
     counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
 
     def asked(way: PossibleWay, row: Ints) -> tuple[Hours, Bools]:
-        """Ship-hours of others along a way in the hours `row`, and where the way is on water."""
+        """Ship-hours of others along a way in the hours `row`, and where a ship could be on it."""
         of_row = gap[row]
         east, north = way.at(of_row, hour[row] * HOUR + HOUR // 2)
         lon, lat = from_local_m(east, north, of.lon[of_row], of.lat[of_row])
         heard, missed = counts.then(hour[row], lon, lat)
         mine = counted_own[of_row] & counts.beside(lon, lat, own_lon[row], own_lat[row])
-        lately = counts.lately(hour[row], lon, lat)
-        return Hours(of_row, heard, np.maximum(missed - mine, 0), *lately), is_water(lon, lat)
+        lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
+        possible = at_shore[of_row] | is_water(lon, lat)
+        return Hours(of_row, heard, np.maximum(missed - mine, 0), *lately, known), possible
 
     every = np.arange(len(gap))
     at, _ = asked(direct, every)

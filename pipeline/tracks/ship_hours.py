@@ -150,6 +150,14 @@ class Counts:
         near = (row * _ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
         return self._by_cell.over(((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near), len(cell))
 
+    def anybody(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
+        """Whether anybody was placed in the very cells in the day up to those hours, (n,)."""
+        span_h = round(self._rules.window_h)
+        first = _by_cell(grid_cell(lon, lat, self._rules.cell_deg), hour - span_h + 1)
+        heard, missed = self._by_cell.over([(first, span_h)], len(first))
+        some: Bools = heard + missed > 0
+        return some
+
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
         """Whether places (n,) are among the cells that `then` counts about other places (n,)."""
         apart = grid_cell(own_lon, own_lat, self._rules.cell_deg) - grid_cell(lon, lat, self._rules.cell_deg)

@@ -111,7 +111,8 @@ def voyage_data(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[
 
 def _entered(reports: pa.Table, today: pa.Table, name: str, watermark_us: int) -> tuple[pa.Table, pa.Table]:
     """The rows of one value: those of new reports, and those of the last day."""
-    old, new = (rows.select(["mmsi", "time", name]).filter(pc.is_valid(rows[name])) for rows in (today, reports))
+    fields = pa.schema([schema.VOYAGE_DATA.field(column) for column in ("mmsi", "time", name)])
+    old, new = (rows.select(fields.names).filter(pc.is_valid(rows[name])).cast(fields) for rows in (today, reports))
     both = pa.concat_tables([old, new]).combine_chunks()
     if both.num_rows == 0:
         return schema.VOYAGE_DATA.empty_table(), schema.VOYAGE_DATA.empty_table()

@@ -73,9 +73,10 @@ counts = st.integers(0, 60)
 hours = st.lists(st.tuples(counts, counts, counts, counts), min_size=1, max_size=12)
 
 
-def chance_of(listed, own=1.0, rules=RULES):
+def chance_of(listed, own=1.0, known=True):
     columns = (np.array(column) for column in zip(*listed, strict=True))
-    return float(silence_chance(Hours(np.zeros(len(listed), np.int64), *columns), 1, np.array([own]), rules)[0])
+    hours = Hours(np.zeros(len(listed), np.int64), *columns, np.full(len(listed), known))
+    return float(silence_chance(hours, 1, np.array([own]), RULES)[0])
 
 
 @given(st.floats(0.6, 80), st.floats(0.6, 80), st.floats(0.5, 1), st.integers(0, 4))
@@ -92,6 +93,7 @@ def test_where_nobody_was_nothing_is_told(listed):
     empty = [(0, 0, lately, missed) for _, _, lately, missed in listed]
     assert chance_of(empty) == 1.0
     assert chance_of([(heard, missed, 0, 0) for heard, missed, _, _ in listed]) == 1.0
+    assert chance_of(listed, known=False) == 1.0
 
 
 @given(hours, st.integers(1, 12))
@@ -220,6 +222,19 @@ def test_one_that_leaves_where_anybody_was_ever_heard_left_the_data():
     )
     (gap,) = gaps_of(pa.concat_tables([others, going]))
     assert gap["judgement"] == "left_data"
+
+
+def test_who_goes_up_a_river_that_no_coast_shows_was_not_silenced():
+    """At the mouth of the Mississippi, where a box of positions ends: the others lie off it, to the south."""
+    east, south = -89.265 - SEA[0], 29.0 - SEA[1]
+    others = fleet(vessels=25, spread_deg=0.15)
+    table = pa.concat_tables([others.filter(pa.array(np.asarray(others["mmsi"]) != ONE)), others.slice(0, 576)])
+    table = table.set_column(table.column_names.index("lon"), "lon", pa.array(np.asarray(table["lon"]) + east))
+    lat = np.where(np.asarray(table["mmsi"]) == ONE, 29.19, np.asarray(table["lat"]) + south)
+    table = table.set_column(table.column_names.index("lat"), "lat", pa.array(lat))
+    (gap,) = gaps_of(without(table, one, 40, 70))
+    assert gap["judged_h"] >= 20
+    assert gap["judgement"] == "unknown"
 
 
 def test_ways_keep_to_the_time_there_is():
