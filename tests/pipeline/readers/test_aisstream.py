@@ -146,7 +146,7 @@ def rubbish(seed: int, count: int) -> bytes:
     return rng.choice([b"\n", b"\r\n"]).join([kinds[0], *lines])
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_any_cut_of_rubbish_gives_the_same_and_counts_each_line_once(written, seed, data):
     text = rubbish(seed, 300)
