@@ -23,7 +23,7 @@ from stswatch.pipeline.flow.run import run
 from stswatch.pipeline.flow.slices import EVER_US, Slice
 from stswatch.pipeline.readers.formats import chunks, open_source
 from stswatch.pipeline.rules import EncounterRules, Rules
-from stswatch.pipeline.steps import STEPS
+from stswatch.pipeline.steps import STEPS, stages
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.entries import take_receipt
 from stswatch.pipeline.store.lake import Part
@@ -91,7 +91,7 @@ def test_every_transform_runs_in_a_fresh_process_with_another_working_folder(two
         p = beam.Pipeline(runner="FnApiRunner")
         _ = p | ApplySteps(StepsSpec(str(data), STEPS, with_rules, 3))
         with announced(job):
-            assert run_elsewhere(p, other) >= len(STEPS)
+            assert run_elsewhere(p, other) >= len(stages(STEPS))
         found[name] = sum(pq.read_table(path).num_rows for path in job.folder.glob("encounters-*.parquet"))
     assert 0 < found["long"] < found["short"]
 
