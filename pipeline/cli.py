@@ -36,18 +36,19 @@ def _main(argv: Sequence[str] | None) -> int:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     logging.getLogger().setLevel(logging.ERROR)
     command: Command | None = None
+    came: list[int] = []
     try:
         command = _parsed(argv)
         if command is not None:
-            with terminal.ended_by_signals():
+            with terminal.ended_by_signals(came):
                 command()
         if sys.stdout is not None:  # whoever called may have closed it
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         _drop_unprinted()
     except Exception as error:
-        if stopped := _interrupt_behind(error):
-            return _stopped(command, stopped)
+        if _interrupt_behind(error):
+            return _stopped(command, came)
         expected = isinstance(error, StswatchError | OSError)
         message = _sentence(error) if expected else trouble.sentence(error, getattr(command, "data", None) or DATA)
         if message is None:
@@ -55,8 +56,8 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"stswatch: {untrusted.escaped(_spelled(message), untrusted.SENTENCE)}", file=sys.stderr)
         _drop_unprinted()
         return 1
-    except KeyboardInterrupt as stopped:
-        return _stopped(command, stopped)
+    except KeyboardInterrupt:
+        return _stopped(command, came)
     return 0
 
 
@@ -69,14 +70,15 @@ def _drop_unprinted() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stopped(command: Command | None, stopped: BaseException) -> int:
+def _stopped(command: Command | None, came: Sequence[int]) -> int:
+    """Say that a signal ended it; gives the exit code, of Ctrl-C where no other signal came."""
     goes_on = "; the same command goes on from the last finished slice" if isinstance(command, Run) else ""
     print(f"stswatch: stopped{goes_on}", file=sys.stderr)
-    return 128 + (stopped.args[0] if isinstance(stopped, terminal.Ended) else signal.SIGINT)
+    return 128 + (came[0] if came else signal.SIGINT)
 
 
 # As DuckDB tells of a signal that came while it called Python: to read the schema of a table, or its rows.
-_INTERRUPTED = re.compile(r"(?:^|failed: )(?:KeyboardInterrupt\b|(?:[\w.]+\.)?Ended: (\d+)$)", re.MULTILINE)
+_INTERRUPTED = re.compile(r"(?:^|failed: )(?:KeyboardInterrupt\b|(?:[\w.]+\.)?Ended: \d+$)", re.MULTILINE)
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
@@ -87,8 +89,8 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
             return behind
         if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
             return behind
-        if "duckdb" in type(behind).__module__ and (told := _INTERRUPTED.search(str(behind))):
-            return terminal.Ended(int(told[1] or signal.SIGINT))
+        if "duckdb" in type(behind).__module__ and _INTERRUPTED.search(str(behind)):
+            return behind
         behind = behind.__cause__ or behind.__context__
     return None
 

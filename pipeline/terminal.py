@@ -138,11 +138,15 @@ class Ended(KeyboardInterrupt):
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM, and SIGHUP as a terminal that is closed sends it, end what runs as Ctrl-C does; the second at once."""
+def ended_by_signals(came: list[int]) -> Iterator[None]:
+    """SIGTERM, and SIGHUP as a terminal that is closed sends it, end what runs as Ctrl-C does; the second at once.
+
+    came: their numbers are added to it, since a library may make an error of its own of what is raised here.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        came.append(number)
         raise Ended(number)
 
     with _handled((signal.SIGTERM, signal.SIGHUP), end):

@@ -111,10 +111,10 @@ except (RuntimeError, KeyboardInterrupt, duckdb.Error) as error:
 
 def test_ctrl_c_in_the_middle_of_a_query_is_known_as_that():
     """In a process of its own: DuckDB has been seen to lose the signal, and then nobody can end the query."""
-    for _ in range(3):
+    for _ in range(9):  # every second time on two cores
         with suppress(subprocess.TimeoutExpired):
             command = [sys.executable, "-c", INTERRUPTED]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
             break
     else:
         pytest.fail("no query was ended by a signal")
@@ -156,5 +156,4 @@ sys.exit(cli.main(["leads"]))
 def test_a_signal_while_duckdb_reads_a_table_is_known_as_that(number, place):
     """DuckDB calls Python for it, and makes an error of its own of whatever that raises."""
     done = subprocess.run([sys.executable, "-c", READING, number.name, place], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("", "stswatch: stopped\n")
-    assert done.returncode in (128 + number, 130)  # DuckDB may tell of either as an interrupt
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "stswatch: stopped\n")
