@@ -73,14 +73,15 @@ _LOOK_ALIKES = f"""WITH known AS (SELECT DISTINCT value FROM valid),
         variants AS (SELECT value,
                 value[:k - 1] || ((try_cast(value[k] AS INTEGER) + 5) % 10) || value[k + 1:] AS variant
             FROM known, (SELECT unnest([2, 4, 6]) AS k)),
-        density AS (SELECT try_cast(value AS INTEGER) // {_BIN} AS bin, count(*) * 10.0 / {_BIN} AS share
-            FROM known GROUP BY bin),
-        chance AS (SELECT sum(share) / 2 AS chance_hits FROM variants
+        density AS (SELECT try_cast(value AS INTEGER) // {_BIN} AS bin, count(*) AS known FROM known GROUP BY bin),
+        chance AS (SELECT sum(known) * 10.0 / {_BIN} / 2 AS chance_hits FROM variants
             JOIN density ON try_cast(variant AS INTEGER) // {_BIN} = bin),
-        lengths AS (SELECT mmsi, try_cast(value AS DOUBLE) AS length_m FROM seen WHERE field = 'length_m')
-    SELECT a.mmsi, 'imo_look_alike' AS kind, a.value AS old_value, b.value AS new_value, b.mmsi AS other_mmsi,
-        {_ONE_OF_TWO}, true AS candidate, chance_hits,
-        (SELECT min(abs(l.length_m - m.length_m)) <= {_SAME_SIZE_M} FROM lengths l, lengths m
-            WHERE l.mmsi = a.mmsi AND m.mmsi = b.mmsi) AS same_size
-    FROM variants v JOIN valid a ON a.value = v.value JOIN valid b ON b.value = v.variant, chance
-    WHERE a.mmsi < b.mmsi"""
+        alike AS (SELECT a.mmsi, a.value AS old_value, b.value AS new_value, b.mmsi AS other_mmsi, {_ONE_OF_TWO}
+            FROM variants v JOIN valid a ON a.value = v.value JOIN valid b ON b.value = v.variant
+            WHERE a.mmsi < b.mmsi),
+        lengths AS (SELECT mmsi, try_cast(value AS DOUBLE) AS length_m FROM seen WHERE field = 'length_m'),
+        sizes AS (SELECT p.mmsi, p.other_mmsi, min(abs(l.length_m - m.length_m)) <= {_SAME_SIZE_M} AS same_size
+            FROM (SELECT DISTINCT mmsi, other_mmsi FROM alike) p
+            JOIN lengths l ON l.mmsi = p.mmsi JOIN lengths m ON m.mmsi = p.other_mmsi GROUP BY ALL)
+    SELECT alike.*, 'imo_look_alike' AS kind, true AS candidate, chance_hits, same_size
+    FROM alike LEFT JOIN sizes USING (mmsi, other_mmsi), chance"""
