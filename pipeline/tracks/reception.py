@@ -217,35 +217,37 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
     gap, hour = _hours_of(of, rules)
     direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
     own_lon, own_lat = _own_places(of, gap, hour)
-    # who was lost at the shore may have gone up a river, or where the coast is drawn otherwise than it is
-    at_shore = distance_to_shore_km(of.lon, of.lat) <= rules.river_km
     counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
 
-    def asked(way: PossibleWay, row: Ints) -> tuple[Hours, Bools]:
-        """Ship-hours of others along a way in the hours `row`, and where a ship could be on it."""
-        of_row = gap[row]
-        east, north = way.at(of_row, hour[row] * HOUR + HOUR // 2)
-        lon, lat = from_local_m(east, north, of.lon[of_row], of.lat[of_row])
+    def places(way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
+        """Where ships are along a way in the hours `row`."""
+        return from_local_m(*way.at(gap[row], hour[row] * HOUR + HOUR // 2), of.lon[gap[row]], of.lat[gap[row]])
+
+    def asked(row: Ints, lon: Floats, lat: Floats) -> Hours:
+        """Ship-hours of others in the hours `row` about these places."""
         heard, missed = counts.then(hour[row], lon, lat)
-        mine = counted_own[of_row] & counts.beside(lon, lat, own_lon[row], own_lat[row])
+        mine = counted_own[gap[row]] & counts.beside(lon, lat, own_lon[row], own_lat[row])
         lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
-        possible = at_shore[of_row] | is_water(lon, lat)
-        return Hours(of_row, heard, np.maximum(missed - mine, 0), *lately, known), possible
+        return Hours(gap[row], heard, np.maximum(missed - mine, 0), *lately, known)
 
     every = np.arange(len(gap))
-    at, _ = asked(direct, every)
+    at = asked(every, *places(direct, every))
     direct_chance = silence_chance(at, n, of.own, rules)
     tells = at.tells(rules)
     judged_h, heard_h, missed_h = (np.bincount(gap, tells * count, n) for count in (1, at.heard, at.missed))
-    chance = direct_chance.copy()
-    for way in others:  # only what the direct way does not explain
+    chance, rare = direct_chance.copy(), np.flatnonzero(direct_chance <= rules.silenced_chance)
+    # who was lost at the shore may have gone up a river, or where the coast is drawn otherwise than it is
+    at_shore = np.zeros(n, bool)
+    at_shore[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    for way in others:  # only what no way before explains
         unexplained = chance <= rules.silenced_chance
         row = every[unexplained[gap]]
         if not len(row):
             break
-        at, water = asked(way, row)
-        possible = unexplained & (np.bincount(gap[row], ~water, n) == 0)
-        chance = np.where(possible, np.maximum(chance, silence_chance(at, n, of.own, rules)), chance)
+        lon, lat = places(way, row)
+        on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
+        possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
+        chance = np.where(possible, np.maximum(chance, silence_chance(asked(row, lon, lat), n, of.own, rules)), chance)
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, counts, rules)
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
@@ -305,8 +307,8 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
     out = np.zeros(len(rows), bool)
     for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
         lon, lat = from_local_m(reach_m * np.cos(turn), reach_m * np.sin(turn), of.lon[rows], of.lat[rows])
-        nobody = sum(counts.lately(of.start_us[rows] // HOUR, lon, lat)) == 0
-        out |= is_water(lon, lat) & nobody
+        empty = np.flatnonzero(~out & (sum(counts.lately(of.start_us[rows] // HOUR, lon, lat)) == 0))
+        out[empty] = is_water(lon[empty], lat[empty])
     return out
 
 
@@ -318,10 +320,10 @@ STATE = {"waiting": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     """Judge the gaps of which the hours within are final; the others wait. A look ahead judges none."""
     own = rules.reception
-    counts = added([state["ship_hours"], batch.table("ship_hours")])
     gaps = concat([state["waiting"], batch.table("gaps")], schema.GAPS)
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
+    counts = added([state["ship_hours"], batch.table("ship_hours")])
     end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
     last_us = np.maximum(end_us, micros(gaps, "start_time") + hours(own.edge_h)) // HOUR * HOUR
     due = batch.final | (last_us + hours(own.bracket_h) <= batch.watermark_us)
