@@ -29,7 +29,7 @@ STAGES = {  # killed there first; bytes that are left then; a point that the nex
     "loading": ("load_done", 0, "load_committed"),
     "publishing": ("load_committed", 300_000, "snapshot_named"),
 }
-DISK_BYTES = 96 << 20
+DISK_BYTES = 64 << 20
 ROOT = Path(__file__).resolve().parents[3]
 
 
