@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Batch, Bools, Ints, Result, Tables, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.batch import Batch, Bools, Ints, Result, Tables, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.meetings import intervals, proximity
 from stswatch.pipeline.meetings.intervals import PAIR, Runs
 from stswatch.pipeline.meetings.rows import encounter_rows, scorecard
+from stswatch.pipeline.reported import as_of, still_needed
 from stswatch.pipeline.routes import lake_shard, step_shard
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
 
@@ -31,7 +32,7 @@ STATE = {"open": OPEN, "berths": schema.PORT_PAIRS}
 
 
 def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """Give no dark meetings yet: every gap is judged `unknown`, and an unknown gap proves nothing."""
+    """Give no dark meetings yet."""
     return Result(state, {"dark_meetings": schema.empty("dark_meetings")})
 
 
@@ -105,7 +106,7 @@ def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
     asked = _asked(batch)
     kept = {
         "edges": _kept_edges(edges, batch.watermark_us, rules),
-        "said": still_needed(static_data, batch.watermark_us - wait_us(rules), rules.encounter),
+        "said": remembered(static_data, batch.watermark_us - wait_us(rules), rules.encounter),
     }
     if asked.num_rows == 0:
         return Result(kept, {"parties": schema.empty("parties")})
@@ -219,55 +220,21 @@ class Edges:
 
 
 def last_values(mmsi: Ints, end_us: Ints, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
-    """The values of TOLD that vessels (n,) had told last by a time; null where nothing was told.
+    """The values of TOLD that vessels (n,) had reported last by a time; null where nothing was reported.
 
-    static_data: schema.STATIC_DATA. What a vessel says later does not count, so that later data change nothing; nor
-    does what it said more than static_memory_d before, in whole UTC days, since a value is told once in each.
+    static_data: schema.STATIC_DATA. What was reported more than static_memory_d before, in whole UTC days, does not
+    count, since a value is given once in each.
     """
-    static_data = static_data.take(
-        pa.array(ordered(np.asarray(static_data["mmsi"]), micros(static_data, "time") // MS))
-    ).combine_chunks()
-    columns: dict[str, pa.Array] = {}
-    for name in TOLD:
-        known = static_data.filter(pc.is_valid(static_data[name])).combine_chunks()
-        row = _last_before(known, mmsi, end_us)
-        known_us = np.append(micros(known, "time"), 0)[row]
-        row[known_us < _oldest_us(end_us, rules)] = -1
-        columns[name] = known[name].combine_chunks().take(pa.array(row, mask=row < 0))
-    return columns
+    oldest_us = _oldest_us(end_us, rules)
+    return {name: as_of(static_data, name, mmsi, end_us, oldest_us)[0] for name in TOLD}
 
 
-def still_needed(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
-    """What an encounter that ends then or later can ask for, and nothing older than static_memory_d before.
-
-    Of each vessel that is the last row until then that tells a value, for each of them, and all rows after.
-    """
-    mmsi, time_us = np.asarray(static_data["mmsi"]), micros(static_data, "time")
-    needed = time_us > since_us
-    order = ordered(mmsi, time_us // MS)
-    order = order[~needed[order]]
-    for name in TOLD:
-        row = order[np.asarray(static_data[name].is_valid())[order]]
-        first = starts_of(mmsi[row])
-        needed[row[np.append(first[1:], len(row))[: len(first)] - 1]] = True
-    needed &= time_us >= _oldest_us(np.int64(since_us), rules)
-    return static_data.filter(pa.array(needed)).combine_chunks()
+def remembered(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
+    """What of static data an encounter that ends then or later can ask for."""
+    return still_needed(static_data, TOLD, since_us, int(_oldest_us(np.int64(since_us), rules)))
 
 
 def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
     """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
     oldest_us = end_us // days(1) * days(1) - days(rules.static_memory_d)
     return np.asarray(-(-oldest_us // days(1)) * days(1))
-
-
-def _last_before(known: pa.Table, mmsi: Ints, end_us: Ints) -> Ints:
-    """The row of each vessel's last word at or before a time, (n,); -1 where there is none. told: sorted."""
-    have, time_us = np.asarray(known["mmsi"]), micros(known, "time")
-    n = len(have)
-    # both lists in one order, a word before an end at the same moment: the last word so far of the same vessel is it
-    order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(time_us, end_us), np.append(have, mmsi)))
-    last = np.maximum.accumulate(np.where(order < n, order, -1))
-    row = np.empty(n + len(mmsi), np.int64)
-    row[order] = last
-    row = row[n:]
-    return np.asarray(np.where((row >= 0) & (np.append(have, -1)[row] == mmsi), row, -1))

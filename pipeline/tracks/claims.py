@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Column, Ints, build, micros, ordered, starts_of
+from stswatch.pipeline.reported import ranked
 from stswatch.pipeline.rules import IdentityRules, days
 
 CLAIMED = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m")
@@ -82,7 +83,7 @@ def _of_field(
 ) -> tuple[pa.Table, pa.Table, _Last]:
     """Values and changes of one field, and the last value of each vessel."""
     given = pa.chunked_array([*before[name].chunks, *reports[name].chunks], before[name].type)
-    words, rank = _ranked(given)
+    words, rank = ranked(given)
     of_moment = np.maximum.reduceat(rank[moments.order], moments.starts)
     told = np.flatnonzero(of_moment >= 0)
     mmsi, value, new = moments.mmsi[told], of_moment[told], moments.new[told]
@@ -103,19 +104,6 @@ def _of_field(
     old_value, new_value = _text(words, value[changed - 1]), _text(words, value[changed])
     changes = event_rows(IDENTITY_CHANGE, mmsi[changed], then, field=name, old_value=old_value, new_value=new_value)
     return values, changes, (mmsi[last], words.take(pa.array(value[last])), time_us[last])
-
-
-def _ranked(given: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
-    """The distinct values in order, and the place of each row's among them, -1 where null."""
-    coded = given.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    words = coded.dictionary
-    order = np.asarray(pc.array_sort_indices(words)).astype(np.int64)
-    place = np.empty(len(words) + 1, np.int64)
-    place[order], place[-1] = np.arange(len(words)), -1
-    rows = np.asarray(pc.fill_null(coded.indices.cast(pa.int64()), len(words)))
-    return words.take(pa.array(order)), place[rows]
 
 
 def _text(words: pa.Array, at: Ints) -> pa.Array:

@@ -29,19 +29,12 @@ from stswatch.pipeline.batch import (
     micros,
     starts_of,
 )
+from stswatch.pipeline.reported import as_of, still_needed
 from stswatch.pipeline.rules import Rules, StayRules, days, hours, minutes
 from stswatch.pipeline.tracks import stays as stays_of
-from stswatch.pipeline.tracks.stays import (
-    VOYAGE_FIELDS,
-    as_of,
-    ends_in,
-    loitering,
-    middle_of,
-    numbers,
-    shore,
-    still_known,
-)
+from stswatch.pipeline.tracks.stays import ends_in, loitering, middle_of, numbers, shore
 
+VOYAGE_FIELDS = ("draught_m", "destination")
 _ENTERED = tuple(
     schema.column(f"{name}_{when}{suffix}", kind, f"{name} {when} it, as entered", null=True)
     for when in ("before", "after")
@@ -86,7 +79,7 @@ def calls(state: Tables, batch: Batch, rules: Rules) -> Result:
         "stays": going,
         "calls": waiting,
         "edges": edges.filter(pa.array(micros(edges, "time") >= since_us)).combine_chunks(),
-        "entered": still_known(entered, since_us, days(rules.encounter.static_memory_d)),
+        "entered": still_needed(entered, VOYAGE_FIELDS, since_us, since_us - days(rules.encounter.static_memory_d)),
     }
     told = [_call_rows(ended_calls), dark_calls(batch.table("judged_gaps"), rules.stays)]
     rows = {"port_calls": concat(told, schema.PORT_CALLS), "loitering": loitering(ended, edges, rules.stays)}
@@ -123,7 +116,7 @@ def _asked(rows: pa.Table, when: str, time_us: Ints, due: Bools, entered: pa.Tab
     take = pa.array(np.where(ask, rows.num_rows + where, np.arange(rows.num_rows)))
     mmsi = np.asarray(rows["mmsi"]).astype(np.int64)[at]
     for name in VOYAGE_FIELDS:
-        found = as_of(entered, name, mmsi, time_us[at], days(rules.encounter.static_memory_d))
+        found = as_of(entered, name, mmsi, time_us[at], time_us[at] - days(rules.encounter.static_memory_d))
         for column, values in zip((f"{name}_{when}", f"{name}_{when}_time"), found, strict=True):
             place, field = rows.column_names.index(column), rows.schema.field(column)
             both = pa.concat_arrays([rows[column].combine_chunks(), values.cast(field.type)])

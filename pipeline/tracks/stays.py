@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import haversine_m, near_lon
@@ -17,7 +16,7 @@ from stswatch.geo.reference.harbours import nearest_port, port_of_call
 from stswatch.geo.reference.ports import HARBOUR, ports
 from stswatch.geo.reference.zones import REPORTED, zone_of, zones
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MS, Bools, Column, Ints, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.batch import HOUR, MS, Bools, Column, Ints, build, micros, ordered, starts_of
 from stswatch.pipeline.rules import StayRules, days, hours, minutes
 
 MICRODEG = 1_000_000
@@ -91,87 +90,6 @@ def _heads(rows: Columns, rules: StayRules) -> Ints:
     away_m = haversine_m(rows["lon1"][before], rows["lat1"][before], rows["lon0"][torn], rows["lat0"][torn])
     head[torn] |= np.round(away_m, 3) > rules.join_m
     return np.flatnonzero(head)
-
-
-# ----------------------------------- draught and destination: each value once a UTC day and where it changes
-
-VOYAGE_FIELDS = ("draught_m", "destination")
-
-
-def voyage_data(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa.Table, pa.Table]:
-    """What is entered now, and what was entered in the UTC day of the watermark, schema.VOYAGE_DATA both.
-
-    reports: static reports in any order. today: the second result of the slice before. Of several reports of a vessel
-    at one moment the greatest value counts. Each row has one value, the other is null. Never raises.
-    """
-    parts = [_entered(reports, today, name, watermark_us) for name in VOYAGE_FIELDS]
-    new, kept = (concat(tables, schema.VOYAGE_DATA) for tables in zip(*parts, strict=True))
-    return new, kept
-
-
-def _entered(reports: pa.Table, today: pa.Table, name: str, watermark_us: int) -> tuple[pa.Table, pa.Table]:
-    """The rows of one value: those of new reports, and those of the last day."""
-    fields = pa.schema([schema.VOYAGE_DATA.field(column) for column in ("mmsi", "time", name)])
-    old, new = (rows.select(fields.names).filter(pc.is_valid(rows[name])).cast(fields) for rows in (today, reports))
-    both = pa.concat_tables([old, new]).combine_chunks()
-    if both.num_rows == 0:
-        return schema.VOYAGE_DATA.empty_table(), schema.VOYAGE_DATA.empty_table()
-    mmsi, time_us = np.asarray(both["mmsi"]), micros(both, "time") // MS * MS
-    rank = _ranks(both[name].combine_chunks())
-    order = ordered(mmsi, time_us // MS, rank)
-    mmsi, time_us, rank = mmsi[order], time_us[order], rank[order]
-    head = starts_of(mmsi, time_us)
-    greatest = np.append(head[1:], len(order)) - 1
-    order, mmsi, time_us, rank = order[greatest], mmsi[greatest], time_us[greatest], rank[greatest]
-    anew = starts_of(mmsi, time_us // days(1), rank)
-    rows = both.take(pa.array(order[anew])).combine_chunks()
-    columns: dict[str, object] = {
-        other: pa.nulls(len(anew), schema.VOYAGE_DATA.field(other).type) for other in VOYAGE_FIELDS
-    }
-    columns |= {"mmsi": mmsi[anew], "time": time_us[anew], name: rows[name]}
-    found = build(schema.VOYAGE_DATA, columns)
-    last = time_us[anew] // days(1) >= watermark_us // days(1)
-    return tuple(found.filter(pa.array(which)).combine_chunks() for which in (order[anew] >= old.num_rows, last))
-
-
-def _ranks(values: pa.Array) -> Ints:
-    """A whole number for each value, in their order."""
-    coded = values.dictionary_encode()
-    place = np.empty(len(coded.dictionary), np.int64)
-    place[np.asarray(pc.sort_indices(coded.dictionary))] = np.arange(len(coded.dictionary))
-    return np.asarray(place[np.asarray(coded.indices)])
-
-
-def as_of(known: pa.Table, name: str, mmsi: Ints, time_us: Ints, memory_us: int) -> tuple[pa.Array, pa.Array]:
-    """What vessels (n,) had entered last by some times: values and when; null where nothing, or longer ago than memory.
-
-    known: schema.VOYAGE_DATA in any order.
-    """
-    rows = known.filter(pc.is_valid(known[name]))
-    rows = rows.take(pa.array(ordered(np.asarray(rows["mmsi"]), micros(rows, "time") // MS))).combine_chunks()
-    have, have_us = np.asarray(rows["mmsi"]), micros(rows, "time")
-    n = len(have)
-    order = np.lexsort((np.repeat([0, 1], [n, len(mmsi)]), np.append(have_us, time_us), np.append(have, mmsi)))
-    row = np.empty(n + len(mmsi), np.int64)
-    row[order] = np.maximum.accumulate(np.where(order < n, order, -1)) if len(order) else []
-    row = row[n:]
-    good = (row >= 0) & (np.append(have, -1)[row] == mmsi) & (time_us - np.append(have_us, 0)[row] <= memory_us)
-    index = pa.array(row, mask=~good)
-    return rows[name].combine_chunks().take(index), rows["time"].combine_chunks().take(index)
-
-
-def still_known(known: pa.Table, since_us: int, memory_us: int) -> pa.Table:
-    """What can be asked for at a time after since_us: all rows after, and of each vessel and value the last before."""
-    mmsi, time_us = np.asarray(known["mmsi"]), micros(known, "time")
-    old = time_us <= since_us
-    needed = ~old
-    for name in VOYAGE_FIELDS:
-        row = np.flatnonzero(np.asarray(pc.is_valid(known[name])) & old)
-        row = row[ordered(mmsi[row], time_us[row] // MS)]
-        first = starts_of(mmsi[row])
-        last = row[np.append(first[1:], len(row))[: len(first)] - 1]
-        needed[last] = True
-    return known.filter(pa.array(needed & (time_us >= since_us - memory_us))).combine_chunks()
 
 
 # ------------------------------------------------------- loitering: long stays away from berths, quays and anchorages

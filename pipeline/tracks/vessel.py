@@ -16,7 +16,6 @@ from stswatch.geo.reference.mmsi import flag_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
-    MS,
     Batch,
     Bools,
     Floats,
@@ -25,11 +24,10 @@ from stswatch.pipeline.batch import (
     Tables,
     build,
     concat,
-    grouped,
     micros,
-    ordered,
     starts_of,
 )
+from stswatch.pipeline.reported import once_a_day
 from stswatch.pipeline.rules import Rules, VesselRules, days, minutes
 from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.checks.windows import SAMPLES
@@ -49,62 +47,9 @@ from stswatch.pipeline.tracks.legs import (
     threshold,
 )
 from stswatch.pipeline.tracks.ship_hours import HABITS, known_habits, ship_hours, with_habits
-from stswatch.pipeline.tracks.stays import of_legs, voyage_data
+from stswatch.pipeline.tracks.stays import of_legs
 
-# ---------------------------- static data: what each vessel said last, and of kind and size each value that differs
-# Of kind and size each value is told once a UTC day, and again when they say otherwise.
-#
-# Law: reports of one vessel are taken in order of time; of several at one moment the greatest counts. A value is told
-# where the vessel said another one before, or none yet in that UTC day. So it does not show where the data is cut, nor
-# in which order or how often a report comes, and nothing older than the day of the watermark has to be kept.
-
-KEPT_EACH = ("ship_type", "length_m")
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
-
-
-def changed_static_data(reports: pa.Table, today: pa.Table, watermark_us: int) -> tuple[pa.Table, pa.Table]:
-    """What is told now, and what was told in the UTC day of the watermark, schema.STATIC_DATA both.
-
-    reports: static reports, in any order. today: the second result of the slice before. A row has the values that are
-    told there, null where the vessel said nothing or the same as before in that day. Never raises.
-    """
-    new = _by_moment(reports)
-    both = concat([today, new], schema.STATIC_DATA)
-    mmsi, time_us = np.asarray(both["mmsi"]), micros(both, "time")
-    order = ordered(mmsi, time_us // MS)
-    is_new, mmsi, day = order >= today.num_rows, mmsi[order], time_us[order] // days(1)
-    both = both.take(pa.array(order)).combine_chunks()
-    is_new_or_last = np.zeros(len(order), bool)
-    for name in KEPT_EACH:
-        anew = _other_than_before(np.asarray(both[name].cast(pa.float64())), mmsi, day)
-        is_new_or_last |= anew
-        at = both.column_names.index(name)
-        both = both.set_column(at, both.schema.field(at), pc.if_else(pa.array(anew), both[name], None))
-    last = day >= watermark_us // days(1)
-    return tuple(both.filter(pa.array(is_new_or_last & which)).combine_chunks() for which in (is_new, last))
-
-
-def _by_moment(reports: pa.Table) -> pa.Table:
-    """One row per vessel and moment, in whole milliseconds, that says something; the greatest of each value."""
-    reported = reports.select(["mmsi", "time", *KEPT_EACH])
-    reported = reported.filter(pc.or_(pc.is_valid(reported["ship_type"]), pc.is_valid(reported["length_m"])))
-    if reported.num_rows == 0:
-        return schema.empty("static_data")
-    whole_ms = pa.array(micros(reported, "time") // MS * MS).cast(schema.UTC)
-    reported = reported.set_column(1, "time", whole_ms)
-    reported = grouped(reported, ["mmsi", "time"]).aggregate([(name, "max") for name in KEPT_EACH])
-    return reported.rename_columns(["mmsi", "time", *KEPT_EACH]).cast(schema.STATIC_DATA)
-
-
-def _other_than_before(value: Floats, mmsi: Ints, day: Ints) -> Bools:
-    """Where a value, NaN for none, is the vessel's first of the day or another than the one before it, (n,) bool.
-
-    Rows are sorted by vessel and time.
-    """
-    known = np.flatnonzero(~np.isnan(value))
-    anew = np.zeros(len(value), bool)
-    anew[known[starts_of(mmsi[known], day[known], value[known])]] = True
-    return anew
 
 
 def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
@@ -303,8 +248,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     habits = known_habits(state["habits"], walked, batch.watermark_us, rules)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
-    static_data, latest = changed_static_data(reports, state["said"], batch.watermark_us)
-    voyages, entered = voyage_data(reports, state["entered"], batch.watermark_us)
+    static_data, latest = once_a_day(reports, state["said"], schema.STATIC_DATA, batch.watermark_us)
+    voyages, entered = once_a_day(reports, state["entered"], schema.VOYAGE_DATA, batch.watermark_us)
     leg_rows = _leg_rows(now, legs, rules.vessel)
     claimed = claims(reports, state["claims"], batch.watermark_us, rules.identity)
     samples, examined = examine(walked, between, state["samples"], until_us, batch.final, rules)

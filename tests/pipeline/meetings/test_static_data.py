@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.encounter import last_values, still_needed
+from stswatch.pipeline.meetings.encounter import last_values, remembered
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
 from tests.pipeline import seas
@@ -76,7 +76,7 @@ def test_it_is_the_last_word_by_the_end(words, ends, random):
 
 @given(WORDS, ENDS, st.integers(-5, 50))
 def test_what_is_forgotten_is_asked_for_by_none_that_ends_later(words, ends, since):
-    kept = still_needed(said(words), since * SIX_H, RULES)
+    kept = remembered(said(words), since * SIX_H, RULES)
     later = [end for end in ends if end[2] >= since]
     assert by_the_end(meetings(later), kept, RULES) == by_the_end(meetings(later), said(words), RULES)
     # of each value of each vessel one word until then, none of them old

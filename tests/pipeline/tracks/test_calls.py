@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.pipeline import schema
+from stswatch.pipeline import reported, schema
 from stswatch.pipeline.batch import HOUR, MINUTE, build, micros
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import stays
@@ -112,9 +112,9 @@ def test_what_was_entered_by_a_time_is_what_a_search_by_hand_finds(name):
     }
     columns = {f.name: pa.nulls(n, f.type) for f in schema.VOYAGE_DATA}
     known = build(schema.VOYAGE_DATA, columns | told | {name: values[name]})
-    known = stays.voyage_data(known, schema.VOYAGE_DATA.empty_table(), NOON)[0]
+    known = reported.once_a_day(known, schema.VOYAGE_DATA.empty_table(), schema.VOYAGE_DATA, NOON)[0]
     mmsi, when = rng.integers(1, 6, 50), NOON + rng.integers(0, 600, 50) * HOUR
-    found, at = stays.as_of(known, name, mmsi, when, 7 * DAY)
+    found, at = reported.as_of(known, name, mmsi, when, when - 7 * DAY)
     for who, time, value, said in zip(mmsi, when, found.to_pylist(), at.cast(pa.int64()).to_pylist(), strict=True):
         rows = np.flatnonzero((told["mmsi"] == who) & (told["time"] <= time))
         best = max(((told["time"][k], values[name][k]) for k in rows), default=None)

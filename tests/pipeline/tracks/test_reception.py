@@ -75,7 +75,7 @@ hours = st.lists(st.tuples(counts, counts, counts, counts), min_size=1, max_size
 
 def chance_of(listed, own=1.0, known=True):
     columns = (np.array(column) for column in zip(*listed, strict=True))
-    hours = Hours(np.zeros(len(listed), np.int64), *columns, np.full(len(listed), known))
+    hours = Hours(np.zeros(len(listed), np.int64), *columns, known=np.full(len(listed), known))
     return float(silence_chance(hours, 1, np.array([own]), RULES)[0])
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.tracks.vessel import changed_static_data
+from stswatch.pipeline.reported import once_a_day
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
 WORD = st.tuples(
@@ -33,6 +33,10 @@ def table(words):
         for f in schema.STATIC_DATA
     ]
     return pa.table(arrays, schema=schema.STATIC_DATA)
+
+
+def changed_static_data(reports, today, watermark_us):
+    return once_a_day(reports, today, schema.STATIC_DATA, watermark_us)
 
 
 def by_hand(words):
