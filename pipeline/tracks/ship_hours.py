@@ -9,6 +9,7 @@ Law: sums over whole UTC hours and days of what lies between consecutive fixes o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,32 +17,54 @@ import pyarrow as pa
 from stswatch.geo.coordinates.cells import grid_cell
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Bools, Column, Floats, Ints, build, concat, grouped, micros, spread, starts_of
+from stswatch.pipeline.batch import HOUR, Bools, Column, Floats, Ints, build, concat, grouped, micros, spread
 from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
 from stswatch.pipeline.tracks.identity import Walked
+from stswatch.pipeline.tracks.legs import Intervals
 
 
-def ship_hours(walked: Walked, until_us: int, final: bool, rules: ReceptionRules) -> pa.Table:
+@dataclass(frozen=True)
+class Turns:
+    """The fixes that are the first of their track in an hour, (k,) each.
+
+    row: which. first: of its track at all. hour: since 1970; before: that of the fix before, dt_us after it.
+    """
+
+    row: Ints
+    first: Bools
+    hour: Ints
+    before: Ints
+    dt_us: Ints
+
+    @staticmethod
+    def of(walked: Walked, between: Intervals) -> Turns:
+        """Those of tracks; between: what lies between their fixes."""
+        hour = np.asarray(walked.fixes.time_us) // HOUR
+        first = ~(between.leg | between.gap)
+        row = np.flatnonzero(first | (np.diff(hour, prepend=hour[:1]) != 0))
+        return Turns(row, first[row], hour[row], hour[np.maximum(row - 1, 0)], between.dt_us[row])
+
+
+def ship_hours(walked: Walked, turns: Turns, until_us: int, final: bool, rules: ReceptionRules) -> pa.Table:
     """The ship-hours that came to light with new fixes, schema.SHIP_HOURS.
 
     final: the data end at until_us. Whoever is not heard until then counts as not heard where it was last, since nobody
     can know better; so the end of the data excuses, and never accuses.
     """
     fixes = walked.fixes
-    hour, first, before = _in_tracks(walked)
-    heard = np.flatnonzero(~walked.carried & (first | (hour != hour[before])))
-    dt_us = np.where(first, 0, fixes.time_us - fixes.time_us[before])
-    over = np.flatnonzero(~first & (dt_us <= hours(rules.bracket_h)) & (hour - hour[before] > 1))
-    row, nth = spread(hour[over] - hour[over - 1] - 1)
-    row = over[row]
-    missed_hour = hour[row - 1] + 1 + nth
+    new = ~walked.carried[turns.row]
+    heard = turns.row[new]
+    over = np.flatnonzero(~turns.first & (turns.dt_us <= hours(rules.bracket_h)))
+    nth_of, nth = spread(turns.hour[over] - turns.before[over] - 1)
+    row, missed_hour = turns.row[over][nth_of], turns.before[over][nth_of] + 1 + nth
     lon, lat = _between(fixes.lon, fixes.lat, fixes.time_us, row - 1, row, missed_hour)
-    parts = [(hour[heard], fixes.lon[heard], fixes.lat[heard], 1), (missed_hour, lon, lat, 0)]
-    if final and len(hour):
-        last = np.append(np.flatnonzero(first)[1:], len(hour)) - 1
+    parts = [(turns.hour[new], fixes.lon[heard], fixes.lat[heard], 1), (missed_hour, lon, lat, 0)]
+    if final and len(fixes.mmsi):
+        last = np.append(turns.row[turns.first][1:], len(fixes.mmsi)) - 1
         last = last[until_us - fixes.time_us[last] <= hours(rules.bracket_h)]
-        row, nth = spread(np.maximum(until_us // HOUR - hour[last] - 1, 0))
-        parts.append((hour[last[row]] + 1 + nth, fixes.lon[last[row]], fixes.lat[last[row]], 0))
+        last_hour = fixes.time_us[last] // HOUR
+        row, nth = spread(np.maximum(until_us // HOUR - last_hour - 1, 0))
+        parts.append((last_hour[row] + 1 + nth, fixes.lon[last[row]], fixes.lat[last[row]], 0))
     return added([_counted(*part, rules.cell_deg) for part in parts])
 
 
@@ -54,15 +77,12 @@ HABITS = schema.table(
 )
 
 
-def known_habits(kept: pa.Table, walked: Walked, watermark_us: int, rules: Rules) -> pa.Table:
+def known_habits(kept: pa.Table, walked: Walked, turns: Turns, watermark_us: int, rules: Rules) -> pa.Table:
     """How steadily each vessel was heard, HABITS, with what new fixes add and without what no gap can ask for."""
-    fixes, own = walked.fixes, rules.reception
-    hour, first, before = _in_tracks(walked)
-    near = ~first & (hour != hour[before]) & (fixes.time_us - fixes.time_us[before] <= hours(own.own_bracket_h))
-    row = np.flatnonzero(near)
-    day = hour[row] * HOUR // days(1) * days(1)
-    columns = {"mmsi": fixes.mmsi[row], "day": day, "heard": np.ones(len(row), np.int64)}
-    new = build(HABITS, columns | {"missed": hour[row] - hour[row - 1] - 1})
+    near = np.flatnonzero(~turns.first & (turns.dt_us <= hours(rules.reception.own_bracket_h)))
+    day = turns.hour[near] * HOUR // days(1) * days(1)
+    columns = {"mmsi": walked.fixes.mmsi[turns.row[near]], "day": day, "heard": np.ones(len(near), np.int64)}
+    new = build(HABITS, columns | {"missed": turns.hour[near] - turns.before[near] - 1})
     every = concat([kept, new], HABITS)
     if every.num_rows == 0:
         return every
@@ -89,14 +109,6 @@ def with_habits(gaps: pa.Table, habits: pa.Table) -> pa.Table:
         at = gaps.column_names.index(f"own_{name}_h")
         gaps = gaps.set_column(at, gaps.schema.field(at), pa.array(total[high] - total[low]))
     return gaps
-
-
-def _in_tracks(walked: Walked) -> tuple[Ints, Bools, Ints]:
-    """The hour of each fix since 1970, whether it is the first of its track, and the row before it, (n,) each."""
-    hour = np.asarray(walked.fixes.time_us) // HOUR
-    first = np.zeros(len(hour), bool)
-    first[starts_of(walked.fixes.mmsi, walked.fixes.track_us)] = True
-    return hour, first, np.maximum(np.arange(len(hour)) - 1, 0)
 
 
 def _between(lon: Column, lat: Column, time_us: Column, a: Ints, b: Ints, hour: Ints) -> tuple[Floats, Floats]:

@@ -46,7 +46,7 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
-from stswatch.pipeline.tracks.ship_hours import HABITS, known_habits, ship_hours, with_habits
+from stswatch.pipeline.tracks.ship_hours import HABITS, Turns, known_habits, ship_hours, with_habits
 from stswatch.pipeline.tracks.stays import of_legs
 
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
@@ -245,7 +245,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
-    habits = known_habits(state["habits"], walked, batch.watermark_us, rules)
+    turns = Turns.of(walked, between)
+    habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["said"], schema.STATIC_DATA, batch.watermark_us)
@@ -264,7 +265,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "static_data": static_data,
         "receptions": counts,
         "reporting": reporting(ready, rules),
-        "ship_hours": ship_hours(walked, until_us, batch.final, rules.reception),
+        "ship_hours": ship_hours(walked, turns, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
         "identity_values": claimed.values,
     }
