@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.errors import StswatchError, read_regular
+from stswatch.errors import StswatchError
 from stswatch.models.features import FEATURES, SILENCE, Columns, Feature, Floats
+from stswatch.regular_files import read_regular
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before

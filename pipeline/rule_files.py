@@ -9,8 +9,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from stswatch.errors import StswatchError, read_regular
+from stswatch.errors import StswatchError
 from stswatch.pipeline.rules import Rules
+from stswatch.regular_files import read_regular
 
 
 class RulesError(StswatchError, ValueError):

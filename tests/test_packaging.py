@@ -53,7 +53,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: list[str]):
     told = [name for name in wheel if ".dist-info/" not in name]
     expected = [f"{NAME}/{name}" for name in tree(*ROOMS)] + [
-        f"{NAME}/{name}" for name in ("__init__.py", "errors.py", "py.typed")
+        f"{NAME}/{name}" for name in ("__init__.py", "errors.py", "py.typed", "regular_files.py")
     ]
     assert sorted(told) == sorted(expected)
     assert len(expected) >= 80

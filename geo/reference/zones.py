@@ -15,9 +15,10 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from stswatch.errors import StswatchError, read_regular
+from stswatch.errors import StswatchError
 from stswatch.geo.coast.land import holding
 from stswatch.geo.coordinates.sphere import wrap_lon
+from stswatch.regular_files import read_regular
 
 # ---------- Polygons from GeoJSON files, those of the program and those of users: read, checked, brought within +-180
 # At the date line a file may cut its polygons, as RFC 7946 asks, or simply draw on beyond +-180 (up to +-360): what

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from stswatch.errors import read_regular
 from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Message, Pace, Section, Undelivered
 from stswatch.pipeline.alerts.webhook import open_webhook
 from stswatch.pipeline.untrusted import harmless
+from stswatch.regular_files import read_regular
 
 # --------------------------------------------------------------------- Alerts appended to a file, a line of JSON each
 

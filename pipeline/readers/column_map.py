@@ -41,7 +41,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from stswatch.errors import read_regular
 from stswatch.pipeline.readers.column_names import (
     HEADERS,
     UNITS,
@@ -55,6 +54,7 @@ from stswatch.pipeline.readers.source import IDS, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import known
 from stswatch.pipeline.readers.values import plain
 from stswatch.pipeline.schema import RECEIVERS
+from stswatch.regular_files import read_regular
 
 if TYPE_CHECKING:
     from stswatch.pipeline.readers.values import Numbering

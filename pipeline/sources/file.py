@@ -11,7 +11,6 @@ from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
-from stswatch.errors import open_regular
 from stswatch.pipeline.sources.address import (
     BATCH_BYTES,
     NOTE,
@@ -24,6 +23,7 @@ from stswatch.pipeline.sources.address import (
     ended,
     why,
 )
+from stswatch.regular_files import open_regular
 
 # ------------------------------------------------------------------------------------ Standard input, to its end: `-`
 
