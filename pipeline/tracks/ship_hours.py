@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.coordinates.cells import grid_cell
+from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Bools, Column, Floats, Ints, build, concat, grouped, micros, spread
@@ -153,13 +153,13 @@ class Counts:
     def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
         """Ship-hours heard and not heard, (n,) each, in hours (n,) since 1970, in the cell and two rings round it."""
         cell, rings = grid_cell(lon, lat, self._rules.cell_deg), _RINGS
-        spans = ((_by_hour(hour, cell + k * _ROW - rings), 2 * rings + 1) for k in range(-rings, rings + 1))
+        spans = ((_by_hour(hour, cell + k * GRID_ROW - rings), 2 * rings + 1) for k in range(-rings, rings + 1))
         return self._by_hour.over(spans, len(cell))
 
     def lately(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
         """The same in the day up to those hours, in the cell and the eight round it."""
         cell, span_h = grid_cell(lon, lat, self._rules.cell_deg), round(self._rules.window_h)
-        near = (row * _ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
+        near = (row * GRID_ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1))
         return self._by_cell.over(((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near), len(cell))
 
     def anybody(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
@@ -173,12 +173,11 @@ class Counts:
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
         """Whether places (n,) are among the cells that `then` counts about other places (n,)."""
         apart = grid_cell(own_lon, own_lat, self._rules.cell_deg) - grid_cell(lon, lat, self._rules.cell_deg)
-        up = np.rint(apart / _ROW).astype(np.int64)
-        near: Bools = (np.abs(up) <= _RINGS) & (np.abs(apart - up * _ROW) <= _RINGS)
+        up = np.rint(apart / GRID_ROW).astype(np.int64)
+        near: Bools = (np.abs(up) <= _RINGS) & (np.abs(apart - up * GRID_ROW) <= _RINGS)
         return near
 
 
-_ROW = 100_000  # from a cell to the one north of it, see geo/coordinates/cells.py
 _CELL_BITS = 28  # a cell of 0.25 degrees is a number below 2 ** 27
 _RINGS = 2  # of cells that weather and stations have in common in an hour
 _HOUR_BITS = 24

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
@@ -32,17 +33,17 @@ def check_rows(name: str, mmsi: Ints, track_us: Ints, span_us: tuple[Ints, Ints]
 
 
 def jumps(walked: Walked, between: Intervals, rules: Rules) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Of the new fixes: identity events, checked parts and leaps, the latter for `meet`.
+    """Of the new fixes: identity events, checked parts and leaps, the latter for `compare`.
 
     between: what lies between the fixes of each track. Never raises.
     """
-    leaps = [_within_tracks(walked, between, rules.check)]
+    leaps = _within_tracks(walked, between, rules.check)
     fixes = walked.fixes
     two = (fixes.mmsi[1:] == fixes.mmsi[:-1]) & (fixes.track_us[1:] != fixes.track_us[:-1])
     if not two.any():
-        return schema.empty("identity_events"), schema.empty("track_checks"), leaps[0]
+        return schema.empty("identity_events"), schema.empty("track_checks"), leaps
     events, parts, hops = _of_several(walked, np.unique(fixes.mmsi[1:][two]), rules)
-    return events, parts, concat([*leaps, hops], schema.FLOW["leaps"])
+    return events, parts, concat([leaps, hops], schema.FLOW["leaps"])
 
 
 def _within_tracks(walked: Walked, between: Intervals, rules: CheckRules) -> pa.Table:
@@ -153,7 +154,7 @@ def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
     end_us = micros(hops, "end")
     lon, lat = np.asarray(hops["lon1"]), np.asarray(hops["lat1"])
     mmsi = np.asarray(hops["mmsi"]).astype(np.int64)
-    cell = _cells(lon, lat, rules.check.displaced_deg)
+    cell = grid_cell(lon, lat, rules.check.displaced_deg)
     bucket = end_us // minutes(rules.vessel.thin_bucket_min)
     order = ordered(bucket, cell, mmsi)
     bucket, cell, mmsi, end_us, lon, lat = (a[order] for a in (bucket, cell, mmsi, end_us, lon, lat))
@@ -161,8 +162,8 @@ def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
     heads = starts_of(bucket[one], cell[one])
     count = np.diff(np.append(heads, len(one)))
     many = np.repeat(count, count)
-    row = one[many >= rules.check.displaced_vessels]
-    n = len(row)
+    keep = many >= rules.check.displaced_vessels
+    row, many, n = one[keep], many[keep], int(keep.sum())
     return check_rows(
         DISPLACEMENT,
         mmsi[row],
@@ -170,16 +171,10 @@ def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
         (end_us[row], end_us[row]),
         lon=lon[row],
         lat=lat[row],
-        measured=many[many >= rules.check.displaced_vessels].astype(float),
+        measured=many.astype(float),
         threshold=np.full(n, rules.check.displaced_vessels),
         samples=np.ones(n, np.int64),
-        vessels=many[many >= rules.check.displaced_vessels],
-    )
-
-
-def _cells(lon: Floats, lat: Floats, size_deg: float) -> Ints:
-    return np.floor((lat + 90) / size_deg).astype(np.int64) * 100_000 + np.floor((lon + 180) / size_deg).astype(
-        np.int64
+        vessels=many,
     )
 
 
@@ -226,10 +221,10 @@ def _way(leaps: pa.Table, a: Ints, b: Ints, rules: CheckRules) -> tuple[Floats, 
 def _near_pairs(leaps: pa.Table, rules: CheckRules) -> tuple[Ints, Ints]:
     """Rows of two vessels, the smaller number first, where b ends in or beside the cell in which a begins."""
     start_lon, start_lat, end_lon, end_lat = (np.asarray(leaps[n]) for n in ("lon0", "lat0", "lon1", "lat1"))
-    begins = _cells(start_lon, start_lat, _CELL_DEG)
+    begins = grid_cell(start_lon, start_lat, _CELL_DEG)
     order = np.argsort(begins, kind="stable")
-    steps = [dy * 100_000 + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    ends = _cells(end_lon, end_lat, _CELL_DEG)
+    steps = [dy * GRID_ROW + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    ends = grid_cell(end_lon, end_lat, _CELL_DEG)
     pairs = [_equal(begins[order], ends + step) for step in steps]
     b = np.concatenate([row for row, _ in pairs])
     a = order[np.concatenate([at for _, at in pairs])]

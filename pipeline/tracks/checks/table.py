@@ -21,17 +21,16 @@ from stswatch.pipeline.tracks.legs import Intervals
 
 @dataclass(frozen=True)
 class TrackCheck:
-    """One check: its name in `track_checks`, what it measures and in which unit, and whether it accuses nobody."""
+    """One check: its name in `track_checks`, what it measures and in which unit."""
 
     name: str
     measures: str
     unit: str
-    innocent: bool = False
 
 
 TRACK_CHECKS = (
     TrackCheck(jumps.IMPOSSIBLE_SPEED, "how far off the vessel was shown, to where no ship can go in that time", "km"),
-    TrackCheck(jumps.DISPLACEMENT, "how many vessels went to one place at once: interference", "vessels", True),
+    TrackCheck(jumps.DISPLACEMENT, "how many vessels went to one place at once: interference", "vessels"),
     TrackCheck(windows.CIRCLE, "how far the places stray from a circle", "of its radius"),
     TrackCheck(windows.GENERATED, "how far the places stray from an even course, in the median", "m"),
     TrackCheck(copies.COPIED, "which part of the course repeats an earlier one, its speeds too", "share"),

@@ -31,10 +31,7 @@ SAMPLES = schema.table(
 
 @dataclass(frozen=True)
 class Blocks:
-    """Places of blocks as columns, (n,) each, and where each block begins, (k,); metres from the block's first place.
-
-    error_m: (k,) how far rounding may have moved the places.
-    """
+    """Places of blocks as columns, (n,) each, and where each begins, (k,); metres from its first place."""
 
     mmsi: Ints
     track_us: Ints
