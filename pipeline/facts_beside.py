@@ -70,6 +70,29 @@ def judgement(gap: Row) -> str:
     return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
 
 
+def around(row: Row) -> list[str]:
+    """What lies round it in days: other meetings, waiting, draught, silences that were judged silenced; a line each."""
+    lines = [(f"{of['mmsi']:09d}", "; ".join(_around(of))) for of in row.get("context", ())]
+    return [f"Round it: {mmsi} {words}." for mmsi, words in lines if words]
+
+
+def _around(of: Row) -> Iterator[str]:
+    """The same of one vessel, a row of view encounter_context; nothing of what was not."""
+    silences = [(of[f"off_{when}"], when) for when in ("before", "inside", "after")]
+    silent = " and ".join(f"{when} it" for off, when in silences if off)
+    if silent:
+        yield f"was silenced {silent.replace('inside', 'within')}"
+    if of["meetings_before"]:
+        times = f"{of['meetings_before']} time" + "s" * (of["meetings_before"] > 1)
+        yield f"had met {times} in the weeks before, {of['same_before']} of them this vessel"
+    for when in ("before", "after"):
+        if of[f"loitered_{when}_h"] >= 1:
+            yield f"was slow or adrift for {of[f'loitered_{when}_h']:.0f} h {when} it"
+    if of["draught_change_m"]:
+        yield f"lay {abs(of['draught_change_m']):.1f} m {_DEEPER[of['draught_change_m'] > 0]} at the call after it"
+
+
+_DEEPER = {True: "deeper", False: "higher"}
 _EVENTS: Mapping[str, str] = {
     "identity_change": "changed its {field} from {old_value} to {new_value}",
     "shared_identity": "is two tracks alive at once, {distance_km:.0f} km apart",

@@ -198,9 +198,9 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     One that another superseded gives that other.
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
-    the table, those about its time), `calls` (rows of port_calls, those next to it), `identity_events` and
-    `track_checks` (rows of the tables, of the pair and a week before to a week after), and `met`: how often the `pair`
-    met, and by MMSI how many other vessels each met.
+    the table, those about its time), `context` (rows of view encounter_context), `calls` (rows of port_calls, those
+    next to it), `identity_events` and `track_checks` (rows of the tables, of the pair and a week before to a week
+    after), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
     with one_snapshot(data):
@@ -230,6 +230,7 @@ def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
         "gaps_beside": gaps,
         "outages": queries.outages(Path(data), (begin, end)),
         "met": queries.met(Path(data), pair),
+        "context": queries.context(Path(data), found["id"], found["revision"]),
         "calls": queries.calls_around(Path(data), found, CALLS_WITHIN),
         **queries.identity(Path(data), pair, (begin - _WEEK, end + _WEEK)),
     }

@@ -282,6 +282,16 @@ class EncounterRules:
 
 
 @dataclass(frozen=True)
+class ContextRules:
+    """What of the time round a meeting belongs to its story."""
+
+    before_d: float = number(30.0, "d", "a round voyage of a coaster in these waters takes two to four weeks")
+    after_d: float = number(10.0, "d", "what was taken over is landed by then: a week to any port of the region")
+    silence_h: float = number(24.0, "h", "who hides a meeting switches off hours before it, not days")
+    loitering_h: float = number(48.0, "h", "reported vessels waited one to two days for their partner")
+
+
+@dataclass(frozen=True)
 class LeadRules:
     """Which encounters are flagged."""
 
@@ -303,6 +313,7 @@ class Rules:
     reception: ReceptionRules = ReceptionRules()
     proximity: ProximityRules = ProximityRules()
     encounter: EncounterRules = EncounterRules()
+    context: ContextRules = ContextRules()
     lead: LeadRules = LeadRules()
 
     def to_json(self) -> str:

@@ -167,6 +167,7 @@ def explanation(row: dict[str, Any]) -> str:
         *facts_beside.beside(row),
         *facts.one_hull(row),
         *_met(row),
+        *facts_beside.around(row),
         *facts_beside.identities(row),
         *facts_beside.checks(row),
         "",

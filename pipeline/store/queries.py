@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import publish, revisions, snapshots
+from stswatch.pipeline.store import contexts, publish, revisions, snapshots
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -134,6 +134,16 @@ def calls_around(data: Path, row: dict[str, Any], memory: timedelta) -> list[dic
     asked = {"a": row["mmsi_a"], "b": row["mmsi_b"], "begin": row["start_time"], "end": row["end_time"]}
     with _asked(data) as db:
         return _rows(db.sql(query, params=asked | {"memory": memory}))
+
+
+def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
+    """What lies round one revision of an encounter, a row for each vessel; columns as of view encounter_context.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"SELECT * FROM {contexts.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"id": name, "revision": revision}))
 
 
 def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
