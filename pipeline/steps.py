@@ -33,8 +33,9 @@ class Step:
     it keeps. single: one shard does it all (the step is small). card: the scorecard of the step that scores, where it
     is not the default. reads: table of the lake -> the columns that it takes of it.
 
-    keys: the columns of each table it keeps that name whom a row is about; none where it is about nobody. placed: table
-    that it keeps -> where the longitude and latitude of its rows stand; of these a live look needs those near its area.
+    keys: the columns of each table it keeps that name whom a row is about; none where it is about nobody. common:
+    tables that it keeps besides, about nobody. placed: table that it keeps -> where the longitude and latitude of its
+    rows stand; of these a live look needs those near its area.
     unlooked: tables that it keeps and of which a live look needs nothing. version: raised where it decides otherwise
     though no source of it changed, as with another library.
     """
@@ -48,6 +49,7 @@ class Step:
     card: Scorecard | None = None
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
     placed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     unlooked: tuple[str, ...] = ()
     version: int = 1
@@ -68,12 +70,13 @@ class Step:
 
 
 LAKE_TABLES = ("fixes", "static_reports")
+LOST = "lost_spans"  # comes with the lake: what of the sources was damaged
 
 STEPS: tuple[Step, ...] = (
     Step(
         "vessel",
         vessel.vessel,
-        takes={"fixes": by_mmsi, "static_reports": by_mmsi},
+        takes={"fixes": by_mmsi, "static_reports": by_mmsi, LOST: to_all},
         gives=(
             *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
             *("receptions", "reporting", "ship_hours", "vessels"),
@@ -82,6 +85,7 @@ STEPS: tuple[Step, ...] = (
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
+        common=("lost",),
         unlooked=("heard", "habits", "claims", "samples"),
     ),
     Step(
@@ -189,7 +193,7 @@ def parcels(
 
 def check(steps: tuple[Step, ...]) -> None:
     """Raise ValueError where a step takes what no earlier step and no lake gives, or gives what has no schema."""
-    known = set(LAKE_TABLES)
+    known = {*LAKE_TABLES, LOST}
     for step in steps:
         missing = set(step.takes) - known
         if missing:
@@ -197,7 +201,8 @@ def check(steps: tuple[Step, ...]) -> None:
         unread = {table for table in step.takes if table in LAKE_TABLES and not step.reads.get(table)}
         if unread:
             raise ValueError(f"step {step.name} takes {', '.join(sorted(unread))}, of which it reads no column")
-        unknown = {key for kind in step.state.values() for key in step.keys if key not in kind.names}
+        kept = [kind.names for name, kind in step.state.items() if name not in step.common]
+        unknown = {key for names in kept for key in step.keys if key not in names}
         if unknown:
             raise ValueError(f"step {step.name} keeps a table without its key {', '.join(sorted(unknown))}")
         nameless = set(step.gives) - set(schema.FLOW)
@@ -230,7 +235,8 @@ def of_keys(steps: Sequence[Step], states: States, wanted: Ints) -> dict[str, Ta
     keys, found = pa.array(wanted, pa.int32()), {}
     for step in steps:
         found[step.name] = dict(states[step.name])
-        for name, rows in states[step.name].items() if step.keys else ():
+        for name in step.state.keys() - step.common if step.keys else ():
+            rows = states[step.name][name]
             keep = reduce(pc.and_, (pc.is_in(rows[key], value_set=keys) for key in step.keys))
             found[step.name][name] = rows.filter(keep).combine_chunks()
     return found

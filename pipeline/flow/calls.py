@@ -12,18 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stswatch.pipeline import faults, schema
-from stswatch.pipeline.batch import Batch, Tables, concat
+from stswatch.pipeline.batch import Batch, Tables, build, concat
 from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.readers.formats import read
-from stswatch.pipeline.readers.packing import arrivals_in, marked
+from stswatch.pipeline.readers.packing import LostSpans, arrivals_in, marked
 from stswatch.pipeline.readers.source import Chunk, Source, SourceError
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import LAKE_TABLES, Step, parcels
+from stswatch.pipeline.steps import LAKE_TABLES, LOST, Step, parcels
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.entries import leave_receipt
 from stswatch.pipeline.store.states import StateFiles, StateStore
@@ -143,7 +144,7 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
 
 
 def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
-    """The rows of the lake that a step takes: those of its lake shards, in the span of the slice."""
+    """The rows of the lake that a step takes, of its lake shards and the span of the slice, and what was lost in it."""
     first, last = (-(-k * LAKE_SHARDS // n) for k in (shard, shard + 1))
     span = job.slice.start_us, job.slice.end_us
     tables = {}
@@ -152,6 +153,9 @@ def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
             parts = [p for p in job.slice.parts if p.table == table]
             columns = step.reads.get(table, ())
             tables[table] = lake.read(job.data, parts, columns, (first, last), span, table)
+    if LOST in step.takes:
+        lost = np.array(job.slice.lost, np.int64).reshape(-1, 2)
+        tables[LOST] = build(LOST, {"start": lost[:, 0], "end": lost[:, 1]})
     return tables
 
 
@@ -189,15 +193,18 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.R
     writer = lake.Writer(data, reading, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
     arrivals = arrivals_in(chunk.source)
+    lost = LostSpans(chunk.source, arrivals)
     for decoded in read(chunk):
         rows = decoded.timed
         if arrivals is not None:
             rows = {name: marked(table, arrivals) for name, table in rows.items()}
+            for table in rows.values():
+                lost.note(table)
         writer.write(decoded.tables | rows)
         for name in counts:
             counts[name] += getattr(decoded, name)
     _is_the_same(chunk.source)
-    receipt = writer.close(**counts)
+    receipt = writer.close(lost.spans(), **counts)
     faults.reach("chunk_written")
     leave_receipt(data, reading, chunk.start, receipt)
     return receipt

@@ -77,6 +77,7 @@ def planned(
     rows_at_most = max((engine.memory_bytes - _BYTES_ALWAYS) // _BYTES_PER_ROW, 1000)
     span_us = (min(times, default=0), max(times, default=0))
     row = slices.plan(parts, slab_us, span_us, rows_at_most, until_us, engine.rows_joined())
+    row = slices.with_lost(row, (span for receipt in receipts for span in receipt.lost))
     shards = _shards(engine, row)
     readings = {part.path: _how_read(entry) for entry in entries.values() for part in entry.parts}
     return slices.addressed(row, rules, shards, slices.code(engine.steps), card_of(engine.steps).model_id, readings)

@@ -25,7 +25,7 @@ from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.files import DamagedFile, discard
-from stswatch.pipeline.store.lake import Part, of_file, slab_name, verify
+from stswatch.pipeline.store.lake import Part, Span, of_file, slab_name, verify
 from stswatch.pipeline.store.loader import Output
 from stswatch.pipeline.store.states import StateFiles
 
@@ -38,7 +38,10 @@ EVER_US = 1 << 62
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice: its span, the watermark after it, whether the data ends there, its files in the lake, its address."""
+    """One slice: its span, the watermark after it, whether the data ends there, its files in the lake, its address.
+
+    lost: spans that begin in it and of which something that arrived is damaged.
+    """
 
     start_us: int
     end_us: int
@@ -47,6 +50,7 @@ class Slice:
     parts: tuple[Part, ...]
     rows: int
     key: str = ""
+    lost: tuple[Span, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` takes."""
@@ -56,7 +60,8 @@ class Slice:
     def from_json(fields: Mapping[str, Any]) -> Slice:
         """The slice that `to_json` wrote, read as JSON."""
         parts = ({**part, "left_out": tuple((a, b) for a, b in part["left_out"])} for part in fields["parts"])
-        return Slice(**{**fields, "parts": tuple(Part(**part) for part in parts)})
+        lost = tuple((a, b) for a, b in fields["lost"])
+        return Slice(**{**fields, "parts": tuple(Part(**part) for part in parts), "lost": lost})
 
 
 def plan(
@@ -132,6 +137,12 @@ def _joined(slices: Sequence[Slice], rows: int) -> list[Slice]:
     return out
 
 
+def with_lost(row: Sequence[Slice], lost: Iterable[Span]) -> list[Slice]:
+    """The same slices, each with those of the spans that begin in it."""
+    spans = sorted(set(lost))
+    return [_with(s, lost=tuple(span for span in spans if s.start_us <= span[0] < s.end_us)) for s in row]
+
+
 def _with(given: Slice, **changes: object) -> Slice:
     return Slice(**{**given.__dict__, **changes})  # type: ignore[arg-type]
 
@@ -144,7 +155,7 @@ def addressed(
     out = []
     for s in slices:
         files = sorted((part.path, readings[part.path], *part.left_out) for part in s.parts)
-        identity = [before, s.start_us, s.end_us, s.watermark_us, s.final, files]
+        identity = [before, s.start_us, s.end_us, s.watermark_us, s.final, files, s.lost]
         before = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         name = slab_name(s.start_us) if s.start_us > -EVER_US else "start"
         out.append(_with(s, key=f"{name}-{before[:16]}"))

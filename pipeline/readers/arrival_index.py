@@ -216,7 +216,16 @@ def next_begun_us(path: str) -> int:
         times = [us for us in map(begun_us, sorted(later)) if us is not None]
         if times:
             return times[0]
-    return begun_us(name) or 0
+    return own_begun_us(path)
+
+
+def own_begun_us(path: str) -> int:
+    """When a segment was begun, UTC microseconds; 0 where its name does not tell it.
+
+    >>> own_begun_us("spool/busan/20231114T221320.123Z.nmea.zst")
+    1700000000123000
+    """
+    return begun_us(_name(path)) or 0
 
 
 def _name(path: str) -> str:

@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+import numpy as np
 import zstandard
 
 from stswatch.pipeline.decode.stamps import Arrivals
@@ -280,18 +281,57 @@ def damage(path: str) -> list[str]:
     if index is None:
         return []
     found = damaged_text(path, index) + arrival_index.describe_index(path, index.arrivals)
+    now = _damaged(path, index)
+    before = [(begin, end) for begin, end in _differing(path, index) if not any(a < end and begin < b for a, b in now)]
+    found += [BLANK.format(path, begin, end) for begin, end in before] if index.whole else []
     return found if index.spare or found else [SPARE.format(path)]
 
 
 def damaged_text(path: str, index: Index) -> list[str]:
     """What of the text of a segment is damaged, a sentence for each stretch. Raises OSError."""
-    with open(path, "rb") as file:
-        bad = [frame for frame in index.frames if sound(file, frame) is None]
-    found = [LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in stretches(bad)]
+    found = [LOST.format(path, f"bytes {begin:,} to {end:,} of its text") for begin, end in _damaged(path, index)]
     return found if index.whole else [*found, LOST.format(path, "it was cut off: its end")]
 
 
+def _damaged(path: str, index: Index) -> list[tuple[int, int]]:
+    """Where the text of a segment is damaged, bytes unpacked. Raises OSError."""
+    with open(path, "rb") as file:
+        return stretches(frame for frame in index.frames if sound(file, frame) is None)
+
+
+def _differing(path: str, index: Index) -> list[tuple[int, int]]:
+    """Stretches of the text that are not what was received, bytes unpacked: damaged now, or when they were packed.
+
+    Raises OSError.
+    """
+    found, at = [], 0
+    with open(path, "rb") as file:
+        text = io.BufferedReader(SegmentReader(file, index), _MOST)
+        for entry in index.arrivals.entries:
+            text.read(entry.begin - at)
+            if zlib.crc32(text.read(entry.end - entry.begin)) != entry.crc:
+                found.append((entry.begin, entry.end))
+            at = entry.end
+    return found
+
+
+def lost_spans(path: str) -> list[tuple[int, int]]:
+    """From the arrival before to the one after what is damaged of a segment, UTC microseconds; none of any other file.
+
+    Raises OSError.
+    """
+    index = segment_index(path)
+    if index is None:
+        return []
+    first_us, next_us = (at(path) for at in (arrival_index.own_begun_us, arrival_index.next_begun_us))
+    arrivals = index.arrivals.arrivals(next_us)
+    found = np.array(_damaged(path, index) + _differing(path, index), np.int64).reshape(-1, 2)
+    edges = zip(arrivals.at(found[:, 0] - 1).tolist(), arrivals.at(found[:, 1]).tolist(), strict=True)
+    return [(max(begin_us, first_us), max(end_us, first_us)) for begin_us, end_us in edges]
+
+
 SPARE = "{}: one of two copies of its index is damaged; the other is used; a copy of the file makes it whole"
+BLANK = "{}: bytes {:,} to {:,} of its text were damaged when it was packed and count as not received; the rest is used"
 LOST = "{}: {} cannot be read any more and counts as not received; the rest is used; a copy of the file makes it whole"
 
 

@@ -25,8 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.pipeline.batch import MINUTE, Bools, Ints, micros
-from stswatch.pipeline.decode.stamps import Arrivals
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Ints, micros
+from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
 from stswatch.pipeline.readers.source import Source, SourceError, SourcePlace
@@ -231,6 +231,34 @@ _FORMATS = ("nmea", "aisstream")  # of segments, as readers call them
 def arrivals_in(source: Source) -> Arrivals | None:
     """When a source arrived, where it is a segment of a spool, wherever it lies. Raises SourceError."""
     return segment_arrivals(source.place) if source.format in _FORMATS else None
+
+
+LATE_US = 24 * HOUR  # what is dated longer before it came says nothing of when its neighbours are dated
+
+
+class LostSpans:
+    """When what is damaged of a source may be dated: while it arrived, and as far off as what is read of the source."""
+
+    def __init__(self, source: Source, arrivals: Arrivals | None) -> None:
+        """arrivals: those of the source, see arrivals_in. Raises SourceError."""
+        self._arrivals = arrivals
+        with _worded(source.place, ()):
+            self._found = [] if arrivals is None else frames.lost_spans(source.path)
+        self._before_us = self._after_us = 0
+
+    def note(self, rows: pa.Table) -> None:
+        """Take note of rows of `fixes` or `static_reports` of the source."""
+        if not self._found or self._arrivals is None or not rows.num_rows:
+            return
+        came_us = self._arrivals.at(np.asarray(rows["offset"]).astype(np.int64))
+        off_us = micros(rows, "time") - came_us
+        off_us = off_us[(came_us != NO_TIME) & (off_us >= -LATE_US) & (off_us <= AHEAD_US)]
+        self._before_us = min(self._before_us, int(off_us.min(initial=0)))
+        self._after_us = max(self._after_us, int(off_us.max(initial=0)))
+
+    def spans(self) -> list[tuple[int, int]]:
+        """From, to, UTC microseconds, at least a second; none where nothing is damaged."""
+        return [(begin + self._before_us, end + self._after_us + SECOND) for begin, end in self._found]
 
 
 def is_ahead(time_us: Ints, offset: Ints, arrivals: Arrivals) -> Bools:

@@ -59,6 +59,17 @@ GAPS = table(
     ),
     column("own_heard_h", pa.int64(), "hours in which it was heard in the seven days before its day", unit="h"),
     column("own_missed_h", pa.int64(), "hours in which it was not, between own fixes near each other", unit="h"),
+    column(
+        "lost_min",
+        pa.float64(),
+        "how much of it lies in stretches of spools that are damaged; where any does, it is not judged",
+        unit="min",
+    ),
+)
+LOST_SPANS = table(
+    "Spans in which something arrived that is damaged and cannot be read any more.",
+    column("start", UTC, "nothing of it is dated before"),
+    column("end", UTC, "nothing of it is dated after"),
 )
 SHIP_HOURS = table(
     "Hours of vessels by cell, heard or not between own fixes; several rows of one key add up.",

@@ -143,7 +143,7 @@ class Part:
 class Receipt:
     """What one chunk gave: its files, its counts, and the span and the rounding of its valid fixes.
 
-    days: of the valid rows of `fixes` and `static_reports`, by table.
+    days: of the valid rows of `fixes` and `static_reports`, by table. lost: spans of which it could not read something.
     """
 
     parts: list[Part]
@@ -154,6 +154,7 @@ class Receipt:
     decimals: int = FINE_DEG
     places: list[list[float]] = field(default_factory=list)
     days: Mapping[str, Days] = field(default_factory=dict)
+    lost: Sequence[Span] = ()
 
     def rounding(self) -> Rounding:
         """How finely its valid positions are told."""
@@ -192,13 +193,13 @@ class Writer:
         if sum(t.num_rows for ts in self._waiting.values() for t in ts) >= _ROWS_PER_FILE:
             self._flush()
 
-    def close(self, **counts: int) -> Receipt:
-        """The receipt of the chunk with further counts; by then the disk holds its files."""
+    def close(self, lost: Sequence[Span] = (), **counts: int) -> Receipt:
+        """The receipt of the chunk with what was lost of it and further counts; by then the disk holds its files."""
         self._flush()
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         rounding = self._rounding.decimals, [list(place) for place in self._rounding.places]
-        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days)
+        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days, lost)
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}

@@ -173,7 +173,10 @@ SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknow
 
 @dataclass(frozen=True)
 class _Gaps:
-    """Gaps as columns, (n,) each; end_us: up to when they are judged. own: share of its hours in which it is heard."""
+    """Gaps as columns, (n,) each; end_us: up to when they are judged. own: share of its hours in which it is heard.
+
+    lost: something that was received within is damaged, so that nobody knows whether all of it was a silence.
+    """
 
     start_us: Ints
     end_us: Ints
@@ -182,6 +185,7 @@ class _Gaps:
     last_m: tuple[Floats, Floats]
     resumed: Bools
     own: Floats
+    lost: Bools
 
     @staticmethod
     def of(gaps: pa.Table, until_us: int, rules: ReceptionRules) -> _Gaps:
@@ -196,7 +200,8 @@ class _Gaps:
         heard, missed = (np.asarray(gaps[name]) for name in ("own_heard_h", "own_missed_h"))
         own = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
         own = np.maximum(own, rules.own_share_least)
-        return _Gaps(start_us, end_us, lon, lat, to_local_m(lon1, lat1, lon, lat), resumed, own)
+        lost = np.asarray(gaps["lost_min"]) > 0
+        return _Gaps(start_us, end_us, lon, lat, to_local_m(lon1, lat1, lon, lat), resumed, own, lost)
 
 
 def judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
@@ -266,10 +271,13 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
 
 
 def _hours_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints]:
-    """The whole hours within gaps, of long ones the first and the last: (gap, hour since 1970) of each, (m,)."""
+    """The whole hours within gaps, of long ones the first and the last: (gap, hour since 1970) of each, (m,).
+
+    None of a gap in which something is lost: it is not judged.
+    """
     first, last = -(-of.start_us // HOUR), of.end_us // HOUR
     edge = round(rules.edge_h)
-    gap, nth = spread(np.clip(last - first, 0, 2 * edge))
+    gap, nth = spread(np.where(of.lost, 0, np.clip(last - first, 0, 2 * edge)))
     long = (last - first)[gap] > 2 * edge
     return gap, np.where(long & (nth >= edge), last[gap] - 2 * edge + nth, first[gap] + nth)
 

@@ -7,6 +7,7 @@ has passed its last fix by the threshold, exactly as a later fix would tell. So 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from stswatch.geo.reference.mmsi import flag_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
+    MINUTE,
     Batch,
     Bools,
     Floats,
@@ -25,6 +27,7 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     micros,
+    spread,
     starts_of,
 )
 from stswatch.pipeline.reported import once_a_day
@@ -97,41 +100,92 @@ def _latest(reports: pa.Table, name: str, mmsi: np.ndarray) -> tuple[pa.Array, p
     return reported[name].combine_chunks().take(index), reported["time"].combine_chunks().take(index)
 
 
+# ------------------------------------ spans in which a fix of any vessel may have been received that nobody can read
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Such spans in order, (n,) each, none touching the next."""
+
+    start_us: Ints
+    end_us: Ints
+
+    @staticmethod
+    def of(spans: pa.Table) -> Losses:
+        """From schema.LOST_SPANS in any order; they may overlap."""
+        start_us, end_us = micros(spans, "start"), micros(spans, "end")
+        order = np.argsort(start_us, kind="stable")
+        start_us, upto_us = start_us[order], np.maximum.accumulate(end_us[order])
+        head = np.flatnonzero(np.append(True, start_us[1:] > upto_us[:-1])[: len(order)])
+        return Losses(start_us[head], upto_us[np.append(head[1:], len(order))[: len(head)] - 1])
+
+    def within(self, start_us: Ints, end_us: Ints) -> Ints:
+        """How much of spans of time, (m,), is lost, microseconds."""
+        return self._before(end_us) - self._before(start_us)
+
+    def longest_outside(self, start_us: Ints, end_us: Ints) -> Ints:
+        """The longest part of spans of time, (m,), in which nothing is lost, microseconds."""
+        first = np.searchsorted(self.end_us, start_us, side="right")
+        count = np.maximum(np.searchsorted(self.start_us, end_us, side="left") - first, 0)
+        row, nth = spread(count + 1)
+        before = np.append(self.end_us, 0)[first[row] + nth - 1]
+        after = np.append(self.start_us, 0)[first[row] + nth]
+        begin_us = np.where(nth == 0, start_us[row], before)
+        until_us = np.where(nth == count[row], end_us[row], after)
+        longest: Ints = np.maximum.reduceat(until_us - begin_us, starts_of(row)) if len(row) else count
+        return longest
+
+    def _before(self, time_us: Ints) -> Ints:
+        """How much is lost in all time before, microseconds."""
+        upto_us = np.append(0, np.cumsum(self.end_us - self.start_us))
+        k = np.searchsorted(self.start_us, time_us)
+        over_us = np.maximum(np.append(0, self.end_us)[k] - time_us, 0)
+        return np.asarray(upto_us[k] - np.where(k > 0, over_us, 0))
+
+
 # ----------------- gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
 
 
 def tell(
-    walked: Walked, between: Intervals, has_leg: Bools, until_us: int, batch: Batch, rules: VesselRules
+    walked: Walked, between: Intervals, has_leg: Bools, lost: Losses, until_us: int, batch: Batch, rules: VesselRules
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """The tracks to carry on, the gaps that are decided, and the edges that came to light.
 
     A silence after a last fix is told as an edge once the watermark has passed the threshold, as a gap when a fix ends
-    it, when the track has ended, or when the data ends.
+    it, when the track has ended, or when the data ends. What was lost within may have been a fix of the vessel: an edge
+    is the data's where anything was lost up to the threshold off, a gap is told where the silence is one without that.
     """
     fixes = walked.fixes
     last = _lasts(fixes)
     silence_us = until_us - fixes.time_us[last]
-    silent = silence_us > threshold(fixes.satellite[last], rules)
-    ended = silence_us > days(rules.track_memory_d)
+    limit_us = threshold(fixes.satellite[last], rules)
+    silent, ended = silence_us > limit_us, silence_us > days(rules.track_memory_d)
     count = _counts(walked, last)
     resumed = np.flatnonzero(between.gap)
-    told_before = walked.carried[last] & walked.silent[last]
+    told = walked.carried & walked.silent
+    back, gone = resumed[~told[resumed - 1]], last[silent & ~told[last]]
+    ends = np.concatenate([back - 1, gone])
+    # no further than a later slice could tell
+    known_us = np.concatenate([fixes.time_us[back], np.full(len(gone), until_us)])
+    reach_us = fixes.time_us[ends] + threshold(fixes.satellite[ends], rules)
+    by_loss = lost.within(fixes.time_us[ends], np.minimum(known_us, reach_us)) > 0
+    since_us = fixes.time_us[resumed] - threshold(fixes.satellite[resumed], rules)
     sides = [
-        ("end", resumed[~(walked.carried[resumed - 1] & walked.silent[resumed - 1])] - 1),
-        ("start", resumed),
-        ("end", last[silent & ~told_before]),
-        ("data_end", last[~silent] if batch.final else last[:0]),
+        ("end", ends[~by_loss]),
+        ("start", resumed[lost.within(since_us, fixes.time_us[resumed]) == 0]),
+        ("data_end", np.concatenate([ends[by_loss], last[~silent] if batch.final else last[:0]])),
     ]
     # one fix alone is no track that could fall silent: mostly it is an error of position
-    lost = count > 1
+    several = count > 1
+    over, still = last[ended & several], last[silent & ~ended & several] if batch.final else last[:0]
     given = [
-        ("resumed", resumed - 1, resumed),
-        ("track_ended", last[ended & lost], None),
-        ("open", last[silent & ~ended & lost] if batch.final else last[:0], None),
+        ("resumed", resumed - 1, resumed, fixes.time_us[resumed]),
+        ("track_ended", over, None, fixes.time_us[over] + days(rules.track_memory_d)),
+        ("open", still, None, np.full(len(still), until_us)),
     ]
     keep = ~ended
     tracks = _track_rows(fixes, last[keep], has_leg, count[keep], silent[keep])
-    return tracks, _gap_rows(fixes, given, rules), _edge_rows(fixes, sides)
+    return tracks, _gap_rows(fixes, given, lost, rules), _edge_rows(fixes, sides)
 
 
 def _lasts(fixes: Track) -> Ints:
@@ -149,9 +203,14 @@ def _counts(walked: Walked, last: Ints) -> Ints:
     return new + np.add.reduceat(walked.fixes_before, first)
 
 
-def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rules: VesselRules) -> pa.Table:
+def _gap_rows(
+    fixes: Track, given: Sequence[tuple[str, Ints, Ints | None, Ints]], lost: Losses, rules: VesselRules
+) -> pa.Table:
+    """Gaps by how they end, with the rows before and after them and up to when they are told."""
     parts = []
-    for ending, before, after in given:
+    for ending, before, after, end_us in given:
+        keep = _is_gap(fixes, before, end_us, lost, rules)
+        before, after, end_us = before[keep], None if after is None else after[keep], end_us[keep]
         n = len(before)
         satellite = fixes.satellite[before] & (True if after is None else fixes.satellite[after])
         limit_us = threshold(satellite, rules)
@@ -174,10 +233,19 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                     "ending": pa.array([ending] * n, pa.string()),
                     "own_heard_h": np.zeros(n, np.int64),
                     "own_missed_h": np.zeros(n, np.int64),
+                    "lost_min": lost.within(fixes.time_us[before], end_us) / MINUTE,
                 },
             )
         )
     return pa.concat_tables(parts)
+
+
+def _is_gap(fixes: Track, before: Ints, end_us: Ints, lost: Losses, rules: VesselRules) -> Bools:
+    """Which silences are gaps though the vessel may have been heard whenever something was lost, by satellite too."""
+    start_us = fixes.time_us[before]
+    limit_us = threshold(np.array([False, True]), rules).max()
+    found: Bools = (lost.within(start_us, end_us) == 0) | (lost.longest_outside(start_us, end_us) > limit_us)
+    return found
 
 
 def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
@@ -229,6 +297,7 @@ STATE = {
     "habits": HABITS,
     "claims": CLAIMS,
     "samples": SAMPLES,
+    "lost": schema.LOST_SPANS,
 }
 
 
@@ -244,7 +313,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     between = steps(now, rules.vessel)
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
-    tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
+    lost = concat([state["lost"], batch.table("lost_spans")], schema.LOST_SPANS)
+    tracks, gap_rows, edge_rows = tell(walked, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
@@ -270,7 +340,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
-    return Result(kept | {"habits": habits, "claims": claimed.latest, "samples": samples}, rows)
+    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples}
+    lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
+    return Result(kept | {"lost": lost.combine_chunks()}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

@@ -17,7 +17,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Tables, concat
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import STEPS, InMemory, Step
+from stswatch.pipeline.steps import LOST, STEPS, InMemory, Step
 from tests.simulators import fleet as simulated
 
 NOON_US = 1_709_294_400 * SECOND  # 2024-03-01T12:00Z
@@ -146,8 +146,12 @@ def run(
     rules: Rules | None = None,
     reports: pa.Table | None = None,
     steps: tuple[Step, ...] = STEPS,
+    lost: pa.Table | None = None,
 ) -> Tables:
-    """Fixes (and static reports) over the table of steps, one slice between every two cuts; all rows given."""
+    """Fixes (and static reports) over the table of steps, one slice between every two cuts; all rows given.
+
+    lost: spans of which something is damaged, schema.LOST_SPANS.
+    """
     engine = InMemory(rules=rules or Rules(), shards=shards, steps=steps)
     end = int(micros_of(table, "time").max())
     given: dict[str, list[pa.Table]] = {}
@@ -156,6 +160,8 @@ def run(
         lake = {"fixes": _between(table, low, high)}
         if reports is not None:
             lake["static_reports"] = _between(reports, low, high)
+        if lost is not None:
+            lake[LOST] = _between(lost, low, high, "start")
         for name, rows in engine.slice(lake, min(high, max(end, low)), final).items():
             given.setdefault(name, []).append(rows)
     return {name: concat(parts, parts[0].schema) for name, parts in given.items()}
@@ -166,8 +172,8 @@ def tracked(table: pa.Table, cuts: Sequence[int] = (), **how: Any) -> Tables:
     return run(table, cuts, steps=STEPS[:3], **how)
 
 
-def _between(table: pa.Table, low: int, high: int) -> pa.Table:
-    time_us = micros_of(table, "time")
+def _between(table: pa.Table, low: int, high: int, name: str = "time") -> pa.Table:
+    time_us = micros_of(table, name)
     return table.filter(pa.array((time_us >= low) & (time_us < high)))
 
 

@@ -14,7 +14,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Result, concat, from_bytes, to_bytes
 from stswatch.pipeline.routes import by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import LAKE_TABLES, STEPS, InMemory, Step, check, parcels
+from stswatch.pipeline.steps import LAKE_TABLES, LOST, STEPS, InMemory, Step, check, parcels
 from tests.pipeline import seas
 
 TABLES = {**schema.LAKE, **schema.FLOW}
@@ -46,7 +46,7 @@ def test_names_are_unique_and_the_table_fits_together():
     assert len({step.name for step in STEPS}) == len(STEPS)
     given = [name for step in STEPS for name in step.gives]
     assert len(set(given)) == len(given)
-    assert set(given) == set(schema.FLOW)
+    assert {*given, LOST} == set(schema.FLOW)
     check(STEPS)
 
 
@@ -96,7 +96,7 @@ def test_what_is_given_and_kept_has_its_schema_and_only_that_is_given(calls):
         assert set(result.state) == set(step.state), step.name
         for name, kept in result.state.items():
             assert kept.schema.equals(step.state[name]), f"{step.name} keeps {name}"
-    none = {"dark_meetings", "outages", "checked_parts", "track_checks"}
+    none = {"dark_meetings", "outages", "checked_parts", "track_checks", LOST}
     assert {name for name, n in counts.items() if n == 0} == none
 
 
