@@ -17,7 +17,8 @@ from stswatch.geo.reference.zones import REPORTED, zones
 Columns: TypeAlias = Mapping[str, Any] | pa.Table
 Floats = NDArray[np.float64]
 NO_ZONE, IN_CONTEXT, IN_REPORTED = 0.0, 1.0, 2.0
-AT_SHORE_KM, REMOTE_KM = 1.0, 15.0  # the coast's own error; from where on a card may count a port as far
+NEAR_SHORE_KM, NEAR_PORT_KM = 2.0, 10.0  # with the coast's own error; nothing that may be so near counts as remote
+FAR_SHORE_KM, FAR_PORT_KM = 5.0, 15.0  # from where on a card may count them as far
 
 
 def duration_h(columns: Columns) -> Floats:
@@ -37,7 +38,8 @@ def speed_kn(columns: Columns) -> Floats:
 
 def zone(columns: Columns) -> Floats:
     """Whether it was in a reported transfer area (2), in a zone that is context only (1), or in none (0)."""
-    lists = _lists(columns, "zone_kinds") if _has(columns, "zone_kinds") else _lists(columns, "zones")
+    known = columns.column_names if isinstance(columns, pa.Table) else columns
+    lists = _lists(columns, "zone_kinds" if "zone_kinds" in known else "zones")
     reported = [REPORTED, *(str(p["id"]) for p in zones().properties if p["kind"] == REPORTED)]
     level = np.full(len(lists), NO_ZONE)
     names, row = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy()
@@ -47,9 +49,9 @@ def zone(columns: Columns) -> Floats:
 
 
 def distance_to_port_km(columns: Columns) -> Floats:
-    """How far the nearest port is, not known where it is far at the shore: no table has every quay and marina."""
+    """How far the nearest port is; far from all of them near the shore says nothing: no table has every quay."""
     km, shore_km = (floats(columns, f"distance_to_{of}_km") for of in ("port", "shore"))
-    return np.where((shore_km <= AT_SHORE_KM) & (km > REMOTE_KM), np.nan, km)
+    return np.where((km >= FAR_PORT_KM) & ~(shore_km > NEAR_SHORE_KM), np.nan, km)
 
 
 def dark_beside(columns: Columns) -> Floats:
@@ -103,8 +105,9 @@ def within_share(columns: Columns) -> Floats:
 
 
 def distance_to_shore_km(columns: Columns) -> Floats:
-    """How far the nearest shore is; harbour craft, pilots and ferries meet close to it."""
-    return floats(columns, "distance_to_shore_km")
+    """How far the nearest shore is; harbour craft, pilots and ferries meet close to it. Far by a port says nothing."""
+    km, port_km = (floats(columns, f"distance_to_{of}_km") for of in ("shore", "port"))
+    return np.where((km >= FAR_SHORE_KM) & ~(port_km > NEAR_PORT_KM), np.nan, km)
 
 
 def cargo_carriers(columns: Columns) -> Floats:
@@ -134,10 +137,6 @@ def floats(columns: Columns, name: str) -> Floats:
     if isinstance(column, pa.Array | pa.ChunkedArray):
         column = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(column, np.float64)
-
-
-def _has(columns: Columns, name: str) -> bool:
-    return name in (columns.column_names if isinstance(columns, pa.Table) else columns)
 
 
 def _lists(columns: Columns, name: str) -> pa.Array:
@@ -273,7 +272,7 @@ FEATURES = (
         place=True,
         supports="away from the bunkering, pilots and queues of a port",
         opposes="near ports bunkering, pilots, tugs and queues prevail",
-        unknown="at the shore far from the ports of the table, or the distance to the nearest port is not known",
+        unknown="near the shore far from the ports of the table, or the distance to the nearest port is not known",
     ),
     _feature(
         dark_beside,
@@ -361,7 +360,7 @@ FEATURES = (
         place=True,
         supports="further out than harbour craft, pilots and ferries meet",
         opposes="harbour craft, pilots and ferries meet as close to it",
-        unknown="the distance to the shore is not known",
+        unknown="near a port far from the shore, or the distance to the shore is not known",
     ),
     _feature(
         cargo_carriers,

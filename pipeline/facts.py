@@ -10,7 +10,7 @@ from typing import Any
 
 from stswatch.geo.coordinates.sun import light_of
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED, country_names
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, ports
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, ports, world_ports
 from stswatch.pipeline.times import duration, minute
 
 CAUTION = "A lead is not a finding: most meetings and silences at sea are lawful."
@@ -219,8 +219,9 @@ def position(lon: float, lat: float) -> str:
 
 def port_name(port: str) -> str:
     """The name of a port by its id."""
-    table = ports()
-    found = table.name[table.id == port]
+    found = ports().name[ports().id == port]
+    if not len(found):
+        found = world_ports().name[world_ports().id == port]  # read where it is needed only
     return str(found[0]).title() if len(found) else port
 
 

@@ -253,7 +253,10 @@ class ProximityRules:
     )
     still_kn: float = number(1.0, "kn", "at berth or anchor: slower than any vessel under command")
     port_radius_km: float = number(
-        10.0, "km", "in port, for one without polygons; Global Fishing Watch uses 10 km from an anchorage"
+        10.0,
+        "km",
+        "which port is named, for one without polygons: Global Fishing Watch uses 10 km from an anchorage. To lie so "
+        "near is no reason to be left out",
     )
     observed_within_min: float = number(
         10.0, "min", "class A at anchor reports every 3 min: after 10 several were missed"

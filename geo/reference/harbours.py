@@ -17,9 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from stswatch.geo.coast.land import holding
-from stswatch.geo.coast.water import distance_inland_km
+from stswatch.geo.coast.water import distance_inland_km, distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, unit_vectors, wrap_lon
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, Ports, ports, world_ports
+from stswatch.geo.reference.ports import (
+    ANCHORAGE,
+    HARBOUR,
+    NEAR,
+    SAME_TRADE_PORT_KM,
+    SHORE,
+    Ports,
+    ports,
+    world_ports,
+)
 from stswatch.geo.reference.zones import shipped
 
 NEAR_KM = 10.0  # for a port without polygons; Global Fishing Watch takes 10 km from an anchorage
@@ -76,18 +85,19 @@ def of_interest() -> list[dict[str, Any]]:
 
 
 def nearest_port(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, Floats]:
-    """The port whose point is nearest to points (n,), degrees: (index (n,) into `ports()`, great-circle distance_km).
+    """The port of the world nearest to points (n,), degrees: (index (n,) into `world_ports()`, distance_km).
 
-    Any longitude. Never raises: where a coordinate is no number or beyond a pole, -1 and NaN.
+    By great circle, to its point. Any longitude. Never raises: -1 and NaN where a coordinate is no number or beyond a
+    pole.
 
     >>> index, distance_km = nearest_port([125.40, float("nan")], [38.70, 0.0])
-    >>> str(ports().name[index[0]]), round(float(distance_km[0]), 1), int(index[1])
+    >>> str(world_ports().name[index[0]]), round(float(distance_km[0]), 1), int(index[1])
     ('Nampo', 1.9, -1)
     """
     lon, lat, known = _points(lon, lat)
     index, distance_km = np.full(len(lon), -1), np.full(len(lon), np.nan)
-    at, table = np.flatnonzero(known), ports()
-    index[at] = _tree().query(unit_vectors(lon[at], lat[at]))[1]
+    at, table = np.flatnonzero(known), world_ports()
+    index[at] = _world_tree().query(unit_vectors(lon[at], lat[at]))[1]
     distance_km[at] = haversine_m(lon[at], lat[at], table.lon[index[at]], table.lat[index[at]]) / 1000
     return index, distance_km
 
@@ -153,6 +163,58 @@ def lawful_port(lon: ArrayLike, lat: ArrayLike, radius_km: float = NEAR_KM) -> I
     rest = np.flatnonzero(known & (polygon < 0))
     index[rest] = _near_point(lon[rest], lat[rest], radius_km)
     return np.where((index >= 0) & ports().trade[index], -1, index)
+
+
+# What is taken for the coast of the DPRK, lon, lat: wide on purpose, some islands south of the Northern Limit Line in
+# it, since whatever lies still there is to be looked at. Drawn by this project: from off the Yalu round both coasts to
+# the Tumen, and back along the land border.
+# fmt: off
+DPRK_COAST = shapely.Polygon([
+    (123.6, 39.75), (123.6, 37.55), (126.75, 37.55), (126.75, 38.1), (128.3, 38.58), (131.0, 38.58), (131.0, 42.2),
+    (130.7, 42.31), (130.2, 42.9), (124.6, 40.4), (124.15, 39.9),
+])
+# fmt: on
+
+
+def berth_of(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, NDArray[np.str_]]:
+    """Where two that lie still at points (n,), degrees, are neighbours and no meeting: index (n,) of a port, how (n,).
+
+    How is "harbour" or "anchorage" in a drawn polygon of a port that is no part of the DPRK trade, "shore" where the
+    shore is no further off than its own error: quays, docks, marinas and rivers, many of them in no table. A port is an
+    index into `world_ports()`, by a shore the nearest one. Elsewhere, and by the DPRK's shores and those of its trade
+    ports, -1 and "". Any longitude. Never raises.
+
+    >>> index, how = berth_of([120.30, -5.353, 125.40, 124.85, -5.45], [36.07, 36.149, 38.71, 38.52, 35.93])
+    >>> [str(world_ports().name[i]) if i >= 0 else "-" for i in index], how.tolist()
+    (['Qingdao', 'Gibraltar', '-', '-', '-'], ['harbour', 'shore', '', '', ''])
+    """
+    lon, lat, known = _points(lon, lat)
+    polygon = _polygon_of(lon, lat)
+    index, how = np.where(polygon >= 0, harbours().port[polygon], -1), np.full(len(lon), "", harbours().part.dtype)
+    lawful = (index >= 0) & ~ports().trade[index]
+    index[~lawful], how[lawful] = -1, harbours().part[polygon[lawful]]
+    rest = np.flatnonzero(known & (polygon < 0))
+    rest = rest[~of_trade(lon[rest], lat[rest])]
+    km = distance_to_shore_km(lon[rest], lat[rest])
+    rest = rest[km <= shore_error_km(lon[rest], lat[rest], km)]
+    if rest.size:
+        index[rest], how[rest] = nearest_port(lon[rest], lat[rest])[0], SHORE
+    return index, how
+
+
+def of_trade(lon: Floats, lat: Floats) -> NDArray[np.bool_]:
+    """Whether points (n,), degrees, lie off the coast of the DPRK or beside a port of its trade, (n,) bool.
+
+    Beside is within SAME_TRADE_PORT_KM of its point. Never raises.
+
+    >>> of_trade(np.array([124.85, 128.9, 133.05, 126.6]), np.array([38.52, 40.3, 42.74, 37.4])).tolist()
+    [True, True, True, False]
+    """
+    table = ports()
+    out = np.asarray(shapely.contains_xy(DPRK_COAST, lon, lat))
+    for k in np.flatnonzero(table.trade).tolist():
+        out |= haversine_m(lon, lat, table.lon[k], table.lat[k]) <= 1000 * SAME_TRADE_PORT_KM
+    return out
 
 
 def _points(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:

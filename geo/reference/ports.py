@@ -24,6 +24,7 @@ from stswatch.geo.coordinates.sphere import haversine_m
 Floats = NDArray[np.float64]
 
 HARBOUR, ANCHORAGE, NEAR = "harbour", "anchorage", "near"  # how a place lies in a port
+SHORE = "shore"  # how one lies by it: at a quay, in a dock, a marina or a river that need not be in the table
 
 SAME_PORT_KM = 5.0  # a searoute port this near to one of ports.csv is the same port
 SAME_TRADE_PORT_KM = 10.0  # beside a trade port the net is wider: a double there would hide leads
@@ -78,8 +79,7 @@ def ports() -> Ports:
 def world_ports() -> Ports:
     """`ports()`, and behind them those of the World Port Index that lie beside none of them: for names and distances.
 
-    What lies in which port for the judgement of meetings is asked of `ports()` alone; an index into it is one into
-    this table too. Read once, never raises on a sound install.
+    An index into `ports()` is one into this table too. Read once, never raises on a sound install.
 
     >>> table = world_ports()
     >>> bool((table.id[: len(ports().id)] == ports().id).all()), "Tanger Med" in table.name

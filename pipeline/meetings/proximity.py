@@ -1,19 +1,20 @@
 """The proximity step: when two tracks were within the encounter distance, in continuous time.
 
 Law: a leg is delivered when it is complete, so a later leg can begin up to `Rules.lag_us` before the watermark; legs
-are kept so long. Pairs of legs that lie still in a port which is no part of the DPRK trade are counted, not written.
+are kept so long. Pairs of legs that lie still at berth (geo/reference/harbours.py) are counted, not written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coordinates.sphere import M_PER_NM, wrap_lon
-from stswatch.geo.reference.harbours import lawful_port
-from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.harbours import berth_of
+from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, SHORE, world_ports
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
@@ -41,25 +42,36 @@ from stswatch.pipeline.meetings.relative_motion import Found, LegColumns, near, 
 from stswatch.pipeline.routes import grown_boxes
 from stswatch.pipeline.rules import Rules, days, minutes
 
-# --------------------------------------------------------------- pairs in port: counted by port and hour, each once
+# ------------------------------------------- pairs at berth: counted by port, by how they lie, and by hour, each once
+
+_HOW = np.array([HARBOUR, ANCHORAGE, SHORE])
 
 
-def ports_of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
-    """The lawful port that each leg lies in, by row, index into `ports()`; -1 outside, or where no pair lies still."""
-    asked = np.zeros(len(legs.mmsi), bool)
-    still = _both_still(legs, a, b, rules)
-    asked[a[still]] = asked[b[still]] = True
-    leg = np.flatnonzero(asked)
-    ends, port = legs.ends.at(leg), np.full(len(asked), -1)
-    port[leg] = lawful_port((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2, rules.proximity.port_radius_km)
-    return port
+@dataclass(frozen=True)
+class Berths:
+    """Of each leg (n,) where it lies still at berth, see `berth_of`: a port, -1 where at none, and how, of _HOW."""
+
+    port: Ints
+    how: Ints
+
+    @staticmethod
+    def of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Berths:
+        """Those of the legs of pairs of which both lie still; of no other it is asked."""
+        asked = np.zeros(len(legs.mmsi), bool)
+        still = _both_still(legs, a, b, rules)
+        asked[a[still]] = asked[b[still]] = True
+        leg = np.flatnonzero(asked)
+        ends, port, how = legs.ends.at(leg), np.full(len(asked), -1), np.zeros(len(asked), np.int64)
+        port[leg], words = berth_of((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2)
+        how[leg] = np.argmax(words[:, None] == _HOW, axis=1)
+        return Berths(port, how)
 
 
-def at_berth(legs: LegColumns, port: Ints, a: Ints, b: Ints, rules: Rules) -> Bools:
-    """Whether both legs of each pair lie still in a port that is no part of the trade; port: what `ports_of` gave."""
+def at_berth(legs: LegColumns, berths: Berths, a: Ints, b: Ints, rules: Rules) -> Bools:
+    """Whether both legs of each pair lie still at berth."""
     out = np.zeros(len(a), bool)
     still = _both_still(legs, a, b, rules)
-    out[still] = (port[a[still]] >= 0) & (port[b[still]] >= 0)
+    out[still] = (berths.port[a[still]] >= 0) & (berths.port[b[still]] >= 0)
     return out
 
 
@@ -67,21 +79,24 @@ def _both_still(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
     return np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
 
 
-def rows_of(legs: LegColumns, a: Ints, b: Ints, port: Ints, rules: Rules) -> pa.Table:
+def rows_of(legs: LegColumns, a: Ints, b: Ints, berths: Berths, rules: Rules) -> pa.Table:
     """One row per pair and hour that two lay side by side in, of pairs of legs sorted by pair and time.
 
-    port: what `ports_of` gave; the row tells that of a. When the pair was near is all that is measured.
+    The row tells the berth of a. When the pair was near is all that is measured.
     """
     hit, start_us, end_us = when_near(legs.ends.at(a), legs.ends.at(b), rules.proximity.distance_m)
     a, b = a[hit], b[hit]
     first, last = start_us // HOUR, (end_us - 1) // HOUR
     row, nth = spread(last - first + 1)
-    keys = legs.rank[a[row]], legs.rank[b[row]], first[row] + nth, port[a[row]]
+    berth = berths.port[a] * len(_HOW) + berths.how[a]
+    keys = legs.rank[a[row]], legs.rank[b[row]], first[row] + nth, berth[row]
     some = starts_of(*keys)  # legs of minutes tell one hour many times in a row: few are left to sort
     order = some[ordered(*(key[some] for key in keys))]
     once = order[starts_of(*(key[order] for key in keys))]
     row, hour = row[once], keys[2][once]
-    columns: dict[str, object] = {"port": pa.array(ports().id[port[a[row]]], pa.string()), "hour": hour * HOUR}
+    port, how = np.divmod(berth[row], len(_HOW))
+    columns: dict[str, object] = {"port": pa.array(world_ports().id[port], pa.string()), "hour": hour * HOUR}
+    columns["part"] = pa.array(_HOW[how], pa.string())
     for v, leg in (("a", a[row]), ("b", b[row])):
         columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
     return build("port_pairs", columns)
@@ -101,8 +116,9 @@ def count(state: Tables, batch: Batch, rules: Rules) -> tuple[pa.Table, pa.Table
     if not batch.final:
         over = micros(pairs, "hour") + HOUR < batch.watermark_us - rules.lag_us
     done = pairs.filter(pa.array(over))
-    counted = grouped(done, ["port", "hour"]).aggregate([([], "count_all")])
-    counted = counted.rename_columns(["port", "hour", "pairs"]).cast(schema.PORT_PAIR_COUNTS)
+    key = ["port", "part", "hour"]
+    counted = grouped(done, key).aggregate([([], "count_all")])
+    counted = counted.rename_columns([*key, "pairs"]).cast(schema.PORT_PAIR_COUNTS)
     return pairs.filter(pa.array(~over)).combine_chunks(), counted
 
 
@@ -127,10 +143,10 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     rows: dict[str, list[pa.Table]] = {"proximities": [], "port_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, *_fine_enough(view, i, j, rules))
-        port = ports_of(view, a, b, rules)
-        berth = at_berth(view, port, a, b, rules)
+        berths = Berths.of(view, a, b, rules)
+        berth = at_berth(view, berths, a, b, rules)
         for some_a, some_b in _cached(a[berth], b[berth]):
-            rows["port_pairs"].append(rows_of(view, some_a, some_b, port, rules))
+            rows["port_pairs"].append(rows_of(view, some_a, some_b, berths, rules))
         for some_a, some_b in _cached(a[~berth], b[~berth]):
             rows["proximities"].append(_proximity_rows(view, _meetings(view, some_a, some_b, rules), rules))
     given = {name: concat(parts, schema.FLOW[name]) for name, parts in rows.items()}

@@ -13,7 +13,7 @@ from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import M_PER_NM, MS_PER_KN, haversine_m
 from stswatch.geo.coordinates.sun import sun_elevation_deg
 from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
-from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.ports import ports, world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
@@ -171,7 +171,7 @@ def _place(lon: np.ndarray, lat: np.ndarray, port_radius_km: float) -> dict[str,
     zones[:] = zone_of(lon, lat)
     return {
         "zones": zones,
-        "port": ports().id[index].astype(object),
+        "port": world_ports().id[index].astype(object),
         "distance_to_port_km": distance_km,
         "in_port": _where(inside >= 0, ports().id[inside]),
         "in_port_part": _where(inside >= 0, part),

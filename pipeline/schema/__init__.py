@@ -320,7 +320,12 @@ TABLES = Registry(
         ),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
-        Table("port_pair_counts", Origin.FLOW, published.PORT_PAIR_COUNTS, Published(Merge.SUMS, ("port", "hour"))),
+        Table(
+            "port_pair_counts",
+            Origin.FLOW,
+            published.PORT_PAIR_COUNTS,
+            Published(Merge.SUMS, ("port", "part", "hour")),
+        ),
     )
 )
 

@@ -151,9 +151,10 @@ VOYAGE_DATA = table(
     column("destination", pa.string(), "destination", null=True),
 )
 PORT_PAIRS = table(
-    "Pairs that lay still beside each other in a port or anchorage, by hour; one row is said once or more often.",
+    "Pairs that lay still beside each other at berth, by hour; one row is said once or more often.",
     *_PAIR,
     column("port", pa.string(), "port id, see geo/reference/ports.py"),
+    column("part", pa.string(), "harbour, anchorage or shore"),
     column("hour", UTC, "start of the hour"),
 )
 LEAPS = table(

@@ -140,8 +140,11 @@ OUTAGES = table(
     column("vessels_after", pa.int64(), "vessels heard in each half hour of outage_beside_h after, at least"),
 )
 PORT_PAIR_COUNTS = table(
-    "Pairs of vessels that lay still within the encounter distance in a port that is not part of the DPRK trade.",
-    column("port", pa.string(), "port id, see geo/reference/ports.py"),
+    "Pairs of vessels that lay still within the encounter distance at berth, where that is no part of the DPRK trade.",
+    column("port", pa.string(), "port id, see geo/reference/ports.py; by a shore the nearest port of the world"),
+    column(
+        "part", pa.string(), "harbour or anchorage, as they are drawn; shore: no further from it than the coast's error"
+    ),
     column("hour", UTC, "start of the hour"),
     column("pairs", pa.int64(), "distinct pairs of tracks"),
 )

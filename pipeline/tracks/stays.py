@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
 from stswatch.geo.coordinates.sphere import haversine_m, near_lon
 from stswatch.geo.reference.harbours import nearest_port, port_of_call
-from stswatch.geo.reference.ports import HARBOUR, ports
+from stswatch.geo.reference.ports import HARBOUR, world_ports
 from stswatch.geo.reference.zones import REPORTED, zone_of, zones
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MS, Bools, Column, Ints, build, micros, ordered, starts_of
@@ -127,7 +127,7 @@ def loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
         "drift_km": np.round(haversine_m(lon0, lat0, lon1, lat1) / 1000, 3),
         "mean_speed_kn": np.round(np.asarray(rows["dkn_ms"]) / slow_ms / 10, 2),
         "zones": pa.array([names for names, kept in zip(held, away, strict=True) if kept], pa.list_(pa.string())),
-        "port": ports().id[nearest].astype(object),
+        "port": world_ports().id[nearest].astype(object),
         "distance_to_port_km": np.round(km, 3),
         **{name: values[off_quay] for name, values in where.items()},
     }

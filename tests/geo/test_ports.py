@@ -11,16 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.geo.coast.land import coast
+from stswatch.geo.coast.water import distance_to_shore_km, is_water, shore_error_km
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.geo.reference.harbours import (
     NEAR_KM,
+    berth_of,
     harbours,
     lawful_port,
     nearest_port,
+    of_trade,
     port_of_call,
     port_or_anchorage_of,
 )
-from stswatch.geo.reference.ports import ANCHORAGE, HARBOUR, NEAR, SAME_PORT_KM, SAME_TRADE_PORT_KM, ports, world_ports
+from stswatch.geo.reference.ports import (
+    ANCHORAGE,
+    HARBOUR,
+    NEAR,
+    SAME_PORT_KM,
+    SAME_TRADE_PORT_KM,
+    SHORE,
+    ports,
+    world_ports,
+)
 from stswatch.geo.reference.zones import MARKS, shipped
 from stswatch.geo.scripts import build_ports
 
@@ -120,7 +132,7 @@ def test_no_lawful_polygon_lies_on_one_of_the_trade():
 
 @given(st.floats(-200, 200), st.floats(-90, 90))
 def test_the_nearest_port_is_the_nearest_of_all(lon, lat):
-    table = ports()
+    table = world_ports()
     index, distance_km = nearest_port([lon], [lat])
     all_km = haversine_m(lon, lat, table.lon, table.lat) / 1000
     assert index.dtype == np.int64
@@ -204,6 +216,46 @@ def test_no_place_within_10_km_of_a_trade_port_is_in_a_lawful_port_but_by_a_poly
     assert set(how[lawful >= 0]) <= {HARBOUR, ANCHORAGE}
 
 
+@given(st.lists(places(), min_size=1, max_size=20))
+def test_at_berth_is_in_a_polygon_of_a_lawful_port_or_by_a_shore_that_is_none_of_the_trade(points):
+    lon, lat = np.array(points).T
+    index, how = berth_of(lon, lat)
+    drawn, part = port_or_anchorage_of(lon, lat, 0.0)
+    km = distance_to_shore_km(lon, lat)
+    by_shore = km <= shore_error_km(lon, lat, km)
+    for k in range(len(lon)):
+        if drawn[k] >= 0 and part[k] != NEAR:
+            expected = (-1, "") if ports().trade[drawn[k]] else (drawn[k], part[k])
+        else:
+            by = by_shore[k] and not of_trade(lon[k : k + 1], lat[k : k + 1])[0]
+            expected = (nearest_port(lon[k], lat[k])[0][0], SHORE) if by else (-1, "")
+        assert (index[k], how[k]) == expected
+    assert berth_of(lon + 360, lat)[0].tolist() == index.tolist()
+
+
+def test_no_berth_lies_off_the_coast_of_the_dprk_or_beside_a_port_of_its_trade_but_by_a_polygon():
+    rng = np.random.default_rng(5)
+    table, polygons = ports(), harbours()
+    for west, south, east, north in [(124.3, 37.7, 126.7, 39.8), (127.2, 38.7, 130.6, 42.2)]:
+        lon, lat = rng.uniform(west, east, 3000), rng.uniform(south, north, 3000)
+        afloat = is_water(lon, lat)
+        index, how = berth_of(lon[afloat], lat[afloat])
+        assert set(how[index >= 0].tolist()) <= {HARBOUR, ANCHORAGE}  # Dandong has one
+    trade = np.flatnonzero(table.trade)
+    lon = (table.lon[trade, None] + rng.uniform(-0.09, 0.09, (1, 400))).ravel()
+    lat = (table.lat[trade, None] + rng.uniform(-0.06, 0.06, (1, 400))).ravel()
+    index, _ = berth_of(lon, lat)
+    assert set(table.id[index[index >= 0]].tolist()) <= set(table.id[polygons.port].tolist())
+    assert not table.trade[index[index >= 0]].any()
+
+
+def test_every_port_of_the_dprk_is_of_its_trade():
+    table = world_ports()
+    found = of_trade(table.lon, table.lat)
+    assert found[table.country == "KP"].all()
+    assert set(table.country[found]) <= {"KP", "RU", "CN"}  # Vostochny, Dunay, and Dandong across the Yalu
+
+
 def test_transfers_in_dprk_waters_are_not_taken_for_a_port_call():
     """Everywhere on the west coast from the Northern Limit Line to the Yalu, and from the line to the Tumen."""
     for west, south, east, north in [
@@ -224,7 +276,8 @@ def test_what_is_no_place_lies_in_no_port():
     index, distance_km = nearest_port(lon, lat)
     assert (index >= 0).tolist() == np.isfinite(distance_km).tolist() == expected
     assert (lawful_port(lon, lat) == -1).all()
-    for index, other in (port_or_anchorage_of([], []), nearest_port([], [])):
+    assert (berth_of(lon, lat)[0] == -1).all()
+    for index, other in (port_or_anchorage_of([], []), nearest_port([], []), berth_of([], [])):
         assert index.shape == other.shape == (0,)
         assert index.dtype == np.int64
     assert lawful_port([], []).shape == (0,)
@@ -235,7 +288,7 @@ def test_what_is_no_place_lies_in_no_port():
 def test_what_is_given_stays_as_it_was():
     lon, lat = np.array([125.39 + 360, np.nan]), np.array([38.71, 0.0])
     kept = lon.copy(), lat.copy()
-    for look in (lawful_port, nearest_port, port_or_anchorage_of):
+    for look in (berth_of, lawful_port, nearest_port, port_or_anchorage_of):
         look(lon, lat)
     np.testing.assert_array_equal((lon, lat), kept)
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from stswatch.geo.reference.zones import zones
-from stswatch.models.features import FEATURES, IN_CONTEXT, IN_REPORTED, NO_ZONE, PLACE, values
+from stswatch.models.features import (
+    FEATURES,
+    IN_CONTEXT,
+    IN_REPORTED,
+    NEAR_PORT_KM,
+    NEAR_SHORE_KM,
+    NO_ZONE,
+    PLACE,
+    SILENCE,
+    values,
+)
+from stswatch.models.scorecard import NAMES, chosen
 from stswatch.pipeline import schema
 from tests.models.drawn import MEETINGS, USED, columns, meeting, swapped
 
@@ -110,6 +122,48 @@ def test_where_and_what_are_told_apart():
     moved = values(meeting(**there)) != values(meeting())
     assert tuple(f.name for f, changed in zip(FEATURES, moved[0], strict=True) if changed) == PLACE
     assert zones().ids
+
+
+REMOTENESS = ("distance_to_port_km", "distance_to_shore_km")
+KM = st.one_of(st.floats(0, 30), st.floats(0, 400), st.none())
+
+
+@pytest.mark.parametrize("card", NAMES)
+@given(KM, KM)
+@example(1.9, 300.0)
+@example(0.0, None)
+@example(None, 0.0)
+@example(30.0, 9.9)
+def test_near_a_port_or_the_shore_no_card_gives_points_for_remoteness(card, shore_km, port_km):
+    """At a quay the shore is within its own error, which is nearer still; what is not known may be so near."""
+    points = points_of(card, distance_to_shore_km=shore_km, distance_to_port_km=port_km)
+    near = (shore_km or 0) <= NEAR_SHORE_KM or (port_km or 0) <= NEAR_PORT_KM
+    given_for_place = [points.get(name, 0.0) for name in REMOTENESS]
+    if near:
+        assert max(given_for_place) <= 0
+    assert {f.name for f in FEATURES if f.place} == {*REMOTENESS, "zone"}
+
+
+@pytest.mark.parametrize("card", NAMES)
+def test_far_out_a_card_may_give_points_for_remoteness(card):
+    points = points_of(card, distance_to_shore_km=120.0, distance_to_port_km=150.0)
+    assert sum(points.get(name, 0.0) for name in REMOTENESS) > 0
+
+
+@pytest.mark.parametrize("card", NAMES)
+@pytest.mark.parametrize(("gap_a", "gap_b"), [(True, False), (False, True), (True, True)])
+def test_a_silence_gives_no_points_by_any_card_until_it_is_judged(card, gap_a, gap_b):
+    """The columns say that a gap lies beside the meeting, whatever left it behind; none says how it was judged."""
+    silent, none = (points_of(card, gap_a=a, gap_b=b) for a, b in ((gap_a, gap_b), (False, False)))
+    assert silent == none
+    assert silent.get(SILENCE, 0.0) == 0
+
+
+def points_of(card, **changed):
+    """The points of one meeting by feature."""
+    judge = chosen(card)
+    _, points = judge.score(meeting(**changed))
+    return dict(zip(judge.parts, points[0].tolist(), strict=True))
 
 
 def test_what_each_says_of_one_meeting():

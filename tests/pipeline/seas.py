@@ -211,7 +211,7 @@ def canonical(given: Tables) -> Tables:
         "loitering": in_order(given["loitering"], ("mmsi", "track_start", "start_time")),
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
         "outages": in_order(given["outages"], ("start_time", "receiver")),
-        "port_pair_counts": added(given["port_pair_counts"], "port", "hour"),
+        "port_pair_counts": added(given["port_pair_counts"], "port", "part", "hour"),
         "identity_events": in_order(given["identity_events"], schema.IDENTITY_EVENTS.names[:7]),
         "identity_values": _spans(given["identity_values"]),
         "track_checks": in_order(given["track_checks"], ("mmsi", "track_start", "check_name", "start_time")),

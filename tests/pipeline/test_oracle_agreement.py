@@ -12,7 +12,7 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from stswatch.geo.reference.harbours import lawful_port
+from stswatch.geo.reference.harbours import berth_of
 from tests.oracle import oracle_envelope
 from tests.pipeline import seas
 
@@ -22,7 +22,7 @@ BIN_M, ANGLE_DEG = 5.0, 5.0
 
 
 def berth(lon, lat):
-    return lawful_port(lon, lat, 10) >= 0
+    return berth_of(lon, lat)[0] >= 0
 
 
 @cache

@@ -100,7 +100,7 @@ _QUERIES = {
         ORDER BY mmsi_a, track_a, mmsi_b, track_b, start_time""",
     "gaps": "FROM gaps ORDER BY mmsi, track_start, start_time, ending",
     "coverage": "FROM coverage ORDER BY cell, hour, receiver",
-    "port_pair_counts": "FROM port_pair_counts ORDER BY port, hour",
+    "port_pair_counts": "FROM port_pair_counts ORDER BY port, part, hour",
     "vessels": "FROM vessels ORDER BY mmsi",
     "reject_counts": "SELECT reason, sum(count) AS count FROM reject_counts GROUP BY reason ORDER BY reason",
 }

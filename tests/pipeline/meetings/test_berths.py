@@ -1,4 +1,4 @@
-"""Neighbours at berth are counted by port and hour, not written as encounters."""
+"""Neighbours at berth are counted by port, part and hour, not written as encounters."""
 
 from itertools import combinations
 
@@ -6,11 +6,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stswatch.geo.reference.ports import ports
+from stswatch.geo.reference.ports import world_ports
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
 from tests.pipeline import seas
 
 QINGDAO, NAMPO, OPEN_SEA = (120.30, 36.08), (125.40, 38.70), (124.0, 28.0)
+PUERTO_BANUS, GIBRALTAR, PORT_SUEZ, TANGER_MED = (-4.953, 36.485), (-5.356, 36.149), (32.57, 29.935), (-5.51, 35.89)
+ON_A_RIVER, IN_A_DOCK = (4.33, 51.30), (4.30, 51.88)  # Antwerp and Rotterdam: the coast has land there
+SUEZ_ROADS, OFF_TANGER = (32.55, 29.87), (-5.45, 35.93)  # within 10 km of a port without polygon, 1.7 km off and more
+CHO_DO, SOK_TO, OFF_NAMPO = (124.84, 38.52), (125.02, 38.64), (125.1, 38.7)
+HUNGNAM, VOSTOCHNY = (127.62, 39.8), (133.05, 42.74)
+AT_BERTH = (QINGDAO, PUERTO_BANUS, GIBRALTAR, PORT_SUEZ, TANGER_MED, ON_A_RIVER, IN_A_DOCK)
+MEETING = (NAMPO, OPEN_SEA, SUEZ_ROADS, OFF_TANGER, CHO_DO, SOK_TO, OFF_NAMPO, HUNGNAM, VOSTOCHNY)
 MIDNIGHT = 1_709_251_200 * SECOND  # 2024-03-01
 
 
@@ -21,17 +28,28 @@ def stationary(mmsi, minutes, east_m=0.0, north_m=0.0, place=QINGDAO, sog_kn=0.0
 
 
 def counted(given):
-    rows = seas.added(given["port_pair_counts"], "port", "hour")
+    rows = seas.added(given["port_pair_counts"], "port", "part", "hour")
     hours = (seas.micros_of(rows, "hour") - MIDNIGHT) // HOUR
     return dict(zip(hours.tolist(), rows["pairs_sum"].to_pylist(), strict=True))
 
 
-@pytest.mark.parametrize(("place", "berth"), [(QINGDAO, True), (NAMPO, False), (OPEN_SEA, False)])
-def test_two_that_lie_still_in_a_port_outside_the_trade_are_counted_else_they_meet(place, berth):
+@pytest.mark.parametrize(
+    ("place", "berth"), [*((place, True) for place in AT_BERTH), *((place, False) for place in MEETING)]
+)
+def test_two_that_lie_still_at_berth_outside_the_trade_are_counted_else_they_meet(place, berth):
     times = np.arange(0, 151, 10)
     given = seas.run(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
     assert given["encounters"].num_rows == (not berth)
     assert counted(given) == ({0: 1, 1: 1, 2: 1} if berth else {})
+
+
+@pytest.mark.parametrize(("place", "port", "part"), [(QINGDAO, "CNTAO", "harbour"), (GIBRALTAR, "Gibraltar", "shore")])
+def test_a_count_says_where_and_how_they_lay(place, port, part):
+    times = np.arange(0, 51, 10)
+    given = seas.run(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
+    (row,) = given["port_pair_counts"].to_pylist()
+    assert row["part"] == part
+    assert port in (row["port"], world_ports().name[world_ports().id == row["port"]][0])
 
 
 def test_one_that_moves_meets_those_at_berth():
@@ -75,4 +93,4 @@ def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
     assert counted(given) == {hour: pairs for hour, pairs in expected.items() if pairs}
     assert sum(expected.values()) > 200
     assert given["encounters"].num_rows == 0
-    assert set(given["port_pair_counts"]["port"].to_pylist()) <= set(ports().id.tolist())
+    assert set(given["port_pair_counts"]["port"].to_pylist()) <= set(world_ports().id.tolist())

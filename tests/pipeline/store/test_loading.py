@@ -24,7 +24,7 @@ def cover(hour, fixes, cell=7):
 
 
 def berth(hour, pairs, port="KRPUS"):
-    return {"port": port, "hour": at(hour), "pairs": pairs}
+    return {"port": port, "part": "harbour", "hour": at(hour), "pairs": pairs}
 
 
 def vessel(mmsi=241502000, first=0.0, last=1.0, fixes=10, **said):
