@@ -174,6 +174,9 @@ _POSITION = {
     "cog_deg": "course",
     "heading_deg": "heading",
     "status": "status",
+    "radio": "radio",
+    "raim": "raim",
+    "utc_second": "second",
 }
 _STATIC = {
     "imo": "imo",
@@ -196,7 +199,7 @@ class Messages:
 
     code: NDArray[np.int8]
     msg_type: NDArray[np.int8]
-    positions: dict[str, NDArray[Any]]  # row, mmsi, lon, lat, sog_kn, cog_deg, heading_deg, status
+    positions: dict[str, NDArray[Any]]  # row, mmsi, and a column for each of _POSITION
     statics: dict[str, Any]  # row, mmsi, imo, ship_type, to_*_m, draught_m; name, call_sign, destination: pa.Array
     bases: dict[str, NDArray[np.int64]]  # row, mmsi, time_us: base stations whose date and time exist
 

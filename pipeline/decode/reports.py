@@ -21,6 +21,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 # Source: DOMAIN.md, AIS facts; 102.3 is "not available"
+RADIO_STATES = 2.0**20  # selector and 19 bits
+NO_SECOND = 60.0  # Source: ITU-R M.1371-5, table 48; 61 to 63 say how the position came about
 NOISE_KN = ((51.15, 51.25), (62.95, 63.05), (102.25, np.inf))
 
 
@@ -119,6 +121,9 @@ class Positions:
     heading_deg: NDArray[np.float64] | None = None
     status: NDArray[np.float64] | None = None
     msg_type: NDArray[np.int8] | None = None
+    radio: NDArray[np.float64] | None = None
+    raim: NDArray[np.float64] | None = None  # 1 where it is in use
+    utc_second: NDArray[np.float64] | None = None
 
 
 def fixes_table(
@@ -146,6 +151,9 @@ def fixes_table(
         pa.nulls(n, pa.int8()) if rows.msg_type is None else pa.array(rows.msg_type, pa.int8()),
         receiver,
         pa.nulls(n, pa.string()) if station is None else station,
+        within(rows.radio, n, 0.0, RADIO_STATES, pa.int32()),
+        _flag(rows.raim, n),
+        _second(rows.utc_second, n),
         _invalid(rows.mmsi, lon, lat, missing),
         *evidence.columns(),
     ]
@@ -179,6 +187,19 @@ def within(value: NDArray[np.float64] | None, n: int, low: float, high: float, k
     with np.errstate(invalid="ignore", over="ignore"):  # what is masked may be too large for the type
         number = value.astype(kind.to_pandas_dtype())  # whole numbers are cut
     return pa.array(number, mask=bad)
+
+
+def _flag(value: NDArray[np.float64] | None, n: int) -> pa.Array:
+    """Where a number is 1, null where it is neither that nor 0."""
+    if value is None:
+        return pa.nulls(n, pa.bool_())
+    return pa.array(value == 1, mask=(value != 0) & (value != 1))
+
+
+def _second(value: NDArray[np.float64] | None, n: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(n, pa.int8())
+    return within(np.where(value == NO_SECOND, np.nan, value), n, 0.0, 64.0, pa.int8())
 
 
 def _invalid(mmsi: Numbers, lon: Floats, lat: Floats, missing: Bools) -> pa.Array:

@@ -45,13 +45,15 @@ LONGEST_LINE = 65_536
 _I, _F, _S, _B = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 _SIDES = pa.struct([(side, _F) for side in "ABCD"])
 _HEAD = {"MessageID": _I, "UserID": _I, "Valid": _B}
-_PLACE = {**_HEAD, "Longitude": _F, "Latitude": _F, "Sog": _F, "Cog": _F}
+_PLACE = {**_HEAD, "Longitude": _F, "Latitude": _F, "Sog": _F, "Cog": _F, "Raim": _B}
+_SECOND = {"TrueHeading": _F, "Timestamp": _F}
+_STATE, _SELECTOR = "CommunicationState", "CommunicationStateIsItdma"  # of class B the selector stands for itself
 _PART_A = pa.struct({"Valid": _B, "Name": _S})
 _PART_B = pa.struct({"Valid": _B, "ShipType": _F, "CallSign": _S, "Dimension": _SIDES})
 MESSAGES: Mapping[str, Mapping[str, pa.DataType]] = {  # what is read of each message
-    "PositionReport": {**_PLACE, "TrueHeading": _F, "NavigationalStatus": _F},
-    "StandardClassBPositionReport": {**_PLACE, "TrueHeading": _F},
-    "ExtendedClassBPositionReport": {**_PLACE, "TrueHeading": _F, "Name": _S, "Type": _F, "Dimension": _SIDES},
+    "PositionReport": {**_PLACE, **_SECOND, "NavigationalStatus": _F, _STATE: _F},
+    "StandardClassBPositionReport": {**_PLACE, **_SECOND, _STATE: _F, _SELECTOR: _B},
+    "ExtendedClassBPositionReport": {**_PLACE, **_SECOND, "Name": _S, "Type": _F, "Dimension": _SIDES},
     "LongRangeAisBroadcastMessage": {**_PLACE, "NavigationalStatus": _F},
     "ShipStaticData": {
         **_HEAD,
@@ -73,6 +75,7 @@ _SCHEMA = pa.schema(
     }
 )
 _POSITION = {"sog_kn": "Sog", "cog_deg": "Cog", "heading_deg": "TrueHeading", "status": "NavigationalStatus"}
+_POSITION |= {"raim": "Raim", "utc_second": "Timestamp", "radio": _STATE}
 _STATIC = {"imo": "ImoNumber", "draught_m": "MaximumStaticDraught", "ship_type": "Type"}
 _TEXTS = {"name": "Name", "call_sign": "CallSign", "destination": "Destination"}
 _SAYS = ("ShipStaticData", "ExtendedClassBPositionReport", "StaticDataReport")
@@ -244,6 +247,9 @@ def _true(column: pa.Array) -> NDArray[np.bool_]:
 def _fixes(part: _Part, receiver: str) -> pa.Table:
     lon, lat = numbers(part.body.field("Longitude")), numbers(part.body.field("Latitude"))
     moving: dict[str, Any] = {ours: part.number(theirs) for ours, theirs in _POSITION.items()}
+    selector = part.number(_SELECTOR)
+    if selector is not None:
+        moving["radio"] = moving["radio"] + np.nan_to_num(selector) * 2**19
     positions = Positions(part.mmsi, part.time_us, lon, lat, msg_type=part.types(), **moving)
     return fixes_table(positions, part.evidence, receiver)
 
@@ -276,13 +282,14 @@ def _half(part: _Part, ours: str, path: tuple[str, ...]) -> pa.Array | None:
 _BROKEN = "malformed"  # as aisstream.py calls what is none of its messages
 _NUMBERS = (
     *("rxuxtime", "toa", "mmsi", "type", "lon", "lat", "speed", "course", "heading", "status", "imo", "shiptype"),
-    *("to_bow", "to_stern", "to_port", "to_starboard", "draught"),
+    *("to_bow", "to_stern", "to_port", "to_starboard", "draught", "radio", "second"),
 )
 _FEED_TEXTS = ("rxtime", "shipname", "callsign", "destination", "station_id")
 _RECORD = {
     "class": "AIS",
     "nmea": ["!AIVDM,"],
     "scaled": True,
+    "raim": True,
     **dict.fromkeys(_NUMBERS, 1.0),
     **dict.fromkeys(_FEED_TEXTS, "x"),
 }

@@ -63,7 +63,9 @@ AUTO = "auto"
 TIME_FORMATS = ("iso", "s", "ms", "us", "ns", "compact", "excel", "excel1904", "day_first", "month_first")
 WORDED = ("status", "ship_type", "msg_type", "receiver")  # what a table may say in words, see values.py
 _NUMBERS = tuple(
-    name for name in HEADERS if name not in (*WORDED, "mmsi", "time", "date", "imo", "name", "call_sign", "destination")
+    name
+    for name in HEADERS
+    if name not in (*WORDED, "mmsi", "time", "date", "imo", "name", "call_sign", "destination", "station")
 )
 _SECTIONS = ("columns", "factors", "words", "time", "receiver", "licence", "delimiter", "decimal", "encoding", "ids")
 

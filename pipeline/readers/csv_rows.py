@@ -25,7 +25,7 @@ from stswatch.pipeline.readers.values import NOTHING
 
 DELIMITERS = ",;\t|"
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N", *NOTHING]
-_WORDS = ("time", "date", "imo", *STATIC_WORDS)
+_WORDS = ("time", "date", "imo", "station", *STATIC_WORDS)
 _QUOTE = 34
 COMMENTS = ("#", "//", "%", ";")
 _NAMES = 2  # that are known make a comment the line of the names

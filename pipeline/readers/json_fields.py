@@ -43,7 +43,6 @@ KINDS: Mapping[str, pa.DataType] = {
 SENTENCE = re.compile(r"[!$][A-Z0-9-]{2}VD[MO],")
 STAMPS = ("toa", "rxuxtime", "rxtime")  # of AIS-catcher, best first
 OTHER_TIMES = ("timestampexternal", "received", "receivedat", "receivetime", "rxtimestamp", "arrival", "date", "utc")
-STATIONS = ("stationid", "station", "stationname", "receiverid")
 _DEPTH = 4  # fields of fields
 _FIELDS = 400  # of a record; more are not looked at
 
@@ -91,7 +90,6 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
     if holders:
         found["sentences"] = min(holders, key=_order)
     names: dict[str, tuple[str, ...]] = {name: (name,) for name in STAMPS}
-    names["station"] = STATIONS
     names |= dict(HEADERS) | {"time": HEADERS["time"] + OTHER_TIMES}
     names |= {name: names[name] + more for name, more in (also or {}).items()}
     if of_catcher:
@@ -106,7 +104,7 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
     if points and not {"lon", "lat"} <= set(found):
         found["point"] = points[0]
     fields = {name: JsonField(path, _kind(kinds[path])) for name, path in found.items()}
-    wanted = {"point": (NUMBERS,), "sentences": (TEXT, TEXTS), "scaled": (FLAG,)}
+    wanted = {"point": (NUMBERS,), "sentences": (TEXT, TEXTS), "scaled": (FLAG,), "raim": (FLAG, NUMBER)}
     return Fields(tuple((n, f) for n, f in fields.items() if f.kind in wanted.get(n, (NUMBER, TEXT))))
 
 

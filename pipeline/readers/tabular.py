@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.batch import HOUR, MS, ordered
 from stswatch.pipeline.decode.rejects import CODES, rejects_table
-from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table
+from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table, text
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.column_map import Writing
 from stswatch.pipeline.readers.source import DecodedBatch
@@ -38,8 +38,9 @@ from stswatch.pipeline.readers.values import (
     whole_numbers,
     words,
 )
+from stswatch.pipeline.schema import RADIO_FIELDS
 
-KINEMATIC = ("sog_kn", "cog_deg", "heading_deg", "status")
+MEASURED = ("sog_kn", "cog_deg", "heading_deg", "status", *RADIO_FIELDS)
 STATIC_WORDS = ("name", "call_sign", "destination")
 LENGTHS = {"length_m": ("to_bow_m", "to_stern_m"), "beam_m": ("to_port_m", "to_starboard_m")}
 STATIC_NUMBERS = ("ship_type", *LENGTHS, *LENGTHS["length_m"], *LENGTHS["beam_m"], "draught_m")
@@ -167,12 +168,13 @@ def _capped(coded: pa.Array) -> pa.Array:
 
 
 def _fixes(batch: _Batch, receiver: str) -> pa.Table:
-    moving: dict[str, Any] = {name: batch.number(name) for name in KINEMATIC if name in batch.columns}
+    moving: dict[str, Any] = {name: batch.number(name) for name in MEASURED if name in batch.columns}
     lon = batch.number("lon")
     if batch.writing.east_360:
         lon = westward(lon)
     positions = Positions(batch.mmsi, batch.time_us, lon, batch.number("lat"), **moving)
-    fixes = fixes_table(positions, batch.evidence, batch.receivers(receiver))
+    station = text(batch.word("station").dictionary_decode(), len(lon)) if "station" in batch.columns else None
+    fixes = fixes_table(positions, batch.evidence, batch.receivers(receiver), station)
     types = batch.types()
     if types is None:
         return fixes

@@ -35,6 +35,7 @@ from stswatch.pipeline.schema.flow_tables import (
 from stswatch.pipeline.schema.lake_tables import (
     CLOCK,
     FIXES,
+    RADIO_FIELDS,
     REASON,
     RECEIVERS,
     REF,
@@ -100,6 +101,7 @@ __all__ = [
     "PORT_PAIRS",
     "PORT_PAIR_COUNTS",
     "PROXIMITIES",
+    "RADIO_FIELDS",
     "REASON",
     "RECEIVERS",
     "RECEPTIONS",

@@ -44,6 +44,9 @@ SATELLITE, TERRESTRIAL, UNKNOWN = range(len(RECEIVERS))
 
 CLOCK = "clock"  # why a row is invalid whose day stands so alone that the receiver lost its date
 
+# of the sentence alone: a file of the lake of whose rows none has any of them has none of these columns
+RADIO_FIELDS = ("radio", "raim", "utc_second")
+
 _EVIDENCE = (
     column("source", pa.string(), "first 16 hex digits of the SHA-256 of the source file"),
     column(
@@ -78,6 +81,23 @@ FIXES = table(
     ),
     column("receiver", pa.string(), "kind of receiver: terrestrial, satellite or unknown"),
     column("station", pa.string(), "receiving station as the source names it", null=True),
+    column(
+        "radio",
+        pa.int32(),
+        "communication state as sent: 19 bits of types 1 to 3, of type 18 20 with its selector first; null elsewhere",
+        null=True,
+    ),
+    column(
+        "raim", pa.bool_(), "whether the receiver of positions watches their integrity; null where not sent", null=True
+    ),
+    column(
+        "utc_second",
+        pa.int8(),
+        "second of the minute of the position; 61 entered by hand, 62 dead reckoning, 63 no positioning; "
+        "null where not available",
+        unit="s",
+        null=True,
+    ),
     column("invalid_reason", pa.string(), "why the fix is left out of legs; null where it is used", null=True),
     *_EVIDENCE,
 )

@@ -21,6 +21,16 @@ from stswatch.pipeline import faults
 # Side by side the file system writes them out together: 250 files in 20 to 30 ms, one after the other in 130 to 640 ms.
 _SYNCED_AT_ONCE = 8
 SPARE_FILES = 16  # a snapshot takes three at once, and threads beside it take some
+WITH_RADIO = ".radio.parquet"  # how names of files of the lake end that have columns for schema.RADIO_FIELDS
+
+
+def has_radio(path: str) -> bool:
+    """Whether a file of the lake has columns for schema.RADIO_FIELDS.
+
+    >>> [has_radio(f"lake/fixes/2024-01-01T05/{name}") for name in ("a-0-0.parquet", "a-0-0.radio.parquet")]
+    [False, True]
+    """
+    return path.endswith(WITH_RADIO)
 
 
 def sync(files: Iterable[Path], top: Path) -> None:

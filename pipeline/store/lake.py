@@ -20,7 +20,7 @@ from stswatch.geo.coordinates.cells import FINE_DEG, Rounding, together
 from stswatch.pipeline import faults, schema, times
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
-from stswatch.pipeline.store.files import DamagedFile, sync
+from stswatch.pipeline.store.files import WITH_RADIO, DamagedFile, has_radio, sync
 from stswatch.pipeline.tracks.stray_days import Days, added, days_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def verify(folder: Path, wanted: Iterable[tuple[str, int]]) -> None:
 #
 # A file counts only when the catalogue leads to it (entries.py). Rows are sorted by shard, MMSI and time, and a row
 # group holds whole shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the
-# slice of the run.
+# slice of the run. A file of fixes of which some have fields of the sentence alone (RADIO_FIELDS) is named so; the
+# others have no such columns, which read as null.
 
 _ROWS_PER_GROUP = 16_384
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
@@ -238,7 +239,8 @@ class Writer:
             self._file(name, number * self._slab_us, _take(table, order), shard[order])
 
     def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
-        path = Path("lake") / name / slab_name(slab_us) / f"{self._name}-{self._flushed}.parquet"
+        table, ending = _without_empty(table)
+        path = Path("lake") / name / slab_name(slab_us) / f"{self._name}-{self._flushed}{ending}"
         full = self._data / path
         full.parent.mkdir(parents=True, exist_ok=True)
         ends = [table.num_rows] if shard is None else _group_ends(shard)
@@ -262,6 +264,14 @@ class Writer:
         last = [] if shard is None else [int(shard[end - 1]) for end in ends]
         self._parts.append(Part(name, slab_us, str(path), table.num_rows, last, checksums(written, edges)))
         faults.reach("lake_file")
+
+
+def _without_empty(table: pa.Table) -> tuple[pa.Table, str]:
+    """The table without RADIO_FIELDS where all of these are null, and how the name of its file ends."""
+    told = [name for name in schema.RADIO_FIELDS if name in table.column_names]
+    if any(table[name].null_count < table.num_rows for name in told):
+        return table, WITH_RADIO
+    return table.drop_columns(told), ".parquet"
 
 
 def _group_ends(shard: Ints) -> list[int]:
@@ -367,9 +377,14 @@ def _groups(data: Path, part: Part, groups: Sequence[int], names: Sequence[str])
         file = pq.ParquetFile(
             verified(data, part, groups), read_dictionary=[n for n in names if n in _FEW_WORDS], pre_buffer=False
         )
-        return file.read_row_groups(list(groups), columns=list(names), use_threads=False)
+        stored = [name for name in names if has_radio(part.path) or name not in schema.RADIO_FIELDS]
+        rows = file.read_row_groups(list(groups), columns=stored, use_threads=False)
     except pa.ArrowException as error:
         raise DamagedFile(str(data / part.path), f"is damaged ({str(error).splitlines()[0].rstrip('. ')})") from error
+    for name in names:
+        if name not in stored:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, schema.FIXES.field(name).type))
+    return rows.select(list(names))
 
 
 def _as_dictionary(text: pa.Field) -> pa.Field:

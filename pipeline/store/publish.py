@@ -15,7 +15,7 @@ from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
 from stswatch.pipeline.store import contexts, ddl, histories, identities, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
-from stswatch.pipeline.store.files import sync
+from stswatch.pipeline.store.files import has_radio, sync
 from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
@@ -199,12 +199,23 @@ def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str
     """The query for all rows of some files of the lake, given within the data folder; those left out are marked."""
     if not files:
         return ddl.empty_select(fields)
+    alike = ([path for path in files if has_radio(path) == stored] for stored in (True, False))
+    return " UNION ALL ".join(_rows_of_files(fields, paths, left_out) for paths in alike if paths)
+
+
+def _rows_of_files(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
+    """The query for the rows of files that all have the same columns."""
     listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
     paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
-    columns = [
-        _marked(left_out) if name == "invalid_reason" and left_out else ddl.quoted(name) for name in fields.names
-    ]
+    columns = [_marked(left_out) if f.name == "invalid_reason" and left_out else _stored(f, files[0]) for f in fields]
     return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
+
+
+def _stored(field: pa.Field, path: str) -> str:
+    """A column of a file of the lake, null where files of its name have none."""
+    name = ddl.quoted(field.name)
+    missing = field.name in schema.RADIO_FIELDS and not has_radio(path)
+    return f"NULL::{ddl.sql_type(field.type)} AS {name}" if missing else name
 
 
 def _marked(left_out: LeftOut) -> str:

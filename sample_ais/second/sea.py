@@ -175,9 +175,13 @@ def _fixes(plan: SecondPlan, vessels: list[Vessel], heard: Reports) -> pa.Table:
         "msg_type": np.where(class_b, 18, 1).astype(np.int8),
         "receiver": pa.array(np.where(heard.station < 0, "satellite", "terrestrial")),
         "station": pa.array(names[heard.station]),
+        **{name: pa.nulls(n, kind) for name, kind in _RADIO.items()},
         "invalid_reason": pa.nulls(n, pa.string()),
         **_refs(n),
     })  # fmt: skip
+
+
+_RADIO = {"radio": pa.int32(), "raim": pa.bool_(), "utc_second": pa.int8()}  # of the sentence alone
 
 
 def _refs(n: int) -> dict[str, pa.Array]:

@@ -250,3 +250,22 @@ def test_a_long_range_position_is_as_coarse_as_it_was_sent_and_says_so():
     ((row,), _) = (table.to_pylist() for table in lake([(payload.encode(), fill)]))
     assert (row["lon"], row["lat"]) == (round(74941 / 600, 7), round(23161 / 600, 7))
     assert (row["msg_type"], row["sog_kn"], row["cog_deg"], row["heading_deg"]) == (27, 3.0, 88.0, None)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 18, 19, 27])
+@settings(max_examples=25)
+@given(data=st.data())
+def test_radio_fields_in_the_lake_are_those_of_pyais(kind, data):
+    names = {field.name: field.metadata["width"] for field in MSG_CLASS[kind].fields()}
+    wire = {n: data.draw(st.integers(0, (1 << names[n]) - 1)) for n in ("radio", "raim", "second") if n in names}
+    payload, fill = MSG_CLASS[kind].create(mmsi=431000123, lon=124.9, lat=38.6, **wire).encode()
+    theirs = told(payload.encode(), fill)
+    assert theirs is not None
+    ((row,), _) = (table.to_pylist() for table in lake([(payload.encode(), fill)]))
+    second = theirs.get("second")
+    assert (row["radio"], row["raim"]) == (theirs.get("radio"), theirs["raim"])
+    assert row["utc_second"] == (None if second == 60 else second)
+    assert (theirs.get("radio") is None) == (kind in (19, 27))
+    cut = payload.encode()[:20]  # up to the latitude
+    ((row,), _) = (table.to_pylist() for table in lake([(cut, 0)]))
+    assert [row[name] for name in ("radio", "utc_second")] == [None, None]

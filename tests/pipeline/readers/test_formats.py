@@ -2,14 +2,17 @@
 and no damage to a file does more than to spoil rows or to be said in a sentence.
 """
 
+import json
 import random
 
+import pyais
 import pytest
 
 from stswatch.pipeline.readers.formats import READERS, chunks, open_source, read
 from stswatch.pipeline.readers.source import SourceError
+from tests.pipeline.decode.captures import tagged
 from tests.pipeline.readers.gather import together
-from tests.pipeline.readers.one_vessel import EPOCH, FIXES, FORMATS, MAP, STATIC
+from tests.pipeline.readers.one_vessel import EPOCH, FIXES, FORMATS, MAP, MMSI, STATIC
 
 
 @pytest.fixture
@@ -107,3 +110,68 @@ def test_whatever_happens_to_a_file_each_line_is_counted_once_or_one_sentence_sa
     assert all(told.startswith(str(path)) and "\n" not in told for told in said)
     assert said or name == "nmea"
     assert counted > 3 or "arquet" in name or name == "mapped"
+
+
+RADIO = {"station": "HILL", "radio": 67_427, "raim": True, "utc_second": 59}
+TOLD = {
+    "nmea": tagged(
+        pyais.encode_dict(
+            {"msg_type": 1, "mmsi": MMSI, "lon": 1, "lat": 2, "radio": 67_427, "raim": 1, "second": 59}, talker_id="AI"
+        )[0].encode(),
+        EPOCH,
+        b"HILL",
+    ),
+    "csv": b"mmsi,time,lon,lat,station,radio,raim,second\n431000001,1741608000,1,2,HILL,67427,1,59\n"
+    b"431000001,1741608060,1,2,,,,60\n",
+    "aisstream": json.dumps(
+        {
+            "MessageType": "StandardClassBPositionReport",
+            "MetaData": {"MMSI": MMSI, "time_utc": "2025-03-10 12:00:00 +0000 UTC"},
+            "Message": {
+                "StandardClassBPositionReport": {
+                    "MessageID": 18,
+                    "UserID": MMSI,
+                    "Valid": True,
+                    "Longitude": 1,
+                    "Latitude": 2,
+                    "Timestamp": 59,
+                    "Raim": True,
+                    "CommunicationStateIsItdma": True,
+                    "CommunicationState": 67_427,
+                }
+            },
+        }
+    ).encode(),
+    "aiscatcher": json.dumps(
+        {
+            "class": "AIS",
+            "rxuxtime": EPOCH,
+            "mmsi": MMSI,
+            "type": 1,
+            "lon": 1.0,
+            "lat": 2.0,
+            "second": 59,
+            "station_id": "HILL",
+            "radio": 67_427,
+            "raim": True,
+            "scaled": True,
+        }
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_station_and_fields_of_the_sentence_come_from_formats_that_have_them(written, name):
+    source = open_source(written("radio.dat", TOLD[name]))
+    rows = together(batch for chunk in chunks(source) for batch in read(chunk)).fixes.to_pylist()
+    wanted = RADIO | ({"station": None, "radio": (1 << 19) + 67_427} if name == "aisstream" else {})
+    assert source.format == {"csv": "columns"}.get(name, name)
+    assert {column: rows[0][column] for column in RADIO} == wanted
+    assert all({row[column] for column in RADIO} == {None} for row in rows[1:])
+
+
+@pytest.mark.parametrize("name", ["MarineCadastre 2025", "Danish"])
+def test_formats_without_fields_of_the_sentence_have_none(told, name):
+    _, got = told(name)
+    assert got.fixes.num_rows == 3
+    assert all(got.fixes[column].null_count == 3 for column in RADIO)

@@ -245,3 +245,27 @@ def test_a_file_that_is_gone_is_an_error_with_its_name(tmp_path):
 def test_a_slab_is_named_by_its_start(slab_us, name):
     assert lake.slab_name(slab_us) == name
     assert os.sep not in name
+
+
+def test_fields_of_the_sentence_cost_no_column_where_there_are_none(tmp_path):
+    n = 6
+    columns = {f.name: pa.nulls(n, f.type) for f in schema.FIXES}
+    columns |= {
+        "mmsi": pa.array([431000001 + k for k in range(n)], pa.int32()),
+        "time": pa.array(np.arange(n) * 1_000_000).cast(schema.UTC),
+        "receiver": pa.array(["terrestrial"] * n),
+        "source": pa.array([SOURCE] * n),
+        "offset": pa.array(np.arange(n)),
+        "length": pa.array([1] * n, pa.int32()),
+    }
+    without = pa.table(columns, schema=schema.FIXES)
+    told = {"radio": [0, None, 5, 1, 2, 3], "raim": [None, True, False] * 2, "utc_second": [59, None, 63] * 2}
+    columns |= {name: pa.array(values, schema.FIXES.field(name).type) for name, values in told.items()}
+    within = pa.table(columns, schema=schema.FIXES)
+    for chunk, fixes in enumerate((without, within)):
+        (part,) = write(tmp_path, 24, fixes, chunk=chunk).parts
+        stored = set(pq.read_schema(tmp_path / part.path).names)
+        assert stored.isdisjoint(told) == (fixes is without)
+        rows = lake.read(tmp_path, [part], schema.FIXES.names, ALL, EVER, "fixes")
+        assert rows.sort_by("offset").select(list(told)).to_pydict() == fixes.select(list(told)).to_pydict()
+        assert rows.column_names == schema.FIXES.names

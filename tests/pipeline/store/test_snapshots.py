@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from stswatch.pipeline import schema
@@ -115,6 +116,18 @@ def test_the_lake_views_show_the_files_listed_from_any_folder(tmp_path, monkeypa
     moved = tmp_path / "moved"
     data.rename(moved)
     assert len(rows(moved, "SELECT * FROM fixes")) == 2
+
+
+def test_files_with_and_without_fields_of_the_sentence_are_one_view(tmp_path):
+    told = {"radio": 5, "raim": True, "utc_second": 63}
+    rows_of = {"a.radio.parquet": FIX | {"offset": 0} | told, "b.parquet": FIX | {"offset": 1}}
+    for name, row in rows_of.items():
+        kept = [f for f in schema.FIXES if f.name in row or f.name not in told]
+        build.write(tmp_path / name, [row], pa.schema(kept))
+    publish(tmp_path, output(tmp_path, "a", {"gaps": [gap(1)]}), lake={"fixes": list(rows_of)})
+    found = rows(tmp_path, 'SELECT * FROM fixes ORDER BY "offset"')
+    assert [{name: row[name] for name in told} for row in found] == [told, dict.fromkeys(told)]
+    assert list(found[0]) == schema.FIXES.names
 
 
 def test_a_snapshot_keeps_the_lake_files_and_the_cut_off_of_its_own_publication(tmp_path):
