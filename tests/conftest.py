@@ -78,6 +78,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("STSWATCH_REQUIRE_REAL is set, but STSWATCH_REAL_DATA names no folder of real data")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where the tests of one mark are asked for, a file without its name is not even read: to import all takes long."""
+    asked = config.option.markexpr.partition(" ")[0]
+    if asked not in ("e2e", "service") or not collection_path.is_file():
+        return None
+    return asked not in collection_path.read_text() or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.nodeid))  # stable: what is not among the longest keeps its order
     for item in items:
