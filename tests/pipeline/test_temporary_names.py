@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import zlib
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -21,19 +22,22 @@ from stswatch.pipeline.pictures import image_file
 from stswatch.pipeline.readers import nmea_messages
 from stswatch.pipeline.store import files
 
-MUCH = np.random.default_rng(1).bytes(100 << 20)
+
+@cache
+def much():
+    return np.random.default_rng(1).bytes(100 << 20)
 
 
 def a_picture(path):
-    image_file.write(path, MUCH)
+    image_file.write(path, much())
 
 
 def a_sea(path):
-    seas.save(seas.Watched(pa.table({"a": np.frombuffer(MUCH)}), 1.0, 1.0), path)
+    seas.save(seas.Watched(pa.table({"a": np.frombuffer(much())}), 1.0, 1.0), path)
 
 
 def a_json_file(path):
-    files.write_json(path, MUCH.hex())
+    files.write_json(path, much().hex())
 
 
 def messages(path):

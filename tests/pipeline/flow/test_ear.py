@@ -6,6 +6,7 @@ import itertools
 import json
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,10 +47,15 @@ def whole(text: list[bytes]):
     return [said(found.fixes), said(found.static_reports)], found.sentences
 
 
+@pytest.fixture(scope="module")
+def whole_text():
+    return whole(TEXT)
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 10**6), max_size=40))
-def test_no_cut_between_lines_shows(cuts):
-    rows, sentences = whole(TEXT)
+@given(cuts=st.lists(st.integers(0, 10**6), max_size=40))
+def test_no_cut_between_lines_shows(whole_text, cuts):
+    rows, sentences = whole_text
     assert len(rows[0]) > 100
     assert len(rows[1]) > 20, "messages of two sentences, which a cut can part"
     assert heard(TEXT, cuts)[:2] == (rows, sentences)

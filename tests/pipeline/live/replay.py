@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,9 @@ HOUR = 3_600_000_000
 def lines(hours: float, path: Path = RECORDING) -> list[bytes]:
     """The lines of a recording's first hours, in the order in which they came."""
     with gzip.open(path) as file:
-        text = file.readlines()
-    first_s = int(TOLD.search(text[0])[1])
-    for at, line in enumerate(text):
-        if int(TOLD.search(line)[1]) >= first_s + hours * 3600:
-            return text[:at]
-    return text
+        first = file.readline()
+        end_s = int(TOLD.search(first)[1]) + hours * 3600
+        return [first, *takewhile(lambda line: int(TOLD.search(line)[1]) < end_s, file)]
 
 
 def in_order(text: list[bytes]) -> list[bytes]:

@@ -104,9 +104,10 @@ def times_s(table: pa.Table) -> list[float]:
 
 def bare(count: int) -> bytes:
     """So many positions without a time."""
-    return b"".join(sentence(POSITION) + b"\n" for _ in range(count))
+    return (sentence(POSITION) + b"\n") * count
 
 
 def told(times: range | list[int]) -> bytes:
     """Positions that tell their time, s since 1970."""
-    return b"".join(tagged(sentence(POSITION), each) + b"\n" for each in times)
+    line = sentence(POSITION) + b"\n"
+    return b"".join(tagged(line, each) for each in times)

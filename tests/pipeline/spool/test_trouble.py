@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -27,7 +28,10 @@ from tests.pipeline.sources.listen import in_pieces, wait
 from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, received, spool, told
 from tests.pipeline.spool.test_supervisor import Watch
 
-TEXT = told(range(1_700_000_000, 1_700_150_000))  # 10 MB
+
+@cache
+def ten_megabytes():
+    return told(range(1_700_000_000, 1_700_150_000))
 
 
 class Pouring:
@@ -63,7 +67,7 @@ def no_file_above(size: int) -> Iterator[None]:
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk with room for all of TEXT, though none of it were packed yet, seen from outside the room of its mount."""
+    """A disk with room for ten megabytes, though none were packed yet, seen from outside the room of its mount."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = f"mount -t tmpfs -o size=16m tmpfs {place} && echo ready && cat"
@@ -83,9 +87,9 @@ def held_back(watch: Watch, pouring: Pouring, *words: str) -> None:
     taken, acknowledged = spooled.counts().bytes, spooled.acknowledged
     threading.Event().wait(0.6)
     assert spooled.counts().bytes <= taken + (2 << 20)
-    assert pouring.sent < len(TEXT), "the rest waits on the other side"
+    assert pouring.sent < len(ten_megabytes()), "the rest waits on the other side"
     assert spooled.acknowledged == acknowledged
-    assert TEXT.startswith(received(spooled.folder, until=spooled.acknowledged))
+    assert ten_megabytes().startswith(received(spooled.folder, until=spooled.acknowledged))
     assert len(watch.said) == 1
     for word in (str(spooled.folder), *words, "until then the source is held back"):
         assert word in watch.said[0]
@@ -93,15 +97,15 @@ def held_back(watch: Watch, pouring: Pouring, *words: str) -> None:
 
 
 def goes_on(watch: Watch) -> None:
-    watch.until("busan", lambda text: len(text) == len(TEXT))
-    assert received(watch.folder("busan")) == TEXT
+    watch.until("busan", lambda text: len(text) == len(ten_megabytes()))
+    assert received(watch.folder("busan")) == ten_megabytes()
     wait(lambda: len(watch.said) % 2 == 0)
     assert watch.said[1] == f"{watch.folder('busan')}: is written again; nothing that was acknowledged is lost"
     assert watch.supervisor.state()["busan"].trouble == ""
 
 
 def test_no_file_may_grow(tmp_path):
-    pouring = Pouring(TEXT)
+    pouring = Pouring(ten_megabytes())
     with Watch(tmp_path / "data", pouring.address) as watch:
         with no_file_above(1_000_003):
             held_back(watch, pouring, "File too large", "ulimit -f")
@@ -121,7 +125,7 @@ SMALL = Limits(sync_s=0.05, segment_bytes=1 << 20, spare_bytes=1 << 20)
 
 def test_a_full_disk(tmp_path, disk):
     filler = fill(disk, 800_000)  # less is left than a segment
-    pouring = Pouring(TEXT)
+    pouring = Pouring(ten_megabytes())
     with Watch(disk / "data", pouring.address, limits=SMALL, hurry=20.0) as watch:
         held_back(
             watch,
@@ -177,7 +181,7 @@ def test_while_it_leaves_room_a_segment_can_be_closed(disk):
 
 def test_a_disk_without_any_room_is_full_too(tmp_path, disk):
     """Another program took what was left: what is not on the disk is kept, and told the same way."""
-    pouring = Pouring(TEXT)
+    pouring = Pouring(ten_megabytes())
     limits = Limits(sync_s=0.05, segment_bytes=1 << 20, spare_bytes=-(1 << 20))  # nothing is left free
     filler = fill(disk, 800_000)
     with Watch(disk / "data", pouring.address, limits=limits, hurry=20.0) as watch:
@@ -187,7 +191,7 @@ def test_a_disk_without_any_room_is_full_too(tmp_path, disk):
 
 
 def test_what_cannot_be_packed_is_said_once_and_piles_up_without_open_files(tmp_path):
-    pouring = Pouring(TEXT, let=False)
+    pouring = Pouring(ten_megabytes(), let=False)
     limits = Limits(sync_s=0.05, segment_bytes=100_000)
     with Watch(tmp_path / "data", pouring.address, limits=limits, hurry=20.0) as watch:
         wait(lambda: bool(segments(watch.folder("busan"))))
@@ -195,7 +199,7 @@ def test_what_cannot_be_packed_is_said_once_and_piles_up_without_open_files(tmp_
         first.with_name(f"{first.name}.zst.part").mkdir()  # where it is to be packed nothing can be written
         before = len(os.listdir("/proc/self/fd"))
         pouring.let.set()
-        watch.until("busan", lambda text: len(text) == len(TEXT))
+        watch.until("busan", lambda text: len(text) == len(ten_megabytes()))
         assert len(segments(watch.folder("busan"))) > 8
         assert len(os.listdir("/proc/self/fd")) <= before + 3
         wait(lambda: bool(watch.said))
@@ -228,7 +232,7 @@ def open_folder() -> Iterator[Path]:
 
 def test_a_folder_that_one_may_not_write(open_folder):
     """What is open is written on; the next segment is held back."""
-    pouring = Pouring(TEXT, let=False)
+    pouring = Pouring(ten_megabytes(), let=False)
     limits = Limits(sync_s=0.05, segment_bytes=1 << 20)
     with Watch(open_folder / "data", pouring.address, limits=limits) as watch:
         wait(lambda: bool(segments(watch.folder("busan"))))
