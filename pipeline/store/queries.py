@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import contexts, publish, revisions, snapshots
+from stswatch.pipeline.store import publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -141,7 +141,7 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    query = f"SELECT * FROM {contexts.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
+    query = f"SELECT * FROM {views.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
 

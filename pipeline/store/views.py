@@ -1,7 +1,8 @@
-"""The view of what lies round each meeting: of each vessel its silences, calls, draught, waiting and other meetings.
+"""The views beside encounters: voyages from call to call, the history of vessels, what lies round each meeting.
 
-Law: a row is a function of the tables beside it, within windows of rules `context` before the start and after the
-end. So it shows neither how data were cut nor in which order they came, and what comes later fills what was not known.
+Law of `encounter_context`: a row is a function of the tables beside it, within windows of rules `context` before the
+start and after the end. So it shows neither how data were cut nor in which order they came, and what comes later fills
+what was not known.
 """
 
 from __future__ import annotations
@@ -17,17 +18,101 @@ from stswatch.pipeline.schema import column
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.revisions import LIVING
 
-CONTEXT = "encounter_context"
+VOYAGES, HISTORY, CONTEXT = "voyages", "vessel_history", "encounter_context"
 
 
 def schemas() -> dict[str, pa.Schema]:
     """View -> its schema."""
-    return {CONTEXT: context_schema()}
+    return {VOYAGES: voyage_schema(), HISTORY: history_schema(), CONTEXT: context_schema()}
 
 
 def statements(rules: ContextRules) -> Iterator[str]:
-    """The statement that makes the view."""
-    yield f"CREATE VIEW {CONTEXT} AS {query(rules)}"
+    """The statements that make the views."""
+    yield f"CREATE VIEW {VOYAGES} AS {_VOYAGES}"
+    yield f"CREATE VIEW {HISTORY} AS {_history()}"
+    yield f"CREATE VIEW {CONTEXT} AS {context_query(rules)}"
+
+
+# ------------------------------------------------------------------ what a vessel did over time
+
+
+def voyage_schema() -> pa.Schema:
+    """The columns of view voyages, with what the view holds."""
+    calls = schema.STORED["port_calls"]
+    return schema.table(
+        "What lies between two calls of one vessel that were heard, one after the other.",
+        calls.field("mmsi"),
+        column("from_port", pa.string(), "port id of the call before"),
+        column("to_port", pa.string(), "port id of the call after"),
+        column("departure", schema.UTC, "departure from the one"),
+        column("arrival", schema.UTC, "arrival at the other"),
+        *(calls.field(name) for name in ("destination_after", "destination_before")),
+        *(calls.field(name) for name in ("draught_m_after", "draught_m_before")),
+        column("gaps", pa.int64(), "silences that begin or end between the two"),
+        column("silent_h", pa.float64(), "hours of them that are known, within the voyage", unit="h"),
+        column(
+            "dark_possible",
+            pa.list_(pa.string()),
+            "DPRK and trade ports that a silence within it leaves time for, first those with most; "
+            "no indication but where port_calls.may_score",
+        ),
+    )
+
+
+def history_schema() -> pa.Schema:
+    """The columns of view vessel_history, with what the view holds."""
+    return schema.table(
+        "What is known of each vessel in order of time: calls, meetings, silences, loitering.",
+        schema.STORED["vessels"].field("mmsi"),
+        column("start_time", schema.UTC, "when it began"),
+        column("end_time", schema.UTC, "when it ended", null=True),
+        column("kind", pa.string(), "port_call, encounter, gap or loitering"),
+        column("what", pa.string(), "how a call was shown, kind of a meeting, judgement of a gap", null=True),
+        column("place", pa.string(), "the port of a call; of the others the nearest, where it is known", null=True),
+        column("id", pa.string(), "id of the encounter", null=True),
+        column("other_mmsi", pa.int32(), "the other vessel of an encounter", null=True),
+    )
+
+
+_VOYAGES = """
+    WITH heard AS (FROM port_calls WHERE shown <> 'dark_possible'),
+    pairs AS (SELECT mmsi, port AS from_port, lead(port) OVER w AS to_port, departure, lead(arrival) OVER w AS arrival,
+            destination_after, lead(destination_before) OVER w AS destination_before,
+            draught_m_after, lead(draught_m_before) OVER w AS draught_m_before
+        FROM heard WINDOW w AS (PARTITION BY mmsi ORDER BY arrival, departure, port)),
+    legs AS (SELECT row_number() OVER (ORDER BY mmsi, departure, arrival) AS leg, * FROM pairs
+        WHERE arrival IS NOT NULL AND arrival >= departure),
+    silences AS (SELECT leg, count(*) AS gaps,
+            sum(epoch_us(least(l.arrival, g.end_time)) - epoch_us(greatest(l.departure, g.start_time))) / 3.6e9
+                AS silent_h
+        FROM legs l JOIN gaps g ON g.mmsi = l.mmsi AND g.start_time < l.arrival
+            AND (g.end_time > l.departure OR g.end_time IS NULL AND g.start_time >= l.departure) GROUP BY leg),
+    ports AS (SELECT leg, list(port ORDER BY most DESC, port) AS dark_possible FROM (
+            SELECT leg, c.port, max(c.spare_h) AS most FROM legs l JOIN port_calls c ON c.mmsi = l.mmsi
+                AND c.shown = 'dark_possible' AND c.gap_start < l.arrival AND c.gap_end > l.departure
+            GROUP BY leg, c.port) GROUP BY leg)
+    SELECT mmsi, from_port, to_port, departure, arrival, destination_after, destination_before,
+        draught_m_after, draught_m_before, coalesce(gaps, 0)::BIGINT AS gaps,
+        coalesce(silent_h, 0)::DOUBLE AS silent_h, coalesce(dark_possible, []) AS dark_possible
+    FROM legs LEFT JOIN silences USING (leg) LEFT JOIN ports USING (leg) ORDER BY mmsi, departure, arrival"""
+
+
+def _history() -> str:
+    sides = " UNION ALL ".join(
+        f"""SELECT mmsi_{v}, start_time, end_time, 'encounter', kind, port, id, mmsi_{w}
+            FROM encounters WHERE status IN {LIVING}"""
+        for v, w in ("ab", "ba")
+    )
+    return f"""SELECT mmsi, arrival AS start_time, departure AS end_time, 'port_call' AS kind, shown AS what,
+            port AS place, NULL::VARCHAR AS id, NULL::INTEGER AS other_mmsi
+        FROM port_calls WHERE shown <> 'dark_possible' OR rank = 1
+        UNION ALL {sides}
+        UNION ALL SELECT mmsi, start_time, end_time, 'gap', judgement, NULL, NULL, NULL FROM gaps
+        UNION ALL SELECT mmsi, start_time, end_time, 'loitering', NULL, port, NULL, NULL FROM loitering
+        ORDER BY mmsi, start_time, kind"""
+
+
+# ------------------------------------------------------------------ what lies round each meeting
 
 
 def context_schema() -> pa.Schema:
@@ -41,7 +126,7 @@ def context_schema() -> pa.Schema:
     )
 
 
-def query(rules: ContextRules, which: str = "true") -> str:
+def context_query(rules: ContextRules, which: str = "true") -> str:
     """The query for the rows of the meetings that a condition on table encounters names."""
     found = _families(rules)
     tables = ", ".join(f"{f.name} AS (SELECT p.id, p.mmsi, {f.gathered} GROUP BY p.id, p.mmsi)" for f in found)
