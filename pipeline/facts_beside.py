@@ -207,6 +207,7 @@ def _span(gap: Row) -> str:
     """From when to when, and how long."""
     start, end = gap["start_time"], gap["end_time"]
     of_it = f", {duration(gap['outage_min'])} of it in an outage" if gap["outage_min"] else ""
+    of_it += f", {duration(gap['lost_min'])} of it damaged in the spool" if gap.get("lost_min") else ""
     if end is None:
         return f"from {minute(start)} UTC on{of_it}"
     return f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)}{of_it})"

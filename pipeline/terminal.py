@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import signal
 import sys
 import threading
@@ -133,6 +134,9 @@ def _reading(read: Callable[[str], Any]) -> Callable[[str], Any]:
 # What Ctrl-C, SIGTERM and SIGHUP do to a command: an end as orderly as there is time for, the second one at once
 
 
+_AGAIN_S = 0.05
+
+
 class Ended(KeyboardInterrupt):
     """A signal that asks the program to end came; its number is the argument."""
 
@@ -141,7 +145,8 @@ class Ended(KeyboardInterrupt):
 def ended_by_signals(came: list[int]) -> Iterator[None]:
     """SIGTERM, and SIGHUP as a terminal that is closed sends it, end what runs as Ctrl-C does; the second at once.
 
-    came: their numbers are added to it, since a library may make an error of its own of what is raised here.
+    came: their numbers are added to it, since a library may make an error of its own of what is raised here. They end
+    a query of DuckDB too, which looks for none while its threads work.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -149,8 +154,58 @@ def ended_by_signals(came: list[int]) -> Iterator[None]:
         came.append(number)
         raise Ended(number)
 
-    with _handled((signal.SIGTERM, signal.SIGHUP), end):
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    with (
+        _handled((signal.SIGINT,), interrupt),
+        _handled((signal.SIGTERM, signal.SIGHUP), end),
+        _ending_queries((end, interrupt), came),
+    ):
         yield
+
+
+@contextmanager
+def _ending_queries(handlers: Sequence[Any], came: Sequence[int]) -> Iterator[None]:
+    """Whatever signal goes to one of these handlers interrupts the queries of this process.
+
+    DuckDB 2.0 looks for signals too, but then waits for its threads, which nobody told, to come to the end of the query
+    by themselves. came: the signals for which a handler was called.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard, told = os.pipe()
+
+    def listen() -> None:
+        while number := os.read(heard, 1):
+            if number[0] in came or signal.getsignal(number[0]) in handlers:
+                _interrupt_queries()
+        os.close(heard)
+
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(told)
+
+
+def _interrupt_queries() -> None:
+    """Interrupt them, again where the main thread does not go on: a query that is about to begin forgets it."""
+    database = sys.modules.get("stswatch.pipeline.store.database")  # nobody runs queries who has not loaded it
+    at = _main_is_at()
+    while database is not None and at == _main_is_at():
+        database.interrupt()
+        time.sleep(_AGAIN_S)
+
+
+def _main_is_at() -> tuple[int, int]:
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    return id(frame), frame.f_lasti
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
@@ -79,6 +80,7 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
 
 
 _opening = Lock()
+_open: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
 
 
 def open_file(path: Path, **how: Any) -> duckdb.DuckDBPyConnection:
@@ -88,7 +90,17 @@ def open_file(path: Path, **how: Any) -> duckdb.DuckDBPyConnection:
     """
     with _opening:
         check_spare_files()
-        return duckdb.connect(str(path), **how)
+        connection = duckdb.connect(str(path), **how)
+    _open.add(connection)
+    return connection
+
+
+def interrupt() -> None:
+    """End the queries that run in this process, from any thread: they raise duckdb.InterruptException, or what a signal
+    raises."""
+    for connection in list(_open):
+        with suppress(duckdb.Error):  # closed
+            connection.interrupt()
 
 
 def followed(link: Path, opened: Callable[[Path], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:

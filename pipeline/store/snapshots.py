@@ -123,10 +123,11 @@ def read_manifest(snapshot: Snapshot) -> Manifest | None:
 def as_published(file: Path, manifest: Manifest) -> bool:
     """Whether a file that DuckDB has open here to read still holds what was published.
 
-    It was not where a log lies beside it, since that was taken in, where its headers differ, and where it was cut off.
-    While it is held to read nobody can write into it.
+    It was not where a log lies beside it, since that was taken in, where its headers differ, where it was cut off, and
+    where it is gone: whoever clears it asked who holds it before it was opened. While it is held to read nobody can
+    write into it, nor clear it.
     """
-    if log(file).exists():
+    if log(file).exists() or not file.exists():
         return False
     try:
         opened = descriptor(file)
@@ -161,6 +162,7 @@ def _copy(source: Path, target: Path) -> None:
 # What nobody needs any more goes: superseded snapshots that no process holds, and lake files that no list tells of
 
 GRACE_S = 60.0  # from following the link to holding the file takes a reader milliseconds; a stalled machine, seconds
+_ASIDE = ".going"
 KEPT = 3  # superseded snapshots kept where nobody can tell who holds one
 
 
@@ -213,8 +215,18 @@ def _published_s(snapshot: Snapshot) -> float:
 
 
 def _remove(snapshot: Snapshot) -> None:
-    for path in (snapshot.shown, snapshot.pristine):
-        path.unlink(missing_ok=True)
+    """Remove a snapshot, unless somebody opened it meanwhile: first out of the way, so that nobody else can."""
+    aside = {path: path.with_suffix(_ASIDE) for path in (snapshot.shown, snapshot.pristine)}
+    for path, away in aside.items():
+        with suppress(FileNotFoundError):
+            path.rename(away)
+    if any(held(away) for away in aside.values()):
+        for path, away in aside.items():
+            with suppress(FileNotFoundError):
+                away.rename(path)
+        return
+    for path, away in aside.items():
+        away.unlink(missing_ok=True)
         log(path).unlink(missing_ok=True)
         shutil.rmtree(path.with_name(path.name + ".tmp"), ignore_errors=True)
     snapshot.manifest.unlink(missing_ok=True)  # last: without it nobody could tell which lake files the others list

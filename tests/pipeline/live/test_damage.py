@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import pyais
 import pytest
 
 from stswatch.pipeline import api
@@ -17,11 +18,13 @@ from stswatch.pipeline.live.finalize import take_in
 from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.live.spool_reader import found_us
 from stswatch.pipeline.readers.arrival_index import beside
+from stswatch.pipeline.readers.frames import segment_index
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.writer import Limits, Spool
 from tests.pipeline.damage import flip
+from tests.pipeline.decode.captures import tagged
 from tests.pipeline.flow import archive
 from tests.pipeline.live.replay import SHORT_GAPS, WORLD, lines
 
@@ -133,6 +136,46 @@ def test_a_run_over_the_segments_names_it_too(killed, whole, tmp_path):
     assert each(gaps) <= each(whole[0])
     reconcile(tmp_path / "data", WORLD)
     assert gaps == archive.published(tmp_path / "data")["gaps"].to_pylist(), "as by a watch, which packs the last"
+
+
+RARE = range(412000001, 412000031)  # vessels that are heard every 50 minutes, where an hour makes a gap
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory):
+    """A spool of three hours: one vessel is heard all the time, others now and then."""
+    data = tmp_path_factory.mktemp("sparse")
+    spooled = Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))
+    lines = [sent(412000000, at_s) for at_s in range(0, 3 * 3600, 5)]
+    lines += [sent(mmsi, at_s) for mmsi in RARE for at_s in range(100 * (mmsi - RARE[0]), 3 * 3600, 3000)]
+    for _, line in sorted(lines):
+        spooled.append(line)
+        spooled._packer.go()
+    spooled._packer.finish()
+    return data
+
+
+def sent(mmsi, at_s):
+    """When, seconds, and the line that says where a vessel lies then."""
+    at_s += 1_764_072_000
+    place = {"lon": 124.0 + mmsi % 100 / 50, "lat": 38.0, "speed": 0.1, "course": 0.0}
+    (line,) = pyais.encode_dict({"msg_type": 1, "mmsi": mmsi, **place}, sentence_type="VDM")
+    return at_s, tagged(line.encode(), at_s) + b"\n"
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=pytest.mark.soak) for k in range(2, 40))])
+def test_a_flipped_bit_makes_no_gap_of_vessels_that_are_rarely_heard(sparse, tmp_path, seed):
+    """Each frame holds the only report of several within an hour."""
+    rng, folder = random.Random(seed), copied(sparse, tmp_path / "data")
+    for path in segments(folder):
+        frame = max(rng.sample(segment_index(str(path)).frames, 2), key=lambda each: each.unpacked)
+        content = bytearray(path.read_bytes())
+        content[rng.randrange(frame.at, frame.at + frame.packed)] ^= 1
+        path.write_bytes(content)
+    gaps, _, positions, _ = found(tmp_path / "data")
+    times = {mmsi: len(range(100 * (mmsi - RARE[0]), 3 * 3600, 3000)) for mmsi in RARE}
+    assert sum(positions[mmsi] < times[mmsi] for mmsi in RARE) > 2
+    assert gaps == []
 
 
 def test_a_segment_that_is_gone_is_named_once(killed, tmp_path):

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stswatch.pipeline.store import files
+from stswatch.pipeline.store import database, files, snapshots
 from stswatch.pipeline.store.database import connect
-from stswatch.pipeline.store.snapshots import GRACE_S, KEPT, clear
+from stswatch.pipeline.store.snapshots import GRACE_S, KEPT, clear, every
 from tests.pipeline.store import build
 from tests.pipeline.store.build import gap, output, publish
 from tests.pipeline.store.sessions import connection, session
@@ -161,3 +161,21 @@ def test_a_folder_without_a_link_is_left_alone(tmp_path):
     clear(tmp_path, listed, later())
     assert (left(tmp_path), lake(tmp_path)) == ([1, 2], [1, 2])
     clear(tmp_path / "nowhere", {}, later())
+
+
+def test_whoever_opened_one_after_it_was_asked_who_holds_it_keeps_it(tmp_path):
+    """Between the question and the removal, with its lake files; whoever comes after finds nothing there any more."""
+    published(tmp_path, 1, 2)
+    first, _ = every(tmp_path)
+    with closing(database._reading(first.shown)) as opened:
+        snapshots._remove(first)
+        assert left(tmp_path) == [1, 2]
+        assert opened.execute("SELECT count(*) FROM gaps").fetchall() == [(1,)]
+    with closing(database.open_file(first.pristine, read_only=True)):
+        manifest = snapshots.read_manifest(first)
+        assert snapshots.as_published(first.pristine, manifest)
+        first.pristine.rename(tmp_path / "away")
+        assert not snapshots.as_published(first.pristine, manifest)
+        (tmp_path / "away").rename(first.pristine)
+    snapshots._remove(first)
+    assert left(tmp_path) == [2]
