@@ -77,6 +77,7 @@ def _of_parties(parties: pa.Table) -> dict[str, Any]:
     for k, v in enumerate("ab"):
         of = parties.take(pa.array(np.arange(k, parties.num_rows, 2))).combine_chunks()
         columns |= {f"gap_{v}": np.asarray(of["gap"])}
+        columns |= {f"slow_{side}_{v}_h": of[f"slow_{side}_h"] for side in ("before", "after")}
         columns |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
     return columns
 

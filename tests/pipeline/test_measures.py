@@ -16,6 +16,7 @@ from stswatch.pipeline.batch import Batch
 from stswatch.pipeline.meetings import encounter, intervals, rows
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, Join, names_joined_by
+from stswatch.pipeline.tracks import parties
 from tests.pipeline import seas
 
 ROOT = Path(__file__).parents[2]
@@ -100,8 +101,8 @@ def closed():
 
 
 def measured(table):
-    state = {name: kind.empty_table() for name, kind in encounter.PARTIES_STATE.items()}
-    of = encounter.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
+    state = {name: kind.empty_table() for name, kind in parties.STATE.items()}
+    of = parties.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
     found = rows.encounter_rows(table, of, Rules(), rows.scorecard())
     return {name: found[name].to_pylist() for name in MEASURES}
 
