@@ -14,7 +14,7 @@ from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Ints, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
-from stswatch.pipeline.meetings.rows import scorecard
+from stswatch.pipeline.meetings.encounter import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.tracks import coverage, parties, port_calls, reception, vessel
