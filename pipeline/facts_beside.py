@@ -50,6 +50,33 @@ def beside(row: Row) -> list[str]:
     return lines
 
 
+_SLOW = {
+    "before": ("both came under way", "one lay or drifted, the other came", "both had lain or drifted"),
+    "after": ("both went on under way", "one stayed, the other went", "both stayed"),
+}
+_STAYED = 0.5  # of the hours: more of them, and it lay or drifted
+
+
+def came_and_went(row: Row, around_h: float) -> list[str]:
+    """For how much of some hours before and after it each vessel was slow, a sentence a side; known of one at least.
+
+    >>> row = {"mmsi_a": 1, "mmsi_b": 2, "slow_before_a_h": 3.0, "slow_before_b_h": 0.12}
+    >>> came_and_went(row, 3.0)
+    ['In the 3 h before it 000000001 was slow for 3.0 h, 000000002 for 0.1 h: one lay or drifted, the other came.']
+    """
+    lines = []
+    for side, ways in _SLOW.items():
+        slow_h = {row[f"mmsi_{v}"]: row.get(f"slow_{side}_{v}_h") for v in ("a", "b")}
+        known = [(mmsi, hours) for mmsi, hours in slow_h.items() if hours is not None]
+        if not known:
+            continue
+        first, *second = (f"{mmsi:09d} {{}}for {hours:.1f} h" for mmsi, hours in known)
+        way = f": {ways[sum(hours >= _STAYED * around_h for _, hours in known)]}" if second else ""
+        told = ", ".join([first.format("was slow "), *(each.format("") for each in second)])
+        lines.append(f"In the {around_h:g} h {side} it {told}{way}.")
+    return lines
+
+
 def judgement(gap: Row) -> str:
     """What a silence was judged to be, and by what; a row of table gaps.
 

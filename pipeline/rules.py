@@ -271,6 +271,12 @@ class EncounterRules:
     join_min: float = number(30.0, "min", "a swing at anchor or a missed report interrupts a meeting for less")
     max_open_d: float = number(30.0, "d", "an encounter is cut here so that state stays bounded")
     dark_beside_min: float = number(30.0, "min", "a silence that begins or ends so near a meeting belongs to its story")
+    around_h: float = number(
+        3.0, "h", "in which both are seen to come and to go; longer, and a meeting would be final so much later"
+    )
+    around_most_d: float = number(
+        5.0, "d", "of longer meetings it is not told how they came and went: what is kept of vessels stays bounded"
+    )
     one_place_m: float = number(
         10.0, "m", "in whole bins of 5 m: what the receivers of two ships scatter; hulls side by side lie further apart"
     )
@@ -347,6 +353,12 @@ class Rules:
         """The longest time for which a leg can be outstanding, microseconds: no later leg reaches further back."""
         longest_h = max(self.vessel.gap_terrestrial_h, self.vessel.gap_satellite_h, self.vessel.thin_bucket_min / 60)
         return hours(longest_h) + minutes(self.vessel.thin_bucket_min)
+
+    @property
+    def wait_us(self) -> int:
+        """How long after its end, microseconds, an encounter can still be touched."""
+        own = self.encounter
+        return max(minutes(own.join_min), minutes(own.dark_beside_min), hours(own.around_h)) + self.lag_us
 
 
 def minutes(value: float) -> int:

@@ -14,10 +14,10 @@ from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Ints, Result, Tables, concat, micros
 from stswatch.pipeline.meetings import encounter, proximity
-from stswatch.pipeline.meetings.rows import scorecard
+from stswatch.pipeline.meetings.encounter import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks import coverage, port_calls, reception, vessel
+from stswatch.pipeline.tracks import coverage, parties, port_calls, reception, vessel
 from stswatch.pipeline.tracks.checks.table import STATE as COMPARED
 from stswatch.pipeline.tracks.checks.table import compare
 from stswatch.pipeline.tracks.fixes import valid
@@ -136,10 +136,10 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "parties",
-        encounter.parties,
-        takes={"closed_encounters": by_party, "edges": by_mmsi, "static_data": by_mmsi},
+        parties.parties,
+        takes={"closed_encounters": by_party, "edges": by_mmsi, "stays": by_mmsi, "static_data": by_mmsi},
         gives=("parties",),
-        state=encounter.PARTIES_STATE,
+        state=parties.STATE,
         keys=("mmsi",),
     ),
     Step("judge", encounter.judge, takes={"closed_encounters": by_pair, "parties": by_pair}, gives=("encounters",)),

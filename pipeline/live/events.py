@@ -14,7 +14,6 @@ from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run_record
 from stswatch.pipeline.flow.slices import EVER_US
 from stswatch.pipeline.live.finalize import Finalized
-from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.store.catalogue import Catalogue
@@ -87,7 +86,7 @@ class Store:
         """See Live.finalize; gives how many finalized events are new, were revised, were retracted."""
         self._beside, self._stands = finalized.beside, None
         until_us = finalized.until_us
-        self._decided_us = EVER_US if until_us is None else until_us - wait_us(self._run.rules)
+        self._decided_us = EVER_US if until_us is None else until_us - self._run.rules.wait_us
         self.commit = self._live.finalize(finalized.outputs, finalized.beside, live, _now(), self._decided_us)
         return self._live.changed(self.commit)
 

@@ -1,27 +1,48 @@
-"""The dark, encounter and judge steps: proximities of one pair become encounters, encounters become scored rows.
+"""The encounter and judge steps: proximities of one pair become encounters, encounters become scored rows.
 
 Law: proximities of a pair arrive in order of time, since a moment is known once the later of two legs is complete. An
-encounter closes when nothing that can still arrive would touch it: its end, plus the joining time or the time in which
-a silence counts as beside it, lies before the watermark less the lag. What is kept of it are sums of whole numbers.
+encounter closes when nothing that can still arrive would touch it (`Rules.wait_us`): its end, plus the joining time,
+the time in which a silence counts as beside it and the hours in which its vessels are seen to go, lies before the
+watermark less the lag. What is kept of it are sums of whole numbers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from stswatch.models.scorecard import Scorecard
+from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
+from stswatch.geo.coordinates.sphere import M_PER_NM, MS_PER_KN, haversine_m
+from stswatch.geo.coordinates.sun import sun_elevation_deg
+from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
+from stswatch.geo.reference.ports import ports, world_ports
+from stswatch.geo.reference.zones import zone_of
+from stswatch.models.scorecard import Scorecard, load
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import Batch, Bools, Ints, Result, Tables, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.batch import (
+    HOUR,
+    MINUTE,
+    MS,
+    SECOND,
+    Batch,
+    Bools,
+    Result,
+    Tables,
+    build,
+    concat,
+    micros,
+    ordered,
+    starts_of,
+)
 from stswatch.pipeline.meetings import intervals, proximity
 from stswatch.pipeline.meetings.intervals import PAIR, Runs
-from stswatch.pipeline.meetings.rows import encounter_rows, scorecard
-from stswatch.pipeline.reported import as_of, still_needed
-from stswatch.pipeline.routes import lake_shard, step_shard
 from stswatch.pipeline.rules import EncounterRules, Rules, days, minutes
+from stswatch.pipeline.schema.measures import MEASURES
+from stswatch.pipeline.times import iso
 
 OPEN = schema.table(
     "Encounters that are not closed.",
@@ -87,154 +108,180 @@ def _done(meetings: pa.Table, batch: Batch, rules: Rules) -> Bools:
     """Which encounters nothing can touch any more."""
     if batch.final:
         return np.ones(meetings.num_rows, bool)
-    return np.asarray(micros(meetings, "end") < batch.watermark_us - wait_us(rules))
+    return np.asarray(micros(meetings, "end") < batch.watermark_us - rules.wait_us)
 
 
-# ---------------- the parties step: what became of each vessel of a closed encounter, and what it had said of itself
-# Law: an encounter is closed when all that can lie beside it is known. So each vessel is asked once, in the shard that
-# holds what is known of it. Of edges before those that a later encounter may end at only the last of a track counts:
-# no window ends before it.
+# ------------------------------------------- closed encounters as the rows that people read: medians, place, score
 
-PARTIES_STATE = {"edges": schema.EDGES, "said": schema.STATIC_DATA}
-TOLD = ("ship_type", "length_m")
-
-
-def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
-    edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
-    static_data = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
-    asked = _asked(batch)
-    kept = {
-        "edges": _kept_edges(edges, batch.watermark_us, rules),
-        "said": remembered(static_data, batch.watermark_us - wait_us(rules), rules.encounter),
-    }
-    if asked.num_rows == 0:
-        return Result(kept, {"parties": schema.empty("parties")})
-    mmsi, end_us = np.asarray(asked["mmsi"]), micros(asked, "end")
-    columns: dict[str, object] = {name: asked[name] for name in (*PAIR, "start", "party")}
-    columns["gap"] = silent_beside(asked, edges, minutes(rules.encounter.dark_beside_min))
-    columns["ended"] = ended_by_data(asked, edges)
-    columns |= last_values(mmsi, end_us, static_data, rules.encounter)
-    return Result(kept, {"parties": build("parties", columns)})
+_MEDIANS = (
+    ("median_distance_m", intervals.DISTANCE),
+    ("median_speed_a_kn", intervals.SPEED_A),
+    ("median_speed_b_kn", intervals.SPEED_B),
+    ("heading_difference_deg", intervals.ANGLE),
+)
 
 
-def wait_us(rules: Rules) -> int:
-    """How long after its end, microseconds, an encounter can still be touched."""
-    return minutes(max(rules.encounter.join_min, rules.encounter.dark_beside_min)) + rules.lag_us
+def encounter_rows(closed: pa.Table, parties: pa.Table, rules: Rules, card: Scorecard) -> pa.Table:
+    """Closed encounters as schema.ENCOUNTERS; `run_id` is filled in by the store.
 
-
-def _asked(batch: Batch) -> pa.Table:
-    """A row for each vessel of this shard and closed encounter of it: what names both, start and end."""
-    closed = batch.table("closed_encounters").select([*PAIR, "start", "end"])
-    parts = []
-    for k, v in enumerate("ab"):
-        mmsi = closed[f"mmsi_{v}"]
-        of = closed.append_column("mmsi", mmsi).append_column("track_start", closed[f"track_{v}"])
-        of = of.append_column("party", pa.array(np.full(closed.num_rows, k, np.int8)))
-        mine = step_shard(lake_shard(np.asarray(mmsi)), batch.shards) == batch.shard
-        parts.append(of.filter(pa.array(mine)))
-    return pa.concat_tables(parts).combine_chunks()
-
-
-def silent_beside(asked: pa.Table, edges: pa.Table, beside_us: int) -> Bools:
-    """Whether a silence of the vessel begins or ends in or beside the encounter, (n,) bool."""
-    silences = Edges.of(edges.filter(pc.not_equal(edges["side"], "data_end")))
-    track = np.asarray(asked["mmsi"]), micros(asked, "track_start")
-    return silences.any_between(*track, micros(asked, "start") - beside_us, micros(asked, "end") + beside_us)
-
-
-def ended_by_data(asked: pa.Table, edges: pa.Table) -> Bools:
-    """Whether the legs of the vessel end, for want of data, just where the encounter does, (n,) bool."""
-    ends = Edges.of(edges.filter(pc.not_equal(edges["side"], "start")))
-    end_us = micros(asked, "end")
-    return ends.any_between(np.asarray(asked["mmsi"]), micros(asked, "track_start"), end_us, end_us)
-
-
-def _kept_edges(known: pa.Table, watermark_us: int, rules: Rules) -> pa.Table:
-    """Edges that can still lie beside an encounter: all that a later one may end at, and of each track one before."""
-    mmsi, track_us, time_us = np.asarray(known["mmsi"]), micros(known, "track_start"), micros(known, "time")
+    closed: schema.CLOSED_ENCOUNTERS. parties: schema.PARTIES, two rows of each, in any order.
+    """
+    if closed.num_rows == 0:
+        return schema.empty("encounters")
+    rows = _in_order(closed)
+    columns: dict[str, Any] = _measured(rows) | _of_each(rows) | _moved(rows) | _of_parties(_in_order(parties))
+    columns["position_error_m"] = 2 * rules.vessel.fix_error_m + np.asarray(rows["rounding_m"])
+    row, code, ms = intervals.bins_of(rows)
+    for name, what in _MEDIANS:
+        columns[name] = intervals.medians(row, code, ms, what, rows.num_rows)
+    columns = rounded(columns)
+    # a median within a bin may lie below the least distance, which is known to the centimetre
+    columns["median_distance_m"] = np.maximum(columns["median_distance_m"], columns["cpa_distance_m"])
     own = rules.encounter
-    since_us = watermark_us - rules.lag_us - minutes(own.join_min + own.dark_beside_min)
-    keep = time_us >= since_us
-    old = np.flatnonzero(~keep & (time_us >= since_us - days(own.max_open_d + 2)))
-    old = old[ordered(mmsi[old], track_us[old], time_us[old])]
-    first = starts_of(mmsi[old], track_us[old])
-    keep[old[np.append(first[1:], len(old))[: len(first)] - 1]] = True
-    return known.filter(pa.array(keep)).combine_chunks()
+    near = intervals.share_below(row, code, ms, own.one_place_m, rows.num_rows)
+    columns["possibly_one_hull"] = (near >= own.one_place_share) & (columns["within_min"] >= own.one_place_min)
+    columns |= rounded(_place(columns["lon"], columns["lat"], rules.proximity.port_radius_km))
+    off_km = shore_error_km(columns["lon"], columns["lat"], columns["distance_to_shore_km"])
+    sun_deg = sun_elevation_deg(columns["lon"], columns["lat"], columns["cpa_time"])
+    far = {"distance_to_shore_error_km": off_km + columns["position_error_m"] / 2000, "sun_elevation_deg": sun_deg}
+    columns |= rounded(far)
+    order = np.lexsort((columns["start_time"], columns["mmsi_b"], columns["mmsi_a"]))
+    return build("encounters", columns | _judged(columns, card)).take(pa.array(order))
 
 
-# ------------------------------------------------------- when the data of a vessel began or ended, by track and time
+def _in_order(rows: pa.Table) -> pa.Table:
+    """Rows of encounters, or of their parties, sorted by what names an encounter, a before b."""
+    keys = [np.asarray(rows[name].cast(pa.int64())) for name in (*intervals.PAIR, "start")]
+    if "party" in rows.column_names:
+        keys.append(np.asarray(rows["party"]))
+    return rows.take(pa.array(np.lexsort(keys[::-1]))).combine_chunks()
 
 
-@dataclass(frozen=True)
-class Edges:
-    """Times at which the legs of tracks begin or end for want of data, sorted by track and time.
-
-    key: number of the track and time in one whole number, times counted from `base_us` and shorter than `span_us`.
-    """
-
-    mmsi: Ints
-    track_us: Ints
-    key: Ints
-    base_us: int
-    span_us: int
-
-    @staticmethod
-    def of(table: pa.Table) -> Edges:
-        """From rows of schema.EDGES, whatever their side."""
-        mmsi, track_us, time_us = np.asarray(table["mmsi"]), micros(table, "track_start"), micros(table, "time")
-        order = ordered(mmsi, track_us, time_us)
-        mmsi, track_us, time_us = mmsi[order], track_us[order], time_us[order]
-        change = (np.diff(mmsi, prepend=mmsi[:1]) != 0) | (np.diff(track_us, prepend=track_us[:1]) != 0)
-        number = np.cumsum(change)
-        first = np.flatnonzero(np.diff(number, prepend=-1))
-        base_us = int(time_us.min(initial=1 << 62))
-        span_us = int(time_us.max(initial=base_us)) - base_us + 1
-        return Edges(mmsi[first], track_us[first], number * span_us + time_us - base_us, base_us, span_us)
-
-    def any_between(self, mmsi: Ints, track_us: Ints, low_us: Ints, high_us: Ints) -> Bools:
-        """Whether a track has an edge in [low, high], (n,) each."""
-        number = self._number(mmsi, track_us)
-        # a time before or after all edges must not reach into the numbers of another track
-        low = number * self.span_us + np.clip(low_us - self.base_us, 0, self.span_us)
-        high = number * self.span_us + np.clip(high_us - self.base_us, -1, self.span_us - 1)
-        found = np.searchsorted(self.key, high, side="right") > np.searchsorted(self.key, low, side="left")
-        return found & (number >= 0)
-
-    def _number(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of each track among those with edges, -1 where it has none."""
-        have = len(self.mmsi)
-        both = np.concatenate([self.mmsi, mmsi]), np.concatenate([self.track_us, track_us])
-        order = ordered(*both)
-        a, b = both[0][order], both[1][order]
-        group = np.cumsum((np.diff(a, prepend=a[:1]) != 0) | (np.diff(b, prepend=b[:1]) != 0))
-        number = np.full(len(order) + 1, -1)
-        mine = order < have
-        number[group[mine]] = order[mine]
-        out = np.empty(len(order), np.int64)
-        out[order] = number[group]
-        return out[have:]
+def _of_parties(parties: pa.Table) -> dict[str, Any]:
+    """What became of each vessel, and what it said of itself; parties: two rows for each encounter, in order."""
+    columns: dict[str, Any] = {}
+    ended = np.asarray(parties["ended"])
+    columns["end_censored"] = ended[0::2] | ended[1::2]
+    for k, v in enumerate("ab"):
+        of = parties.take(pa.array(np.arange(k, parties.num_rows, 2))).combine_chunks()
+        columns |= {f"gap_{v}": np.asarray(of["gap"])}
+        columns |= {f"slow_{side}_{v}_h": of[f"slow_{side}_h"] for side in ("before", "after")}
+        columns |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
+    return columns
 
 
-# --------------------------------------------------- what vessels say of their kind and size, and how long that counts
+def rounded(columns: dict[str, Any]) -> dict[str, Any]:
+    """The same columns, those that are measures as they are published; see schema/measures.py."""
+    decimals = {name: MEASURES[name].decimals for name in columns if name in MEASURES}
+    return columns | {name: np.round(columns[name], n) for name, n in decimals.items() if n is not None}
 
 
-def last_values(mmsi: Ints, end_us: Ints, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
-    """The values of TOLD that vessels (n,) had reported last by a time; null where nothing was reported.
+def _measured(rows: pa.Table) -> dict[str, np.ndarray]:
+    """What follows from the sums alone."""
+    n = rows.num_rows
+    start_us, end_us, within_ms = micros(rows, "start"), micros(rows, "end"), np.asarray(rows["within_ms"])
+    return {
+        "id": _ids(rows),
+        "revision": np.ones(n, np.int64),
+        "status": np.full(n, "current", object),
+        "kind": np.full(n, "lit", object),
+        "start_time": start_us,
+        "end_time": end_us,
+        "start_censored": np.asarray(rows["fresh"]),
+        "duration_min": (end_us - start_us) / MINUTE,
+        "within_min": within_ms * MS / MINUTE,
+        "lon": np.asarray(rows["lon"]),
+        "lat": np.asarray(rows["lat"]),
+        "cpa_time": micros(rows, "cpa_time"),
+        "region": np.full(n, None, object),
+        "cpa_distance_m": np.asarray(rows["nearest_cm"]) / 100.0,
+        "motion_error_m": np.asarray(rows["motion_cm"]) / 100.0,
+        "observed_share": np.asarray(rows["observed_ms"]) / within_ms,
+        "candidate_count": np.ones(n, np.int64),
+        "run_id": np.full(n, "", object),
+    }
 
-    static_data: schema.STATIC_DATA. What was reported more than static_memory_d before, in whole UTC days, does not
-    count, since a value is given once in each.
-    """
-    oldest_us = _oldest_us(end_us, rules)
-    return {name: as_of(static_data, name, mmsi, end_us, oldest_us)[0] for name in TOLD}
+
+def _of_each(rows: pa.Table) -> dict[str, np.ndarray]:
+    """What is told of a and of b."""
+    columns: dict[str, np.ndarray] = {}
+    for v in ("a", "b"):
+        columns[f"track_{v}"] = _track_names(rows, v)
+        columns[f"mmsi_{v}"] = np.asarray(rows[f"mmsi_{v}"])
+        columns[f"fixes_{v}"] = np.asarray(rows[f"fixes_{v}"]) + np.asarray(rows[f"end_fix_{v}"])
+    return columns
 
 
-def remembered(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
-    """What of static data an encounter that ends then or later can ask for."""
-    return still_needed(static_data, TOLD, since_us, int(_oldest_us(np.int64(since_us), rules)))
+def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
+    """How fast the two moved against each other, and how far and how fast the pair as a whole."""
+    m_per_s = np.asarray(rows["moved_cm"]) / 100 / (np.asarray(rows["within_ms"]) / 1000)
+    drift_km = haversine_m(*(np.asarray(rows[name]) for name in ("lon0", "lat0", "lon1", "lat1"))) / 1000
+    hours = (micros(rows, "end") - micros(rows, "start")) / HOUR
+    return {
+        "relative_speed_kn": m_per_s / MS_PER_KN,
+        "drift_km": drift_km,
+        "drift_kn": drift_km / hours / (M_PER_NM / 1000),
+    }
 
 
-def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:
-    """The first moment of what is still remembered at a time, (n,) microseconds: the beginning of a UTC day."""
-    oldest_us = end_us // days(1) * days(1) - days(rules.static_memory_d)
-    return np.asarray(-(-oldest_us // days(1)) * days(1))
+def _track_names(rows: pa.Table, v: str) -> np.ndarray:
+    """The name of the track of each, written once for each track: in a harbour one has many neighbours."""
+    mmsi, first_us = np.asarray(rows[f"mmsi_{v}"]), micros(rows, f"track_{v}")
+    order = ordered(mmsi.astype(np.int64), first_us // MS)
+    head = starts_of(mmsi[order], first_us[order])
+    tracks = zip(mmsi[order[head]].tolist(), first_us[order[head]].tolist(), strict=True)
+    names = np.array([f"{m:09d}@{_iso(t)}" for m, t in tracks], object)
+    found = np.empty(len(order), object)
+    found[order] = np.repeat(names, np.diff(np.append(head, len(order))))
+    return found
+
+
+def _iso(time_us: int) -> str:
+    return iso(time_us) if time_us % SECOND else iso(time_us).replace(".000", "")
+
+
+def _ids(rows: pa.Table) -> np.ndarray:
+    """A name for each encounter made of its pair and start: the same event gets the same name in every run."""
+    parts = [
+        np.asarray(rows["mmsi_a"]),
+        micros(rows, "track_a"),
+        np.asarray(rows["mmsi_b"]),
+        micros(rows, "track_b"),
+    ]
+    text = zip(*(p.tolist() for p in (*parts, micros(rows, "start"))), strict=True)
+    return np.array(["E" + hashlib.sha256(repr(t).encode()).hexdigest()[:12] for t in text], object)
+
+
+def _place(lon: np.ndarray, lat: np.ndarray, port_radius_km: float) -> dict[str, np.ndarray]:
+    """Zones of the nearest approach, its nearest port, the one that it lies in, and how far the shore is."""
+    index, distance_km = nearest_port(lon, lat)
+    inside, part = port_or_anchorage_of(lon, lat, port_radius_km)
+    zones = np.empty(len(lon), object)
+    zones[:] = zone_of(lon, lat)
+    return {
+        "zones": zones,
+        "port": world_ports().id[index].astype(object),
+        "distance_to_port_km": distance_km,
+        "in_port": _where(inside >= 0, ports().id[inside]),
+        "in_port_part": _where(inside >= 0, part),
+        "distance_to_shore_km": distance_to_shore_km(lon, lat),
+    }
+
+
+def _where(known: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Words where they are known, else null."""
+    out = words.astype(object)
+    out[~known] = None
+    return out
+
+
+def _judged(columns: dict[str, Any], card: Scorecard) -> dict[str, object]:
+    """Score and reasons from what was measured; flag, name and lists never enter."""
+    score, _ = card.score(columns)
+    return {"score": score, "reasons": card.reasons(columns).cast(schema.ENCOUNTERS.field("reasons").type)}
+
+
+@cache
+def scorecard() -> Scorecard:
+    """The scorecard that gives the scores where no other is asked for, read once."""
+    return load()

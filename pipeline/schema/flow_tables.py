@@ -117,6 +117,10 @@ PARTIES = table(
     column("party", pa.int8(), "0 for a, 1 for b"),
     column("gap", pa.bool_(), "a silence of it begins or ends in the encounter or beside it"),
     column("ended", pa.bool_(), "its legs end, for want of data, just where the encounter does"),
+    *(
+        column(f"slow_{side}_h", pa.float64(), f"hours of around_h {side} it in which it was slow", unit="h", null=True)
+        for side in ("before", "after")
+    ),
     column("ship_type", pa.int16(), "type of ship and cargo that it told last, ITU-R M.1371-5 table 53", null=True),
     column("length_m", pa.float32(), "length over all that it told last", unit="m", null=True),
 )

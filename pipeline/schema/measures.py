@@ -287,6 +287,18 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     column("gap_b", pa.bool_(), "a gap of b begins or ends during the encounter or within dark_beside_min of it"),
     *(
         column(
+            f"slow_{side}_{v}_h",
+            pa.float64(),
+            f"hours of the around_h {side} it in which {v} lay or drifted, slower than stays.slow_kn: how it {word}; "
+            "null where its data do not cover them, or the encounter is longer than around_most_d",
+            unit="h",
+            null=True,
+        )
+        for side, word in (("before", "came"), ("after", "went"))
+        for v in "ab"
+    ),
+    *(
+        column(
             f"ship_type_{v}",
             pa.int16(),
             f"type that {v} last told by the end, at most static_memory_d before; ITU-R M.1371-5 table 53",

@@ -13,9 +13,10 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch
-from stswatch.pipeline.meetings import encounter, intervals, rows
+from stswatch.pipeline.meetings import encounter, intervals
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import INTERVAL, MEASURES, Join, names_joined_by
+from stswatch.pipeline.tracks import parties
 from tests.pipeline import seas
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def closed():
         seen.append(table)
         return made(table, *others)
 
-    made = rows.encounter_rows
+    made = encounter.encounter_rows
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encounter, "encounter_rows", keep)
         seas.encounters(sea)
@@ -100,9 +101,9 @@ def closed():
 
 
 def measured(table):
-    state = {name: kind.empty_table() for name, kind in encounter.PARTIES_STATE.items()}
-    of = encounter.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
-    found = rows.encounter_rows(table, of, Rules(), rows.scorecard())
+    state = {name: kind.empty_table() for name, kind in parties.STATE.items()}
+    of = parties.parties(state, Batch({"closed_encounters": table}, 0), Rules()).rows["parties"]
+    found = encounter.encounter_rows(table, of, Rules(), encounter.scorecard())
     return {name: found[name].to_pylist() for name in MEASURES}
 
 

@@ -123,6 +123,12 @@ def test_an_explanation_holds_what_was_measured():
         ),
         ({"sun_elevation_deg": 33.33}, "the sun stood 33.3 degrees over the horizon at the nearest approach: day"),
         ({"lon": 0.0, "lat": 0.0}, "near 0.0000°N 0.0000°E"),
+        (
+            {"slow_before_a_h": 2.9, "slow_before_b_h": 0.2},
+            "In the 3 h before it 003112345 was slow for 2.9 h, 431000123 for 0.2 h: one lay or drifted, the other",
+        ),
+        ({"slow_after_a_h": 0.0, "slow_after_b_h": 0.1}, "431000123 for 0.1 h: both went on under way."),
+        ({"slow_after_b_h": 1.0}, "In the 3 h after it 431000123 was slow for 1.0 h."),
     ],
 )
 def test_what_is_not_always_so_is_said_where_it_is(changed, said):

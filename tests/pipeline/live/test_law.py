@@ -28,7 +28,6 @@ from stswatch.pipeline.live.events import engine_of
 from stswatch.pipeline.live.finalize import Finalizing
 from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.reconcile import reconcile
-from stswatch.pipeline.meetings.encounter import wait_us
 from stswatch.pipeline.store import database
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
@@ -159,7 +158,7 @@ def test_where_nothing_is_late_what_is_finalized_is_what_a_run_finds(recorded, t
     assert sum(report.late for report in noted.reports) == 0
     finalized = events(tmp_path / "data")["encounters"]
     run = by_run(text, tmp_path)["encounters"]
-    over_us = noted.reports[-1].finalized_us - wait_us(SHORT_GAPS)
+    over_us = noted.reports[-1].finalized_us - SHORT_GAPS.wait_us
     over = pc.less(run["end_time"].cast(pa.int64()), over_us)
     assert finalized.num_rows >= 3
     seas.assert_same({"encounters": run.filter(over).combine_chunks()}, {"encounters": finalized})

@@ -1,4 +1,6 @@
-"""Owns: an encounter has what both vessels had last said by its end, not too long before, whatever is said later."""
+"""Owns: an encounter has what both vessels had last said by its end, not too long before, whatever is said later; and
+how long they lay or drifted in the hours before and after.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.meetings.encounter import last_values, remembered
+from stswatch.pipeline.batch import HOUR, MINUTE, build
 from stswatch.pipeline.rules import EncounterRules
 from stswatch.pipeline.steps import InMemory
+from stswatch.pipeline.tracks.parties import Spans, last_values, remembered
 from tests.pipeline import seas
 
 SIX_H = 6 * HOUR  # the moments of these tests: four a day
@@ -141,3 +143,56 @@ def test_what_is_kept_between_slices_has_a_horizon():
     assert len(cuts) == 12
     assert max(kept) >= 2
     assert max(kept) <= 8
+
+
+# ---------------------------------------------------------------------------------------------- how they came and went
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40))
+def test_time_in_spans_is_what_adding_up_every_span_gives(seed, n):
+    rng = np.random.default_rng(seed)
+    mmsi, track = rng.integers(1, 5, n), rng.integers(0, 3, n) * HOUR
+    start, long = np.arange(n) * 10 * MINUTE, rng.integers(0, 11, n) * MINUTE  # they touch, and never overlap
+    columns = {name: np.zeros(n, np.int64) for name in schema.STAYS.names} | {"fresh": np.zeros(n, bool)}
+    table = build("stays", columns | {"mmsi": mmsi, "track_start": track, "start": start, "end": start + long})
+    of, of_track = rng.integers(1, 6, 30), rng.integers(0, 4, 30) * HOUR
+    low = rng.integers(-60, 460, 30) * MINUTE
+    high = low + rng.integers(0, 200, 30) * MINUTE
+    found = Spans.of(table.take(pa.array(rng.permutation(n), pa.int64()))).between(of, of_track, low, high)
+    mine = (mmsi == of[:, None]) & (track == of_track[:, None])
+    part = np.minimum(start + long, high[:, None]) - np.maximum(start, low[:, None])
+    assert found.tolist() == (np.where(mine, np.maximum(part, 0), 0)).sum(axis=1).tolist()
+
+
+def route(mmsi, hours, way_km, aside_m=0.0):
+    """A vessel along a meridian in the open: by hours the km that it has made; a report every ten minutes."""
+    at = np.arange(hours[0], hours[-1] + 1e-9, 1 / 6)
+    return seas.vessel(mmsi, np.full(len(at), aside_m), np.interp(at, hours, way_km) * 1000, 600.0)
+
+
+WAITING = route(1, (0, 16), (100, 100))
+PASSING = route(2, (0, 6, 9, 16), (0, 100, 100, 230), 80.0)  # 9 kn; beside the other for three hours and some minutes
+
+
+@pytest.mark.parametrize("cut_h", [None, 1.0, 5.0])
+def test_one_waits_and_the_other_comes_and_goes(cut_h):
+    sea = pa.concat_tables([WAITING, PASSING])
+    (row,) = seas.run(sea, seas.every(sea, cut_h) if cut_h else ())["encounters"].to_pylist()
+    assert (row["slow_before_a_h"], row["slow_after_a_h"]) == (3.0, 3.0)
+    assert (row["slow_before_b_h"], row["slow_after_b_h"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("side", "from_h", "to_h"), [("before", 4.0, 16.0), ("after", 0.0, 11.0)])
+def test_where_the_data_do_not_cover_the_hours_nothing_is_told(side, from_h, to_h):
+    sea = pa.concat_tables([WAITING, PASSING])
+    hour = (seas.micros_of(sea, "time") - seas.NOON_US) / HOUR
+    (row,) = seas.run(sea.filter(pa.array((hour >= from_h) & (hour <= to_h))))["encounters"].to_pylist()
+    other = {"before": "after", "after": "before"}[side]
+    assert row[f"slow_{side}_a_h"] is row[f"slow_{side}_b_h"] is None
+    assert (row[f"slow_{other}_a_h"], row[f"slow_{other}_b_h"]) == (3.0, 0.0)
+
+
+def test_of_a_meeting_of_a_week_it_is_not_told():
+    sea = pa.concat_tables([route(1, (0, 160), (100, 100)), route(2, (0, 150, 160), (100, 100, 230), 80.0)])
+    (row,) = seas.run(sea)["encounters"].to_pylist()
+    assert row["slow_after_b_h"] is None

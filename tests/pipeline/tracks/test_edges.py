@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR, MINUTE, build
-from stswatch.pipeline.meetings.encounter import Edges
+from stswatch.pipeline.tracks.parties import Edges
 from tests.pipeline import seas
 
 NOON = seas.NOON_US
