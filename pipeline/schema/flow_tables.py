@@ -187,5 +187,5 @@ STATES_SENT = table(
     *_BLOCK,
     column("states", pa.int64(), "how many"),
     column("odd", pa.int64(), "of them states that no transponder among others sends"),
-    column("seconds", pa.int64(), "different UTC seconds beside them"),
+    column("seconds", pa.int64(), "different UTC seconds beside them; 60 where some have none"),
 )

@@ -17,6 +17,7 @@ from stswatch.pipeline.tracks.checks.jumps import check_rows
 
 HEARD_WHERE, SENTENCE_FIELDS = "heard_where", "sentence_fields"
 SLOTS = 2_250  # of a frame of one minute. Source: ITU-R M.1371-5, annex 2, 3.1.1
+NO_SECOND = 60
 _CLOCK_MIN = 3  # state and time of reception differ by less, receivers that lag among them
 _REACHED = 0.9  # share of the vessels of a station that its reach holds
 _KM = 1000.0
@@ -50,8 +51,11 @@ def states_sent(samples: pa.Table, rules: CheckRules) -> pa.Table:
     starts = starts_of(np.asarray(found["mmsi"]), micros(found, "track_start"), block)
     count = np.diff(np.append(starts, len(block)))
     odd = np.add.reduceat(_odd(sentence // 64 - 1, time_us).astype(np.int64), starts)
+    # a second that is missing tells nothing: the standard has a value for it, and some sets send no other
     bits = np.bitwise_or.reduceat(np.int64(1) << (sentence % 64), starts).view(np.uint64)
-    more = {"states": count, "odd": odd, "seconds": np.bitwise_count(bits).astype(np.int64)}
+    told = np.add.reduceat((sentence % 64 != NO_SECOND).astype(np.int64), starts)
+    seconds = np.where(told == count, np.bitwise_count(bits), NO_SECOND)
+    more = {"states": count, "odd": odd, "seconds": seconds.astype(np.int64)}
     return _block_rows("states_sent", found, starts, starts + count - 1, more)
 
 

@@ -155,7 +155,7 @@ def test_states_and_seconds_that_no_transponder_sends_count_where_others_send_th
     n = 24 * 73
     usual = state(fleet(24), [2 << 14 | k % 2250 for k in range(n)], [k * 7 % 60 for k in range(n)])
     no_slot, noon = 4 << 14 | 2_250, 1 << 14 | 3 << 9
-    for radio, second, wanted in ((0, 5, [99]), (no_slot, None, [99]), (noon, 0, [99]), (2 << 14, 5, [])):
+    for radio, second, wanted in ((0, 5, [99]), (no_slot, 5, [99]), (0, None, []), (noon, 0, [99]), (2 << 14, 5, [])):
         sea = pa.concat_tables([usual, state(drawn, radio, second)])
         assert rows_of(sea, "sentence_fields") == wanted
     moving_on = state(drawn, 0, [k % 60 for k in range(73)])  # some old sets send zero states
