@@ -135,6 +135,9 @@ _CHECKS: Mapping[str, str] = {
     "displacement": "was shown at one place with {vessels} vessels at once: interference with satellite navigation",
     "circle": "was shown on a circle",
     "generated_track": "was shown on a line so even that it may have been drawn",
+    "heard_where": "was heard by a station {measured:.0f} km from those whom it hears else",
+    "sentence_fields": "sent communication states and seconds as no transponder among others does",
+    "inland": "was shown on land, {measured:.0f} km from the shore",
     "copied_track": "repeated a course that {other_mmsi:09d} had sailed before, its speeds too",
 }
 _MOST = 6  # sentences of a kind; the tables hold all

@@ -143,6 +143,28 @@ class CheckRules:
         0.25, "m", "the last digit of AIS is 0.19 m; of real ships the median is 3 m and more over ten minutes"
     )
 
+    station_vessels: float = number(20.0, "vessels", "besides it: fewer do not show how far a station hears")
+    station_reach_km: float = number(
+        300.0,
+        "km",
+        "nine of ten whom a station heard lie within: else it is no one antenna, but a network or satellite",
+    )
+    station_beyond_km: float = number(
+        400.0, "km", "beyond nine of ten others: ducting over water carries some ships that far on some days"
+    )
+    station_samples: float = number(6.0, "places", "an hour of them: a single position may be a fault of the feed")
+    state_samples: float = number(10.0, "states", "of 18 in a block: fewer are zero by chance")
+    state_share: float = number(
+        0.95, "share", "of states that are zero, name a slot that there is not, or tell another time"
+    )
+    state_vessels: float = number(20.0, "vessels", "besides it: fewer do not show what the feed does to the fields")
+    state_feed_share: float = number(
+        0.05, "share", "of the others that send so too: more, and the feed or its converter does it"
+    )
+    state_seconds: float = number(
+        1.0, "seconds", "different ones beside the states: some old sets send zero states, with a second that goes on"
+    )
+    inland_km: float = number(2.0, "km", "beyond the coast's own error: docks, canals and river mouths lie nearer")
     grid_deg: float = number(0.1, "deg", "11 km: a ship crosses a line each half hour, and a week of them is kept")
     copy_block_h: float = number(6.0, "h", "a forged course lasts for some hours")
     copy_m: float = number(15.0, "m", "noise of positions; two ships on one lane pass further apart, mostly")

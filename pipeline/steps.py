@@ -81,6 +81,7 @@ STEPS: tuple[Step, ...] = (
             *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
             *("receptions", "reporting", "ship_hours", "vessels"),
             *("identity_changes", "identity_values", "checked_parts", "leaps", "crossings"),
+            *("heard_by", "states_sent"),
         ),
         state=vessel.STATE,
         reads=vessel.READS,
@@ -146,7 +147,9 @@ STEPS: tuple[Step, ...] = (
     Step(
         "compare",
         compare,
-        takes=dict.fromkeys(("identity_changes", "checked_parts", "leaps", "crossings"), to_all),
+        takes=dict.fromkeys(
+            ("identity_changes", "checked_parts", "leaps", "crossings", "heard_by", "states_sent"), to_all
+        ),
         gives=("identity_events", "track_checks"),
         state=COMPARED,
         single=True,

@@ -284,6 +284,8 @@ TABLES = Registry(
         Table("checked_parts", Origin.FLOW, published.TRACK_CHECK_ROWS),
         Table("leaps", Origin.FLOW, flow_tables.LEAPS),
         Table("crossings", Origin.FLOW, flow_tables.CROSSINGS),
+        Table("heard_by", Origin.FLOW, flow_tables.HEARD_BY),
+        Table("states_sent", Origin.FLOW, flow_tables.STATES_SENT),
         Table("proximities", Origin.FLOW, flow_tables.PROXIMITIES),
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
         Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),

@@ -184,3 +184,24 @@ CROSSINGS = table(
     column("lon", pa.float64(), "longitude of the fix after it", unit="deg"),
     column("lat", pa.float64(), "latitude of the fix after it", unit="deg"),
 )
+_BLOCK = (
+    *_TRACK,
+    column("start_time", UTC, "first of its places in the block"),
+    column("end_time", UTC, "last of them"),
+    column("lon", pa.float64(), "longitude of the first", unit="deg"),
+    column("lat", pa.float64(), "latitude of the first", unit="deg"),
+)
+HEARD_BY = table(
+    "Where one station heard a track in a block that is over.",
+    *_BLOCK,
+    column("station", pa.int64(), "number of the station, made of its name"),
+    column("samples", pa.int64(), "places of the track that it heard"),
+    column("of", pa.int64(), "places of the track in the block"),
+)
+STATES_SENT = table(
+    "Communication states and UTC seconds that a track sent in messages 1 and 2, in a block that is over.",
+    *_BLOCK,
+    column("states", pa.int64(), "how many"),
+    column("odd", pa.int64(), "of them states that no transponder among others sends"),
+    column("seconds", pa.int64(), "different UTC seconds beside them; 60 where some have none"),
+)

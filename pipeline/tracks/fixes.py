@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,10 @@ PENDING = pa.schema(
         schema.column("heading_deg", pa.int16(), "true heading, -1 where none was told", unit="deg"),
         schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
         schema.LEGS.field("rounding_m"),
+        schema.column("station", pa.int64(), "number of the station, made of its name; 0 where none is named"),
+        schema.column(
+            "sentence", pa.int64(), "communication state and UTC second of types 1 and 2, see `sent`; 0: none"
+        ),
     ]
 )
 
@@ -35,7 +41,38 @@ def valid(fixes: pa.Table) -> pa.Table:
     columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
     columns |= {"time": whole_ms, "receiver": _receivers(fixes["receiver"]), "rounding_m": _rounding_m(fixes)}
+    columns |= {"station": _stations(fixes), "sentence": sent(fixes)}
     return build(PENDING, columns)
+
+
+def _told(fixes: pa.Table, *names: str) -> bool:
+    """Whether any row of a table has something in the first of these columns, and the others are there."""
+    return set(names) <= set(fixes.column_names) and fixes[names[0]].null_count < fixes.num_rows
+
+
+def _stations(fixes: pa.Table) -> Ints:
+    """A number for the station of each fix, (n,): the same for one name in all data, 0 where none is named."""
+    if not _told(fixes, "station"):
+        return np.zeros(fixes.num_rows, np.int64)
+    column = fixes["station"].combine_chunks()
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    words = [blake2b((word or "").encode(), digest_size=7).digest() for word in coded.dictionary.to_pylist()]
+    numbers = np.array([*(1 + int.from_bytes(word, "big") for word in words), 0], np.int64)
+    return numbers[np.asarray(coded.indices.fill_null(len(words)))]
+
+
+def sent(fixes: pa.Table) -> Ints:
+    """Communication state plus 1, times 64, and the UTC second of each fix of types 1 and 2, (n,); 0 of others.
+
+    The second is 60 where it is not available.
+    """
+    if not _told(fixes, "radio", "msg_type", "utc_second"):
+        return np.zeros(fixes.num_rows, np.int64)
+    radio, kind, second = (
+        np.asarray(pc.fill_null(fixes[name], none), dtype=np.int64)
+        for name, none in (("radio", -1), ("msg_type", 0), ("utc_second", 60))
+    )
+    return np.where((radio >= 0) & ((kind == 1) | (kind == 2)), (radio + 1) * 64 + second, 0)
 
 
 def with_rounding(fixes: pa.Table) -> pa.Table:
@@ -117,7 +154,7 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     tied[:-1] |= ties
     rows = order[tied]
     part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
-    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m")
+    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m", "station", "sentence")
     by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])

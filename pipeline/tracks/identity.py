@@ -122,13 +122,17 @@ TRACKS = schema.table(
 
 @dataclass(frozen=True)
 class Walked:
-    """The last fixes of the tracks so far and the new fixes, sorted by MMSI, track and time, (n,) each."""
+    """The last fixes of the tracks so far and the new fixes, sorted by MMSI, track and time, (n,) each.
+
+    row: of the new fixes that they were, below 0 of what is carried.
+    """
 
     fixes: Track
     carried: Bools
     had_leg: Bools
     silent: Bools
     fixes_before: Ints
+    row: Ints
 
 
 def walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
@@ -158,7 +162,7 @@ def walk(tracks: pa.Table, ready: pa.Table, rules: VesselRules) -> Walked:
     heading_deg = np.concatenate([np.full(old, NO_HEADING, np.int16), np.asarray(ready["heading_deg"])])[order]
     rounding_m = both("rounding_m", np.int32)[order]
     fixes = Track(mmsi, track_us, time_us, lon, lat, distance_m, sog_kn, satellite, heading_deg, rounding_m)
-    walked = Walked(fixes, carried, had_leg, silent, count)
+    walked = Walked(fixes, carried, had_leg, silent, count, order - old)
     return _by_track(walked) if _interleaved(mmsi, track_us) else walked
 
 
@@ -174,7 +178,7 @@ def _by_track(walked: Walked) -> Walked:
     fixes = Track(**{f.name: getattr(given, f.name)[order] for f in fields(Track)})
     fixes = replace(fixes, distance_m=_hops_m(fixes.lon, fixes.lat))
     carried, had_leg = walked.carried[order], walked.had_leg[order]
-    return Walked(fixes, carried, had_leg, walked.silent[order], walked.fixes_before[order])
+    return Walked(fixes, carried, had_leg, walked.silent[order], walked.fixes_before[order], walked.row[order])
 
 
 def _interleaved(mmsi: Ints, track_us: Ints) -> bool:

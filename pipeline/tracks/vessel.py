@@ -281,6 +281,7 @@ def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: B
 READS = {
     "fixes": (
         *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
+        *("station", "radio", "utc_second"),
         "rounded_deg",  # the grid of their source, see geo/coordinates/cells.py
     ),
     "static_reports": (
@@ -323,7 +324,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     voyages, entered = once_a_day(reports, state["entered"], schema.VOYAGE_DATA, batch.watermark_us)
     leg_rows = _leg_rows(now, legs, rules.vessel)
     claimed = claims(reports, state["claims"], batch.watermark_us, rules.identity)
-    samples, examined = examine(walked, between, state["samples"], until_us, batch.final, rules)
+    samples, examined = examine(walked, ready, between, state["samples"], until_us, batch.final, rules)
     examined["identity_changes"] = concat([examined["identity_changes"], claimed.changes], schema.IDENTITY_EVENTS)
     rows = {
         **examined,

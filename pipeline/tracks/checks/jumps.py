@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from stswatch.geo.coast.water import distance_inland_km, shore_error_km
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
@@ -19,7 +20,7 @@ from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
 from stswatch.pipeline.tracks.legs import Intervals
 
 SHARED_IDENTITY, POSITION_JUMP, HANDSHAKE = "shared_identity", "position_jump", "handshake"
-IMPOSSIBLE_SPEED, DISPLACEMENT = "impossible_speed", "displacement"
+IMPOSSIBLE_SPEED, DISPLACEMENT, INLAND = "impossible_speed", "displacement", "inland"
 _KM = 1000.0
 _CELL_DEG = 0.05  # numbers that change places lie in cells beside each other
 
@@ -111,7 +112,24 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
         threshold=np.full(len(apart), rules.vessel.hop_slack_m / _KM),
         samples=np.full(len(apart), 2),
     )
+    parts = concat([parts, _inland(parts, rules.check)], schema.FLOW["track_checks"])
     return pa.concat_tables(events), parts, _leap_rows(walked, at[before[hop]], at[changed[hop]], hop=True)
+
+
+def _inland(parts: pa.Table, rules: CheckRules) -> pa.Table:
+    """Of parts that began by a hop those that lie on land, further from shore than the coast may be wrong.
+
+    Rivers are not in the coast's data: whoever sails on one came there without a hop, and is never asked about.
+    """
+    lon, lat = (np.asarray(parts[name]) for name in ("lon", "lat"))
+    if not len(lon):
+        return parts
+    inland_km = distance_inland_km(lon, lat)
+    far = inland_km > shore_error_km(lon, lat, inland_km) + rules.inland_km
+    found = parts.filter(pa.array(far)).to_pydict()
+    found |= {"check_name": [INLAND] * int(far.sum()), "measured": np.round(inland_km[far], 2)}
+    found |= {"threshold": np.full(int(far.sum()), rules.inland_km)}
+    return pa.table(found, schema=parts.schema)
 
 
 def _stays_apart(of: tuple[Ints, Ints, Ints], seen_us: Ints, carried: Column, rules: Rules) -> tuple[Ints, Ints]:

@@ -1,7 +1,6 @@
 """The checks of tracks, one row each, and the step in which those meet that need the tracks of several vessels.
 
-A check that needs what a format lacks gives no row. None reads the station that received a position, which the lake
-does not hold, nor the fields of a sentence that few sets send wrongly.
+A check that needs what a format lacks gives no row.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Result, Tables, build, concat, micros
 from stswatch.pipeline.rules import Rules, minutes
-from stswatch.pipeline.tracks.checks import copies, jumps, windows
+from stswatch.pipeline.tracks.checks import copies, jumps, received, windows
 from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
@@ -33,6 +32,9 @@ TRACK_CHECKS = (
     TrackCheck(jumps.DISPLACEMENT, "how many vessels went to one place at once: interference", "vessels"),
     TrackCheck(windows.CIRCLE, "how far the places stray from a circle", "of its radius"),
     TrackCheck(windows.GENERATED, "how far the places stray from an even course, in the median", "m"),
+    TrackCheck(received.HEARD_WHERE, "how far it was from the middle of those whom the station heard besides", "km"),
+    TrackCheck(received.SENTENCE_FIELDS, "which part of its communication states no transponder sends so", "share"),
+    TrackCheck(jumps.INLAND, "how far from the shore, on land, it was shown after a hop that no ship makes", "km"),
     TrackCheck(copies.COPIED, "which part of the course repeats an earlier one, its speeds too", "share"),
 )
 
@@ -41,18 +43,21 @@ STATE = {"leaps": schema.LEAPS, "crossings": schema.CROSSINGS, "judged": JUDGED}
 
 
 def examine(
-    walked: Walked, between: Intervals, samples: pa.Table, until_us: int, final: bool, rules: Rules
+    walked: Walked, ready: pa.Table, between: Intervals, samples: pa.Table, until_us: int, final: bool, rules: Rules
 ) -> tuple[pa.Table, Tables]:
     """What the tracks of each vessel show by themselves, and what `compare` needs of them.
 
-    samples: the first result of the slice before. Gives the places to keep, and rows of identity_changes,
-    checked_parts, leaps and crossings. Never raises.
+    ready: the new fixes; samples: the first result of the slice before. Gives the places to keep, and rows of
+    identity_changes, checked_parts, leaps, crossings, heard_by and states_sent. Never raises.
     """
     changes, parts, leaps = jumps.jumps(walked, between, rules)
-    steered, samples = windows.windows(windows.sample(walked, samples, rules.check), until_us, final, rules.check)
+    samples = windows.sample(walked, ready, samples, rules.check)
+    ended, samples = windows.over(samples, until_us, final, rules.check)
+    heard = {"heard_by": received.heard_by(ended, rules.check), "states_sent": received.states_sent(ended, rules.check)}
     crossed = copies.crossings(walked, between, rules.check)
-    checked = concat([parts, steered], schema.FLOW["checked_parts"])
-    return samples, {"identity_changes": changes, "checked_parts": checked, "leaps": leaps, "crossings": crossed}
+    checked = concat([parts, windows.windows(ended, rules.check)], schema.FLOW["checked_parts"])
+    rows = {"identity_changes": changes, "checked_parts": checked, "leaps": leaps, "crossings": crossed}
+    return samples, rows | heard
 
 
 def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -67,6 +72,8 @@ def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
     to_us = (1 << 60) if batch.final else until_us
     checked, crossings = copies.copies(state["crossings"], batch.table("crossings"), (before_us, to_us), rules.check)
     parts = [batch.table("checked_parts"), jumps.displacements(leaps, rules), checked]
+    parts += [received.heard_where(batch.table("heard_by"), rules.check)]
+    parts += [received.sentence_fields(batch.table("states_sent"), rules.check)]
     recent = concat([state["leaps"], leaps], schema.LEAPS)
     recent = recent.filter(pa.array(micros(recent, "end") > until_us - 2 * minutes(rules.check.leap_within_min)))
     anything = crossings.num_rows > 0 and not batch.final

@@ -16,6 +16,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import SECOND, Floats, Ints, build, concat, micros, ordered, starts_of
 from stswatch.pipeline.rules import CheckRules, hours, minutes
 from stswatch.pipeline.tracks.checks.jumps import check_rows
+from stswatch.pipeline.tracks.fixes import PENDING
 from stswatch.pipeline.tracks.identity import Walked
 
 CIRCLE, GENERATED = "circle", "generated_track"
@@ -26,6 +27,8 @@ SAMPLES = schema.table(
     schema.column("lon", pa.float64(), "longitude", unit="deg"),
     schema.column("lat", pa.float64(), "latitude", unit="deg"),
     schema.column("sog_kn", pa.float32(), "speed reported", unit="kn", null=True),
+    PENDING.field("station"),
+    PENDING.field("sentence"),
 )
 
 
@@ -52,8 +55,11 @@ class Blocks:
         return np.add.reduceat(values, self.starts)
 
 
-def sample(walked: Walked, before: pa.Table, rules: CheckRules) -> pa.Table:
-    """The places of blocks so far: those kept, and the first new fix of each sample_min of a track."""
+def sample(walked: Walked, ready: pa.Table, before: pa.Table, rules: CheckRules) -> pa.Table:
+    """The places of blocks so far: those kept, and the first new fix of each sample_min of a track.
+
+    ready: the new fixes, PENDING.
+    """
     fixes = walked.fixes
     bucket = fixes.time_us // minutes(rules.sample_min)
     first = np.ones(len(bucket), bool)
@@ -62,18 +68,23 @@ def sample(walked: Walked, before: pa.Table, rules: CheckRules) -> pa.Table:
     row = np.flatnonzero(first & ~walked.carried)
     columns = {"mmsi": fixes.mmsi[row], "track_start": fixes.track_us[row], "time": fixes.time_us[row]}
     columns |= {"lon": fixes.lon[row], "lat": fixes.lat[row], "sog_kn": fixes.sog_kn[row].astype(np.float32)}
+    columns |= {name: np.asarray(ready[name])[walked.row[row]] for name in ("station", "sentence")}
     return concat([before, build(SAMPLES, columns)], SAMPLES)
 
 
-def windows(samples: pa.Table, until_us: int, final: bool, rules: CheckRules) -> tuple[pa.Table, pa.Table]:
-    """Checked parts of the blocks that are over, and the places of the others. Never raises."""
+def over(samples: pa.Table, until_us: int, final: bool, rules: CheckRules) -> tuple[pa.Table, pa.Table]:
+    """The places of the blocks that are over, and those of the others."""
     block = micros(samples, "time") // hours(rules.block_h)
-    over = np.ones(len(block), bool) if final else (block + 1) * hours(rules.block_h) <= until_us
-    rest = samples.filter(pa.array(~over)).combine_chunks()
-    blocks = _blocks(samples.filter(pa.array(over)).combine_chunks(), block[over], rules)
+    done = np.ones(len(block), bool) if final else (block + 1) * hours(rules.block_h) <= until_us
+    return samples.filter(pa.array(done)).combine_chunks(), samples.filter(pa.array(~done)).combine_chunks()
+
+
+def windows(samples: pa.Table, rules: CheckRules) -> pa.Table:
+    """Checked parts of blocks that are over, of whose places the samples are. Never raises."""
+    blocks = _blocks(samples, micros(samples, "time") // hours(rules.block_h), rules)
     if not len(blocks.starts):
-        return schema.empty("track_checks"), rest
-    return concat([_circles(blocks, rules), _generated(blocks, rules)], schema.FLOW["track_checks"]), rest
+        return schema.empty("track_checks")
+    return concat([_circles(blocks, rules), _generated(blocks, rules)], schema.FLOW["track_checks"])
 
 
 def _blocks(samples: pa.Table, block: Ints, rules: CheckRules) -> Blocks:

@@ -109,6 +109,72 @@ def test_a_course_that_was_sailed_before_is_a_copy_and_its_reverse_is_none():
         assert set(zip(found.mmsi, found.other_mmsi, strict=True)) == {(2, 1)}
 
 
+def told(fixes, **columns):
+    """The same fixes with other values in some columns, each one for all or (n,)."""
+    for name, values in columns.items():
+        kind = schema.FIXES.field(name)
+        values = values if isinstance(values, list | np.ndarray) else [values] * fixes.num_rows
+        fixes = fixes.set_column(fixes.column_names.index(name), kind, pa.array(values, kind.type))
+    return fixes
+
+
+def rows_of(sea, name):
+    """The vessels of which a check has rows, however the data are cut."""
+    found = [seas.run(sea, cuts)["track_checks"].to_pandas() for cuts in ([], seas.every(sea, 3))]
+    chosen = [each[each.check_name == name].reset_index(drop=True) for each in found]
+    assert chosen[0].equals(chosen[1])
+    return sorted(set(chosen[0].mmsi))
+
+
+def fleet(n, **columns):
+    """Vessels 1 to n at anchor around one place, a report every five minutes for six hours."""
+    still = np.zeros(73)
+    ships = [seas.vessel(k, 3_000.0 * k + still, still, 300.0, 0.1, seas.NOON_US) for k in range(1, n + 1)]
+    return told(pa.concat_tables(ships), **columns)
+
+
+def test_a_station_cannot_hear_what_lies_far_beyond_all_others_that_it_hears():
+    far = seas.vessel(99, 600_000.0 + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US)
+    near = told(seas.vessel(98, 300_000.0 + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US), station="A")
+    for stations, wanted in (("A", [99]), ("B", []), (None, [])):
+        sea = pa.concat_tables([fleet(24, station="A"), near, told(far, station=stations)])
+        assert rows_of(sea, "heard_where") == wanted
+    few = pa.concat_tables([fleet(12, station="A"), told(far, station="A")])
+    assert rows_of(few, "heard_where") == []
+    network = [seas.vessel(k, 60_000.0 * k + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US) for k in range(1, 25)]
+    assert rows_of(told(pa.concat_tables([*network, far]), station="A"), "heard_where") == []
+
+
+def state(fixes, radio, second):
+    """Fixes of type 1 with this communication state and UTC second."""
+    return told(fixes, msg_type=1, radio=radio, utc_second=second)
+
+
+def test_states_and_seconds_that_no_transponder_sends_count_where_others_send_theirs():
+    drawn = seas.vessel(99, 0.0, 2_000.0 + np.zeros(73), 300.0, 0.1, seas.NOON_US)
+    n = 24 * 73
+    usual = state(fleet(24), [2 << 14 | k % 2250 for k in range(n)], [k * 7 % 60 for k in range(n)])
+    no_slot, noon = 4 << 14 | 2_250, 1 << 14 | 3 << 9
+    for radio, second, wanted in ((0, 5, [99]), (no_slot, 5, [99]), (0, None, []), (noon, 0, [99]), (2 << 14, 5, [])):
+        sea = pa.concat_tables([usual, state(drawn, radio, second)])
+        assert rows_of(sea, "sentence_fields") == wanted
+    moving_on = state(drawn, 0, [k % 60 for k in range(73)])  # some old sets send zero states
+    assert rows_of(pa.concat_tables([usual, moving_on]), "sentence_fields") == []
+    converted = state(fleet(24), 0, 5)
+    assert rows_of(pa.concat_tables([converted, state(drawn, 0, 5)]), "sentence_fields") == []
+    assert rows_of(pa.concat_tables([fleet(24), state(drawn, 0, 5)]), "sentence_fields") == []
+
+
+def test_who_hops_far_inland_is_on_land_and_who_sails_there_is_not():
+    at_us = seas.NOON_US + 5 * MINUTE * np.arange(40)
+    inland = (np.arange(40) > 15) & (np.arange(40) < 30)
+    hops = seas.fixes(1, at_us, np.where(inland, 126.7, 124.5), np.where(inland, 38.75, 38.0), 0.1)
+    at_sea = seas.fixes(2, at_us, np.where(inland, 123.0, 124.5), 38.0 + np.zeros(40), 0.1)
+    river = seas.fixes(3, at_us, 126.7 + 0.01 * np.arange(40), 38.75 + np.zeros(40), 6.0)
+    assert rows_of(pa.concat_tables([hops, at_sea, river]), "inland") == [1]
+    assert rows_of(pa.concat_tables([hops, at_sea, river]), "impossible_speed") == [1, 2]
+
+
 def test_each_check_has_a_name_and_a_unit():
     assert len({check.name for check in TRACK_CHECKS}) == len(TRACK_CHECKS) >= 5
     assert all(check.measures and check.unit for check in TRACK_CHECKS)
