@@ -154,6 +154,7 @@ def test_the_order_of_mmsi_only_swaps_the_sides(sea, bare):
     sides = {
         f"{n}_{v}": f"{n}_{'ba'[v == 'b']}" for v in "ab" for n in ("mmsi", "track", "fixes", "gap", "median_speed")
     }
+    sides |= {f"slow_{n}_{v}_h": f"slow_{n}_{'ba'[v == 'b']}_h" for v in "ab" for n in ("before", "after")}
     sides |= {"median_speed_a_kn": "median_speed_b_kn", "median_speed_b_kn": "median_speed_a_kn"}
     found = found.rename(columns={old: new for old, new in sides.items() if old in found})
     found = found.assign(mmsi_a=back - found.mmsi_a, mmsi_b=back - found.mmsi_b)
