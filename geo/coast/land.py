@@ -209,12 +209,13 @@ def holding(polygons: NDArray[np.object_], lon: Floats, lat: Floats) -> tuple[In
     west, south, east, north = shapely.bounds(polygons).reshape(-1, 4).T
     first, beyond = np.searchsorted(x, west), np.searchsorted(x, east, "right")
     found: list[Any] = [np.empty(0, np.int64)]
-    for k, polygon in enumerate(polygons):
+    some = np.flatnonzero(beyond > first)  # few points lie beside few polygons
+    for k in some:
         there = y[first[k] : beyond[k]]
         at = first[k] + np.flatnonzero((there >= south[k]) & (there <= north[k]))
-        found.append(at[shapely.intersects_xy(polygon, x[at], y[at])])
+        found.append(at[shapely.intersects_xy(polygons[k], x[at], y[at])])
     counts = [len(at) for at in found[1:]]
-    return order[np.concatenate(found)], np.repeat(np.arange(len(polygons)), counts)
+    return order[np.concatenate(found)], np.repeat(some, counts)
 
 
 # -------------------- The sides of all rings of the coast, both layers in one row, found by the boxes that they touch

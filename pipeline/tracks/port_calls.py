@@ -111,6 +111,8 @@ def _asked(rows: pa.Table, when: str, time_us: Ints, due: Bools, entered: pa.Tab
     """The rows, of those due and not asked yet what the vessel had entered by some times."""
     ask = due & ~np.asarray(rows["asked"])
     at = np.flatnonzero(ask)
+    if not len(at):
+        return rows
     where = np.full(rows.num_rows, -1)
     where[at] = np.arange(len(at))
     take = pa.array(np.where(ask, rows.num_rows + where, np.arange(rows.num_rows)))

@@ -99,6 +99,8 @@ def loitering(stays: pa.Table, edges: pa.Table, rules: StayRules) -> pa.Table:
     """The stays that are long, away from berths and quays, and outside anchorages unless in a reported area."""
     span_us = micros(stays, "end") - micros(stays, "start")
     stays = stays.filter(pa.array(span_us >= hours(rules.loitering_h))).combine_chunks()
+    if not stays.num_rows:
+        return schema.empty("loitering")
     lon, lat = middle_of(stays)
     _, how, _ = port_of_call(lon, lat, rules.port_radius_km)
     held = zone_of(lon, lat)

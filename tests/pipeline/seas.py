@@ -177,9 +177,17 @@ def _between(table: pa.Table, low: int, high: int, name: str = "time") -> pa.Tab
     return table.filter(pa.array((time_us >= low) & (time_us < high)))
 
 
+MEETINGS = tuple(step for step in STEPS if step.name not in ("calls", "compare"))  # all that encounters depend on
+
+
+def meetings(table: pa.Table, cuts: Sequence[int] = (), shards: int = 1, **how: Any) -> Tables:
+    """Fixes over the steps of MEETINGS: each call of a step costs milliseconds, whatever comes of it."""
+    return run(table, cuts, shards, steps=MEETINGS, **how)
+
+
 def encounters(table: pa.Table, rules: Rules | None = None, **how: Any) -> pd.DataFrame:
     """The encounters of some fixes, in order of pair and time."""
-    return in_order(run(table, rules=rules, **how)["encounters"], ENCOUNTER_KEY).to_pandas()
+    return in_order(meetings(table, rules=rules, **how)["encounters"], ENCOUNTER_KEY).to_pandas()
 
 
 def at_least(minutes: float, rules: Rules | None = None) -> Rules:

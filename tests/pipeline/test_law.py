@@ -46,7 +46,8 @@ def has_a_floor(whole, cuts, encounters=50, across=10):
     assert min(seas.open_across(found, cuts)) >= across
 
 
-SOME = [(1, 1), (6, 7), (24, 64), (7 + 13 / 60, 7)]  # each length and each number once, the soak has all
+# each length once, and each number; 64 shards are in the next test; the soak has all
+SOME = [(1, 1), (6, 7), (24, 7), (7 + 13 / 60, 7)]
 ALL = [(hours, shards) for hours in (1, 6, 24, 7 + 13 / 60) for shards in (1, 7, 64)]
 
 
@@ -67,7 +68,7 @@ def test_many_shards_and_short_slices_do_not_show():
     seas.assert_same(whole, seas.canonical(seas.run(sea, cuts, 64)))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.integers(40, 23 * 60), min_size=1, max_size=6, unique=True), st.sampled_from([1, 2, 3]))
 def test_unequal_cuts_do_not_show(minutes, shards):
     """Each shard of each slice costs the same however little lies in it: few of them are enough to differ in length."""

@@ -57,7 +57,7 @@ def southeast():
 def found(sea, minutes, thinned, shards=1):
     """What the program finds in the same fixes."""
     rules = seas.at_least(minutes, None if thinned else seas.unthinned())
-    given = seas.run(seas.of_frame(frame(sea)), rules=rules, shards=shards)
+    given = seas.meetings(seas.of_frame(frame(sea)), rules=rules, shards=shards)
     table = given["encounters"].to_pandas()
     for v in "ab":
         table[f"track_{v}"] = pd.to_datetime(table[f"track_{v}"].str.split("@").str[1], format="ISO8601")
@@ -179,6 +179,6 @@ def row_of(rows, row):
 @seas.needs_real
 def test_neighbours_at_berth_in_half_an_hour_of_harbours():
     """At least 20,000 pairs lay still beside each other in US ports between 00:00 and 00:24."""
-    rows = seas.run(seas.of_frame(seas.noaa()), shards=7)["port_pair_counts"].to_pandas()
+    rows = seas.meetings(seas.of_frame(seas.noaa()), shards=7)["port_pair_counts"].to_pandas()
     midnight = rows[rows.hour == pd.Timestamp("2022-01-03T00:00Z")]
     assert midnight.pairs.sum() >= 20_000

@@ -100,10 +100,10 @@ def whole(killed, tmp_path_factory):
     return gaps, leads, positions
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=pytest.mark.soak) for k in range(2, 102))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.soak) for k in range(1, 102))])
 def test_a_flipped_bit_is_named_and_makes_no_gap_and_no_lead(killed, whole, tmp_path, seed):
-    """One in each packed segment, one in that which is not, one in its index: ten places drawn in all, and five hundred
-    in the soak tests. A gap is one of those that are there without damage, or says how much of it is damaged."""
+    """One in each packed segment, one in that which is not, one in its index: five places drawn, five hundred in the
+    soak tests. A gap is one of those that are there without damage, or says how much of it is damaged."""
     rng, folder = random.Random(seed), copied(killed, tmp_path / "data")
     paths = [*segments(folder), Path(beside(str(segments(folder)[-1])))]
     assert len(paths) == 5

@@ -38,7 +38,7 @@ def counted(given):
 )
 def test_two_that_lie_still_at_berth_outside_the_trade_are_counted_else_they_meet(place, berth):
     times = np.arange(0, 151, 10)
-    given = seas.run(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
+    given = seas.meetings(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
     assert given["encounters"].num_rows == (not berth)
     assert counted(given) == ({0: 1, 1: 1, 2: 1} if berth else {})
 
@@ -46,7 +46,7 @@ def test_two_that_lie_still_at_berth_outside_the_trade_are_counted_else_they_mee
 @pytest.mark.parametrize(("place", "port", "part"), [(QINGDAO, "CNTAO", "harbour"), (GIBRALTAR, "Gibraltar", "shore")])
 def test_a_count_says_where_and_how_they_lay(place, port, part):
     times = np.arange(0, 51, 10)
-    given = seas.run(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
+    given = seas.meetings(pa.concat_tables([stationary(1, times, place=place), stationary(2, times, 100, place=place)]))
     (row,) = given["port_pair_counts"].to_pylist()
     assert row["part"] == part
     assert port in (row["port"], world_ports().name[world_ports().id == row["port"]][0])
@@ -54,12 +54,12 @@ def test_a_count_says_where_and_how_they_lay(place, port, part):
 
 def test_one_that_moves_meets_those_at_berth():
     times = np.arange(0, 61, 10)
-    given = seas.run(pa.concat_tables([stationary(1, times), stationary(2, times, 100, sog_kn=1.0)]))
+    given = seas.meetings(pa.concat_tables([stationary(1, times), stationary(2, times, 100, sog_kn=1.0)]))
     assert given["encounters"].num_rows == 1
     assert counted(given) == {}
 
 
-@pytest.mark.parametrize(("cuts", "shards"), [((), 1), (range(37, 700, 111), 7), (range(60, 700, 120), 32)])
+@pytest.mark.parametrize(("cuts", "shards"), [((), 1), (range(37, 700, 111), 7), (range(60, 700, 240), 32)])
 def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
     """Ships come, shift and go; each pair counts once an hour though many legs say so, in one place at a time.
 
@@ -89,7 +89,7 @@ def test_distinct_pairs_by_hour_are_those_of_brute_force(cuts, shards):
             # from one minute to the next is together only where both ends are
             span = together[hour * 60 : hour * 60 + 61]
             expected[hour] = expected.get(hour, 0) + bool((span[1:] & span[:-1]).any())
-    given = seas.run(sea, [MIDNIGHT + c * MINUTE for c in cuts], shards)
+    given = seas.meetings(sea, [MIDNIGHT + c * MINUTE for c in cuts], shards)
     assert counted(given) == {hour: pairs for hour, pairs in expected.items() if pairs}
     assert sum(expected.values()) > 200
     assert given["encounters"].num_rows == 0

@@ -56,7 +56,7 @@ def assert_measured(row, fixes):
 def test_the_distance_drawn_is_the_distance_measured(heard):
     fixes = seas.fleet(hours=12.0, pairs=12, anchored=4, fast=0)
     fixes = fixes.filter(np.random.default_rng(2).random(fixes.num_rows) < heard)
-    found = seas.run(fixes)["encounters"].to_pylist()
+    found = seas.meetings(fixes)["encounters"].to_pylist()
     assert len(found) >= 15
     assert (min(row["observed_share"] for row in found) < 0.9) == (heard < 1)
     from_outside = [assert_measured(row, fixes) for row in found]
@@ -66,7 +66,7 @@ def test_the_distance_drawn_is_the_distance_measured(heard):
 @seas.needs_real
 def test_the_distance_drawn_is_the_distance_measured_in_the_gulf():
     fixes = seas.of_frame(seas.gulf())
-    found = seas.run(fixes)["encounters"].to_pylist()
+    found = seas.meetings(fixes)["encounters"].to_pylist()
     assert len(found) >= 3
     for row in found:
         assert_measured(row, fixes)

@@ -122,7 +122,7 @@ def test_no_cut_shows_in_what_is_forgotten(days, known, hours, shards):
     """It ends on the 13th day of its own: what was said last on the 6th counts, on the 5th no longer."""
     sea, reports = silent_after(days)
     cuts = seas.every(sea, hours) if hours else ()
-    (row,) = seas.run(sea, cuts, shards, reports=reports)["encounters"].to_pylist()
+    (row,) = seas.meetings(sea, cuts, shards, reports=reports)["encounters"].to_pylist()
     assert row["duration_min"] > 11 * 24 * 60
     assert (row["ship_type_a"], row["ship_type_b"]) == (80, known)
 
