@@ -142,7 +142,6 @@ class CheckRules:
     smooth_m: float = number(
         0.25, "m", "the last digit of AIS is 0.19 m; of real ships the median is 3 m and more over ten minutes"
     )
-
     station_vessels: float = number(20.0, "vessels", "besides it: fewer do not show how far a station hears")
     station_reach_km: float = number(
         300.0,
