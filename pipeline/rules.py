@@ -120,7 +120,7 @@ class CheckRules:
     )
     leap_m: float = number(60.0, "m", "two ships beside each other lie so far apart; noise of positions is less")
     leap_factor: float = number(1.2, "times", "the mean of two reported speeds misses what lay between by less, mostly")
-    leap_within_min: float = number(30.0, "min", "over a longer time ships move further than they lie apart")
+    leap_within_min: float = number(60.0, "min", "over a longer time ships move further than they lie apart")
     unknown_kn: float = number(60.0, "kn", "where no speed was reported any that a ship can make explains a leap")
     swap_times: float = number(
         1.5, "times", "each number goes on so much nearer to where the other was: else a stray position explains it too"
@@ -142,7 +142,6 @@ class CheckRules:
     smooth_m: float = number(
         0.25, "m", "the last digit of AIS is 0.19 m; of real ships the median is 3 m and more over ten minutes"
     )
-
     station_vessels: float = number(20.0, "vessels", "besides it: fewer do not show how far a station hears")
     station_reach_km: float = number(
         300.0,
@@ -163,6 +162,9 @@ class CheckRules:
     )
     state_seconds: float = number(
         1.0, "seconds", "different ones beside the states: some old sets send zero states, with a second that goes on"
+    )
+    state_clock_share: float = number(
+        0.5, "share", "of them at different seconds by the receiver: who reports each third minute has one second too"
     )
     inland_km: float = number(2.0, "km", "beyond the coast's own error: docks, canals and river mouths lie nearer")
     grid_deg: float = number(0.1, "deg", "11 km: a ship crosses a line each half hour, and a week of them is kept")

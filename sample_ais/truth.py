@@ -217,7 +217,6 @@ def _cause(sea: Sea, ship: int, start_s: float, end_s: float) -> str:
 # ---------------------------------------- The Arrow tables of a simulated sea; simulation.py says what each column is
 
 SOURCE = "simulated0000000"
-NO_SECOND = 60
 UNDEFINED = 15  # a navigational status that says nothing
 IN_SPACE = "satellite"  # the station of what satellites heard, by which feeds mark it
 _REF = pa.struct([pa.field("offset", pa.int64(), False), pa.field("length", pa.int32(), False)])
@@ -337,23 +336,10 @@ def _fixes(sea: Sea, order: Ints) -> pa.Table:
         "receiver": pa.array(["satellite", "terrestrial"]).take(pa.array((station != SATELLITE).astype(np.int8))),
         "station": names.take(pa.array(np.where(station == SATELLITE, len(names) - 1, station))),
         "invalid_reason": pa.array(["no_position"]).take(pa.array(np.zeros(n, np.int8), mask=~lost)),
-        **_radio(sea, order),
+        **voyage_truth.radio(sea, order),
         **_evidence(n),
     }
     return pa.table([columns[f.name] for f in FIXES], schema=FIXES)
-
-
-def _radio(sea: Sea, order: Ints) -> dict[str, pa.Array]:
-    """Fields of the sentence alone; null where none is simulated."""
-    n, sent = len(order), sea.fields
-    if sent is None:
-        return {"radio": pa.nulls(n, pa.int32()), "raim": pa.nulls(n, pa.bool_()), "utc_second": pa.nulls(n, pa.int8())}
-    second = sent.second[order].astype(np.int8)
-    return {
-        "radio": pa.array(sent.radio[order].astype(np.int32)),
-        "raim": pa.array(sent.raim[order] == 1),
-        "utc_second": pa.array(second, mask=second == NO_SECOND),
-    }
 
 
 def _static_reports(sea: Sea) -> tuple[pa.Table, pa.Array]:

@@ -311,3 +311,21 @@ def forged(sea: Sea) -> pa.Table:
         span = {"start": float(times.min()), "end": float(times.max())}
         rows.append({"hull": hull, "mmsi": mmsi, **span, "style": "displaced"})
     return _table(sea, rows, FORGED)
+
+
+# ------------------------------------------------------------------------------------ Fields of the sentence alone
+
+NO_SECOND = 60
+
+
+def radio(sea: Sea, order: Ints) -> dict[str, pa.Array]:
+    """Fields of the sentence alone; null where none is simulated."""
+    n, sent = len(order), sea.fields
+    if sent is None:
+        return {"radio": pa.nulls(n, pa.int32()), "raim": pa.nulls(n, pa.bool_()), "utc_second": pa.nulls(n, pa.int8())}
+    second = sent.second[order].astype(np.int8)
+    return {
+        "radio": pa.array(sent.radio[order].astype(np.int32)),
+        "raim": pa.array(sent.raim[order] == 1),
+        "utc_second": pa.array(second, mask=second == NO_SECOND),
+    }

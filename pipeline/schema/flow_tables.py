@@ -166,7 +166,7 @@ LEAPS = table(
     column("mmsi", pa.int32(), "the number the vessel claims"),
     column("start", UTC, "fix before"),
     column("end", UTC, "fix after"),
-    column("hop", pa.bool_(), "no ship can go so fast: another track begins"),
+    column("hop", pa.bool_(), "no ship can go so fast, and another track begins"),
     column("lon0", pa.float64(), "longitude before", unit="deg"),
     column("lat0", pa.float64(), "latitude before", unit="deg"),
     column("lon1", pa.float64(), "longitude after", unit="deg"),
@@ -204,4 +204,5 @@ STATES_SENT = table(
     column("states", pa.int64(), "how many"),
     column("odd", pa.int64(), "of them states that no transponder among others sends"),
     column("seconds", pa.int64(), "different UTC seconds beside them; 60 where some have none"),
+    column("clock_seconds", pa.int64(), "different seconds of the minute in which they were received"),
 )

@@ -45,14 +45,14 @@ def valid(fixes: pa.Table) -> pa.Table:
     return build(PENDING, columns)
 
 
-def _told(fixes: pa.Table, *names: str) -> bool:
+def _has_values(fixes: pa.Table, *names: str) -> bool:
     """Whether any row of a table has something in the first of these columns, and the others are there."""
     return set(names) <= set(fixes.column_names) and fixes[names[0]].null_count < fixes.num_rows
 
 
 def _stations(fixes: pa.Table) -> Ints:
     """A number for the station of each fix, (n,): the same for one name in all data, 0 where none is named."""
-    if not _told(fixes, "station"):
+    if not _has_values(fixes, "station"):
         return np.zeros(fixes.num_rows, np.int64)
     column = fixes["station"].combine_chunks()
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
@@ -66,7 +66,7 @@ def sent(fixes: pa.Table) -> Ints:
 
     The second is 60 where it is not available.
     """
-    if not _told(fixes, "radio", "msg_type", "utc_second"):
+    if not _has_values(fixes, "radio", "msg_type", "utc_second"):
         return np.zeros(fixes.num_rows, np.int64)
     radio, kind, second = (
         np.asarray(pc.fill_null(fixes[name], none), dtype=np.int64)

@@ -32,8 +32,8 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.reported import once_a_day
 from stswatch.pipeline.rules import Rules, VesselRules, days, minutes
+from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
-from stswatch.pipeline.tracks.checks.windows import SAMPLES
 from stswatch.pipeline.tracks.claims import CLAIMS, claims
 from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid

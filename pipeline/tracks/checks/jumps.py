@@ -22,7 +22,7 @@ from stswatch.pipeline.tracks.legs import Intervals
 SHARED_IDENTITY, POSITION_JUMP, HANDSHAKE = "shared_identity", "position_jump", "handshake"
 IMPOSSIBLE_SPEED, DISPLACEMENT, INLAND = "impossible_speed", "displacement", "inland"
 _KM = 1000.0
-_CELL_DEG = 0.05  # numbers that change places lie in cells beside each other
+_CELL_DEG = 0.2  # from one fix to the other's next a ship goes no further than to a cell beside
 
 
 def check_rows(name: str, mmsi: Ints, track_us: Ints, span_us: tuple[Ints, Ints], **given: object) -> pa.Table:
@@ -84,7 +84,10 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     before = changed - 1
     dt_us = time_us[changed] - time_us[before]
     born = time_us[changed] == track_us[changed]
-    hop = born & impossible(apart_m[changed], dt_us, rules.vessel)
+    far = impossible(apart_m[changed], dt_us, rules.vessel)
+    hop = born & far
+    # to where the number was before, but has not been for long: two hulls that report in turn do not leap
+    returns = far & ~born & (time_us[changed] - seen_us[changed] > minutes(rules.check.leap_within_min))
     began_us = track_us[before]
     back = ~born & (time_us[before] > began_us)
     shared = back & (seen_us[changed] > began_us)
@@ -113,7 +116,8 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
         samples=np.full(len(apart), 2),
     )
     parts = concat([parts, _inland(parts, rules.check)], schema.FLOW["track_checks"])
-    return pa.concat_tables(events), parts, _leap_rows(walked, at[before[hop]], at[changed[hop]], hop=True)
+    leaps = [_leap_rows(walked, at[before[of]], at[changed[of]], hop=of is hop) for of in (hop, returns)]
+    return pa.concat_tables(events), parts, concat(leaps, schema.FLOW["leaps"])
 
 
 def _inland(parts: pa.Table, rules: CheckRules) -> pa.Table:
@@ -223,16 +227,15 @@ def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:
 
 
 def _way(leaps: pa.Table, a: Ints, b: Ints, rules: CheckRules) -> tuple[Floats, Floats]:
-    """From where leap a begins to where b ends: the distance, and how much of it the two speeds there do not explain.
+    """From where leap a begins to where b ends: the distance, and how much of it the speeds there do not explain.
 
-    Where a speed was not reported the other stands for both.
+    The greater one counts, since a ship may have sped up at once, and some sets report none at all.
     """
     lon0, lat0, sog0_kn = (np.asarray(leaps[name], dtype=np.float64)[a] for name in ("lon0", "lat0", "sog0_kn"))
     lon1, lat1, sog1_kn = (np.asarray(leaps[name], dtype=np.float64)[b] for name in ("lon1", "lat1", "sog1_kn"))
-    sog0_kn, sog1_kn = np.where(np.isnan(sog0_kn), sog1_kn, sog0_kn), np.where(np.isnan(sog1_kn), sog0_kn, sog1_kn)
     taken_us = np.maximum(micros(leaps, "end")[b] - micros(leaps, "start")[a], 0)
     distance_m = haversine_m(lon0, lat0, lon1, lat1)
-    reach_m = rules.leap_factor * M_PER_KN_US * taken_us * np.nan_to_num((sog0_kn + sog1_kn) / 2)
+    reach_m = rules.leap_factor * M_PER_KN_US * taken_us * np.nan_to_num(np.fmax(sog0_kn, sog1_kn))
     return distance_m, distance_m - reach_m
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stswatch.geo.coordinates.sphere import haversine_m, near_lon
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, build, micros, ordered, starts_of
+from stswatch.pipeline.batch import MINUTE, SECOND, Bools, Floats, Ints, build, micros, ordered, starts_of
 from stswatch.pipeline.rules import CheckRules, hours
 from stswatch.pipeline.tracks.checks.jumps import check_rows
 
@@ -52,11 +52,17 @@ def states_sent(samples: pa.Table, rules: CheckRules) -> pa.Table:
     count = np.diff(np.append(starts, len(block)))
     odd = np.add.reduceat(_odd(sentence // 64 - 1, time_us).astype(np.int64), starts)
     # a second that is missing tells nothing: the standard has a value for it, and some sets send no other
-    bits = np.bitwise_or.reduceat(np.int64(1) << (sentence % 64), starts).view(np.uint64)
+    seconds, clock = (_different(second, starts) for second in (sentence % 64, time_us // SECOND % 60))
     told = np.add.reduceat((sentence % 64 != NO_SECOND).astype(np.int64), starts)
-    seconds = np.where(told == count, np.bitwise_count(bits), NO_SECOND)
-    more = {"states": count, "odd": odd, "seconds": seconds.astype(np.int64)}
+    seconds = np.where(told == count, seconds, NO_SECOND)
+    more = {"states": count, "odd": odd, "seconds": seconds, "clock_seconds": clock}
     return _block_rows("states_sent", found, starts, starts + count - 1, more)
+
+
+def _different(second: Ints, starts: Ints) -> Ints:
+    """How many different seconds, 0 to 63, each group has, (k,)."""
+    bits = np.bitwise_or.reduceat(np.int64(1) << second, starts).view(np.uint64)
+    return np.bitwise_count(bits).astype(np.int64)
 
 
 def _odd(state: Ints, time_us: Ints) -> Bools:
@@ -141,7 +147,9 @@ def sentence_fields(rows: pa.Table, rules: CheckRules) -> pa.Table:
     others = np.bincount(block[enough], minlength=int(block.max()) + 1)[block] - 1
     alike = np.bincount(block[strange], minlength=int(block.max()) + 1)[block] - strange
     rare = (others >= rules.state_vessels) & (alike <= rules.state_feed_share * others)
-    k = np.flatnonzero(strange & rare & (np.asarray(rows["seconds"]) <= rules.state_seconds))
+    still = np.asarray(rows["seconds"]) <= rules.state_seconds
+    still &= np.asarray(rows["clock_seconds"]) >= rules.state_clock_share * states
+    k = np.flatnonzero(strange & rare & still)
     return _checked(SENTENCE_FIELDS, rows, k, np.round(share[k], 3), np.full(len(k), rules.state_share), states[k])
 
 

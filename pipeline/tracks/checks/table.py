@@ -13,7 +13,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Result, Tables, build, concat, micros
 from stswatch.pipeline.rules import Rules, minutes
-from stswatch.pipeline.tracks.checks import copies, jumps, received, windows
+from stswatch.pipeline.tracks.checks import course_checks, jumps, received
 from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
@@ -30,12 +30,12 @@ class TrackCheck:
 TRACK_CHECKS = (
     TrackCheck(jumps.IMPOSSIBLE_SPEED, "how far off the vessel was shown, to where no ship can go in that time", "km"),
     TrackCheck(jumps.DISPLACEMENT, "how many vessels went to one place at once: interference", "vessels"),
-    TrackCheck(windows.CIRCLE, "how far the places stray from a circle", "of its radius"),
-    TrackCheck(windows.GENERATED, "how far the places stray from an even course, in the median", "m"),
+    TrackCheck(course_checks.CIRCLE, "how far the places stray from a circle", "of its radius"),
+    TrackCheck(course_checks.GENERATED, "how far the places stray from an even course, in the median", "m"),
     TrackCheck(received.HEARD_WHERE, "how far it was from the middle of those whom the station heard besides", "km"),
     TrackCheck(received.SENTENCE_FIELDS, "which part of its communication states no transponder sends so", "share"),
     TrackCheck(jumps.INLAND, "how far from the shore, on land, it was shown after a hop that no ship makes", "km"),
-    TrackCheck(copies.COPIED, "which part of the course repeats an earlier one, its speeds too", "share"),
+    TrackCheck(course_checks.COPIED, "which part of the course repeats an earlier one, its speeds too", "share"),
 )
 
 JUDGED = schema.table("Until when blocks of crossings are judged.", schema.column("time", schema.UTC, "until then"))
@@ -51,17 +51,17 @@ def examine(
     identity_changes, checked_parts, leaps, crossings, heard_by and states_sent. Never raises.
     """
     changes, parts, leaps = jumps.jumps(walked, between, rules)
-    samples = windows.sample(walked, ready, samples, rules.check)
-    ended, samples = windows.over(samples, until_us, final, rules.check)
+    samples = course_checks.sample(walked, ready, samples, rules.check)
+    ended, samples = course_checks.over(samples, until_us, final, rules.check)
     heard = {"heard_by": received.heard_by(ended, rules.check), "states_sent": received.states_sent(ended, rules.check)}
-    crossed = copies.crossings(walked, between, rules.check)
-    checked = concat([parts, windows.windows(ended, rules.check)], schema.FLOW["checked_parts"])
+    crossed = course_checks.crossings(walked, between, rules.check)
+    checked = concat([parts, course_checks.windows(ended, rules.check)], schema.FLOW["checked_parts"])
     rows = {"identity_changes": changes, "checked_parts": checked, "leaps": leaps, "crossings": crossed}
     return samples, rows | heard
 
 
 def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """What the tracks of several vessels show together: numbers that change places, displacement, copied courses.
+    """What the tracks of several vessels show together: numbers that change places, displacement, copied course_checks.
 
     Law: leaps and crossings come in whole buckets of thin_bucket_min, blocks are judged when they are over.
     """
@@ -70,7 +70,9 @@ def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
     leaps, swaps = batch.table("leaps"), jumps.handshakes(state["leaps"], batch.table("leaps"), rules)
     before_us = int(micros(state["judged"], "time")[0]) if state["judged"].num_rows else -(1 << 60)
     to_us = (1 << 60) if batch.final else until_us
-    checked, crossings = copies.copies(state["crossings"], batch.table("crossings"), (before_us, to_us), rules.check)
+    checked, crossings = course_checks.copies(
+        state["crossings"], batch.table("crossings"), (before_us, to_us), rules.check
+    )
     parts = [batch.table("checked_parts"), jumps.displacements(leaps, rules), checked]
     parts += [received.heard_where(batch.table("heard_by"), rules.check)]
     parts += [received.sentence_fields(batch.table("states_sent"), rules.check)]

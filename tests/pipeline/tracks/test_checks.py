@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, concat
@@ -151,7 +152,7 @@ def state(fixes, radio, second):
 
 
 def test_states_and_seconds_that_no_transponder_sends_count_where_others_send_theirs():
-    drawn = seas.vessel(99, 0.0, 2_000.0 + np.zeros(73), 300.0, 0.1, seas.NOON_US)
+    drawn = seas.vessel(99, 0.0, 2_000.0 + np.zeros(73), 307.0, 0.1, seas.NOON_US)
     n = 24 * 73
     usual = state(fleet(24), [2 << 14 | k % 2250 for k in range(n)], [k * 7 % 60 for k in range(n)])
     no_slot, noon = 4 << 14 | 2_250, 1 << 14 | 3 << 9
@@ -160,6 +161,8 @@ def test_states_and_seconds_that_no_transponder_sends_count_where_others_send_th
         assert rows_of(sea, "sentence_fields") == wanted
     moving_on = state(drawn, 0, [k % 60 for k in range(73)])  # some old sets send zero states
     assert rows_of(pa.concat_tables([usual, moving_on]), "sentence_fields") == []
+    each_minute = seas.vessel(99, 0.0, 2_000.0 + np.zeros(73), 300.0, 0.1, seas.NOON_US)
+    assert rows_of(pa.concat_tables([usual, state(each_minute, 0, 5)]), "sentence_fields") == []
     converted = state(fleet(24), 0, 5)
     assert rows_of(pa.concat_tables([converted, state(drawn, 0, 5)]), "sentence_fields") == []
     assert rows_of(pa.concat_tables([fleet(24), state(drawn, 0, 5)]), "sentence_fields") == []
@@ -178,3 +181,60 @@ def test_who_hops_far_inland_is_on_land_and_who_sails_there_is_not():
 def test_each_check_has_a_name_and_a_unit():
     assert len({check.name for check in TRACK_CHECKS}) == len(TRACK_CHECKS) >= 5
     assert all(check.measures and check.unit for check in TRACK_CHECKS)
+
+
+def swapped(every_min, apart_m, kn=(10.0, 10.0), silent_set=False, gap_min=0.0):
+    """Two vessels that sail north beside each other, and go on under each other's number after an hour and a half."""
+    at_min = np.arange(0.0, 180.0, every_min)
+    at_min = at_min[np.abs(at_min - 91) >= gap_min / 2]
+    time_us = seas.NOON_US + np.rint(at_min * MINUTE).astype(np.int64)
+    parts = []
+    for hull in (0, 1):
+        mmsi = np.where(at_min > 91, 2 - hull, 1 + hull)
+        lon, lat = hull * apart_m / seas.EAST_M, kn[hull] * 30.8667 * at_min / seas.NORTH_M
+        told_kn = np.where((at_min == 90) & (hull == 0) & silent_set, 0.0, kn[hull])
+        parts.append(seas.fixes(mmsi, time_us, lon, lat, told_kn))
+    return pa.concat_tables(parts)
+
+
+SWAPS = {
+    "near": swapped(5, 2_000.0),
+    "far": swapped(5, 60_000.0),
+    "ten kilometres from report to report": swapped(32, 30_000.0),
+    "a silence of fifty minutes": swapped(5, 40_000.0, gap_min=50.0),
+    "one lies still": swapped(5, 20_000.0, (0.0, 10.0)),
+    "a report that tells a speed of zero": swapped(5, 20_000.0, silent_set=True),
+}
+NONE = {
+    "within noise": swapped(5, 30.0, (0.0, 0.0)),
+    "nearer than they sail in a silence": swapped(5, 3_000.0, gap_min=50.0),
+    "a silence of two hours": swapped(5, 40_000.0, gap_min=130.0),
+}
+
+
+@pytest.mark.parametrize("name", [*SWAPS, *NONE])
+def test_two_numbers_that_change_places_are_seen_where_their_speeds_do_not_explain_it(name):
+    sea = (SWAPS | NONE)[name]
+    for cuts in ([], seas.every(sea, 1)):
+        events = seas.run(sea, cuts)["identity_events"].to_pandas()
+        events = events[events.kind == "handshake"]
+        assert list(zip(events.mmsi, events.other_mmsi, strict=True)) == ([(1, 2)] if name in SWAPS else [])
+
+
+def test_a_number_that_goes_back_to_an_old_track_of_its_own_changes_places_too():
+    before = seas.vessel(1, 0.0, 60_000.0 + np.zeros(20), 300.0, 0.1, seas.NOON_US - 4 * HOUR)
+    away = seas.vessel(1, 0.0, np.zeros(20), 300.0, 0.1, seas.NOON_US - 2 * HOUR)
+    still = swapped(5, 60_000.0, (0.0, 0.0))
+    for first in ([], [before, away]):
+        events = seas.run(pa.concat_tables([*first, still]))["identity_events"].to_pandas()
+        assert list(events[events.kind == "handshake"].other_mmsi) == [2]
+
+
+def test_ships_that_meet_pass_and_stray_do_not_change_places():
+    at_us = seas.NOON_US + 5 * MINUTE * np.arange(36)
+    north = 308.667 * 5 * np.arange(36)
+    stray = np.where(np.arange(36) == 18, 55_000.0, 0.0)
+    meets = seas.fixes(2, at_us, 0.001, (2 * north[18] - north) / seas.NORTH_M, 10.0)
+    strays = seas.fixes(3, at_us, 0.002, (north + stray) / seas.NORTH_M, 10.0)
+    sea = pa.concat_tables([seas.fixes(1, at_us, 0.0, north / seas.NORTH_M, 10.0), meets, strays])
+    assert "handshake" not in seas.run(sea)["identity_events"]["kind"].to_pylist()
