@@ -174,6 +174,7 @@ DPRK_COAST = shapely.Polygon([
     (130.7, 42.31), (130.2, 42.9), (124.6, 40.4), (124.15, 39.9),
 ])
 # fmt: on
+shapely.prepare(DPRK_COAST)
 
 
 def berth_of(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, NDArray[np.str_]]:
@@ -210,11 +211,9 @@ def of_trade(lon: Floats, lat: Floats) -> NDArray[np.bool_]:
     >>> of_trade(np.array([124.85, 128.9, 133.05, 126.6]), np.array([38.52, 40.3, 42.74, 37.4])).tolist()
     [True, True, True, False]
     """
-    table = ports()
-    out = np.asarray(shapely.contains_xy(DPRK_COAST, lon, lat))
-    for k in np.flatnonzero(table.trade).tolist():
-        out |= haversine_m(lon, lat, table.lon[k], table.lat[k]) <= 1000 * SAME_TRADE_PORT_KM
-    return out
+    chord = 2 * np.sin(1000 * SAME_TRADE_PORT_KM / MEAN_RADIUS_M / 2)
+    beside, _ = _trade_tree().query(unit_vectors(lon, lat), distance_upper_bound=chord)
+    return np.asarray(np.isfinite(beside) | shapely.contains_xy(DPRK_COAST, lon, lat))
 
 
 def _points(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -254,6 +253,12 @@ def _tree() -> Any:
 @cache
 def _world_tree() -> Any:
     return _tree_of(world_ports())
+
+
+@cache
+def _trade_tree() -> Any:
+    table = ports()
+    return cKDTree(unit_vectors(table.lon[table.trade], table.lat[table.trade]))
 
 
 def _tree_of(table: Ports) -> Any:
