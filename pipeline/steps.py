@@ -238,7 +238,7 @@ def of_keys(steps: Sequence[Step], states: States, wanted: Ints) -> dict[str, Ta
     keys, found = pa.array(wanted, pa.int32()), {}
     for step in steps:
         found[step.name] = dict(states[step.name])
-        for name in step.state.keys() - step.common if step.keys else ():
+        for name in states[step.name].keys() - step.common if step.keys else ():
             rows = states[step.name][name]
             keep = reduce(pc.and_, (pc.is_in(rows[key], value_set=keys) for key in step.keys))
             found[step.name][name] = rows.filter(keep).combine_chunks()
