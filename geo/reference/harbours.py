@@ -175,6 +175,7 @@ DPRK_COAST = shapely.Polygon([
 ])
 # fmt: on
 shapely.prepare(DPRK_COAST)
+_PER_DEG = 1000
 
 
 def berth_of(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, NDArray[np.str_]]:
@@ -195,12 +196,27 @@ def berth_of(lon: ArrayLike, lat: ArrayLike) -> tuple[Ints, NDArray[np.str_]]:
     lawful = (index >= 0) & ~ports().trade[index]
     index[~lawful], how[lawful] = -1, harbours().part[polygon[lawful]]
     rest = np.flatnonzero(known & (polygon < 0))
-    rest = rest[~of_trade(lon[rest], lat[rest])]
-    km = distance_to_shore_km(lon[rest], lat[rest])
-    rest = rest[km <= shore_error_km(lon[rest], lat[rest], km)]
-    if rest.size:
-        index[rest], how[rest] = nearest_port(lon[rest], lat[rest])[0], SHORE
+    port = _port_by_shore(lon[rest], lat[rest])
+    index[rest], how[rest[port >= 0]] = port, SHORE
     return index, how
+
+
+def _port_by_shore(lon: Floats, lat: Floats) -> Ints:
+    """The nearest port of points (n,) that lie no further from a shore than its error, -1 elsewhere and in the trade.
+
+    Asked at whole thousandths of a degree, 70 m off at most: what lies still is asked for many times at one place.
+    """
+    at, column = np.rint(lon * _PER_DEG).astype(np.int64), 400 * _PER_DEG
+    place, back = np.unique(at + column * np.rint(lat * _PER_DEG).astype(np.int64), return_inverse=True)
+    x = (place + column // 2) % column - column // 2
+    y = (place - x) // column
+    x, y = x / _PER_DEG, y / _PER_DEG
+    km, port = distance_to_shore_km(x, y), np.full(len(place), -1)
+    near = np.flatnonzero(km <= shore_error_km(x, y, km))
+    near = near[~of_trade(x[near], y[near])]
+    if near.size:
+        port[near] = nearest_port(x[near], y[near])[0]
+    return np.asarray(port[back])
 
 
 def of_trade(lon: Floats, lat: Floats) -> NDArray[np.bool_]:
