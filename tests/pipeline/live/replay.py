@@ -25,8 +25,12 @@ from stswatch.pipeline.spool.supervisor import run_sources
 from tests.recording import RECORDING
 
 TOLD = re.compile(rb"c:(\d+)")
-# with gaps of an hour an encounter is finalized two hours after it ended, not seven: a short recording has some
-SHORT_GAPS = replace(Rules(), vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0))
+# with gaps of an hour an encounter is finalized two hours after it ended, not ten: a short recording has some
+SHORT_GAPS = replace(
+    Rules(),
+    vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0),
+    encounter=replace(Rules().encounter, around_h=0.5),
+)
 WORLD = WatchSettings(rules=SHORT_GAPS, every_s=0.02, area="world")
 # the score of a lead, in a query of a database
 CUT_OFF = "(SELECT (rules ->> '$.lead.min_score')::DOUBLE FROM runs ORDER BY started LIMIT 1)"

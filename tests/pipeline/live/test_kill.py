@@ -26,7 +26,7 @@ from tests.pipeline.live.test_law import events
 pytestmark = pytest.mark.e2e
 
 HOURS = 5
-RULES = "[vessel]\ngap_terrestrial_h = 1.0\ngap_satellite_h = 1.0\n"
+RULES = "[vessel]\ngap_terrestrial_h = 1.0\ngap_satellite_h = 1.0\n[encounter]\naround_h = 0.5\n"
 ALERTS = '[log]\nkind = "file"\npath = "{}"\nper_hour = 0\n'
 PART = 250
 SECONDS = 1_000_000
