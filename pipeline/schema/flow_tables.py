@@ -59,6 +59,12 @@ GAPS = table(
     ),
     column("own_heard_h", pa.int64(), "hours in which it was heard in the seven days before its day", unit="h"),
     column("own_missed_h", pa.int64(), "hours in which it was not, between own fixes near each other", unit="h"),
+    column("sog0_kn", pa.float64(), "speed over ground at the last fix before", unit="kn", null=True),
+    column("sog1_kn", pa.float64(), "speed over ground at the first fix after", unit="kn", null=True),
+    column("heard_before", pa.int64(), "spans of five minutes in which it was heard, of the 24 up to the last fix"),
+    column(
+        "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
+    ),
 )
 SHIP_HOURS = table(
     "Hours of vessels by cell, heard or not between own fixes; several rows of one key add up.",

@@ -46,7 +46,16 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
-from stswatch.pipeline.tracks.ship_hours import HABITS, Turns, known_habits, ship_hours, with_habits
+from stswatch.pipeline.tracks.ship_hours import (
+    HABITS,
+    SPANS,
+    Spans,
+    Turns,
+    known_habits,
+    ship_hours,
+    with_habits,
+    with_own,
+)
 from stswatch.pipeline.tracks.stays import of_legs
 
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
@@ -174,10 +183,19 @@ def _gap_rows(fixes: Track, given: Sequence[tuple[str, Ints, Ints | None]], rule
                     "ending": pa.array([ending] * n, pa.string()),
                     "own_heard_h": np.zeros(n, np.int64),
                     "own_missed_h": np.zeros(n, np.int64),
+                    "sog0_kn": _known(fixes.sog_kn[before]),
+                    "sog1_kn": none if after is None else _known(fixes.sog_kn[after]),
+                    "heard_before": np.zeros(n, np.int64),
+                    "heard_after": pa.nulls(n, pa.int64()),
                 },
             )
         )
     return pa.concat_tables(parts)
+
+
+def _known(speed_kn: Floats) -> pa.Array:
+    """Speeds, null where none was reported."""
+    return pa.array(speed_kn, pa.float64(), mask=np.isnan(speed_kn))
 
 
 def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
@@ -229,6 +247,8 @@ STATE = {
     "habits": HABITS,
     "claims": CLAIMS,
     "samples": SAMPLES,
+    "spans": SPANS,
+    "resumed": schema.GAPS,
 }
 
 
@@ -247,6 +267,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
+    spans = Spans.of(walked, state["spans"])
+    gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["said"], schema.STATIC_DATA, batch.watermark_us)
@@ -260,7 +282,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "legs": leg_rows,
         "stays": of_legs(leg_rows, rules.stays),
         "voyage_data": voyages,
-        "gaps": with_habits(gap_rows, habits),
+        "gaps": gaps,
         "edges": edge_rows,
         "static_data": static_data,
         "receptions": counts,
@@ -270,7 +292,17 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
-    return Result(kept | {"habits": habits, "claims": claimed.latest, "samples": samples}, rows)
+    return Result(
+        kept
+        | {
+            "habits": habits,
+            "claims": claimed.latest,
+            "samples": samples,
+            "spans": spans.carried(),
+            "resumed": resumed,
+        },
+        rows,
+    )
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
