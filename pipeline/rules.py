@@ -231,10 +231,10 @@ class ReceptionRules:
         0.15, "share", "ships of one place and hour are heard or missed together; fitted on simulated seas"
     )
     independent_h: float = number(
-        4.0, "h", "of a gap count at most so many as independent: weather and stations last for hours"
+        24.0, "h", "of a gap count at most so many: weather and stations last for hours, and no longer one tells more"
     )
-    prior_heard: float = number(0.5, "ship-hours", "before anything is counted: Jeffreys' prior")
-    prior_missed: float = number(0.5, "ship-hours", "before anything is counted: Jeffreys' prior")
+    prior_heard: float = number(1.0, "spans", "before anything is counted: all shares alike")
+    prior_missed: float = number(1.0, "spans", "before anything is counted: all shares alike")
     hour_weight: float = number(
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
@@ -242,6 +242,19 @@ class ReceptionRules:
     river_km: float = number(
         3.0, "km", "so near the shore a ship may be bound up a river or into a dock that no coast shows"
     )
+    detour_share: float = number(
+        0.1, "share", "of ships go as far aside as time allows, to where nobody is heard: an estimate, a high one"
+    )
+    stay_m: float = number(250.0, "m", "so near each other, both ends of a gap are one berth or anchorage")
+    stay_kn: float = number(0.5, "kn", "no faster than sets show a ship that lies still")
+    stay_detour_share: float = number(
+        0.0001, "share", "of ships that lie in one place before and after were away unheard between: an estimate"
+    )
+    together_min: float = number(
+        10.0, "min", "silences that begin and end so near each other have one cause; as far as reports are apart"
+    )
+    together_deg: float = number(0.5, "deg", "about the range of one station")
+    near_h: float = number(2.0, "h", "after the start and before the end of a gap a vessel is looked for more often")
     edge_h: float = number(
         12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"
     )
@@ -251,10 +264,10 @@ class ReceptionRules:
     own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.0005,
+        0.0001,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
-        "simulated seas, where 95 of 100 silences that nobody could decide are then not called silenced",
+        "four simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
     )
     poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
     off_share: float = number(0.005, "share", "of spans of two hours, the set was off: an estimate, none is published")

@@ -65,6 +65,12 @@ GAPS = table(
         "how much of it lies in stretches of spools that are damaged; where any does, it is not judged",
         unit="min",
     ),
+    column("sog0_kn", pa.float64(), "speed over ground at the last fix before", unit="kn", null=True),
+    column("sog1_kn", pa.float64(), "speed over ground at the first fix after", unit="kn", null=True),
+    column("heard_before", pa.int64(), "spans of five minutes in which it was heard, of the 24 up to the last fix"),
+    column(
+        "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
+    ),
 )
 LOST_SPANS = table(
     "Spans in which something arrived that is damaged and cannot be read any more.",

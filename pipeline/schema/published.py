@@ -33,6 +33,11 @@ JUDGED_GAPS = table(
     column("others_heard_h", pa.int64(), "ship-hours of others then and there in which they were heard", unit="h"),
     column("others_missed_h", pa.int64(), "ship-hours of others then and there in which they were not", unit="h"),
     column("own_share", pa.float64(), "share of hours in which the vessel is heard where others are", null=True),
+    column(
+        "silent_together",
+        pa.int64(),
+        "gaps of others near it that began and ended with it: one cause, so that none of them is silenced",
+    ),
 )
 _SHORE = (
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore, 0 on land", unit="km", null=True),

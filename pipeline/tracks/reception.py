@@ -14,7 +14,6 @@ reception of others follows Welch et al. 2022 (Science Advances 8).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +37,8 @@ from stswatch.pipeline.batch import (
     spread,
 )
 from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
-from stswatch.pipeline.tracks.ship_hours import Counts, added
+from stswatch.pipeline.tracks.coverage import silent_together
+from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
 
 # ------------------------------------------------------------------ what the ship-hours of others say of one silence
 
@@ -67,6 +67,8 @@ class PossibleWay:
 
 
 TURNS = 8  # directions in which a detour is tried
+SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
+EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
 
 
 def ways(
@@ -105,13 +107,15 @@ def ways(
 
 
 @dataclass(frozen=True)
-class Hours:
-    """Hours of silences, (n,) each: of which gap, ship-hours of others about it then, and lately where it may be.
+class Moments:
+    """Moments of silences, (n,) each: of which gap, for how many spans of ten minutes, and who else was there.
 
+    heard, missed: ship-hours of others about it in that hour; lately_heard, lately_missed: of the time before.
     known: whether anybody was placed in the very cell lately; beyond is the edge of what is received, or of the data.
     """
 
     gap: Ints
+    spans: Ints
     heard: Ints
     missed: Ints
     lately_heard: Ints
@@ -125,45 +129,34 @@ class Hours:
         return enough
 
 
-def silence_chance(of: Hours, gaps: int, own: Floats, rules: ReceptionRules) -> Floats:
-    """The chance (gaps,) that a vessel which sends all the time is not heard in some hours; 1 where none tells.
+def silence_chance(of: Moments, gaps: int, own: Floats, rules: ReceptionRules) -> Floats:
+    """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
 
-    own: share of hours in which the vessel is heard where others are, (gaps,).
+    own: share of spans in which the vessel itself was heard beside the gap, (gaps,).
     """
     tells = of.tells(rules)
-    gap = of.gap[tells]
-    count = np.bincount(gap, minlength=gaps)
-    known = np.maximum(count, 1)
-    alone = np.minimum(count, rules.independent_h)
-    lately, lately_heard = _effective(of.lately_heard[tells], of.lately_missed[tells], rules, rules.window_h)
-    total, total_heard = (np.bincount(gap, weights, gaps) / known for weights in (lately, lately_heard))
-    a, b = rules.prior_heard + total_heard, rules.prior_missed + total - total_heard
-    together = _unheard(a, b, own, alone.astype(np.int64))
-    # each hour by itself, drawn to what the day tells of the place: a storm or an outage must not drown in days
-    place = (rules.prior_heard + lately_heard) / (rules.prior_heard + rules.prior_missed + lately)
-    then, then_heard = _effective(of.heard[tells], of.missed[tells], rules)
-    expected = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
-    each = np.bincount(gap, np.log1p(-own[gap] * np.minimum(expected, 1 - 1e-9)), gaps) / known * alone
-    return np.where(count > 0, np.maximum(together, np.exp(each)), 1.0)
+    gap, spans = of.gap[tells], of.spans[tells]
+    times = np.bincount(gap, spans, gaps)
+    # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
+    heard, missed = of.lately_heard[tells], of.lately_missed[tells]
+    place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
+    then, then_heard = of.heard[tells] + of.missed[tells], of.heard[tells]
+    share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
+    others = np.bincount(gap, spans * share, gaps) / np.maximum(times, 1)
+    # spans of one vessel are heard or missed together, so that all of those beside the gap are worth a few
+    worth = BESIDE / (1 + (BESIDE - 1) * rules.correlation)
+    a = rules.prior_heard + worth * own * others
+    b = rules.prior_missed + worth * (1 - own * others)
+    most = round(rules.independent_h * SPANS_AN_HOUR)
+    return np.where(times > 0, unheard(a, b, np.minimum(times, most).astype(np.int64)), 1.0)
 
 
-def _effective(heard: Ints, missed: Ints, rules: ReceptionRules, in_h: float = 1.0) -> tuple[Floats, Floats]:
-    """What ship-hours (n,), all and heard, are worth: ships of one hour are heard or missed together."""
-    n = heard + missed
-    worth = 1 / (1 + np.maximum(n / in_h - 1, 0) * rules.correlation)
-    return n * worth, heard * worth
-
-
-def _unheard(a: Floats, b: Floats, own: Floats, times: Ints) -> Floats:
-    """The mean of (1 - own p) ** times for p of Beta(a, b), (n,): not heard so many times in a row."""
-    out = np.zeros(len(a))
-    for m in np.unique(times).tolist():
-        rows = times == m
-        missed = np.ones(int(rows.sum()))  # the mean of (1 - p) ** k
-        for k in range(m + 1):
-            out[rows] += comb(m, k) * (1 - own[rows]) ** (m - k) * own[rows] ** k * missed
-            missed = missed * (b[rows] + k) / (a[rows] + b[rows] + k)
-    return out
+def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
+    """The mean of (1 - p) ** times for p of Beta(a, b), (n,): not heard so many times in a row."""
+    log = np.zeros(len(a))
+    for k in range(int(times.max(initial=0))):
+        log += np.where(k < times, np.log1p(-a / (a + b + k)), 0.0)
+    return np.asarray(np.exp(log))
 
 
 # ---------------------------------------------------------------------------------------------------- the judgement
@@ -173,9 +166,11 @@ SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknow
 
 @dataclass(frozen=True)
 class _Gaps:
-    """Gaps as columns, (n,) each; end_us: up to when they are judged. own: share of its hours in which it is heard.
+    """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    lost: something that was received within is damaged, so that nobody knows whether all of it was a silence.
+    own: share of its hours in which it is heard, over days. beside: share of the spans right before the gap in which it
+    was heard, or of those right after it where that is less. stayed: it lay in one place right before and right after.
+    lost: something received within is damaged, so that nobody knows whether all of it was a silence.
     """
 
     start_us: Ints
@@ -185,6 +180,8 @@ class _Gaps:
     last_m: tuple[Floats, Floats]
     resumed: Bools
     own: Floats
+    beside: Floats
+    stayed: Bools
     lost: Bools
 
     @staticmethod
@@ -200,50 +197,62 @@ class _Gaps:
         heard, missed = (np.asarray(gaps[name]) for name in ("own_heard_h", "own_missed_h"))
         own = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
         own = np.maximum(own, rules.own_share_least)
+        before = np.asarray(gaps["heard_before"]) / BESIDE
+        beside = np.minimum(before, np.where(resumed, np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before))
+        last_m = to_local_m(lon1, lat1, lon, lat)
+        still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
+        stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
         lost = np.asarray(gaps["lost_min"]) > 0
-        return _Gaps(start_us, end_us, lon, lat, to_local_m(lon1, lat1, lon, lat), resumed, own, lost)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, own, beside, stayed, lost)
 
 
-def judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+def judged(
+    gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules, others: pa.Table | None = None
+) -> pa.Table:
     """Gaps with what the ship-hours of others say of them, schema.JUDGED_GAPS.
 
-    gaps: schema.GAPS. until_us: up to when ship-hours are known.
+    gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun and ended with them.
     """
-    parts = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
-    return concat([_judged(part, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
+    beside = gaps if others is None else pa.concat_tables([gaps, others])
+    told = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
+    return concat([_judged(part, beside, counts, until_us, rules) for part in told], schema.JUDGED_GAPS)
 
 
 _AT_ONCE = 5_000
 
 
-def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
     n = gaps.num_rows
-    gap, hour = _hours_of(of, rules)
+    own = of.own * of.beside
+    gap, time_us, spans = _moments_of(of, rules)
+    hour = time_us // HOUR
     direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
     own_lon, own_lat = _own_places(of, gap, hour)
     counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
+    own_heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
 
     def places(way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
-        """Where ships are along a way in the hours `row`."""
-        return from_local_m(*way.at(gap[row], hour[row] * HOUR + HOUR // 2), of.lon[gap[row]], of.lat[gap[row]])
+        """Where ships are along a way in the moments `row`."""
+        return from_local_m(*way.at(gap[row], time_us[row]), of.lon[gap[row]], of.lat[gap[row]])
 
-    def asked(row: Ints, lon: Floats, lat: Floats) -> Hours:
-        """Ship-hours of others in the hours `row` about these places."""
+    def asked(row: Ints, lon: Floats, lat: Floats) -> Moments:
+        """Ship-hours of others in the moments `row` about these places."""
         heard, missed = counts.then(hour[row], lon, lat)
-        mine = counted_own[gap[row]] & counts.beside(lon, lat, own_lon[row], own_lat[row])
+        beside = counts.beside(lon, lat, own_lon[row], own_lat[row])
+        mine = counted_own[gap[row]] & beside & ~own_heard[row]
+        heard, missed = np.maximum(heard - (beside & own_heard[row]), 0), np.maximum(missed - mine, 0)
         lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
-        return Hours(gap[row], heard, np.maximum(missed - mine, 0), *lately, known)
+        return Moments(gap[row], spans[row], heard, missed, *lately, known)
 
     every = np.arange(len(gap))
     at = asked(every, *places(direct, every))
-    direct_chance = silence_chance(at, n, of.own, rules)
-    tells = at.tells(rules)
-    judged_h, heard_h, missed_h = (np.bincount(gap, tells * count, n) for count in (1, at.heard, at.missed))
-    chance, rare = direct_chance.copy(), np.flatnonzero(direct_chance <= rules.silenced_chance)
-    # who was lost at the shore may have gone up a river, or where the coast is drawn otherwise than it is
-    at_shore = np.zeros(n, bool)
-    at_shore[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    direct_chance = silence_chance(at, n, own, rules)
+    whole = at.tells(rules) * spans / SPANS_AN_HOUR
+    judged_h, heard_h, missed_h = (np.bincount(gap, whole * count, n) for count in (1, at.heard, at.missed))
+    chance = direct_chance.copy()
+    at_shore = _at_the_shore(of, direct_chance, rules)
+    likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
     for way in others:  # only what no way before explains
         unexplained = chance <= rules.silenced_chance
         row = every[unexplained[gap]]
@@ -252,16 +261,19 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
         lon, lat = places(way, row)
         on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
         possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        chance = np.where(possible, np.maximum(chance, silence_chance(asked(row, lon, lat), n, of.own, rules)), chance)
-    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, counts, rules)
+        along = likely * silence_chance(asked(row, lon, lat), n, own, rules)
+        chance = np.where(possible, np.maximum(chance, along), chance)
+    together = silent_together(gaps, beside, rules)
+    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, together, counts, rules)
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
         "silence_chance": chance,
         "p_off": rules.off_share / (rules.off_share + (1 - rules.off_share) * chance),
-        "judged_h": judged_h.astype(np.int64),
-        "others_heard_h": heard_h.astype(np.int64),
-        "others_missed_h": missed_h.astype(np.int64),
+        "judged_h": np.rint(judged_h).astype(np.int64),
+        "others_heard_h": np.rint(heard_h).astype(np.int64),
+        "others_missed_h": np.rint(missed_h).astype(np.int64),
         "own_share": of.own,
+        "silent_together": together,
     }
     none = judged_h == 0
     for name in ("silence_chance", "p_off"):
@@ -270,16 +282,36 @@ def _judged(gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
     return build("judged_gaps", given | columns)
 
 
-def _hours_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints]:
-    """The whole hours within gaps, of long ones the first and the last: (gap, hour since 1970) of each, (m,).
+def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
+    """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
+    at_shore, rare = np.zeros(len(chance), bool), np.flatnonzero(chance <= rules.silenced_chance)
+    at_shore[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    return at_shore
 
-    None of a gap in which something is lost: it is not judged.
+
+def _moments_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints, Ints]:
+    """Moments within gaps, of long ones those of the first and the last hours: (gap, time, spans) of each, (m,).
+
+    Every EDGE_STEP spans of the first and last `near_h`, where a vessel can not be far yet; between, every hour. None of
+    a gap in which something is lost: it is not judged.
     """
-    first, last = -(-of.start_us // HOUR), of.end_us // HOUR
-    edge = round(rules.edge_h)
-    gap, nth = spread(np.where(of.lost, 0, np.clip(last - first, 0, 2 * edge)))
-    long = (last - first)[gap] > 2 * edge
-    return gap, np.where(long & (nth >= edge), last[gap] - 2 * edge + nth, first[gap] + nth)
+    span_us = HOUR // SPANS_AN_HOUR
+    spans = np.where(of.lost, 0, (of.end_us - of.start_us) // span_us)
+    edge = np.minimum(round(rules.edge_h * SPANS_AN_HOUR), np.where(of.resumed, (spans + 1) // 2, spans))
+    parts = []
+    for side, count in ((0, edge), (1, np.where(of.resumed, np.minimum(edge, spans - edge), 0))):
+        gap, nth = spread(count)
+        near = nth < round(rules.near_h * SPANS_AN_HOUR)
+        step = np.where(near, EDGE_STEP, SPANS_AN_HOUR)
+        head = nth % step == 0
+        gap, nth, step = gap[head], nth[head], step[head]
+        stands = np.minimum(step, count[gap] - nth)
+        after = (nth * 2 + stands) * span_us // 2
+        time_us = of.start_us[gap] + after if side == 0 else of.end_us[gap] - after
+        parts.append((gap, time_us, stands))
+    gap, time_us, stands = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((time_us, gap))
+    return gap[order], time_us[order], stands[order]
 
 
 def _own_places(of: _Gaps, gap: Ints, hour: Ints) -> tuple[Floats, Floats]:
@@ -296,6 +328,7 @@ def _states(
     judged_h: Column,
     heard_h: Column,
     missed_h: Column,
+    together: Ints,
     counts: Counts,
     rules: ReceptionRules,
 ) -> Column:
@@ -305,7 +338,8 @@ def _states(
     state[(judged_h > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
-    state[chance <= rules.silenced_chance] = SILENCED
+    rare = chance <= rules.silenced_chance
+    state[rare] = np.where(together[rare] > 0, NOT_RECEIVED, SILENCED)
     return state
 
 
@@ -322,7 +356,7 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
 
 # --------------------------------------------------------------------------------------------------------- the step
 
-STATE = {"waiting": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
+STATE = {"waiting": schema.GAPS, "lately": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
 
 
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -332,22 +366,37 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
-    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
-    last_us = np.maximum(end_us, micros(gaps, "start_time") + hours(own.edge_h)) // HOUR * HOUR
-    due = batch.final | (last_us + hours(own.bracket_h) <= batch.watermark_us)
-    found = judged(gaps.filter(pa.array(due)), Counts(counts, own), batch.watermark_us, own)
-    waiting = gaps.filter(pa.array(~due)).combine_chunks()
-    oldest_us = batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - HOUR
+    due = batch.final | (_last_us(gaps, own) + hours(own.bracket_h) <= batch.watermark_us)
+    waiting, ready = gaps.filter(pa.array(~due)).combine_chunks(), gaps.filter(pa.array(due)).combine_chunks()
+    others = pa.concat_tables([state["lately"], waiting])
+    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others)
+    # what was judged is still asked whether it began and ended with what is judged next
+    lately = pa.concat_tables([state["lately"], ready])
+    recent = _last_us(lately, own) + hours(own.bracket_h + _ASKED_H) > batch.watermark_us
+    lately = lately.filter(pa.array(recent)).combine_chunks()
+    oldest_us = (
+        batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - 4 * HOUR
+    )  # a gap comes two late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
-    return Result({"waiting": waiting, "ship_hours": counts}, {"judged_gaps": found})
+    return Result({"waiting": waiting, "lately": lately, "ship_hours": counts}, {"judged_gaps": found})
+
+
+_ASKED_H = 2.0
+
+
+def _last_us(gaps: pa.Table, rules: ReceptionRules) -> Ints:
+    """The last whole hour that a judgement of gaps asks for, (n,)."""
+    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
+    return np.asarray(np.maximum(end_us, micros(gaps, "start_time") + hours(rules.edge_h)) // HOUR * HOUR)
 
 
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    none = {name: np.zeros(n, np.int64) for name in ("judged_h", "others_heard_h", "others_missed_h")}
+    counts = ("judged_h", "others_heard_h", "others_missed_h", "silent_together")
+    none = {name: np.zeros(n, np.int64) for name in counts}
     unknown = {name: pa.nulls(n, pa.float64()) for name in ("silence_chance", "p_off", "own_share")}
     given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
     return build("judged_gaps", given | none | unknown | {"judgement": pa.array([UNKNOWN] * n, pa.string())})

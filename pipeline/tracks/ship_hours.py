@@ -17,7 +17,20 @@ import pyarrow as pa
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Bools, Column, Floats, Ints, build, concat, grouped, micros, spread
+from stswatch.pipeline.batch import (
+    HOUR,
+    MINUTE,
+    Bools,
+    Column,
+    Floats,
+    Ints,
+    build,
+    concat,
+    grouped,
+    micros,
+    spread,
+    starts_of,
+)
 from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
 from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
@@ -132,6 +145,109 @@ def added(tables: list[pa.Table]) -> pa.Table:
         return rows
     summed = grouped(rows, ["hour", "cell"]).aggregate([("heard", "sum"), ("missed", "sum")])
     return summed.rename_columns(schema.SHIP_HOURS.names).cast(schema.SHIP_HOURS)
+
+
+# ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
+# One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
+# can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
+
+SPAN_US = 5 * MINUTE  # class A at anchor reports every three minutes; many archives keep one report in five
+BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
+_BITS = 62  # spans that are carried: those of a gap whose time after is not over, and as many before
+_SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
+
+SPANS = schema.table(
+    "In which spans of five minutes each track was heard lately.",
+    schema.LEGS.field("mmsi"),
+    schema.LEGS.field("track_start"),
+    schema.column("span", pa.int64(), "span of the last fix, since 1970"),
+    schema.column("mask", pa.int64(), "bit k: a fix lies in the span k before that one"),
+)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
+
+    mmsi: Ints
+    track_us: Ints
+    track: Ints
+    span: Ints
+
+    @staticmethod
+    def of(walked: Walked, kept: pa.Table) -> Spans:
+        """Those of new fixes and those carried, SPANS."""
+        fixes = walked.fixes
+        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // SPAN_US
+        head = starts_of(mmsi, track_us)
+        first = np.zeros(len(mmsi), bool)
+        first[head] = True
+        row = np.flatnonzero(first | (np.diff(span, prepend=span[:1]) != 0))
+        track = np.searchsorted(head, row, "right") - 1
+        heads = Spans(mmsi[head], track_us[head], track, span[row])
+        if kept.num_rows == 0:
+            return heads
+        at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
+        mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
+        bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
+        which, nth = np.nonzero(bits[:, 1:_BITS])
+        alive = at[which] >= 0
+        track = np.concatenate([at[which][alive], track])
+        span = np.concatenate([(last[which] - nth - 1)[alive], span[row]])
+        order = np.lexsort((span, track))
+        return Spans(heads.mmsi, heads.track_us, track[order], span[order])
+
+    def find(self, mmsi: Ints, track_us: Ints) -> Ints:
+        """The number of tracks (n,) by MMSI and start, -1 where there is none; each MMSI has few."""
+        at = np.searchsorted(self.mmsi, mmsi)
+        padded_mmsi, padded_us = np.append(self.mmsi, -1), np.append(self.track_us, -1)
+        while True:
+            other = (padded_mmsi[at] == mmsi) & (padded_us[at] < track_us)
+            if not other.any():
+                break
+            at = at + other
+        return np.where((padded_mmsi[at] == mmsi) & (padded_us[at] == track_us), at, -1)
+
+    def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
+        """In how many spans from `first` to `last` tracks were heard, (n,)."""
+        key = (self.track << _SPAN_BITS) + self.span
+        low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
+        return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
+
+    def carried(self) -> pa.Table:
+        """What is to be carried on, SPANS."""
+        head = starts_of(self.track)
+        last = np.append(head[1:], len(self.track)) - 1 if len(head) else head
+        end = self.span[last]
+        back = np.repeat(end, np.diff(np.append(head, len(self.track)))) - self.span
+        bit = np.where(back < _BITS, np.int64(1) << np.minimum(back, _BITS), 0)
+        mask = np.bitwise_or.reduceat(bit, head) if len(head) else bit
+        columns = {"mmsi": self.mmsi[self.track[head]], "track_start": self.track_us[self.track[head]]}
+        return build(SPANS, columns | {"span": end, "mask": mask})
+
+
+def with_own(gaps: pa.Table, waiting: pa.Table, spans: Spans, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
+    """Gaps that can be given now, with how well their vessels were heard beside them, and those that wait.
+
+    gaps: new ones; waiting: of an earlier slice, schema.GAPS. What comes after a gap is known once the watermark has
+    passed it, or the data end.
+    """
+    track = spans.find(np.asarray(gaps["mmsi"]), micros(gaps, "track_start"))
+    start = micros(gaps, "start_time") // SPAN_US
+    gaps = _put(gaps, "heard_before", pa.array(spans.count(track, start - BESIDE + 1, start)))
+    every = concat([waiting, gaps], schema.GAPS)
+    resumed = np.asarray(every["end_time"].is_valid())
+    end = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0)) // SPAN_US
+    due = ~resumed | final | ((end + BESIDE) * SPAN_US <= until_us)
+    track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
+    after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
+    told = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
+    return told, every.filter(pa.array(~due)).combine_chunks()
+
+
+def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    at = schema.GAPS.get_field_index(name)
+    return gaps.set_column(at, schema.GAPS.field(at), values.cast(pa.int64()))
 
 
 # ------------------------------------------------------------------------- ship-hours by hour and place, to be asked

@@ -49,7 +49,16 @@ from stswatch.pipeline.tracks.legs import (
     steps,
     threshold,
 )
-from stswatch.pipeline.tracks.ship_hours import HABITS, Turns, known_habits, ship_hours, with_habits
+from stswatch.pipeline.tracks.ship_hours import (
+    HABITS,
+    SPANS,
+    Spans,
+    Turns,
+    known_habits,
+    ship_hours,
+    with_habits,
+    with_own,
+)
 from stswatch.pipeline.tracks.stays import of_legs
 
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
@@ -234,6 +243,10 @@ def _gap_rows(
                     "own_heard_h": np.zeros(n, np.int64),
                     "own_missed_h": np.zeros(n, np.int64),
                     "lost_min": lost.within(fixes.time_us[before], end_us) / MINUTE,
+                    "sog0_kn": _known(fixes.sog_kn[before]),
+                    "sog1_kn": none if after is None else _known(fixes.sog_kn[after]),
+                    "heard_before": np.zeros(n, np.int64),
+                    "heard_after": pa.nulls(n, pa.int64()),
                 },
             )
         )
@@ -246,6 +259,11 @@ def _is_gap(fixes: Track, before: Ints, end_us: Ints, lost: Losses, rules: Vesse
     limit_us = threshold(np.array([False, True]), rules).max()
     found: Bools = (lost.within(start_us, end_us) == 0) | (lost.longest_outside(start_us, end_us) > limit_us)
     return found
+
+
+def _known(speed_kn: Floats) -> pa.Array:
+    """Speeds, null where none was reported."""
+    return pa.array(speed_kn, pa.float64(), mask=np.isnan(speed_kn))
 
 
 def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
@@ -299,6 +317,8 @@ STATE = {
     "claims": CLAIMS,
     "samples": SAMPLES,
     "lost": schema.LOST_SPANS,
+    "spans": SPANS,
+    "resumed": schema.GAPS,
 }
 
 
@@ -318,6 +338,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
+    spans = Spans.of(walked, state["spans"])
+    gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["said"], schema.STATIC_DATA, batch.watermark_us)
@@ -331,7 +353,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "legs": leg_rows,
         "stays": of_legs(leg_rows, rules.stays),
         "voyage_data": voyages,
-        "gaps": with_habits(gap_rows, habits),
+        "gaps": gaps,
         "edges": edge_rows,
         "static_data": static_data,
         "receptions": counts,
@@ -344,6 +366,17 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     kept |= {"habits": habits, "claims": claimed.latest, "samples": samples}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
     return Result(kept | {"lost": lost.combine_chunks()}, rows)
+    return Result(
+        kept
+        | {
+            "habits": habits,
+            "claims": claimed.latest,
+            "samples": samples,
+            "spans": spans.carried(),
+            "resumed": resumed,
+        },
+        rows,
+    )
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

@@ -46,6 +46,7 @@ _EXPONENT, _SOFT_DB = 4.0, 1.6
 _CLASS_B_DB = -8.0  # 2 W against 12.5 W
 _MOST = 0.88  # slots that others take
 Gap: TypeAlias = tuple[float, float | None, str]  # from s, to s or None where it goes on, cause
+ToldGap: TypeAlias = tuple[float, float | None, str, float]  # and log10 of the chance that nothing would be received
 _CAUSES = ("out_of_range", "outage", "fade")
 
 
@@ -142,17 +143,22 @@ def _chance(margin_db: Floats) -> Floats:
 
 def received(
     rng: Random, vessel: Vessel, row: int, tracks: Tracks, ether: Ether, thin_s: float
-) -> tuple[Reports, list[Gap]]:
-    """The reports of a ship that are heard, at most one in `thin_s`, and its gaps as (from s, to s or None, cause)."""
+) -> tuple[Reports, list[ToldGap]]:
+    """The reports of a ship that are heard, at most one in `thin_s`, and its gaps.
+
+    Of each gap it is told how likely it is that none of the reports of a set that sends throughout would be received.
+    """
     lon, lat = tracks.lon[row], tracks.lat[row]
     reported_lon, reported_lat, reported_heading = _reported(rng, vessel, lon, lat, tracks.heading[row])
     speed, turn, cog = _motion(reported_lon, reported_lat, reported_heading)
-    times = sent(rng, rates(vessel, speed, turn, tracks.status[row]), vessel)
+    rate = rates(vessel, speed, turn, tracks.status[row])
+    times = sent(rng, rate, vessel)
     ashore, station, unbroken, unfaded = ether.chances(rng, vessel, lon[::CELL_MIN], lat[::CELL_MIN])
     minute = times.astype(np.int64)
     drawn = rng.random(len(times))
     by_land = drawn < ashore[minute // CELL_MIN]
-    by_space = ~by_land & (rng.random(len(times)) < ether.from_space(vessel, lon, lat)[minute])
+    space = ether.from_space(vessel, lon, lat)
+    by_space = ~by_land & (rng.random(len(times)) < space[minute])
     kept = np.flatnonzero(by_land | by_space)
     if thin_s:
         kept = kept[np.diff((times[kept] * 60 // thin_s), prepend=-1) > 0]
@@ -164,7 +170,9 @@ def received(
     shown = _instruments(rng, vessel, at, speed, cog, reported_heading)
     columns: list[Any] = [np.full(len(at), row), at * 60, *places, *shown, status, by]
     reports = Reports(*columns)
-    return reports, gaps(vessel, at, len(lon), unbroken - ashore, unfaded)
+    found = gaps(vessel, at, len(lon), unbroken - ashore, unfaded)
+    missed = rate * (np.log1p(-ashore[np.arange(len(lon)) // CELL_MIN]) + np.log1p(-space))
+    return reports, _with_chances(found, missed)
 
 
 def _reported(rng: Random, vessel: Vessel, lon: Floats, lat: Floats, heading: Floats) -> tuple[Floats, Floats, Floats]:
@@ -246,6 +254,17 @@ def _cause(vessel: Vessel, begin: float, end: float, lost: Floats, unfaded: Floa
     cells = slice(int(begin) // CELL_MIN, int(end) // CELL_MIN + 1)
     marks = unfaded[cells].mean() < 0.1, lost[cells].mean() > 0.2
     return next((cause for cause, holds in zip(_CAUSES, (*marks, True), strict=True) if holds))
+
+
+def _with_chances(found: list[Gap], missed: Floats) -> list[ToldGap]:
+    """Gaps with log10 of the chance that nothing of them would be received; missed: its logarithm by minute."""
+    total = np.concatenate([[0.0], np.cumsum(missed)]) / np.log(10)
+    nth = np.arange(len(total))
+
+    def upto(time_s: float | None) -> float:
+        return float(total[-1] if time_s is None else np.interp(time_s / 60, nth, total))
+
+    return [(begin, end, cause, upto(end) - upto(begin)) for begin, end, cause in found]
 
 
 def joined(parts: Sequence[Reports]) -> Reports:

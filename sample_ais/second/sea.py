@@ -256,8 +256,8 @@ def _hull(vessel: Vessel) -> str:
     return f"second-{vessel.number:05}"
 
 
-def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.Gap]]) -> pa.Table:
-    """Every silence of radio.LEAST_GAP_H and more as it was received, with its cause; end null where it goes on."""
+def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.ToldGap]]) -> pa.Table:
+    """Every silence of radio.LEAST_GAP_H and more as received, with cause and chance; end null where it goes on."""
     rows = [(v, *gap) for v, gaps in zip(vessels, found, strict=True) for gap in gaps]
 
     def when(s: float | None) -> int | None:
@@ -266,9 +266,10 @@ def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.Gap]])
     return pa.table({
         "hull": pa.array([_hull(v) for v, *_ in rows], pa.string()),
         "mmsi": pa.array([v.mmsi for v, *_ in rows], pa.int32()),
-        "start": pa.array([when(begin) for _, begin, _, _ in rows], pa.int64()).cast(_UTC),
-        "end": pa.array([when(end) for _, _, end, _ in rows], pa.int64()).cast(_UTC),
-        "cause": pa.array([cause for *_, cause in rows], pa.string()),
+        "start": pa.array([when(begin) for _, begin, *_ in rows], pa.int64()).cast(_UTC),
+        "end": pa.array([when(end) for _, _, end, *_ in rows], pa.int64()).cast(_UTC),
+        "cause": pa.array([cause for *_, cause, _ in rows], pa.string()),
+        "log10_unheard": pa.array([chance for *_, chance in rows], pa.float64()),
     })  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def truth(*rows):
 
 def test_gaps_are_matched_with_the_truth_that_covers_them():
     """One was off for eight hours, another for good; a third silence is not in the truth, a fourth ship left."""
-    sea = without(without(fleet(), one, 40, 48), lambda mmsi: mmsi == ONE + 1, 60, 1000)
+    sea = without(without(fleet(every_min=5), one, 40, 48), lambda mmsi: mmsi == ONE + 1, 60, 1000)
     sea = without(without(sea, lambda mmsi: mmsi == ONE + 2, 30, 36), lambda mmsi: mmsi == ONE + 3, 30, 36)
     known = truth(
         (ONE, 39.9, 48.1, "switched_off", -60.0),

@@ -41,10 +41,22 @@ def test_the_tables_are_those_of_the_contract(happened):
         expected = schema.LAKE[name]
         assert getattr(happened, name).schema.names == expected.names
         assert [f.type for f in getattr(happened, name).schema] == [f.type for f in expected]
-    for name in ("meetings", "ships", "gaps"):
+    for name in ("meetings", "ships"):
         assert [(f.name, f.type) for f in getattr(happened, name).schema] == [
             (f.name, f.type) for f in getattr(first, name).schema
         ]
+    assert happened.gaps.drop_columns("log10_unheard").schema.equals(first.gaps.schema)
+
+
+def test_who_was_off_would_have_been_heard_more_likely_than_who_was_out_of_reach(happened):
+    """What the simulator tells of its own chances is right in the mean, and no chance is above 1."""
+    gaps = happened.gaps.to_pandas()
+    assert (gaps.log10_unheard <= 0).all()
+    off = gaps.cause.isin(["switched_off", "equipment"])
+    received = gaps.cause.isin(["out_of_range", "outage", "fade"])
+    assert off.sum() >= 3
+    assert gaps.log10_unheard[off].median() < -8
+    assert gaps.log10_unheard[received].median() > -3
 
 
 def test_a_seed_gives_the_same_bytes_and_another_gives_others(tmp_path):

@@ -1,0 +1,54 @@
+"""How well a vessel was heard beside its gaps: as counted one by one, wherever the data are cut."""
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stswatch.pipeline.batch import HOUR, MINUTE
+from stswatch.pipeline.tracks.ship_hours import BESIDE, SPAN_US
+from tests.pipeline import seas
+
+NOON = seas.NOON_US
+ONE = 412_000_001
+
+
+def by_hand(time_us, start_us, end_us):
+    """Spans of the 24 up to the last fix, and of the 24 from the next one on, in which a fix lies."""
+    spans = {int(t) // SPAN_US for t in time_us}
+    before = len([k for k in range(BESIDE) if start_us // SPAN_US - k in spans])
+    after = None if end_us is None else len([k for k in range(BESIDE) if end_us // SPAN_US + k in spans])
+    return before, after
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([None, 1, 5]))
+def test_spans_are_those_counted_one_by_one_wherever_the_data_are_cut(seed, cut_h):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 150))
+    minute = np.sort(rng.choice(60 * 60, n, replace=False))
+    silent = rng.uniform(0, 55) * 60
+    minute = minute[(minute < silent) | (minute > silent + rng.uniform(2.1, 9) * 60)]
+    mmsi = ONE + rng.integers(0, 2, len(minute))
+    time_us = NOON + minute * MINUTE
+    table = seas.fixes(mmsi, time_us, 123.0, 36.0, 1.0)
+    given_rows = seas.tracked(table, seas.every(table, cut_h) if cut_h else ())["gaps"].to_pylist()
+    for row in given_rows:
+        ends = [None if t is None else round(t.timestamp() * 1e6) for t in (row["start_time"], row["end_time"])]
+        want = by_hand(time_us[mmsi == row["mmsi"]], *ends)
+        assert (row["heard_before"], row["heard_after"]) == want
+
+
+def test_a_gap_is_given_once_the_two_hours_after_it_are_over_and_with_all_at_the_end():
+    minute = np.concatenate([np.arange(0, 180, 5), np.arange(480, 1200, 5)])
+    table = pa.concat_tables(
+        [
+            seas.fixes(ONE, NOON + minute * MINUTE, 123.0, 36.0, 1.0),
+            seas.fixes(ONE + 1, NOON + np.arange(0, 1200, 10) * MINUTE, 123.1, 36.0, 1.0),
+        ]
+    )
+    (row,) = seas.tracked(table, seas.every(table, 1))["gaps"].to_pylist()
+    assert (row["heard_before"], row["heard_after"], row["sog0_kn"]) == (24, 24, 1.0)
+    early = table.filter(pa.array(seas.micros_of(table, "time") < NOON + 9 * HOUR))
+    (row,) = seas.tracked(early)["gaps"].to_pylist()
+    assert row["heard_after"] == 12
