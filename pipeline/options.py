@@ -317,7 +317,9 @@ class EvaluateOptions(SeaOptions):
     seeds: tuple[int, ...] | None = option(None, "seeds of the standard sea (default 101-104)", "N-M", seed_list)
     shifted: tuple[int, ...] | None = option(None, "seeds of the shifted sea (default 201-202)", "N-M", seed_list)
     second: tuple[int, ...] | None = option(None, "seeds of the second simulator (default 1901-1902)", "N-M", seed_list)
-    silences: tuple[int, ...] | None = option(None, "seeds of seas of weeks to judge silences on too", "N-M", seed_list)
+    silences: tuple[int, ...] | None = option(
+        None, "seeds of seas of weeks to judge silences, identity, checks and calls on too", "N-M", seed_list
+    )
     archives: tuple[Path, ...] = option(
         None, "a real archive to count leads in; may be given again", "FILE", Path, flag="archive", nargs="*"
     )

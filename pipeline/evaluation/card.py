@@ -262,6 +262,9 @@ def _second(evaluation: Evaluation) -> str:
     return "\n\n".join([SECOND, _all_figures(of["figures"]), _families(of), _look_alikes(of)])
 
 
+EVENT_HEADS = {"number": "there were", "recall": "found", "false_per_1000": "false rows per 1,000 vessel-days"}
+
+
 def silences_text(measured: Mapping[str, Any] | None) -> str:
     """How well silences were judged, as silences.py measured it, in tables; nothing where it was not asked for."""
     if not measured:
@@ -275,6 +278,12 @@ def silences_text(measured: Mapping[str, Any] | None) -> str:
                 f"{style} simulator, seed {sea['seed']}:",
                 _table(("gaps", *(SILENCE_HEADS[name] for name in shown)), rows),
             ]
+            events = (
+                [str(row["event"]), *("" if row[k] is None else _count(row[k]) for k in EVENT_HEADS)]
+                for row in sea.get("events", ())
+            )
+            if "events" in sea:
+                parts.append(_table(("what", *EVENT_HEADS.values()), events))
             if "calibration" in sea:
                 bands = (
                     [f"{row['share']:.0%}", row["band"], *(_count(row[name]) for name in ("number", "p_off", "off"))]

@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km
 from stswatch.geo.coordinates.sphere import M_PER_NM
-from stswatch.pipeline.batch import Bools, Column, Floats, Ints, micros
-from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Column, Floats, Ints, Tables, micros
+from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import InMemory
+from stswatch.pipeline.tracks.checks.jumps import HANDSHAKE
+from stswatch.pipeline.tracks.checks.table import TRACK_CHECKS
 from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.tracks.ship_hours import added
 from stswatch.sample_ais.second.sea import SecondPlan
@@ -67,9 +70,18 @@ def silences(fixes: pa.Table, static_reports: pa.Table, gaps: pa.Table, rules: R
 
     fixes, static_reports: of the lake. gaps: mmsi, start, end (null: until the data end), cause, perhaps log10_unheard.
     """
+    return judged_silences(*_watched(fixes, static_reports, rules), gaps)
+
+
+def _watched(fixes: pa.Table, static_reports: pa.Table, rules: Rules | None = None) -> tuple[Tables, int]:
+    """The tables of all steps, and when the data end, microseconds."""
     until_us = int(np.max(micros(valid(fixes), "time")))
     lake = {"fixes": fixes, "static_reports": static_reports}
-    found = InMemory(rules or Rules()).slice(lake, until_us, final=True)
+    return InMemory(rules or Rules()).slice(lake, until_us, final=True), until_us
+
+
+def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> Silences:
+    """The same of the tables that the steps gave for data that end at until_us."""
     judged, hours = found["judged_gaps"], added([found["ship_hours"]])
     row = _matched(judged, gaps, until_us)
     keep = np.flatnonzero(row >= 0)
@@ -174,15 +186,109 @@ def _share(of: Bools, that: Bools) -> float | None:
     return float((of & that).sum() / of.sum()) if of.any() else None
 
 
+# ----------------------------------------------------------- Identity, checks of tracks and port calls of the same seas
+
+BEFORE_US, AFTER_US = HOUR, 3 * HOUR  # a row of a forged course begins so long before or after it at most
+NEAR_US = 15 * MINUTE  # who was heard so near a swap of numbers before and after it can be seen to swap
+LEAST_CALL_US = HOUR
+
+
+def events(
+    found: Tables, vessel_days: float, fixes: pa.Table | None = None, truth: Mapping[str, pa.Table] | None = None
+) -> list[dict[str, Any]]:
+    """How much of what happened was found, and false rows per 1,000 vessel-days, a row each for what has a truth.
+
+    found: of the steps. fixes: of the lake. truth: tables of the first simulator, None where there are none; then the
+    rows of all checks are counted as if they were false, which is the most that are.
+    """
+    checks = _frame(found["track_checks"])
+    swaps = _frame(found["identity_events"].filter(pc.equal(found["identity_events"]["kind"], HANDSHAKE)))
+    calls = _frame(found["port_calls"].filter(pc.equal(found["port_calls"]["shown"], "lit")))
+    if fixes is None or truth is None:
+        counted = {**checks.check_name.value_counts(), HANDSHAKE: len(swaps)}
+        return [_event(name, None, counted.get(name, 0), vessel_days) for name in (*_CHECKS, HANDSHAKE)]
+    forged, known = _frame(truth["forged"]), _frame(truth["handshakes"])
+    pairs = _overlaps(forged, checks, ("start", "end"), ("start_time", "start_time"), (BEFORE_US, AFTER_US))
+    meant = (forged["style"] != "displaced").to_numpy()
+    rows = [_event("forged courses, any check", pairs.any(axis=1)[meant], None, vessel_days)]
+    swapped = (known.rename(columns={name: "mmsi"}) for name in ("mmsi_a", "mmsi_b"))  # then it is another hull
+    of_swap = [
+        _overlaps(one, checks, ("time", "time"), ("start_time", "start_time"), (days(1),) * 2) for one in swapped
+    ]
+    false = checks.check_name[~np.concatenate([pairs, *of_swap]).any(axis=0)].value_counts()
+    rows += [_event(name, None, int(false.get(name, 0)), vessel_days) for name in _CHECKS]
+    same = _swapped(known, swaps)
+    heard = _heard_near(known, fixes)
+    rows += [_event(HANDSHAKE, same.any(axis=1), int((~same.any(axis=0)).sum()), vessel_days)]
+    rows += [_event(f"{HANDSHAKE}, both heard within 15 min", same.any(axis=1)[heard], None, vessel_days)]
+    true_calls = _frame(truth["port_calls"])
+    long = true_calls[(true_calls.shown == "lit") & (true_calls.leaves - true_calls.arrives >= LEAST_CALL_US)]
+    at = _overlaps(long, calls, ("arrives", "leaves"), ("arrival", "departure"))
+    at &= long.port.to_numpy()[:, None] == calls.port.to_numpy()
+    true = _overlaps(true_calls, calls, ("arrives", "leaves"), ("arrival", "departure"))
+    return [*rows, _event("port calls, lit", at.any(axis=1), int((~true.any(axis=0)).sum()), vessel_days)]
+
+
+def _frame(table: pa.Table) -> Any:
+    """A table with times as microseconds; what has no end, or is open, ends with the greatest of them."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            us = table.column(at).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+            table = table.set_column(at, field.name, us.fill_null(1 << 62))
+    return table.to_pandas()
+
+
+_CHECKS = tuple(check.name for check in TRACK_CHECKS)
+
+
+def _event(name: str, found: Bools | None, false: int | None, vessel_days: float) -> dict[str, Any]:
+    return {
+        "event": name,
+        "number": None if found is None else len(found),
+        "recall": None if found is None or not len(found) else float(found.mean()),
+        "false_per_1000": None if false is None else float(1000 * false / vessel_days),
+    }
+
+
+def _overlaps(
+    truth: Any, rows: Any, span: tuple[str, str], of: tuple[str, str], slack_us: tuple[int, int] = (0, 0)
+) -> Bools:
+    """Whether rows (m,) are of the same vessel and time as what is true (n,), (n, m)."""
+    start, end = (truth[name].to_numpy()[:, None] for name in span)
+    first, last = (rows[name].to_numpy()[None, :] for name in of)
+    same = truth.mmsi.to_numpy()[:, None] == rows.mmsi.to_numpy()
+    return np.asarray(same & (first <= end + slack_us[1]) & (last >= start - slack_us[0]))
+
+
+def _swapped(known: Any, swaps: Any) -> Bools:
+    """Whether events (m,) are the swaps of two numbers that there were (n,), within a day, (n, m)."""
+    of = [np.sort(pair.to_numpy(), axis=1) for pair in (known[["mmsi_a", "mmsi_b"]], swaps[["mmsi", "other_mmsi"]])]
+    apart = np.abs(known.time.to_numpy()[:, None] - swaps.first_time.to_numpy())
+    return np.asarray((of[0][:, None] == of[1]).all(axis=2) & (apart <= days(1)))
+
+
+def _heard_near(known: Any, fixes: pa.Table) -> Bools:
+    """Whether both numbers were heard within NEAR_US before and after each swap, (n,)."""
+    mmsi, time_us = np.asarray(fixes["mmsi"]), micros(fixes, "time")
+    near = []
+    for swap in known.itertuples():
+        heard = [time_us[mmsi == each] - swap.time for each in (swap.mmsi_a, swap.mmsi_b)]
+        near.append(all(((side * d > 0) & (side * d <= NEAR_US)).any() for d in heard for side in (-1, 1)))
+    return np.array(near, bool)
+
+
 def measured(seeds: Sequence[int], second: Sequence[int] = ()) -> Mapping[str, Any]:
     """Both styles of sea watched and judged; the same seeds give the same figures. Some two minutes of CPU a seed."""
     found: dict[str, Any] = {"first": [], "second": []}
     for seed in seeds:
         sea = simulate(PLAN, seed)
-        of = silences(sea.fixes, sea.static_reports, sea.gaps)
-        found["first"].append({"seed": seed, "table": table(of), "calibration": calibration(of)})
+        tables, until_us = _watched(sea.fixes, sea.static_reports)
+        of = judged_silences(tables, until_us, sea.gaps)
+        beside = events(tables, sea.vessel_days, sea.fixes, sea.more)
+        found["first"].append({"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside})
     for seed in second:
         other = simulate_second(SECOND_PLAN, seed)
-        of = silences(other.fixes, other.static_reports, other.gaps)
-        found["second"].append({"seed": seed, "table": table(of)})
+        tables, until_us = _watched(other.fixes, other.static_reports)
+        of, beside = judged_silences(tables, until_us, other.gaps), events(tables, other.vessel_days)
+        found["second"].append({"seed": seed, "table": table(of), "events": beside})
     return found

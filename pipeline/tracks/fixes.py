@@ -58,7 +58,7 @@ def _stations(fixes: pa.Table) -> Ints:
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     words = [blake2b((word or "").encode(), digest_size=7).digest() for word in coded.dictionary.to_pylist()]
     numbers = np.array([*(1 + int.from_bytes(word, "big") for word in words), 0], np.int64)
-    return numbers[np.asarray(coded.indices.fill_null(len(words)))]
+    return np.asarray(numbers[np.asarray(coded.indices.fill_null(len(words)))])
 
 
 def sent(fixes: pa.Table) -> Ints:

@@ -86,8 +86,7 @@ def _of_several(walked: Walked, dirty: Ints, rules: Rules) -> tuple[pa.Table, pa
     born = time_us[changed] == track_us[changed]
     far = impossible(apart_m[changed], dt_us, rules.vessel)
     hop = born & far
-    # to where the number was before, but has not been for long: two hulls that report in turn do not leap
-    returns = far & ~born & (time_us[changed] - seen_us[changed] > minutes(rules.check.leap_within_min))
+    returns = far & ~born
     began_us = track_us[before]
     back = ~born & (time_us[before] > began_us)
     shared = back & (seen_us[changed] > began_us)
@@ -200,18 +199,20 @@ def displacements(leaps: pa.Table, rules: Rules) -> pa.Table:
     )
 
 
-def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:
+def handshakes(leaps: pa.Table, span_us: tuple[int, int], rules: Rules) -> pa.Table:
     """Where two numbers change places: each goes on where the other was. Rows of schema.IDENTITY_EVENTS.
 
-    kept: leaps of the slices before, new: those of this one, in any order.
+    leaps: in any order; a report that came late leaps there and back, which is no change. span_us: from, and to before,
+    when apart_min are over since the second of the two leaped.
     """
-    leaps = concat([kept, new], schema.FLOW["leaps"])
-    if new.num_rows == 0 or leaps.num_rows < 2:
+    leaps = leaps.take(pa.array(_single(leaps, minutes(rules.check.apart_min)))).combine_chunks()
+    if leaps.num_rows < 2:
         return schema.empty("identity_events")
     a, b = _near_pairs(leaps, rules.check)
-    fresh = (a >= kept.num_rows) | (b >= kept.num_rows)
-    a, b = a[fresh], b[fresh]
     mmsi, start_us, end_us = np.asarray(leaps["mmsi"]).astype(np.int64), micros(leaps, "start"), micros(leaps, "end")
+    settled_us = np.maximum(end_us[a], end_us[b]) + minutes(rules.check.apart_min)
+    due = (settled_us >= span_us[0]) & (settled_us < span_us[1])
+    a, b = a[due], b[due]
     own_m, _ = _way(leaps, a, a, rules.check)
     others_m, _ = _way(leaps, b, b, rules.check)
     one_m, one_spare_m = _way(leaps, a, b, rules.check)
@@ -224,6 +225,19 @@ def handshakes(kept: pa.Table, new: pa.Table, rules: Rules) -> pa.Table:
     km = np.round(np.minimum(own_m, others_m)[swap] / _KM, 3)
     time_us = np.maximum(end_us[a], end_us[b])
     return event_rows(HANDSHAKE, mmsi[a], time_us, other_mmsi=mmsi[b].astype(np.int32), distance_km=km, **place)
+
+
+def _single(leaps: pa.Table, within_us: int) -> Ints:
+    """The leaps before and after which, so near in time, none of the same number is half as far or further."""
+    mmsi, end_us = np.asarray(leaps["mmsi"]).astype(np.int64), micros(leaps, "end")
+    lon0, lat0, lon1, lat1 = (np.asarray(leaps[name]) for name in ("lon0", "lat0", "lon1", "lat1"))
+    order = np.lexsort((end_us, mmsi))
+    far_m = haversine_m(lon0, lat0, lon1, lat1)[order]
+    near = (np.diff(mmsi[order]) == 0) & (np.diff(end_us[order]) <= within_us)
+    there_and_back = np.zeros(len(order), bool)
+    there_and_back[1:] = near & (2 * far_m[:-1] >= far_m[1:])
+    there_and_back[:-1] |= near & (2 * far_m[1:] >= far_m[:-1])
+    return order[~there_and_back]
 
 
 def _way(leaps: pa.Table, a: Ints, b: Ints, rules: CheckRules) -> tuple[Floats, Floats]:

@@ -115,8 +115,8 @@ def heard_where(rows: pa.Table, rules: CheckRules) -> pa.Table:
     each = np.repeat(np.arange(len(starts)), count)
     lon, lat = np.asarray(rows["lon"]), np.asarray(rows["lat"])
     near = near_lon(lon, lon[starts][each])
-    middle = [_at_share(values, each, starts, count, 0.5)[each] for values in (near, lat)]
-    away_km = haversine_m(*middle, lon, lat) / _KM
+    lon0, lat0 = (_at_share(values, each, starts, count, 0.5)[each] for values in (near, lat))
+    away_km = haversine_m(lon0, lat0, lon, lat) / _KM
     reach_km = _at_share(away_km, each, starts, count, _REACHED)
     usual = (count > rules.station_vessels) & (reach_km <= rules.station_reach_km)
     samples, of = np.asarray(rows["samples"]), np.asarray(rows["of"])

@@ -67,18 +67,19 @@ def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
     """
     bucket_us = minutes(rules.vessel.thin_bucket_min)
     until_us = batch.watermark_us // bucket_us * bucket_us
-    leaps, swaps = batch.table("leaps"), jumps.handshakes(state["leaps"], batch.table("leaps"), rules)
+    leaps = concat([state["leaps"], batch.table("leaps")], schema.LEAPS)
     before_us = int(micros(state["judged"], "time")[0]) if state["judged"].num_rows else -(1 << 60)
     to_us = (1 << 60) if batch.final else until_us
+    swaps = jumps.handshakes(leaps, (before_us, to_us), rules)
     checked, crossings = course_checks.copies(
         state["crossings"], batch.table("crossings"), (before_us, to_us), rules.check
     )
-    parts = [batch.table("checked_parts"), jumps.displacements(leaps, rules), checked]
+    parts = [batch.table("checked_parts"), jumps.displacements(batch.table("leaps"), rules), checked]
     parts += [received.heard_where(batch.table("heard_by"), rules.check)]
     parts += [received.sentence_fields(batch.table("states_sent"), rules.check)]
-    recent = concat([state["leaps"], leaps], schema.LEAPS)
-    recent = recent.filter(pa.array(micros(recent, "end") > until_us - 2 * minutes(rules.check.leap_within_min)))
-    anything = crossings.num_rows > 0 and not batch.final
+    kept_us = 2 * minutes(rules.check.leap_within_min + rules.check.apart_min)
+    recent = leaps.filter(pa.array(micros(leaps, "end") > until_us - kept_us))
+    anything = crossings.num_rows + recent.num_rows > 0 and not batch.final
     judged = build(JUDGED, {"time": np.array([until_us])}) if anything else JUDGED.empty_table()
     kept = {"leaps": recent.combine_chunks(), "crossings": crossings, "judged": judged}
     rows = {

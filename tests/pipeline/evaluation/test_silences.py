@@ -99,3 +99,71 @@ def test_calibration_tells_each_share_and_a_sea_without_chances_no_oracle():
     assert "| all | 4,000 |" in text
     assert "second simulator, seed 2" in text
     assert silences_text(None) == ""
+
+
+def rows(schema_of, *found):
+    """Rows of a table of the flow of which only these columns matter, times in hours from noon."""
+    columns = {}
+    for field in schema.FLOW[schema_of]:
+        values = [row.get(field.name) for row in found]
+        if pa.types.is_timestamp(field.type):
+            values = [None if h is None else NOON + int(h * HOUR) for h in values]
+            columns[field.name] = pa.array(values, pa.int64()).cast(field.type)
+        else:
+            columns[field.name] = pa.array(values, field.type)
+    return pa.table(columns)
+
+
+def happened(**columns):
+    """A table of the truth; floats are hours from noon."""
+    hours = {n: [None if h is None else NOON + int(h * HOUR) for h in v] for n, v in columns.items() if n in TIMES}
+    return pa.table(columns | {name: pa.array(us, pa.int64()).cast(schema.UTC) for name, us in hours.items()})
+
+
+TIMES = ("start", "end", "time", "arrives", "leaves")
+
+
+def test_events_are_found_or_false_by_vessel_and_time():
+    found = {
+        "track_checks": rows(
+            "track_checks",
+            {"mmsi": 1, "check_name": "circle", "start_time": 5},
+            {"mmsi": 1, "check_name": "circle", "start_time": 90},
+            {"mmsi": 2, "check_name": "inland", "start_time": 5},
+            {"mmsi": 7, "check_name": "impossible_speed", "start_time": 11},
+        ),
+        "identity_events": rows(
+            "identity_events",
+            {"mmsi": 7, "other_mmsi": 8, "kind": "handshake", "first_time": 10},
+            {"mmsi": 3, "other_mmsi": 8, "kind": "handshake", "first_time": 10},
+            {"mmsi": 3, "kind": "shared_identity", "first_time": 10},
+        ),
+        "port_calls": rows(
+            "port_calls",
+            {"mmsi": 1, "port": "A", "shown": "lit", "arrival": 1, "departure": 9},
+            {"mmsi": 2, "port": "A", "shown": "lit", "arrival": 1, "departure": 9},
+            {"mmsi": 2, "port": "A", "shown": "dark_possible", "arrival": 1, "departure": 9},
+        ),
+    }
+    true = {
+        "forged": happened(
+            mmsi=[1, 1, 4], start=[4.0, 50, 0], end=[6.0, 60, 9], style=["circle", "smooth", "displaced"]
+        ),
+        "handshakes": happened(mmsi_a=[8, 5], mmsi_b=[7, 6], time=[9.0, 9.0]),
+        "port_calls": happened(
+            mmsi=[1, 1, 4], port=["A", "B", "A"], shown=["lit"] * 3, arrives=[0.0, 20, 30], leaves=[8.0, 28, 30.5]
+        ),
+    }
+    heard = seas.fixes([7, 7, 8, 8], NOON + np.array([8.9, 9.1, 8.8, 9.2]) * HOUR, 1.0, 1.0)
+    of = {row["event"]: row for row in silences.events(found, 500, heard, true)}
+    assert (of["forged courses, any check"]["number"], of["forged courses, any check"]["recall"]) == (2, 0.5)
+    assert [of[name]["false_per_1000"] for name in ("circle", "inland", "impossible_speed")] == [2.0, 2.0, 0.0]
+    assert (of["handshake"]["number"], of["handshake"]["recall"], of["handshake"]["false_per_1000"]) == (2, 0.5, 2.0)
+    near = of["handshake, both heard within 15 min"]
+    assert (near["number"], near["recall"]) == (1, 1.0)
+    calls = of["port calls, lit"]
+    assert (calls["number"], calls["recall"], calls["false_per_1000"]) == (2, 0.5, 2.0)
+    most = {row["event"]: row["false_per_1000"] for row in silences.events(found, 500)}
+    assert (most["circle"], most["handshake"], most["copied_track"]) == (4.0, 4.0, 0.0)
+    text = silences_text({"first": [{"seed": 1, "table": table(some()), "events": list(of.values())}], "second": []})
+    assert "| handshake | 2 | 0.50 | 2.00 |" in text

@@ -120,8 +120,8 @@ def told(fixes, **columns):
 
 
 def rows_of(sea, name):
-    """The vessels of which a check has rows, however the data are cut."""
-    found = [seas.run(sea, cuts)["track_checks"].to_pandas() for cuts in ([], seas.every(sea, 3))]
+    """The vessels of which a check has rows, however the data are cut and into however many shards."""
+    found = [seas.run(sea, *how)["track_checks"].to_pandas() for how in (([], 1), (seas.every(sea, 3), 5))]
     chosen = [each[each.check_name == name].reset_index(drop=True) for each in found]
     assert chosen[0].equals(chosen[1])
     return sorted(set(chosen[0].mmsi))
@@ -238,3 +238,17 @@ def test_ships_that_meet_pass_and_stray_do_not_change_places():
     strays = seas.fixes(3, at_us, 0.002, (north + stray) / seas.NORTH_M, 10.0)
     sea = pa.concat_tables([seas.fixes(1, at_us, 0.0, north / seas.NORTH_M, 10.0), meets, strays])
     assert "handshake" not in seas.run(sea)["identity_events"]["kind"].to_pylist()
+
+
+def test_reports_that_come_late_are_no_change_of_places():
+    """Two ships in line, each with one report that is told a quarter of an hour late: there and back again."""
+    at_us = seas.NOON_US + 5 * MINUTE * np.arange(36)
+    north = 1_543.3 * np.arange(36)
+    late = np.where(np.arange(36) == 18, np.roll(north, 3), north)
+    early = np.where(np.arange(36) == 18, np.roll(north, -3), north)
+    ahead = 3 * 1_543.3
+    first = seas.fixes(1, at_us, 0.0, (ahead + late) / seas.NORTH_M, 10.0)
+    second = seas.fixes(2, at_us + MINUTE, 0.0, early / seas.NORTH_M, 10.0)
+    for cuts in ([], seas.every(first, 1)):
+        events = seas.run(pa.concat_tables([first, second]), cuts)["identity_events"]
+        assert "handshake" not in events["kind"].to_pylist()
