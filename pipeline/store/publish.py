@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import duckdb
 import pyarrow as pa
@@ -288,20 +289,16 @@ def _fill(
     registry: Registry,
 ) -> None:
     home = work.execute("SELECT current_database()").fetchall()[0][0]
+    empty = _empty(work, home, registry)
     work.execute(f"ATTACH {ddl.literal(str(path))} AS snapshot (STORAGE_VERSION '{READABLE_FROM}')")
     try:
         for name, table in tables.items():
             work.register(f"given_{name}", table)
         work.begin()
-        for name, fields in registry.stored.items():
-            # what is grouped by its key needs no index to hold it: that would be most of the file
-            key = () if registry.merge(name) in GROUPED else registry.key(name)
-            work.execute(ddl.create_table(f"snapshot.{name}", fields, key=key))
+        work.execute(f"COPY FROM DATABASE {empty} TO snapshot (SCHEMA)")
+        for name in registry.stored:
             work.execute(f"INSERT INTO snapshot.{name} BY NAME {query(name, registry)}")
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
-        for name, fields in registry.stored.items():
-            for statement in ddl.comments(name, fields):
-                work.execute(statement)
         for statement in described:
             work.execute(statement)
         work.commit()
@@ -313,6 +310,32 @@ def _fill(
     finally:
         work.execute(f"USE {ddl.quoted(home)}")
         work.execute("DETACH snapshot")
+
+
+def _empty(work: duckdb.DuckDBPyConnection, home: str, registry: Registry) -> str:
+    """The database in memory with the published tables, described and without rows; made once for a connection.
+
+    To copy it is quick. To make it takes as long as to publish some thousand rows: each comment copies a table's entry.
+    """
+    statements = []
+    for name, fields in registry.stored.items():
+        # what is grouped by its key needs no index to hold it: that would be most of the file
+        key = () if registry.merge(name) in GROUPED else registry.key(name)
+        statements += [ddl.create_table(name, fields, key=key), *ddl.comments(name, fields)]
+    made = f"empty_{crc32(''.join(statements).encode()):08x}"
+    if (made,) in work.execute("SELECT database_name FROM duckdb_databases()").fetchall():
+        return made
+    work.execute(f"ATTACH ':memory:' AS {made}")
+    try:
+        work.execute(f"USE {made}")
+        for statement in statements:
+            work.execute(statement)
+    except BaseException:
+        work.execute(f"USE {ddl.quoted(home)}")
+        work.execute(f"DETACH {made}")
+        raise
+    work.execute(f"USE {ddl.quoted(home)}")
+    return made
 
 
 def _lead_to(snapshot: Snapshot, link: Path) -> None:
