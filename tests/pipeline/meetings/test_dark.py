@@ -204,7 +204,11 @@ def test_as_many_fit_by_accident_as_other_days_say():
     judged = traffic(1200, 7)
     table = step._ended(judged, rules)
     around = Surroundings(
-        Spans.of_gaps(table, rules), table, BEGIN / HOUR + np.arange(DAYS * DAY_H), schema.empty("outages"), rules
+        Spans.of_gaps(table, rules),
+        table,
+        np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64),
+        schema.empty("outages"),
+        rules,
     )
     start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
 
