@@ -296,7 +296,7 @@ def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
         "distance_to_port_km": np.round(port_km, 2),
         "expected_by_accident": np.round(expected, 4),
         "chance_by_accident": np.round(chance, 4),
-        "score": np.round(-np.log(np.expm1(expected)), 3),
+        "score": np.round(-expected - np.log(chance), 3),
         "outage_share": np.round(outage, 4),
     }
     return build("dark_meetings", columns | made)

@@ -128,21 +128,30 @@ class Pool:
 
     def _fits(self, one: Spans, other: Spans, later_h: Floats) -> tuple[Ints, Ints]:
         """Rows of spans and of silences, so much later, that fit each other."""
-        to_other_h = (other.end_h + later_h - self.stay_h) - one.start_h[:, None]
-        from_other_h = (one.end_h - self.stay_h)[:, None] - (other.start_h + later_h)
         fits = one.mmsi[:, None] != other.mmsi
-        for spare_h, near, far in ((to_other_h, one.start, other.end), (from_other_h, one.end, other.start)):
-            reach2 = ((spare_h * self.kmh + one.slack_km[:, None]) / _RADIUS_KM) ** 2
-            dx, dy, dz = (near[axis][:, None] - far[axis] for axis in range(3))
-            # the square of the chord of an arc, to a millionth of it up to 3,000 km
-            fits &= dx * dx + dy * dy + dz * dz <= _RADIUS_KM**2 * reach2 * (1 - reach2 / 12 * (1 - reach2 / 30))
-            fits &= spare_h >= 0
+        pace, slack = self.kmh / _RADIUS_KM, one.slack_km / _RADIUS_KM
+        # from where one was heard last to where the other is heard again, and from the other to one
+        to_other = (other.end_h + later_h - self.stay_h) * pace - (one.start_h * pace - slack)[:, None]
+        from_other = ((one.end_h - self.stay_h) * pace + slack)[:, None] - (other.start_h + later_h) * pace
+        for angle, near, far in ((to_other, one.start, other.end), (from_other, one.end, other.start)):
+            square = angle * angle
+            # the square of the chord of an angle, to a millionth of it up to 3,000 km
+            fits &= _chord2(near, far) <= square * (1 - square / 12 * (1 - square / 30))
+            fits &= angle >= 0
         i, j = np.nonzero(fits)
         waits = one.breadth_km[i] == 0  # of two silences the detour of each by itself is in `most_h`
         detour_km = between_km(one.start[:, i], other.start[:, j]) + between_km(one.end[:, i], other.end[:, j])
         spare_km = (other.end_h - other.start_h - self.stay_h)[j] * self.kmh + 2 * one.slack_km[i]
         keep = ~waits | (detour_km <= spare_km)
         return i[keep], j[keep]
+
+
+def _chord2(one: Floats, other: Floats) -> Floats:
+    """Squares of the chords between places (3, n) and (3, m) in space, (n, m), in radii of the Earth."""
+    x, y = one / _RADIUS_KM, other / _RADIUS_KM
+    left = np.concatenate([-2 * x, (x * x).sum(axis=0)[None], np.ones((1, x.shape[1]))])
+    right = np.concatenate([y, np.ones((1, y.shape[1])), (y * y).sum(axis=0)[None]])
+    return np.asarray(left.T @ right)
 
 
 def between_km(one: Floats, other: Floats) -> Floats:
