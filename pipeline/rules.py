@@ -301,6 +301,33 @@ class ProximityRules:
 
 
 @dataclass(frozen=True)
+class DarkRules:
+    """Who can have met while one of the two, or both, were not heard; how fast they go is stays.dark_speed_kn."""
+
+    gap_d: float = number(
+        7.0, "d", "as long as a track lasts; whoever is silent for longer can have been anywhere and met anybody"
+    )
+    stay_h: float = number(2.0, "h", "to come alongside, pass a hose and cast off; most transfers of oil take longer")
+    partners_most: float = number(3.0, "silences", "of those that fit one, the likeliest to be looked at by a person")
+    shift_least_d: float = number(2.0, "d", "silences a day before go on into the same ones")
+    shift_most_d: float = number(28.0, "d", "a lunar month and four whole weeks; traffic changes over longer")
+    shifts_least: float = number(7.0, "days", "a week, with its days off; of fewer no mean can be had")
+    fits_enough: float = number(
+        30.0, "silences", "that fit in the first shifts_least days: a mean above four leaves nothing to be surprised at"
+    )
+    heard_share: float = number(
+        0.9, "share", "of the hours of a shifted day: where nobody was heard, no silence can be known"
+    )
+    lead_chance: float = number(
+        0.05, "chance", "that a silence fits by accident: more often, and the row says more of the traffic than of two"
+    )
+    together_h: float = number(1.0, "h", "vessels lost so soon before or after each other have one cause, perhaps")
+    together_km: float = number(50.0, "km", "and so near each other: a storm, a station, an order to a fleet")
+    together_least: float = number(4.0, "other vessels", "lost together: no lead, since they have one cause, perhaps")
+    outage_share: float = number(0.1, "share", "of a silence in outages: more, and it is no lead")
+
+
+@dataclass(frozen=True)
 class EncounterRules:
     """Which proximities are one encounter."""
 
@@ -358,6 +385,7 @@ class Rules:
     coverage: CoverageRules = CoverageRules()
     reception: ReceptionRules = ReceptionRules()
     proximity: ProximityRules = ProximityRules()
+    dark: DarkRules = DarkRules()
     encounter: EncounterRules = EncounterRules()
     context: ContextRules = ContextRules()
     lead: LeadRules = LeadRules()

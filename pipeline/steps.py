@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Batch, Ints, Result, Tables, concat, micros
-from stswatch.pipeline.meetings import encounter, proximity
+from stswatch.pipeline.meetings import dark, encounter, proximity
 from stswatch.pipeline.meetings.encounter import scorecard
 from stswatch.pipeline.routes import Route, by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
@@ -115,7 +115,6 @@ STEPS: tuple[Step, ...] = (
         keys=("mmsi",),
         placed={"legs": ("lon0", "lat0")},
     ),
-    Step("dark", encounter.dark, takes={"judged_gaps": to_all}, gives=("dark_meetings",), single=True),
     Step(
         "calls",
         port_calls.calls,
@@ -126,9 +125,18 @@ STEPS: tuple[Step, ...] = (
         unlooked=tuple(port_calls.STATE),  # calls are told when they are final
     ),
     Step(
+        "dark",
+        dark.dark,
+        takes=dict.fromkeys(("judged_gaps", "loitering", "reporting", "outages"), to_all),
+        gives=("dark_meetings",),
+        state=dark.STATE,
+        single=True,
+        unlooked=tuple(dark.STATE),  # a look ahead gives none
+    ),
+    Step(
         "encounter",
         encounter.encounter,
-        takes={"proximities": by_pair, "port_pairs": by_pair, "dark_meetings": by_pair},
+        takes={"proximities": by_pair, "port_pairs": by_pair},
         gives=("closed_encounters", "port_pair_counts"),
         state=encounter.STATE,
         keys=("mmsi_a", "mmsi_b"),

@@ -52,11 +52,6 @@ OPEN = schema.table(
 STATE = {"open": OPEN, "berths": schema.PORT_PAIRS}
 
 
-def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """Give no dark meetings yet."""
-    return Result(state, {"dark_meetings": schema.empty("dark_meetings")})
-
-
 def encounter(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of one pair shard; see the module docstring for the law, schema.FLOW for what it gives."""
     meetings = _joined(state["open"], batch.table("proximities"), rules.encounter)

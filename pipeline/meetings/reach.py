@@ -14,6 +14,7 @@ Source: Kuijpers, Grimson, Othman 2011 (International Journal of Geographical In
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stswatch.geo.coordinates.plane import WGS84_A_M, WGS84_E2, arc_km, in_space_km
-from stswatch.geo.coordinates.sphere import M_PER_NM
+from stswatch.geo.coordinates.sphere import M_PER_NM, near_lon
 from stswatch.pipeline.batch import Bools, Floats
 
 KMH_PER_KN = M_PER_NM / 1000
@@ -30,8 +31,8 @@ _AT_ONCE = 2_000  # groups; so what is worked on stays in the cache
 
 
 @dataclass(frozen=True)
-class Silences:
-    """Silences of n groups of k vessels: hours (n, k) from any moment on, places in space (3, n, k) km, speeds.
+class GapGroups:
+    """GapGroups of n groups of k vessels: hours (n, k) from any moment on, places in space (3, n, k) km, speeds.
 
     start, end: where each was heard last and first again, see `in_space_km`. speed_kmh: (n, k).
     """
@@ -49,47 +50,45 @@ class Silences:
         start: tuple[ArrayLike, ArrayLike],
         end: tuple[ArrayLike, ArrayLike],
         speed_kn: ArrayLike,
-    ) -> Silences:
+    ) -> GapGroups:
         """From hours (n, k), longitudes and latitudes (n, k), degrees, and speeds, knots, (n, k) or one for all."""
         begun = np.atleast_2d(np.asarray(start_h, np.float64))
         speed = np.broadcast_to(np.asarray(speed_kn, np.float64) * KMH_PER_KN, begun.shape)
-        return Silences(begun, np.atleast_2d(np.asarray(end_h, np.float64)), _places(*start), _places(*end), speed)
+        return GapGroups(begun, np.atleast_2d(np.asarray(end_h, np.float64)), _places(*start), _places(*end), speed)
 
     def __len__(self) -> int:
         return len(self.start_h)
 
-    def taken(self, rows: slice | np.ndarray) -> Silences:
+    def taken(self, rows: slice | np.ndarray) -> GapGroups:
         """Some of the groups."""
         hours, places = (self.start_h[rows], self.end_h[rows]), (self.start[:, rows], self.end[:, rows])
-        return Silences(*hours, *places, self.speed_kmh[rows])
+        return GapGroups(*hours, *places, self.speed_kmh[rows])
 
-    def faster(self, times: Floats) -> Silences:
+    def faster(self, times: Floats) -> GapGroups:
         """The same groups, those of each (n,) so many times as fast."""
-        return Silences(self.start_h, self.end_h, self.start, self.end, self.speed_kmh * times[:, None])
+        return GapGroups(self.start_h, self.end_h, self.start, self.end, self.speed_kmh * times[:, None])
 
     def stay_h(self, x: Floats) -> Floats:
         """S at places (3, n, m) in space: hours (n, m); below 0 where they cannot be together."""
-        from_h = until_h = None
+        from_h, until_h = np.full(x.shape[1:], -np.inf), np.full(x.shape[1:], np.inf)
         for k in range(self.start_h.shape[1]):
             speed = self.speed_kmh[:, k, None]
-            arrives = self.start_h[:, k, None] + _apart_km(x, self.start[:, :, k, None]) / speed
-            leaves = self.end_h[:, k, None] - _apart_km(x, self.end[:, :, k, None]) / speed
-            from_h = arrives if from_h is None else np.maximum(from_h, arrives)
-            until_h = leaves if until_h is None else np.minimum(until_h, leaves)
+            from_h = np.maximum(from_h, self.start_h[:, k, None] + _apart_km(x, self.start[:, :, k, None]) / speed)
+            until_h = np.minimum(until_h, self.end_h[:, k, None] - _apart_km(x, self.end[:, :, k, None]) / speed)
         return np.asarray(until_h - from_h)
 
 
-def most_h(of: Silences) -> Floats:
+def most_h(of: GapGroups) -> Floats:
     """No S is above it, hours (n,): the least of t1_i - t0_j - |q_i - p_j| / the greater of both speeds.
 
-    >>> gap = Silences.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
+    >>> gap = GapGroups.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
     >>> most_h(gap).round(2).tolist()
     [4.05]
     """
-    return _bounds_h(of).min(axis=1)
+    return np.asarray(_bounds_h(of).min(axis=1))
 
 
-def _bounds_h(of: Silences) -> Floats:
+def _bounds_h(of: GapGroups) -> Floats:
     """That of each pair i, j: (n, k * k), those of one i side by side."""
     speed = np.maximum(of.speed_kmh[:, :, None], of.speed_kmh[:, None])
     apart_h = _apart_km(of.end[:, :, :, None], of.start[:, :, None]) / speed
@@ -104,13 +103,13 @@ class Longest(NamedTuple):
     lat: Floats
 
 
-def longest(of: Silences) -> Longest:
+def longest(of: GapGroups) -> Longest:
     """The longest common stay of each group, to 0.001 h, and where it is; where there is none, `most_h` and any place.
 
     Mostly it is as long as `most_h` has it, on the straight way between the two places that decide that. Else the best
     place of every way across is looked for, and the best of these.
 
-    >>> gap = Silences.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
+    >>> gap = GapGroups.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
     >>> longest(gap).stay_h.round(2).tolist()
     [4.05]
     """
@@ -127,9 +126,10 @@ def longest(of: Silences) -> Longest:
 
 _EXACT_H = 0.0005
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2
+_PARTINGS = 22  # leave 25 m of 1,000 km; for all groups alike, so that none shows in the result of another
 
 
-def _longest(of: Silences, aside: bool) -> Floats:
+def _longest(of: GapGroups, aside: bool) -> Floats:
     """The rows of Longest, (3, n): the best place on the straight way that decides `most_h`, or aside of it."""
     bounds, rows = _bounds_h(of), np.arange(len(of))
     j, k = divmod(bounds.argmin(axis=1), of.start_h.shape[1])
@@ -144,18 +144,18 @@ def _longest(of: Silences, aside: bool) -> Floats:
         """The best place across the way, and the stay there."""
         if not aside:
             return np.zeros(len(of)), stay_h(along, np.zeros(len(of)))
-        return _best(lambda at: stay_h(along, at), south, north, _rounds(of, north - south))
+        return _best(lambda at: stay_h(along, at), south, north)
 
-    along, _ = _best(lambda at: across(at)[1], west, east, _rounds(of, east - west))
+    along, _ = _best(lambda at: across(at)[1], west, east)
     place = frame.places(along[:, None], across(along)[0][:, None])
     return np.stack([of.stay_h(place)[:, 0], *_degrees(place[:, :, 0])])
 
 
-def _best(value: Callable[[Floats], Floats], low: Floats, high: Floats, rounds: int) -> tuple[Floats, Floats]:
+def _best(value: Callable[[Floats], Floats], low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Where functions that rise and then fall are greatest between bounds (n,), and how great: golden section."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = value(left), value(right)
-    for _ in range(rounds):
+    for _ in range(_PARTINGS):
         lower = at_left >= at_right
         low, high = np.where(lower, low, left), np.where(lower, right, high)
         new = np.where(lower, high - _GOLDEN * (high - low), low + _GOLDEN * (high - low))
@@ -165,16 +165,10 @@ def _best(value: Callable[[Floats], Floats], low: Floats, high: Floats, rounds: 
     return np.where(at_left >= at_right, left, right), np.maximum(at_left, at_right)
 
 
-def _rounds(of: Silences, width: Floats) -> int:
-    """How often widths (n,) of the plane are parted until no ship needs _EXACT_H for what is left."""
-    far_h = (width * WGS84_A_M / 1000 / of.speed_kmh.min(axis=1)).max(initial=0.0)
-    return int(np.ceil(np.log(max(far_h / _EXACT_H, 2.0)) / -np.log(_GOLDEN)))
-
-
-def least_speed_kn(of: Silences, stay_h: float) -> Floats:
+def least_speed_kn(of: GapGroups, stay_h: float) -> Floats:
     """The least speed, knots (n,), at which each group has so long a stay, all going equally fast; inf for never.
 
-    Bisected to 0.01 knots, from the speed below which no `most_h` is long enough.
+    Mostly the speed below which no `most_h` is long enough; else bisected to some 0.1 knots.
     """
     low = np.zeros(len(of))
     for i in range(of.start_h.shape[1]):
@@ -187,8 +181,9 @@ def least_speed_kn(of: Silences, stay_h: float) -> Floats:
     out = low.copy()
     rows = np.flatnonzero(np.isfinite(low))
     rows = rows[~_lasts(of.taken(rows), low[rows] + 0.005, stay_h)]
-    slow, fast = low[rows], 2 * low[rows] + 1.0
-    for _ in range(14):
+    own = of.speed_kmh[rows].max(axis=1) / KMH_PER_KN
+    slow, fast = low[rows], np.where(_lasts(of.taken(rows), own, stay_h), own, 2 * np.maximum(low[rows], own))
+    for _ in range(7):
         middle = (slow + fast) / 2
         enough = _lasts(of.taken(rows), middle, stay_h)
         slow, fast = np.where(enough, slow, middle), np.where(enough, middle, fast)
@@ -196,10 +191,10 @@ def least_speed_kn(of: Silences, stay_h: float) -> Floats:
     return out
 
 
-def _lasts(of: Silences, speed_kn: Floats, stay_h: float) -> Bools:
+def _lasts(of: GapGroups, speed_kn: Floats, stay_h: float) -> Bools:
     """Whether groups have so long a stay at speeds (n,)."""
     kmh = np.broadcast_to(np.maximum(speed_kn, 1e-3)[:, None] * KMH_PER_KN, of.speed_kmh.shape)
-    at_speed = Silences(of.start_h, of.end_h, of.start, of.end, kmh)
+    at_speed = GapGroups(of.start_h, of.end_h, of.start, of.end, kmh)
     return np.asarray(longest(at_speed).stay_h >= stay_h - _EXACT_H)
 
 
@@ -209,7 +204,7 @@ RAYS = 72
 _HALVINGS = 18
 
 
-def regions(of: Silences, best: Longest, stay_h: float) -> tuple[Floats, Floats]:
+def regions(of: GapGroups, best: Longest, stay_h: float) -> tuple[Floats, Floats]:
     """Where each group can stay so long, as the corners of one polygon: longitudes and latitudes (n, RAYS), degrees.
 
     best: what `longest` gives, none shorter than stay_h. The corners lie as far outside as the sides between them would
@@ -227,6 +222,18 @@ def regions(of: Silences, best: Longest, stay_h: float) -> tuple[Floats, Floats]
     return _degrees(frame.places(*(middle + (edge - middle) / np.cos(np.pi / RAYS))))
 
 
+def to_wkb(lon: Floats, lat: Floats) -> list[bytes]:
+    """Polygons with corners (n, m), degrees, as well-known binary, to 10 m; one at the date line goes beyond 180.
+
+    >>> len(to_wkb(np.array([[124.0, 125.0, 125.0]]), np.array([[38.0, 38.0, 39.0]]))[0])
+    77
+    """
+    points = np.stack([near_lon(lon, lon[:, :1]), lat], axis=-1).round(4)
+    closed = np.concatenate([points, points[:, :1]], axis=1).astype("<f8")
+    head = struct.pack("<BIII", 1, 3, 1, closed.shape[1])  # little-endian, a polygon of one ring
+    return [head + ring.tobytes() for ring in closed]
+
+
 def area_km2(lon: Floats, lat: Floats) -> Floats:
     """The areas (n,) of polygons with corners (n, m), degrees.
 
@@ -241,7 +248,7 @@ def area_km2(lon: Floats, lat: Floats) -> Floats:
     return np.asarray(np.abs(strips.sum(axis=1)) * b2 * (1 + WGS84_E2 * np.sin(rise).mean(axis=1) ** 2) ** 2)
 
 
-def _edge(of: Silences, frame: _Frame, middle: Floats, rays: Floats, stay_h: float) -> Floats:
+def _edge(of: GapGroups, frame: _Frame, middle: Floats, rays: Floats, stay_h: float) -> Floats:
     """Where the region ends along rays (2, n, m) or (2, 1, m) from places (2, n, 1) in it, (2, n, m)."""
     longest_km = (of.speed_kmh * (of.end_h - of.start_h)).min(axis=1)
     furthest = np.tan(np.minimum(longest_km / (WGS84_A_M / 1000), 1.2)) + np.hypot(*middle[..., 0])

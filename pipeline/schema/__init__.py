@@ -53,6 +53,7 @@ from stswatch.pipeline.schema.measures import BIN
 from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,
     COVERAGE,
+    DARK_MEETINGS,
     ENCOUNTERS,
     IDENTITY_EVENTS,
     IDENTITY_VALUES,
@@ -80,6 +81,7 @@ __all__ = [
     "CLOSED_ENCOUNTERS",
     "COVERAGE",
     "CROSSINGS",
+    "DARK_MEETINGS",
     "EDGES",
     "ENCOUNTERS",
     "EVENT_TABLES",
@@ -290,7 +292,6 @@ TABLES = Registry(
         Table("port_pairs", Origin.FLOW, flow_tables.PORT_PAIRS),
         Table("closed_encounters", Origin.FLOW, flow_tables.CLOSED_ENCOUNTERS),
         Table("parties", Origin.FLOW, flow_tables.PARTIES),
-        Table("dark_meetings", Origin.FLOW, published.ENCOUNTERS),
         # those that are published, in the order of docs/tables.md
         Table("runs", Origin.STORE, published.RUNS, Published(Merge.RUNS, ("run_id",), order=("started", "run_id"))),
         Table("sources", Origin.STORE, published.SOURCES, Published(Merge.GIVEN, ("source",))),
@@ -305,6 +306,12 @@ TABLES = Registry(
         ),
         Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
         Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),
+        Table(
+            "dark_meetings",
+            Origin.FLOW,
+            published.DARK_MEETINGS,
+            Published(Merge.ROWS, order=("start_time", "mmsi_a", "mmsi_b", "gap_start_b")),
+        ),
         Table(
             "identity_events",
             Origin.FLOW,

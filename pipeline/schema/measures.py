@@ -321,6 +321,84 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
     column("reasons", pa.list_(REASON), "what the score is made of, largest contribution first"),
     column("run_id", pa.string(), "the run that wrote this revision"),
 )
+# what is inferred of a dark meeting: nothing of it was measured
+DARK_MEETING: tuple[pa.Field, ...] = (
+    column("kind", pa.string(), "one_dark: a loitered, b was silent; both_dark: both were silent"),
+    column(
+        "lead",
+        pa.bool_(),
+        "one_dark alone: chance_by_accident at most dark.lead_chance, and neither others lost together nor an outage "
+        "explains the silence; a both_dark is a candidate, never a lead",
+    ),
+    *(
+        each
+        for v in "ab"
+        for each in (
+            column(
+                f"mmsi_{v}", pa.int32(), f"the number that {v} claims" + ("; of both_dark the smaller" * (v == "a"))
+            ),
+            column(f"track_start_{v}", UTC, f"first fix of the track of {v}"),
+        )
+    ),
+    column("start_time", UTC, "the earliest that both can have been there, at dark_speed_kn"),
+    column("end_time", UTC, "the latest"),
+    column("stay_h", pa.float64(), "longest stay together", unit="h"),
+    column("spare_h", pa.float64(), "stay_h less dark.stay_h", unit="h"),
+    column("least_speed_kn", pa.float64(), "least speed at which they had time for dark.stay_h together", unit="kn"),
+    column("lon", pa.float64(), "where it can have been longest; of one_dark the mean place of a", unit="deg"),
+    column("lat", pa.float64(), "where it can have been longest; of one_dark the mean place of a", unit="deg"),
+    column(
+        "region",
+        pa.binary(),
+        "where both can have been for dark.stay_h, WKB, land not left out; null where a was heard",
+        null=True,
+    ),
+    column("region_km2", pa.float64(), "its area", unit="km2", null=True),
+    column("zones", pa.list_(pa.string()), "zones there, most specific first"),
+    column("port", pa.string(), "nearest port"),
+    column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),
+    *(
+        each
+        for v, null in (("a", True), ("b", False))
+        for each in (
+            column(f"gap_start_{v}", UTC, f"last fix of {v} before its silence", null=null),
+            column(f"gap_end_{v}", UTC, f"first fix of {v} after it", null=null),
+            column(f"judgement_{v}", pa.string(), "what that silence was judged to be", null=null),
+        )
+    ),
+    column(
+        "rivals",
+        pa.int64(),
+        "how many other silences fit as well: of one_dark the wait, of both_dark one of the two",
+    ),
+    column(
+        "expected_by_accident",
+        pa.float64(),
+        "how many silences fit by accident, in the mean of shifts by whole days; of both_dark that of a or b, the "
+        "greater; null where fewer than dark.shifts_least tell",
+        null=True,
+    ),
+    column("shifts", pa.int64(), "days that tell it"),
+    column(
+        "chance_by_accident",
+        pa.float64(),
+        "chance that any fits by accident, 1 - exp(-expected_by_accident)",
+        null=True,
+    ),
+    column(
+        "lost_together",
+        pa.int64(),
+        "other vessels lost within dark.together_h and dark.together_km of the silent one; of two the more",
+    ),
+    column("outage_share", pa.float64(), "share of the silence that lies in an outage; of two the greater"),
+    column(
+        "score",
+        pa.float64(),
+        "log-odds that none fits by accident: a rank among dark meetings, not on the scale of encounters",
+        unit="log-odds",
+        null=True,
+    ),
+)
 MEASURES: Mapping[str, Measure] = {each.name: each for each in ENCOUNTER if isinstance(each, Measure)}
 
 

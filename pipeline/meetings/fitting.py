@@ -1,0 +1,232 @@
+"""Which silences fit a wait or a silence, and how many do by accident.
+
+For that the silences of other days, shifted by whole days, are held against the same wait or silence: they met nobody
+there, so what fits of them fits by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stswatch.geo.coordinates.plane import apart_km, in_space_km
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import HOUR, Bools, Floats, Ints, micros
+from stswatch.pipeline.meetings.reach import KMH_PER_KN
+from stswatch.pipeline.rules import Rules
+
+SILENCED = "silenced"
+GAPS = schema.table(
+    "GapGroups that ended, for as long as another can be held against them.",
+    *(schema.JUDGED_GAPS.field(name) for name in ("mmsi", "track_start", "start_time")),
+    schema.column("end_time", schema.UTC, "first fix after"),
+    *(schema.column(name, pa.float64(), "as in table gaps", unit="deg") for name in ("lon0", "lat0", "lon1", "lat1")),
+    *(schema.JUDGED_GAPS.field(name) for name in ("receiver", "judgement")),
+    schema.column("decided", pa.bool_(), "its partners are known"),
+)
+WAITS = schema.table(
+    "Vessels that loitered, and of which not every silence that can overlap is judged.",
+    *(
+        schema.LOITERING.field(name)
+        for name in ("mmsi", "track_start", "start_time", "end_time", "lon", "lat", "drift_km")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Waits or silences as columns (n,): hours since 1970, places in space (3, n) km; of a wait both are the same.
+
+    slack_km: how far a wait is from its place. breadth_km: how broad a silence's reach is, the less the less fits it.
+    """
+
+    mmsi: Ints
+    start_h: Floats
+    end_h: Floats
+    start: Floats
+    end: Floats
+    slack_km: Floats
+    breadth_km: Floats
+
+    @staticmethod
+    def of_gaps(gaps: pa.Table, rules: Rules) -> Spans:
+        """Those of GAPS."""
+        start_h, end_h = (micros(gaps, name) / HOUR for name in ("start_time", "end_time"))
+        start, end = (in_space_km(np.asarray(gaps[f"lon{k}"]), np.asarray(gaps[f"lat{k}"])).T for k in (0, 1))
+        way_km = rules.stays.dark_speed_kn * KMH_PER_KN * (end_h - start_h)
+        breadth_km = np.sqrt(np.maximum(way_km**2 - apart_km(start.T, end.T) ** 2, 0.0))
+        mmsi = np.asarray(gaps["mmsi"]).astype(np.int64)
+        return Spans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), breadth_km)
+
+    @staticmethod
+    def of_waits(waits: pa.Table) -> Spans:
+        """Those of WAITS."""
+        start_h, end_h = (micros(waits, name) / HOUR for name in ("start_time", "end_time"))
+        place = in_space_km(np.asarray(waits["lon"]), np.asarray(waits["lat"])).T
+        mmsi = np.asarray(waits["mmsi"]).astype(np.int64)
+        return Spans(mmsi, start_h, end_h, place, place, np.asarray(waits["drift_km"]) / 2, np.zeros(len(mmsi)))
+
+    def taken(self, rows: Ints | slice) -> Spans:
+        """Some of them."""
+        flat = (self.mmsi[rows], self.start_h[rows], self.end_h[rows])
+        return Spans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.breadth_km[rows])
+
+    def __len__(self) -> int:
+        return len(self.mmsi)
+
+
+_BLOCK, _MEMBERS = 16, 2_000  # spans and silences at a time: what is worked on stays in the cache
+_RADIUS_KM = MEAN_RADIUS_M / 1000
+
+
+class Pool:
+    """GapGroups to hold others against, by length and start."""
+
+    def __init__(self, spans: Spans, which: Bools, rules: Rules) -> None:
+        own_h = spans.end_h - spans.start_h
+        way_h = apart_km(spans.start.T, spans.end.T) / (rules.stays.dark_speed_kn * KMH_PER_KN)
+        able = np.flatnonzero(which & (own_h - way_h >= rules.dark.stay_h))
+        kind = np.ceil(np.log2(np.maximum(own_h[able], 1.0))).astype(np.int64)
+        order = np.lexsort((spans.start_h[able], kind))
+        self.row, self.spans = able[order], spans.taken(able[order])
+        kinds, first = np.unique(kind[order], return_index=True)
+        last = np.append(first[1:], len(able))[: len(first)]
+        self.classes = list(zip((2.0**kinds).tolist(), first.tolist(), last.tolist(), strict=True))
+        self.stay_h, self.kmh = rules.dark.stay_h, rules.stays.dark_speed_kn * KMH_PER_KN
+
+    def fitting(self, of: Spans, shifts_h: Floats) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """What fits spans, the pool's later by some shifts: (row of the span, row of the silence, number of the shift).
+
+        A silence fits where `most_h` of both is long enough; a wait, where there is time to come to it and to go on.
+        None fits a span of its own vessel. Spans are taken some at a time, best in the order of time.
+        """
+        for at in range(0, len(of), _BLOCK):
+            some = of.taken(slice(at, at + _BLOCK))
+            members, shifts = self._overlapping(some, shifts_h)
+            for part in range(0, len(members), _MEMBERS):
+                member, shift = members[part : part + _MEMBERS], shifts[part : part + _MEMBERS]
+                one, other = self._fits(some, self.spans.taken(member), shifts_h[shift])
+                yield at + one, self.row[member[other]], shift[other]
+
+    def _overlapping(self, some: Spans, shifts_h: Floats) -> tuple[Ints, Ints]:
+        """GapGroups of the pool that may overlap one of the spans for long enough, and the shift by which each does."""
+        low_h, high_h = some.start_h.min() + self.stay_h, some.end_h.max() - self.stay_h
+        members, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for longest_h, first, last in self.classes:
+            starts = self.spans.start_h[first:last]
+            begin = np.searchsorted(starts, low_h - longest_h - shifts_h)
+            end = np.searchsorted(starts, high_h - shifts_h, side="right")
+            for k in np.flatnonzero(end > begin).tolist():
+                members.append(np.arange(first + begin[k], first + end[k]))
+                shifts.append(np.full(end[k] - begin[k], k))
+        return np.concatenate(members), np.concatenate(shifts)
+
+    def _fits(self, one: Spans, other: Spans, later_h: Floats) -> tuple[Ints, Ints]:
+        """Rows of spans and of silences, so much later, that fit each other."""
+        fits = one.mmsi[:, None] != other.mmsi
+        pace, slack = self.kmh / _RADIUS_KM, one.slack_km / _RADIUS_KM
+        # from where one was heard last to where the other is heard again, and from the other to one
+        to_other = (other.end_h + later_h - self.stay_h) * pace - (one.start_h * pace - slack)[:, None]
+        from_other = ((one.end_h - self.stay_h) * pace + slack)[:, None] - (other.start_h + later_h) * pace
+        for angle, near, far in ((to_other, one.start, other.end), (from_other, one.end, other.start)):
+            square = angle * angle
+            # the square of the chord of an angle, to a millionth of it up to 3,000 km
+            fits &= _chord2(near, far) <= square * (1 - square / 12 * (1 - square / 30))
+            fits &= angle >= 0
+        i, j = np.nonzero(fits)
+        waits = one.breadth_km[i] == 0  # of two silences the detour of each by itself is in `most_h`
+        detour_km = between_km(one.start[:, i], other.start[:, j]) + between_km(one.end[:, i], other.end[:, j])
+        spare_km = (other.end_h - other.start_h - self.stay_h)[j] * self.kmh + 2 * one.slack_km[i]
+        keep = ~waits | (detour_km <= spare_km)
+        return i[keep], j[keep]
+
+
+def _chord2(one: Floats, other: Floats) -> Floats:
+    """Squares of the chords between places (3, n) and (3, m) in space, (n, m), in radii of the Earth."""
+    x, y = one / _RADIUS_KM, other / _RADIUS_KM
+    left = np.concatenate([-2 * x, (x * x).sum(axis=0)[None], np.ones((1, x.shape[1]))])
+    right = np.concatenate([y, np.ones((1, y.shape[1])), (y * y).sum(axis=0)[None]])
+    return np.asarray(left.T @ right)
+
+
+def between_km(one: Floats, other: Floats) -> Floats:
+    """Geodesics (n,) between places (3, n) in space, km."""
+    return apart_km(one.T, other.T)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The silences that are known, as columns and as rows of GAPS; the hours in which anybody was heard; outages."""
+
+    spans: Spans
+    gaps: pa.Table
+    heard_h: Floats
+    outages: pa.Table
+    rules: Rules
+
+    @property
+    def silenced(self) -> Bools:
+        """Which were judged silenced, (n,)."""
+        return np.asarray(pc.equal(self.gaps["judgement"], SILENCED))
+
+    def pool(self, silenced: bool) -> Pool:
+        """Those judged silenced, or the others: the strata."""
+        return Pool(self.spans, self.silenced == silenced, self.rules)
+
+    def by_accident(self, of: Spans, pool: Pool) -> tuple[Floats, Ints]:
+        """How many of a pool fit each span by accident, in the mean (n,), NaN where too few shifts tell; the shifts.
+
+        Shifts are those of whole days for which somebody was heard in nearly every hour of the span and a day before:
+        the first few, and the others too where not many fit in these.
+        """
+        own = self.rules.dark
+        every_h = 24.0 * np.arange(own.shift_least_d, own.shift_most_d + 1)
+        fits, shifts, going = np.zeros(len(of), np.int64), np.zeros(len(of), np.int64), np.arange(len(of))
+        few = round(own.shifts_least)
+        for shifts_h in (every_h[:few], every_h[few:]):
+            some = of.taken(going)
+            known = np.stack([self._all_heard(some, shift_h) for shift_h in shifts_h.tolist()], axis=1)
+            shifts[going] += known.sum(axis=1)
+            for row, _, shift in pool.fitting(some, shifts_h):
+                fits += np.bincount(going[row[known[row, shift]]], minlength=len(of))
+            going = np.flatnonzero((shifts < own.shifts_least) | (fits < own.fits_enough))
+        enough = shifts >= own.shifts_least
+        return np.where(enough, (fits + 0.5) / np.maximum(shifts, 1), np.nan), shifts
+
+    def _all_heard(self, of: Spans, shift_h: float) -> Bools:
+        """Whether nearly all hours of spans, so much earlier, and of the day before were heard."""
+        first, last = np.floor(of.start_h - 24 - shift_h), np.floor(of.end_h - shift_h)
+        count = np.searchsorted(self.heard_h, last, side="right") - np.searchsorted(self.heard_h, first)
+        return np.asarray(count >= self.rules.dark.heard_share * (last - first + 1))
+
+    def lost_together(self, rows: Ints) -> Ints:
+        """How many other vessels were lost near and soon before or after each of some silences, (m,)."""
+        own, order = self.rules.dark, np.argsort(self.spans.start_h, kind="stable")
+        starts = self.spans.start_h[order]
+        at_h = self.spans.start_h[rows]
+        low = np.searchsorted(starts, at_h - own.together_h)
+        high = np.searchsorted(starts, at_h + own.together_h, side="right")
+        out = np.zeros(len(rows), np.int64)
+        for k in range(len(rows)):
+            near = order[low[k] : high[k]]
+            km = between_km(self.spans.start[:, near], self.spans.start[:, rows[k], None])
+            others = self.spans.mmsi[near[km <= own.together_km]]
+            out[k] = len(np.setdiff1d(others, self.spans.mmsi[rows[k]]))
+        return out
+
+    def outage_share(self, rows: Ints) -> Floats:
+        """How much of each of some silences lies in outages of all receivers or of its kind, (m,)."""
+        start, end = micros(self.gaps, "start_time")[rows], micros(self.gaps, "end_time")[rows]
+        kind = np.array(self.gaps["receiver"].to_pylist(), object)[rows] == schema.SATELLITE
+        out = np.zeros(len(rows))
+        for outage in self.outages.to_pylist():
+            of_all, satellite = outage["receiver"] == "all", outage["receiver"] == schema.SATELLITE
+            begun, over = (int(outage[name].timestamp() * 1e6) for name in ("start_time", "end_time"))
+            shared = np.clip(np.minimum(end, over) - np.maximum(start, begun), 0, None) / np.maximum(end - start, 1)
+            out = np.maximum(out, np.where(of_all | (kind == satellite), shared, 0.0))
+        return out

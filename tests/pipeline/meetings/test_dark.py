@@ -1,0 +1,225 @@
+"""Owns: what the dark step gives of waits and silences, however they are cut; that no common cause makes a lead."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from stswatch.geo.coordinates.plane import in_space_km
+from stswatch.geo.coordinates.sphere import destination
+from stswatch.pipeline import schema
+from stswatch.pipeline.batch import HOUR, Batch, build, concat, micros
+from stswatch.pipeline.meetings import dark as step
+from stswatch.pipeline.meetings.dark import dark, settled_us
+from stswatch.pipeline.meetings.fitting import Spans, Surroundings
+from stswatch.pipeline.rules import Rules
+from tests.pipeline import seas
+
+RULES = Rules()
+BEGIN = seas.NOON_US // (24 * HOUR) * 24 * HOUR
+DAY_H = 24
+DAYS = 40
+LON, LAT = 123.0, 35.0  # the Yellow Sea, far from land
+ORDER = [(name, "ascending") for name in ("start_time", "mmsi_a", "mmsi_b", "gap_start_b")]
+
+
+def gaps(mmsi, start_h, end_h, place, after, judgement="silenced"):
+    """Judged gaps (n,): hours from BEGIN, longitudes and latitudes before and after."""
+    n = len(mmsi)
+    time = {
+        name: BEGIN + np.rint(np.asarray(h) * 3600).astype(np.int64) * 1_000_000
+        for name, h in (("start_time", start_h), ("end_time", end_h))
+    }
+    columns = {"mmsi": np.asarray(mmsi), "track_start": np.full(n, BEGIN), **time}
+    columns |= dict(zip(("lon0", "lat0", "lon1", "lat1"), (*place, *after), strict=True))
+    columns |= {"receiver": ["terrestrial"] * n, "ending": ["resumed"] * n}
+    columns["judgement"] = [judgement] * n if isinstance(judgement, str) else list(judgement)
+    for field in schema.JUDGED_GAPS:
+        if field.name not in columns:
+            columns[field.name] = np.zeros(n) if pa.types.is_floating(field.type) else np.zeros(n, np.int64)
+    return build("judged_gaps", columns)
+
+
+def traffic(n, seed, days=DAYS, judgement="silenced"):
+    """Silences of as many vessels all over a sea, at any time of these days, that met nobody on purpose."""
+    rng = np.random.default_rng(seed)
+    long_h = np.clip(rng.lognormal(np.log(8.0), 0.6, n), 2.5, 60.0)
+    start_h = rng.uniform(0, days * DAY_H - long_h)
+    lon, lat = LON + rng.uniform(-3, 3, n), LAT + rng.uniform(-2.5, 2.5, n)
+    way_m = long_h * 12 * 1852 * rng.uniform(0, 0.8, n)
+    after = destination(lon, lat, rng.uniform(0, 360, n), way_m)
+    return gaps(412_000_000 + np.arange(n), start_h, start_h + long_h, (lon, lat), after, judgement)
+
+
+def wait(start_h=600.0, end_h=612.0, mmsi=273_000_001, lon=LON, lat=LAT):
+    """One vessel that loitered."""
+    columns = {
+        "mmsi": [mmsi],
+        "track_start": np.array([BEGIN]),
+        "lon": [lon],
+        "lat": [lat],
+        "zones": [[]],
+        "port": ["x"],
+    }
+    columns |= {
+        "start_time": np.array([BEGIN + int(start_h * HOUR)]),
+        "end_time": np.array([BEGIN + int(end_h * HOUR)]),
+    }
+    for field in schema.LOITERING:
+        if field.name not in columns:
+            columns[field.name] = np.zeros(1, bool if field.type == pa.bool_() else float)
+    return build("loitering", columns)
+
+
+def guest(mmsi=445_000_001, start_h=602.0, end_h=611.0, km=20.0):
+    """A silenced gap of one vessel that began and ended so near the place of the wait, long enough to lie beside it."""
+    places = [destination(LON, LAT, bearing, km * 1000) for bearing in (80.0, 200.0)]
+    return gaps([mmsi], [start_h], [end_h], *([np.atleast_1d(axis) for axis in place] for place in places))
+
+
+def heard(days=DAYS, silent=()):
+    """Somebody was heard in every hour of these days but some."""
+    minute = BEGIN + np.array([h for h in range(days * DAY_H) if h not in silent]) * HOUR
+    same = dict.fromkeys(("minute", "first", "last"), minute)
+    return build("reporting", {"receiver": ["all"] * len(minute), "vessels": np.ones(len(minute), np.int64), **same})
+
+
+def found(judged, waits=None, reporting=None, outages=None, rules=RULES):
+    """All rows, of one slice that is the last."""
+    tables = {"judged_gaps": judged, "loitering": waits or schema.empty("loitering"), "reporting": reporting or heard()}
+    tables["outages"] = outages or schema.empty("outages")
+    state = {name: kind.empty_table() for name, kind in step.STATE.items()}
+    rows = dark(state, Batch(tables, BEGIN + DAYS * DAY_H * HOUR, final=True), rules).rows["dark_meetings"]
+    return rows.sort_by(ORDER)
+
+
+def plain(judged, *more):
+    return concat([judged, *more], schema.JUDGED_GAPS)
+
+
+def test_a_vessel_that_waited_and_another_that_fell_silent_near_it_are_a_lead():
+    rows = found(plain(traffic(20, 1), guest()), wait()).to_pylist()
+    (row,) = [row for row in rows if row["kind"] == "one_dark"]
+    assert (row["kind"], row["mmsi_a"], row["mmsi_b"], row["lead"]) == ("one_dark", 273_000_001, 445_000_001, True)
+    assert row["expected_by_accident"] < 0.05
+    assert row["shifts"] >= 20
+    assert row["stay_h"] == pytest.approx(9 - 2 * 20 / 22.224, abs=0.02)
+    assert row["least_speed_kn"] == pytest.approx(40 / 7 / 1.852, abs=0.02)
+    assert row["region"] is None
+
+
+def test_forty_silences_that_fit_one_wait_are_one_row_that_is_no_lead():
+    many = traffic(1500, 2)
+    rows = [row for row in found(plain(many, guest()), wait(570.0, 640.0)).to_pylist() if row["kind"] == "one_dark"]
+    assert len(rows) == 1
+    assert rows[0]["rivals"] > 5
+    assert not rows[0]["lead"]
+
+
+@pytest.mark.parametrize("judgement", ["not_received", "unknown", "left_data"])
+def test_a_silence_that_was_not_judged_silenced_gives_no_lead(judgement):
+    silent = guest()
+    place = silent.column_names.index("judgement")
+    silent = silent.set_column(place, silent.schema.field(place), pa.array([judgement]))
+    assert not any(found(plain(traffic(20, 1), silent), wait())["lead"].to_pylist())
+
+
+def test_under_seven_days_of_data_nothing_is_scored():
+    """Nor where nobody was heard on the days that are looked back at: no data raise no darkness."""
+    for reporting in (heard(silent=set(range(590 - 5 * DAY_H))), heard(silent=set(range(0, 600, 3)))):
+        rows = found(plain(traffic(20, 1), guest()), wait(), reporting).to_pylist()
+        (row,) = [row for row in rows if row["kind"] == "one_dark"]
+        assert row["score"] is None
+        assert not row["lead"]
+
+
+def test_an_outage_of_a_day_gives_no_lead():
+    start, end = (np.array([BEGIN + h * HOUR]) for h in (600, 624))
+    outage = {"receiver": ["all"], "start_time": start, "end_time": end, "minutes": [1440.0]}
+    outages = build("outages", outage | {"vessels_before": [9], "vessels_after": [9]})
+    assert not any(found(plain(traffic(20, 1), guest()), wait(), outages=outages)["lead"].to_pylist())
+
+
+def test_a_storm_that_sends_a_fleet_to_anchor_silent_gives_no_lead():
+    rng = np.random.default_rng(3)
+    fleet = [guest(445_000_001 + k, 602 + rng.uniform(0, 0.8), 611 + rng.uniform(0, 3), 20 + k) for k in range(6)]
+    rows = found(plain(traffic(20, 1), *fleet), wait())
+    assert rows.num_rows > 0
+    assert not any(rows["lead"].to_pylist())
+    assert max(rows["lost_together"].to_pylist()) == 5
+
+
+def test_two_silences_that_fit_are_a_candidate_with_a_region_and_never_a_lead():
+    two = guest(mmsi=440_000_001, km=30.0)
+    rows = [row for row in found(plain(traffic(20, 1), guest(), two)).to_pylist() if row["mmsi_b"] == 445_000_001]
+    (row,) = [row for row in rows if row["mmsi_a"] == 440_000_001]
+    assert (row["kind"], row["lead"]) == ("both_dark", False)
+    assert row["region_km2"] > 100
+    assert len(row["region"]) > 500
+
+
+def test_a_silence_has_three_partners_at_most():
+    rows = found(traffic(700, 5)).to_pandas()
+    ends = np.concatenate([rows[[f"mmsi_{v}", f"gap_start_{v}"]].astype(str).agg("|".join, axis=1) for v in "ab"])
+    assert len(rows) > 100
+    assert np.unique(ends, return_counts=True)[1].max() <= RULES.dark.partners_most
+    assert not rows.lead.any()
+
+
+@pytest.mark.parametrize("every_h", [67])
+def test_cuts_do_not_show(every_h):
+    """Rows come when nothing can change them, and are those of one slice."""
+    judged, waits = plain(traffic(200, 6), guest()), concat([wait(), wait(300.0, 330.0, 273_000_002)], schema.LOITERING)
+    whole, reporting = found(judged, waits), heard()
+    judging = round((RULES.reception.bracket_h + RULES.reception.edge_h) * HOUR)
+    arrival = {
+        "judged_gaps": micros(judged, "end_time") + judging,
+        "loitering": micros(waits, "end_time") + RULES.lag_us,
+        "reporting": micros(reporting, "minute"),
+    }
+    tables = {"judged_gaps": judged, "loitering": waits, "reporting": reporting}
+    state, parts, before = {name: kind.empty_table() for name, kind in step.STATE.items()}, [], BEGIN - 1
+    for watermark in [*range(BEGIN, BEGIN + DAYS * DAY_H * HOUR, every_h * HOUR), BEGIN + DAYS * DAY_H * HOUR]:
+        last = watermark == BEGIN + DAYS * DAY_H * HOUR
+        new = {name: (at > before) & ((at <= watermark) | last) for name, at in arrival.items()}
+        batch = {name: tables[name].filter(pa.array(keep)) for name, keep in new.items()}
+        result = dark(state, Batch(batch, watermark, final=last), RULES)
+        late = micros(result.rows["dark_meetings"], "end_time") > watermark - settled_us(RULES) + 7 * DAY_H * HOUR
+        assert last or not late.any()
+        state, before = result.state, watermark
+        parts.append(result.rows["dark_meetings"])
+    assert concat(parts, schema.DARK_MEETINGS).sort_by(ORDER).equals(whole)
+    assert whole.num_rows > 10
+    assert set(whole["kind"].to_pylist()) == {"one_dark", "both_dark"}
+
+
+def test_as_many_fit_by_accident_as_other_days_say():
+    """Of waits that met nobody: by tenths of the mean, the share with a partner is 1 - exp(-mean), within chance."""
+    rng, n = np.random.default_rng(8), 600
+    rules = dataclasses.replace(RULES, dark=dataclasses.replace(RULES.dark, fits_enough=1e9))
+    judged = traffic(1200, 7)
+    table = step._ended(judged, rules)
+    around = Surroundings(
+        Spans.of_gaps(table, rules),
+        table,
+        np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64),
+        schema.empty("outages"),
+        rules,
+    )
+    start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
+
+    place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
+    waits = Spans(np.arange(n), start_h, start_h + rng.uniform(3, 12, n), place, place, np.zeros(n), np.zeros(n))
+    pool = around.pool(silenced=True)
+    mean, shifts = around.by_accident(waits, pool)
+    fits = np.bincount(np.concatenate([row for row, _, _ in pool.fitting(waits, np.zeros(1))]), minlength=n)
+    assert shifts.min() >= 20
+    assert fits.sum() == pytest.approx(mean.sum(), rel=0.15)
+    for tenth in np.array_split(np.argsort(mean), 10):
+        chance = -np.expm1(-mean[tenth])
+        low, high = stats.binom.interval(0.995, len(tenth), chance.mean())  # ten tenths are looked at
+        assert low <= (fits[tenth] > 0).sum() <= high
