@@ -292,8 +292,8 @@ def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
 def _moments_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints, Ints]:
     """Moments within gaps, of long ones those of the first and the last hours: (gap, time, spans) of each, (m,).
 
-    Every EDGE_STEP spans of the first and last `near_h`, where a vessel can not be far yet; between, every hour. None of
-    a gap in which something is lost: it is not judged.
+    Every EDGE_STEP spans of the first and last `near_h`, where a vessel can not be far yet; between, every hour. A gap
+    in which something is lost has none: it is not judged.
     """
     span_us = HOUR // SPANS_AN_HOUR
     spans = np.where(of.lost, 0, (of.end_us - of.start_us) // span_us)

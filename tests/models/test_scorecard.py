@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.models.features import AT_SHORE_KM, floats
+from stswatch.models.features import NEAR_PORT_KM, NEAR_SHORE_KM, floats
 from stswatch.models.scorecard import BASE, NAMES, ScorecardError, chosen, load
 from stswatch.pipeline import schema
 from tests.models.drawn import MEETING, MEETINGS, USED, columns, meeting, swapped
@@ -94,10 +94,8 @@ def test_near_a_port_or_the_shore_nothing_is_remote(card, row, port_km, shore_km
     row |= {"distance_to_port_km": port_km, "distance_to_shore_km": shore_km}
     given_points = {r["feature"]: r["points"] for r in card.reasons(columns([row])).to_pylist()[0]}
     points = [given_points.get(name, 0.0) for name in ("distance_to_port_km", "distance_to_shore_km")]
-    if shore_km <= AT_SHORE_KM:
+    if shore_km <= NEAR_SHORE_KM or (port_km is not None and port_km <= NEAR_PORT_KM):
         assert max(points) <= 0
-    if port_km is not None and port_km <= 10:
-        assert points[0] <= 0
 
 
 @by_card

@@ -202,6 +202,12 @@ def unthinned(rules: Rules | None = None) -> Rules:
     return replace(rules, vessel=replace(rules.vessel, thin_tolerance_m=1e-6))
 
 
+def uncounted(rules: Rules | None = None) -> Rules:
+    """Rules by which nobody lies still at berth, so that every pair is measured and none counted."""
+    rules = rules or Rules()
+    return replace(rules, proximity=replace(rules.proximity, still_kn=0.0))
+
+
 ENCOUNTER_KEY = ("mmsi_a", "track_a", "mmsi_b", "track_b", "start_time")
 
 
