@@ -39,7 +39,7 @@ SECOND_PLAN = SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240
 
 
 @dataclass(frozen=True)
-class Silences:
+class JudgedGaps:
     """Judged gaps with their truth, (n,) each. log10_unheard: NaN where the simulator does not tell it.
 
     spans: how many spans of SPAN_H vessels of the sea had.
@@ -53,10 +53,10 @@ class Silences:
     near_shore: Bools
     spans: float
 
-    def where(self, keep: Bools) -> Silences:
+    def where(self, keep: Bools) -> JudgedGaps:
         """Some of them."""
         names = ("judgement", "chance", "receiver", "off", "log10_unheard", "near_shore")
-        return Silences(**{name: getattr(self, name)[keep] for name in names}, spans=self.spans)
+        return JudgedGaps(**{name: getattr(self, name)[keep] for name in names}, spans=self.spans)
 
     def oracle(self) -> Floats:
         """The chance that the set was off, (n,), as who knows the simulator's chances has it."""
@@ -65,7 +65,7 @@ class Silences:
         return np.asarray(share / (share + (1 - share) * unheard))
 
 
-def silences(fixes: pa.Table, static_reports: pa.Table, gaps: pa.Table, rules: Rules | None = None) -> Silences:
+def silences(fixes: pa.Table, static_reports: pa.Table, gaps: pa.Table, rules: Rules | None = None) -> JudgedGaps:
     """What the steps say of the silences of a sea that its truth `gaps` knows, beside that truth.
 
     fixes, static_reports: of the lake. gaps: mmsi, start, end (null: until the data end), cause, perhaps log10_unheard.
@@ -80,7 +80,7 @@ def _watched(fixes: pa.Table, static_reports: pa.Table, rules: Rules | None = No
     return InMemory(rules or Rules()).slice(lake, until_us, final=True), until_us
 
 
-def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> Silences:
+def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> JudgedGaps:
     """The same of the tables that the steps gave for data that end at until_us."""
     judged, hours = found["judged_gaps"], added([found["ship_hours"]])
     row = _matched(judged, gaps, until_us)
@@ -89,7 +89,7 @@ def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> Silences:
     cause = np.array(truth["cause"].to_pylist(), object)
     told = "log10_unheard" in truth.column_names
     lon, lat = (np.asarray(judged[name]) for name in ("lon0", "lat0"))
-    every = Silences(
+    every = JudgedGaps(
         np.array(judged["judgement"].to_pylist(), object),
         np.nan_to_num(np.asarray(judged["silence_chance"].to_pandas(), float), nan=1.0),
         np.array(judged["receiver"].to_pylist(), object),
@@ -121,7 +121,7 @@ def _matched(judged: pa.Table, gaps: pa.Table, until_us: int) -> Ints:
     return out
 
 
-def table(of: Silences) -> list[dict[str, Any]]:
+def table(of: JudgedGaps) -> list[dict[str, Any]]:
     """How well silences were judged, all and by kind: counts, precision and recall, beside the oracle's."""
     every = np.ones(len(of.off), bool)
     kinds = {
@@ -133,7 +133,7 @@ def table(of: Silences) -> list[dict[str, Any]]:
     return [{"gaps": name} | _figures(of, keep) for name, keep in kinds.items()]
 
 
-def _figures(of: Silences, keep: Bools) -> dict[str, Any]:
+def _figures(of: JudgedGaps, keep: Bools) -> dict[str, Any]:
     silenced, oracle = of.judgement == "silenced", of.oracle()
     row = {
         "number": int(keep.sum()),
@@ -154,7 +154,7 @@ def _figures(of: Silences, keep: Bools) -> dict[str, Any]:
     }
 
 
-def calibration(of: Silences, rules: Rules | None = None, seed: int = 0) -> list[dict[str, Any]]:
+def calibration(of: JudgedGaps, rules: Rules | None = None, seed: int = 0) -> list[dict[str, Any]]:
     """Where the chance of a set that is off is put beside how often it was, for shares of gaps that are off.
 
     Gaps of sets that are on are all kept, of the others as many as give the share; the prior is the sea's own share of
@@ -210,7 +210,7 @@ def events(
     forged, known = _frame(truth["forged"]), _frame(truth["handshakes"])
     pairs = _overlaps(forged, checks, ("start", "end"), ("start_time", "start_time"), (BEFORE_US, AFTER_US))
     meant = (forged["style"] != "displaced").to_numpy()
-    rows = [_event("forged courses, any check", pairs.any(axis=1)[meant], None, vessel_days)]
+    rows = [_event("forged courses, any check", _any(pairs)[meant], None, vessel_days)]
     swapped = (known.rename(columns={name: "mmsi"}) for name in ("mmsi_a", "mmsi_b"))  # then it is another hull
     of_swap = [
         _overlaps(one, checks, ("time", "time"), ("start_time", "start_time"), (days(1),) * 2) for one in swapped
@@ -219,14 +219,14 @@ def events(
     rows += [_event(name, None, int(false.get(name, 0)), vessel_days) for name in _CHECKS]
     same = _swapped(known, swaps)
     heard = _heard_near(known, fixes)
-    rows += [_event(HANDSHAKE, same.any(axis=1), int((~same.any(axis=0)).sum()), vessel_days)]
-    rows += [_event(f"{HANDSHAKE}, both heard within 15 min", same.any(axis=1)[heard], None, vessel_days)]
+    rows += [_event(HANDSHAKE, _any(same), int((~same.any(axis=0)).sum()), vessel_days)]
+    rows += [_event(f"{HANDSHAKE}, both heard within 15 min", _any(same)[heard], None, vessel_days)]
     true_calls = _frame(truth["port_calls"])
     long = true_calls[(true_calls.shown == "lit") & (true_calls.leaves - true_calls.arrives >= LEAST_CALL_US)]
     at = _overlaps(long, calls, ("arrives", "leaves"), ("arrival", "departure"))
     at &= long.port.to_numpy()[:, None] == calls.port.to_numpy()
     true = _overlaps(true_calls, calls, ("arrives", "leaves"), ("arrival", "departure"))
-    return [*rows, _event("port calls, lit", at.any(axis=1), int((~true.any(axis=0)).sum()), vessel_days)]
+    return [*rows, _event("port calls, lit", _any(at), int((~true.any(axis=0)).sum()), vessel_days)]
 
 
 def _frame(table: pa.Table) -> Any:
@@ -248,6 +248,11 @@ def _event(name: str, found: Bools | None, false: int | None, vessel_days: float
         "recall": None if found is None or not len(found) else float(found.mean()),
         "false_per_1000": None if false is None else float(1000 * false / vessel_days),
     }
+
+
+def _any(pairs: Bools) -> Bools:
+    """Of what is true (n,), whether any row is of it; pairs: (n, m)."""
+    return np.asarray(pairs.any(axis=1))
 
 
 def _overlaps(

@@ -8,7 +8,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.evaluation import silences
 from stswatch.pipeline.evaluation.card import silences_text
-from stswatch.pipeline.evaluation.silences import Silences, calibration, table
+from stswatch.pipeline.evaluation.silences import JudgedGaps, calibration, table
 from tests.pipeline import seas
 from tests.pipeline.tracks.test_reception import ONE, fleet, one, without
 
@@ -49,7 +49,7 @@ def some(n=4000, seed=3):
     off = rng.random(n) < 0.1
     unheard = np.where(off, -20.0, np.log10(rng.uniform(0, 1, n)))
     silenced = (off & (rng.random(n) < 0.7)) | (rng.random(n) < 0.01)
-    return Silences(
+    return JudgedGaps(
         np.where(silenced, "silenced", "unknown").astype(object),
         10.0**unheard,
         np.where(rng.random(n) < 0.5, "terrestrial", "satellite").astype(object),
@@ -88,7 +88,7 @@ def test_calibration_tells_each_share_and_a_sea_without_chances_no_oracle():
             share, rel=0.02
         )
     of = some()
-    blind = Silences(of.judgement, of.chance, of.receiver, of.off, np.full(4000, np.nan), of.near_shore, of.spans)
+    blind = JudgedGaps(of.judgement, of.chance, of.receiver, of.off, np.full(4000, np.nan), of.near_shore, of.spans)
     assert "oracle_recall" not in table(blind)[0]
     text = silences_text(
         {
