@@ -71,6 +71,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.run
 	$(PYTHON) -m tests.bench.others
 	$(PYTHON) -m tests.bench.geo
+	$(PYTHON) -m tests.bench.dark
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
 

@@ -20,7 +20,7 @@ from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, micros
-from stswatch.pipeline.meetings.fitting import GAPS, WAITS, Pool, Spans, Surroundings, between_km
+from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km
 from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, area_km2, least_speed_kn, longest, regions, to_wkb
 from stswatch.pipeline.rules import Rules, days, hours
 
@@ -46,7 +46,7 @@ def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
     waits = concat([state["waits"], batch.table("loitering").select(WAITS.names)], WAITS)
     outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
     heard = _heard(state["heard"], batch.table("reporting"))
-    known = Surroundings(Spans.of_gaps(gaps, rules), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
+    known = Surroundings(DarkSpans.of_gaps(gaps, rules), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
     decided_us = batch.watermark_us - settled_us(rules)
     over = np.full(waits.num_rows, batch.final) | (micros(waits, "end_time") <= decided_us)
     one = _one_dark(waits.filter(pa.array(over)).combine_chunks(), known)
@@ -111,7 +111,7 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
     long_enough = micros(waits, "end_time") - micros(waits, "start_time") >= hours(own.stay_h)
     waits = waits.filter(pa.array(long_enough)).combine_chunks()
     waits = waits.take(pa.array(np.lexsort((np.asarray(waits["mmsi"]), micros(waits, "start_time"))))).combine_chunks()
-    of, pool = Spans.of_waits(waits), known.pool(silenced=True)
+    of, pool = DarkSpans.of_waits(waits), known.pool(silenced=True)
     pairs = list(pool.fitting(of, np.zeros(1)))
     if not pairs:
         return schema.empty("dark_meetings")

@@ -39,7 +39,7 @@ WAITS = schema.table(
 
 
 @dataclass(frozen=True)
-class Spans:
+class DarkSpans:
     """Waits or silences as columns (n,): hours since 1970, places in space (3, n) km; of a wait both are the same.
 
     slack_km: how far a wait is from its place. breadth_km: how broad a silence's reach is, the less the less fits it.
@@ -54,27 +54,27 @@ class Spans:
     breadth_km: Floats
 
     @staticmethod
-    def of_gaps(gaps: pa.Table, rules: Rules) -> Spans:
+    def of_gaps(gaps: pa.Table, rules: Rules) -> DarkSpans:
         """Those of GAPS."""
         start_h, end_h = (micros(gaps, name) / HOUR for name in ("start_time", "end_time"))
         start, end = (in_space_km(np.asarray(gaps[f"lon{k}"]), np.asarray(gaps[f"lat{k}"])).T for k in (0, 1))
         way_km = rules.stays.dark_speed_kn * KMH_PER_KN * (end_h - start_h)
         breadth_km = np.sqrt(np.maximum(way_km**2 - apart_km(start.T, end.T) ** 2, 0.0))
         mmsi = np.asarray(gaps["mmsi"]).astype(np.int64)
-        return Spans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), breadth_km)
+        return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), breadth_km)
 
     @staticmethod
-    def of_waits(waits: pa.Table) -> Spans:
+    def of_waits(waits: pa.Table) -> DarkSpans:
         """Those of WAITS."""
         start_h, end_h = (micros(waits, name) / HOUR for name in ("start_time", "end_time"))
         place = in_space_km(np.asarray(waits["lon"]), np.asarray(waits["lat"])).T
         mmsi = np.asarray(waits["mmsi"]).astype(np.int64)
-        return Spans(mmsi, start_h, end_h, place, place, np.asarray(waits["drift_km"]) / 2, np.zeros(len(mmsi)))
+        return DarkSpans(mmsi, start_h, end_h, place, place, np.asarray(waits["drift_km"]) / 2, np.zeros(len(mmsi)))
 
-    def taken(self, rows: Ints | slice) -> Spans:
+    def taken(self, rows: Ints | slice) -> DarkSpans:
         """Some of them."""
         flat = (self.mmsi[rows], self.start_h[rows], self.end_h[rows])
-        return Spans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.breadth_km[rows])
+        return DarkSpans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.breadth_km[rows])
 
     def __len__(self) -> int:
         return len(self.mmsi)
@@ -87,7 +87,7 @@ _RADIUS_KM = MEAN_RADIUS_M / 1000
 class Pool:
     """GapGroups to hold others against, by length and start."""
 
-    def __init__(self, spans: Spans, which: Bools, rules: Rules) -> None:
+    def __init__(self, spans: DarkSpans, which: Bools, rules: Rules) -> None:
         own_h = spans.end_h - spans.start_h
         way_h = apart_km(spans.start.T, spans.end.T) / (rules.stays.dark_speed_kn * KMH_PER_KN)
         able = np.flatnonzero(which & (own_h - way_h >= rules.dark.stay_h))
@@ -99,11 +99,11 @@ class Pool:
         self.classes = list(zip((2.0**kinds).tolist(), first.tolist(), last.tolist(), strict=True))
         self.stay_h, self.kmh = rules.dark.stay_h, rules.stays.dark_speed_kn * KMH_PER_KN
 
-    def fitting(self, of: Spans, shifts_h: Floats) -> Iterator[tuple[Ints, Ints, Ints]]:
+    def fitting(self, of: DarkSpans, shifts_h: Floats) -> Iterator[tuple[Ints, Ints, Ints]]:
         """What fits spans, the pool's later by some shifts: (row of the span, row of the silence, number of the shift).
 
         A silence fits where `most_h` of both is long enough; a wait, where there is time to come to it and to go on.
-        None fits a span of its own vessel. Spans are taken some at a time, best in the order of time.
+        None fits a span of its own vessel. DarkSpans are taken some at a time, best in the order of time.
         """
         for at in range(0, len(of), _BLOCK):
             some = of.taken(slice(at, at + _BLOCK))
@@ -113,7 +113,7 @@ class Pool:
                 one, other = self._fits(some, self.spans.taken(member), shifts_h[shift])
                 yield at + one, self.row[member[other]], shift[other]
 
-    def _overlapping(self, some: Spans, shifts_h: Floats) -> tuple[Ints, Ints]:
+    def _overlapping(self, some: DarkSpans, shifts_h: Floats) -> tuple[Ints, Ints]:
         """GapGroups of the pool that may overlap one of the spans for long enough, and the shift by which each does."""
         low_h, high_h = some.start_h.min() + self.stay_h, some.end_h.max() - self.stay_h
         members, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -126,7 +126,7 @@ class Pool:
                 shifts.append(np.full(end[k] - begin[k], k))
         return np.concatenate(members), np.concatenate(shifts)
 
-    def _fits(self, one: Spans, other: Spans, later_h: Floats) -> tuple[Ints, Ints]:
+    def _fits(self, one: DarkSpans, other: DarkSpans, later_h: Floats) -> tuple[Ints, Ints]:
         """Rows of spans and of silences, so much later, that fit each other."""
         fits = one.mmsi[:, None] != other.mmsi
         pace, slack = self.kmh / _RADIUS_KM, one.slack_km / _RADIUS_KM
@@ -163,7 +163,7 @@ def between_km(one: Floats, other: Floats) -> Floats:
 class Surroundings:
     """The silences that are known, as columns and as rows of GAPS; the hours in which anybody was heard; outages."""
 
-    spans: Spans
+    spans: DarkSpans
     gaps: pa.Table
     heard_h: Floats
     outages: pa.Table
@@ -178,7 +178,7 @@ class Surroundings:
         """Those judged silenced, or the others: the strata."""
         return Pool(self.spans, self.silenced == silenced, self.rules)
 
-    def by_accident(self, of: Spans, pool: Pool) -> tuple[Floats, Ints]:
+    def by_accident(self, of: DarkSpans, pool: Pool) -> tuple[Floats, Ints]:
         """How many of a pool fit each span by accident, in the mean (n,), NaN where too few shifts tell; the shifts.
 
         Shifts are those of whole days for which somebody was heard in nearly every hour of the span and a day before:
@@ -198,7 +198,7 @@ class Surroundings:
         enough = shifts >= own.shifts_least
         return np.where(enough, (fits + 0.5) / np.maximum(shifts, 1), np.nan), shifts
 
-    def _all_heard(self, of: Spans, shift_h: float) -> Bools:
+    def _all_heard(self, of: DarkSpans, shift_h: float) -> Bools:
         """Whether nearly all hours of spans, so much earlier, and of the day before were heard."""
         first, last = np.floor(of.start_h - 24 - shift_h), np.floor(of.end_h - shift_h)
         count = np.searchsorted(self.heard_h, last, side="right") - np.searchsorted(self.heard_h, first)

@@ -17,6 +17,7 @@ from stswatch.pipeline.schema import flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
     CLOSED_ENCOUNTERS,
     CROSSINGS,
+    DARK_MEETINGS,
     EDGES,
     GAPS,
     LEAPS,
@@ -53,7 +54,6 @@ from stswatch.pipeline.schema.measures import BIN
 from stswatch.pipeline.schema.published import (
     AREA_COLUMNS,
     COVERAGE,
-    DARK_MEETINGS,
     ENCOUNTERS,
     IDENTITY_EVENTS,
     IDENTITY_VALUES,
@@ -309,7 +309,7 @@ TABLES = Registry(
         Table(
             "dark_meetings",
             Origin.FLOW,
-            published.DARK_MEETINGS,
+            flow_tables.DARK_MEETINGS,
             Published(Merge.ROWS, order=("start_time", "mmsi_a", "mmsi_b", "gap_start_b")),
         ),
         Table(

@@ -1,4 +1,4 @@
-"""What passes between the steps and is not published as it is."""
+"""What passes between the steps and is not published as it is; and what is published of dark meetings."""
 
 from __future__ import annotations
 
@@ -136,6 +136,85 @@ STATIC_DATA = table(
     column("time", UTC, "when it was said"),
     column("ship_type", pa.int16(), "type of ship and cargo, ITU-R M.1371-5 table 53", null=True),
     column("length_m", pa.float32(), "length over all", unit="m", null=True),
+)
+DARK_MEETINGS = table(
+    "Meetings that silences left time for and nobody saw: of a vessel that loitered with one that was not heard, or of "
+    "two that were not. A row says what was possible, never that it happened.",
+    column("kind", pa.string(), "one_dark: a loitered, b was silent; both_dark: both were silent"),
+    column(
+        "lead",
+        pa.bool_(),
+        "one_dark alone: chance_by_accident at most dark.lead_chance, and neither others lost together nor an outage "
+        "explains the silence; a both_dark is a candidate, never a lead",
+    ),
+    *(
+        each
+        for v in "ab"
+        for each in (
+            column(
+                f"mmsi_{v}", pa.int32(), f"the number that {v} claims" + ("; of both_dark the smaller" * (v == "a"))
+            ),
+            column(f"track_start_{v}", UTC, f"first fix of the track of {v}"),
+        )
+    ),
+    column("start_time", UTC, "the earliest that both can have been there, at dark_speed_kn"),
+    column("end_time", UTC, "the latest"),
+    column("stay_h", pa.float64(), "longest stay together", unit="h"),
+    column("spare_h", pa.float64(), "stay_h less dark.stay_h", unit="h"),
+    column("least_speed_kn", pa.float64(), "least speed at which they had time for dark.stay_h together", unit="kn"),
+    column("lon", pa.float64(), "where it can have been longest; of one_dark the mean place of a", unit="deg"),
+    column("lat", pa.float64(), "where it can have been longest; of one_dark the mean place of a", unit="deg"),
+    column(
+        "region",
+        pa.binary(),
+        "where both can have been for dark.stay_h, WKB, land not left out; null where a was heard",
+        null=True,
+    ),
+    column("region_km2", pa.float64(), "its area", unit="km2", null=True),
+    column("zones", pa.list_(pa.string()), "zones there, most specific first"),
+    column("port", pa.string(), "nearest port"),
+    column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),
+    *(
+        each
+        for v, null in (("a", True), ("b", False))
+        for each in (
+            column(f"gap_start_{v}", UTC, f"last fix of {v} before its silence", null=null),
+            column(f"gap_end_{v}", UTC, f"first fix of {v} after it", null=null),
+            column(f"judgement_{v}", pa.string(), "what that silence was judged to be", null=null),
+        )
+    ),
+    column(
+        "rivals",
+        pa.int64(),
+        "how many other silences fit as well: of one_dark the wait, of both_dark one of the two",
+    ),
+    column(
+        "expected_by_accident",
+        pa.float64(),
+        "how many silences fit by accident, in the mean of shifts by whole days; of both_dark that of a or b, the "
+        "greater; null where fewer than dark.shifts_least tell",
+        null=True,
+    ),
+    column("shifts", pa.int64(), "days that tell it"),
+    column(
+        "chance_by_accident",
+        pa.float64(),
+        "chance that any fits by accident, 1 - exp(-expected_by_accident)",
+        null=True,
+    ),
+    column(
+        "lost_together",
+        pa.int64(),
+        "other vessels lost within dark.together_h and dark.together_km of the silent one; of two the more",
+    ),
+    column("outage_share", pa.float64(), "share of the silence that lies in an outage; of two the greater"),
+    column(
+        "score",
+        pa.float64(),
+        "log-odds that none fits by accident: a rank among dark meetings, not on the scale of encounters",
+        unit="log-odds",
+        null=True,
+    ),
 )
 STAYS = table(
     "How long a track was slow in one place; of a stay that goes through several slices a row each, which add up.",

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from stswatch.pipeline.schema.flow_tables import GAPS, RECEPTIONS
 from stswatch.pipeline.schema.lake_tables import UTC, column, meaning_of, table
-from stswatch.pipeline.schema.measures import DARK_MEETING, ENCOUNTER, Measure
+from stswatch.pipeline.schema.measures import ENCOUNTER, Measure
 
 ENCOUNTERS = table(
     "Meetings of two tracks: proximities of one pair joined over short interruptions. A meeting is not a transfer.",
@@ -130,11 +130,6 @@ LOITERING = table(
     column("port", pa.string(), "nearest port, id"),
     column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),
     *_SHORE,
-)
-DARK_MEETINGS = table(
-    "Meetings that silences left time for and nobody saw: of a vessel that loitered with one that was not heard, or of "
-    "two that were not. A row says what was possible, never that it happened.",
-    *DARK_MEETING,
 )
 COVERAGE = table(
     "What was received where and when, by cell and hour.",

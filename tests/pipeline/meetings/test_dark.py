@@ -15,7 +15,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, build, concat, micros
 from stswatch.pipeline.meetings import dark as step
 from stswatch.pipeline.meetings.dark import dark, settled_us
-from stswatch.pipeline.meetings.fitting import Spans, Surroundings
+from stswatch.pipeline.meetings.fitting import DarkSpans, Surroundings
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 
@@ -204,7 +204,7 @@ def test_as_many_fit_by_accident_as_other_days_say():
     judged = traffic(1200, 7)
     table = step._ended(judged, rules)
     around = Surroundings(
-        Spans.of_gaps(table, rules),
+        DarkSpans.of_gaps(table, rules),
         table,
         np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64),
         schema.empty("outages"),
@@ -213,7 +213,7 @@ def test_as_many_fit_by_accident_as_other_days_say():
     start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
 
     place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
-    waits = Spans(np.arange(n), start_h, start_h + rng.uniform(3, 12, n), place, place, np.zeros(n), np.zeros(n))
+    waits = DarkSpans(np.arange(n), start_h, start_h + rng.uniform(3, 12, n), place, place, np.zeros(n), np.zeros(n))
     pool = around.pool(silenced=True)
     mean, shifts = around.by_accident(waits, pool)
     fits = np.bincount(np.concatenate([row for row, _, _ in pool.fitting(waits, np.zeros(1))]), minlength=n)
