@@ -1,8 +1,8 @@
 """Judged gaps beside the truth of simulated seas, and beside an oracle that knows the simulator's own chances.
 
-Truth is that the set was off, whatever the cause. Of a silence that no set caused, the first simulator tells how likely
-it was (`log10_unheard`); no detector can know more. The oracle weighs that chance against the share of spans of
-SPAN_H of a vessel in which sets of that sea are off: a vessel has many spans, so that rare silences of reception occur.
+Truth is that the set was off, whatever the cause. Of each silence the simulators tell how likely it was for a set that
+sends (`log10_unheard`); no detector can know more. The oracle weighs that chance against the share of spans of SPAN_H of
+a vessel in which sets of that sea are off: a vessel has many spans, so that rare silences of reception occur.
 What it finds at DECIDED or above, or at 1 - DECIDED or below, is decided; nobody can decide the rest.
 """
 
@@ -290,5 +290,7 @@ def measured(seeds: Sequence[int], second: Sequence[int] = ()) -> Mapping[str, A
         other = simulate_second(SECOND_PLAN, seed)
         tables, until_us = _watched(other.fixes, other.static_reports)
         of, beside = judged_silences(tables, until_us, other.gaps), events(tables, other.vessel_days)
-        found["second"].append({"seed": seed, "table": table(of), "events": beside})
+        found["second"].append(
+            {"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside}
+        )
     return found

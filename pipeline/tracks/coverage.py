@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from math import ceil, log
 
 import numpy as np
@@ -283,7 +282,7 @@ def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> 
 
     sorted_key = np.sort(key(every))
     found = np.full(gaps.num_rows, -1)  # itself
-    for shift in product((-1, 0, 1), repeat=4):
+    for shift in np.indices((3, 3, 3, 3)).reshape(4, -1).T - 1:
         at = key([column + by for column, by in zip(own, shift, strict=True)])
         found += np.searchsorted(sorted_key, at, "right") - np.searchsorted(sorted_key, at)
     return found
