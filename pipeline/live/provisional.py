@@ -30,10 +30,11 @@ from stswatch.pipeline.batch import (
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.late_data import SOON_US
 from stswatch.pipeline.flow.slices import Committed
-from stswatch.pipeline.rules import Rules, VesselRules, minutes
+from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 from stswatch.pipeline.steps import STEPS, States, Step, look_ahead, of_keys
 from stswatch.pipeline.store.revisions import RUNNING
+from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.fixes import PENDING, used, valid
 
 # ----------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from stswatch.pipeline.batch import HOUR, SECOND, Bools, Floats, Ints, starts_of
 from stswatch.pipeline.meetings.relative_motion import Ends, Near, near
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.projection import Sheet
-from stswatch.pipeline.rules import Rules, VesselRules, minutes
+from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.fixes import distinct, valid
 from stswatch.pipeline.tracks.identity import TRACKS, walk
 from stswatch.pipeline.tracks.legs import Intervals, Legs, Track, pieces, slow_legs, steps

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, Bools, Column, Ints, build, micros, ordered, starts_of
 from stswatch.pipeline.reported import ranked
-from stswatch.pipeline.rules import IdentityRules, days
+from stswatch.pipeline.rules import days
+from stswatch.pipeline.track_rules import IdentityRules
 
 CLAIMED = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m")
 IDENTITY_CHANGE = "identity_change"

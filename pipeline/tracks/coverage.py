@@ -27,8 +27,9 @@ from stswatch.pipeline.batch import (
     ordered,
     starts_of,
 )
-from stswatch.pipeline.rules import CoverageRules, ReceptionRules, Rules, hours, minutes
+from stswatch.pipeline.rules import Rules, hours, minutes
 from stswatch.pipeline.schema import RECEIVERS
+from stswatch.pipeline.track_rules import CoverageRules, ReceptionRules
 
 # ------ outages: spans in which nobody at all was heard, though the traffic before and after makes that no accident
 # Law: what was heard is told by whole UTC half hours, as fixes are taken. A silence is judged once the hour after it is

@@ -17,8 +17,9 @@ from stswatch.geo.coordinates.plane import hop_m, one_hop_m
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, micros, ordered
-from stswatch.pipeline.rules import VesselRules, days
+from stswatch.pipeline.rules import days
 from stswatch.pipeline.schema import SATELLITE
+from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.legs import Track
 

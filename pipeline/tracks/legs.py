@@ -9,7 +9,8 @@ import numpy as np
 from stswatch.geo.coordinates.plane import metres_per_degree
 from stswatch.geo.coordinates.sphere import M_PER_NM, along, haversine_m, near_lon
 from stswatch.pipeline.batch import MS, SECOND, Bools, Column, Floats, Ints, spread, starts_of
-from stswatch.pipeline.rules import VesselRules, hours, minutes
+from stswatch.pipeline.rules import hours, minutes
+from stswatch.pipeline.track_rules import VesselRules
 
 _M_PER_KM = 1000.0
 _STEEPEST_DEG = 89.0  # pieces grow no shorter beyond: 140 m where others are 8 km

@@ -30,7 +30,8 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.reported import as_of, still_needed
-from stswatch.pipeline.rules import Rules, StayRules, days, hours, minutes
+from stswatch.pipeline.rules import Rules, days, hours, minutes
+from stswatch.pipeline.track_rules import StayRules
 from stswatch.pipeline.tracks import stays as stays_of
 from stswatch.pipeline.tracks.stays import ends_in, loitering, middle_of, numbers, shore
 

@@ -36,7 +36,8 @@ from stswatch.pipeline.batch import (
     micros,
     spread,
 )
-from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
+from stswatch.pipeline.rules import Rules, days, hours
+from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import silent_together
 from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
 

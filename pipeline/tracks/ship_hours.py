@@ -31,7 +31,8 @@ from stswatch.pipeline.batch import (
     spread,
     starts_of,
 )
-from stswatch.pipeline.rules import ReceptionRules, Rules, days, hours
+from stswatch.pipeline.rules import Rules, days, hours
+from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
 

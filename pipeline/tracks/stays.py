@@ -17,7 +17,8 @@ from stswatch.geo.reference.ports import HARBOUR, world_ports
 from stswatch.geo.reference.zones import REPORTED, zone_of, zones
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MS, Bools, Column, Ints, build, micros, ordered, starts_of
-from stswatch.pipeline.rules import StayRules, days, hours, minutes
+from stswatch.pipeline.rules import days, hours, minutes
+from stswatch.pipeline.track_rules import StayRules
 
 MICRODEG = 1_000_000
 _SUMS = ("slow_ms", "dkn_ms", "lon_sum", "lat_sum")

@@ -31,7 +31,8 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.reported import once_a_day
-from stswatch.pipeline.rules import Rules, VesselRules, days, minutes
+from stswatch.pipeline.rules import Rules, days, minutes
+from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.claims import CLAIMS, claims

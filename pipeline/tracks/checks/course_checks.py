@@ -24,7 +24,8 @@ from stswatch.pipeline.batch import (
     spread,
     starts_of,
 )
-from stswatch.pipeline.rules import CheckRules, days, hours, minutes
+from stswatch.pipeline.rules import days, hours, minutes
+from stswatch.pipeline.track_rules import CheckRules
 from stswatch.pipeline.tracks.checks.jumps import check_rows
 from stswatch.pipeline.tracks.fixes import PENDING
 from stswatch.pipeline.tracks.identity import Walked

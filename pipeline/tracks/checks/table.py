@@ -27,7 +27,8 @@ from stswatch.pipeline.batch import (
     ordered,
     starts_of,
 )
-from stswatch.pipeline.rules import CheckRules, Rules, hours, minutes
+from stswatch.pipeline.rules import Rules, hours, minutes
+from stswatch.pipeline.track_rules import CheckRules
 from stswatch.pipeline.tracks.checks import course_checks, jumps
 from stswatch.pipeline.tracks.checks.jumps import check_rows
 from stswatch.pipeline.tracks.identity import Walked
