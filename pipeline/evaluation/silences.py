@@ -1,7 +1,7 @@
 """Judged gaps beside the truth of simulated seas, and beside an oracle that knows the simulator's own chances.
 
 Truth is that the set was off, whatever the cause. Of each silence the simulators tell how likely it was for a set that
-sends (`log10_unheard`); no detector can know more. The oracle weighs that chance against the share of spans of SPAN_H of
+sends (`log10_unheard`); no detector can know more. It weighs that chance against the share of spans of SPAN_H of
 a vessel in which sets of that sea are off: a vessel has many spans, so that rare silences of reception occur.
 What it finds at DECIDED or above, or at 1 - DECIDED or below, is decided; nobody can decide the rest.
 """
