@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from stswatch.pipeline.track_rules import (
     CheckRules,
@@ -147,18 +147,18 @@ class LeadRules:
 class Rules:
     """All rules of a run."""
 
-    clock: ClockRules = field(default_factory=ClockRules)
-    vessel: VesselRules = field(default_factory=VesselRules)
-    stays: StayRules = field(default_factory=StayRules)
-    identity: IdentityRules = field(default_factory=IdentityRules)
-    check: CheckRules = field(default_factory=CheckRules)
-    coverage: CoverageRules = field(default_factory=CoverageRules)
-    reception: ReceptionRules = field(default_factory=ReceptionRules)
-    proximity: ProximityRules = field(default_factory=ProximityRules)
-    dark: DarkRules = field(default_factory=DarkRules)
-    encounter: EncounterRules = field(default_factory=EncounterRules)
-    context: ContextRules = field(default_factory=ContextRules)
-    lead: LeadRules = field(default_factory=LeadRules)
+    clock: ClockRules = ClockRules()
+    vessel: VesselRules = VesselRules()
+    stays: StayRules = StayRules()
+    identity: IdentityRules = IdentityRules()
+    check: CheckRules = CheckRules()
+    coverage: CoverageRules = CoverageRules()
+    reception: ReceptionRules = ReceptionRules()
+    proximity: ProximityRules = ProximityRules()
+    dark: DarkRules = DarkRules()
+    encounter: EncounterRules = EncounterRules()
+    context: ContextRules = ContextRules()
+    lead: LeadRules = LeadRules()
 
     def to_json(self) -> str:
         """The rules as canonical JSON."""
