@@ -290,7 +290,5 @@ def measured(seeds: Sequence[int], second: Sequence[int] = ()) -> Mapping[str, A
         other = simulate_second(SECOND_PLAN, seed)
         tables, until_us = _watched(other.fixes, other.static_reports)
         of, beside = judged_silences(tables, until_us, other.gaps), events(tables, other.vessel_days)
-        found["second"].append(
-            {"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside}
-        )
+        found["second"].append({"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside})
     return found

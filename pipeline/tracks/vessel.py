@@ -363,20 +363,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
-    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples}
+    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
-    return Result(kept | {"lost": lost.combine_chunks()}, rows)
-    return Result(
-        kept
-        | {
-            "habits": habits,
-            "claims": claimed.latest,
-            "samples": samples,
-            "spans": spans.carried(),
-            "resumed": resumed,
-        },
-        rows,
-    )
+    return Result(kept | {"lost": lost.combine_chunks(), "resumed": resumed}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
