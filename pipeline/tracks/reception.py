@@ -161,6 +161,7 @@ def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
 
 # ---------------------------------------------------------------------------------------------------- the judgement
 
+_AT_ONCE = 5_000
 SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknown", "left_data"
 
 
@@ -216,9 +217,6 @@ def judged(
     beside = gaps if others is None else pa.concat_tables([gaps, others])
     told = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
     return concat([_judged(part, beside, counts, until_us, rules) for part in told], schema.JUDGED_GAPS)
-
-
-_AT_ONCE = 5_000
 
 
 def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
