@@ -167,7 +167,7 @@ SPANS = schema.table(
 
 @dataclass(frozen=True)
 class HeardSpans:
-    """HeardSpans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
+    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
 
     mmsi: Ints
     track_us: Ints
