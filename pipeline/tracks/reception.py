@@ -162,6 +162,7 @@ def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
 
 # ---------------------------------------------------------------------------------------------------- the judgement
 
+_AT_ONCE = 5_000
 SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknown", "left_data"
 
 
@@ -217,9 +218,6 @@ def judged(
     beside = gaps if others is None else pa.concat_tables([gaps, others])
     told = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
     return concat([_judged(part, beside, counts, until_us, rules) for part in told], schema.JUDGED_GAPS)
-
-
-_AT_ONCE = 5_000
 
 
 def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
@@ -285,9 +283,9 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
 
 def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
     """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
-    at_shore, rare = np.zeros(len(chance), bool), np.flatnonzero(chance <= rules.silenced_chance)
-    at_shore[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
-    return at_shore
+    rare = chance <= rules.silenced_chance
+    rare[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    return rare
 
 
 def _moments_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints, Ints]:
@@ -368,7 +366,7 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
     due = batch.final | (_last_us(gaps, own) + hours(own.bracket_h) <= batch.watermark_us)
-    waiting, ready = gaps.filter(pa.array(~due)).combine_chunks(), gaps.filter(pa.array(due)).combine_chunks()
+    waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
     found = judged(ready, Counts(counts, own), batch.watermark_us, own, others)
     # what was judged is still asked whether it began and ended with what is judged next

@@ -167,7 +167,7 @@ SPANS = schema.table(
 
 
 @dataclass(frozen=True)
-class Spans:
+class HeardSpans:
     """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
 
     mmsi: Ints
@@ -176,7 +176,7 @@ class Spans:
     span: Ints
 
     @staticmethod
-    def of(walked: Walked, kept: pa.Table) -> Spans:
+    def of(walked: Walked, kept: pa.Table) -> HeardSpans:
         """Those of new fixes and those carried, SPANS."""
         fixes = walked.fixes
         mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // SPAN_US
@@ -185,7 +185,7 @@ class Spans:
         first[head] = True
         row = np.flatnonzero(first | (np.diff(span, prepend=span[:1]) != 0))
         track = np.searchsorted(head, row, "right") - 1
-        heads = Spans(mmsi[head], track_us[head], track, span[row])
+        heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
         if kept.num_rows == 0:
             return heads
         at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
@@ -196,7 +196,7 @@ class Spans:
         track = np.concatenate([at[which][alive], track])
         span = np.concatenate([(last[which] - nth - 1)[alive], span[row]])
         order = np.lexsort((span, track))
-        return Spans(heads.mmsi, heads.track_us, track[order], span[order])
+        return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
 
     def find(self, mmsi: Ints, track_us: Ints) -> Ints:
         """The number of tracks (n,) by MMSI and start, -1 where there is none; each MMSI has few."""
@@ -227,7 +227,9 @@ class Spans:
         return build(SPANS, columns | {"span": end, "mask": mask})
 
 
-def with_own(gaps: pa.Table, waiting: pa.Table, spans: Spans, until_us: int, final: bool) -> tuple[pa.Table, pa.Table]:
+def with_own(
+    gaps: pa.Table, waiting: pa.Table, spans: HeardSpans, until_us: int, final: bool
+) -> tuple[pa.Table, pa.Table]:
     """Gaps that can be given now, with how well their vessels were heard beside them, and those that wait.
 
     gaps: new ones; waiting: of an earlier slice, schema.GAPS. What comes after a gap is known once the watermark has

@@ -53,7 +53,7 @@ from stswatch.pipeline.tracks.legs import (
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
     SPANS,
-    Spans,
+    HeardSpans,
     Turns,
     known_habits,
     ship_hours,
@@ -263,7 +263,6 @@ def _is_gap(fixes: Track, before: Ints, end_us: Ints, lost: Losses, rules: Vesse
 
 
 def _known(speed_kn: Floats) -> pa.Array:
-    """Speeds, null where none was reported."""
     return pa.array(speed_kn, pa.float64(), mask=np.isnan(speed_kn))
 
 
@@ -339,7 +338,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
-    spans = Spans.of(walked, state["spans"])
+    spans = HeardSpans.of(walked, state["spans"])
     gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
@@ -364,10 +363,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
-    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples}
+    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
-    kept |= {"lost": lost.combine_chunks(), "spans": spans.carried(), "resumed": resumed}
-    return Result(kept, rows)
+    return Result(kept | {"lost": lost.combine_chunks(), "resumed": resumed}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
