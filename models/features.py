@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from stswatch.geo.reference.zones import REPORTED, zones
+from stswatch.models.feature import Columns, Feature, Floats, floats, lists
 
 # Each is symmetric in the two vessels, NaN where it is not known; its docstring is the sentence an analyst reads.
-Columns: TypeAlias = Mapping[str, Any] | pa.Table
-Floats = NDArray[np.float64]
 NO_ZONE, IN_CONTEXT, IN_REPORTED = 0.0, 1.0, 2.0
 NEAR_SHORE_KM, NEAR_PORT_KM = 2.0, 10.0  # with the coast's own error; nothing that may be so near counts as remote
 FAR_SHORE_KM, FAR_PORT_KM = 5.0, 15.0  # from where on a card may count them as far
@@ -39,13 +36,13 @@ def speed_kn(columns: Columns) -> Floats:
 def zone(columns: Columns) -> Floats:
     """Whether it was in a reported transfer area (2), in a zone that is context only (1), or in none (0)."""
     known = columns.column_names if isinstance(columns, pa.Table) else columns
-    lists = _lists(columns, "zone_kinds" if "zone_kinds" in known else "zones")
+    names_of = lists(columns, "zone_kinds" if "zone_kinds" in known else "zones")
     reported = [REPORTED, *(str(p["id"]) for p in zones().properties if p["kind"] == REPORTED)]
-    level = np.full(len(lists), NO_ZONE)
-    names, row = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy()
+    level = np.full(len(names_of), NO_ZONE)
+    names, row = pc.list_flatten(names_of), pc.list_parent_indices(names_of).to_numpy()
     scored = pc.is_in(names, value_set=pa.array(reported, pa.string())).to_numpy(zero_copy_only=False)
     np.maximum.at(level, row, np.where(scored, IN_REPORTED, IN_CONTEXT))
-    return np.where(lists.is_null().to_numpy(zero_copy_only=False), np.nan, level)
+    return np.where(names_of.is_null().to_numpy(zero_copy_only=False), np.nan, level)
 
 
 def distance_to_port_km(columns: Columns) -> Floats:
@@ -127,90 +124,9 @@ def shorter_length_m(columns: Columns) -> Floats:
     return np.minimum(floats(columns, "length_a_m"), floats(columns, "length_b_m"))
 
 
-def floats(columns: Columns, name: str) -> Floats:
-    """One column as float64 (n,), NaN for null; raises KeyError where it is not there.
-
-    >>> floats({"gap_a": [True, None]}, "gap_a").tolist()
-    [1.0, nan]
-    """
-    column = columns[name]
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        column = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.asarray(column, np.float64)
-
-
-def _lists(columns: Columns, name: str) -> pa.Array:
-    """A column of lists of words as one Arrow array."""
-    column = columns[name]
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks()
-    return column if isinstance(column, pa.Array) else pa.array(column, pa.list_(pa.string()))
-
-
 # -------------------------- What the score is made of: one visible table, one pure function per feature (measures.py)
 # A feature sees what was measured of a meeting, where it was and what kinds of vessels say they took part, never who
 # met: flag, MMSI, names, lists and past decisions are no inputs.
-
-__all__ = [
-    "FEATURES",
-    "IN_CONTEXT",
-    "IN_REPORTED",
-    "NO_ZONE",
-    "PLACE",
-    "SILENCE",
-    "Columns",
-    "Feature",
-    "Floats",
-    "floats",
-    "values",
-]
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One row of the table below.
-
-    `sentence` is filled with `value` and says its unit; `levels` gives the words for a value that is a code. `supports`
-    follows it where the points are above 0, `opposes` where they are below, `unknown` stands for all of it where
-    the value is not known.
-    `monotone` is the direction that the domain demands of any scorecard: 1 a greater value never lowers the
-    score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
-    numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
-    `said` that it rests on what vessels say of themselves.
-    """
-
-    name: str
-    function: Callable[[Columns], Floats]
-    sentence: str
-    unit: str
-    monotone: int
-    levels: Mapping[float, str] = field(default_factory=dict)
-    cuts: tuple[float, ...] = ()
-    place: bool = False
-    self_reported: bool = False
-    supports: str = ""
-    opposes: str = ""
-    unknown: str = ""
-
-    def text(self, value: float, points: float = 0.0) -> str:
-        """The sentence for one value and the points that it got; NaN says that it is not known.
-
-        >>> FEATURES[1].text(41.4, 0.28)
-        'half of the time no more than 41 m apart: as near as two hulls side by side'
-        """
-        if np.isnan(value):
-            sentence = self.unknown or f"{self.name} is not known"
-            return sentence if points else f"{sentence}: no points for or against"
-        sentence = self.sentence.format(value=self.levels.get(value, value))
-        way = self.supports if points > 0 else self.opposes if points < 0 else ""
-        return f"{sentence}: {way}" if way else sentence
-
-    @property
-    def reason(self) -> str:
-        """What the points of a trained card follow from, in the words of both directions."""
-        way = {1: "a greater value never lowers the score", -1: "a greater value never raises it", 0: ""}[self.monotone]
-        ways = (("above 0", self.supports), ("below", self.opposes), ("", way))
-        return "; ".join(f"{side}: {sentence}" if side else sentence for side, sentence in ways if sentence)
 
 
 def _feature(function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:

@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.models import scorecard
+from stswatch.models.feature import Columns, Floats, floats
 from stswatch.models.features import (
-    Columns,
-    Floats,
-    distance_to_port_km,
-    distance_to_shore_km,
     duration_h,
-    floats,
     median_distance_m,
     speed_kn,
 )
@@ -34,7 +30,7 @@ def global_fishing_watch(columns: Columns) -> Floats:
 
     Source: https://globalfishingwatch.org/faqs/what-is-a-vessel-encounter/; the 10 km there are to an anchorage.
     """
-    slow, far = speed_kn(columns) < 2, distance_to_port_km(columns) >= 10
+    slow, far = speed_kn(columns) < 2, floats(columns, "distance_to_port_km") >= 10
     return ((duration_h(columns) >= 2) & slow & far).astype(np.float64)
 
 
@@ -45,8 +41,8 @@ def starboard(columns: Columns) -> Floats:
     durations as their rules. Where the shore is not known the nearest port stands for it.
     Source: https://help.starboard.nz/en/articles/5587275-how-are-vessel-encounters-identified
     """
-    shore_km = distance_to_shore_km(columns)
-    away = np.where(np.isnan(shore_km), distance_to_port_km(columns), shore_km) >= 10
+    shore_km, port_km = (floats(columns, f"distance_to_{of}_km") for of in ("shore", "port"))
+    away = np.where(np.isnan(shore_km), port_km, shore_km) >= 10
     return ((floats(columns, BESIDE) > 0) & away).astype(np.float64)
 
 

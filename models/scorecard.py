@@ -20,7 +20,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.errors import StswatchError
-from stswatch.models.features import FEATURES, SILENCE, Columns, Feature, Floats
+from stswatch.models.feature import Columns, Feature, Floats
+from stswatch.models.features import FEATURES, SILENCE
 from stswatch.regular_files import read_regular
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from

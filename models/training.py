@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stswatch.errors import StswatchError
-from stswatch.models.features import FEATURES, Columns, Feature, Floats
+from stswatch.models.feature import Columns, Feature, Floats
+from stswatch.models.features import FEATURES
 from stswatch.models.scorecard import grained, parsed
 
 Bools = NDArray[np.bool_]

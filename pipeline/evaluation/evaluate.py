@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.models import ranking
-from stswatch.models.features import FEATURES, Feature, values
+from stswatch.models.feature import Feature
+from stswatch.models.features import FEATURES, values
 from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
 from stswatch.pipeline.batch import HOUR, Floats, micros

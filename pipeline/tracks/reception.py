@@ -4,8 +4,7 @@ A silence is judged by the ship-hours of others (ship_hours.py), in the hours wi
 that the vessel may have gone. Nothing is taken for silenced because nobody was there to be heard: such hours say
 nothing. docs/silence.md has the formulas.
 
-Law: a gap is judged once the counts of all hours within it are final, which they are `bracket_h` after the hour. So no
-cut of the data shows.
+Law: a gap is judged once the counts of all its hours are final, `bracket_h` after each. So no cut of the data shows.
 
 Source: beta-binomial counts with an intra-class correlation, as Williams 1975 (Biometrics 31); judging a silence by the
 reception of others follows Welch et al. 2022 (Science Advances 8).

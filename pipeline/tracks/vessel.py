@@ -193,8 +193,7 @@ def tell(
         ("track_ended", over, None, fixes.time_us[over] + days(rules.track_memory_d)),
         ("open", still, None, np.full(len(still), until_us)),
     ]
-    keep = ~ended
-    tracks = _track_rows(fixes, last[keep], has_leg, count[keep], silent[keep])
+    tracks = _track_rows(fixes, last[~ended], has_leg, count[~ended], silent[~ended])
     return tracks, _gap_rows(fixes, given, lost, rules), _edge_rows(fixes, sides)
 
 

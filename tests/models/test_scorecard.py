@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.models.features import NEAR_PORT_KM, NEAR_SHORE_KM, floats
+from stswatch.models.feature import floats
+from stswatch.models.features import NEAR_PORT_KM, NEAR_SHORE_KM
 from stswatch.models.scorecard import BASE, NAMES, ScorecardError, chosen, load
 from stswatch.pipeline import schema
 from tests.models.drawn import MEETING, MEETINGS, USED, columns, meeting, swapped

@@ -1,0 +1,82 @@
+"""What a feature is: a measure of meetings in a number each, and the words that say it to an analyst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Columns: TypeAlias = Mapping[str, Any] | pa.Table
+Floats = NDArray[np.float64]
+
+
+def floats(columns: Columns, name: str) -> Floats:
+    """One column as float64 (n,), NaN for null; raises KeyError where it is not there.
+
+    >>> floats({"gap_a": [True, None]}, "gap_a").tolist()
+    [1.0, nan]
+    """
+    column = columns[name]
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        column = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(column, np.float64)
+
+
+def lists(columns: Columns, name: str) -> pa.Array:
+    """A column of lists of words as one Arrow array; raises KeyError where it is not there."""
+    column = columns[name]
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks()
+    return column if isinstance(column, pa.Array) else pa.array(column, pa.list_(pa.string()))
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One row of the table in features.py.
+
+    `sentence` is filled with `value` and says its unit; `levels` gives the words for a value that is a code. `supports`
+    follows it where the points are above 0, `opposes` where they are below, `unknown` stands for all of it where
+    the value is not known.
+    `monotone` is the direction that the domain demands of any scorecard: 1 a greater value never lowers the
+    score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
+    numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
+    `self_reported` that it rests on what vessels say of themselves.
+    """
+
+    name: str
+    function: Callable[[Columns], Floats]
+    sentence: str
+    unit: str
+    monotone: int
+    levels: Mapping[float, str] = field(default_factory=dict)
+    cuts: tuple[float, ...] = ()
+    place: bool = False
+    self_reported: bool = False
+    supports: str = ""
+    opposes: str = ""
+    unknown: str = ""
+
+    def text(self, value: float, points: float = 0.0) -> str:
+        """The sentence for one value and the points that it got; NaN says that it is not known.
+
+        >>> near = Feature("apart_m", lambda columns: columns["m"], "{value:.0f} m apart", "m", -1, supports="near")
+        >>> near.text(41.4, 0.28)
+        '41 m apart: near'
+        """
+        if np.isnan(value):
+            sentence = self.unknown or f"{self.name} is not known"
+            return sentence if points else f"{sentence}: no points for or against"
+        sentence = self.sentence.format(value=self.levels.get(value, value))
+        way = self.supports if points > 0 else self.opposes if points < 0 else ""
+        return f"{sentence}: {way}" if way else sentence
+
+    @property
+    def reason(self) -> str:
+        """What the points of a trained card follow from, in the words of both directions."""
+        way = {1: "a greater value never lowers the score", -1: "a greater value never raises it", 0: ""}[self.monotone]
+        ways = (("above 0", self.supports), ("below", self.opposes), ("", way))
+        return "; ".join(f"{side}: {sentence}" if side else sentence for side, sentence in ways if sentence)
