@@ -260,7 +260,7 @@ class ReceptionRules:
         0.0001,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
-        "four simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
+        "eight simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
     )
     poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
     off_share: float = number(0.005, "share", "of spans of two hours, the set was off: an estimate, none is published")
