@@ -12,23 +12,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from coverage import Coverage
 from hypothesis import settings
 
 REAL = os.environ.get("STSWATCH_REAL_DATA")
 ABSENT = "STSWATCH_REAL_DATA names no folder of real data"
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # Debian puts servers where only root's PATH looks
-COUNTED_S = 0.5  # of the CPU time of a test
 
 
 # The files that take longest, in `make test` or in `make e2e`, longest first: begun first, so that none of them runs
-# alone at the end.
+# alone at the end. Lines that they reach are not counted: that takes as long again, and shorter tests reach them too.
 LONGEST = (
     "tests/frozen/test_results.py",
     "tests/pipeline/live/test_law.py",
@@ -89,6 +86,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.nodeid))  # stable: what is not among the longest keeps its order
     for item in items:
+        if _place(item.nodeid) < len(LONGEST):
+            item.add_marker("no_cover")
         if "real" in getattr(item, "fixturenames", ()):
             item.add_marker("real")
         if REAL is None and item.get_closest_marker("real"):
@@ -96,26 +95,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for service in item.iter_markers("service"):
             if shutil.which(service.args[0], path=SBIN) is None:
                 item.add_marker(pytest.mark.skip(reason=f"{service.args[0]} is not installed"))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Where lines are counted, count those that a test reaches in its first COUNTED_S.
-
-    Counting makes Python twice as slow, and what a test does for longer is the same again: more examples, more rows.
-    """
-    coverage = Coverage.current() if item.config.pluginmanager.hasplugin("_cov") else None
-    if coverage is None:
-        return (yield)
-    handler = signal.signal(signal.SIGVTALRM, lambda *_: coverage.stop())
-    signal.setitimer(signal.ITIMER_VIRTUAL, COUNTED_S)
-    try:
-        return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, handler)
-        if Coverage.current() is None:
-            coverage.start()
 
 
 @pytest.hookimpl(wrapper=True)
