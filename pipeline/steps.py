@@ -86,7 +86,7 @@ STEPS: tuple[Step, ...] = (
         state=vessel.STATE,
         reads=vessel.READS,
         keys=("mmsi",),
-        common=("lost",),
+        common=("damaged",),
         unlooked=("heard", "habits", "claims", "samples"),
     ),
     Step(

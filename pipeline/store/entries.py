@@ -241,7 +241,7 @@ def _entry(source: str, fields: Mapping[str, Any]) -> SourceEntry:
 
 def _receipt(fields: Mapping[str, Any]) -> Receipt:
     days = {name: {day[0]: Day.from_list(day) for day in found} for name, found in fields["days"].items()}
-    lost = [(start_us, end_us) for start_us, end_us in fields.get("lost", ())]
+    lost = tuple((start_us, end_us) for start_us, end_us in fields.get("lost", ()))
     return Receipt(**{**fields, "parts": [Part(**part) for part in fields["parts"]], "days": days, "lost": lost})
 
 

@@ -155,7 +155,7 @@ class Receipt:
     decimals: int = FINE_DEG
     places: list[list[float]] = field(default_factory=list)
     days: Mapping[str, Days] = field(default_factory=dict)
-    lost: Sequence[Span] = ()
+    lost: tuple[Span, ...] = ()
 
     def rounding(self) -> Rounding:
         """How finely its valid positions are told."""
@@ -200,7 +200,9 @@ class Writer:
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         rounding = self._rounding.decimals, [list(place) for place in self._rounding.places]
-        return Receipt(self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days, lost)
+        return Receipt(
+            self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days, tuple(lost)
+        )
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}

@@ -315,7 +315,7 @@ STATE = {
     "habits": HABITS,
     "claims": CLAIMS,
     "samples": SAMPLES,
-    "lost": schema.LOST_SPANS,
+    "damaged": schema.LOST_SPANS,
     "spans": SPANS,
     "resumed": schema.GAPS,
 }
@@ -333,7 +333,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     between = steps(now, rules.vessel)
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
-    lost = concat([state["lost"], batch.table("lost_spans")], schema.LOST_SPANS)
+    lost = concat([state["damaged"], batch.table("lost_spans")], schema.LOST_SPANS)
     tracks, gap_rows, edge_rows = tell(walked, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
@@ -364,7 +364,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
     kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
-    return Result(kept | {"lost": lost.combine_chunks(), "resumed": resumed}, rows)
+    return Result(kept | {"damaged": lost.combine_chunks(), "resumed": resumed}, rows)
 
 
 def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:

@@ -22,8 +22,9 @@ from tests.pipeline import seas
 ROOT = Path(__file__).parents[2]
 ROOMS = ("geo", "models", "pipeline")
 PICTURES = ("exports", "pictures")  # a picture chooses what it draws, and nothing follows from it
-# calls and loitering have columns of the same names in tables of their own
-OTHER_TABLES = {f"pipeline/{name}.py" for name in ("schema/published", "tracks/port_calls", "tracks/stays")}
+# calls, loitering and dark meetings have columns of the same names in tables of their own
+OF_OTHERS = ("schema/published", "schema/flow_tables", "tracks/port_calls", "tracks/stays", "meetings/dark")
+OTHER_TABLES = {f"pipeline/{name}.py" for name in OF_OTHERS}
 MOST_FILES = 4  # the table, the function that takes it, the feature that uses it, a sentence of its own
 LEAST_MEASURES = 15
 

@@ -87,4 +87,4 @@ def test_the_error_stands_beside_each_distance(tmp_path):
         f"no more than {row['median_distance_m']:.0f} ± 178 m apart, at the least {row['cpa_distance_m']:.0f} ± 178 m"
         in text
     )
-    assert f"{row['distance_to_shore_km']:.1f} ± 1.1 km from the nearest shore" in text
+    assert f"{row['distance_to_shore_km']:.1f} ± 1.6 km from the nearest shore" in text

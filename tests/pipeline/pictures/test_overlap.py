@@ -54,7 +54,7 @@ def side_by_side_all_the_way():
 SCENES: dict[str, Callable[[], Any]] = {
     "meeting": waters.meeting,
     "still": waters.still,
-    "date_line": lambda: waters.meeting(lon=179.9, lat=-17.0),
+    "date_line": lambda: waters.meeting(lon=179.9, lat=-17.04),
     "pole": lambda: waters.meeting(lon=-100.0, lat=89.9),
     "by_the_ports": lambda: waters.still(lon=125.2, lat=38.68),
     "few": waters.few,

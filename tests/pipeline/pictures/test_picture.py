@@ -30,7 +30,7 @@ RULES = Rules()
 WATERS = {
     "under_way": lambda: waters.meeting(drift_kn=3.5, hours=6.0),
     "still": waters.still,
-    "date_line": lambda: waters.meeting(lon=179.9, lat=-17.0),
+    "date_line": lambda: waters.meeting(lon=179.9, lat=-17.04),
     "pole": lambda: waters.meeting(lon=-100.0, lat=89.9),
     "crowded": waters.crowded,
     "few": waters.few,

@@ -139,7 +139,7 @@ def test_where_others_are_heard_a_silence_is_no_outage(tmp_path):
     text = words.explanation(told(tmp_path, *lines))
     assert "outage" not in text
     span = "from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min)"
-    heard = "not received: others then and there were heard in 22 of 43 ship-hours."
+    heard = "not received: others then and there were heard in 35 of 53 ship-hours."
     assert f"{A} and {B} {span}, {heard}" in text
 
 

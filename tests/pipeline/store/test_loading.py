@@ -76,7 +76,9 @@ def test_loading_twice_changes_nothing(tmp_path):
         "outages": 1,
         "reject_counts": 0,
         "port_pair_counts": 1,
-        **dict.fromkeys(("port_calls", "loitering", "identity_events", "identity_values", "track_checks"), 0),
+        **dict.fromkeys(
+            ("port_calls", "loitering", "dark_meetings", "identity_events", "identity_values", "track_checks"), 0
+        ),
     }
 
 
