@@ -215,7 +215,7 @@ def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room,
     watch.until_read(0.9)
     with lacking(watch, "too many files are open", "ulimit -n"), watch.no_more_files():
         watch.feed.let(1.0)
-        # only a snapshot needs another file now: it waits ten times as long as the last one took, on a busy machine long
+        # only a snapshot needs another file now: it waits ten times as long as the last took, on a busy machine long
         watch.until(lambda: len(watch.said) % 2 == 1, 5 * PATIENCE_S)
     watch.until_read(1.0)
     assert len(os.listdir(f"/proc/{watch.pid}/fd")) < files + 10, "what failed holds none open"
