@@ -35,6 +35,7 @@ import pandas as pd
 import pytest
 
 from stswatch.pipeline import api, cli, rule_files
+from stswatch.pipeline.rules import Rules
 from tests.docs import stand_ins
 from tests.docs.pages import LANGUAGES, NOT_TRIED, ROOT, Page, pages
 from tests.docs.runner import LEFT_OUT, Failed, Runner, agrees, commands, dialogues, settle
@@ -57,7 +58,7 @@ def reader(tmp_path_factory):
 
 @every_page
 def test_the_page_does_what_it_says(page, reader, tmp_path, monkeypatch):
-    monkeypatch.setattr(rule_files, "Rules", rule_files.Rules)  # one page sets another, for this test alone
+    monkeypatch.setattr(rule_files, "Rules", Rules)  # one page sets another, for this test alone
     home, demo = reader
     settle(home, tmp_path)
     runner = Runner(page, home, demo)
