@@ -183,3 +183,23 @@ def ordered(*keys: Column, in_runs: bool = True) -> Ints:
     for key, low, span in zip(keys, lows, spans, strict=True):
         packed = packed * span + (key - low)
     return np.argsort(packed, kind="stable" if in_runs else None)
+
+
+def matching(have: Sequence[Column], asked: Sequence[Column]) -> Ints:
+    """For each of some rows, by whole-number keys (n,), the row among others (m,) with the same keys, -1 for none.
+
+    Of several the last. Never raises.
+
+    >>> matching([np.array([7, 9]), np.array([1, 1])], [np.array([9, 9]), np.array([1, 2])]).tolist()
+    [1, -1]
+    """
+    m = len(have[0])
+    both = [np.concatenate(keys) for keys in zip(have, asked, strict=True)]
+    order = ordered(*both)
+    head = np.zeros(len(order), np.int64)
+    head[starts_of(*(key[order] for key in both))] = 1
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(head) - 1
+    row = np.full(int(head.sum()), -1)
+    row[group[:m]] = np.arange(m)
+    return row[group[m:]]

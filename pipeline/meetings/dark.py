@@ -19,7 +19,7 @@ from stswatch.geo.reference.harbours import nearest_port
 from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, micros
+from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, matching, micros
 from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km
 from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, area_km2, least_speed_kn, longest, regions, to_wkb
 from stswatch.pipeline.rules import Rules, days, hours
@@ -211,14 +211,8 @@ def _both_dark(former: pa.Table, new: pa.Table, known: Surroundings) -> pa.Table
 
 def _row_of(partners: pa.Table, v: str, known: Surroundings) -> Ints:
     """The row of a silence that is named by vessel and start, -1 for none."""
-    mmsi, start = known.spans.mmsi, micros(known.gaps, "start_time")
-    both = np.concatenate([np.asarray(partners[f"mmsi_{v}"]).astype(np.int64), mmsi])
-    times = np.concatenate([micros(partners, f"start_{v}"), start])
-    _, number = np.unique(np.column_stack([both, times]), axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    row = np.full(number.max(initial=0) + 1, -1)
-    row[number[partners.num_rows :]] = np.arange(len(mmsi))
-    return row[number[: partners.num_rows]]
+    asked = [np.asarray(partners[f"mmsi_{v}"]), micros(partners, f"start_{v}")]
+    return matching([known.spans.mmsi, micros(known.gaps, "start_time")], asked)
 
 
 def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
@@ -261,7 +255,7 @@ def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
 
 
 def _silences(a: Ints, b: Ints, known: Surroundings) -> GapGroups:
-    """GapGroups a and b, (n,) each, as groups of two."""
+    """Silences a and b, (n,) each, as groups of two."""
     spans, pair = known.spans, np.stack([a, b], axis=1)
     speed = np.full(pair.shape, known.rules.stays.dark_speed_kn * KMH_PER_KN)
     return GapGroups(spans.start_h[pair], spans.end_h[pair], spans.start[:, pair], spans.end[:, pair], speed)

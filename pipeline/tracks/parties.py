@@ -14,7 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Batch, Bools, Ints, Result, Tables, build, concat, micros, ordered, starts_of
+from stswatch.pipeline.batch import (
+    HOUR,
+    Batch,
+    Bools,
+    Ints,
+    Result,
+    Tables,
+    build,
+    concat,
+    matching,
+    micros,
+    ordered,
+    starts_of,
+)
 from stswatch.pipeline.reported import as_of, still_needed
 from stswatch.pipeline.routes import lake_shard, step_shard
 from stswatch.pipeline.rules import EncounterRules, Rules, days, hours, minutes
@@ -22,7 +35,7 @@ from stswatch.pipeline.tracks import stays
 
 PAIR = tuple(schema.PARTIES.names[:4])  # what names two tracks
 STATE = {"edges": schema.EDGES, "stays": schema.STAYS, "said": schema.STATIC_DATA}
-TOLD = ("ship_type", "length_m")
+REPORTED = ("ship_type", "length_m")
 
 
 def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -85,10 +98,10 @@ def slow_around(asked: pa.Table, edges: pa.Table, slow: pa.Table, rules: Encount
     any_edge, lain, columns = Edges.of(edges), Spans.of(slow), {}
     sides = {"before": (start_us - around_us, start_us), "after": (end_us, end_us + around_us)}
     for side, (low_us, high_us) in sides.items():
-        told = (end_us - start_us <= days(rules.around_most_d)) & (track[1] <= low_us)
-        told &= ~any_edge.any_between(*track, low_us, high_us)
+        known = (end_us - start_us <= days(rules.around_most_d)) & (track[1] <= low_us)
+        known &= ~any_edge.any_between(*track, low_us, high_us)
         slow_h = np.round(lain.between(*track, low_us, high_us) / HOUR, 2)
-        columns[f"slow_{side}_h"] = pa.array(slow_h, mask=~told)
+        columns[f"slow_{side}_h"] = pa.array(slow_h, mask=~known)
     return columns
 
 
@@ -159,17 +172,7 @@ class Edges:
 
     def number(self, mmsi: Ints, track_us: Ints) -> Ints:
         """The number of each track among those with edges, -1 where it has none."""
-        have = len(self.mmsi)
-        both = np.concatenate([self.mmsi, mmsi]), np.concatenate([self.track_us, track_us])
-        order = ordered(*both)
-        a, b = both[0][order], both[1][order]
-        group = np.cumsum((np.diff(a, prepend=a[:1]) != 0) | (np.diff(b, prepend=b[:1]) != 0))
-        number = np.full(len(order) + 1, -1)
-        mine = order < have
-        number[group[mine]] = order[mine]
-        out = np.empty(len(order), np.int64)
-        out[order] = number[group]
-        return out[have:]
+        return matching([self.mmsi, self.track_us], [mmsi, track_us])
 
 
 @dataclass(frozen=True)
@@ -208,18 +211,18 @@ class Spans:
 
 
 def last_values(mmsi: Ints, end_us: Ints, static_data: pa.Table, rules: EncounterRules) -> dict[str, pa.Array]:
-    """The values of TOLD that vessels (n,) had reported last by a time; null where nothing was reported.
+    """The values of REPORTED that vessels (n,) had reported last by a time; null where nothing was reported.
 
     static_data: schema.STATIC_DATA. What was reported more than static_memory_d before, in whole UTC days, does not
     count, since a value is given once in each.
     """
     oldest_us = _oldest_us(end_us, rules)
-    return {name: as_of(static_data, name, mmsi, end_us, oldest_us)[0] for name in TOLD}
+    return {name: as_of(static_data, name, mmsi, end_us, oldest_us)[0] for name in REPORTED}
 
 
 def remembered(static_data: pa.Table, since_us: int, rules: EncounterRules) -> pa.Table:
     """What of static data an encounter that ends then or later can ask for."""
-    return still_needed(static_data, TOLD, since_us, int(_oldest_us(np.int64(since_us), rules)))
+    return still_needed(static_data, REPORTED, since_us, int(_oldest_us(np.int64(since_us), rules)))
 
 
 def _oldest_us(end_us: Ints | np.int64, rules: EncounterRules) -> Ints:

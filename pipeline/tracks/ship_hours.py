@@ -27,6 +27,7 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     grouped,
+    matching,
     micros,
     spread,
     starts_of,
@@ -199,15 +200,8 @@ class HeardSpans:
         return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
 
     def find(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of tracks (n,) by MMSI and start, -1 where there is none; each MMSI has few."""
-        at = np.searchsorted(self.mmsi, mmsi)
-        padded_mmsi, padded_us = np.append(self.mmsi, -1), np.append(self.track_us, -1)
-        while True:
-            other = (padded_mmsi[at] == mmsi) & (padded_us[at] < track_us)
-            if not other.any():
-                break
-            at = at + other
-        return np.where((padded_mmsi[at] == mmsi) & (padded_us[at] == track_us), at, -1)
+        """The number of tracks (n,) by MMSI and start, -1 where there is none."""
+        return matching([self.mmsi, self.track_us], [mmsi, track_us])
 
     def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
         """In how many spans from `first` to `last` tracks were heard, (n,)."""
@@ -244,8 +238,8 @@ def with_own(
     due = ~resumed | final | ((end + BESIDE) * SPAN_US <= until_us)
     track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
     after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
-    told = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
-    return told, every.filter(pa.array(~due)).combine_chunks()
+    given = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
+    return given, every.filter(pa.array(~due)).combine_chunks()
 
 
 def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:
