@@ -12,6 +12,7 @@ ENCOUNTERS = table(
     "Meetings of two tracks: proximities of one pair joined over short interruptions. A meeting is not a transfer.",
     *(each.field if isinstance(each, Measure) else each for each in ENCOUNTER),
 )
+SILENCED = "silenced"  # what a gap is judged to be where the vessel, not reception, was silent
 JUDGED_GAPS = table(
     "Silences of tracks, each with what is known of the reception round it.",
     *(GAPS.field(name) for name in GAPS.names),

@@ -350,7 +350,7 @@ def _dark_rows(
         "gap_start": start,
         "gap_end": end,
         "judgement": judgement,
-        "may_score": pc.equal(judgement, "silenced"),
+        "may_score": pc.equal(judgement, schema.SILENCED),
         "way_km": np.round(there + back, 1),
         "spare_h": np.round(spare_h, 2),
         "rank": rank.astype(np.int16),

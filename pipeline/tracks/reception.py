@@ -162,7 +162,7 @@ def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
 # ---------------------------------------------------------------------------------------------------- the judgement
 
 _AT_ONCE = 5_000
-SILENCED, NOT_RECEIVED, UNKNOWN, LEFT_DATA = "silenced", "not_received", "unknown", "left_data"
+NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,8 @@ def judged(
     gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun and ended with them.
     """
     beside = gaps if others is None else pa.concat_tables([gaps, others])
-    told = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
-    return concat([_judged(part, beside, counts, until_us, rules) for part in told], schema.JUDGED_GAPS)
+    parts = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
+    return concat([_judged(part, beside, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
 
 
 def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
@@ -337,7 +337,7 @@ def _states(
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
     rare = chance <= rules.silenced_chance
-    state[rare] = np.where(together[rare] > 0, NOT_RECEIVED, SILENCED)
+    state[rare] = np.where(together[rare] > 0, NOT_RECEIVED, schema.SILENCED)
     return state
 
 
