@@ -20,9 +20,8 @@ from stswatch.pipeline.batch import HOUR, Bools, Floats, Ints, micros
 from stswatch.pipeline.meetings.reach import KMH_PER_KN
 from stswatch.pipeline.rules import Rules
 
-SILENCED = "silenced"
 GAPS = schema.table(
-    "GapGroups that ended, for as long as another can be held against them.",
+    "Gaps that ended, for as long as another can be held against them.",
     *(schema.JUDGED_GAPS.field(name) for name in ("mmsi", "track_start", "start_time")),
     schema.column("end_time", schema.UTC, "first fix after"),
     *(schema.column(name, pa.float64(), "as in table gaps", unit="deg") for name in ("lon0", "lat0", "lon1", "lat1")),
@@ -85,7 +84,7 @@ _RADIUS_KM = MEAN_RADIUS_M / 1000
 
 
 class Pool:
-    """GapGroups to hold others against, by length and start."""
+    """Silences to hold others against, by length and start."""
 
     def __init__(self, spans: DarkSpans, which: Bools, rules: Rules) -> None:
         own_h = spans.end_h - spans.start_h
@@ -103,7 +102,7 @@ class Pool:
         """What fits spans, the pool's later by some shifts: (row of the span, row of the silence, number of the shift).
 
         A silence fits where `most_h` of both is long enough; a wait, where there is time to come to it and to go on.
-        None fits a span of its own vessel. DarkSpans are taken some at a time, best in the order of time.
+        None fits a span of its own vessel. Spans are taken some at a time, best in the order of time.
         """
         for at in range(0, len(of), _BLOCK):
             some = of.taken(slice(at, at + _BLOCK))
@@ -114,7 +113,7 @@ class Pool:
                 yield at + one, self.row[member[other]], shift[other]
 
     def _overlapping(self, some: DarkSpans, shifts_h: Floats) -> tuple[Ints, Ints]:
-        """GapGroups of the pool that may overlap one of the spans for long enough, and the shift by which each does."""
+        """Silences of the pool that may overlap one of the spans for long enough, and the shift by which each does."""
         low_h, high_h = some.start_h.min() + self.stay_h, some.end_h.max() - self.stay_h
         members, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for longest_h, first, last in self.classes:
@@ -172,7 +171,7 @@ class Surroundings:
     @property
     def silenced(self) -> Bools:
         """Which were judged silenced, (n,)."""
-        return np.asarray(pc.equal(self.gaps["judgement"], SILENCED))
+        return np.asarray(pc.equal(self.gaps["judgement"], schema.SILENCED))
 
     def pool(self, silenced: bool) -> Pool:
         """Those judged silenced, or the others: the strata."""
@@ -222,11 +221,11 @@ class Surroundings:
     def outage_share(self, rows: Ints) -> Floats:
         """How much of each of some silences lies in outages of all receivers or of its kind, (m,)."""
         start, end = micros(self.gaps, "start_time")[rows], micros(self.gaps, "end_time")[rows]
-        kind = np.array(self.gaps["receiver"].to_pylist(), object)[rows] == schema.SATELLITE
-        out = np.zeros(len(rows))
-        for outage in self.outages.to_pylist():
-            of_all, satellite = outage["receiver"] == "all", outage["receiver"] == schema.SATELLITE
-            begun, over = (int(outage[name].timestamp() * 1e6) for name in ("start_time", "end_time"))
+        from_space = schema.RECEIVERS[schema.SATELLITE]
+        satellite = np.asarray(pc.equal(self.gaps["receiver"], from_space))[rows]
+        out, spans = np.zeros(len(rows)), (micros(self.outages, name).tolist() for name in ("start_time", "end_time"))
+        for receiver, begun, over in zip(self.outages["receiver"].to_pylist(), *spans, strict=True):
             shared = np.clip(np.minimum(end, over) - np.maximum(start, begun), 0, None) / np.maximum(end - start, 1)
-            out = np.maximum(out, np.where(of_all | (kind == satellite), shared, 0.0))
+            its_own = (receiver == "all") | (satellite == (receiver == from_space))
+            out = np.maximum(out, np.where(its_own, shared, 0.0))
         return out

@@ -137,11 +137,13 @@ def test_under_seven_days_of_data_nothing_is_scored():
         assert not row["lead"]
 
 
-def test_an_outage_of_a_day_gives_no_lead():
+@pytest.mark.parametrize(("receiver", "leads"), [("all", 0), ("terrestrial", 0), ("satellite", 1)])
+def test_an_outage_of_a_day_gives_no_lead(receiver, leads):
+    """One of all receivers, or of the kind that heard the vessel: that of another kind explains nothing."""
     start, end = (np.array([BEGIN + h * HOUR]) for h in (600, 624))
-    outage = {"receiver": ["all"], "start_time": start, "end_time": end, "minutes": [1440.0]}
+    outage = {"receiver": [receiver], "start_time": start, "end_time": end, "minutes": [1440.0]}
     outages = build("outages", outage | {"vessels_before": [9], "vessels_after": [9]})
-    assert not any(found(plain(traffic(20, 1), guest()), wait(), outages=outages)["lead"].to_pylist())
+    assert sum(found(plain(traffic(20, 1), guest()), wait(), outages=outages)["lead"].to_pylist()) == leads
 
 
 def test_a_storm_that_sends_a_fleet_to_anchor_silent_gives_no_lead():
