@@ -193,7 +193,7 @@ def ingest_chunk(data: Path, reading: str, chunk: Chunk, slab_us: int) -> lake.R
     writer = lake.Writer(data, reading, chunk.start, slab_us)
     counts = {"sentences": 0, "messages": 0, "fragments": 0, "unread_times": 0}
     arrivals = arrivals_in(chunk.source)
-    lost = LostSpans(chunk.source, arrivals)
+    lost = LostSpans(chunk, arrivals)
     for decoded in read(chunk):
         rows = decoded.timed
         if arrivals is not None:

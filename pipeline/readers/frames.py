@@ -21,7 +21,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -30,6 +30,7 @@ import zstandard
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import arrival_index
 from stswatch.pipeline.readers.arrival_index import ArrivalIndex, Header
+from stswatch.pipeline.readers.source import WHOLE
 
 TAG = b"stswatch"
 _SKIP = 0x184D2A57
@@ -299,15 +300,17 @@ def _damaged(path: str, index: Index) -> list[tuple[int, int]]:
         return stretches(frame for frame in index.frames if sound(file, frame) is None)
 
 
-def _differing(path: str, index: Index) -> list[tuple[int, int]]:
+def _differing(path: str, index: Index, start: int = 0, stop: int = WHOLE) -> list[tuple[int, int]]:
     """Stretches of the text that are not what was received, bytes unpacked: damaged now, or when they were packed.
 
-    Raises OSError.
+    index: of all frames, or of those that hold bytes from start to before stop. Raises OSError.
     """
-    found, at = [], 0
+    found, at = [], index.frames[0].begins if index.frames else 0
     with open(path, "rb") as file:
         text = io.BufferedReader(SegmentReader(file, index), _MOST)
         for entry in index.arrivals.entries:
+            if entry.begin >= stop or entry.end <= start:
+                continue
             text.read(entry.begin - at)
             if zlib.crc32(text.read(entry.end - entry.begin)) != entry.crc:
                 found.append((entry.begin, entry.end))
@@ -315,17 +318,19 @@ def _differing(path: str, index: Index) -> list[tuple[int, int]]:
     return found
 
 
-def lost_spans(path: str) -> list[tuple[int, int]]:
+def lost_spans(path: str, start: int, stop: int) -> list[tuple[int, int]]:
     """From the arrival before to the one after what is damaged of a segment, UTC microseconds; none of any other file.
 
-    Raises OSError.
+    start, stop: of which bytes of its text, unpacked; frames are taken whole. Raises OSError.
     """
     index = segment_index(path)
     if index is None:
         return []
+    frames = (frame for frame in index.frames if frame.begins < stop and frame.begins + frame.unpacked > start)
+    index = replace(index, frames=tuple(frames))
     first_us, next_us = (at(path) for at in (arrival_index.own_begun_us, arrival_index.next_begun_us))
     arrivals = index.arrivals.arrivals(next_us)
-    found = np.array(_damaged(path, index) + _differing(path, index), np.int64).reshape(-1, 2)
+    found = np.array(_damaged(path, index) + _differing(path, index, start, stop), np.int64).reshape(-1, 2)
     edges = zip(arrivals.at(found[:, 0] - 1).tolist(), arrivals.at(found[:, 1]).tolist(), strict=True)
     return [(max(begin_us, first_us), max(end_us, first_us)) for begin_us, end_us in edges]
 

@@ -29,7 +29,7 @@ from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Ints, micros
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
-from stswatch.pipeline.readers.source import Source, SourceError, SourcePlace
+from stswatch.pipeline.readers.source import Chunk, Source, SourceError, SourcePlace
 from stswatch.pipeline.schema import CLOCK
 
 _ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
@@ -237,17 +237,17 @@ LATE_US = 24 * HOUR  # what is dated longer before it came says nothing of when 
 
 
 class LostSpans:
-    """When what is damaged of a source may be dated: while it arrived, and as far off as what is read of the source."""
+    """When what is damaged of a chunk may be dated: while it arrived, and as far off as what is read of the chunk."""
 
-    def __init__(self, source: Source, arrivals: Arrivals | None) -> None:
-        """arrivals: those of the source, see arrivals_in. Raises SourceError."""
+    def __init__(self, chunk: Chunk, arrivals: Arrivals | None) -> None:
+        """arrivals: those of its source, see arrivals_in. Raises SourceError."""
         self._arrivals = arrivals
-        with _worded(source.place, ()):
-            self._found = [] if arrivals is None else frames.lost_spans(source.path)
+        with _worded(chunk.source.place, ()):
+            self._found = [] if arrivals is None else frames.lost_spans(chunk.source.path, chunk.start, chunk.end)
         self._before_us = self._after_us = 0
 
     def note(self, rows: pa.Table) -> None:
-        """Take note of rows of `fixes` or `static_reports` of the source."""
+        """Take note of rows of `fixes` or `static_reports` of the chunk."""
         if not self._found or self._arrivals is None or not rows.num_rows:
             return
         came_us = self._arrivals.at(np.asarray(rows["offset"]).astype(np.int64))

@@ -6,11 +6,12 @@ import io
 import random
 import re
 import zlib
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 
-from stswatch.pipeline.readers import frames
+from stswatch.pipeline.readers import arrival_index, frames
 from stswatch.pipeline.readers.arrival_index import Header, IndexEntry, entry_line, header_line
 from stswatch.pipeline.readers.packing import damage, opened
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
@@ -83,3 +84,25 @@ def test_zstd_of_others_that_is_damaged_is_refused_as_before(tmp_path):
     assert damage(str(path)) == []
     with pytest.raises(SourceError, match="breaks off or is damaged"):
         read(path)
+
+
+def test_what_is_lost_of_a_segment_is_told_by_the_chunk_that_holds_it(tmp_path):
+    """Chunk by chunk the same spans as of the whole, and none by a chunk that is sound."""
+    path = tmp_path / "20250310T000000.000Z.nmea"
+    edges = [0, len(HEAD), *range(len(HEAD) + 2_500, len(TEXT), 2_500), len(TEXT)]
+    entries = [
+        IndexEntry(begin, end, zlib.crc32(TEXT[begin:end]), ((begin, 1_000_000 * k),))
+        for k, (begin, end) in enumerate(pairwise(edges))
+    ]
+    with open(arrival_index.beside(str(path)), "wb") as out:
+        out.write(header_line(HEADER) + b"".join(map(entry_line, entries)))
+    text = bytearray(TEXT)
+    for at in (3_000, 100_000, 100_010, len(TEXT) - 5):
+        text[at] ^= 1
+    path.write_bytes(text)
+    whole = frames.lost_spans(str(path), 0, len(TEXT))
+    cuts = [0, 60_000, 140_000, len(TEXT)]
+    parts = [frames.lost_spans(str(path), a, b) for a, b in pairwise(cuts)]
+    assert [len(set(part)) for part in parts] == [1, 1, 1]
+    assert {span for part in parts for span in part} == set(whole)
+    assert frames.lost_spans(str(path), 30_000, 60_000) == []
