@@ -36,13 +36,13 @@ def speed_kn(columns: Columns) -> Floats:
 def zone(columns: Columns) -> Floats:
     """Whether it was in a reported transfer area (2), in a zone that is context only (1), or in none (0)."""
     known = columns.column_names if isinstance(columns, pa.Table) else columns
-    names_of = lists(columns, "zone_kinds" if "zone_kinds" in known else "zones")
+    listed = lists(columns, "zone_kinds" if "zone_kinds" in known else "zones")
     reported = [REPORTED, *(str(p["id"]) for p in zones().properties if p["kind"] == REPORTED)]
-    level = np.full(len(names_of), NO_ZONE)
-    names, row = pc.list_flatten(names_of), pc.list_parent_indices(names_of).to_numpy()
+    level = np.full(len(listed), NO_ZONE)
+    names, row = pc.list_flatten(listed), pc.list_parent_indices(listed).to_numpy()
     scored = pc.is_in(names, value_set=pa.array(reported, pa.string())).to_numpy(zero_copy_only=False)
     np.maximum.at(level, row, np.where(scored, IN_REPORTED, IN_CONTEXT))
-    return np.where(names_of.is_null().to_numpy(zero_copy_only=False), np.nan, level)
+    return np.where(listed.is_null().to_numpy(zero_copy_only=False), np.nan, level)
 
 
 def distance_to_port_km(columns: Columns) -> Floats:

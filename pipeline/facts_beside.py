@@ -72,8 +72,8 @@ def came_and_went(row: Row, around_h: float) -> list[str]:
             continue
         first, *second = (f"{mmsi:09d} {{}}for {hours:.1f} h" for mmsi, hours in known)
         way = f": {ways[sum(hours >= _STAYED * around_h for _, hours in known)]}" if second else ""
-        told = ", ".join([first.format("was slow "), *(each.format("") for each in second)])
-        lines.append(f"In the {around_h:g} h {side} it {told}{way}.")
+        lay = ", ".join([first.format("was slow "), *(each.format("") for each in second)])
+        lines.append(f"In the {around_h:g} h {side} it {lay}{way}.")
     return lines
 
 

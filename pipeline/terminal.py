@@ -170,28 +170,28 @@ def ended_by_signals(came: list[int]) -> Iterator[None]:
 def _ending_queries(handlers: Sequence[Any], came: Sequence[int]) -> Iterator[None]:
     """Whatever signal goes to one of these handlers interrupts the queries of this process.
 
-    DuckDB 2.0 looks for signals too, but then waits for its threads, which nobody told, to come to the end of the query
-    by themselves. came: the signals for which a handler was called.
+    DuckDB 2.0 looks for signals too, but then waits for its threads, which it does not stop, to come to the end of the
+    query by themselves. came: the signals for which a handler was called.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard, told = os.pipe()
+    reading, writing = os.pipe()
 
     def listen() -> None:
-        while number := os.read(heard, 1):
+        while number := os.read(reading, 1):
             if number[0] in came or signal.getsignal(number[0]) in handlers:
                 _interrupt_queries()
-        os.close(heard)
+        os.close(reading)
 
-    os.set_blocking(told, False)
-    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=listen, name="signals", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        os.close(told)
+        os.close(writing)
 
 
 def _interrupt_queries() -> None:

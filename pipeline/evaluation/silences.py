@@ -87,14 +87,14 @@ def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> JudgedGaps:
     keep = np.flatnonzero(row >= 0)
     judged, truth = judged.take(pa.array(keep)), gaps.take(pa.array(row[keep]))
     cause = np.array(truth["cause"].to_pylist(), object)
-    told = "log10_unheard" in truth.column_names
+    has_chance = "log10_unheard" in truth.column_names
     lon, lat = (np.asarray(judged[name]) for name in ("lon0", "lat0"))
     every = JudgedGaps(
         np.array(judged["judgement"].to_pylist(), object),
         np.nan_to_num(np.asarray(judged["silence_chance"].to_pandas(), float), nan=1.0),
         np.array(judged["receiver"].to_pylist(), object),
         np.isin(cause.astype(str), OFF),
-        np.asarray(truth["log10_unheard"], float) if told else np.full(len(keep), np.nan),
+        np.asarray(truth["log10_unheard"], float) if has_chance else np.full(len(keep), np.nan),
         distance_to_shore_km(lon, lat) <= NEAR_SHORE_KM,
         float(sum(np.asarray(hours[name]).sum() for name in ("heard", "missed")) / SPAN_H),
     )

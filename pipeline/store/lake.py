@@ -270,10 +270,10 @@ class Writer:
 
 def _without_empty(table: pa.Table) -> tuple[pa.Table, str]:
     """The table without RADIO_FIELDS where all of these are null, and how the name of its file ends."""
-    told = [name for name in schema.RADIO_FIELDS if name in table.column_names]
-    if any(table[name].null_count < table.num_rows for name in told):
+    radio = [name for name in schema.RADIO_FIELDS if name in table.column_names]
+    if any(table[name].null_count < table.num_rows for name in radio):
         return table, WITH_RADIO
-    return table.drop_columns(told), ".parquet"
+    return table.drop_columns(radio), ".parquet"
 
 
 def _group_ends(shard: Ints) -> list[int]:

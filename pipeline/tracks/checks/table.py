@@ -76,8 +76,8 @@ def states_sent(samples: pa.Table, rules: CheckRules) -> pa.Table:
     odd = np.add.reduceat(_odd(sentence // 64 - 1, time_us).astype(np.int64), starts)
     # a second that is missing tells nothing: the standard has a value for it, and some sets send no other
     seconds, clock = (_different(second, starts) for second in (sentence % 64, time_us // SECOND % 60))
-    told = np.add.reduceat((sentence % 64 != NO_SECOND).astype(np.int64), starts)
-    seconds = np.where(told == count, seconds, NO_SECOND)
+    known = np.add.reduceat((sentence % 64 != NO_SECOND).astype(np.int64), starts)
+    seconds = np.where(known == count, seconds, NO_SECOND)
     more = {"states": count, "odd": odd, "seconds": seconds, "clock_seconds": clock}
     return _block_rows("states_sent", found, starts, starts + count - 1, more)
 
@@ -229,7 +229,7 @@ def examine(
 
 
 def compare(state: Tables, batch: Batch, rules: Rules) -> Result:
-    """What the tracks of several vessels show together: numbers that change places, displacement, copied course_checks.
+    """What the tracks of several vessels show together: numbers that change places, displacement, copied courses.
 
     Law: leaps and crossings come in whole buckets of thin_bucket_min, blocks are judged when they are over.
     """
