@@ -102,7 +102,10 @@ class Watch:
         return float(found[1]) if found else None
 
     def until(self, holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
-        until(lambda: self.done.done() or holds(), patience_s)
+        try:
+            until(lambda: self.done.done() or holds(), patience_s)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *self.said, self.asked()])) from error
         assert not self.done.done(), self.done.result()
 
     def until_read(self, share: float) -> None:
