@@ -44,7 +44,8 @@ class Feature:
     `monotone` is the direction that the domain demands of any scorecard: 1 a greater value never lowers the
     score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
     numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
-    `self_reported` that it rests on what vessels say of themselves.
+    `self_reported` that it rests on what vessels say of themselves, `silence` that it is of silences: one that is not
+    judged may give no more points than that nobody was silent.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Feature:
     cuts: tuple[float, ...] = ()
     place: bool = False
     self_reported: bool = False
+    silence: bool = False
     supports: str = ""
     opposes: str = ""
     unknown: str = ""

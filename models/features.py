@@ -196,6 +196,7 @@ FEATURES = (
         "vessels",
         1,
         cuts=(0.5, 1.5),
+        silence=True,
         supports="who hides a meeting switches off near it",
         opposes="nobody hid it",
         unknown="a silence beside the meeting, not judged whether one was switched off",
@@ -302,7 +303,6 @@ FEATURES = (
     ),
 )
 PLACE = tuple(feature.name for feature in FEATURES if feature.place)
-SILENCE = "dark_beside"  # one that is not judged may give no more than that nobody was silent
 
 
 def values(columns: Columns) -> Floats:

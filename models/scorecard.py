@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.errors import StswatchError
+from stswatch.models.context import CONTEXT
 from stswatch.models.feature import Columns, Feature, Floats
-from stswatch.models.features import FEATURES, SILENCE
+from stswatch.models.features import FEATURES
 from stswatch.regular_files import read_regular
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
@@ -30,6 +32,7 @@ BASE = "base"
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated seas, see CARD.md
 NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
 DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012
+ALL = (*FEATURES, *CONTEXT)
 
 
 class ScorecardError(StswatchError, ValueError):
@@ -81,6 +84,16 @@ class Scorecard:
     def parts(self) -> tuple[str, ...]:
         """Names of the columns of the contributions: the features, then `base` (the intercept)."""
         return (*(s.feature.name for s in self.steps), BASE)
+
+    @cached_property
+    def of_meeting(self) -> Scorecard:
+        """What of the card needs the meeting alone, with the intercept."""
+        return replace(self, steps=tuple(s for s in self.steps if s.feature not in CONTEXT))
+
+    @cached_property
+    def of_context(self) -> Scorecard:
+        """The rest of it, what lies round the meeting: without intercept, so that the two add up to the card."""
+        return replace(self, steps=tuple(s for s in self.steps if s.feature in CONTEXT), intercept=0.0)
 
     def score(self, columns: Columns) -> tuple[Floats, Floats]:
         """Scores (n,) and contributions (n, len(parts)), which add up to them exactly.
@@ -135,6 +148,20 @@ class Scorecard:
         return contributions.sum(axis=1), contributions
 
 
+def merged(reasons: pa.ListArray, more: pa.ListArray) -> pa.ListArray:
+    """The reasons of two parts of a card, (n,) each, as one: largest by size, the `base` of the first last.
+
+    What the second calls `base` is left out: the intercept belongs to one of them.
+    """
+    rows = pa.concat_arrays([each.flatten() for each in (reasons, more)])
+    of = np.concatenate([np.asarray(pc.list_parent_indices(each)) for each in (reasons, more)])
+    base = np.asarray(pc.equal(rows.field("feature"), BASE).fill_null(False))
+    kept = np.flatnonzero(~base | (np.arange(len(rows)) < len(reasons.flatten())))
+    order = kept[np.lexsort((-np.abs(np.asarray(rows.field("points")))[kept], base[kept], of[kept]))]
+    offsets = np.searchsorted(of[order], np.arange(len(reasons) + 1))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows.take(pa.array(order)))
+
+
 def load(path: Path | None = None) -> Scorecard:
     """The scorecard of a JSON file, or the one that a run uses (DEFAULT, in models/).
 
@@ -185,12 +212,10 @@ def parsed(content: bytes, name: str = "the scorecard") -> Scorecard:
         training, cut_off = dict(given.get("training", {})), dict(given.get("cut_off", {}))
     except (KeyError, TypeError, ValueError) as error:
         raise ScorecardError(f"{name}: {error!r}; a scorecard has the keys of models/rules.json") from error
-    unknown = sorted(set(tables) - {f.name for f in FEATURES})
+    unknown = sorted(set(tables) - {f.name for f in ALL})
     if unknown or not tables:
-        raise ScorecardError(
-            f"{name}: no feature {', '.join(unknown)}; there are {', '.join(f.name for f in FEATURES)}"
-        )
-    steps = tuple(_steps(name, f, tables[f.name]) for f in FEATURES if f.name in tables)
+        raise ScorecardError(f"{name}: no feature {', '.join(unknown)}; there are {', '.join(f.name for f in ALL)}")
+    steps = tuple(_steps(name, f, tables[f.name]) for f in ALL if f.name in tables)
     largest = abs(intercept) + sum(max(map(abs, (*s.points, s.missing))) for s in steps)
     if largest >= LIMIT:
         raise ScorecardError(f"{name}: points add up to {largest:g}; log-odds stay under {LIMIT:g}")
@@ -218,7 +243,7 @@ def _steps(name: str, feature: Feature, table: Any) -> Steps:
         way = "rise" if feature.monotone > 0 else "fall"
         raise ScorecardError(f"{name}: {feature.name}: points {list(points)} must never do other than {way}")
     steps = Steps(feature, tuple(edges.tolist()), points, missing, reason)
-    if feature.name == SILENCE and missing > steps.at(np.zeros(1))[0]:
+    if feature.silence and missing > steps.at(np.zeros(1))[0]:
         raise ScorecardError(
             f"{name}: {feature.name}: missing {missing:g} is more than nobody silent gets; a silence that is not"
             " judged may give no points"

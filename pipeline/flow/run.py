@@ -128,6 +128,7 @@ def run_record(
         code_version=version("stswatch"),
         rules=rules.with_cut_off(card.cut_off.score),
         model_id=card.model_id,
+        card=card,
         area=area,
         data_start=utc(min(first_us)) if first_us else None,
         data_end=utc(end_us) if first_us and end_us is not None else None,

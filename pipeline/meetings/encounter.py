@@ -271,7 +271,8 @@ def _where(known: np.ndarray, words: np.ndarray) -> np.ndarray:
 
 
 def _judged(columns: dict[str, Any], card: Scorecard) -> dict[str, object]:
-    """Score and reasons from what was measured; flag, name and lists never enter."""
+    """Score and reasons from what was measured; flag, name and lists never enter, what lies round it is added later."""
+    card = card.of_meeting
     score, _ = card.score(columns)
     return {"score": score, "reasons": card.reasons(columns).cast(schema.ENCOUNTERS.field("reasons").type)}
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.geo.reference import zones
+from stswatch.models.scorecard import Scorecard
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
@@ -25,6 +26,7 @@ from stswatch.pipeline.store.files import check_spare_files
 from stswatch.pipeline.store.lake import verify
 from stswatch.pipeline.store.publish import LeftOut
 from stswatch.pipeline.store.revisions import lead_changes
+from stswatch.pipeline.store.scoring import rescoring
 from stswatch.pipeline.untrusted import storable
 
 # ------------------------------ what each committed slice contributed, and which of that is in the working database
@@ -111,7 +113,8 @@ __all__ = ["Output", "RunRecord", "load"]
 class RunRecord:
     """What is told of one run of the program; `data_start` and `data_end` are None where it used no fix.
 
-    `rules` name the cut-off of leads, their own or the one of the scorecard.
+    `rules` name the cut-off of leads, their own or the one of the scorecard. `card` gives points for what lies
+    round each event, which are added to its score when it is loaded; None for no points.
     """
 
     run_id: str
@@ -122,6 +125,7 @@ class RunRecord:
     area: str
     data_start: datetime | None
     data_end: datetime | None
+    card: Scorecard | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,8 @@ def commit(
     try:
         with sound(data / WORK, AFRESH):
             synchronise(work, data, outputs, tables)
-            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us)
+            rescore = rescoring(run.card, run.rules.context, True, tables)
+            number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()
@@ -273,6 +278,7 @@ class Live:
         self._data, self._run = data, run
         self._shown = zones.area(run.area)
         self._judge = judge(self._shown, run.rules)
+        self._rescore = rescoring(run.card, run.rules.context, False, schema.TABLES)
         self._beside = beside or Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
         check_spare_files()
         self._decided_us = decided_us
@@ -310,7 +316,8 @@ class Live:
         self._work.begin()
         try:
             with sound(self._data / WORK, AFRESH):
-                number = revisions.revise(self._work, self._run.run_id, self._judge, live, False, self._decided_us)
+                how = (self._judge, live, False, self._decided_us, self._rescore)
+                number = revisions.revise(self._work, self._run.run_id, *how)
                 self._take_vessels(live, vessels)
                 note_begun(self._work, self._run)
                 self._work.commit()

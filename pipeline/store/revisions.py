@@ -39,6 +39,7 @@ _OVERLAP = "(({0}.start_time < {1}.end_time AND {1}.start_time < {0}.end_time)" 
 Name = tuple[str, int]  # id and revision
 Pair = tuple[int, str, str, int]  # number and provisional id of a new event, id and revision of an old one
 Judge = Callable[[pa.Table], Bools]  # (lon, lat, score) of n events -> which are leads
+Rescore = Callable[[duckdb.DuckDBPyConnection], None]
 
 
 def revise(
@@ -48,6 +49,7 @@ def revise(
     live: pa.Table | None,
     finalized: bool,
     decided_us: int = EVER_US,
+    rescore: Rescore | None = None,
 ) -> int:
     """Bring table encounters in line with what is said; gives the number of this commit.
 
@@ -55,9 +57,13 @@ def revise(
     changed, so that part_encounters counts too; else only provisional rows are looked at, however much is stored. New
     revisions bear the name of the run. decided_us: the slices say all of events that ended before; one that ended
     later and was final, since the data ended once, stays so until they say something of it or what stands so far goes
-    beyond it. Runs inside the caller's transaction.
+    beyond it. rescore: called once tables `fresh`, `former` and `held` are there, to add to the score and reasons of
+    each event in `fresh` what else is known. Runs inside the caller's transaction.
     """
-    _compare(work, live, finalized, decided_us)
+    _gather(work, live, finalized, decided_us)
+    if rescore is not None:
+        rescore(work)
+    _compare(work)
     _judged(work, judge)
     pairs = work.execute(_PAIRS).fetchall()
     heirs, covered = succession(pairs)
@@ -69,7 +75,7 @@ def revise(
     kept = _replaced(work, {heirs[n][0]: n for n in steady})
     _end(work, {old: None if old in continued else final[n] for old, n in covered.items()}, commit)
     _begin(work, named, kept, run_id, commit)
-    for name in ("fresh", "same", "former", "judged"):
+    for name in ("fresh", "same", "former", "held", "judged"):
         work.execute(f"DROP TABLE {name}")
     return commit
 
@@ -108,8 +114,8 @@ def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set
     return name, known.get(name, (0, False))[0] + 1
 
 
-def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: bool, decided_us: int) -> None:
-    """Tables fresh: every event that is said, numbered; former: those stored; same: those that are stored unchanged."""
+def _gather(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: bool, decided_us: int) -> None:
+    """Tables fresh: every event that is said, numbered; former: those stored that may change; held: see _hold."""
     content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
     work.register("given_live", _none() if live is None else live)
     selects = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]
@@ -125,6 +131,11 @@ def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: 
     held = f"status = 'current' AND epoch_us(end_time) >= {decided_us}"
     work.execute(f"CREATE TEMP TABLE former AS SELECT * FROM encounters WHERE {which} OR ({held})")
     _hold(work, held)
+
+
+def _compare(work: duckdb.DuckDBPyConnection) -> None:
+    """Table same: those of `fresh` that are stored unchanged."""
+    running = ddl.quoted(RUNNING.name)
     moment = " AND ".join(f"f.{name} = e.{name}" for name in _MOMENT)
     work.execute(
         f"""CREATE TEMP TABLE same AS SELECT f.n, e.id
@@ -134,7 +145,10 @@ def _compare(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: 
 
 
 def _hold(work: duckdb.DuckDBPyConnection, held: str) -> None:
-    """Leave those alone that are final and not decided by the slices yet, and what stands so far within them."""
+    """Leave those alone that are final and not decided by the slices yet, and what stands so far within them.
+
+    They are in table `held`; those of them that change all the same stay in `former`.
+    """
     one = f"f.kind = h.kind AND f.mmsi_a = h.mmsi_a AND f.mmsi_b = h.mmsi_b AND {_OVERLAP.format('f', 'h')}"
     work.execute(
         f"""CREATE TEMP TABLE held AS SELECT * FROM former h WHERE {held}
@@ -147,7 +161,6 @@ def _hold(work: duckdb.DuckDBPyConnection, held: str) -> None:
         f"""DELETE FROM former WHERE id IN (
                 SELECT id FROM held h WHERE NOT EXISTS (FROM fresh f WHERE {one})) AND status = 'current'"""
     )
-    work.execute("DROP TABLE held")
 
 
 def _none() -> pa.Table:

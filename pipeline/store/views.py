@@ -126,22 +126,25 @@ def context_schema() -> pa.Schema:
     )
 
 
-def context_query(rules: ContextRules) -> str:
-    """The query for all rows of the view."""
+def context_query(rules: ContextRules, of: str = "encounters", among: str = "encounters") -> str:
+    """The query for all rows of the view.
+
+    of: the table of the meetings; among: that of all meetings which may lie round them, with the same columns.
+    """
     found = _families(rules)
     tables = ", ".join(f"{f.name} AS (SELECT p.id, p.mmsi, {f.gathered} GROUP BY p.id, p.mmsi)" for f in found)
     joins = " ".join(f"LEFT JOIN {f.name} USING (id, mmsi)" for f in found)
-    return f"""WITH parties AS ({_parties()}), {tables}
+    return f"""WITH parties AS ({_parties(of)}), others AS ({_parties(among)}), {tables}
         SELECT id, revision, mmsi, other_mmsi, {", ".join(f.selected for f in found)}
         FROM parties {joins} ORDER BY id, revision, mmsi"""
 
 
-def _parties() -> str:
-    """Each vessel of the meetings that hold."""
+def _parties(table: str) -> str:
+    """Each vessel of the meetings of a table that hold."""
     return " UNION ALL ".join(
         f"""SELECT id, revision, kind, mmsi_{v} AS mmsi, mmsi_{w} AS other_mmsi, start_time AS s, end_time AS e,
             try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track_start
-        FROM encounters WHERE status IN {LIVING}"""
+        FROM {table} WHERE status IN {LIVING}"""
         for v, w in ("ab", "ba")
     )
 
@@ -319,7 +322,7 @@ def _meetings(before: str, after: str) -> _Family:
         f"""count(*) FILTER (q.e <= p.s) AS before, count(*) FILTER (q.s >= p.e) AS after,
             count(DISTINCT q.other_mmsi) FILTER (q.e <= p.s) AS partners,
             count(*) FILTER (q.e <= p.s AND q.other_mmsi = p.other_mmsi) AS same
-            FROM parties p JOIN parties q ON q.kind = 'lit' AND q.mmsi = p.mmsi AND q.id <> p.id
+            FROM parties p JOIN others q ON q.kind = 'lit' AND q.mmsi = p.mmsi AND q.id <> p.id
             AND (q.e <= p.s AND q.e > p.s - {before} OR q.s >= p.e AND q.s < p.e + {after})""",
         (
             column("meetings_before", pa.int64(), "its other meetings, lit, within before_d before the start"),

@@ -16,7 +16,6 @@ from stswatch.models.features import (
     NEAR_SHORE_KM,
     NO_ZONE,
     PLACE,
-    SILENCE,
     values,
 )
 from stswatch.models.scorecard import NAMES, chosen
@@ -156,7 +155,7 @@ def test_a_silence_gives_no_points_by_any_card_until_it_is_judged(card, gap_a, g
     """The columns say that a gap lies beside the meeting, whatever left it behind; none says how it was judged."""
     silent, none = (points_of(card, gap_a=a, gap_b=b) for a, b in ((gap_a, gap_b), (False, False)))
     assert silent == none
-    assert silent.get(SILENCE, 0.0) == 0
+    assert silent.get("dark_beside", 0.0) == 0
 
 
 def points_of(card, **changed):
