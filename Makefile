@@ -82,7 +82,7 @@ docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the s
 	$(VENV)/bin/stswatch areas --picture docs/zones.png
 
 zones: $(VENV)/.installed  ## cut the zones in geo/data again out of coast and ports
-	$(PYTHON) -m stswatch.geo.scripts.build_zones
+	$(PYTHON) -m stswatch.geo.scripts.build_places zones
 
 coast: $(VENV)/.installed  ## build geo/data/coast.npz again from GSHHG (91 MB, 2 GB of memory, two minutes) and compare
 	@$(INSTALL) '.[build-geo]'

@@ -79,10 +79,11 @@ def train(
     """
     from stswatch.models.scorecard import parsed
     from stswatch.pipeline.evaluation import evaluate as trials
-    from stswatch.pipeline.evaluation.seas import TRAINING_SEEDS
+    from stswatch.pipeline.evaluation.seas import STANDARD, TRAINING_SEEDS, VOYAGES
 
     asked = chosen(TrainOptions, options, also)
-    content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell)
+    sea = VOYAGES if asked.voyages else STANDARD
+    content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell, sea)
     Path(out).write_bytes(content)
     return dict(parsed(content).training)
 

@@ -306,7 +306,8 @@ class SeaOptions:
 class TrainOptions(SeaOptions):
     """What a scorecard is trained on; the project's own seeds where none are given."""
 
-    seeds: tuple[int, ...] | None = option(None, "seeds of the standard sea (default 1-4)", "N-M", seed_list)
+    seeds: tuple[int, ...] | None = option(None, "seeds of the sea (default 1-4)", "N-M", seed_list)
+    voyages: bool = option(help="on seas of weeks, with what lies round each meeting (some 15 minutes a seed)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,7 +315,7 @@ class EvaluateOptions(SeaOptions):
     """What a scorecard is evaluated on; the project's own seeds where none are given."""
 
     scorecard: Path | None = option(None, "a file of `stswatch train` (default: the project's)", "FILE", Path)
-    seeds: tuple[int, ...] | None = option(None, "seeds of the standard sea (default 101-104)", "N-M", seed_list)
+    seeds: tuple[int, ...] | None = option(None, "seeds of the sea it learned from (default 101-104)", "N-M", seed_list)
     shifted: tuple[int, ...] | None = option(None, "seeds of the shifted sea (default 201-202)", "N-M", seed_list)
     second: tuple[int, ...] | None = option(None, "seeds of the second simulator (default 1901-1902)", "N-M", seed_list)
     silences: tuple[int, ...] | None = option(

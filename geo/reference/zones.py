@@ -124,7 +124,7 @@ def _at_home(shape: Any) -> Any:
 
 # ------------------------------------------------------ Zones of a regime, and the area that a user asked to be shown
 # A zone is a polygon with provenance. Those of the DPRK regime are in geo/data/zones.geojson, which
-# geo/scripts/build_zones.py makes from hand-kept drawings; a user adds others as a GeoJSON file. Its kind says what a
+# geo/scripts/build_places.py makes from hand-kept drawings; a user adds others as a GeoJSON file. Its kind says what a
 # zone may do: `reported_transfer_area` may be scored, `context` is shown and never scored. Where zones overlap, a
 # point gets them all, by their precedence. Points may have any longitude; the date line itself counts as -180.
 

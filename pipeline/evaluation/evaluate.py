@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.models import ranking
+from stswatch.models.context import CONTEXT
 from stswatch.models.feature import Feature
-from stswatch.models.features import FEATURES, values
+from stswatch.models.features import FEATURES
 from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
 from stswatch.pipeline.batch import HOUR, Floats, micros
@@ -30,6 +31,7 @@ from stswatch.pipeline.evaluation.seas import (
     SHIFTED,
     STANDARD,
     TRANSFER,
+    VOYAGES,
     Watched,
     near_enough,
     watched,
@@ -147,7 +149,8 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
 
 def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
     """The trained card and its VARIANTS by name, the card itself first."""
-    kept = {name: [feature for feature in FEATURES if keep(feature)] for name, keep in VARIANTS}
+    learned = features_of(str(card.training.get("sea")))
+    kept = {name: [feature for feature in learned if keep(feature)] for name, keep in VARIANTS}
     return {TRAINED: card} | {name: parsed(card_of(ground.training, features)) for name, features in kept.items()}
 
 
@@ -181,7 +184,7 @@ def judge(
             taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
         ),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
-        "features": figures.of_features(taken, values(taken.rows)),
+        "features": figures.of_features(taken, features_of(str(card.training.get("sea")))),
         "calibration": figures.calibration(taken, scores[TRAINED]),
         "expected": expected(taken, scores[TRAINED]),
         "cut_offs": {
@@ -202,7 +205,7 @@ def judge(
         tell("second seas")
         evaluation["second"] = on_second(ground.second, trained)
     tell("families left out")
-    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED])
+    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED], features_of(str(card.training.get("sea"))))
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
     least |= {baseline.name: ranking.PASSED for baseline in ranking.BASELINES if baseline.parts}
     for archive in archives:
@@ -302,7 +305,7 @@ def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
+def left_out(ground: Ground, taken: Sample, score: Any, features: Sequence[Feature]) -> list[dict[str, Any]]:
     """For each family: how it fares at a false rate of 5 % when it is in training, and when it is not.
 
     Of transfers the recall of those found; of others the share that passes. A family that training did not know at all
@@ -314,7 +317,7 @@ def left_out(ground: Ground, taken: Sample, score: Any) -> list[dict[str, Any]]:
         these = family == name
         if not these.any():
             continue
-        other = parsed(card_of(ground.training, without=name)).score(taken.rows)[0]
+        other = parsed(card_of(ground.training, features, without=name)).score(taken.rows)[0]
         rows.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
         for key, of in (("in", score), ("out", other)):
             cut = ranking.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
@@ -331,10 +334,15 @@ class TrialError(StswatchError, ValueError):
     """A trial that cannot be held; the message says what was found and what to do."""
 
 
-def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress) -> bytes:
-    """A card trained on seeds of the standard sea, as the bytes of its file; the same seeds give the same bytes."""
-    sea = watched(STANDARD, seeds, keep, workers, tell)
-    return card_of(sea, about={"sea": STANDARD, "seeds": sorted(seeds)})
+def features_of(sea: str) -> tuple[Feature, ...]:
+    """What is learned on one of SEAS: what lies round a meeting only where ships go from port to port for weeks."""
+    return (*FEATURES, *CONTEXT) if sea == VOYAGES else FEATURES
+
+
+def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress, sea: str = STANDARD) -> bytes:
+    """A card trained on seeds of one of SEAS, as the bytes of its file; the same seeds give the same bytes."""
+    about = {"sea": sea, "seeds": sorted(seeds)}
+    return card_of(watched(sea, seeds, keep, workers, tell), features_of(sea), about=about)
 
 
 def ground(
@@ -347,15 +355,15 @@ def ground(
     second: Sequence[int] = (),
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
-    learned = card.training.get("seeds")
-    if not learned or card.training.get("sea") != STANDARD:
+    learned, sea = card.training.get("seeds"), str(card.training.get("sea"))
+    if not learned or sea not in (STANDARD, VOYAGES):
         raise TrialError(f"{card.model_id} says nothing of seeds that it was trained on; give one of `stswatch train`")
     both = sorted(set(learned) & set(seeds))
     if both:
         raise TrialError(f"seed {both[0]} was in the training of {card.model_id}; evaluate on others, such as 101-104")
     return Ground(
-        watched(STANDARD, learned, keep, workers, tell),
-        watched(STANDARD, seeds, keep, workers, tell),
+        watched(sea, learned, keep, workers, tell),
+        watched(sea, seeds, keep, workers, tell),
         watched(SHIFTED, shifted, keep, workers, tell),
         {"plans": {name: text for name, (_, text) in SEAS.items() if second or name != SECOND}},
         watched(SECOND, second, keep, workers, tell) if second else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.models import ranking
+from stswatch.models.feature import Feature
 from stswatch.models.features import FEATURES
 from stswatch.models.ranking import Curve, Interval, curve, interval, vessel_draws
 from stswatch.models.scorecard import Scorecard
@@ -215,8 +216,8 @@ def of_look_alikes(of: Sample, score: Floats) -> list[dict[str, Any]]:
     ]
 
 
-def of_features(of: Sample, value: Floats) -> list[dict[str, Any]]:
-    """How well each feature alone parts transfers from all else and from look-alikes; value: (n, k) as FEATURES."""
+def of_features(of: Sample, features: Sequence[Feature] = FEATURES) -> list[dict[str, Any]]:
+    """How well each feature alone parts transfers from all else and from look-alikes."""
     alike = of.transfer | (of.rows["truth"].to_numpy(zero_copy_only=False) == LOOK_ALIKE)
     return [
         {
@@ -226,7 +227,8 @@ def of_features(of: Sample, value: Floats) -> list[dict[str, Any]]:
             "known": float(np.isfinite(column).mean()),
             "place": feature.place,
         }
-        for feature, column in zip(FEATURES, value.T, strict=True)
+        for feature in features
+        for column in [feature.function(of.rows)]
     ]
 
 

@@ -24,6 +24,7 @@ from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, at_once
+from stswatch.pipeline.store.scoring import beside_schema, context_of
 from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
@@ -143,7 +144,9 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 
 # within 50 m for 10 min, or within 200 m for 30 min; source in models/ranking.py
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
-ROWS = LABELLED.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
+CONTEXT = pa.schema([field for field in beside_schema() if not field.name.startswith(("mmsi", "other_mmsi"))])
+ROWS = pa.schema([*LABELLED, *CONTEXT])
+ROWS = ROWS.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
 ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))
 _WATCHED = b"watched"
 
@@ -190,8 +193,10 @@ def write_second(folder: Path, seed: int, **plan: Any) -> list[Path]:
 def watch(sea: Happened, days: float, seed: int, rules: Rules | None = None) -> Watched:
     """The encounters that the steps find in a sea, labelled. The same sea gives the same rows."""
     found = near_enough(sea.fixes, sea.static_reports, rules or Rules())
-    rows = label(found.drop_columns([BESIDE]), sea.meetings)
+    rows = label(found.select(schema.ENCOUNTERS.names), sea.meetings)
     missed = rows.num_rows - found.num_rows
+    for field in CONTEXT:
+        rows = rows.append_column(field, pa.chunked_array([*found[field.name].chunks, pa.nulls(missed, field.type)]))
     beside = pa.concat_arrays([found[BESIDE].combine_chunks(), pa.array([False] * missed, pa.bool_())])
     rows = rows.append_column(ROWS.field(BESIDE), beside)
     rows = rows.append_column(ROWS.field("seed"), pa.array(np.full(rows.num_rows, seed)))
@@ -199,11 +204,13 @@ def watch(sea: Happened, days: float, seed: int, rules: Rules | None = None) -> 
 
 
 def near_enough(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> pa.Table:
-    """Encounters (schema.ENCOUNTERS) with a column that says whether the rule of Starboard holds in them, for it alone.
+    """Encounters (schema.ENCOUNTERS) with what lies round them (CONTEXT), and whether the rule of Starboard holds in
+    them, for it alone.
 
     fixes, static_reports: of the lake, see schema.LAKE.
     """
-    found = at_once(fixes, static_reports, rules).get("encounters", schema.empty("encounters"))
+    tables = at_once(fixes, static_reports, rules)
+    found = tables.get("encounters", schema.empty("encounters"))
     met = pc.unique(pa.concat_arrays([found[f"mmsi_{v}"].combine_chunks() for v in "ab"]))
     theirs = fixes.filter(pc.is_in(fixes["mmsi"], value_set=met))
     beside = np.zeros(found.num_rows, bool)
@@ -216,7 +223,9 @@ def near_enough(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> pa.T
         stretches = at_once(theirs, static_reports, tight).get("encounters", schema.empty("encounters"))
         stretches = stretches.rename_columns({"start_time": "start", "end_time": "end"})
         beside |= overlapping(found, stretches) >= 0
-    return found.append_column(BESIDE, pa.array(beside))
+    found = found.append_column(BESIDE, pa.array(beside))
+    around = context_of(tables, rules.context).select(CONTEXT.names)
+    return pa.table([*found.columns, *around.columns], schema=pa.schema([*found.schema, *CONTEXT]))
 
 
 def together(seas: Sequence[Watched]) -> Watched:
@@ -248,7 +257,7 @@ def saved(path: Path) -> Watched:
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
 
 
-STANDARD, SHIFTED, SECOND = "standard", "shifted", "second"
+STANDARD, SHIFTED, SECOND, VOYAGES = "standard", "shifted", "second", "voyages"
 SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     STANDARD: (
         Plan(days=7.0, background=200, transfers=100, look_alikes=300),
@@ -278,6 +287,7 @@ SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     ),
 }
 TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
+_MADE_BY = ("stswatch.pipeline.store.scoring", *modules_of(STEPS))
 _SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.truth", "stswatch.sample_ais.second.recording")
 SECOND_SEEDS = second_seeds()  # frozen beside the generator
 
@@ -324,5 +334,5 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
 
 def _address(plan: Plan | SecondPlan) -> str:
     """A name for all that a watched sea depends on but its seed."""
-    identity = f"{plan!r} {Rules().fingerprint()} {hash_of((*_SIMULATED_BY, *modules_of(STEPS)))}"
+    identity = f"{plan!r} {Rules().fingerprint()} {hash_of((*_SIMULATED_BY, *_MADE_BY))}"
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

@@ -86,17 +86,23 @@ def sides(context: pa.Table) -> pa.Table:
     return pa.table({"id": a["id"], "revision": a["revision"], **columns})
 
 
-def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
-    """What lies round each meeting of tables in memory, as `sides`, in the order of table encounters.
+def beside_schema() -> pa.Schema:
+    """The columns of `context_of`; all of them are null where nothing is known of what lies round a meeting."""
+    fields = [field for field in views.context_schema() if field.name not in ("id", "revision")]
+    return pa.schema([field.with_name(f"{field.name}_{v}").with_nullable(True) for v in "ab" for field in fields])
 
-    given: what the steps gave, by the names of schema.TABLES; a table that is not there is empty.
+
+def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
+    """What lies round each meeting of tables in memory, beside_schema(), in the order of table encounters.
+
+    given: what the steps gave, by the names of the flow; a table that is not there is empty.
     """
     tables = schema.TABLES
     with duckdb.connect(config={"threads": 1}) as db:
         db.execute("SET TimeZone = 'UTC'")
-        for name, fields in tables.parts.items():
-            db.register(f"part_{name}", given.get(name, fields.empty_table()))
+        for name, stored in tables.events.items():
+            db.register(f"part_{stored}", given.get(name, tables.flow[name].empty_table()))
         db.execute("CREATE TABLE fresh AS SELECT row_number() OVER () AS n, * FROM part_encounters")
         found = sides(db.sql(_query(rules, tables)).to_arrow_table())
     order = np.argsort(np.asarray(found["id"].cast(pa.int64())))
-    return found.take(order).drop_columns(["id", "revision"])
+    return found.take(order).select(beside_schema().names).cast(beside_schema())

@@ -34,7 +34,7 @@ from stswatch.geo.reference.ports import (
     world_ports,
 )
 from stswatch.geo.reference.zones import MARKS, shipped
-from stswatch.geo.scripts import build_ports
+from stswatch.geo.scripts import build_places
 
 CHINA = {"dalian", "dandong", "CNWEI", "CNSHD", "CNYNT", "penglai", "longkou", "CNTAO", "rizhao", "lanshan", "bayuquan"}
 CHINA |= {"lianyungang", "CNSHA", "CNYAN", "ningbo", "zhoushan", "CNFOC", "CNXMN"}
@@ -446,5 +446,5 @@ def test_no_call_at_sea_or_at_no_place():
 
 
 def test_the_file_is_what_the_index_makes(real):
-    made = build_ports.build(real / "geo" / "wpi_full.csv.gz")
+    made = build_places.build_ports(real / "geo" / "wpi_full.csv.gz")
     assert made == (resources.files("stswatch.geo") / "data" / "world_ports.csv").read_text()

@@ -25,7 +25,7 @@ from stswatch.geo.reference.zones import (
     zone_of,
     zones,
 )
-from stswatch.geo.scripts import build_zones
+from stswatch.geo.scripts import build_places
 
 SQUARE = [[[170, -5], [190, -5], [190, 5], [170, 5], [170, -5]]]
 AT_MOST_KM2 = 650_000  # of all reported areas together: a larger net says nothing
@@ -76,19 +76,19 @@ def test_seas_have_all_their_customary_names_and_ids_take_no_side():
 
 
 def test_the_file_is_what_its_drawings_make():
-    assert build_zones.differences(build_zones.build()) == []
+    assert build_places.differences(build_places.build_zones()) == []
 
 
 def test_a_drawing_that_was_changed_is_noticed():
     built = [f for f in shipped("zones.geojson") if f.properties["id"] != "chodo"]
     moved = built[0]._replace(shape=shapely.transform(built[0].shape, lambda xy: xy + 0.001))
     other = built[1]._replace(properties={**built[1].properties, "mark": "G"})
-    said = build_zones.differences([moved, other, *built[2:]])
+    said = build_places.differences([moved, other, *built[2:]])
     assert sorted(line.split()[0] for line in said) == sorted(["chodo", *(f.properties["id"] for f in built[:2])])
 
 
 def test_the_zones_lie_within_their_drawings():
-    drawn = {f.properties["id"]: f.shape for f in shipped(build_zones.DRAWN)}
+    drawn = {f.properties["id"]: f.shape for f in shipped(build_places.DRAWN)}
     for name, shape in zip(zones().ids, zones().geometry, strict=True):
         assert shapely.area(shape - drawn[name].buffer(1e-3)) == 0, name
         assert shapely.area(shape) > 0.2 * shapely.area(drawn[name]), name
@@ -260,7 +260,7 @@ def test_a_user_adds_a_regime_by_adding_a_file(tmp_path):
 
 
 def test_a_file_of_our_own_shape_is_read_as_it_is(tmp_path):
-    text = build_zones.text(shipped("zones.geojson"))
+    text = build_places.text(shipped("zones.geojson"))
     got = area(write(tmp_path, text))
     assert got.zones.properties == zones().properties
     assert got.contains([124.8], [38.45]).tolist() == [True]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from stswatch.models.features import FEATURES, values
+from stswatch.models.features import FEATURES
 from stswatch.pipeline.evaluation import figures
 from tests.pipeline.evaluation import seas
 
@@ -86,7 +86,7 @@ def test_each_family_of_others_says_how_many_of_it_pass(taken, duration):
 
 
 def test_single_features_are_judged_in_their_better_direction(taken):
-    told = {row["feature"]: row for row in figures.of_features(taken, values(taken.rows))}
+    told = {row["feature"]: row for row in figures.of_features(taken)}
     assert list(told) == [f.name for f in FEATURES]
     assert all(row[key] is None or row[key] >= 0.5 for row in told.values() for key in ("auc", "auc_look_alikes"))
     assert told["duration_h"]["auc"] > 0.6
