@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.models import ranking
-from stswatch.models.context import CONTEXT
 from stswatch.models.feature import Feature
 from stswatch.models.features import FEATURES
 from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
@@ -33,6 +32,7 @@ from stswatch.pipeline.evaluation.seas import (
     TRANSFER,
     VOYAGES,
     Watched,
+    features_of,
     near_enough,
     watched,
 )
@@ -149,8 +149,7 @@ def card_of(sea: Watched, features: Sequence[Feature] = FEATURES, without: str |
 
 def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
     """The trained card and its VARIANTS by name, the card itself first."""
-    learned = features_of(str(card.training.get("sea")))
-    kept = {name: [feature for feature in learned if keep(feature)] for name, keep in VARIANTS}
+    kept = {name: [feature for feature in features_of(card.training) if keep(feature)] for name, keep in VARIANTS}
     return {TRAINED: card} | {name: parsed(card_of(ground.training, features)) for name, features in kept.items()}
 
 
@@ -184,7 +183,7 @@ def judge(
             taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
         ),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
-        "features": figures.of_features(taken, features_of(str(card.training.get("sea")))),
+        "features": figures.of_features(taken, features_of(card.training)),
         "calibration": figures.calibration(taken, scores[TRAINED]),
         "expected": expected(taken, scores[TRAINED]),
         "cut_offs": {
@@ -205,7 +204,7 @@ def judge(
         tell("second seas")
         evaluation["second"] = on_second(ground.second, trained)
     tell("families left out")
-    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED], features_of(str(card.training.get("sea"))))
+    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED], features_of(card.training))
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
     least |= {baseline.name: ranking.PASSED for baseline in ranking.BASELINES if baseline.parts}
     for archive in archives:
@@ -334,15 +333,10 @@ class TrialError(StswatchError, ValueError):
     """A trial that cannot be held; the message says what was found and what to do."""
 
 
-def features_of(sea: str) -> tuple[Feature, ...]:
-    """What is learned on one of SEAS: what lies round a meeting only where ships go from port to port for weeks."""
-    return (*FEATURES, *CONTEXT) if sea == VOYAGES else FEATURES
-
-
 def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress, sea: str = STANDARD) -> bytes:
     """A card trained on seeds of one of SEAS, as the bytes of its file; the same seeds give the same bytes."""
     about = {"sea": sea, "seeds": sorted(seeds)}
-    return card_of(watched(sea, seeds, keep, workers, tell), features_of(sea), about=about)
+    return card_of(watched(sea, seeds, keep, workers, tell), features_of(about), about=about)
 
 
 def ground(
@@ -355,7 +349,7 @@ def ground(
     second: Sequence[int] = (),
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
-    learned, sea = card.training.get("seeds"), str(card.training.get("sea"))
+    learned, sea = card.training.get("seeds"), card.training.get("sea")
     if not learned or sea not in (STANDARD, VOYAGES):
         raise TrialError(f"{card.model_id} says nothing of seeds that it was trained on; give one of `stswatch train`")
     both = sorted(set(learned) & set(seeds))

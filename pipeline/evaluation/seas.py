@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.models.features import duration_h
+from stswatch.models import context
+from stswatch.models.feature import Feature
+from stswatch.models.features import FEATURES, duration_h
 from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
@@ -290,6 +292,11 @@ TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 10
 _MADE_BY = ("stswatch.pipeline.store.scoring", *modules_of(STEPS))
 _SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.truth", "stswatch.sample_ais.second.recording")
 SECOND_SEEDS = second_seeds()  # frozen beside the generator
+
+
+def features_of(training: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """What is learned of a sea: what lies round a meeting only where ships go from port to port for weeks."""
+    return (*FEATURES, *context.CONTEXT) if training.get("sea") == VOYAGES else FEATURES
 
 
 def watched(
