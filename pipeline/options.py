@@ -307,7 +307,7 @@ class TrainOptions(SeaOptions):
     """What a scorecard is trained on; the project's own seeds where none are given."""
 
     seeds: tuple[int, ...] | None = option(None, "seeds of the sea (default 1-4)", "N-M", seed_list)
-    voyages: bool = option(help="on seas of weeks, with what lies round each meeting (some 15 minutes a seed)")
+    voyages: bool = option(help="on seas of weeks, with what lies round each meeting (some 5 minutes and 5 GB a seed)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
 from stswatch.sample_ais.second.sea import simulate as simulate_second
-from stswatch.sample_ais.simulation import Plan, simulate
+from stswatch.sample_ais.simulation import Plan, VoyagePlan, simulate
 
 # ------------------------- What each encounter really was: the true meeting of the same pair that it overlaps longest
 # An encounter that overlaps no true meeting is traffic of the family `none`: two hulls under one number, a forged
@@ -281,6 +281,11 @@ SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
         ),
         "as standard, but half as many in reported areas, meetings 0.7 times as long at 1.5 times the distance, twice"
         " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
+    ),
+    VOYAGES: (
+        VoyagePlan(days=45.0, background=60, transfers=90, look_alikes=270, trade=40, moored=20),
+        "45 days in which ships go from port to port: 90 scenes of transfers and 270 of look-alikes, 40 ships of the"
+        " DPRK trade and as many of its lawful twin, 60 ships and 20 moored craft in no scene",
     ),
     SECOND: (
         SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240),

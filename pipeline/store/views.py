@@ -118,7 +118,8 @@ def _history() -> str:
 def context_schema() -> pa.Schema:
     """The columns of view encounter_context, with what the view holds."""
     return schema.table(
-        "What lies round each meeting that holds, a row for each of its two vessels. Nothing of it is scored.",
+        "What lies round each meeting that holds, a row for each of its two vessels. A scorecard may have points for "
+        "it (models/context.py).",
         *(schema.STORED["encounters"].field(name) for name in ("id", "revision")),
         column("mmsi", pa.int32(), "the vessel"),
         column("other_mmsi", pa.int32(), "the other vessel of the meeting"),
