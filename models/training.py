@@ -4,7 +4,7 @@ A tree sees a value only as the number of its step among the cuts of the feature
 interactions are a sum of one function per feature, and a function of whole numbers is known once it was asked for each
 of them: so the card is read out of scikit-learn's public `decision_function` and equals it, to the rounding of points,
 wherever all is known. What is not known gives 0 points, as much as the average meeting has, whatever the trees made of
-it: that something was not received is no evidence.
+it: that something was not received is no evidence. A silence that is not judged gives no more than no silence.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def train(
     """
     how, weight, steps = settings or TrainingSettings(), balanced(transfer), ordinals(columns, features)
     intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
-    tables = {f.name: _table(f, one) for f, one in zip(features, read, strict=True)}
+    tables = {f.name: _table(f, _with_missing(f, one)) for f, one in zip(features, read, strict=True)}
     used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}
     if not used:
         raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
@@ -204,6 +204,11 @@ def train(
         score, _ = parsed(json.dumps(card).encode()).score(columns)
         card["cut_off"] = {"score": cut_off(score, leads), **(leads_about or {})}
     return (json.dumps(card, indent=1) + "\n").encode()
+
+
+def _with_missing(feature: Feature, read: Read) -> Read:
+    """What is not known gives nothing; of a silence that is not judged no more than that nobody was silent."""
+    return read._replace(missing=min(read.missing, float(read.points[0]))) if feature.silence else read
 
 
 def _table(feature: Feature, read: Read) -> dict[str, Any]:
