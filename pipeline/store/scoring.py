@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -54,14 +55,15 @@ def _rescore(work: duckdb.DuckDBPyConnection, card: Scorecard, query: str) -> No
         return
     beside = sides(work.sql(query).to_arrow_table())
     beside = beside.take(pc.index_in(found["n"], value_set=beside["id"].cast(pa.int64())))
-    points, _ = card.score(beside)
-    scores = {
-        "n": found["n"],
-        "score": np.asarray(found["score"]) + points,
-        "reasons": merged(found["reasons"].combine_chunks(), card.reasons(beside)),
-    }
-    work.register("given_scores", pa.table(scores))
+    work.register("given_scores", pa.table({"n": found["n"], **_with_context(found, beside, card)}))
     work.execute("UPDATE fresh SET score = g.score, reasons = g.reasons FROM given_scores g WHERE fresh.n = g.n")
+
+
+def _with_context(events: pa.Table, beside: pa.Table, card: Scorecard) -> dict[str, Any]:
+    """Score and reasons of events with those of what lies round them, row by row."""
+    points, _ = card.score(beside)
+    reasons = merged(events["reasons"].combine_chunks(), card.reasons(beside))
+    return {"score": np.asarray(events["score"]) + points, "reasons": reasons}
 
 
 def _query(rules: ContextRules, tables: Registry, stored: str = f"{_FRESH} LIMIT 0") -> str:
@@ -106,3 +108,18 @@ def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
         found = sides(db.sql(_query(rules, tables)).to_arrow_table())
     order = np.argsort(np.asarray(found["id"].cast(pa.int64())))
     return found.take(order).select(beside_schema().names).cast(beside_schema())
+
+
+def rescored(given: Mapping[str, pa.Table], card: Scorecard, rules: ContextRules) -> pa.Table:
+    """Table encounters of tables in memory, with what lies round each in score and reasons, as far as a card has points
+    for it.
+
+    given: see context_of; scored by the same card.
+    """
+    events = given.get("encounters", schema.empty("encounters"))
+    if not (card.of_context.steps and events.num_rows):
+        return events
+    for name, column in _with_context(events, context_of(given, rules), card.of_context).items():
+        at = events.schema.get_field_index(name)
+        events = events.set_column(at, events.schema.field(at), pa.array(column).cast(events.schema.field(at).type))
+    return events

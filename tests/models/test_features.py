@@ -160,7 +160,7 @@ def test_a_silence_gives_no_points_by_any_card_until_it_is_judged(card, gap_a, g
 
 def points_of(card, **changed):
     """The points of one meeting by feature."""
-    judge = chosen(card)
+    judge = chosen(card).of_meeting
     _, points = judge.score(meeting(**changed))
     return dict(zip(judge.parts, points[0].tolist(), strict=True))
 

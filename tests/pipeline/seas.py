@@ -18,6 +18,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Tables, concat
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LOST, STEPS, InMemory, Step
+from stswatch.pipeline.store.scoring import context_of
 from tests.simulators import fleet as simulated
 
 NOON_US = 1_709_294_400 * SECOND  # 2024-03-01T12:00Z
@@ -62,6 +63,13 @@ def of_frame(frame: pd.DataFrame) -> pa.Table:
     time_us = frame.time.dt.tz_convert(None).astype("datetime64[us]").astype("int64")
     heading = frame.heading_deg.fillna(-1).astype(int) if "heading_deg" in frame else -1
     return fixes(frame.mmsi.to_numpy(), time_us.to_numpy(), frame.lon, frame.lat, frame.sog_kn, heading_deg=heading)
+
+
+def with_context(found: Tables) -> pa.Table:
+    """Encounters of tables of the flow with what lies round them, as a card sees both."""
+    columns = context_of(found, Rules().context).drop_columns(["mmsi_a", "mmsi_b"])
+    columns = {name: columns[name] for name in columns.schema.names}
+    return pa.table({**{name: found["encounters"][name] for name in found["encounters"].schema.names}, **columns})
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from stswatch.models import scorecard
 from stswatch.pipeline import api
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import at_once
+from tests.pipeline import seas
 
 LIGHTERING = (241502000, 311000222)
 
@@ -17,7 +18,7 @@ def leads(real, name, columns=None):
     """Leads anywhere by each card and its own cut-off, and all encounters."""
     folder = real / "decoded"
     read = api.decode(folder / name, columns=folder / columns if columns else None)
-    found = at_once(read.fixes, read.static_reports, Rules())["encounters"]
+    found = seas.with_context(at_once(read.fixes, read.static_reports, Rules()))
     flagged = {}
     for name in scorecard.NAMES:
         card = scorecard.chosen(name)

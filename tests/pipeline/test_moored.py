@@ -1,4 +1,4 @@
-"""Owns: craft moored in ports far from the trade are no leads, by either card, however they are received."""
+"""Owns: craft moored in ports far from the trade are no leads, by any card, however they are received."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def moored(place, scatter_m, speeds, swing_m, seed=1):
 
 
 def leads(found, card):
-    score, _ = chosen(card).score(found)
+    score, _ = chosen(card).score(found)  # with what lies round them
     return [round(points, 2) for points in score.tolist() if points >= chosen(card).cut_off.score]
 
 
 def meetings(*how):
-    return seas.run(seas.of_frame(moored(*how)))["encounters"]
+    return seas.with_context(seas.run(seas.of_frame(moored(*how))))
 
 
 @pytest.fixture(scope="module", params=PLACES)
