@@ -205,7 +205,12 @@ def _call(call: Row) -> str:
 
 def name(row: Row, v: str) -> str:
     """The name that a vessel broadcasts, else its MMSI; no longer than AIS allows."""
-    return str(_known(row, v).get("name") or f"{row[f'mmsi_{v}']:09d}")[:_LONGEST_NAME]
+    return vessel_name(str(_known(row, v).get("name") or f"{row[f'mmsi_{v}']:09d}"))
+
+
+def vessel_name(broadcast: str) -> str:
+    """A name that a vessel broadcasts, no longer than AIS allows."""
+    return broadcast[:_LONGEST_NAME]
 
 
 def position(lon: float, lat: float) -> str:

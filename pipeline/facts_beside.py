@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from stswatch.pipeline import facts
 from stswatch.pipeline.facts import Row
-from stswatch.pipeline.times import duration, minute
+from stswatch.pipeline.times import duration, minute, time_span
 
 _NOT_KNOWN = "for how long is not known yet"
 _MINUTE = timedelta(minutes=1)
@@ -95,6 +96,41 @@ def judgement(gap: Row) -> str:
         return f"not received: {others}"
     rare = float(f"{1 / max(gap['silence_chance'], 1e-12):.1e}")
     return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
+
+
+def group(row: Row) -> list[str]:
+    """That it is one of several meetings of three hulls and more; nothing where it is not."""
+    return [
+        f"One of {of['meetings']} meetings of {of['hulls']} hulls between {minute(of['start_time'])} and"
+        f" {minute(of['end_time'])} UTC, each of which shares a vessel with another at the same time:"
+        f" {of['group_id']} in meeting_groups."
+        for of in row.get("groups", ())
+    ]
+
+
+def chains(row: Row) -> list[str]:
+    """Whom each of the two met in the days before and after, others than the one it met here; a line a vessel."""
+    lines = []
+    for v in ("a", "b"):
+        own = [of for of in row.get("chains", ()) if of["via_mmsi"] == row[f"mmsi_{v}"]]
+        ways = ("from", "before", "second_id"), ("to", "after", "first_id")
+        met = [_next(who, when, [of for of in own if of[key] == row["id"]]) for who, when, key in ways]
+        if any(met):
+            lines.append(f"{facts.name(row, v)} met {' and '.join(filter(None, met))}.")
+    return [*lines, "That one met one and then another says nothing of what was handed on."] if lines else []
+
+
+def _next(who: str, when: str, found: Sequence[Row]) -> str:
+    """The one of some chains that is nearest in time, and how many others there are."""
+    if not found:
+        return ""
+    of, others = found[0], len({each[f"{who}_mmsi"] for each in found}) - 1
+    name = f" ({facts.vessel_name(of[f'{who}_name'])})" if of[f"{who}_name"] else ""
+    words = f"{of[f'{who}_mmsi']:09d}{name} {time_span(of['between_d'] * 86_400)} {when} it"
+    if when == "after" and of["to_port"]:
+        words += f", which then called at {facts.port_name(of['to_port'])}"
+    words += "" if of["same_track"] else ", on another track of its number: perhaps another hull"
+    return words + (f" (and {others} other{'s' * (others > 1)} {when} it)" if others else "")
 
 
 def around(row: Row) -> list[str]:

@@ -198,8 +198,8 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
     One that another superseded gives that other.
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
-    the table, those about its time), `context` (rows of view encounter_context), `calls` (rows of port_calls, those
-    next to it), `identity_events` and `track_checks` (rows of the tables, of the pair and a week before to a week
+    the table, those about its time), `context` (rows of view encounter_context), `groups` and `chains` (rows of
+    meeting_groups and transfer_chains that it is part of), `calls` (rows of port_calls, those next to it), `identity_events` and `track_checks` (rows of the tables, of the pair and a week before to a week
     after), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
@@ -231,6 +231,8 @@ def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
         "outages": queries.outages(Path(data), (begin, end)),
         "met": queries.met(Path(data), pair),
         "context": queries.context(Path(data), found["id"], found["revision"]),
+        "groups": queries.groups_of(Path(data), found["id"]),
+        "chains": queries.chains_of(Path(data), found),
         "calls": queries.calls_around(Path(data), found, CALLS_WITHIN),
         **queries.identity(Path(data), pair, (begin - _WEEK, end + _WEEK)),
     }

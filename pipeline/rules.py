@@ -132,6 +132,12 @@ class ContextRules:
     after_d: float = number(10.0, "d", "what was taken over is landed by then: a week to any port of the region")
     silence_h: float = number(24.0, "h", "who hides a meeting switches off hours before it, not days")
     loitering_h: float = number(48.0, "h", "reported vessels waited one to two days for their partner")
+    chain_d: float = number(
+        10.0,
+        "d",
+        "Lighthouse Winmore had its cargo for eight days: loaded at Yeosu on 11 October 2017, handed over on the 19th "
+        "(foreign ministry of the Republic of Korea)",
+    )
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,8 @@ def explanation(row: dict[str, Any]) -> str:
         *facts_beside.came_and_went(row, used["encounter"].get("around_h", 0.0)),
         *facts.one_hull(row),
         *_met(row),
+        *facts_beside.group(row),
+        *facts_beside.chains(row),
         *facts_beside.around(row),
         *facts_beside.identities(row),
         *facts_beside.checks(row),

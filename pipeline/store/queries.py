@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import publish, revisions, snapshots, views
+from stswatch.pipeline.store import groups, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -144,6 +144,28 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     query = f"SELECT * FROM {views.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
+
+
+def groups_of(data: Path, name: str) -> list[dict[str, Any]]:
+    """The group that an encounter is a member of, where there is one; columns as of view meeting_groups.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"SELECT * FROM {groups.GROUPS} WHERE list_contains(members, $id)"
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"id": name}))
+
+
+def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chains that an encounter is part of, the shortest first; columns as of view transfer_chains, and two names.
+
+    from_name, to_name: what those two called themselves last. Raises StoreError where the folder holds no database.
+    """
+    query = f"""SELECT c.*, f.name AS from_name, t.name AS to_name FROM {groups.CHAINS} c
+        LEFT JOIN vessels f ON f.mmsi = from_mmsi LEFT JOIN vessels t ON t.mmsi = to_mmsi
+        WHERE via_mmsi IN ($a, $b) AND $id IN (first_id, second_id) ORDER BY between_d, first_id, second_id"""
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
 
 
 def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:

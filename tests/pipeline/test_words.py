@@ -262,3 +262,22 @@ def test_rules_show_what_a_run_changed_and_what_it_did_not_know():
     (changed,) = (line for line in text.splitlines() if "(default" in line)
     assert changed.split()[:2] == ["vessel.slow_kn", "4"]
     assert changed.endswith("(default 5)")
+
+
+def test_an_explanation_names_the_group_and_whom_each_met_before_and_after():
+    day = datetime(2024, 2, 28, tzinfo=UTC)
+    group = {"group_id": "G0123456789ab", "meetings": 3, "hulls": 4, "start_time": day, "end_time": ROW["end_time"]}
+    chain = {"via_mmsi": 431000123, "between_d": 2.0, "same_track": True, "to_port": None}
+    before = chain | {"from_mmsi": 412000001, "from_name": "X\x1b[2J", "first_id": "E1", "second_id": ROW["id"]}
+    after = chain | {"to_mmsi": 412000002, "to_name": None, "first_id": ROW["id"], "second_id": "E3", "between_d": 3.0}
+    more = after | {"to_mmsi": 412000003, "between_d": 4.0, "same_track": False}
+    text = words.explanation(ROW | {"groups": [group], "chains": [before, after, more]})
+    assert "One of 3 meetings of 4 hulls between 2024-02-28 00:00 and 2024-03-01 03:30 UTC" in text
+    assert (
+        r"SEA STAR met 412000001 (X\x1b[2J) 2.0 d before it and 412000002 3.0 d after it (and 1 other after it)."
+        in text
+    )
+    assert "another hull" not in text
+    far = words.explanation(ROW | {"chains": [more]})
+    assert "412000003 4.0 d after it, on another track of its number: perhaps another hull." in far
+    assert "says nothing of what was handed on" in far

@@ -1,0 +1,160 @@
+"""The views over several meetings: groups of three hulls and more, and chains from one meeting to the next.
+
+Law: a row is a function of the meetings that hold and of the calls beside them. Groups and chains are named by their
+meetings, never by the order of rows; what comes later adds to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from stswatch.pipeline import schema
+from stswatch.pipeline.rules import ContextRules, days
+from stswatch.pipeline.schema import column
+from stswatch.pipeline.store.revisions import LIVING
+
+GROUPS, CHAINS = "meeting_groups", "transfer_chains"
+
+
+def schemas() -> dict[str, pa.Schema]:
+    """View -> its schema."""
+    return {GROUPS: group_schema(), CHAINS: chain_schema()}
+
+
+def statements(rules: ContextRules) -> Iterator[str]:
+    """The statements that make the views."""
+    yield f"CREATE VIEW {GROUPS} AS {group_query()}"
+    yield f"CREATE VIEW {CHAINS} AS {chain_query(rules)}"
+
+
+_HOLDS = f"kind = 'lit' AND status IN {LIVING}"  # what was measured, and neither superseded nor retracted
+
+
+# ------------------------------------------------------------------------------------- three hulls and more at a time
+
+
+def group_schema() -> pa.Schema:
+    """The columns of view meeting_groups, with what the view holds."""
+    return schema.table(
+        "Three hulls and more together: meetings, lit, that hold, of which each shares a track with another one while "
+        "both last. Not all of them need have been there at one time.",
+        column("group_id", pa.string(), "G, then what follows the E in the id of the member that began first"),
+        column("meetings", pa.int64(), "members"),
+        column(
+            "hulls",
+            pa.int64(),
+            "numbers among them, less each that lay with a smaller one as one hull would (possibly_one_hull)",
+        ),
+        column("start_time", schema.UTC, "start of the first member"),
+        column("end_time", schema.UTC, "end of the last member"),
+        column("members", pa.list_(pa.string()), "ids of the encounters in order of their start"),
+        column("mmsi", pa.list_(pa.int32()), "the numbers among them, in order"),
+    )
+
+
+def group_query() -> str:
+    """The query for all rows of view meeting_groups.
+
+    A run is meetings of one track of which each begins before those before it have all ended; a meeting joins a run of
+    each of its two tracks. Runs are numbered by their first meetings, and of those that are joined all take the least
+    number: in each turn a run hands on what the run that it takes its number from has, so that turns are few.
+    """
+    return f"""WITH RECURSIVE meetings AS MATERIALIZED (
+            SELECT row_number() OVER (ORDER BY start_time, id) AS n, * FROM encounters WHERE {_HOLDS}),
+        sides AS (SELECT n, track_a AS track, start_time AS s, end_time AS e FROM meetings
+            UNION ALL SELECT n, track_b, start_time, end_time FROM meetings),
+        apart AS (SELECT *, coalesce(s >= max(e) OVER (PARTITION BY track ORDER BY n
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS begins FROM sides),
+        runs AS (SELECT n, track, sum(begins::INT) OVER (PARTITION BY track ORDER BY n
+            ROWS UNBOUNDED PRECEDING) AS run FROM apart),
+        sized AS (SELECT n, track, min(n) OVER own AS first, count(*) OVER own AS size FROM runs
+            WINDOW own AS (PARTITION BY track, run)),
+        named AS (SELECT n, size, dense_rank() OVER (ORDER BY first, track) AS run FROM sized),
+        joins AS MATERIALIZED (SELECT n, min(run) AS one, max(run) AS other FROM named GROUP BY n HAVING max(size) > 1),
+        ways AS MATERIALIZED (SELECT one, other FROM joins UNION SELECT other, one FROM joins),
+        reached(run, first) USING KEY (run) AS (
+            SELECT DISTINCT one, one FROM ways
+            UNION
+            SELECT ways.other, min(further.first) FROM reached JOIN ways ON ways.one = reached.run
+                JOIN recurring.reached AS further ON further.run = reached.first
+                JOIN recurring.reached AS known ON known.run = ways.other
+            GROUP BY ways.other HAVING min(further.first) < min(known.first)),
+        members AS MATERIALIZED (SELECT reached.first, meetings.* FROM joins JOIN reached ON reached.run = joins.one
+            JOIN meetings USING (n)),
+        vessels AS (SELECT first, mmsi, bool_or(double) AS double FROM (
+                SELECT first, mmsi_a AS mmsi, possibly_one_hull AND mmsi_a > mmsi_b AS double FROM members
+                UNION ALL SELECT first, mmsi_b, possibly_one_hull AND mmsi_b > mmsi_a FROM members)
+            GROUP BY first, mmsi),
+        hulls AS (SELECT first, count(*) FILTER (NOT double) AS hulls, list(mmsi ORDER BY mmsi) AS mmsi
+            FROM vessels GROUP BY first HAVING hulls > 2)
+        SELECT group_id, meetings, hulls, start_time, end_time, members, mmsi FROM (
+                SELECT first, 'G' || substr(arg_min(id, n), 2) AS group_id, count(*) AS meetings,
+                    min(start_time) AS start_time, max(end_time) AS end_time, list(id ORDER BY n) AS members
+                FROM members GROUP BY first)
+            JOIN hulls USING (first) ORDER BY start_time, group_id"""
+
+
+# --------------------------------------------------------------------------------------- from one meeting to the next
+
+
+def chain_schema() -> pa.Schema:
+    """The columns of view transfer_chains, with what the view holds."""
+    calls = schema.STORED["port_calls"]
+    return schema.table(
+        "One vessel met another and within context.chain_d a third: two meetings, lit, that hold, one after the other. "
+        "It says in which order they met, and where two of them called then; not that anything was handed on.",
+        column("first_id", pa.string(), "id of the first meeting"),
+        column("second_id", pa.string(), "id of the second meeting"),
+        column("from_mmsi", pa.int32(), "who was met first"),
+        column("via_mmsi", pa.int32(), "who was in both meetings"),
+        column("to_mmsi", pa.int32(), "who was met then; not one that lay with the first as one hull would"),
+        column("start_time", schema.UTC, "start of the first meeting"),
+        column("end_time", schema.UTC, "end of the second meeting"),
+        column("between_d", pa.float64(), "from the end of the first to the start of the second", unit="d"),
+        column("meetings_between", pa.int64(), "its other meetings that began between the two; 0: these two in a row"),
+        column("same_track", pa.bool_(), "it was on one track in both; where not, another hull may use its number"),
+        *(
+            column(
+                f"{who}_{name}",
+                calls.field(of).type,
+                f"{what} the next call, heard, of {who}_mmsi within context.after_d after the second meeting",
+                null=True,
+            )
+            for who in ("via", "to")
+            for name, of, what in (
+                ("port", "port", "port id of"),
+                ("port_trade", "trade", "whether a port of the DPRK or of its trade is that of"),
+                ("arrival", "arrival", "arrival at"),
+            )
+        ),
+    )
+
+
+def chain_query(rules: ContextRules) -> str:
+    """The query for all rows of view transfer_chains."""
+    chain, after = (f"to_microseconds({days(length_d)})" for length_d in (rules.chain_d, rules.after_d))
+    names = {"port": "port", "port_trade": "trade", "arrival": "arrival"}
+    calls = ", ".join(f"{who}_call.c.{of} AS {who}_{name}" for who in ("via", "to") for name, of in names.items())
+    return f"""WITH meetings AS (FROM encounters WHERE {_HOLDS}),
+        sides AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY mmsi ORDER BY s, e, id) AS place FROM (
+            SELECT id, mmsi_a AS mmsi, mmsi_b AS other, track_a AS track, start_time AS s, end_time AS e
+                FROM meetings WHERE NOT possibly_one_hull
+            UNION ALL SELECT id, mmsi_b, mmsi_a, track_b, start_time, end_time
+                FROM meetings WHERE NOT possibly_one_hull)),
+        one_hull AS MATERIALIZED (SELECT DISTINCT least(mmsi_a, mmsi_b) AS low, greatest(mmsi_a, mmsi_b) AS high
+            FROM meetings WHERE possibly_one_hull),
+        pairs AS (SELECT f.id AS first_id, t.id AS second_id, f.other AS from_mmsi, f.mmsi AS via_mmsi,
+                t.other AS to_mmsi, f.s AS start_time, t.e AS end_time, (epoch_us(t.s) - epoch_us(f.e)) / 86.4e9
+                AS between_d, t.place - f.place - 1 AS meetings_between, f.track = t.track AS same_track
+            FROM sides f JOIN sides t ON f.mmsi = t.mmsi AND t.other <> f.other
+            AND t.s >= f.e AND t.s <= f.e + {chain}),
+        calls AS MATERIALIZED (SELECT p.id, p.mmsi, arg_min(c, (arrival, departure, port)) AS c
+            FROM sides p JOIN (FROM port_calls WHERE shown <> 'dark_possible') c ON c.mmsi = p.mmsi
+            AND departure >= e AND arrival <= e + {after} GROUP BY p.id, p.mmsi)
+        SELECT pairs.*, {calls} FROM pairs
+            ANTI JOIN one_hull ON low = least(from_mmsi, to_mmsi) AND high = greatest(from_mmsi, to_mmsi)
+            LEFT JOIN calls via_call ON via_call.id = second_id AND via_call.mmsi = via_mmsi
+            LEFT JOIN calls to_call ON to_call.id = second_id AND to_call.mmsi = to_mmsi
+        ORDER BY start_time, first_id, end_time, second_id, via_mmsi"""
