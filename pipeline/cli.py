@@ -47,7 +47,7 @@ def _main(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         _drop_unprinted()
     except Exception as error:
-        if _interrupt_behind(error):
+        if terminal.interrupt_behind(error):
             return _stopped(command, came)
         expected = isinstance(error, StswatchError | OSError)
         message = _sentence(error) if expected else trouble.sentence(error, getattr(command, "data", None) or DATA)
@@ -75,24 +75,6 @@ def _stopped(command: Command | None, came: Sequence[int]) -> int:
     goes_on = "; the same command goes on from the last finished slice" if isinstance(command, Run) else ""
     print(f"stswatch: stopped{goes_on}", file=sys.stderr)
     return 128 + (came[0] if came else signal.SIGINT)
-
-
-# As DuckDB tells of a signal that came while it called Python: to read the schema of a table, or its rows.
-_INTERRUPTED = re.compile(r"(?:^|failed: )(?:KeyboardInterrupt\b|(?:[\w.]+\.)?Ended: \d+$)", re.MULTILINE)
-
-
-def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """What is behind an error of Ctrl-C: DuckDB makes one of its own of it, and so may what cleans up after that."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, KeyboardInterrupt) or type(behind).__name__ == "InterruptException":
-            return behind
-        if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
-            return behind
-        if "duckdb" in type(behind).__module__ and _INTERRUPTED.search(str(behind)):
-            return behind
-        behind = behind.__cause__ or behind.__context__
-    return None
 
 
 def _sentence(error: Exception) -> str:
@@ -244,6 +226,21 @@ class Leads(_OfData):
         print(words.leads(rows, counts, area, self.data))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dark(_OfData):
+    """List meetings that silences left time for, which nobody saw: leads, then candidates, best score first.
+
+    Example: stswatch dark --data DIR --limit 50
+    """
+
+    limit: int = option("20", "how many of each (default {default})", "N", whole(1))
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        print(words.dark_meetings(api.dark_meetings(self.data, self.limit), self.data))
+
+
 def _picture(text: str) -> Path:
     try:
         suffix_of(text)
@@ -254,18 +251,23 @@ def _picture(text: str) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Explain(_OfData):
-    """Say what was measured of one encounter, where it was, and why it ranks as it does; or draw it.
+    """Say what was measured of an encounter, or why a dark meeting was possible, and why it ranks so; or draw it.
 
     Example: stswatch explain E2a41 --data DIR --picture lead.png
     """
 
-    id: str | None = option(None, "id of an encounter, or its beginning (default: the first lead)", "ID", nargs="?")
+    id: str | None = option(None, "id (E..., D...), or its beginning (default: the first lead)", "ID", nargs="?")
     picture: Path | None = option(None, "draw it too: a .png, .svg or .pdf file", "FILE", _picture)
     quiet: bool = option(help="no words but where the picture lies")
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
 
+        if self.id and self.id.startswith("D"):
+            if self.picture:
+                raise PictureError(f"{self.id}: a dark meeting cannot be drawn; leave `picture` out")
+            print(words.dark_explanation(api.dark_meeting(self.data, self.id)))
+            return
         row = api.encounter(self.data, self.id)
         if not self.quiet:
             if self.id and not row["id"].startswith(self.id):
@@ -360,7 +362,7 @@ class Evaluate(_Quiet, given.EvaluateOptions):
 
 
 _KINDS: tuple[type[Command], ...] = (
-    *(Run, Decode, Stream, Reconcile, Status, Leads, Explain, RulesCommand, Areas, Simulate, Train, Evaluate),
+    *(Run, Decode, Stream, Reconcile, Status, Leads, Dark, Explain, RulesCommand, Areas, Simulate, Train, Evaluate),
 )
 COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}
 

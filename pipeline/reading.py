@@ -185,6 +185,30 @@ def leads(data: str | Path = DATA, limit: int = 20) -> list[dict[str, Any]]:
     return queries.leads(Path(data), limit)
 
 
+def dark_meetings(data: str | Path = DATA, limit: int = 20) -> dict[str, list[dict[str, Any]]]:
+    """Meetings that silences left time for, which nobody saw: `leads` and `candidates`, each ranked. Raises StoreError.
+
+    limit: of each. What a row says, and what not: docs/dark_meetings.md.
+    """
+    from stswatch.pipeline.store import queries
+
+    with one_snapshot(data):
+        leads, candidates = (queries.dark_meetings(Path(data), limit, lead) for lead in (True, False))
+        return {"leads": leads, "candidates": candidates}
+
+
+def dark_meeting(data: str | Path, name: str) -> dict[str, Any]:
+    """One dark meeting by its id or the beginning of it, with `vessels` (by MMSI) and the last `run`.
+
+    Raises StoreError.
+    """
+    from stswatch.pipeline.store import queries
+
+    with one_snapshot(data):
+        found, run = queries.dark_meeting(Path(data), name), queries.run_of(Path(data))
+        return found | {"vessels": queries.vessels(Path(data), [found["mmsi_a"], found["mmsi_b"]]), "run": run}
+
+
 def counts(data: str | Path = DATA) -> dict[str, int]:
     """Rows of each table, with `current_encounters` and `flagged_encounters`. Raises StoreError."""
     from stswatch.pipeline.store import queries
@@ -199,8 +223,9 @@ def encounter(data: str | Path, name: str | None = None) -> dict[str, Any]:
 
     Beside its columns: `vessels` (by MMSI), `run`, `gaps_beside` (rows of the view of that name), `outages` (rows of
     the table, those about its time), `context` (rows of view encounter_context), `groups` and `chains` (rows of
-    meeting_groups and transfer_chains that it is part of), `calls` (rows of port_calls, those next to it), `identity_events` and `track_checks` (rows of the tables, of the pair and a week before to a week
-    after), and `met`: how often the `pair` met, and by MMSI how many other vessels each met.
+    meeting_groups and transfer_chains that it is part of), `calls` (rows of port_calls, those next to it),
+    `identity_events` and `track_checks` (rows of the tables, of the pair and a week before to a week after), and
+    `met`: how often the `pair` met, and by MMSI how many other vessels each met.
     Raises StoreError.
     """
     with one_snapshot(data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import re
 import signal
 import sys
 import threading
@@ -233,6 +234,24 @@ def _handled(numbers: Sequence[int], end: Callable[[int, FrameType | None], None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+# As DuckDB tells of a signal that came while it called Python: to read the schema of a table, or its rows.
+_INTERRUPTED = re.compile(r"(?:^|failed: )(?:KeyboardInterrupt\b|(?:[\w.]+\.)?Ended: \d+$)", re.MULTILINE)
+
+
+def interrupt_behind(error: BaseException) -> BaseException | None:
+    """What is behind an error of Ctrl-C: DuckDB makes one of its own of it, and so may what cleans up after that."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt) or type(behind).__name__ == "InterruptException":
+            return behind
+        if isinstance(behind, RuntimeError) and str(behind) == "Query interrupted":
+            return behind
+        if "duckdb" in type(behind).__module__ and _INTERRUPTED.search(str(behind)):
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return None
 
 
 # ----------------- How far a run has come: one line that is written over on a terminal, a line now and then elsewhere

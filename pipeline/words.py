@@ -192,6 +192,81 @@ def explanation(row: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+_DARK = (  # heading, width, what stands in it
+    ("score", 5, lambda r: "-" if r["score"] is None else f"{r['score']:.1f}"),
+    ("id", 13, lambda r: r["id"]),
+    ("earliest (UTC)", 16, lambda r: minute(r["start_time"])),
+    ("hours", 6, lambda r: f"{r['stay_h']:.1f}"),
+    ("by chance", 9, lambda r: _chance(r["chance_by_accident"])),
+    ("rivals", 6, lambda r: f"{r['rivals']}"),
+    *_LEAD[5:7],
+    ("where", 0, lambda r: ", ".join(r["zones"]) or _from_port(r)),
+)
+_DARK_CAUTION = "Nobody saw any of these meetings: a row says that there was time for one, never that it happened."
+
+
+def dark_meetings(found: Mapping[str, Sequence[dict[str, Any]]], data: str | Path) -> str:
+    """The dark meetings, leads and candidates apart, as `api.dark_meetings` gives them."""
+    lines, first = [], next((row["id"] for rows in found.values() for row in rows), None)
+    for name, rows in found.items():
+        lines += [f"{name}:", _row(_DARK), *(_row(_DARK, harmless(row)) for row in rows), ""] if rows else []
+    why = f"What one says, and what not: {called()} explain {first} --data {_word(data)}"
+    return "\n".join([*lines, _DARK_CAUTION, why] if first else ["no dark meeting: table dark_meetings is empty"])
+
+
+def dark_explanation(row: dict[str, Any]) -> str:
+    """Who had time to meet whom and where, and how little that says; row: as `api.dark_meeting` gives it."""
+    row, used = harmless(row), json.loads(row["run"]["rules"])
+    place = f"{facts.position(row['lon'], row['lat'])}, {', '.join(row['zones']) or 'in no zone'}; {_from_port(row)}"
+    if row["region_km2"] is not None:
+        place += f"; or elsewhere in a region of {row['region_km2']:,.0f} km2, in which land is not left out"
+    return "\n".join(
+        [
+            f"{row['id']}, {'lead' if row['lead'] else 'candidate'}: nobody saw a meeting of these two",
+            "",
+            *(_unheard(row, v) for v in "ab"),
+            f"At {used['stays']['dark_speed_kn']:g} kn, on straight ways over land too, both had time to be at one"
+            f" place from {minute(row['start_time'])} to {minute(row['end_time'])} UTC, {row['stay_h']:.1f} h at most;",
+            f"for {used['dark']['stay_h']:g} h of that, {row['least_speed_kn']:.1f} kn is the least speed.",
+            f"Where: near {place}.",
+            *_by_accident(row),
+            "",
+            "By their own word (AIS is self-reported and forgeable):",
+            *(_vessel(row, v) for v in "ab"),
+            "",
+            "It does not say that they met, nor where either was while it was not heard, nor why it was not.",
+            "Its score is a rank among dark meetings, not on the scale of encounters. " + facts.CAUTION,
+        ]
+    )
+
+
+def _unheard(row: dict[str, Any], v: str) -> str:
+    """When one of the two was not heard; or that it waited."""
+    mmsi, begin, end = f"{row[f'mmsi_{v}']:09d}", row[f"gap_start_{v}"], row[f"gap_end_{v}"]
+    if begin is None:
+        return f"{mmsi} was slow or adrift for hours, and was heard."
+    silence = f"{minute(begin)} to {minute(end)} UTC ({(end - begin).total_seconds() / 3600:.1f} h)"
+    return f"{mmsi} was not heard from {silence}, judged: {row[f'judgement_{v}'].replace('_', ' ')}."
+
+
+def _by_accident(row: dict[str, Any]) -> list[str]:
+    """How many other silences fit, how many would where nobody met, and what else explains it."""
+    days, what = _some(row["shifts"], "other day"), "one of the two" if row["gap_start_a"] else "the wait"
+    chance = f"how many would by accident is not known, {days} being too few to tell"
+    if row["chance_by_accident"] is not None:
+        mean = f"of those of {days}, moved to this one, {row['expected_by_accident']:.2f} would in the mean"
+        chance = f"{mean}, so that the chance that any does by accident is {_chance(row['chance_by_accident'])}"
+    lost = f"{_some(row['lost_together'], 'other vessel')} fell silent near it at about the same time"
+    return [
+        f"How little that says: {_some(row['rivals'], 'other silence')} would fit {what} as well; {chance}.",
+        f"Other causes: {lost}; {100 * row['outage_share']:.0f} % of the silence lies in an outage.",
+    ]
+
+
+def _chance(chance: float | None) -> str:
+    return "not known" if chance is None else f"{100 * chance:.1f} %"
+
+
 def _measured(row: dict[str, Any], used: Mapping[str, Any]) -> list[str]:
     """How near, for how long, and how well observed."""
     a, b = (f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b"))

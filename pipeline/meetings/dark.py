@@ -10,6 +10,8 @@ both are. What is looked back at is kept for as long as it can be asked for.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -293,7 +295,15 @@ def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
         "score": np.round(-expected - np.log(chance), 3),
         "outage_share": np.round(outage, 4),
     }
-    return build("dark_meetings", columns | made)
+    rows = build("dark_meetings", columns | made | {"id": np.full(len(lon), "", object)})
+    return rows.set_column(0, rows.schema.field("id"), pa.array(_ids(rows), pa.string()))
+
+
+def _ids(rows: pa.Table) -> list[str]:
+    """A name for each row: of one pair no two have the same silence of b and the same start."""
+    parts = [rows["kind"].to_pylist(), *(np.asarray(rows[f"mmsi_{v}"]).tolist() for v in "ab")]
+    parts += [micros(rows, name).tolist() for name in ("gap_start_b", "start_time")]
+    return ["D" + hashlib.sha256(repr(each).encode()).hexdigest()[:12] for each in zip(*parts, strict=True)]
 
 
 def _micros(time_h: Floats) -> Ints:

@@ -140,6 +140,7 @@ STATIC_DATA = table(
 DARK_MEETINGS = table(
     "Meetings that silences left time for and nobody saw: of a vessel that loitered with one that was not heard, or of "
     "two that were not. A row says what was possible, never that it happened.",
+    column("id", pa.string(), "stable name: of the two, the silence of b and start_time"),
     column("kind", pa.string(), "one_dark: a loitered, b was silent; both_dark: both were silent"),
     column(
         "lead",

@@ -98,6 +98,33 @@ def _succeeding(db: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
         name = row["superseded_by"]
 
 
+def dark_meetings(data: Path, limit: int, lead: bool) -> list[dict[str, Any]]:
+    """At most `limit` dark meetings, leads or all others, best score first and unknown ones last.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = """SELECT * EXCLUDE region FROM dark_meetings WHERE lead = $lead
+        ORDER BY score DESC NULLS LAST, start_time, id LIMIT $limit"""
+    with _asked(data) as db:
+        return _rows(db.sql(query, params={"lead": lead, "limit": limit}))
+
+
+def dark_meeting(data: Path, name: str) -> dict[str, Any]:
+    """The dark meeting of that id, or the only one whose id begins so.
+
+    Raises StoreError where none or several fit, or the folder holds no database.
+    """
+    query = "SELECT * EXCLUDE region FROM dark_meetings WHERE starts_with(id, $name) ORDER BY id LIMIT $limit"
+    with _asked(data) as db:
+        found = _rows(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
+    if not found:
+        raise StoreError(f"{data}: no dark meeting {name!r}; `stswatch dark --data {data}` lists their ids")
+    if len(found) > 1:
+        listed = ", ".join(row["id"] for row in found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
+        raise StoreError(f"{data}: {name!r} begins several dark meetings ({listed}); give more of the id")
+    return found[0]
+
+
 def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
     """What is known of each MMSI; one that was never heard is left out.
 

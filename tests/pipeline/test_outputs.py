@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stswatch.pipeline import api, cli
+from stswatch.pipeline import api, terminal
 from stswatch.pipeline.readers.source import SourceError
 from tests.hostile import corpus
 from tests.pipeline.decode.captures import sentence
@@ -118,7 +118,7 @@ def test_a_signal_in_the_middle_of_a_query_ends_it(number, tmp_path):
         command = [sys.executable, "-c", INTERRUPTED, number.name, str(tmp_path / "a.duckdb")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "stswatch: stopped\n")
-    assert cli._interrupt_behind(ValueError("of another kind")) is None
+    assert terminal.interrupt_behind(ValueError("of another kind")) is None
 
 
 READING = """
