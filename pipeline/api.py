@@ -285,7 +285,7 @@ def detect(
 
     from stswatch.pipeline.readers.columns import decode_memory
     from stswatch.pipeline.steps import at_once, card_of
-    from stswatch.pipeline.store.scoring import rescored
+    from stswatch.pipeline.store.encounter_context import rescored
     from stswatch.pipeline.tracks.fixes import with_rounding
     from stswatch.pipeline.tracks.stray_days import without_strays
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
-# 190 when the rooms were redrawn; since then dark meetings, groups, rules of tracks, features; simulated seas apart
-MOST_MODULES = {"the program": 196, "sample_ais": 33}
+# 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context; simulated seas apart
+MOST_MODULES = {"the program": 195, "sample_ais": 33}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 
 # words that only those knew who had written them; DESIGN's glossary has the field's own

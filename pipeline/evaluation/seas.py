@@ -26,7 +26,7 @@ from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
 from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, at_once
-from stswatch.pipeline.store.scoring import beside_schema, context_of
+from stswatch.pipeline.store.encounter_context import beside_schema, context_of
 from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
@@ -294,7 +294,7 @@ SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     ),
 }
 TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 104), (201, 202)
-_MADE_BY = ("stswatch.pipeline.store.scoring", *modules_of(STEPS))
+_MADE_BY = ("stswatch.pipeline.store.encounter_context", *modules_of(STEPS))
 _SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.truth", "stswatch.sample_ais.second.recording")
 SECOND_SEEDS = second_seeds()  # frozen beside the generator
 

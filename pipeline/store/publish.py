@@ -14,7 +14,7 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import ddl, groups, identities, snapshots, views
+from stswatch.pipeline.store import ddl, identities, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
 from stswatch.pipeline.store.files import has_radio, sync
 from stswatch.pipeline.store.revisions import LIVING
@@ -155,7 +155,7 @@ def beside_schema() -> pa.Schema:
 
 def schemas() -> dict[str, pa.Schema]:
     """View -> its schema, of every view in a snapshot."""
-    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **views.schemas(), **groups.schemas(), **schema.LAKE}
+    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **views.schemas(), **schema.LAKE}
 
 
 def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: LeftOut) -> Iterator[str]:
@@ -166,8 +166,8 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
     """
     yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
-    yield from views.statements(rules.context)
-    yield from groups.statements(rules.context)
+    for name, query_of in views.queries(rules.context).items():
+        yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
     for name, fields in schemas().items():

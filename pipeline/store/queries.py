@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import groups, publish, revisions, snapshots, views
+from stswatch.pipeline.store import encounter_context, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -168,7 +168,7 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    query = f"SELECT * FROM {views.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
+    query = f"SELECT * FROM {encounter_context.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
 
@@ -178,7 +178,7 @@ def groups_of(data: Path, name: str) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    query = f"SELECT * FROM {groups.GROUPS} WHERE list_contains(members, $id)"
+    query = f"SELECT * FROM {views.GROUPS} WHERE list_contains(members, $id)"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name}))
 
@@ -188,7 +188,7 @@ def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
 
     from_name, to_name: what those two called themselves last. Raises StoreError where the folder holds no database.
     """
-    query = f"""SELECT c.*, f.name AS from_name, t.name AS to_name FROM {groups.CHAINS} c
+    query = f"""SELECT c.*, f.name AS from_name, t.name AS to_name FROM {views.CHAINS} c
         LEFT JOIN vessels f ON f.mmsi = from_mmsi LEFT JOIN vessels t ON t.mmsi = to_mmsi
         WHERE via_mmsi IN ($a, $b) AND $id IN (first_id, second_id) ORDER BY between_d, first_id, second_id"""
     with _asked(data) as db:

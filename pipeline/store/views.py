@@ -1,36 +1,42 @@
-"""The views beside encounters: voyages from call to call, the history of vessels, what lies round each meeting.
+"""The views beside encounters: voyages from call to call, the history of vessels, groups and chains of meetings.
 
-Law of `encounter_context`: a row is a function of the tables beside it, within windows of rules `context` before the
-start and after the end. So it shows neither how data were cut nor in which order they came, and what comes later fills
-what was not known.
+Law: a row is a function of the meetings that hold and of the tables beside them. Groups and chains are named by their
+meetings, never by the order of rows; what comes later adds to them. What lies round each meeting: encounter_context.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.rules import ContextRules, days, hours
+from stswatch.pipeline.rules import ContextRules, days
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import ddl
+from stswatch.pipeline.store import encounter_context
 from stswatch.pipeline.store.revisions import LIVING
 
-VOYAGES, HISTORY, CONTEXT = "voyages", "vessel_history", "encounter_context"
+VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
 
 
 def schemas() -> dict[str, pa.Schema]:
     """View -> its schema."""
-    return {VOYAGES: voyage_schema(), HISTORY: history_schema(), CONTEXT: context_schema()}
+    return {
+        VOYAGES: voyage_schema(),
+        HISTORY: history_schema(),
+        encounter_context.CONTEXT: encounter_context.context_schema(),
+        GROUPS: group_schema(),
+        CHAINS: chain_schema(),
+    }
 
 
-def statements(rules: ContextRules) -> Iterator[str]:
-    """The statements that make the views."""
-    yield f"CREATE VIEW {VOYAGES} AS {_VOYAGES}"
-    yield f"CREATE VIEW {HISTORY} AS {_history()}"
-    yield f"CREATE VIEW {CONTEXT} AS {context_query(rules)}"
+def queries(rules: ContextRules) -> dict[str, str]:
+    """View -> the query for all of its rows."""
+    return {
+        VOYAGES: _VOYAGES,
+        HISTORY: _history(),
+        encounter_context.CONTEXT: encounter_context.context_query(rules),
+        GROUPS: group_query(),
+        CHAINS: chain_query(rules),
+    }
 
 
 # ------------------------------------------------------------------ what a vessel did over time
@@ -112,253 +118,132 @@ def _history() -> str:
         ORDER BY mmsi, start_time, kind"""
 
 
-# ------------------------------------------------------------------ what lies round each meeting
+_HOLDS = f"kind = 'lit' AND status IN {LIVING}"  # what was measured, and neither superseded nor retracted
 
 
-def context_schema() -> pa.Schema:
-    """The columns of view encounter_context, with what the view holds."""
+# ------------------------------------------------------------------------------------- three hulls and more at a time
+
+
+def group_schema() -> pa.Schema:
+    """The columns of view meeting_groups, with what the view holds."""
     return schema.table(
-        "What lies round each meeting that holds, a row for each of its two vessels. A scorecard may have points for "
-        "it (models/context.py).",
-        *(schema.STORED["encounters"].field(name) for name in ("id", "revision")),
-        column("mmsi", pa.int32(), "the vessel"),
-        column("other_mmsi", pa.int32(), "the other vessel of the meeting"),
-        *(field for family in _families(ContextRules()) for field in family.fields),
-    )
-
-
-def context_query(rules: ContextRules, of: str = "encounters", among: str = "encounters") -> str:
-    """The query for all rows of the view.
-
-    of: the table of the meetings; among: that of all meetings which may lie round them, with the same columns.
-    """
-    found = _families(rules)
-    tables = ", ".join(f"{f.name} AS (SELECT p.id, p.mmsi, {f.gathered} GROUP BY p.id, p.mmsi)" for f in found)
-    joins = " ".join(f"LEFT JOIN {f.name} USING (id, mmsi)" for f in found)
-    return f"""WITH parties AS ({_parties(of)}), others AS ({_parties(among)}), {tables}
-        SELECT id, revision, mmsi, other_mmsi, {", ".join(f.selected for f in found)}
-        FROM parties {joins} ORDER BY id, revision, mmsi"""
-
-
-def _parties(table: str) -> str:
-    """Each vessel of the meetings of a table that hold."""
-    return " UNION ALL ".join(
-        f"""SELECT id, revision, kind, mmsi_{v} AS mmsi, mmsi_{w} AS other_mmsi, start_time AS s, end_time AS e,
-            try_cast(split_part(track_{v}, '@', 2) AS TIMESTAMPTZ) AS track_start
-        FROM {table} WHERE status IN {LIVING}"""
-        for v, w in ("ab", "ba")
-    )
-
-
-# ------------------------------------------------------------------ the families of columns, one table of events each
-
-
-@dataclass(frozen=True)
-class _Family:
-    """Columns that come from one table of events.
-
-    gathered: what is worked out for each party `p`, from `s` to `e`, and from where. values: what each column is of
-    that, where there is nothing all of it is null.
-    """
-
-    name: str
-    gathered: str
-    fields: tuple[pa.Field, ...]
-    values: tuple[str, ...]
-
-    @property
-    def selected(self) -> str:
-        """The columns as they are selected."""
-        both = zip(self.fields, self.values, strict=True)
-        return ", ".join(f"({value})::{ddl.sql_type(field.type)} AS {field.name}" for field, value in both)
-
-
-def _families(rules: ContextRules) -> tuple[_Family, ...]:
-    before, after = _interval(days(rules.before_d)), _interval(days(rules.after_d))
-    return (
-        _known(rules),
-        _silences(_interval(hours(rules.silence_h))),
-        _last_call(before),
-        _next_call(after),
-        _dark_calls(before, after),
-        _loitering(_interval(hours(rules.loitering_h))),
-        _meetings(before, after),
-        *_doubts(before, after),
-    )
-
-
-def _known(rules: ContextRules) -> _Family:
-    return _Family(
-        "known",
-        f"""any_value({_between("v.first_seen", "s", days(1), rules.before_d)}) AS before,
-            any_value({_between("e", "v.last_seen", days(1), rules.after_d)}) AS after
-            FROM parties p JOIN vessels v USING (mmsi)""",
-        (
-            column("known_before_d", pa.float64(), "how much of before_d it had been heard for", unit="d", null=True),
-            column("known_after_d", pa.float64(), "how much of after_d it was heard until", unit="d", null=True),
+        "Three hulls and more together: meetings, lit, that hold, of which each shares a track with another one while "
+        "both last. Not all of them need have been there at one time.",
+        column("group_id", pa.string(), "G, then what follows the E in the id of the member that began first"),
+        column("meetings", pa.int64(), "members"),
+        column(
+            "hulls",
+            pa.int64(),
+            "numbers among them, less each that lay with a smaller one as one hull would (possibly_one_hull)",
         ),
-        ("known.before", "known.after"),
+        column("start_time", schema.UTC, "start of the first member"),
+        column("end_time", schema.UTC, "end of the last member"),
+        column("members", pa.list_(pa.string()), "ids of the encounters in order of their start"),
+        column("mmsi", pa.list_(pa.int32()), "the numbers among them, in order"),
     )
 
 
-def _silences(near: str) -> _Family:
-    """The greatest chance of those judged silenced; 0 where there is no silence, null where none was judged so."""
-    spans = {
-        "before": f"start_time < s AND ends >= s - {near}",
-        "inside": "start_time < e AND ends > s",
-        "after": f"ends > e AND start_time <= e + {near}",
-    }
-    off = ", ".join(
-        f"""CASE WHEN count(*) FILTER ({when}) = 0 THEN 0
-            ELSE max(p_off) FILTER (({when}) AND judgement = 'silenced') END AS {name}"""
-        for name, when in spans.items()
-    )
-    where = {
-        "before": "that touch the silence_h before the start",
-        "inside": "within the meeting",
-        "after": "that touch the silence_h after the end",
-    }
-    return _Family(
-        "silences",
-        f"""{off} FROM parties p
-            JOIN (SELECT *, coalesce(end_time, TIMESTAMPTZ 'infinity') AS ends FROM gaps) g
-            ON g.mmsi = p.mmsi AND g.track_start = p.track_start AND start_time <= e + {near} AND ends >= s - {near}""",
-        tuple(
+def group_query() -> str:
+    """The query for all rows of view meeting_groups.
+
+    A run is meetings of one track of which each begins before those before it have all ended; a meeting joins a run of
+    each of its two tracks. Runs are numbered by their first meetings, and of those that are joined all take the least
+    number: in each turn a run hands on what the run that it takes its number from has, so that turns are few.
+    """
+    return f"""WITH RECURSIVE meetings AS MATERIALIZED (
+            SELECT row_number() OVER (ORDER BY start_time, id) AS n, * FROM encounters WHERE {_HOLDS}),
+        sides AS (SELECT n, track_a AS track, start_time AS s, end_time AS e FROM meetings
+            UNION ALL SELECT n, track_b, start_time, end_time FROM meetings),
+        apart AS (SELECT *, coalesce(s >= max(e) OVER (PARTITION BY track ORDER BY n
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS begins FROM sides),
+        runs AS (SELECT n, track, sum(begins::INT) OVER (PARTITION BY track ORDER BY n
+            ROWS UNBOUNDED PRECEDING) AS run FROM apart),
+        sized AS (SELECT n, track, min(n) OVER own AS first, count(*) OVER own AS size FROM runs
+            WINDOW own AS (PARTITION BY track, run)),
+        named AS (SELECT n, size, dense_rank() OVER (ORDER BY first, track) AS run FROM sized),
+        joins AS MATERIALIZED (SELECT n, min(run) AS one, max(run) AS other FROM named GROUP BY n HAVING max(size) > 1),
+        ways AS MATERIALIZED (SELECT one, other FROM joins UNION SELECT other, one FROM joins),
+        reached(run, first) USING KEY (run) AS (
+            SELECT DISTINCT one, one FROM ways
+            UNION
+            SELECT ways.other, min(further.first) FROM reached JOIN ways ON ways.one = reached.run
+                JOIN recurring.reached AS further ON further.run = reached.first
+                JOIN recurring.reached AS known ON known.run = ways.other
+            GROUP BY ways.other HAVING min(further.first) < min(known.first)),
+        members AS MATERIALIZED (SELECT reached.first, meetings.* FROM joins JOIN reached ON reached.run = joins.one
+            JOIN meetings USING (n)),
+        vessels AS (SELECT first, mmsi, bool_or(double) AS double FROM (
+                SELECT first, mmsi_a AS mmsi, possibly_one_hull AND mmsi_a > mmsi_b AS double FROM members
+                UNION ALL SELECT first, mmsi_b, possibly_one_hull AND mmsi_b > mmsi_a FROM members)
+            GROUP BY first, mmsi),
+        hulls AS (SELECT first, count(*) FILTER (NOT double) AS hulls, list(mmsi ORDER BY mmsi) AS mmsi
+            FROM vessels GROUP BY first HAVING hulls > 2)
+        SELECT group_id, meetings, hulls, start_time, end_time, members, mmsi FROM (
+                SELECT first, 'G' || substr(arg_min(id, n), 2) AS group_id, count(*) AS meetings,
+                    min(start_time) AS start_time, max(end_time) AS end_time, list(id ORDER BY n) AS members
+                FROM members GROUP BY first)
+            JOIN hulls USING (first) ORDER BY start_time, group_id"""
+
+
+# --------------------------------------------------------------------------------------- from one meeting to the next
+
+
+def chain_schema() -> pa.Schema:
+    """The columns of view transfer_chains, with what the view holds."""
+    calls = schema.STORED["port_calls"]
+    return schema.table(
+        "One vessel met another and within context.chain_d a third: two meetings, lit, that hold, one after the other. "
+        "It says in which order they met, and where two of them called then; not that anything was handed on.",
+        column("first_id", pa.string(), "id of the first meeting"),
+        column("second_id", pa.string(), "id of the second meeting"),
+        column("from_mmsi", pa.int32(), "who was met first"),
+        column("via_mmsi", pa.int32(), "who was in both meetings"),
+        column("to_mmsi", pa.int32(), "who was met then; not one that lay with the first as one hull would"),
+        column("start_time", schema.UTC, "start of the first meeting"),
+        column("end_time", schema.UTC, "end of the second meeting"),
+        column("between_d", pa.float64(), "from the end of the first to the start of the second", unit="d"),
+        column("meetings_between", pa.int64(), "its other meetings that began between the two; 0: these two in a row"),
+        column("same_track", pa.bool_(), "it was on one track in both; where not, another hull may use its number"),
+        *(
             column(
-                f"off_{when}",
-                pa.float64(),
-                f"greatest gaps.p_off of its silences {words} that were judged silenced; 0 where it was silent in none "
-                "of that, null where none of its silences there was judged so",
+                f"{who}_{name}",
+                calls.field(of).type,
+                f"{what} the next call, heard, of {who}_mmsi within context.after_d after the second meeting",
                 null=True,
             )
-            for when, words in where.items()
-        ),
-        tuple(f"CASE WHEN silences.mmsi IS NULL THEN 0 ELSE silences.{when} END" for when in where),
-    )
-
-
-_HEARD = "JOIN (FROM port_calls WHERE shown <> 'dark_possible') c ON c.mmsi = p.mmsi"
-
-
-def _last_call(before: str) -> _Family:
-    return _Family(
-        "last_call",
-        f"""arg_max(c, (departure, arrival, port)) AS c, min({_between("departure", "s", hours(1))}) AS hours
-            FROM parties p {_HEARD} AND arrival <= s AND departure >= s - {before}""",
-        (
-            column("last_port", pa.string(), "port id of its last call by the start, heard within before_d", null=True),
-            column("last_port_trade", pa.bool_(), "that is a port of the DPRK or of its trade", null=True),
-            column("since_call_h", pa.float64(), "from the departure to the start; 0 in port", unit="h", null=True),
-            column("bound_for", pa.string(), "destination entered after that call", null=True),
-        ),
-        ("last_call.c.port", "last_call.c.trade", "last_call.hours", "last_call.c.destination_after"),
-    )
-
-
-def _next_call(after: str) -> _Family:
-    changed = "round(next_call.c.draught_m_before::DOUBLE - last_call.c.draught_m_after::DOUBLE, 1)"
-    return _Family(
-        "next_call",
-        f"""arg_min(c, (arrival, departure, port)) AS c, min({_between("e", "arrival", hours(1))}) AS hours
-            FROM parties p {_HEARD} AND departure >= e AND arrival <= e + {after}""",
-        (
-            column("next_port", pa.string(), "port id of its next call from the end, heard within after_d", null=True),
-            column("next_port_trade", pa.bool_(), "that is a port of the DPRK or of its trade", null=True),
-            column("to_call_h", pa.float64(), "from the end to the arrival; 0 in port", unit="h", null=True),
-            column(
-                "draught_change_m",
-                pa.float64(),
-                "draught entered last by the next call, less that entered last after the last call",
-                unit="m",
-                null=True,
-            ),
-        ),
-        ("next_call.c.port", "next_call.c.trade", "next_call.hours", changed),
-    )
-
-
-def _dark_calls(before: str, after: str) -> _Family:
-    windows = {"before": "before_d before the start", "after": "after_d after the end"}
-    return _Family(
-        "dark_calls",
-        f"""max(spare_h) FILTER (gap_start < s) AS before, max(spare_h) FILTER (gap_end > e) AS after
-            FROM parties p JOIN port_calls c ON c.mmsi = p.mmsi AND may_score
-            AND gap_start < e + {after} AND gap_end > s - {before}""",
-        tuple(
-            column(
-                f"dark_call_{when}_h",
-                pa.float64(),
-                f"most time to spare at a DPRK or trade port in a silence judged silenced, within {window}; 0: none",
-                unit="h",
+            for who in ("via", "to")
+            for name, of, what in (
+                ("port", "port", "port id of"),
+                ("port_trade", "trade", "whether a port of the DPRK or of its trade is that of"),
+                ("arrival", "arrival", "arrival at"),
             )
-            for when, window in windows.items()
         ),
-        tuple(f"coalesce(dark_calls.{when}, 0)" for when in windows),
     )
 
 
-def _loitering(near: str) -> _Family:
-    spans = {"before": (f"s - {near}", "s"), "after": ("e", f"e + {near}")}
-    overlap = ", ".join(
-        f"""sum(greatest(date_diff('microsecond', greatest(l.start_time, {first}), least(l.end_time, {last})), 0))
-            / {hours(1)}.0 AS {when}"""
-        for when, (first, last) in spans.items()
-    )
-    of = {"before": "before the start", "after": "after the end"}
-    return _Family(
-        "loitered",
-        f"""{overlap} FROM parties p JOIN loitering l ON l.mmsi = p.mmsi
-            AND l.end_time > s - {near} AND l.start_time < e + {near}""",
-        tuple(
-            column(f"loitered_{when}_h", pa.float64(), f"time loitering in the loitering_h {words}", unit="h")
-            for when, words in of.items()
-        ),
-        tuple(f"coalesce(loitered.{when}, 0)" for when in of),
-    )
-
-
-def _meetings(before: str, after: str) -> _Family:
-    return _Family(
-        "meetings",
-        f"""count(*) FILTER (q.e <= p.s) AS before, count(*) FILTER (q.s >= p.e) AS after,
-            count(DISTINCT q.other_mmsi) FILTER (q.e <= p.s) AS partners,
-            count(*) FILTER (q.e <= p.s AND q.other_mmsi = p.other_mmsi) AS same
-            FROM parties p JOIN others q ON q.kind = 'lit' AND q.mmsi = p.mmsi AND q.id <> p.id
-            AND (q.e <= p.s AND q.e > p.s - {before} OR q.s >= p.e AND q.s < p.e + {after})""",
-        (
-            column("meetings_before", pa.int64(), "its other meetings, lit, within before_d before the start"),
-            column("meetings_after", pa.int64(), "its other meetings, lit, within after_d after the end"),
-            column("partners_before", pa.int64(), "how many vessels it met in those before"),
-            column("same_before", pa.int64(), "how many of those before were with the same vessel"),
-        ),
-        tuple(f"coalesce(meetings.{name}, 0)" for name in ("before", "after", "partners", "same")),
-    )
-
-
-def _doubts(before: str, after: str) -> Iterator[_Family]:
-    """How much speaks against the identity and against the positions of a party."""
-    span = "from before_d before to after_d after"
-    yield _Family(
-        "events",
-        f"""count(*) AS n FROM parties p JOIN identity_events i ON p.mmsi IN (i.mmsi, i.other_mmsi)
-            AND NOT candidate AND first_time < e + {after} AND last_time > s - {before}""",
-        (column("identity_events", pa.int64(), f"rows about it {span}, but for candidates"),),
-        ("coalesce(events.n, 0)",),
-    )
-    yield _Family(
-        "checks",
-        f"""count(*) AS n FROM parties p JOIN track_checks t ON t.mmsi = p.mmsi
-            AND NOT interference AND start_time < e + {after} AND end_time > s - {before}""",
-        (column("track_checks", pa.int64(), f"rows about it {span}, but for interference"),),
-        ("coalesce(checks.n, 0)",),
-    )
-
-
-def _between(first: str, last: str, unit_us: int, most: float = 1e9) -> str:
-    """The time from one moment to another in a unit, from 0 to the most; null where one is not known."""
-    between = f"least(greatest(date_diff('microsecond', {first}, {last}), 0) / {unit_us}.0, {most})"
-    return f"CASE WHEN {first} IS NOT NULL AND {last} IS NOT NULL THEN {between} END"  # least and greatest skip nulls
-
-
-def _interval(us: int) -> str:
-    return f"INTERVAL {us} MICROSECONDS"
+def chain_query(rules: ContextRules) -> str:
+    """The query for all rows of view transfer_chains."""
+    chain, after = (f"to_microseconds({days(length_d)})" for length_d in (rules.chain_d, rules.after_d))
+    names = {"port": "port", "port_trade": "trade", "arrival": "arrival"}
+    calls = ", ".join(f"{who}_call.c.{of} AS {who}_{name}" for who in ("via", "to") for name, of in names.items())
+    return f"""WITH meetings AS (FROM encounters WHERE {_HOLDS}),
+        sides AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY mmsi ORDER BY s, e, id) AS place FROM (
+            SELECT id, mmsi_a AS mmsi, mmsi_b AS other, track_a AS track, start_time AS s, end_time AS e
+                FROM meetings WHERE NOT possibly_one_hull
+            UNION ALL SELECT id, mmsi_b, mmsi_a, track_b, start_time, end_time
+                FROM meetings WHERE NOT possibly_one_hull)),
+        one_hull AS MATERIALIZED (SELECT DISTINCT least(mmsi_a, mmsi_b) AS low, greatest(mmsi_a, mmsi_b) AS high
+            FROM meetings WHERE possibly_one_hull),
+        pairs AS (SELECT f.id AS first_id, t.id AS second_id, f.other AS from_mmsi, f.mmsi AS via_mmsi,
+                t.other AS to_mmsi, f.s AS start_time, t.e AS end_time, (epoch_us(t.s) - epoch_us(f.e)) / 86.4e9
+                AS between_d, t.place - f.place - 1 AS meetings_between, f.track = t.track AS same_track
+            FROM sides f JOIN sides t ON f.mmsi = t.mmsi AND t.other <> f.other
+            AND t.s >= f.e AND t.s <= f.e + {chain}),
+        calls AS MATERIALIZED (SELECT p.id, p.mmsi, arg_min(c, (arrival, departure, port)) AS c
+            FROM sides p JOIN (FROM port_calls WHERE shown <> 'dark_possible') c ON c.mmsi = p.mmsi
+            AND departure >= e AND arrival <= e + {after} GROUP BY p.id, p.mmsi)
+        SELECT pairs.*, {calls} FROM pairs
+            ANTI JOIN one_hull ON low = least(from_mmsi, to_mmsi) AND high = greatest(from_mmsi, to_mmsi)
+            LEFT JOIN calls via_call ON via_call.id = second_id AND via_call.mmsi = via_mmsi
+            LEFT JOIN calls to_call ON to_call.id = second_id AND to_call.mmsi = to_mmsi
+        ORDER BY start_time, first_id, end_time, second_id, via_mmsi"""

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from stswatch.models.context import CONTEXT, values
 from stswatch.models.features import FEATURES
-from stswatch.pipeline.store import views
+from stswatch.pipeline.store import encounter_context
 
-NAMES = [name for name in views.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")]
+NAMES = [
+    name for name in encounter_context.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")
+]
 ALL = [f"{name}_{v}" for name in NAMES for v in "ab"]
 WORDS = ("last_port", "next_port", "bound_for")
 # As far as the windows reach on both sides, and nothing of it happened.

@@ -18,7 +18,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Tables, concat
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LOST, STEPS, InMemory, Step
-from stswatch.pipeline.store.scoring import context_of
+from stswatch.pipeline.store.encounter_context import context_of
 from tests.simulators import fleet as simulated
 
 NOON_US = 1_709_294_400 * SECOND  # 2024-03-01T12:00Z

@@ -17,11 +17,11 @@ from stswatch.models.context import CONTEXT
 from stswatch.models.scorecard import Scorecard, chosen, merged, parsed
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.store import scoring, views
+from stswatch.pipeline.store import encounter_context
 from stswatch.pipeline.store.loader import Beside, Live, load
 from stswatch.pipeline.store.revisions import LIVING, RUNNING
 from tests.pipeline.store.build import at, encounter, gap, output, rows, run
-from tests.pipeline.store.test_views import filled, seas
+from tests.pipeline.store.test_encounter_context import filled, seas
 
 NOTHING = Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
 
@@ -39,7 +39,9 @@ def card() -> Scorecard:
 
 
 CARD = card()
-BESIDE = [name for name in views.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")]
+BESIDE = [
+    name for name in encounter_context.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")
+]
 DRAWN = ("kind", "mmsi_a", "mmsi_b", "track_a", "track_b", "start_time", "end_time")
 
 
@@ -61,8 +63,8 @@ def published(data) -> list[dict[str, Any]]:
 def by_the_card(data) -> tuple[pa.Table, pa.Table]:
     """The events that hold, and view encounter_context beside them."""
     living = pa.Table.from_pylist(published(data), schema=schema.STORED["encounters"])
-    context = pa.Table.from_pylist(rows(data, "FROM encounter_context"), schema=views.context_schema())
-    return living, scoring.sides(context)
+    beside = pa.Table.from_pylist(rows(data, "FROM encounter_context"), schema=encounter_context.context_schema())
+    return living, encounter_context.sides(beside)
 
 
 def close_to_the_card(data) -> None:
@@ -172,7 +174,7 @@ def test_in_memory_and_in_the_store_the_same_lies_round_a_meeting(tmp_path):
     given = around(silenced(4), silenced(20))
     names = {stored: name for name, stored in schema.TABLES.events.items()}
     tables = {names[name]: pa.Table.from_pylist(of, schema=schema.TABLES.parts[name]) for name, of in given.items()}
-    found = scoring.context_of(tables, Rules().context)
+    found = encounter_context.context_of(tables, Rules().context)
     loads(tmp_path, output(tmp_path, "one", given))
     _, beside = by_the_card(tmp_path)
     assert found.to_pylist() == beside.select(found.schema.names).to_pylist()

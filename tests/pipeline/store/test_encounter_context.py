@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import ContextRules
-from stswatch.pipeline.store import ddl, views
+from stswatch.pipeline.store import ddl, encounter_context
 from tests.pipeline.store.build import encounter, output, publish, rows
 
 RULES = ContextRules(before_d=6.0, after_d=3.0, silence_h=10.0, loitering_h=12.0)
@@ -131,9 +131,9 @@ def asked(sea: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             db.execute(ddl.create_table(name, schema.STORED[name]))
             db.register("given", pa.Table.from_pylist(sea[name], schema=schema.STORED[name]))
             db.execute(f"INSERT INTO {name} FROM given")
-        found = db.sql(views.context_query(RULES)).to_arrow_table()
-    assert found.schema.names == views.context_schema().names
-    assert found.schema.types == views.context_schema().types
+        found = db.sql(encounter_context.context_query(RULES)).to_arrow_table()
+    assert found.schema.names == encounter_context.context_schema().names
+    assert found.schema.types == encounter_context.context_schema().types
     return found.to_pylist()
 
 
@@ -219,7 +219,7 @@ def test_what_lies_round_a_meeting_agrees_with_plain_loops(sea):
 
 def test_nothing_is_known_where_nothing_was_heard_and_nothing_counts_as_silence(tmp_path):
     publish(tmp_path, output(tmp_path, "one", {"encounters": [encounter(1, 4)]}))
-    first, second = rows(tmp_path, f"FROM {views.CONTEXT} ORDER BY mmsi")
+    first, second = rows(tmp_path, f"FROM {encounter_context.CONTEXT} ORDER BY mmsi")
     assert (first["mmsi"], second["mmsi"]) == (241502000, 311000222)
     assert [first[name] for name in ("known_before_d", "last_port", "since_call_h", "draught_change_m")] == [None] * 4
     assert first["off_before"] == first["off_inside"] == first["off_after"] == 0
@@ -229,6 +229,11 @@ def test_nothing_is_known_where_nothing_was_heard_and_nothing_counts_as_silence(
 def test_what_was_withdrawn_is_no_meeting(tmp_path):
     kept = {"encounters": [encounter(1, 4), encounter(6, 9)]}
     publish(tmp_path, output(tmp_path, "one", kept))
-    assert [r["same_before"] for r in rows(tmp_path, f"FROM {views.CONTEXT} ORDER BY id, mmsi")] == [0, 0, 1, 1]
+    assert [r["same_before"] for r in rows(tmp_path, f"FROM {encounter_context.CONTEXT} ORDER BY id, mmsi")] == [
+        0,
+        0,
+        1,
+        1,
+    ]
     publish(tmp_path, output(tmp_path, "two", {"encounters": [encounter(6, 9)]}))
-    assert [r["same_before"] for r in rows(tmp_path, f"FROM {views.CONTEXT}")] == [0, 0]
+    assert [r["same_before"] for r in rows(tmp_path, f"FROM {encounter_context.CONTEXT}")] == [0, 0]
