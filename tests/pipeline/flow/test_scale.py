@@ -110,11 +110,14 @@ def test_a_position_in_a_crowd_costs_at_most_ten_times_one_at_sea(tmp_path):
 
 def test_state_does_not_grow_with_the_days(tmp_path):
     """Beyond the longest horizon, sixteen days of how steadily a vessel is heard."""
-    sea = density.density(200_000, 1, tmp_path / "sea", vessels=12)
-    api.run(sea, tmp_path / "data", area="world", slice_h=12.0)
-    kept = [size for _, _, size in days_of(tmp_path / "data") if size]  # at the end of each day
-    assert len(kept) >= 25
-    assert kept[-9] <= 1.1 * kept[17]
+    sea = density.density(185_000, 1, tmp_path / "sea", vessels=12)
+    api.run(sea, tmp_path / "data", area="world", slice_h=20.0)
+    slices = [size for _, _, size in days_of(tmp_path / "data")]
+    kept = [(nth * 20 / 24, size) for nth, size in enumerate(slices, 1) if size]  # after so many days
+    early, late = ([size for day, size in kept if low <= day < high] for low, high in ((20, 25), (30, 38)))
+    assert len(early) == 1, "of those long ago, one in five days"
+    assert len(late) >= 7
+    assert max(late) <= 1.1 * early[0]
 
 
 def test_a_stay_is_few_legs_however_often_it_is_reported():
