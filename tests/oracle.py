@@ -201,7 +201,7 @@ def _long_enough(legs: pd.DataFrame, elements: pd.DataFrame, join_s: float, leas
 
 
 def _stepped(legs: pd.DataFrame, elements: pd.DataFrame, distance_m: float) -> Iterator[pd.DataFrame]:
-    """Moments within the distance: each second and the ends of each shared stretch, whole pairs at once."""
+    """Moments within the distance: each second and the ends of each shared stretch, whole pairs at once, in order."""
     column = {name: legs[name].to_numpy() for name in legs}
     i, j = elements.i.to_numpy(), elements.j.to_numpy()
     since = elements.minute.to_numpy() * MINUTE
@@ -231,7 +231,8 @@ def _stepped(legs: pd.DataFrame, elements: pd.DataFrame, distance_m: float) -> I
             "start_censored": (at_start[0] & first[0]) | (at_start[1] & first[1]),
             "end_censored": (at_end[0] & last[0]) | (at_end[1] & last[1]),
         }
-        yield pd.DataFrame(moments | seen | flags)
+        order = np.lexsort((t, moments["b"], moments["a"]))  # stable
+        yield pd.DataFrame({name: values[order] for name, values in (moments | seen | flags).items()})
 
 
 def _seen(azimuth: np.ndarray, distance: np.ndarray, ends: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -250,7 +251,16 @@ def _angle(column: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) -> np.nd
 
 
 def _place(column: dict[str, np.ndarray], leg: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Longitude and latitude on the geodesic of each leg at each time."""
+    """Longitude and latitude on the geodesic of each leg at each time; once for all that are near it then."""
+    if not len(t):
+        return np.zeros(0), np.zeros(0)
+    at_us = np.round((t - t.min()) * 1e6).astype("int64")
+    _, first, same = np.unique(leg * (at_us.max() + 1) + at_us, return_index=True, return_inverse=True)
+    lon, lat = _place_each(column, leg[first], t[first])
+    return lon[same], lat[same]
+
+
+def _place_each(column: dict[str, np.ndarray], leg: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     share = (t - column["t0"][leg]) / (column["t1"][leg] - column["t0"][leg])
     lon, lat, moved = column["lon"][leg], column["lat"][leg], column["length"][leg] * share
     under_way = moved > 0
@@ -265,7 +275,7 @@ def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.Data
     flags = ["fixes_a", "fixes_b", "start_censored", "end_censored"]
     how = {"distance": "min", **dict.fromkeys(("east", "north", "lon", "lat", "angle"), "last")}
     how |= dict.fromkeys(flags, "max")
-    once = moments.groupby(["a", "b", "t"], as_index=False).agg(how)
+    once = _once(moments, ["a", "b", "t"], how)
     new = once[["a", "b"]].ne(once[["a", "b"]].shift()).any(axis=1) | (once.t.diff() > join_s)
     step = once.t.diff().where(~new & (once.t.diff() <= 1))
     moved = np.hypot(once.east.diff(), once.north.diff()).where(step.notna())
@@ -289,6 +299,21 @@ def _encounters(moments: pd.DataFrame, join_s: float, least_s: float) -> pd.Data
     events = events.assign(median_distance_m=by_event.distance.median())
     events = events.assign(heading_difference_deg=by_event.angle.median())
     return events[events.end - events.start >= least_s]
+
+
+def _once(moments: pd.DataFrame, key: list[str], how: dict[str, str]) -> pd.DataFrame:
+    """Rows that are sorted by a key, one for each: only where legs meet there are several, which take long to join."""
+    again = moments[key].eq(moments[key].shift()).all(axis=1).to_numpy()
+    several, last = again.copy(), np.ones(len(again), bool)
+    several[:-1] |= again[1:]
+    last[:-1] = ~again[1:]
+    joined = moments[several].groupby(key).agg(how)
+    once = moments[last].reset_index(drop=True)
+    for name in how:
+        values = once[name].to_numpy(copy=True)
+        values[several[last]] = joined[name]
+        once[name] = values
+    return once
 
 
 def _table(tables: list[pd.DataFrame], names: pd.DataFrame) -> pd.DataFrame:
