@@ -153,10 +153,11 @@ def merged(reasons: pa.ListArray, more: pa.ListArray) -> pa.ListArray:
 
     What the second calls `base` is left out: the intercept belongs to one of them.
     """
-    rows = pa.concat_arrays([each.flatten() for each in (reasons, more)])
+    first, second = reasons.flatten(), more.flatten()
+    rows = pa.concat_arrays([first.cast(second.type), second])  # a schema may say of the first that no field is null
     of = np.concatenate([np.asarray(pc.list_parent_indices(each)) for each in (reasons, more)])
     base = np.asarray(pc.equal(rows.field("feature"), BASE).fill_null(False))
-    kept = np.flatnonzero(~base | (np.arange(len(rows)) < len(reasons.flatten())))
+    kept = np.flatnonzero(~base | (np.arange(len(rows)) < len(first)))
     order = kept[np.lexsort((-np.abs(np.asarray(rows.field("points")))[kept], base[kept], of[kept]))]
     offsets = np.searchsorted(of[order], np.arange(len(reasons) + 1))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows.take(pa.array(order)))

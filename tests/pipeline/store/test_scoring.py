@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from hypothesis import given, settings
 
 from stswatch.models.context import CONTEXT
 from stswatch.models.scorecard import Scorecard, chosen, merged, parsed
-from stswatch.pipeline import schema
+from stswatch.pipeline import api, schema
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import encounter_context
 from stswatch.pipeline.store.loader import Beside, Live, load
@@ -26,7 +27,7 @@ from tests.pipeline.store.test_encounter_context import filled, seas
 NOTHING = Beside(schema.SOURCES.empty_table(), schema.REJECT_COUNTS.empty_table(), {})
 
 
-def card() -> Scorecard:
+def card_file() -> bytes:
     """A card with points of its own for each feature of what lies round a meeting, and for one of the meeting."""
     tables = {}
     for number, feature in enumerate(CONTEXT, 1):
@@ -35,10 +36,10 @@ def card() -> Scorecard:
         tables[feature.name] = {"edges": [*feature.cuts], "points": points, "missing": missing, "reason": "drawn"}
     tables["duration_h"] = {"edges": [2.0], "points": [-1.0, 1.0], "missing": 0.0, "reason": "drawn"}
     given = {"id": "drawn", "description": "", "intercept": 0.5, "intercept_reason": "all", "features": tables}
-    return parsed(json.dumps(given).encode())
+    return json.dumps(given).encode()
 
 
-CARD = card()
+CARD = parsed(card_file())
 BESIDE = [
     name for name in encounter_context.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")
 ]
@@ -178,6 +179,24 @@ def test_in_memory_and_in_the_store_the_same_lies_round_a_meeting(tmp_path):
     loads(tmp_path, output(tmp_path, "one", given))
     _, beside = by_the_card(tmp_path)
     assert found.to_pylist() == beside.select(found.schema.names).to_pylist()
+
+
+def test_detect_scores_as_a_run_over_the_same_rows(tmp_path):
+    path = tmp_path / "card.json"
+    path.write_bytes(card_file())
+    found = api.detect(beside_each_other(), scorecard=path)
+    assert len(found) == 1
+    (row,) = found.to_dict("records")
+    assert len(row["reasons"]) == len(CARD.parts)
+    assert sum(reason["points"] for reason in row["reasons"]) == row["score"]
+
+
+def beside_each_other() -> pd.DataFrame:
+    """Positions of two ships that lie beside each other at sea for half of a day."""
+    time = pd.date_range("2023-08-01", periods=72, freq="10min", tz="UTC")
+    where = {241502000: 124.5, 311000222: 124.501}
+    ships = [pd.DataFrame({"mmsi": m, "time": time, "lon": lon, "lat": 37.2, "sog": 0.1}) for m, lon in where.items()]
+    return pd.concat(ships)
 
 
 def test_reasons_of_two_parts_are_those_of_the_whole():
