@@ -45,7 +45,7 @@ class Feature:
     score, -1 it never raises it, 0 free. `cuts` are the values at which a trained scorecard may step, in round
     numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
     `self_reported` that it rests on what vessels say of themselves, `silence` that it is of silences: one that is not
-    judged may give no more points than that nobody was silent.
+    judged may give no more points than that nobody was silent. Values up to `near` may give no points for a lead.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Feature:
     place: bool = False
     self_reported: bool = False
     silence: bool = False
+    near: float | None = None
     supports: str = ""
     opposes: str = ""
     unknown: str = ""

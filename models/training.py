@@ -184,7 +184,7 @@ def train(
     """
     how, weight, steps = settings or TrainingSettings(), balanced(transfer), ordinals(columns, features)
     intercept, read = centred(*read_out(fit(steps, transfer, features, how), features), steps, weight)
-    tables = {f.name: _table(f, _with_missing(f, one)) for f, one in zip(features, read, strict=True)}
+    tables = {f.name: _table(f, _bounded(f, one)) for f, one in zip(features, read, strict=True)}
     used = {key: table for key, table in tables.items() if {*table["points"], table["missing"]} != {0.0}}
     if not used:
         raise TrainingError(f"{len(transfer)} meetings are too few for a scorecard; give more seeds")
@@ -206,9 +206,15 @@ def train(
     return (json.dumps(card, indent=1) + "\n").encode()
 
 
-def _with_missing(feature: Feature, read: Read) -> Read:
-    """What is not known gives nothing; of a silence that is not judged no more than that nobody was silent."""
-    return read._replace(missing=min(read.missing, float(read.points[0]))) if feature.silence else read
+def _bounded(feature: Feature, read: Read) -> Read:
+    """The points within what the feature allows: of a silence that is not judged no more than of none, of what is near
+    nothing for a lead."""
+    if feature.silence:
+        read = read._replace(missing=min(read.missing, float(read.points[0])))
+    if feature.near is not None:
+        first = np.array([-np.inf, *feature.cuts])  # value at which each step begins
+        read = read._replace(points=np.where(first <= feature.near, np.minimum(read.points, 0.0), read.points))
+    return read
 
 
 def _table(feature: Feature, read: Read) -> dict[str, Any]:

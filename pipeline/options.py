@@ -197,7 +197,7 @@ class LeadOptions:
     area: str = option("dprk", "leads to show: dprk, world or a GeoJSON file; it never cuts tracks", "AREA")
     rules: Rules | Path | None = option(None, "TOML with other deciding numbers; see `stswatch rules`", "FILE", Path)
     scorecard: str | Path | None = option(
-        None, "what gives the scores: trained (the default), rules, or a file", "FILE"
+        None, "what gives the scores: trained (the default), rules, voyages, or a file", "FILE"
     )
 
 

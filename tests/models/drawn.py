@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 from hypothesis import strategies as st
 
 from stswatch.geo.reference.zones import zones
-
-OF_VESSELS = ("median_speed_{}_kn", "gap_{}", "ship_type_{}", "length_{}_m")
+from stswatch.pipeline.store.encounter_context import context_schema
 
 
 def maybe(strategy):
     return st.none() | strategy
+
+
+def around(field):
+    """Values of a column of what lies round a meeting."""
+    if pa.types.is_boolean(field.type):
+        return st.booleans()
+    if pa.types.is_string(field.type):
+        return st.just("x")
+    return st.floats(0, 1) if field.name.startswith("off_") else st.integers(0, 60).map(float)
 
 
 KINDS = {
@@ -34,7 +43,10 @@ KINDS = {
     "length_a_m": maybe(st.floats(1, 400)),
     "length_b_m": maybe(st.floats(1, 400)),
 }
-USED = tuple(KINDS)
+WHOSE = ("id", "revision", "mmsi", "other_mmsi")
+AROUND = [field for field in context_schema() if field.name not in WHOSE]
+USED = tuple(KINDS)  # by what needs the meeting alone
+KINDS |= {f"{field.name}_{v}": maybe(around(field)) for field in AROUND for v in "ab"}
 MEETING = st.fixed_dictionaries(KINDS)
 MEETINGS = st.lists(MEETING, min_size=1, max_size=8)
 PLAIN = {
@@ -62,12 +74,15 @@ PLAIN = {
 
 def columns(rows, **further):
     """The rows as the columns that the features use."""
-    return {name: [row[name] for row in rows] for name in USED} | further
+    return {name: [row.get(name) for row in rows] for name in KINDS} | further
 
 
 def meeting(**given):
     """One meeting of the plain sort, with some of its columns changed."""
     return columns([PLAIN | given])
+
+
+OF_VESSELS = ("median_speed_{}_kn", "gap_{}", "ship_type_{}", "length_{}_m", *(f.name + "_{}" for f in AROUND))
 
 
 def swapped(given):

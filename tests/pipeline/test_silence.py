@@ -1,4 +1,4 @@
-"""Owns: that a receiver, a station or a file was silent raises no score, by either scorecard."""
+"""Owns: that a receiver, a station or a file was silent raises no score, by any scorecard."""
 
 from __future__ import annotations
 

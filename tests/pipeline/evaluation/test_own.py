@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stswatch.models import scorecard
+from stswatch.models.context import CONTEXT
 from stswatch.models.features import FEATURES
 from stswatch.pipeline.evaluation import evaluate
 from stswatch.pipeline.evaluation.card import MOST_AUC, markdown
@@ -41,3 +42,11 @@ def test_it_was_measured_on_twenty_thousand_vessel_days_that_it_never_saw(told):
 def test_no_single_feature_tells_transfers_from_look_alikes(told):
     assert len(told["features"]) == len(FEATURES)
     assert all((row["auc_look_alikes"] or 0) <= MOST_AUC for row in told["features"])
+
+
+def test_the_card_of_voyages_has_points_for_what_lies_round_a_meeting_and_says_its_seeds():
+    card = scorecard.chosen("voyages")
+    assert (card.training["sea"], card.training["seeds"]) == ("voyages", [1, 2])
+    assert {s.feature.name for s in card.of_context.steps} <= {f.name for f in CONTEXT}
+    assert len(card.of_context.steps) >= 5
+    assert card.training["transfers"] >= 100
