@@ -44,7 +44,7 @@ _HEAD_BITS = 38  # of type, repeat indicator and MMSI, which each message begins
 _STEPS = re.compile(r"(<!-- steps -->\n).*(<!-- end -->)", re.S)
 _RULES = """# Rules
 
-Written by `python -m docs.reference` from `pipeline/rules.py`, `models/trained.json` and `models/rules.json`: edit
+Written by `python -m docs.reference` from `pipeline/rules.py`, the scorecards in `models/`: edit
 those, not this.
 
 Every number that decides, with its unit and its reason. A run stores the ones that it used with its results:
@@ -79,6 +79,10 @@ From {least:+g} a meeting is a lead, unless `[lead] min_score` names another cut
 It ranks, and is no probability. A number at an edge belongs to what follows it; what is not known gets {missing:g}."""
 _CARDS = (
     ("", "By `models/trained.json`, which a run uses unless told otherwise; [judgement.md](judgement.md) says more."),
+    (
+        " by the card of voyages",
+        "By `models/voyages.json`, with `--scorecard voyages`; [judgement.md](judgement.md) says how far it is tried.",
+    ),
     (" by the table that was set by hand", "By `models/rules.json`, with `--scorecard rules`."),
 )
 _CLI = """# Commands
@@ -96,7 +100,7 @@ _CLOCK = (
 
 def rules_page() -> str:
     """docs/rules.md: rules by step, the points of both scores, why a position or a line is not used."""
-    cards = (scorecard.chosen("trained"), scorecard.chosen("rules"))
+    cards = [scorecard.chosen(name) for name in ("trained", "voyages", "rules")]
     parts = [
         _RULES,
         *(_rules_of(field) for field in dataclasses.fields(rules.Rules)),
@@ -114,7 +118,7 @@ def rules_page() -> str:
 
 def _card(card: scorecard.Scorecard, named: str, what: str) -> Iterator[str]:
     """The points of one scorecard."""
-    missing = {steps.missing for steps in card.steps}
+    missing = {steps.missing for steps in card.steps if not steps.feature.silence}
     assert len(missing) == 1, "a feature that is not known gets points of its own: say so on the page"
     yield _POINTS.format(
         named=named,
@@ -140,6 +144,8 @@ def _rules_of(section: Any) -> str:
 def _points_of(steps: scorecard.Steps) -> str:
     name, unit = steps.feature.name, steps.feature.unit
     told = f"{inspect.getdoc(steps.feature.function)} Why: {steps.reason}."
+    if steps.missing:
+        told += f" What is not known or not judged gets {_signed(steps.missing)}."
     head = name if not unit or name.endswith((f"_{unit}", unit)) else f"{name}, {unit}"
     rows = zip(_spans(steps), (_signed(points) for points in steps.points), strict=True)
     return f"### {name}\n\n{told}\n\n" + _table((head, "points"), rows)

@@ -196,10 +196,9 @@ def test_arrow_tables_numpy_and_lists_agree(card, rows):
     fields = [pa.field(name, schema.ENCOUNTERS.field(name).type) for name in USED]
     beside = [pa.field(f"{field.name}_{v}", field.type) for field in AROUND for v in "ab"]
     table = pa.table(lists, schema=pa.schema([*fields, *beside]))
-    words = [
-        field.name for field in table.schema if not (pa.types.is_list(field.type) or pa.types.is_string(field.type))
-    ]
-    arrays = {name: floats(lists, name) for name in words}
+    kinds = ((field.name, field.type) for field in table.schema)
+    numbers = [name for name, of in kinds if not (pa.types.is_list(of) or pa.types.is_string(of))]
+    arrays = {name: floats(lists, name) for name in numbers}
     arrays["zones"] = np.empty(len(rows), object)
     arrays["zones"][:] = lists["zones"]
     assert card.reasons(table).to_pylist() == card.reasons(lists).to_pylist() == card.reasons(arrays).to_pylist()
