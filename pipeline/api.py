@@ -283,16 +283,21 @@ def detect(
     """
     import geopandas as gpd
 
+    from stswatch.pipeline import schema
     from stswatch.pipeline.readers.columns import decode_memory
     from stswatch.pipeline.steps import at_once, card_of
-    from stswatch.pipeline.store.encounter_context import rescored
     from stswatch.pipeline.tracks.fixes import with_rounding
     from stswatch.pipeline.tracks.stray_days import without_strays
 
     decoded, by = decode_memory(fixes, ids, today()), rules or Rules()
     used, reports = without_strays(decoded.fixes, decoded.static_reports, by, (today() - date(1970, 1, 1)).days)
     steps = _scored_by(scorecard)
-    found = rescored(at_once(with_rounding(used), reports, by, steps), card_of(steps), by.context)
+    tables = at_once(with_rounding(used), reports, by, steps)
+    found = tables.get("encounters", schema.empty("encounters"))
+    if card_of(steps).of_context.steps:
+        from stswatch.pipeline.store.encounter_context import rescored  # with DuckDB
+
+        found = rescored(tables, card_of(steps), by.context)
     rows = found.drop_columns(["revision", "status", "run_id", "region"]).to_pandas()
     return gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows.lon, rows.lat), crs=4326)
 

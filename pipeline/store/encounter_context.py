@@ -15,19 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from stswatch.models.scorecard import Scorecard, merged
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import ContextRules, days, hours
 from stswatch.pipeline.schema import Registry, column
 from stswatch.pipeline.store import ddl, identities
 from stswatch.pipeline.store.revisions import LIVING, Rescore
+
+if TYPE_CHECKING:  # who asks for leads reads the views, and waits for no scorecard
+    from stswatch.models.scorecard import Scorecard
 
 CONTEXT = "encounter_context"
 
@@ -313,13 +314,16 @@ def _rescore(work: duckdb.DuckDBPyConnection, card: Scorecard, query: str) -> No
     if not found.num_rows:
         return
     beside = sides(work.sql(query).to_arrow_table())
-    beside = beside.take(pc.index_in(found["n"], value_set=beside["id"].cast(pa.int64())))
+    order = np.argsort(np.asarray(beside["id"].cast(pa.int64())))
+    beside = beside.take(order[np.argsort(np.argsort(np.asarray(found["n"])))])
     work.register("given_scores", pa.table({"n": found["n"], **_with_context(found, beside, card)}))
     work.execute("UPDATE fresh SET score = g.score, reasons = g.reasons FROM given_scores g WHERE fresh.n = g.n")
 
 
 def _with_context(events: pa.Table, beside: pa.Table, card: Scorecard) -> dict[str, Any]:
     """Score and reasons of events with those of what lies round them, row by row."""
+    from stswatch.models.scorecard import merged
+
     points, _ = card.score(beside)
     reasons = merged(events["reasons"].combine_chunks(), card.reasons(beside))
     return {"score": np.asarray(events["score"]) + points, "reasons": reasons}
