@@ -13,6 +13,7 @@ from stswatch.pipeline import api, words
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.rules import LeadRules, Rules
 from stswatch.pipeline.steps import STEPS, card_of, scored_by
+from stswatch.pipeline.store.encounter_context import sides
 from tests.pipeline.flow import archive
 
 pytestmark = pytest.mark.e2e
@@ -54,6 +55,23 @@ def test_scores_are_those_of_the_card_that_was_asked_for(scored, mine):
         score, _ = chosen(card).score(current)
         assert current["score"].to_pylist() == score.tolist()
         assert set(current["model_id"].to_pylist()) == {chosen(card).model_id}
+
+
+def test_by_the_card_of_voyages_what_lies_round_a_meeting_counts_as_the_view_says(files, tmp_path):
+    """The score of a run is that of the card, from the events and the view beside them in one snapshot."""
+    card = chosen("voyages")
+    archive.run(tmp_path / "data", files, scorecard="voyages")
+    with closing(api.connect(tmp_path / "data")) as db:
+        events = db.sql("SELECT * FROM encounters WHERE status = 'current' ORDER BY id, revision").to_arrow_table()
+        beside = sides(db.sql("FROM encounter_context").to_arrow_table())
+    assert beside["id"].to_pylist() == events["id"].to_pylist()
+    whole = {name: events[name] for name in events.column_names} | {
+        n: beside[n] for n in beside.column_names if n != "id"
+    }
+    score, _ = card.score(whole)
+    assert events.num_rows >= 10
+    assert events["score"].to_pylist() == score.tolist()
+    assert score.tolist() != card.of_meeting.score(whole)[0].tolist()
 
 
 def test_another_card_makes_revisions_of_the_same_meetings_and_reads_nothing(scored):
