@@ -19,7 +19,7 @@ from stswatch.models.feature import Feature
 from stswatch.models.features import FEATURES
 from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
-from stswatch.pipeline.batch import HOUR, Floats, micros
+from stswatch.pipeline.batch import HOUR, Floats, grouped, micros
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.card import markdown
 from stswatch.pipeline.evaluation.figures import Sample, Scores, cut_offs, pictures, published, sample
@@ -79,7 +79,7 @@ def on_archive(
 
 def vessel_days(fixes: pa.Table) -> float:
     """From the first to the last valid fix of each MMSI, summed, days."""
-    ends = valid(fixes).group_by("mmsi").aggregate([("time", "min"), ("time", "max")])
+    ends = grouped(valid(fixes), "mmsi").aggregate([("time", "min"), ("time", "max")])
     return float((micros(ends, "time_max") - micros(ends, "time_min")).sum() / (24 * HOUR))
 
 
