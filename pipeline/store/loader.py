@@ -316,9 +316,10 @@ class Live:
         self._work.begin()
         try:
             with sound(self._data / WORK, AFRESH):
-                how = (self._judge, live, False, self._decided_us, self._rescore)
-                number = revisions.revise(self._work, self._run.run_id, *how)
-                self._take_vessels(live, vessels)
+                self._take_vessels(live, vessels)  # before the scores, which rest on how long each was heard
+                number = revisions.revise(
+                    self._work, self._run.run_id, self._judge, live, False, self._decided_us, self._rescore
+                )
                 note_begun(self._work, self._run)
                 self._work.commit()
         except BaseException:

@@ -171,6 +171,20 @@ def test_what_stands_so_far_is_scored_by_what_is_final_and_is_final_with_the_sam
     close_to_the_card(tmp_path)
 
 
+def test_what_is_heard_of_vessels_while_a_meeting_stands_counts_at_once(tmp_path):
+    """What is known after it, of those heard an hour longer when the hour was finalized, and for days by now."""
+    all_of_it = around()
+    heard = [vessel | {"last_seen": at(15)} for vessel in all_of_it["vessels"]]
+    with closing(Live(tmp_path, replace(run(), card=CARD))) as store:
+        store.finalize([output(tmp_path, "before", {"vessels": heard})], NOTHING, None, at(30))
+        fields = pa.schema([*schema.ENCOUNTERS, RUNNING])
+        live = pa.Table.from_pylist([{RUNNING.name: False} | all_of_it["encounters"][0]], schema=fields)
+        store.stand(live, pa.Table.from_pylist(all_of_it["vessels"], schema=schema.VESSELS))
+        store.publish(at(30))
+    assert rows(tmp_path, "SELECT min(known_after_d) AS d FROM encounter_context")[0]["d"] > 9
+    close_to_the_card(tmp_path)
+
+
 def test_in_memory_and_in_the_store_the_same_lies_round_a_meeting(tmp_path):
     given = around(silenced(4), silenced(20))
     names = {stored: name for name, stored in schema.TABLES.events.items()}
