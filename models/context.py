@@ -8,9 +8,6 @@ decisions are no inputs, and neither is an event that rests on a flag or on name
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from stswatch.models.feature import Columns, Feature, Floats, floats
@@ -116,14 +113,9 @@ def doubts(columns: Columns) -> Floats:
     return np.asarray((_both(columns, "identity_events") + _both(columns, "track_checks")).max(axis=0))
 
 
-def _feature(function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:
-    """A row of the table below, named as the function that measures it."""
-    return Feature(function.__name__, function, *row, **more)
-
-
 _CHANCES = (0.25, 0.5, 0.75, 0.9)
 CONTEXT = (
-    _feature(
+    Feature.measured_by(
         silenced_before,
         "one switched off in the day before, with a chance of {value:.2f}",
         "chance",
@@ -134,7 +126,7 @@ CONTEXT = (
         opposes="nobody hid the way to it",
         unknown="a silence in the day before that is not judged, or less than a day of data",
     ),
-    _feature(
+    Feature.measured_by(
         silenced_inside,
         "one switched off while they met, with a chance of {value:.2f}",
         "chance",
@@ -145,7 +137,7 @@ CONTEXT = (
         opposes="nobody hid it",
         unknown="a silence while they met that is not judged",
     ),
-    _feature(
+    Feature.measured_by(
         silenced_after,
         "one switched off in the day after, with a chance of {value:.2f}",
         "chance",
@@ -156,7 +148,7 @@ CONTEXT = (
         opposes="nobody hid the way from it",
         unknown="a silence in the day after that is not judged, or no day of data after it yet",
     ),
-    _feature(
+    Feature.measured_by(
         loitered_before_h,
         "one had loitered for {value:.0f} h of the two days before",
         "h",
@@ -166,7 +158,7 @@ CONTEXT = (
         opposes="more like the traffic of a roadstead",
         unknown="how long they had loitered is not known: fewer than two days of data before it",
     ),
-    _feature(
+    Feature.measured_by(
         loitered_after_h,
         "one loitered for {value:.0f} h of the two days after",
         "h",
@@ -176,7 +168,7 @@ CONTEXT = (
         opposes="more like the traffic of a roadstead",
         unknown="how long they loitered afterwards is not known: no two days of data after it yet",
     ),
-    _feature(
+    Feature.measured_by(
         since_call_h,
         "one had left port {value:.0f} h before",
         "h",
@@ -186,7 +178,7 @@ CONTEXT = (
         opposes="bunker vessels, tugs and pilots come out of port",
         unknown="no call of both was heard in the month before",
     ),
-    _feature(
+    Feature.measured_by(
         to_call_h,
         "one was in port {value:.0f} h after",
         "h",
@@ -196,7 +188,7 @@ CONTEXT = (
         opposes="bunker vessels, tugs and pilots go back into port",
         unknown="no call of both was heard in the ten days after",
     ),
-    _feature(
+    Feature.measured_by(
         dark_call_h,
         "{value:.0f} h to spare at a port of the DPRK or of its trade while switched off",
         "h",
@@ -205,7 +197,7 @@ CONTEXT = (
         supports="there was time to load or land there",
         opposes="no silence that was judged to be switched off leaves time for such a call",
     ),
-    _feature(
+    Feature.measured_by(
         trade_calls,
         "{value:.0f} of 2 vessels heard in a port of the DPRK or of its trade",
         "vessels",
@@ -215,7 +207,7 @@ CONTEXT = (
         opposes="neither voyage is of that trade",
         unknown="no call of both was heard round it",
     ),
-    _feature(
+    Feature.measured_by(
         partners_before,
         "the busier of both had met {value:.0f} others in the month before",
         "vessels",
@@ -225,7 +217,7 @@ CONTEXT = (
         opposes="as who serves ships, or lies in a roadstead",
         unknown="how many others they had met is not known: less than a month of data before it",
     ),
-    _feature(
+    Feature.measured_by(
         met_before,
         "the two had met {value:.0f} times in the month before",
         "meetings",
@@ -235,7 +227,7 @@ CONTEXT = (
         opposes="as vessels of one harbour or company do",
         unknown="how often the two had met is not known: less than a month of data before it",
     ),
-    _feature(
+    Feature.measured_by(
         draught_exchanged_m,
         "one went {value:.1f} m deeper and the other rose as much",
         "m",
@@ -246,7 +238,7 @@ CONTEXT = (
         opposes="their draughts do not say that cargo changed hulls",
         unknown="the draughts of both from call to call are not known",
     ),
-    _feature(
+    Feature.measured_by(
         doubts,
         "{value:.0f} doubts about the identity or the positions of one",
         "events",
@@ -256,9 +248,3 @@ CONTEXT = (
         opposes="nothing speaks against what they said",
     ),
 )
-
-
-def values(columns: Columns) -> Floats:
-    """Every feature of n meetings, (n, k) in the order of CONTEXT; NaN where not known. Raises KeyError for a column
-    that is not there."""
-    return np.column_stack([feature.function(columns) for feature in CONTEXT])

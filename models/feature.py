@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -36,7 +36,7 @@ def lists(columns: Columns, name: str) -> pa.Array:
 
 @dataclass(frozen=True)
 class Feature:
-    """One row of the table in features.py.
+    """One row of the tables in features.py and context.py.
 
     `sentence` is filled with `value` and says its unit; `levels` gives the words for a value that is a code. `supports`
     follows it where the points are above 0, `opposes` where they are below, `unknown` stands for all of it where
@@ -63,6 +63,11 @@ class Feature:
     opposes: str = ""
     unknown: str = ""
 
+    @classmethod
+    def measured_by(cls, function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:
+        """A row of a table of features, named as the function that measures it."""
+        return cls(function.__name__, function, *row, **more)
+
     def text(self, value: float, points: float = 0.0) -> str:
         """The sentence for one value and the points that it got; NaN says that it is not known.
 
@@ -83,3 +88,13 @@ class Feature:
         way = {1: "a greater value never lowers the score", -1: "a greater value never raises it", 0: ""}[self.monotone]
         ways = (("above 0", self.supports), ("below", self.opposes), ("", way))
         return "; ".join(f"{side}: {sentence}" if side else sentence for side, sentence in ways if sentence)
+
+
+def values(columns: Columns, features: Sequence[Feature]) -> Floats:
+    """Every feature of n meetings, (n, k) in the order of the features; NaN where not known.
+
+    columns: those that the features read, (n,) each, as a mapping or an Arrow table: of schema.ENCOUNTERS, and of
+    encounter_context.beside_schema() for what lies round a meeting. A column `zone_kinds` (lists of kinds) may stand
+    for `zones` where the zones are not those of geo/data. Raises KeyError for a column that is not there.
+    """
+    return np.column_stack([feature.function(columns) for feature in features])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -129,13 +126,8 @@ def shorter_length_m(columns: Columns) -> Floats:
 # met: flag, MMSI, names, lists and past decisions are no inputs.
 
 
-def _feature(function: Callable[[Columns], Floats], *row: Any, **more: Any) -> Feature:
-    """A row of the table below, named as the function that measures it."""
-    return Feature(function.__name__, function, *row, **more)
-
-
 FEATURES = (
-    _feature(
+    Feature.measured_by(
         duration_h,
         "together for {value:.1f} h",
         "h",
@@ -144,7 +136,7 @@ FEATURES = (
         supports="long enough to take over cargo or oil",
         opposes="pilots, tugs and crew boats stay as briefly",
     ),
-    _feature(
+    Feature.measured_by(
         median_distance_m,
         "half of the time no more than {value:.0f} m apart",
         "m",
@@ -153,7 +145,7 @@ FEATURES = (
         supports="as near as two hulls side by side",
         opposes="further apart than most hulls side by side",
     ),
-    _feature(
+    Feature.measured_by(
         speed_kn,
         "the faster of the two made {value:.1f} kn",
         "kn",
@@ -163,7 +155,7 @@ FEATURES = (
         opposes="fast for passing hoses",
         unknown="how fast they were is not known",
     ),
-    _feature(
+    Feature.measured_by(
         zone,
         "nearest approach {value}",
         "",
@@ -179,7 +171,7 @@ FEATURES = (
         opposes="outside the areas where transfers were reported",
         unknown="in which zone it was is not known",
     ),
-    _feature(
+    Feature.measured_by(
         distance_to_port_km,
         "{value:.1f} km from the nearest port",
         "km",
@@ -191,7 +183,7 @@ FEATURES = (
         opposes="near ports bunkering, pilots, tugs and queues prevail",
         unknown="near the shore far from the ports of the table, or the distance to the nearest port is not known",
     ),
-    _feature(
+    Feature.measured_by(
         dark_beside,
         "{value:.0f} of 2 vessels silenced beside the meeting",
         "vessels",
@@ -202,7 +194,7 @@ FEATURES = (
         opposes="nobody hid it",
         unknown="a silence beside the meeting, not judged whether one was switched off",
     ),
-    _feature(
+    Feature.measured_by(
         observed_share,
         "a share of {value:.2f} of the time reported by both",
         "share",
@@ -211,7 +203,7 @@ FEATURES = (
         supports="next to nothing of it is inferred",
         opposes="the rest is inferred between reports far apart",
     ),
-    _feature(
+    Feature.measured_by(
         speed_difference_kn,
         "their speeds {value:.1f} kn apart",
         "kn",
@@ -221,7 +213,7 @@ FEATURES = (
         opposes="hulls made fast to each other move as one",
         unknown="how far their speeds are apart is not known",
     ),
-    _feature(
+    Feature.measured_by(
         relative_speed_kn,
         "moving at {value:.2f} kn as seen from each other",
         "kn",
@@ -230,7 +222,7 @@ FEATURES = (
         supports="as of hulls made fast to each other",
         opposes="hulls made fast to each other move as one",
     ),
-    _feature(
+    Feature.measured_by(
         drift_km,
         "the two together {value:.1f} km from where they began",
         "km",
@@ -241,7 +233,7 @@ FEATURES = (
         opposes="they lay still, as at a quay or at anchor",
         unknown="how far they drifted is not known",
     ),
-    _feature(
+    Feature.measured_by(
         heading_difference_deg,
         "their keels {value:.0f} deg from parallel",
         "deg",
@@ -251,7 +243,7 @@ FEATURES = (
         opposes="hulls side by side lie parallel",
         unknown="how their keels lay is not known",
     ),
-    _feature(
+    Feature.measured_by(
         distance_spread_m,
         "half of the time {value:.0f} m or more further apart than at the nearest",
         "m",
@@ -260,7 +252,7 @@ FEATURES = (
         supports="as steady as hulls made fast to each other",
         opposes="hulls made fast to each other keep their distance",
     ),
-    _feature(
+    Feature.measured_by(
         within_share,
         "a share of {value:.2f} of the meeting within the encounter distance",
         "share",
@@ -269,7 +261,7 @@ FEATURES = (
         supports="they stayed together",
         opposes="they parted in between",
     ),
-    _feature(
+    Feature.measured_by(
         distance_to_shore_km,
         "{value:.1f} km from the nearest shore",
         "km",
@@ -281,7 +273,7 @@ FEATURES = (
         opposes="harbour craft, pilots and ferries meet as close to it",
         unknown="near a port far from the shore, or the distance to the shore is not known",
     ),
-    _feature(
+    Feature.measured_by(
         cargo_carriers,
         "{value:.0f} of 2 vessels say that they carry cargo or oil",
         "vessels",
@@ -292,7 +284,7 @@ FEATURES = (
         opposes="tugs, pilots, launches and fishing boats have other business alongside",
         unknown="what they carry was not heard from both",
     ),
-    _feature(
+    Feature.measured_by(
         shorter_length_m,
         "the shorter of the two says it is {value:.0f} m long",
         "m",
@@ -305,13 +297,3 @@ FEATURES = (
     ),
 )
 PLACE = tuple(feature.name for feature in FEATURES if feature.place)
-
-
-def values(columns: Columns) -> Floats:
-    """Every feature of n meetings, (n, k) in the order of FEATURES; NaN where not known.
-
-    `columns` has the columns of schema.ENCOUNTERS, (n,) each, as a mapping or an Arrow table. A column
-    `zone_kinds` (lists of kinds) may stand for `zones` where the zones are not those of geo/data. Raises
-    KeyError for a column that is not there.
-    """
-    return np.column_stack([feature.function(columns) for feature in FEATURES])

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stswatch.errors import StswatchError
 from stswatch.models.context import CONTEXT
-from stswatch.models.feature import Columns, Feature, Floats
+from stswatch.models.feature import Columns, Feature, Floats, values
 from stswatch.models.features import FEATURES
 from stswatch.regular_files import read_regular
 
@@ -99,7 +99,7 @@ class Scorecard:
     def score(self, columns: Columns) -> tuple[Floats, Floats]:
         """Scores (n,) and contributions (n, len(parts)), which add up to them exactly.
 
-        `columns` as in features.values. Raises KeyError for a column that is not there.
+        `columns` as in feature.values. Raises KeyError for a column that is not there.
         """
         return self._weighed(self._values(columns))
 
@@ -140,7 +140,7 @@ class Scorecard:
         return [*words, self.intercept_reason], which
 
     def _values(self, columns: Columns) -> Floats:
-        return np.column_stack([s.feature.function(columns) for s in self.steps])
+        return values(columns, [s.feature for s in self.steps])
 
     def _weighed(self, value: Floats) -> tuple[Floats, Floats]:
         contributions = np.full((len(value), len(self.steps) + 1), self.intercept)

@@ -3,8 +3,9 @@
 A tree sees a value only as the number of its step among the cuts of the feature (models/features.py). Trees without
 interactions are a sum of one function per feature, and a function of whole numbers is known once it was asked for each
 of them: so the card is read out of scikit-learn's public `decision_function` and equals it, to the rounding of points,
-wherever all is known. What is not known gives 0 points, as much as the average meeting has, whatever the trees made of
-it: that something was not received is no evidence. A silence that is not judged gives no more than no silence.
+wherever all is known and nothing is near a port or the shore, where no remoteness may speak for a lead. What is not
+known gives 0 points, as much as the average meeting has, whatever the trees made of it: that something was not received
+is no evidence. A silence that is not judged gives no more than no silence.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def train(
 ) -> bytes:
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
-    columns: as in features.values. transfer: (n,) the truth. about: what else to write down of the training. leads: how
+    columns: as in feature.values. transfer: (n,) the truth. about: what else to write down of the training. leads: how
     many of the n meetings the cut-off lets pass; it is 0 where None. leads_about: what to write down of that. The same
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.

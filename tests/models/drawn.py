@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from stswatch.geo.reference.zones import zones
-from stswatch.pipeline.store.encounter_context import context_schema
+from stswatch.pipeline.store.encounter_context import beside_schema
 
 
 def maybe(strategy):
@@ -43,10 +43,8 @@ KINDS = {
     "length_a_m": maybe(st.floats(1, 400)),
     "length_b_m": maybe(st.floats(1, 400)),
 }
-WHOSE = ("id", "revision", "mmsi", "other_mmsi")
-AROUND = [field for field in context_schema() if field.name not in WHOSE]
 USED = tuple(KINDS)  # by what needs the meeting alone
-KINDS |= {f"{field.name}_{v}": maybe(around(field)) for field in AROUND for v in "ab"}
+KINDS |= {field.name: maybe(around(field)) for field in beside_schema()}
 MEETING = st.fixed_dictionaries(KINDS)
 MEETINGS = st.lists(MEETING, min_size=1, max_size=8)
 PLAIN = {
@@ -82,7 +80,8 @@ def meeting(**given):
     return columns([PLAIN | given])
 
 
-OF_VESSELS = ("median_speed_{}_kn", "gap_{}", "ship_type_{}", "length_{}_m", *(f.name + "_{}" for f in AROUND))
+AROUND = [name.removesuffix("a") + "{}" for name in beside_schema().names if name.endswith("_a")]
+OF_VESSELS = ("median_speed_{}_kn", "gap_{}", "ship_type_{}", "length_{}_m", *AROUND)
 
 
 def swapped(given):

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stswatch.models.context import CONTEXT, values
+from stswatch.models.context import CONTEXT
+from stswatch.models.feature import values
 from stswatch.models.features import FEATURES
 from stswatch.pipeline.store import encounter_context
 
-NAMES = [
-    name for name in encounter_context.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")
-]
-ALL = [f"{name}_{v}" for name in NAMES for v in "ab"]
+ALL = encounter_context.beside_schema().names
+NAMES = [name.removesuffix("_a") for name in ALL if name.endswith("_a")]
 WORDS = ("last_port", "next_port", "bound_for")
 # As far as the windows reach on both sides, and nothing of it happened.
 QUIET = {"known_before_d": 30.0, "known_after_d": 10.0} | dict.fromkeys(
@@ -35,18 +34,18 @@ def round_it(**changed):
 
 
 def of(name, **changed):
-    return float(values(round_it(**changed))[0, [f.name for f in CONTEXT].index(name)])
+    return float(values(round_it(**changed), CONTEXT)[0, [f.name for f in CONTEXT].index(name)])
 
 
 @given(st.fixed_dictionaries({name: st.none() | st.sampled_from([0.0, 0.3, 1.0, 5.0, 40.0]) for name in ALL}))
 def test_which_vessel_is_which_does_not_matter(drawn):
     columns = {name: [value] for name, value in drawn.items()}
     swapped = {f"{name}_{v}": columns[f"{name}_{w}"] for name in NAMES for v, w in ("ab", "ba")}
-    np.testing.assert_array_equal(values(columns), values(swapped))
+    np.testing.assert_array_equal(values(columns, CONTEXT), values(swapped, CONTEXT))
 
 
 def test_where_nothing_is_known_nothing_is_said():
-    known = values({name: [None] for name in ALL})
+    known = values({name: [None] for name in ALL}, CONTEXT)
     assert np.isnan(known).all()
 
 
@@ -102,4 +101,4 @@ def test_names_are_told_apart_and_each_says_something_for_and_against():
 def test_none_of_them_reads_who_met_or_where():
     """Columns with words, of ports and destinations, are read by none of them."""
     words = {f"{name}_{v}": ["x"] for name in WORDS for v in "ab"}
-    np.testing.assert_array_equal(values(round_it() | words), values(round_it()))
+    np.testing.assert_array_equal(values(round_it() | words, CONTEXT), values(round_it(), CONTEXT))

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stswatch.geo.reference.zones import zones
+from stswatch.models.feature import values
 from stswatch.models.features import (
     FEATURES,
     IN_CONTEXT,
@@ -16,7 +17,6 @@ from stswatch.models.features import (
     NEAR_SHORE_KM,
     NO_ZONE,
     PLACE,
-    values,
 )
 from stswatch.models.scorecard import NAMES, chosen
 from stswatch.pipeline import schema
@@ -45,7 +45,7 @@ SAYS = {  # feature -> a value and what its sentence must hold
 
 def of(name, **given):
     """One feature of one meeting."""
-    return float(values(meeting(**given))[0, [f.name for f in FEATURES].index(name)])
+    return float(values(meeting(**given), FEATURES)[0, [f.name for f in FEATURES].index(name)])
 
 
 @by_name
@@ -57,7 +57,7 @@ def test_swapping_the_vessels_changes_no_feature(feature, rows):
 
 @given(MEETINGS)
 def test_values_are_the_columns_of_the_table(rows):
-    found = values(columns(rows))
+    found = values(columns(rows), FEATURES)
     assert found.shape == (len(rows), len(FEATURES))
     for i, feature in enumerate(FEATURES):
         np.testing.assert_array_equal(found[:, i], feature.function(columns(rows)))
@@ -73,7 +73,7 @@ def test_features_read_what_was_measured_and_nothing_else():
             asked.add(name)
             return super().__getitem__(name)
 
-    values(Recorded(meeting()))
+    values(Recorded(meeting()), FEATURES)
     assert asked == set(USED)
     assert set(USED) <= set(schema.ENCOUNTERS.names)
 
@@ -118,7 +118,7 @@ def test_no_trained_card_can_part_a_zone_that_is_context_from_none():
 def test_where_and_what_are_told_apart():
     """The features of place are those, and only those, that change with the place alone."""
     there = {"zones": ["chodo"], "distance_to_port_km": 3.0, "distance_to_shore_km": 1.0}
-    moved = values(meeting(**there)) != values(meeting())
+    moved = values(meeting(**there), FEATURES) != values(meeting(), FEATURES)
     assert tuple(f.name for f, changed in zip(FEATURES, moved[0], strict=True) if changed) == PLACE
     assert zones().ids
 

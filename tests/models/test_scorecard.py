@@ -18,7 +18,8 @@ from stswatch.models.feature import floats
 from stswatch.models.features import NEAR_PORT_KM, NEAR_SHORE_KM
 from stswatch.models.scorecard import BASE, NAMES, ScorecardError, chosen, load
 from stswatch.pipeline import schema
-from tests.models.drawn import AROUND, MEETING, MEETINGS, USED, columns, meeting, swapped
+from stswatch.pipeline.store.encounter_context import beside_schema
+from tests.models.drawn import MEETING, MEETINGS, USED, columns, meeting, swapped
 
 REAL = os.environ.get("STSWATCH_REAL_DATA")
 CARDS = {name: chosen(name) for name in NAMES}
@@ -194,8 +195,7 @@ def test_a_column_that_is_not_there_is_an_error():
 def test_arrow_tables_numpy_and_lists_agree(card, rows):
     lists = columns(rows)
     fields = [pa.field(name, schema.ENCOUNTERS.field(name).type) for name in USED]
-    beside = [pa.field(f"{field.name}_{v}", field.type) for field in AROUND for v in "ab"]
-    table = pa.table(lists, schema=pa.schema([*fields, *beside]))
+    table = pa.table(lists, schema=pa.schema([*fields, *beside_schema()]))
     kinds = ((field.name, field.type) for field in table.schema)
     numbers = [name for name, of in kinds if not (pa.types.is_list(of) or pa.types.is_string(of))]
     arrays = {name: floats(lists, name) for name in numbers}

@@ -14,9 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from stswatch.geo.reference.zones import zones
 from stswatch.models import training
-from stswatch.models.features import FEATURES, values
+from stswatch.models.context import CONTEXT
+from stswatch.models.feature import values
+from stswatch.models.features import FEATURES
 from stswatch.models.scorecard import BASE, chosen, load
 from stswatch.models.training import TrainingSettings
+from stswatch.pipeline.store.encounter_context import beside_schema
 from tests.models.drawn import MEETINGS, columns
 
 QUICK = TrainingSettings(rounds=60, rate=0.2, least_meetings=5)
@@ -165,9 +168,33 @@ def test_what_was_learned_is_what_was_there(trained):
     assert points["median_distance_m"][0] - points["median_distance_m"][-1] > 1
 
 
+def test_nothing_near_the_shore_is_remote_whatever_was_learned():
+    """All transfers lie at 3 km, where the trees give points; the step from 2 km has what counts as near too."""
+    made, transfer = sea(800, 5)
+    made |= {"distance_to_shore_km": np.where(transfer, 3.0, 1.0), "distance_to_port_km": np.full(800, 60.0)}
+    found = {f.name: f for f in FEATURES}["distance_to_shore_km"]
+    steps = training.ordinals(made, [found])
+    learned = training.read_out(training.fit(steps, transfer, [found], QUICK), [found])
+    weight = training.balanced(transfer)
+    assert training.centred(*learned, steps, weight)[1][0].points[1] > 0
+    card = json.loads(training.train(made, transfer, settings=QUICK))["features"]["distance_to_shore_km"]
+    starts = [-np.inf, *card["edges"]]
+    assert all(points <= 0 for start, points in zip(starts, card["points"], strict=True) if start <= 2)
+    assert min(card["points"]) < 0
+
+
+def test_a_silence_that_is_not_judged_gives_no_more_than_none_whatever_was_learned():
+    made, transfer = sea(800, 6)
+    made |= {name: np.full(800, np.nan) for name in beside_schema().names}
+    made |= {f"off_inside_{v}": np.where(transfer, 0.95, 0.0) for v in "ab"}
+    card = json.loads(training.train(made, transfer, features=(*FEATURES, *CONTEXT), settings=QUICK))
+    silence = card["features"]["silenced_inside"]
+    assert silence["missing"] == silence["points"][0] < 0 < silence["points"][-1]
+
+
 def test_a_feature_that_is_never_known_is_not_in_the_card(trained):
     assert "distance_to_shore_km" not in trained[1].parts
-    assert np.isnan(values(sea(5, 1)[0])[:, [f.name for f in FEATURES].index("distance_to_shore_km")]).all()
+    assert np.isnan(values(sea(5, 1)[0], FEATURES)[:, [f.name for f in FEATURES].index("distance_to_shore_km")]).all()
 
 
 def test_the_file_says_what_it_was_trained_on(tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stswatch.models import features
+from stswatch.models import feature, features
 from stswatch.sample_ais.simulation import Plan
 from tests.sample_ais import seas
 
@@ -26,7 +26,7 @@ def aucs(meetings: pd.DataFrame) -> dict[str, float]:
     found = meetings[meetings.found.notna()]
     columns = {name.removeprefix("found_"): found[name].to_numpy() for name in found if name.startswith("found_")}
     told = {name: list(v) if v.dtype == object else v for name, v in columns.items()}
-    values = dict(zip((f.name for f in features.FEATURES), features.values(told).T, strict=True))
+    values = dict(zip((f.name for f in features.FEATURES), feature.values(told, features.FEATURES).T, strict=True))
     values["hour"] = found.found_start_time.dt.hour.to_numpy(float)
     transfer = (found.kind == "transfer").to_numpy()
     out = {}

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from stswatch.geo.reference.mmsi import flag_of
-from stswatch.models.features import values
+from stswatch.models.feature import values
+from stswatch.models.features import FEATURES
 from stswatch.pipeline import api, schema
 from tests.recording import beginning
 
@@ -61,4 +62,4 @@ def test_who_met_changes_no_feature_and_no_score(sea):
 
 def features(found):
     """Every feature that any card can use, of encounters as detect gives them."""
-    return values({name: found[name].tolist() for name in schema.ENCOUNTERS.names if name in found})
+    return values({name: found[name].tolist() for name in schema.ENCOUNTERS.names if name in found}, FEATURES)
