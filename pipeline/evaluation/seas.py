@@ -146,7 +146,7 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 
 # within 50 m for 10 min, or within 200 m for 30 min; source in models/ranking.py
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
-CONTEXT = pa.schema([field for field in beside_schema() if not field.name.startswith(("mmsi", "other_mmsi"))])
+CONTEXT = beside_schema()
 ROWS = pa.schema([*LABELLED, *CONTEXT])
 ROWS = ROWS.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
 ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))
@@ -226,7 +226,7 @@ def near_enough(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> pa.T
         stretches = stretches.rename_columns({"start_time": "start", "end_time": "end"})
         beside |= overlapping(found, stretches) >= 0
     found = found.append_column(BESIDE, pa.array(beside))
-    around = context_of(tables, rules.context).select(CONTEXT.names)
+    around = context_of(tables, rules.context)
     return pa.table([*found.columns, *around.columns], schema=pa.schema([*found.schema, *CONTEXT]))
 
 

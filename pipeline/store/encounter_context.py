@@ -301,23 +301,24 @@ def rescoring(card: Scorecard | None, rules: ContextRules, finalized: bool, tabl
 
     finalized: see revisions.revise.
     """
-    read = {"vessels", "gaps", "port_calls", "loitering", *_MERGED}
-    if card is None or not card.of_context.steps or not read <= set(tables.parts):
+    if card is None or not card.of_context.steps:
         return None
-    query = _query(rules, tables, _HELD if finalized else _FINAL)
-    return partial(_rescore, card=card.of_context, query=query)
+    return partial(_rescore, card=card.of_context, query=_query(rules, tables, _HELD if finalized else _FINAL))
 
 
 def _rescore(work: duckdb.DuckDBPyConnection, card: Scorecard, query: str) -> None:
     """Add to score and reasons of each row of table `fresh` what lies round it."""
-    found = work.sql("SELECT n, score, reasons FROM fresh").to_arrow_table().combine_chunks()
-    if not found.num_rows:
-        return
-    beside = sides(work.sql(query).to_arrow_table())
-    order = np.argsort(np.asarray(beside["id"].cast(pa.int64())))
-    beside = beside.take(order[np.argsort(np.argsort(np.asarray(found["n"])))])
-    work.register("given_scores", pa.table({"n": found["n"], **_with_context(found, beside, card)}))
-    work.execute("UPDATE fresh SET score = g.score, reasons = g.reasons FROM given_scores g WHERE fresh.n = g.n")
+    found = work.sql("SELECT n, score, reasons FROM fresh ORDER BY n").to_arrow_table()
+    if found.num_rows:
+        added = _with_context(found, _by_number(work, query), card)
+        work.register("given_scores", pa.table({"n": found["n"], **added}))
+        work.execute("UPDATE fresh SET score = g.score, reasons = g.reasons FROM given_scores g WHERE fresh.n = g.n")
+
+
+def _by_number(db: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """What lies round each row of table `fresh`, as `sides`, in the order of their numbers."""
+    found = sides(db.sql(query).to_arrow_table())
+    return found.take(np.argsort(np.asarray(found["id"].cast(pa.int64()))))
 
 
 def _with_context(events: pa.Table, beside: pa.Table, card: Scorecard) -> dict[str, Any]:
@@ -332,12 +333,12 @@ def _with_context(events: pa.Table, beside: pa.Table, card: Scorecard) -> dict[s
 def _query(rules: ContextRules, tables: Registry, stored: str = f"{_FRESH} LIMIT 0") -> str:
     """What lies round each event of table `fresh`, by its number; other meetings are those of it and what is stored."""
     parts = ", ".join(f"{name} AS ({query(name, tables)})" for name, query in _MERGED.items())
-    return f"""WITH {_PLAIN}, {parts}, said AS ({_FRESH}), standing AS (FROM said UNION ALL ({stored}))
-        FROM ({context_query(rules, "said", "standing")})"""
+    return f"""WITH {_PLAIN}, {parts}, events AS ({_FRESH}), standing AS (FROM events UNION ALL ({stored}))
+        FROM ({context_query(rules, "events", "standing")})"""
 
 
 def sides(context: pa.Table) -> pa.Table:
-    """Rows of view encounter_context, two for each meeting, as one row each, with NAME_a and NAME_b of each column.
+    """Rows of view encounter_context, two for each meeting, as one row each: id, revision and beside_schema().
 
     The vessel with the smaller MMSI is a, as in table encounters; rows come by id and revision. Raises ValueError where
     a meeting has no two rows.
@@ -346,14 +347,13 @@ def sides(context: pa.Table) -> pa.Table:
     a, b = (context.take(np.arange(first, context.num_rows, 2)) for first in (0, 1))
     if not all(a[name].equals(b[name]) for name in ("id", "revision")):
         raise ValueError("each meeting has two vessels, and a row for each")
-    names = [name for name in context.schema.names if name not in ("id", "revision")]
-    columns = {f"{name}_{v}": side[name] for v, side in (("a", a), ("b", b)) for name in names}
-    return pa.table({"id": a["id"], "revision": a["revision"], **columns})
+    beside = {f"{name}_{v}": side[name] for v, side in (("a", a), ("b", b)) for name in context.schema.names}
+    return pa.table({"id": a["id"], "revision": a["revision"]} | {name: beside[name] for name in beside_schema().names})
 
 
 def beside_schema() -> pa.Schema:
-    """The columns of `context_of`; all of them are null where nothing is known of what lies round a meeting."""
-    fields = [field for field in context_schema() if field.name not in ("id", "revision")]
+    """The columns of the view but who it is about, as NAME_a and NAME_b, null where nothing is known."""
+    fields = [field for family in _families(ContextRules()) for field in family.fields]
     return pa.schema([field.with_name(f"{field.name}_{v}").with_nullable(True) for v in "ab" for field in fields])
 
 
@@ -368,20 +368,16 @@ def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
         for name, stored in tables.events.items():
             db.register(f"part_{stored}", given.get(name, tables.flow[name].empty_table()))
         db.execute("CREATE TABLE fresh AS SELECT row_number() OVER () AS n, * FROM part_encounters")
-        found = sides(db.sql(_query(rules, tables)).to_arrow_table())
-    order = np.argsort(np.asarray(found["id"].cast(pa.int64())))
-    return found.take(order).select(beside_schema().names).cast(beside_schema())
+        return _by_number(db, _query(rules, tables)).select(beside_schema().names).cast(beside_schema())
 
 
 def rescored(given: Mapping[str, pa.Table], card: Scorecard, rules: ContextRules) -> pa.Table:
-    """Table encounters of tables in memory, with what lies round each in score and reasons, as far as a card has points
+    """Table encounters of tables in memory with what lies round each in score and reasons, by a card that has points
     for it.
 
     given: see context_of; scored by the same card.
     """
     events = given.get("encounters", schema.empty("encounters"))
-    if not (card.of_context.steps and events.num_rows):
-        return events
     for name, values in _with_context(events, context_of(given, rules), card.of_context).items():
         at = events.schema.get_field_index(name)
         events = events.set_column(at, events.schema.field(at), pa.array(values).cast(events.schema.field(at).type))

@@ -115,7 +115,7 @@ def free_name(provisional: str, known: Mapping[str, tuple[int, bool]], used: set
 
 
 def _gather(work: duckdb.DuckDBPyConnection, live: pa.Table | None, finalized: bool, decided_us: int) -> None:
-    """Tables fresh: every event that is said, numbered; former: those stored that may change; held: see _hold."""
+    """Tables fresh: every event that there is now, numbered; former: those stored that may change; held: see _hold."""
     content, running = ddl.columns(_CONTENT), ddl.quoted(RUNNING.name)
     work.register("given_live", _none() if live is None else live)
     selects = [f"SELECT id, 'provisional' AS status, {running}, {content} FROM given_live"]

@@ -67,7 +67,7 @@ def of_frame(frame: pd.DataFrame) -> pa.Table:
 
 def with_context(found: Tables) -> pa.Table:
     """Encounters of tables of the flow with what lies round them, as a card sees both."""
-    columns = context_of(found, Rules().context).drop_columns(["mmsi_a", "mmsi_b"])
+    columns = context_of(found, Rules().context)
     columns = {name: columns[name] for name in columns.schema.names}
     return pa.table({**{name: found["encounters"][name] for name in found["encounters"].schema.names}, **columns})
 

@@ -40,9 +40,6 @@ def card_file() -> bytes:
 
 
 CARD = parsed(card_file())
-BESIDE = [
-    name for name in encounter_context.context_schema().names if name not in ("id", "revision", "mmsi", "other_mmsi")
-]
 DRAWN = ("kind", "mmsi_a", "mmsi_b", "track_a", "track_b", "start_time", "end_time")
 
 
@@ -216,7 +213,7 @@ def beside_each_other() -> pd.DataFrame:
 def test_reasons_of_two_parts_are_those_of_the_whole():
     """A meeting by the whole card and by its two parts."""
     columns = pa.Table.from_pylist([encounter(1, 4), encounter(2, 3)], schema=schema.ENCOUNTERS)
-    beside = {f"{name}_{v}": [None, 2.0] for v in "ab" for name in BESIDE}
+    beside = {name: [None, 2.0] for name in encounter_context.beside_schema().names}
     both = {**{name: columns[name] for name in columns.schema.names}, **beside}
     parts = CARD.of_meeting.reasons(both), CARD.of_context.reasons(both)
     whole = CARD.reasons(both).to_pylist()
