@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 
 from stswatch.pipeline.track_rules import (
     CheckRules,
@@ -172,7 +173,7 @@ class Rules:
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return _fingerprint(self)
 
     def with_cut_off(self, score: float) -> Rules:
         """The same rules with a cut-off of leads (log-odds) where they leave it to the scorecard.
@@ -215,3 +216,8 @@ def hours(value: float) -> int:
 def days(value: float) -> int:
     """Days as whole microseconds."""
     return round(value * 86_400_000_000)
+
+
+@cache
+def _fingerprint(rules: Rules) -> str:
+    return hashlib.sha256(rules.to_json().encode()).hexdigest()

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from numpy.lib.stride_tricks import sliding_window_view
 
 from stswatch.geo.coordinates import cells
 from stswatch.geo.coordinates.plane import LEAST_M_PER_DEG
@@ -137,6 +137,8 @@ def prune_legs(kept: pa.Table, new: pa.Table, distance_m: float) -> Bools:
 
     kept, new: schema.LEGS.
     """
+    if not kept.num_rows:
+        return np.zeros(0, bool)
     begun = np.full(_ROWS * _COLUMNS, _NEVER)
     np.minimum.at(begun, _square(new), micros(new, "start"))
     up, aside = _reach(kept, new, distance_m)
@@ -170,7 +172,8 @@ def _most(degrees: Floats) -> float:
 
 def _least_around(values: Ints, up: int, aside: int) -> Ints:
     """The least value within so many rows and columns of each; columns go round."""
+    n, m = values.shape
     rows = np.pad(values, ((up, up), (0, 0)), constant_values=_NEVER)
-    values = sliding_window_view(rows, 2 * up + 1, axis=0).min(axis=-1)
-    columns = np.pad(values, ((0, 0), (aside, aside)), mode="wrap")
-    return np.asarray(sliding_window_view(columns, 2 * aside + 1, axis=1).min(axis=-1))
+    least = reduce(np.minimum, (rows[k : k + n] for k in range(2 * up + 1)))
+    columns = np.pad(least, ((0, 0), (aside, aside)), mode="wrap")
+    return reduce(np.minimum, (columns[:, k : k + m] for k in range(2 * aside + 1)))
