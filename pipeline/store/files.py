@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from _thread import start_new_thread
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,33 @@ def sync(files: Iterable[Path], top: Path) -> None:
     """Have the disk hold these files, and the folders from `top` down that lead to them. Raises OSError."""
     files = list(files)
     folders = {folder for file in files for folder in file.parents if folder == top or top in folder.parents}
-    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as side_by_side:
-        for paths in (files, sorted(folders)):
-            list(side_by_side.map(sync_path, paths))
+    _sync_paths(files)
+    _sync_paths(sorted(folders))
+
+
+def _sync_paths(paths: Sequence[Path]) -> None:
+    """Some side by side. Nothing waits for a thread: where memory is short one may never come to its first line."""
+    waiting, synced, errors = deque(paths), set[Path](), list[OSError]()
+
+    def work() -> None:
+        with suppress(IndexError, MemoryError):  # none is left to take; what was taken is seen to below
+            while not errors:
+                path = waiting.popleft()
+                try:
+                    sync_path(path)
+                except OSError as error:
+                    errors.append(error)
+                synced.add(path)
+
+    for _ in range(min(_SYNCED_AT_ONCE, len(paths)) - 1):
+        with suppress(RuntimeError):  # no thread can be started
+            start_new_thread(work, ())
+    work()
+    for path in paths:
+        if path not in synced and not errors:
+            sync_path(path)  # a thread has it in hand, or ended before it was through
+    if errors:
+        raise errors[0]
 
 
 def sync_path(path: Path) -> None:

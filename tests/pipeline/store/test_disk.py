@@ -35,3 +35,19 @@ def test_what_is_not_there_cannot_be_put_on_the_disk(tmp_path):
     files.sync([tmp_path / "a" / "b" / "c"], tmp_path)
     with pytest.raises(FileNotFoundError):
         files.sync([tmp_path / "a" / "b" / "d"], tmp_path)
+
+
+def refused(*_):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("start", [refused, lambda *_: None, lambda work, _: work()])
+def test_all_is_put_on_the_disk_though_no_thread_begins(tmp_path, monkeypatch, start):
+    """Where memory is short a thread may be made and never come to its first line, or not be made at all."""
+    synced = []
+    monkeypatch.setattr(files, "start_new_thread", start)
+    monkeypatch.setattr(files, "sync_path", synced.append)
+    paths = [tmp_path / "a" / str(k) for k in range(20)]
+    files.sync(paths, tmp_path)
+    assert {*synced} == {*paths, tmp_path, tmp_path / "a"}
+    assert synced.index(tmp_path) > 19, "folders after what is in them"
