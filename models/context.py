@@ -8,12 +8,35 @@ decisions are no inputs, and neither is an event that rests on a flag or on name
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from stswatch.models.feature import Columns, Feature, Floats, floats
 
 # How much of the data has to lie beside it: as long as the windows of rules.context.
-SILENCE_D, LOITERING_D, BEFORE_D = 1.0, 2.0, 30.0
+SILENCE_D, LOITERING_D, BEFORE_D, AFTER_D = 1.0, 2.0, 30.0, 10.0
+
+
+def known_at(columns: Mapping[str, Any], age_d: float) -> dict[str, Any]:
+    """The same columns, by name, as they are known so many days after each meeting; n as before.
+
+    What a watch sees of a meeting that has just ended is at 0. A silence that begins after a meeting is judged when it
+    has ended, so that it counts at the end only. Doubts are not told apart by their time: those of the days after count
+    at any age.
+    """
+    known = dict(columns)
+    for v in "ab":
+        heard = {name: floats(columns, f"{name}_{v}") for name in ("known_after_d", "to_call_h")}
+        late = ~(heard["to_call_h"] <= age_d * 24)
+        known[f"known_after_d_{v}"] = np.minimum(heard["known_after_d"], age_d)
+        for name in ("to_call_h", "next_port_trade", "draught_change_m"):
+            known[f"{name}_{v}"] = np.where(late, np.nan, floats(columns, f"{name}_{v}"))
+        if age_d < AFTER_D:
+            known[f"off_after_{v}"] = np.zeros(len(late))
+            known[f"dark_call_after_h_{v}"] = np.zeros(len(late))
+    return known
 
 
 def _both(columns: Columns, name: str) -> Floats:

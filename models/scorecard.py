@@ -29,10 +29,9 @@ from stswatch.regular_files import read_regular
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
-# Set by hand; trained on simulated meetings, see CARD.md; trained on simulated voyages, see docs/judgement.md.
-RULES, TRAINED, VOYAGES = "rules.json", "trained.json", "voyages.json"
-NAMES = {"rules": RULES, "trained": TRAINED, "voyages": VOYAGES}  # what a user calls them
-DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012
+RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated voyages, see CARD.md
+NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
+DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012 and 0018
 ALL = (*FEATURES, *CONTEXT)
 
 

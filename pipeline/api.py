@@ -81,11 +81,10 @@ def train(
     """
     from stswatch.models.scorecard import parsed
     from stswatch.pipeline.evaluation import evaluate as trials
-    from stswatch.pipeline.evaluation.seas import STANDARD, TRAINING_SEEDS, VOYAGES
+    from stswatch.pipeline.evaluation.seas import TRAINING_SEEDS
 
     asked = chosen(TrainOptions, options, also)
-    sea = VOYAGES if asked.voyages else STANDARD
-    content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell, sea)
+    content = trials.trained(tuple(asked.seeds or TRAINING_SEEDS), _path(asked.cache), asked.workers, tell)
     Path(out).write_bytes(content)
     return dict(parsed(content).training)
 
@@ -113,8 +112,7 @@ def evaluate(
     """
     from stswatch.models.scorecard import TRAINED, load, own
     from stswatch.pipeline.evaluation import evaluate as trials
-    from stswatch.pipeline.evaluation.evaluate import Archive
-    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS
+    from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS, Archive
     from stswatch.pipeline.evaluation.silences import measured
 
     asked, folder = chosen(EvaluateOptions, options, also), Path(out)

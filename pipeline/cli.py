@@ -216,14 +216,14 @@ class Leads(_OfData):
     """
 
     limit: int = option("20", "how many (default {default})", "N", whole(1))
+    leads_per_day: int | None = option(None, "at most so many of a day (UTC), by the scores at closing", "N", whole(1))
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
 
         with api.one_snapshot(self.data):
-            rows = api.leads(self.data, self.limit)
-            counts, area = api.counts(self.data), api.run_of(self.data)["area"]
-        print(words.leads(rows, counts, area, self.data))
+            rows = api.leads(self.data, self.limit, self.leads_per_day)
+            print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
 
 
 @dataclass(frozen=True, kw_only=True)

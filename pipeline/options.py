@@ -197,7 +197,7 @@ class LeadOptions:
     area: str = option("dprk", "leads to show: dprk, world or a GeoJSON file; it never cuts tracks", "AREA")
     rules: Rules | Path | None = option(None, "TOML with other deciding numbers; see `stswatch rules`", "FILE", Path)
     scorecard: str | Path | None = option(
-        None, "what gives the scores: trained (the default), rules, voyages, or a file", "FILE"
+        None, "what gives the scores: trained (the default), rules, or a file", "FILE"
     )
 
 
@@ -299,7 +299,7 @@ class SeaOptions:
     """How simulated seas are watched."""
 
     cache: Path | None = option(None, "folder to keep watched seas in, so that none is made twice", "DIR", Path)
-    workers: int = option("1", "seas side by side, some 6 GB each (default {default})", "N", whole(1))
+    workers: int = option("1", "seas side by side, some 5 minutes and 5 GB each (default {default})", "N", whole(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +307,6 @@ class TrainOptions(SeaOptions):
     """What a scorecard is trained on; the project's own seeds where none are given."""
 
     seeds: tuple[int, ...] | None = option(None, "seeds of the sea (default 1-4)", "N-M", seed_list)
-    voyages: bool = option(help="on seas of weeks, with what lies round each meeting (some 5 minutes and 5 GB a seed)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,11 +178,14 @@ def one_snapshot(data: str | Path = DATA) -> AbstractContextManager[None]:
     return queries.one_snapshot(Path(data))
 
 
-def leads(data: str | Path = DATA, limit: int = 20) -> list[dict[str, Any]]:
-    """The ranked leads, highest score first. Raises StoreError."""
+def leads(data: str | Path = DATA, limit: int = 20, leads_per_day: int | None = None) -> list[dict[str, Any]]:
+    """The ranked leads, highest score first, of equals the earlier. Raises StoreError.
+
+    leads_per_day: at most so many of the meetings that ended on one day (UTC), first those that ranked so at closing.
+    """
     from stswatch.pipeline.store import queries
 
-    return queries.leads(Path(data), limit)
+    return queries.leads(Path(data), limit, leads_per_day)
 
 
 def dark_meetings(data: str | Path = DATA, limit: int = 20) -> dict[str, list[dict[str, Any]]]:

@@ -28,7 +28,10 @@ What is not known of a meeting gives no points, and a silence beside it is not k
 
 RANKING = """Recall counts all transfers, those that gave no encounter too. A published rule passes or fails a
 meeting; at a number of leads that falls among equals the mean over all their orders is told. {fleet:,.0f} vessels
-were heard on an average day. Vessel-days are days on which a vessel was heard."""
+were heard on an average day. Vessel-days are days on which a vessel was heard. No order can find more than {most}."""
+
+AGES = """The trained card so many days after a meeting: at 0 what a watch sees of one that has just ended, at the last
+what becomes of its score. Calls, draughts and silences of the days between change it."""
 
 PUBLISHED = "As published, without an order:"
 
@@ -44,7 +47,8 @@ LOOK_ALIKES = """Which lawful meetings pass most often, at the same two cut-offs
 that no scenario brought together, `none` encounters under which no true meeting lies."""
 
 FEATURES = """ROC AUC of each feature alone, transfers against all other encounters (and against look-alikes), in its
-better direction, where it is known. {over}"""
+better direction, where it is known. {over} The last column says by how much the precision-recall AUC of the card falls
+where the points of the feature are dealt out anew among all encounters: what the card owes it."""
 
 SECOND = """The same cards on seas of a second simulator, whose traffic, motion, radio and coast were made anew without
 sight of the first. These figures stand apart and are pooled with none above."""
@@ -65,10 +69,10 @@ is {score:g}: {reason}."""
 EXPECTED = """What a watch floor would get if other encounters were as frequent as in the simulated sea. Nobody knows
 how frequent transfers are; three guesses."""
 
-ARCHIVES = """Encounters in public archives that pass the cut-off which 5 % of the other encounters of the simulated
-seas pass, or the rule as published. All are taken to be lawful. Vessel-days are here the time from the first to the
-last fix of each MMSI. The rank is that of an operation of which it is known that it took place; it is lawful too, and
-a meeting like a transfer: that it ranks high shows what AIS can tell and what it cannot."""
+ARCHIVES = """Encounters in public archives that pass: the cut-off of a trained card, that which 5 % of the other
+encounters of the simulated seas pass, or the rule as published. All are taken to be lawful. The rank is that of an
+operation of which it is known that it took place; it is lawful too, and a meeting like a transfer: that it ranks high
+shows what AIS can tell and what it cannot."""
 
 SILENCES = """Gaps by what they were judged to be, against the truth that the set was off, whatever the cause. The
 oracle knows the simulator's own chance of each silence and decides what it finds at 0.99; none can do better."""
@@ -113,6 +117,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("The seas", _seas(evaluation)),
         ("How it ranks", _ranking(evaluation)),
         ("At an equal number of leads", _paired(evaluation)),
+        ("As the days go by", f"{AGES}\n\n{_all_figures(_by_age(evaluation['ages']))}"),
         ("What becomes an encounter", _detection(evaluation)),
         ("By family of transfers", _families(evaluation)),
         ("By family of others", _look_alikes(evaluation)),
@@ -178,7 +183,8 @@ def _ranking(evaluation: Evaluation) -> str:
     )
     heads = ("rule", "leads a day", "recall", "precision", "false leads per 1,000 vessel-days")
     of = evaluation["seas"]["counts"]["held_out"]
-    text = RANKING.format(fleet=of["vessel_days"] / of["days"])
+    most = _and(f"{share:.2f} at {k} leads a day" for k, share in evaluation["ceilings"].items())
+    text = RANKING.format(fleet=of["vessel_days"] / of["days"], most=most)
     pictures = "![Precision over recall](precision_recall.png)\n\n![Recall over leads a day](leads.png)"
     return "\n\n".join([pictures, _all_figures(evaluation["figures"]), text, PUBLISHED, _table(heads, rules)])
 
@@ -187,6 +193,10 @@ def _all_figures(by_score: Evaluation) -> str:
     """A row per figure, a column per way of ranking."""
     rows = ((what, *(_range(of[key]) for of in by_score.values())) for key, what, _ in FIGURES)
     return _table(("", *by_score), rows)
+
+
+def _by_age(ages: Evaluation) -> dict[str, Any]:
+    return {f"{age} d": of for age, of in ages.items()}
 
 
 def _paired(evaluation: Evaluation) -> str:
@@ -239,13 +249,14 @@ def _features(evaluation: Evaluation) -> str:
             _number(row["auc"]),
             _number(row["auc_look_alikes"]),
             _number(row["known"]),
+            f"{row['cost']:.3f}",
         )
         for row in evaluation["features"]
     )
     over = " ".join(
         _over(evaluation, key, whom) for key, whom in (("auc_look_alikes", "look-alikes"), ("auc", "all else"))
     )
-    heads = ("feature", "place", "against all", "against look-alikes", "share known")
+    heads = ("feature", "place", "against all", "against look-alikes", "share known", "cost")
     return f"{FEATURES.format(over=over)}\n\n{_table(heads, rows)}\n\n![Points of each feature](points.png)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,11 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.models import ranking
+from stswatch.models.context import CONTEXT, known_at
 from stswatch.models.feature import Feature
-from stswatch.models.features import FEATURES
-from stswatch.models.scorecard import RULES, Scorecard, load, own, parsed
+from stswatch.models.scorecard import ALL, RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
-from stswatch.pipeline.batch import HOUR, Floats, grouped, micros
+from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.card import markdown
 from stswatch.pipeline.evaluation.figures import Sample, Scores, cut_offs, pictures, published, sample
@@ -30,75 +31,31 @@ from stswatch.pipeline.evaluation.seas import (
     SHIFTED,
     STANDARD,
     TRANSFER,
-    VOYAGES,
+    Archive,
     Watched,
-    features_of,
     near_enough,
+    vessel_days,
     watched,
 )
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.trouble import Progress
-
-# -------- What a score makes of a real archive: how many encounters pass, and where one stands of which more is known
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Decoded positions with a name; `pair` are two MMSI of which it is known that they met, smaller first."""
-
-    name: str
-    fixes: pa.Table
-    static_reports: pa.Table
-    pair: tuple[int, int] | None = None
-
-
-def on_archive(
-    archive: Archive, score: Callable[[pa.Table], Mapping[str, Floats]], cut_offs: Mapping[str, float]
-) -> dict[str, Any]:
-    """Encounters of an archive and, for each way of ranking, how many reach its cut-off and the rank of the known pair.
-
-    Rank 1 is the highest; equal scores share the mean of their ranks. Vessel-days are the time from the first to the
-    last valid fix of each MMSI.
-    """
-    found = near_enough(archive.fixes, archive.static_reports, Rules())
-    days = vessel_days(archive.fixes)
-    result: dict[str, Any] = {"name": archive.name, "vessel_days": days, "encounters": found.num_rows, "by": {}}
-    a, b = (np.asarray(found[f"mmsi_{v}"]) for v in "ab")
-    known = (a == archive.pair[0]) & (b == archive.pair[1]) if archive.pair else np.zeros(found.num_rows, bool)
-    for name, of in score(found).items():
-        passing = int((of >= cut_offs[name]).sum())
-        result["by"][name] = {"passing": passing, "per_1000_vessel_days": passing / days * 1000 if days else None}
-        if known.any():
-            best = of[known].max()
-            result["by"][name]["rank"] = float((of > best).sum() + ((of == best).sum() + 1) / 2)
-    if archive.pair:
-        result["pair"] = {"mmsi": list(archive.pair), "encounters": int(known.sum())}
-    return result
-
-
-def vessel_days(fixes: pa.Table) -> float:
-    """From the first to the last valid fix of each MMSI, summed, days."""
-    ends = grouped(valid(fixes), "mmsi").aggregate([("time", "min"), ("time", "max")])
-    return float((micros(ends, "time_max") - micros(ends, "time_min")).sum() / (24 * HOUR))
-
 
 # ------------- The whole evaluation: one trained card, its variants and the baselines on seas that training never saw
 
 TRAINED = "trained"
 # What the same training gives when it may not know some things: their names, and which features are left.
 VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
+    ("trained, without context", lambda feature: feature not in CONTEXT),
     ("trained, without place", lambda feature: not feature.place),
     ("trained, without type and size", lambda feature: not feature.self_reported),
 )
-# Transfers in 1,000 vessel-days, and vessels watched, for which leads and precision are told. Nobody knows the first
-# for real waters: the three are a sea like the simulated one, ten times and a hundred times as rare.
-PER_1000_VESSEL_DAYS = (10.0, 1.0, 0.1)
-VESSELS = (500, 5_000, 50_000)
-# Where the cut-off of a trained card lies, in leads on a day of the training seas: what a large desk reads. Of the
-# numbers that the card tells of it is the one that finds most; a lead costs a minute, a miss cannot be got back.
-LEADS_PER_DAY = figures.LEADS_A_DAY[-1]
-VOYAGES_LEADS_A_DAY = 4  # among some 850 vessels, most of them in no scene: 20 among 4,300
+# Where the cut-off of a trained card lies, in leads on a day of the training seas with their 850 vessels: as many as 20
+# among 4,300, what a large desk reads. A lead costs a minute, a miss cannot be got back.
+LEADS_PER_DAY = 4
+WITHHELD = 0.25  # share of the vessels of a training that say nothing of one thing; some 3 % of real ones send no type
+LEAST_COST = 0.001  # in precision-recall AUC: what a feature has to be worth
+# How many days after a meeting it is judged: what a watch sees of one that has just ended, and what becomes of it.
+AGES_D = (0, 1, 3, 10)
 Say = Callable[[str], None]
 
 
@@ -117,39 +74,68 @@ class Ground:
 
 
 def card_of(
-    sea: Watched,
-    features: Sequence[Feature] = FEATURES,
-    without: str | None = None,
-    leads_a_day: int = LEADS_PER_DAY,
-    **about: Any,
+    sea: Watched, features: Sequence[Feature] = ALL, without: str | None = None, choose: bool = True, **about: Any
 ) -> bytes:
     """A scorecard trained on the encounters of a sea, repeats left out, without one family where one is named.
 
-    Its cut-off is where so many leads a day pass.
+    choose: leave out what costs nothing, see `useful`. Its cut-off is where LEADS_PER_DAY pass.
     """
     rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"])))
     if without is not None:
         rows = rows.filter(pc.not_equal(rows["family"], without))
+    kept = useful(sea, features) if choose else features
     transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
     vessels = round(sea.vessels)
     leads_about = {
-        "leads_per_day": leads_a_day,
+        "leads_per_day": LEADS_PER_DAY,
         "vessels": vessels,
-        "reason": f"{leads_a_day} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
+        "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
     }
+    about["about"] = {**about.get("about", {}), "costs_nothing": [f.name for f in features if f not in kept]}
     return train(
-        rows.combine_chunks(),
+        withheld(rows.combine_chunks()),
         transfer,
-        features=features,
-        leads=leads_a_day * sea.days,
+        features=kept,
+        leads=LEADS_PER_DAY * sea.days,
         leads_about=leads_about,
         **about,
     )
 
 
+def withheld(rows: pa.Table) -> pa.Table:
+    """The same rows (ROWS) as if WITHHELD of the vessels, drawn at random, had said nothing of their type, as many
+    nothing of their size, and as many nothing of their draught. The same rows give the same.
+
+    So a card learns what else tells, and saying nothing is no way to hide.
+    """
+    sides = [np.asarray(rows["seed"]) * 1_000_000_000 + np.asarray(rows[f"mmsi_{v}"]) for v in "ab"]
+    vessels, of = np.unique(np.concatenate(sides), return_inverse=True)
+    silent = np.random.default_rng(0).random((3, len(vessels))) < WITHHELD
+    for v, side in zip("ab", np.split(of, 2), strict=True):
+        for name, whose in zip((f"ship_type_{v}", f"length_{v}_m", f"draught_change_m_{v}"), silent, strict=True):
+            at = rows.schema.get_field_index(name)
+            values = rows[name].combine_chunks()
+            kept = pc.if_else(pa.array(whose[side]), pa.nulls(1, values.type)[0], values)
+            rows = rows.set_column(at, rows.schema.field(at), kept)
+    return rows
+
+
+def useful(sea: Watched, features: Sequence[Feature]) -> list[Feature]:
+    """The features that a card owes something: what dealing out their points costs on each seed in turn, by a card
+    trained on the others, is LEAST_COST or more on average. All of them where there is one seed."""
+    seed = np.asarray(sea.rows["seed"])
+    costs: Counter[str] = Counter()
+    for one in np.unique(seed).tolist():
+        rest = sea.where(seed != one)
+        if rest.rows.num_rows:
+            card = parsed(card_of(rest, features, choose=False))
+            costs.update(figures.costs(figures.sample(sea.where(seed == one), draws=1), card))
+    return [f for f in features if not costs or costs[f.name] >= LEAST_COST * len(np.unique(seed))]
+
+
 def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:
     """The trained card and its VARIANTS by name, the card itself first."""
-    kept = {name: [feature for feature in features_of(card.training) if keep(feature)] for name, keep in VARIANTS}
+    kept = {name: [feature for feature in ALL if keep(feature)] for name, keep in VARIANTS}
     return {TRAINED: card} | {name: parsed(card_of(ground.training, features)) for name, features in kept.items()}
 
 
@@ -168,6 +154,7 @@ def judge(
     card = trained[TRAINED]
     taken = sample(ground.held_out)
     scores = scores_of(taken.rows, trained)
+    rows = dict(zip(taken.rows.schema.names, taken.rows.columns, strict=True))
     evaluation: dict[str, Any] = {
         "card": {
             "model_id": card.model_id,
@@ -176,6 +163,8 @@ def judge(
         },
         "seas": dict(ground.what) | _counts(ground),
         "detection": detection(ground.held_out),
+        "ceilings": {str(k): figures.ceiling(taken, k) for k in figures.LEADS_A_DAY},
+        "ages": {str(age_d): figures.figures(taken, card.score(known_at(rows, age_d))[0]) for age_d in AGES_D},
         "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
         "published": published(taken),
         "paired": {name: figures.paired(taken, scores[TRAINED], scores[name]) for name in list(scores)[1:]},
@@ -183,9 +172,9 @@ def judge(
             taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
         ),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
-        "features": figures.of_features(taken, features_of(card.training)),
+        "features": figures.of_features(taken, card),
         "calibration": figures.calibration(taken, scores[TRAINED]),
-        "expected": expected(taken, scores[TRAINED]),
+        "expected": figures.expected(taken, scores[TRAINED]),
         "cut_offs": {
             TRAINED: cut_offs(taken, scores[TRAINED], card.cut_off.score),
             "rules.json": cut_offs(taken, scores["rules.json"], load(own(RULES)).cut_off.score),
@@ -204,8 +193,9 @@ def judge(
         tell("second seas")
         evaluation["second"] = on_second(ground.second, trained)
     tell("families left out")
-    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED], features_of(card.training))
+    evaluation["left_out"] = left_out(ground, taken, scores[TRAINED], [steps.feature for steps in card.steps])
     least = {n: ranking.cut_off_at_false_rate(s, taken.transfer, 0.05) for n, s in scores.items()}
+    least |= {n: one.cut_off.score for n, one in trained.items()}
     least |= {baseline.name: ranking.PASSED for baseline in ranking.BASELINES if baseline.parts}
     for archive in archives:
         tell(archive.name)
@@ -223,6 +213,29 @@ def on_second(sea: Watched, trained: Mapping[str, Scorecard]) -> dict[str, Any]:
         "families": figures.of_families(taken, sea, shown),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
     }
+
+
+def on_archive(
+    archive: Archive, score: Callable[[pa.Table], Mapping[str, Floats]], cut_offs: Mapping[str, float]
+) -> dict[str, Any]:
+    """Encounters of an archive and, for each way of ranking, how many reach its cut-off and the rank of the known pair.
+
+    Rank 1 is the highest; equal scores share the mean of their ranks. Vessel-days are days on which an MMSI was heard.
+    """
+    found = near_enough(archive.fixes, archive.static_reports, Rules())
+    days = vessel_days(archive.fixes)
+    result: dict[str, Any] = {"name": archive.name, "vessel_days": days, "encounters": found.num_rows, "by": {}}
+    a, b = (np.asarray(found[f"mmsi_{v}"]) for v in "ab")
+    known = (a == archive.pair[0]) & (b == archive.pair[1]) if archive.pair else np.zeros(found.num_rows, bool)
+    for name, of in score(found).items():
+        passing = int((of >= cut_offs[name]).sum())
+        result["by"][name] = {"passing": passing, "per_1000_vessel_days": passing / days * 1000 if days else None}
+        if known.any():
+            best = of[known].max()
+            result["by"][name]["rank"] = float((of > best).sum() + ((of == best).sum() + 1) / 2)
+    if archive.pair:
+        result["pair"] = {"mmsi": list(archive.pair), "encounters": int(known.sum())}
+    return result
 
 
 def scores_of(rows: pa.Table, trained: Mapping[str, Scorecard]) -> Scores:
@@ -282,28 +295,6 @@ def _off(minutes: Any) -> float | None:
     return round(float(known.quantile(0.9)), 1) if len(known) else None
 
 
-def expected(taken: Sample, score: Any) -> list[dict[str, Any]]:
-    """Leads a day and precision at three frequencies of transfers and three fleets, at both false rates."""
-    rows = []
-    for rate in figures.FALSE_RATES:
-        found = taken.curve(score)
-        recall = float(ranking.recall_at_false_rate(found, rate))
-        false = rate * float(found.false[-1]) / taken.vessel_days * 1000
-        for often in PER_1000_VESSEL_DAYS:
-            for vessels in VESSELS:
-                leads, precision = ranking.expected(recall, false, often, vessels)
-                rows.append(
-                    {
-                        "false_rate": rate,
-                        "transfers_per_1000_vessel_days": often,
-                        "vessels": vessels,
-                        "leads_a_day": leads,
-                        "precision": precision,
-                    }
-                )
-    return rows
-
-
 def left_out(ground: Ground, taken: Sample, score: Any, features: Sequence[Feature]) -> list[dict[str, Any]]:
     """For each family: how it fares at a false rate of 5 % when it is in training, and when it is not.
 
@@ -316,7 +307,7 @@ def left_out(ground: Ground, taken: Sample, score: Any, features: Sequence[Featu
         these = family == name
         if not these.any():
             continue
-        other = parsed(card_of(ground.training, features, without=name)).score(taken.rows)[0]
+        other = parsed(card_of(ground.training, features, without=name, choose=False)).score(taken.rows)[0]
         rows.append({"family": name, "encounters": int(these.sum()), "transfers": int((these & taken.transfer).sum())})
         for key, of in (("in", score), ("out", other)):
             cut = ranking.cut_off_at_false_rate(of, taken.transfer | these, 0.05)
@@ -333,13 +324,10 @@ class TrialError(StswatchError, ValueError):
     """A trial that cannot be held; the message says what was found and what to do."""
 
 
-def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress, sea: str = STANDARD) -> bytes:
-    """A card trained on seeds of one of SEAS, as the bytes of its file; the same seeds give the same bytes."""
-    about = {"sea": sea, "seeds": sorted(seeds)}
-    leads_a_day = VOYAGES_LEADS_A_DAY if sea == VOYAGES else LEADS_PER_DAY
-    learned = watched(sea, seeds, keep, workers, tell)
-    name = VOYAGES if sea == VOYAGES else TRAINED
-    return card_of(learned, features_of(about), leads_a_day=leads_a_day, about=about, name=name)
+def trained(seeds: Sequence[int], keep: Path | None, workers: int, tell: Progress) -> bytes:
+    """A card trained on seeds of the standard sea, as the bytes of its file; the same seeds give the same bytes."""
+    learned = watched(STANDARD, seeds, keep, workers, tell)
+    return card_of(learned, about={"sea": STANDARD, "seeds": sorted(seeds)})
 
 
 def ground(
@@ -353,7 +341,7 @@ def ground(
 ) -> Ground:
     """The seas of an evaluation. Raises TrialError for a card that was not trained here, or on seeds of the trial."""
     learned, sea = card.training.get("seeds"), card.training.get("sea")
-    if not learned or sea not in (STANDARD, VOYAGES):
+    if not learned or sea != STANDARD:
         raise TrialError(f"{card.model_id} says nothing of seeds that it was trained on; give one of `stswatch train`")
     both = sorted(set(learned) & set(seeds))
     if both:

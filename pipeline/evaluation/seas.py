@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,16 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stswatch.models import context
-from stswatch.models.feature import Feature
-from stswatch.models.features import FEATURES, duration_h
+from stswatch.models.features import duration_h
 from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread
+from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, grouped, micros, spread
 from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, at_once
 from stswatch.pipeline.store.encounter_context import beside_schema, context_of
+from stswatch.pipeline.tracks.fixes import valid
 from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
@@ -256,21 +255,42 @@ def saved(path: Path) -> Watched:
     return Watched(rows.cast(ROWS), **json.loads(rows.schema.metadata[_WATCHED]))
 
 
+# ------------------------------------------------------------- A real archive, of which more may be known
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Decoded positions with a name; `pair` are two MMSI of which it is known that they met, smaller first."""
+
+    name: str
+    fixes: pa.Table
+    static_reports: pa.Table
+    pair: tuple[int, int] | None = None
+
+
+def vessel_days(fixes: pa.Table) -> float:
+    """On how many days each MMSI was heard with a valid position, summed."""
+    heard = valid(fixes)
+    day = pa.table({"mmsi": heard["mmsi"], "day": micros(heard, "time") // (24 * HOUR)})
+    return float(grouped(day, ["mmsi", "day"]).aggregate([]).num_rows)
+
+
 # -------- The seas that the judgement is trained and tried on, fixed before training, and watching many seeds of them
 
 
-STANDARD, SHIFTED, SECOND, VOYAGES = "standard", "shifted", "second", "voyages"
+STANDARD, SHIFTED, SECOND = "standard", "shifted", "second"
+_WEEKS = VoyagePlan(days=45.0, background=60, transfers=90, look_alikes=270, trade=40, moored=20)
 SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
     STANDARD: (
-        Plan(days=7.0, background=200, transfers=100, look_alikes=300),
-        "7 days, 200 ships in no scene, 100 scenes of transfers and 300 of look-alikes, 60 of 100 in reported areas",
+        _WEEKS,
+        "45 days in which ships go from port to port: 90 scenes of transfers and 270 of look-alikes, 60 of 100 in"
+        " reported areas, 40 ships of the DPRK trade and as many of its lawful twin, 60 ships and 20 moored craft in no"
+        " scene",
     ),
     SHIFTED: (
-        Plan(
-            days=7.0,
-            background=300,
-            transfers=100,
-            look_alikes=300,
+        replace(
+            _WEEKS,
+            background=90,
             in_zones=0.3,
             duration_factor=0.7,
             distance_factor=1.5,
@@ -282,11 +302,6 @@ SEAS: dict[str, tuple[Plan | SecondPlan, str]] = {
         "as standard, but half as many in reported areas, meetings 0.7 times as long at 1.5 times the distance, twice"
         " the noise, shore stations that reach 0.75 times as far, half as many ships again, twice the outages",
     ),
-    VOYAGES: (
-        VoyagePlan(days=45.0, background=60, transfers=90, look_alikes=270, trade=40, moored=20),
-        "45 days in which ships go from port to port: 90 scenes of transfers and 270 of look-alikes, 40 ships of the"
-        " DPRK trade and as many of its lawful twin, 60 ships and 20 moored craft in no scene",
-    ),
     SECOND: (
         SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240),
         "of a second simulator that shares nothing with the first: 7 days, 300 ships in no scene, 60 scenes of"
@@ -297,11 +312,6 @@ TRAINING_SEEDS, HELD_OUT_SEEDS, SHIFTED_SEEDS = (1, 2, 3, 4), (101, 102, 103, 10
 _MADE_BY = ("stswatch.pipeline.store.encounter_context", *modules_of(STEPS))
 _SIMULATED_BY = ("stswatch.sample_ais.simulation", "stswatch.sample_ais.truth", "stswatch.sample_ais.second.recording")
 SECOND_SEEDS = second_seeds()  # frozen beside the generator
-
-
-def features_of(training: Mapping[str, Any]) -> tuple[Feature, ...]:
-    """What is learned of a sea: what lies round a meeting only where ships go from port to port for weeks."""
-    return (*FEATURES, *context.CONTEXT) if training.get("sea") == VOYAGES else FEATURES
 
 
 def watched(

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.rules import days
 from stswatch.pipeline.store import encounter_context, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
@@ -58,15 +59,22 @@ def _asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield db
 
 
-def leads(data: Path, limit: int) -> list[dict[str, Any]]:
+def leads(data: Path, limit: int, per_day: int | None = None) -> list[dict[str, Any]]:
     """At most `limit` leads, highest score first, one dict of the columns of flagged_encounters each.
 
-    Raises StoreError where the folder holds no database.
+    per_day: at most so many of those that ended on one day (UTC), first those with the highest score at closing, the
+    first that was final; what has no such yet stands with the score that it has. So what a day shows does not change
+    when scores ripen. Raises StoreError where the folder holds no database.
     """
+    # The order of a view does not hold beyond it, so it is said again.
+    query = f"""WITH closed AS (
+            SELECT id, arg_min(score, revision) AS closing FROM encounters WHERE status <> 'provisional' GROUP BY id)
+        SELECT l.* FROM {publish.LEADS} l LEFT JOIN closed USING (id)
+        QUALIFY $per_day IS NULL OR $per_day >= row_number() OVER (
+            PARTITION BY epoch_us(l.end_time) // {days(1)} ORDER BY coalesce(closing, l.score) DESC, l.start_time, l.id)
+        ORDER BY l.score DESC, l.start_time, l.id LIMIT $limit"""
     with _asked(data) as db:
-        # The order of a view does not hold beyond it, so it is said again.
-        query = f"SELECT * FROM {publish.LEADS} ORDER BY score DESC, start_time, id LIMIT $limit"
-        return _rows(db.sql(query, params={"limit": limit}))
+        return _rows(db.sql(query, params={"limit": limit, "per_day": per_day}))
 
 
 def encounter(data: Path, name: str) -> dict[str, Any]:

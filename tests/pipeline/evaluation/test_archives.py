@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from stswatch.models.ranking import scores
 from stswatch.pipeline import api, schema
-from stswatch.pipeline.evaluation.evaluate import Archive, on_archive, vessel_days
+from stswatch.pipeline.evaluation.evaluate import on_archive
+from stswatch.pipeline.evaluation.seas import Archive, vessel_days
 from tests.pipeline import seas
 
 NOTHING_SAID = schema.STATIC_REPORTS.empty_table()
@@ -36,7 +40,7 @@ def test_what_reaches_the_cut_off_is_counted_and_the_known_pair_ranked(fixes):
     assert told["by"]["long"]["passing"] == 2
     assert told["by"]["near"]["passing"] == 3
     assert (told["by"]["long"]["rank"], told["by"]["near"]["rank"]) == (2, 2)
-    assert told["by"]["long"]["per_1000_vessel_days"] == pytest.approx(2 / 1.0 * 1000)
+    assert told["by"]["long"]["per_1000_vessel_days"] == pytest.approx(2 / 6 * 1000)
 
 
 def test_equal_scores_share_their_rank(fixes):
@@ -50,8 +54,11 @@ def test_a_pair_that_did_not_meet_has_no_rank(fixes):
     assert "rank" not in told["by"]["long"]
 
 
-def test_vessel_days_are_the_time_from_first_to_last(fixes):
-    assert vessel_days(fixes) == pytest.approx(2 * (2 + 4 + 6) / 24)
+def test_vessel_days_are_days_on_which_one_was_heard(fixes):
+    assert vessel_days(fixes) == 6
+    at = fixes.schema.get_field_index("time")
+    later = fixes.set_column(at, fixes.schema.field(at), pc.add(fixes["time"], timedelta(days=3)))
+    assert vessel_days(pa.concat_tables([fixes, later.slice(0, 1), later.slice(1, 1)])) == 7
     assert vessel_days(fixes.slice(0, 0)) == 0
     assert vessel_days(fixes.take(pa.array(np.random.default_rng(1).permutation(fixes.num_rows)))) == vessel_days(fixes)
 

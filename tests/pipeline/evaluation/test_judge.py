@@ -15,8 +15,8 @@ from stswatch.models import scorecard
 from stswatch.models.ranking import BASELINES
 from stswatch.pipeline.evaluation import evaluate
 from stswatch.pipeline.evaluation.card import markdown, verdict
-from stswatch.pipeline.evaluation.evaluate import TRAINED, VARIANTS, Ground, card_of, detection, expected
-from stswatch.pipeline.evaluation.figures import FIGURES, published, sample
+from stswatch.pipeline.evaluation.evaluate import TRAINED, VARIANTS, Ground, card_of, detection
+from stswatch.pipeline.evaluation.figures import FIGURES, expected, published, sample
 from tests.pipeline.evaluation import seas
 
 

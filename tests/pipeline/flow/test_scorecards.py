@@ -46,32 +46,23 @@ def scored(files, mine, tmp_path_factory):
             query = (
                 "SELECT e.*, model_id FROM encounters e JOIN runs USING (run_id) WHERE status = 'current' ORDER BY id"
             )
-            left.append((found, db.sql(query).to_arrow_table(), archive.lake_times(data)))
+            events, beside = db.sql(query).to_arrow_table(), sides(db.sql("FROM encounter_context").to_arrow_table())
+            assert beside["id"].equals(events["id"])
+            for name in beside.column_names[2:]:
+                events = events.append_column(name, beside[name])
+            left.append((found, events, archive.lake_times(data)))
     return data, left
 
 
 def test_scores_are_those_of_the_card_that_was_asked_for(scored, mine):
-    for card, (_, current, _) in zip(("rules", "trained", mine, "rules"), scored[1], strict=True):
-        score, _ = chosen(card).score(current)
+    """From the events, and from the view beside them in the same snapshot."""
+    for name, (_, current, _) in zip(("rules", "trained", mine, "rules"), scored[1], strict=True):
+        card = chosen(name)
+        score, _ = card.score(current)
         assert current["score"].to_pylist() == score.tolist()
-        assert set(current["model_id"].to_pylist()) == {chosen(card).model_id}
-
-
-def test_by_the_card_of_voyages_what_lies_round_a_meeting_counts_as_the_view_says(files, tmp_path):
-    """The score of a run is that of the card, from the events and the view beside them in one snapshot."""
-    card = chosen("voyages")
-    archive.run(tmp_path / "data", files, scorecard="voyages")
-    with closing(api.connect(tmp_path / "data")) as db:
-        events = db.sql("SELECT * FROM encounters WHERE status = 'current' ORDER BY id, revision").to_arrow_table()
-        beside = sides(db.sql("FROM encounter_context").to_arrow_table())
-    assert beside["id"].to_pylist() == events["id"].to_pylist()
-    whole = {name: events[name] for name in events.column_names} | {
-        n: beside[n] for n in beside.column_names if n != "id"
-    }
-    score, _ = card.score(whole)
-    assert events.num_rows >= 10
-    assert events["score"].to_pylist() == score.tolist()
-    assert score.tolist() != card.of_meeting.score(whole)[0].tolist()
+        assert set(current["model_id"].to_pylist()) == {card.model_id}
+        alone = score.tolist() == card.of_meeting.score(current)[0].tolist()
+        assert alone == (not card.of_context.steps)
 
 
 def test_another_card_makes_revisions_of_the_same_meetings_and_reads_nothing(scored):

@@ -103,6 +103,20 @@ def test_leads_are_current_in_the_area_and_at_or_above_the_cut_off_of_the_newest
     assert {row["run_id"] for row in rows(tmp_path, "SELECT run_id FROM encounters")} == {"run-1"}
 
 
+def test_of_each_day_so_many_leads_by_the_scores_when_they_closed(tmp_path):
+    """A score that ripens later changes the order that is shown, not which leads a day has."""
+    told = [encounter(h, h + 1, mmsi_b=500 + h, score=s) for h, s in ((1, 5.0), (4, 4.0), (7, 4.0), (30, 1.0))]
+    publish(tmp_path, output(tmp_path, "a", {"encounters": told}), area="world", min_score=0.0)
+    assert [lead["score"] for lead in queries.leads(tmp_path, 9, 2)] == [5.0, 4.0, 1.0]
+    first = [lead["id"] for lead in queries.leads(tmp_path, 9, 1)]
+    told[1] |= {"score": 9.0}
+    publish(tmp_path, output(tmp_path, "b", {"encounters": told}), area="world", min_score=0.0)
+    assert [lead["score"] for lead in queries.leads(tmp_path, 9)] == [9.0, 5.0, 4.0, 1.0]
+    assert [lead["score"] for lead in queries.leads(tmp_path, 9, 2)] == [9.0, 5.0, 1.0]
+    assert [lead["id"] for lead in queries.leads(tmp_path, 9, 1)] == first
+    assert queries.leads(tmp_path, 2, 1) == queries.leads(tmp_path, 9, 1)[:2]
+
+
 def test_the_lake_views_show_the_files_listed_from_any_folder(tmp_path, monkeypatch):
     data = tmp_path / "it's [a] folder"
     listed = [lake_file(data, f"lake/fixes/slab=2023-08-01/{name}.parquet", i) for i, name in enumerate("ab")]
