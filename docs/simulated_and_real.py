@@ -39,6 +39,7 @@ RAW = VoyagePlan(
 WEEKS = VoyagePlan(days=14.0, background=150, transfers=20, look_alikes=40, trade=15, moored=60)
 SEED = 3
 OF_A_SHIP = 15  # reports of one number that are taken at most
+ORGANISED = 1 << 6  # flags below it are of sets of class B that organise themselves
 TOLD = ("status", "turn", "speed", "accuracy", "course", "heading", "second", "maneuver", "raim", "sync", "time_out")
 GAP_S = 7200.0
 
@@ -67,7 +68,8 @@ def reports(lines: Iterable[str]) -> pd.DataFrame:
     told = pd.concat(parts, ignore_index=True)
     radio = told.radio.to_numpy()
     told["sync"], told["time_out"], told["slot"] = radio >> 17, (radio >> 14) & 7, radio & 0x3FFF
-    told.loc[(told.time_out == 1) & told.msg_type.isin([1, 2]), "slot"] = -1
+    organised = told.msg_type.isin([1, 2]) | ((told.msg_type == 18) & (told["flags"] < ORGANISED) & (told.sync < 4))
+    told.loc[(told.time_out == 1) & organised, "slot"] = -1
     told = told.drop(columns=["radio", "lon", "lat", "repeat", "spare", "reserved", "reserved_2"])
     return told.sample(frac=1, random_state=1).groupby("mmsi").head(OF_A_SHIP).reset_index(drop=True)
 
