@@ -16,7 +16,7 @@ from scipy.signal import lfilter
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.sample_ais import behaviour
 from stswatch.sample_ais.fleet.motion import Floats, Ints, shift
-from stswatch.sample_ais.fleet.ships import Bools, Cast
+from stswatch.sample_ais.fleet.ships import SMALL_M, Bools, Cast
 from stswatch.sample_ais.reception.observe import Received
 from stswatch.sample_ais.reception.receivers import HOUR_S, Network, Outage, lies
 
@@ -232,7 +232,9 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
 
     boats = class_b_sets()
     which = boats.drawn(mine("b_set"))
-    bare = np.where(b, mine("b_bare") >= boats.heading[which], of_set("heading_none_a"))
+    small = np.array([actor.ship.kind.length_m < SMALL_M for actor in cast.actors])[cast.owner[rows.emitter]]
+    bare_a = np.where(small, of_set("heading_none_small"), of_set("heading_none_a"))
+    bare = np.where(b, mine("b_bare") >= boats.heading[which], bare_a) | np.isnan(rows.heading_deg)
     high = np.where(b, mine("b_high") < boats.accuracy[which], by_heading("accuracy_high"))
     raim_a = np.where(high, by_heading("raim_high"), by_heading("raim_low"))
     raim = np.where(b, mine("b_raim") < boats.raim[which], raim_a)
@@ -254,12 +256,13 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
         np.where(zero & ~b, 0, state),
         boats.flags[which] << 1 | raim,
     )
-    zero = np.where(b, mine("zero") < boats.course_zero[which], bare & (mine("zero") < known["course_zero_bare"].first))
-    return _instruments(mine, here, rows, b, bare, lost, zero), fields
+    zero = np.where(b, mine("zero") < boats.course_zero[which], by_heading("course_zero"))
+    whole = by_heading("course_whole") & ~b
+    return _instruments(mine, here, rows, b, bare, lost, zero, whole), fields
 
 
 def _instruments(
-    mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Bools, lost: Bools, zero: Bools
+    mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Bools, lost: Bools, zero: Bools, whole: Bools
 ) -> Received:
     """Reports (n,) with speeds, courses and headings as their sets send them: rounded, frozen at 0, off or missing."""
     known = behaviour()
@@ -268,7 +271,6 @@ def _instruments(
     rests = rows.speed_kn < RESTS_KN  # a course then means nothing: any, or the last one
     frozen = np.where(mine("frozen") < known["course_frozen"].first, mine("last_course"), here("any_course"))
     course = np.where(rests, np.round(3599.4 * frozen) / 10, rows.course_deg)
-    whole = ~b & (mine("whole") < known["course_whole"].first)
     course = np.where(whole, np.round(course) % 360, course)
     course = np.where(zero & (speed == 0), 0.0, course)
     off_deg = _lognormal("heading_off_deg", mine("off"), here("off")) * np.where(here("side") < 0.5, -1, 1)
