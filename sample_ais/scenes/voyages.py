@@ -51,6 +51,7 @@ from stswatch.sample_ais.scenes.stage import AROUND_S, apart
 
 DAY_S = 24 * HOUR_S
 SHIPS_A_SCENE = 8  # numbers kept for the ships of a scene, so that no scene renames those of another
+BLOCKS = 1249  # of those numbers, as far as names hold them: four digits
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,18 @@ class VoyagePlan(Plan):
         return allowed(self.only, self.without, deceptions.ALL)
 
     def stage(self, rng: np.random.Generator, sea: Waters, number: int, weather: tuple[Storm, ...]) -> VoyageStage:
-        """A stage whose ships have numbers from one on."""
-        return VoyageStage(rng, ShipFactory(rng, number), self.days * DAY_S, sea, weather=weather)
+        """A stage whose ships have numbers of a block of their own, in no order of kinds: none tells what a ship does.
+
+        number: of SHIPS_A_SCENE for each stage before it.
+        """
+        block = number // SHIPS_A_SCENE
+        block = _block_order()[block] if block < BLOCKS else block
+        return VoyageStage(rng, ShipFactory(rng, SHIPS_A_SCENE * block), self.days * DAY_S, sea, weather=weather)
+
+
+@cache
+def _block_order() -> list[int]:
+    return [int(block) for block in np.random.default_rng(BLOCKS).permutation(BLOCKS)]
 
 
 def others(plan: VoyagePlan, seed: int, sea: Waters, weather: tuple[Storm, ...], number: int) -> list[Scene]:
