@@ -29,17 +29,19 @@ AISHUB = "nmea/aishub_nmea-sample.txt.gz"
 RAW = VoyagePlan(
     start_s=1_741_564_800 + 11 * 3600,
     days=0.06,
-    background=500,
+    background=650,
     transfers=20,
     look_alikes=50,
     trade=30,
-    moored=900,
+    moored=600,
     slot_s=2.0,
 )
 WEEKS = VoyagePlan(days=14.0, background=150, transfers=20, look_alikes=40, trade=15, moored=60)
 SEED = 3
 OF_A_SHIP = 15  # reports of one number that are taken at most
+ORGANISED = 1 << 6  # flags below it are of sets of class B that organise themselves
 TOLD = ("status", "turn", "speed", "accuracy", "course", "heading", "second", "maneuver", "raim", "sync", "time_out")
+TOLD_B = ("speed", "accuracy", "course", "heading", "second", "flags", "sync", "time_out")
 GAP_S = 7200.0
 
 # ----------------------------------------------------------------- Reports of positions as they went over the air
@@ -67,7 +69,8 @@ def reports(lines: Iterable[str]) -> pd.DataFrame:
     told = pd.concat(parts, ignore_index=True)
     radio = told.radio.to_numpy()
     told["sync"], told["time_out"], told["slot"] = radio >> 17, (radio >> 14) & 7, radio & 0x3FFF
-    told.loc[(told.time_out == 1) & told.msg_type.isin([1, 2]), "slot"] = -1
+    organised = told.msg_type.isin([1, 2]) | ((told.msg_type == 18) & (told["flags"] < ORGANISED) & (told.sync < 4))
+    told.loc[(told.time_out == 1) & organised, "slot"] = -1
     told = told.drop(columns=["radio", "lon", "lat", "repeat", "spare", "reserved", "reserved_2"])
     return told.sample(frac=1, random_state=1).groupby("mmsi").head(OF_A_SHIP).reset_index(drop=True)
 
@@ -102,14 +105,33 @@ def told_apart(real: pd.DataFrame, simulated: pd.DataFrame, n: int = 4000, only:
     return float(roc_auc_score(is_simulated, score))
 
 
+def by_class(real: pd.DataFrame, simulated: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Real and simulated reports of both classes, of each, and of class B with the numbers that nothing was set by."""
+
+    def both(keep: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return real[keep(real)], simulated[keep(simulated)]
+
+    b = both(lambda told: told.msg_type == 18)
+    return {
+        "both classes": (real, simulated),
+        "class A": both(lambda told: told.msg_type != 18),
+        "class B": b,
+        "class B, numbers not used to set it": (b[0][b[0].mmsi // 10 % 2 == 1], b[1]),
+    }
+
+
 def giveaways(real: pd.DataFrame, simulated: pd.DataFrame) -> str:
-    """The AUC of class A by all fields and by each alone, the strongest first, and that of class B, in Markdown."""
-    a, of_sea = (told[told.msg_type != 18] for told in (real, simulated))
-    alone = {name: told_apart(a, of_sea, 2000, [name]) for name in (*TOLD, "msg_type", "slot")}
-    lines = ["| fields of class A | AUC |", "|---|---|", f"| all | {told_apart(a, of_sea):.2f} |"]
-    lines += [f"| `{name}` alone | {auc:.2f} |" for name, auc in sorted(alone.items(), key=lambda row: -row[1])]
-    b = [told[told.msg_type == 18] for told in (real, simulated)]
-    return "\n".join([*lines, f"| all of class B ({len(b[0])} real reports) | {told_apart(*b):.2f} |"])
+    """The AUC by all fields, by each alone and without each, the strongest alone first, in Markdown."""
+    parts = by_class(real, simulated)
+    lines = ["| reports | real ones | AUC |", "|---|---|---|"]
+    lines += [f"| {name} | {len(pair[0]):,} | {told_apart(*pair):.2f} |" for name, pair in parts.items()]
+    for name, fields in (("class A", (*TOLD, "msg_type", "slot")), ("class B", (*TOLD_B, "slot"))):
+        alone = {field: told_apart(*parts[name], 2000, [field]) for field in fields}
+        lines += ["", f"| field of {name} | alone | all but it |", "|---|---|---|"]
+        for field, auc in sorted(alone.items(), key=lambda row: -row[1]):
+            others = told_apart(*parts[name], only=[each for each in fields if each != field])
+            lines.append(f"| `{field}` | {auc:.2f} | {others:.2f} |")
+    return "\n".join(lines)
 
 
 # ----------------------------------------------------------------------------------- Distributions of recordings

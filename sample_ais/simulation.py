@@ -121,7 +121,7 @@ def build(plan: Plan, seed: int) -> Sea:
     gain = fades.gains(_stream(seed, 13), len(actors), plan.days) if weeks else None
     chances = receivers.chances(network, cast.courses, class_b, plan.days, plan.footprint_ships, plan.density, gain)
     hearing = Hearing(cast, network, chances)
-    faults = Faults(plan.noise, plan.late_share, plan.no_position)
+    faults = Faults(plan.noise, plan.late_share, plan.no_position, boats_have_headings=weeks)
     heard = observe.received(_stream(seed, 5), hearing, plan.days, plan.slot_s, faults)
     static_reports = observe.received_statics(_stream(seed, 6), hearing, plan.days, plan.static_s)
     met = measure.meetings(cast.courses, len(actors), plan.days)

@@ -122,6 +122,7 @@ SEA_KN = {
     "research": 10.0,
     "launch": 12.0,
 }
+SMALL_M = 50  # crews and sets of shorter hulls are those of boats
 WITHOUT_IMO = ("barge", "trawler", "pilot", "crew_boat", "launch", "fisher", "hopper")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +16,7 @@ from scipy.signal import lfilter
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.sample_ais import behaviour
 from stswatch.sample_ais.fleet.motion import Floats, Ints, shift
-from stswatch.sample_ais.fleet.ships import Bools, Cast
+from stswatch.sample_ais.fleet.ships import SMALL_M, Bools, Cast
 from stswatch.sample_ais.reception.observe import Received
 from stswatch.sample_ais.reception.receivers import HOUR_S, Network, Outage, lies
 
@@ -122,15 +125,22 @@ def interfered(spells: tuple[Interference, ...], rows: Received) -> tuple[Receiv
 # Drawn by a hash of emitter and report: two copies of a report by two stations are the same to the last bit.
 # Layout of the communication state: ITU-R M.1371-5, annex 2, 3.3.7.2 (SOTDMA) and 3.3.7.3 (ITDMA).
 
-SLOTS_A_FRAME = 2250
+SLOTS_A_FRAME, SLOTS_A_SECOND = 2250, 37.5
 TURN_NONE = -128
 TIMEOUTS = np.array([0.179, 0.161, 0.162, 0.162, 0.132, 0.101, 0.070, 0.033])  # as behaviour.csv's AISHub sample
 TIMEOUTS /= TIMEOUTS.sum()
-B_CONSTANTS = 917510, 393222  # of carrier-sense sets, which have no state to report
+ITDMA, OWN = 1 << 19, -1  # the selector of message 18
+B_STATES = {
+    "cs": ITDMA | 0b1100000000000000110,  # the fixed state of carrier-sense sets, which have none to report
+    "cs_selector_0": 0b1100000000000000110,
+    "cs_zero": ITDMA | 0b1100000000000000000,
+    "so": OWN,
+    "so_fixed": ITDMA | 375 << 4 | 0b0011,  # a slot increment of 375, one slot, kept
+}
+ITDMA_SHARE_B = 0.07  # of the AISHub sample's sets that organise themselves
 MOVES_KN, RESTS_KN = 3.0, 0.25
 MOST_STATIONS = 850
 FAR_INCREMENT = 5240  # slots, with the count of 5, in one in twenty of the AISHub sample
-B_FLAGS = np.array([46, 48, 28, 20, 56, 44, 36, 38, 60]) << 1  # unit, display, DSC, band, message 22, mode, and raim
 Hashed = Callable[[str], Floats]
 
 
@@ -154,6 +164,44 @@ def _uniform(seed: int, *keys: NDArray[Any]) -> Hashed:
         return np.asarray((mixed >> np.uint64(11)).astype(np.float64) / 2.0**53)
 
     return named
+
+
+class ClassBSets(NamedTuple):
+    """Types of sets of class B (t,), the rows of class_b_sets.csv: what all sets of a type send, and shares of them.
+
+    flags: unit, display, DSC, band, message 22, mode; state: of B_STATES.
+    """
+
+    share: Floats
+    flags: Ints
+    state: Ints
+    accuracy: Floats
+    raim: Floats
+    heading: Floats
+    course_zero: Floats  # of those that send a course of 0 at a speed of 0
+    second_none: Floats
+
+    def drawn(self, uniform: Floats) -> Ints:
+        """The type of each set (n,) from numbers from 0 to 1."""
+        return np.searchsorted(np.cumsum(self.share), uniform).clip(0, len(self.share) - 1)
+
+
+@cache
+def class_b_sets() -> ClassBSets:
+    """The types of class_b_sets.csv, read once.
+
+    >>> bool(abs(class_b_sets().share.sum() - 1) < 1e-9)
+    True
+    """
+    text = (files("stswatch.sample_ais") / "class_b_sets.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    shares = (np.array([float(row[name]) for row in rows]) for name in ClassBSets._fields[3:])
+    return ClassBSets(
+        np.array([float(row["share"]) for row in rows]),
+        np.array([int(row["flags"], 2) for row in rows]),
+        np.array([B_STATES[row["state"]] for row in rows]),
+        *shares,
+    )
 
 
 class RadioFields(NamedTuple):
@@ -182,13 +230,21 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
     def by_heading(name: str) -> Bools:
         return np.where(bare, of_set(f"{name}_bare"), of_set(name))
 
-    bare = np.where(b, of_set("heading_none_b"), of_set("heading_none_a"))
-    high = np.where(b, of_set("b_accuracy_high"), by_heading("accuracy_high"))
-    raim = np.where(b, of_set("b_raim"), np.where(high, by_heading("raim_high"), by_heading("raim_low")))
+    boats = class_b_sets()
+    which = boats.drawn(mine("b_set"))
+    small = np.array([actor.ship.kind.length_m < SMALL_M for actor in cast.actors])[cast.owner[rows.emitter]]
+    bare_a = np.where(small, of_set("heading_none_small"), of_set("heading_none_a"))
+    bare = np.where(b, mine("b_bare") >= boats.heading[which], bare_a) | np.isnan(rows.heading_deg)
+    high = np.where(b, mine("b_high") < boats.accuracy[which], by_heading("accuracy_high"))
+    raim_a = np.where(high, by_heading("raim_high"), by_heading("raim_low"))
+    raim = np.where(b, mine("b_raim") < boats.raim[which], raim_a)
     lost = of_set("speed_none")
     no_second = np.where(lost, of_set("second_with_no_speed"), of_set("second_none"))
+    no_second |= b & (mine("b_second") < boats.second_none[which])
     kind = _kinds(of_set, here, rows, b)
-    state = np.where(b, _state_b(mine, here), np.where(kind == 3, _incremental(here), _self_organised(here, sent_s)))
+    organised = _self_organised(mine, here, sent_s)
+    state_b = _state_b(boats.state[which], here, organised)
+    state = np.where(b, state_b, np.where(kind == 3, _incremental(here), organised))
     zero = np.where(kind == 3, of_set("radio_zero_incremental"), of_set("radio_zero"))
     fields = RadioFields(
         kind,
@@ -198,23 +254,24 @@ def as_sent(seed: int, cast: Cast, rows: Received, sent_s: Floats) -> tuple[Rece
         (by_heading("maneuver_1") & ~b).astype(np.int64),
         raim.astype(np.int64),
         np.where(zero & ~b, 0, state),
-        B_FLAGS[np.where(of_set("b_display_and_so_on"), 0, (8.99 * mine("flags")).astype(np.int64))] | raim,
+        boats.flags[which] << 1 | raim,
     )
-    return _instruments(mine, here, rows, b, bare, lost), fields
+    zero = np.where(b, mine("zero") < boats.course_zero[which], by_heading("course_zero"))
+    whole = by_heading("course_whole") & ~b
+    return _instruments(mine, here, rows, b, bare, lost, zero, whole), fields
 
 
-def _instruments(mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Bools, lost: Bools) -> Received:
+def _instruments(
+    mine: Hashed, here: Hashed, rows: Received, b: Bools, bare: Bools, lost: Bools, zero: Bools, whole: Bools
+) -> Received:
     """Reports (n,) with speeds, courses and headings as their sets send them: rounded, frozen at 0, off or missing."""
     known = behaviour()
     dead = b & (mine("b_speed_deadband") < known["b_speed_deadband"].first)
     speed = np.where(dead & (rows.speed_kn < 0.3), 0.0, rows.speed_kn)
-    zero = np.where(
-        b, mine("zero") < known["course_zero_b"].first, bare & (mine("zero") < known["course_zero_bare"].first)
-    )
     rests = rows.speed_kn < RESTS_KN  # a course then means nothing: any, or the last one
     frozen = np.where(mine("frozen") < known["course_frozen"].first, mine("last_course"), here("any_course"))
     course = np.where(rests, np.round(3599.4 * frozen) / 10, rows.course_deg)
-    course = np.where(mine("whole") < known["course_whole"].first, np.round(course) % 360, course)
+    course = np.where(whole, np.round(course) % 360, course)
     course = np.where(zero & (speed == 0), 0.0, course)
     off_deg = _lognormal("heading_off_deg", mine("off"), here("off")) * np.where(here("side") < 0.5, -1, 1)
     off_deg = np.where(rows.speed_kn > MOVES_KN, np.clip(off_deg, -25, 25), 0.0)
@@ -246,15 +303,19 @@ def _turns(mine: Hashed, here: Hashed, rows: Received, bare: Bools) -> Ints:
     return np.where(none, TURN_NONE, np.where(wild_set, np.where(wild, 127 * side, 0), sensor)).astype(np.int64)
 
 
-def _self_organised(here: Hashed, time_s: Floats) -> Ints:
-    """Communication states (n,) of messages 1 and 2."""
+def _self_organised(mine: Hashed, here: Hashed, time_s: Floats) -> Ints:
+    """Communication states (n,) of messages 1 and 2; the slot is that in which the report goes out."""
     known = behaviour()
     timeout = np.searchsorted(np.cumsum(TIMEOUTS), here("timeout")).clip(0, 7)
-    stations = _lognormal("stations_heard", here("stations"), here("more"))
+    change = 1 + known["stations_change"].first * (here("stations") - 0.5)
+    stations = _lognormal("stations_heard", mine("stations"), mine("more")) * change
     stations = np.where(stations > MOST_STATIONS, 255, stations)  # 255 is sent in 3 of 100
     hour, minute = (time_s // 3600 % 24).astype(np.int64), (time_s // 60 % 60).astype(np.int64)
-    slot = (here("slot") * SLOTS_A_FRAME).astype(np.int64)
-    offset = np.where(here("offset") < 0.06, 0, 2190 + (100 * here("by")).astype(np.int64))
+    after_s = _lognormal("slot_after_s", here("after"), here("slot_after")) - known["slot_early_s"].first
+    after_s = np.where(here("any_slot") < known["slot_any"].first, 60 * here("slot"), after_s)
+    slot = ((np.floor(time_s) + after_s) % 60 * SLOTS_A_SECOND).astype(np.int64) % SLOTS_A_FRAME
+    about = SLOTS_A_FRAME + known["offset_slots"].first * _normal(here("offset"), here("by"))
+    offset = np.where(here("no_offset") < known["offset_none"].first, 0, about.astype(np.int64))
     message = np.where(timeout == 0, offset, np.where(timeout == 1, (hour << 9) | (minute << 2), slot))
     message = np.where((timeout >= 3) & (timeout % 2 == 1), stations.astype(np.int64), message)
     return _sync(here, known["sync_indirect"].first) << 17 | timeout << 14 | message
@@ -272,12 +333,16 @@ def _incremental(here: Hashed) -> Ints:
     return _sync(here, known["sync_indirect"].first) << 17 | increment << 4 | count << 1 | keep
 
 
-def _state_b(mine: Hashed, here: Hashed) -> Ints:
-    """Communication states (n,) of message 18, the selector before them."""
-    known, what = behaviour(), mine("b_state")
-    first, second = known["b_915"].first, known["b_393222"].first
-    other = (here("b_other") * 2**20).astype(np.int64)
-    return np.where(what < first, B_CONSTANTS[0], np.where(what < first + second, B_CONSTANTS[1], other))
+def _state_b(state: Ints, here: Hashed, organised: Ints) -> Ints:
+    """Communication states (n,) of message 18, the selector before them.
+
+    state: of B_STATES, OWN where a set organises itself; such sets count no stations and now and then send ITDMA.
+    organised: states of messages 1 and 2.
+    """
+    timeout = organised >> 14 & 7
+    own = np.where((timeout >= 3) & (timeout % 2 == 1), organised >> 14 << 14, organised)
+    own = np.where(here("b_itdma") < ITDMA_SHARE_B, ITDMA, own)
+    return np.where(state == OWN, own, state)
 
 
 def _sync(here: Hashed, indirect: float) -> Ints:
@@ -285,7 +350,11 @@ def _sync(here: Hashed, indirect: float) -> Ints:
 
 
 def _lognormal(name: str, one: Floats, two: Floats) -> Floats:
-    """Values (n,) of a lognormal figure from two uniform numbers. Source: Box and Muller 1958."""
+    """Values (n,) of a lognormal figure from two uniform numbers."""
     figure = behaviour()[name]
-    normal = np.sqrt(-2 * np.log(np.maximum(one, 1e-12))) * np.cos(2 * np.pi * two)
-    return np.asarray(figure.first * np.exp(figure.second * normal))
+    return np.asarray(figure.first * np.exp(figure.second * _normal(one, two)))
+
+
+def _normal(one: Floats, two: Floats) -> Floats:
+    """Normal values (n,) from two uniform numbers. Source: Box and Muller 1958."""
+    return np.asarray(np.sqrt(-2 * np.log(np.maximum(one, 1e-12))) * np.cos(2 * np.pi * two))

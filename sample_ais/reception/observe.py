@@ -109,6 +109,7 @@ class Faults:
     noise: float = 1.0
     late_share: float = 0.02
     no_position: float = 0.0004
+    boats_have_headings: bool = False  # those of class B, as far as their sets send any
 
 
 def received(rng: np.random.Generator, hearing: Hearing, days: float, slot_s: float, faults: Faults) -> Received:
@@ -161,7 +162,8 @@ def _shown(
     lon, lat = shift(*cast.courses.at(course, time_s), east_m * real, north_m * real)
     (stationary,) = cast.headings.at(cast.owner[emitter], time_s)
     bow = np.where(np.isnan(stationary), bearing, stationary) + rng.normal(0, 0.8, n)
-    without = cast.class_b[emitter] | (sets.heading[emitter] < WITHOUT_HEADING)
+    without = sets.heading[emitter] < WITHOUT_HEADING
+    without |= cast.class_b[emitter] & (not faults.boats_have_headings)
     lost = rng.random(n) < faults.no_position
     return Received(
         emitter,

@@ -16,7 +16,18 @@ from stswatch.geo.coordinates.sphere import MS_PER_KN, haversine_m
 from stswatch.geo.reference.ports import ports
 from stswatch.sample_ais import behaviour
 from stswatch.sample_ais.fleet.motion import Course, Floats
-from stswatch.sample_ais.fleet.ships import ALWAYS, AT_ANCHOR, MOORED, SWITCHED_OFF, UNDER_WAY, Actor, Call, Quiet, Ship
+from stswatch.sample_ais.fleet.ships import (
+    ALWAYS,
+    AT_ANCHOR,
+    MOORED,
+    SMALL_M,
+    SWITCHED_OFF,
+    UNDER_WAY,
+    Actor,
+    Call,
+    Quiet,
+    Ship,
+)
 from stswatch.sample_ais.fleet.waters import BERTH, EDGE, ROADS, Spot, Waters
 from stswatch.sample_ais.reception.observe import ERRORS
 from stswatch.sample_ais.scenes.circumstances import HOUR_S
@@ -234,8 +245,7 @@ def one_course(pieces: Sequence[Course]) -> Course:
 # ------------------------------------------------------- What crews enter: draught, destination and time of arrival
 # Entered by hand at each call, so late, wrong or not at all; a scene's own change of draught comes on top.
 
-SMALL_M = 50
-OTHER = (3, 8, 9, 11, 12)  # statuses that stay, whatever the ship does
+OTHER = (3, 7, 8, 8)  # statuses that stay, whatever the ship does; 9 to 13 are reserved by ITU-R M.1371-5
 BEYOND = ("SINGAPORE", "MANILA", "TOKYO", "LOS ANGELES", "OSAKA", "HO CHI MINH", "SUEZ", "BALIKPAPAN", "NEWCASTLE AU")
 UNSET = ("ORDERS", "FOR ORDERS", "SIM ORDERS", "AT SEA", "OPEN SEA")
 WIDEST = 20  # characters of a destination

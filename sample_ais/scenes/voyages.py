@@ -30,7 +30,7 @@ from stswatch.sample_ais.fleet.ships import (
     Ship,
     ShipFactory,
 )
-from stswatch.sample_ais.fleet.waters import BERTH, EDGE, Spot, Waters
+from stswatch.sample_ais.fleet.waters import BERTH, EDGE, Place, Spot, Waters
 from stswatch.sample_ais.plan import Plan
 from stswatch.sample_ais.scenes import deceptions
 from stswatch.sample_ais.scenes.circumstances import HOUR_S
@@ -51,6 +51,7 @@ from stswatch.sample_ais.scenes.stage import AROUND_S, apart
 
 DAY_S = 24 * HOUR_S
 SHIPS_A_SCENE = 8  # numbers kept for the ships of a scene, so that no scene renames those of another
+BLOCKS = 1249  # of those numbers, as far as names hold them: four digits
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,18 @@ class VoyagePlan(Plan):
         return allowed(self.only, self.without, deceptions.ALL)
 
     def stage(self, rng: np.random.Generator, sea: Waters, number: int, weather: tuple[Storm, ...]) -> VoyageStage:
-        """A stage whose ships have numbers from one on."""
-        return VoyageStage(rng, ShipFactory(rng, number), self.days * DAY_S, sea, weather=weather)
+        """A stage whose ships have numbers of a block of their own, in no order of kinds: none tells what a ship does.
+
+        number: of SHIPS_A_SCENE for each stage before it.
+        """
+        block = number // SHIPS_A_SCENE
+        block = _block_order()[block] if block < BLOCKS else block
+        return VoyageStage(rng, ShipFactory(rng, SHIPS_A_SCENE * block), self.days * DAY_S, sea, weather=weather)
+
+
+@cache
+def _block_order() -> list[int]:
+    return [int(block) for block in np.random.default_rng(BLOCKS).permutation(BLOCKS)]
 
 
 def others(plan: VoyagePlan, seed: int, sea: Waters, weather: tuple[Storm, ...], number: int) -> list[Scene]:
@@ -200,7 +211,7 @@ FLEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("fleet_line", ("ferry", "coaster", "container", "small_tanker", "hopper")),
     ("fleet_harbour", ("bunker", "bunker", "tug", "pilot", "crew_boat")),
     ("fleet_through", ("container", "bulker", "tanker_large", "tanker")),
-    ("fleet_fishes", ("trawler", "fisher")),
+    ("fleet_fishes", ("trawler", "trawler", "trawler", "fisher")),  # class B: 75 of 100 in MarineCadastre 2022-01-03
 )
 
 
@@ -243,22 +254,25 @@ def _roams(stage: VoyageStage, ship: Ship, trade: Trade, start: Spot) -> Actor:
 
 
 def _fishes_on(stage: VoyageStage, ship: Ship) -> Actor:
-    """One trip after another from a home port to a ground, to and fro there at 2 to 4 kn; some silent on the ground."""
-    sea, rng = stage.sea, stage.rng
-    places = [place for zone in sea.zones.values() for place in zone]
-    ground = places[int(rng.integers(len(places)))]
-    base = stage.spot(ground, 5.0, 400.0)
-    base = _berth(stage, ("zhoushan",)) if base.kind == EDGE else replace(base, kind=BERTH)
+    """One trip after another from a home port to a ground, to and fro there; some silent on the ground.
+
+    At 2 to 4 kn for days, or, some boats of class B, faster for a day near the port.
+    """
+    sea, rng, known = stage.sea, stage.rng, behaviour()
+    by_day = ship.kind.ais_class == "B" and known["fishes_by_day"].happens(rng)
+    base, ground = _inshore(stage) if by_day else _offshore(stage)
     time_s, pieces, headings = -float(rng.uniform(0.0, 6.0)) * DAY_S, [], []
     statuses: list[tuple[float, float]] = []
     calls, quiets = [], []
     secret = rng.random() < 0.25
     while time_s < stage.end_s + AROUND_S:
-        leaves_s = stage.kept(ship, base, time_s, time_s + 1.5 * HOUR_S * behaviour()["stay_berth_h"].one(rng))
+        home_h = known["day_boat_home_h"].one(rng) if by_day else 1.5 * known["stay_berth_h"].one(rng)
+        leaves_s = stage.kept(ship, base, time_s, time_s + HOUR_S * home_h)
         lies = stage.stationary(ship, base, max(time_s, -AROUND_S), min(leaves_s, stage.end_s + AROUND_S))
         out = voyage(apart(sea.way(rng, base, ground)), leaves_s, stage.speed_kn(ship))
-        until_s = float(out.time_s[-1]) + stage.some_hours(20, 140)
-        speed_kn = float(rng.uniform(2.0, 4.2))
+        works_s = HOUR_S * known["day_boat_out_h"].one(rng) if by_day else stage.some_hours(20, 140)
+        until_s = float(out.time_s[-1]) + max(2 * HOUR_S, works_s)
+        speed_kn = known["day_boat_kn"].one(rng) if by_day else float(rng.uniform(2.0, 4.2))
         place, goal = (ground.lon, ground.lat), sea.goal(rng, ground)
         work = at_rest.keeping_way(rng, *place, goal, float(out.time_s[-1]) + 1800.0, until_s, speed_kn)
         back = voyage(apart(sea.way(rng, ground, base)), until_s + 1800.0, stage.speed_kn(ship))
@@ -279,6 +293,24 @@ def _fishes_on(stage: VoyageStage, ship: Ship) -> Actor:
         quiets=tuple(quiets),
         calls=tuple(calls),
     )
+
+
+def _offshore(stage: VoyageStage) -> tuple[Spot, Place]:
+    """A fishing ground in a zone, and a berth in reach of it."""
+    places = [place for zone in stage.sea.zones.values() for place in zone]
+    ground = places[int(stage.rng.integers(len(places)))]
+    base = stage.spot(ground, 5.0, 400.0)
+    return _berth(stage, ("zhoushan",)) if base.kind == EDGE else replace(base, kind=BERTH), ground
+
+
+def _inshore(stage: VoyageStage) -> tuple[Spot, Place]:
+    """A berth, and a ground where the way from it meets the lanes."""
+    sea, rng = stage.sea, stage.rng
+    berths = [s for s in sea.spots if s.kind == BERTH and s.port not in sea.trade]
+    base = berths[int(rng.integers(len(berths)))] if berths else _berth(stage, ())
+    room_km = float(sea.room_km[base.node])
+    lon, lat = shift(*sea.nodes[base.node], *rng.uniform(-700.0, 700.0, 2) * min(5.0, 0.25 * room_km))
+    return base, Place(float(lon), float(lat), 0.75 * room_km, base.node, "", "")
 
 
 def _renamed(stage: VoyageStage, actor: Actor) -> Actor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stswatch.sample_ais import KINDS, Figure, behaviour
+from stswatch.sample_ais.reception import fades
 
 ROOM = Path(__file__).parents[2] / "sample_ais"
 
@@ -36,3 +38,21 @@ def test_what_is_drawn_is_what_it_says(kind):
     drawn = Figure(kind, first, second, "", "E", "").draw(np.random.default_rng(1), 40_000)
     middle = np.median(drawn) if kind == "lognormal" else drawn.mean()
     assert middle == pytest.approx({"uniform": 0.5}.get(kind, first), rel=0.05)
+
+
+def test_each_type_of_class_b_sets_says_what_it_sends_and_whence():
+    rows = list(csv.DictReader((ROOM / "class_b_sets.csv").read_text().splitlines()))
+    assert len(rows) >= 10
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1.0)
+    assert len({row["name"] for row in rows}) == len(rows)
+    for row in rows:
+        assert row["state"] in fades.B_STATES
+        assert row["mark"] in "GME"
+        assert len(row["source"]) > 20, row["name"]
+        assert all(0 <= float(row[name]) <= 1 for name in fades.ClassBSets._fields[3:])
+
+
+def test_sets_of_class_b_are_drawn_as_often_as_the_table_says():
+    sets = fades.class_b_sets()
+    drawn = np.bincount(sets.drawn(np.random.default_rng(1).random(100_000)), minlength=len(sets.share))
+    assert drawn / 100_000 == pytest.approx(sets.share, abs=0.01)

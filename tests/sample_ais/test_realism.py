@@ -12,7 +12,7 @@ from stswatch.sample_ais import feed
 from stswatch.sample_ais.simulation import VoyagePlan, simulate
 
 REAL = Path(os.environ.get("STSWATCH_REAL_DATA", "."))
-MOST_AUC = 0.75
+MOST_AUC = 0.72
 
 
 def test_sentences_hold_what_was_drawn():
@@ -28,10 +28,12 @@ def test_sentences_hold_what_was_drawn():
 
 @pytest.mark.real
 @pytest.mark.e2e  # trees on thousands of reports of an hour
-def test_trees_hardly_tell_reports_of_class_a_apart(capsys):
+def test_trees_hardly_tell_reports_of_either_class_apart(capsys):
     if not (REAL / beside.AISHUB).exists():
         pytest.skip("no AISHub sample in STSWATCH_REAL_DATA")
     real, simulated = beside.real_reports(REAL), beside.simulated_reports()
     with capsys.disabled():
         print("\n" + beside.giveaways(real, simulated))
-    assert beside.told_apart(*(told[told.msg_type != 18] for told in (real, simulated))) <= MOST_AUC
+    parts = beside.by_class(real, simulated)
+    assert min(len(told) for pair in parts.values() for told in pair) > 500
+    assert {name: auc for name, pair in parts.items() if (auc := beside.told_apart(*pair)) > MOST_AUC} == {}

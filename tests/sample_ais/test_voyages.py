@@ -87,7 +87,8 @@ def test_destinations_are_entered_late_wrong_and_not_at_all(sea):
     legs = sea.more["voyages"].to_pandas()
     assert 0.05 < legs.destination.isna().mean() < 0.4
     assert legs.destination.nunique() > 20
-    assert 0.1 < legs.draught_m.isna().mean() < 0.5
+    never = legs.groupby("hull").draught_m.first().isna().mean()  # not of legs: a boat of day trips has many
+    assert 0.04 < never < 0.3
     told = sea.static_reports.to_pandas()
     assert told[told.msg_type == 5].destination.nunique() > 15
     assert told.groupby("mmsi").draught_m.nunique().max() >= 2
