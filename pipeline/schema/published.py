@@ -39,6 +39,13 @@ JUDGED_GAPS = table(
         pa.int64(),
         "gaps of others near it that began and ended with it: one cause, so that none of them is silenced",
     ),
+    column(
+        "began_together",
+        pa.int64(),
+        "gaps of others near it that began with it, whenever they ended up to reception.together_after_h after it: of "
+        "reception.together_least and more a receiver is the likelier cause, so that it is not silenced",
+    ),
+    column("ended_together", pa.int64(), "gaps of others near it that ended with it; the same holds of them"),
 )
 _SHORE = (
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore, 0 on land", unit="km", null=True),

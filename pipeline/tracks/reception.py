@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km, is_water
 from stswatch.geo.coordinates.plane import from_local_m, to_local_m
@@ -37,10 +38,17 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.coverage import silent_together
 from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
+from stswatch.pipeline.tracks.unheard import (
+    SPANS_AN_HOUR,
+    Moments,
+    OwnHearing,
+    Together,
+    silence_chance,
+    silent_together,
+)
 
-# ------------------------------------------------------------------ what the ship-hours of others say of one silence
+# ------------------------------------------------------------------------------ the ways that a vessel may have gone
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,6 @@ class PossibleWay:
 
 
 TURNS = 8  # directions in which a detour is tried
-SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
 
 
@@ -106,59 +113,6 @@ def ways(
     return found
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Moments of silences, (n,) each: of which gap, for how many spans of ten minutes, and who else was there.
-
-    heard, missed: ship-hours of others about it in that hour; lately_heard, lately_missed: of the time before.
-    known: whether anybody was placed in the very cell lately; beyond is the edge of what is received, or of the data.
-    """
-
-    gap: Ints
-    spans: Ints
-    heard: Ints
-    missed: Ints
-    lately_heard: Ints
-    lately_missed: Ints
-    known: Bools
-
-    def tells(self, rules: ReceptionRules) -> Bools:
-        """Whether enough others were there."""
-        then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
-        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
-        return enough
-
-
-def silence_chance(of: Moments, gaps: int, own: Floats, rules: ReceptionRules) -> Floats:
-    """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
-
-    own: share of spans in which the vessel itself was heard beside the gap, (gaps,).
-    """
-    tells = of.tells(rules)
-    gap, spans = of.gap[tells], of.spans[tells]
-    times = np.bincount(gap, spans, gaps)
-    # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
-    heard, missed = of.lately_heard[tells], of.lately_missed[tells]
-    place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
-    then, then_heard = of.heard[tells] + of.missed[tells], of.heard[tells]
-    share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
-    others = np.bincount(gap, spans * share, gaps) / np.maximum(times, 1)
-    # spans of one vessel are heard or missed together, so that all of those beside the gap are worth a few
-    worth = BESIDE / (1 + (BESIDE - 1) * rules.correlation)
-    a = rules.prior_heard + worth * own * others
-    b = rules.prior_missed + worth * (1 - own * others)
-    most = round(rules.independent_h * SPANS_AN_HOUR)
-    return np.where(times > 0, unheard(a, b, np.minimum(times, most).astype(np.int64)), 1.0)
-
-
-def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
-    """The mean of (1 - p) ** times for p of Beta(a, b), (n,): not heard so many times in a row."""
-    log = np.zeros(len(a))
-    for k in range(int(times.max(initial=0))):
-        log += np.where(k < times, np.log1p(-a / (a + b + k)), 0.0)
-    return np.asarray(np.exp(log))
-
-
 # ---------------------------------------------------------------------------------------------------- the judgement
 
 _AT_ONCE = 5_000
@@ -169,9 +123,8 @@ NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 class _Gaps:
     """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    own: share of its hours in which it is heard, over days. beside: share of the spans right before the gap in which it
-    was heard, or of those right after it where that is less. stayed: it lay in one place right before and right after.
-    lost: something received within is damaged, so that nobody knows whether all of it was a silence.
+    stayed: it lay in one place right before and right after. lost: something received within is damaged, so that nobody
+    knows whether all of it was a silence.
     """
 
     start_us: Ints
@@ -180,8 +133,7 @@ class _Gaps:
     lat: Floats
     last_m: tuple[Floats, Floats]
     resumed: Bools
-    own: Floats
-    beside: Floats
+    own: OwnHearing
     stayed: Bools
     lost: Bools
 
@@ -195,16 +147,22 @@ class _Gaps:
         lon1, lat1 = (
             np.where(resumed, np.asarray(gaps[n].fill_null(0.0)), at) for n, at in (("lon1", lon), ("lat1", lat))
         )
-        heard, missed = (np.asarray(gaps[name]) for name in ("own_heard_h", "own_missed_h"))
-        own = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
-        own = np.maximum(own, rules.own_share_least)
-        before = np.asarray(gaps["heard_before"]) / BESIDE
-        beside = np.minimum(before, np.where(resumed, np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before))
         last_m = to_local_m(lon1, lat1, lon, lat)
         still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
         stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
         lost = np.asarray(gaps["lost_min"]) > 0
-        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, own, beside, stayed, lost)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, lost)
+
+
+def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
+    """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
+    heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
+    share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
+    before = np.asarray(gaps["heard_before"]) / BESIDE
+    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
+    least, most = np.minimum(before, after), np.maximum(before, after)
+    beside = least + rules.better_side_weight * (most - least)
+    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside)
 
 
 def judged(
@@ -222,7 +180,6 @@ def judged(
 def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
     n = gaps.num_rows
-    own = of.own * of.beside
     gap, time_us, spans = _moments_of(of, rules)
     hour = time_us // HOUR
     direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
@@ -245,7 +202,7 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
 
     every = np.arange(len(gap))
     at = asked(every, *places(direct, every))
-    direct_chance = silence_chance(at, n, own, rules)
+    direct_chance = silence_chance(at, of.own, rules)
     whole = at.tells(rules) * spans / SPANS_AN_HOUR
     judged_h, heard_h, missed_h = (np.bincount(gap, whole * count, n) for count in (1, at.heard, at.missed))
     chance = direct_chance.copy()
@@ -259,7 +216,7 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
         lon, lat = places(way, row)
         on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
         possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        along = likely * silence_chance(asked(row, lon, lat), n, own, rules)
+        along = likely * silence_chance(asked(row, lon, lat), of.own, rules)
         chance = np.where(possible, np.maximum(chance, along), chance)
     together = silent_together(gaps, beside, rules)
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, together, counts, rules)
@@ -270,8 +227,10 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
         "judged_h": np.rint(judged_h).astype(np.int64),
         "others_heard_h": np.rint(heard_h).astype(np.int64),
         "others_missed_h": np.rint(missed_h).astype(np.int64),
-        "own_share": of.own,
-        "silent_together": together,
+        "own_share": of.own.share,
+        "silent_together": together.whole,
+        "began_together": together.begin,
+        "ended_together": together.end,
     }
     none = judged_h == 0
     for name in ("silence_chance", "p_off"):
@@ -326,7 +285,7 @@ def _states(
     judged_h: Column,
     heard_h: Column,
     missed_h: Column,
-    together: Ints,
+    together: Together,
     counts: Counts,
     rules: ReceptionRules,
 ) -> Column:
@@ -337,7 +296,7 @@ def _states(
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
     rare = chance <= rules.silenced_chance
-    state[rare] = np.where(together[rare] > 0, NOT_RECEIVED, schema.SILENCED)
+    state[rare] = np.where(together.of_one_cause(rules)[rare], NOT_RECEIVED, schema.SILENCED)
     return state
 
 
@@ -364,17 +323,17 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
-    due = batch.final | (_last_us(gaps, own) + hours(own.bracket_h) <= batch.watermark_us)
+    memory_us = days(rules.vessel.track_memory_d)
+    due = batch.final | (_known_us(gaps, memory_us, own) <= batch.watermark_us)
     waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
     found = judged(ready, Counts(counts, own), batch.watermark_us, own, others)
     # what was judged is still asked whether it began and ended with what is judged next
     lately = pa.concat_tables([state["lately"], ready])
-    recent = _last_us(lately, own) + hours(own.bracket_h + _ASKED_H) > batch.watermark_us
+    asked_us = 2 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
+    recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
-    oldest_us = (
-        batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - 4 * HOUR
-    )  # a gap comes two late
+    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 4 * HOUR  # a gap comes two late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
@@ -390,10 +349,18 @@ def _last_us(gaps: pa.Table, rules: ReceptionRules) -> Ints:
     return np.asarray(np.maximum(end_us, micros(gaps, "start_time") + hours(rules.edge_h)) // HOUR * HOUR)
 
 
+def _known_us(gaps: pa.Table, memory_us: int, rules: ReceptionRules) -> Ints:
+    """When all is there that a judgement of gaps asks for, (n,): ship-hours, and other gaps that ended as they did."""
+    over = np.asarray(pc.equal(gaps["ending"], "track_ended"))
+    others_us = np.where(over, micros(gaps, "start_time") + memory_us + hours(_ASKED_H), 0)
+    return np.maximum(_last_us(gaps, rules) + hours(rules.bracket_h), others_us)
+
+
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    counts = ("judged_h", "others_heard_h", "others_missed_h", "silent_together")
+    counts = ("judged_h", "others_heard_h", "others_missed_h")
+    counts += ("silent_together", "began_together", "ended_together")
     none = {name: np.zeros(n, np.int64) for name in counts}
     unknown = {name: pa.nulls(n, pa.float64()) for name in ("silence_chance", "p_off", "own_share")}
     given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
