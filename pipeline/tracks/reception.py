@@ -24,6 +24,7 @@ from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
+    MINUTE,
     Batch,
     Bools,
     Column,
@@ -43,7 +44,8 @@ from stswatch.pipeline.tracks.unheard import (
     SPANS_AN_HOUR,
     Moments,
     OwnHearing,
-    Together,
+    in_outages_min,
+    own_gaps_before,
     silence_chance,
     silent_together,
 )
@@ -116,6 +118,7 @@ def ways(
 # ---------------------------------------------------------------------------------------------------- the judgement
 
 _AT_ONCE = 5_000
+_HOURS = ("judged_h", "others_heard_h", "others_missed_h")
 NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
 
@@ -166,18 +169,27 @@ def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
 
 
 def judged(
-    gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules, others: pa.Table | None = None
+    gaps: pa.Table,
+    counts: Counts,
+    until_us: int,
+    rules: ReceptionRules,
+    others: pa.Table | None = None,
+    outages: pa.Table | None = None,
 ) -> pa.Table:
     """Gaps with what the ship-hours of others say of them, schema.JUDGED_GAPS.
 
-    gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun and ended with them.
+    gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun or ended with
+    them, or are of the same vessels. outages: schema.OUTAGES.
     """
     beside = gaps if others is None else pa.concat_tables([gaps, others])
     parts = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
-    return concat([_judged(part, beside, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
+    known = schema.empty("outages") if outages is None else outages
+    return concat([_judged(part, beside, known, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
 
 
-def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+def _judged(
+    gaps: pa.Table, beside: pa.Table, outages: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
+) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
     n = gaps.num_rows
     gap, time_us, spans = _moments_of(of, rules)
@@ -203,8 +215,7 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
     every = np.arange(len(gap))
     at = asked(every, *places(direct, every))
     direct_chance = silence_chance(at, of.own, rules)
-    whole = at.tells(rules) * spans / SPANS_AN_HOUR
-    judged_h, heard_h, missed_h = (np.bincount(gap, whole * count, n) for count in (1, at.heard, at.missed))
+    judged_h, heard_h, missed_h = at.judged_hours(n, rules)
     chance = direct_chance.copy()
     at_shore = _at_the_shore(of, direct_chance, rules)
     likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
@@ -219,24 +230,29 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
         along = likely * silence_chance(asked(row, lon, lat), of.own, rules)
         chance = np.where(possible, np.maximum(chance, along), chance)
     together = silent_together(gaps, beside, rules)
-    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, together, counts, rules)
+    outage_min = in_outages_min(gaps, of.end_us, outages, rules)
+    received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
+    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
+    p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
+    some = judged_h > 0
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
-        "silence_chance": chance,
-        "p_off": rules.off_share / (rules.off_share + (1 - rules.off_share) * chance),
-        "judged_h": np.rint(judged_h).astype(np.int64),
-        "others_heard_h": np.rint(heard_h).astype(np.int64),
-        "others_missed_h": np.rint(missed_h).astype(np.int64),
+        "silence_chance": np.where(some, chance, np.nan),
+        "p_off": np.where(some, p_off, np.nan),
+        **{name: np.rint(h).astype(np.int64) for name, h in zip(_HOURS, (judged_h, heard_h, missed_h), strict=True)},
         "own_share": of.own.share,
-        "silent_together": together.whole,
-        "began_together": together.begin,
-        "ended_together": together.end,
+        **together.columns(),
+        "in_outage_min": outage_min,
+        **own_gaps_before(gaps, beside),
     }
-    none = judged_h == 0
-    for name in ("silence_chance", "p_off"):
-        columns[name] = np.where(none, np.nan, columns[name])
     given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
     return build("judged_gaps", given | columns)
+
+
+def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
+    """Whether what of gaps lies outside of outages would be no gap, (n,)."""
+    left_us = of.end_us - of.start_us - outage_min * MINUTE
+    return np.asarray((outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR))
 
 
 def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
@@ -285,7 +301,7 @@ def _states(
     judged_h: Column,
     heard_h: Column,
     missed_h: Column,
-    together: Together,
+    by_reception: Bools,
     counts: Counts,
     rules: ReceptionRules,
 ) -> Column:
@@ -296,7 +312,7 @@ def _states(
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
     rare = chance <= rules.silenced_chance
-    state[rare] = np.where(together.of_one_cause(rules)[rare], NOT_RECEIVED, schema.SILENCED)
+    state[rare] = np.where(by_reception[rare], NOT_RECEIVED, schema.SILENCED)
     return state
 
 
@@ -313,7 +329,12 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
 
 # --------------------------------------------------------------------------------------------------------- the step
 
-STATE = {"waiting": schema.GAPS, "lately": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
+STATE = {
+    "waiting": schema.GAPS,
+    "lately": schema.GAPS,
+    "ship_hours": schema.SHIP_HOURS,
+    "outages": schema.OUTAGES,
+}
 
 
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -327,17 +348,20 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     due = batch.final | (_known_us(gaps, memory_us, own) <= batch.watermark_us)
     waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
-    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others)
+    outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
+    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others, outages)
     # what was judged is still asked whether it began and ended with what is judged next
     lately = pa.concat_tables([state["lately"], ready])
-    asked_us = 2 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
+    asked_us = 3 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
     recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
     oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 4 * HOUR  # a gap comes two late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
-    return Result({"waiting": waiting, "lately": lately, "ship_hours": counts}, {"judged_gaps": found})
+    outages = outages.filter(pa.array(micros(outages, "end_time") + asked_us > batch.watermark_us)).combine_chunks()
+    kept = {"waiting": waiting, "lately": lately, "ship_hours": counts, "outages": outages}
+    return Result(kept, {"judged_gaps": found})
 
 
 _ASKED_H = 2.0
@@ -359,9 +383,10 @@ def _known_us(gaps: pa.Table, memory_us: int, rules: ReceptionRules) -> Ints:
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    counts = ("judged_h", "others_heard_h", "others_missed_h")
-    counts += ("silent_together", "began_together", "ended_together")
-    none = {name: np.zeros(n, np.int64) for name in counts}
-    unknown = {name: pa.nulls(n, pa.float64()) for name in ("silence_chance", "p_off", "own_share")}
-    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    return build("judged_gaps", given | none | unknown | {"judgement": pa.array([UNKNOWN] * n, pa.string())})
+    counts = (*_HOURS, "silent_together", "began_together", "ended_together")
+    chances = ("silence_chance", "p_off", "own_share", "since_gap_h", "since_gap_km")
+    columns: dict[str, object] = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
+    columns |= {name: np.zeros(n, np.int64) for name in (*counts, "gaps_before")}
+    columns |= {name: pa.nulls(n, pa.float64()) for name in chances}
+    columns |= {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n, pa.string())}
+    return build("judged_gaps", columns)

@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import gammaln
 
-from stswatch.pipeline.batch import Bools, Floats, Ints, micros
-from stswatch.pipeline.rules import hours, minutes
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
+from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
+from stswatch.pipeline.tracks.coverage import ALL
 from stswatch.pipeline.tracks.ship_hours import BESIDE
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
@@ -42,6 +44,11 @@ class Moments:
         then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
         enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
         return enough
+
+    def judged_hours(self, gaps: int, rules: ReceptionRules) -> list[Floats]:
+        """Hours that tell, and ship-hours heard and missed in them, of each gap, (gaps,)."""
+        whole = self.tells(rules) * self.spans / SPANS_AN_HOUR
+        return [np.bincount(self.gap, whole * count, gaps) for count in (1, self.heard, self.missed)]
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,10 @@ class Together:
         one_side: Bools = np.maximum(self.begin, self.end) >= rules.together_least
         return one_side | (self.whole > 0)
 
+    def columns(self) -> dict[str, Ints]:
+        """As columns of schema.JUDGED_GAPS."""
+        return {"silent_together": self.whole, "began_together": self.begin, "ended_together": self.end}
+
 
 def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> Together:
     """How many other gaps near each began or ended with it: a receiver failed, or a coast switched off.
@@ -178,3 +189,53 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
         near = [column + by for column, by in zip(at, shift, strict=True)]
         found += np.searchsorted(rows, key(near, upto), "right") - np.searchsorted(rows, key(near, 0))
     return found
+
+
+# ------------------------------------------------------------- outages, and what gaps the same vessel had before
+
+
+def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
+    """How much of gaps lies in outages of all receivers or of their kind, (n,).
+
+    end_us: up to when they are judged. Of outages count those that end `together_after_h` after the gap at most: of
+    later ones nobody may know yet.
+    """
+    kind = np.array(gaps["receiver"].to_pylist(), object)
+    start_us, total_us = micros(gaps, "start_time"), np.zeros(gaps.num_rows)
+    spans = (micros(outages, name).tolist() for name in ("start_time", "end_time"))
+    rows = list(zip(outages["receiver"].to_pylist(), *spans, strict=True))
+    whole = [(begin, end) for receiver, begin, end in rows if receiver == ALL]
+    for receiver, begin, end in rows:
+        if receiver != ALL and any(begin < until and end > since for since, until in whole):
+            continue  # in part that of all receivers: it is counted there
+        met = np.minimum(end_us, end) - np.maximum(start_us, begin)
+        known = (end <= end_us + hours(rules.together_after_h)) & ((receiver == ALL) | (kind == receiver))
+        total_us += np.where(known, np.maximum(met, 0), 0)
+    return total_us / MINUTE
+
+
+OWN_GAPS_D = 7
+
+
+def own_gaps_before(gaps: pa.Table, beside: pa.Table) -> dict[str, Ints | pa.Array]:
+    """What gaps of the same number ended in the OWN_GAPS_D days before each; beside: all that are known."""
+    ended = beside.filter(beside["end_time"].is_valid())
+    key = _who_and_when(np.asarray(ended["mmsi"], np.int64), micros(ended, "end_time"))
+    order = np.argsort(key, kind="stable")
+    who, start_us = np.asarray(gaps["mmsi"], np.int64), micros(gaps, "start_time")
+    low, high = (
+        np.searchsorted(key[order], _who_and_when(who, us), "right") for us in (start_us - days(OWN_GAPS_D), start_us)
+    )
+    some = high > low
+    last = ended.take(pa.array(order[high[some] - 1]))
+    here = (np.asarray(gaps[name])[some] for name in ("lon0", "lat0"))
+    since_h, away_km = np.zeros(len(some)), np.zeros(len(some))
+    since_h[some] = (start_us[some] - micros(last, "end_time")) / HOUR
+    away_km[some] = np.round(haversine_m(*here, *(np.asarray(last[name]) for name in ("lon1", "lat1"))) / 1000, 3)
+    given = {"since_gap_h": since_h, "since_gap_km": away_km}
+    return {"gaps_before": high - low} | {name: pa.array(of, mask=~some) for name, of in given.items()}
+
+
+def _who_and_when(mmsi: Ints, time_us: Ints) -> Ints:
+    """One number (n,) that rises with the vessel and then with the time, whole seconds."""
+    return (mmsi << 33) + time_us // SECOND
