@@ -242,7 +242,10 @@ class ReceptionRules:
     )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
-        3.0, "km", "so near the shore a ship may be bound up a river or into a dock that no coast shows"
+        10.0,
+        "km",
+        "so near the shore at either end a ship may be bound up a river or into a dock that no coast shows: pilots of "
+        "the Mississippi board 10 km off",
     )
     detour_share: float = number(
         0.1, "share", "of ships go as far aside as time allows, to where nobody is heard: an estimate, a high one"

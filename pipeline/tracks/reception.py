@@ -258,7 +258,9 @@ def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
 def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
     """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
     rare = chance <= rules.silenced_chance
-    rare[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    last = from_local_m(*of.last_m, of.lon, of.lat)
+    ends = ((of.lon[rare], of.lat[rare]), (last[0][rare], last[1][rare]))
+    rare[rare] = np.minimum(*(distance_to_shore_km(*end) for end in ends)) <= rules.river_km
     return rare
 
 
