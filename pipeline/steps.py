@@ -100,7 +100,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "reception",
         reception.reception,
-        takes={"gaps": to_all, "ship_hours": to_all},
+        takes={"gaps": to_all, "ship_hours": to_all, "outages": to_all},
         gives=("judged_gaps",),
         state=reception.STATE,
         single=True,
@@ -226,7 +226,7 @@ def stages(steps: Sequence[Step]) -> list[list[Step]]:
     """The steps by how many others they wait for in a row: those of one stage need nothing of each other.
 
     >>> [[step.name for step in stage] for stage in stages(STEPS)][:2]
-    [['vessel'], ['coverage', 'reception', 'proximity', 'compare']]
+    [['vessel'], ['coverage', 'proximity', 'compare']]
     """
     found: list[list[Step]] = []
     at: dict[str, int] = {}  # by table, the stage that gives it

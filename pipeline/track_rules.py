@@ -218,10 +218,19 @@ class ReceptionRules:
         "before an hour, what others were heard of in its cell and the eight round it tells how far stations reach",
     )
     ship_hours_least: float = number(
-        4.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
+        3.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
     )
     correlation: float = number(
-        0.15, "share", "ships of one place and hour are heard or missed together; fitted on simulated seas"
+        0.15, "share", "spans of one vessel are heard or missed together; fitted on simulated seas"
+    )
+    hour_correlation: float = number(
+        0.08, "share", "the same of its hours, less than of spans: they reach over days; fitted on simulated seas"
+    )
+    independent_spans: float = number(
+        6.0, "spans", "so many chances has an hour to be heard in, though it has twelve spans: passes last for several"
+    )
+    better_side_weight: float = number(
+        0.15, "share", "by which the side of a gap on which it was heard worse is drawn to the other one: it is one set"
     )
     independent_h: float = number(
         24.0, "h", "of a gap count at most so many: weather and stations last for hours, and no longer one tells more"
@@ -233,7 +242,10 @@ class ReceptionRules:
     )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
-        3.0, "km", "so near the shore a ship may be bound up a river or into a dock that no coast shows"
+        10.0,
+        "km",
+        "so near the shore at either end a ship may be bound up a river or into a dock that no coast shows: pilots of "
+        "the Mississippi board 10 km off",
     )
     detour_share: float = number(
         0.1, "share", "of ships go as far aside as time allows, to where nobody is heard: an estimate, a high one"
@@ -247,6 +259,12 @@ class ReceptionRules:
         10.0, "min", "silences that begin and end so near each other have one cause; as far as reports are apart"
     )
     together_deg: float = number(0.5, "deg", "about the range of one station")
+    together_least: float = number(
+        2.0, "gaps", "of others that begin with it, or end with it: one more than happens by accident among few ships"
+    )
+    together_after_h: float = number(
+        12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
+    )
     near_h: float = number(2.0, "h", "after the start and before the end of a gap a vessel is looked for more often")
     edge_h: float = number(
         12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"
@@ -257,10 +275,10 @@ class ReceptionRules:
     own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.0001,
+        0.0004,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
-        "eight simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
+        "simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
     )
     poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
     off_share: float = number(0.005, "share", "of spans of two hours, the set was off: an estimate, none is published")

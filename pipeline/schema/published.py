@@ -39,6 +39,29 @@ JUDGED_GAPS = table(
         pa.int64(),
         "gaps of others near it that began and ended with it: one cause, so that none of them is silenced",
     ),
+    column(
+        "began_together",
+        pa.int64(),
+        "gaps of others near it that began with it, whenever they ended up to reception.together_after_h after it: of "
+        "reception.together_least and more a receiver is the likelier cause, so that it is not silenced",
+    ),
+    column("ended_together", pa.int64(), "gaps of others near it that ended with it; the same holds of them"),
+    column(
+        "in_outage_min",
+        pa.float64(),
+        "how much of it lies in outages of all receivers or of its kind that were known when it was judged; where no "
+        "more than its threshold is left, it is not silenced",
+        unit="min",
+    ),
+    column("gaps_before", pa.int64(), "gaps of the same number that ended in the seven days before it"),
+    column("since_gap_h", pa.float64(), "from the end of the last of them to its start", unit="h", null=True),
+    column(
+        "since_gap_km",
+        pa.float64(),
+        "from where that one ended to where it starts: little in many hours is gap, loiter, gap",
+        unit="km",
+        null=True,
+    ),
 )
 _SHORE = (
     column("distance_to_shore_km", pa.float64(), "distance to the nearest shore, 0 on land", unit="km", null=True),

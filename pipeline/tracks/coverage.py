@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil, log
 
 import numpy as np
@@ -29,7 +29,7 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, hours, minutes
 from stswatch.pipeline.schema import RECEIVERS
-from stswatch.pipeline.track_rules import CoverageRules, ReceptionRules
+from stswatch.pipeline.track_rules import CoverageRules
 
 # ------ outages: spans in which nobody at all was heard, though the traffic before and after makes that no accident
 # Law: what was heard is told by whole UTC half hours, as fixes are taken. A silence is judged once the hour after it is
@@ -253,40 +253,6 @@ def _not_before(rows: pa.Table, name: str, since: Mapping[str, int], span_us: in
     """The rows of each kind of receiver that lie no longer before."""
     oldest_us = np.array([since[receiver] - span_us for receiver in rows["receiver"].to_pylist()], np.int64)
     return rows.filter(pa.array(micros(rows, name) >= oldest_us)).combine_chunks()
-
-
-# ------------------------------------------------------------ silences of several vessels that have one cause
-
-
-def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> Ints:
-    """How many other gaps near each began and ended with it, (n,): a receiver failed, or a coast switched off.
-
-    gaps, beside: schema.GAPS, those of gaps among both. Near is the same or the next cell of `together_deg`, and the
-    same or the next `together_min`.
-    """
-
-    def placed(table: pa.Table) -> list[Ints]:
-        span_us = minutes(rules.together_min)
-        end_us = np.asarray(table["end_time"].cast(pa.int64()).fill_null(-(10**15)))
-        lon, lat = (np.floor(np.asarray(table[name]) / rules.together_deg) for name in ("lon0", "lat0"))
-        return [micros(table, "start_time") // span_us, end_us // span_us, lon.astype(np.int64), lat.astype(np.int64)]
-
-    every, own = placed(beside), placed(gaps)
-    low = [int(column.min(initial=0)) - 1 for column in every]
-    size = [int(column.max(initial=0)) - least + 2 for column, least in zip(every, low, strict=True)]
-
-    def key(columns: Sequence[Ints]) -> Ints:
-        out = np.zeros(len(columns[0]), np.int64)
-        for column, least, most in zip(columns, low, size, strict=True):
-            out = out * most + column - least
-        return out
-
-    sorted_key = np.sort(key(every))
-    found = np.full(gaps.num_rows, -1)  # itself
-    for shift in np.indices((3, 3, 3, 3)).reshape(4, -1).T - 1:
-        at = key([column + by for column, by in zip(own, shift, strict=True)])
-        found += np.searchsorted(sorted_key, at, "right") - np.searchsorted(sorted_key, at)
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------- the step

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km, is_water
 from stswatch.geo.coordinates.plane import from_local_m, to_local_m
@@ -23,6 +24,7 @@ from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
+    MINUTE,
     Batch,
     Bools,
     Column,
@@ -37,10 +39,18 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.coverage import silent_together
 from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
+from stswatch.pipeline.tracks.unheard import (
+    SPANS_AN_HOUR,
+    Moments,
+    OwnHearing,
+    in_outages_min,
+    own_gaps_before,
+    silence_chance,
+    silent_together,
+)
 
-# ------------------------------------------------------------------ what the ship-hours of others say of one silence
+# ------------------------------------------------------------------------------ the ways that a vessel may have gone
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,6 @@ class PossibleWay:
 
 
 TURNS = 8  # directions in which a detour is tried
-SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
 
 
@@ -106,62 +115,10 @@ def ways(
     return found
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Moments of silences, (n,) each: of which gap, for how many spans of ten minutes, and who else was there.
-
-    heard, missed: ship-hours of others about it in that hour; lately_heard, lately_missed: of the time before.
-    known: whether anybody was placed in the very cell lately; beyond is the edge of what is received, or of the data.
-    """
-
-    gap: Ints
-    spans: Ints
-    heard: Ints
-    missed: Ints
-    lately_heard: Ints
-    lately_missed: Ints
-    known: Bools
-
-    def tells(self, rules: ReceptionRules) -> Bools:
-        """Whether enough others were there."""
-        then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
-        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
-        return enough
-
-
-def silence_chance(of: Moments, gaps: int, own: Floats, rules: ReceptionRules) -> Floats:
-    """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
-
-    own: share of spans in which the vessel itself was heard beside the gap, (gaps,).
-    """
-    tells = of.tells(rules)
-    gap, spans = of.gap[tells], of.spans[tells]
-    times = np.bincount(gap, spans, gaps)
-    # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
-    heard, missed = of.lately_heard[tells], of.lately_missed[tells]
-    place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
-    then, then_heard = of.heard[tells] + of.missed[tells], of.heard[tells]
-    share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
-    others = np.bincount(gap, spans * share, gaps) / np.maximum(times, 1)
-    # spans of one vessel are heard or missed together, so that all of those beside the gap are worth a few
-    worth = BESIDE / (1 + (BESIDE - 1) * rules.correlation)
-    a = rules.prior_heard + worth * own * others
-    b = rules.prior_missed + worth * (1 - own * others)
-    most = round(rules.independent_h * SPANS_AN_HOUR)
-    return np.where(times > 0, unheard(a, b, np.minimum(times, most).astype(np.int64)), 1.0)
-
-
-def unheard(a: Floats, b: Floats, times: Ints) -> Floats:
-    """The mean of (1 - p) ** times for p of Beta(a, b), (n,): not heard so many times in a row."""
-    log = np.zeros(len(a))
-    for k in range(int(times.max(initial=0))):
-        log += np.where(k < times, np.log1p(-a / (a + b + k)), 0.0)
-    return np.asarray(np.exp(log))
-
-
 # ---------------------------------------------------------------------------------------------------- the judgement
 
 _AT_ONCE = 5_000
+_HOURS = ("judged_h", "others_heard_h", "others_missed_h")
 NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
 
@@ -169,9 +126,8 @@ NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 class _Gaps:
     """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    own: share of its hours in which it is heard, over days. beside: share of the spans right before the gap in which it
-    was heard, or of those right after it where that is less. stayed: it lay in one place right before and right after.
-    lost: something received within is damaged, so that nobody knows whether all of it was a silence.
+    stayed: it lay in one place right before and right after. lost: something received within is damaged, so that nobody
+    knows whether all of it was a silence.
     """
 
     start_us: Ints
@@ -180,8 +136,7 @@ class _Gaps:
     lat: Floats
     last_m: tuple[Floats, Floats]
     resumed: Bools
-    own: Floats
-    beside: Floats
+    own: OwnHearing
     stayed: Bools
     lost: Bools
 
@@ -195,34 +150,48 @@ class _Gaps:
         lon1, lat1 = (
             np.where(resumed, np.asarray(gaps[n].fill_null(0.0)), at) for n, at in (("lon1", lon), ("lat1", lat))
         )
-        heard, missed = (np.asarray(gaps[name]) for name in ("own_heard_h", "own_missed_h"))
-        own = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
-        own = np.maximum(own, rules.own_share_least)
-        before = np.asarray(gaps["heard_before"]) / BESIDE
-        beside = np.minimum(before, np.where(resumed, np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before))
         last_m = to_local_m(lon1, lat1, lon, lat)
         still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
         stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
         lost = np.asarray(gaps["lost_min"]) > 0
-        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, own, beside, stayed, lost)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, lost)
+
+
+def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
+    """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
+    heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
+    share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
+    before = np.asarray(gaps["heard_before"]) / BESIDE
+    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
+    least, most = np.minimum(before, after), np.maximum(before, after)
+    beside = least + rules.better_side_weight * (most - least)
+    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside)
 
 
 def judged(
-    gaps: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules, others: pa.Table | None = None
+    gaps: pa.Table,
+    counts: Counts,
+    until_us: int,
+    rules: ReceptionRules,
+    others: pa.Table | None = None,
+    outages: pa.Table | None = None,
 ) -> pa.Table:
     """Gaps with what the ship-hours of others say of them, schema.JUDGED_GAPS.
 
-    gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun and ended with them.
+    gaps: schema.GAPS. until_us: up to when ship-hours are known. others: gaps that may have begun or ended with
+    them, or are of the same vessels. outages: schema.OUTAGES.
     """
     beside = gaps if others is None else pa.concat_tables([gaps, others])
     parts = [gaps.slice(k, _AT_ONCE) for k in range(0, gaps.num_rows, _AT_ONCE)]
-    return concat([_judged(part, beside, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
+    known = schema.empty("outages") if outages is None else outages
+    return concat([_judged(part, beside, known, counts, until_us, rules) for part in parts], schema.JUDGED_GAPS)
 
 
-def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules) -> pa.Table:
+def _judged(
+    gaps: pa.Table, beside: pa.Table, outages: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
+) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
     n = gaps.num_rows
-    own = of.own * of.beside
     gap, time_us, spans = _moments_of(of, rules)
     hour = time_us // HOUR
     direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
@@ -245,9 +214,8 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
 
     every = np.arange(len(gap))
     at = asked(every, *places(direct, every))
-    direct_chance = silence_chance(at, n, own, rules)
-    whole = at.tells(rules) * spans / SPANS_AN_HOUR
-    judged_h, heard_h, missed_h = (np.bincount(gap, whole * count, n) for count in (1, at.heard, at.missed))
+    direct_chance = silence_chance(at, of.own, rules)
+    judged_h, heard_h, missed_h = at.judged_hours(n, rules)
     chance = direct_chance.copy()
     at_shore = _at_the_shore(of, direct_chance, rules)
     likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
@@ -259,31 +227,40 @@ def _judged(gaps: pa.Table, beside: pa.Table, counts: Counts, until_us: int, rul
         lon, lat = places(way, row)
         on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
         possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        along = likely * silence_chance(asked(row, lon, lat), n, own, rules)
+        along = likely * silence_chance(asked(row, lon, lat), of.own, rules)
         chance = np.where(possible, np.maximum(chance, along), chance)
     together = silent_together(gaps, beside, rules)
-    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, together, counts, rules)
+    outage_min = in_outages_min(gaps, of.end_us, outages, rules)
+    received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
+    state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
+    p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
+    some = judged_h > 0
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
-        "silence_chance": chance,
-        "p_off": rules.off_share / (rules.off_share + (1 - rules.off_share) * chance),
-        "judged_h": np.rint(judged_h).astype(np.int64),
-        "others_heard_h": np.rint(heard_h).astype(np.int64),
-        "others_missed_h": np.rint(missed_h).astype(np.int64),
-        "own_share": of.own,
-        "silent_together": together,
+        "silence_chance": np.where(some, chance, np.nan),
+        "p_off": np.where(some, p_off, np.nan),
+        **{name: np.rint(h).astype(np.int64) for name, h in zip(_HOURS, (judged_h, heard_h, missed_h), strict=True)},
+        "own_share": of.own.share,
+        **together.columns(),
+        "in_outage_min": outage_min,
+        **own_gaps_before(gaps, beside),
     }
-    none = judged_h == 0
-    for name in ("silence_chance", "p_off"):
-        columns[name] = np.where(none, np.nan, columns[name])
     given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
     return build("judged_gaps", given | columns)
+
+
+def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
+    """Whether what of gaps lies outside of outages would be no gap, (n,)."""
+    left_us = of.end_us - of.start_us - outage_min * MINUTE
+    return np.asarray((outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR))
 
 
 def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
     """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
     rare = chance <= rules.silenced_chance
-    rare[rare] = distance_to_shore_km(of.lon[rare], of.lat[rare]) <= rules.river_km
+    last = from_local_m(*of.last_m, of.lon, of.lat)
+    ends = ((of.lon[rare], of.lat[rare]), (last[0][rare], last[1][rare]))
+    rare[rare] = np.minimum(*(distance_to_shore_km(*end) for end in ends)) <= rules.river_km
     return rare
 
 
@@ -326,7 +303,7 @@ def _states(
     judged_h: Column,
     heard_h: Column,
     missed_h: Column,
-    together: Ints,
+    by_reception: Bools,
     counts: Counts,
     rules: ReceptionRules,
 ) -> Column:
@@ -337,7 +314,7 @@ def _states(
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
     rare = chance <= rules.silenced_chance
-    state[rare] = np.where(together[rare] > 0, NOT_RECEIVED, schema.SILENCED)
+    state[rare] = np.where(by_reception[rare], NOT_RECEIVED, schema.SILENCED)
     return state
 
 
@@ -354,7 +331,12 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
 
 # --------------------------------------------------------------------------------------------------------- the step
 
-STATE = {"waiting": schema.GAPS, "lately": schema.GAPS, "ship_hours": schema.SHIP_HOURS}
+STATE = {
+    "waiting": schema.GAPS,
+    "lately": schema.GAPS,
+    "ship_hours": schema.SHIP_HOURS,
+    "outages": schema.OUTAGES,
+}
 
 
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -364,21 +346,24 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
-    due = batch.final | (_last_us(gaps, own) + hours(own.bracket_h) <= batch.watermark_us)
+    memory_us = days(rules.vessel.track_memory_d)
+    due = batch.final | (_known_us(gaps, memory_us, own) <= batch.watermark_us)
     waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
-    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others)
+    outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
+    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others, outages)
     # what was judged is still asked whether it began and ended with what is judged next
     lately = pa.concat_tables([state["lately"], ready])
-    recent = _last_us(lately, own) + hours(own.bracket_h + _ASKED_H) > batch.watermark_us
+    asked_us = 3 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
+    recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
-    oldest_us = (
-        batch.watermark_us - days(rules.vessel.track_memory_d) - hours(own.bracket_h) - 4 * HOUR
-    )  # a gap comes two late
+    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 4 * HOUR  # a gap comes two late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
-    return Result({"waiting": waiting, "lately": lately, "ship_hours": counts}, {"judged_gaps": found})
+    outages = outages.filter(pa.array(micros(outages, "end_time") + asked_us > batch.watermark_us)).combine_chunks()
+    kept = {"waiting": waiting, "lately": lately, "ship_hours": counts, "outages": outages}
+    return Result(kept, {"judged_gaps": found})
 
 
 _ASKED_H = 2.0
@@ -390,11 +375,20 @@ def _last_us(gaps: pa.Table, rules: ReceptionRules) -> Ints:
     return np.asarray(np.maximum(end_us, micros(gaps, "start_time") + hours(rules.edge_h)) // HOUR * HOUR)
 
 
+def _known_us(gaps: pa.Table, memory_us: int, rules: ReceptionRules) -> Ints:
+    """When all is there that a judgement of gaps asks for, (n,): ship-hours, and other gaps that ended as they did."""
+    over = np.asarray(pc.equal(gaps["ending"], "track_ended"))
+    others_us = np.where(over, micros(gaps, "start_time") + memory_us + hours(_ASKED_H), 0)
+    return np.maximum(_last_us(gaps, rules) + hours(rules.bracket_h), others_us)
+
+
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    counts = ("judged_h", "others_heard_h", "others_missed_h", "silent_together")
-    none = {name: np.zeros(n, np.int64) for name in counts}
-    unknown = {name: pa.nulls(n, pa.float64()) for name in ("silence_chance", "p_off", "own_share")}
-    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    return build("judged_gaps", given | none | unknown | {"judgement": pa.array([UNKNOWN] * n, pa.string())})
+    counts = (*_HOURS, "silent_together", "began_together", "ended_together")
+    chances = ("silence_chance", "p_off", "own_share", "since_gap_h", "since_gap_km")
+    columns: dict[str, object] = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
+    columns |= {name: np.zeros(n, np.int64) for name in (*counts, "gaps_before")}
+    columns |= {name: pa.nulls(n, pa.float64()) for name in chances}
+    columns |= {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n, pa.string())}
+    return build("judged_gaps", columns)

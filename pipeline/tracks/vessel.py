@@ -30,12 +30,11 @@ from stswatch.pipeline.batch import (
     spread,
     starts_of,
 )
-from stswatch.pipeline.reported import once_a_day
+from stswatch.pipeline.reported import CLAIMS, claims, once_a_day
 from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
-from stswatch.pipeline.tracks.claims import CLAIMS, claims
 from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
 from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
 from stswatch.pipeline.tracks.identity import TRACKS, Walked, walk

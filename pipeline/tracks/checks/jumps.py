@@ -14,9 +14,9 @@ from stswatch.geo.coordinates.plane import hop_m
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Column, Floats, Ints, build, concat, micros, ordered, spread, starts_of
+from stswatch.pipeline.reported import event_rows
 from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.track_rules import CheckRules
-from stswatch.pipeline.tracks.claims import event_rows
 from stswatch.pipeline.tracks.identity import M_PER_KN_US, Walked, impossible
 from stswatch.pipeline.tracks.legs import Intervals
 

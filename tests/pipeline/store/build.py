@@ -64,9 +64,9 @@ def encounter(start_h: float, end_h: float, **more: Any) -> dict[str, Any]:
 def gap(start_h: float, **more: Any) -> dict[str, Any]:
     row = {"mmsi": 241502000, "track_start": DAY, "start_time": at(start_h), "lon0": 125.0, "lat0": 38.6}
     hours = ("own_heard_h", "own_missed_h", "judged_h", "others_heard_h", "others_missed_h")
-    counts = ("heard_before", "silent_together")
+    counts = ("heard_before", "silent_together", "began_together", "ended_together", "gaps_before")
     row |= {"receiver": "terrestrial", "threshold_h": 2.0, "ending": "open", "judgement": "unknown"}
-    return row | dict.fromkeys((*hours, *counts), 0) | {"lost_min": 0.0} | more
+    return row | dict.fromkeys((*hours, *counts), 0) | {"lost_min": 0.0, "in_outage_min": 0.0} | more
 
 
 def output(

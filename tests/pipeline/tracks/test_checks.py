@@ -6,9 +6,9 @@ import pytest
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, concat
+from stswatch.pipeline.reported import CLAIMS, claims
 from stswatch.pipeline.rules import IdentityRules
 from stswatch.pipeline.tracks.checks.table import TRACK_CHECKS
-from stswatch.pipeline.tracks.claims import CLAIMS, claims
 from tests.pipeline import seas
 
 DAY = 24 * HOUR

@@ -10,8 +10,8 @@ from stswatch.geo.coordinates.cells import grid_cell
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.rules import ReceptionRules
 from stswatch.pipeline.tracks import reception
-from stswatch.pipeline.tracks.reception import Moments, silence_chance
 from stswatch.pipeline.tracks.ship_hours import added
+from stswatch.pipeline.tracks.unheard import Moments, OwnHearing, silence_chance, unheard
 from tests.pipeline import seas
 
 RULES = ReceptionRules()
@@ -73,11 +73,12 @@ counts = st.integers(0, 60)
 hours = st.lists(st.tuples(counts, counts, counts, counts), min_size=1, max_size=12)
 
 
-def chance_of(listed, own=1.0, known=True):
+def chance_of(listed, own=1.0, known=True, heard_h=0.0, missed_h=0.0, beside=1.0):
     columns = (np.array(column) for column in zip(*listed, strict=True))
     gap, spans = np.zeros(len(listed), np.int64), np.full(len(listed), 6)
     moments = Moments(gap, spans, *columns, known=np.full(len(listed), known))
-    return float(silence_chance(moments, 1, np.array([own]), RULES)[0])
+    hearing = OwnHearing(*(np.array([value]) for value in (own, heard_h, missed_h, beside)))
+    return float(silence_chance(moments, hearing, RULES)[0])
 
 
 @given(st.floats(0.6, 80), st.floats(0.6, 80), st.integers(0, 40))
@@ -85,7 +86,7 @@ def test_not_heard_so_often_is_the_mean_over_what_the_share_may_be(a, b, times):
     p = (np.arange(200_000) + 0.5) / 200_000
     weight = p ** (a - 1) * (1 - p) ** (b - 1)
     want = np.sum(weight * (1 - p) ** times) / np.sum(weight)
-    got = reception.unheard(np.array([a]), np.array([b]), np.array([times]))[0]
+    got = unheard(np.array([a]), np.array([b]), np.array([float(times)]))[0]
     assert got == pytest.approx(want, rel=0.05, abs=1e-6)
 
 
@@ -116,6 +117,21 @@ def test_whoever_is_missed_excuses(listed, data):
 def test_a_vessel_that_is_heard_less_is_more_easily_silent(listed, one, other):
     low, high = sorted((one, other))
     assert chance_of(listed, low) >= chance_of(listed, high) - 1e-12
+
+
+@given(hours, st.integers(0, 168), st.integers(0, 60), st.floats(0, 1))
+def test_who_was_missed_for_hours_or_beside_the_gap_is_more_easily_silent(listed, heard_h, missed_h, beside):
+    """Own hours count for the vessel only as far as it was heard in them, and only where it was heard beside."""
+    steady = chance_of(listed, 1.0, True, heard_h + missed_h, 0, beside)
+    assert chance_of(listed, 1.0, True, heard_h, missed_h, beside) >= steady - 1e-12
+    assert chance_of(listed, 1.0, True, heard_h, missed_h, beside / 2) >= chance_of(
+        listed, 1.0, True, heard_h, missed_h, beside
+    ) * (1 - 1e-9)
+
+
+@given(hours)
+def test_who_was_not_heard_beside_the_gap_may_be_out_of_reach_however_well_it_was_heard_for_a_week(listed):
+    assert chance_of(listed, 1.0, True, 168, 0, beside=0.0) > 0.02
 
 
 @given(hours)

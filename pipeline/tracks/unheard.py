@@ -1,0 +1,241 @@
+"""What else than its own set may silence a vessel: the chance to stay unheard, and silences of several with one cause.
+
+docs/silence.md has the formulas. Source: beta-binomial counts with an intra-class correlation, as Williams 1975
+(Biometrics 31).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import gammaln
+
+from stswatch.geo.coordinates.sphere import haversine_m
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
+from stswatch.pipeline.rules import days, hours, minutes
+from stswatch.pipeline.track_rules import ReceptionRules
+from stswatch.pipeline.tracks.coverage import ALL
+from stswatch.pipeline.tracks.ship_hours import BESIDE
+
+SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of silences, (n,) each: of which gap, for how many spans of ten minutes, and who else was there.
+
+    heard, missed: ship-hours of others about it in that hour; lately_heard, lately_missed: of the time before.
+    known: whether anybody was placed in the very cell lately; beyond is the edge of what is received, or of the data.
+    """
+
+    gap: Ints
+    spans: Ints
+    heard: Ints
+    missed: Ints
+    lately_heard: Ints
+    lately_missed: Ints
+    known: Bools
+
+    def tells(self, rules: ReceptionRules) -> Bools:
+        """Whether enough others were there."""
+        then, lately = self.heard + self.missed, self.lately_heard + self.lately_missed
+        enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
+        return enough
+
+    def judged_hours(self, gaps: int, rules: ReceptionRules) -> list[Floats]:
+        """Hours that tell, and ship-hours heard and missed in them, of each gap, (gaps,)."""
+        whole = self.tells(rules) * self.spans / SPANS_AN_HOUR
+        return [np.bincount(self.gap, whole * count, gaps) for count in (1, self.heard, self.missed)]
+
+
+@dataclass(frozen=True)
+class OwnHearing:
+    """How well vessels are heard themselves, (n,) each.
+
+    share: of its hours, over days, within the bounds of the rules. heard_h, missed_h: those hours. beside: share of the
+    spans right before and right after the gap, that of the worse side above all.
+    """
+
+    share: Floats
+    heard_h: Floats
+    missed_h: Floats
+    beside: Floats
+
+
+def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Floats:
+    """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
+
+    It is told once by spans, as the vessel was heard right beside the gap, and once by hours, as it was heard for days.
+    The lesser one holds: who was never missed for an hour in a week is not missed for ten by accident, though every
+    second span be empty.
+    """
+    gaps, tells = len(own.share), of.tells(rules)
+    gap, spans = of.gap[tells], of.spans[tells]
+    times = np.bincount(gap, spans, gaps)
+    # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
+    heard, missed = of.lately_heard[tells], of.lately_missed[tells]
+    place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
+    then, then_heard = of.heard[tells] + of.missed[tells], of.heard[tells]
+    share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
+    others = np.bincount(gap, spans * share, gaps) / np.maximum(times, 1)
+    times = np.minimum(times, rules.independent_h * SPANS_AN_HOUR)
+    by_spans = _unheard(own.share * own.beside * others, BESIDE, times, rules.correlation, rules)
+    hours = own.heard_h + own.missed_h
+    steady = (own.heard_h + rules.prior_heard) / (hours + rules.prior_heard)
+    near = 1 - (1 - own.beside) ** rules.independent_spans
+    by_hours = _unheard(steady * near * others, hours, times / SPANS_AN_HOUR, rules.hour_correlation, rules)
+    return np.where(times > 0, np.minimum(by_spans, by_hours), 1.0)
+
+
+def _unheard(share: Floats, counted: Floats | int, times: Floats, together: float, rules: ReceptionRules) -> Floats:
+    """The chance (n,) to be missed so many times, as the share heard of so many counted before tells.
+
+    together: correlation of those counted; they are heard or missed together, so that all of them are worth a few.
+    """
+    worth = counted / (1 + np.maximum(counted - 1, 0) * together)
+    return unheard(rules.prior_heard + worth * share, rules.prior_missed + worth * (1 - share), times)
+
+
+def unheard(a: Floats, b: Floats, times: Floats) -> Floats:
+    """The mean of (1 - p) ** times for p of Beta(a, b), (n,): not heard so many times in a row.
+
+    >>> unheard(np.array([1.0]), np.array([1.0]), np.array([3.0])).round(6).tolist()
+    [0.25]
+    """
+    log = gammaln(b + times) - gammaln(a + b + times) - gammaln(b) + gammaln(a + b)
+    return np.asarray(np.exp(np.minimum(log, 0.0)))
+
+
+# ------------------------------------------------------------ silences of several vessels that have one cause
+
+
+@dataclass(frozen=True)
+class Together:
+    """How many other gaps near each, (n,), go with it: in the whole of it, in its begin, in its end."""
+
+    whole: Ints
+    begin: Ints
+    end: Ints
+
+    def of_one_cause(self, rules: ReceptionRules) -> Bools:
+        """Whether what they have in common is more likely to be a receiver than each vessel's own, (n,)."""
+        one_side: Bools = np.maximum(self.begin, self.end) >= rules.together_least
+        return one_side | (self.whole > 0)
+
+    def columns(self) -> dict[str, Ints]:
+        """As columns of schema.JUDGED_GAPS."""
+        return {"silent_together": self.whole, "began_together": self.begin, "ended_together": self.end}
+
+
+def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> Together:
+    """How many other gaps near each began or ended with it: a receiver failed, or a coast switched off.
+
+    gaps, beside: schema.GAPS, those of gaps among both. Near is the same or the next cell of `together_deg`, and the
+    same or the next `together_min`. Of begins and ends count those of gaps that end `together_after_h` after it at
+    most: of what ends later nobody may know yet, and no cut of the data shall show.
+    """
+    every, own, step_us = _placed(beside, rules), _placed(gaps, rules), minutes(rules.together_min)
+    resumed = np.asarray(gaps["end_time"].is_valid())
+    until_us = np.where(resumed, own["end"] * step_us, own["begin"] * step_us + hours(rules.edge_h))
+    until = (until_us + hours(rules.together_after_h)) // step_us
+
+    def others(*names: str, until: Ints | None = None) -> Ints:
+        """How many others are alike in these columns, and end until then."""
+        at, of = ([columns[name] for name in names] for columns in (own, every))
+        return np.maximum(_alike(at, of, until, every["end"]) - 1, 0)
+
+    end = np.where(resumed, others("end", "lon1", "lat1", until=until), 0)
+    return Together(others("begin", "end", "lon0", "lat0"), others("begin", "lon0", "lat0", until=until), end)
+
+
+def _placed(gaps: pa.Table, rules: ReceptionRules) -> dict[str, Ints]:
+    """When and where gaps begin and end, (n,) each, in whole steps of `together_min` and cells of `together_deg`.
+
+    The end is 0 of those that did not end.
+    """
+    step_us = minutes(rules.together_min)
+    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
+    cells = {
+        name: np.floor(np.asarray(gaps[name].fill_null(0.0)) / rules.together_deg).astype(np.int64)
+        for name in ("lon0", "lat0", "lon1", "lat1")
+    }
+    return cells | {"begin": micros(gaps, "start_time") // step_us, "end": end_us // step_us}
+
+
+def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints) -> Ints:
+    """How many rows have the same or the next value in each column as each row of `at`, (n,), itself among them.
+
+    until: the greatest `end` of those that count, all where not given; rows whose end is 0 have none, and do not.
+    """
+    low = [int(column.min(initial=0)) - 1 for column in of]
+    size = [int(column.max(initial=0)) - least + 2 for column, least in zip(of, low, strict=True)]
+    last, first = int(end.max(initial=0)), int(end[end > 0].min(initial=1 << 62))
+    ends = last - first + 3 if until is not None and last else 1
+
+    def key(columns: Sequence[Ints], nth: Ints | int) -> Ints:
+        out = np.zeros(len(columns[0]), np.int64)
+        for column, least, most in zip(columns, low, size, strict=True):
+            out = out * most + column - least
+        return out * ends + nth
+
+    never = ends - 1
+    rows = np.sort(key(of, np.where(end > 0, end - first, never) if ends > 1 else 0))
+    upto = np.clip(until - first, -1, never - 1) if until is not None and ends > 1 else 0
+    found = np.zeros(len(at[0]), np.int64)
+    for shift in np.indices((3,) * len(at)).reshape(len(at), -1).T - 1:
+        near = [column + by for column, by in zip(at, shift, strict=True)]
+        found += np.searchsorted(rows, key(near, upto), "right") - np.searchsorted(rows, key(near, 0))
+    return found
+
+
+# ------------------------------------------------------------- outages, and what gaps the same vessel had before
+
+
+def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
+    """How much of gaps lies in outages of all receivers or of their kind, (n,).
+
+    end_us: up to when they are judged. Of outages count those that end `together_after_h` after the gap at most: of
+    later ones nobody may know yet.
+    """
+    kind = np.array(gaps["receiver"].to_pylist(), object)
+    start_us, total_us = micros(gaps, "start_time"), np.zeros(gaps.num_rows)
+    spans = (micros(outages, name).tolist() for name in ("start_time", "end_time"))
+    rows = list(zip(outages["receiver"].to_pylist(), *spans, strict=True))
+    whole = [(begin, end) for receiver, begin, end in rows if receiver == ALL]
+    for receiver, begin, end in rows:
+        if receiver != ALL and any(begin < until and end > since for since, until in whole):
+            continue  # in part that of all receivers: it is counted there
+        met = np.minimum(end_us, end) - np.maximum(start_us, begin)
+        known = (end <= end_us + hours(rules.together_after_h)) & ((receiver == ALL) | (kind == receiver))
+        total_us += np.where(known, np.maximum(met, 0), 0)
+    return total_us / MINUTE
+
+
+OWN_GAPS_D = 7
+
+
+def own_gaps_before(gaps: pa.Table, beside: pa.Table) -> dict[str, Ints | pa.Array]:
+    """What gaps of the same number ended in the OWN_GAPS_D days before each; beside: all that are known."""
+    ended = beside.filter(beside["end_time"].is_valid())
+    key = _who_and_when(np.asarray(ended["mmsi"], np.int64), micros(ended, "end_time"))
+    order = np.argsort(key, kind="stable")
+    who, start_us = np.asarray(gaps["mmsi"], np.int64), micros(gaps, "start_time")
+    low, high = (
+        np.searchsorted(key[order], _who_and_when(who, us), "right") for us in (start_us - days(OWN_GAPS_D), start_us)
+    )
+    some = high > low
+    last = ended.take(pa.array(order[high[some] - 1]))
+    here = (np.asarray(gaps[name])[some] for name in ("lon0", "lat0"))
+    since_h, away_km = np.zeros(len(some)), np.zeros(len(some))
+    since_h[some] = (start_us[some] - micros(last, "end_time")) / HOUR
+    away_km[some] = np.round(haversine_m(*here, *(np.asarray(last[name]) for name in ("lon1", "lat1"))) / 1000, 3)
+    given = {"since_gap_h": since_h, "since_gap_km": away_km}
+    return {"gaps_before": high - low} | {name: pa.array(of, mask=~some) for name, of in given.items()}
+
+
+def _who_and_when(mmsi: Ints, time_us: Ints) -> Ints:
+    """One number (n,) that rises with the vessel and then with the time, whole seconds."""
+    return (mmsi << 33) + time_us // SECOND
