@@ -40,8 +40,8 @@ KINDS = {
     "observed_share": st.floats(0, 1),
     "ship_type_a": maybe(st.integers(0, 99)),
     "ship_type_b": maybe(st.integers(0, 99)),
-    "length_a_m": maybe(st.floats(1, 400)),
-    "length_b_m": maybe(st.floats(1, 400)),
+    "length_a_m": maybe(st.floats(1, 400, width=32)),
+    "length_b_m": maybe(st.floats(1, 400, width=32)),
 }
 USED = tuple(KINDS)  # by what needs the meeting alone
 KINDS |= {field.name: maybe(around(field)) for field in beside_schema()}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import average_precision_score
 
-from stswatch.models.features import FEATURES
-from stswatch.pipeline.evaluation import figures
+from stswatch.models.ranking import average_precision, recall_at_leads
+from stswatch.models.scorecard import ALL, chosen, parsed
+from stswatch.pipeline.evaluation import evaluate, figures
+from stswatch.pipeline.evaluation.seas import together
 from tests.pipeline.evaluation import seas
 
 
@@ -86,8 +89,9 @@ def test_each_family_of_others_says_how_many_of_it_pass(taken, duration):
 
 
 def test_single_features_are_judged_in_their_better_direction(taken):
-    told = {row["feature"]: row for row in figures.of_features(taken)}
-    assert list(told) == [f.name for f in FEATURES]
+    card = chosen("rules")
+    told = {row["feature"]: row for row in figures.of_features(taken, card)}
+    assert list(told) == [f.name for f in ALL]
     assert all(row[key] is None or row[key] >= 0.5 for row in told.values() for key in ("auc", "auc_look_alikes"))
     assert told["duration_h"]["auc"] > 0.6
     assert told["median_distance_m"]["auc"] > 0.6
@@ -100,3 +104,45 @@ def test_calibration_is_told_for_both_kinds_in_equal_number(taken, duration):
     assert len(told["told"]) == len(told["was"]) == 10
     assert 0.3 < told["slope"] < 1.5
     assert 0 < told["mean_error"] < 0.3
+
+
+def test_a_feature_costs_what_its_points_are_worth(taken):
+    """Nothing where it gives all the same, or none; most where it alone parts them."""
+    card = chosen("rules")
+    cost = {row["feature"]: row["cost"] for row in figures.of_features(taken, card)}
+    assert cost["trade_calls"] == 0
+    assert cost["duration_h"] > 0.02
+    score, points = card.score(taken.rows)
+    alone = points[:, card.parts.index("duration_h")]
+    dealt = np.random.default_rng(5).permutation(alone)
+    fall = [average_precision(taken.curve(score + more)) for more in (0, dealt - alone)]
+    assert cost["duration_h"] == pytest.approx(fall[0] - fall[1], abs=0.03)
+
+
+@pytest.mark.parametrize(("leads_a_day", "most"), [(1, 7), (10, 70), (10_000, None)])
+def test_no_order_finds_more_than_the_ceiling(taken, leads_a_day, most):
+    found, missed = taken.transfer.sum(), taken.missed
+    assert figures.ceiling(taken, leads_a_day) == (most or found) / (found + missed)
+    perfect = taken.curve(taken.transfer.astype(float))
+    assert recall_at_leads(perfect, leads_a_day * taken.days) == pytest.approx(figures.ceiling(taken, leads_a_day))
+
+
+def test_what_costs_nothing_is_left_out_and_named():
+    """Two of the made-up seas: there the longer and the nearer are transfers, and nothing else tells."""
+    both = together([seas.watched(900, seed) for seed in (4, 5)])
+    training = parsed(evaluate.card_of(both)).training
+    assert {"duration_h", "median_distance_m"}.isdisjoint(training["costs_nothing"])
+    assert {"speed_kn", "trade_calls", "observed_share"} <= {*training["costs_nothing"]}
+
+
+def test_what_is_withheld_is_that_of_whole_vessels():
+    rows = seas.watched(600, 3).rows
+    at = rows.schema.get_field_index("ship_type_a")
+    said = rows.set_column(at, rows.schema.field(at), pa.array([70] * rows.num_rows, rows.schema.field(at).type))
+    kept = evaluate.withheld(said)
+    assert kept.equals(evaluate.withheld(said))
+    silent = np.asarray(kept["ship_type_a"].is_null())
+    vessel = np.asarray(kept["mmsi_a"])
+    assert all(len({*silent[vessel == one]}) == 1 for one in np.unique(vessel))
+    assert 0.15 < np.mean([silent[vessel == one][0] for one in np.unique(vessel)]) < 0.35
+    assert kept.drop_columns("ship_type_a").equals(said.drop_columns("ship_type_a"))
