@@ -79,10 +79,6 @@ From {least:+g} a meeting is a lead, unless `[lead] min_score` names another cut
 It ranks, and is no probability. A number at an edge belongs to what follows it; what is not known gets {missing:g}."""
 _CARDS = (
     ("", "By `models/trained.json`, which a run uses unless told otherwise; [judgement.md](judgement.md) says more."),
-    (
-        " by the card of voyages",
-        "By `models/voyages.json`, with `--scorecard voyages`; [judgement.md](judgement.md) says how far it is tried.",
-    ),
     (" by the table that was set by hand", "By `models/rules.json`, with `--scorecard rules`."),
 )
 _CLI = """# Commands
@@ -100,7 +96,7 @@ _CLOCK = (
 
 def rules_page() -> str:
     """docs/rules.md: rules by step, the points of both scores, why a position or a line is not used."""
-    cards = [scorecard.chosen(name) for name in ("trained", "voyages", "rules")]
+    cards = [scorecard.chosen(name) for name in ("trained", "rules")]
     parts = [
         _RULES,
         *(_rules_of(field) for field in dataclasses.fields(rules.Rules)),

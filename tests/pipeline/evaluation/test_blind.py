@@ -1,4 +1,5 @@
-"""Owns: other flags, country digits, names and call signs of every ship change no score, through detect."""
+"""Owns: other flags, country digits, names and call signs of every ship change no score, through detect; neither does
+what lies round a meeting tell who met."""
 
 from __future__ import annotations
 
@@ -7,21 +8,27 @@ import pandas as pd
 import pytest
 
 from stswatch.geo.reference.mmsi import flag_of
+from stswatch.models.context import CONTEXT
 from stswatch.models.feature import values
 from stswatch.models.features import FEATURES
 from stswatch.pipeline import api, schema
+from stswatch.sample_ais.simulation import VoyagePlan, simulate
 from tests.recording import beginning
 
 WHO = ["name", "call_sign", "imo"]
 WHAT = ["ship_type", "length_m"]
 
 
+def joined(of):
+    """Positions with what each ship says of itself beside them."""
+    told = of.static_reports.to_pandas().groupby("mmsi")[[*WHO, *WHAT]].last()
+    return of.fixes.to_pandas()[["mmsi", "time", "lon", "lat", "sog_kn"]].join(told, on="mmsi")
+
+
 @pytest.fixture(scope="module")
 def sea(tmp_path_factory):
-    """The beginning of the recording as positions with what each ship says of itself beside them."""
-    decoded = api.decode(beginning(tmp_path_factory.mktemp("sea") / "sea.nmea.gz", 60_000))
-    told = decoded.static_reports.to_pandas().groupby("mmsi")[[*WHO, *WHAT]].last()
-    return decoded.fixes.to_pandas()[["mmsi", "time", "lon", "lat", "sog_kn"]].join(told, on="mmsi")
+    """The beginning of the recording."""
+    return joined(api.decode(beginning(tmp_path_factory.mktemp("sea") / "sea.nmea.gz", 60_000)))
 
 
 def swapped(sea, seed):
@@ -58,6 +65,30 @@ def test_who_met_changes_no_feature_and_no_score(sea):
         np.testing.assert_array_equal(features(again), features(wanted))
         assert len(set(flag_of(np.unique(changed.mmsi)))) >= 5
         assert (again.mmsi_a != wanted.mmsi_a).all()
+
+
+def test_nor_does_it_in_a_sea_in_which_ships_go_from_port_to_port():
+    """There calls, silences and other meetings round each one count."""
+    plan = VoyagePlan(days=8.0, background=4, transfers=10, look_alikes=10, trade=10, moored=4, slot_s=600.0)
+    ships = joined(simulate(plan, 5))
+    found = api.detect(ships)
+    points = {name: [] for name in (f.name for f in CONTEXT)}
+    for reason in (reason for reasons in found.reasons for reason in reasons):
+        points.get(reason["feature"], []).append(reason["points"])
+    assert len({*points["trade_calls"]} - {0.0}) >= 2
+    assert sum(map(any, points.values())) >= 3, "several of the features that a card may have count"
+    changed, number = swapped(ships, 1)
+    again = api.detect(changed)
+    wanted = found.assign(a=found.mmsi_a.map(number), b=found.mmsi_b.map(number))
+    assert sorted(scored(wanted, "a", "b")) == sorted(scored(again, "mmsi_a", "mmsi_b"))
+
+
+def scored(found, *who):
+    """Each pair, the smaller number first, with when it met and its score."""
+    pairs = np.sort(found[[*who]].to_numpy(), axis=1).tolist()
+    return [
+        (*pair, *rest) for pair, rest in zip(pairs, found[["start_time", "score"]].to_numpy().tolist(), strict=True)
+    ]
 
 
 def features(found):
