@@ -48,7 +48,7 @@ class Moments:
     def judged_hours(self, gaps: int, rules: ReceptionRules) -> list[Floats]:
         """Hours that tell, and ship-hours heard and missed in them, of each gap, (gaps,)."""
         whole = self.tells(rules) * self.spans / SPANS_AN_HOUR
-        return [np.bincount(self.gap, whole * count, gaps) for count in (1, self.heard, self.missed)]
+        return [np.asarray(np.bincount(self.gap, whole * of, gaps), float) for of in (1, self.heard, self.missed)]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Float
     """
     gaps, tells = len(own.share), of.tells(rules)
     gap, spans = of.gap[tells], of.spans[tells]
-    times = np.bincount(gap, spans, gaps)
+    times = np.asarray(np.bincount(gap, spans, gaps), float)
     # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
     heard, missed = of.lately_heard[tells], of.lately_missed[tells]
     place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
