@@ -217,6 +217,7 @@ CONTEXT = (
         "h",
         1,
         cuts=(6, 24, 72),
+        silence=True,
         supports="there was time to load or land there",
         opposes="no silence that was judged to be switched off leaves time for such a call",
     ),

@@ -278,7 +278,7 @@ class ReceptionRules:
         0.0004,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
-        "simulated seas of two kinds, in each of which nine of ten that are called silenced then were off",
+        "simulated seas of two kinds; of what an oracle decides there, nine of ten or more called silenced were off",
     )
     poor_share: float = number(0.8, "share", "where fewer ship-hours were heard, reception explains silences")
     off_share: float = number(0.005, "share", "of spans of two hours, the set was off: an estimate, none is published")
