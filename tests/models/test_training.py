@@ -73,12 +73,12 @@ def trained(tmp_path_factory):
 
 
 def told_by_trees(model, card, steps):
-    """What the trees say of steps (n, k); of a feature that is not known what they say of it on average."""
+    """What the trees say of steps (n, k); of a feature that is not known what they say of it on average, and of a silence
+    that is not judged no more than of none."""
     with threadpool_limits(1):  # else each of many small questions waits for a second thread
         known = model.decision_function(np.where(np.isnan(steps), 0, steps))
-    points = {s.feature.name: s.points[0] for s in card.steps}
-    first = np.array([points.get(f.name, 0.0) for f in FEATURES])
-    return known - np.isnan(steps) @ first
+    points = {s.feature.name: s.missing - s.points[0] for s in card.steps}
+    return known + np.isnan(steps) @ np.array([points.get(f.name, 0.0) for f in FEATURES])
 
 
 @given(rows=MEETINGS)
