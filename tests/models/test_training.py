@@ -140,8 +140,16 @@ def test_a_card_of_any_sea_is_exact_and_obeys_its_directions(tmp_path_factory, s
     model = training.fit(training.ordinals(made), transfer, settings=how)
     other, _ = sea(200, seed + 1, 0.3)
     wanted = told_by_trees(model, card, training.ordinals(other))
-    np.testing.assert_allclose(card.score(other)[0], wanted, rtol=0, atol=1e-9)
+    score, free = card.score(other)[0], ~bounded(card, other)
+    np.testing.assert_allclose(score[free], wanted[free], rtol=0, atol=1e-9)
+    assert (score <= wanted + 1e-9).all(), "bounds take points only"
     assert np.std(wanted) > 0 or gaps == 1.0
+
+
+def bounded(card, rows):
+    """Which meetings lie so near a port or the shore that points for a lead may have been taken from them, (n,)."""
+    near = [(s.feature, s.at(s.feature.function(rows))) for s in card.steps if s.feature.near is not None]
+    return np.any([(of.function(rows) < of.cuts[-1]) & (points == 0) for of, points in near] or [False], axis=0)
 
 
 def test_points_are_centred_on_the_meetings_of_training(trained):
