@@ -46,6 +46,7 @@ class Feature:
     numbers, so that it can be read and two of them compared. `place` says that it tells where, not what was done;
     `self_reported` that it rests on what vessels say of themselves, `silence` that it is of silences: one that is not
     judged may give no more points than that nobody was silent. Values up to `near` may give no points for a lead.
+    `by_hand` are the points of its steps in every trained card, of what no simulated sea has enough to learn from.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Feature:
     self_reported: bool = False
     silence: bool = False
     near: float | None = None
+    by_hand: tuple[float, ...] = ()
     supports: str = ""
     opposes: str = ""
     unknown: str = ""

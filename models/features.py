@@ -121,6 +121,11 @@ def shorter_length_m(columns: Columns) -> Floats:
     return np.minimum(floats(columns, "length_a_m"), floats(columns, "length_b_m"))
 
 
+def one_hull(columns: Columns) -> Floats:
+    """1 where both numbers lay at one place for hours, as one hull under two numbers does: then nobody met."""
+    return floats(columns, "possibly_one_hull")
+
+
 # -------------------------- What the score is made of: one visible table, one pure function per feature (measures.py)
 # A feature sees what was measured of a meeting, where it was and what kinds of vessels say they took part, never who
 # met: flag, MMSI, names, lists and past decisions are no inputs.
@@ -294,6 +299,20 @@ FEATURES = (
         supports="large enough to take over cargo",
         opposes="a launch or a workboat, too small to take over much",
         unknown="how long they are was not heard from both",
+    ),
+)
+# What speaks against a meeting of two, whatever else was measured of it.
+GUARDS = (
+    Feature.measured_by(
+        one_hull,
+        "both numbers at one place for hours {value}",
+        "",
+        -1,
+        {0.0: "is not so", 1.0: "is so"},
+        cuts=(1,),
+        by_hand=(0.0, -6.0),
+        opposes="as one hull under two numbers, or positions that somebody made up: no two hulls lie in one place",
+        unknown="whether both numbers lay at one place for hours is not known",
     ),
 )
 PLACE = tuple(feature.name for feature in FEATURES if feature.place)

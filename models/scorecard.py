@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from stswatch.errors import StswatchError
 from stswatch.models.context import CONTEXT
 from stswatch.models.feature import Columns, Feature, Floats, values
-from stswatch.models.features import FEATURES
+from stswatch.models.features import FEATURES, GUARDS
 from stswatch.regular_files import read_regular
 
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
@@ -32,7 +32,7 @@ BASE = "base"
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated voyages, see CARD.md
 NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
 DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012 and 0018
-ALL = (*FEATURES, *CONTEXT)
+ALL = (*FEATURES, *GUARDS, *CONTEXT)
 
 
 class ScorecardError(StswatchError, ValueError):

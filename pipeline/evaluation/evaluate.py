@@ -52,9 +52,9 @@ VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (
     ("trained, without place", lambda feature: not feature.place),
     ("trained, without type and size", lambda feature: not feature.self_reported),
 )
-# Where the cut-off of a trained card lies, in leads on a day of the training seas with their 850 vessels: as many as 20
-# among 4,300, what a large desk reads. A lead costs a minute, a miss cannot be got back.
-LEADS_PER_DAY = 4
+# Where the cut-off of a trained card lies, in leads on a day of the training seas with their 850 vessels: as many as 15
+# among 4,250, and more than half of them are transfers there.
+LEADS_PER_DAY = 3
 WITHHELD = 0.25  # share of the vessels of a training that say nothing of one thing; some 3 % of real ones send no type
 LEAST_COST = 0.001  # in precision-recall AUC: what a feature has to be worth
 # How many days after a meeting it is judged: what a watch sees of one that has just ended, and what becomes of it.
@@ -133,7 +133,7 @@ def useful(sea: Watched, features: Sequence[Feature]) -> list[Feature]:
         if rest.rows.num_rows:
             card = parsed(card_of(rest, features, choose=False))
             costs.update(figures.costs(figures.sample(sea.where(seed == one), draws=1), card))
-    return [f for f in features if not costs or costs[f.name] >= LEAST_COST * len(np.unique(seed))]
+    return [f for f in features if f.by_hand or not costs or costs[f.name] >= LEAST_COST * len(np.unique(seed))]
 
 
 def cards(card: Scorecard, ground: Ground) -> dict[str, Scorecard]:

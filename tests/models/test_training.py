@@ -73,7 +73,7 @@ def trained(tmp_path_factory):
 
 
 def told_by_trees(model, card, steps):
-    """What the trees say of steps (n, k); of a feature that is not known what they say of it on average, and of a silence
+    """What the trees say of steps (n, k); of a feature that is not known what they say of it on average, of a silence
     that is not judged no more than of none."""
     with threadpool_limits(1):  # else each of many small questions waits for a second thread
         known = model.decision_function(np.where(np.isnan(steps), 0, steps))
