@@ -305,10 +305,10 @@ FEATURES = (
 GUARDS = (
     Feature.measured_by(
         one_hull,
-        "both numbers at one place for hours {value}",
+        "{value}",
         "",
         -1,
-        {0.0: "is not so", 1.0: "is so"},
+        {0.0: "the two at places of their own", 1.0: "both numbers at one place for hours"},
         cuts=(1,),
         by_hand=(0.0, -6.0),
         opposes="as one hull under two numbers, or positions that somebody made up: no two hulls lie in one place",

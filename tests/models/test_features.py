@@ -11,6 +11,7 @@ from stswatch.geo.reference.zones import zones
 from stswatch.models.feature import values
 from stswatch.models.features import (
     FEATURES,
+    GUARDS,
     IN_CONTEXT,
     IN_REPORTED,
     NEAR_PORT_KM,
@@ -73,7 +74,7 @@ def test_features_read_what_was_measured_and_nothing_else():
             asked.add(name)
             return super().__getitem__(name)
 
-    values(Recorded(meeting()), FEATURES)
+    values(Recorded(meeting()), (*FEATURES, *GUARDS))
     assert asked == set(USED)
     assert set(USED) <= set(schema.ENCOUNTERS.names)
 
