@@ -192,7 +192,9 @@ def test_decode_takes_a_column_map_and_a_start(tmp_path):
     assert (fix["mmsi"], fix["time"].timestamp(), fix["lon"], fix["lat"]) == (201000001, 1.7e9, 1.5, 2.5)
 
 
-def test_neither_loads_beam_duckdb_or_matplotlib():
+@pytest.mark.parametrize(("card", "loaded"), [("rules", []), ("trained", ["duckdb"])])
+def test_neither_loads_beam_or_matplotlib_nor_duckdb_for_a_card_of_the_meeting_alone(card, loaded):
+    """What lies round a meeting is asked of DuckDB, for cards with points for it."""
     code = f"""
 import sys
 from stswatch.pipeline import api
@@ -201,9 +203,10 @@ import geopandas as gpd
 sea = fleet(hours=6.0)
 frame = sea.to_pandas()
 points = gpd.GeoDataFrame(frame.drop(columns=["lon", "lat"]), geometry=gpd.points_from_xy(frame.lon, frame.lat))
-assert len(api.detect(sea)) == len(api.detect(frame)) == len(api.detect(points)) > 0
+found = [api.detect(of, scorecard={card!r}) for of in (sea, frame, points)]
+assert len(found[0]) == len(found[1]) == len(found[2]) > 0
 assert api.decode({str(TABLE)!r}).fixes.num_rows
 print([name for name in ("apache_beam", "duckdb", "matplotlib") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == str(loaded)
