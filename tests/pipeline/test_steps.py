@@ -97,7 +97,7 @@ def test_what_is_given_and_kept_has_its_schema_and_only_that_is_given(calls):
         assert set(result.state) == set(step.state), step.name
         for name, kept in result.state.items():
             assert kept.schema.equals(step.state[name]), f"{step.name} keeps {name}"
-    none = {"dark_meetings", "outages", "checked_parts", "track_checks", "heard_by", "states_sent", LOST}
+    none = {"outages", "checked_parts", "track_checks", "heard_by", "states_sent", LOST}
     assert {name for name, n in counts.items() if n == 0} == none
 
 

@@ -148,4 +148,4 @@ def test_two_numbers_at_the_same_coordinates_are_remarked(tmp_path):
     said = "(2 ± 20 m in the median for 4 h) they are possibly one hull: two transponders, or one registered twice."
     assert said in words.explanation(row)
     assert said in " ".join(page.notes_of(row, {}))
-    assert "one hull" not in words.explanation(row | {"possibly_one_hull": False})
+    assert "possibly one hull" not in words.explanation(row | {"possibly_one_hull": False})

@@ -140,7 +140,7 @@ def test_the_order_of_the_slices_does_not_show(tmp_path):
 
 
 def test_a_card_without_such_points_leaves_the_scores_of_the_slices_alone(tmp_path):
-    for of in (None, chosen("trained")):
+    for of in (None, chosen("rules")):
         loads(tmp_path, output(tmp_path, "one", around(silenced(4))), of=of)
         (row,) = published(tmp_path)
         assert row["score"] == around()["encounters"][0]["score"]
