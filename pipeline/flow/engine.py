@@ -74,7 +74,7 @@ class ApplySteps(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, begin: beam.Pipeline) -> beam.PCollection:
         """The shards of each stage of steps, what was sent to them, and one call each."""
-        if self._spec.shards == 1:  # nothing is to be brought together, and each barrier costs what a small slice does
+        if self._spec.shards == self._spec.workers == 1:  # each barrier costs what a small slice does
             return begin | beam.Impulse() | "steps" >> beam.ParDo(_CallAll(self._spec)).with_output_types(_ROWS)
         of = stages(self._spec.steps)
         tags = [str(k) for k in range(len(of))]

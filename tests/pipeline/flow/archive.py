@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from stswatch.models import scorecard
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.batch import HOUR, Tables, micros
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import entries, publish
 from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.encounter_context import rescored
 from tests.pipeline import seas
 from tests.simulators import fleet as simulated
 
@@ -55,7 +58,9 @@ def in_memory(rows: pa.Table, like: Tables) -> Tables:
     time_us = np.asarray(used["time"]) * 1000
     speed = used["sog_kn"].to_numpy()
     fixes = seas.fixes(used["mmsi"].cast(pa.int32()), time_us, used["lon"], used["lat"], speed, "unknown")
-    given = seas.canonical(seas.run(fixes))
+    found = seas.run(fixes)
+    found = found | {"encounters": rescored(found, scorecard.load(), Rules().context)}
+    given = seas.canonical(found)
     named = {n: t.rename_columns([c.removesuffix("_sum") for c in t.column_names]) for n, t in given.items()}
     names = ("encounters", "gaps", "coverage", "port_pair_counts")
     added = {*schema.AREA_COLUMNS, "computed_id", "outage_min"}  # by the store, not by a step

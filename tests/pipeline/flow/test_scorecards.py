@@ -61,8 +61,6 @@ def test_scores_are_those_of_the_card_that_was_asked_for(scored, mine):
         score, _ = card.score(current)
         assert current["score"].to_pylist() == score.tolist()
         assert set(current["model_id"].to_pylist()) == {card.model_id}
-        alone = score.tolist() == card.of_meeting.score(current)[0].tolist()
-        assert alone == (not card.of_context.steps)
 
 
 def test_another_card_makes_revisions_of_the_same_meetings_and_reads_nothing(scored):
