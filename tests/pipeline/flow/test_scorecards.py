@@ -42,16 +42,19 @@ def scored(files, mine, tmp_path_factory):
     left = []
     for card in ("rules", None, mine, "rules"):
         found = archive.run(data, files, scorecard=card)
-        with closing(api.connect(data)) as db:
-            query = (
-                "SELECT e.*, model_id FROM encounters e JOIN runs USING (run_id) WHERE status = 'current' ORDER BY id"
-            )
-            events, beside = db.sql(query).to_arrow_table(), sides(db.sql("FROM encounter_context").to_arrow_table())
-            assert beside["id"].equals(events["id"])
-            for name in beside.column_names[2:]:
-                events = events.append_column(name, beside[name])
-            left.append((found, events, archive.lake_times(data)))
+        left.append((found, with_what_lies_round(data), archive.lake_times(data)))
     return data, left
+
+
+def with_what_lies_round(data):
+    """The events that hold, each with the name of its card and the columns of view encounter_context."""
+    with closing(api.connect(data)) as db:
+        query = "SELECT e.*, model_id FROM encounters e JOIN runs USING (run_id) WHERE status = 'current' ORDER BY id"
+        events, beside = db.sql(query).to_arrow_table(), sides(db.sql("FROM encounter_context").to_arrow_table())
+    assert beside["id"].equals(events["id"])
+    for name in beside.column_names[2:]:
+        events = events.append_column(name, beside[name])
+    return events
 
 
 def test_scores_are_those_of_the_card_that_was_asked_for(scored, mine):
@@ -61,6 +64,20 @@ def test_scores_are_those_of_the_card_that_was_asked_for(scored, mine):
         score, _ = card.score(current)
         assert current["score"].to_pylist() == score.tolist()
         assert set(current["model_id"].to_pylist()) == {card.model_id}
+
+
+def test_what_lies_round_a_meeting_counts_as_the_view_says(files, tmp_path):
+    """Of so few hours only doubts are known; a card with points for them scores a run by the view beside its events."""
+    doubts = {"doubts": {"edges": [1], "points": [0.25, 0.75], "missing": 0, "reason": "our own cases"}}
+    rules = json.loads(own(RULES).read_text())
+    path = tmp_path / "doubting.json"
+    path.write_text(json.dumps(rules | {"features": rules["features"] | doubts}))
+    card = chosen(path)
+    archive.run(tmp_path / "data", files, scorecard=path)
+    events = with_what_lies_round(tmp_path / "data")
+    assert events.num_rows >= 10
+    assert events["score"].to_pylist() == card.score(events)[0].tolist()
+    assert events["score"].to_pylist() != card.of_meeting.score(events)[0].tolist()
 
 
 def test_another_card_makes_revisions_of_the_same_meetings_and_reads_nothing(scored):
