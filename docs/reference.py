@@ -26,7 +26,7 @@ from stswatch.pipeline.routes import Route
 from stswatch.pipeline.schema import CLOCK
 from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
-from stswatch.pipeline.terminal import flag
+from stswatch.pipeline.terminal import Command, flag
 from stswatch.sample_ais.scenes.circumstances import Mixture, fitted_columns
 from stswatch.sample_ais.scenes.deceptions import MORE
 from stswatch.sample_ais.scenes.scenarios import SCENARIOS
@@ -83,7 +83,7 @@ _CARDS = (
 )
 _CLI = """# Commands
 
-Written by `python -m docs.reference` from `pipeline/cli.py` and `pipeline/options.py`: edit those, not this.
+Written by `python -m docs.reference` from `pipeline/commands.py` and `pipeline/options.py`: edit those, not this.
 `stswatch run --help` and the like say the same, and in Python each option is a keyword of the function of that name."""
 
 
@@ -170,7 +170,7 @@ def cli_page() -> str:
     return "\n\n".join([_CLI, *sections, "## Formats\n\nIn the order in which they are tried.", formats]) + "\n"
 
 
-def _command(name: str, kind: type[cli.Command]) -> str:
+def _command(name: str, kind: type[Command]) -> str:
     summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")
     known = [field for field in dataclasses.fields(kind) if field.metadata.get("help")]
     known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?"))  # what has no name first

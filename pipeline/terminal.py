@@ -12,13 +12,59 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
+from functools import cache
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from stswatch.pipeline import untrusted
-from stswatch.pipeline.options import OptionError
+from stswatch.pipeline.options import DATA, OptionError, option
 from stswatch.pipeline.untrusted import unguarded
+
+# ---------------------------------------------------------------------------- A command: a dataclass of its options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What was asked for; calling it does it."""
+
+    def __call__(self) -> None:
+        """Do it, and print what came of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfData(Command):
+    """A command over a data folder."""
+
+    data: str = option(DATA, "the data folder (default {default})", "DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithProgress(Command):
+    """A command that shows how far it is."""
+
+    quiet: bool = option(help="no progress and no summary")
+
+
+def spelled(sentence: str) -> str:
+    """A sentence of StswatchError, in which options stand as Python names them, with the words of the command.
+
+    >>> spelled("give a shorter `data`; `stswatch rules` says more")
+    'give a shorter --data; `stswatch rules` says more'
+    """
+    pattern, flags = _flags()
+    return pattern.sub(lambda found: flags[found[1]] + (f" {found[2]}" if found[2] else ""), sentence)
+
+
+@cache
+def _flags() -> tuple[re.Pattern[str], Mapping[str, str]]:
+    """What finds the options of all commands in a sentence, and how each is spelled."""
+    kinds = [Command]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    known = {each.name: flag(each) for kind in kinds for each in fields(kind) if each.metadata.get("help")}
+    return re.compile(rf"`({'|'.join(known)})(?:=([^`]*))?`"), known
+
 
 # ------- The parser of the command: argparse, from dataclasses of options, with what it lacks for a program in a pipe
 

@@ -10,5 +10,5 @@ class StswatchError(Exception):
     """One sentence that says what was found, where, and what to do.
 
     An option is named as Python names it, between grave accents: `columns=FILE`. Whoever shows the sentence may spell
-    it otherwise; the command does, see pipeline/cli.py.
+    it otherwise; the command does, see pipeline/terminal.py.
     """

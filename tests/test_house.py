@@ -11,8 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
-# 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context; simulated seas apart
-MOST_MODULES = {"the program": 195, "sample_ais": 33}
+# 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context, commands. Rooms for
+# what the program could not do then are counted apart (decision 0019), and so are the simulated seas.
+MOST_MODULES = {"the program": 197, "evidence": 16, "cluster": 6, "sample_ais": 33}
+APART = {"evidence": ".pipeline.evidence", "cluster": ".pipeline.flow.cluster", "sample_ais": ".sample_ais"}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 
 # words that only those knew who had written them; DESIGN's glossary has the field's own
@@ -23,7 +25,7 @@ PRIVATE = (
     "nearest_time", "min_distance_m", "dark_a", "dark_b", "told", "said",
 )
 # fmt: on
-ROOTS = ("stswatch.pipeline.cli", "stswatch.pipeline.api")  # what people call
+ROOTS = ("stswatch.pipeline.cli", "stswatch.pipeline.api")  # what people call, from outside
 
 
 @cache
@@ -77,14 +79,14 @@ def names() -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_few_modules():
-    count = Counter("sample_ais" if ".sample_ais" in name else "the program" for name in modules())
+    count = Counter(next((room for room, part in APART.items() if part in name), "the program") for name in modules())
     assert sum(count.values()) > 100
     assert {name: count[name] for name in count if count[name] > MOST_MODULES[name]} == {}
 
 
 def test_few_modules_have_a_single_importer():
     by = importers()
-    single = sorted(name for name in modules() if len(by[name]) == 1)
+    single = sorted(name for name in modules() if len(by[name]) == 1 and name not in ROOTS)
     assert len(single) <= MOST_WITH_ONE_IMPORTER * len(modules()), single
 
 

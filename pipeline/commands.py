@@ -1,0 +1,272 @@
+"""The commands over archives, watches, leads and seas, each a dataclass of its options.
+
+Its docstring is the help, calling it runs it: it calls one function of the api and prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from stswatch.pipeline import api, rule_files, terminal, untrusted
+from stswatch.pipeline import options as given
+from stswatch.pipeline.options import OptionError, option, whole
+from stswatch.pipeline.pictures.image_file import PictureError, suffix_of
+from stswatch.pipeline.terminal import Command, OfData, Progress, WithProgress, spelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(WithProgress, given.RunOptions, OfData):
+    """Read AIS archives, find encounters, write the database.
+
+    Example: stswatch run archive/*.csv.gz --data DIR --area world
+    """
+
+    paths: tuple[str, ...] = option(
+        help="archive files, or folders whose files are all taken", metavar="PATH", nargs="+"
+    )
+
+    def __call__(self) -> None:
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        summary = api.run(self.paths, self.data, self, tell=progress)
+        progress.end()
+        if not self.quiet:
+            from stswatch.pipeline import words  # with it come the ports; workers are not kept waiting for that
+
+            print(words.summary(summary, self.area))
+            print(words.leads(api.leads(self.data, 10), summary.counts, self.area, self.data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decode(given.DecodeOptions, Command):
+    """Decode NMEA captures: a row a message, every type, every field under the name that pyais gives it.
+
+    Example: stswatch decode capture.nmea --to jsonl --types 1-3,5 --out messages.jsonl
+    """
+
+    paths: tuple[str, ...] = option(
+        help="NMEA captures, or folders whose files are all taken", metavar="PATH", nargs="+"
+    )
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        read = api.write_messages(self.paths, self)
+        print(words.decoded(read.sentences, read.messages, read.written, read.rejects), file=sys.stderr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream(given.StreamOptions, OfData):
+    """Watch live sources: what stands so far every few seconds, alerts of leads, finalized events each hour.
+
+    Example: stswatch stream tcp://127.0.0.1:10110 --data DIR --alerts alerts.toml
+    """
+
+    sources: tuple[str, ...] = option(
+        help="tcp://HOST:PORT, udp://HOST:PORT, mqtt://HOST/TOPIC, wss://HOST/PATH, a file that is being written, or -"
+        " for standard input; NAME=SOURCE gives it a name",
+        metavar="SOURCE",
+        nargs="+",
+    )
+    quiet: bool = option(help="no words but alerts and errors")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.live import reconcile
+        from stswatch.pipeline.sources.kinds import parse_all
+
+        self._tell(reconcile.begun(parse_all(self.sources), self.data, self.health))
+        with terminal.stopped_by_signals() as stop:
+            done = api.stream(self.sources, self.data, self, tell=self._tell, stop=stop)
+        self._tell("stopped; the same command goes on from here" if done is None else reconcile.reconciled(done))
+
+    def _tell(self, sentence: str) -> None:
+        if self.quiet:
+            return
+        with suppress(OSError):  # whoever read it is gone: the watch goes on
+            message = untrusted.escaped(spelled(sentence), untrusted.SENTENCE)
+            sys.stderr.write(f"stswatch: {message}\n")  # at once: threads tell too
+            sys.stderr.flush()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconcile(given.LeadOptions, OfData):
+    """Finalize now what a watch has in its spool, with what came late; a running watch does it, with its own options.
+
+    Example: stswatch reconcile --data DIR --day 2026-11-25
+    """
+
+    day: date | None = option(None, "count late data of this day (UTC) alone", "DAY", given.day)
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.live import reconcile
+
+        print(reconcile.reconciled(api.reconcile(self.data, self.day, self)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(OfData):
+    """Say how a watch stands: whether it runs, how far it is, its sources and alerts, and what is amiss.
+
+    Example: stswatch status --data DIR
+    """
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.live.health import status_text  # not `reconcile`, which imports the engine
+
+        print(spelled(status_text(api.status(self.data))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leads(OfData):
+    """List the leads, highest score first.
+
+    Example: stswatch leads --data DIR --limit 50
+    """
+
+    limit: int = option("20", "how many (default {default})", "N", whole(1))
+    leads_per_day: int | None = option(None, "at most so many of a day (UTC), by the scores at closing", "N", whole(1))
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        with api.one_snapshot(self.data):
+            rows = api.leads(self.data, self.limit, self.leads_per_day)
+            print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dark(OfData):
+    """List meetings that silences left time for, which nobody saw: leads, then candidates, best score first.
+
+    Example: stswatch dark --data DIR --limit 50
+    """
+
+    limit: int = option("20", "how many of each (default {default})", "N", whole(1))
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        print(words.dark_meetings(api.dark_meetings(self.data, self.limit), self.data))
+
+
+def _picture(text: str) -> Path:
+    try:
+        suffix_of(text)
+    except PictureError as error:
+        raise OptionError(str(error)) from None
+    return Path(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explain(OfData):
+    """Say what was measured of an encounter, or why a dark meeting was possible, and why it ranks so; or draw it.
+
+    Example: stswatch explain E2a41 --data DIR --picture lead.png
+    """
+
+    id: str | None = option(None, "id (E..., D...), or its beginning (default: the first lead)", "ID", nargs="?")
+    picture: Path | None = option(None, "draw it too: a .png, .svg or .pdf file", "FILE", _picture)
+    quiet: bool = option(help="no words but where the picture lies")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        if self.id and self.id.startswith("D"):
+            if self.picture:
+                raise PictureError(f"{self.id}: a dark meeting cannot be drawn; leave `picture` out")
+            print(words.dark_explanation(api.dark_meeting(self.data, self.id)))
+            return
+        row = api.encounter(self.data, self.id)
+        if not self.quiet:
+            if self.id and not row["id"].startswith(self.id):
+                print(f"{untrusted.escaped(self.id)} is in this folder {row['id']}:")
+            print(words.explanation(row))
+        if self.picture:
+            api.draw_encounter(self.picture, self.data, row["id"])
+            print(f"picture of {row['id']}: {untrusted.escaped(self.picture)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesCommand(Command):
+    """Print every number that decides, with its unit and its reason, or those of the last run over a folder.
+
+    Example: stswatch rules --data DIR
+    """
+
+    data: str | None = option(None, "show the rules of the last run over this folder", "DIR")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        print(words.rules(rule_files.rows(), api.run_of(self.data)["rules"] if self.data else None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Areas(Command):
+    """List the zones and the ports of interest with where they are known from, or draw them.
+
+    Example: stswatch areas --area mine.geojson --picture areas.png
+    """
+
+    area: str = option("dprk", "a GeoJSON file whose zones are to be among them", "FILE")
+    picture: Path | None = option(None, "draw them instead: a .png, .svg or .pdf file", "FILE", Path)
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        if self.picture:
+            api.draw_areas(self.picture, self.area)
+        else:
+            print(words.areas(*api.areas(self.area)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate(given.SimulateOptions, Command):
+    """Write a simulated sea: an NMEA recording as a station network delivers it, and beside it what truly happened.
+
+    Example: stswatch simulate --scenario shuttle --scenario bunkering --seed 7 --out DIR
+    """
+
+    out: Path = option(None, "the folder to write into", "DIR", Path, needed=True)
+
+    def __call__(self) -> None:
+        print("\n".join(map(untrusted.escaped, api.simulate(self.out, self))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(WithProgress, given.TrainOptions):
+    """Train a scorecard on simulated seas and write it as a file; the same seeds give the same file.
+
+    Example: stswatch train --seeds 1-4 --out trained.json --cache seas
+    """
+
+    out: Path = option(None, "where to write the scorecard", "FILE", Path, needed=True)
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        training = api.train(self.out, self, tell=progress)
+        progress.end()
+        if not self.quiet:
+            print(words.training(training, self.out))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(WithProgress, given.EvaluateOptions):
+    """Evaluate a trained scorecard on seas that it was not trained on, beside the rules of others; print its card.
+
+    Example: stswatch evaluate --seeds 101-104 --out evaluation --cache seas
+    """
+
+    out: Path = option(None, "folder for CARD.md, figures and pictures", "DIR", Path, needed=True)
+
+    def __call__(self) -> None:
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        card = api.evaluate(self.out, self, tell=progress)
+        progress.end()
+        if not self.quiet:
+            print(card)
