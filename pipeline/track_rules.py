@@ -265,6 +265,12 @@ class ReceptionRules:
     together_after_h: float = number(
         12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
     )
+    day_edge_min: float = number(
+        15.0,
+        "min",
+        "a gap from so long before a midnight (UTC) to so long after a later one may be days that an archive lacks of "
+        "the vessel, reports thinned to 15 min; by accident one gap in ten thousand is so",
+    )
     near_h: float = number(2.0, "h", "after the start and before the end of a gap a vessel is looked for more often")
     edge_h: float = number(
         12.0, "h", "of longer gaps so many hours after the start and before the end; between, it may be anywhere"

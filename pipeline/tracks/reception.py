@@ -48,6 +48,7 @@ from stswatch.pipeline.tracks.unheard import (
     own_gaps_before,
     silence_chance,
     silent_together,
+    whole_days,
 )
 
 # ------------------------------------------------------------------------------ the ways that a vessel may have gone
@@ -126,8 +127,8 @@ NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 class _Gaps:
     """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    stayed: it lay in one place right before and right after. lost: something received within is damaged, so that nobody
-    knows whether all of it was a silence.
+    stayed: it lay in one place right before and right after. lost: nobody knows whether all of it was a silence, since
+    something received within is damaged, or since it is whole days, which an archive may lack.
     """
 
     start_us: Ints
@@ -153,7 +154,7 @@ class _Gaps:
         last_m = to_local_m(lon1, lat1, lon, lat)
         still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
         stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
-        lost = np.asarray(gaps["lost_min"]) > 0
+        lost = (np.asarray(gaps["lost_min"]) > 0) | (resumed & whole_days(start_us, end_us, rules))
         return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, lost)
 
 

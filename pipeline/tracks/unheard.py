@@ -214,6 +214,13 @@ def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: Recep
     return total_us / MINUTE
 
 
+def whole_days(start_us: Ints, end_us: Ints, rules: ReceptionRules) -> Bools:
+    """Whether gaps begin right before a midnight (UTC) and end right after a later one, (n,): archives come by days."""
+    day_us, edge_us = days(1), minutes(rules.day_edge_min)
+    whole: Bools = (start_us % day_us >= day_us - edge_us) & (end_us % day_us < edge_us) & (end_us - start_us >= day_us)
+    return whole
+
+
 OWN_GAPS_D = 7
 
 

@@ -194,6 +194,12 @@ def test_where_it_falls_silent_for_good_it_is_judged_by_its_first_hours():
     assert gap["judged_h"] == int(RULES.edge_h)
 
 
+@pytest.mark.parametrize(("since_h", "word"), [(36, "unknown"), (30, "silenced"), (37, "silenced")])
+def test_a_silence_of_whole_days_may_be_of_the_archive(since_h, word):
+    (gap,) = gaps_of(without(fleet(every_min=5), one, since_h, since_h + 24))  # the fleet is heard from noon on
+    assert gap["judgement"] == word
+
+
 @pytest.mark.parametrize("vessels", [1, 2, 3])
 def test_where_few_others_are_nothing_is_known(vessels):
     (gap,) = gaps_of(without(fleet(vessels), one, 40, 48))
