@@ -30,6 +30,7 @@ from stswatch.pipeline.reading import (
     dark_meetings,
     decode,
     draw_areas,
+    draw_dark_meeting,
     draw_encounter,
     encounter,
     leads,
@@ -111,9 +112,9 @@ def evaluate(
         ValueError (ScorecardError, TrialError, SourceError): what was found, where, what to do.
     """
     from stswatch.models.scorecard import TRAINED, load, own
+    from stswatch.pipeline.evaluation import dark_figures, silences
     from stswatch.pipeline.evaluation import evaluate as trials
     from stswatch.pipeline.evaluation.seas import HELD_OUT_SEEDS, SECOND_SEEDS, SHIFTED_SEEDS, Archive
-    from stswatch.pipeline.evaluation.silences import measured
 
     asked, folder = chosen(EvaluateOptions, options, also), Path(out)
     card = load(_path(asked.scorecard) or own(TRAINED))
@@ -122,8 +123,9 @@ def evaluate(
     seeds, shifted = asked.seeds or HELD_OUT_SEEDS, asked.shifted or SHIFTED_SEEDS
     second = asked.second or SECOND_SEEDS
     on = trials.ground(card, seeds, shifted, _path(asked.cache), asked.workers, tell, second)
-    silences = measured(asked.silences, second) if asked.silences else None
-    files = trials.evaluated(card, on, read, tell, silences)
+    asked_too = (("silences", asked.silences, silences.measured), ("dark", asked.dark, dark_figures.measured))
+    beside = {name: measured(of, second) for name, of, measured in asked_too if of}
+    files = trials.evaluated(card, on, read, tell, beside)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -184,6 +186,7 @@ __all__ = [
     "decode",
     "detect",
     "draw_areas",
+    "draw_dark_meeting",
     "draw_encounter",
     "encounter",
     "evaluate",

@@ -175,9 +175,12 @@ class Explain(OfData):
         from stswatch.pipeline import words
 
         if self.id and self.id.startswith("D"):
+            dark = api.dark_meeting(self.data, self.id)
+            if not self.quiet:
+                print(words.dark_explanation(dark))
             if self.picture:
-                raise PictureError(f"{self.id}: a dark meeting cannot be drawn; leave `picture` out")
-            print(words.dark_explanation(api.dark_meeting(self.data, self.id)))
+                api.draw_dark_meeting(self.picture, self.data, dark["id"])
+                print(f"picture of {dark['id']}: {untrusted.escaped(self.picture)}")
             return
         row = api.encounter(self.data, self.id)
         if not self.quiet:

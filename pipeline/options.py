@@ -320,6 +320,9 @@ class EvaluateOptions(SeaOptions):
     silences: tuple[int, ...] | None = option(
         None, "seeds of seas of weeks to judge silences, identity, checks and calls on too", "N-M", seed_list
     )
+    dark: tuple[int, ...] | None = option(
+        None, "seeds of seas of weeks to judge meetings in the dark on too", "N-M", seed_list
+    )
     archives: tuple[Path, ...] = option(
         None, "a real archive to count leads in; may be given again", "FILE", Path, flag="archive", nargs="*"
     )

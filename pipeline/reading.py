@@ -286,6 +286,19 @@ def draw_encounter(path: str | Path, data: str | Path, name: str | None = None) 
     image_file.write(Path(path), render(row, fixes, rules, suffix))
 
 
+def draw_dark_meeting(path: str | Path, data: str | Path, name: str) -> None:
+    """Draw a dark meeting, named as for `dark_meeting`, into a file: .png, .svg or .pdf. Raises as `draw_encounter`."""
+    from stswatch.pipeline.pictures import dark_page, image_file
+    from stswatch.pipeline.rule_files import from_json
+    from stswatch.pipeline.store import queries
+
+    suffix = image_file.suffix_of(path)
+    image_file.check(Path(path))
+    row = dark_meeting(data, name)
+    fixes = queries.tracks(Path(data), [row["mmsi_a"], row["mmsi_b"]], dark_page.needed_us(row))
+    image_file.write(Path(path), dark_page.render(row, fixes, from_json(row["run"]["rules"]), suffix))
+
+
 def run_of(data: str | Path = DATA) -> dict[str, Any]:
     """The run published last: its rules (JSON), area, versions. Raises StoreError."""
     from stswatch.pipeline.store import queries

@@ -84,13 +84,17 @@ class DarkRules:
     shift_most_d: float = number(28.0, "d", "a lunar month and four whole weeks; traffic changes over longer")
     shifts_least: float = number(7.0, "days", "a week, with its days off; of fewer no mean can be had")
     fits_enough: float = number(
-        30.0, "silences", "that fit in the first shifts_least days: a mean above four leaves nothing to be surprised at"
+        7.0, "silences", "that fit as nearly in the first shifts_least days: a mean of one leaves nothing to wonder at"
     )
+    near_km: float = number(5.0, "km", "who anchors or waits for one another lies so near; nearer says no more")
+    near_h: float = number(1.0, "h", "thinned archives and provisional stays are no better; nearer says no more")
     heard_share: float = number(
         0.9, "share", "of the hours of a shifted day: where nobody was heard, no silence can be known"
     )
     lead_chance: float = number(
-        0.05, "chance", "that a silence fits by accident: more often, and the row says more of the traffic than of two"
+        0.03,
+        "chance",
+        "that a silence fits as nearly by accident: more often, and the row says more of the traffic than of two",
     )
     together_h: float = number(1.0, "h", "vessels lost so soon before or after each other have one cause, perhaps")
     together_km: float = number(50.0, "km", "and so near each other: a storm, a station, an order to a fleet")

@@ -255,7 +255,8 @@ def _by_accident(row: dict[str, Any]) -> list[str]:
     chance = f"how many would by accident is not known, {days} being too few to tell"
     if row["chance_by_accident"] is not None:
         mean = f"of those of {days}, moved to this one, {row['expected_by_accident']:.2f} would in the mean"
-        chance = f"{mean}, so that the chance that any does by accident is {_chance(row['chance_by_accident'])}"
+        near = f"{row['nearer_by_accident']:.2f} as near in place and time"
+        chance = f"{mean}, {near}; the chance of one as near by accident is {_chance(row['chance_by_accident'])}"
     lost = f"{_some(row['lost_together'], 'other vessel')} fell silent near it at about the same time"
     return [
         f"How little that says: {_some(row['rivals'], 'other silence')} would fit {what} as well; {chance}.",

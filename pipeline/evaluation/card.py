@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stswatch.pipeline.evaluation.dark_figures import dark_text
 from stswatch.pipeline.evaluation.figures import FIGURES, LEADS_A_DAY
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -129,6 +130,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("Cut-offs", _cut_offs(evaluation)),
         ("Expected leads and precision", _expected(evaluation)),
         ("Silences", silences_text(evaluation.get("silences"))),
+        ("Dark meetings", dark_text(evaluation.get("dark"))),
         ("Real archives", _archives(evaluation)),
     )
     parts = [f"## {title}\n\n{text}" for title, text in sections if text]

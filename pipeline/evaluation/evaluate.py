@@ -372,16 +372,14 @@ def evaluated(
     on: Ground,
     archives: Sequence[Archive],
     tell: Progress = lambda stage, done, of: None,
-    silences: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
     """The files of an evaluation by name: the card as Markdown, its figures as JSON, its pictures.
 
-    silences: what silences.py measured, where it was asked for.
+    beside: what silences.py and dark_figures.py measured, by `silences` and `dark`, where it was asked for.
     """
     trained_cards, taken = cards(card, on), sample(on.held_out)
-    evaluation = judge(trained_cards, on, archives, lambda what: tell(what, 0, 1))
-    if silences is not None:
-        evaluation = {**evaluation, "silences": silences}
+    evaluation = {**judge(trained_cards, on, archives, lambda what: tell(what, 0, 1)), **(beside or {})}
     drawn = pictures(taken, scores_of(taken.rows, trained_cards), evaluation, card)
     written = {CARD: markdown(evaluation).encode(), FIGURES: (json.dumps(plain(evaluation), indent=1) + "\n").encode()}
     return written | {f"{name}.png": content for name, content in drawn.items()}

@@ -70,10 +70,10 @@ def silences(fixes: pa.Table, static_reports: pa.Table, gaps: pa.Table, rules: R
 
     fixes, static_reports: of the lake. gaps: mmsi, start, end (null: until the data end), cause, perhaps log10_unheard.
     """
-    return judged_silences(*_watched(fixes, static_reports, rules), gaps)
+    return judged_silences(*watched_to_the_end(fixes, static_reports, rules), gaps)
 
 
-def _watched(fixes: pa.Table, static_reports: pa.Table, rules: Rules | None = None) -> tuple[Tables, int]:
+def watched_to_the_end(fixes: pa.Table, static_reports: pa.Table, rules: Rules | None = None) -> tuple[Tables, int]:
     """The tables of all steps, and when the data end, microseconds."""
     until_us = int(np.max(micros(valid(fixes), "time")))
     lake = {"fixes": fixes, "static_reports": static_reports}
@@ -287,13 +287,13 @@ def measured(seeds: Sequence[int], second: Sequence[int] = ()) -> Mapping[str, A
     found: dict[str, Any] = {"first": [], "second": []}
     for seed in seeds:
         sea = simulate(PLAN, seed)
-        tables, until_us = _watched(sea.fixes, sea.static_reports)
+        tables, until_us = watched_to_the_end(sea.fixes, sea.static_reports)
         of = judged_silences(tables, until_us, sea.gaps)
         beside = events(tables, sea.vessel_days, sea.fixes, sea.more)
         found["first"].append({"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside})
     for seed in second:
         other = simulate_second(SECOND_PLAN, seed)
-        tables, until_us = _watched(other.fixes, other.static_reports)
+        tables, until_us = watched_to_the_end(other.fixes, other.static_reports)
         of, beside = judged_silences(tables, until_us, other.gaps), events(tables, other.vessel_days)
         found["second"].append({"seed": seed, "table": table(of), "calibration": calibration(of), "events": beside})
     return found

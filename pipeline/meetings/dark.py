@@ -22,7 +22,7 @@ from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, matching, micros
-from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km
+from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km, distance
 from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, area_km2, least_speed_kn, longest, regions, to_wkb
 from stswatch.pipeline.rules import Rules, days, hours
 
@@ -48,7 +48,7 @@ def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
     waits = concat([state["waits"], batch.table("loitering").select(WAITS.names)], WAITS)
     outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
     heard = _heard(state["heard"], batch.table("reporting"))
-    known = Surroundings(DarkSpans.of_gaps(gaps, rules), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
+    known = Surroundings(DarkSpans.of_gaps(gaps), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
     decided_us = batch.watermark_us - settled_us(rules)
     over = np.full(waits.num_rows, batch.final) | (micros(waits, "end_time") <= decided_us)
     one = _one_dark(waits.filter(pa.array(over)).combine_chunks(), known)
@@ -108,7 +108,7 @@ def _heard(known: pa.Table, reporting: pa.Table) -> pa.Table:
 
 
 def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
-    """A row for each wait that a silenced silence fits: the one of the narrowest reach, the others counted."""
+    """A row for each wait that a silenced silence fits: the nearest one, the others counted."""
     own = known.rules.dark
     long_enough = micros(waits, "end_time") - micros(waits, "start_time") >= hours(own.stay_h)
     waits = waits.filter(pa.array(long_enough)).combine_chunks()
@@ -119,8 +119,9 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
         return schema.empty("dark_meetings")
     wait, gap = (np.concatenate([part[k] for part in pairs]) for k in (0, 1))
     spans = known.spans
-    order = np.lexsort((spans.mmsi[gap], spans.start_h[gap], spans.breadth_km[gap], wait))
-    wait, gap = wait[order], gap[order]
+    far = distance(of.taken(wait), spans.taken(gap), known.rules)
+    order = np.lexsort((spans.mmsi[gap], spans.start_h[gap], far, wait))
+    wait, gap, far = wait[order], gap[order], far[order]
     row, first, count = np.unique(wait, return_index=True, return_counts=True)
     best = gap[first]
     some, silent = of.taken(row), spans.taken(best)
@@ -131,7 +132,7 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
     spare_h = [some.end_h - silent.start_h, silent.end_h - some.start_h, silent.end_h - silent.start_h]
     ways_km = [come_km, go_km, come_km + go_km]
     least = [km / np.maximum(h - own.stay_h, 1e-6) for km, h in zip(ways_km, spare_h, strict=True)]
-    expected, shifts = known.by_accident(some, pool)
+    expected, nearer, shifts = known.by_accident(some, far[first], pool)
     of_waits = waits.take(pa.array(row))
     columns = {
         "kind": np.full(len(row), "one_dark", object),
@@ -144,6 +145,7 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
         "least_speed_kn": np.max(least, axis=0) / KMH_PER_KN,
         "rivals": count - 1,
         "expected_by_accident": expected,
+        "nearer_by_accident": nearer,
         "shifts": shifts,
         "lost_together": known.lost_together(best),
         "outage_share": known.outage_share(best),
@@ -166,7 +168,7 @@ def _of_gap(v: str, rows: Ints, known: Surroundings) -> dict[str, object]:
 
 
 def _partners(rows: Ints, known: Surroundings) -> pa.Table:
-    """The first partners of some silences, those of the narrowest reach; of one not silenced only silenced ones."""
+    """The first partners of some silences, the nearest ones; of one not silenced only silenced ones."""
     spans, silenced = known.spans, known.silenced
     able = Pool(spans, np.isin(np.arange(len(spans)), rows), known.rules).row
     able = able[np.lexsort((spans.mmsi[able], spans.start_h[able]))]
@@ -178,7 +180,8 @@ def _partners(rows: Ints, known: Surroundings) -> pa.Table:
     if not found:
         return PARTNERS.empty_table()
     gap, other = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((spans.mmsi[other], spans.start_h[other], spans.breadth_km[other], ~silenced[other], gap))
+    far = distance(spans.taken(gap), spans.taken(other), known.rules)
+    order = np.lexsort((spans.mmsi[other], spans.start_h[other], far, gap))
     gap, other = gap[order], other[order]
     _, first, count = np.unique(gap, return_index=True, return_counts=True)
     rank, fits = np.arange(len(gap)) - np.repeat(first, count), np.repeat(count, count)
@@ -229,13 +232,13 @@ def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
     place, kmh = in_space_km(best.lon, best.lat).T, known.rules.stays.dark_speed_kn * KMH_PER_KN
     come, go = ([between_km(place, at[:, k]) / kmh for k in (a, b)] for at in (spans.start, spans.end))
     corners = regions(of, best, own.stay_h)
-    expected, shifts = np.full((2, len(a)), np.nan), np.zeros((2, len(a)), np.int64)
+    expected, nearer, shifts = np.full((2, len(a)), np.nan), np.full((2, len(a)), np.nan), np.zeros((2, len(a)), int)
     mine, other = np.stack([a, b]), np.stack([b, a])
+    far = distance(spans.taken(mine.ravel()), spans.taken(other.ravel()), known.rules).reshape(mine.shape)
     for stratum in (True, False):
         side = known.silenced[other] == stratum
-        gap, back = np.unique(mine[side], return_inverse=True)
-        mean, days_ = known.by_accident(spans.taken(gap), known.pool(stratum))
-        expected[side], shifts[side] = mean[back.reshape(-1)], days_[back.reshape(-1)]
+        found = known.by_accident(spans.taken(mine[side]), far[side], known.pool(stratum))
+        expected[side], nearer[side], shifts[side] = found
     columns = {
         "kind": np.full(len(a), "both_dark", object),
         "from_h": np.maximum(spans.start_h[a] + come[0], spans.start_h[b] + come[1]),
@@ -247,6 +250,7 @@ def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
         "least_speed_kn": least_speed_kn(of, own.stay_h),
         "rivals": rivals,
         "expected_by_accident": expected.max(axis=0),  # NaN where either is: neither side may have one by accident
+        "nearer_by_accident": nearer.max(axis=0),
         "shifts": shifts.min(axis=0),
         "lost_together": np.maximum(known.lost_together(a), known.lost_together(b)),
         "outage_share": np.maximum(known.outage_share(a), known.outage_share(b)),
@@ -270,8 +274,8 @@ def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
     """The rows, with what is worked out alike for both kinds."""
     own, measured = known.rules.dark, {name: np.asarray(columns[name]) for name in ("from_h", "until_h", "lon", "lat")}
     from_h, until_h, lon, lat = measured.values()
-    expected: Floats = np.asarray(columns["expected_by_accident"], np.float64)
-    chance = -np.expm1(-expected)
+    expected, nearer = (np.asarray(columns[f"{of}_by_accident"], np.float64) for of in ("expected", "nearer"))
+    chance = -np.expm1(-nearer)
     together, outage = np.asarray(columns["lost_together"]), np.asarray(columns["outage_share"])
     with np.errstate(invalid="ignore"):
         lead = (np.asarray(columns["kind"]) == "one_dark") & (chance <= own.lead_chance)
@@ -291,8 +295,9 @@ def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
         "port": world_ports().id[port].astype(object),
         "distance_to_port_km": np.round(port_km, 2),
         "expected_by_accident": np.round(expected, 4),
+        "nearer_by_accident": np.round(nearer, 4),
         "chance_by_accident": np.round(chance, 4),
-        "score": np.round(-expected - np.log(chance), 3),
+        "score": np.round(-nearer - np.log(chance), 3),
         "outage_share": np.round(outage, 4),
     }
     rows = build("dark_meetings", columns | made | {"id": np.full(len(lon), "", object)})

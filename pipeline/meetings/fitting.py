@@ -1,13 +1,13 @@
-"""Which silences fit a wait or a silence, and how many do by accident.
+"""Which silences fit a wait or a silence, how near they are to it, and how many do by accident.
 
 For that the silences of other days, shifted by whole days, are held against the same wait or silence: they met nobody
-there, so what fits of them fits by accident.
+there, so what fits of them fits by accident, and so does what fits as nearly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +41,7 @@ WAITS = schema.table(
 class DarkSpans:
     """Waits or silences as columns (n,): hours since 1970, places in space (3, n) km; of a wait both are the same.
 
-    slack_km: how far a wait is from its place. breadth_km: how broad a silence's reach is, the less the less fits it.
+    slack_km: how far a wait is from its place. waits: whether it is one.
     """
 
     mmsi: Ints
@@ -50,17 +50,15 @@ class DarkSpans:
     start: Floats
     end: Floats
     slack_km: Floats
-    breadth_km: Floats
+    waits: Bools
 
     @staticmethod
-    def of_gaps(gaps: pa.Table, rules: Rules) -> DarkSpans:
+    def of_gaps(gaps: pa.Table) -> DarkSpans:
         """Those of GAPS."""
         start_h, end_h = (micros(gaps, name) / HOUR for name in ("start_time", "end_time"))
         start, end = (in_space_km(np.asarray(gaps[f"lon{k}"]), np.asarray(gaps[f"lat{k}"])).T for k in (0, 1))
-        way_km = rules.stays.dark_speed_kn * KMH_PER_KN * (end_h - start_h)
-        breadth_km = np.sqrt(np.maximum(way_km**2 - apart_km(start.T, end.T) ** 2, 0.0))
         mmsi = np.asarray(gaps["mmsi"]).astype(np.int64)
-        return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), breadth_km)
+        return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), np.zeros(len(mmsi), bool))
 
     @staticmethod
     def of_waits(waits: pa.Table) -> DarkSpans:
@@ -68,15 +66,35 @@ class DarkSpans:
         start_h, end_h = (micros(waits, name) / HOUR for name in ("start_time", "end_time"))
         place = in_space_km(np.asarray(waits["lon"]), np.asarray(waits["lat"])).T
         mmsi = np.asarray(waits["mmsi"]).astype(np.int64)
-        return DarkSpans(mmsi, start_h, end_h, place, place, np.asarray(waits["drift_km"]) / 2, np.zeros(len(mmsi)))
+        slack_km = np.asarray(waits["drift_km"]) / 2
+        return DarkSpans(mmsi, start_h, end_h, place, place, slack_km, np.ones(len(mmsi), bool))
 
     def taken(self, rows: Ints | slice) -> DarkSpans:
         """Some of them."""
         flat = (self.mmsi[rows], self.start_h[rows], self.end_h[rows])
-        return DarkSpans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.breadth_km[rows])
+        return DarkSpans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.waits[rows])
+
+    def later(self, hours: Floats) -> DarkSpans:
+        """The same, so much later each, (n,)."""
+        return replace(self, start_h=self.start_h + hours, end_h=self.end_h + hours)
 
     def __len__(self) -> int:
         return len(self.mmsi)
+
+
+def distance(one: DarkSpans, other: DarkSpans, rules: Rules) -> Floats:
+    """How far silences are from the waits or silences that they fit, (n,): 0 where both begin and end alike.
+
+    The sum of log(1 + x) over how far their begins and their ends are apart in place, in units of `dark.near_km`, and
+    in time, of `dark.near_h`: who goes to meet somebody is lost near the place, soon before, and found near it soon
+    after.
+    """
+    own = rules.dark
+    far_km = [between_km(*ends) - one.slack_km for ends in ((one.start, other.start), (one.end, other.end))]
+    far_h = [one.start_h - other.start_h, one.end_h - other.end_h]
+    logs = [np.log1p(np.maximum(km, 0.0) / own.near_km) for km in far_km]
+    logs += [np.log1p(np.abs(h) / own.near_h) for h in far_h]
+    return np.asarray(sum(logs))
 
 
 _BLOCK, _MEMBERS = 16, 2_000  # spans and silences at a time: what is worked on stays in the cache
@@ -138,7 +156,7 @@ class Pool:
             fits &= _chord2(near, far) <= square * (1 - square / 12 * (1 - square / 30))
             fits &= angle >= 0
         i, j = np.nonzero(fits)
-        waits = one.breadth_km[i] == 0  # of two silences the detour of each by itself is in `most_h`
+        waits = one.waits[i]  # of two silences the detour of each by itself is in `most_h`
         detour_km = between_km(one.start[:, i], other.start[:, j]) + between_km(one.end[:, i], other.end[:, j])
         spare_km = (other.end_h - other.start_h - self.stay_h)[j] * self.kmh + 2 * one.slack_km[i]
         keep = ~waits | (detour_km <= spare_km)
@@ -177,25 +195,33 @@ class Surroundings:
         """Those judged silenced, or the others: the strata."""
         return Pool(self.spans, self.silenced == silenced, self.rules)
 
-    def by_accident(self, of: DarkSpans, pool: Pool) -> tuple[Floats, Ints]:
-        """How many of a pool fit each span by accident, in the mean (n,), NaN where too few shifts tell; the shifts.
+    def by_accident(self, of: DarkSpans, far: Floats, pool: Pool) -> tuple[Floats, Floats, Ints]:
+        """How many of a pool fit each span by accident, in the mean, (n,); how many no further than `far`; the shifts.
 
-        Shifts are those of whole days for which somebody was heard in nearly every hour of the span and a day before:
-        the first few, and the others too where not many fit in these.
+        far: `distance` of what is asked about, (n,). Means are NaN where too few shifts tell. Shifts are those of whole
+        days for which somebody was heard in nearly every hour of the span and a day before: the first few, and the
+        others too where not many fit as nearly in these.
         """
         own = self.rules.dark
         every_h = 24.0 * np.arange(own.shift_least_d, own.shift_most_d + 1)
-        fits, shifts, going = np.zeros(len(of), np.int64), np.zeros(len(of), np.int64), np.arange(len(of))
+        fits, nearer, shifts = (np.zeros(len(of), np.int64) for _ in range(3))
+        going = np.arange(len(of))
         few = round(own.shifts_least)
         for shifts_h in (every_h[:few], every_h[few:]):
             some = of.taken(going)
             known = np.stack([self._all_heard(some, shift_h) for shift_h in shifts_h.tolist()], axis=1)
             shifts[going] += known.sum(axis=1)
-            for row, _, shift in pool.fitting(some, shifts_h):
-                fits += np.bincount(going[row[known[row, shift]]], minlength=len(of))
-            going = np.flatnonzero((shifts < own.shifts_least) | (fits < own.fits_enough))
+            for row, silence, shift in pool.fitting(some, shifts_h):
+                keep = known[row, shift]
+                row, silence, shift = row[keep], silence[keep], shift[keep]
+                there = self.spans.taken(silence).later(shifts_h[shift])
+                near = distance(some.taken(row), there, self.rules) <= far[going[row]]
+                fits += np.bincount(going[row], minlength=len(of))
+                nearer += np.bincount(going[row[near]], minlength=len(of))
+            going = np.flatnonzero((shifts < own.shifts_least) | (nearer < own.fits_enough))
         enough = shifts >= own.shifts_least
-        return np.where(enough, (fits + 0.5) / np.maximum(shifts, 1), np.nan), shifts
+        mean, near_mean = (np.where(enough, (n + 0.5) / np.maximum(shifts, 1), np.nan) for n in (fits, nearer))
+        return mean, near_mean, shifts
 
     def _all_heard(self, of: DarkSpans, shift_h: float) -> Bools:
         """Whether nearly all hours of spans, so much earlier, and of the day before were heard."""

@@ -220,7 +220,12 @@ def render(row: Mapping[str, Any], fixes: pa.Table, rules: Rules, suffix: str) -
     drawn = scene(row, fixes, rules)
     with style.look():
         figure = page(row, drawn, rules)
-        return _png(figure) if suffix == ".png" else encode(figure, suffix)
+        return as_file(figure, suffix)
+
+
+def as_file(figure: Figure, suffix: str) -> bytes:
+    """A page as a .png, .svg or .pdf file."""
+    return _png(figure) if suffix == ".png" else encode(figure, suffix)
 
 
 def _png(figure: Figure) -> bytes:

@@ -196,11 +196,18 @@ DARK_MEETINGS = table(
         "greater; null where fewer than dark.shifts_least tell",
         null=True,
     ),
+    column(
+        "nearer_by_accident",
+        pa.float64(),
+        "how many of these begin and end as near to the wait or the other silence, in place and time, as this one; of "
+        "both_dark that of a or b, the greater",
+        null=True,
+    ),
     column("shifts", pa.int64(), "days that tell it"),
     column(
         "chance_by_accident",
         pa.float64(),
-        "chance that any fits by accident, 1 - exp(-expected_by_accident)",
+        "chance that any fits as nearly by accident, 1 - exp(-nearer_by_accident)",
         null=True,
     ),
     column(
@@ -212,7 +219,7 @@ DARK_MEETINGS = table(
     column(
         "score",
         pa.float64(),
-        "log-odds that none fits by accident: a rank among dark meetings, not on the scale of encounters",
+        "log-odds that none fits as nearly by accident: a rank among dark meetings, not on the scale of encounters",
         unit="log-odds",
         null=True,
     ),

@@ -122,7 +122,7 @@ def dark_meeting(data: Path, name: str) -> dict[str, Any]:
 
     Raises StoreError where none or several fit, or the folder holds no database.
     """
-    query = "SELECT * EXCLUDE region FROM dark_meetings WHERE starts_with(id, $name) ORDER BY id LIMIT $limit"
+    query = "SELECT * FROM dark_meetings WHERE starts_with(id, $name) ORDER BY id LIMIT $limit"
     with _asked(data) as db:
         found = _rows(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
     if not found:

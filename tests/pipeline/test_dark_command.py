@@ -31,7 +31,13 @@ def row(**more: Any) -> dict[str, Any]:
     alike |= {"mmsi_a": 273000001, "mmsi_b": 412000002, "lon": 124.1, "lat": 38.55, "region": None, "region_km2": None}
     alike |= {"zones": ["chodo"], "port": "nampo", "distance_to_port_km": 62.0, "shifts": 27, "lost_together": 0}
     alike |= {"gap_start_a": None, "gap_end_a": None, "judgement_a": None, "judgement_b": "silenced"}
-    alike |= {"gap_start_b": at(-6), "gap_end_b": at(14), "expected_by_accident": 0.0185, "outage_share": 0.0}
+    alike |= {
+        "gap_start_b": at(-6),
+        "gap_end_b": at(14),
+        "expected_by_accident": 0.2037,
+        "nearer_by_accident": 0.0185,
+        "outage_share": 0.0,
+    }
     made = alike | {"chance_by_accident": 0.0183, "score": 3.98, "id": "D0123456789ab"} | more
     assert set(made) == set(schema.DARK_MEETINGS.names)
     return made
@@ -44,7 +50,13 @@ def silent_pair(**more: Any) -> dict[str, Any]:
     return row(kind="both_dark", lead=False, id="D9999999999ff", score=1.25, **silence, **where) | more
 
 
-UNKNOWN = {"chance_by_accident": None, "expected_by_accident": None, "score": None, "shifts": 3}
+UNKNOWN = {
+    "chance_by_accident": None,
+    "expected_by_accident": None,
+    "nearer_by_accident": None,
+    "score": None,
+    "shifts": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +108,8 @@ def test_an_explanation_says_who_had_time_and_how_little_that_says(data, say):
         "from 2025-03-20 03:00 to 2025-03-20 09:30 UTC, 6.5 h at most",
         "for 2 h of that, 7.2 kn is the least speed",
         "2 other silences would fit the wait as well",
-        "of those of 27 other days, moved to this one, 0.02 would in the mean",
-        "the chance that any does by accident is 1.8 %",
+        "of those of 27 other days, moved to this one, 0.20 would in the mean, 0.02 as near in place and time",
+        "the chance of one as near by accident is 1.8 %",
         r"EVER\x1b[2J SO",
         "It does not say that they met",
     ):
@@ -125,7 +137,7 @@ def test_nothing_says_that_it_happened(data, say):
     [
         (("D5",), "no dark meeting 'D5'; `stswatch dark"),
         (("D",), "begins several dark meetings"),
-        (("D1", "--picture", "x.png"), "D1: a dark meeting cannot be drawn; leave --picture out"),
+        (("D1", "--quiet", "--picture", "x.png"), "D1: the lake lacks a position at the end of a silence"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(data, say, words, reason):

@@ -16,7 +16,7 @@ LEAST = {"out_of_range": 0.985, "fade": 0.97, "left": 0.98, "outage": 0.9}
 @pytest.mark.soak  # a sea of two weeks through all steps: a minute and a half of CPU
 def test_reception_holes_outages_fades_and_the_edge_of_the_sea_silence_nobody():
     sea = simulate(silences.PLAN, 705)
-    found, until_us = silences._watched(sea.fixes, sea.static_reports)
+    found, until_us = silences.watched_to_the_end(sea.fixes, sea.static_reports)
     judged = found["judged_gaps"]
     row = silences._matched(judged, sea.gaps, until_us)
     known = np.flatnonzero(row >= 0)

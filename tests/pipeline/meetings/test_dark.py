@@ -15,7 +15,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, build, concat, micros
 from stswatch.pipeline.meetings import dark as step
 from stswatch.pipeline.meetings.dark import dark, settled_us
-from stswatch.pipeline.meetings.fitting import DarkSpans, Surroundings
+from stswatch.pipeline.meetings.fitting import DarkSpans, Surroundings, distance
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 
@@ -199,29 +199,55 @@ def test_cuts_do_not_show(every_h):
     assert set(whole["kind"].to_pylist()) == {"one_dark", "both_dark"}
 
 
+def waiting(n, seed):
+    """Waits that met nobody, all over the sea of `traffic`, and all of its silences."""
+    rng = np.random.default_rng(seed)
+    rules = dataclasses.replace(RULES, dark=dataclasses.replace(RULES.dark, fits_enough=1e9))
+    table = step._ended(traffic(1200, 7), rules)
+    every_h = np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64)
+    around = Surroundings(DarkSpans.of_gaps(table), table, every_h, schema.empty("outages"), rules)
+    start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
+    place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
+    end_h = start_h + rng.uniform(3, 12, n)
+    return DarkSpans(np.arange(n), start_h, end_h, place, place, np.zeros(n), np.ones(n, bool)), around
+
+
 def test_as_many_fit_by_accident_as_other_days_say():
     """Of waits that met nobody: by tenths of the mean, the share with a partner is 1 - exp(-mean), within chance."""
-    rng, n = np.random.default_rng(8), 600
-    rules = dataclasses.replace(RULES, dark=dataclasses.replace(RULES.dark, fits_enough=1e9))
-    judged = traffic(1200, 7)
-    table = step._ended(judged, rules)
-    around = Surroundings(
-        DarkSpans.of_gaps(table, rules),
-        table,
-        np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64),
-        schema.empty("outages"),
-        rules,
-    )
-    start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
-
-    place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
-    waits = DarkSpans(np.arange(n), start_h, start_h + rng.uniform(3, 12, n), place, place, np.zeros(n), np.zeros(n))
+    waits, around = waiting(600, 8)
     pool = around.pool(silenced=True)
-    mean, shifts = around.by_accident(waits, pool)
-    fits = np.bincount(np.concatenate([row for row, _, _ in pool.fitting(waits, np.zeros(1))]), minlength=n)
+    mean, _, shifts = around.by_accident(waits, np.zeros(len(waits)), pool)
+    fits = np.bincount(np.concatenate([row for row, _, _ in pool.fitting(waits, np.zeros(1))]), minlength=len(waits))
     assert shifts.min() >= 20
     assert fits.sum() == pytest.approx(mean.sum(), rel=0.15)
     for tenth in np.array_split(np.argsort(mean), 10):
         chance = -np.expm1(-mean[tenth])
         low, high = stats.binom.interval(0.995, len(tenth), chance.mean())  # ten tenths are looked at
         assert low <= (fits[tenth] > 0).sum() <= high
+
+
+def test_as_near_a_one_fits_by_accident_as_often_as_is_told():
+    """Of waits that met nobody the share whose nearest silence has a chance of x and less is x, within chance.
+
+    It is less where fewer have any: as many as 1 - exp(-mean).
+    """
+    waits, around = waiting(1000, 9)
+    pool = around.pool(silenced=True)
+    row, silence = (np.concatenate(part) for part in list(zip(*pool.fitting(waits, np.zeros(1)), strict=True))[:2])
+    far = distance(waits.taken(row), around.spans.taken(silence), around.rules)
+    nearest = np.full(len(waits), -1.0)  # of what nothing fits
+    np.maximum.at(nearest, row, 0)
+    order = np.lexsort((-far, row))
+    nearest[row[order]] = far[order]
+    mean, nearer, _ = around.by_accident(waits, nearest, pool)
+    chance = np.where(nearest >= 0, -np.expm1(-nearer), 1.0)
+    for x in (0.05, 0.1, 0.2, 0.4):
+        low, high = stats.binom.interval(0.995, len(waits), np.minimum(x, -np.expm1(-mean)).mean())
+        assert low <= (chance <= x).sum() <= high
+
+
+def test_the_nearest_of_many_silences_is_the_one_that_is_named():
+    rows = found(plain(traffic(4000, 2), guest(km=3.0)), wait(598.0, 616.0)).to_pylist()
+    (row,) = [row for row in rows if row["kind"] == "one_dark"]
+    assert (row["mmsi_b"], row["rivals"] > 0) == (445_000_001, True)
+    assert row["nearer_by_accident"] < 0.05 < row["expected_by_accident"]
