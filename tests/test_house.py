@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
 # 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context, commands. Rooms for
 # what the program could not do then are counted apart (decision 0019), and so are the simulated seas.
-MOST_MODULES = {"the program": 198, "evidence": 16, "cluster": 6, "sample_ais": 33}
+MOST_MODULES = {"the program": 199, "evidence": 16, "cluster": 6, "sample_ais": 33}
 APART = {"evidence": ".pipeline.evidence", "cluster": ".pipeline.flow.cluster", "sample_ais": ".sample_ais"}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from stswatch.pipeline.evaluation.dark_figures import dark_text
 from stswatch.pipeline.evaluation.figures import FIGURES, LEADS_A_DAY
+from stswatch.pipeline.evaluation.groups import groups_text
 
 # ----------------------------------------------------------------------------------------------------------------
 # What the model card says in so many words, whatever the figures are; sections by name, `{...}` filled by card.py
@@ -122,6 +123,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("What becomes an encounter", _detection(evaluation)),
         ("By family of transfers", _families(evaluation)),
         ("By family of others", _look_alikes(evaluation)),
+        ("By group of vessels", groups_text(evaluation.get("groups"))),
         ("What a single feature gives away", _features(evaluation)),
         ("On shifted seas", f"{SHIFTED}\n\n{_all_figures(evaluation['shifted'])}"),
         ("On a second simulator", _second(evaluation)),

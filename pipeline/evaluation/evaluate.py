@@ -24,6 +24,7 @@ from stswatch.pipeline.batch import Floats
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.card import markdown
 from stswatch.pipeline.evaluation.figures import Sample, Scores, cut_offs, pictures, published, sample
+from stswatch.pipeline.evaluation.groups import false_leads
 from stswatch.pipeline.evaluation.seas import (
     NONE,
     SEAS,
@@ -175,6 +176,7 @@ def judge(
             taken, ground.held_out, {n: scores[n] for n in (*trained, _best(taken, scores))}
         ),
         "look_alikes": figures.of_look_alikes(taken, scores[TRAINED]),
+        "groups": false_leads(taken, scores[TRAINED], card.cut_off.score),
         "features": figures.of_features(taken, card),
         "calibration": figures.calibration(taken, scores[TRAINED]),
         "expected": figures.expected(taken, scores[TRAINED]),
