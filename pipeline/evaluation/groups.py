@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stswatch.geo.reference.mmsi import flag_of
+from stswatch.models.features import observed_share
 from stswatch.pipeline.batch import Bools, Floats, Ints
 from stswatch.pipeline.evaluation.figures import Sample
 
@@ -45,7 +46,7 @@ def _groups(taken: Sample) -> dict[str, dict[str, Bools]]:
     rows = taken.rows
     flags = [_flag(np.asarray(rows[f"mmsi_{v}"], np.int64)) for v in "ab"]
     types, sizes = ([rows[name].to_pandas().to_numpy(float) for name in names] for names in _COLUMNS)
-    seen = rows["observed_share"].to_pandas().to_numpy(float)
+    seen = observed_share(rows)
     spans = {f"{low} to {high} m": (low, high) for low, high in pairwise(SIZES_M)}
     return {
         "flag by MMSI": {name: _either(flags, lambda of, n=name: of == n) for name in np.unique(np.concatenate(flags))},
