@@ -29,6 +29,7 @@ from stswatch.regular_files import read_regular
 GRAIN = 2.0**-40  # fine enough that a trained card is within 1e-11 of the trees that it was read from
 LIMIT = 2.0**12  # 2^53 grains is where float64 ends to hold whole numbers; log-odds end long before
 BASE = "base"
+ALIKE, OTHER = 0.1, 0.25  # of `stability`: under the first alike, from the second on another population
 RULES, TRAINED = "rules.json", "trained.json"  # set by hand; trained on simulated voyages, see CARD.md
 NAMES = {"rules": RULES, "trained": TRAINED}  # what a user calls them
 DEFAULT = TRAINED  # which of them a run uses: docs/decisions/0012 and 0018
@@ -53,6 +54,10 @@ class Steps:
         """Points for values (n,)."""
         found = np.asarray(self.points)[np.searchsorted(self.edges, value, side="right")]
         return np.where(np.isnan(value), self.missing, found)
+
+    def shares(self, value: Floats) -> Floats:
+        """The share of values (n,) in each step, and of those not known last, (len(points) + 1,)."""
+        return _shares(np.asarray(self.edges), value)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,40 @@ class Scorecard:
         rows = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
         return pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * (k + 1), pa.int32()), rows)
 
+    def distribution(self, columns: Columns) -> dict[str, Any]:
+        """How n meetings spread over this card, as `train` writes it down and `drift` is held against.
+
+        meetings: n. score: nine edges that part the scores in tenths, and the share between each. features: by name the
+        share in each step, that of what is not known last. Raises KeyError for a column that is not there.
+        """
+        value = self._values(columns)
+        score, _ = self._weighed(value)
+        edges = np.unique(np.round(np.quantile(score, np.arange(1, 10) / 10), 2))
+        spread = {s.feature.name: s.shares(value[:, i]).tolist() for i, s in enumerate(self.steps)}
+        return {
+            "meetings": len(score),
+            "score": {"edges": edges.tolist(), "shares": _shares(edges, score).tolist()},
+            "features": spread,
+        }
+
+    def drift(self, score: Floats, values: Mapping[str, Floats]) -> dict[str, float] | None:
+        """How far other meetings are from those of the training, by feature and for the `score`: `stability` of each.
+
+        score: (n,). values: (n,) of features by name; what the card does not know is passed over. None where the file
+        of the card does not say how its training was spread, as one set by hand.
+        """
+        known = self.training.get("distribution")
+        if known is None:
+            return None
+        edges = np.asarray(known["score"]["edges"], np.float64)
+        found = {"score": stability(np.asarray(known["score"]["shares"]), _shares(edges, score), len(score))}
+        for steps in self.steps:
+            name = steps.feature.name
+            if name in values and name in known["features"]:
+                there = np.asarray(known["features"][name], np.float64)
+                found[name] = stability(there, steps.shares(values[name]), len(score))
+        return found
+
     def _words(self, value: Floats) -> tuple[list[str], NDArray[np.int64]]:
         """Every sentence that is needed once, and which one belongs to each value; the last is that of the base."""
         words: list[str] = []
@@ -146,6 +185,28 @@ class Scorecard:
         for i, steps in enumerate(self.steps):
             contributions[:, i] = steps.at(value[:, i])
         return contributions.sum(axis=1), contributions
+
+
+def _shares(edges: Floats, value: Floats) -> Floats:
+    """The share of values (n,) between edges, and of NaN last, (len(edges) + 2,)."""
+    step = np.where(np.isnan(value), len(edges) + 1, np.searchsorted(edges, value, side="right"))
+    return np.asarray(np.bincount(step, minlength=len(edges) + 2) / max(len(value), 1))
+
+
+def stability(there: Floats, here: Floats, n: int) -> float:
+    """The population stability index of shares `here`, of n meetings, against shares `there`: 0 where they are equal.
+
+    By custom under ALIKE is alike and from OTHER on is another population. A share of none counts as half a meeting, so
+    that few meetings give no infinity. Source: Siddiqi 2006, Credit Risk Scorecards.
+
+    >>> stability(np.array([0.5, 0.5]), np.array([0.5, 0.5]), 100)
+    0.0
+    >>> round(stability(np.array([0.5, 0.5]), np.array([0.8, 0.2]), 100), 2)
+    0.42
+    """
+    least = 0.5 / max(n, 1)
+    one, other = (np.maximum(each, least) for each in (there, here))
+    return float(((other - one) * np.log(other / one)).sum())
 
 
 def merged(reasons: pa.ListArray, more: pa.ListArray) -> pa.ListArray:

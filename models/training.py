@@ -175,11 +175,13 @@ def train(
     about: Mapping[str, Any] | None = None,
     leads: float | None = None,
     leads_about: Mapping[str, Any] | None = None,
+    spread: Columns | None = None,
 ) -> bytes:
     """A scorecard as the bytes of a JSON file for `scorecard.load`, trained on n meetings.
 
     columns: as in feature.values. transfer: (n,) the truth. about: what else to write down of the training. leads: how
-    many of the n meetings the cut-off lets pass; it is 0 where None. leads_about: what to write down of that. The same
+    many of the n meetings the cut-off lets pass; it is 0 where None. leads_about: what to write down of that. spread:
+    the meetings whose distribution is written down, where some things of them were withheld from training. The same
     input gives the same bytes. Raises KeyError for a column that is not there, TrainingError where one kind lacks or
     where too few meetings part nothing.
     """
@@ -201,9 +203,10 @@ def train(
         "features": used,
         "training": training,
     }
+    made = parsed(json.dumps(card).encode())
+    training["distribution"] = made.distribution(columns if spread is None else spread)
     if leads is not None:
-        score, _ = parsed(json.dumps(card).encode()).score(columns)
-        card["cut_off"] = {"score": cut_off(score, leads), **(leads_about or {})}
+        card["cut_off"] = {"score": cut_off(made.score(columns)[0], leads), **(leads_about or {})}
     return (json.dumps(card, indent=1) + "\n").encode()
 
 

@@ -6,10 +6,12 @@ Its docstring is the help, calling it runs it: it calls one function of the api 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from stswatch.pipeline import api, rule_files, terminal, untrusted
 from stswatch.pipeline import options as given
@@ -114,9 +116,33 @@ class Status(OfData):
     """
 
     def __call__(self) -> None:
-        from stswatch.pipeline.live.health import status_text  # not `reconcile`, which imports the engine
+        from stswatch.pipeline.live.health import WatchError, status_text  # not `reconcile`, which imports the engine
+        from stswatch.pipeline.store.database import StoreError
 
-        print(spelled(status_text(api.status(self.data))))
+        try:
+            weeks = api.drift(self.data)
+        except StoreError:  # nothing is published yet
+            weeks = []
+        try:
+            print(spelled(status_text(api.status(self.data))))
+        except WatchError:
+            if not weeks:
+                raise
+            print("no watch has run over this folder")
+        print("\n".join(map(_drifted, weeks)), end="\n" if weeks else "")
+
+
+def _drifted(week: Mapping[str, Any]) -> str:
+    """How far the meetings of a week are from those that the scorecard was trained on."""
+    from stswatch.models.scorecard import ALIKE, OTHER
+
+    of = f"meetings of the week of {week['week']:%Y-%m-%d}: {week['meetings']:,}"
+    if week["drift"] is None:
+        return f"{of}; not enough data, or a scorecard without training, to hold their scores against"
+    score, parts = week["drift"]["score"], sorted(week["drift"].items(), key=lambda part: -part[1])
+    how = "much like" if score < ALIKE else "somewhat unlike" if score < OTHER else "unlike"
+    most = ", ".join(f"{name} {index:.2f}" for name, index in parts[:3] if name != "score" and index >= ALIKE)
+    return f"{of}; scores {how} those of training (stability {score:.2f}" + (f"; most: {most})" if most else ")")
 
 
 @dataclass(frozen=True, kw_only=True)

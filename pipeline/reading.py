@@ -331,6 +331,29 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
     image_file.write(Path(path), zone_map.render(suffix, shown))
 
 
+FEWEST = 100  # meetings of a week; of fewer a drift is chance
+
+
+def drift(data: str | Path = DATA, weeks: int = 4) -> list[dict[str, Any]]:
+    """How far the meetings of the last weeks are from those that the scorecard was trained on, a dict a week.
+
+    week: its Monday, UTC. meetings: how many hold. drift: `stability` (models/scorecard.py) of the score and of each
+    feature by name; None where the card does not say how its training was spread, or where there are fewer than FEWEST.
+    Raises StoreError.
+    """
+    from stswatch.models.scorecard import NAMES, chosen
+    from stswatch.pipeline.store import queries
+
+    model_id = run_of(data)["model_id"]
+    card = next((card for card in map(chosen, NAMES) if card.model_id == model_id), None)
+    rows = []
+    for of in queries.scored_by_week(Path(data), weeks):
+        n = len(of["score"])
+        known = card.drift(of["score"], of["values"]) if card and n >= FEWEST else None
+        rows.append({"week": of["week"], "meetings": n, "drift": known})
+    return rows
+
+
 def status(data: str | Path = DATA) -> dict[str, Any]:
     """How the watch over a folder stands, or stood when it was heard last (`runs` says which). Raises WatchError."""
     from stswatch.pipeline.live import health as kept

@@ -84,21 +84,21 @@ def card_of(
 
     choose: leave out what costs nothing, see `useful`. Its cut-off is where LEADS_PER_DAY pass.
     """
-    rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"])))
+    rows = sea.rows.filter(pc.and_(sea.rows["detected"], pc.invert(sea.rows["repeat"]))).combine_chunks()
     if without is not None:
-        rows = rows.filter(pc.not_equal(rows["family"], without))
+        rows = rows.filter(pc.not_equal(rows["family"], without)).combine_chunks()
     kept = useful(sea, features) if choose else features
     transfer = np.asarray(rows["truth"].to_numpy(zero_copy_only=False) == TRANSFER)
-    vessels = round(sea.vessels)
     leads_about = {
         "leads_per_day": LEADS_PER_DAY,
-        "vessels": vessels,
+        "vessels": (vessels := round(sea.vessels)),
         "reason": f"{LEADS_PER_DAY} leads a day among {vessels:,} vessels on the simulated seas that it was trained on",
     }
     about["about"] = {**about.get("about", {}), "costs_nothing": [f.name for f in features if f not in kept]}
     return train(
-        withheld(rows.combine_chunks()),
+        withheld(rows),
         transfer,
+        spread=rows,
         features=kept,
         leads=LEADS_PER_DAY * sea.days,
         leads_about=leads_about,

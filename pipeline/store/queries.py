@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from stswatch.pipeline import schema
@@ -179,6 +180,27 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     query = f"SELECT * FROM {encounter_context.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
     with _asked(data) as db:
         return _rows(db.sql(query, params={"id": name, "revision": revision}))
+
+
+def scored_by_week(data: Path, weeks: int) -> list[dict[str, Any]]:
+    """What scores of meetings that hold rest on, by the week (from Monday, UTC) of their end, the last `weeks` of them.
+
+    A dict each: week, score (n,), values: arrays (n,) by feature in any order, NaN where not known. Raises StoreError
+    where the folder holds no database.
+    """
+    query = f"""WITH held AS (SELECT date_trunc('week', end_time) AS week, score, reasons FROM encounters
+            WHERE status IN {revisions.LIVING}),
+        last AS (SELECT DISTINCT week FROM held ORDER BY week DESC LIMIT $weeks)
+        SELECT week, r.feature AS feature, list(coalesce(r.value, 'nan'::DOUBLE)) AS value, list(score) AS score
+        FROM (SELECT *, unnest(reasons) AS r FROM held SEMI JOIN last USING (week))
+        GROUP BY ALL ORDER BY week, feature"""
+    with _asked(data) as db:
+        rows = db.execute(query, {"weeks": weeks}).fetchall()
+    found: dict[datetime, dict[str, Any]] = {}
+    for week, feature, value, score in rows:
+        of = found.setdefault(week, {"week": week, "score": np.asarray(score, float), "values": {}})
+        of["values"][feature] = np.asarray(value, float)
+    return list(found.values())
 
 
 def groups_of(data: Path, name: str) -> list[dict[str, Any]]:
