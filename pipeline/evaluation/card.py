@@ -33,7 +33,8 @@ meeting; at a number of leads that falls among equals the mean over all their or
 were heard on an average day. Vessel-days are days on which a vessel was heard. No order can find more than {most}."""
 
 AGES = """The trained card so many days after a meeting: at 0 what a watch sees of one that has just ended, at the last
-what becomes of its score. Calls, draughts and silences of the days between change it."""
+what becomes of its score. Calls, draughts and silences of the days between change it. Days 31 to 35 have a whole month
+before them and ten days after them."""
 
 PUBLISHED = "As published, without an order:"
 
@@ -119,7 +120,7 @@ def markdown(evaluation: Evaluation) -> str:
         ("The seas", _seas(evaluation)),
         ("How it ranks", _ranking(evaluation)),
         ("At an equal number of leads", _paired(evaluation)),
-        ("As the days go by", f"{AGES}\n\n{_all_figures(_by_age(evaluation['ages']))}"),
+        ("As the days go by", f"{AGES}\n\n{_all_figures(_by_age(evaluation))}"),
         ("What becomes an encounter", _detection(evaluation)),
         ("By family of transfers", _families(evaluation)),
         ("By family of others", _look_alikes(evaluation)),
@@ -199,8 +200,9 @@ def _all_figures(by_score: Evaluation) -> str:
     return _table(("", *by_score), rows)
 
 
-def _by_age(ages: Evaluation) -> dict[str, Any]:
-    return {f"{age} d": of for age, of in ages.items()}
+def _by_age(evaluation: Evaluation) -> dict[str, Any]:
+    late = {f"days 31 to 35, {age} d": of for age, of in evaluation.get("days_31_to_35", {}).items()}
+    return {f"{age} d": of for age, of in evaluation["ages"].items()} | late
 
 
 def _paired(evaluation: Evaluation) -> str:

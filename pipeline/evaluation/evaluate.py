@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.models import ranking
-from stswatch.models.context import CONTEXT, known_at
+from stswatch.models.context import CONTEXT
 from stswatch.models.feature import Feature
 from stswatch.models.scorecard import ALL, RULES, Scorecard, load, own, parsed
 from stswatch.models.training import train
@@ -158,7 +158,6 @@ def judge(
     card = trained[TRAINED]
     taken = sample(ground.held_out)
     scores = scores_of(taken.rows, trained)
-    rows = dict(zip(taken.rows.schema.names, taken.rows.columns, strict=True))
     evaluation: dict[str, Any] = {
         "card": {
             "model_id": card.model_id,
@@ -168,7 +167,8 @@ def judge(
         "seas": dict(ground.what) | _counts(ground),
         "detection": detection(ground.held_out),
         "ceilings": {str(k): figures.ceiling(taken, k) for k in figures.LEADS_A_DAY},
-        "ages": {str(age_d): figures.figures(taken, card.score(known_at(rows, age_d))[0]) for age_d in AGES_D},
+        "ages": figures.by_age(taken, card, AGES_D),
+        "days_31_to_35": figures.by_age(sample(ground.held_out.between(30, 35)), card, (0, AGES_D[-1])),
         "figures": {name: figures.figures(taken, score) for name, score in scores.items()},
         "published": published(taken),
         "paired": {name: figures.paired(taken, scores[TRAINED], scores[name]) for name in list(scores)[1:]},

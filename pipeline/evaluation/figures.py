@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.models import ranking
+from stswatch.models.context import known_at
 from stswatch.models.ranking import Curve, Interval, curve, interval, vessel_draws
 from stswatch.models.scorecard import ALL, Scorecard
 from stswatch.models.training import balanced
@@ -127,6 +128,12 @@ def ceiling(of: Sample, leads_a_day: int) -> float:
     """The share of all transfers that no order of the encounters can exceed at so many leads a day."""
     found = int(of.transfer.sum())
     return min(leads_a_day * of.days, found) / (found + of.missed)
+
+
+def by_age(taken: Sample, card: Scorecard, ages_d: Sequence[int]) -> dict[str, dict[str, Interval]]:
+    """The figures of a card so many days after each meeting."""
+    rows = dict(zip(taken.rows.schema.names, taken.rows.columns, strict=True))
+    return {str(age_d): figures(taken, card.score(known_at(rows, age_d))[0]) for age_d in ages_d}
 
 
 def published(taken: Sample) -> list[dict[str, Any]]:

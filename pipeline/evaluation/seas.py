@@ -22,7 +22,7 @@ from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, grouped, micros, spread
 from stswatch.pipeline.flow.slices import hash_of, modules_of
-from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, at_once
 from stswatch.pipeline.store.encounter_context import beside_schema, context_of
 from stswatch.pipeline.tracks.fixes import valid
@@ -180,6 +180,13 @@ class Watched:
     def vessels(self) -> float:
         """How many vessels there were at a time, on average."""
         return self.vessel_days / self.days
+
+    def between(self, from_d: int, until_d: int) -> Watched:
+        """What began within some days of a sea, counted from its begin, and the share of days and vessel-days."""
+        since_us = micros(self.rows, "start_time") - Plan.start_s * 1_000_000
+        keep = (since_us >= days(from_d)) & (since_us < days(until_d))
+        part = (until_d - from_d) / _WEEKS.days
+        return replace(self.where(keep), days=self.days * part, vessel_days=self.vessel_days * part)
 
     def where(self, keep: pa.Array | np.ndarray) -> Watched:
         """The same sea with some of its rows."""

@@ -9,6 +9,7 @@ import pytest
 from stswatch.geo.reference.mmsi import flag_of
 from stswatch.pipeline.evaluation import figures
 from stswatch.pipeline.evaluation.groups import LEAST, false_leads, groups_text
+from stswatch.sample_ais.simulation import Plan
 from tests.pipeline.evaluation import seas
 
 MIDS = (431, 431, 431, 431, 440, 440, 440, 273, 273, 412, 412, 283)  # 283 is of no state
@@ -66,3 +67,15 @@ def test_of_few_meetings_nothing_is_said(taken, score):
     text = groups_text(rows)
     assert "Not enough data: " in text
     assert groups_text(None) == ""
+
+
+def test_days_of_a_sea_are_those_that_began_within_them_with_their_share_of_the_time():
+    sea = seas.watched()
+    us = Plan.start_s * 1_000_000 + np.arange(sea.rows.num_rows) % 45 * 86_400_000_000
+    at = sea.rows.schema.get_field_index("start_time")
+    field = sea.rows.schema.field(at)
+    sea = dataclasses.replace(sea, rows=sea.rows.set_column(at, field, pa.array(us).cast(field.type)))
+    late = sea.between(30, 35)
+    assert late.rows.num_rows == sum(30 <= k % 45 < 35 for k in range(sea.rows.num_rows))
+    assert late.days == pytest.approx(sea.days / 9)
+    assert late.vessels == pytest.approx(sea.vessels)
