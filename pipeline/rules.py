@@ -24,6 +24,7 @@ from stswatch.pipeline.track_rules import (
 )
 
 __all__ = [
+    "CaseRules",
     "CheckRules",
     "ClockRules",
     "ContextRules",
@@ -151,6 +152,20 @@ class LeadRules:
 
 
 @dataclass(frozen=True)
+class CaseRules:
+    """How people decide; nothing here has a part in any score or event."""
+
+    second_reader_h: float = number(
+        24.0, "h", "a watch floor has somebody there once a day; a ship at 12 kn is out of the Yellow Sea by then"
+    )
+    beside_km: float = number(
+        2.0, "km", "beyond the error of an observation: its place is that of one hull or of the ground below a sensor"
+    )
+    beside_min: float = number(15.0, "min", "beyond its error: a ship at 12 kn makes 3 nm in it")
+    ports_listed: float = number(8.0, "ports", "those that can be come to first; whoever acts needs the next few")
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a run."""
 
@@ -166,6 +181,7 @@ class Rules:
     encounter: EncounterRules = EncounterRules()
     context: ContextRules = ContextRules()
     lead: LeadRules = LeadRules()
+    case: CaseRules = CaseRules()
 
     def to_json(self) -> str:
         """The rules as canonical JSON."""

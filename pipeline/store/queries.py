@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.store import encounter_context, publish, revisions, snapshots, views
+from stswatch.pipeline.store import ddl, encounter_context, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -278,7 +278,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
     entries.verify(data, near)
-    return f"({publish.lake_rows(schema.FIXES, near, manifest.left_out)})"
+    return f"({ddl.lake_rows(schema.FIXES, near, manifest.left_out)})"
 
 
 def sources(data: Path) -> list[dict[str, Any]]:
