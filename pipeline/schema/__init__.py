@@ -13,7 +13,7 @@ from functools import cache, cached_property
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema import case_tables, flow_tables, lake_tables, published
+from stswatch.pipeline.schema import case_schemas, flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
     CLOSED_ENCOUNTERS,
     CROSSINGS,
@@ -340,11 +340,11 @@ TABLES = Registry(
             published.PORT_PAIR_COUNTS,
             Published(Merge.SUMS, ("port", "part", "hour")),
         ),
-        Table("decisions", Origin.STORE, case_tables.DECISIONS, _BY_SEQ),
-        Table("observations", Origin.STORE, case_tables.OBSERVATIONS, _BY_SEQ),
-        Table("exercise_decisions", Origin.STORE, case_tables.EXERCISE_DECISIONS, _BY_SEQ),
-        Table("exercise_observations", Origin.STORE, case_tables.EXERCISE_OBSERVATIONS, _BY_SEQ),
-        Table("ports_in_reach", Origin.STORE, case_tables.PORTS_IN_REACH, Published(Merge.GIVEN, ("mmsi", "port"))),
+        Table("decisions", Origin.STORE, case_schemas.DECISIONS, _BY_SEQ),
+        Table("observations", Origin.STORE, case_schemas.OBSERVATIONS, _BY_SEQ),
+        Table("exercise_decisions", Origin.STORE, case_schemas.EXERCISE_DECISIONS, _BY_SEQ),
+        Table("exercise_observations", Origin.STORE, case_schemas.EXERCISE_OBSERVATIONS, _BY_SEQ),
+        Table("ports_in_reach", Origin.STORE, case_schemas.PORTS_IN_REACH, Published(Merge.GIVEN, ("mmsi", "port"))),
     )
 )
 

@@ -6,8 +6,8 @@ transfer, and a place alone engages nothing. The DPRK is no recipient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from stswatch.geo.reference.mmsi import country_names
 from stswatch.geo.reference.ports import ports
-from stswatch.pipeline import schema
+from stswatch.pipeline import rule_files, schema
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import ddl
+from stswatch.pipeline.store import case_tables, ddl
 
 RECIPIENTS, CONDITIONS, QUEUE, PSI = "recipients", "provision_conditions", "referral_queue", "psi_queue"
 OPEN = ("assessed", "referred")
@@ -120,7 +120,7 @@ def _recipient_schema() -> pa.Schema:
 
 def _recipients_query() -> str:
     source = "U.S. Department of State, PSI participants and ship boarding agreements"
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (code, name, True if code in _ENDORSED else False if code in _NOT_ENDORSED else None, code in _BOARDING, None,
          source)
         for code, name in sorted(country_names().items()) if code != "KP"
@@ -225,8 +225,10 @@ def _queue_schema() -> pa.Schema:
 
 def _queue_query() -> str:
     words = ", ".join(f"({ddl.literal(name)}, {ddl.literal(may)})" for name, may in _CAPACITY.items())
-    lands = ", ".join(f"({ddl.literal(str(i))}, {ddl.literal(str(c))})" for i, c in zip(ports().id, ports().country,
-                                                                                        strict=True))  # fmt: skip
+    # one text: rows of VALUES by the thousand take as long to read as all other views
+    lands = ddl.literal(
+        " ".join(f"{port}={country}" for port, country in zip(ports().id, ports().country, strict=True))
+    )
     return f"""WITH cell AS (FROM cases WHERE status IN {OPEN} OR len(recipients) > 0),
         events AS (SELECT id, mmsi_a, mmsi_b, port, distance_to_shore_km AS shore_km FROM encounters
                 QUALIFY row_number() OVER (PARTITION BY id ORDER BY revision DESC) = 1
@@ -236,7 +238,8 @@ def _queue_query() -> str:
                 arg_max(last_lat, last_time) AS last_lat, list({{'port': port, 'country': country,
                 'earliest': earliest_arrival}} ORDER BY earliest_arrival, port) AS ports
             FROM ports_in_reach GROUP BY mmsi),
-        lands(port, country) AS (VALUES {lands}),
+        lands AS (SELECT split_part(p, '=', 1) AS port, split_part(p, '=', 2) AS country
+            FROM (SELECT unnest(string_split({lands}, ' ')) AS p)),
         offers AS (
             SELECT DISTINCT case_id, flag AS recipient, 'flag' AS capacity, mmsi FROM hulls JOIN vessels USING (mmsi)
                 WHERE flag IS NOT NULL
@@ -257,7 +260,8 @@ def _queue_query() -> str:
             FROM decisions WHERE party IS NOT NULL GROUP BY ALL),
         sent AS (SELECT case_id, party, max(time) AS sent FROM (SELECT case_id, time, unnest(recipients) AS party
                 FROM decisions WHERE kind = 'decision' AND status = 'referred') GROUP BY ALL),
-        latest AS (SELECT case_id, arg_max(mmsi, last_time) AS mmsi FROM hulls JOIN reach USING (mmsi) GROUP BY case_id),
+        latest AS (SELECT case_id, arg_max(mmsi, last_time) AS mmsi FROM hulls JOIN reach USING (mmsi)
+            GROUP BY case_id),
         timed AS (SELECT r.*, reach.* EXCLUDE (mmsi), v.destination, CASE r.capacity WHEN 'port' THEN
                 list_min([p.earliest for p in reach.ports if p.country = r.recipient])
                 ELSE list_min([p.earliest for p in reach.ports]) END AS deadline
@@ -291,7 +295,7 @@ def ports_in_reach(
     mmsi = _vessels_of_open_cases(database, decisions)
     if not mmsi:
         return before.slice(0, 0)
-    kept: dict[tuple[int, datetime], list[Mapping[str, object]]] = {}
+    kept: dict[tuple[int, datetime], list[dict[str, object]]] = {}
     for row in before.to_pylist():
         kept.setdefault((row["mmsi"], row["last_time"]), []).append(row)
     query = "SELECT mmsi, last_seen FROM vessels WHERE mmsi IN (SELECT unnest(?)) ORDER BY mmsi"
@@ -327,7 +331,7 @@ def _vessels_of_open_cases(database: duckdb.DuckDBPyConnection, decisions: pa.Ta
 _NEAR = 60  # ports by great circle among which the first by sea are looked for
 
 
-def _reached(mmsi: int, time: datetime, lon: float, lat: float, rules: Rules) -> list[Mapping[str, object]]:
+def _reached(mmsi: int, time: datetime, lon: float, lat: float, rules: Rules) -> list[dict[str, object]]:
     """The ports that a vessel can come to first from a place, soonest first."""
     from stswatch.geo.coordinates.sphere import haversine_m
     from stswatch.geo.sea.distance import sea_distance_km  # with it come shapely and the net of the sea
@@ -352,3 +356,12 @@ def _reached(mmsi: int, time: datetime, lon: float, lat: float, rules: Rules) ->
             }
         )
     return rows
+
+
+def tables(database: duckdb.DuckDBPyConnection, data: Path) -> dict[str, pa.Table]:
+    """All tables of cases, from the log of a data folder and what a copy of its last snapshot holds beside it."""
+    found = case_tables.given(data)
+    before = database.sql("FROM ports_in_reach").to_arrow_table().cast(schema.STORED["ports_in_reach"])
+    run = database.execute("SELECT rules FROM runs ORDER BY started DESC LIMIT 1").fetchone()
+    rules = rule_files.from_json(run[0]) if run else Rules()
+    return found | {"ports_in_reach": ports_in_reach(database, found["decisions"], before, rules)}

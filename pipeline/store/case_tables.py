@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import CaseRules, hours
-from stswatch.pipeline.schema import case_tables, column
+from stswatch.pipeline.schema import case_schemas, column
 from stswatch.pipeline.store import case_log
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.revisions import LIVING
@@ -74,7 +74,7 @@ def _entry_row(entry: LogEntry) -> dict[str, Any]:
 
 def _observation_row(entry: LogEntry) -> dict[str, Any]:
     body: Mapping[str, Any] = entry.body
-    row = {name: body.get(name) for name in case_tables.OBSERVATIONS.names}
+    row = {name: body.get(name) for name in case_schemas.OBSERVATIONS.names}
     row |= {name: body.get(name) or [] for name in ("mmsi", "imo", "names", "cases")}
     row |= {"time": body["time"] and entry.when.fromisoformat(body["time"])}
     return row | {"seq": entry.seq, "author": entry.author, "entered": entry.when, "exercise": entry.exercise}
@@ -158,10 +158,10 @@ def _docket_schema() -> pa.Schema:
     )
 
 
-# of each assessed case: when it was assessed, and whether a second reader has read it masked
-ASSESSED = """SELECT d.case_id, arg_max(d.time, d.seq) AS since, arg_max(d.author, d.seq) AS author,
-            arg_max(d.revision, d.seq) AS revision, arg_max(d.score, d.seq) AS score
-        FROM decisions d WHERE d.kind = 'decision' AND d.status = 'assessed' GROUP BY d.case_id"""
+# of each case that is assessed last: since the first of its assessments in a row, by whom it was last
+ASSESSED = """SELECT case_id, min(time) AS since, arg_max(author, seq) AS author FROM decisions d
+        WHERE kind = 'decision' AND status = 'assessed' AND seq > coalesce((SELECT max(seq) FROM decisions o
+            WHERE o.case_id = d.case_id AND o.kind = 'decision' AND o.status <> 'assessed'), 0) GROUP BY case_id"""
 # the first reading of each who read a case: only one that was masked counts
 READINGS = """SELECT case_id, nfc_normalize(lower(trim(author))) AS who, min(time) AS time
         FROM decisions WHERE kind = 'reading' GROUP BY ALL HAVING arg_min(masked, seq)"""

@@ -23,10 +23,10 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import case_referrals, case_tables, ddl, publish, revisions, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
+from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
 from stswatch.pipeline.store.files import check_spare_files
 from stswatch.pipeline.store.lake import verify
-from stswatch.pipeline.store.publish import LeftOut
 from stswatch.pipeline.store.revisions import lead_changes
 from stswatch.pipeline.untrusted import storable
 
