@@ -89,10 +89,10 @@ def text(of_case: Mapping[str, Sequence[Mapping[str, Any]]], hidden: bool) -> st
 
     hidden: what others concluded, and whatever tells who it is about, is left out, for a second reader.
     """
-    lines = (
-        ["", "Provisions, by their conditions (no verdict; AIS shows no cargo):"] if conditions and not hidden else []
-    )
-    for row in conditions if not hidden else ():
+    entries, waiting, beside, conditions, queue = (of_case[view] for view in VIEWS)
+    shown = () if hidden else conditions
+    lines = ["", "Provisions, by their conditions (no verdict; AIS shows no cargo):"] if shown else []
+    for row in shown:
         lines.append(f"  {row['provision']}: {row['condition']}: {row['state']} ({row['because']})")
     lines += ["", "Seen by others:", *map(_observation, beside)] if beside else []
     if any(row["independent_indicator"] for row in beside):
