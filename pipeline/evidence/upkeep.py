@@ -75,7 +75,7 @@ def show(data: Path) -> bool:
     Raises OSError, StoreError where the folder holds no snapshot.
     """
     for _ in range(_TRIES):
-        head = case_log.read(data).head
+        head = case_log.noted_head(data)
         try:
             with closing(open_work(data)):
                 shown = publish.republish(data, partial(_tables, data)) is not None
@@ -85,7 +85,7 @@ def show(data: Path) -> bool:
                 raise
             time.sleep(_PAUSE_S)
             continue
-        if case_log.read(data).head == head:
+        if case_log.noted_head(data) == head:
             return shown
     return False
 

@@ -362,6 +362,6 @@ def tables(database: duckdb.DuckDBPyConnection, data: Path) -> dict[str, pa.Tabl
     """All tables of cases, from the log of a data folder and what a copy of its last snapshot holds beside it."""
     found = case_tables.given(data)
     before = database.sql("FROM ports_in_reach").to_arrow_table().cast(schema.STORED["ports_in_reach"])
-    run = database.execute("SELECT rules FROM runs ORDER BY started DESC LIMIT 1").fetchone()
-    rules = rule_files.from_json(run[0]) if run else Rules()
+    run = database.execute("SELECT rules FROM runs ORDER BY started DESC LIMIT 1").fetchall()
+    rules = rule_files.from_json(run[0][0]) if run else Rules()
     return found | {"ports_in_reach": ports_in_reach(database, found["decisions"], before, rules)}

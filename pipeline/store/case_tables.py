@@ -6,7 +6,8 @@ The views ask the clock for one thing alone: whether a time that was given to so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import CaseRules, hours
-from stswatch.pipeline.schema import case_schemas, column
+from stswatch.pipeline.schema import column
 from stswatch.pipeline.store import case_log
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.revisions import LIVING
@@ -46,38 +47,52 @@ def _kept(data: Path, *state: int) -> dict[str, pa.Table]:
 
 def tables(entries: Iterable[LogEntry]) -> dict[str, pa.Table]:
     """Tables by name from entries in their order."""
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("decisions", "observations", "exercise_decisions", "exercise_observations")
-    }
+    live, exercises = list[LogEntry](), list[LogEntry]()
     for entry in entries:
-        before = "exercise_" if entry.exercise is not None else ""
-        rows[f"{before}decisions"].append(_entry_row(entry))
-        if entry.kind == OBSERVATION:
-            rows[f"{before}observations"].append(_observation_row(entry))
-    return {name: pa.Table.from_pylist(found, schema=schema.STORED[name]) for name, found in rows.items()}
-
-
-_OF_BODY = ("revision", "score", "status", "note", "party", "readers", "masked", "outcome")
-_LISTS = ("alternatives", "recipients", "dissents")
-
-
-def _entry_row(entry: LogEntry) -> dict[str, Any]:
-    body = entry.body if entry.kind != OBSERVATION else {"note": entry.body.get("text")}
-    row = {"seq": entry.seq, "time": entry.when, "kind": entry.kind, "author": entry.author, "case_id": entry.case}
-    row |= {name: body.get(name) for name in _OF_BODY} | {name: body.get(name) or [] for name in _LISTS}
-    return row | {
-        "exercise": entry.exercise,
-        "previous_sha256": entry.previous_sha256,
-        "sha256": entry.sha256,
+        (live if entry.exercise is None else exercises).append(entry)
+    return {
+        f"{before}{name}": make(of, schema.STORED[f"{before}{name}"])
+        for before, of in (("", live), ("exercise_", exercises))
+        for name, make in (("decisions", _decisions), ("observations", _observations))
     }
 
 
-def _observation_row(entry: LogEntry) -> dict[str, Any]:
-    body: Mapping[str, Any] = entry.body
-    row = {name: body.get(name) for name in case_schemas.OBSERVATIONS.names}
-    row |= {name: body.get(name) or [] for name in ("mmsi", "imo", "names", "cases")}
-    row |= {"time": body["time"] and entry.when.fromisoformat(body["time"])}
-    return row | {"seq": entry.seq, "author": entry.author, "entered": entry.when, "exercise": entry.exercise}
+def _decisions(entries: Sequence[LogEntry], fields: pa.Schema) -> pa.Table:
+    bodies = [e.body if e.kind != OBSERVATION else {"note": e.body.get("text")} for e in entries]
+    own: dict[str, list[Any]] = {
+        "seq": [e.seq for e in entries],
+        "time": [e.when for e in entries],
+        "kind": [e.kind for e in entries],
+        "author": [e.author for e in entries],
+        "case_id": [e.case for e in entries],
+        "exercise": [e.exercise for e in entries],
+        "previous_sha256": [e.previous_sha256 for e in entries],
+        "sha256": [e.sha256 for e in entries],
+    }
+    return _table(own, bodies, fields)
+
+
+def _observations(entries: Sequence[LogEntry], fields: pa.Schema) -> pa.Table:
+    seen = [e for e in entries if e.kind == OBSERVATION]
+    times = [e.body.get("time") for e in seen]
+    own: dict[str, list[Any]] = {
+        "seq": [e.seq for e in seen],
+        "author": [e.author for e in seen],
+        "entered": [e.when for e in seen],
+        "exercise": [e.exercise for e in seen],
+        "time": [time and datetime.fromisoformat(time) for time in times],
+    }
+    return _table(own, [e.body for e in seen], fields)
+
+
+def _table(own: Mapping[str, list[Any]], bodies: Sequence[Mapping[str, Any]], fields: pa.Schema) -> pa.Table:
+    """Column after column: of the entries themselves, else of their bodies; a list that is not there is empty."""
+    columns = []
+    for field in fields:
+        none = [] if pa.types.is_list(field.type) else None
+        values = own.get(field.name) or [none if (v := body.get(field.name)) is None else v for body in bodies]
+        columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=fields)
 
 
 # ------------------------------------------------------------------------------------------------------------- views
