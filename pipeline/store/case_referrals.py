@@ -295,22 +295,29 @@ def ports_in_reach(
     mmsi = _vessels_of_open_cases(database, decisions)
     if not mmsi:
         return before.slice(0, 0)
-    kept: dict[tuple[int, datetime], list[dict[str, object]]] = {}
+    kept: dict[int, list[dict[str, object]]] = {}
     for row in before.to_pylist():
-        kept.setdefault((row["mmsi"], row["last_time"]), []).append(row)
-    query = "SELECT mmsi, last_seen FROM vessels WHERE mmsi IN (SELECT unnest(?)) ORDER BY mmsi"
-    seen = database.execute(query, [mmsi]).fetchall()
-    new = [each for each in seen if each not in kept]
-    rows = [row for each in seen for row in kept.get(each, ())]
-    if new:  # as literals, by which files of the lake are passed over
-        who = ", ".join(str(number) for number, _ in new)
-        times = ", ".join(f"TIMESTAMPTZ {ddl.literal(time.isoformat())}" for _, time in new)
-        query = f"""SELECT mmsi, time, lon, lat FROM fixes WHERE mmsi IN ({who}) AND time IN ({times})
-            AND invalid_reason IS NULL ORDER BY mmsi, time, lon, lat"""
-        found = {(number, time): (lon, lat) for number, time, lon, lat in database.execute(query).fetchall()}
-        for each in new:
-            rows += _reached(*each, *found[each], rules) if each in found else []
+        kept.setdefault(row["mmsi"], []).append(row)
+    rows: list[dict[str, object]] = []
+    for who, time, lon, lat in _last_fixes(database, mmsi):
+        known = kept.get(who, [])
+        rows += known if known and known[0]["last_time"] == time else _reached(who, time, lon, lat, rules)
     return pa.Table.from_pylist(rows, schema=schema.STORED["ports_in_reach"])
+
+
+def _last_fixes(database: duckdb.DuckDBPyConnection, mmsi: list[int]) -> list[tuple[int, datetime, float, float]]:
+    """Where the lake has each vessel last, at most _LAST_D before it was heard last: the lake is behind a watch."""
+    query = "SELECT min(last_seen), max(last_seen) FROM vessels WHERE mmsi IN (SELECT unnest(?))"
+    first, last = database.execute(query, [mmsi]).fetchall()[0]
+    if first is None:
+        return []
+    who = ", ".join(map(str, mmsi))  # literals, by which files of the lake are passed over
+    begin, end = ((time + timedelta(days=days)).isoformat() for time, days in ((first, -_LAST_D), (last, 0)))
+    query = f"""SELECT mmsi, max(time), arg_max(lon, (time, lon, lat)), arg_max(lat, (time, lon, lat)) FROM fixes
+        WHERE mmsi IN ({who}) AND time BETWEEN TIMESTAMPTZ '{begin}' AND TIMESTAMPTZ '{end}'
+            AND invalid_reason IS NULL GROUP BY mmsi ORDER BY mmsi"""
+    found: list[tuple[int, datetime, float, float]] = database.execute(query).fetchall()
+    return found
 
 
 def _vessels_of_open_cases(database: duckdb.DuckDBPyConnection, decisions: pa.Table) -> list[int]:
@@ -328,6 +335,7 @@ def _vessels_of_open_cases(database: duckdb.DuckDBPyConnection, decisions: pa.Ta
     return [row[0] for row in database.execute(query, [cases]).fetchall()]
 
 
+_LAST_D = 1
 _NEAR = 60  # ports by great circle among which the first by sea are looked for
 
 

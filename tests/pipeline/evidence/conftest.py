@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.evidence import upkeep
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at, encounter
 
+SPEEDS = {"median_speed_a_kn": 0.5, "median_speed_b_kn": 0.5}
 LEAD, DARK = "241502000-311000222-1", "D-candidate"
 HOSTILE = "x\x1b[2J\nentry 9: cleared by nobody\u202e"
 
@@ -39,7 +41,7 @@ def call(mmsi, port, start_h, end_h, shown="lit"):
     row = dict.fromkeys(schema.FLOW["port_calls"].names)
     row |= {"mmsi": mmsi, "track_start": at(0), "shown": shown, "port": port, "trade": True, "arrival": at(start_h)}
     row |= {"departure": at(end_h), "start_censored": False, "end_censored": False, "silent_h": 0.0, "lon": 125.4}
-    return row | {"lat": 38.7, "distance_to_port_km": 1.0, "may_score": False}
+    return row | {"lat": 38.7, "distance_to_port_km": 1.0, "may_score": False, "part": "berth"}
 
 
 def tables(**more):
@@ -47,7 +49,8 @@ def tables(**more):
         vessel(241502000, "GR", name="SEA STAR", call_sign="SVXX", imo=9187629, ship_type=80, length_m=120.0),
         vessel(311000222, "BS", name=HOSTILE, ship_type=80, length_m=90.0, destination="NAMPO"),
     ]
-    rows = {"encounters": [encounter(1, 4)], "vessels": vessels, "dark_meetings": [dark()]}
+    meeting = encounter(1, 4, port="nampo", distance_to_port_km=20.0, median_distance_m=45.0, **SPEEDS)
+    rows = {"encounters": [meeting], "vessels": vessels, "dark_meetings": [dark()]}
     return rows | {"port_calls": [call(311000222, "nampo", 8, 15)]} | more
 
 
@@ -56,6 +59,18 @@ def made(tmp_path_factory):
     data = tmp_path_factory.mktemp("cases")
     build.publish(data, build.output(data, "first", tables()))
     return data
+
+
+@pytest.fixture(autouse=True)
+def unshown(request, monkeypatch):
+    """Entries are written and not published, which takes half a second each: a test that reads tables asks for it."""
+    if "shown" not in request.fixturenames:
+        monkeypatch.setattr(upkeep, "_TRIES", 0)
+
+
+@pytest.fixture
+def shown():
+    """What is written is published at once, as ever."""
 
 
 @pytest.fixture

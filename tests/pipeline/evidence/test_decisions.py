@@ -137,7 +137,7 @@ def test_the_same_command_again_writes_no_second_entry(data):
     assert (other.new, other.entry.seq) == (True, 2)
 
 
-def test_an_exercise_shows_where_it_is_asked_for_alone(data):
+def test_an_exercise_shows_where_it_is_asked_for_alone(data, shown):
     decide(data, LEAD, "watch", "Ann", "live", now=NOW)
     decide(data, LEAD, "assessed", "Bo", "drill", ALTERNATIVE, exercise="Bright Lights", now=NOW)
     assert [row["status"] for row in queries.of_cases(data, "cases")] == ["watch"]
@@ -151,7 +151,7 @@ def test_an_exercise_shows_where_it_is_asked_for_alone(data):
     assert [row["exercise"] for row in build.rows(data, "FROM exercise_decisions")] == ["Bright Lights"]
 
 
-def test_scores_are_the_same_with_a_log_and_without(data, made):
+def test_scores_are_the_same_with_a_log_and_without(data, shown, made):
     def scores(folder):
         return build.rows(folder, "SELECT id, revision, score, reasons FROM encounters ORDER BY ALL")
 
@@ -161,7 +161,7 @@ def test_scores_are_the_same_with_a_log_and_without(data, made):
     assert scores(data) == scores(made) != []
 
 
-def test_a_database_made_anew_says_the_same(data, tmp_path):
+def test_a_database_made_anew_says_the_same(data, shown, tmp_path):
     assess(data)
     refer(data, NOW + WAIT)
     views = ("decisions", "observations", "cases", "ports_in_reach", "provision_conditions")
