@@ -173,15 +173,15 @@ def cli_page() -> str:
 def _command(name: str, kind: type[Command]) -> str:
     summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")
     known = [field for field in dataclasses.fields(kind) if field.metadata.get("help")]
-    known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?"))  # what has no name first
+    known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?", "1"))  # what has no name first
     table = _table(("option", "meaning"), ((f"`{_spelled(field)}`", field.metadata["help"]) for field in known))
     return f"## {name}\n\n{summary}\n\nExample: `{example}`\n\n{table}"
 
 
 def _spelled(field: dataclasses.Field[Any]) -> str:
     value = field.metadata["metavar"]
-    if field.metadata["nargs"] in ("+", "?"):
-        return f"{value} ..."
+    if field.metadata["nargs"] in ("+", "?", "1"):
+        return value if field.metadata["nargs"] == "1" else f"{value} ..."
     return f"{flag(field)} {value}".strip()
 
 

@@ -84,7 +84,7 @@ _KINDS: tuple[type[Command], ...] = (
     *(commands.Run, commands.Decode, commands.Stream, commands.Reconcile, commands.Status),
     *(commands.Leads, commands.Dark, commands.Explain, commands.RulesCommand, commands.Areas),
     *(evidence_commands.Docket, evidence_commands.Case, evidence_commands.Decide, evidence_commands.Record),
-    *(evidence_commands.Observe, evidence_commands.Log),
+    *(evidence_commands.Observe, evidence_commands.Log, evidence_commands.Rebuild),
     *(commands.Simulate, commands.Train, commands.Evaluate),
 )
 COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}

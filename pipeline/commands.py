@@ -131,10 +131,13 @@ class Leads(OfData):
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
+        from stswatch.pipeline.evidence import case_page
+        from stswatch.pipeline.store import queries
 
         with api.one_snapshot(self.data):
             rows = api.leads(self.data, self.limit, self.leads_per_day)
             print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
+            print(case_page.fresh(queries.freshness(Path(self.data))))
 
 
 @dataclass(frozen=True, kw_only=True)

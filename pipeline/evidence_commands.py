@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stswatch.pipeline import api, untrusted
 from stswatch.pipeline.options import OptionError, option, whole
-from stswatch.pipeline.terminal import OfData
+from stswatch.pipeline.terminal import OfData, Progress, WithProgress
 
 if TYPE_CHECKING:
     from stswatch.pipeline.evidence.upkeep import Recorded
@@ -133,6 +134,7 @@ class Docket(OfCases):
         data = Path(self.data)
         with api.one_snapshot(data):
             print(case_page.docket(queries.of_cases(data, "docket", exercise=self.exercise), self.limit))
+            print(f"\n{case_page.fresh(queries.freshness(data))}")
         log = case_log.verified(data)
         if log.finding:
             print(f"the log of decisions does not fit: {log.finding}; what stands above is from before that")
@@ -174,6 +176,33 @@ class Log(OfData):
         from stswatch.pipeline.evidence import upkeep
 
         print(upkeep.verify(Path(self.data), self.head))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuild(WithProgress, OfData):
+    """Throw the database away and make it anew of the lake, the slices and the log of decisions.
+
+    Example: stswatch rebuild --data DIR
+    """
+
+    area: str | None = option(None, "leads to show (default: as in the last run)", "AREA")
+    rules: Path | None = option(None, "TOML with other deciding numbers, where the run had some", "FILE", Path)
+    scorecard: str | None = option(None, "what gives the scores, where the run had another", "FILE")
+
+    def __call__(self) -> None:
+        from stswatch.models.scorecard import chosen
+        from stswatch.pipeline import rule_files
+        from stswatch.pipeline.evidence import upkeep
+        from stswatch.pipeline.rules import Rules
+        from stswatch.pipeline.steps import STEPS, scored_by
+
+        steps = scored_by(chosen(self.scorecard)) if self.scorecard else STEPS
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        by = rule_files.load(self.rules) if self.rules else Rules()
+        upkeep.rebuild(Path(self.data), by, self.area, steps, progress)
+        progress.end()
+        if not self.quiet:
+            print(f"database: {untrusted.escaped(Path(self.data) / 'stswatch.duckdb')}")
 
 
 def _recorded(done: Recorded, what: str) -> str:

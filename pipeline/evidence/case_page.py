@@ -164,3 +164,14 @@ def docket(rows: Sequence[Mapping[str, Any]], limit: int) -> str:
     if len(rows) > limit:
         lines.append(f"{limit} of {len(rows):,} rows")
     return "\n".join(lines)
+
+
+def fresh(row: Mapping[str, Any]) -> str:
+    """How fresh an answer is; row: as `queries.freshness` gives it.
+
+    >>> fresh({"last_data": None, "final_to": None, "sources": 0})
+    'Fresh: no position yet, nothing final yet, of 0 sources.'
+    """
+    last = f"positions to {minute(row['last_data'])} UTC" if row["last_data"] else "no position yet"
+    final = f"final to {minute(row['final_to'])} UTC" if row["final_to"] else "nothing final yet"
+    return f"Fresh: {last}, {final}, of {row['sources']} source{'' if row['sources'] == 1 else 's'}."

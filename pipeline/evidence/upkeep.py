@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import case_log, case_referrals, publish, queries, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
-from stswatch.pipeline.store.database import StoreError, open_work
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.database import WORK, StoreError, open_work
+from stswatch.pipeline.trouble import Progress
 
 _LONGEST_NAME = 100
 _TRIES, _PAUSE_S = 40, 0.1  # as long as another decision takes to be published
@@ -92,3 +96,31 @@ def show(data: Path) -> bool:
 
 def _tables(data: Path, database: Any) -> Mapping[str, Any]:
     return case_referrals.tables(database, data)
+
+
+# ------------------------------------------------------------------------------------------- the database made anew
+
+
+def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], tell: Progress) -> Path:
+    """Throw the databases away and make them of the lake, the slices and the log; gives what was published.
+
+    rules, steps: those of the run, else its slices are run again; area: that of the last run where None. Revision
+    numbers begin again where events were revised. Raises StoreError where the folder holds no lake, and what a run
+    raises; what was published stays until the new one is.
+    """
+    from stswatch.pipeline.batch import HOUR
+    from stswatch.pipeline.flow.row import Engine
+    from stswatch.pipeline.flow.run import alone, run
+    from stswatch.pipeline.store.entries import entries
+    from stswatch.pipeline.store.files import discard
+
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        raise StoreError(f"{data}: holds no lake to rebuild from; `stswatch run PATH... --data {data}` makes one")
+    with closing(catalogue):
+        slabs = {entry.slab_us for entry in entries(catalogue).values()}
+    with suppress(StoreError):
+        area = area or queries.run_of(data)["area"]
+    with alone(data):
+        discard(data / WORK.parent, data)
+    return run(data, [], rules, area or "dprk", Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps)), tell)

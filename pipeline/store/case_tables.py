@@ -89,7 +89,7 @@ def _table(own: Mapping[str, list[Any]], bodies: Sequence[Mapping[str, Any]], fi
     """Column after column: of the entries themselves, else of their bodies; a list that is not there is empty."""
     columns = []
     for field in fields:
-        none = [] if pa.types.is_list(field.type) else None
+        none: Any = [] if pa.types.is_list(field.type) else None
         values = own.get(field.name) or [none if (v := body.get(field.name)) is None else v for body in bodies]
         columns.append(pa.array(values, field.type))
     return pa.Table.from_arrays(columns, schema=fields)

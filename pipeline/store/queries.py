@@ -363,3 +363,15 @@ def log_head(data: Path) -> list[tuple[int, str]]:
             return []
         every = " UNION ALL ".join(f"SELECT seq, sha256 FROM {name}" for name in ("decisions", "exercise_decisions"))
         return [(seq, text) for seq, text in db.execute(f"{every} ORDER BY seq DESC LIMIT 1").fetchall()]
+
+
+def freshness(data: Path) -> dict[str, Any]:
+    """How fresh the answers are: `last_data`, `final_to`, `run` (when it was started) and `sources`, how many.
+
+    last_data: the last position that is used. final_to: what ended before is final. Raises StoreError as `leads`.
+    """
+    query = """SELECT (SELECT max(last_seen) FROM vessels) AS last_data,
+            (SELECT max(data_end) FROM runs WHERE finished IS NOT NULL) AS final_to,
+            (SELECT max(started) FROM runs) AS run, (SELECT count(*) FROM sources) AS sources"""
+    with _asked(data) as db:
+        return _rows(db.sql(query))[0]

@@ -18,7 +18,8 @@ HOSTILE = "x\x1b[2J\nentry 9: cleared by nobody\u202e"
 
 def vessel(mmsi, flag, **more):
     row = {"mmsi": mmsi, "flag": flag, "first_seen": at(0), "last_seen": at(20), "fixes": 90}
-    return dict.fromkeys(schema.STORED["vessels"].names) | row | more
+    times = {f"{name}_time": at(2) for name in more}  # when each was broadcast
+    return dict.fromkeys(schema.STORED["vessels"].names) | row | more | times
 
 
 def dark(**more):
