@@ -28,7 +28,7 @@ class OfCases(OfData):
 class Decide(OfCases):
     """Write into the log what is decided about an event; nothing of it has a part in any score.
 
-    Example: stswatch decide E2a41 --status assessed --by "A. Lee" --note WHY --alternative "bunkering: no tanker there"
+    Example: stswatch decide E2a41 --status assessed --by "A. Lee" --note WHY --alternative TEXT --data DIR
     """
 
     id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")
@@ -65,7 +65,7 @@ class Decide(OfCases):
 class Record(OfCases):
     """Write into the log what else belongs to a case: a dissent, an inquiry and its reply, what became of a referral.
 
-    Example: stswatch record E2a41 --kind acknowledged --party PA --by "A. Lee" --note "by telephone"
+    Example: stswatch record E2a41 --kind acknowledged --party PA --by "A. Lee" --note TEXT --data DIR
     """
 
     id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")
@@ -90,7 +90,7 @@ class Record(OfCases):
 class Case(OfCases):
     """Show a case whole: what was measured, decided, seen and sent; with --by that it was read is written into the log.
 
-    Example: stswatch case E2a41 --masked --by "B. Park"
+    Example: stswatch case E2a41 --masked --by "B. Park" --data DIR
     """
 
     id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")

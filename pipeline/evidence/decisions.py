@@ -22,14 +22,14 @@ from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.case_tables import SINGLE
 from stswatch.pipeline.times import iso
 
-__all__ = ["KINDS", "OUTCOMES", "STATUSES", "DecisionError", "Recorded", "decide", "record", "record_reading"]
+__all__ = ["ENTRY_KINDS", "OUTCOMES", "STATUSES", "DecisionError", "Recorded", "decide", "record", "record_reading"]
 
 OUTCOMES = ("confirmed", "cleared", "inconclusive", "no action")
 _LONGEST_NOTE = 20_000
 
 
 @dataclass(frozen=True)
-class Status:
+class CaseStatus:
     """One status: after which it may come (None: nobody has decided), what it needs, what it means."""
 
     name: str
@@ -39,37 +39,37 @@ class Status:
 
 
 STATUSES = (
-    Status(
+    CaseStatus(
         "watch",
         (None, "watch", "assessed", "referred", "cleared", "dismissed", "withdrawn"),
         (),
         "to be looked at again when more is known",
     ),
-    Status(
+    CaseStatus(
         "assessed",
         (None, "watch", "assessed", "referred", "cleared", "dismissed", "withdrawn"),
         ("alternatives",),
         "consistent with a transfer in the eyes of one reader, lawful explanations considered",
     ),
-    Status(
+    CaseStatus(
         "referred",
         ("assessed", "referred"),
         ("assessed", "readers", "recipients"),
         "put before somebody who may act, by two readers or as SINGLE READER",
     ),
-    Status(
+    CaseStatus(
         "cleared",
         (None, "watch", "assessed", "referred"),
         (),
         "a lawful explanation is known; whoever had the case is to be told",
     ),
-    Status("dismissed", (None, "watch", "assessed"), (), "nothing in it that is worth more work"),
-    Status("withdrawn", ("referred",), (), "ought not to have been referred; whoever had it is to be told"),
+    CaseStatus("dismissed", (None, "watch", "assessed"), (), "nothing in it that is worth more work"),
+    CaseStatus("withdrawn", ("referred",), (), "ought not to have been referred; whoever had it is to be told"),
 )
 
 
 @dataclass(frozen=True)
-class Kind:
+class EntryKind:
     """A kind of entry beside decisions and readings: whether it needs a party, and whether one who had the case."""
 
     name: str
@@ -78,13 +78,13 @@ class Kind:
     meaning: str
 
 
-KINDS = (
-    Kind("dissent", False, False, "somebody disagrees; the case goes on, and this goes with it"),
-    Kind("inquiry", True, False, "a party was asked"),
-    Kind("reply", True, False, "what a party answered"),
-    Kind("acknowledged", True, True, "a recipient has it"),
-    Kind("outcome", True, True, "what came of it: " + ", ".join(OUTCOMES)),
-    Kind("correction", True, True, "a recipient was told that it changed, or was withdrawn or cleared"),
+ENTRY_KINDS = (
+    EntryKind("dissent", False, False, "somebody disagrees; the case goes on, and this goes with it"),
+    EntryKind("inquiry", True, False, "a party was asked"),
+    EntryKind("reply", True, False, "what a party answered"),
+    EntryKind("acknowledged", True, True, "a recipient has it"),
+    EntryKind("outcome", True, True, "what came of it: " + ", ".join(OUTCOMES)),
+    EntryKind("correction", True, True, "a recipient was told that it changed, or was withdrawn or cleared"),
 )
 
 
@@ -211,9 +211,9 @@ def record_body(
     entries: Sequence[LogEntry], event: Event, kind: str, note: str, party: str | None, outcome: str | None
 ) -> dict[str, Any]:
     """The body of an entry that is neither decision nor reading. Raises DecisionError for what it lacks."""
-    row = next((each for each in KINDS if each.name == kind), None)
+    row = next((each for each in ENTRY_KINDS if each.name == kind), None)
     if row is None:
-        raise DecisionError(f"no entry {kind!r}; there are {', '.join(each.name for each in KINDS)}")
+        raise DecisionError(f"no entry {kind!r}; there are {', '.join(each.name for each in ENTRY_KINDS)}")
     if row.party and not party:
         raise DecisionError(f"{event.id}: name with `party` whom the {kind} is about")
     if row.recipient and party not in past_recipients(entries):
@@ -267,7 +267,7 @@ def record(
     exercise: str | None = None,
     now: datetime | None = None,
 ) -> Recorded:
-    """Write an entry of KINDS about an event; else as `decide`."""
+    """Write an entry of ENTRY_KINDS about an event; else as `decide`."""
     event = event_of(data, name)
 
     def body(entries: Sequence[LogEntry]) -> dict[str, Any]:

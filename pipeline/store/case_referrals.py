@@ -17,7 +17,7 @@ from stswatch.geo.reference.mmsi import country_names
 from stswatch.geo.reference.ports import ports
 from stswatch.pipeline import rule_files, schema
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.schema import column
+from stswatch.pipeline.schema import case_schemas, column
 from stswatch.pipeline.store import case_tables, ddl
 
 RECIPIENTS, CONDITIONS, QUEUE, PSI = "recipients", "provision_conditions", "referral_queue", "psi_queue"
@@ -302,7 +302,7 @@ def ports_in_reach(
     for who, time, lon, lat in _last_fixes(database, mmsi):
         known = kept.get(who, [])
         rows += known if known and known[0]["last_time"] == time else _reached(who, time, lon, lat, rules)
-    return pa.Table.from_pylist(rows, schema=schema.STORED["ports_in_reach"])
+    return pa.Table.from_pylist(rows, schema=case_schemas.PORTS_IN_REACH)
 
 
 def _last_fixes(database: duckdb.DuckDBPyConnection, mmsi: list[int]) -> list[tuple[int, datetime, float, float]]:
@@ -369,7 +369,7 @@ def _reached(mmsi: int, time: datetime, lon: float, lat: float, rules: Rules) ->
 def tables(database: duckdb.DuckDBPyConnection, data: Path) -> dict[str, pa.Table]:
     """All tables of cases, from the log of a data folder and what a copy of its last snapshot holds beside it."""
     found = case_tables.given(data)
-    before = database.sql("FROM ports_in_reach").to_arrow_table().cast(schema.STORED["ports_in_reach"])
+    before = database.sql("FROM ports_in_reach").to_arrow_table().cast(case_schemas.PORTS_IN_REACH)
     run = database.execute("SELECT rules FROM runs ORDER BY started DESC LIMIT 1").fetchall()
     rules = rule_files.from_json(run[0][0]) if run else Rules()
     return found | {"ports_in_reach": ports_in_reach(database, found["decisions"], before, rules)}

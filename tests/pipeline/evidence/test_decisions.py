@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.evidence import decisions, upkeep
-from stswatch.pipeline.evidence.decisions import KINDS, STATUSES, Event, decide, decision_body, record, record_reading
+from stswatch.pipeline.evidence.decisions import (
+    ENTRY_KINDS,
+    STATUSES,
+    Event,
+    decide,
+    decision_body,
+    record,
+    record_reading,
+)
 from stswatch.pipeline.evidence.upkeep import DecisionError
 from stswatch.pipeline.rules import CaseRules
 from stswatch.pipeline.store import case_log, queries
@@ -246,7 +254,7 @@ def test_a_name_is_the_same_however_it_is_written(text):
 
 def test_each_kind_and_status_says_what_it_means():
     assert len({row.name for row in STATUSES}) == len(STATUSES) == 6
-    assert all(len(row.meaning) > 15 for row in (*STATUSES, *KINDS))
+    assert all(len(row.meaning) > 15 for row in (*STATUSES, *ENTRY_KINDS))
     reached = {None}
     while more := {row.name for row in STATUSES if reached & {*row.after}} - reached:
         reached |= more
