@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,9 +32,9 @@ def main() -> None:
         start = time.perf_counter()
         assert case_log.verified(data).finding is None
         verified_s = time.perf_counter() - start
-        start = datetime.now(UTC)
+        start = time.perf_counter()
         assert upkeep.show(data)
-        merged_s = (datetime.now(UTC) - start).total_seconds()
+        merged_s = time.perf_counter() - start
         print(f"{COUNT:,} entries: verified in {verified_s:.2f} s, merged into the database in {merged_s:.2f} s")
         assert merged_s < MOST_S
 

@@ -255,7 +255,7 @@ def test_a_name_is_the_same_however_it_is_written(text):
 def test_each_kind_and_status_says_what_it_means():
     assert len({row.name for row in STATUSES}) == len(STATUSES) == 6
     assert all(len(row.meaning) > 15 for row in (*STATUSES, *ENTRY_KINDS))
-    reached = {None}
+    reached: set[str | None] = {None}
     while more := {row.name for row in STATUSES if reached & {*row.after}} - reached:
         reached |= more
     assert reached == {None, *(row.name for row in STATUSES)}
