@@ -180,7 +180,13 @@ class Explain(OfData):
         if self.id and self.id.startswith("D"):
             if self.picture:
                 raise PictureError(f"{self.id}: a dark meeting cannot be drawn; leave `picture` out")
-            print(words.dark_explanation(api.dark_meeting(self.data, self.id)))
+            from stswatch.pipeline.evidence import case_page
+            from stswatch.pipeline.store import queries
+
+            with api.one_snapshot(self.data):
+                row = api.dark_meeting(self.data, self.id)
+                seen = queries.of_cases(Path(self.data), "case_observations", row["id"])
+            print("\n".join([words.dark_explanation(row), *case_page.seen(seen)]))
             return
         row = api.encounter(self.data, self.id)
         if not self.quiet:

@@ -207,12 +207,14 @@ class Rebuild(WithProgress, OfData):
 
 def _recorded(done: Recorded, what: str) -> str:
     """What was written, and whether the database shows it yet."""
+    from stswatch.pipeline.store.case_tables import STILL_TO_TELL
+
     entry = done.entry
     stands = "" if done.new else ", which stood there already"
     line = f"entry {entry.seq}: {what} by {untrusted.escaped(entry.author)}{stands}; head {entry.seq}:{entry.sha256}"
     if entry.kind == "decision" and entry.body.get("readers"):
         line += f"\nreaders: {entry.body['readers']}"
-    told = entry.body.get("recipients") if entry.body.get("status") in ("withdrawn", "cleared") else None
-    if told:
-        line += f"\nto be told: {', '.join(map(untrusted.escaped, told))}"
+    due = entry.body.get("recipients") if entry.body.get("status") in STILL_TO_TELL else None
+    if due:
+        line += f"\nto be told: {', '.join(map(untrusted.escaped, due))}"
     return line if done.published else f"{line}\nthe database shows it with the next snapshot"

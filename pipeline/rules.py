@@ -191,6 +191,15 @@ class Rules:
         """SHA-256 of the canonical JSON, in hex."""
         return _fingerprint(self)
 
+    def events_fingerprint(self) -> str:
+        """SHA-256 of what events and scores depend on: all but how people decide.
+
+        >>> patient = dataclasses.replace(Rules(), case=CaseRules(second_reader_h=48.0))
+        >>> patient.events_fingerprint() == Rules().events_fingerprint(), patient.fingerprint() == Rules().fingerprint()
+        (True, False)
+        """
+        return _events_fingerprint(self)
+
     def with_cut_off(self, score: float) -> Rules:
         """The same rules with a cut-off of leads (log-odds) where they leave it to the scorecard.
 
@@ -232,6 +241,12 @@ def hours(value: float) -> int:
 def days(value: float) -> int:
     """Days as whole microseconds."""
     return round(value * 86_400_000_000)
+
+
+@cache
+def _events_fingerprint(rules: Rules) -> str:
+    values = {name: value for name, value in dataclasses.asdict(rules).items() if name != "case"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -94,12 +94,7 @@ def text(of_case: Mapping[str, Sequence[Mapping[str, Any]]], hidden: bool) -> st
     lines = ["", "Provisions, by their conditions (no verdict; AIS shows no cargo):"] if shown else []
     for row in shown:
         lines.append(f"  {row['provision']}: {row['condition']}: {row['state']} ({row['because']})")
-    lines += ["", "Seen by others:", *map(_observation, beside)] if beside else []
-    if any(row["independent_indicator"] for row in beside):
-        lines.append(
-            "  An independent indicator stands beside this dark meeting. Its score does not change, and it stays a"
-            " candidate: a person judges."
-        )
+    lines += seen(beside)
     if hidden:
         count = sum(row["kind"] != "reading" for row in entries)
         return "\n".join([*lines, "", f"Masked: identities are not shown, nor what others wrote ({count} in all)."])
@@ -107,6 +102,17 @@ def text(of_case: Mapping[str, Sequence[Mapping[str, Any]]], hidden: bool) -> st
     lines += ["", "Who could act (view referral_queue):", *map(_recipient, queue)] if queue else []
     lines += ["", "Waits:", *map(_waiting, waiting)] if waiting else []
     return "\n".join(lines)
+
+
+def seen(beside: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What others saw beside an event, in lines; none where nobody did. beside: rows of case_observations."""
+    lines = ["", "Seen by others:", *map(_observation, beside)] if beside else []
+    if any(row["independent_indicator"] for row in beside):
+        lines.append(
+            "  An independent indicator stands beside this dark meeting. Its score does not change, and it stays a"
+            " candidate: a person judges."
+        )
+    return lines
 
 
 def _observation(row: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from stswatch.pipeline.store.revisions import LIVING
 CASES, DOCKET, BESIDE, UNMATCHED = "cases", "docket", "case_observations", "unmatched_detections"
 OBSERVATION = "observation"
 SINGLE = "SINGLE READER"
-WAY_TO_TELL = ("withdrawn", "cleared")  # of a case that was referred: whoever has it must learn of it
+STILL_TO_TELL = ("withdrawn", "cleared")  # of a case that was referred: whoever has it must learn of it
 
 
 def given(data: Path) -> dict[str, pa.Table]:
@@ -231,7 +231,7 @@ def docket_query(rules: CaseRules, now: str = "now()") -> str:
             UNION ALL SELECT s.case_id, t.party, 'tell', concat('has a case that is ', s.status), s.since, NULL,
                 s.status, s.score FROM standing s JOIN sent t USING (case_id) LEFT JOIN heard c
                 ON c.case_id = s.case_id AND c.party = t.party AND c.kind = 'correction' AND c.time >= s.since
-                WHERE s.status IN {WAY_TO_TELL} AND c.time IS NULL)
+                WHERE s.status IN {STILL_TO_TELL} AND c.time IS NULL)
         ORDER BY score DESC NULLS LAST, since, case_id, what, waits_for"""
 
 

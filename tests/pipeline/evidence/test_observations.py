@@ -115,9 +115,10 @@ def test_no_score_changes_and_the_case_says_so(data, shown, tmp_path, say):
     code, out, _ = say("observe", "add", seen(tmp_path), "--by", "Ann", "--data", data)
     assert (code, out[:30]) == (0, "entry 1: observation by Ann; h")
     assert build.rows(data, "SELECT id, score, lead FROM dark_meetings") == before
-    page = say("case", DARK, "--data", data)[1]
-    assert "An independent indicator stands beside this dark meeting. Its score does not change" in page
-    assert "grade B2, 2 vessels" in page
+    for command in ("case", "explain"):
+        page = say(command, DARK, "--data", data)[1]
+        assert "An independent indicator stands beside this dark meeting. Its score does not change" in page
+        assert "grade B2, 2 vessels" in page
 
 
 def test_a_detection_near_which_nobody_was_heard_is_listed(data, tmp_path):
