@@ -20,12 +20,14 @@ from stswatch.pipeline.rules import CaseRules
 from stswatch.pipeline.store import case_log, queries
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.case_tables import SINGLE
+from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.times import iso
 
 __all__ = ["ENTRY_KINDS", "OUTCOMES", "STATUSES", "DecisionError", "Recorded", "decide", "record", "record_reading"]
 
 OUTCOMES = ("confirmed", "cleared", "inconclusive", "no action")
 _LONGEST_NOTE = 20_000
+_CLOSING = ("cleared", "dismissed", "withdrawn")  # which a case may also be whose event is gone
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def _referral(
             f"{event.id}: name with `to` whom it is referred to; view referral_queue lists who could act"
         )
     assessed = last_decision(entries, "assessed")
-    if assessed is None or (assessed.body["revision"], assessed.body["score"]) != (event.revision, event.score):
+    if assessed is None or not _on_the_same(assessed, event):
         raise DecisionError(
             f"{event.id}: the event has changed since it was assessed; assess revision {event.revision}"
         )
@@ -196,6 +198,13 @@ def _referral(
         "second_reader": reader,
         "dissents": [entry.seq for entry in entries if entry.kind == "dissent"],
     }
+
+
+def _on_the_same(assessed: LogEntry, event: Event) -> bool:
+    """Whether an assessment is of the event as it is: its revision; of a dark meeting, which has none, its score."""
+    if event.revision:  # what is provisional changes under its revision with each look: that is no reason to wait
+        return bool(assessed.body["revision"] == event.revision)
+    return bool(assessed.body["score"] == event.score)
 
 
 def _first_assessed(entries: Sequence[LogEntry]) -> LogEntry:
@@ -247,7 +256,8 @@ def decide(
 
     alternatives: lawful explanations considered. recipients: of a referral. now: UTC, the clock's where None.
     """
-    event, rules = event_of(data, name), rule_files.from_json(queries.run_of(data)["rules"]).case
+    event = case_of(data, name) if status in _CLOSING else event_of(data, name)
+    rules = rule_files.from_json(queries.run_of(data)["rules"]).case
     when = now or datetime.now(UTC)
 
     def body(entries: Sequence[LogEntry]) -> dict[str, Any]:
@@ -268,7 +278,7 @@ def record(
     now: datetime | None = None,
 ) -> Recorded:
     """Write an entry of ENTRY_KINDS about an event; else as `decide`."""
-    event = event_of(data, name)
+    event = case_of(data, name)
 
     def body(entries: Sequence[LogEntry]) -> dict[str, Any]:
         return record_body(entries, event, kind, note, party, outcome)
@@ -295,6 +305,24 @@ def event_of(data: Path, name: str) -> Event:
         return Event(found["id"], 0, found["score"])
     found = queries.encounter(data, name)
     return Event(found["id"], found["revision"], found["score"])
+
+
+def case_of(data: Path, name: str) -> Event:
+    """As `event_of`; but a case in the log stands for itself, also where its event is gone or became part of another.
+
+    So that those who have it can be heard and told. Raises StoreError, OSError.
+    """
+    named = {entry.case: entry for entry in case_log.read(data).entries if entry.case and entry.case.startswith(name)}
+    try:
+        event = event_of(data, name)
+    except StoreError:
+        if len(named) != 1:
+            raise
+        event = None
+    if event is not None and (event.id.startswith(name) or len(named) != 1):
+        return event
+    case, last = named.popitem()
+    return Event(str(case), last.body["revision"], last.body["score"])
 
 
 def _written(

@@ -31,7 +31,17 @@ from stswatch.pipeline.untrusted import storable
 NAME, HEAD = "decisions.jsonl", "decisions.head.json"
 FIRST = "0" * 64
 TORN = "torn"
-_FIELDS = {"seq", "time", "kind", "author", "case", "exercise", "body", "previous_sha256", "sha256"}
+_FIELDS: Mapping[str, Any] = {
+    "seq": int,
+    "time": str,
+    "kind": str,
+    "author": str,
+    "case": str | None,
+    "exercise": str | None,
+    "body": dict,
+    "previous_sha256": str,
+    "sha256": str,
+}
 
 
 class CaseLogError(StswatchError, ValueError):
@@ -134,8 +144,11 @@ def _parsed(line: bytes) -> LogEntry | None:
     """The entry of a line; None where it is not, to the byte, what its hash says."""
     try:
         fields = json.loads(line)
-        if not isinstance(fields, dict) or set(fields) != _FIELDS:
+        if not isinstance(fields, dict) or set(fields) != set(_FIELDS):
             return None
+        if not all(isinstance(fields[name], kind) for name, kind in _FIELDS.items()):
+            return None
+        datetime.fromisoformat(fields["time"])
         own = b'"sha256":"%b",' % str(fields["sha256"]).encode()
         at = line.rfind(own)  # nothing but the time stands behind it
         if at < 0 or hashlib.sha256(line[:at] + line[at + len(own) :]).hexdigest() != fields["sha256"]:

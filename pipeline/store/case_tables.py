@@ -208,7 +208,9 @@ def docket_query(rules: CaseRules, now: str = "now()") -> str:
                     WHEN event_status = 'retracted' THEN 'the event was retracted'
                     ELSE concat('decided on revision ', decided_revision, ', it now has revision ', revision) END,
                 last_time, NULL, status, score
-                FROM standing WHERE changed AND status NOT IN ('dismissed', 'withdrawn')
+                FROM standing s WHERE changed AND status NOT IN ('dismissed', 'withdrawn')
+                    AND NOT EXISTS (FROM standing n WHERE n.case_id = s.superseded_by AND n.since >= s.last_time
+                        AND n.status IS NOT NULL)
             UNION ALL SELECT case_id, 'second reader', 'second reading',
                 'assessed by one reader; read it masked', since, due, status, score
                 FROM open WHERE who IS NULL AND {now} < due

@@ -23,6 +23,7 @@ from stswatch.pipeline.evidence.upkeep import DecisionError
 from stswatch.pipeline.rules import CaseRules
 from stswatch.pipeline.store import case_log, queries
 from stswatch.pipeline.store.case_log import sealed
+from stswatch.pipeline.store.database import StoreError
 from tests.pipeline.evidence.conftest import DARK, HOSTILE, LEAD, tables
 from tests.pipeline.store import build
 
@@ -111,6 +112,34 @@ def test_an_event_that_is_gone_or_changed_comes_back_to_the_docket(data):
     build.publish(data, build.output(data, "none", tables(encounters=[], dark_meetings=[])))
     rows = {row["case_id"]: row["why"] for row in queries.of_cases(data, "docket", now=NOW) if "again" in row["what"]}
     assert rows == {LEAD: "the event was retracted", DARK: "there is no such event any more"}
+
+
+def test_a_case_whose_event_is_gone_can_still_be_answered_and_withdrawn(data):
+    assess(data, case=DARK)
+    refer(data, NOW + WAIT, ("GR",), case=DARK)
+    build.publish(data, build.output(data, "none", tables(dark_meetings=[])))
+    record(data, DARK, "acknowledged", "Ann Lee", "by mail", "GR", now=NOW + 2 * WAIT)
+    with pytest.raises(StoreError, match="no dark meeting"):
+        assess(data, case=DARK)
+    decide(data, DARK[:6], "withdrawn", "Ann Lee", "no such silence", now=NOW + 3 * WAIT)
+    assert waiting(data, case=DARK) == [("GR", "tell")]
+
+
+def test_a_case_that_became_part_of_another_waits_until_that_is_decided_on(data):
+    near = {"port": "nampo", "distance_to_port_km": 20.0}
+    meetings = [build.encounter(1, 4, **near), build.encounter(6, 8, **near)]
+    build.publish(data, build.output(data, "two", tables(encounters=meetings)))
+    shorter = LEAD.replace("222-1", "222-6")
+    assess(data, case=shorter)
+    refer(data, NOW + WAIT, ("GR",), case=shorter)
+    build.publish(data, build.output(data, "one", tables(encounters=[build.encounter(0.5, 9, **near)])))
+    assert queries.of_cases(data, "cases", shorter)[0]["superseded_by"] == LEAD
+    assert ("first reader", "decide again") in waiting(data, case=shorter)
+    record(data, shorter, "acknowledged", "Ann Lee", "by mail", "GR", now=NOW + 2 * WAIT)
+    assert assess(data, NOW + 3 * WAIT, case=shorter).entry.case == LEAD
+    assert waiting(data, case=shorter) == [("GR", "outcome")]
+    decide(data, shorter, "withdrawn", "Ann Lee", "one meeting", now=NOW + 4 * WAIT)
+    assert waiting(data, case=shorter) == [("GR", "tell")]
 
 
 def test_those_who_have_a_case_learn_that_it_was_withdrawn(data):
