@@ -84,7 +84,6 @@ def _consistent(path: Path, body: dict[str, Any]) -> dict[str, Any]:
             body["file_sha256"] = hashlib.sha256(read_regular(attached)).hexdigest()
         except OSError as error:
             raise ObservationError(f"{path}: file = {body['file']!r} cannot be read ({error.strerror})") from error
-        body["file"] = Path(body["file"]).name
     return body
 
 
@@ -158,7 +157,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "names": _texts,
     "cases": _texts,
     "text": _text,
-    "file": _text,
+    "file": lambda value: value if _text(value) and Path(value).name == value else None,
 }
 
 

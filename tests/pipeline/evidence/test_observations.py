@@ -68,6 +68,8 @@ def test_toml_and_json_say_the_same(tmp_path):
         (("vessels = 2", "vessels = true"), "how many vessels"),
         (("vessels = 2", "ships = 2"), "no field ships"),
         (("vessels = 2", 'file = "absent.jpg"'), "cannot be read"),
+        (("vessels = 2", 'file = "../seen.toml"'), "the name of a file beside this one"),
+        (("vessels = 2", 'file = "/etc/hostname"'), "the name of a file beside this one"),
         (("vessels = 2", "mmsi = [1e99]"), "a list of numbers"),
         (("error_km = 0.5", "error_km = nan"), "error_km = nan"),
         ((SEEN, "kind = "), "is no toml"),
