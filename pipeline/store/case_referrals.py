@@ -231,6 +231,7 @@ def _queue_query() -> str:
     )
     return f"""WITH cell AS (FROM cases WHERE status IN {OPEN} OR len(recipients) > 0),
         events AS (SELECT id, mmsi_a, mmsi_b, port, distance_to_shore_km AS shore_km FROM encounters
+                WHERE id IN (SELECT case_id FROM cell)
                 QUALIFY row_number() OVER (PARTITION BY id ORDER BY revision DESC) = 1
             UNION ALL SELECT id, mmsi_a, mmsi_b, port, NULL FROM dark_meetings),
         hulls AS (SELECT case_id, unnest([mmsi_a, mmsi_b]) AS mmsi FROM cell JOIN events ON id = case_id),

@@ -136,6 +136,7 @@ def _case_schema() -> pa.Schema:
 
 
 _EVENTS = """SELECT id, revision, score, status AS event_status, superseded_by, true AS lit FROM encounters
+            WHERE id IN (SELECT case_id FROM decisions)
             QUALIFY row_number() OVER (PARTITION BY id ORDER BY revision DESC) = 1
         UNION ALL SELECT id, 0, score, 'current', NULL, false FROM dark_meetings"""
 _CASES = f"""WITH events AS ({_EVENTS}),
