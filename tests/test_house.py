@@ -15,7 +15,7 @@ ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
 # what the program could not do then are counted apart (decision 0019), and so are the simulated seas.
 MOST_MODULES = {"the program": 197, "evidence": 16, "cluster": 6, "sample_ais": 33}
 APART = {  # what of a module's name puts it there; the store's part of cases is evidence too, since DuckDB is its own
-    "evidence": (".pipeline.evidence", ".store.case_", ".schema.case_"),
+    "evidence": (".pipeline.evidence", ".store.case_"),
     "cluster": (".pipeline.flow.cluster",),
     "sample_ais": (".sample_ais",),
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stswatch.pipeline.evidence.decisions import decide
 from stswatch.pipeline.store import case_log
-from tests.pipeline.evidence.conftest import LEAD, tables
-from tests.pipeline.evidence.test_decisions import NOW, assess
+from tests.pipeline.evidence.cases.conftest import LEAD, tables
+from tests.pipeline.evidence.cases.test_decisions import NOW, assess
 from tests.pipeline.store import build
 
 

@@ -6,7 +6,7 @@ import re
 
 from stswatch.pipeline.evidence import case_page
 from stswatch.pipeline.store import case_log
-from tests.pipeline.evidence.conftest import DARK, HOSTILE, LEAD
+from tests.pipeline.evidence.cases.conftest import DARK, HOSTILE, LEAD
 
 NAMING = ("241502000", "311000222", "SEA STAR", "SVXX", "9187629", "Greece", "Bahamas", "NAMPO")
 

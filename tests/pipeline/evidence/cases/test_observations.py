@@ -12,7 +12,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.evidence import observations
 from stswatch.pipeline.evidence.observations import ObservationError, observe
 from stswatch.pipeline.store import case_log, queries
-from tests.pipeline.evidence.conftest import DARK, LEAD, tables
+from tests.pipeline.evidence.cases.conftest import DARK, LEAD, tables
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at
 

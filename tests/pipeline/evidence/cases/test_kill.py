@@ -10,7 +10,7 @@ import pytest
 
 from stswatch.pipeline import faults
 from stswatch.pipeline.store import case_log
-from tests.pipeline.evidence.conftest import LEAD
+from tests.pipeline.evidence.cases.conftest import LEAD
 from tests.pipeline.flow.commands import Commands
 from tests.pipeline.store import build
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from stswatch.pipeline import schema
 from stswatch.pipeline.evidence.decisions import decide, record
 from stswatch.pipeline.store import case_referrals, queries
-from tests.pipeline.evidence.conftest import LEAD, call, tables, vessel
-from tests.pipeline.evidence.test_decisions import NOW, WAIT, assess, refer
+from tests.pipeline.evidence.cases.conftest import LEAD, call, tables, vessel
+from tests.pipeline.evidence.cases.test_decisions import NOW, WAIT, assess, refer
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at, encounter
 

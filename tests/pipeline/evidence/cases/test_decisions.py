@@ -24,7 +24,7 @@ from stswatch.pipeline.rules import CaseRules
 from stswatch.pipeline.store import case_log, queries
 from stswatch.pipeline.store.case_log import sealed
 from stswatch.pipeline.store.database import StoreError
-from tests.pipeline.evidence.conftest import DARK, HOSTILE, LEAD, tables
+from tests.pipeline.evidence.cases.conftest import DARK, HOSTILE, LEAD, tables
 from tests.pipeline.store import build
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
