@@ -24,26 +24,27 @@ RECIPIENTS, CONDITIONS, QUEUE, PSI = "recipients", "provision_conditions", "refe
 OPEN = ("assessed", "referred")
 _TERRITORIAL_KM = 22.224  # 12 nautical miles: Article 3 of the Convention on the Law of the Sea
 
-# Source: U.S. Department of State, Proliferation Security Initiative participants (list of States that endorsed its
-# Statement of Interdiction Principles); of the States whose flags and ports these waters see. Others stand as unknown.
+# States that endorsed PSI's Statement of Interdiction Principles, of those whose flags and ports these waters see; all
+# others stand as unknown. An estimate of this project after the list of participants of the U.S. Department of State,
+# not compared with it line by line: ask before relying on it.
 # fmt: off
 _ENDORSED = (
     "AG", "AU", "BB", "BS", "BZ", "BN", "CA", "CY", "DE", "DK", "DM", "ES", "FI", "FJ", "FR", "GB", "GR", "HN", "HR",
     "IE", "IT", "JP", "KH", "KR", "LR", "MH", "MN", "MT", "MY", "NL", "NO", "NZ", "PA", "PG", "PH", "PL", "PT", "PW",
     "RU", "SE", "SG", "TH", "TR", "UA", "US", "VC", "VN", "VU", "WS",
 )
-# Source: the same, ship boarding agreements with the United States, which set how consent to board is asked for.
+# Ship boarding agreements with the United States, which set how consent to board is asked for; in the same way.
 _BOARDING = ("AG", "BS", "BZ", "HR", "CY", "LR", "MT", "MH", "MN", "PA", "VC")
-_NOT_ENDORSED = ("CN", "ID", "IN", "KP")
+_NOT_ENDORSED = ("CN", "KP")
 # fmt: on
 _BODIES = (  # id, name, what it may do, whether it serves PSI follow-up, source
     (
         "ECC",
         "Enforcement Coordination Cell",
-        "coordinates monitoring by eight States in these waters, the Pacific Security Maritime Exchange; no power of "
+        "coordinates what the nine States of the Pacific Security Maritime Exchange do in these waters; no power of "
         "its own to board",
         True,
-        "U.S. Seventh Fleet, Enforcement Coordination Cell",
+        "U.S. Department of State, Pacific Security Maritime Exchange",
     ),
     (
         "1718",
@@ -119,7 +120,7 @@ def _recipient_schema() -> pa.Schema:
 
 
 def _recipients_query() -> str:
-    source = "U.S. Department of State, PSI participants and ship boarding agreements"
+    source = "estimate of this project after the U.S. Department of State's lists of PSI participants and agreements"
     rows: list[tuple[object, ...]] = [
         (code, name, True if code in _ENDORSED else False if code in _NOT_ENDORSED else None, code in _BOARDING, None,
          source)
