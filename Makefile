@@ -74,6 +74,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.dark
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
+	$(PYTHON) -m tests.bench.case_log
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m docs.tables

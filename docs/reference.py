@@ -19,6 +19,7 @@ from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
+from stswatch.pipeline.evidence.decisions import ENTRY_KINDS, STATUSES
 from stswatch.pipeline.live.server import METRICS
 from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.formats import READERS
@@ -173,21 +174,55 @@ def cli_page() -> str:
 def _command(name: str, kind: type[Command]) -> str:
     summary, example = inspect.cleandoc(kind.__doc__ or "").split("\n\nExample: ")
     known = [field for field in dataclasses.fields(kind) if field.metadata.get("help")]
-    known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?"))  # what has no name first
+    known.sort(key=lambda field: field.metadata["nargs"] not in ("+", "?", "1"))  # what has no name first
     table = _table(("option", "meaning"), ((f"`{_spelled(field)}`", field.metadata["help"]) for field in known))
     return f"## {name}\n\n{summary}\n\nExample: `{example}`\n\n{table}"
 
 
 def _spelled(field: dataclasses.Field[Any]) -> str:
     value = field.metadata["metavar"]
-    if field.metadata["nargs"] in ("+", "?"):
-        return f"{value} ..."
+    if field.metadata["nargs"] in ("+", "?", "1"):
+        return value if field.metadata["nargs"] == "1" else f"{value} ..."
     return f"{flag(field)} {value}".strip()
 
 
 def architecture_page(text: str) -> str:
     """docs/architecture.md with the table of steps as pipeline/steps.py has it."""
     return _STEPS.sub(lambda found: f"{found[1]}{steps_table()}\n{found[2]}", text)
+
+
+def cases_page(text: str) -> str:
+    """docs/cases.md with its tables as pipeline/evidence/decisions.py has them."""
+    tables = {
+        "statuses": _table(
+            ("status", "comes after", "needs", "means"),
+            (
+                (
+                    f"`{row.name}`",
+                    ", ".join(each or "nothing" for each in row.after),
+                    ", ".join(row.needs) or "a note",
+                    row.meaning,
+                )
+                for row in STATUSES
+            ),
+        ),
+        "kinds": _table(
+            ("entry", "names", "means"),
+            (
+                (
+                    f"`{row.name}`",
+                    "a past recipient" if row.recipient else "a party" if row.party else "nobody",
+                    row.meaning,
+                )
+                for row in ENTRY_KINDS
+            ),
+        ),
+    }
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{table}\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 def zones_page(text: str) -> str:
@@ -381,6 +416,7 @@ PAGES: dict[str, Callable[[str], str]] = {  # page -> its text from the text tha
     "cli.md": lambda _: cli_page(),
     "architecture.md": architecture_page,
     "zones.md": zones_page,
+    "cases.md": cases_page,
     "simulator.md": simulator_page,
     "formats.md": formats_page,
     "live.md": live_page,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline import commands, terminal, trouble, untrusted
+from stswatch.pipeline import commands, evidence_commands, terminal, trouble, untrusted
 from stswatch.pipeline.options import DATA
 from stswatch.pipeline.terminal import Command, parser_of, spelled
 
@@ -83,6 +83,8 @@ def _sentence(error: Exception) -> str:
 _KINDS: tuple[type[Command], ...] = (
     *(commands.Run, commands.Decode, commands.Stream, commands.Reconcile, commands.Status),
     *(commands.Leads, commands.Dark, commands.Explain, commands.RulesCommand, commands.Areas),
+    *(evidence_commands.Docket, evidence_commands.Case, evidence_commands.Decide, evidence_commands.Record),
+    *(evidence_commands.Observe, evidence_commands.Log, evidence_commands.Rebuild),
     *(commands.Simulate, commands.Train, commands.Evaluate),
 )
 COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}

@@ -157,10 +157,13 @@ class Leads(OfData):
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
+        from stswatch.pipeline.evidence import case_page
+        from stswatch.pipeline.store import queries
 
         with api.one_snapshot(self.data):
             rows = api.leads(self.data, self.limit, self.leads_per_day)
             print(words.leads(rows, api.counts(self.data), api.run_of(self.data)["area"], self.data))
+            print(case_page.fresh(queries.freshness(Path(self.data))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +204,14 @@ class Explain(OfData):
         from stswatch.pipeline import words
 
         if self.id and self.id.startswith("D"):
-            dark = api.dark_meeting(self.data, self.id)
+            from stswatch.pipeline.evidence import case_page
+            from stswatch.pipeline.store import queries
+
+            with api.one_snapshot(self.data):
+                dark = api.dark_meeting(self.data, self.id)
+                seen = queries.of_cases(Path(self.data), "case_observations", dark["id"])
             if not self.quiet:
-                print(words.dark_explanation(dark))
+                print("\n".join([words.dark_explanation(dark), *case_page.seen(seen)]))
             if self.picture:
                 api.draw_dark_meeting(self.picture, self.data, dark["id"])
                 print(f"picture of {dark['id']}: {untrusted.escaped(self.picture)}")

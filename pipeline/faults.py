@@ -42,6 +42,11 @@ OF_A_WATCH: Mapping[str, str] = {  # the points to which only a watch comes, bes
     "hour_taken": "An hour is finalized and committed; what stands beyond it is what stood before.",
 }
 
+OF_A_CASE: Mapping[str, str] = {  # the points to which whoever writes into the log of decisions comes
+    "entry_written": "An entry is in the log, on the disk; the head that is kept apart names the one before it.",
+    "entry_named": "The head names the new entry; no snapshot shows it.",
+}
+
 _reached: Counter[str] = Counter()
 
 
@@ -51,7 +56,7 @@ def reach(name: str) -> None:
     if asked is None:
         return
     wanted, times, number, *more = [*asked.split(":"), *("", "")[asked.count(":") :]]
-    known = {**POINTS, **OF_A_WATCH}
+    known = {**POINTS, **OF_A_WATCH, **OF_A_CASE}
     signals = signal.Signals.__members__
     if more or wanted not in known or not (times or "1").isdecimal() or number not in {"", *signals}:
         raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(known)}")

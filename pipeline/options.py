@@ -42,7 +42,7 @@ def option(
     default: as a user would write it; the value is what `read` makes of it, None where None. help: with `{default}` in
     it; without help it is no option of the command. metavar: what its value stands for; of a flag that takes none it is
     empty. read: makes the value of a text, raises OptionError. flag: where the command names it otherwise than Python.
-    nargs: `+` or `?` of an argument without a name, `*` where the option may be given again; else empty.
+    nargs: `+`, `?` or `1` of an argument without a name, `*` where the option may be given again; else empty.
     """
     metadata = {
         "help": help.format(default=default),

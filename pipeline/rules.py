@@ -24,6 +24,7 @@ from stswatch.pipeline.track_rules import (
 )
 
 __all__ = [
+    "CaseRules",
     "CheckRules",
     "ClockRules",
     "ContextRules",
@@ -155,6 +156,20 @@ class LeadRules:
 
 
 @dataclass(frozen=True)
+class CaseRules:
+    """How people decide; nothing here has a part in any score or event."""
+
+    second_reader_h: float = number(
+        24.0, "h", "a watch floor has somebody there once a day; a ship at 12 kn is out of the Yellow Sea by then"
+    )
+    beside_km: float = number(
+        2.0, "km", "beyond the error of an observation: its place is that of one hull or of the ground below a sensor"
+    )
+    beside_min: float = number(15.0, "min", "beyond its error: a ship at 12 kn makes 3 nm in it")
+    ports_listed: float = number(8.0, "ports", "those that can be come to first; whoever acts needs the next few")
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a run."""
 
@@ -170,6 +185,7 @@ class Rules:
     encounter: EncounterRules = EncounterRules()
     context: ContextRules = ContextRules()
     lead: LeadRules = LeadRules()
+    case: CaseRules = CaseRules()
 
     def to_json(self) -> str:
         """The rules as canonical JSON."""
@@ -178,6 +194,15 @@ class Rules:
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
         return _fingerprint(self)
+
+    def events_fingerprint(self) -> str:
+        """SHA-256 of what events and scores depend on: all but how people decide.
+
+        >>> patient = dataclasses.replace(Rules(), case=CaseRules(second_reader_h=48.0))
+        >>> patient.events_fingerprint() == Rules().events_fingerprint(), patient.fingerprint() == Rules().fingerprint()
+        (True, False)
+        """
+        return _events_fingerprint(self)
 
     def with_cut_off(self, score: float) -> Rules:
         """The same rules with a cut-off of leads (log-odds) where they leave it to the scorecard.
@@ -220,6 +245,12 @@ def hours(value: float) -> int:
 def days(value: float) -> int:
     """Days as whole microseconds."""
     return round(value * 86_400_000_000)
+
+
+@cache
+def _events_fingerprint(rules: Rules) -> str:
+    values = {name: value for name, value in dataclasses.asdict(rules).items() if name != "case"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -141,7 +141,7 @@ def parser_of(commands: Mapping[str, type]) -> argparse.ArgumentParser:
 
 
 def _add(sub: argparse.ArgumentParser, field: Field[Any]) -> None:
-    """Add one option; nargs `+` or `?` is that of an argument without a name."""
+    """Add one option; nargs `+`, `?` or `1` is that of an argument without a name."""
     metadata = field.metadata
     if not metadata["metavar"]:
         sub.add_argument(flag(field), dest=field.name, action="store_true", help=metadata["help"])
@@ -149,6 +149,9 @@ def _add(sub: argparse.ArgumentParser, field: Field[Any]) -> None:
     how: dict[str, Any] = {"help": metadata["help"], "metavar": metadata["metavar"], "type": _reading(metadata["read"])}
     if metadata["choices"]:
         how["choices"] = metadata["choices"]
+    if metadata["nargs"] == "1":
+        sub.add_argument(field.name, **how)
+        return
     if metadata["nargs"] in ("+", "?"):
         sub.add_argument(field.name, nargs=metadata["nargs"], **how)
         return

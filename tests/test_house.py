@@ -14,7 +14,11 @@ ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
 # 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context, commands. Rooms for
 # what the program could not do then are counted apart (decision 0019), and so are the simulated seas.
 MOST_MODULES = {"the program": 199, "evidence": 16, "cluster": 6, "sample_ais": 33}
-APART = {"evidence": ".pipeline.evidence", "cluster": ".pipeline.flow.cluster", "sample_ais": ".sample_ais"}
+APART = {  # what of a module's name puts it there; the store's part of cases is evidence too, since DuckDB is its own
+    "evidence": (".pipeline.evidence", ".store.case_"),
+    "cluster": (".pipeline.flow.cluster",),
+    "sample_ais": (".sample_ais",),
+}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
 
 # words that only those knew who had written them; DESIGN's glossary has the field's own
@@ -79,7 +83,10 @@ def names() -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_few_modules():
-    count = Counter(next((room for room, part in APART.items() if part in name), "the program") for name in modules())
+    count = Counter(
+        next((room for room, parts in APART.items() if any(part in name for part in parts)), "the program")
+        for name in modules()
+    )
     assert sum(count.values()) > 100
     assert {name: count[name] for name in count if count[name] > MOST_MODULES[name]} == {}
 

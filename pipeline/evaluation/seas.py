@@ -363,5 +363,5 @@ def _one(name: str, seed: int, keep: Path | None) -> Watched:
 
 def _address(plan: Plan | SecondPlan) -> str:
     """A name for all that a watched sea depends on but its seed."""
-    identity = f"{plan!r} {Rules().fingerprint()} {hash_of((*_SIMULATED_BY, *_MADE_BY))}"
+    identity = f"{plan!r} {Rules().events_fingerprint()} {hash_of((*_SIMULATED_BY, *_MADE_BY))}"
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

@@ -166,7 +166,7 @@ def _read_state(job: Job, step: Step, shard: int) -> Tables:
 
 
 def _states(job: Job, folder: Path) -> StateStore:
-    return StateFiles(folder / "state", job.rules.fingerprint())
+    return StateFiles(folder / "state", job.rules.events_fingerprint())
 
 
 def _store(job: Job, table: str, shard: int, rows: pa.Table) -> None:

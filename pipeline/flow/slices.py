@@ -151,7 +151,7 @@ def addressed(
     slices: Sequence[Slice], rules: Rules, shards: int, code: str, model_id: str, readings: Mapping[str, str]
 ) -> list[Slice]:
     """The same slices with their addresses. readings: path of a file in the lake -> how its source was read."""
-    before = hashlib.sha256(json.dumps([rules.fingerprint(), shards, code, model_id]).encode()).hexdigest()
+    before = hashlib.sha256(json.dumps([rules.events_fingerprint(), shards, code, model_id]).encode()).hexdigest()
     out = []
     for s in slices:
         files = sorted((part.path, readings[part.path], *part.left_out) for part in s.parts)
@@ -342,7 +342,7 @@ def after(data: Path, last: Committed, steps: Sequence[Step], shards: int, rules
     """The states that a slice of a data folder left, each of all shards. Raises DamagedFile where one is no longer what
     was written or gone."""
     last.verify_states(data)
-    files = StateFiles(last.folder(data) / "state", rules.fingerprint())
+    files = StateFiles(last.folder(data) / "state", rules.events_fingerprint())
     found = {}
     for step in steps:
         parts = [files.read(step.name, k, step.state) for k in range(step.shards(shards))] if step.state else []

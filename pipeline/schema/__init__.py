@@ -13,7 +13,7 @@ from functools import cache, cached_property
 
 import pyarrow as pa
 
-from stswatch.pipeline.schema import flow_tables, lake_tables, published
+from stswatch.pipeline.schema import case_schemas, flow_tables, lake_tables, published
 from stswatch.pipeline.schema.flow_tables import (
     CLOSED_ENCOUNTERS,
     CROSSINGS,
@@ -266,6 +266,7 @@ _GAPS = Published(
     Merge.GAPS, order=("mmsi", "track_start", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
 )
 
+_BY_SEQ = Published(Merge.GIVEN, ("seq",))
 _STAY_ORDER = ("mmsi", "track_start", "start_time")
 _CALL_ORDER = ("mmsi", "track_start", "arrival", "shown", "rank", "port")
 
@@ -339,6 +340,11 @@ TABLES = Registry(
             published.PORT_PAIR_COUNTS,
             Published(Merge.SUMS, ("port", "part", "hour")),
         ),
+        Table("decisions", Origin.STORE, case_schemas.DECISIONS, _BY_SEQ),
+        Table("observations", Origin.STORE, case_schemas.OBSERVATIONS, _BY_SEQ),
+        Table("exercise_decisions", Origin.STORE, case_schemas.EXERCISE_DECISIONS, _BY_SEQ),
+        Table("exercise_observations", Origin.STORE, case_schemas.EXERCISE_OBSERVATIONS, _BY_SEQ),
+        Table("ports_in_reach", Origin.STORE, case_schemas.PORTS_IN_REACH, Published(Merge.GIVEN, ("mmsi", "port"))),
     )
 )
 

@@ -1,12 +1,13 @@
-"""From Arrow schemas to DuckDB statements: tables, comments, and selections of their columns."""
+"""From Arrow schemas to DuckDB statements: tables, comments, selections of their columns, files of the lake as rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.store.files import has_radio
 
 _SQL_TYPES = {
     pa.bool_(): "BOOLEAN",
@@ -78,3 +79,48 @@ def comments(name: str, fields: pa.Schema, kind: str = "TABLE") -> Iterator[str]
 def empty_select(fields: pa.Schema) -> str:
     """A query of these columns and types that gives no row."""
     return "SELECT " + ", ".join(f"NULL::{sql_type(f.type)} AS {quoted(f.name)}" for f in fields) + " WHERE false"
+
+
+# -------------------------------------------------------------------------------------------- files of the lake as rows
+
+# The data folder, where the database was opened by a name of ours in it; else nothing, and then the paths are looked
+# for as DuckDB looks for any: in the current folder and in file_search_path. A function of a file may not ask in which
+# file its own database lies; but where DuckDB would put temporary files it may ask, and unless somebody set that, it is
+# beside the database: by the link up to DuckDB 1.4 and in the shell, else by where the link leads.
+HOME = r"""regexp_extract(current_setting('temp_directory'),
+    '^(.*[/\\])?(snapshots[/\\]\d{6,}|stswatch)\.duckdb\.tmp$', 1)"""
+LeftOut = Mapping[str, Sequence[Sequence[int]]]  # source -> spans of which its rows are used for nothing
+
+
+def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
+    """The query for all rows of some files of the lake, given within the data folder; those left out are marked."""
+    if not files:
+        return empty_select(fields)
+    alike = ([path for path in files if has_radio(path) == stored] for stored in (True, False))
+    return " UNION ALL ".join(_rows_of_files(fields, paths, left_out) for paths in alike if paths)
+
+
+def _rows_of_files(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
+    """The query for the rows of files that all have the same columns."""
+    listed = f"[{', '.join(literal(path) for path in files)}]"
+    paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
+    columns = [_marked(left_out) if f.name == "invalid_reason" and left_out else _stored(f, files[0]) for f in fields]
+    return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
+
+
+def _stored(field: pa.Field, path: str) -> str:
+    """A column of a file of the lake, null where files of its name have none."""
+    name = quoted(field.name)
+    missing = field.name in schema.RADIO_FIELDS and not has_radio(path)
+    return f"NULL::{sql_type(field.type)} AS {name}" if missing else name
+
+
+def _marked(left_out: LeftOut) -> str:
+    """Column `invalid_reason`, with the word for a wrong clock where nothing else spoke against a row."""
+    spans = (
+        f"source = {literal(source)} AND epoch_us(time) >= {start_us} AND epoch_us(time) < {end_us}"
+        for source, found in left_out.items()
+        for start_us, end_us in found
+    )
+    found = f"invalid_reason IS NULL AND ({' OR '.join(spans)})"
+    return f"CASE WHEN {found} THEN {literal(schema.CLOCK)} ELSE invalid_reason END AS invalid_reason"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import ddl, publish, revisions, snapshots
-from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_work, sound
+from stswatch.pipeline.store import case_referrals, case_tables, ddl, publish, revisions, snapshots
+from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
+from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
 from stswatch.pipeline.store.files import check_spare_files
 from stswatch.pipeline.store.lake import verify
-from stswatch.pipeline.store.publish import LeftOut
 from stswatch.pipeline.store.revisions import lead_changes
 from stswatch.pipeline.untrusted import storable
 
@@ -223,8 +224,17 @@ def show(
         "sources": _typed(beside.sources, schema.SOURCES),
         "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
         "placed": _placed(work, shown),
+        **case_tables.given(data),
     }
-    return publish.publish(work, data, given, beside.lake_files, run.rules, beside.left_out, tables)
+    reach = partial(case_referrals.ports_in_reach, decisions=given["decisions"], before=_reach(data), rules=run.rules)
+    return publish.publish(work, data, given, beside.lake_files, run.rules, beside.left_out, tables, reach)
+
+
+def _reach(data: Path) -> pa.Table:
+    """Table ports_in_reach as it was published last; empty where it was not."""
+    with suppress(StoreError, duckdb.Error), closing(connect(data)) as db:
+        return db.sql("FROM ports_in_reach").to_arrow_table().cast(schema.STORED["ports_in_reach"])
+    return schema.STORED["ports_in_reach"].empty_table()
 
 
 def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -14,9 +14,10 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import ddl, identities, snapshots, views
-from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, sound
-from stswatch.pipeline.store.files import has_radio, sync
+from stswatch.pipeline.store import case_referrals, case_tables, ddl, identities, snapshots, views
+from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_file, sound
+from stswatch.pipeline.store.ddl import LeftOut, lake_rows
+from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
 from stswatch.pipeline.store.snapshots import PUBLISHED, Snapshot
 
@@ -122,16 +123,6 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
 LEADS = "flagged_encounters"
 GAPS_BESIDE = "gaps_beside"
 
-# The data folder, where the database was opened by a name of ours in it; else nothing, and then the paths are looked
-# for as DuckDB looks for any: in the current folder and in file_search_path. A function of a file may not ask in which
-# file its own database lies; but where DuckDB would put temporary files it may ask, and unless somebody set that, it is
-# beside the database: by the link up to DuckDB 1.4 and in the shell, else by where the link leads.
-HOME = r"""regexp_extract(current_setting('temp_directory'),
-    '^(.*[/\\])?(snapshots[/\\]\d{6,}|stswatch)\.duckdb\.tmp$', 1)"""
-
-
-LeftOut = Mapping[str, Sequence[Sequence[int]]]  # source -> spans of which its rows are used for nothing
-
 
 def lead_schema() -> pa.Schema:
     """The columns of view flagged_encounters, with what the view holds."""
@@ -155,7 +146,8 @@ def beside_schema() -> pa.Schema:
 
 def schemas() -> dict[str, pa.Schema]:
     """View -> its schema, of every view in a snapshot."""
-    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **views.schemas(), **schema.LAKE}
+    cases = {**case_tables.schemas(), **case_referrals.schemas()}
+    return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **views.schemas(), **cases, **schema.LAKE}
 
 
 def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: LeftOut) -> Iterator[str]:
@@ -170,6 +162,8 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
+    for name, query_of in {**case_tables.queries(rules.case), **case_referrals.queries(rules)}.items():
+        yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schemas().items():
         yield from ddl.comments(name, fields, "VIEW")
 
@@ -195,42 +189,9 @@ def _beside(beside_min: float) -> str:
         WHERE g.start_time BETWEEN s.first AND s.last OR g.end_time BETWEEN s.first AND s.last"""
 
 
-def lake_rows(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
-    """The query for all rows of some files of the lake, given within the data folder; those left out are marked."""
-    if not files:
-        return ddl.empty_select(fields)
-    alike = ([path for path in files if has_radio(path) == stored] for stored in (True, False))
-    return " UNION ALL ".join(_rows_of_files(fields, paths, left_out) for paths in alike if paths)
-
-
-def _rows_of_files(fields: pa.Schema, files: Sequence[str], left_out: LeftOut) -> str:
-    """The query for the rows of files that all have the same columns."""
-    listed = f"[{', '.join(ddl.literal(path) for path in files)}]"
-    paths = f"list_transform({listed}, lambda path: concat({HOME}, path))"
-    columns = [_marked(left_out) if f.name == "invalid_reason" and left_out else _stored(f, files[0]) for f in fields]
-    return f"SELECT {', '.join(columns)} FROM read_parquet({paths}, hive_partitioning = false)"
-
-
-def _stored(field: pa.Field, path: str) -> str:
-    """A column of a file of the lake, null where files of its name have none."""
-    name = ddl.quoted(field.name)
-    missing = field.name in schema.RADIO_FIELDS and not has_radio(path)
-    return f"NULL::{ddl.sql_type(field.type)} AS {name}" if missing else name
-
-
-def _marked(left_out: LeftOut) -> str:
-    """Column `invalid_reason`, with the word for a wrong clock where nothing else spoke against a row."""
-    spans = (
-        f"source = {ddl.literal(source)} AND epoch_us(time) >= {start_us} AND epoch_us(time) < {end_us}"
-        for source, found in left_out.items()
-        for start_us, end_us in found
-    )
-    found = f"invalid_reason IS NULL AND ({' OR '.join(spans)})"
-    return f"CASE WHEN {found} THEN {ddl.literal(schema.CLOCK)} ELSE invalid_reason END AS invalid_reason"
-
-
 # ------------------------------------------------------------------------------------------------------- publishing
 
+Reach = Callable[[duckdb.DuckDBPyConnection], pa.Table]  # rows of ports_in_reach, from what else is in a snapshot
 READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
 
 
@@ -242,11 +203,13 @@ def publish(
     rules: Rules,
     left_out: LeftOut | None = None,
     registry: Registry = schema.TABLES,
+    reach: Reach | None = None,
 ) -> Path:
     """Write a snapshot of the working database, lead DIR/stswatch.duckdb to it, and return the path that it leads to.
 
     `tables` holds what the working database does not: sources, reject_counts, and placed (row number of an
-    encounter there, in_area, area_zones); left_out: see loader.Beside; registry: what is published. Until the last
+    encounter there, in_area, area_zones); left_out: see loader.Beside; registry: what is published; reach: rows
+    of ports_in_reach. Until the last
     rename nothing published changes. Raises StoreError where it cannot be written or the working database is damaged,
     CatalogueError where a lake file is into which DuckDB looks.
     """
@@ -258,10 +221,8 @@ def publish(
     try:
         with sound(data / WORK, AFRESH):
             described = [*statements(lake_files, rules, left_out or {})]
-            _fill(work, unfinished, tables, described, registry)
-        faults.reach("snapshot_filled")
-        snapshots.finalize(snapshot, unfinished, lake_files, left_out or {})
-        sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
+            _fill(work, unfinished, tables, described, registry, reach)
+        _name_files(snapshot, unfinished, lake_files, left_out or {}, home)
     except (duckdb.Error, StoreError, OSError) as error:
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
             from stswatch.pipeline.store import entries  # see queries.py
@@ -275,11 +236,60 @@ def publish(
         with suppress(OSError):
             _remove(unfinished)
             _remove(snapshot.shown.with_name(unfinished.name))
+    return _show(snapshot, home)
+
+
+def _name_files(
+    snapshot: Snapshot, unfinished: Path, lake_files: Mapping[str, Sequence[str]], left_out: LeftOut, home: Path
+) -> None:
+    """Give a filled database its place, on the disk."""
+    faults.reach("snapshot_filled")
+    snapshots.finalize(snapshot, unfinished, lake_files, left_out)
+    sync([snapshot.pristine, snapshot.shown, snapshot.manifest], home)
+
+
+def _show(snapshot: Snapshot, home: Path) -> Path:
     faults.reach("snapshot_named")
     _lead_to(snapshot, home / PUBLISHED)
     sync([snapshot.manifest], home)  # not the databases: somebody here may have opened them already (snapshots.py)
     faults.reach("snapshot_published")
     return snapshot.shown
+
+
+def republish(data: Path, tables: Callable[[duckdb.DuckDBPyConnection], Mapping[str, pa.Table]]) -> Path | None:
+    """Publish what was published last with some tables in place of its own: what `tables` gives for a connection to it.
+
+    None where that snapshot has no such tables, as of an older version. To be called by whoever holds the working
+    database, since one at a time may publish. Raises StoreError, OSError.
+    """
+    home, last = data.resolve(), snapshots.newest(data)
+    manifest = snapshots.read_manifest(last) if last else None
+    if last is None or manifest is None:
+        raise StoreError(f"{data}: holds no snapshot that is whole; `stswatch run` over any file of it publishes anew")
+    snapshot = snapshots.following(data)
+    unfinished = snapshot.pristine.with_name("unfinished.duckdb")
+    _remove(unfinished)
+    try:
+        snapshots.copy(last.pristine, unfinished)
+        unfinished.chmod(0o644)
+        with closing(open_file(unfinished)) as made, sound(unfinished, AFRESH):
+            made.execute(f"SET TimeZone = 'UTC'; SET file_search_path = {ddl.literal(str(home))}")
+            there = {row[0] for row in made.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            new = tables(made) if "decisions" in there else {}
+            for name, table in new.items():  # one by one: a key that goes and comes in one transaction is refused
+                made.register("given_rows", table)
+                made.execute(f"DELETE FROM {name}")
+                made.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given_rows")
+                made.unregister("given_rows")
+            made.execute("CHECKPOINT")
+        if not new:
+            return None
+        _name_files(snapshot, unfinished, manifest.lake_files, manifest.left_out, home)
+    finally:
+        with suppress(OSError):
+            _remove(unfinished)
+            _remove(snapshot.shown.with_name(unfinished.name))
+    return _show(snapshot, home)
 
 
 def _fill(
@@ -288,12 +298,14 @@ def _fill(
     tables: Mapping[str, pa.Table],
     described: list[str],
     registry: Registry,
+    reach: Reach | None,
 ) -> None:
     home = work.execute("SELECT current_database()").fetchall()[0][0]
     empty = _empty(work, home, registry)
     work.execute(f"ATTACH {ddl.literal(str(path))} AS snapshot (STORAGE_VERSION '{READABLE_FROM}')")
     try:
-        for name, table in tables.items():
+        none = {n: registry.stored[n].empty_table() for n in registry.stored if registry.merge(n) is Merge.GIVEN}
+        for name, table in (none | {**tables}).items():
             work.register(f"given_{name}", table)
         work.begin()
         work.execute(f"COPY FROM DATABASE {empty} TO snapshot (SCHEMA)")
@@ -302,6 +314,9 @@ def _fill(
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
         for statement in described:
             work.execute(statement)
+        if reach is not None:
+            work.register("given_reach", reach(work))
+            work.execute("INSERT INTO ports_in_reach BY NAME SELECT * FROM given_reach")
         work.commit()
         work.execute("CHECKPOINT snapshot")
     except BaseException:

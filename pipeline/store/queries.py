@@ -13,10 +13,20 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from stswatch.pipeline import schema
+from stswatch.pipeline import rule_files, schema
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.store import encounter_context, publish, revisions, snapshots, views
+from stswatch.pipeline.store import (
+    case_referrals,
+    case_tables,
+    ddl,
+    encounter_context,
+    publish,
+    revisions,
+    snapshots,
+    views,
+)
 from stswatch.pipeline.store.database import StoreError, connect, sound
+from stswatch.pipeline.times import micros
 
 _SHOWN = 5  # names listed where a beginning fits several
 # How well a name fits an event, best first: its id or the id computed of it, of one that holds, then of any; last the
@@ -300,7 +310,7 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     first_us = max((begin for begin in begins if begin <= span_us[0]), default=span_us[0])
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
     entries.verify(data, near)
-    return f"({publish.lake_rows(schema.FIXES, near, manifest.left_out)})"
+    return f"({ddl.lake_rows(schema.FIXES, near, manifest.left_out)})"
 
 
 def sources(data: Path) -> list[dict[str, Any]]:
@@ -341,3 +351,49 @@ def summary(data: Path) -> dict[str, int]:
 def _rows(relation: Any) -> list[dict[str, Any]]:
     """The rows as DuckDB gives them: Arrow would import pandas for their times, which takes longer than a query."""
     return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+
+
+def of_cases(
+    data: Path, view: str, case: str | None = None, exercise: str | None = None, now: datetime | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a view of cases by the log as it is now, of one exercise or live; of one case where it is named.
+
+    now: the time at which docket is asked, the clock's where None. Raises StoreError where the folder holds no
+    database, or one of an older version.
+    """
+    rules = rule_files.from_json(run_of(data)["rules"])
+    made = case_tables.queries(rules.case) | case_referrals.queries(rules)
+    if now is not None:
+        made[case_tables.DOCKET] = case_tables.docket_query(rules.case, f"make_timestamptz({micros(now)})")
+    log, before = case_tables.given(data), "" if exercise is None else "exercise_"
+    with _asked(data) as db:
+        if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'ports_in_reach'").fetchall():
+            raise StoreError(f"{data}: was published by an older version of stswatch; run again over any file of it")
+        for name in ("decisions", "observations"):
+            db.register(f"given_{name}", log[before + name])
+        of = "" if exercise is None else f"WHERE exercise = {ddl.literal(exercise)}"
+        parts = [f"{name} AS (FROM given_{name} {of})" for name in ("decisions", "observations")]
+        parts += [f"{name} AS ({query})" for name, query in made.items()]
+        which = "" if case is None else f"WHERE case_id = {ddl.literal(case)}"
+        return _rows(db.sql(f"WITH {', '.join(parts)} SELECT * FROM {view} {which}"))
+
+
+def log_head(data: Path) -> list[tuple[int, str]]:
+    """The last entry of the log of decisions that was published, (seq, sha256). Raises StoreError as `leads`."""
+    with _asked(data) as db:
+        if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'exercise_decisions'").fetchall():
+            return []
+        every = " UNION ALL ".join(f"SELECT seq, sha256 FROM {name}" for name in ("decisions", "exercise_decisions"))
+        return [(seq, text) for seq, text in db.execute(f"{every} ORDER BY seq DESC LIMIT 1").fetchall()]
+
+
+def freshness(data: Path) -> dict[str, Any]:
+    """How fresh the answers are: `last_data`, `final_to`, `run` (when it was started) and `sources`, how many.
+
+    last_data: the last position that is used. final_to: what ended before is final. Raises StoreError as `leads`.
+    """
+    query = """SELECT (SELECT max(last_seen) FROM vessels) AS last_data,
+            (SELECT max(data_end) FROM runs WHERE finished IS NOT NULL) AS final_to,
+            (SELECT max(started) FROM runs) AS run, (SELECT count(*) FROM sources) AS sources"""
+    with _asked(data) as db:
+        return _rows(db.sql(query))[0]

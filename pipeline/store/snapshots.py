@@ -100,16 +100,16 @@ def finalize(
     left_out: Mapping[str, Sequence[Sequence[int]]],
 ) -> None:
     """Give a database that was made beside them its place as both files of a snapshot. Raises OSError."""
-    copy = snapshot.shown.with_name(made.name)
-    _copy(made, copy)
-    for path in (made, copy):
+    beside = snapshot.shown.with_name(made.name)
+    copy(made, beside)
+    for path in (made, beside):
         path.chmod(path.stat().st_mode & ~0o222)  # a session that would write, and so lock others out, cannot open it
     with made.open("rb") as file:
         manifest = Manifest(made.stat().st_size, _head(file.fileno()), dict(lake_files), dict(left_out))
     write_json(snapshot.manifest, vars(manifest), indent=None)
     made.replace(snapshot.pristine)
     faults.reach("snapshot_halved")
-    copy.replace(snapshot.shown)
+    beside.replace(snapshot.shown)
 
 
 def read_manifest(snapshot: Snapshot) -> Manifest | None:
@@ -147,7 +147,7 @@ def _head(opened: int) -> str:
     return hashlib.sha256(os.pread(opened, _HEAD_BYTES, 0)).hexdigest()
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
     """Copy a file; a file system that can share the blocks of two files does."""
     target.unlink(missing_ok=True)
     try:

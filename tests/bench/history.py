@@ -148,7 +148,7 @@ def _slices(catalogue: Catalogue, planned_row: Sequence[Slice]) -> None:
         if s.key not in forgotten:
             (folder / "state").mkdir()
             for step in STEPS:
-                StateFiles(folder / "state", Rules().fingerprint()).write(step.name, 0, step.no_state())
+                StateFiles(folder / "state", Rules().events_fingerprint()).write(step.name, 0, step.no_state())
         files = {table: [] for table in schema.EVENT_TABLES.values()}
         files |= {name: [f"{name}-0.parquet"] for name in ("vessels", "coverage", "encounters")}
         commit(catalogue, s, {"files": files, "checksums": checksums(folder), "cpu_s": {}})

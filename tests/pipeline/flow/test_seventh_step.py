@@ -55,7 +55,7 @@ def test_a_seventh_step_runs_without_a_change_to_the_engine(sea, six, tmp_path):
     assert len(in_order) == 3
     given = [folder / name for folder in in_order[:2] for name in manifests[folder]["files"]["encounters"]]
     expected = [i for path in given for i in pq.read_table(path)["id"].to_pylist()]
-    states = StateFiles(in_order[1] / "state", Rules().fingerprint())
+    states = StateFiles(in_order[1] / "state", Rules().events_fingerprint())
     kept = [states.read("remembers", k, SEVENTH.state)["seen"] for k in range(SHARDS)]
     assert [rows.num_rows > 0 for rows in kept] == [True] * SHARDS
     assert sorted(i for rows in kept for i in rows["id"].to_pylist()) == sorted(expected)

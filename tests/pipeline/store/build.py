@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,3 +114,23 @@ def everything(data: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows of all stored tables."""
     with connect(data) as db:
         return {name: db.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist() for name in schema.STORED}
+
+
+class Held:
+    """The working database of a folder, held by another process, as a watch does."""
+
+    def __init__(self, data: Path) -> None:
+        program = (
+            "import sys, pathlib; from stswatch.pipeline.store.database import open_work;"
+            " held = open_work(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> bool:
+        assert self._process.stdout
+        return self._process.stdout.readline() == "held\n"
+
+    def __exit__(self, *error: object) -> None:
+        self._process.communicate("")

@@ -79,6 +79,9 @@ def test_loading_twice_changes_nothing(tmp_path):
         **dict.fromkeys(
             ("port_calls", "loitering", "dark_meetings", "identity_events", "identity_values", "track_checks"), 0
         ),
+        **dict.fromkeys(
+            ("decisions", "observations", "exercise_decisions", "exercise_observations", "ports_in_reach"), 0
+        ),
     }
 
 

@@ -1,0 +1,1 @@
+"""Evidence: what a lead rests on, what people decided of it, who was told."""

@@ -1,0 +1,126 @@
+"""The log of decisions as a whole: what is said of an entry, how it is shown and verified, and what can be made of it.
+
+The database can be thrown away: it comes back from the lake, the slices and the log.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stswatch.errors import StswatchError
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.steps import Step
+from stswatch.pipeline.store import case_log, case_referrals, publish, queries, snapshots
+from stswatch.pipeline.store.case_log import LogEntry
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.database import WORK, StoreError, open_work
+from stswatch.pipeline.trouble import Progress
+
+_LONGEST_NAME = 100
+_TRIES, _PAUSE_S = 40, 0.1  # as long as another decision takes to be published
+
+
+class DecisionError(StswatchError, ValueError):
+    """A decision that lacks something or cannot follow the one before; the message says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An entry of the log. new: false where the same stood there already, so that a command may be given again.
+
+    published: whether the newest snapshot shows it; where not, the next one does.
+    """
+
+    entry: LogEntry
+    new: bool
+    published: bool
+
+
+def checked_name(name: str) -> str:
+    """A name as it is written. Raises DecisionError for an empty or a long one."""
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not name or len(name) > _LONGEST_NAME:
+        raise DecisionError(f"{name!r}: give a name of 1 to {_LONGEST_NAME} characters")
+    return name
+
+
+def verify(data: Path, noted: str | None = None) -> str:
+    """What the log holds, in a sentence, where all of it fits; noted: a head as N:SHA256, kept elsewhere.
+
+    It is held against its own head file, the head that was noted, and what was published last. Raises CaseLogError
+    with the first line that does not fit, DecisionError for a head that is none.
+    """
+    heads = []
+    if noted is not None:
+        number, _, sha256 = noted.partition(":")
+        if not number.isdecimal() or len(sha256) != 64:
+            raise DecisionError(f"{noted!r} is no head; give one as N:SHA256, as `stswatch log verify` printed it")
+        heads.append((int(number), sha256))
+    with suppress(StoreError):
+        heads += queries.log_head(data)
+    log = case_log.verified(data, heads)
+    if log.finding is not None:
+        raise case_log.CaseLogError(f"{data / case_log.NAME}: {log.finding}")
+    torn = f"; {len(log.torn)} bytes of a write that was cut off stand behind it, the next entry names them"
+    return f"{len(log.entries)} entries, all fit; head {len(log.entries)}:{log.head}{torn if log.torn else ''}"
+
+
+def show(data: Path) -> bool:
+    """Publish what the log says beside what was published last; false where a watch or a run will, which has the store.
+
+    Raises OSError, StoreError where the folder holds no snapshot.
+    """
+    for _ in range(_TRIES):
+        head = case_log.noted_head(data)
+        try:
+            with closing(open_work(data)):
+                shown = publish.republish(data, partial(_tables, data)) is not None
+                snapshots.clear_snapshots(data, datetime.now(UTC))
+        except StoreError as error:
+            if "another run" not in str(error):
+                raise
+            time.sleep(_PAUSE_S)
+            continue
+        if case_log.noted_head(data) == head:
+            return shown
+    return False
+
+
+def _tables(data: Path, database: Any) -> Mapping[str, Any]:
+    return case_referrals.tables(database, data)
+
+
+# ------------------------------------------------------------------------------------------- the database made anew
+
+
+def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], tell: Progress) -> Path:
+    """Throw the databases away and make them of the lake, the slices and the log; gives what was published.
+
+    rules, steps: those of the run, else its slices are run again; area: that of the last run where None. Revision
+    numbers begin again where events were revised. Raises StoreError where the folder holds no lake, and what a run
+    raises; what was published stays until the new one is.
+    """
+    from stswatch.pipeline.batch import HOUR
+    from stswatch.pipeline.flow.row import Engine
+    from stswatch.pipeline.flow.run import alone, run
+    from stswatch.pipeline.store.entries import entries
+    from stswatch.pipeline.store.files import discard
+
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        raise StoreError(f"{data}: holds no lake to rebuild from; `stswatch run PATH... --data {data}` makes one")
+    with closing(catalogue):
+        slabs = {entry.slab_us for entry in entries(catalogue).values()}
+    with suppress(StoreError):
+        area = area or queries.run_of(data)["area"]
+    with alone(data):
+        discard(data / WORK.parent, data)
+    return run(data, [], rules, area or "dprk", Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps)), tell)

@@ -1,0 +1,220 @@
+"""The commands over cases, each a dataclass of its options: decided, read, seen by others, referred, answered."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stswatch.pipeline import api, untrusted
+from stswatch.pipeline.options import OptionError, option, whole
+from stswatch.pipeline.terminal import OfData, Progress, WithProgress
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.evidence.upkeep import Recorded
+
+# ------------------------------------------------------------------------------------ decisions, docket, observations
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfCases(OfData):
+    """A command over cases, live or of an exercise."""
+
+    exercise: str | None = option(None, "an exercise, whose entries never mix with live ones", "NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decide(OfCases):
+    """Write into the log what is decided about an event; nothing of it has a part in any score.
+
+    Example: stswatch decide E2a41 --status assessed --by "A. Lee" --note WHY --alternative TEXT --data DIR
+    """
+
+    id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")
+    status: str = option(
+        None,
+        "watch, assessed (needs --alternative), referred (needs --to and a second reader), cleared, dismissed or "
+        "withdrawn",
+        "STATUS",
+        needed=True,
+    )
+    by: str = option(None, "who decides", "NAME", needed=True)
+    note: str = option(None, "why", "TEXT", needed=True)
+    alternatives: tuple[str, ...] = option(
+        None,
+        "a lawful explanation that was considered, and why it was set aside; may be given again",
+        "TEXT",
+        flag="alternative",
+        nargs="*",
+    )
+    to: tuple[str, ...] = option(
+        None, "whom it is referred to, as view recipients names them; may be given again", "RECIPIENT", nargs="*"
+    )
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.evidence import decisions
+
+        done = decisions.decide(
+            Path(self.data), self.id, self.status, self.by, self.note, self.alternatives, self.to, self.exercise
+        )
+        print(_recorded(done, self.status))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(OfCases):
+    """Write into the log what else belongs to a case: a dissent, an inquiry and its reply, what became of a referral.
+
+    Example: stswatch record E2a41 --kind acknowledged --party PA --by "A. Lee" --note TEXT --data DIR
+    """
+
+    id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")
+    kind: str = option(None, "dissent, inquiry, reply, acknowledged, outcome or correction", "KIND", needed=True)
+    by: str = option(None, "who writes it", "NAME", needed=True)
+    note: str = option(None, "what there is to say", "TEXT", needed=True)
+    party: str | None = option(
+        None, "who was asked, answered, acknowledged, reported or was informed of a correction", "PARTY"
+    )
+    outcome: str | None = option(None, 'confirmed, cleared, inconclusive or "no action"', "OUTCOME")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.evidence import decisions
+
+        done = decisions.record(
+            Path(self.data), self.id, self.kind, self.by, self.note, self.party, self.outcome, self.exercise
+        )
+        print(_recorded(done, self.kind))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case(OfCases):
+    """Show a case whole: what was measured, decided, seen and sent; with --by that it was read is written into the log.
+
+    Example: stswatch case E2a41 --masked --by "B. Park" --data DIR
+    """
+
+    id: str = option(None, "id of the event (E..., D...), or its beginning", "ID", nargs="1")
+    masked: bool = option(help="without flag, names, numbers and what others concluded: for a second reader")
+    by: str | None = option(None, "who reads it", "NAME")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline import words
+        from stswatch.pipeline.evidence import case_page, decisions
+        from stswatch.pipeline.store import queries
+
+        data = Path(self.data)
+        with api.one_snapshot(data):
+            dark = self.id.startswith("D")
+            row = api.dark_meeting(data, self.id) if dark else api.encounter(data, self.id)
+            of_case = {view: queries.of_cases(data, view, row["id"], self.exercise) for view in case_page.VIEWS}
+        done = decisions.record_reading(data, row["id"], self.by, self.masked, self.exercise) if self.by else None
+        shown = case_page.masked(row) if self.masked else row
+        page = words.dark_explanation(shown) if dark else words.explanation(shown)
+        if self.exercise:
+            print(f"EXERCISE {untrusted.escaped(self.exercise)}\n")
+        print(case_page.masked_text(page) if self.masked else page)
+        print(case_page.text(of_case, self.masked))
+        if done:
+            print("\n" + _recorded(done, "masked reading" if self.masked else "reading"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Docket(OfCases):
+    """List what waits for whom, since when and why.
+
+    Example: stswatch docket --data DIR
+    """
+
+    limit: int = option("30", "how many rows (default {default})", "N", whole(1))
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.evidence import case_page
+        from stswatch.pipeline.store import case_log, queries
+
+        data = Path(self.data)
+        with api.one_snapshot(data):
+            print(case_page.docket(queries.of_cases(data, "docket", exercise=self.exercise), self.limit))
+            print(f"\n{case_page.fresh(queries.freshness(data))}")
+        log = case_log.verified(data)
+        if log.finding:
+            print(f"the log of decisions does not fit: {log.finding}; what stands above is from before that")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observe(OfCases):
+    """Add an observation of others to the log: a sighting, photograph, eo or sar detection, registry extract or reply.
+
+    Example: stswatch observe add sighting.toml --by "A. Lee" --data DIR
+    """
+
+    words: tuple[str, ...] = option(
+        help="the word add, then TOML or JSON files; docs/cases.md says what stands in one", metavar="WORD", nargs="+"
+    )
+    by: str = option(None, "who enters it", "NAME", needed=True)
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.evidence import observations
+
+        add, *files = self.words
+        if add != "add" or not files:
+            raise OptionError("give the word add, then files: stswatch observe add FILE... --by NAME")
+        for file in files:
+            print(_recorded(observations.observe(Path(self.data), Path(file), self.by, self.exercise), "observation"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(OfData):
+    """Verify the log of decisions, entry by entry, and print its head to be noted down elsewhere.
+
+    Example: stswatch log verify --data DIR
+    """
+
+    action: str = option(None, "verify", "ACTION", nargs="1", choices=("verify",))
+    head: str | None = option(None, "a head noted earlier, as N:SHA256", "HEAD")
+
+    def __call__(self) -> None:
+        from stswatch.pipeline.evidence import upkeep
+
+        print(upkeep.verify(Path(self.data), self.head))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuild(WithProgress, OfData):
+    """Throw the database away and make it anew of the lake, the slices and the log of decisions.
+
+    Example: stswatch rebuild --data DIR
+    """
+
+    area: str | None = option(None, "leads to show (default: as in the last run)", "AREA")
+    rules: Path | None = option(None, "TOML with other deciding numbers, where the run had some", "FILE", Path)
+    scorecard: str | None = option(None, "what gives the scores, where the run had another", "FILE")
+
+    def __call__(self) -> None:
+        from stswatch.models.scorecard import chosen
+        from stswatch.pipeline import rule_files
+        from stswatch.pipeline.evidence import upkeep
+        from stswatch.pipeline.rules import Rules
+        from stswatch.pipeline.steps import STEPS, scored_by
+
+        steps = scored_by(chosen(self.scorecard)) if self.scorecard else STEPS
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        by = rule_files.load(self.rules) if self.rules else Rules()
+        upkeep.rebuild(Path(self.data), by, self.area, steps, progress)
+        progress.end()
+        if not self.quiet:
+            print(f"database: {untrusted.escaped(Path(self.data) / 'stswatch.duckdb')}")
+
+
+def _recorded(done: Recorded, what: str) -> str:
+    """What was written, and whether the database shows it yet."""
+    from stswatch.pipeline.store.case_tables import STILL_TO_TELL
+
+    entry = done.entry
+    stands = "" if done.new else ", which stood there already"
+    line = f"entry {entry.seq}: {what} by {untrusted.escaped(entry.author)}{stands}; head {entry.seq}:{entry.sha256}"
+    if entry.kind == "decision" and entry.body.get("readers"):
+        line += f"\nreaders: {entry.body['readers']}"
+    due = entry.body.get("recipients") if entry.body.get("status") in STILL_TO_TELL else None
+    if due:
+        line += f"\nto be told: {', '.join(map(untrusted.escaped, due))}"
+    return line if done.published else f"{line}\nthe database shows it with the next snapshot"
