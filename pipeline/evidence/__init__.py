@@ -1,0 +1,1 @@
+"""Evidence: whether what is stored follows from what was received, and what people decided about it."""
