@@ -31,14 +31,28 @@ _SENT: Mapping[str, tuple[float, float]] = {  # from, to before: what counts as 
     "heading_deg": (0.0, 360.0),
 }
 _PYAIS = {
-    **{"speed": "sog_kn", "course": "cog_deg", "heading": "heading_deg", "shipname": "name", "callsign": "call_sign"},
+    "speed": "sog_kn",
+    "course": "cog_deg",
+    "heading": "heading_deg",
+    "shipname": "name",
+    "callsign": "call_sign",
     **{name: name for name in ("mmsi", "lon", "lat", "status", "msg_type", "imo", "ship_type", "destination")},
     "draught": "draught_m",
 }
 _STREAM = {
-    **{"UserID": "mmsi", "Longitude": "lon", "Latitude": "lat", "Sog": "sog_kn", "Cog": "cog_deg"},
-    **{"TrueHeading": "heading_deg", "MessageID": "msg_type", "ImoNumber": "imo", "Name": "name", "Type": "ship_type"},
-    **{"CallSign": "call_sign", "Destination": "destination", "MaximumStaticDraught": "draught_m"},
+    "UserID": "mmsi",
+    "Longitude": "lon",
+    "Latitude": "lat",
+    "Sog": "sog_kn",
+    "Cog": "cog_deg",
+    "TrueHeading": "heading_deg",
+    "MessageID": "msg_type",
+    "ImoNumber": "imo",
+    "Name": "name",
+    "Type": "ship_type",
+    "CallSign": "call_sign",
+    "Destination": "destination",
+    "MaximumStaticDraught": "draught_m",
 }
 
 
@@ -177,7 +191,9 @@ def _of_stream(record: Mapping[str, Any]) -> Claims:
         claims |= {ours: part[theirs] for theirs, ours in _STREAM.items() if part.get(theirs) is not None}
         if size := part.get("Dimension"):
             claims |= _hull(*(size.get(side) for side in "ABCD"))
-    return claims | {"stamp": str(record.get("MetaData", {}).get("time_utc", "")).replace(" UTC", "").replace(" +", "+")}
+    return claims | {
+        "stamp": str(record.get("MetaData", {}).get("time_utc", "")).replace(" UTC", "").replace(" +", "+")
+    }
 
 
 # -------------------------------------------------------------------------------------------------------------- times
@@ -242,10 +258,12 @@ def _difference(name: str, kept: Any, sent: Any) -> str | None:
         return f"{name} {sent} was sent, the lake has none" if number is not None and low <= number < high else None
     if isinstance(kept, str):
         return None if _plain(kept) == _plain(str(sent)) else f"{name} is {kept!r} in the lake and {sent!r} there"
-    number = _number(sent)
+    number = _number(sent.upper().removeprefix("IMO") if name == "imo" and isinstance(sent, str) else sent)
     if number is None:
         return None if isinstance(sent, str) and name in ("status", "ship_type") else f"{name} {kept} is not there"
-    return None if abs(number - kept) <= _OFF.get(name, 0) else f"{name} is {kept:.9g} in the lake and {number:.9g} there"
+    return (
+        None if abs(number - kept) <= _OFF.get(name, 0) else f"{name} is {kept:.9g} in the lake and {number:.9g} there"
+    )
 
 
 def _number(value: Any) -> float | None:

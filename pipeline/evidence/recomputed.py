@@ -1,182 +1,41 @@
 """A meeting measured again from its fixes alone, by a plain path of its own: straight lines between points in space.
 
-Which fixes are used, how stays are thinned and when two are near is what docs/identity.md and DESIGN say of legs and
-proximities; none of the code that a run measures by is called here. Where a run takes local planes in degrees, pieces
-of 8 km and counts in bins, this takes Earth-centred coordinates, whole legs and every moment.
+Where a run takes local planes in degrees, pieces of 8 km and counts in bins, this takes Earth-centred coordinates, whole
+legs and every moment; none of the code that a run measures by is called here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stswatch.geo.coordinates.plane import in_space_km
 from stswatch.geo.reference.harbours import berth_of
+from stswatch.pipeline.evidence.lake_fixes import (
+    HOUR,
+    KNOT_M_S,
+    MEAN_RADIUS_M,
+    MINUTE,
+    MS,
+    NO_HEADING,
+    SECOND,
+    Bools,
+    Chords,
+    Floats,
+    Ints,
+    TrackFixes,
+    apart_m,
+    chords_of,
+    legs_of,
+)
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.track_rules import VesselRules
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-
-MS, SECOND, MINUTE, HOUR, DAY = 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
-KNOT_M_S = 1852.0 / 3600.0
-MEAN_RADIUS_M = 6_371_008.8
-NO_HEADING = -1
 _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
-
-# ------------------------------------------------------------------ the fixes of a number, of one track of it, its legs
-
-
-@dataclass(frozen=True)
-class Course:
-    """Usable fixes of one MMSI, one per moment, (n,) each in order of time.
-
-    time_us: whole milliseconds. sog_kn: NaN where none was sent. heading_deg: NO_HEADING where none was. rounding_m:
-    how far rounding may have moved each. row: which row of the evidence each is.
-    """
-
-    time_us: Ints
-    lon: Floats
-    lat: Floats
-    sog_kn: Floats
-    heading_deg: Ints
-    satellite: Bools
-    rounding_m: Ints
-    row: Ints
-
-    def at(self, rows: Any) -> Course:
-        """These fixes."""
-        return Course(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.time_us)
-
-
-def apart_m(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
-    """Great-circle distances on the mean sphere, metres.
-
-    >>> round(float(apart_m(0.0, 0.0, 1.0, 0.0)))
-    111195
-    """
-    a0, b0, a1, b1 = (np.radians(each) for each in (lon0, lat0, lon1, lat1))
-    half = np.sin((b1 - b0) / 2) ** 2 + np.cos(b0) * np.cos(b1) * np.sin((a1 - a0) / 2) ** 2
-    return 2 * MEAN_RADIUS_M * np.arcsin(np.minimum(np.sqrt(half), 1.0))
-
-
-def is_torn(course: Course, rules: VesselRules) -> bool:
-    """Whether a ship cannot have made all of it: then more than one sends under the number."""
-    if len(course) < 2:
-        return False
-    away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
-    took_us = np.diff(course.time_us)
-    reach_m = rules.hop_slack_m + rules.max_speed_kn * KNOT_M_S * took_us / SECOND
-    return bool((np.round(away_m, 3) > reach_m).any())
-
-
-def track_of(course: Course, track_us: int, rules: VesselRules) -> Course:
-    """The fixes of the track that began at a time, of all that were sent under a number from its beginning on.
-
-    Each joins the nearest track that can explain it, else begins one.
-    """
-    memory_us, per_us = rules.track_memory_d * DAY, rules.max_speed_kn * KNOT_M_S / SECOND
-    alive: dict[int, tuple[int, float, float]] = {}
-    mine = np.zeros(len(course), bool)
-    columns = zip(course.time_us.tolist(), course.lon.tolist(), course.lat.tolist(), strict=True)
-    for k, (time_us, lon, lat) in enumerate(columns):
-        can = []
-        for name, (seen_us, x, y) in alive.items():
-            away_m = round(float(apart_m(x, y, lon, lat)), 3)
-            waited_us = time_us - seen_us
-            if waited_us <= memory_us and away_m <= rules.hop_slack_m + per_us * waited_us:
-                can.append((away_m, -seen_us, name))
-        name = min(can)[2] if can else time_us
-        alive.pop(name, None)
-        alive[name] = (time_us, lon, lat)
-        if len(alive) > rules.tracks_at_once:
-            del alive[next(iter(alive))]
-        mine[k] = name == track_us
-    return course.at(mine)
-
-
-@dataclass(frozen=True)
-class Chords:
-    """The slow legs of a course, a stay thinned to one for each bucket: from fix `first` to fix `last`, (m,) each.
-
-    speed_dkn: mean speed in tenths of a knot; reported: some of it was.
-    """
-
-    first: Ints
-    last: Ints
-    speed_dkn: Ints
-    reported: Bools
-
-
-def chords_of(course: Course, rules: VesselRules) -> Chords:
-    """The slow legs; see `VesselRules` for when two fixes are a leg, when it is slow, and what is thinned."""
-    took_us, leg, speed_kn, reported = _legs(course, rules)
-    slow = leg & (speed_kn < rules.slow_kn)
-    tenths = np.where(slow, np.ceil(speed_kn * 10 - 0.5), 0)
-    found = _thinned(course, took_us, leg, slow, rules)
-    inside = np.zeros(len(slow), bool)
-    for i, j in found:
-        inside[i:j] = True
-    plain = np.flatnonzero(slow & ~inside)
-    pairs = sorted([*found, *zip(plain.tolist(), (plain + 1).tolist(), strict=True)])
-    first, last = (np.array([pair[k] for pair in pairs], np.int64) for k in (0, 1))
-    way = np.concatenate([[0.0], np.cumsum(tenths * took_us)])
-    mean = (way[last] - way[first]) / np.maximum(course.time_us[last] - course.time_us[first], 1) if pairs else way[:0]
-    upto = np.concatenate([[0], np.cumsum(reported)])
-    return Chords(first, last, np.ceil(mean - 0.5).astype(np.int64), upto[last] > upto[first] if pairs else reported[:0])
-
-
-def _legs(course: Course, rules: VesselRules) -> tuple[Ints, Bools, Floats, Bools]:
-    """Between each fix and the next, (n - 1,): how long, whether a leg, its speed, whether that was reported."""
-    took_us = np.diff(course.time_us)
-    kind = course.satellite[1:] & course.satellite[:-1]
-    leg = took_us <= np.where(kind, rules.gap_satellite_h, rules.gap_terrestrial_h) * HOUR
-    away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
-    implied_kn = away_m / np.maximum(took_us / SECOND, rules.implied_over_s) / KNOT_M_S
-    mean_kn = np.round((course.sog_kn[1:] + course.sog_kn[:-1]) / 2, 3)
-    reported = ~np.isnan(mean_kn)
-    return took_us, leg, np.where(reported, mean_kn, implied_kn), reported
-
-
-def _thinned(
-    course: Course, took_us: Ints, leg: Bools, slow: Bools, rules: VesselRules
-) -> list[tuple[int, int]]:
-    """The fixes at the ends of each stretch that one chord stands for: of a bucket, from the fix before it."""
-    if not len(course):
-        return []
-    calm = slow & (took_us <= rules.thin_interval_min * MINUTE)
-    bucket = course.time_us // round(rules.thin_bucket_min * MINUTE)
-    heads = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
-    tails = np.append(heads[1:], len(bucket)) - 1
-    space_m = in_space_km(course.lon, course.lat) * 1000
-    found = []
-    for head, last in zip(heads.tolist(), tails.tolist(), strict=True):
-        first = head - int(head > 0 and leg[head - 1])
-        if last - first < 2 or not calm[first:last].all():
-            continue
-        at_us = course.time_us[first : last + 1]
-        share = ((at_us - at_us[0]) / (at_us[-1] - at_us[0]))[:, None]
-        line_m = space_m[first] + (space_m[last] - space_m[first]) * share
-        off_m = np.linalg.norm(space_m[first : last + 1] - line_m, axis=1)
-        if off_m.max() <= rules.thin_tolerance_m and _is_short(course, first, last, rules):
-            found.append((first, last))
-    return found
-
-
-def _is_short(course: Course, first: int, last: int, rules: VesselRules) -> bool:
-    lat = max(abs(course.lat[first]), abs(course.lat[last]))
-    most_m = rules.piece_km * 1000 / max(math.tan(math.radians(min(lat, 89.0))), 1.0)
-    return bool(apart_m(course.lon[first], course.lat[first], course.lon[last], course.lat[last]) <= most_m)
-
 
 # -------------------------------------------------------------------------- when two courses are near, and how near
 
@@ -210,21 +69,31 @@ class Nearness:
         x_m, y_m = (side[k, 0] + (side[k, 1] - side[k, 0]) * share for side in (self.x_m, self.y_m))
         return math.hypot(x_m, y_m)
 
+    def place_at(self, k: int, time_us: int) -> tuple[float, float]:
+        """Longitude and latitude of the middle of both at a time in the k-th span."""
+        share = (time_us - self.start_us[k]) / (self.end_us[k] - self.start_us[k])
+        turn = (self.lon[k, 1] - self.lon[k, 0] + 180) % 360 - 180
+        lon = (self.lon[k, 0] + turn * share + 180) % 360 - 180
+        return float(lon), float(self.lat[k, 0] + (self.lat[k, 1] - self.lat[k, 0]) * share)
+
 
 @dataclass(frozen=True)
 class Pair:
     """Two courses, their slow legs, and when they are near."""
 
-    courses: tuple[Course, Course]
+    courses: tuple[TrackFixes, TrackFixes]
     chords: tuple[Chords, Chords]
     near: Nearness
 
 
-def pair_of(a: Course, b: Course, rules: Rules) -> Pair:
+def pair_of(a: TrackFixes, b: TrackFixes, rules: Rules) -> Pair:
     """Two courses as a pair; near are slow legs of both within the encounter distance, but those at berth."""
     courses, chords = (a, b), (chords_of(a, rules.vessel), chords_of(b, rules.vessel))
     begin, until, chord = _together(courses, chords)
-    ends = [[_at(course, of, chord[:, v], t) for t in (begin, until)] for v, (course, of) in enumerate(_both(courses, chords))]
+    ends = [
+        [_at(course, of, chord[:, v], t) for t in (begin, until)]
+        for v, (course, of) in enumerate(_both(courses, chords))
+    ]
     middle = [(ends[0][k] + ends[1][k]) / 2 for k in (0, 1)]
     x_m, y_m = _east_north([ends[1][k] - ends[0][k] for k in (0, 1)], (middle[0] + middle[1]) / 2)
     lower, upper = _within(x_m, y_m, rules.proximity.distance_m)
@@ -240,11 +109,11 @@ def pair_of(a: Course, b: Course, rules: Rules) -> Pair:
     return Pair(courses, chords, near.at(~_at_berth(courses, chords, near, rules)))
 
 
-def _both(courses: tuple[Course, Course], chords: tuple[Chords, Chords]) -> Any:
+def _both(courses: tuple[TrackFixes, TrackFixes], chords: tuple[Chords, Chords]) -> Any:
     return zip(courses, chords, strict=True)
 
 
-def _together(courses: tuple[Course, Course], chords: tuple[Chords, Chords]) -> tuple[Ints, Ints, Ints]:
+def _together(courses: tuple[TrackFixes, TrackFixes], chords: tuple[Chords, Chords]) -> tuple[Ints, Ints, Ints]:
     """Spans in which each of the two is on one slow leg: from, to, and (k, 2) which."""
     times = [(course.time_us[of.first], course.time_us[of.last]) for course, of in _both(courses, chords)]
     edges = np.unique(np.concatenate([each for pair in times for each in pair]))
@@ -257,7 +126,7 @@ def _together(courses: tuple[Course, Course], chords: tuple[Chords, Chords]) -> 
     return begin[on], until[on], chord[on]
 
 
-def _at(course: Course, of: Chords, chord: Ints, time_us: Ints) -> Floats:
+def _at(course: TrackFixes, of: Chords, chord: Ints, time_us: Ints) -> Floats:
     """Points in space, metres, (k, 3), where even motion on a leg puts a vessel at some times."""
     first, last = of.first[chord], of.last[chord]
     space = [in_space_km(course.lon[row], course.lat[row]) * 1000 for row in (first, last)]
@@ -294,7 +163,9 @@ def _within(x_m: Floats, y_m: Floats, distance_m: float) -> tuple[Floats, Floats
     return np.where(never, 1.0, np.clip(lower, 0, 1)), np.where(never, 0.0, np.clip(upper, 0, 1))
 
 
-def _at_berth(courses: tuple[Course, Course], chords: tuple[Chords, Chords], near: Nearness, rules: Rules) -> Bools:
+def _at_berth(
+    courses: tuple[TrackFixes, TrackFixes], chords: tuple[Chords, Chords], near: Nearness, rules: Rules
+) -> Bools:
     """Which spans are of two that both lie still at berth: those are counted, not measured."""
     dkn = np.stack([of.speed_dkn[near.chord[:, v]] for v, of in enumerate(chords)], axis=1)
     out = np.asarray((dkn < rules.proximity.still_kn * 10).all(axis=1))
@@ -354,7 +225,6 @@ def measured(pair: Pair, rules: Rules) -> Measured:
     k = int(np.argmin(least_m))
     cpa_us = int(near.start_us[k] + round(float(share[k] * long_us[k]) / MS) * MS)
     within_us, start_us, end_us = float(long_us.sum()), int(near.start_us[0]), int(near.end_us[-1])
-    turn = (near.lon[k, 1] - near.lon[k, 0] + 180) % 360 - 180
     drift_km = float(apart_m(near.lon[0, 0], near.lat[0, 0], near.lon[-1, 1], near.lat[-1, 1])) / 1000
     speed_m_s = np.sqrt(speed2) / (long_us / SECOND)
     values: dict[str, Any] = {
@@ -364,13 +234,10 @@ def measured(pair: Pair, rules: Rules) -> Measured:
         "within_min": within_us / MINUTE,
         "cpa_time": cpa_us,
         "cpa_distance_m": float(least_m[k]),
-        "lon": float((near.lon[k, 0] + turn * share[k] + 180) % 360 - 180),
-        "lat": float(near.lat[k, 0] + (near.lat[k, 1] - near.lat[k, 0]) * share[k]),
         "relative_speed_kn": float(np.sqrt(speed2).sum() / (within_us / SECOND)) / KNOT_M_S,
         "drift_km": drift_km,
         "drift_kn": drift_km / ((end_us - start_us) / HOUR) / 1.852,
         "position_error_m": _rounding_m(pair) + 2 * rules.vessel.fix_error_m,
-        "motion_error_m": math.hypot(*(_off_m(pair, v, k, cpa_us, rules.vessel) for v in (0, 1))),
         "observed_share": _observed_us(pair, rules) / within_us,
         **{f"fixes_{v}": _fixes_in(course, near) for v, course in zip("ab", pair.courses, strict=True)},
     }
@@ -398,6 +265,11 @@ def _rounding_m(pair: Pair) -> float:
     return float(total.max())
 
 
+def motion_error_m(pair: Pair, k: int, time_us: int, rules: Rules) -> float:
+    """How far both may be off at a time in the k-th span, since they may not have moved evenly."""
+    return math.hypot(*(_off_m(pair, v, k, time_us, rules.vessel) for v in (0, 1)))
+
+
 def _off_m(pair: Pair, v: int, k: int, time_us: int, rules: VesselRules) -> float:
     """How far a vessel may be at a time from where even motion puts it."""
     course, of, c = pair.courses[v], pair.chords[v], int(pair.near.chord[k, v])
@@ -407,7 +279,7 @@ def _off_m(pair: Pair, v: int, k: int, time_us: int, rules: VesselRules) -> floa
     return float(min(off_m, rules.thin_tolerance_m) if of.last[c] - of.first[c] > 1 else off_m)
 
 
-def _fixes_in(course: Course, near: Nearness) -> int:
+def _fixes_in(course: TrackFixes, near: Nearness) -> int:
     """How many fixes lie in the spans."""
     k = np.searchsorted(near.start_us, course.time_us, side="right") - 1
     return int(((k >= 0) & (course.time_us <= near.end_us[np.maximum(k, 0)])).sum())
@@ -447,3 +319,67 @@ def _samples(pair: Pair, rules: Rules) -> dict[str, tuple[Floats, Floats]]:
     keels = np.abs(headings[0] - headings[1]) % 180
     found["heading_difference_deg"] = np.minimum(keels, 180 - keels)[known].astype(np.float64), long_ms[known]
     return found
+
+
+# --------------------------------------------------------------- where the data, not the vessels, begin or end a track
+
+
+def starts_with_data(pair: Pair, rules: Rules) -> bool:
+    """Whether the legs of one of the two begin where the meeting does."""
+    near = pair.near
+    for v, (course, of) in enumerate(_both(pair.courses, pair.chords)):
+        k = int(of.first[near.chord[0, v]])
+        before = k > 0 and bool(legs_of(course.at(slice(k - 1, k + 1)), rules.vessel)[1][0])
+        if course.time_us[k] == near.start_us[0] and not before:
+            return True
+    return False
+
+
+def ends_with_data(pair: Pair, rules: Rules) -> bool:
+    """Whether the legs of one of the two end where the meeting does."""
+    near = pair.near
+    for v, (course, of) in enumerate(_both(pair.courses, pair.chords)):
+        k = int(of.last[near.chord[-1, v]])
+        after = k + 1 < len(course) and bool(legs_of(course.at(slice(k, k + 2)), rules.vessel)[1][0])
+        if course.time_us[k] == near.end_us[-1] and not after:
+            return True
+    return False
+
+
+# ------------------------------------------------------------------------------------- which fixes decide a meeting
+
+
+def deciding_fixes(pair: Pair, cpa_us: int, rules: Rules) -> dict[int, list[str]]:
+    """The fixes of both that decide a meeting, by their row, and what each decides.
+
+    Those beside its first, nearest and last moment, and at the edges of gaps in or beside it.
+    """
+    near, found = pair.near, dict[int, list[str]]()
+    begin_us, end_us = int(near.start_us[0]), int(near.end_us[-1])
+    beside_us = round(rules.encounter.dark_beside_min * 60e6)
+    for course in pair.courses:
+        for role, time_us in (("first", begin_us), ("nearest", cpa_us), ("last", end_us)):
+            for k in _beside(course, time_us):
+                found.setdefault(int(course.row[k]), []).append(role)
+        for k in gaps_in(course, begin_us - beside_us, end_us + beside_us, rules):
+            for edge in (k, k + 1):
+                found.setdefault(int(course.row[edge]), []).append("gap")
+    return found
+
+
+def _beside(course: TrackFixes, time_us: int) -> Iterator[int]:
+    """The fixes between which a moment lies, or the one that stands at it."""
+    after = int(np.searchsorted(course.time_us, time_us))
+    if after < len(course) and course.time_us[after] == time_us:
+        yield after
+        return
+    yield from (k for k in (after - 1, after) if 0 <= k < len(course))
+
+
+def gaps_in(course: TrackFixes, from_us: int, to_us: int, rules: Rules) -> list[int]:
+    """After which fixes of a course a gap begins of which an edge lies in a span."""
+    took_us = np.diff(course.time_us)
+    kind = course.satellite[1:] & course.satellite[:-1]
+    limit_us = np.where(kind, rules.vessel.gap_satellite_h, rules.vessel.gap_terrestrial_h) * 3.6e9
+    edges = [(side >= from_us) & (side <= to_us) for side in (course.time_us[:-1], course.time_us[1:])]
+    return np.flatnonzero((took_us > limit_us) & (edges[0] | edges[1])).tolist()

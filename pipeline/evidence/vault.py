@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,17 @@ import pyarrow.parquet as pq
 
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
+from stswatch.pipeline.evidence.lake_fixes import Deciding, RawRef
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
-from stswatch.pipeline.evidence.raw_refs import Deciding, RawRef
-from stswatch.pipeline.readers.packing import opened, segment_arrivals
+from stswatch.pipeline.readers.packing import damage, opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
-from stswatch.pipeline.store.entries import SourceEntry, is_segment
+from stswatch.pipeline.spool.segments import segments, sources_of
+from stswatch.pipeline.store import snapshots
+from stswatch.pipeline.store.catalogue import TABLES, Catalogue, CatalogueError
+from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.entries import SourceEntry, again, entries, is_segment
+from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.lake import verified, verify
 
 _PIECE = 1 << 20
 _ELSEWHERE = re.compile(r"factors=\(\(|decimal=','|numbered=True|east_360=True|ids=Numbering|words=\(\(")
@@ -214,3 +220,81 @@ def _claims(parts: Sequence[Any], content: _Content, holding: Holding) -> Claims
     if parts[0].lstrip()[:1] in (b"{", b"["):
         return plain_reading.of_record(parts[0])
     return plain_reading.of_line(content[None], parts[0], holding.entry.source.get("columns"))  # type: ignore[index]
+
+
+# ------------------------------------------------------------------------- whether what the program wrote still is that
+
+
+class Checked(NamedTuple):
+    """A file or a table that was held against its checksum; fault: what is wrong with it, a sentence, or nothing."""
+
+    kind: str
+    fault: str = ""
+
+
+def damage_of(data: Path) -> Iterator[Checked]:
+    """Hold everything that the program keeps of a data folder against what it noted when it wrote it.
+
+    The catalogue first, since all else is noted there. Raises StoreError where there is none.
+    """
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        raise StoreError(f"{data}: holds no catalogue of what was read; `stswatch run` makes one")
+    with catalogue:
+        try:
+            catalogue.verify()
+        except CatalogueError as error:
+            yield Checked("catalogue", str(error))
+            return
+        for table in TABLES:
+            for row in catalogue.every(table, lambda key, content: None).values():
+                yield Checked("catalogue rows", str(row) if isinstance(row, DamagedFile) else "")
+        catalogue.known.clear()
+        yield from _lake(catalogue)
+        yield from _slices(catalogue)
+    yield from _spools(data)
+    yield from _snapshot(data)
+
+
+def _lake(catalogue: Catalogue) -> Iterator[Checked]:
+    for entry in entries(catalogue, None).values():
+        for part in entry.parts:
+            try:
+                verified(catalogue.data, part, range(len(part.pieces) - 1))
+                yield Checked("lake files")
+            except DamagedFile as damaged:
+                yield Checked("lake files", str(again(catalogue, damaged, str(entry.source["source"]))))
+
+
+def _slices(catalogue: Catalogue) -> Iterator[Checked]:
+    """What each slice found, and the states after it as far as they are kept."""
+    folder = catalogue.data / "slices"
+    for key, crcs in catalogue.every("slices", lambda key, content: content["checksums"]).items():
+        if isinstance(crcs, DamagedFile):
+            continue
+        kept = (folder / key / "state").is_dir()
+        for name, crc in crcs.items():
+            if kept or not name.startswith("state/"):
+                try:
+                    verify(folder / key, [(name, crc)])
+                    yield Checked("states" if name.startswith("state/") else "slice files")
+                except DamagedFile as damaged:
+                    yield Checked("slice files", f"{damaged}; run again to work it out again")
+
+
+def _spools(data: Path) -> Iterator[Checked]:
+    """Segments of spools, by the checksums of their frames, those too that nobody has ingested yet."""
+    for spooled in sources_of(data / "spool"):
+        for path in segments(spooled.folder):
+            try:
+                found = damage(str(path))
+            except SourceError as error:
+                found = [str(error)]
+            yield Checked("spool segments", found[0] if found else "")
+
+
+def _snapshot(data: Path) -> Iterator[Checked]:
+    """The database that is shown, byte for byte, both its files."""
+    if (newest := snapshots.newest(data)) is not None:
+        for fault in snapshots.damage(newest):
+            yield Checked("snapshots", fault)

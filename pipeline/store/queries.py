@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.store import encounter_context, publish, revisions, snapshots, views
+from stswatch.pipeline.store import ddl, encounter_context, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, connect, sound
 
 _SHOWN = 5  # names listed where a beginning fits several
@@ -279,6 +279,35 @@ def _fixes_near(data: Path, span_us: tuple[int, int]) -> str:
     near = [path for begin, paths in begins.items() if first_us <= begin <= span_us[1] for path in paths]
     entries.verify(data, near)
     return f"({publish.lake_rows(schema.FIXES, near, manifest.left_out)})"
+
+
+def standing(data: Path, after: tuple[datetime, str] | None, limit: int, name: str | None = None) -> pa.Table:
+    """At most so many encounters that hold, by start and id, those after one; or that of an id.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"""SELECT * FROM encounters WHERE status IN {revisions.LIVING} AND ($name IS NULL OR id = $name)
+        AND ($id IS NULL OR (start_time, id) > ($start, $id)) ORDER BY start_time, id LIMIT $limit"""
+    start, last = after or (None, None)
+    with _asked(data) as db:
+        given = {"start": start, "id": last, "limit": limit, "name": name}
+        return db.sql(query, params=given).to_arrow_table()
+
+
+def beside(data: Path, ids: Sequence[str]) -> pa.Table:
+    """What lies round encounters that hold: id, revision and encounter_context.beside_schema(), by id.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = f"SELECT * FROM {encounter_context.CONTEXT} WHERE id IN (SELECT unnest($ids))"
+    with _asked(data) as db:
+        return encounter_context.sides(db.sql(query, params={"ids": list(ids)}).to_arrow_table())
+
+
+def table(data: Path, name: str) -> pa.Table:
+    """All rows of a published table. Raises StoreError where the folder holds no database."""
+    with _asked(data) as db:
+        return db.sql(f"SELECT * FROM {ddl.quoted(name)}").to_arrow_table()
 
 
 def sources(data: Path) -> list[dict[str, Any]]:

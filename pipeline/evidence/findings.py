@@ -1,0 +1,418 @@
+"""What of an event follows: each stored number beside the one that was worked out again, and how far it may be off."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
+from stswatch.geo.coordinates.sun import sun_elevation_deg
+from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
+from stswatch.geo.reference.ports import ports, world_ports
+from stswatch.geo.reference.zones import zone_of
+from stswatch.models.feature import values
+from stswatch.models.scorecard import ALL, BASE
+from stswatch.pipeline.evidence import recomputed
+from stswatch.pipeline.evidence.lake_fixes import (
+    DAY,
+    HOUR,
+    KNOT_M_S,
+    MINUTE,
+    Lake,
+    Rows,
+    TrackFixes,
+    apart_m,
+    gap_edges,
+    is_torn,
+    track_of,
+)
+from stswatch.pipeline.evidence.recomputed import Measured, Pair
+from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.schema.measures import MEASURES
+from stswatch.pipeline.times import micros
+
+_MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
+_SPEED_OFF_KN = 0.1
+_EVER_US = 1 << 60
+_WAY_OFF_US = 240_000_000  # 1 % of a way of 100 km at 12 kn: the mean sphere here, the ellipsoid there
+_SHARE_OFF = 0.02  # of the time, by which a stored median may be beside the half: within a bin time is taken as even
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number: whether it follows (None: not checked, and why), what is stored, what was worked out."""
+
+    what: str
+    follows: bool | None
+    stored: Any = None
+    again: Any = None
+    why: str = ""
+
+
+def near(what: str, stored: Any, again: float, off: float) -> Finding:
+    """Whether a number follows, to within so much and half of its last published decimal."""
+    if stored is None or (isinstance(stored, float) and math.isnan(stored)):
+        return Finding(what, math.isnan(again), None, again)
+    decimals = MEASURES[what].decimals if what in MEASURES else None
+    half = 0.5 * 10.0**-decimals if decimals is not None else 0.0
+    return Finding(what, bool(abs(float(stored) - again) <= off + half * 1.001 + 1e-9), stored, again)
+
+
+def same(what: str, stored: Any, again: Any) -> Finding:
+    """Whether something is exactly what was worked out."""
+    return Finding(what, bool(stored == again), stored, again)
+
+
+def us(moment: datetime) -> int:
+    """A time of the database as UTC microseconds."""
+    return micros(moment)
+
+
+# --------------------------------------------------------------------------------------------- measured of a meeting
+
+
+def of_meeting(row: Mapping[str, Any], pair: Pair, rules: Rules) -> Iterator[Finding]:
+    """What was measured of an encounter; pair: the spans of the meeting, see recomputed.meeting_at."""
+    again = recomputed.measured(pair, rules)
+    spans, within_s = pair.near, again.values["within_min"] * 60
+    slack_s = sum(again.slack_us) / 1e6 * (1 + int((spans.start_us[1:] != spans.end_us[:-1]).sum()))
+    for name, slack_us in zip(("start_time", "end_time"), again.slack_us, strict=True):
+        yield _moment(name, us(row[name]), again.values[name], slack_us)
+    yield from _at_nearest(row, pair, again, rules)
+    off_m = again.off_m
+    allowed = {
+        "duration_min": sum(again.slack_us) / 60e6,
+        "within_min": slack_s / 60,
+        "cpa_distance_m": off_m,
+        "position_error_m": 0.0,
+        "relative_speed_kn": (0.02 * len(spans.start_us) + off_m) / within_s / KNOT_M_S + 0.001,
+        "drift_km": off_m / 500,
+        "drift_kn": off_m / 500 / max(within_s / 3600, 0.1),
+        "observed_share": min(slack_s / within_s, 1.0),
+    }
+    yield from (near(name, row[name], again.values[name], off) for name, off in allowed.items())
+    yield from (same(name, row[name], again.values[name]) for name in ("fixes_a", "fixes_b"))
+    yield from (_median(name, row[name], *again.samples[name]) for name in again.samples)
+    yield _one_hull(row, again, rules)
+    yield same("start_censored", row["start_censored"], recomputed.starts_with_data(pair, rules))
+    yield same("end_censored", row["end_censored"], recomputed.ends_with_data(pair, rules))
+    yield same("computed_id", row["computed_id"], name_of(row))
+
+
+def _moment(what: str, stored_us: int, again_us: int, slack_us: float) -> Finding:
+    return Finding(what, abs(stored_us - again_us) <= slack_us, stored_us, again_us)
+
+
+def _at_nearest(row: Mapping[str, Any], pair: Pair, again: Measured, rules: Rules) -> Iterator[Finding]:
+    """Time and place of the nearest approach, and how far both may be off then: held against the stored moment.
+
+    Of several that are equally near a run takes the first; the centimetre decides which those are.
+    """
+    at_us = us(row["cpa_time"])
+    apart = pair.near.offset_m(at_us)
+    found = bool(apart <= again.values["cpa_distance_m"] + 2 * again.off_m)
+    yield Finding("cpa_time", found, at_us, again.values["cpa_time"])
+    k = int(np.searchsorted(pair.near.start_us, at_us, side="right")) - 1
+    if not found:
+        yield from (
+            Finding(name, None, row[name], why="cpa_time does not follow") for name in ("place", "motion_error_m")
+        )
+        return
+    lon, lat = pair.near.place_at(k, at_us)
+    away_m = float(apart_m(row["lon"], row["lat"], lon, lat))
+    yield Finding("place", away_m <= again.off_m + 0.1, (row["lon"], row["lat"]), (round(lon, 7), round(lat, 7)))
+    yield near("motion_error_m", row["motion_error_m"], recomputed.motion_error_m(pair, k, at_us, rules), 0.02)
+
+
+def _median(what: str, stored: Any, value: np.ndarray, weight: np.ndarray) -> Finding:
+    """Whether half of the time lies on either side of a stored median, to within a bin."""
+    if stored is None or (isinstance(stored, float) and math.isnan(stored)):
+        return Finding(what, not len(value), None, None if not len(value) else "known")
+    if not len(value):
+        return Finding(what, False, stored, None)
+    off, total = _MEDIAN_OFF.get(what, _SPEED_OFF_KN) + 0.06, weight.sum()
+    below = float(weight[value < stored - off].sum() / total)
+    upto = float(weight[value <= stored + off].sum() / total)
+    order = np.argsort(value)
+    middle = float(value[order][np.searchsorted(np.cumsum(weight[order]), total / 2)])
+    return Finding(what, below <= 0.5 + _SHARE_OFF and upto >= 0.5 - _SHARE_OFF, stored, middle)
+
+
+def _one_hull(row: Mapping[str, Any], again: Measured, rules: Rules) -> Finding:
+    own = rules.encounter
+    apart, long_ms = again.samples["median_distance_m"]
+    share = float(long_ms[apart < own.one_place_m].sum() / long_ms.sum())
+    found = share >= own.one_place_share and row["within_min"] >= own.one_place_min
+    sure = abs(share - own.one_place_share) > _SHARE_OFF
+    return (
+        same("possibly_one_hull", row["possibly_one_hull"], found)
+        if sure
+        else Finding(
+            "possibly_one_hull", None, row["possibly_one_hull"], why="the share of time is too near to the rule"
+        )
+    )
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """The id that is computed of an encounter: of its tracks and its start."""
+    tracks = [(row[f"mmsi_{v}"], _begun_us(row, v)) for v in "ab"]
+    text = repr((*tracks[0], *tracks[1], us(row["start_time"])))
+    return "E" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+# ------------------------------------------------------------------------------------- where it was, and its score
+
+
+def of_places(rows: Sequence[Mapping[str, Any]], rules: Rules) -> list[list[Finding]]:
+    """What the shipped ports, zones and coast say of the place of each encounter, and the sun of its time."""
+    lon, lat = (np.array([row[name] for row in rows], np.float64) for name in ("lon", "lat"))
+    port, port_km = nearest_port(lon, lat)
+    inside, part = port_or_anchorage_of(lon, lat, rules.proximity.port_radius_km)
+    shore_km = distance_to_shore_km(lon, lat)
+    off_km = shore_error_km(lon, lat, np.round(shore_km, 2))
+    sun_deg = sun_elevation_deg(lon, lat, np.array([us(row["cpa_time"]) for row in rows], np.int64))
+    zones, found = zone_of(lon, lat), []
+    for k, row in enumerate(rows):
+        lies = inside[k] >= 0
+        found.append(
+            [
+                same("zones", list(row["zones"]), list(zones[k])),
+                same("port", row["port"], str(world_ports().id[port[k]])),
+                near("distance_to_port_km", row["distance_to_port_km"], float(port_km[k]), 0.0),
+                same("in_port", row["in_port"], str(ports().id[inside[k]]) if lies else None),
+                same("in_port_part", row["in_port_part"], str(part[k]) if lies else None),
+                near("distance_to_shore_km", row["distance_to_shore_km"], float(shore_km[k]), 0.0),
+                near(
+                    "distance_to_shore_error_km",
+                    row["distance_to_shore_error_km"],
+                    float(off_km[k]) + row["position_error_m"] / 2000,
+                    0.0,
+                ),
+                near("sun_elevation_deg", row["sun_elevation_deg"], float(sun_deg[k]), 0.0),
+            ]
+        )
+    return found
+
+
+def of_scores(events: pa.Table, beside: pa.Table, card: bytes) -> list[Finding]:
+    """Score and reasons of each encounter by look-up in a scorecard, the content of its file.
+
+    beside: what lies round each, a row for each event. The features are those of models/; the points are looked up here.
+    """
+    given = json.loads(card)
+    tables, intercept = given["features"], float(given["intercept"])
+    features = [feature for feature in ALL if feature.name in tables]
+    columns = {name: events[name] for name in events.column_names} | {
+        name: beside[name] for name in beside.column_names if name not in ("id", "revision")
+    }
+    known = values(columns, features)
+    found = []
+    for k, reasons in enumerate(events["reasons"].to_pylist()):
+        points = {f.name: _points(tables[f.name], float(known[k, i])) for i, f in enumerate(features)}
+        points[BASE] = intercept
+        stored = float(events["score"][k].as_py())
+        again = math.fsum(points.values())
+        wrong = [each["feature"] for each in reasons if points.get(each["feature"]) != each["points"]]
+        lacking = points.keys() - {each["feature"] for each in reasons}
+        why = f"the points of {', '.join(sorted({*wrong, *lacking}))} are others" if wrong or lacking else ""
+        found.append(Finding("score", not why and abs(stored - again) < 1e-9, stored, again, why))
+    return found
+
+
+def _points(table: Mapping[str, Any], value: float) -> float:
+    """The points of a value in the steps of a feature."""
+    if math.isnan(value):
+        return float(table["missing"])
+    return float(table["points"][bisect.bisect_right(table["edges"], value)])
+
+
+# -------------------------------------------------------------------------------------------------- what was reported
+
+
+def of_reported(what: str, stored: Any, said: Sequence[Any]) -> Finding:
+    """Whether a value is one that the vessel said in the time that counts, or null where it said none.
+
+    Where it said several, the last of a day decides by how a run keeps them once a day: then any of them follows.
+    """
+    if stored is None or (isinstance(stored, float) and math.isnan(stored)):
+        return Finding(what, not said, None, said[-1] if said else None)
+    return Finding(what, stored in said, stored, said[-1] if said else None)
+
+
+def differing(found: Sequence[Finding], shown: Callable[[Any], str]) -> list[str]:
+    """A phrase for each finding that does not follow."""
+    return [
+        f"{each.what} is stored as {shown(each.stored)}, not {shown(each.again)}{f' ({each.why})' if each.why else ''}"
+        for each in found
+        if each.follows is False
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- one whole encounter
+
+
+def window_us(rules: Rules) -> int:
+    """How far before and after an event its fixes can decide something of it."""
+    own = rules.vessel
+    beside_min = rules.encounter.join_min + rules.encounter.dark_beside_min + own.thin_bucket_min
+    return round(max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR + beside_min * MINUTE)
+
+
+def course_of(lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: Rules) -> TrackFixes:
+    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
+
+    Where several send under the number, all that it ever sent is read.
+    """
+    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
+    from_us = int(fixes.time_us[end - 1]) if end > first else span_us[0]
+    course = fixes.course(mmsi, from_us, span_us[1])
+    if not is_torn(course, rules.vessel):
+        return course
+    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1))
+    track = track_of(own.course(mmsi, -_EVER_US, _EVER_US), track_us, rules.vessel)
+    return course.at(np.isin(course.time_us, track.time_us))
+
+
+@dataclass(frozen=True)
+class MeetingBasis:
+    """One encounter, a row of the table, and what it rests on; pair: the meeting as it is found again, None where not.
+
+    reports: static reports of both. data_end_us: up to where its run had data.
+    """
+
+    row: Mapping[str, Any]
+    pair: Pair | None
+    courses: tuple[TrackFixes, ...]
+    reports: Rows
+    rules: Rules
+    data_end_us: int
+
+    @staticmethod
+    def of(
+        row: Mapping[str, Any], lake: Lake, fixes: Rows, reports: Rows, rules: Rules, data_end_us: int
+    ) -> MeetingBasis:
+        """fixes, reports: rows of the lake that hold all that can decide it."""
+        span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), window_us(rules)
+        courses = tuple(
+            course_of(
+                lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), (span_us[0] - wide_us, span_us[1] + wide_us), rules
+            )
+            for v in "ab"
+        )
+        pair = recomputed.pair_of(*courses, rules) if all(map(len, courses)) else None
+        pair = pair and recomputed.meeting_at(pair, *span_us, rules)
+        return MeetingBasis(row, pair, courses, reports, rules, data_end_us)
+
+    def roles(self, every_fix: bool) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+        """The rows of fixes and of static reports that decide it, and what each decides."""
+        if self.pair is None:
+            return {}, {}
+        fixes = recomputed.deciding_fixes(self.pair, us(self.row["cpa_time"]), self.rules)
+        if every_fix:
+            low_us, high_us = int(self.pair.near.start_us[0]), int(self.pair.near.end_us[-1])
+            for course in self.courses:
+                inside = (course.time_us >= low_us) & (course.time_us <= high_us)
+                for number in course.row[inside].tolist():
+                    fixes.setdefault(number, ["between"])
+        static: dict[int, list[str]] = {}
+        for _, number, _ in self._reported():
+            if number is not None:
+                static.setdefault(number, ["static"])
+        return fixes, static
+
+    def _reported(self) -> Iterator[tuple[str, int | None, list[Any]]]:
+        """Of each value that a vessel said of itself: its column, the row that decides, and all that it said in time."""
+        end_us = us(self.row["end_time"])
+        since_us = end_us // DAY * DAY - round(self.rules.encounter.static_memory_d * DAY)
+        for v in "ab":
+            first, end = self.reports.of(self.row[f"mmsi_{v}"], since_us, end_us)
+            for name, column in (("ship_type", f"ship_type_{v}"), ("length_m", f"length_{v}_m")):
+                every = self.reports.kept[name].slice(first, end - first).to_pylist()
+                known = [k for k, value in enumerate(every) if value is not None]
+                deciding = [k for k in known if every[k] == self.row[column]]
+                yield column, first + deciding[-1] if deciding else None, [every[k] for k in known]
+
+    def found(self, lost: bool) -> Iterator[Finding]:
+        """What follows of it, but for places and score. lost: whether something that arrived was damaged."""
+        row, rules = self.row, self.rules
+        if self.pair is None:
+            yield Finding("the meeting", False, "measured", None, "no fixes of the lake make one")
+            return
+        yield from of_meeting(row, self.pair, rules)
+        beside_us = round(rules.encounter.dark_beside_min * MINUTE)
+        low_us, high_us = us(row["start_time"]) - beside_us, us(row["end_time"]) + beside_us
+        for v, course in zip("ab", self.courses, strict=True):
+            if lost:
+                why = "some of what arrived was damaged, which may hide a silence"
+                yield Finding(f"gap_{v}", None, row[f"gap_{v}"], why=why)
+            else:
+                edges = gap_edges(course, _begun_us(row, v), self.data_end_us, rules.vessel)
+                yield same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
+        yield from (of_reported(column, row[column], every) for column, _, every in self._reported())
+
+
+def _begun_us(row: Mapping[str, Any], v: str) -> int:
+    """When the track of a vessel of an encounter began, as its name says."""
+    return us(datetime.fromisoformat(row[f"track_{v}"].partition("@")[2]))
+
+
+# -------------------------------------------------------------------------------------------------- of dark meetings
+
+
+def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules) -> tuple[Finding, list[int]]:
+    """Whether a vessel of a dark meeting was heard at both edges of its silence and not between; the rows at the edges."""
+    start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
+    course = fixes.course(row[f"mmsi_{v}"], start_us, end_us)
+    if len(course) != 2 or is_torn(course, rules.vessel):
+        own = lake.rows("fixes", [row[f"mmsi_{v}"]], (-_EVER_US, end_us + 1))
+        track = track_of(own.course(row[f"mmsi_{v}"], -_EVER_US, _EVER_US), us(row[f"track_start_{v}"]), rules.vessel)
+        course = course.at(np.isin(course.time_us, track.time_us))
+    heard = course.time_us.tolist()
+    edges = course.row[np.isin(course.time_us, (start_us, end_us))].tolist()
+    inside = len(heard) - len(edges)
+    again = (
+        "heard at both edges, not between"
+        if heard == [start_us, end_us]
+        else f"{inside} fixes between, {len(edges)} edges"
+    )
+    return Finding(f"gap_{v}", heard == [start_us, end_us], "heard at both edges, not between", again), edges
+
+
+def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Rules) -> Iterator[Finding]:
+    """What follows of the times of a dark meeting from the edges of its silences, at the speed of the rules."""
+    spare_h, stay_h = row["spare_h"], (us(row["end_time"]) - us(row["start_time"])) / HOUR
+    yield Finding("stay_h", abs(row["stay_h"] - stay_h) < 2e-3, row["stay_h"], stay_h)
+    yield Finding("spare_h", abs(spare_h - stay_h + rules.dark.stay_h) < 2e-3, spare_h, stay_h - rules.dark.stay_h)
+    if row["kind"] != "both_dark":
+        yield Finding(
+            "start_time, end_time", None, why="they rest on where the other waited, which is not worked out again"
+        )
+        return
+    kept = fixes.kept.take(pa.array(edges, pa.int64()))
+    mmsi, time_us = np.asarray(kept["mmsi"]), fixes.time_us[list(edges)]
+    away_m = apart_m(np.asarray(kept["lon"]), np.asarray(kept["lat"]), row["lon"], row["lat"])
+    way_us = away_m / (rules.stays.dark_speed_kn * KNOT_M_S) * 1e6
+    begun = {us(row[f"gap_start_{v}"]) for v in "ab"}
+    starts = np.isin(time_us // 1000 * 1000, list(begun)) & (len(mmsi) > 0)
+    from_us, until_us = (time_us + way_us)[starts], (time_us - way_us)[~starts]
+    if not len(from_us) or not len(until_us):
+        yield Finding("start_time, end_time", None, why="the edges of its silences are not in the lake")
+        return
+    yield Finding(
+        "start_time",
+        abs(us(row["start_time"]) - from_us.max()) < _WAY_OFF_US,
+        us(row["start_time"]),
+        int(from_us.max()),
+    )
+    yield Finding(
+        "end_time", abs(us(row["end_time"]) - until_us.min()) < _WAY_OFF_US, us(row["end_time"]), int(until_us.min())
+    )
