@@ -27,6 +27,7 @@ from stswatch.pipeline.evidence.lake_fixes import (
     HOUR,
     KNOT_M_S,
     MINUTE,
+    MOVES,
     Lake,
     Rows,
     TrackFixes,
@@ -277,7 +278,7 @@ def course_of(lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[
     course = fixes.course(mmsi, from_us, span_us[1])
     if not is_torn(course, rules.vessel):
         return course
-    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1))
+    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1), MOVES)
     track = track_of(own.course(mmsi, -_EVER_US, _EVER_US), track_us, rules.vessel)
     return course.at(np.isin(course.time_us, track.time_us))
 
@@ -373,7 +374,7 @@ def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules
     start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
     course = fixes.course(row[f"mmsi_{v}"], start_us, end_us)
     if len(course) != 2 or is_torn(course, rules.vessel):
-        own = lake.rows("fixes", [row[f"mmsi_{v}"]], (-_EVER_US, end_us + 1))
+        own = lake.rows("fixes", [row[f"mmsi_{v}"]], (-_EVER_US, end_us + 1), MOVES)
         track = track_of(own.course(row[f"mmsi_{v}"], -_EVER_US, _EVER_US), us(row[f"track_start_{v}"]), rules.vessel)
         course = course.at(np.isin(course.time_us, track.time_us))
     heard = course.time_us.tolist()

@@ -26,7 +26,7 @@ from stswatch.pipeline.batch import micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.entries import SourceEntry
+from stswatch.pipeline.store.entries import SourceEntry, source_of
 from stswatch.pipeline.store.lake import ROUNDED, Part, read
 from stswatch.pipeline.track_rules import VesselRules
 
@@ -79,6 +79,14 @@ def apart_m(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
     return 2 * MEAN_RADIUS_M * np.arcsin(np.minimum(np.sqrt(half), 1.0))
 
 
+def _one_apart_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
+    """As `apart_m`, of two points."""
+    south, north = math.radians(lat0), math.radians(lat1)
+    half = math.sin((north - south) / 2) ** 2
+    half += math.cos(south) * math.cos(north) * math.sin(math.radians(lon1 - lon0) / 2) ** 2
+    return 2 * MEAN_RADIUS_M * math.asin(min(math.sqrt(half), 1.0))
+
+
 def is_torn(course: TrackFixes, rules: VesselRules) -> bool:
     """Whether a ship cannot have made all of it: then more than one sends under the number."""
     if len(course) < 2:
@@ -101,7 +109,7 @@ def track_of(course: TrackFixes, track_us: int, rules: VesselRules) -> TrackFixe
     for k, (time_us, lon, lat) in enumerate(columns):
         can = []
         for name, (seen_us, x, y) in alive.items():
-            away_m = round(float(apart_m(x, y, lon, lat)), 3)
+            away_m = round(_one_apart_m(x, y, lon, lat), 3)
             waited_us = time_us - seen_us
             if waited_us <= memory_us and away_m <= rules.hop_slack_m + per_us * waited_us:
                 can.append((away_m, -seen_us, name))
@@ -183,9 +191,10 @@ def _thinned(course: TrackFixes, took_us: Ints, leg: Bools, slow: Bools, rules: 
 
 
 def _is_short(course: TrackFixes, first: int, last: int, rules: VesselRules) -> bool:
+    ends = (float(side[row]) for row in (first, last) for side in (course.lon, course.lat))
     lat = max(abs(course.lat[first]), abs(course.lat[last]))
     most_m = rules.piece_km * 1000 / max(math.tan(math.radians(min(lat, 89.0))), 1.0)
-    return bool(apart_m(course.lon[first], course.lat[first], course.lon[last], course.lat[last]) <= most_m)
+    return _one_apart_m(*ends) <= most_m
 
 
 def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: VesselRules) -> Ints:
@@ -205,6 +214,8 @@ def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: Vessel
 # --------------------------------------------- rows of the lake by vessel and time, each with where its bytes lie
 
 _LONG_RANGE = 27
+_UNUSED = ("source", *schema.RADIO_FIELDS, "station")  # the source is told by the name of the file
+MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
 _RECEIVER_ORDER = {word: place for place, word in enumerate(schema.RECEIVERS)}
 
 
@@ -259,29 +270,34 @@ class Lake:
         lost = any(receipt.lost for entry in entries.values() for receipt in entry.receipts)
         return Lake(data, parts, {name: entry.source.get("member") for name, entry in entries.items()}, lost)
 
-    def rows(self, table: str, mmsi: Collection[int], span_us: tuple[int, int]) -> Rows:
-        """The valid rows of some vessels in a span, by vessel and time. Raises DamagedFile."""
+    def rows(
+        self, table: str, mmsi: Collection[int], span_us: tuple[int, int], names: Sequence[str] | None = None
+    ) -> Rows:
+        """The valid rows of some vessels in a span, by vessel and time; names: columns, all that decide where None.
+
+        Raises DamagedFile.
+        """
         who = np.array(sorted(mmsi), np.int32)
         shards = lake_shard(who)
         between = (int(shards.min()), int(shards.max()) + 1) if len(who) else (0, LAKE_SHARDS)
-        names = [*schema.LAKE[table].names, *([ROUNDED] if table == "fixes" else [])]
-        found = []
+        asked = tuple(names or [name for name in schema.LAKE[table].names if name not in _UNUSED])
+        asked += (ROUNDED,) if table == "fixes" else ()
+        found = [_with_source(read(self.data, [], asked, (0, LAKE_SHARDS), span_us, table), "")]
         for part, slab_us in self.parts:
             begin_us = part.slab_us or 0
             if part.table == table and begin_us < span_us[1] and begin_us + slab_us > span_us[0]:
-                rows = read(self.data, [part], names, between, span_us, table)
+                rows = read(self.data, [part], asked, between, span_us, table)
                 wanted = pc.and_(pc.is_in(rows["mmsi"], pa.array(who)), pc.is_null(rows["invalid_reason"]))
-                found.append(rows.filter(wanted))
-        kept = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else _nothing(table, names)
+                found.append(_with_source(rows.filter(wanted), source_of(part.path)))
+        kept = pa.concat_tables(found).unify_dictionaries().combine_chunks()
         order = np.lexsort((micros(kept, "time"), np.asarray(kept["mmsi"])))
         return Rows(self, table, kept.take(pa.array(order)).combine_chunks())
 
 
-def _nothing(table: str, names: Sequence[str]) -> pa.Table:
-    kind = pa.schema(
-        [schema.LAKE[table].field(name) if name != ROUNDED else pa.field(name, pa.float64()) for name in names]
-    )
-    return kind.empty_table()
+def _with_source(rows: pa.Table, source: str) -> pa.Table:
+    """The rows with the source that their file is of, which is no longer to read than one word."""
+    word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows.num_rows, np.int32)), pa.array([source]))
+    return rows.append_column("source", word)
 
 
 @dataclass(frozen=True)
