@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline import commands, terminal, trouble, untrusted
+from stswatch.pipeline import commands, evidence_commands, terminal, trouble, untrusted
 from stswatch.pipeline.options import DATA
 from stswatch.pipeline.terminal import Command, parser_of, spelled
 
@@ -84,6 +84,7 @@ _KINDS: tuple[type[Command], ...] = (
     *(commands.Run, commands.Decode, commands.Stream, commands.Reconcile, commands.Status),
     *(commands.Leads, commands.Dark, commands.Explain, commands.RulesCommand, commands.Areas),
     *(commands.Simulate, commands.Train, commands.Evaluate),
+    *(evidence_commands.Verify, evidence_commands.Reproduce),
 )
 COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}
 

@@ -207,7 +207,7 @@ def of_places(rows: Sequence[Mapping[str, Any]], rules: Rules) -> list[list[Find
 def of_scores(events: pa.Table, beside: pa.Table, card: bytes) -> list[Finding]:
     """Score and reasons of each encounter by look-up in a scorecard, the content of its file.
 
-    beside: what lies round each, a row for each event. The features are those of models/; the points are looked up here.
+    beside: what lies round each, a row for each event. Features are those of models/; points are looked up here.
     """
     given = json.loads(card)
     tables, intercept = given["features"], float(given["intercept"])
@@ -331,7 +331,7 @@ class MeetingBasis:
         return fixes, static
 
     def _reported(self) -> Iterator[tuple[str, int | None, list[Any]]]:
-        """Of each value that a vessel said of itself: its column, the row that decides, and all that it said in time."""
+        """Of each value that a vessel reports of itself: its column, the row that decides, all that it reported in time."""
         end_us = us(self.row["end_time"])
         since_us = end_us // DAY * DAY - round(self.rules.encounter.static_memory_d * DAY)
         for v in "ab":
@@ -370,7 +370,7 @@ def _begun_us(row: Mapping[str, Any], v: str) -> int:
 
 
 def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules) -> tuple[Finding, list[int]]:
-    """Whether a vessel of a dark meeting was heard at both edges of its silence and not between; the rows at the edges."""
+    """Whether a vessel of a dark meeting was heard at both edges of its silence, not between; the rows at the edges."""
     start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
     course = fixes.course(row[f"mmsi_{v}"], start_us, end_us)
     if len(course) != 2 or is_torn(course, rules.vessel):

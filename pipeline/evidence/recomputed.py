@@ -1,7 +1,7 @@
 """A meeting measured again from its fixes alone, by a plain path of its own: straight lines between points in space.
 
-Where a run takes local planes in degrees, pieces of 8 km and counts in bins, this takes Earth-centred coordinates, whole
-legs and every moment; none of the code that a run measures by is called here.
+Where a run takes local planes in degrees, pieces of 8 km and counts in bins, this takes Earth-centred coordinates,
+whole legs and every moment; none of the code that a run measures by is called here.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _places(space_m: Floats) -> tuple[Floats, Floats]:
 
 
 def _east_north(offsets: list[Floats], at: Floats) -> tuple[Floats, Floats]:
-    """East and north, (k, 2) metres, of offsets in space at two ends, on the plane that touches the Earth at a point."""
+    """East and north, (k, 2) metres, of offsets in space at two ends, on the plane that touches the Earth there."""
     lon, lat = (np.radians(degrees) for degrees in _places(at))
     east = np.stack([-np.sin(lon), np.cos(lon), np.zeros(len(lon))], axis=1)
     north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)

@@ -32,6 +32,15 @@ _PIECE = 1 << 20
 _ELSEWHERE = re.compile(r"factors=\(\(|decimal=','|numbered=True|east_360=True|ids=Numbering|words=\(\(")
 
 
+def known_sources(data: Path) -> dict[str, SourceEntry]:
+    """The sources of the catalogue. Raises StoreError where there is none, CatalogueError where it is damaged."""
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        raise StoreError(f"{data}: holds no catalogue of what was read; `stswatch run` makes one")
+    with catalogue:
+        return entries(catalogue)
+
+
 @dataclass(frozen=True)
 class Holding:
     """A source and where it lies now; path: None where it is gone. fault: what is wrong with the file, in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,17 +20,18 @@ from stswatch.pipeline.evidence import findings
 from stswatch.pipeline.evidence.findings import Finding, MeetingBasis, us, window_us
 from stswatch.pipeline.evidence.lake_fixes import DAY, Deciding, Lake, Rows
 from stswatch.pipeline.evidence.plain_reading import Compared
-from stswatch.pipeline.evidence.vault import Vault, damage_of
+from stswatch.pipeline.evidence.vault import Vault, damage_of, known_sources
 from stswatch.pipeline.rule_files import from_json
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import queries
-from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.entries import SourceEntry, entries
+from stswatch.pipeline.store.entries import SourceEntry
+from stswatch.pipeline.times import iso
 from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources
 _BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
+_SHOWN = 20
 _NOT_CHECKED = {
     "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "hours of stays, which are not worked out again",
 }
@@ -97,8 +99,6 @@ def shown(value: Any) -> str:
     >>> shown(12.345678901), shown(None), shown(1741564800000000)
     ('12.3457', 'nothing', '2025-03-10T00:00:00.000Z')
     """
-    from stswatch.pipeline.times import iso
-
     if value is None:
         return "nothing"
     if isinstance(value, int) and not isinstance(value, bool) and value > 1 << 44:
@@ -142,15 +142,6 @@ class Basis:
             fits = (content for content in at_hand if scorecard.parsed(content).model_id == wanted)
             self._cards[wanted] = next(fits, None)
         return self._cards[wanted]
-
-
-def known_sources(data: Path) -> dict[str, SourceEntry]:
-    """The sources of the catalogue. Raises StoreError where there is none, CatalogueError where it is damaged."""
-    catalogue = Catalogue.read(data)
-    if catalogue is None:
-        raise StoreError(f"{data}: holds no catalogue of what was read; `stswatch run` makes one")
-    with catalogue:
-        return entries(catalogue)
 
 
 def verify(
@@ -347,3 +338,74 @@ def _dark_meetings(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> list[Even
         held = tuple(read[id(each)] for each in own)
         reports.append(EventReport(row["id"], None, "dark meeting", tuple(found[row["id"]]), tuple(own), held))
     return reports
+
+
+# -------------------------------------------------------------------------------------------------- in words, as JSON
+
+
+def as_text(report: Verification) -> str:
+    """What was found, for people: of one event each number, of all how many follow."""
+    lines: list[str] = []
+    if len(report.events) == 1 and not report.checked:
+        lines += _event_text(report.events[0])
+    else:
+        checked = ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items())
+        lines.append(f"held against their checksums: {checked}")
+        follows = sum(each.follows for each in report.events)
+        kinds = Counter(each.kind for each in report.events)
+        what = ", ".join(f"{count:,} {kind}s" for kind, count in kinds.items()) or "no event"
+        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow ({report.seconds:.1f} s)")
+        lines += [f"does not follow: {each.id}: {each.differs[0]}" for each in report.events if not each.follows][
+            :_SHOWN
+        ]
+        left = Counter(phrase for each in report.events for phrase in each.unchecked)
+        lines += [f"not checked, of {count:,}: {phrase}" for phrase, count in left.most_common(_SHOWN)]
+    lines += [f"damaged: {fault}" for fault in report.faults[:_SHOWN]]
+    lines += [f"not checked: {each}" for each in report.absent[:_SHOWN]]
+    return "\n".join(lines)
+
+
+def _event_text(event: EventReport) -> list[str]:
+    named = f"{event.kind} {event.id}" + (f", revision {event.revision}" if event.revision else "")
+    lines = [f"{named}: {'all that was checked follows' if event.follows else 'does not follow'}", ""]
+    for row, held in zip(event.rows, event.read, strict=True):
+        ref = row.refs[0]
+        mark = "differs" if held.differs else "not checked" if held.unchecked else "as read"
+        parts = f" and {len(row.refs) - 1} more" if len(row.refs) > 1 else ""
+        when = iso(row.row["time"])
+        where = f"{ref.source}:{ref.offset:,}+{ref.length}{parts}"
+        lines.append(f"{mark:12} {row.row['mmsi']:09d} {when}  {', '.join(row.roles)}: {where}")
+    lines.append("")
+    for each in event.found:
+        if each.follows is not None:
+            mark = "follows" if each.follows else "DIFFERS"
+            lines.append(f"{mark:12} {each.what}: stored {shown(each.stored)}, worked out {shown(each.again)}")
+    return lines + [f"{'not checked':12} {phrase}" for phrase in event.unchecked]
+
+
+def as_json(report: Verification) -> dict[str, Any]:
+    """What was found, for programs."""
+    return {
+        "follows": report.first_fault() is None,
+        "data": str(report.data),
+        "checked": report.checked,
+        "damaged": report.faults,
+        "not_checked": report.absent,
+        "events": [
+            {
+                "id": each.id,
+                "revision": each.revision,
+                "kind": each.kind,
+                "follows": each.follows,
+                "differs": each.differs,
+                "not_checked": each.unchecked,
+                "numbers": [vars(number) for number in each.found],
+                "raw_refs": [
+                    {"roles": row.roles, "table": row.table, "refs": [ref._asdict() for ref in row.refs]}
+                    | {"mmsi": row.row["mmsi"], "time": iso(row.row["time"])}
+                    for row in each.rows
+                ],
+            }
+            for each in report.events
+        ],
+    }
