@@ -38,8 +38,15 @@ class Verify(OfData):
         from stswatch.pipeline.evidence import verify
 
         progress = Progress(sys.stderr, quiet=self.quiet or not self.all)
-        given = {"files": self.files, "scorecard": self.scorecard, "every_fix": self.every_fix}
-        report = api.verify(self.data, None if self.all else self.id, every=self.all, tell=progress, **given)
+        report = api.verify(
+            self.data,
+            self.id,
+            every=self.all,
+            files=self.files,
+            scorecard=self.scorecard,
+            every_fix=self.every_fix,
+            tell=progress,
+        )
         progress.end()
         if self.json:
             print(json.dumps(verify.as_json(report), indent=1, ensure_ascii=True))
@@ -51,7 +58,7 @@ class Verify(OfData):
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce(OfData):
-    """Run again from what a run noted of itself, in a folder that goes away again, and say whether its events are equal.
+    """Run again from what a run noted of itself, in a folder that goes away, and say whether its events are equal.
 
     Example: stswatch reproduce --data DIR --files /mnt/archive
     """

@@ -27,14 +27,12 @@ from stswatch.pipeline.evidence.lake_fixes import (
     HOUR,
     KNOT_M_S,
     MINUTE,
-    MOVES,
     Lake,
     Rows,
     TrackFixes,
     apart_m,
+    course_of,
     gap_edges,
-    is_torn,
-    track_of,
 )
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
 from stswatch.pipeline.rules import Rules
@@ -268,21 +266,6 @@ def window_us(rules: Rules) -> int:
     return round(max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR + beside_min * MINUTE)
 
 
-def course_of(lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: Rules) -> TrackFixes:
-    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
-
-    Where several send under the number, all that it ever sent is read.
-    """
-    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
-    from_us = int(fixes.time_us[end - 1]) if end > first else span_us[0]
-    course = fixes.course(mmsi, from_us, span_us[1])
-    if not is_torn(course, rules.vessel):
-        return course
-    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1), MOVES)
-    track = track_of(own.course(mmsi, -_EVER_US, _EVER_US), track_us, rules.vessel)
-    return course.at(np.isin(course.time_us, track.time_us))
-
-
 @dataclass(frozen=True)
 class MeetingBasis:
     """One encounter, a row of the table, and what it rests on; pair: the meeting as it is found again, None where not.
@@ -303,15 +286,11 @@ class MeetingBasis:
     ) -> MeetingBasis:
         """fixes, reports: rows of the lake that hold all that can decide it."""
         span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), window_us(rules)
-        courses = tuple(
-            course_of(
-                lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), (span_us[0] - wide_us, span_us[1] + wide_us), rules
-            )
-            for v in "ab"
-        )
-        pair = recomputed.pair_of(*courses, rules) if all(map(len, courses)) else None
+        about_us = span_us[0] - wide_us, span_us[1] + wide_us
+        a, b = (course_of(lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), about_us, rules.vessel) for v in ("a", "b"))
+        pair = recomputed.pair_of(a, b, rules) if len(a) and len(b) else None
         pair = pair and recomputed.meeting_at(pair, *span_us, rules)
-        return MeetingBasis(row, pair, courses, reports, rules, data_end_us)
+        return MeetingBasis(row, pair, (a, b), reports, rules, data_end_us)
 
     def roles(self, every_fix: bool) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
         """The rows of fixes and of static reports that decide it, and what each decides."""
@@ -331,7 +310,7 @@ class MeetingBasis:
         return fixes, static
 
     def _reported(self) -> Iterator[tuple[str, int | None, list[Any]]]:
-        """Of each value that a vessel reports of itself: its column, the row that decides, all that it reported in time."""
+        """Of each value that a vessel reports of itself: its column, the row that decides, all that it sent in time."""
         end_us = us(self.row["end_time"])
         since_us = end_us // DAY * DAY - round(self.rules.encounter.static_memory_d * DAY)
         for v in "ab":
@@ -372,11 +351,9 @@ def _begun_us(row: Mapping[str, Any], v: str) -> int:
 def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules) -> tuple[Finding, list[int]]:
     """Whether a vessel of a dark meeting was heard at both edges of its silence, not between; the rows at the edges."""
     start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
-    course = fixes.course(row[f"mmsi_{v}"], start_us, end_us)
-    if len(course) != 2 or is_torn(course, rules.vessel):
-        own = lake.rows("fixes", [row[f"mmsi_{v}"]], (-_EVER_US, end_us + 1), MOVES)
-        track = track_of(own.course(row[f"mmsi_{v}"], -_EVER_US, _EVER_US), us(row[f"track_start_{v}"]), rules.vessel)
-        course = course.at(np.isin(course.time_us, track.time_us))
+    begun_us = us(row[f"track_start_{v}"])
+    course = course_of(lake, fixes, row[f"mmsi_{v}"], begun_us, (start_us, end_us), rules.vessel)
+    course = course.at(course.time_us >= start_us)
     heard = course.time_us.tolist()
     edges = course.row[np.isin(course.time_us, (start_us, end_us))].tolist()
     inside = len(heard) - len(edges)

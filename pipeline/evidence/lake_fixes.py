@@ -214,8 +214,9 @@ def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: Vessel
 # --------------------------------------------- rows of the lake by vessel and time, each with where its bytes lie
 
 _LONG_RANGE = 27
+_EVER_US = 1 << 60
 _UNUSED = ("source", *schema.RADIO_FIELDS, "station")  # the source is told by the name of the file
-MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
+_MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
 _RECEIVER_ORDER = {word: place for place, word in enumerate(schema.RECEIVERS)}
 
 
@@ -277,7 +278,7 @@ class Lake:
 
         Raises DamagedFile.
         """
-        who = np.array(sorted(mmsi), np.int32)
+        who = np.array(sorted(mmsi), np.int64)
         shards = lake_shard(who)
         between = (int(shards.min()), int(shards.max()) + 1) if len(who) else (0, LAKE_SHARDS)
         asked = tuple(names or [name for name in schema.LAKE[table].names if name not in _UNUSED])
@@ -287,7 +288,7 @@ class Lake:
             begin_us = part.slab_us or 0
             if part.table == table and begin_us < span_us[1] and begin_us + slab_us > span_us[0]:
                 rows = read(self.data, [part], asked, between, span_us, table)
-                wanted = pc.and_(pc.is_in(rows["mmsi"], pa.array(who)), pc.is_null(rows["invalid_reason"]))
+                wanted = pc.and_(pc.is_in(rows["mmsi"], pa.array(who, pa.int32())), pc.is_null(rows["invalid_reason"]))
                 found.append(_with_source(rows.filter(wanted), source_of(part.path)))
         kept = pa.concat_tables(found).unify_dictionaries().combine_chunks()
         order = np.lexsort((micros(kept, "time"), np.asarray(kept["mmsi"])))
@@ -374,3 +375,20 @@ class Rows:
             refs = tuple(RawRef(source, member, *span) for span in spans)
             found[row] = Deciding(tuple(dict.fromkeys(roles[row])), self.table, refs, of)
         return found
+
+
+def course_of(
+    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
+) -> TrackFixes:
+    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
+
+    Where several send under the number, all that it ever sent is read.
+    """
+    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
+    from_us = int(fixes.time_us[end - 1]) if end > first else span_us[0]
+    course = fixes.course(mmsi, from_us, span_us[1])
+    if not is_torn(course, rules):
+        return course
+    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1), _MOVES)
+    track = track_of(own.course(mmsi, -_EVER_US, _EVER_US), track_us, rules)
+    return course.at(np.isin(course.time_us, track.time_us))

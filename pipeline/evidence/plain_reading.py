@@ -184,7 +184,7 @@ def of_record(text: bytes) -> Claims:
 
 
 def _of_stream(record: Mapping[str, Any]) -> Claims:
-    message = next(iter(record.get("Message", {}).values()), {})
+    message: Mapping[str, Any] = next(iter(record.get("Message", {}).values()), {})
     parts = [message, message.get("ReportA") or {}, message.get("ReportB") or {}]
     claims: dict[str, Any] = {}
     for part in parts:
@@ -238,7 +238,8 @@ def compare(row: Mapping[str, Any], claims: Claims, written: Sequence[bytes], pl
     row: time in UTC microseconds. written: the bytes, where moments may stand beside the sentence. plainly: whether
     values stand there as they are meant, else what differs may be so by a column map.
     """
-    differs, unchecked = [], []
+    differs: list[str] = []
+    unchecked: list[str] = []
     for name in _COMPARED:
         if name not in row or (name not in claims and name != "mmsi"):
             continue

@@ -1,8 +1,8 @@
 """`stswatch reproduce`: run again from what a run noted of itself, and compare what it found.
 
 The manifest of a run is a mark of the catalogue: which sources it used, how each was asked to be read, the code of its
-steps, its scorecard, its area. Rules stand in table `runs`. What a watch finalized depends on the hours at which it did,
-so that its runs are not reproduced; its events are verified one by one.
+steps, its scorecard, its area. Rules stand in table `runs`. What a watch finalized depends on the hours at which it
+did, so that its runs are not reproduced; its events are verified one by one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def reproduce(
     card: Path | None = None,
     tell: Progress = lambda stage, done, of: None,
 ) -> Reproduced:
-    """Run again what a run of a data folder did, in a folder that goes away again, and compare; the last run where None.
+    """Run again what a run of a folder did, the last where None, in a folder that goes away again, and compare.
 
     Of an earlier run the revisions are compared that it wrote: what it left as it was is not told apart any more.
     Raises StoreError, CatalogueError, and what `run` raises.
@@ -98,7 +98,7 @@ def reproduce(
         area = _area(str(run["area"]), manifest, found)
         if any(is_segment(each.entry.path) for each in holdings):
             found.lacks.append(
-                "it is of a watch, whose hours were finalized as they came; `verify_all` holds its events"
+                "it is of a watch, whose hours were finalized as they came; `stswatch verify` holds its events"
             )
         if found.lacks or steps is None:
             return found

@@ -14,14 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stswatch.models import scorecard
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
-from stswatch.pipeline.evidence.lake_fixes import Deciding, RawRef
+from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, RawRef
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
 from stswatch.pipeline.readers.packing import damage, opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
+from stswatch.pipeline.rule_files import from_json
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.segments import segments, sources_of
-from stswatch.pipeline.store import snapshots
+from stswatch.pipeline.store import queries, snapshots
 from stswatch.pipeline.store.catalogue import TABLES, Catalogue, CatalogueError
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import SourceEntry, again, entries, is_segment
@@ -151,7 +154,7 @@ class Vault:
 
 # --------------------------------------------------------------------------------- bytes, or rows, of one opened source
 
-_Content = Mapping[RawRef, Any]
+_Content = Mapping[RawRef | None, Any]
 
 
 def _reader_of(file: Any, holding: Holding) -> Callable[[Sequence[RawRef]], _Content]:
@@ -162,7 +165,7 @@ def _reader_of(file: Any, holding: Holding) -> Callable[[Sequence[RawRef]], _Con
     return lambda refs: _spans(file, start, refs)
 
 
-def _spans(file: BinaryIO, start: bytes, refs: Sequence[RawRef]) -> dict[RawRef | None, bytes]:
+def _spans(file: BinaryIO, start: bytes, refs: Sequence[RawRef]) -> _Content:
     """The bytes of references and, under None, the first line; memory holds what references overlap, no more."""
     head = start
     while b"\n" not in head and len(head) < _PIECE and (more := file.read(_PIECE)):
@@ -183,14 +186,14 @@ def _spans(file: BinaryIO, start: bytes, refs: Sequence[RawRef]) -> dict[RawRef 
     return found
 
 
-def _table_rows(file: Any, refs: Sequence[RawRef], holding: Holding) -> dict[RawRef, Mapping[str, Any]]:
+def _table_rows(file: Any, refs: Sequence[RawRef], holding: Holding) -> _Content:
     """Rows of a Parquet file, by number."""
     file.seek(0)
     table = pq.ParquetFile(file)
     wanted = {*plain_reading.mapping_of(holding.entry.source.get("columns")).values()}
     names = [name for name in table.schema_arrow.names if name in wanted]
     number = np.array([ref.offset for ref in refs], np.int64)
-    found: dict[RawRef, Mapping[str, Any]] = {}
+    found: dict[RawRef | None, Mapping[str, Any]] = {}
     begins = 0
     for group in range(table.num_row_groups):
         ends = begins + table.metadata.row_group(group).num_rows
@@ -228,7 +231,42 @@ def _claims(parts: Sequence[Any], content: _Content, holding: Holding) -> Claims
         return plain_reading.of_sentences(parts)
     if parts[0].lstrip()[:1] in (b"{", b"["):
         return plain_reading.of_record(parts[0])
-    return plain_reading.of_line(content[None], parts[0], holding.entry.source.get("columns"))  # type: ignore[index]
+    return plain_reading.of_line(content[None], parts[0], holding.entry.source.get("columns"))
+
+
+class Basis:
+    """What the events of one data folder are held against.
+
+    card: the content of a scorecard that does not come with the program, where one was given.
+    """
+
+    def __init__(
+        self, data: Path, known: Mapping[str, SourceEntry], elsewhere: Sequence[Path], card: bytes | None
+    ) -> None:
+        """known: the sources of its catalogue. Raises StoreError."""
+        self.data, self.lake, self.vault = data, Lake.of(data, known), Vault(data, known, elsewhere)
+        self._given, self._runs, self._cards = (
+            card,
+            dict[str, tuple[dict[str, Any], Rules]](),
+            dict[str, bytes | None](),
+        )
+
+    def run_of(self, run_id: str) -> tuple[dict[str, Any], Rules]:
+        """A run, as table runs has it, and its rules."""
+        if run_id not in self._runs:
+            run = queries.run_of(self.data, run_id)
+            self._runs[run_id] = run, from_json(run["rules"])
+        return self._runs[run_id]
+
+    def card_of(self, run_id: str) -> bytes | None:
+        """The content of the scorecard of a run; None where it is not at hand."""
+        wanted = str(self.run_of(run_id)[0]["model_id"])
+        if wanted not in self._cards:
+            shipped = [scorecard.own(name).read_bytes() for name in scorecard.NAMES.values()]
+            at_hand = [*([self._given] if self._given else []), *shipped]
+            fits = (content for content in at_hand if scorecard.parsed(content).model_id == wanted)
+            self._cards[wanted] = next(fits, None)
+        return self._cards[wanted]
 
 
 # ------------------------------------------------------------------------- whether what the program wrote still is that

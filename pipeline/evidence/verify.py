@@ -15,17 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.models import scorecard
 from stswatch.pipeline.evidence import findings
 from stswatch.pipeline.evidence.findings import Finding, MeetingBasis, us, window_us
-from stswatch.pipeline.evidence.lake_fixes import DAY, Deciding, Lake, Rows
+from stswatch.pipeline.evidence.lake_fixes import DAY, Deciding, Rows
 from stswatch.pipeline.evidence.plain_reading import Compared
-from stswatch.pipeline.evidence.vault import Vault, damage_of, known_sources
-from stswatch.pipeline.rule_files import from_json
-from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.evidence.vault import Basis, damage_of, known_sources
 from stswatch.pipeline.store import queries
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.times import iso
 from stswatch.pipeline.trouble import Progress
 
@@ -33,7 +29,7 @@ PAGE = 10_000  # events whose deciding rows are read back in one pass over the s
 _BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
 _SHOWN = 20
 _NOT_CHECKED = {
-    "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "hours of stays, which are not worked out again",
+    "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "stays are not worked out again",
 }
 
 
@@ -74,7 +70,7 @@ class EventReport:
 
 @dataclass
 class Verification:
-    """What was verified of a data folder. faults: what is damaged, a sentence each; absent: what could not be checked."""
+    """What was verified of a data folder. faults: what is damaged, a sentence each; absent: what was not checked."""
 
     data: Path
     events: list[EventReport] = field(default_factory=list)
@@ -107,41 +103,6 @@ def shown(value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ of one data folder
-
-
-class Basis:
-    """What the events of one data folder are held against.
-
-    card: the content of a scorecard that does not come with the program, where one was given.
-    """
-
-    def __init__(
-        self, data: Path, known: Mapping[str, SourceEntry], elsewhere: Sequence[Path], card: bytes | None
-    ) -> None:
-        """known: the sources of its catalogue. Raises StoreError."""
-        self.data, self.lake, self.vault = data, Lake.of(data, known), Vault(data, known, elsewhere)
-        self._given, self._runs, self._cards = (
-            card,
-            dict[str, tuple[dict[str, Any], Rules]](),
-            dict[str, bytes | None](),
-        )
-
-    def run_of(self, run_id: str) -> tuple[dict[str, Any], Rules]:
-        """A run, as table runs has it, and its rules."""
-        if run_id not in self._runs:
-            run = queries.run_of(self.data, run_id)
-            self._runs[run_id] = run, from_json(run["rules"])
-        return self._runs[run_id]
-
-    def card_of(self, run_id: str) -> bytes | None:
-        """The content of the scorecard of a run; None where it is not at hand."""
-        wanted = str(self.run_of(run_id)[0]["model_id"])
-        if wanted not in self._cards:
-            shipped = [scorecard.own(name).read_bytes() for name in scorecard.NAMES.values()]
-            at_hand = [*([self._given] if self._given else []), *shipped]
-            fits = (content for content in at_hand if scorecard.parsed(content).model_id == wanted)
-            self._cards[wanted] = next(fits, None)
-        return self._cards[wanted]
 
 
 def verify(
@@ -221,7 +182,7 @@ def _pages(data: Path) -> Iterator[pa.Table]:
 
 
 def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[EventReport]:
-    """Encounters, rows of the table, held against what was received; those that are provisional are left out and named."""
+    """Encounters, rows of the table, held against what was received; provisional ones are left out and named."""
     provisional = pa.array([status == "provisional" for status in page["status"].to_pylist()])
     why = "it is provisional: what it rests on is final when its hour is over"
     waiting = [
