@@ -270,7 +270,7 @@ def window_us(rules: Rules) -> int:
 class MeetingBasis:
     """One encounter, a row of the table, and what it rests on; pair: the meeting as it is found again, None where not.
 
-    reports: static reports of both. data_end_us: up to where its run had data.
+    reports: static reports of both. data_end_us: up to when it is known what was heard.
     """
 
     row: Mapping[str, Any]

@@ -234,6 +234,16 @@ def _claims(parts: Sequence[Any], content: _Content, holding: Holding) -> Claims
     return plain_reading.of_line(content[None], parts[0], holding.entry.source.get("columns"))
 
 
+def _watermark_us(data: Path) -> int:
+    """Up to when the slices of a folder know what was heard; 0 where there is none."""
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        return 0
+    with catalogue:
+        found = catalogue.every("slices", lambda key, content: int(content["slice"]["watermark_us"])).values()
+        return max((each for each in found if isinstance(each, int)), default=0)
+
+
 class Basis:
     """What the events of one data folder are held against.
 
@@ -245,6 +255,7 @@ class Basis:
     ) -> None:
         """known: the sources of its catalogue. Raises StoreError."""
         self.data, self.lake, self.vault = data, Lake.of(data, known), Vault(data, known, elsewhere)
+        self.watermark_us = _watermark_us(data)
         self._given, self._runs, self._cards = (
             card,
             dict[str, tuple[dict[str, Any], Rules]](),

@@ -196,9 +196,8 @@ def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[E
     fixes, reports = _rows_of(basis, rows)
     meetings = []
     for row in rows:
-        run, rules = basis.run_of(row["run_id"])
-        end_us = us(run["data_end"]) if run["data_end"] else us(row["end_time"])
-        meetings.append(MeetingBasis.of(row, basis.lake, fixes, reports, rules, end_us))
+        rules = basis.run_of(row["run_id"])[1]
+        meetings.append(MeetingBasis.of(row, basis.lake, fixes, reports, rules, basis.watermark_us))
     roles = [meeting.roles(every_fix) for meeting in meetings]
     decided = [_deciding(of, [each[k] for each in roles]) for k, of in enumerate((fixes, reports))]
     read = basis.vault.held_against([row for of in decided for row in of.values()])
