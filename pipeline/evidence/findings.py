@@ -68,6 +68,7 @@ def near(what: str, stored: Any, again: float, off: float) -> Finding:
 
 def same(what: str, stored: Any, again: Any) -> Finding:
     """Whether something is exactly what was worked out."""
+    again = again.item() if isinstance(again, np.generic) else again
     return Finding(what, bool(stored == again), stored, again)
 
 
@@ -122,9 +123,9 @@ def _at_nearest(row: Mapping[str, Any], pair: Pair, again: Measured, rules: Rule
     yield Finding("cpa_time", found, at_us, again.values["cpa_time"])
     k = int(np.searchsorted(pair.near.start_us, at_us, side="right")) - 1
     if not found:
-        yield from (
-            Finding(name, None, row[name], why="cpa_time does not follow") for name in ("place", "motion_error_m")
-        )
+        why = "cpa_time does not follow"
+        yield Finding("place", None, (row["lon"], row["lat"]), why=why)
+        yield Finding("motion_error_m", None, row["motion_error_m"], why=why)
         return
     lon, lat = pair.near.place_at(k, at_us)
     away_m = float(apart_m(row["lon"], row["lat"], lon, lat))

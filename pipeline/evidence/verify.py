@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -343,6 +344,11 @@ def _event_text(event: EventReport) -> list[str]:
     return lines + [f"{'not checked':12} {phrase}" for phrase in event.unchecked]
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, numbers as Python has them."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+
+
 def as_json(report: Verification) -> dict[str, Any]:
     """What was found, for programs."""
     return {
@@ -359,7 +365,7 @@ def as_json(report: Verification) -> dict[str, Any]:
                 "follows": each.follows,
                 "differs": each.differs,
                 "not_checked": each.unchecked,
-                "numbers": [vars(number) for number in each.found],
+                "numbers": [_plain(vars(number)) for number in each.found],
                 "raw_refs": [
                     {"roles": row.roles, "table": row.table, "refs": [ref._asdict() for ref in row.refs]}
                     | {"mmsi": row.row["mmsi"], "time": iso(row.row["time"])}

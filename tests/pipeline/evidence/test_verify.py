@@ -1,0 +1,133 @@
+"""Owns: `verify` reads back what decides an event, says of each number whether it follows, and claims nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import zipfile
+
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.pipeline.evidence.verify import as_json, as_text
+from stswatch.pipeline.live.reconcile import reconcile
+from stswatch.pipeline.spool.clock import RecordedClock
+from stswatch.pipeline.spool.writer import Limits, Spool
+from tests.pipeline import damage
+from tests.pipeline.live.replay import WORLD, lines
+from tests.recording import RECORDING
+
+
+def follows(report):
+    return report.first_fault() is None and report.events and not report.absent
+
+
+def read_back(report):
+    """How many rows were held against bytes, of which nothing was left open."""
+    return sum(not held.unchecked for event in report.events for held in event.read)
+
+
+def test_the_whole_of_a_folder_follows_twice(met):
+    _, data = met
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*") if path.is_file()}
+    for _ in range(2):
+        report = api.verify(data, every=True)
+        assert follows(report), report.first_fault()
+        assert read_back(report) == sum(len(event.rows) for event in report.events) > 5
+        assert {"sources", "lake files", "slice files", "states", "snapshots"} <= report.checked.keys()
+    assert before == {path: path.stat().st_mtime_ns for path in data.rglob("*") if path.is_file() and path in before}
+
+
+def test_one_event_names_its_bytes(met):
+    files, data = met
+    report = api.verify(data)
+    assert follows(report)
+    (event,) = report.events
+    roles = {role for row in event.rows for role in row.roles}
+    assert {"first", "nearest", "last"} <= roles
+    every = api.verify(data, event.id, every_fix=True).events[0]
+    assert len(every.rows) > len(event.rows)
+    assert all(row.refs[0] in {ref for each in every.rows for ref in each.refs} for row in event.rows)
+    for row in event.rows:
+        ref = row.refs[0]
+        content = next(path.read_bytes() for path in files if ref.source in source_ids(data, path))
+        assert str(row.row["mmsi"]).encode() in content[ref.offset : ref.offset + ref.length]
+    said = as_json(report)
+    assert json.loads(json.dumps(said))["events"][0]["id"] == event.id
+    assert "follows" in as_text(report)
+
+
+def source_ids(data, path):
+    with api.connect(data) as db:
+        return {row[0] for row in db.sql(f"SELECT source FROM sources WHERE path = '{path}'").fetchall()}
+
+
+def test_a_file_that_went_elsewhere_is_found_and_one_that_is_gone_is_named(met, tmp_path):
+    files, data = met
+    away = tmp_path / "away"
+    away.mkdir()
+    moved = [shutil.move(path, away / f"renamed{k}") for k, path in enumerate(files)]
+    try:
+        report = api.verify(data)
+        assert report.first_fault() is None
+        assert read_back(report) == 0
+        assert all("is not there" in phrase for phrase in report.events[0].unchecked[:-1])
+        assert len(api.verify(data, every=True).absent) == len(files)
+        assert read_back(api.verify(data, files=[away])) == len(report.events[0].rows)
+    finally:
+        for path, there in zip(files, moved, strict=True):
+            shutil.move(there, path)
+
+
+def packed(path, text, how):
+    if how == "zip":
+        with zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as out:
+            out.writestr("folder/a.csv", text)
+        return path.with_suffix(".zip")
+    if how == "parquet":
+        pq.write_table(pacsv.read_csv(path), path.with_suffix(".parquet"), row_group_size=50)
+        return path.with_suffix(".parquet")
+    there = path.with_name(f"{path.name}.gz")
+    there.write_bytes(gzip.compress(text))
+    return there
+
+
+@pytest.mark.parametrize("how", ["zip", "gz", "parquet"])
+def test_a_packed_table_follows(how, tmp_path):
+    path = damage.archives(tmp_path)[0]
+    rest = damage.archives(tmp_path)[1:]
+    api.run([packed(path, path.read_bytes(), how), *rest], tmp_path / "data", area="world")
+    report = api.verify(tmp_path / "data", every=True)
+    assert follows(report), report.first_fault()
+    assert read_back(report) > 5
+
+
+def test_a_spool_follows(tmp_path):
+    spool = Spool(tmp_path / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))
+    text = lines(3.5)
+    for at in range(0, len(text), 400):
+        spool.append(b"".join(text[at : at + 400]))
+    spool.close()
+    reconcile(tmp_path, WORLD)
+    report = api.verify(tmp_path, every=True)
+    assert follows(report), report.first_fault()
+    assert report.checked["spool segments"] > 1
+    assert read_back(report) > 20
+
+
+@pytest.mark.e2e
+def test_all_of_the_recording_follows_and_comes_again(tmp_path, say):
+    data = tmp_path / "data"
+    assert say("run", RECORDING, "--data", data, "--quiet")[0] == 0
+    code, out, err = say("verify", "--all", "--data", data, "--json", "--quiet")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["follows"]
+    assert len(found["events"]) > 90
+    assert all(event["raw_refs"] for event in found["events"])
+    code, out, err = say("reproduce", "--data", data, "--quiet")
+    assert (code, "came again" in out) == (0, True), err
+    assert len(found["events"]) / api.verify(data, every=True).seconds > 40  # 180 on an idle core
