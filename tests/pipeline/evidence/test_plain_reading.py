@@ -1,4 +1,4 @@
-"""Owns: what bytes say is read by others than the decoder, each value that differs is named, and what cannot be told is."""
+"""Owns: what bytes say is read by others than the decoder; what differs is named, and what cannot be told."""
 
 from __future__ import annotations
 

@@ -60,6 +60,7 @@ def test_a_file_that_is_gone_is_named(mapped, tmp_path):
         shutil.move(there, files[1])
 
 
+@pytest.mark.e2e
 def test_an_earlier_run_is_compared_by_what_it_wrote(tmp_path):
     files = damage.archives(tmp_path)
     api.run(files[:2], tmp_path / "data", area="world")

@@ -105,9 +105,10 @@ def test_a_packed_table_follows(how, tmp_path):
     assert read_back(report) > 5
 
 
+@pytest.mark.e2e
 def test_a_spool_follows(tmp_path):
     spool = Spool(tmp_path / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))
-    text = lines(3.5)
+    text = lines(3.1)
     for at in range(0, len(text), 400):
         spool.append(b"".join(text[at : at + 400]))
     spool.close()
