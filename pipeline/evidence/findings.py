@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ from stswatch.pipeline.evidence.lake_fixes import (
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import MEASURES
-from stswatch.pipeline.times import micros
+from stswatch.pipeline.times import iso, micros
 
 _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
 _SPEED_OFF_KN = 0.1
@@ -70,6 +70,19 @@ def same(what: str, stored: Any, again: Any) -> Finding:
     """Whether something is exactly what was worked out."""
     again = again.item() if isinstance(again, np.generic) else again
     return Finding(what, bool(stored == again), stored, again)
+
+
+def shown(value: Any) -> str:
+    """A number of a finding in words.
+
+    >>> shown(12.345678901), shown(None), shown(1741564800000000)
+    ('12.3457', 'nothing', '2025-03-10T00:00:00.000Z')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, int) and not isinstance(value, bool) and value > 1 << 44:
+        return iso(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def us(moment: datetime) -> int:
@@ -109,7 +122,7 @@ def of_meeting(row: Mapping[str, Any], pair: Pair, rules: Rules) -> Iterator[Fin
 
 
 def _moment(what: str, stored_us: int, again_us: int, slack_us: float) -> Finding:
-    return Finding(what, abs(stored_us - again_us) <= slack_us, stored_us, again_us)
+    return Finding(what, bool(abs(stored_us - again_us) <= slack_us), stored_us, again_us)
 
 
 def _at_nearest(row: Mapping[str, Any], pair: Pair, again: Measured, rules: Rules) -> Iterator[Finding]:
@@ -238,17 +251,17 @@ def _points(table: Mapping[str, Any], value: float) -> float:
 # -------------------------------------------------------------------------------------------------- what was reported
 
 
-def of_reported(what: str, stored: Any, said: Sequence[Any]) -> Finding:
-    """Whether a value is one that the vessel said in the time that counts, or null where it said none.
+def of_reported(what: str, stored: Any, reported: Sequence[Any]) -> Finding:
+    """Whether a value is one that the vessel reported in the time that counts, or null where it reported none.
 
-    Where it said several, the last of a day decides by how a run keeps them once a day: then any of them follows.
+    Where it reported several, the last of a day decides by how a run keeps them once a day: then any of them follows.
     """
     if stored is None or (isinstance(stored, float) and math.isnan(stored)):
-        return Finding(what, not said, None, said[-1] if said else None)
-    return Finding(what, stored in said, stored, said[-1] if said else None)
+        return Finding(what, not reported, None, reported[-1] if reported else None)
+    return Finding(what, stored in reported, stored, reported[-1] if reported else None)
 
 
-def differing(found: Sequence[Finding], shown: Callable[[Any], str]) -> list[str]:
+def differing(found: Sequence[Finding]) -> list[str]:
     """A phrase for each finding that does not follow."""
     return [
         f"{each.what} is stored as {shown(each.stored)}, not {shown(each.again)}{f' ({each.why})' if each.why else ''}"
@@ -258,13 +271,6 @@ def differing(found: Sequence[Finding], shown: Callable[[Any], str]) -> list[str
 
 
 # ------------------------------------------------------------------------------------------------- one whole encounter
-
-
-def window_us(rules: Rules) -> int:
-    """How far before and after an event its fixes can decide something of it."""
-    own = rules.vessel
-    beside_min = rules.encounter.join_min + rules.encounter.dark_beside_min + own.thin_bucket_min
-    return round(max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR + beside_min * MINUTE)
 
 
 @dataclass(frozen=True)
@@ -286,7 +292,7 @@ class MeetingBasis:
         row: Mapping[str, Any], lake: Lake, fixes: Rows, reports: Rows, rules: Rules, data_end_us: int
     ) -> MeetingBasis:
         """fixes, reports: rows of the lake that hold all that can decide it."""
-        span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), window_us(rules)
+        span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), recomputed.window_us(rules)
         about_us = span_us[0] - wide_us, span_us[1] + wide_us
         a, b = (course_of(lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), about_us, rules.vessel) for v in ("a", "b"))
         pair = recomputed.pair_of(a, b, rules) if len(a) and len(b) else None
@@ -372,26 +378,15 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
     yield Finding("stay_h", abs(row["stay_h"] - stay_h) < 2e-3, row["stay_h"], stay_h)
     yield Finding("spare_h", abs(spare_h - stay_h + rules.dark.stay_h) < 2e-3, spare_h, stay_h - rules.dark.stay_h)
     if row["kind"] != "both_dark":
-        yield Finding(
-            "start_time, end_time", None, why="they rest on where the other waited, which is not worked out again"
-        )
+        yield Finding("start_time, end_time", None, why="where the other waited is not worked out again")
         return
     kept = fixes.kept.take(pa.array(edges, pa.int64()))
-    mmsi, time_us = np.asarray(kept["mmsi"]), fixes.time_us[list(edges)]
     away_m = apart_m(np.asarray(kept["lon"]), np.asarray(kept["lat"]), row["lon"], row["lat"])
-    way_us = away_m / (rules.stays.dark_speed_kn * KNOT_M_S) * 1e6
-    begun = {us(row[f"gap_start_{v}"]) for v in "ab"}
-    starts = np.isin(time_us // 1000 * 1000, list(begun)) & (len(mmsi) > 0)
+    time_us, way_us = fixes.time_us[list(edges)], away_m / (rules.stays.dark_speed_kn * KNOT_M_S) * 1e6
+    starts = np.isin(time_us // 1000 * 1000, [us(row[f"gap_start_{v}"]) for v in "ab"])
     from_us, until_us = (time_us + way_us)[starts], (time_us - way_us)[~starts]
     if not len(from_us) or not len(until_us):
         yield Finding("start_time, end_time", None, why="the edges of its silences are not in the lake")
         return
-    yield Finding(
-        "start_time",
-        abs(us(row["start_time"]) - from_us.max()) < _WAY_OFF_US,
-        us(row["start_time"]),
-        int(from_us.max()),
-    )
-    yield Finding(
-        "end_time", abs(us(row["end_time"]) - until_us.min()) < _WAY_OFF_US, us(row["end_time"]), int(until_us.min())
-    )
+    yield _moment("start_time", us(row["start_time"]), int(from_us.max()), _WAY_OFF_US)
+    yield _moment("end_time", us(row["end_time"]), int(until_us.min()), _WAY_OFF_US)

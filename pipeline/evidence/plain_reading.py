@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline.times import iso, micros
 
 Claims = Mapping[str, Any]  # under the names of the lake; `time` in UTC microseconds
@@ -64,7 +65,7 @@ class Compared:
     unchecked: tuple[str, ...] = ()
 
 
-class Unreadable(ValueError):
+class Unreadable(StswatchError, ValueError):
     """Bytes that a plain reading makes nothing of; the message says why."""
 
 
@@ -243,11 +244,11 @@ def compare(row: Mapping[str, Any], claims: Claims, written: Sequence[bytes], pl
     for name in _COMPARED:
         if name not in row or (name not in claims and name != "mmsi"):
             continue
-        if (phrase := _difference(name, row[name], claims.get(name))) is not None:
-            (differs if plainly else unchecked).append(phrase)
-    sure, said = _time(row["time"], claims, written, plainly)
-    if said:
-        (differs if sure else unchecked).append(said)
+        if (other := _difference(name, row[name], claims.get(name))) is not None:
+            (differs if plainly else unchecked).append(other)
+    sure, phrase = _time(row["time"], claims, written, plainly)
+    if phrase:
+        (differs if sure else unchecked).append(phrase)
     return Compared(tuple(differs), tuple(unchecked))
 
 
@@ -280,7 +281,7 @@ def _plain(text: str) -> str:
 
 
 def _time(time_us: int, claims: Claims, written: Sequence[bytes], plainly: bool) -> tuple[bool, str]:
-    """Whether what is said is a contradiction, and what is said of the time; nothing where it follows."""
+    """Whether it is a contradiction, and what there is to say of the time; nothing where it follows."""
     if "time" in claims:
         same = claims["time"] == time_us
         return True, "" if same else f"time is {iso(time_us)} in the lake and {iso(claims['time'])} there"

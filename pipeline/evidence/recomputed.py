@@ -383,3 +383,10 @@ def gaps_in(course: TrackFixes, from_us: int, to_us: int, rules: Rules) -> list[
     limit_us = np.where(kind, rules.vessel.gap_satellite_h, rules.vessel.gap_terrestrial_h) * 3.6e9
     edges = [(side >= from_us) & (side <= to_us) for side in (course.time_us[:-1], course.time_us[1:])]
     return np.flatnonzero((took_us > limit_us) & (edges[0] | edges[1])).tolist()
+
+
+def window_us(rules: Rules) -> int:
+    """How far before and after an event its fixes can decide something of it."""
+    own = rules.vessel
+    beside_min = rules.encounter.join_min + rules.encounter.dark_beside_min + own.thin_bucket_min
+    return round(max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR + beside_min * MINUTE)

@@ -21,6 +21,7 @@ from stswatch.errors import StswatchError
 from stswatch.geo.reference import zones
 from stswatch.models import scorecard
 from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.evidence.findings import shown, us
 from stswatch.pipeline.evidence.vault import Holding, Vault, known_sources
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import manifest_of, noted_manifest
@@ -82,7 +83,7 @@ def reproduce(
 ) -> Reproduced:
     """Run again what a run of a folder did, the last where None, in a folder that goes away again, and compare.
 
-    Of an earlier run the revisions are compared that it wrote: what it left as it was is not told apart any more.
+    Of an earlier run the revisions are compared that it wrote: what it left as it was nobody can tell apart any more.
     Raises StoreError, CatalogueError, and what `run` raises.
     """
     with queries.one_snapshot(data):
@@ -228,7 +229,7 @@ def _rows(table: pa.Table, name: str) -> Iterator[str]:
 
 
 def _word(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else repr(value)
+    return shown(us(value)) if isinstance(value, datetime) else repr(value)
 
 
 # -------------------------------------------------------------------------------------------------- in words, as JSON

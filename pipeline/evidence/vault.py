@@ -139,8 +139,8 @@ class Vault:
         holding = self.holding(source)
         if holding.path is None:
             why = holding.fault or f"{holding.name}: is not there; name the folder where it lies with `files`"
-            told = Compared((why,)) if holding.fault else Compared(unchecked=(why,))
-            return dict.fromkeys(map(id, rows), told)
+            found = Compared((why,)) if holding.fault else Compared(unchecked=(why,))
+            return dict.fromkeys(map(id, rows), found)
         refs = sorted({ref for row in rows for ref in row.refs}, key=lambda ref: ref.offset)
         try:
             with opened(SourcePlace(str(holding.path), holding.member)) as file:

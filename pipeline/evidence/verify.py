@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.evidence import findings
-from stswatch.pipeline.evidence.findings import Finding, MeetingBasis, us, window_us
+from stswatch.pipeline.evidence.findings import Finding, MeetingBasis, shown, us
 from stswatch.pipeline.evidence.lake_fixes import DAY, Deciding, Rows
 from stswatch.pipeline.evidence.plain_reading import Compared
+from stswatch.pipeline.evidence.recomputed import window_us
 from stswatch.pipeline.evidence.vault import Basis, damage_of, known_sources
 from stswatch.pipeline.store import queries
 from stswatch.pipeline.store.database import StoreError
@@ -55,7 +56,7 @@ class EventReport:
     @cached_property
     def differs(self) -> list[str]:
         """A phrase for each thing that does not follow."""
-        return [phrase for each in self.read for phrase in each.differs] + findings.differing(self.found, shown)
+        return [phrase for each in self.read for phrase in each.differs] + findings.differing(self.found)
 
     @cached_property
     def unchecked(self) -> list[str]:
@@ -88,19 +89,6 @@ class Verification:
         more = len(self.faults) + len(wrong) - 1
         first = self.faults[0] if self.faults else f"{wrong[0].id} does not follow: {wrong[0].differs[0]}"
         return f"{first}{f' (and {more:,} more)' if more else ''}"
-
-
-def shown(value: Any) -> str:
-    """A number of a finding in words.
-
-    >>> shown(12.345678901), shown(None), shown(1741564800000000)
-    ('12.3457', 'nothing', '2025-03-10T00:00:00.000Z')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, int) and not isinstance(value, bool) and value > 1 << 44:
-        return iso(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 # ------------------------------------------------------------------------------------------------ of one data folder

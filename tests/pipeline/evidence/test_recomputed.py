@@ -93,10 +93,10 @@ def meetings(sea):
     table = fixes_of(sea)
     found = api.detect(table, scorecard="rules")
     fixes = decode_memory(table, "mmsi", date(2026, 1, 1)).fixes
-    courses = [course_of(fixes, mmsi) for mmsi in (431000001, 431000002)]
-    if not len(found) or any(is_torn(course, RULES.vessel) for course in courses):
+    a, b = (course_of(fixes, mmsi) for mmsi in (431000001, 431000002))
+    if not len(found) or is_torn(a, RULES.vessel) or is_torn(b, RULES.vessel):
         return []
-    pair = recomputed.pair_of(*courses, RULES)
+    pair = recomputed.pair_of(a, b, RULES)
     given = []
     for row in found.drop(columns="geometry").to_dict("records"):
         span_us = findings.us(row["start_time"]), findings.us(row["end_time"])
