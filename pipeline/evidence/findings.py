@@ -282,7 +282,7 @@ class MeetingBasis:
 
     row: Mapping[str, Any]
     pair: Pair | None
-    courses: tuple[TrackFixes, ...]
+    courses: tuple[TrackFixes, TrackFixes]
     reports: Rows
     rules: Rules
     data_end_us: int
@@ -295,7 +295,8 @@ class MeetingBasis:
         span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), recomputed.window_us(rules)
         about_us = span_us[0] - wide_us, span_us[1] + wide_us
         a, b = (course_of(lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), about_us, rules.vessel) for v in ("a", "b"))
-        pair = recomputed.pair_of(a, b, rules) if len(a) and len(b) else None
+        near = [recomputed.about(course, *span_us, rules) for course in (a, b)]  # what lies further off only tells gaps
+        pair = recomputed.pair_of(near[0], near[1], rules) if len(near[0]) and len(near[1]) else None
         pair = pair and recomputed.meeting_at(pair, *span_us, rules)
         return MeetingBasis(row, pair, (a, b), reports, rules, data_end_us)
 
@@ -303,7 +304,7 @@ class MeetingBasis:
         """The rows of fixes and of static reports that decide it, and what each decides."""
         if self.pair is None:
             return {}, {}
-        fixes = recomputed.deciding_fixes(self.pair, us(self.row["cpa_time"]), self.rules)
+        fixes = recomputed.deciding_fixes(self.pair, self.courses, us(self.row["cpa_time"]), self.rules)
         if every_fix:
             low_us, high_us = int(self.pair.near.start_us[0]), int(self.pair.near.end_us[-1])
             for course in self.courses:

@@ -44,8 +44,7 @@ _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
 class Nearness:
     """Spans in which two courses are within the distance, in order, (k,) each; times in whole milliseconds.
 
-    x_m, y_m: (k, 2) east and north of a to b at both ends. lon, lat: (k, 2) the middle of both. chord: (k, 2) of a
-    and of b.
+    x_m, y_m: (k, 2) east and north of a to b at both ends. lon, lat: (k, 2) the middle of both. chord: (k, 2) of each.
     """
 
     start_us: Ints
@@ -157,8 +156,8 @@ def _within(x_m: Floats, y_m: Floats, distance_m: float) -> tuple[Floats, Floats
     moves = a > 1e-12
     root = np.sqrt(np.maximum(b * b - a * c, 0.0))
     divisor = np.where(moves, a, 1.0)
-    lower = np.where(moves, (-b - root) / divisor, np.where(c <= 0, 0.0, 1.0))
-    upper = np.where(moves, (-b + root) / divisor, np.where(c <= 0, 1.0, 0.0))
+    low, high = (np.where(c <= 0, *ends) for ends in ((0.0, 1.0), (1.0, 0.0)))  # of what keeps its distance
+    lower, upper = np.where(moves, (-b - root) / divisor, low), np.where(moves, (-b + root) / divisor, high)
     never = moves & (b * b < a * c) | (upper < 0) | (lower > 1)
     return np.where(never, 1.0, np.clip(lower, 0, 1)), np.where(never, 0.0, np.clip(upper, 0, 1))
 
@@ -242,8 +241,8 @@ def measured(pair: Pair, rules: Rules) -> Measured:
         **{f"fixes_{v}": _fixes_in(course, near) for v, course in zip("ab", pair.courses, strict=True)},
     }
     bend_m = sum(_bend_m(pair, v) for v in (0, 1))
-    slack_us = tuple(2 * MS + bend_m / max(float(speed_m_s[j]), 1e-3) * SECOND for j in (0, -1))
-    return Measured(values, bend_m, (slack_us[0], slack_us[1]), _samples(pair, rules))
+    first, last = (2 * MS + bend_m / max(float(speed_m_s[j]), 1e-3) * SECOND for j in (0, -1))
+    return Measured(values, bend_m, (first, last), _samples(pair, rules))
 
 
 def _bend_m(pair: Pair, v: int) -> float:
@@ -296,8 +295,7 @@ def _observed_us(pair: Pair, rules: Rules) -> float:
         blind.append((low, np.where(last - first > 1, low, np.maximum(high, low))))
     (low_a, high_a), (low_b, high_b) = blind
     both = np.where((high_a > low_a) & (high_b > low_b), np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
-    unseen = (high_a - low_a) + (high_b - low_b) - np.maximum(both, 0)
-    return float((near.end_us - near.start_us - unseen).sum())
+    return float((near.end_us - near.start_us - (high_a - low_a) - (high_b - low_b) + np.maximum(both, 0)).sum())
 
 
 def _samples(pair: Pair, rules: Rules) -> dict[str, tuple[Floats, Floats]]:
@@ -349,15 +347,17 @@ def ends_with_data(pair: Pair, rules: Rules) -> bool:
 # ------------------------------------------------------------------------------------- which fixes decide a meeting
 
 
-def deciding_fixes(pair: Pair, cpa_us: int, rules: Rules) -> dict[int, list[str]]:
-    """The fixes of both that decide a meeting, by their row, and what each decides.
+def deciding_fixes(
+    pair: Pair, courses: tuple[TrackFixes, TrackFixes], cpa_us: int, rules: Rules
+) -> dict[int, list[str]]:
+    """The fixes of both that decide a meeting, by their row, and what each decides. courses: with what lies round it.
 
     Those beside its first, nearest and last moment, and at the edges of gaps in or beside it.
     """
     near, found = pair.near, dict[int, list[str]]()
     begin_us, end_us = int(near.start_us[0]), int(near.end_us[-1])
     beside_us = round(rules.encounter.dark_beside_min * 60e6)
-    for course in pair.courses:
+    for course in courses:
         for role, time_us in (("first", begin_us), ("nearest", cpa_us), ("last", end_us)):
             for k in _beside(course, time_us):
                 found.setdefault(int(course.row[k]), []).append(role)
@@ -385,8 +385,16 @@ def gaps_in(course: TrackFixes, from_us: int, to_us: int, rules: Rules) -> list[
     return np.flatnonzero((took_us > limit_us) & (edges[0] | edges[1])).tolist()
 
 
+def about(course: TrackFixes, start_us: int, end_us: int, rules: Rules) -> TrackFixes:
+    """The fixes by which a meeting is measured: as far off as a leg can be long, and what joins meetings."""
+    own, satellite = rules.vessel, course.satellite.any()
+    longest_us = (own.gap_satellite_h if satellite else own.gap_terrestrial_h) * HOUR
+    wide_us = round(longest_us + (rules.encounter.join_min + 2 * own.thin_bucket_min) * MINUTE)
+    return course.at((course.time_us >= start_us - wide_us) & (course.time_us <= end_us + wide_us))
+
+
 def window_us(rules: Rules) -> int:
     """How far before and after an event its fixes can decide something of it."""
-    own = rules.vessel
-    beside_min = rules.encounter.join_min + rules.encounter.dark_beside_min + own.thin_bucket_min
-    return round(max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR + beside_min * MINUTE)
+    own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
+    longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
+    return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
