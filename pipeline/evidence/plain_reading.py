@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import shapely
+
 from stswatch.errors import StswatchError
 from stswatch.pipeline.times import iso, micros
 
@@ -54,6 +56,25 @@ _STREAM = {
     "CallSign": "call_sign",
     "Destination": "destination",
     "MaximumStaticDraught": "draught_m",
+}
+
+
+_RECORD = {
+    "mmsi": "mmsi",
+    "lon": "lon",
+    "lat": "lat",
+    "longitude": "lon",
+    "latitude": "lat",
+    "speed": "sog_kn",
+    "course": "cog_deg",
+    "heading": "heading_deg",
+    "type": "msg_type",
+    "imo": "imo",
+    "shipname": "name",
+    "callsign": "call_sign",
+    "shiptype": "ship_type",
+    "destination": "destination",
+    "draught": "draught_m",
 }
 
 
@@ -156,6 +177,8 @@ def of_values(row: Mapping[str, Any], columns: str | None) -> Claims:
         value = row.get(theirs)
         if ours == "time":
             claims |= {"stamp": value}
+        elif isinstance(value, bytes) and ours in ("lon", "lat"):  # a point, WKB
+            claims[ours] = (shapely.get_x if ours == "lon" else shapely.get_y)(shapely.from_wkb(value))
         elif value is not None and not (isinstance(value, str) and not value.strip()):
             claims[ours] = value.strip() if isinstance(value, str) else value
     return claims
@@ -176,10 +199,11 @@ def of_record(text: bytes) -> Claims:
         return _of_stream(record)
     if sentences := [line for line in text.replace(b"\\\\", b"\\").split(b'"') if _SENTENCE.search(line)]:
         return of_sentences(sentences)
-    plain = {"mmsi": "mmsi", "lon": "lon", "lat": "lat", "longitude": "lon", "latitude": "lat", "speed": "sog_kn"}
-    plain |= {"course": "cog_deg", "heading": "heading_deg", "type": "msg_type"}
-    claims = {plain[name]: value for name, value in record.items() if name in plain and value is not None}
-    if not {"mmsi", "lon", "lat"} <= claims.keys():
+    fields = {**record, **record["properties"]} if isinstance(record.get("properties"), dict) else record
+    claims = {_RECORD[name]: value for name, value in fields.items() if name in _RECORD and value is not None}
+    if isinstance(point := fields.get("geometry"), dict) and point.get("type") == "Point":
+        claims |= zip(("lon", "lat"), point["coordinates"], strict=False)
+    if "mmsi" not in claims or len(claims) < 2:
         raise Unreadable("its fields have names of their own")
     return claims
 

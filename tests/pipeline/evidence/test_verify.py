@@ -6,18 +6,27 @@ import gzip
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from stswatch.pipeline import api
+from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake
+from stswatch.pipeline.evidence.vault import Vault, known_sources
 from stswatch.pipeline.evidence.verify import as_json, as_text
+from stswatch.pipeline.flow.engine import IN_PROCESS
+from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.live.reconcile import reconcile
+from stswatch.pipeline.options import ReadOptions
+from stswatch.pipeline.readers.formats import open_sources
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.writer import Limits, Spool
+from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline import damage
 from tests.pipeline.live.replay import WORLD, lines
+from tests.pipeline.readers import one_vessel
 from tests.recording import RECORDING
 
 
@@ -103,6 +112,47 @@ def test_a_packed_table_follows(how, tmp_path):
     report = api.verify(tmp_path / "data", every=True)
     assert follows(report), report.first_fault()
     assert read_back(report) > 5
+
+
+OPEN = ("mapped",)  # of which a plain reading leaves some open: a map says how times and numbers are written
+
+
+@pytest.mark.parametrize("name", one_vessel.FORMATS)
+def test_every_format_is_read_back(name, tmp_path):
+    """Each row of the lake, not those alone that decide a meeting; a value that is another one is named."""
+    (tmp_path / "file").write_bytes(one_vessel.FORMATS[name][1])
+    (tmp_path / "map.toml").write_text(one_vessel.MAP)
+    asked = ReadOptions(columns=tmp_path / "map.toml" if name == "mapped" else None)
+    source = open_sources(tmp_path / "file", asked).sources[0]
+    with Catalogue.open(tmp_path) as catalogue:
+        ingest(catalogue, {}, [source], 86_400_000_000, 1, lambda sentences: None, IN_PROCESS)
+    known = known_sources(tmp_path)
+    lake = Lake(tmp_path, [(part, 86_400_000_000) for part in known[source.source].parts], {}, False)
+    vault, rows = Vault(tmp_path, known), list[Deciding]()
+    for table in ("fixes", "static_reports"):
+        found = lake.rows(table, [one_vessel.MMSI], (0, 1 << 60))
+        rows += found.deciding({k: ["all"] for k in range(found.kept.num_rows)}).values()
+    held = vault.held_against(rows).values()
+    assert len(held) >= 2
+    assert [each.differs for each in held if each.differs] == []
+    assert all(name in OPEN or not each.unchecked for each in held), held
+    moved = [replace(row, row=row.row | {"mmsi": 431000002}) for row in rows]
+    assert all("mmsi" in (*each.differs, *each.unchecked)[0] for each in vault.held_against(moved).values())
+
+
+def test_the_command_says_in_a_sentence_what_does_not_follow(met, tmp_path, say):
+    files, data = met
+    whole = files[0].read_bytes()
+    assert say("verify", "--data", data)[0] == 0
+    try:
+        files[0].write_bytes(whole.replace(b"38.00010", b"38.00011", 1))
+        for words in (("verify", "--all"), ("verify",)):
+            code, out, err = say(*words, "--data", data, "--quiet")
+            assert (code, out) == (1, "")
+            assert err.count("\n") == 1
+            assert "a.csv: is not what was read" in err
+    finally:
+        files[0].write_bytes(whole)
 
 
 @pytest.mark.e2e
