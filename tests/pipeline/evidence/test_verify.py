@@ -136,7 +136,7 @@ def test_every_format_is_read_back(name, tmp_path):
     assert len(held) >= 2
     assert [each.differs for each in held if each.differs] == []
     assert all(name in OPEN or not each.unchecked for each in held), held
-    moved = [replace(row, row=row.row | {"mmsi": 431000002}) for row in rows]
+    moved = [replace(row, row={**row.row, "mmsi": 431000002}) for row in rows]
     assert all("mmsi" in (*each.differs, *each.unchecked)[0] for each in vault.held_against(moved).values())
 
 
