@@ -23,16 +23,13 @@ from stswatch.models.feature import values
 from stswatch.models.scorecard import ALL, BASE
 from stswatch.pipeline.evidence import recomputed
 from stswatch.pipeline.evidence.lake_fixes import (
-    DAY,
     HOUR,
     KNOT_M_S,
-    MINUTE,
     Lake,
     Rows,
     TrackFixes,
     apart_m,
     course_of,
-    gap_edges,
 )
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
 from stswatch.pipeline.rules import Rules
@@ -113,7 +110,10 @@ def of_meeting(row: Mapping[str, Any], pair: Pair, rules: Rules) -> Iterator[Fin
         "observed_share": min(slack_s / within_s, 1.0),
     }
     yield from (near(name, row[name], again.values[name], off) for name, off in allowed.items())
-    yield from (same(name, row[name], again.values[name]) for name in ("fixes_a", "fixes_b"))
+    for name in ("fixes_a", "fixes_b"):
+        yield Finding(
+            name, bool(abs(row[name] - again.values[name]) <= again.edge_fixes[name]), row[name], again.values[name]
+        )
     yield from (_median(name, row[name], *again.samples[name]) for name in again.samples)
     yield _one_hull(row, again, rules)
     yield same("start_censored", row["start_censored"], recomputed.starts_with_data(pair, rules))
@@ -177,7 +177,7 @@ def _one_hull(row: Mapping[str, Any], again: Measured, rules: Rules) -> Finding:
 
 def name_of(row: Mapping[str, Any]) -> str:
     """The id that is computed of an encounter: of its tracks and its start."""
-    tracks = [(row[f"mmsi_{v}"], _begun_us(row, v)) for v in "ab"]
+    tracks = [(row[f"mmsi_{v}"], begun_us(row, v)) for v in "ab"]
     text = repr((*tracks[0], *tracks[1], us(row["start_time"])))
     return "E" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -270,85 +270,7 @@ def differing(found: Sequence[Finding]) -> list[str]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------- one whole encounter
-
-
-@dataclass(frozen=True)
-class MeetingBasis:
-    """One encounter, a row of the table, and what it rests on; pair: the meeting as it is found again, None where not.
-
-    reports: static reports of both. data_end_us: up to when it is known what was heard.
-    """
-
-    row: Mapping[str, Any]
-    pair: Pair | None
-    courses: tuple[TrackFixes, TrackFixes]
-    reports: Rows
-    rules: Rules
-    data_end_us: int
-
-    @staticmethod
-    def of(
-        row: Mapping[str, Any], lake: Lake, fixes: Rows, reports: Rows, rules: Rules, data_end_us: int
-    ) -> MeetingBasis:
-        """fixes, reports: rows of the lake that hold all that can decide it."""
-        span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), recomputed.window_us(rules)
-        about_us = span_us[0] - wide_us, span_us[1] + wide_us
-        a, b = (course_of(lake, fixes, row[f"mmsi_{v}"], _begun_us(row, v), about_us, rules.vessel) for v in ("a", "b"))
-        near = [recomputed.about(course, *span_us, rules) for course in (a, b)]  # what lies further off only tells gaps
-        pair = recomputed.pair_of(near[0], near[1], rules) if len(near[0]) and len(near[1]) else None
-        pair = pair and recomputed.meeting_at(pair, *span_us, rules)
-        return MeetingBasis(row, pair, (a, b), reports, rules, data_end_us)
-
-    def roles(self, every_fix: bool) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-        """The rows of fixes and of static reports that decide it, and what each decides."""
-        if self.pair is None:
-            return {}, {}
-        fixes = recomputed.deciding_fixes(self.pair, self.courses, us(self.row["cpa_time"]), self.rules)
-        if every_fix:
-            low_us, high_us = int(self.pair.near.start_us[0]), int(self.pair.near.end_us[-1])
-            for course in self.courses:
-                inside = (course.time_us >= low_us) & (course.time_us <= high_us)
-                for number in course.row[inside].tolist():
-                    fixes.setdefault(number, ["between"])
-        static: dict[int, list[str]] = {}
-        for _, number, _ in self._reported():
-            if number is not None:
-                static.setdefault(number, ["static"])
-        return fixes, static
-
-    def _reported(self) -> Iterator[tuple[str, int | None, list[Any]]]:
-        """Of each value that a vessel reports of itself: its column, the row that decides, all that it sent in time."""
-        end_us = us(self.row["end_time"])
-        since_us = end_us // DAY * DAY - round(self.rules.encounter.static_memory_d * DAY)
-        for v in "ab":
-            first, end = self.reports.of(self.row[f"mmsi_{v}"], since_us, end_us)
-            for name, column in (("ship_type", f"ship_type_{v}"), ("length_m", f"length_{v}_m")):
-                every = self.reports.kept[name].slice(first, end - first).to_pylist()
-                known = [k for k, value in enumerate(every) if value is not None]
-                deciding = [k for k in known if every[k] == self.row[column]]
-                yield column, first + deciding[-1] if deciding else None, [every[k] for k in known]
-
-    def found(self, lost: bool) -> Iterator[Finding]:
-        """What follows of it, but for places and score. lost: whether something that arrived was damaged."""
-        row, rules = self.row, self.rules
-        if self.pair is None:
-            yield Finding("the meeting", False, "measured", None, "no fixes of the lake make one")
-            return
-        yield from of_meeting(row, self.pair, rules)
-        beside_us = round(rules.encounter.dark_beside_min * MINUTE)
-        low_us, high_us = us(row["start_time"]) - beside_us, us(row["end_time"]) + beside_us
-        for v, course in zip("ab", self.courses, strict=True):
-            if lost:
-                why = "some of what arrived was damaged, which may hide a silence"
-                yield Finding(f"gap_{v}", None, row[f"gap_{v}"], why=why)
-            else:
-                edges = gap_edges(course, _begun_us(row, v), self.data_end_us, rules.vessel)
-                yield same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
-        yield from (of_reported(column, row[column], every) for column, _, every in self._reported())
-
-
-def _begun_us(row: Mapping[str, Any], v: str) -> int:
+def begun_us(row: Mapping[str, Any], v: str) -> int:
     """When the track of a vessel of an encounter began, as its name says."""
     return us(datetime.fromisoformat(row[f"track_{v}"].partition("@")[2]))
 
@@ -359,8 +281,7 @@ def _begun_us(row: Mapping[str, Any], v: str) -> int:
 def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules) -> tuple[Finding, list[int]]:
     """Whether a vessel of a dark meeting was heard at both edges of its silence, not between; the rows at the edges."""
     start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
-    begun_us = us(row[f"track_start_{v}"])
-    course = course_of(lake, fixes, row[f"mmsi_{v}"], begun_us, (start_us, end_us), rules.vessel)
+    course = course_of(lake, fixes, row[f"mmsi_{v}"], us(row[f"track_start_{v}"]), (start_us, end_us), rules.vessel)
     course = course.at(course.time_us >= start_us)
     heard = course.time_us.tolist()
     edges = course.row[np.isin(course.time_us, (start_us, end_us))].tolist()
@@ -391,3 +312,44 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
         return
     yield _moment("start_time", us(row["start_time"]), int(from_us.max()), _WAY_OFF_US)
     yield _moment("end_time", us(row["end_time"]), int(until_us.min()), _WAY_OFF_US)
+
+
+# ------------------------------------------------------------------------------------- which fixes decide a meeting
+
+
+def deciding_fixes(
+    pair: Pair, courses: tuple[TrackFixes, TrackFixes], cpa_us: int, rules: Rules
+) -> dict[int, list[str]]:
+    """The fixes of both that decide a meeting, by their row, and what each decides. courses: with what lies round it.
+
+    Those beside its first, nearest and last moment, and at the edges of gaps in or beside it.
+    """
+    near, found = pair.near, dict[int, list[str]]()
+    begin_us, end_us = int(near.start_us[0]), int(near.end_us[-1])
+    beside_us = round(rules.encounter.dark_beside_min * 60e6)
+    for course in courses:
+        for role, time_us in (("first", begin_us), ("nearest", cpa_us), ("last", end_us)):
+            for k in _beside(course, time_us):
+                found.setdefault(int(course.row[k]), []).append(role)
+        for k in gaps_in(course, begin_us - beside_us, end_us + beside_us, rules):
+            for edge in (k, k + 1):
+                found.setdefault(int(course.row[edge]), []).append("gap")
+    return found
+
+
+def _beside(course: TrackFixes, time_us: int) -> Iterator[int]:
+    """The fixes between which a moment lies, or the one that stands at it."""
+    after = int(np.searchsorted(course.time_us, time_us))
+    if after < len(course) and course.time_us[after] == time_us:
+        yield after
+        return
+    yield from (k for k in (after - 1, after) if 0 <= k < len(course))
+
+
+def gaps_in(course: TrackFixes, from_us: int, to_us: int, rules: Rules) -> list[int]:
+    """After which fixes of a course a gap begins of which an edge lies in a span."""
+    took_us = np.diff(course.time_us)
+    kind = course.satellite[1:] & course.satellite[:-1]
+    limit_us = np.where(kind, rules.vessel.gap_satellite_h, rules.vessel.gap_terrestrial_h) * 3.6e9
+    edges = [(side >= from_us) & (side <= to_us) for side in (course.time_us[:-1], course.time_us[1:])]
+    return np.flatnonzero((took_us > limit_us) & (edges[0] | edges[1])).tolist()

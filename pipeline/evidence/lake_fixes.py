@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,9 +81,8 @@ def apart_m(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
 
 def _one_apart_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
     """As `apart_m`, of two points."""
-    south, north = math.radians(lat0), math.radians(lat1)
-    half = math.sin((north - south) / 2) ** 2
-    half += math.cos(south) * math.cos(north) * math.sin(math.radians(lon1 - lon0) / 2) ** 2
+    south, north, turn = math.radians(lat0), math.radians(lat1), math.radians(lon1 - lon0)
+    half = math.sin((north - south) / 2) ** 2 + math.cos(south) * math.cos(north) * math.sin(turn / 2) ** 2
     return 2 * MEAN_RADIUS_M * math.asin(min(math.sqrt(half), 1.0))
 
 
@@ -97,16 +96,15 @@ def is_torn(course: TrackFixes, rules: VesselRules) -> bool:
     return bool((np.round(away_m, 3) > reach_m).any())
 
 
-def track_of(course: TrackFixes, track_us: int, rules: VesselRules) -> TrackFixes:
-    """The fixes of the track that began at a time, of all that were sent under a number from its beginning on.
+def tracks_of(course: TrackFixes, rules: VesselRules) -> Ints:
+    """When the track of each fix began, of all that were sent under a number from its beginning on, (n,).
 
     Each joins the nearest track that can explain it, else begins one.
     """
     memory_us, per_us = rules.track_memory_d * DAY, rules.max_speed_kn * KNOT_M_S / SECOND
     alive: dict[int, tuple[int, float, float]] = {}
-    mine = np.zeros(len(course), bool)
-    columns = zip(course.time_us.tolist(), course.lon.tolist(), course.lat.tolist(), strict=True)
-    for k, (time_us, lon, lat) in enumerate(columns):
+    found = []
+    for time_us, lon, lat in zip(course.time_us.tolist(), course.lon.tolist(), course.lat.tolist(), strict=True):
         can = []
         for name, (seen_us, x, y) in alive.items():
             away_m = round(_one_apart_m(x, y, lon, lat), 3)
@@ -118,8 +116,8 @@ def track_of(course: TrackFixes, track_us: int, rules: VesselRules) -> TrackFixe
         alive[name] = (time_us, lon, lat)
         if len(alive) > rules.tracks_at_once:
             del alive[next(iter(alive))]
-        mine[k] = name == track_us
-    return course.at(mine)
+        found.append(name)
+    return np.array(found, np.int64)
 
 
 @dataclass(frozen=True)
@@ -135,12 +133,15 @@ class Chords:
     reported: Bools
 
 
-def chords_of(course: TrackFixes, rules: VesselRules) -> Chords:
-    """The slow legs; see `VesselRules` for when two fixes are a leg, when it is slow, and what is thinned."""
+def chords_of(course: TrackFixes, rules: VesselRules, lean: int = 0) -> Chords:
+    """The slow legs; see `VesselRules` for when two fixes are a leg, when it is slow, and what is thinned.
+
+    lean: 1 thins too what a plane in degrees may put within the tolerance, -1 only what no such plane puts beyond.
+    """
     took_us, leg, speed_kn, reported = legs_of(course, rules)
     slow = leg & (speed_kn < rules.slow_kn)
     tenths = np.where(slow, np.ceil(speed_kn * 10 - 0.5), 0)
-    found = _thinned(course, took_us, leg, slow, rules)
+    found = _thinned(course, took_us, leg, slow, rules, lean)
     inside = np.zeros(len(slow), bool)
     for i, j in found:
         inside[i:j] = True
@@ -167,7 +168,9 @@ def legs_of(course: TrackFixes, rules: VesselRules) -> tuple[Ints, Bools, Floats
     return took_us, leg, np.where(reported, mean_kn, implied_kn), reported
 
 
-def _thinned(course: TrackFixes, took_us: Ints, leg: Bools, slow: Bools, rules: VesselRules) -> list[tuple[int, int]]:
+def _thinned(
+    course: TrackFixes, took_us: Ints, leg: Bools, slow: Bools, rules: VesselRules, lean: int
+) -> list[tuple[int, int]]:
     """The fixes at the ends of each stretch that one chord stands for: of a bucket, from the fix before it."""
     if not len(course):
         return []
@@ -185,7 +188,8 @@ def _thinned(course: TrackFixes, took_us: Ints, leg: Bools, slow: Bools, rules: 
         share = ((at_us - at_us[0]) / (at_us[-1] - at_us[0]))[:, None]
         line_m = space_m[first] + (space_m[last] - space_m[first]) * share
         off_m = np.linalg.norm(space_m[first : last + 1] - line_m, axis=1)
-        if off_m.max() <= rules.thin_tolerance_m and _is_short(course, first, last, rules):
+        bend_m = float(np.linalg.norm(space_m[last] - space_m[first])) ** 2 / MEAN_RADIUS_M + 0.01
+        if off_m.max() <= rules.thin_tolerance_m + lean * bend_m and _is_short(course, first, last, rules):
             found.append((first, last))
     return found
 
@@ -250,6 +254,7 @@ class Lake:
     parts: Sequence[tuple[Part, int]]  # each with the length of its slab, microseconds
     members: Mapping[str, str | None]
     lost: bool  # whether something that arrived was damaged
+    torn: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)  # numbers of several: times, and of which track
 
     @staticmethod
     def of(data: Path, entries: Mapping[str, SourceEntry]) -> Lake:
@@ -385,10 +390,11 @@ def course_of(
     Where several send under the number, all that it ever sent is read.
     """
     first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
-    from_us = int(fixes.time_us[end - 1]) if end > first else span_us[0]
-    course = fixes.course(mmsi, from_us, span_us[1])
+    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
     if not is_torn(course, rules):
         return course
-    own = lake.rows("fixes", [mmsi], (-_EVER_US, span_us[1] + 1), _MOVES)
-    track = track_of(own.course(mmsi, -_EVER_US, _EVER_US), track_us, rules)
-    return course.at(np.isin(course.time_us, track.time_us))
+    if mmsi not in lake.torn:
+        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), _MOVES).course(mmsi, -_EVER_US, _EVER_US)
+        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+    time_us, track = lake.torn[mmsi]
+    return course.at(np.isin(course.time_us, time_us[track == track_us]))

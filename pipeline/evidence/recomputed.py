@@ -7,7 +7,7 @@ whole legs and every moment; none of the code that a run measures by is called h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -85,9 +85,12 @@ class Pair:
     near: Nearness
 
 
-def pair_of(a: TrackFixes, b: TrackFixes, rules: Rules) -> Pair:
-    """Two courses as a pair; near are slow legs of both within the encounter distance, but those at berth."""
-    courses, chords = (a, b), (chords_of(a, rules.vessel), chords_of(b, rules.vessel))
+def pair_of(a: TrackFixes, b: TrackFixes, rules: Rules, lean: int = 0) -> Pair:
+    """Two courses as a pair; near are slow legs of both within the encounter distance, but those at berth.
+
+    lean: see chords_of.
+    """
+    courses, chords = (a, b), (chords_of(a, rules.vessel, lean), chords_of(b, rules.vessel, lean))
     begin, until, chord = _together(courses, chords)
     ends = [
         [_at(course, of, chord[:, v], t) for t in (begin, until)]
@@ -200,6 +203,7 @@ class Measured:
     """A meeting as measured here: numbers under the names of table encounters, and what tells how good they are.
 
     off_m: how far this way of measuring and that of a run may lie apart. slack_us: what that makes of start and end.
+    edge_fixes: how many fixes stand so near to where the two came or went that they may lie on either side.
     distance, speed_a, speed_b, angle: (values, milliseconds) of which the stored number must be the median.
     """
 
@@ -207,6 +211,7 @@ class Measured:
     off_m: float
     slack_us: tuple[float, float]
     samples: Mapping[str, tuple[Floats, Floats]]
+    edge_fixes: Mapping[str, int]
 
 
 _PARTS = 16  # moments of a span at which its distance is taken, for the median
@@ -225,7 +230,6 @@ def measured(pair: Pair, rules: Rules) -> Measured:
     cpa_us = int(near.start_us[k] + round(float(share[k] * long_us[k]) / MS) * MS)
     within_us, start_us, end_us = float(long_us.sum()), int(near.start_us[0]), int(near.end_us[-1])
     drift_km = float(apart_m(near.lon[0, 0], near.lat[0, 0], near.lon[-1, 1], near.lat[-1, 1])) / 1000
-    speed_m_s = np.sqrt(speed2) / (long_us / SECOND)
     values: dict[str, Any] = {
         "start_time": start_us,
         "end_time": end_us,
@@ -241,8 +245,27 @@ def measured(pair: Pair, rules: Rules) -> Measured:
         **{f"fixes_{v}": _fixes_in(course, near) for v, course in zip("ab", pair.courses, strict=True)},
     }
     bend_m = sum(_bend_m(pair, v) for v in (0, 1))
-    first, last = (2 * MS + bend_m / max(float(speed_m_s[j]), 1e-3) * SECOND for j in (0, -1))
-    return Measured(values, bend_m, (first, last), _samples(pair, rules))
+    slack_us = _slack_us(near, 0, bend_m), _slack_us(near, -1, bend_m)
+    apart = near.start_us[1:] != near.end_us[:-1]
+    edges = np.concatenate([near.start_us[:1], near.end_us[:-1][apart], near.start_us[1:][apart], near.end_us[-1:]])
+    beside = {
+        f"fixes_{v}": int((np.abs(course.time_us[:, None] - edges) <= max(slack_us)).any(axis=1).sum())
+        for v, course in zip("ab", pair.courses, strict=True)
+    }
+    return Measured(values, bend_m, slack_us, _samples(pair, rules), beside)
+
+
+def _slack_us(near: Nearness, k: int, off_m: float) -> float:
+    """How much later or earlier the two may have come or gone by the k-th span, were they so much nearer or further."""
+    end = 0 if k == 0 else 1
+    x, y, dx, dy = near.x_m[k, end], near.y_m[k, end], np.diff(near.x_m[k])[0], np.diff(near.y_m[k])[0]
+    took_us, speed2, toward = float(near.end_us[k] - near.start_us[k]), dx * dx + dy * dy, abs(x * dx + y * dy)
+    if speed2 < 1e-9:
+        return took_us
+    change = 2 * off_m * (math.hypot(x, y) + off_m)  # of the squared distance
+    outward = (math.sqrt(toward * toward + speed2 * change) - toward) / speed2
+    inward = (toward - math.sqrt(max(toward * toward - speed2 * change, 0.0))) / speed2
+    return float(2 * MS + max(outward, inward) * took_us)
 
 
 def _bend_m(pair: Pair, v: int) -> float:
@@ -342,47 +365,6 @@ def ends_with_data(pair: Pair, rules: Rules) -> bool:
         if course.time_us[k] == near.end_us[-1] and not after:
             return True
     return False
-
-
-# ------------------------------------------------------------------------------------- which fixes decide a meeting
-
-
-def deciding_fixes(
-    pair: Pair, courses: tuple[TrackFixes, TrackFixes], cpa_us: int, rules: Rules
-) -> dict[int, list[str]]:
-    """The fixes of both that decide a meeting, by their row, and what each decides. courses: with what lies round it.
-
-    Those beside its first, nearest and last moment, and at the edges of gaps in or beside it.
-    """
-    near, found = pair.near, dict[int, list[str]]()
-    begin_us, end_us = int(near.start_us[0]), int(near.end_us[-1])
-    beside_us = round(rules.encounter.dark_beside_min * 60e6)
-    for course in courses:
-        for role, time_us in (("first", begin_us), ("nearest", cpa_us), ("last", end_us)):
-            for k in _beside(course, time_us):
-                found.setdefault(int(course.row[k]), []).append(role)
-        for k in gaps_in(course, begin_us - beside_us, end_us + beside_us, rules):
-            for edge in (k, k + 1):
-                found.setdefault(int(course.row[edge]), []).append("gap")
-    return found
-
-
-def _beside(course: TrackFixes, time_us: int) -> Iterator[int]:
-    """The fixes between which a moment lies, or the one that stands at it."""
-    after = int(np.searchsorted(course.time_us, time_us))
-    if after < len(course) and course.time_us[after] == time_us:
-        yield after
-        return
-    yield from (k for k in (after - 1, after) if 0 <= k < len(course))
-
-
-def gaps_in(course: TrackFixes, from_us: int, to_us: int, rules: Rules) -> list[int]:
-    """After which fixes of a course a gap begins of which an edge lies in a span."""
-    took_us = np.diff(course.time_us)
-    kind = course.satellite[1:] & course.satellite[:-1]
-    limit_us = np.where(kind, rules.vessel.gap_satellite_h, rules.vessel.gap_terrestrial_h) * 3.6e9
-    edges = [(side >= from_us) & (side <= to_us) for side in (course.time_us[:-1], course.time_us[1:])]
-    return np.flatnonzero((took_us > limit_us) & (edges[0] | edges[1])).tolist()
 
 
 def about(course: TrackFixes, start_us: int, end_us: int, rules: Rules) -> TrackFixes:

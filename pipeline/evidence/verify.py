@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,25 +10,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.evidence import findings
-from stswatch.pipeline.evidence.findings import Finding, MeetingBasis, shown, us
-from stswatch.pipeline.evidence.lake_fixes import DAY, Deciding, Rows
+from stswatch.pipeline.evidence import findings, recomputed
+from stswatch.pipeline.evidence.findings import Finding, us
+from stswatch.pipeline.evidence.lake_fixes import (
+    DAY,
+    MINUTE,
+    Deciding,
+    Lake,
+    Rows,
+    TrackFixes,
+    course_of,
+    gap_edges,
+)
 from stswatch.pipeline.evidence.plain_reading import Compared
-from stswatch.pipeline.evidence.recomputed import window_us
+from stswatch.pipeline.evidence.recomputed import Pair, window_us
 from stswatch.pipeline.evidence.vault import Basis, damage_of, known_sources
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import queries
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.times import iso
 from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources
 _BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
-_SHOWN = 20
 _NOT_CHECKED = {
     "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "stays are not worked out again",
 }
@@ -170,6 +176,97 @@ def _pages(data: Path) -> Iterator[pa.Table]:
 # --------------------------------------------------------------------------------------------------------- encounters
 
 
+def _wrong(found: Sequence[Finding]) -> int:
+    return sum(each.follows is False for each in found)
+
+
+@dataclass(frozen=True)
+class MeetingBasis:
+    """One encounter, a row of the table, and what it rests on; pair: the meeting as it is found again, None where not.
+
+    measured: what follows of its measures. Where a stay is thinned by a hair or not, the way that a run took is taken.
+    reports: static reports of both. data_end_us: up to when it is known what was heard.
+    """
+
+    row: Mapping[str, Any]
+    pair: Pair | None
+    measured: tuple[Finding, ...]
+    courses: tuple[TrackFixes, TrackFixes]
+    reports: Rows
+    rules: Rules
+    data_end_us: int
+
+    @staticmethod
+    def of(
+        row: Mapping[str, Any], lake: Lake, fixes: Rows, reports: Rows, rules: Rules, data_end_us: int
+    ) -> MeetingBasis:
+        """fixes, reports: rows of the lake that hold all that can decide it."""
+        span_us, wide_us = (us(row["start_time"]), us(row["end_time"])), window_us(rules)
+        about_us = span_us[0] - wide_us, span_us[1] + wide_us
+        a, b = (
+            course_of(lake, fixes, row[f"mmsi_{v}"], findings.begun_us(row, v), about_us, rules.vessel)
+            for v in ("a", "b")
+        )
+        near = [recomputed.about(course, *span_us, rules) for course in (a, b)]  # what lies further off only tells gaps
+        best: tuple[Pair, tuple[Finding, ...]] | None = None
+        for lean in (0, 1, -1) if len(near[0]) and len(near[1]) else ():
+            pair = recomputed.meeting_at(recomputed.pair_of(near[0], near[1], rules, lean), *span_us, rules)
+            numbers = tuple(findings.of_meeting(row, pair, rules)) if pair else ()
+            if pair and (best is None or _wrong(numbers) < _wrong(best[1])):
+                best = pair, numbers
+            if best and not _wrong(best[1]):
+                break
+        pair, numbers = best or (None, ())
+        return MeetingBasis(row, pair, numbers, (a, b), reports, rules, data_end_us)
+
+    def roles(self, every_fix: bool) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+        """The rows of fixes and of static reports that decide it, and what each decides."""
+        if self.pair is None:
+            return {}, {}
+        fixes = findings.deciding_fixes(self.pair, self.courses, us(self.row["cpa_time"]), self.rules)
+        if every_fix:
+            low_us, high_us = int(self.pair.near.start_us[0]), int(self.pair.near.end_us[-1])
+            for course in self.courses:
+                inside = (course.time_us >= low_us) & (course.time_us <= high_us)
+                for number in course.row[inside].tolist():
+                    fixes.setdefault(number, ["between"])
+        static: dict[int, list[str]] = {}
+        for _, number, _ in self._reported():
+            if number is not None:
+                static.setdefault(number, ["static"])
+        return fixes, static
+
+    def _reported(self) -> Iterator[tuple[str, int | None, list[Any]]]:
+        """Of each value that a vessel reports of itself: its column, the row that decides, all that it sent in time."""
+        end_us = us(self.row["end_time"])
+        since_us = end_us // DAY * DAY - round(self.rules.encounter.static_memory_d * DAY)
+        for v in "ab":
+            first, end = self.reports.of(self.row[f"mmsi_{v}"], since_us, end_us)
+            for name, column in (("ship_type", f"ship_type_{v}"), ("length_m", f"length_{v}_m")):
+                every = self.reports.kept[name].slice(first, end - first).to_pylist()
+                known = [k for k, value in enumerate(every) if value is not None]
+                deciding = [k for k in known if every[k] == self.row[column]]
+                yield column, first + deciding[-1] if deciding else None, [every[k] for k in known]
+
+    def found(self, lost: bool) -> Iterator[Finding]:
+        """What follows of it, but for places and score. lost: whether something that arrived was damaged."""
+        row, rules = self.row, self.rules
+        if self.pair is None:
+            yield Finding("the meeting", False, "measured", None, "no fixes of the lake make one")
+            return
+        yield from self.measured
+        beside_us = round(rules.encounter.dark_beside_min * MINUTE)
+        low_us, high_us = us(row["start_time"]) - beside_us, us(row["end_time"]) + beside_us
+        for v, course in zip("ab", self.courses, strict=True):
+            if lost:
+                why = "some of what arrived was damaged, which may hide a silence"
+                yield Finding(f"gap_{v}", None, row[f"gap_{v}"], why=why)
+            else:
+                edges = gap_edges(course, findings.begun_us(row, v), self.data_end_us, rules.vessel)
+                yield findings.same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
+        yield from (findings.of_reported(column, row[column], every) for column, _, every in self._reported())
+
+
 def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[EventReport]:
     """Encounters, rows of the table, held against what was received; provisional ones are left out and named."""
     provisional = pa.array([status == "provisional" for status in page["status"].to_pylist()])
@@ -287,79 +384,3 @@ def _dark_meetings(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> list[Even
         held = tuple(read[id(each)] for each in own)
         reports.append(EventReport(row["id"], None, "dark meeting", tuple(found[row["id"]]), tuple(own), held))
     return reports
-
-
-# -------------------------------------------------------------------------------------------------- in words, as JSON
-
-
-def as_text(report: Verification) -> str:
-    """What was found, for people: of one event each number, of all how many follow."""
-    lines: list[str] = []
-    if len(report.events) == 1 and not report.checked:
-        lines += _event_text(report.events[0])
-    else:
-        checked = ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items())
-        lines.append(f"held against their checksums: {checked}")
-        follows = sum(each.follows for each in report.events)
-        kinds = Counter(each.kind for each in report.events)
-        what = ", ".join(f"{count:,} {kind}s" for kind, count in kinds.items()) or "no event"
-        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow ({report.seconds:.1f} s)")
-        lines += [f"does not follow: {each.id}: {each.differs[0]}" for each in report.events if not each.follows][
-            :_SHOWN
-        ]
-        left = Counter(phrase for each in report.events for phrase in each.unchecked)
-        lines += [f"not checked, of {count:,}: {phrase}" for phrase, count in left.most_common(_SHOWN)]
-    lines += [f"damaged: {fault}" for fault in report.faults[:_SHOWN]]
-    lines += [f"not checked: {each}" for each in report.absent[:_SHOWN]]
-    return "\n".join(lines)
-
-
-def _event_text(event: EventReport) -> list[str]:
-    named = f"{event.kind} {event.id}" + (f", revision {event.revision}" if event.revision else "")
-    lines = [f"{named}: {'all that was checked follows' if event.follows else 'does not follow'}", ""]
-    for row, held in zip(event.rows, event.read, strict=True):
-        ref = row.refs[0]
-        mark = "differs" if held.differs else "not checked" if held.unchecked else "as read"
-        parts = f" and {len(row.refs) - 1} more" if len(row.refs) > 1 else ""
-        when = iso(row.row["time"])
-        where = f"{ref.source}:{ref.offset:,}+{ref.length}{parts}"
-        lines.append(f"{mark:12} {row.row['mmsi']:09d} {when}  {', '.join(row.roles)}: {where}")
-    lines.append("")
-    for each in event.found:
-        if each.follows is not None:
-            mark = "follows" if each.follows else "DIFFERS"
-            lines.append(f"{mark:12} {each.what}: stored {shown(each.stored)}, worked out {shown(each.again)}")
-    return lines + [f"{'not checked':12} {phrase}" for phrase in event.unchecked]
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values, numbers as Python has them."""
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
-
-
-def as_json(report: Verification) -> dict[str, Any]:
-    """What was found, for programs."""
-    return {
-        "follows": report.first_fault() is None,
-        "data": str(report.data),
-        "checked": report.checked,
-        "damaged": report.faults,
-        "not_checked": report.absent,
-        "events": [
-            {
-                "id": each.id,
-                "revision": each.revision,
-                "kind": each.kind,
-                "follows": each.follows,
-                "differs": each.differs,
-                "not_checked": each.unchecked,
-                "numbers": [_plain(vars(number)) for number in each.found],
-                "raw_refs": [
-                    {"roles": row.roles, "table": row.table, "refs": [ref._asdict() for ref in row.refs]}
-                    | {"mmsi": row.row["mmsi"], "time": iso(row.row["time"])}
-                    for row in each.rows
-                ],
-            }
-            for each in report.events
-        ],
-    }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence import findings, recomputed
-from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, is_torn, track_of
+from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, is_torn, tracks_of
 from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.rules import Rules
 
@@ -167,5 +167,5 @@ def test_two_that_send_under_one_number_are_told_apart():
     )
     assert is_torn(course, RULES.vessel)
     for begun, of in ((0, ~far), (60_000_000, far)):
-        assert track_of(course, begun, RULES.vessel).row.tolist() == np.flatnonzero(of).tolist()
+        assert np.flatnonzero(tracks_of(course, RULES.vessel) == begun).tolist() == np.flatnonzero(of).tolist()
     assert apart_m(124.5, 38.0, 130.0, 38.0) > 400_000

@@ -15,7 +15,7 @@ import pytest
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake
 from stswatch.pipeline.evidence.vault import Vault, known_sources
-from stswatch.pipeline.evidence.verify import as_json, as_text
+from stswatch.pipeline.evidence_commands import as_json, as_text
 from stswatch.pipeline.flow.engine import IN_PROCESS
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.live.reconcile import reconcile
