@@ -81,6 +81,7 @@ class Vault:
     elsewhere: Sequence[Path] = ()
     _hashes: dict[Path, str] = field(default_factory=dict)
     _found: dict[str, Holding] = field(default_factory=dict)
+    _inside: dict[Path, dict[int, list[Path]]] = field(default_factory=dict)
 
     def holding(self, source: str) -> Holding:
         """Where a source lies now, its hash compared. Raises KeyError for one that the catalogue does not know."""
@@ -106,13 +107,20 @@ class Vault:
         yield entry.path
         if is_segment(entry.path):
             yield self.data / Path(*entry.path.parts[-3:])
-        size = entry.source.get("bytes")
+        size = int(entry.source.get("bytes") or 0)
         for folder in self.elsewhere:
             yield folder / entry.path.name
-            yield from (path for path in self._files(folder) if path.stat().st_size == size)
+            yield from self._sizes(folder).get(size, ())
 
-    def _files(self, folder: Path) -> list[Path]:
-        return sorted(path for path in folder.rglob("*") if path.is_file())
+    def _sizes(self, folder: Path) -> Mapping[int, list[Path]]:
+        """The files of a folder by their size, bytes. Raises StoreError where there is no such folder."""
+        if folder not in self._inside:
+            if not folder.is_dir():
+                raise StoreError(f"{folder}: is no folder; name one where input files lie with `files`")
+            self._inside[folder] = {}
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                self._inside[folder].setdefault(path.stat().st_size, []).append(path)
+        return self._inside[folder]
 
     def _sha256(self, path: Path) -> str:
         if path not in self._hashes:

@@ -130,9 +130,16 @@ def verify(
 
 
 def verify_all(
-    data: Path, elsewhere: Sequence[Path] = (), card: bytes | None = None, tell: Progress = lambda stage, done, of: None
+    data: Path,
+    elsewhere: Sequence[Path] = (),
+    card: bytes | None = None,
+    tell: Progress = lambda stage, done, of: None,
+    at_once: int = PAGE,
 ) -> Verification:
-    """Every file of the folder and every encounter and dark meeting that holds. Raises StoreError, CatalogueError."""
+    """Every file of the folder and every encounter and dark meeting that holds; so many at once.
+
+    Raises StoreError, CatalogueError.
+    """
     begun = time.monotonic()
     report = Verification(data)
     basis: Basis | None = None
@@ -156,7 +163,7 @@ def verify_all(
                 report.absent.append(f"{holding.name}: is not there; name the folder where it lies with `files`")
             tell("sources", report.checked["sources"], len(basis.vault.entries))
         total = queries.summary(data)["encounters"]
-        for page in _pages(data):
+        for page in _pages(data, at_once):
             report.events += _encounters(basis, page)
             tell("events", len(report.events), total)
         dark = queries.table(data, "dark_meetings").drop_columns(["region"]).to_pylist()
@@ -165,9 +172,9 @@ def verify_all(
     return report
 
 
-def _pages(data: Path) -> Iterator[pa.Table]:
+def _pages(data: Path, at_once: int) -> Iterator[pa.Table]:
     after: tuple[datetime, str] | None = None
-    while (page := queries.standing(data, after, PAGE)).num_rows:
+    while (page := queries.standing(data, after, at_once)).num_rows:
         last = page.select(["start_time", "id"]).slice(page.num_rows - 1, 1).to_pylist()[0]
         after = last["start_time"], last["id"]
         yield page
