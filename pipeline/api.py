@@ -38,9 +38,11 @@ from stswatch.pipeline.reading import (
     messages,
     one_snapshot,
     opened,
+    reproduce,
     run_of,
     status,
     today,
+    verify,
     write_messages,
 )
 from stswatch.pipeline.rule_files import load as load_rules
@@ -196,12 +198,14 @@ __all__ = [
     "messages",
     "one_snapshot",
     "reconcile",
+    "reproduce",
     "run",
     "run_of",
     "simulate",
     "status",
     "stream",
     "train",
+    "verify",
     "write_messages",
 ]
 

@@ -205,11 +205,11 @@ class Explain(OfData):
 
         if self.id and self.id.startswith("D"):
             from stswatch.pipeline.evidence import case_page
-            from stswatch.pipeline.store import queries
+            from stswatch.pipeline.store import case_queries
 
             with api.one_snapshot(self.data):
                 dark = api.dark_meeting(self.data, self.id)
-                seen = queries.of_cases(Path(self.data), "case_observations", dark["id"])
+                seen = case_queries.of_cases(Path(self.data), "case_observations", dark["id"])
             if not self.quiet:
                 print("\n".join([words.dark_explanation(dark), *case_page.seen(seen)]))
             if self.picture:

@@ -17,10 +17,13 @@ from stswatch.pipeline.options import (
     chosen,
     takes,
 )
+from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from stswatch.pipeline.evidence.reproduce import Reproduced
+    from stswatch.pipeline.evidence.verify import Verification
     from stswatch.pipeline.readers.nmea_messages import Count
     from stswatch.pipeline.readers.source import Source
 if TYPE_CHECKING:
@@ -359,3 +362,57 @@ def status(data: str | Path = DATA) -> dict[str, Any]:
     from stswatch.pipeline.live import health as kept
 
     return kept.read(Path(data))
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Evidence: whether what is stored follows from what was received, and whether a run comes again
+
+
+def verify(
+    data: str | Path = DATA,
+    name: str | None = None,
+    *,
+    every: bool = False,
+    files: Sequence[str | Path] = (),
+    scorecard: str | Path | None = None,
+    every_fix: bool = False,
+    tell: Progress = lambda stage, done, of: None,
+) -> Verification:
+    """Hold one event, or every file and event of a folder, against the bytes that were received; docs/evidence.md.
+
+    Args:
+        data: the data folder.
+        name: id of an encounter or dark meeting, or its beginning; the first lead where None.
+        every: the whole folder instead.
+        files: folders in which input files are looked for that no longer lie where they were read.
+        scorecard: that of the run, where it does not come with the program.
+        every_fix: read back every fix of both vessels in the meeting, not those alone that decide.
+        tell: called with (stage, done, of) as it goes on.
+
+    Raises StoreError, CatalogueError; OSError where the scorecard cannot be read. What does not follow is in what comes
+    back, `first_fault` names the first of it.
+    """
+    from stswatch.pipeline.evidence import verify as room
+
+    elsewhere, card = [Path(each) for each in files], Path(scorecard).read_bytes() if scorecard else None
+    if every:
+        return room.verify_all(Path(data), elsewhere, card, tell)
+    return room.verify(Path(data), name, elsewhere, card, every_fix)
+
+
+def reproduce(
+    data: str | Path = DATA,
+    run: str | None = None,
+    *,
+    files: Sequence[str | Path] = (),
+    scorecard: str | Path | None = None,
+    tell: Progress = lambda stage, done, of: None,
+) -> Reproduced:
+    """Run again what a run did, the last where None, in a folder that goes away again, and compare what it finds.
+
+    files, scorecard, tell: as for `verify`. Raises StoreError, CatalogueError, and what `run` raises.
+    """
+    from stswatch.pipeline.evidence import reproduce as room
+
+    card = Path(scorecard) if scorecard else None
+    return room.reproduce(Path(data), run, [Path(each) for each in files], card, tell)

@@ -1,1 +1,1 @@
-"""Evidence: what a lead rests on, what people decided of it, who was told."""
+"""Evidence: whether what is stored follows from what was received, what people decided of it, who was told."""

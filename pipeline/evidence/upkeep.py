@@ -18,7 +18,7 @@ from typing import Any
 from stswatch.errors import StswatchError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store import case_log, case_referrals, publish, queries, snapshots
+from stswatch.pipeline.store import case_log, case_queries, case_referrals, publish, queries, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import WORK, StoreError, open_work
@@ -65,7 +65,7 @@ def verify(data: Path, noted: str | None = None) -> str:
             raise DecisionError(f"{noted!r} is no head; give one as N:SHA256, as `stswatch log verify` printed it")
         heads.append((int(number), sha256))
     with suppress(StoreError):
-        heads += queries.log_head(data)
+        heads += case_queries.log_head(data)
     log = case_log.verified(data, heads)
     if log.finding is not None:
         raise case_log.CaseLogError(f"{data / case_log.NAME}: {log.finding}")

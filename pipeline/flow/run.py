@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import shapely
 
 from stswatch.errors import StswatchError
+from stswatch.geo.reference import zones
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.row import Engine, planned, run_row, tidy
-from stswatch.pipeline.flow.slices import DamagedSlice, healing, outputs
+from stswatch.pipeline.flow.slices import DamagedSlice, code, healing, outputs
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.source import Source, SourceError
 from stswatch.pipeline.rules import Rules
@@ -104,8 +109,33 @@ def _run(
         except DamagedSlice:  # found when it is loaded, and gone by now
             with healing(catalogue):
                 run_row(catalogue, row, rules, engine, tell)
+    catalogue.put("marks", {_MANIFEST + this_run.run_id: manifest_of(area, held, engine.steps, this_run)})
     snapshots.clear(data, lake_files(held), datetime.now(UTC))
     return database
+
+
+_MANIFEST = "run-"
+
+
+def manifest_of(area: str, sources: Iterable[str], steps: Sequence[Step], record: RunRecord | None) -> dict[str, Any]:
+    """What a run notes of itself beside its row in `runs`: sources, what the area holds, the code of its steps."""
+    shown = zones.area(area)
+    return {
+        "sources": sorted(sources),
+        "area": hashlib.sha256(shapely.to_wkb(shown.geometry)).hexdigest() if shown.geometry is not None else "world",
+        "code": hashlib.sha256(code(steps).encode()).hexdigest() if steps else "",
+        "card": record.model_id if record else "",
+        "rules": record.rules.fingerprint() if record else "",
+    }
+
+
+def noted_manifest(data: Path, run_id: str) -> Mapping[str, Any] | None:
+    """What a run noted of itself; None where it noted nothing. Raises DamagedFile, CatalogueError."""
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        return None
+    with catalogue:
+        return catalogue.one("marks", _MANIFEST + run_id, lambda key, content: dict(content))
 
 
 def run_record(

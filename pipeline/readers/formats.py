@@ -28,6 +28,7 @@ from stswatch.pipeline.readers.source import (
     Source,
     SourceError,
     SourcePlace,
+    request_of,
 )
 from stswatch.pipeline.readers.text import head
 from stswatch.pipeline.schema import RECEIVERS
@@ -218,6 +219,7 @@ def _source(
         prepared.options,
         request.day.isoformat() if request.day else None,
         prepared.columns,
+        request_of(request),
     )
 
 

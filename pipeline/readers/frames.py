@@ -91,7 +91,8 @@ def _skipped(data: bytes, at: int) -> bytes | None:
         return None
     magic, length, tag, crc = _HEAD.unpack_from(data, at)
     content = data[at + _HEAD.size : at + 8 + length]
-    return content if (magic, tag) == (_SKIP, TAG) and zlib.crc32(content) == crc else None
+    whole = len(content) == 8 + length - _HEAD.size
+    return content if whole and (magic, tag) == (_SKIP, TAG) and zlib.crc32(content) == crc else None
 
 
 def index_of(file: BinaryIO) -> Index | None:

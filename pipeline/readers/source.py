@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from stswatch.errors import StswatchError
 from stswatch.pipeline import schema
 from stswatch.pipeline.options import Moment, ReadOptions
+from stswatch.regular_files import read_regular
 
 IDS = ("mmsi", "any")
 WHOLE = 2**62  # the end of a source whose decompressed size is not known
@@ -52,6 +54,7 @@ class Source:
     options: Any = None  # what the reader found out while preparing; picklable
     ingest_day: str | None = None  # when it was first looked at, ISO 8601: whoever reads it again keeps that
     columns: str | None = None  # of a table: which columns were taken for what, and which were not
+    request: tuple[tuple[str, str], ...] = ()  # what a user said of it, see request_of
 
     @property
     def place(self) -> SourcePlace:
@@ -127,6 +130,23 @@ def nothing() -> DecodedBatch:
     0
     """
     return DecodedBatch(schema.empty("fixes"), schema.empty("static_reports"), schema.empty("rejects"), 0, 0, 0)
+
+
+def request_of(asked: ReadOptions) -> tuple[tuple[str, str], ...]:
+    """What a user said of a file, as names and texts: to read it again so; a map of columns with what it holds.
+
+    >>> request_of(ReadOptions(receiver="satellite"))
+    (('receiver', 'satellite'),)
+    """
+    given: dict[str, str] = {}
+    for name in ("format", "receiver", "ids", "licence"):
+        if (value := getattr(asked, name)) not in (None, getattr(ReadOptions(), name)):
+            given[name] = str(value)
+    if asked.columns is not None:
+        given["columns"] = read_regular(Path(asked.columns)).decode("utf-8", "replace")
+    if asked.start_time is not None:
+        given["start_time"] = asked.start_time.isoformat()
+    return tuple(sorted(given.items()))
 
 
 def start_moment(given: Moment | None) -> datetime | None:

@@ -140,7 +140,7 @@ class Catalogue:
             catalogue._make()
             catalogue._check_version()
             if verify:
-                catalogue._verify()
+                catalogue.verify()
         except BaseException:
             connection.close()
             raise
@@ -173,7 +173,7 @@ class Catalogue:
                 f"{self.path}: is of another version of stswatch ({found}, not {VERSION}), or damaged; {_REMEDY}"
             )
 
-    def _verify(self) -> None:
+    def verify(self) -> None:
         """Raise CatalogueError where a page is damaged, or a table has other rows than were written."""
         found = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != b"ok":

@@ -13,11 +13,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from stswatch.pipeline import rule_files, schema
+from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.store import (
-    case_referrals,
-    case_tables,
     ddl,
     encounter_context,
     publish,
@@ -26,7 +24,6 @@ from stswatch.pipeline.store import (
     views,
 )
 from stswatch.pipeline.store.database import StoreError, connect, sound
-from stswatch.pipeline.times import micros
 
 _SHOWN = 5  # names listed where a beginning fits several
 # How well a name fits an event, best first: its id or the id computed of it, of one that holds, then of any; last the
@@ -50,7 +47,7 @@ def one_snapshot(data: Path) -> Iterator[None]:
 
     Raises StoreError where the folder holds no database.
     """
-    with _asked(data) as db:
+    with asked(data) as db:
         before = _KEPT.set((data, db))
         try:
             yield
@@ -59,8 +56,8 @@ def one_snapshot(data: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """What was published last. Raises StoreError where there is nothing or it is damaged."""
+def asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what was published last. Raises StoreError where there is nothing or it is damaged."""
     kept = _KEPT.get()
     if kept and kept[0] == data:
         yield kept[1]
@@ -84,8 +81,8 @@ def leads(data: Path, limit: int, per_day: int | None = None) -> list[dict[str, 
         QUALIFY $per_day IS NULL OR $per_day >= row_number() OVER (
             PARTITION BY epoch_us(l.end_time) // {days(1)} ORDER BY coalesce(closing, l.score) DESC, l.start_time, l.id)
         ORDER BY l.score DESC, l.start_time, l.id LIMIT $limit"""
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"limit": limit, "per_day": per_day}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"limit": limit, "per_day": per_day}))
 
 
 def encounter(data: Path, name: str) -> dict[str, Any]:
@@ -94,7 +91,7 @@ def encounter(data: Path, name: str) -> dict[str, Any]:
     A computed_id names its event too, where no event has that id; one that is superseded by another gives that other.
     Raises StoreError where none or several fit, or the folder holds no database.
     """
-    with _asked(data) as db:
+    with asked(data) as db:
         found = db.execute(_BY_NAME, {"name": name, "limit": _SHOWN + 1}).fetchall()
         ids = [row[0] for row in found]
         if not ids:
@@ -110,7 +107,7 @@ def _succeeding(db: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
     seen: set[str] = set()
     while True:
         query = "SELECT * FROM encounters WHERE id = $id ORDER BY revision DESC LIMIT 1"
-        row = _rows(db.sql(query, params={"id": name}))[0]
+        row = dicts(db.sql(query, params={"id": name}))[0]
         seen.add(name)
         if row["superseded_by"] is None or row["superseded_by"] in seen:
             return row
@@ -124,8 +121,8 @@ def dark_meetings(data: Path, limit: int, lead: bool) -> list[dict[str, Any]]:
     """
     query = """SELECT * EXCLUDE region FROM dark_meetings WHERE lead = $lead
         ORDER BY score DESC NULLS LAST, start_time, id LIMIT $limit"""
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"lead": lead, "limit": limit}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"lead": lead, "limit": limit}))
 
 
 def dark_meeting(data: Path, name: str) -> dict[str, Any]:
@@ -134,8 +131,8 @@ def dark_meeting(data: Path, name: str) -> dict[str, Any]:
     Raises StoreError where none or several fit, or the folder holds no database.
     """
     query = "SELECT * FROM dark_meetings WHERE starts_with(id, $name) ORDER BY id LIMIT $limit"
-    with _asked(data) as db:
-        found = _rows(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
+    with asked(data) as db:
+        found = dicts(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
     if not found:
         raise StoreError(f"{data}: no dark meeting {name!r}; `stswatch dark --data {data}` lists their ids")
     if len(found) > 1:
@@ -149,8 +146,8 @@ def vessels(data: Path, mmsi: Sequence[int]) -> dict[int, dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    with _asked(data) as db:
-        rows = _rows(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
+    with asked(data) as db:
+        rows = dicts(db.sql("SELECT * FROM vessels WHERE mmsi IN (SELECT unnest($mmsi))", params={"mmsi": list(mmsi)}))
     return {row["mmsi"]: row for row in rows}
 
 
@@ -160,8 +157,8 @@ def gaps_beside(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     query = f"SELECT * FROM {publish.GAPS_BESIDE} WHERE id = $id AND revision = $revision ORDER BY mmsi, start_time"
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"id": name, "revision": revision}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"id": name, "revision": revision}))
 
 
 def calls_around(data: Path, row: dict[str, Any], memory: timedelta) -> list[dict[str, Any]]:
@@ -177,9 +174,9 @@ def calls_around(data: Path, row: dict[str, Any], memory: timedelta) -> list[dic
             OR row_number() OVER (PARTITION BY mmsi, departure < $begin, shown = 'dark_possible'
                 ORDER BY CASE WHEN departure < $begin THEN -epoch_us(departure) ELSE epoch_us(arrival) END, port) = 1
         ORDER BY mmsi, arrival, port"""
-    asked = {"a": row["mmsi_a"], "b": row["mmsi_b"], "begin": row["start_time"], "end": row["end_time"]}
-    with _asked(data) as db:
-        return _rows(db.sql(query, params=asked | {"memory": memory}))
+    given = {"a": row["mmsi_a"], "b": row["mmsi_b"], "begin": row["start_time"], "end": row["end_time"]}
+    with asked(data) as db:
+        return dicts(db.sql(query, params=given | {"memory": memory}))
 
 
 def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
@@ -188,8 +185,8 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     query = f"SELECT * FROM {encounter_context.CONTEXT} WHERE id = $id AND revision = $revision ORDER BY mmsi"
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"id": name, "revision": revision}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"id": name, "revision": revision}))
 
 
 def scored_by_week(data: Path, weeks: int) -> list[dict[str, Any]]:
@@ -204,7 +201,7 @@ def scored_by_week(data: Path, weeks: int) -> list[dict[str, Any]]:
         SELECT week, r.feature AS feature, list(coalesce(r.value, 'nan'::DOUBLE)) AS value, list(score) AS score
         FROM (SELECT *, unnest(reasons) AS r FROM held SEMI JOIN last USING (week))
         GROUP BY ALL ORDER BY week, feature"""
-    with _asked(data) as db:
+    with asked(data) as db:
         rows = db.execute(query, {"weeks": weeks}).fetchall()
     found: dict[datetime, dict[str, Any]] = {}
     for week, feature, value, score in rows:
@@ -219,8 +216,8 @@ def groups_of(data: Path, name: str) -> list[dict[str, Any]]:
     Raises StoreError where the folder holds no database.
     """
     query = f"SELECT * FROM {views.GROUPS} WHERE list_contains(members, $id)"
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"id": name}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"id": name}))
 
 
 def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -231,15 +228,15 @@ def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
     query = f"""SELECT c.*, f.name AS from_name, t.name AS to_name FROM {views.CHAINS} c
         LEFT JOIN vessels f ON f.mmsi = from_mmsi LEFT JOIN vessels t ON t.mmsi = to_mmsi
         WHERE via_mmsi IN ($a, $b) AND $id IN (first_id, second_id) ORDER BY between_d, first_id, second_id"""
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
 
 
 def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
     """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
     query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
-    with _asked(data) as db:
-        return _rows(db.sql(query, params={"first": span[0], "last": span[1]}))
+    with asked(data) as db:
+        return dicts(db.sql(query, params={"first": span[0], "last": span[1]}))
 
 
 def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:
@@ -253,10 +250,10 @@ def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -
         AND last_time > $first ORDER BY first_time, mmsi, kind, field, old_value, new_value, other_mmsi"""
     checks = f"""SELECT * FROM track_checks WHERE {who} AND start_time < $last AND end_time > $first
         ORDER BY start_time, mmsi, check_name"""
-    with _asked(data) as db:
+    with asked(data) as db:
         return {
-            "identity_events": _rows(db.sql(events, params=given)),
-            "track_checks": _rows(db.sql(checks, params=given)),
+            "identity_events": dicts(db.sql(events, params=given)),
+            "track_checks": dicts(db.sql(checks, params=given)),
         }
 
 
@@ -271,7 +268,7 @@ def met(data: Path, mmsi: Sequence[int]) -> dict[str | int, int]:
         SELECT mmsi, count(DISTINCT id) FILTER (WHERE other IN (SELECT unnest($mmsi))),
             count(DISTINCT other) FILTER (WHERE other NOT IN (SELECT unnest($mmsi)))
         FROM living WHERE mmsi IN (SELECT unnest($mmsi)) GROUP BY mmsi"""
-    with _asked(data) as db:
+    with asked(data) as db:
         found = db.execute(query, {"mmsi": list(mmsi)}).fetchall()
     others = {who: others for who, _, others in found}
     return {"pair": max((pair for _, pair, _ in found), default=0)} | {who: others.get(who, 0) for who in mmsi}
@@ -287,7 +284,7 @@ def tracks(data: Path, mmsi: Sequence[int], span_us: tuple[int, int]) -> pa.Tabl
     query = f"""SELECT {", ".join(names)} FROM {_fixes_near(data, span_us)}
                 WHERE mmsi IN (SELECT unnest($mmsi)) AND epoch_us(time) BETWEEN $first AND $last"""
     given = {"mmsi": list(mmsi), "first": span_us[0], "last": span_us[1]}
-    with _asked(data) as db:
+    with asked(data) as db:
         try:
             found = db.sql(query, params=given).to_arrow_table()
         except duckdb.IOException as error:
@@ -318,17 +315,17 @@ def sources(data: Path) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    with _asked(data) as db:
-        rows = _rows(db.sql("SELECT * FROM sources ORDER BY path, member"))
-        counts = _rows(db.sql("SELECT * FROM reject_counts ORDER BY count DESC, reason"))
+    with asked(data) as db:
+        rows = dicts(db.sql("SELECT * FROM sources ORDER BY path, member"))
+        counts = dicts(db.sql("SELECT * FROM reject_counts ORDER BY count DESC, reason"))
     return [row | {"reasons": [c for c in counts if c["source"] == row["source"]]} for row in rows]
 
 
 def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
     """The run of that id, or the newest. Raises StoreError where the folder holds no database or no such run."""
-    with _asked(data) as db:
+    with asked(data) as db:
         query = "SELECT * FROM runs WHERE run_id = coalesce($id, run_id) ORDER BY started DESC LIMIT 1"
-        found = _rows(db.sql(query, params={"id": run_id}))
+        found = dicts(db.sql(query, params={"id": run_id}))
     if not found:  # a watch publishes before its first hour is finalized
         raise StoreError(
             f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more"
@@ -343,48 +340,14 @@ def summary(data: Path) -> dict[str, int]:
     """
     counted = {name: name for name in schema.STORED if name not in schema.LAKE}
     counted |= {"current_encounters": "encounters WHERE status = 'current'", publish.LEADS: publish.LEADS}
-    with _asked(data) as db:
+    with asked(data) as db:
         rows = [db.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0] for source in counted.values()]
     return dict(zip(counted, rows, strict=True))
 
 
-def _rows(relation: Any) -> list[dict[str, Any]]:
+def dicts(relation: Any) -> list[dict[str, Any]]:
     """The rows as DuckDB gives them: Arrow would import pandas for their times, which takes longer than a query."""
     return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
-
-
-def of_cases(
-    data: Path, view: str, case: str | None = None, exercise: str | None = None, now: datetime | None = None
-) -> list[dict[str, Any]]:
-    """The rows of a view of cases by the log as it is now, of one exercise or live; of one case where it is named.
-
-    now: the time at which docket is asked, the clock's where None. Raises StoreError where the folder holds no
-    database, or one of an older version.
-    """
-    rules = rule_files.from_json(run_of(data)["rules"])
-    made = case_tables.queries(rules.case) | case_referrals.queries(rules)
-    if now is not None:
-        made[case_tables.DOCKET] = case_tables.docket_query(rules.case, f"make_timestamptz({micros(now)})")
-    log, before = case_tables.given(data), "" if exercise is None else "exercise_"
-    with _asked(data) as db:
-        if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'ports_in_reach'").fetchall():
-            raise StoreError(f"{data}: was published by an older version of stswatch; run again over any file of it")
-        for name in ("decisions", "observations"):
-            db.register(f"given_{name}", log[before + name])
-        of = "" if exercise is None else f"WHERE exercise = {ddl.literal(exercise)}"
-        parts = [f"{name} AS (FROM given_{name} {of})" for name in ("decisions", "observations")]
-        parts += [f"{name} AS ({query})" for name, query in made.items()]
-        which = "" if case is None else f"WHERE case_id = {ddl.literal(case)}"
-        return _rows(db.sql(f"WITH {', '.join(parts)} SELECT * FROM {view} {which}"))
-
-
-def log_head(data: Path) -> list[tuple[int, str]]:
-    """The last entry of the log of decisions that was published, (seq, sha256). Raises StoreError as `leads`."""
-    with _asked(data) as db:
-        if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'exercise_decisions'").fetchall():
-            return []
-        every = " UNION ALL ".join(f"SELECT seq, sha256 FROM {name}" for name in ("decisions", "exercise_decisions"))
-        return [(seq, text) for seq, text in db.execute(f"{every} ORDER BY seq DESC LIMIT 1").fetchall()]
 
 
 def freshness(data: Path) -> dict[str, Any]:
@@ -395,5 +358,5 @@ def freshness(data: Path) -> dict[str, Any]:
     query = """SELECT (SELECT max(last_seen) FROM vessels) AS last_data,
             (SELECT max(data_end) FROM runs WHERE finished IS NOT NULL) AS final_to,
             (SELECT max(started) FROM runs) AS run, (SELECT count(*) FROM sources) AS sources"""
-    with _asked(data) as db:
-        return _rows(db.sql(query))[0]
+    with asked(data) as db:
+        return dicts(db.sql(query))[0]

@@ -11,10 +11,12 @@ Nothing writes into either again; docs/decisions/0003 says why there are two.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence, Set
+import zlib
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,13 +39,21 @@ _NAME = re.compile(r"(\d{6,})\.(duckdb|json)")
 class Manifest:
     """What both files of a snapshot were: bytes, SHA-256 of their headers; lake table -> files that its view lists.
 
-    left_out: source -> spans of which its view marks the rows `clock`.
+    left_out: source -> spans of which its view marks the rows `clock`. crc: CRC-32 of each of the files, None where
+    nobody noted it; check: that of all the rest of the manifest.
     """
 
     size: int
     head: str
     lake_files: Mapping[str, Sequence[str]]
     left_out: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    crc: int | None = None
+    check: int | None = None
+
+    def summed(self) -> int:
+        """The CRC-32 of all but `check`."""
+        rest = {name: value for name, value in vars(self).items() if name != "check"}
+        return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,13 @@ def finalize(
     for path in (made, beside):
         path.chmod(path.stat().st_mode & ~0o222)  # a session that would write, and so lock others out, cannot open it
     with made.open("rb") as file:
-        manifest = Manifest(made.stat().st_size, _head(file.fileno()), dict(lake_files), dict(left_out))
-    write_json(snapshot.manifest, vars(manifest), indent=None)
+        size, head, spans = (
+            made.stat().st_size,
+            _head(file.fileno()),
+            {k: list(map(list, v)) for k, v in left_out.items()},
+        )
+    manifest = Manifest(size, head, {table: list(files) for table, files in lake_files.items()}, spans, _crc(made))
+    write_json(snapshot.manifest, vars(manifest) | {"check": manifest.summed()}, indent=None)
     made.replace(snapshot.pristine)
     faults.reach("snapshot_halved")
     beside.replace(snapshot.shown)
@@ -138,6 +153,22 @@ def as_published(file: Path, manifest: Manifest) -> bool:
     return os.fstat(opened).st_size >= manifest.size and _head(opened) == manifest.head
 
 
+def damage(snapshot: Snapshot) -> Iterator[str]:
+    """For both files of a snapshot, and its manifest, a sentence that says what is damaged, or nothing."""
+    remedy = "`stswatch run` over any file of the data folder publishes it anew"
+    manifest = read_manifest(snapshot)
+    if manifest is None or manifest.check not in (None, manifest.summed()):
+        yield f"{snapshot.manifest}: is damaged or not there; {remedy}"
+        return
+    yield ""
+    for path in (snapshot.pristine, snapshot.shown):
+        try:
+            same = manifest.crc is None or _crc(path) == manifest.crc
+            yield "" if same else f"{path}: is damaged (its checksum is not that of what was published); {remedy}"
+        except OSError as error:
+            yield f"{path}: cannot be read ({error.strerror}); {remedy}"
+
+
 def log(file: Path) -> Path:
     """Where DuckDB keeps the changes of a session until it writes them into the file."""
     return file.with_name(file.name + ".wal")
@@ -145,6 +176,14 @@ def log(file: Path) -> Path:
 
 def _head(opened: int) -> str:
     return hashlib.sha256(os.pread(opened, _HEAD_BYTES, 0)).hexdigest()
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            crc = zlib.crc32(piece, crc)
+    return crc
 
 
 def copy(source: Path, target: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_row_that_is_gone_or_was_altered_by_other_means_is_missed(kept):
     with Catalogue.open(data, verify=False) as catalogue:
         catalogue._connection.execute("UPDATE sums SET n = n + 1 WHERE name = 'chunks'")
         with pytest.raises(CatalogueError, match="others"):
-            catalogue._verify()
+            catalogue.verify()
 
 
 @pytest.mark.parametrize("version", [0, 2])

@@ -21,7 +21,7 @@ from stswatch.pipeline.evidence.decisions import (
 )
 from stswatch.pipeline.evidence.upkeep import DecisionError
 from stswatch.pipeline.rules import CaseRules
-from stswatch.pipeline.store import case_log, queries
+from stswatch.pipeline.store import case_log, case_queries
 from stswatch.pipeline.store.case_log import sealed
 from stswatch.pipeline.store.database import StoreError
 from tests.pipeline.evidence.cases.conftest import DARK, HOSTILE, LEAD, tables
@@ -41,7 +41,7 @@ def refer(data, now=NOW, to=("GR",), by="Ann Lee", case=LEAD):
 
 
 def waiting(data, now=NOW, case=LEAD):
-    return [(row["waits_for"], row["what"]) for row in queries.of_cases(data, "docket", case, now=now)]
+    return [(row["waits_for"], row["what"]) for row in case_queries.of_cases(data, "docket", case, now=now)]
 
 
 def test_what_lacks_is_said(data):
@@ -82,7 +82,7 @@ def test_nobody_blocks_by_not_answering_and_the_referral_says_so(data):
         refer(data, NOW + WAIT - timedelta(seconds=1))
     assert waiting(data, NOW + WAIT) == [("who may refer", "refer")]
     assert refer(data, NOW + WAIT).entry.body["readers"] == "SINGLE READER"
-    assert [row["readers"] for row in queries.of_cases(data, "cases", LEAD)] == ["SINGLE READER"]
+    assert [row["readers"] for row in case_queries.of_cases(data, "cases", LEAD)] == ["SINGLE READER"]
 
 
 def test_nobody_blocks_by_objecting_and_the_dissent_travels(data):
@@ -90,7 +90,7 @@ def test_nobody_blocks_by_objecting_and_the_dissent_travels(data):
     record_reading(data, LEAD, "Bo", True, now=NOW)
     seq = [record(data, LEAD, "dissent", who, HOSTILE, now=NOW).entry.seq for who in ("Bo", "Cy", "Di")]
     assert refer(data).entry.body["dissents"] == seq
-    assert queries.of_cases(data, "cases", LEAD)[0]["dissents"] == 3
+    assert case_queries.of_cases(data, "cases", LEAD)[0]["dissents"] == 3
 
 
 def test_revisions_that_keep_coming_do_not_start_the_wait_anew(data):
@@ -110,7 +110,9 @@ def test_an_event_that_is_gone_or_changed_comes_back_to_the_docket(data):
     record_reading(data, LEAD, "Bo", True, now=NOW)
     refer(data)
     build.publish(data, build.output(data, "none", tables(encounters=[], dark_meetings=[])))
-    rows = {row["case_id"]: row["why"] for row in queries.of_cases(data, "docket", now=NOW) if "again" in row["what"]}
+    rows = {
+        row["case_id"]: row["why"] for row in case_queries.of_cases(data, "docket", now=NOW) if "again" in row["what"]
+    }
     assert rows == {LEAD: "the event was retracted", DARK: "there is no such event any more"}
 
 
@@ -133,7 +135,7 @@ def test_a_case_that_became_part_of_another_waits_until_that_is_decided_on(data)
     assess(data, case=shorter)
     refer(data, NOW + WAIT, ("GR",), case=shorter)
     build.publish(data, build.output(data, "one", tables(encounters=[build.encounter(0.5, 9, **near)])))
-    assert queries.of_cases(data, "cases", shorter)[0]["superseded_by"] == LEAD
+    assert case_queries.of_cases(data, "cases", shorter)[0]["superseded_by"] == LEAD
     assert ("first reader", "decide again") in waiting(data, case=shorter)
     record(data, shorter, "acknowledged", "Ann Lee", "by mail", "GR", now=NOW + 2 * WAIT)
     assert assess(data, NOW + 3 * WAIT, case=shorter).entry.case == LEAD
@@ -177,9 +179,9 @@ def test_the_same_command_again_writes_no_second_entry(data):
 def test_an_exercise_shows_where_it_is_asked_for_alone(data, shown):
     decide(data, LEAD, "watch", "Ann", "live", now=NOW)
     decide(data, LEAD, "assessed", "Bo", "drill", ALTERNATIVE, exercise="Bright Lights", now=NOW)
-    assert [row["status"] for row in queries.of_cases(data, "cases")] == ["watch"]
-    assert [row["status"] for row in queries.of_cases(data, "cases", exercise="Bright Lights")] == ["assessed"]
-    assert queries.of_cases(data, "cases", exercise="another") == []
+    assert [row["status"] for row in case_queries.of_cases(data, "cases")] == ["watch"]
+    assert [row["status"] for row in case_queries.of_cases(data, "cases", exercise="Bright Lights")] == ["assessed"]
+    assert case_queries.of_cases(data, "cases", exercise="another") == []
     assert waiting(data) == []
     with pytest.raises(DecisionError, match="is watch"):
         refer(data, NOW + WAIT)
@@ -205,7 +207,7 @@ def test_a_database_made_anew_says_the_same(data, shown, tmp_path):
     before = {view: build.rows(data, f"FROM {view}") for view in views}
     build.publish(data, build.output(data, "first", tables()))
     assert {view: build.rows(data, f"FROM {view}") for view in views} == before
-    assert before["cases"] == queries.of_cases(data, "cases")
+    assert before["cases"] == case_queries.of_cases(data, "cases")
     found = case_log.read(data).entries
     assert [(row["seq"], row["sha256"]) for row in before["decisions"]] == [(e.seq, e.sha256) for e in found]
 
@@ -216,7 +218,7 @@ def test_a_watch_that_has_the_store_is_not_waited_for_long(data, monkeypatch):
         done = assess(data)
     assert held
     assert (done.new, done.published) == (True, False)
-    assert queries.of_cases(data, "cases", LEAD)[0]["status"] == "assessed", "what the command shows is the log"
+    assert case_queries.of_cases(data, "cases", LEAD)[0]["status"] == "assessed", "what the command shows is the log"
 
 
 # ------------------------------------------------------------------------------------- the table of statuses, by itself

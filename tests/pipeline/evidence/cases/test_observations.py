@@ -11,7 +11,7 @@ import pytest
 from stswatch.pipeline import schema
 from stswatch.pipeline.evidence import observations
 from stswatch.pipeline.evidence.observations import ObservationError, observe
-from stswatch.pipeline.store import case_log, queries
+from stswatch.pipeline.store import case_log, case_queries
 from tests.pipeline.evidence.cases.conftest import DARK, LEAD, tables
 from tests.pipeline.store import build
 from tests.pipeline.store.build import at
@@ -84,14 +84,14 @@ def test_what_is_no_observation_is_said(tmp_path, change, words):
 def beside(data, **of):
     return [
         (row["case_id"], row["seq"], row["independent_indicator"])
-        for row in queries.of_cases(data, "case_observations", **of)
+        for row in case_queries.of_cases(data, "case_observations", **of)
     ]
 
 
 def test_what_is_near_within_the_errors_stands_beside_the_event(data, tmp_path):
     observe(data, seen(tmp_path), "Ann")
     assert beside(data) == [(DARK, 1, True)]
-    row = queries.of_cases(data, "case_observations")[0]
+    row = case_queries.of_cases(data, "case_observations")[0]
     assert row["apart_km"] == pytest.approx(1.41, abs=0.05)
     assert (row["apart_min"], row["named"]) == (0.0, False)
     far = SEEN.replace("lon = 124.81", "lon = 126.0")
@@ -109,7 +109,7 @@ def test_what_names_a_case_stands_beside_it_wherever_it_was(data, tmp_path):
     text = 'kind = "registry"\nprovider = "A register"\nlicence = "public"\ngrade = "A1"\n'
     observe(data, seen(tmp_path, text=text, cases=[LEAD], mmsi=[311000222]), "Ann")
     assert beside(data) == [(LEAD, 1, False)]
-    assert queries.of_cases(data, "case_observations")[0]["names_vessel"] is True
+    assert case_queries.of_cases(data, "case_observations")[0]["names_vessel"] is True
 
 
 def test_no_score_changes_and_the_case_says_so(data, shown, tmp_path, say):
@@ -131,6 +131,6 @@ def test_a_detection_near_which_nobody_was_heard_is_listed(data, tmp_path):
     build.publish(data, build.output(data, "first", tables()), lake={"fixes": ["lake/fixes/2023-08-01T00/a.parquet"]})
     observe(data, seen(tmp_path), "Ann")
     observe(data, seen(tmp_path, "lone.toml", SEEN.replace("lat = 38.41", "lat = 38.0")), "Ann")
-    found = queries.of_cases(data, "unmatched_detections")
+    found = case_queries.of_cases(data, "unmatched_detections")
     assert [(row["seq"], row["within_km"], row["within_min"]) for row in found] == [(2, 2.5, 16.0)]
     assert isinstance(found[0]["time"], datetime)

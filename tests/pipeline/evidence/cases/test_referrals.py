@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.evidence.decisions import decide, record
-from stswatch.pipeline.store import case_referrals, queries
+from stswatch.pipeline.store import case_queries, case_referrals
 from tests.pipeline.evidence.cases.conftest import LEAD, call, tables, vessel
 from tests.pipeline.evidence.cases.test_decisions import NOW, WAIT, assess, refer
 from tests.pipeline.store import build
@@ -20,12 +20,12 @@ def published(data, key, lake=(), **more):
 
 
 def conditions(data, provision):
-    rows = queries.of_cases(data, "provision_conditions", LEAD)
+    rows = case_queries.of_cases(data, "provision_conditions", LEAD)
     return {row["condition"]: row["state"] for row in rows if row["provision"] == provision}
 
 
 def engaged(data):
-    return sorted({tuple(row["provisions"]) for row in queries.of_cases(data, "referral_queue", LEAD)})
+    return sorted({tuple(row["provisions"]) for row in case_queries.of_cases(data, "referral_queue", LEAD)})
 
 
 def test_conditions_are_shown_not_shown_or_unknown(data):
@@ -57,9 +57,9 @@ def test_who_could_act_and_by_what_right(data, shown, monkeypatch):
     build.write(data / FIXES, fixes, schema.FIXES)
     close = encounter(1, 4, port="nampo", distance_to_shore_km=5.0)
     published(data, "close", [FIXES], encounters=[close])
-    assert queries.of_cases(data, "referral_queue") == []
+    assert case_queries.of_cases(data, "referral_queue") == []
     assess(data)
-    rows = queries.of_cases(data, "referral_queue", LEAD)
+    rows = case_queries.of_cases(data, "referral_queue", LEAD)
     found = {(row["recipient"], row["capacity"]) for row in rows}
     assert {
         ("GR", "flag"),
@@ -76,7 +76,7 @@ def test_who_could_act_and_by_what_right(data, shown, monkeypatch):
     assert port["hours_left"] < 0 < port["age_h"]
     assert [each["earliest"] for each in port["ports"]] == sorted(each["earliest"] for each in port["ports"])
     assert len(port["ports"]) == 8
-    psi = queries.of_cases(data, "psi_queue", LEAD)
+    psi = case_queries.of_cases(data, "psi_queue", LEAD)
     assert {row["recipient"] for row in psi} == {row["recipient"] for row in rows if row["psi"]} >= {"GR", "ECC"}
     assert build.rows(data, "SELECT count(*) AS n FROM referral_queue")[0]["n"] == len(rows)
     # a way by sea takes long: it is not looked for again while no later position is known
@@ -94,7 +94,7 @@ def test_what_became_of_a_referral_stands_in_the_queue(data):
     refer(data, NOW + WAIT, ("GR", "a coast guard"))
     record(data, LEAD, "acknowledged", "Ann", "by mail", "GR", now=NOW + WAIT + timedelta(hours=1))
     record(data, LEAD, "outcome", "Ann", "inspected", "GR", "inconclusive", now=NOW + WAIT + timedelta(hours=9))
-    rows = {row["recipient"]: row for row in queries.of_cases(data, "referral_queue", LEAD)}
+    rows = {row["recipient"]: row for row in case_queries.of_cases(data, "referral_queue", LEAD)}
     assert (rows["GR"]["sent"], rows["GR"]["outcome"]) == (NOW + WAIT, "inconclusive")
     assert rows["GR"]["acknowledged"] - rows["GR"]["sent"] == timedelta(hours=1)
     assert (rows["a coast guard"]["capacity"], rows["a coast guard"]["sent"]) == ("other", NOW + WAIT)

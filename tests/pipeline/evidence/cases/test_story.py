@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline import api, schema
 from stswatch.pipeline.evidence import decisions
-from stswatch.pipeline.store import queries
+from stswatch.pipeline.store import case_queries
 from tests.pipeline.flow.archive import in_two
 from tests.recording import RECORDING
 
@@ -98,7 +98,7 @@ def test_nobody_who_is_absent_blocks(data, shown):
     decisions.decide(data, lead, "assessed", "Ann", "why", ["bunkering: none near"], now=now - timedelta(hours=25))
     done = decisions.decide(data, lead, "referred", "Ann", "as assessed", recipients=["KR"])
     assert done.entry.body["readers"] == "SINGLE READER"
-    assert [row["readers"] for row in queries.of_cases(data, "cases", lead)] == ["SINGLE READER"]
+    assert [row["readers"] for row in case_queries.of_cases(data, "cases", lead)] == ["SINGLE READER"]
 
 
 def test_either_feed_alone_is_enough(tmp_path, say):
