@@ -334,27 +334,11 @@ def draw_areas(path: str | Path, area: str | Path = "dprk") -> None:
     image_file.write(Path(path), zone_map.render(suffix, shown))
 
 
-FEWEST = 100  # meetings of a week; of fewer a drift is chance
-
-
 def drift(data: str | Path = DATA, weeks: int = 4) -> list[dict[str, Any]]:
-    """How far the meetings of the last weeks are from those that the scorecard was trained on, a dict a week.
-
-    week: its Monday, UTC. meetings: how many hold. drift: `stability` (models/scorecard.py) of the score and of each
-    feature by name; None where the card does not say how its training was spread, or where there are fewer than FEWEST.
-    Raises StoreError.
-    """
-    from stswatch.models.scorecard import NAMES, chosen
+    """How far the meetings of the last weeks are from those that the scorecard was trained on, see `queries.drift`."""
     from stswatch.pipeline.store import queries
 
-    model_id = run_of(data)["model_id"]
-    card = next((card for card in map(chosen, NAMES) if card.model_id == model_id), None)
-    rows = []
-    for of in queries.scored_by_week(Path(data), weeks):
-        n = len(of["score"])
-        known = card.drift(of["score"], of["values"]) if card and n >= FEWEST else None
-        rows.append({"week": of["week"], "meetings": n, "drift": known})
-    return rows
+    return queries.drift(Path(data), weeks)
 
 
 def status(data: str | Path = DATA) -> dict[str, Any]:
@@ -394,10 +378,9 @@ def verify(
     """
     from stswatch.pipeline.evidence import verify as room
 
-    elsewhere, card = [Path(each) for each in files], Path(scorecard).read_bytes() if scorecard else None
-    if every:
-        return room.verify_all(Path(data), elsewhere, card, tell)
-    return room.verify(Path(data), name, elsewhere, card, every_fix)
+    elsewhere, card = [*map(Path, files)], Path(scorecard).read_bytes() if scorecard else None
+    whole = room.verify_all(Path(data), elsewhere, card, tell) if every else None
+    return whole or room.verify(Path(data), name, elsewhere, card, every_fix)
 
 
 def reproduce(
@@ -414,5 +397,4 @@ def reproduce(
     """
     from stswatch.pipeline.evidence import reproduce as room
 
-    card = Path(scorecard) if scorecard else None
-    return room.reproduce(Path(data), run, [Path(each) for each in files], card, tell)
+    return room.reproduce(Path(data), run, [*map(Path, files)], Path(scorecard) if scorecard else None, tell)

@@ -189,12 +189,18 @@ def context(data: Path, name: str, revision: int) -> list[dict[str, Any]]:
         return dicts(db.sql(query, params={"id": name, "revision": revision}))
 
 
-def scored_by_week(data: Path, weeks: int) -> list[dict[str, Any]]:
-    """What scores of meetings that hold rest on, by the week (from Monday, UTC) of their end, the last `weeks` of them.
+FEWEST = 100  # meetings of a week; of fewer a drift is chance
 
-    A dict each: week, score (n,), values: arrays (n,) by feature in any order, NaN where not known. Raises StoreError
-    where the folder holds no database.
+
+def drift(data: Path, weeks: int) -> list[dict[str, Any]]:
+    """How far the meetings of the last weeks are from those that the scorecard was trained on, a dict a week.
+
+    week: its Monday, UTC; meetings end in it. meetings: how many. drift: `stability` (models/scorecard.py) of the score
+    and of each feature by name; None where the card does not say how its training was spread, or where there are fewer
+    than FEWEST. Raises StoreError where the folder holds no database.
     """
+    from stswatch.models.scorecard import NAMES, chosen
+
     query = f"""WITH held AS (SELECT date_trunc('week', end_time) AS week, score, reasons FROM encounters
             WHERE status IN {revisions.LIVING}),
         last AS (SELECT DISTINCT week FROM held ORDER BY week DESC LIMIT $weeks)
@@ -203,11 +209,20 @@ def scored_by_week(data: Path, weeks: int) -> list[dict[str, Any]]:
         GROUP BY ALL ORDER BY week, feature"""
     with asked(data) as db:
         rows = db.execute(query, {"weeks": weeks}).fetchall()
-    found: dict[datetime, dict[str, Any]] = {}
+    by: dict[datetime, tuple[Any, dict[str, Any]]] = {}
+    model_id = run_of(data)["model_id"]
+    card = next((card for card in map(chosen, NAMES) if card.model_id == model_id), None)
     for week, feature, value, score in rows:
-        of = found.setdefault(week, {"week": week, "score": np.asarray(score, float), "values": {}})
-        of["values"][feature] = np.asarray(value, float)
-    return list(found.values())
+        of = by.setdefault(week, (np.asarray(score, float), {}))
+        of[1][feature] = np.asarray(value, float)
+    return [
+        {
+            "week": week,
+            "meetings": len(score),
+            "drift": card.drift(score, of) if card and len(score) >= FEWEST else None,
+        }
+        for week, (score, of) in by.items()
+    ]
 
 
 def groups_of(data: Path, name: str) -> list[dict[str, Any]]:
