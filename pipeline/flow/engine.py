@@ -297,9 +297,7 @@ def decode(
 class Flow:
     """The table of steps as a pipeline that can be run for one slice after the other."""
 
-    def __init__(
-        self, spec: StepsSpec, options: Sequence[str] = IN_PROCESS, cluster: Cluster | None = None
-    ) -> None:
+    def __init__(self, spec: StepsSpec, options: Sequence[str] = IN_PROCESS, cluster: Cluster | None = None) -> None:
         def expand(p: beam.Pipeline) -> object:
             return p | ApplySteps(spec)
 

@@ -1,4 +1,4 @@
-"""A Flink that stands somewhere: what it is and has, Beam's job server before it, and what is missing, in a sentence."""
+"""A Flink that stands somewhere: what it has, Beam's job server before it, and in a sentence what is missing."""
 
 from __future__ import annotations
 
@@ -23,14 +23,8 @@ FLINK = "1.19"  # whose runner the job server has (deploy/flink/job-server.xml)
 ANSWER_S = 30.0  # for an answer of whatever stands already
 START_S = 60.0  # for the job server, a second's work, on a busy machine
 JOB_SERVER = "STSWATCH_JOB_SERVER"  # the variable of the environment that names it
-_PACKAGES = (
-    "lang net io nio lang.reflect text time util util.concurrent util.concurrent.atomic util.concurrent.locks"
-).split()
-_JAVA = [
-    *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _PACKAGES),
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "-Xmx384m",
-]
+_OPEN = ("java.lang", "java.lang.reflect", "java.net", "java.nio", "java.util", "sun.nio.ch")  # of Java 17, to Flink
+_JAVA = [*(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPEN), "-Xmx384m"]
 
 
 class ClusterError(StswatchError, ValueError):
@@ -64,9 +58,7 @@ def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator
         return
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with connected(
-        options.flink_master, options.job_server, data, parallelism, options.job_deadline_s
-    ) as cluster:
+    with connected(options.flink_master, options.job_server, data, parallelism, options.job_deadline_s) as cluster:
         yield cluster
 
 
@@ -79,7 +71,7 @@ def connected(
     master: HOST:PORT of the JobManager's REST. job_server: a jar, which is started, or HOST:PORT of one that stands;
     None: what the environment names. data: the folder that all machines share, made already.
 
-    Raises ClusterError: which of Java, the jar, the cluster, the workers, the folder is missing, or which version differs.
+    Raises ClusterError: which of Java, jar, cluster, workers and folder is missing, or which version differs.
     """
     has = overview(master, parallelism)
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
@@ -104,7 +96,8 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no word of Flink"
         raise ClusterError(
-            f"{master}: no Flink answers there ({why}); start its JobManager, or give its REST address as `flink_master`"
+            f"{master}: no Flink answers there ({why}); start its JobManager, or give its REST"
+            " address as `flink_master`"
         ) from error
     if not flink.startswith(f"{FLINK}."):
         raise ClusterError(f"{master}: is Flink {flink}, and jobs are for {FLINK}; use a cluster of that version")

@@ -50,7 +50,9 @@ class Remote:
         try:
             result = built.run()
         except Exception as error:
-            raise ClusterError(f"{self._cluster.job_endpoint}: the job server takes no job ({_first_line(error)})") from error
+            raise ClusterError(
+                f"{self._cluster.job_endpoint}: the job server takes no job ({_first_line(error)})"
+            ) from error
         finally:
             _forget_folder(built)
         try:
@@ -134,7 +136,9 @@ def probe(cluster: Cluster, folder: Path, tasks: int) -> None:
     Remote(expand, cluster.within(PROBE_S), retries=False).run()
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not found:
-        raise ClusterError(f"{folder.parent}: the TaskManagers see another folder of this name; give one that all share")
+        raise ClusterError(
+            f"{folder.parent}: the TaskManagers see another folder of this name; give one that all share"
+        )
     for name, here in versions().items():
         for other in found:
             if (there := other.get(name, "none")) != here:
