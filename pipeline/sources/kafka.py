@@ -1,4 +1,4 @@
-"""A topic of Apache Kafka, each message one or more lines: `kafka://[USER@]BROKER[,BROKER]/TOPIC`, `kafkas://` with TLS.
+"""A topic of Apache Kafka, each message a line or more: `kafka://[USER@]BROKER[,BROKER]/TOPIC`, `kafkas://` with TLS.
 
 A watch is a member of a consumer group, by default one of its own. How far it has come is committed to the brokers only
 once the spool's disk has it, so that a kill has messages come twice and never lost; two equal fixes count once. It also
@@ -243,7 +243,7 @@ class _Reading:
         from confluent_kafka import TopicPartition
 
         if error.code() in (Kinds._AUTO_OFFSET_RESET, Kinds.OFFSET_OUT_OF_RANGE):
-            number = message.partition()
+            number = message.partition() or 0
             low, high = self._asking(
                 lambda: self.consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=CONNECT_S)
             )

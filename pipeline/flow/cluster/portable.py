@@ -8,7 +8,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from stswatch.pipeline.steps import STEPS
 
 WORKER = "stswatch-worker"  # which the package installs
 PROBE_S = 90.0  # a worker has a second to start, a TaskManager under load some
-_NO_PROGRAM = re.compile(r'Cannot run program "([^"]+)"')
+_NO_PROGRAM = re.compile(r"Cannot run program|IOException: error=(?:2|13),")  # of Java, none and not permitted
+_DIED = re.compile(r"Process died with exit code (\d+)")
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Damaged\w+)): (.+?)(?: \[while running|$)", re.MULTILINE)
 
 
@@ -41,18 +42,20 @@ class Remote:
             f"--job_name={cluster.job_name}",
         ]
         self._options = PipelineOptions(options if retries else [*options, "--number_of_execution_retries=0"])
-        logging.getLogger("apache_beam.runners.portability.portable_runner").setLevel(logging.CRITICAL)
 
     def run(self) -> PipelineResult:
         """Run it to its end. Raises ClusterError where it fails, or is not done at the deadline; it is called off."""
+        with _silent():
+            return self._run()
+
+    def _run(self) -> PipelineResult:
         built = beam.Pipeline(options=self._options)
         self._expand(built)
         try:
             result = built.run()
         except Exception as error:
-            raise ClusterError(
-                f"{self._cluster.job_endpoint}: the job server takes no job ({_first_line(error)})"
-            ) from error
+            why = _first_line(error)
+            raise ClusterError(f"{self._cluster.job_endpoint}: the job server takes no job ({why})") from error
         finally:
             _forget_folder(built)
         try:
@@ -73,12 +76,29 @@ class Remote:
         return result
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Beam from logging what is raised, on the root logger and from threads of its own."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+
+
 def explained(message: str, cluster: Cluster) -> str:
     """One sentence of why a job failed, out of what Flink says of it: Java's words round those of Python."""
-    if missing := _NO_PROGRAM.search(message):
+    if _NO_PROGRAM.search(message):
         return (
-            f"{cluster.master}: the TaskManagers find no program {missing[1]}; install stswatch {version('stswatch')}"
-            " on each of their machines, in an environment that is on their PATH"
+            f"{cluster.master}: the TaskManagers find no program {WORKER}; install stswatch {version('stswatch')} on"
+            " each of their machines, in an environment that is on their PATH"
+        )
+    if died := _DIED.search(message):
+        return (
+            f"{cluster.master}: {WORKER} ends at once there (exit code {died[1]}); call it on the machine of a"
+            " TaskManager, and look what it lacks"
         )
     raised = _RAISED.findall(message)
     said = [words for kind, words in raised if kind not in ("RuntimeException", "ExecutionException")]
@@ -97,7 +117,7 @@ def _forget_folder(built: beam.Pipeline) -> None:
             os.rmdir(folder)
 
 
-# ---------------------------------------------------------------------------- what the workers are, asked by a small job
+# ------------------------------------------------------------------------ what the workers are, asked by a small job
 
 
 def versions() -> dict[str, str]:
@@ -136,9 +156,7 @@ def probe(cluster: Cluster, folder: Path, tasks: int) -> None:
     Remote(expand, cluster.within(PROBE_S), retries=False).run()
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not found:
-        raise ClusterError(
-            f"{folder.parent}: the TaskManagers see another folder of this name; give one that all share"
-        )
+        raise ClusterError(f"{folder.parent}: on the TaskManagers this is another folder; give one that all share")
     for name, here in versions().items():
         for other in found:
             if (there := other.get(name, "none")) != here:
