@@ -140,6 +140,8 @@ class _Reading:
             "queued.max.messages.kbytes": 16_384,  # held back here while the disk takes nothing
             "error_cb": self._on_error,
         }
+        if resume.client_id:  # a watch that was killed has its partitions again at once
+            found["group.instance.id"] = resume.client_id
         self.consumer: Consumer = Consumer(found)
 
     def begin(self) -> None:
@@ -151,7 +153,7 @@ class _Reading:
         """What came in the next half second, at most. Raises Lost."""
         messages = self._asking(lambda: self.consumer.consume(_AT_ONCE, POLL_S / 5))
         if self._broke is not None:
-            raise Lost(f"the connection broke ({why(self._broke)})")
+            self._met(self._broke)
         came = []
         for message in messages:
             if (error := message.error()) is not None:
@@ -237,12 +239,12 @@ class _Reading:
             self._losses.append(Loss.of(low - at, _EXPIRED))
         return max(at, low)
 
-    def _met(self, error: KafkaError, message: Message) -> None:
+    def _met(self, error: KafkaError, message: Message | None = None) -> None:
         """What stands in place of a message: offsets that expired, or the end of this connection. Raises Lost."""
         from confluent_kafka import KafkaError as Kinds
         from confluent_kafka import TopicPartition
 
-        if error.code() in (Kinds._AUTO_OFFSET_RESET, Kinds.OFFSET_OUT_OF_RANGE):
+        if message is not None and error.code() in (Kinds._AUTO_OFFSET_RESET, Kinds.OFFSET_OUT_OF_RANGE):
             number = message.partition() or 0
             low, high = self._asking(
                 lambda: self.consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=CONNECT_S)
@@ -253,6 +255,10 @@ class _Reading:
             self.next[number] = self._not_expired(self.next.get(number, low), low)
             self._assign(self.consumer, sorted(self.next))
             return
+        if error.code() in (Kinds.FENCED_INSTANCE_ID, Kinds._FENCED):
+            raise Lost(
+                "another client took its place in the group: a watch over a copy of this data folder", patient=True
+            )
         if error.code() == Kinds.UNKNOWN_TOPIC_OR_PART:
             raise Lost(f"the brokers have no topic {self.topic} any more; create it, or name another")
         raise Lost(f"the connection broke ({why(error)})")

@@ -38,6 +38,7 @@ class Cluster:
     master: str  # HOST:PORT of the REST interface of the JobManager
     job_endpoint: str  # HOST:PORT of Beam's job server
     parallelism: int = 1
+    workers_each: int = 1  # Python processes of each TaskManager
     deadline_s: float = 3600.0
     answer_s: float = ANSWER_S
     job_name: str = "stswatch"
@@ -75,7 +76,8 @@ def connected(
     """
     has = overview(master, parallelism)
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
-        cluster = Cluster(master, endpoint, parallelism, deadline_s)
+        each = -(-parallelism // int(has["taskmanagers"]))
+        cluster = Cluster(master, endpoint, parallelism, each, deadline_s)
         from stswatch.pipeline.flow.cluster.portable import probe  # with Beam
 
         with tempfile.TemporaryDirectory(prefix="probe-", dir=data) as folder:

@@ -40,6 +40,7 @@ class Remote:
             f"--environment_config={json.dumps({'command': WORKER})}",
             f"--parallelism={cluster.parallelism}",
             f"--job_name={cluster.job_name}",
+            f"--sdk_worker_parallelism={cluster.workers_each}",
         ]
         self._options = PipelineOptions(options if retries else [*options, "--number_of_execution_retries=0"])
 
