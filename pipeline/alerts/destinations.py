@@ -122,7 +122,12 @@ def open_kafka(given: Section) -> tuple[str, Deliver]:
         raise AlertsError(f"[{given.name}] timeout_s: is 0; give how many seconds to wait for an answer")
     mechanism = str(options.get("mechanism", kafka.MECHANISMS[0]))
     client = kafka.settings(str(options["brokers"]), bool(options.get("tls", False)), user, password, mechanism)
-    client |= {"enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": round(timeout_s * 1000)}
+    client |= {
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "topic.metadata.propagation.max.ms": 1000,
+        "message.timeout.ms": round(timeout_s * 1000),
+    }
     producing: list[Any] = []  # made with the first message, in the thread that delivers
 
     def deliver(message: Message) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from stswatch.pipeline.sources.address import (
@@ -39,6 +39,8 @@ PORT = 9092
 MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 _AT_ONCE = 5_000  # messages
+_LOOK_S = 3.0  # for a broker to answer, where one has gone
+_CLOSE_S = 2.0  # for what was committed last to arrive
 _COMMIT_S = 0.5  # between two commits, each after the disk has what came before it
 _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Source: Kafka, org.apache.kafka.common.internals.Topic
@@ -102,7 +104,13 @@ def why(error: KafkaError) -> str:
     """
     from confluent_kafka import KafkaError as Kinds
 
-    if error.code() in (Kinds._TRANSPORT, Kinds._ALL_BROKERS_DOWN, Kinds._TIMED_OUT, Kinds._RESOLVE):
+    if error.code() in (
+        Kinds._TRANSPORT,
+        Kinds._ALL_BROKERS_DOWN,
+        Kinds._TIMED_OUT,
+        Kinds._MSG_TIMED_OUT,
+        Kinds._RESOLVE,
+    ):
         return "no broker answers"
     if error.code() in (Kinds._AUTHENTICATION, Kinds.SASL_AUTHENTICATION_FAILED):
         return "user or password is refused"
@@ -123,7 +131,7 @@ class _Reading:
         self.next: dict[int, int] = {}  # partition -> offset of what comes next
         self._committed: dict[int, int] = {}
         self._losses: list[Loss] = []
-        self._broke: KafkaError | None = None
+        self._doubt: KafkaError | None = None  # what went wrong in the background
         found = settings(
             brokers(address),
             address.scheme == "kafkas",
@@ -137,6 +145,7 @@ class _Reading:
             "auto.offset.reset": "error",  # never a jump without a word
             "enable.partition.eof": False,
             "fetch.wait.max.ms": 100,
+            "session.timeout.ms": 15_000,
             "queued.max.messages.kbytes": 16_384,  # held back here while the disk takes nothing
             "error_cb": self._on_error,
         }
@@ -146,14 +155,15 @@ class _Reading:
 
     def begin(self) -> None:
         """Look whether the topic is there, and join. Raises Lost."""
-        self._asking(self._look)
+        self._look(CONNECT_S, "cannot be read")
         self.consumer.subscribe([self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def take(self) -> bytes:
         """What came in the next half second, at most. Raises Lost."""
         messages = self._asking(lambda: self.consumer.consume(_AT_ONCE, POLL_S / 5))
-        if self._broke is not None:
-            self._met(self._broke)
+        if self._doubt is not None:  # one broker of several, or all of them
+            doubt, self._doubt = self._doubt, None
+            self._met(doubt)
         came = []
         for message in messages:
             if (error := message.error()) is not None:
@@ -185,30 +195,35 @@ class _Reading:
             return
         self._committed = dict(self.next)
 
+    def close(self) -> None:
+        """Leave; where no broker answers that goes on behind our back, for the client waits up to a minute then."""
+        closing = Thread(target=self.consumer.close, name="closing", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+
     # ---------------------------------------------------------------------------------------------- what happens
 
-    def _asking(self, call: Callable[[], Any]) -> Any:
+    def _asking(self, call: Callable[[], Any], what: str = "cannot be read") -> Any:
         from confluent_kafka import KafkaException
 
         try:
             return call()
         except KafkaException as error:
-            raise Lost(f"cannot be read ({why(error.args[0])})") from error
+            raise Lost(f"{what} ({why(error.args[0])})") from error
 
-    def _look(self) -> None:
+    def _look(self, within_s: float, what: str) -> None:
+        """Ask any broker for the topic. Raises Lost."""
         from confluent_kafka import KafkaError
 
-        found = self.consumer.list_topics(self.topic, timeout=CONNECT_S).topics[self.topic].error
+        topics = self._asking(lambda: self.consumer.list_topics(self.topic, timeout=within_s), what).topics
+        found = topics[self.topic].error
         if found is not None and found.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise Lost(f"the brokers have no topic {self.topic}; create it, or name another")
         if found is not None:
             raise Lost(f"cannot be read ({why(found)})")
 
     def _on_error(self, error: KafkaError) -> None:
-        from confluent_kafka import KafkaError as Kinds
-
-        if error.fatal() or error.code() in (Kinds._ALL_BROKERS_DOWN, Kinds._AUTHENTICATION):
-            self._broke = error
+        self._doubt = error
 
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """Begin each partition where the group has come to, else where the spool has, else as the user asked."""
@@ -259,6 +274,9 @@ class _Reading:
             raise Lost(
                 "another client took its place in the group: a watch over a copy of this data folder", patient=True
             )
+        if error.code() == Kinds._TRANSPORT:
+            self._look(_LOOK_S, "the connection broke")
+            return
         if error.code() == Kinds.UNKNOWN_TOPIC_OR_PART:
             raise Lost(f"the brokers have no topic {self.topic} any more; create it, or name another")
         raise Lost(f"the connection broke ({why(error)})")
@@ -280,4 +298,4 @@ def receive(address: Address, secrets: Mapping[str, str], stop: Event, resume: R
                     reading.commit()
                 noted_s = time.monotonic()
     finally:
-        reading.consumer.close()
+        reading.close()

@@ -26,6 +26,7 @@ SCRIPT = ROOT / "deploy" / "flink" / "cluster"
 JAR = ROOT / ".cluster" / "jars" / "job-server.jar"
 FLINK = ("jobmanager", "taskmanager1", "taskmanager2")
 START_S = 60.0
+QUIET = {"log_level": 0}
 
 
 class Standing:
@@ -100,13 +101,13 @@ class Standing:
 
     def topic(self, name: str, partitions: int = 1) -> str:
         """A new topic."""
-        admin = AdminClient({"bootstrap.servers": self.brokers})
+        admin = AdminClient({**QUIET, "bootstrap.servers": self.brokers})
         for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
             future.result(20)
         return name
 
     def produce(self, topic: str, *messages: bytes | None, partition: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.brokers, "message.max.bytes": 4_000_000})
+        producer = Producer({**QUIET, "bootstrap.servers": self.brokers, "message.max.bytes": 4_000_000})
         for message in messages:
             while True:
                 try:
@@ -118,7 +119,7 @@ class Standing:
 
     def committed(self, group: str, topic: str, partition: int = 0) -> int:
         """The offset that a group has committed; below 0 where none."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group})
+        consumer = Consumer({**QUIET, "bootstrap.servers": self.brokers, "group.id": group})
         try:
             (found,) = consumer.committed([TopicPartition(topic, partition)], timeout=20)
         finally:
@@ -127,13 +128,13 @@ class Standing:
 
     def forget_before(self, topic: str, offset: int) -> None:
         """Have the broker drop what lies before an offset, as its retention does."""
-        admin = AdminClient({"bootstrap.servers": self.brokers})
+        admin = AdminClient({**QUIET, "bootstrap.servers": self.brokers})
         for future in admin.delete_records([TopicPartition(topic, 0, offset)]).values():
             future.result(20)
 
     def records(self, topic: str, count: int) -> list[tuple[str, str, dict[str, Any]]]:
         """The first so many records, or all that there are: key, header `key`, value."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "reading"})
+        consumer = Consumer({**QUIET, "bootstrap.servers": self.brokers, "group.id": "reading"})
         found: list[tuple[str, str, dict[str, Any]]] = []
         try:
             consumer.assign([TopicPartition(topic, 0, 0)])

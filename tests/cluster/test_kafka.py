@@ -4,7 +4,6 @@ what a run finds; alerts and final events arrive under keys that are always the 
 from __future__ import annotations
 
 import gzip
-import re
 import subprocess
 from contextlib import closing, contextmanager
 from threading import Event
@@ -122,29 +121,31 @@ TOML = '[floor]\nkind = "kafka"\nbrokers = "{}"\ntopic = "leads"\nfinal_topic = 
 def test_the_sample_through_kafka_gives_the_final_events_of_the_file(kafka, tmp_path):
     """The watch is killed midway by -9, and goes on from what its group has committed."""
     with gzip.open(RECORDING) as file:
-        lines = file.read().splitlines()[:60_000]
+        lines = file.read().splitlines()[:45_000]
     topic = kafka.topic("sample", 1)
     kafka.topic("leads")
     kafka.topic("final")
     (tmp_path / "alerts.toml").write_text(TOML.format(kafka.brokers))
     words = [f"sea=kafka://{kafka.brokers}/{topic}", "--area", "world", "--alerts", tmp_path / "alerts.toml"]
-    kafka.produce(topic, *lines[:40_000])
+    kafka.produce(topic, *lines[:30_000])
     watch = Watch(tmp_path, *words)
     try:
-        wait(lambda: (watch.metric("source_lines_total") or 0) >= 30_000, 60)
+        wait(lambda: (watch.metric("source_lines_total") or 0) >= 20_000, 60)
         watch.process.kill()
         watch.process.wait()
-        kafka.produce(topic, *lines[40_000:], b"!AIVDM,1,1,,A,poisoned,0*00", b"\x00\xfe" * 50)
+        kafka.produce(topic, *lines[30_000:], b"!AIVDM,1,1,,A,poisoned,0*00", b"\x00\xfe" * 50)
         watch = Watch(tmp_path, *words)
         quiet = {"behind_bytes": 0, "lag_seconds": 0, "finalizing": 0}
-        group = re.search(rb"kafka sample 0:(\d+)", b"")
-        assert group is None
         end = len(lines) + 2
         name = group_of(watch.data)
         wait(lambda: kafka.committed(name, topic) == end, 90)
         wait(lambda: all(watch.metric(each) == value for each, value in quiet.items()), 120)
+        assert watch.end()[0] == 0
         done = subprocess.run([*STSWATCH, "reconcile", "--data", watch.data], capture_output=True, text=True)
-        assert done.stdout.startswith("reconciled by the watch that runs: "), done
+        assert done.stdout.startswith("reconciled: "), done
+        found = events(watch.data)
+        watch = Watch(tmp_path, *words)  # tells what that changed
+        wait(lambda: watch.metric("finalized_time_seconds") is not None, 60)
         wait(lambda: watch.metric("alerts_waiting") == 0, 30)
         assert watch.end()[0] == 0
     finally:
@@ -154,7 +155,7 @@ def test_the_sample_through_kafka_gives_the_final_events_of_the_file(kafka, tmp_
     api.run(tmp_path / "capture.nmea.gz", tmp_path / "run", area="world", slice_h=1.0)
     by_file = events(tmp_path / "run")
     assert by_file["encounters"].num_rows >= 8
-    seas.assert_same(by_file, events(watch.data))
+    seas.assert_same(by_file, found)
     told_of(kafka, watch.data)
 
 
@@ -194,5 +195,5 @@ def test_an_alert_has_its_key_and_a_topic_that_is_missing_is_a_sentence(kafka, t
     assert found[0][2] == {"type": "lead.opened", "timestamp": "2025-03-10T00:00:00.000Z", "data": dict(alerts[0].data)}
     (tmp_path / "a.toml").write_text(TOML.format(kafka.brokers).replace("leads", "missing"))
     missing, _ = destinations.load(tmp_path / "a.toml", {})
-    with pytest.raises(Undelivered, match="no topic missing; create it, or name another|no broker answers"):
+    with pytest.raises(Undelivered, match="no topic missing; create it, or name another"):
         missing.deliver(Message(alerts[:1]))
