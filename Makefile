@@ -81,6 +81,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.dark
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
+	-@sh deploy/flink/cluster jars && $(INSTALL) '.[cluster]' && $(PYTHON) -m tests.bench.cluster
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m docs.tables
