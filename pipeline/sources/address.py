@@ -50,7 +50,7 @@ class Note(Remark):
         return cls(NOTE + text + b"\n")
 
 
-class Kept(Note):
+class Checkpoint(Note):
     """A note after which a source goes on only when the disk has it, and all that was given before."""
 
 

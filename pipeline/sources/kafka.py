@@ -19,7 +19,7 @@ from stswatch.pipeline.sources.address import (
     POLL_S,
     Address,
     AddressError,
-    Kept,
+    Checkpoint,
     Loss,
     Lost,
     Resume,
@@ -178,11 +178,13 @@ class _Reading:
         found, self._losses = self._losses, []
         return found
 
-    def note(self) -> Kept | None:
+    def note(self) -> Checkpoint | None:
         """How far it has come; None where that is committed."""
         if self.next == self._committed:
             return None
-        return Kept.of(f"kafka {self.topic} {' '.join(f'{k}:{n}' for k, n in sorted(self.next.items()))}".encode())
+        return Checkpoint.of(
+            f"kafka {self.topic} {' '.join(f'{k}:{n}' for k, n in sorted(self.next.items()))}".encode()
+        )
 
     def commit(self) -> None:
         """Tell the brokers; what they do not take now comes with the next."""
