@@ -17,7 +17,8 @@ from typing import Any
 
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.pipeline.sources.listen import wait
 
@@ -144,7 +145,7 @@ class Standing:
                     idle += 1
                     continue
                 assert message.error() is None, message.error()
-                headers = dict(message.headers() or [])
+                headers: dict[str, Any] = dict(message.headers() or [])
                 found.append((message.key().decode(), headers["key"].decode(), json.loads(message.value())))
         finally:
             consumer.close()

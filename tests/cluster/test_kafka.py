@@ -75,7 +75,7 @@ def test_nothing_is_committed_before_whoever_takes_it_says_that_the_disk_has_it(
     assert kafka.committed("slow", topic) < 0
     next(coming)
     wait(lambda: kafka.committed("slow", topic) == 2)
-    coming.close()
+    del coming  # closes it
 
 
 def test_messages_that_expired_unread_are_counted_and_what_the_group_forgot_is_in_the_spool(kafka):
@@ -102,7 +102,7 @@ def test_no_topic_no_broker_and_a_broker_that_goes_away_are_a_sentence_each_and_
     with spooling(tmp_path / "data", address, said=said) as supervisor:
         wait(lambda: received(tmp_path / "data" / "spool" / "sea") == b"before\n")
         kafka.stop("kafka")
-        wait(lambda: said, 60)
+        wait(lambda: bool(said), 60)
         assert said == [
             f"sea: {address[4:]} the connection broke (no broker answers); trying again, at most every 60 s"
         ]

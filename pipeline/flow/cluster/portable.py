@@ -141,7 +141,7 @@ class _Probe(beam.DoFn):  # type: ignore[misc]
         folder = Path(self._folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"{platform.node()} does not see the folder {folder}")
-        path = folder / f"{platform.node()}-{os.getpid()}.part"
+        path = folder / f"{platform.node()}-{os.getpid()}-{number}.part"
         path.write_text(json.dumps(versions()))
         path.replace(path.with_suffix(".json"))
         yield number
