@@ -79,10 +79,8 @@ def secret(address: Address) -> str:
     return address.one("secret", "KAFKA_PASSWORD") if address.user else ""
 
 
-def settings(
-    servers: str, tls: bool, user: str = "", password: str = "", mechanism: str = MECHANISMS[0]
-) -> dict[str, Any]:
-    """What every client of Kafka is told; it logs nothing by itself."""
+def settings(servers: str, tls: bool, user: str, password: str, mechanism: str) -> dict[str, Any]:
+    """What every client of Kafka is told, with user and password where there are; it logs nothing by itself."""
     found: dict[str, Any] = {
         "bootstrap.servers": servers,
         "client.id": "stswatch",
