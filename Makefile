@@ -25,27 +25,34 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test e2e services soak check lint types layers security audit bench docs coast zones sea clean moved
+.PHONY: help demo test e2e services cluster-jars cluster-test soak check lint types layers security audit bench docs coast zones sea clean moved
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F '~' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed  ## install, watch two simulated days, print the ranked leads, draw the first
 	$(VENV)/bin/stswatch run sample_ais/simulated_48h.nmea.gz --data demo-data
 	@$(VENV)/bin/stswatch explain --data demo-data --picture demo-data/lead.png --quiet
 
 test: $(VENV)/.installed-dev  ## install what the tests need and run those of functions and rooms (PYTEST_ARGS=...)
-	$(PYTHON) -m pytest -m 'not e2e and not soak and not service' $(SPREAD) $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'not e2e and not soak and not service and not cluster' $(SPREAD) $(PYTEST_ARGS)
 
 e2e: $(VENV)/.installed-dev  ## run the tests from end to end: whole commands, watches, kills, pages, packages
-	$(PYTHON) -m pytest -m 'e2e and not soak and not service' $(SPREAD) $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'e2e and not soak and not service and not cluster' $(SPREAD) $(PYTEST_ARGS)
 
 services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, where they are installed (apt-get install)
 	$(PYTHON) -m pytest -m service -ra $(PYTEST_ARGS)
 
+cluster-jars:  ## fetch the jars of Flink, Beam's job server and Kafka into .cluster; needs Maven, or apt-get to install it
+	@sh deploy/flink/cluster jars
+
+cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Kafka here, and run the tests of them
+	@$(INSTALL) '.[dev,cluster]'
+	$(PYTHON) -m pytest -m cluster -ra $(PYTEST_ARGS)
+
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with ten times the examples
 	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)
-	$(PYTHON) -m pytest -m 'hypothesis and not soak and not service' --hypothesis-profile=soak $(SPREAD) $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'hypothesis and not soak and not service and not cluster' --hypothesis-profile=soak $(SPREAD) $(PYTEST_ARGS)
 
 check: lint types layers security  ## ruff, ruff format, mypy, import-linter, bandit
 
@@ -75,6 +82,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
 	$(PYTHON) -m tests.bench.case_log
+	-@sh deploy/flink/cluster jars && $(INSTALL) '.[cluster]' && $(PYTHON) -m tests.bench.cluster
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source
 	$(PYTHON) -m docs.tables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -240,15 +240,17 @@ def run(
         tell: called with (stage, done, of) as the run goes on.
 
     Raises:
-        ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices): what was found,
-            where, what to do.
+        ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices, ClusterError): what
+            was found, where, what to do.
     """
     from stswatch.pipeline.flow.workers import warm
 
     asked = chosen(RunOptions, options, also)
-    warm(asked.workers)  # they import what they need while this process does
+    if asked.engine == "local":
+        warm(asked.workers)  # they import what they need while this process does
 
     from stswatch.geo.reference import zones
+    from stswatch.pipeline.flow.cluster.flink import asked_for
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import run as run_flow
     from stswatch.pipeline.store import entries, queries
@@ -262,7 +264,8 @@ def run(
     except OSError as error:
         raise StoreError(f"{folder}: cannot be the data folder ({error.strerror}); give another with `data`") from error
     engine = Engine(asked.slice_h, asked.shards, asked.workers, asked.memory_bytes, steps)
-    run_flow(folder, sources, by, asked.area, engine, tell)
+    with asked_for(asked, folder, asked.workers) as cluster:
+        run_flow(folder, sources, by, asked.area, replace(engine, cluster=cluster), tell)
     return Summary(folder / "stswatch.duckdb", queries.summary(folder), queries.sources(folder), passed_over)
 
 

@@ -202,10 +202,33 @@ class LeadOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(LeadOptions, ReadOptions):
-    """How archives become leads; workers, memory_bytes, slice_h and shards change no result."""
+class ClusterOptions:
+    """Where archives are worked on, which changes no result; see docs/cluster.md."""
 
-    workers: int = option("1", "processes side by side (default {default})", "N", whole(1))
+    engine: Literal["local", "flink"] = option(
+        "local",
+        "local: this machine (default); flink: a cluster of Apache Flink, see docs/cluster.md",
+        "ENGINE",
+        choices=("local", "flink"),
+    )
+    flink_master: str | None = option(None, "REST address of its JobManager", "HOST:PORT")
+    job_server: str | None = option(
+        None, "jar of Beam's job server, or HOST:PORT of one (default: what STSWATCH_JOB_SERVER names)", "WHERE"
+    )
+    job_deadline_s: float = option(
+        "3600",
+        "seconds that a job of the cluster, a slice, may take (default {default})",
+        "S",
+        between(1, 1e6, "seconds"),
+        flag="job-deadline",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ClusterOptions, LeadOptions, ReadOptions):
+    """How archives become leads; engine, workers, memory_bytes, slice_h and shards change no result."""
+
+    workers: int = option("1", "processes, or tasks of a cluster, side by side (default {default})", "N", whole(1))
     memory_bytes: int = option("2G", "memory budget of a slice (default {default})", "SIZE", size, flag="memory")
     slice_h: float = option(
         "24", "length of a slice (default {default})", "H", between(0.01, 24, "hours"), flag="slice-hours"

@@ -79,6 +79,11 @@ class Alert:
     at: str  # when it was offered, ISO 8601
     data: Mapping[str, Any]
 
+    @property
+    def type(self) -> str:
+        """What it is about, as Standard Webhooks recommends: lead.opened and so on, or encounter.current and so on."""
+        return f"lead.{self.data['change']}" if "change" in self.data else f"encounter.{self.data['status']}"
+
 
 @dataclass(frozen=True)
 class Message:
@@ -103,7 +108,7 @@ class Message:
         """The message as JSON has it: type, timestamp, data, as Standard Webhooks recommends."""
         last = self.alerts[-1]
         if len(self.alerts) == 1:
-            return {"type": f"lead.{last.data['change']}", "timestamp": last.at, "data": dict(last.data)}
+            return {"type": last.type, "timestamp": last.at, "data": dict(last.data)}
         digest = {"held_back": len(self.alerts), "alerts": [dict(alert.data) for alert in self.alerts]}
         return {"type": DIGEST, "timestamp": last.at, "data": digest}
 
@@ -135,6 +140,22 @@ def alert(change: LeadChange, at: datetime, identities: bool) -> Alert:
     if identities:
         data |= {name: getattr(change, name) for name in ("mmsi_a", "mmsi_b", "name_a", "name_b")}
     return Alert(change.key, change.id, iso(at), data)
+
+
+def final_event(row: Mapping[str, Any], at: datetime, identities: bool) -> Alert:
+    """What is sent of an encounter that is final, or that was and holds no more: a row of `final_encounters`.
+
+    >>> from datetime import UTC
+    >>> t = datetime(2025, 3, 10, 6, 54, tzinfo=UTC)
+    >>> row = {"id": "E2a41", "revision": 2, "status": "current", "end_time": t, "mmsi_a": 1, "mmsi_b": 2}
+    >>> sent = final_event(row, t, False)
+    >>> sent.key, sent.type, sent.data["end_time"], "mmsi_a" in sent.data
+    ('E2a41:2:current', 'encounter.current', '2025-03-10T06:54:00.000Z', False)
+    """
+    key = f"{row['id']}:{row['revision']}:{row['status']}"
+    shown = {name: value for name, value in row.items() if identities or not name.startswith("mmsi_")}
+    plain = {name: iso(value) if isinstance(value, datetime) else value for name, value in shown.items()}
+    return Alert(key, row["id"], iso(at), {"key": key} | plain)
 
 
 # ------------- What a destination is: a name, a pace, and a function that delivers a message or says why it could not
@@ -175,6 +196,7 @@ class Destination:
     where: str  # for people: no path, no secret
     pace: Pace
     deliver: Deliver = field(repr=False)
+    final: bool = False  # it takes encounters that are final, not what becomes of leads
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,16 @@ from itertools import islice
 from threading import Event, Lock, Thread
 from typing import Any
 
-from stswatch.pipeline.alerts.alert import Alert, Destination, LeadChange, Message, Pace, Undelivered, alert
+from stswatch.pipeline.alerts.alert import (
+    Alert,
+    Destination,
+    LeadChange,
+    Message,
+    Pace,
+    Undelivered,
+    alert,
+    final_event,
+)
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.times import iso
 from stswatch.pipeline.trouble import wait_s
@@ -181,6 +190,7 @@ class Courier(Thread):
         super().__init__(name=f"alerts to {destination.name}", daemon=True)
         self._to, self._outbox, self._now, self._tell = destination, outbox, now, tell
         self._pauses_s = pauses_s
+        self.final = destination.final
         self._bucket = Bucket(destination.pace, time.monotonic())
         self._wake, self._ending = Event(), False
         self._pending: Message | None = None  # tried once: the next try sends the same, under the same key
@@ -331,9 +341,22 @@ class Alerter:
         Raises OSError where the disk lacks room or a right: offer the same again later, nothing is told twice for it.
         """
         at = self._now()
-        alerts = [alert(change, at, self._identities) for change in changes]
+        return self._put([alert(change, at, self._identities) for change in changes], final=False)
+
+    def offer_final(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """The same for encounters that are final, for the destinations that take them."""
+        at = self._now()
+        return self._put([final_event(row, at, self._identities) for row in rows], final=True)
+
+    @property
+    def takes_final(self) -> bool:
+        """Whether any destination takes encounters that are final."""
+        return any(courier.final for courier in self._couriers)
+
+    def _put(self, alerts: Sequence[Alert], final: bool) -> int:
+        couriers = [courier for courier in self._couriers if courier.final == final]
         failed, new = None, set[str]()
-        for courier in self._couriers:
+        for courier in couriers:
             try:
                 new |= courier.put(alerts)
             except (OSError, CatalogueError) as error:  # the others need not wait for it

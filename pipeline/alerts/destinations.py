@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 
 from stswatch.pipeline.alerts.alert import AlertsError, Deliver, Destination, Message, Pace, Section, Undelivered
 from stswatch.pipeline.alerts.webhook import open_webhook
+from stswatch.pipeline.sources import kafka
 from stswatch.pipeline.untrusted import harmless
 from stswatch.regular_files import read_regular
 
@@ -100,6 +102,67 @@ def _vessel(data: Any, v: str) -> str:
     return f"{data[f'mmsi_{v}']:09d}" + (f" ({name})" if name else "")
 
 
+# -------------------------- Alerts on a topic of Apache Kafka, a record each, acknowledged by all replicas in step
+# The key of a record is the id of its event: a topic that is compacted keeps the last of each, and all of one event
+# are in one partition, in order. What may come twice has the same header `key`, id and revision.
+
+
+def open_kafka(given: Section) -> tuple[str, Deliver]:
+    """Deliver to a topic, as JSON. Raises AlertsError, also where the client library is not here."""
+    if importlib.util.find_spec("confluent_kafka") is None:
+        raise AlertsError(f"[{given.name}]: needs the package confluent_kafka; run: pip install 'stswatch[kafka]'")
+    options, timeout_s = given.options, float(given.options.get("timeout_s", 10.0))
+    topic, user, password = str(options["topic"]), str(options.get("user", "")), ""
+    if user:
+        variable = str(options.get("secret_env", "KAFKA_PASSWORD"))
+        password = given.environment.get(variable, "")
+        if not password:
+            raise AlertsError(f"[{given.name}] secret_env: the environment has no variable {variable}; set it")
+    if not timeout_s:
+        raise AlertsError(f"[{given.name}] timeout_s: is 0; give how many seconds to wait for an answer")
+    mechanism = str(options.get("mechanism", kafka.MECHANISMS[0]))
+    client = kafka.settings(str(options["brokers"]), bool(options.get("tls", False)), user, password, mechanism)
+    client |= {
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "topic.metadata.propagation.max.ms": 1000,
+        "message.timeout.ms": round(timeout_s * 1000),
+    }
+    producing: list[Any] = []  # made with the first message, in the thread that delivers
+
+    def deliver(message: Message) -> None:
+        from confluent_kafka import KafkaError, KafkaException, Producer
+
+        failed: list[KafkaError] = []
+        try:
+            if not producing:
+                producing.append(Producer(client))
+            for alert in message.alerts:
+                producing[0].produce(
+                    topic,
+                    Message((alert,)).line(),
+                    alert.event.encode(),
+                    headers={"key": alert.key.encode()},
+                    on_delivery=lambda error, record: failed.append(error) if error else None,
+                )
+            left = producing[0].flush(timeout_s + 1.0)
+        except (KafkaException, BufferError) as error:
+            raise Undelivered(f"cannot be used ({type(error).__name__})") from error
+        if failed or left:
+            raise _unwritten(topic, failed[0] if failed else KafkaError(KafkaError._TIMED_OUT))
+
+    return f"{options['brokers']}/{topic}", deliver
+
+
+def _unwritten(topic: str, error: Any) -> Undelivered:
+    from confluent_kafka import KafkaError
+
+    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+        return Undelivered(f"the brokers have no topic {topic}; create it, or name another")
+    refused = error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD)
+    return Undelivered(f"cannot be written ({kafka.why(error)})", refused=refused)
+
+
 # ---------------------- The file of destinations: a section each, secrets by the name of an environment variable only
 
 
@@ -124,6 +187,7 @@ class DestinationKind:
     pace: Pace
 
 
+STDOUT, FINAL_TOPIC = "stdout", "final_topic"
 PACE: Mapping[str, Option] = {
     "per_hour": Option(float, "messages in an hour; 0: as many as there are"),
     "burst": Option(int, "messages that may go at once before that counts (default 10)"),
@@ -157,8 +221,23 @@ KINDS: tuple[DestinationKind, ...] = (
         },
         Pace(per_hour=60),
     ),
+    DestinationKind(
+        "kafka",
+        "A topic of Apache Kafka, a record each.",
+        open_kafka,
+        {
+            "brokers": Option(str, "HOST:PORT, or several with commas between them", needed=True),
+            "topic": Option(str, "the topic, which must be there", needed=True),
+            FINAL_TOPIC: Option(str, "a topic for every encounter once it is final, lead or not (default: none)"),
+            "tls": Option(bool, "true: the connection is encrypted, and the brokers' certificates checked"),
+            "user": Option(str, "of SASL"),
+            "secret_env": Option(str, "the environment variable that holds its password (default KAFKA_PASSWORD)"),
+            "mechanism": Option(str, "of SASL (default SCRAM-SHA-512)", values=kafka.MECHANISMS),
+            "timeout_s": Option(float, "how long to wait for the brokers' word (default 10)"),
+        },
+        Pace(),
+    ),
 )
-STDOUT = "stdout"
 
 
 def load(path: Path, environment: Mapping[str, str]) -> tuple[Destination, ...]:
@@ -175,17 +254,19 @@ def load(path: Path, environment: Mapping[str, str]) -> tuple[Destination, ...]:
     if not given:
         raise AlertsError(f'{path}: names no destination; give sections such as [screen] with kind = "stdout"')
     try:
-        return tuple(_destination(name, section, environment, path.parent) for name, section in given.items())
+        made = [_destinations(name, section, environment, path.parent) for name, section in given.items()]
     except AlertsError as error:
         raise AlertsError(f"{path}: {error}") from None
+    return tuple(each for some in made for each in some)
 
 
 def default() -> tuple[Destination, ...]:
     """Where no file is given: standard output."""
-    return (_destination(STDOUT, {"kind": STDOUT}, {}, Path()),)
+    return _destinations(STDOUT, {"kind": STDOUT}, {}, Path())
 
 
-def _destination(name: str, section: Any, environment: Mapping[str, str], beside: Path) -> Destination:
+def _destinations(name: str, section: Any, environment: Mapping[str, str], beside: Path) -> tuple[Destination, ...]:
+    """What a section makes: a destination of alerts, and one of final events where it names a topic for them."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise AlertsError(f"[{name}]: a name has letters, digits, _ and - only")
     if not isinstance(section, dict):
@@ -195,7 +276,11 @@ def _destination(name: str, section: Any, environment: Mapping[str, str], beside
     _check(name, kind, options)
     pace = Pace(float(options.get("per_hour", kind.pace.per_hour)), int(options.get("burst", kind.pace.burst)))
     where, deliver = kind.open(Section(name, options, environment, beside))
-    return Destination(name, where, pace, deliver)
+    leads = Destination(name, where, pace, deliver)
+    if FINAL_TOPIC not in options:
+        return (leads,)
+    where, deliver = kind.open(Section(name, {**options, "topic": options[FINAL_TOPIC]}, environment, beside))
+    return leads, Destination(f"{name}.final", where, Pace(), deliver, final=True)
 
 
 def _kind(name: str, asked: object) -> DestinationKind:

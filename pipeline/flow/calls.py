@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,10 +40,13 @@ SENT = "sent"  # the folder of these files in that of a slice
 
 
 class ParcelWriter:
-    """Takes the parcels of one call of a step; the file is made with the first."""
+    """Takes the parcels of one call of a step; the file is made with the first.
+
+    No two calls share a file, also where one is tried again: its parcels may have been handed on already.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / SENT / f"{name}.arrow"
+        self._path = folder / SENT / f"{name}-{secrets.token_hex(4)}.arrow"
         self._file: pa.NativeFile | None = None
 
     def put(self, table: str, rows: pa.Table) -> Parcel:

@@ -28,6 +28,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.calls import SENT, Job, Parcel, announced, current_job, ingest_chunk, run_shard
+from stswatch.pipeline.flow.cluster.flink import Cluster
+from stswatch.pipeline.flow.cluster.portable import Remote
 from stswatch.pipeline.flow.slices import checksums
 from stswatch.pipeline.readers.source import Chunk
 from stswatch.pipeline.rules import Rules
@@ -131,7 +133,8 @@ class _Call(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[_KEY, Iterable[Parcel]]) -> Iterator[beam.pvalue.TaggedOutput]:
         key, parcels = element
-        self._waiting.append((key, [parcel for parcel in parcels if parcel != _CALL]))
+        # sorted: a shard that is tried again must write the same bytes
+        self._waiting.append((key, sorted(parcel for parcel in parcels if parcel != _CALL)))
         if self._spec.workers == 1:
             yield from self._found()
 
@@ -274,13 +277,18 @@ def _forget_folder(built: beam.Pipeline) -> None:
             os.rmdir(folder)
 
 
-def decode(chunks: Sequence[ChunkOf], spec: IngestSpec, options: Sequence[str] = IN_PROCESS) -> None:
-    """Decode chunks into the lake, which then has a receipt of each. Raises what a chunk raised."""
+def decode(
+    chunks: Sequence[ChunkOf], spec: IngestSpec, options: Sequence[str] = IN_PROCESS, cluster: Cluster | None = None
+) -> None:
+    """Decode chunks into the lake, which then has a receipt of each. Raises what a chunk raised; see also Remote."""
 
     def expand(p: beam.Pipeline) -> object:
         return p | "chunks" >> beam.Create(chunks, reshuffle=False) | IngestChunks(spec)
 
-    Embedded(expand, anew=True, options=options).run()
+    def spread(p: beam.Pipeline) -> object:
+        return p | "chunks" >> beam.Create(chunks) | "spread" >> beam.Reshuffle() | IngestChunks(spec)
+
+    (Remote(spread, cluster) if cluster else Embedded(expand, anew=True, options=options)).run()
 
 
 # ----------------------------------- One slice after the other: each is one bounded run of the pipeline of all steps
@@ -289,8 +297,11 @@ def decode(chunks: Sequence[ChunkOf], spec: IngestSpec, options: Sequence[str] =
 class Flow:
     """The table of steps as a pipeline that can be run for one slice after the other."""
 
-    def __init__(self, spec: StepsSpec, options: Sequence[str] = IN_PROCESS) -> None:
-        self._pipeline = Embedded(lambda p: p | ApplySteps(spec), options=options)
+    def __init__(self, spec: StepsSpec, options: Sequence[str] = IN_PROCESS, cluster: Cluster | None = None) -> None:
+        def expand(p: beam.Pipeline) -> object:
+            return p | ApplySteps(spec)
+
+        self._pipeline = Remote(expand, cluster) if cluster else Embedded(expand, options=options)
 
     def run_slice(self, job: Job) -> dict[str, Any]:
         """Run one slice; gives what the catalogue is to keep of it, once the disk holds all its files.

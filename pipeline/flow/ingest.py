@@ -5,13 +5,15 @@ Whoever decodes a chunk leaves its receipt in the storage; this process alone en
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
 from stswatch.pipeline.readers.source import Chunk, Source
@@ -29,13 +31,12 @@ def ingest(
     known: Mapping[str, SourceEntry],
     sources: Sequence[Source],
     slab_us: int,
-    worker_count: int,
+    engine: Engine,
     tell: Callable[[int], None],
-    beam: Sequence[str] = (),
 ) -> None:
     """Decode what the catalogue does not hold yet and enter it there, all at once.
 
-    known: what it holds. beam: see Engine.
+    known: what it holds.
 
     A source that was entered with another slab or other options is taken again, and so is one of which a file in the
     lake no longer is what was written. Raises SourceError for a file that breaks off; no source of the call is entered
@@ -43,7 +44,7 @@ def ingest(
     """
     data = catalogue.data
     new = {s.source: s for s in sources if not _holds(known.get(s.source), s, slab_us, data)}
-    work = {name: chunks(source) for name, source in new.items()}
+    work = {name: chunks(_seen_by_all(source) if engine.cluster else source) for name, source in new.items()}
     starts = {name: sorted(chunk.start for chunk in part) for name, part in work.items()}
     readings = {name: entries.reading(name, slab_us, _options(new[name]), starts[name]) for name in new}
     receipts: dict[str, dict[int, Receipt]] = {name: {} for name in new}
@@ -63,10 +64,9 @@ def ingest(
             receipts[name][chunk.start] = receipt
             tell(receipt.counts["sentences"])
 
-    spec_of = str(data.absolute()), slab_us, worker_count
-    for group in _groups(todo, _BYTES_AT_ONCE * worker_count):
+    for group in _groups(todo, _BYTES_AT_ONCE * engine.workers):
         try:
-            _decode([(readings[name], chunk) for name, chunk in group], spec_of, beam)
+            _decode([(readings[name], chunk) for name, chunk in group], str(data.absolute()), slab_us, engine)
         finally:
             for name, chunk in group:
                 take_up(name, chunk)
@@ -80,6 +80,11 @@ def ingest(
         entered.append(SourceEntry(row, slab_us, _options(source), of_chunks, starts[name]))
     entries.enter(catalogue, entered)
     faults.reach("sources_entered")
+
+
+def _seen_by_all(source: Source) -> Source:
+    """The same by its whole path: workers elsewhere have another working folder."""
+    return replace(source, path=os.path.abspath(source.path))
 
 
 def _holds(entry: SourceEntry | None, source: Source, slab_us: int, data: Path) -> bool:
@@ -102,11 +107,12 @@ def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[l
         yield group
 
 
-def _decode(chunks: Sequence[tuple[str, Chunk]], spec_of: tuple[str, int, int], beam: Sequence[str]) -> None:
+def _decode(chunks: Sequence[tuple[str, Chunk]], root: str, slab_us: int, engine: Engine) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed."""
     from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
 
-    decode(chunks, IngestSpec(*spec_of), beam or IN_PROCESS)
+    spec = IngestSpec(root, slab_us, engine.own_workers)
+    decode(chunks, spec, engine.beam or IN_PROCESS, engine.cluster)
 
 
 def _options(source: Source) -> str:

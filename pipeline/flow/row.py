@@ -16,6 +16,7 @@ from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.calls import Job
+from stswatch.pipeline.flow.cluster.flink import Cluster
 from stswatch.pipeline.flow.slices import Committed, Slice, commit, committed, forget
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules, days
@@ -45,7 +46,8 @@ class NothingToDo(StswatchError, ValueError):
 class Engine:
     """How to run, which changes no result: slice length, step shards (None: by the rows), workers, memory.
 
-    beam: options of Beam; none stands for one process of its own. Slices of 24 h are the longest that can be asked for:
+    beam: options of Beam; none stands for one process of its own. cluster: where the slices run in place of this
+    machine, with as many tasks as there are workers. Slices of 24 h are the longest that can be asked for:
     they are joined where they hold few rows.
     """
 
@@ -55,6 +57,12 @@ class Engine:
     memory_bytes: int = 2 << 30
     steps: tuple[Step, ...] = field(default=STEPS)
     beam: tuple[str, ...] = ()
+    cluster: Cluster | None = None
+
+    @property
+    def own_workers(self) -> int:
+        """Processes of each worker of Beam; on a cluster there are more workers instead."""
+        return 1 if self.cluster else self.workers
 
     def rows_joined(self) -> int:
         """Slices with fewer rows together are one; 0 where they are to be as short as asked."""
@@ -123,8 +131,8 @@ def _flow(data: Path, rules: Rules, shards: int, engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
     from stswatch.pipeline.flow.engine import IN_PROCESS, Flow, StepsSpec
 
-    spec = StepsSpec(str(data.absolute()), engine.steps, rules, shards, engine.workers)
-    return Flow(spec, engine.beam or IN_PROCESS)
+    spec = StepsSpec(str(data.absolute()), engine.steps, rules, shards, engine.own_workers)
+    return Flow(spec, engine.beam or IN_PROCESS, engine.cluster)
 
 
 def _resume_at(catalogue: Catalogue, row: Sequence[Slice]) -> int:

@@ -91,7 +91,7 @@ def _run(
         read[0] += sentences
         tell("read", read[0], 0)
 
-    ingest(catalogue, known, sources, slab_us, engine.workers, counted, engine.beam)
+    ingest(catalogue, known, sources, slab_us, engine, counted)
     held = entries(catalogue)
     used = plausible(held, rules)
     row = planned(used.entries, rules, slab_us, engine)

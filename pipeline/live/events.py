@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline.alerts.alert import LeadChange
+from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.flow import late_data
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.run import run_record
@@ -98,6 +99,10 @@ class Store:
         """See Live.lead_changes."""
         return self._live.lead_changes(since, oldest)
 
+    def final_encounters(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
+        """See Live.final_encounters."""
+        return self._live.final_encounters(since, oldest)
+
     def standing(self) -> tuple[int, int]:
         """See Live.standing."""
         return self._live.standing()
@@ -108,9 +113,19 @@ def _now() -> datetime:
 
 
 _CHANGES_FOR = timedelta(hours=48)  # after its end a lead is told of no more
+_FINAL_FOR = timedelta(days=35)  # after its end no new revision is sent; shorter than alerts are remembered
 
 
 def changes(store: Store, since: int, arrival: datetime) -> list[LeadChange]:
     """What became of leads after a commit, of those that had not ended long before a time of arrival."""
     rows = store.lead_changes(since, arrival - _CHANGES_FOR)
     return [LeadChange(**{**row, "zones": tuple(row["zones"])}) for row in rows]
+
+
+def offer(alerter: Alerter, store: Store, since: int, arrival: datetime) -> list[LeadChange]:
+    """Offer what became of leads, and what became final, after a commit; gives the former. Raises OSError."""
+    changed = changes(store, since, arrival)
+    alerter.offer(changed)
+    if alerter.takes_final:
+        alerter.offer_final(store.final_encounters(since, arrival - _FINAL_FOR))
+    return changed

@@ -185,7 +185,7 @@ def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]])
 
 
 def _ingest(catalogue: Catalogue, known: Mapping[str, SourceEntry], sources: Sequence[Source]) -> None:
-    ingest(catalogue, known, sources, SLAB_US, 1, lambda sentences: None)
+    ingest(catalogue, known, sources, SLAB_US, Engine(), lambda sentences: None)
 
 
 def _opened(spool: Spooled, path: Path) -> Source:

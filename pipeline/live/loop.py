@@ -17,7 +17,7 @@ from stswatch.pipeline.flow.late_data import SLAB_US, finalized_by
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.flow.slices import healing
 from stswatch.pipeline.live import reconcile
-from stswatch.pipeline.live.events import Store, WatchSettings, changes, engine_of
+from stswatch.pipeline.live.events import Store, WatchSettings, changes, engine_of, offer
 from stswatch.pipeline.live.finalize import Finalized, Finalizing
 from stswatch.pipeline.live.provisional import Provisional
 from stswatch.pipeline.live.spool_reader import CycleCounts, SpoolReader, found_us
@@ -256,9 +256,11 @@ class _Watch:
         """Tell what became of leads since the last commit; whether one is new."""
         if self._store.commit == self._reported_upto:
             return False
-        changed = changes(self._store, self._reported_upto, utc(arrival_us))
-        if self._alerter is not None:
-            self._alerter.offer(changed)
+        since, at = self._reported_upto, utc(arrival_us)
+        if self._alerter is None:
+            changed = changes(self._store, since, at)
+        else:
+            changed = offer(self._alerter, self._store, since, at)
         self._reported_upto = self._store.commit
         faults.reach("leads_offered")
         return any(each.change == "opened" for each in changed)

@@ -17,7 +17,7 @@ from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.live import server
-from stswatch.pipeline.live.events import Store, WatchSettings, changes
+from stswatch.pipeline.live.events import Store, WatchSettings, offer
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
 from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.reconcile import Reconciled, reconcile
@@ -135,7 +135,7 @@ def _end(data: Path, settings: WatchSettings, clock: Arrival, alerter: Alerter) 
     """Finalize to the last fix, and tell what that changed."""
     done = reconcile(data, settings)
     with alone(data), Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
-        alerter.offer(changes(store, 0, utc(clock.now_us())))
+        offer(alerter, store, 0, utc(clock.now_us()))
     return done
 
 

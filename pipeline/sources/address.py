@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal
+from typing import Literal, Self
 
 from stswatch.errors import StswatchError
 
@@ -45,9 +45,13 @@ class Note(Remark):
     """
 
     @classmethod
-    def of(cls, text: bytes) -> Note:
+    def of(cls, text: bytes) -> Self:
         """The note for a text without a line end."""
         return cls(NOTE + text + b"\n")
+
+
+class Checkpoint(Note):
+    """A note after which a source goes on only when the disk has it, and all that was given before."""
 
 
 class Loss(Remark):
@@ -131,6 +135,8 @@ class SourceKind:
     format: Format = "nmea"  # of its lines, unless the address says otherwise
     options: Mapping[str, str] | None = None  # its own -> what they mean
     package: str = ""  # module of a client library that it needs
+    extra: str = "live"  # what installs it
+    several: bool = False  # HOST[:PORT] may be several, with commas between them
     secret: Callable[[Address], str] = lambda address: ""  # the variable of the environment that must be set, or ""
     check: Callable[[Address], None] = lambda address: None  # raises AddressError
 

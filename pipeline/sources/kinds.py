@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from stswatch.pipeline.sources import file, mqtt, sockets
+from stswatch.pipeline.sources import file, kafka, mqtt, sockets
 from stswatch.pipeline.sources.address import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
 
 SOURCES: tuple[SourceKind, ...] = (
@@ -47,6 +47,32 @@ SOURCES: tuple[SourceKind, ...] = (
         package="paho.mqtt",
         secret=mqtt.secret,
         check=mqtt.check,
+    ),
+    SourceKind(
+        "kafka",
+        "kafka://[USER@]BROKER[:PORT][,BROKER[:PORT]]/TOPIC",
+        "A topic of Apache Kafka, each message one or more lines.",
+        kafka.receive,
+        default_port=kafka.PORT,
+        options=kafka.OPTIONS,
+        package="confluent_kafka",
+        extra="kafka",
+        several=True,
+        secret=kafka.secret,
+        check=kafka.check,
+    ),
+    SourceKind(
+        "kafkas",
+        "kafkas://[USER@]BROKER[:PORT][,BROKER[:PORT]]/TOPIC",
+        "The same with TLS.",
+        kafka.receive,
+        default_port=kafka.PORT,
+        options=kafka.OPTIONS,
+        package="confluent_kafka",
+        extra="kafka",
+        several=True,
+        secret=kafka.secret,
+        check=kafka.check,
     ),
     SourceKind(
         "wss",
@@ -155,7 +181,9 @@ def ready(address: Address, secrets: Mapping[str, str]) -> None:
     """Raise AddressError where what a source needs is not here: a client library, a key or a password."""
     kind = kind_of(address.scheme)
     if kind.package and importlib.util.find_spec(kind.package.partition(".")[0]) is None:
-        raise AddressError(f"{address.text}: needs the package {kind.package}; run: pip install 'stswatch[live]'")
+        raise AddressError(
+            f"{address.text}: needs the package {kind.package}; run: pip install 'stswatch[{kind.extra}]'"
+        )
     if (name := kind.secret(address)) and not secrets.get(name):
         raise AddressError(f"{address.text}: needs a key or password; set it in the environment as {name}")
 
@@ -180,8 +208,9 @@ def _place(kind: SourceKind, where: str) -> dict[str, Any]:
         if _WITH_PASSWORD.match(where):
             raise AddressError(f"a password in an address, and no kind of source; write it as {SOURCES[0].form}")
         return {"path": unquote(where.removeprefix("file://")) if where.startswith("file://") else where}
+    first = re.sub(r"(?<=//)([^/,]*),[^/]*", r"\1", where) if kind.several else where
     try:
-        parts = urlsplit(where.replace("#", "%23"))  # a wildcard of MQTT
+        parts = urlsplit(first.replace("#", "%23"))  # a wildcard of MQTT
         port = parts.port
     except ValueError as error:  # which quotes what it is given
         wrong = "its host or port cannot be read"

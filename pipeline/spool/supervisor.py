@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stswatch.pipeline.sources.address import Address, Loss, Lost, Remark, Resume
+from stswatch.pipeline.sources.address import Address, Checkpoint, Loss, Lost, Remark, Resume
 from stswatch.pipeline.sources.kinds import ready, receive
 from stswatch.pipeline.spool.clock import Arrival
 from stswatch.pipeline.spool.segments import Position
@@ -150,6 +150,8 @@ class Running:
                 self._lose(data)
             if isinstance(data, Remark):
                 self._put(partial(self.spool.remark, data))
+                if isinstance(data, Checkpoint):
+                    self._put(self.spool.sync)
             elif data:
                 self._put(partial(self.spool.append, data))
 

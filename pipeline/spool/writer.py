@@ -147,6 +147,11 @@ class Spool:
             self._queue.append((self._clock.now_us(), b"", line.decode("utf-8", "replace")))
             self._flush()
 
+    def sync(self) -> None:
+        """Have the disk hold all whole lines that were given. Raises HeldBack."""
+        with self._lock:
+            self._flush(sync=True)
+
     def end_line(self) -> None:
         """End a line that will not go on, since the connection was lost. Raises HeldBack."""
         with self._lock:

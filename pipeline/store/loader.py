@@ -27,7 +27,7 @@ from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
 from stswatch.pipeline.store.files import check_spare_files
 from stswatch.pipeline.store.lake import verify
-from stswatch.pipeline.store.revisions import lead_changes
+from stswatch.pipeline.store.revisions import final_encounters, lead_changes
 from stswatch.pipeline.untrusted import storable
 
 # ------------------------------ what each committed slice contributed, and which of that is in the working database
@@ -362,6 +362,10 @@ class Live:
     def lead_changes(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
         """See leads.lead_changes."""
         return lead_changes(self._work, since, oldest)
+
+    def final_encounters(self, since: int, oldest: datetime) -> list[dict[str, Any]]:
+        """See revisions.final_encounters."""
+        return final_encounters(self._work, since, oldest)
 
     def changed(self, commit: int) -> dict[str, int]:
         """How many finalized events a commit brought anew, how many it revised, and how many it withdrew."""

@@ -330,5 +330,23 @@ def lead_changes(work: duckdb.DuckDBPyConnection, since: int, oldest: datetime) 
     return [row | {f"name_{v}": names.get(row[f"mmsi_{v}"]) for v in "ab"} for row in rows]
 
 
+_FINAL = """
+    SELECT id, revision, status, superseded_by, kind, zones, score, _lead AS lead, start_time, end_time, duration_min,
+        lon, lat, cpa_distance_m, mmsi_a, mmsi_b
+    FROM encounters
+    WHERE _commit > $since AND end_time >= $oldest
+        AND (status IN ('current', 'retracted') OR superseded_by IS NOT NULL)
+    ORDER BY _commit, id, revision
+"""
+
+
+def final_encounters(work: duckdb.DuckDBPyConnection, since: int, oldest: datetime) -> list[dict[str, Any]]:
+    """Encounters that became final after a commit, and final ones that hold no more; as `lead_changes` otherwise.
+
+    status: current, retracted, or superseded by the event that superseded_by names.
+    """
+    return list(work.sql(_FINAL, params={"since": since, "oldest": oldest}).to_arrow_table().to_pylist())
+
+
 def _vessel_names(work: duckdb.DuckDBPyConnection, mmsi: Sequence[int]) -> dict[int, str]:
     return dict(work.execute(_VESSEL_NAMES, {"mmsi": list(mmsi)}).fetchall())

@@ -36,7 +36,7 @@ def test_a_file_with_every_kind(tmp_path):
     assert log.pace.per_hour == 0
     assert hidden.where == "example.org"
     assert not any(secret in repr((floor, screen, log, hidden)) for secret in SECRETS)
-    assert {kind.name for kind in KINDS} == {"stdout", "file", "webhook"}
+    assert {kind.name for kind in KINDS} == {"stdout", "file", "webhook", "kafka"}
 
 
 def test_every_kind_says_what_it_is_and_what_it_may_be_told():

@@ -14,11 +14,12 @@ INGEST = """
 import sys
 from pathlib import Path
 from stswatch.pipeline.flow.ingest import ingest
+from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.formats import open_source
 if __name__ == "__main__":
     keep_freed_memory()
-    ingest(Path(sys.argv[1]), {}, [open_source(sys.argv[2])], 86_400_000_000, 1, lambda sentences: None)
+    ingest(Path(sys.argv[1]), {}, [open_source(sys.argv[2])], 86_400_000_000, Engine(), lambda sentences: None)
 """
 START_S = 1_600_000_000
 

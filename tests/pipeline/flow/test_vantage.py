@@ -58,7 +58,7 @@ def finalized(rows, tmp_path_factory):
     until_us = int(np.asarray(rows["time"]).min()) * 1000 // HOUR * HOUR + 5 * HOUR
     engine = Engine(slice_h=1.0, shards=SHARDS)
     with Catalogue.open(data) as catalogue:
-        ingest(catalogue, {}, [source], HOUR, 1, lambda _: None)
+        ingest(catalogue, {}, [source], HOUR, Engine(), lambda _: None)
         row = planned(entries(catalogue), Rules(), HOUR, engine, until_us)
         run_row(catalogue, row, Rules(), engine, lambda *_: None)
         last = committed(catalogue)[row[-1].key]

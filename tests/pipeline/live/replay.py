@@ -68,6 +68,10 @@ class Noted:
     def amiss(self, what: str, sentence: str | None) -> None:
         self.amiss_said += [] if sentence is None else [sentence]
 
+    @property
+    def takes_final(self) -> bool:
+        return False
+
     def offer(self, changes) -> int:
         self.changes += changes
         return len(changes)

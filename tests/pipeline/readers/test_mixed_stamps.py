@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.flow.ingest import ingest
+from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.text import Window
@@ -182,6 +183,6 @@ def test_the_run_counts_what_is_not_understood(tmp_path):
     for name in ("a.nmea", "b.nmea"):
         source = open_source(tmp_path / name)
         with Catalogue.open(tmp_path, verify=False) as catalogue:
-            ingest(catalogue, entries(catalogue), [source], 86_400_000_000, 1, lambda sentences: None)
+            ingest(catalogue, entries(catalogue), [source], 86_400_000_000, Engine(), lambda sentences: None)
             words = entries(catalogue)[source.source].source["clock"]
         assert re.search(r"; [12] lines? carr(y|ies) a time that is not understood, for example `[ -_a-~]*`$", words)

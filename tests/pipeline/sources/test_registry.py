@@ -31,6 +31,8 @@ EXAMPLES = {
     "udp://239.192.0.4:60004?interface=10.0.0.2": ("udp", "udp-239.192.0.4-60004", "nmea"),
     "mqtt://broker/ais/+/nmea/#": ("mqtt", "mqtt-broker-1883", "nmea"),
     "mqtts://anna@broker:9999/ais?qos=1": ("mqtts", "mqtts-broker-9999", "nmea"),
+    "kafka://one:9093,two/ais?group=floor": ("kafka", "kafka-one-9093", "nmea"),
+    "kafkas://anna@one,two/ais?format=json": ("kafkas", "kafkas-one-9092", "json"),
     "wss://stream.aisstream.io/v0/stream?box=117,30,143,46": ("wss", "wss-stream.aisstream.io-443", "json"),
     "ws://127.0.0.1:8080/?format=nmea": ("ws", "ws-127.0.0.1-8080", "nmea"),
     "-": ("stdin", "stdin", "nmea"),
@@ -73,7 +75,16 @@ WRONG = {
     "wss://stream/a?box=0,0,181,1": "is none",
     "/tmp": "is a folder",
     "a.nmea?from=here": "from=here is not known; use start or end",
-    "kafka://broker/topic": "is no kind of source; use tcp://HOST:PORT, udp://HOST:PORT",
+    "amqp://broker/topic": "is no kind of source; use tcp://HOST:PORT, udp://HOST:PORT",
+    "kafka://broker": "names no topic; end it with one",
+    "kafka://broker/a/b": "its topic has more than letters, digits, dots, _ and -",
+    "kafka://broker:/t": "its brokers cannot be read",
+    "kafka://one,:9092/t": "its brokers cannot be read",
+    "kafka://anna:s3cret@broker/t": "set it in the environment as KAFKA_PASSWORD",
+    "kafkas://one,anna:s3cret@two/t": "its brokers cannot be read; write it as kafkas://[USER@]BROKER[,BROKER]/TOPIC",
+    "kafka://broker/t?from=here": "from=here is not known; use start or end",
+    "kafka://broker/t?group=a+b": "the group has more than letters",
+    "kafka://broker/t?mechanism=GSSAPI": "mechanism=GSSAPI is not known; use SCRAM-SHA-512 or SCRAM-SHA-256 or PLAIN",
 }
 
 
@@ -98,6 +109,7 @@ def test_two_sources_of_one_name():
         ("wss://stream.aisstream.io/v0/stream", "AISSTREAM_API_KEY"),
         ("wss://stream.aisstream.io/v0/stream?secret=OUR_KEY", "OUR_KEY"),
         ("mqtt://anna@broker/a", "MQTT_PASSWORD"),
+        ("kafkas://anna@broker/a", "KAFKA_PASSWORD"),
         ("mqtt://anna@broker/a?secret=OUR_KEY", "OUR_KEY"),
     ],
 )

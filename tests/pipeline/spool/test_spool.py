@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.readers.formats import open_source
-from stswatch.pipeline.sources.address import Format, Note
+from stswatch.pipeline.sources.address import Checkpoint, Format, Note
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.segments import (
     OldSpoolError,
@@ -359,3 +359,16 @@ def test_a_folder_says_what_spools_are_in_it(tmp_path):
     assert header is not None
     assert header.source == "east"
     assert sources_of(Path("nowhere")) == []
+
+
+def test_synced_all_whole_lines_are_acknowledged_at_once_whatever_the_limits(tmp_path):
+    clock = ByHand()
+    spooled = spool(tmp_path, clock)
+    spooled.append(told(range(1_700_000_000, 1_700_000_010)))
+    before = spooled.acknowledged
+    spooled.remark(Checkpoint.of(b"kafka ais 0:10"))
+    spooled.sync()
+    assert spooled.acknowledged.offset > before.offset
+    assert spooled.acknowledged.offset == len(told(range(1_700_000_000, 1_700_000_010)))
+    spooled.close()
+    assert spool(tmp_path, clock).note == b"# stswatch note kafka ais 0:10"

