@@ -174,9 +174,6 @@ def _path(given: str | Path | None) -> Path | None:
     return Path(given) if given else None
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# What a notebook and the command call: run, stream, decode, detect, connect, leads, encounter, areas, simulate
-
 __all__ = [
     "Decoded",
     "Moment",

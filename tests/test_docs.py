@@ -139,7 +139,9 @@ def test_every_fence_names_its_language(page):
 def test_what_is_not_tried_is_little_and_says_why():
     excused = [fence for page in PAGES for fence in page.fences if fence.excuse is not None]
     assert all(len(fence.excuse) > 20 for fence in excused)
-    assert len(excused) <= 4, f"{len(excused)} fences after {NOT_TRIED!r}: can none of them be tried?"
+    elsewhere = [fence for fence in excused if "`make cluster-test`" in fence.excuse]  # which tries the same
+    assert {page.name for page in PAGES for fence in page.fences if fence in elsewhere} == {"docs/cluster.md"}
+    assert len(excused) - len(elsewhere) <= 4, f"fences after {NOT_TRIED!r}: can none of them be tried?"
     assert len(LEFT_OUT) <= 10
 
 

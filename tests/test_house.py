@@ -16,7 +16,7 @@ ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
 MOST_MODULES = {"the program": 199, "evidence": 18, "cluster": 6, "sample_ais": 33}
 APART = {  # what of a module's name puts it there; the store and schema of cases are evidence too
     "evidence": (".pipeline.evidence", ".store.case_", ".schema.case_"),
-    "cluster": (".pipeline.flow.cluster",),
+    "cluster": (".pipeline.flow.cluster", ".sources.kafka"),
     "sample_ais": (".sample_ais",),
 }
 LONGEST_FILE, LONGEST_FUNCTION, MOST_WITH_ONE_IMPORTER = 400, 60, 0.15
