@@ -18,8 +18,8 @@ from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake
 from stswatch.pipeline.evidence.vault import Vault, known_sources
 from stswatch.pipeline.evidence.verify import verify_all
 from stswatch.pipeline.evidence_commands import as_json, as_text
-from stswatch.pipeline.flow.engine import IN_PROCESS
 from stswatch.pipeline.flow.ingest import ingest
+from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.formats import open_sources
@@ -127,7 +127,7 @@ def test_every_format_is_read_back(name, tmp_path):
     asked = ReadOptions(columns=tmp_path / "map.toml" if name == "mapped" else None)
     source = open_sources(tmp_path / "file", asked).sources[0]
     with Catalogue.open(tmp_path) as catalogue:
-        ingest(catalogue, {}, [source], 86_400_000_000, 1, lambda sentences: None, IN_PROCESS)
+        ingest(catalogue, {}, [source], 86_400_000_000, Engine(), lambda sentences: None)
     known = known_sources(tmp_path)
     lake = Lake(tmp_path, [(part, 86_400_000_000) for part in known[source.source].parts], {}, False)
     vault, rows = Vault(tmp_path, known), list[Deciding]()

@@ -17,9 +17,12 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.formats import open_source
+from stswatch.pipeline.store.catalogue import Catalogue
 if __name__ == "__main__":
     keep_freed_memory()
-    ingest(Path(sys.argv[1]), {}, [open_source(sys.argv[2])], 86_400_000_000, Engine(), lambda sentences: None)
+    Path(sys.argv[1]).mkdir()
+    with Catalogue.open(Path(sys.argv[1])) as catalogue:
+        ingest(catalogue, {}, [open_source(sys.argv[2])], 86_400_000_000, Engine(), lambda sentences: None)
 """
 START_S = 1_600_000_000
 
