@@ -112,24 +112,21 @@ class Reconcile(given.LeadOptions, OfData):
 class Status(OfData):
     """Say how a watch stands: whether it runs, how far it is, its sources and alerts, and what is amiss.
 
-    Example: stswatch status --data DIR
+    Example: stswatch status --data DIR --drift
     """
+
+    drift: bool = option(help="how far the meetings of the last weeks are from those of the training, too")
 
     def __call__(self) -> None:
         from stswatch.pipeline.live.health import WatchError, status_text  # not `reconcile`, which imports the engine
-        from stswatch.pipeline.store.database import StoreError
 
-        try:
-            weeks = api.drift(self.data)
-        except StoreError:  # nothing is published yet
-            weeks = []
+        weeks = api.drift(self.data) if self.drift else []
         try:
             print(spelled(status_text(api.status(self.data))))
         except WatchError:
-            if not weeks:
+            if not self.drift:
                 raise
-            print("no watch has run over this folder")
-        print("\n".join(map(_drifted, weeks)), end="\n" if weeks else "")
+        print("".join(f"{_drifted(week)}\n" for week in weeks), end="")
 
 
 def _drifted(week: Mapping[str, Any]) -> str:

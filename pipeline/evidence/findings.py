@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
+from stswatch.geo.coordinates.sphere import MS_PER_KN
 from stswatch.geo.coordinates.sun import sun_elevation_deg
 from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
 from stswatch.geo.reference.ports import ports, world_ports
@@ -24,7 +25,6 @@ from stswatch.models.scorecard import ALL, BASE
 from stswatch.pipeline.evidence import recomputed
 from stswatch.pipeline.evidence.lake_fixes import (
     HOUR,
-    KNOT_M_S,
     Lake,
     Rows,
     TrackFixes,
@@ -104,7 +104,7 @@ def of_meeting(row: Mapping[str, Any], pair: Pair, rules: Rules) -> Iterator[Fin
         "within_min": slack_s / 60,
         "cpa_distance_m": off_m,
         "position_error_m": 0.0,
-        "relative_speed_kn": (0.02 * len(spans.start_us) + off_m) / within_s / KNOT_M_S + 0.001,
+        "relative_speed_kn": (0.02 * len(spans.start_us) + off_m) / within_s / MS_PER_KN + 0.001,
         "drift_km": off_m / 500,
         "drift_kn": off_m / 500 / max(within_s / 3600, 0.1),
         "observed_share": min(slack_s / within_s, 1.0),
@@ -304,7 +304,7 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
         return
     kept = fixes.kept.take(pa.array(edges, pa.int64()))
     away_m = apart_m(np.asarray(kept["lon"]), np.asarray(kept["lat"]), row["lon"], row["lat"])
-    time_us, way_us = fixes.time_us[list(edges)], away_m / (rules.stays.dark_speed_kn * KNOT_M_S) * 1e6
+    time_us, way_us = fixes.time_us[list(edges)], away_m / (rules.stays.dark_speed_kn * MS_PER_KN) * 1e6
     starts = np.isin(time_us // 1000 * 1000, [us(row[f"gap_start_{v}"]) for v in "ab"])
     from_us, until_us = (time_us + way_us)[starts], (time_us - way_us)[~starts]
     if not len(from_us) or not len(until_us):

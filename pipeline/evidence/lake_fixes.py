@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, moved_m
 from stswatch.geo.coordinates.plane import in_space_km
+from stswatch.geo.coordinates.sphere import MS_PER_KN
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
@@ -35,7 +36,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 MS, SECOND, MINUTE, HOUR, DAY = 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
-KNOT_M_S = 1852.0 / 3600.0
 MEAN_RADIUS_M = 6_371_008.8
 NO_HEADING = -1
 
@@ -92,7 +92,7 @@ def is_torn(course: TrackFixes, rules: VesselRules) -> bool:
         return False
     away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
     took_us = np.diff(course.time_us)
-    reach_m = rules.hop_slack_m + rules.max_speed_kn * KNOT_M_S * took_us / SECOND
+    reach_m = rules.hop_slack_m + rules.max_speed_kn * MS_PER_KN * took_us / SECOND
     return bool((np.round(away_m, 3) > reach_m).any())
 
 
@@ -101,7 +101,7 @@ def tracks_of(course: TrackFixes, rules: VesselRules) -> Ints:
 
     Each joins the nearest track that can explain it, else begins one.
     """
-    memory_us, per_us = rules.track_memory_d * DAY, rules.max_speed_kn * KNOT_M_S / SECOND
+    memory_us, per_us = rules.track_memory_d * DAY, rules.max_speed_kn * MS_PER_KN / SECOND
     alive: dict[int, tuple[int, float, float]] = {}
     found = []
     for time_us, lon, lat in zip(course.time_us.tolist(), course.lon.tolist(), course.lat.tolist(), strict=True):
@@ -162,7 +162,7 @@ def legs_of(course: TrackFixes, rules: VesselRules) -> tuple[Ints, Bools, Floats
     kind = course.satellite[1:] & course.satellite[:-1]
     leg = took_us <= np.where(kind, rules.gap_satellite_h, rules.gap_terrestrial_h) * HOUR
     away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
-    implied_kn = away_m / np.maximum(took_us / SECOND, rules.implied_over_s) / KNOT_M_S
+    implied_kn = away_m / np.maximum(took_us / SECOND, rules.implied_over_s) / MS_PER_KN
     mean_kn = np.round((course.sog_kn[1:] + course.sog_kn[:-1]) / 2, 3)
     reported = ~np.isnan(mean_kn)
     return took_us, leg, np.where(reported, mean_kn, implied_kn), reported

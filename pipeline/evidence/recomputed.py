@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from stswatch.geo.coordinates.plane import in_space_km
+from stswatch.geo.coordinates.sphere import MS_PER_KN
 from stswatch.geo.reference.harbours import berth_of
 from stswatch.pipeline.evidence.lake_fixes import (
     HOUR,
-    KNOT_M_S,
     MEAN_RADIUS_M,
     MINUTE,
     MS,
@@ -237,7 +237,7 @@ def measured(pair: Pair, rules: Rules) -> Measured:
         "within_min": within_us / MINUTE,
         "cpa_time": cpa_us,
         "cpa_distance_m": float(least_m[k]),
-        "relative_speed_kn": float(np.sqrt(speed2).sum() / (within_us / SECOND)) / KNOT_M_S,
+        "relative_speed_kn": float(np.sqrt(speed2).sum() / (within_us / SECOND)) / MS_PER_KN,
         "drift_km": drift_km,
         "drift_kn": drift_km / ((end_us - start_us) / HOUR) / 1.852,
         "position_error_m": _rounding_m(pair) + 2 * rules.vessel.fix_error_m,
@@ -297,7 +297,7 @@ def _off_m(pair: Pair, v: int, k: int, time_us: int, rules: VesselRules) -> floa
     course, of, c = pair.courses[v], pair.chords[v], int(pair.near.chord[k, v])
     begin_us, end_us = (int(course.time_us[row[c]]) for row in (of.first, of.last))
     share, took_s = (time_us - begin_us) / (end_us - begin_us), (end_us - begin_us) / SECOND
-    off_m = rules.leg_error_share * of.speed_dkn[c] / 10 * KNOT_M_S * took_s * 4 * share * (1 - share)
+    off_m = rules.leg_error_share * of.speed_dkn[c] / 10 * MS_PER_KN * took_s * 4 * share * (1 - share)
     return float(min(off_m, rules.thin_tolerance_m) if of.last[c] - of.first[c] > 1 else off_m)
 
 

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.geo.reference.mmsi import country_names
 from stswatch.geo.reference.ports import ports
 from stswatch.pipeline import rule_files, schema
@@ -22,7 +23,7 @@ from stswatch.pipeline.store import case_tables, ddl
 
 RECIPIENTS, CONDITIONS, QUEUE, PSI = "recipients", "provision_conditions", "referral_queue", "psi_queue"
 OPEN = ("assessed", "referred")
-_TERRITORIAL_KM = 22.224  # 12 nautical miles: Article 3 of the Convention on the Law of the Sea
+_TERRITORIAL_KM = 12 * M_PER_NM / 1000  # Article 3 of the Convention on the Law of the Sea
 
 # States that endorsed PSI's Statement of Interdiction Principles, of those whose flags and ports these waters see; all
 # others stand as unknown. An estimate of this project after the list of participants of the U.S. Department of State,
@@ -351,7 +352,7 @@ def _reached(mmsi: int, time: datetime, lon: float, lat: float, rules: Rules) ->
     way, least = sea_distance_km(lon, lat, table.lon[near], table.lat[near])
     rows = []
     for i in np.argsort(least, kind="stable")[:listed].tolist():
-        hours = float(least[i]) / 1.852 / rules.stays.dark_speed_kn
+        hours = float(least[i]) * 1000 / M_PER_NM / rules.stays.dark_speed_kn
         rows.append(
             {
                 "mmsi": mmsi,

@@ -70,6 +70,7 @@ HELD = {  # by variable of the environment
     "HOOK_TOKEN": "t0ken-of-the-web-hook",
     "HOOK_URL": "path-that-is-secret",
     "MQTT_PASSWORD": "p4ssword-of-the-broker",
+    "KAFKA_PASSWORD": "p4ssword-of-the-cluster",
     "AISSTREAM_API_KEY": "k3y-of-the-stream",
     "RELAY_KEY": "k3y-of-the-relay",
 }
@@ -161,6 +162,8 @@ def test_a_watch_over_every_kind_of_source_keeps_and_shows_no_secret(tmp_path, m
             "udp": f"udp://127.0.0.1:{free_port()}",
             "mqtt": f"mqtt://anna@127.0.0.1:{broker.port}/ais",
             "mqtts": f"mqtts://anna@127.0.0.1:{broker.port}/ais",  # it speaks no TLS
+            "kafka": f"kafka://anna@127.0.0.1:{free_port()}/ais",  # nobody is there
+            "kafkas": f"kafkas://anna@127.0.0.1:{broker.port}/ais",  # nor is that one of Kafka
             "ws": f"ws://127.0.0.1:{port}/x?secret=RELAY_KEY",
             "wss": f"wss://127.0.0.1:{port}/x",  # it speaks none either
             "file": tmp_path / "growing.nmea",

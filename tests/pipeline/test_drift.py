@@ -65,8 +65,8 @@ def test_weeks_are_told_apart_and_few_meetings_say_nothing(data):
 
 
 def test_status_says_it_where_no_watch_ran(data, capsys):
-    assert cli.main(["status", "--data", str(data)]) == 0
+    assert cli.main(["status", "--drift", "--data", str(data)]) == 0
     out = capsys.readouterr().out
-    assert "no watch has run over this folder" in out
+    assert cli.main(["status", "--data", str(data)]) == 1
     assert "2023-08-07: 300; scores much like those of training (stability 0.0" in out
     assert "2023-07-31: 5; not enough data" in out
