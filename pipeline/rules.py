@@ -97,6 +97,9 @@ class DarkRules:
         "chance",
         "that a silence fits as nearly by accident: more often, and the row says more of the traffic than of two",
     )
+    indicator_d: float = number(
+        7.0, "d", "before and after two silences something else that speaks for them counts: as long as a track lasts"
+    )
     together_h: float = number(1.0, "h", "vessels lost so soon before or after each other have one cause, perhaps")
     together_km: float = number(50.0, "km", "and so near each other: a storm, a station, an order to a fleet")
     together_least: float = number(4.0, "other vessels", "lost together: no lead, since they have one cause, perhaps")

@@ -230,6 +230,7 @@ def dark_explanation(row: dict[str, Any]) -> str:
             f"for {used['dark']['stay_h']:g} h of that, {row['least_speed_kn']:.1f} kn is the least speed.",
             f"Where: near {place}.",
             *_by_accident(row),
+            *([f"What else speaks for it: {', '.join(row['indicators'])}."] if row.get("indicators") else []),
             "",
             "By their own word (AIS is self-reported and forgeable):",
             *(_vessel(row, v) for v in "ab"),

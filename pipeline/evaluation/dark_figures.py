@@ -18,6 +18,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Bools, Tables
 from stswatch.pipeline.evaluation.silences import watched_to_the_end
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.store.views import dark_leads_of
 from stswatch.sample_ais.second.sea import SecondPlan
 from stswatch.sample_ais.second.sea import simulate as simulate_second
 from stswatch.sample_ais.simulation import VoyagePlan, simulate
@@ -36,10 +37,11 @@ def dark_figures(found: Tables, meetings: pa.Table, vessel_days: float, rules: R
     found: the tables of the steps. meetings: the truth: mmsi_a, mmsi_b, start, end, kind. vessel_days: vessels times
     days on which each was heard.
     """
-    true = _true_meetings(found, meetings, rules or Rules())
+    by = rules or Rules()
+    true = _true_meetings(found, meetings, by)
     rows = found["dark_meetings"].to_pandas()
     pairs = _overlapping(rows, meetings.to_pandas())
-    lead = rows.lead.to_numpy(bool)
+    lead: Bools = rows.id.isin(dark_leads_of(found, by.dark)).to_numpy(bool)
     false = int((lead & ~np.isin(np.arange(len(rows)), pairs.row)).sum())
     out: dict[str, Any] = {}
     for kind, of in true.groupby("kind"):
@@ -119,7 +121,7 @@ by `stswatch evaluate --dark`. A true meeting counts where each silent party was
 so that few are leads; ordinary seas say how often a lead is none, in {FALSE_PER:,} vessel-days."""
 _HEADS = (
     *("sea", "seed", "`one_dark`: there were", "silenced", "found", "leads", "`both_dark`: there were", "silenced"),
-    *("found", "vessel-days", "leads that are none", f"in {FALSE_PER:,}"),
+    *("found", "leads", "vessel-days", "leads that are none", f"in {FALSE_PER:,}"),
     *(f"leads a day, {fleet:,} vessels" for fleet in FLEETS),
 )
 
@@ -132,7 +134,7 @@ def dark_text(rows: Sequence[Mapping[str, Any]] | None) -> str:
     lines = [_HEADS, ["---"] * len(_HEADS)]
     for row in rows:
         one, both = (row.get(kind, none) for kind in ("one_dark", "both_dark"))
-        counts = [one[name] for name in none] + [both[name] for name in ("number", "silenced", "found")]
+        counts = [of[name] for of in (one, both) for name in none]
         rates = [row[f"false_per_{FALSE_PER}"], *row["leads_a_day"].values()]
         vessel_days = f"{row['vessel_days']:,}"
         lines.append(

@@ -146,7 +146,7 @@ DARK_MEETINGS = table(
         "lead",
         pa.bool_(),
         "one_dark alone: chance_by_accident at most dark.lead_chance, and neither others lost together nor an outage "
-        "explains the silence; a both_dark is a candidate, never a lead",
+        "explains the silence; a both_dark is a candidate, unless something else speaks for it: view dark_leads",
     ),
     *(
         each

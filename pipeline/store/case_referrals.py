@@ -173,7 +173,7 @@ def _conditions_query(rules: Rules) -> str:
             SELECT id, mmsi_a, mmsi_b, start_time, end_time FROM encounters WHERE status IN ('current', 'provisional')
                 AND (id IN (SELECT case_id FROM cases) OR id IN (SELECT id FROM flagged_encounters))
             UNION ALL SELECT id, mmsi_a, mmsi_b, start_time, end_time FROM dark_meetings
-                WHERE lead OR id IN (SELECT case_id FROM cases)),
+                WHERE id IN (SELECT id FROM dark_leads) OR id IN (SELECT case_id FROM cases)),
         before_calls AS ({calls} AND c.departure <= e.end_time AND c.departure >= e.start_time - {before}
             GROUP BY e.id),
         after_calls AS ({calls} AND c.arrival >= e.start_time AND c.arrival <= e.end_time + {after} GROUP BY e.id),

@@ -202,7 +202,7 @@ def docket_query(rules: CaseRules, now: str = "now()") -> str:
                 FROM flagged_encounters f LEFT JOIN standing s ON s.case_id = f.id WHERE s.status IS NULL
             UNION ALL SELECT m.id, 'first reader', 'read', 'a dark meeting, a lead, that nobody has decided on',
                 m.end_time, NULL, NULL, m.score
-                FROM dark_meetings m LEFT JOIN standing s ON s.case_id = m.id WHERE m.lead AND s.status IS NULL
+                FROM dark_leads m LEFT JOIN standing s ON s.case_id = m.id WHERE s.status IS NULL
             UNION ALL SELECT case_id, 'first reader', 'decide again', CASE
                     WHEN superseded_by IS NOT NULL THEN concat('it became part of ', superseded_by)
                     WHEN event_status IS NULL THEN 'there is no such event any more'

@@ -162,7 +162,10 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
-    for name, query_of in {**case_tables.queries(rules.case), **case_referrals.queries(rules)}.items():
+    cases = case_tables.queries(rules.case)
+    seen = cases.pop(case_tables.BESIDE)  # which dark_leads needs, and the docket needs that
+    dark = {views.DARK_LEADS: views.dark_lead_query(rules.dark)}
+    for name, query_of in {case_tables.BESIDE: seen, **dark, **cases, **case_referrals.queries(rules)}.items():
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schemas().items():
         yield from ddl.comments(name, fields, "VIEW")

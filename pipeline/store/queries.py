@@ -119,18 +119,20 @@ def dark_meetings(data: Path, limit: int, lead: bool) -> list[dict[str, Any]]:
 
     Raises StoreError where the folder holds no database.
     """
-    query = """SELECT * EXCLUDE region FROM dark_meetings WHERE lead = $lead
+    which = "IN" if lead else "NOT IN"
+    query = f"""SELECT * EXCLUDE region FROM dark_meetings WHERE id {which} (SELECT id FROM {views.DARK_LEADS})
         ORDER BY score DESC NULLS LAST, start_time, id LIMIT $limit"""
     with asked(data) as db:
-        return dicts(db.sql(query, params={"lead": lead, "limit": limit}))
+        return dicts(db.sql(query, params={"limit": limit}))
 
 
 def dark_meeting(data: Path, name: str) -> dict[str, Any]:
-    """The dark meeting of that id, or the only one whose id begins so.
+    """The dark meeting of that id, or the only one whose id begins so, with its `indicators` where it is a lead.
 
     Raises StoreError where none or several fit, or the folder holds no database.
     """
-    query = "SELECT * FROM dark_meetings WHERE starts_with(id, $name) ORDER BY id LIMIT $limit"
+    query = f"""SELECT d.* REPLACE (l.id IS NOT NULL AS lead), l.indicators FROM dark_meetings d
+        LEFT JOIN {views.DARK_LEADS} l USING (id) WHERE starts_with(d.id, $name) ORDER BY d.id LIMIT $limit"""
     with asked(data) as db:
         found = dicts(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
     if not found:

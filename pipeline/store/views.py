@@ -6,15 +6,19 @@ meetings, never by the order of rows; what comes later adds to them. What lies r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.rules import ContextRules, days
+from stswatch.pipeline.rules import ContextRules, DarkRules, days
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import encounter_context
+from stswatch.pipeline.store import encounter_context, identities
 from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
+DARK_LEADS = "dark_leads"
 
 
 def schemas() -> dict[str, pa.Schema]:
@@ -25,6 +29,7 @@ def schemas() -> dict[str, pa.Schema]:
         encounter_context.CONTEXT: encounter_context.context_schema(),
         GROUPS: group_schema(),
         CHAINS: chain_schema(),
+        DARK_LEADS: dark_lead_schema(),
     }
 
 
@@ -247,3 +252,57 @@ def chain_query(rules: ContextRules) -> str:
             LEFT JOIN calls via_call ON via_call.id = second_id AND via_call.mmsi = via_mmsi
             LEFT JOIN calls to_call ON to_call.id = second_id AND to_call.mmsi = to_mmsi
         ORDER BY start_time, first_id, end_time, second_id, via_mmsi"""
+
+
+# ------------------------------------------------------------------ meetings in the dark for which something speaks
+
+
+def dark_lead_schema() -> pa.Schema:
+    """The columns of view dark_leads, with what the view holds."""
+    return schema.table(
+        "Dark meetings that are leads, best score first: those with `lead`, and of two silences (both_dark) those that "
+        "are as rare by accident (dark.lead_chance), have no common cause, and for which something else speaks.",
+        *schema.STORED["dark_meetings"],
+        column(
+            "indicators",
+            pa.list_(pa.string()),
+            "what speaks for it beside the silences, within dark.indicator_d: identity (an event about one of the two "
+            "that is no candidate), track_check (one of its positions is doubted, no interference), observation",
+        ),
+    )
+
+
+def dark_lead_query(rules: DarkRules, observed: str = "case_observations") -> str:
+    """The query for all rows of view dark_leads; observed: the view of observations beside events."""
+    near = f"to_microseconds({days(rules.indicator_d)})"
+    moments = "start_time, gap_start_a, gap_start_b, gap_end_a, gap_end_b"  # those that are null are passed over
+    first, last = (f"{end}({moments})" for end in ("least", "greatest"))
+    return f"""WITH spans AS (SELECT *, {first} - {near} AS since, {last} + {near} AS upto FROM dark_meetings),
+        speaks AS (
+            SELECT d.id, 'identity' AS indicator FROM spans d JOIN identity_events i
+                ON (i.mmsi IN (d.mmsi_a, d.mmsi_b) OR i.other_mmsi IN (d.mmsi_a, d.mmsi_b))
+                AND NOT i.candidate AND i.first_time <= d.upto AND i.last_time >= d.since
+            UNION SELECT d.id, 'track_check' FROM spans d JOIN track_checks t ON t.mmsi IN (d.mmsi_a, d.mmsi_b)
+                AND NOT t.interference AND t.start_time <= d.upto AND t.end_time >= d.since
+            UNION SELECT case_id, 'observation' FROM {observed} WHERE independent_indicator),
+        indicated AS (SELECT id, list(indicator ORDER BY indicator) AS indicators FROM speaks GROUP BY id)
+        SELECT d.* EXCLUDE (since, upto), coalesce(s.indicators, [])::VARCHAR[] AS indicators
+        FROM spans d LEFT JOIN indicated s USING (id)
+        WHERE d.lead OR d.kind = 'both_dark' AND s.indicators IS NOT NULL
+            AND d.chance_by_accident <= {rules.lead_chance!r} AND d.lost_together < {rules.together_least!r}
+            AND d.outage_share <= {rules.outage_share!r}
+        ORDER BY d.score DESC NULLS LAST, d.start_time, d.id"""
+
+
+def dark_leads_of(given: Mapping[str, pa.Table], rules: DarkRules) -> list[str]:
+    """The ids of view dark_leads among tables in memory, by the names of the flow; without observations."""
+    tables = schema.TABLES
+    with duckdb.connect(config={"threads": 1}) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        for name, stored in tables.events.items():
+            db.register(f"part_{stored}", given.get(name, tables.flow[name].empty_table()))
+        db.execute("CREATE VIEW dark_meetings AS FROM part_dark_meetings")
+        for name, query in (("identity_events", identities.events), ("track_checks", identities.checks)):
+            db.execute(f"CREATE TABLE {name} AS {query(name, tables)}")
+        db.execute("CREATE TABLE nothing (case_id VARCHAR, independent_indicator BOOLEAN)")
+        return [row[0] for row in db.sql(f"SELECT id FROM ({dark_lead_query(rules, 'nothing')})").fetchall()]

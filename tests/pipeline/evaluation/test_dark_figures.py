@@ -59,5 +59,5 @@ def test_two_in_the_dark_are_found_as_candidates():
 def test_the_table_has_a_line_for_each_sea():
     figures = dark_figures(sea(guest(), waits=wait()), truth((HOST, GUEST, 604, 608, "transfer")), 4000)
     text = dark_text([{"sea": "ordinary", "seed": 7, "days": 35.0} | figures])
-    assert text.splitlines()[-1] == "| ordinary | 7 | 1 | 1 | 1 | 1 | 0 | 0 | 0 | 4,000 | 0 | 0.00 | 0.25 | 0.50 |"
+    assert text.splitlines()[-1] == "| ordinary | 7 | 1 | 1 | 1 | 1 | 0 | 0 | 0 | 0 | 4,000 | 0 | 0.00 | 0.25 | 0.50 |"
     assert dark_text(None) == ""
