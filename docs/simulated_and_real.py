@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 
 from stswatch.sample_ais import feed
 from stswatch.sample_ais.reception import encode
@@ -100,7 +101,8 @@ def told_apart(real: pd.DataFrame, simulated: pd.DataFrame, n: int = 4000, only:
     score = np.zeros(2 * n)
     for one, other in GroupKFold(2).split(fields, is_simulated, ship):
         trees = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15, random_state=0)
-        trees.fit(fields.iloc[one], is_simulated[one])
+        with threadpool_limits(1):  # on a busy machine two threads wait for each other, for minutes
+            trees.fit(fields.iloc[one], is_simulated[one])
         score[other] = trees.predict_proba(fields.iloc[other])[:, 1]
     return float(roc_auc_score(is_simulated, score))
 

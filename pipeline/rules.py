@@ -93,12 +93,14 @@ class DarkRules:
         0.9, "share", "of the hours of a shifted day: where nobody was heard, no silence can be known"
     )
     lead_chance: float = number(
-        0.03,
+        0.025,
         "chance",
         "that a silence fits as nearly by accident: more often, and the row says more of the traffic than of two",
     )
     indicator_d: float = number(
-        7.0, "d", "before and after two silences something else that speaks for them counts: as long as a track lasts"
+        3.0,
+        "d",
+        "before and after two silences something else counts that speaks for them; longer, and it is of its own",
     )
     together_h: float = number(1.0, "h", "vessels lost so soon before or after each other have one cause, perhaps")
     together_km: float = number(50.0, "km", "and so near each other: a storm, a station, an order to a fleet")
