@@ -135,8 +135,8 @@ def _entry(row: Mapping[str, Any]) -> str:
     words += [f"outcome {row['outcome']}"] if row["outcome"] else []
     words += [f"dissents in entries {', '.join(map(str, row['dissents']))}"] if row["dissents"] else []
     head = ", ".join([*words, *([f"revision {row['revision']}"] if row["revision"] else [])])
-    said = [f"      considered: {escaped(each, SENTENCE)}" for each in row["alternatives"]]
-    return "\n".join([head, *said, *([f"      {escaped(row['note'], SENTENCE)}"] if row["note"] else [])])
+    considered = [f"      considered: {escaped(each, SENTENCE)}" for each in row["alternatives"]]
+    return "\n".join([head, *considered, *([f"      {escaped(row['note'], SENTENCE)}"] if row["note"] else [])])
 
 
 def _recipient(row: Mapping[str, Any]) -> str:

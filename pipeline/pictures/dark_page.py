@@ -25,7 +25,7 @@ from stswatch.pipeline.meetings.reach import GapGroups, longest, regions
 from stswatch.pipeline.pictures import style
 from stswatch.pipeline.pictures.courses import CourseError, micros_of, thin_line
 from stswatch.pipeline.pictures.ground import grid, land, locator, port_marks, scale_bar, zone_areas
-from stswatch.pipeline.pictures.page import as_file
+from stswatch.pipeline.pictures.page import as_file, small_print
 from stswatch.pipeline.pictures.projection import Sheet, around
 from stswatch.pipeline.pictures.style import FURTHER_PX, Hand, Panel, fit, panel
 from stswatch.pipeline.rules import Rules
@@ -188,6 +188,7 @@ def _words(figure: Figure, row: Mapping[str, Any], rules: Rules, whole: bool) ->
     """Title, facts, legend, caution, small print; whole: whether all of each reach is on the map."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     a, b = (facts.name(row, v) for v in "ab")
+    shown = f"{row['id']}, {'lead' if row['lead'] else 'candidate'}"
     what = "A waited, B was silent" if row["gap_start_a"] is None else "both were silent"
     known = row["chance_by_accident"]
     chance = "not known" if known is None else f"{100 * known:.1f} %"
@@ -209,7 +210,7 @@ def _words(figure: Figure, row: Mapping[str, Any], rules: Rules, whole: bool) ->
         (0.933, facts_of_it, {"fontsize": 8.5, "color": style.QUIET}),
         (0.909, reach, {"fontsize": 8.5, "color": style.QUIET}),
         (0.034, NOT_SEEN, {"fontsize": 8, "weight": "bold"}),
-        (0.012, _small_print(row), {"fontsize": 5.5, "color": style.QUIET}),
+        (0.012, small_print(shown, row["run"]), {"fontsize": 5.5, "color": style.QUIET}),
     )
     for height, text, how in lines:
         fit(figure.text(_LEFT, height, text, va="center", **how), _RIGHT, renderer)
@@ -221,12 +222,3 @@ def _words(figure: Figure, row: Mapping[str, Any], rules: Rules, whole: bool) ->
     if row["region"] is not None:
         marks.append(Patch(fc="none", ec=style.INK, hatch="////", label="where both had time to be"))
     figure.legend(handles=marks, loc="center left", bbox_to_anchor=(_LEFT - 0.005, 0.072), ncols=4, frameon=False)
-
-
-def _small_print(row: Mapping[str, Any]) -> str:
-    run = row["run"]
-    return (
-        f"{row['id']}, {'lead' if row['lead'] else 'candidate'}  ·  stswatch {run['code_version']}  ·  run"
-        f" {run['run_id']}  ·  rules {run['rules_fingerprint'][:12]}  ·  positions and names as broadcast: AIS is"
-        " self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
-    )

@@ -357,9 +357,11 @@ def notes_of(row: Mapping[str, Any], other_hulls: Mapping[str, int]) -> list[str
 
 def _small_print(row: Mapping[str, Any]) -> str:
     """What made the picture."""
-    run = row["run"]
-    return (
-        f"{row['id']}, revision {row['revision']}  ·  stswatch {run['code_version']}  ·  run {row['run_id']}"
-        f"  ·  rules {run['rules_fingerprint'][:12]}  ·  scorecard {run['model_id']}"
-        "  ·  positions and names as broadcast: AIS is self-reported and forgeable  ·  coast: GSHHG, LGPL-3"
-    )
+    return small_print(f"{row['id']}, revision {row['revision']}", row["run"], f"scorecard {row['run']['model_id']}")
+
+
+def small_print(what: str, run: Mapping[str, Any], *more: str) -> str:
+    """What is shown, the run that it is of, and what holds for all that is drawn of AIS."""
+    made = [f"stswatch {run['code_version']}", f"run {run['run_id']}", f"rules {run['rules_fingerprint'][:12]}", *more]
+    known = "positions and names as broadcast: AIS is self-reported and forgeable", "coast: GSHHG, LGPL-3"
+    return "  ·  ".join([what, *made, *known])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from threading import Event
 from typing import Any, get_args
@@ -13,6 +14,19 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from stswatch.pipeline.sources import file, kafka, mqtt, sockets
 from stswatch.pipeline.sources.address import AFRESH, Address, AddressError, Format, Receiver, Resume, SourceKind
 
+_KAFKA = SourceKind(
+    "kafka",
+    "kafka://[USER@]BROKER[:PORT][,BROKER[:PORT]]/TOPIC",
+    "A topic of Apache Kafka, each message one or more lines.",
+    kafka.receive,
+    default_port=kafka.PORT,
+    options=kafka.OPTIONS,
+    package="confluent_kafka",
+    extra="kafka",
+    several=True,
+    secret=kafka.secret,
+    check=kafka.check,
+)
 SOURCES: tuple[SourceKind, ...] = (
     SourceKind(
         "tcp", "tcp://HOST:PORT", "A server that sends lines to whoever connects.", sockets.receive_tcp, needs_port=True
@@ -48,32 +62,8 @@ SOURCES: tuple[SourceKind, ...] = (
         secret=mqtt.secret,
         check=mqtt.check,
     ),
-    SourceKind(
-        "kafka",
-        "kafka://[USER@]BROKER[:PORT][,BROKER[:PORT]]/TOPIC",
-        "A topic of Apache Kafka, each message one or more lines.",
-        kafka.receive,
-        default_port=kafka.PORT,
-        options=kafka.OPTIONS,
-        package="confluent_kafka",
-        extra="kafka",
-        several=True,
-        secret=kafka.secret,
-        check=kafka.check,
-    ),
-    SourceKind(
-        "kafkas",
-        "kafkas://[USER@]BROKER[:PORT][,BROKER[:PORT]]/TOPIC",
-        "The same with TLS.",
-        kafka.receive,
-        default_port=kafka.PORT,
-        options=kafka.OPTIONS,
-        package="confluent_kafka",
-        extra="kafka",
-        several=True,
-        secret=kafka.secret,
-        check=kafka.check,
-    ),
+    _KAFKA,
+    replace(_KAFKA, scheme="kafkas", form=_KAFKA.form.replace("kafka:", "kafkas:"), help="The same with TLS."),
     SourceKind(
         "wss",
         "wss://HOST[:PORT]/PATH?box=WEST,SOUTH,EAST,NORTH",

@@ -13,6 +13,7 @@ tables of all slices, anew at each load: a score ripens as what follows the meet
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -357,18 +358,25 @@ def beside_schema() -> pa.Schema:
     return pa.schema([field.with_name(f"{field.name}_{v}").with_nullable(True) for v in "ab" for field in fields])
 
 
-def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
-    """What lies round each meeting of tables in memory, beside_schema(), in the order of table encounters.
-
-    given: what the steps gave, by the names of the flow; a table that is not there is empty.
-    """
+@contextmanager
+def of_flow(given: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory with the parts of events in tables, by the names of the flow; what is not there is empty."""
     tables = schema.TABLES
     with duckdb.connect(config={"threads": 1}) as db:
         db.execute("SET TimeZone = 'UTC'")
         for name, stored in tables.events.items():
             db.register(f"part_{stored}", given.get(name, tables.flow[name].empty_table()))
+        yield db
+
+
+def context_of(given: Mapping[str, pa.Table], rules: ContextRules) -> pa.Table:
+    """What lies round each meeting of tables in memory, beside_schema(), in the order of table encounters.
+
+    given: what the steps gave, by the names of the flow; a table that is not there is empty.
+    """
+    with of_flow(given) as db:
         db.execute("CREATE TABLE fresh AS SELECT row_number() OVER () AS n, * FROM part_encounters")
-        return _by_number(db, _query(rules, tables)).select(beside_schema().names).cast(beside_schema())
+        return _by_number(db, _query(rules, schema.TABLES)).select(beside_schema().names).cast(beside_schema())
 
 
 def rescored(given: Mapping[str, pa.Table], card: Scorecard, rules: ContextRules) -> pa.Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline import schema
@@ -296,13 +295,9 @@ def dark_lead_query(rules: DarkRules, observed: str = "case_observations") -> st
 
 def dark_leads_of(given: Mapping[str, pa.Table], rules: DarkRules) -> list[str]:
     """The ids of view dark_leads among tables in memory, by the names of the flow; without observations."""
-    tables = schema.TABLES
-    with duckdb.connect(config={"threads": 1}) as db:
-        db.execute("SET TimeZone = 'UTC'")
-        for name, stored in tables.events.items():
-            db.register(f"part_{stored}", given.get(name, tables.flow[name].empty_table()))
+    with encounter_context.of_flow(given) as db:
         db.execute("CREATE VIEW dark_meetings AS FROM part_dark_meetings")
         for name, query in (("identity_events", identities.events), ("track_checks", identities.checks)):
-            db.execute(f"CREATE TABLE {name} AS {query(name, tables)}")
+            db.execute(f"CREATE TABLE {name} AS {query(name, schema.TABLES)}")
         db.execute("CREATE TABLE nothing (case_id VARCHAR, independent_indicator BOOLEAN)")
         return [row[0] for row in db.sql(f"SELECT id FROM ({dark_lead_query(rules, 'nothing')})").fetchall()]

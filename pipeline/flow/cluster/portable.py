@@ -102,8 +102,8 @@ def explained(message: str, cluster: Cluster) -> str:
             " TaskManager, and look what it lacks"
         )
     raised = _RAISED.findall(message)
-    said = [words for kind, words in raised if kind not in ("RuntimeException", "ExecutionException")]
-    why = said[-1] if said else _first_line(message)
+    causes = [words for kind, words in raised if kind not in ("RuntimeException", "ExecutionException")]
+    why = causes[-1] if causes else _first_line(message)
     return f"{cluster.master}: the job failed ({why.strip()})"
 
 
