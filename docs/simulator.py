@@ -137,8 +137,8 @@ def draw_map() -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    sea, (west, south, east, north) = simulation.build(feed.PLAN, feed.SEED), (117.0, 24.7, 130.3, 41.3)
-    figure, axes = pyplot.subplots(figsize=(7.6, 10.2), layout="constrained")
+    sea, (west, south, east, north) = simulation.build(feed.PLAN, feed.SEED), (106.0, 18.0, 135.0, 43.8)
+    figure, axes = pyplot.subplots(figsize=(9.4, 9.6), layout="constrained")
     for part in shapely.get_parts(coast(west, south, east, north)):
         axes.fill(*part.exterior.xy, facecolor="#dcd8cc", edgecolor="#8d8877", linewidth=0.3)
     time_s = np.arange(0, feed.PLAN.days * 86_400, 300.0)

@@ -20,7 +20,8 @@ from stswatch.sample_ais import plan
 from stswatch.sample_ais.fleet.motion import Floats, Ints
 from stswatch.sample_ais.plan import Simulated
 from stswatch.sample_ais.reception import encode
-from stswatch.sample_ais.simulation import Plan, simulate
+from stswatch.sample_ais.scenes.voyages import VoyagePlan
+from stswatch.sample_ais.simulation import simulate
 from stswatch.sample_ais.truth import UNDEFINED
 
 BLOCK = 100_000  # reports encoded at a time
@@ -148,6 +149,7 @@ def what_happened(sea: Simulated) -> str:
         "meetings_least_min": plan.LEAST_S / 60,
         "vessel_days": sea.vessel_days,
         **{name: [_plain(row) for row in getattr(sea, name).to_pylist()] for name in TRUTH_TABLES},
+        **{name: [_plain(row) for row in sea.more[name].to_pylist()] for name in MORE_TABLES if sea.more},
     }
     return json.dumps(whole, indent=1) + "\n"
 
@@ -193,21 +195,24 @@ def write(out: Path, sea: Simulated, name: str = "simulated", tables: bool = Tru
     return files
 
 
-# --------- The recording of 48 hours from the Yellow Sea to the East China Sea: its plan, and how it is written again
+# ---- The recording of 48 hours from the Gulf of Tonkin to Peter the Great Bay: its plan, and how it is written again
 #     python -m stswatch.sample_ais.feed --out sample_ais
 #
-# Stations deliver at most one position of a ship a minute, and one static report in half an hour.
+# Stations deliver at most one position of a ship in 90 s, and one static report in half an hour.
 
 NAME = "simulated_48h"
 SEED = 6
-PLAN = Plan(
+PLAN = VoyagePlan(
     start_s=1_741_564_800,  # 2025-03-10T00:00Z
     days=2.0,
-    background=40,
+    background=30,
     transfers=20,
     look_alikes=38,
     in_zones=0.65,
-    box=(117.5, 25.0, 129.5, 41.0),
+    trade=5,
+    moored=12,
+    slot_s=90.0,
+    static_s=1800.0,
 )
 
 

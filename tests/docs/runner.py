@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ EXTENDED = (  # put back: pages show how to add to them
 MAKEFILE = ROOT / "Makefile"
 _OTHER_SHELL = re.compile(r"[|<>;&$`]")  # what makes a line more than one command
 _PROGRESS = re.compile(r"(reading|watching|loading)\b")
+_ALIKE = 0.5  # lines with less in common are others
 _DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -106,7 +108,7 @@ class Runner:
             code, said = self.command(command)
             if code and not said.startswith(("stswatch: ", "usage: ")):  # an error of ours, which the page shows
                 raise Failed(f"{command!r} ends with {code}: {said}")
-            really.append(shown + (expected if agrees(expected, said) else said.strip("\n") + "\n"))
+            really.append(shown + (expected if agrees(expected, said) else renewed(expected, said)))
         if "".join(really) != fence.text:
             self.differs = fence, "".join(really)
             again = f"python -m tests.docs.write {self.page.name} writes it again"
@@ -117,9 +119,12 @@ class Runner:
         if fence.text.startswith(">>> "):
             test = doctest.DocTestParser().get_doctest(fence.text, self.names, self.page.name, None, fence.line)
             self.names = test.globs  # the parser copies them
-            trouble = io.StringIO()
-            failed = doctest.DocTestRunner(optionflags=_DOCTEST).run(test, out=trouble.write, clear_globs=False).failed
-            if failed:
+            trouble, tried = io.StringIO(), _Tried(optionflags=_DOCTEST)
+            if tried.run(test, out=trouble.write, clear_globs=False).failed:
+                lines = fence.text.splitlines(keepends=True)
+                for first, count, got in reversed(tried.others):
+                    lines[first : first + count] = [got]
+                self.differs = fence, "".join(lines)
                 raise Failed(trouble.getvalue())
             return
         with redirect_stdout(io.StringIO()):
@@ -179,6 +184,19 @@ class Runner:
         return code, out.getvalue() + without_progress(err.getvalue())
 
 
+class _Tried(doctest.DocTestRunner):
+    """Keeps what failing examples gave: line where the shown output begins, how many lines it has, what came."""
+
+    def __init__(self, optionflags: int) -> None:
+        super().__init__(verbose=False, optionflags=optionflags)
+        self.others: list[tuple[int, int, str]] = []
+
+    def report_failure(self, out: Any, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
+        first = example.lineno + example.source.count("\n")
+        self.others.append((first, example.want.count("\n"), renewed(example.want, got)))
+        super().report_failure(out, test, example, got)
+
+
 def commands(text: str) -> Iterator[str]:
     """The commands of a shell block: lines without comments, continued ones joined; a here document is one.
 
@@ -212,6 +230,34 @@ def agrees(expected: str, said: str) -> bool:
     """
     pattern = re.escape(_trimmed(expected)).replace(re.escape("..."), ".*?")
     return re.fullmatch(pattern, _trimmed(said), re.S) is not None
+
+
+def renewed(expected: str, said: str) -> str:
+    """What was said, shortened where the page is: by the lines of the page that have the most in common with it.
+
+    >>> renewed("a 1 b\\n...\\ntotal 3 ...\\n", "a 2 b\\nx\\ny\\ntotal 4 of 9\\n")
+    'a 2 b\\n...\\ntotal 4 ...\\n'
+    """
+    lines, out = said.strip("\n").splitlines(), []
+    if "..." not in expected:
+        return "\n".join(lines) + "\n"
+    for shown in expected.strip("\n").splitlines():
+        if shown == "...":
+            out.append(shown)
+            continue
+        like = [SequenceMatcher(None, shown, line).ratio() for line in lines]
+        best = max(range(len(lines)), key=like.__getitem__, default=None)
+        if best is None or like[best] < _ALIKE:
+            continue
+        out.append(shown if agrees(shown, lines[best]) else _cut_like(shown, lines[best]))
+        lines = lines[best + 1 :]
+    return "\n".join(out) + "\n"
+
+
+def _cut_like(shown: str, line: str) -> str:
+    """The line, ending in ... after as many words as the one that is shown, where that does."""
+    begin = shown.removesuffix("...")
+    return line if begin == shown else " ".join([*line.split(" ")[: begin.count(" ")], "..."])
 
 
 def _trimmed(text: str) -> str:

@@ -31,12 +31,12 @@ _NOAA = [
 _OWN = ["ShipID", "Received", "X", "Y", "Speed", "Vessel"]
 _SENT = ["2025-03-10T12:00:00", 38.5, 124.9]
 _BAD: list[list[object]] = [  # what a real archive has too
-    [281902766, "2025-03-10T12:00:00", 91.0, 181.0, *[""] * 11],
+    [281953278, "2025-03-10T12:00:00", 91.0, 181.0, *[""] * 11],
     [2810001, *_SENT, *[""] * 11],
     ["", *_SENT, *[""] * 11],
     ["", *_SENT, *[""] * 11],
-    [281902766, "soon", 38.5, 124.9, *[""] * 11],
-    [281902766, *_SENT],
+    [281953278, "soon", 38.5, 124.9, *[""] * 11],
+    [281953278, *_SENT],
 ]
 Row: TypeAlias = tuple[int, datetime, float, float, float | None, float | None, int | None, str]
 _FIXES = """SELECT f.mmsi, f.time, f.lat, f.lon, f.sog_kn, f.cog_deg, f.heading_deg, v.name

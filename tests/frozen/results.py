@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import api
 from stswatch.sample_ais import simulation
+from stswatch.sample_ais.scenes.voyages import VoyagePlan
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_ais" / "simulated_48h.nmea.gz"
@@ -37,6 +38,7 @@ COLUMNS = (
 _SEAS = {
     "sea of a day": (simulation.Plan(days=1.0, background=40, transfers=6, look_alikes=12), 301),
     "sea of three days": (simulation.Plan(days=3.0, background=60, transfers=8, look_alikes=16), 302),
+    "sea with voyages": (VoyagePlan(days=3.0, background=30, transfers=10, look_alikes=20, trade=4, moored=8), 303),
 }
 _REAL = {
     "gulf_mexico_2023-08-01_to_12": ("decoded/gulf_mexico_2023-08-01_to_12.csv.gz", None, "mmsi"),

@@ -36,6 +36,9 @@ def test_committed_is_what_the_plan_gives(truth):
     assert committed.total() > 100_000
     for name in feed.TRUTH_TABLES:
         assert len(truth[name]) == len(getattr(again, name))
+    for name in feed.MORE_TABLES:
+        assert len(truth[name]) == len(again.more[name])
+    assert len(truth["voyages"]) > 50 and len(truth["port_calls"]) > 100 and truth["forged"]
     assert [m["scenario"] for m in truth["meetings"]] == again.meetings["scenario"].to_pylist()
 
 

@@ -57,14 +57,14 @@ def test_a_lead_becomes_a_case(data, tell, shown):
     assert "second reader" in tell("docket")
     page = tell("case", lead, "--masked", BY, "Bo Park")
     assert "vessel A" in page
-    assert "281142542" not in page
+    assert "281647718" not in page
     tell("record", lead, "--kind", "dissent", BY, "Bo Park", NOTE, "may be a repair alongside")
     assert "who may refer" in tell("docket")
     tell("record", lead, "--kind", "inquiry", "--party", "owner", BY, "Ann Lee", NOTE, "what was the vessel doing?")
     assert "readers: two" in tell(
         "decide", lead, "--status", "referred", "--to", "KR", "--to", "ECC", BY, "Ann Lee", NOTE, "possible transfer"
     )
-    assert [*ask(data, "SELECT waits_for, what, status FROM docket WHERE case_id LIKE 'Eabf%' ORDER BY ALL")] == [
+    assert [*ask(data, f"SELECT waits_for, what, status FROM docket WHERE case_id = '{lead}' ORDER BY ALL")] == [
         ("ECC", "acknowledge", "referred"),
         ("KR", "acknowledge", "referred"),
         ("owner", "reply", "referred"),
@@ -72,7 +72,7 @@ def test_a_lead_becomes_a_case(data, tell, shown):
     tell("record", lead, "--kind", "acknowledged", "--party", "KR", BY, "Ann Lee", NOTE, "by telephone")
     tell("record", lead, "--kind", "reply", "--party", "owner", BY, "Ann Lee", NOTE, "engine repair, papers attached")
     tell("record", lead, "--kind", "outcome", "--outcome", "cleared", "--party", "KR", BY, "Ann Lee", NOTE, "inspected")
-    assert ask(data, "SELECT outcome FROM referral_queue WHERE recipient = 'KR'") == [("cleared",)]
+    assert ask(data, "SELECT DISTINCT outcome FROM referral_queue WHERE recipient = 'KR'") == [("cleared",)]
     assert "to be told: ECC, KR" in tell("decide", lead, "--status", "withdrawn", BY, "Ann Lee", NOTE, "a repair")
     assert ask(data, "SELECT waits_for, what FROM docket WHERE status = 'withdrawn' ORDER BY ALL") == [
         ("ECC", "tell"),
