@@ -38,7 +38,9 @@ def test_committed_is_what_the_plan_gives(truth):
         assert len(truth[name]) == len(getattr(again, name))
     for name in feed.MORE_TABLES:
         assert len(truth[name]) == len(again.more[name])
-    assert len(truth["voyages"]) > 50 and len(truth["port_calls"]) > 100 and truth["forged"]
+    assert len(truth["voyages"]) > 50
+    assert len(truth["port_calls"]) > 100
+    assert truth["forged"]
     assert [m["scenario"] for m in truth["meetings"]] == again.meetings["scenario"].to_pylist()
 
 
