@@ -41,6 +41,7 @@ the chance that nothing would have been received from start to end of a ship tha
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -109,9 +110,9 @@ def _stage(plan: Plan, sea: Waters, rng: np.random.Generator, number: int, weath
     return Stage(rng, ShipFactory(rng, number), plan.days * 86_400, sea)
 
 
-def build(plan: Plan, seed: int) -> Sea:
-    """The sea of a plan: scenes, courses, what was heard, who met."""
-    scenes = scenes_of(plan, seed)
+def build(plan: Plan, seed: int, more: Sequence[Scene] = ()) -> Sea:
+    """The sea of a plan: scenes, those of `more` last, courses, what was heard, who met."""
+    scenes = [*scenes_of(plan, seed), *more]
     actors = [actor for scene in scenes for actor in scene.actors]
     cast, weeks = cast_of(actors), isinstance(plan, VoyagePlan)
     passes = plan.satellite_min, plan.weak_min
