@@ -4,10 +4,10 @@ Each script holds what its source says; what no source says is an estimate, name
 the sources and are not changed by what the program makes of them. The ships are simulated, with numbers and names that
 are given to nobody. That a script is found says nothing of the case: it is one way in which it may have looked.
 
-Sources: press releases of the Japanese Ministry of Foreign Affairs on sightings by its Maritime Self-Defense Force, 2018
-and 2019 (positions worked out from the published distance and bearing from Shanghai, off by 50 to 150 km); satellite
-pictures published by VOA in February and March 2024; the Republic of Korea on DE YI, July 2024; what was submitted to the
-1718 Committee on FLYFREE, November 2025.
+Sources: press releases of the Japanese Ministry of Foreign Affairs on sightings by its Self-Defense Force, 2018
+and 2019 (positions worked out from the published distance and bearing from Shanghai, off by 50 to 150 km);
+satellite pictures published by VOA in February and March 2024; the Republic of Korea on DE YI, July 2024; what was
+submitted to the 1718 Committee on FLYFREE, November 2025.
 """
 
 from __future__ import annotations
