@@ -178,7 +178,7 @@ ENCOUNTER: tuple[pa.Field | Measure, ...] = (
         unit="kn",
         null=True,
         taken=("moved_cm", "within_ms"),
-        words="As seen from each other they moved at {relative_speed_kn:.2f} kn",
+        words="as seen from each other they moved at {relative_speed_kn:.2f} kn",
     ),
     Measure(
         "drift_km",
