@@ -21,7 +21,7 @@ from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import case_log, case_queries, case_referrals, publish, queries, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.database import WORK, StoreError, open_work
+from stswatch.pipeline.store.database import WORK, OtherVersion, StoreError, open_work
 from stswatch.pipeline.trouble import Progress
 
 _LONGEST_NAME = 100
@@ -84,6 +84,8 @@ def show(data: Path) -> bool:
             with closing(open_work(data)):
                 shown = publish.republish(data, partial(_tables, data)) is not None
                 snapshots.clear_snapshots(data, datetime.now(UTC))
+        except OtherVersion:
+            return False  # what is written is in the log, and the snapshot of this version will show it
         except StoreError as error:
             if "another run" not in str(error):
                 raise
@@ -120,7 +122,7 @@ def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], t
     with closing(catalogue):
         slabs = {entry.slab_us for entry in entries(catalogue).values()}
     with suppress(StoreError):
-        area = area or queries.run_of(data)["area"]
+        area = area or queries.area_of(data)
     with alone(data):
         discard(data / WORK.parent, data)
     return run(data, [], rules, area or "dprk", Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps)), tell)
