@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store import case_log, case_queries, case_referrals, publish, queries, snapshots
+from stswatch.pipeline.store import case_log, case_queries, case_referrals, database, publish, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import WORK, OtherVersion, StoreError, open_work
 from stswatch.pipeline.trouble import Progress
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.readers.source import Source
 
 _LONGEST_NAME = 100
 _TRIES, _PAUSE_S = 40, 0.1  # as long as another decision takes to be published
@@ -107,8 +110,9 @@ def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], t
     """Throw the databases away and make them of the lake, the slices and the log; gives what was published.
 
     rules, steps: those of the run, else its slices are run again; area: that of the last run where None. Revision
-    numbers begin again where events were revised. Raises StoreError where the folder holds no lake, and what a run
-    raises; what was published stays until the new one is.
+    numbers begin again where events were revised. What version 0.1.0 made has a lake that this one cannot read: the
+    archives are read again from where they lay. Raises StoreError where the folder holds no lake or these are gone, and
+    what a run raises; what was published stays until the new one is.
     """
     from stswatch.pipeline.batch import HOUR
     from stswatch.pipeline.flow.row import Engine
@@ -116,13 +120,45 @@ def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], t
     from stswatch.pipeline.store.entries import entries
     from stswatch.pipeline.store.files import discard
 
+    again = _archives_of_first_version(data)
     catalogue = Catalogue.read(data)
-    if catalogue is None:
+    if catalogue is None and not again:
         raise StoreError(f"{data}: holds no lake to rebuild from; `stswatch run PATH... --data {data}` makes one")
-    with closing(catalogue):
-        slabs = {entry.slab_us for entry in entries(catalogue).values()}
+    slabs = set[int]()
+    if catalogue is not None:
+        with closing(catalogue):
+            slabs = {entry.slab_us for entry in entries(catalogue).values()}
     with suppress(StoreError):
-        area = area or queries.area_of(data)
+        area = area or database.area_of(data)
     with alone(data):
         discard(data / WORK.parent, data)
-    return run(data, [], rules, area or "dprk", Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps)), tell)
+        for folder in ("lake", "slices") if catalogue is None else ():
+            discard(data / folder, data)
+    engine = Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps))
+    return run(data, again, rules, area or "dprk", engine, tell)
+
+
+def _archives_of_first_version(data: Path) -> list[Source]:
+    """The archives that version 0.1 read, opened again; none where the snapshot is of a later one.
+
+    Raises StoreError where one is gone, is another file now, or was of a spool; SourceError where it takes options.
+    """
+    from stswatch.pipeline.options import ReadOptions
+    from stswatch.pipeline.readers.formats import open_sources
+
+    known: list[tuple[str, str]] = []
+    with suppress(StoreError):
+        known = database.first_version_sources(data)
+    gone = sorted({path for _, path in known if not Path(path).is_file()})
+    asked = ReadOptions(day=datetime.now(UTC).date())
+    made = [
+        each for path in sorted({path for _, path in known} - set(gone)) for each in open_sources(path, asked).sources
+    ]
+    gone += sorted({path for source, path in known if source not in {each.source for each in made}} - set(gone))
+    if gone:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise StoreError(
+            f"{data}: was made by version 0.1.0 of {gone[0]}{more}, not there as it was; remove the folder lake"
+            f" and `stswatch run` all of it again"
+        )
+    return made

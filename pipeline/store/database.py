@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -209,6 +209,26 @@ def _version_of(db: duckdb.DuckDBPyConnection, there: Mapping[str, Sequence[str]
         return ""
     found = db.execute("SELECT code_version FROM runs ORDER BY started DESC LIMIT 1").fetchall()
     return f" ({found[0][0]})" if found else ""
+
+
+def area_of(data: Path) -> str | None:
+    """The area of the run published last, by whichever version; None where nothing says so. Raises StoreError."""
+    with suppress(duckdb.Error), closing(connect(data)) as db:
+        found = db.execute("SELECT area FROM runs ORDER BY started DESC LIMIT 1").fetchall()
+        return str(found[0][0]) if found else None
+    return None
+
+
+def first_version_sources(data: Path) -> list[tuple[str, str]]:
+    """The sources, as (id, path), of a folder whose last snapshot is of version 0.1, which had no catalogue; else none.
+
+    Raises StoreError where the folder holds no database.
+    """
+    newest = "SELECT code_version FROM runs ORDER BY started DESC LIMIT 1"
+    with suppress(duckdb.CatalogException, duckdb.BinderException), closing(connect(data)) as db:
+        if [row[0][:4] for row in db.execute(newest).fetchall()] == ["0.1."]:
+            return db.execute("SELECT source, path FROM sources ORDER BY path, source").fetchall()
+    return []
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, data: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from stswatch.pipeline.store import (
 )
 from stswatch.pipeline.store.database import StoreError, check_layout, connect, sound
 
-_LAYOUT = schema.STORED | publish.schemas()  # what a snapshot of this version has
+_LAYOUT = {**schema.STORED, **publish.schemas()}  # what a snapshot of this version has
 _SHOWN = 5  # names listed where a beginning fits several
 # How well a name fits an event, best first: its id or the id computed of it, of one that holds, then of any; last the
 # beginning of an id.
@@ -353,14 +353,6 @@ def run_of(data: Path, run_id: str | None = None) -> dict[str, Any]:
             f"{data}: holds no {f'run {run_id}' if run_id else 'results yet'}; `stswatch status` says more"
         )
     return found[0]
-
-
-def area_of(data: Path) -> str | None:
-    """The area of the run published last, by whichever version; None where nothing says so. Raises StoreError."""
-    with suppress(duckdb.Error), closing(connect(data)) as db:
-        found = db.execute("SELECT area FROM runs ORDER BY started DESC LIMIT 1").fetchall()
-        return str(found[0][0]) if found else None
-    return None
 
 
 def summary(data: Path) -> dict[str, int]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import tarfile
 from contextlib import closing
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from stswatch.pipeline import api
+from stswatch.pipeline import api, faults
 from stswatch.pipeline.evidence import decisions, upkeep
-from stswatch.pipeline.store import case_log, publish, queries, snapshots
+from stswatch.pipeline.store import case_log, database, publish, queries, snapshots
 from stswatch.pipeline.store.database import OtherVersion, connect, open_file, open_work
 from tests.pipeline.store import build
 from tests.pipeline.store.build import encounter
@@ -84,7 +90,7 @@ def test_one_that_has_not_even_runs_names_no_version(data):
     published_by(data, "0.1.7", "DROP TABLE runs")
     with pytest.raises(OtherVersion, match=r"another version of stswatch and lacks runs; "):
         queries.leads(data, 1)
-    assert queries.area_of(data) is None
+    assert database.area_of(data) is None
 
 
 def test_what_is_decided_beside_a_workspace_of_another_version_is_in_the_log(data):
@@ -112,3 +118,70 @@ def test_no_command_shows_what_duckdb_says(data, say):
     with connect(data) as db, pytest.raises(duckdb.CatalogException):
         db.execute("FROM dark_leads")
     assert "Catalog Error" not in "".join(say("dark", "--data", data)[1:])
+
+
+# ---------------------------------------------------------- folders that released versions left, see versions/write.py
+
+RUN = ("run", "a.csv", "--area", "world", "--quiet")
+LEFT = sorted(Path(__file__).with_name("versions").glob("*.tar.xz"))
+
+
+@pytest.fixture
+def left(tmp_path, request, monkeypatch):
+    """A folder as a version left it, its archives beside it, by the paths by which they were given."""
+    with tarfile.open(request.param) as packed:
+        packed.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return Path("data")
+
+
+def test_each_released_version_left_a_folder():
+    changes = (Path(__file__).parents[3] / "CHANGELOG.md").read_text()
+    released = {found[1] for found in re.finditer(r"^## (\d+\.\d+\.\d+)", changes, re.MULTILINE)}
+    assert {path.name.removesuffix(".tar.xz") for path in LEFT} == released >= {"0.1.0"}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("left", LEFT, indirect=True, ids=lambda path: path.name.removesuffix(".tar.xz"))
+def test_what_a_released_version_left_says_one_sentence_and_comes_back(left, say):
+    """Whatever is asked of it answers or says one sentence; a rebuild brings back all that people decided."""
+    log = case_log.verified(left).entries
+    for words in (*EVERY, ("log", "verify"), ("verify", "--all"), ("reproduce",), RUN):
+        code, out, err = say(*words, "--data", left)
+        assert code == 0 or re.fullmatch("stswatch: [^\n]+\n", err), words
+        assert not re.search("Traceback|Catalog Error|Binder Error|sqlite3", out + err), words
+    assert case_log.read(left).entries[: len(log)] == log
+    assert say("rebuild", "--quiet", "--data", left) == (0, "", "")
+    assert say("verify", "--all", "--data", left)[0] == 0
+    found = [say(*words, "--data", left) for words in EVERY[:2]]
+    assert [code for code, *_ in found] == [0, 0]
+    assert "Eced2c7f5754a" in found[0][1]
+    live = [entry.seq for entry in log if entry.exercise is None]
+    rows = build.rows(left, "SELECT seq FROM decisions ORDER BY seq")
+    assert [row["seq"] for row in rows if row["seq"] <= len(log)] == live
+    assert len(build.rows(left, "FROM observations")) == sum(entry.kind == "observation" for entry in log)
+    assert case_log.verified(left).finding is None
+    assert queries.run_of(left)["area"] == "world"
+
+
+@pytest.mark.parametrize("left", LEFT[:1], indirect=True, ids=["0.1.0"])
+def test_archives_of_the_first_version_that_are_gone_are_named_and_nothing_is_removed(left, say):
+    Path("b.csv").unlink()
+    with Path("c.csv").open("a") as file:
+        file.write("\n")
+    code, _, err = say("rebuild", "--quiet", "--data", left)
+    assert (code, "made by version 0.1.0 of b.csv and 1 more, not there as it was" in err) == (1, True)
+    assert (left / "lake").is_dir()
+    assert (left / "db").is_dir()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("left", LEFT[:1], indirect=True, ids=["0.1.0"])
+def test_a_rebuild_of_the_first_version_that_was_killed_goes_on(left):
+    words = [sys.executable, "-m", "stswatch.pipeline.cli", "rebuild", "--quiet", "--data", str(left)]
+    for point in ("folder_discarded", "folder_discarded:2", "sources_read", "sources_entered", "load_done"):
+        killed = subprocess.run(words, env=os.environ | {faults.VARIABLE: point}, check=False, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, point
+    subprocess.run(words, check=True, capture_output=True)
+    assert [row["path"] for row in queries.sources(left)] == ["a.csv", "b.csv", "c.csv"]
+    assert queries.leads(left, 1)[0]["id"] == "Eced2c7f5754a"
