@@ -124,6 +124,8 @@ def _event_text(event: EventReport) -> list[str]:
     from stswatch.pipeline.evidence.findings import shown
 
     named = f"{event.kind} {event.id}" + (f", revision {event.revision}" if event.revision else "")
+    if not event.rows and [each.what for each in event.found] == ["all of it"]:
+        return [f"{named}: nothing was checked, {event.found[0].why}"]
     lines = [f"{named}: {'all that was checked follows' if event.follows else 'does not follow'}", ""]
     for row, held in zip(event.rows, event.read, strict=True):
         ref = row.refs[0]

@@ -22,19 +22,14 @@ from stswatch.geo.reference.ports import ports, world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.feature import values
 from stswatch.models.scorecard import ALL, BASE
+from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.evidence import recomputed
-from stswatch.pipeline.evidence.lake_fixes import (
-    HOUR,
-    Lake,
-    Rows,
-    TrackFixes,
-    apart_m,
-    course_of,
-)
+from stswatch.pipeline.evidence.lake_fixes import MOVES, Lake, Rows, TrackFixes, apart_m, is_torn, tracks_of
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.times import iso, micros
+from stswatch.pipeline.track_rules import VesselRules
 
 _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
 _SPEED_OFF_KN = 0.1
@@ -315,6 +310,30 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
 
 
 # ------------------------------------------------------------------------------------- which fixes decide a meeting
+
+
+class RemovedFixes(Exception):
+    """What would be needed was removed; the message says under which rule. Never leaves this room."""
+
+
+def course_of(
+    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
+) -> TrackFixes:
+    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
+
+    Where several send under the number, all that it ever sent is read. Raises RemovedFixes where some of that is gone.
+    """
+    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
+    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
+    if not is_torn(course, rules):
+        return course
+    if lake.removed and lake.removed[0][0] < span_us[1]:
+        raise RemovedFixes(lake.removed[0][2])
+    if mmsi not in lake.torn:
+        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), MOVES).course(mmsi, -_EVER_US, _EVER_US)
+        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+    time_us, track = lake.torn[mmsi]
+    return course.at(np.isin(course.time_us, time_us[track == track_us]))
 
 
 def deciding_fixes(

@@ -14,15 +14,11 @@ from typing import Any
 import numpy as np
 
 from stswatch.geo.coordinates.plane import in_space_km
-from stswatch.geo.coordinates.sphere import MS_PER_KN
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.geo.reference.harbours import berth_of
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND
 from stswatch.pipeline.evidence.lake_fixes import (
-    HOUR,
-    MEAN_RADIUS_M,
-    MINUTE,
-    MS,
     NO_HEADING,
-    SECOND,
     Bools,
     Chords,
     Floats,
@@ -33,7 +29,9 @@ from stswatch.pipeline.evidence.lake_fixes import (
     legs_of,
 )
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.times import micros
 from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.tracks.stray_days import DAY_US
 
 _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
 
@@ -380,3 +378,14 @@ def window_us(rules: Rules) -> int:
     own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
     longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
     return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
+
+
+_BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
+
+
+def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
+    """The span of the lake in which anything lies that can decide something of an event, UTC microseconds."""
+    begin, end = ([row[f"{edge}_time"], *(row.get(f"gap_{edge}_{v}") for v in "ab")] for edge in ("start", "end"))
+    first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
+    memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
+    return first_us - max(window_us(rules) + _BEFORE_US, memory_us), last_us + window_us(rules) + 1

@@ -76,16 +76,17 @@ def verify(data: Path, noted: str | None = None) -> str:
     return f"{len(log.entries)} entries, all fit; head {len(log.entries)}:{log.head}{torn if log.torn else ''}"
 
 
-def show(data: Path) -> bool:
+def show(data: Path, lake_files: Mapping[str, Sequence[str]] | None = None) -> bool:
     """Publish what the log says beside what was published last; false where a watch or a run will, which has the store.
 
+    lake_files: what the views of the lake list from now on, as before where None.
     Raises OSError, StoreError where the folder holds no snapshot.
     """
     for _ in range(_TRIES):
         head = case_log.noted_head(data)
         try:
             with closing(open_work(data)):
-                shown = publish.republish(data, partial(_tables, data)) is not None
+                shown = publish.republish(data, partial(_tables, data), lake_files) is not None
                 snapshots.clear_snapshots(data, datetime.now(UTC))
         except OtherVersion:
             return False  # what is written is in the log, and the snapshot of this version will show it

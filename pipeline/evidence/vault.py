@@ -19,6 +19,7 @@ from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, RawRef
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
+from stswatch.pipeline.evidence.recomputed import needed_us
 from stswatch.pipeline.readers.packing import damage, opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.rule_files import from_json
@@ -56,6 +57,12 @@ class Holding:
     def name(self) -> str:
         """Where it lies, or lay."""
         return str(self.path or self.entry.path)
+
+    @property
+    def absence(self) -> str:
+        """Why it is not there, as far as that is known, and what to do."""
+        why = self.entry.source.get("removed")
+        return f"{self.name}: {why or 'is not there; name the folder where it lies with `files`'}"
 
     @property
     def member(self) -> str | None:
@@ -146,7 +153,7 @@ class Vault:
             return dict.fromkeys(map(id, rows), Compared(unchecked=(f"source {source} is not in the catalogue",)))
         holding = self.holding(source)
         if holding.path is None:
-            why = holding.fault or f"{holding.name}: is not there; name the folder where it lies with `files`"
+            why = holding.fault or holding.absence
             found = Compared((why,)) if holding.fault else Compared(unchecked=(why,))
             return dict.fromkeys(map(id, rows), found)
         refs = sorted({ref for row in rows for ref in row.refs}, key=lambda ref: ref.offset)
@@ -277,6 +284,14 @@ class Basis:
             self._runs[run_id] = run, from_json(run["rules"])
         return self._runs[run_id]
 
+    def rules_of(self, run_id: str | None = None) -> Rules:
+        """The rules of a run; of the last where None."""
+        return self.run_of(run_id or str(queries.run_of(self.data)["run_id"]))[1]
+
+    def removal(self, row: Mapping[str, Any]) -> str | None:
+        """Under which rule something that decides an event was removed; None where all of it is there."""
+        return self.lake.removal(needed_us(row, self.rules_of(row.get("run_id")))) if self.lake.removed else None
+
     def card_of(self, run_id: str) -> bytes | None:
         """The content of the scorecard of a run; None where it is not at hand."""
         wanted = str(self.run_of(run_id)[0]["model_id"])
@@ -326,7 +341,7 @@ def damage_of(data: Path) -> Iterator[Checked]:
 
 def _lake(catalogue: Catalogue) -> Iterator[Checked]:
     for entry in entries(catalogue, None).values():
-        for part in entry.parts:
+        for part in (part for part in entry.parts if not part.removed):
             try:
                 verified(catalogue.data, part, range(len(part.pieces) - 1))
                 yield Checked("lake files")

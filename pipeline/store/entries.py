@@ -77,8 +77,9 @@ class SourceEntry:
         return [replace(part, rounded_deg=self.rounded_deg) for part in parts] if self.rounded_deg else parts
 
     def is_whole(self, data: Path) -> bool:
-        """Whether all its files still are what was written. Raises OSError."""
-        return all(is_whole(data, part) for receipt in self.receipts for part in receipt.parts)
+        """Whether all its files are what was written; of a segment, but those that were removed. Raises OSError."""
+        parts = (part for receipt in self.receipts for part in receipt.parts)
+        return all((part.removed and is_segment(self.path)) or is_whole(data, part) for part in parts)
 
 
 def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[str, SourceEntry]:
@@ -246,7 +247,10 @@ def _receipt(fields: Mapping[str, Any]) -> Receipt:
 
 
 def _written(receipt: Receipt) -> dict[str, Any]:
-    parts = [{name: value for name, value in vars(part).items() if name != "left_out"} for part in receipt.parts]
+    parts = [
+        {name: value for name, value in vars(part).items() if name != "left_out" and (value or name != "removed")}
+        for part in receipt.parts
+    ]
     days = {name: [day.to_list() for day in found.values()] for name, found in receipt.days.items()}
     return vars(receipt) | {"parts": parts, "days": days}
 
@@ -289,5 +293,6 @@ def lake_files(entries: Mapping[str, SourceEntry]) -> dict[str, list[str]]:
     for entry in entries.values():
         for receipt in entry.receipts:
             for part in receipt.parts:
-                files[part.table].append(part.path)
+                if not part.removed:
+                    files[part.table].append(part.path)
     return files
