@@ -349,6 +349,7 @@ class Rebuild(WithProgress, OfData):
     area: str | None = option(None, "leads to show (default: as in the last run)", "AREA")
     rules: Path | None = option(None, "TOML with other deciding numbers, where the run had some", "FILE", Path)
     scorecard: str | None = option(None, "what gives the scores, where the run had another", "FILE")
+    without_removed: bool = option(help="of what retain left alone: events whose positions are gone go too")
 
     def __call__(self) -> None:
         from stswatch.models.scorecard import chosen
@@ -360,7 +361,7 @@ class Rebuild(WithProgress, OfData):
         steps = scored_by(chosen(self.scorecard)) if self.scorecard else STEPS
         progress = Progress(sys.stderr, quiet=self.quiet)
         by = rule_files.load(self.rules) if self.rules else Rules()
-        upkeep.rebuild(Path(self.data), by, self.area, steps, progress)
+        upkeep.rebuild(Path(self.data), by, self.area, steps, progress, self.without_removed)
         progress.end()
         if not self.quiet:
             print(f"database: {untrusted.escaped(Path(self.data) / 'stswatch.duckdb')}")

@@ -107,18 +107,21 @@ def _tables(data: Path, database: Any) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------- the database made anew
 
 
-def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], tell: Progress) -> Path:
+def rebuild(
+    data: Path, rules: Rules, area: str | None, steps: Sequence[Step], tell: Progress, without_removed: bool = False
+) -> Path:
     """Throw the databases away and make them of the lake, the slices and the log; gives what was published.
 
     rules, steps: those of the run, else its slices are run again; area: that of the last run where None. Revision
     numbers begin again where events were revised. What version 0.1.0 made has a lake that this one cannot read: the
-    archives are read again from where they lay. Raises StoreError where the folder holds no lake or these are gone, and
+    archives are read again from where they lay. without_removed: of what `stswatch retain` left alone, where slices
+    have to be run again that need more. Raises StoreError where the folder holds no lake or these are gone, and
     what a run raises; what was published stays until the new one is.
     """
     from stswatch.pipeline.batch import HOUR
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import alone, run
-    from stswatch.pipeline.store.entries import entries
+    from stswatch.pipeline.store.entries import entries, forget_removed
     from stswatch.pipeline.store.files import discard
 
     again = _archives_of_first_version(data)
@@ -135,6 +138,9 @@ def rebuild(data: Path, rules: Rules, area: str | None, steps: Sequence[Step], t
         discard(data / WORK.parent, data)
         for folder in ("lake", "slices") if catalogue is None else ():
             discard(data / folder, data)
+        if without_removed and catalogue is not None:
+            with closing(Catalogue.open(data)) as opened:
+                forget_removed(opened)
     engine = Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps))
     return run(data, again, rules, area or "dprk", engine, tell)
 

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MS
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt, is_whole, rounded_deg, verified
@@ -181,7 +182,30 @@ def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueE
         entry = catalogue.one("sources", source, _entry)
         path = str(entry.path) if entry else None
     named = path or f"the file whose SHA-256 begins with {source} (the table sources of stswatch.duckdb names it)"
-    return CatalogueError(f"{damaged}; give {named} again, which is then read anew", source, path)
+    left = ", or `stswatch rebuild --without-removed`" if "removed by retain" in damaged.found else ""
+    return CatalogueError(f"{damaged}; give {named} again, which is then read anew{left}", source, path)
+
+
+def forget_removed(catalogue: Catalogue) -> None:
+    """Have what `stswatch retain` removed count as never read; all else stays. Raises CatalogueError."""
+    rows = []
+    for entry in entries(catalogue).values():
+        if any(part.removed for part in entry.parts):
+            receipts = [_remaining(receipt, entry.slab_us) for receipt in entry.receipts]
+            options = (
+                entry.options if is_segment(entry.path) else f"{entry.options}, in part"
+            )  # so that it may come again
+            rows.append(replace(entry, receipts=receipts, options=options))
+    enter(catalogue, rows)
+
+
+def _remaining(receipt: Receipt, slab_us: int) -> Receipt:
+    parts = [part for part in receipt.parts if not part.removed]
+    begins = [part.slab_us for part in parts if part.moves_time and part.slab_us is not None]
+    if receipt.first_us is None or receipt.last_us is None or not begins:
+        return replace(receipt, parts=parts, first_us=None, last_us=None)
+    first_us, last_us = max(receipt.first_us, min(begins)), min(receipt.last_us, max(begins) + slab_us - MS)
+    return replace(receipt, parts=parts, first_us=first_us, last_us=last_us)
 
 
 def source_of(path: str) -> str:

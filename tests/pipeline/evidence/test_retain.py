@@ -9,20 +9,22 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from stswatch.pipeline import api, faults
 from stswatch.pipeline.evidence import decisions, retain, upkeep
 from stswatch.pipeline.flow.run import FolderInUse, alone
-from stswatch.pipeline.store import case_log, queries
+from stswatch.pipeline.spool.clock import RecordedClock
+from stswatch.pipeline.spool.segments import segments
+from stswatch.pipeline.spool.writer import Limits, Spool
+from stswatch.pipeline.store import case_log
 from stswatch.pipeline.store.database import StoreError, connect
 from stswatch.pipeline.store.entries import CatalogueError
 from tests.pipeline import damage
+from tests.pipeline.live.replay import lines
 from tests.pipeline.store import build
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -51,7 +53,8 @@ def data(two_months, tmp_path):
 
 def events(data):
     """March's and May's."""
-    return [row["id"] for row in build.rows(data, "SELECT DISTINCT ON (start_time) id FROM encounters ORDER BY start_time")]
+    query = "SELECT id FROM encounters WHERE status = 'current' ORDER BY start_time"
+    return [row["id"] for row in build.rows(data, query)]
 
 
 def lake(data):
@@ -118,12 +121,16 @@ def test_the_next_run_changes_nothing_and_the_archive_brings_it_back(data, two_m
     assert not any(event.unchecked[0].startswith("all of it") for event in api.verify(data, every=True).events)
 
 
-def test_other_rules_name_what_was_removed(data, two_months, tmp_path):
+def test_other_rules_name_what_was_removed_and_what_can_be_done(data, two_months, tmp_path, say):
     retain.retain(data, AGES, "Ann", NOW)
     rules = tmp_path / "rules.toml"
     rules.write_text("[proximity]\ndistance_m = 400.0\n")
     with pytest.raises(CatalogueError, match=rf"was {WORDS}; give .*march.csv again"):
         api.run([two_months / "may.csv"], data, area="world", rules=rules)
+    words = ("rebuild", "--without-removed", "--quiet", "--rules", rules, "--data", data)
+    assert say(*words) == (0, "", "")
+    assert [row["start_time"].month for row in build.rows(data, "FROM encounters")] == [5]
+    assert say("verify", "--all", "--quiet", "--data", data) == (0, "", "")
     api.run([two_months / "march.csv"], data, area="world", rules=rules)
     assert len(events(data)) == 2
 
@@ -148,8 +155,7 @@ def test_twice_removes_nothing_more(data, say):
 def test_it_is_refused_during_a_run_and_beside_another(data):
     with alone(data), pytest.raises(FolderInUse, match="another run works in this folder"):
         retain.retain(data, AGES, "Ann", NOW)
-    with build.Held(data) as held, pytest.raises(StoreError, match="another run is loading"):
-        assert held
+    with build.Held(data), pytest.raises(StoreError, match="another run is loading"):
         retain.retain(data, AGES, "Ann", NOW)
     found = []
 
@@ -210,7 +216,7 @@ POINTS = (*faults.OF_A_REMOVAL, *faults.OF_A_CASE, *(name for name in faults.POI
 @pytest.mark.e2e
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_anywhere_leaves_all_or_what_the_next_call_does(data, two_months, point):
-    stored, (march, may) = everything(data), events(data)
+    stored, (march, _) = everything(data), events(data)
     killed = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(data)], env=os.environ | {faults.VARIABLE: point}, check=False
     )
@@ -226,3 +232,40 @@ def test_a_kill_anywhere_leaves_all_or_what_the_next_call_does(data, two_months,
     report = api.verify(data, every=True)
     assert report.first_fault() is None
     assert [event.id for event in report.events if event.unchecked[0].endswith(WORDS)] == [march]
+
+
+@pytest.fixture
+def spooled(data):
+    """The same folder with a spool of March, packed segments that are in the lake."""
+    spool = Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0, segment_bytes=20_000))
+    for line in lines(0.5):
+        spool.append(line)
+        spool._packer.go()
+    spool._packer.finish()
+    spool.close()
+    api.run(segments(data / "spool" / "rec"), data, area="world")
+    return data
+
+
+def test_segments_that_are_in_the_lake_go_but_the_newest(spooled, say):
+    data = spooled
+    every = segments(data / "spool" / "rec")
+    assert len(every) > 2
+    made = retain.retain(data, retain.Ages(spool=retain.age_us("45d")), "Ann", NOW)
+    assert {data / each.path for each in made.going} == set(every[:-1])
+    assert segments(data / "spool" / "rec") == every[-1:]
+    report = api.verify(data, every=True)
+    assert report.first_fault() is None
+    words = WORDS.replace("lake", "spool")
+    found = [phrase for phrase in report.absent if words in phrase]
+    assert len(found) == len(every) - 1
+    api.run([every[-1]], data, area="world")
+    assert say("verify", "--all", "--quiet", "--data", data)[0] == 0
+
+
+def test_segments_of_a_decided_case_stay(spooled):
+    data = spooled
+    case = build.rows(data, "SELECT id FROM encounters WHERE status = 'current' ORDER BY start_time LIMIT 1")[0]["id"]
+    decisions.decide(data, case, "watch", "Ann", "to be seen")
+    made = retain.retain(data, retain.Ages(spool=retain.age_us("45d")), "Ann", NOW)
+    assert (made.going, made.kept) == ((), {"spool": len(segments(data / "spool" / "rec")) - 1})
