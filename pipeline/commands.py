@@ -304,15 +304,36 @@ class Train(WithProgress, given.TrainOptions):
     """
 
     out: Path = option(None, "where to write the scorecard", "FILE", Path, needed=True)
+    from_decisions: Path | None = option(
+        None, "learn too from what became of the cases of a data folder, and compare", "DIR", Path
+    )
+    approved_by: str | None = option(None, "who read the comparison and wants the card written", "NAME")
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
+
+        if self.from_decisions is not None:
+            self._learn(self.from_decisions)
+            return
+        if self.approved_by is not None:
+            raise OptionError("`approved_by` goes with `from_decisions`")
 
         progress = Progress(sys.stderr, quiet=self.quiet)
         training = api.train(self.out, self, tell=progress)
         progress.end()
         if not self.quiet:
             print(words.training(training, self.out))
+
+    def _learn(self, data: Path) -> None:
+        from stswatch.pipeline.evidence import learning
+
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        found = learning.learn(
+            data, self.out, self.approved_by, self.seeds, self.cache and Path(self.cache), self.workers, progress
+        )
+        progress.end()
+        if not self.quiet:
+            print(untrusted.lines(learning.as_text(found, self.out, self.approved_by)))
 
 
 @dataclass(frozen=True, kw_only=True)

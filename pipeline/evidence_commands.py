@@ -260,7 +260,7 @@ class Case(OfCases):
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
-        from stswatch.pipeline.evidence import case_page, decisions
+        from stswatch.pipeline.evidence import case_page, decisions, upkeep
         from stswatch.pipeline.store import case_queries
 
         data = Path(self.data)
@@ -275,6 +275,8 @@ class Case(OfCases):
             print(f"EXERCISE {untrusted.escaped(self.exercise)}\n")
         print(case_page.masked_text(page) if self.masked else page)
         print(case_page.text(of_case, self.masked))
+        if not self.masked and (others := upkeep.members_text(data, row["id"])):
+            print(f"\nLogs of other members, which decide nothing here:\n{others}")
         if done:
             print("\n" + _recorded(done, "masked reading" if self.masked else "reading"))
 
@@ -337,6 +339,8 @@ class Log(OfData):
         from stswatch.pipeline.evidence import upkeep
 
         print(upkeep.verify(Path(self.data), self.head))
+        if others := upkeep.members_text(Path(self.data)):
+            print(others)
 
 
 @dataclass(frozen=True, kw_only=True)

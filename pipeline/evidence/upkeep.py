@@ -23,11 +23,13 @@ from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import WORK, OtherVersion, StoreError, open_work
 from stswatch.pipeline.trouble import Progress
+from stswatch.pipeline.untrusted import SENTENCE, escaped
 
 if TYPE_CHECKING:
     from stswatch.pipeline.readers.source import Source
 
 _LONGEST_NAME = 100
+MEMBERS = "members"
 _TRIES, _PAUSE_S = 40, 0.1  # as long as another decision takes to be published
 
 
@@ -102,6 +104,45 @@ def show(data: Path, lake_files: Mapping[str, Sequence[str]] | None = None) -> b
 
 def _tables(data: Path, database: Any) -> Mapping[str, Any]:
     return case_referrals.tables(database, data)
+
+
+# --------------------------------------------------------- logs of other members, beside one's own: read, never written
+
+
+def members(data: Path) -> dict[str, case_log.CaseLog]:
+    """The logs of other members, DIR/members/NAME.jsonl, by name; each as far as it fits, with what does not.
+
+    None holds up another, nor one's own: what cannot be read is a log without entries and a finding. Never raises.
+    """
+    found = {}
+    for path in sorted((data / MEMBERS).glob("*.jsonl")):
+        try:
+            found[path.stem] = case_log.walk(path.read_bytes())
+        except OSError as error:
+            found[path.stem] = case_log.CaseLog((), f"cannot be read ({error.strerror})")
+    return found
+
+
+def merged(logs: Mapping[str, case_log.CaseLog]) -> list[tuple[str, LogEntry]]:
+    """The live entries of several logs in the order in which they were written, each with its member."""
+    every = [(name, e) for name, log in logs.items() for e in log.entries if e.exercise is None]
+    return sorted(every, key=lambda pair: (pair[1].when, pair[0], pair[1].seq))
+
+
+def members_text(data: Path, case: str | None = None) -> str:
+    """Of each member how its log stands, and what it holds about a case; empty where there is none."""
+    logs = members(data)
+    lines = [
+        f"member {escaped(name)}: {f'does not fit: {log.finding}' if log.finding else 'all fit'};"
+        f" {len(log.entries)} entries, head {len(log.entries)}:{log.head}"
+        for name, log in logs.items()
+    ]
+    for name, entry in merged(logs) if case is not None else ():
+        if entry.case == case:
+            what = str(entry.body.get("status") or entry.body.get("outcome") or entry.kind)
+            note = escaped(str(entry.body.get("note", "")), SENTENCE)
+            lines.append(f"  {entry.time[:16]}  {escaped(name)}, {escaped(entry.author)}: {escaped(what)}: {note}")
+    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------- the database made anew

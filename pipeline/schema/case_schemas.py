@@ -21,7 +21,7 @@ def _entries(meaning: str) -> pa.Schema:
             "kind",
             pa.string(),
             "decision, reading, dissent, inquiry, reply, acknowledged, outcome, correction, observation, "
-            "retained or torn",
+            "retained, approved or torn",
         ),
         column("author", pa.string(), "who wrote it, by their own word"),
         column("case_id", pa.string(), "the event that it is about", null=True),

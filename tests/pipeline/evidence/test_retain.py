@@ -21,8 +21,8 @@ from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.writer import Limits, Spool
 from stswatch.pipeline.store import case_log
+from stswatch.pipeline.store.catalogue import CatalogueError
 from stswatch.pipeline.store.database import StoreError, connect
-from stswatch.pipeline.store.entries import CatalogueError
 from tests.pipeline import damage
 from tests.pipeline.live.replay import lines
 from tests.pipeline.store import build
@@ -157,7 +157,7 @@ def test_it_is_refused_during_a_run_and_beside_another(data):
         retain.retain(data, AGES, "Ann", NOW)
     with build.Held(data), pytest.raises(StoreError, match="another run is loading"):
         retain.retain(data, AGES, "Ann", NOW)
-    found = []
+    found = list[int | str]()
 
     def one():
         try:
