@@ -35,6 +35,7 @@ _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one b
 _SPEED_OFF_KN = 0.1
 _EVER_US = 1 << 60
 _WAY_OFF_US = 240_000_000  # 1 % of a way of 100 km at 12 kn: the mean sphere here, the ellipsoid there
+_STAY_OFF_H = 0.0055  # half of the last decimal, and what a whole millisecond makes
 _SHARE_OFF = 0.02  # of the time, by which a stored median may be beside the half: within a bin time is taken as even
 
 
@@ -307,6 +308,30 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
         return
     yield _moment("start_time", us(row["start_time"]), int(from_us.max()), _WAY_OFF_US)
     yield _moment("end_time", us(row["end_time"]), int(until_us.min()), _WAY_OFF_US)
+
+
+def stays_of(v: str) -> tuple[str, str]:
+    """The columns that say how long a vessel lay before and after an encounter."""
+    return f"slow_before_{v}_h", f"slow_after_{v}_h"
+
+
+def of_stays(row: Mapping[str, Any], v: str, course: TrackFixes, data_end_us: int, rules: Rules) -> Iterator[Finding]:
+    """How long a vessel lay before and after an encounter; where a leg is thinned by a hair either way counts."""
+    start_us, end_us, around_us = us(row["start_time"]), us(row["end_time"]), round(rules.encounter.around_h * HOUR)
+    short = end_us - start_us <= rules.encounter.around_most_d * 24 * HOUR
+    for side, span_us in (("before", (start_us - around_us, start_us)), ("after", (end_us, end_us + around_us))):
+        name = f"slow_{side}_{v}_h"
+        known = short and recomputed.is_covered(course, begun_us(row, v), span_us, data_end_us, rules)
+        found = _of_stay(name, row[name], recomputed.slow_h(course, span_us, rules, 0) if known else None)
+        for lean in (1, -1) if known and not found.follows else ():
+            other = _of_stay(name, row[name], recomputed.slow_h(course, span_us, rules, lean))
+            found = other if other.follows else found
+        yield found
+
+
+def _of_stay(name: str, stored: float | None, again: float | None) -> Finding:
+    same_ = stored is again is None or (stored is not None and again is not None and abs(stored - again) <= _STAY_OFF_H)
+    return Finding(name, same_, stored, again)
 
 
 # ------------------------------------------------------------------------------------- which fixes decide a meeting

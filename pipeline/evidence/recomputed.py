@@ -26,12 +26,12 @@ from stswatch.pipeline.evidence.lake_fixes import (
     TrackFixes,
     apart_m,
     chords_of,
+    gap_edges,
     legs_of,
 )
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.times import micros
 from stswatch.pipeline.track_rules import VesselRules
-from stswatch.pipeline.tracks.stray_days import DAY_US
+from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 
 _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
 
@@ -373,19 +373,27 @@ def about(course: TrackFixes, start_us: int, end_us: int, rules: Rules) -> Track
     return course.at((course.time_us >= start_us - wide_us) & (course.time_us <= end_us + wide_us))
 
 
-def window_us(rules: Rules) -> int:
-    """How far before and after an event its fixes can decide something of it."""
-    own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
-    longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
-    return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
+# ------------------------------------------------------------------------ how a vessel came and went: how long it lay
 
 
-_BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
+def slow_h(course: TrackFixes, span_us: tuple[int, int], rules: Rules, lean: int) -> float:
+    """Hours of a span in which a vessel lay or drifted: slow chords, and what parts them for a short time."""
+    own, wide_us = rules.stays, round((rules.stays.join_min + 2 * rules.vessel.thin_bucket_min) * MINUTE)
+    low, high = np.searchsorted(course.time_us, [span_us[0] - wide_us, span_us[1] + wide_us])
+    course = course.at(slice(max(int(low) - 1, 0), int(high) + 1))  # with the legs that reach into it
+    chords = chords_of(course, rules.vessel, lean)
+    still = chords.speed_dkn < own.slow_kn * 10
+    first, last = chords.first[still], chords.last[still]
+    start_us, until_us, cut_us = course.time_us[first], course.time_us[last], round(own.cut_d * DAY)
+    away_m = apart_m(course.lon[last[:-1]], course.lat[last[:-1]], course.lon[first[1:]], course.lat[first[1:]])
+    joined = (start_us[1:] - until_us[:-1] <= own.join_min * MINUTE) & (np.round(away_m, 3) <= own.join_m)
+    joined &= start_us[1:] // cut_us == start_us[:-1] // cut_us
+    until_us[:-1][joined] = start_us[1:][joined]
+    return float((np.clip(until_us, *span_us) - np.clip(start_us, *span_us)).sum() / HOUR)
 
 
-def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
-    """The span of the lake in which anything lies that can decide something of an event, UTC microseconds."""
-    begin, end = ([row[f"{edge}_time"], *(row.get(f"gap_{edge}_{v}") for v in "ab")] for edge in ("start", "end"))
-    first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
-    memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
-    return first_us - max(window_us(rules) + _BEFORE_US, memory_us), last_us + window_us(rules) + 1
+def is_covered(course: TrackFixes, begun_us: int, span_us: tuple[int, int], data_end_us: int, rules: Rules) -> bool:
+    """Whether the data of a track cover a span: no silence begins or ends in it, nor the track, nor the data."""
+    edges = gap_edges(course, begun_us, data_end_us, rules.vessel)
+    inside = bool(((edges >= span_us[0]) & (edges <= span_us[1])).any())
+    return begun_us < span_us[0] and len(course) > 0 and int(course.time_us[-1]) > span_us[1] and not inside

@@ -23,7 +23,7 @@ from pathlib import Path
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
 from stswatch.pipeline.evidence import upkeep
-from stswatch.pipeline.evidence.recomputed import needed_us
+from stswatch.pipeline.evidence.vault import needed_us
 from stswatch.pipeline.readers.arrival_index import beside
 from stswatch.pipeline.rule_files import from_json
 from stswatch.pipeline.spool.segments import closed, segment_of, sources_of, time_of

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.readers.packing import damage
+from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.spool.segments import segments, sources_of
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store import case_log, case_queries, case_referrals, database, publish, snapshots
+from stswatch.pipeline.store import case_log, case_queries, case_referrals, database, lake, publish, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
-from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.catalogue import TABLES, Catalogue, CatalogueError
 from stswatch.pipeline.store.database import WORK, OtherVersion, StoreError, open_work
+from stswatch.pipeline.store.entries import again, entries, forget_removed
+from stswatch.pipeline.store.files import DamagedFile, discard
 from stswatch.pipeline.trouble import Progress
 from stswatch.pipeline.untrusted import SENTENCE, escaped
 
@@ -145,6 +150,86 @@ def members_text(data: Path, case: str | None = None) -> str:
     return "\n".join(lines)
 
 
+# ------------------------------------------------------------------------- whether what the program wrote still is that
+
+
+class Checked(NamedTuple):
+    """A file or a table that was held against its checksum; fault: what is wrong with it, a sentence, or nothing."""
+
+    kind: str
+    fault: str = ""
+
+
+def damage_of(data: Path) -> Iterator[Checked]:
+    """Hold everything that the program keeps of a data folder against what it noted when it wrote it.
+
+    The catalogue first, since all else is noted there. Raises StoreError where there is none.
+    """
+    catalogue = Catalogue.read(data)
+    if catalogue is None:
+        raise StoreError(f"{data}: holds no catalogue of what was read; `stswatch run` makes one")
+    with catalogue:
+        try:
+            catalogue.verify()
+        except CatalogueError as error:
+            yield Checked("catalogue", str(error))
+            return
+        for table in TABLES:
+            for row in catalogue.every(table, lambda key, content: None).values():
+                yield Checked("catalogue rows", str(row) if isinstance(row, DamagedFile) else "")
+        catalogue.known.clear()
+        yield from _lake(catalogue)
+        yield from _slices(catalogue)
+    yield from _spools(data)
+    yield from _snapshot(data)
+    log = case_log.verified(data)
+    yield Checked("logs of decisions", f"{data / case_log.NAME}: {log.finding}" if log.finding else "")
+
+
+def _lake(catalogue: Catalogue) -> Iterator[Checked]:
+    for entry in entries(catalogue, None).values():
+        for part in (part for part in entry.parts if not part.removed):
+            try:
+                lake.verified(catalogue.data, part, range(len(part.pieces) - 1))
+                yield Checked("lake files")
+            except DamagedFile as damaged:
+                yield Checked("lake files", str(again(catalogue, damaged, str(entry.source["source"]))))
+
+
+def _slices(catalogue: Catalogue) -> Iterator[Checked]:
+    """What each slice found, and the states after it as far as they are kept."""
+    folder = catalogue.data / "slices"
+    for key, crcs in catalogue.every("slices", lambda key, content: content["checksums"]).items():
+        if isinstance(crcs, DamagedFile):
+            continue
+        kept = (folder / key / "state").is_dir()
+        for name, crc in crcs.items():
+            if kept or not name.startswith("state/"):
+                try:
+                    lake.verify(folder / key, [(name, crc)])
+                    yield Checked("states" if name.startswith("state/") else "slice files")
+                except DamagedFile as damaged:
+                    yield Checked("slice files", f"{damaged}; run again to work it out again")
+
+
+def _spools(data: Path) -> Iterator[Checked]:
+    """Segments of spools, by the checksums of their frames, those too that nobody has ingested yet."""
+    for spooled in sources_of(data / "spool"):
+        for path in segments(spooled.folder):
+            try:
+                found = damage(str(path))
+            except SourceError as error:
+                found = [str(error)]
+            yield Checked("spool segments", found[0] if found else "")
+
+
+def _snapshot(data: Path) -> Iterator[Checked]:
+    """The database that is shown, byte for byte, both its files."""
+    if (newest := snapshots.newest(data)) is not None:
+        for fault in snapshots.damage(newest):
+            yield Checked("snapshots", fault)
+
+
 # ------------------------------------------------------------------------------------------- the database made anew
 
 
@@ -162,12 +247,10 @@ def rebuild(
     from stswatch.pipeline.batch import HOUR
     from stswatch.pipeline.flow.row import Engine
     from stswatch.pipeline.flow.run import alone, run
-    from stswatch.pipeline.store.entries import entries, forget_removed
-    from stswatch.pipeline.store.files import discard
 
-    again = _archives_of_first_version(data)
+    older = _archives_of_first_version(data)
     catalogue = Catalogue.read(data)
-    if catalogue is None and not again:
+    if catalogue is None and not older:
         raise StoreError(f"{data}: holds no lake to rebuild from; `stswatch run PATH... --data {data}` makes one")
     slabs = set[int]()
     if catalogue is not None:
@@ -183,7 +266,7 @@ def rebuild(
             with closing(Catalogue.open(data)) as opened:
                 forget_removed(opened)
     engine = Engine(max(slabs, default=24 * HOUR) / HOUR, steps=tuple(steps))
-    return run(data, again, rules, area or "dprk", engine, tell)
+    return run(data, older, rules, area or "dprk", engine, tell)
 
 
 def _archives_of_first_version(data: Path) -> list[Source]:

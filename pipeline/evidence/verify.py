@@ -19,8 +19,9 @@ from stswatch.pipeline.evidence import findings, recomputed
 from stswatch.pipeline.evidence.findings import Finding, RemovedFixes, course_of, us
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFixes, gap_edges
 from stswatch.pipeline.evidence.plain_reading import Compared
-from stswatch.pipeline.evidence.recomputed import Pair, window_us
-from stswatch.pipeline.evidence.vault import Basis, damage_of, known_sources
+from stswatch.pipeline.evidence.recomputed import Pair
+from stswatch.pipeline.evidence.upkeep import damage_of
+from stswatch.pipeline.evidence.vault import Basis, known_sources, window_us
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import case_queries, queries
 from stswatch.pipeline.store.database import StoreError
@@ -29,9 +30,6 @@ from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources
 _BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
-_NOT_CHECKED = {
-    "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "stays are not worked out again",
-}
 
 
 class DoesNotFollow(StswatchError, ValueError):
@@ -259,8 +257,9 @@ class MeetingBasis:
         for v, course in zip("ab", self.courses, strict=True):
             if lost:
                 why = "some of what arrived was damaged, which may hide a silence"
-                yield Finding(f"gap_{v}", None, row[f"gap_{v}"], why=why)
+                yield from (Finding(name, None, row[name], why=why) for name in (f"gap_{v}", *findings.stays_of(v)))
             else:
+                yield from findings.of_stays(row, v, course, self.data_end_us, rules)
                 edges = gap_edges(course, findings.begun_us(row, v), self.data_end_us, rules.vessel)
                 yield findings.same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
         yield from (findings.of_reported(column, row[column], every) for column, _, every in self._reported())
@@ -324,8 +323,7 @@ def _report(
         for k in wanted
     ]
     held = [read[id(of[k])] for of, wanted in zip(decided, roles, strict=True) for k in wanted]
-    left = (Finding(what, None, why=why) for what, why in _NOT_CHECKED.items())
-    found = (*meeting.found(basis.lake.lost), *place, score, *left)
+    found = (*meeting.found(basis.lake.lost), *place, score)
     return EventReport(meeting.row["id"], meeting.row["revision"], "encounter", found, tuple(rows), tuple(held))
 
 
