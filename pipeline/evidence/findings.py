@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,12 +25,12 @@ from stswatch.models.feature import values
 from stswatch.models.scorecard import ALL, BASE
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.evidence import recomputed
-from stswatch.pipeline.evidence.lake_fixes import MOVES, Lake, Rows, TrackFixes, apart_m, is_torn, tracks_of
+from stswatch.pipeline.evidence.lake_fixes import Ints, Lake, Rows, TrackFixes, apart_m
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
+from stswatch.pipeline.evidence.vault import course_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.times import iso, micros
-from stswatch.pipeline.track_rules import VesselRules
 
 _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
 _SPEED_OFF_KN = 0.1
@@ -315,50 +316,33 @@ def stays_of(v: str) -> tuple[str, str]:
     return f"slow_before_{v}_h", f"slow_after_{v}_h"
 
 
-def of_stays(row: Mapping[str, Any], v: str, course: TrackFixes, data_end_us: int, rules: Rules) -> Iterator[Finding]:
-    """How long a vessel lay before and after an encounter; where a leg is thinned by a hair either way counts."""
+def _is_covered(course: TrackFixes, edges: Ints, begun_us: int, span_us: tuple[int, int]) -> bool:
+    """Whether the data of a track cover a span: no silence begins or ends in it, nor the track, nor the data.
+
+    edges: as `gap_edges` gives them.
+    """
+    inside = bool(((edges >= span_us[0]) & (edges <= span_us[1])).any())
+    return begun_us < span_us[0] and len(course) > 0 and int(course.time_us[-1]) > span_us[1] and not inside
+
+
+def of_stays(row: Mapping[str, Any], v: str, course: TrackFixes, edges: Ints, rules: Rules) -> Iterator[Finding]:
+    """How long a vessel lay before and after an encounter; thinned by a hair either way counts. edges: of silences."""
     start_us, end_us, around_us = us(row["start_time"]), us(row["end_time"]), round(rules.encounter.around_h * HOUR)
     short = end_us - start_us <= rules.encounter.around_most_d * 24 * HOUR
-    for side, span_us in (("before", (start_us - around_us, start_us)), ("after", (end_us, end_us + around_us))):
-        name = f"slow_{side}_{v}_h"
-        known = short and recomputed.is_covered(course, begun_us(row, v), span_us, data_end_us, rules)
-        found = _of_stay(name, row[name], recomputed.slow_h(course, span_us, rules, 0) if known else None)
-        for lean in (1, -1) if known and not found.follows else ():
-            other = _of_stay(name, row[name], recomputed.slow_h(course, span_us, rules, lean))
-            found = other if other.follows else found
-        yield found
-
-
-def _of_stay(name: str, stored: float | None, again: float | None) -> Finding:
-    same_ = stored is again is None or (stored is not None and again is not None and abs(stored - again) <= _STAY_OFF_H)
-    return Finding(name, same_, stored, again)
+    sides = (start_us - around_us, start_us), (end_us, end_us + around_us)
+    for name, span_us in zip(stays_of(v), sides, strict=True):
+        stored = row[name]
+        if not (short and _is_covered(course, edges, begun_us(row, v), span_us)):
+            yield Finding(name, stored is None, stored, None)
+            continue
+        again = (recomputed.slow_h(course, span_us, rules, lean) for lean in (0, 1, -1))
+        first = Finding(name, False, stored, next(again))
+        every = itertools.chain([first.again], again)
+        near = (h for h in every if stored is not None and abs(stored - h) <= _STAY_OFF_H)
+        yield next((Finding(name, True, stored, h) for h in near), first)
 
 
 # ------------------------------------------------------------------------------------- which fixes decide a meeting
-
-
-class RemovedFixes(Exception):
-    """What would be needed was removed; the message says under which rule. Never leaves this room."""
-
-
-def course_of(
-    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
-) -> TrackFixes:
-    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
-
-    Where several send under the number, all that it ever sent is read. Raises RemovedFixes where some of that is gone.
-    """
-    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
-    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
-    if not is_torn(course, rules):
-        return course
-    if lake.removed and lake.removed[0][0] < span_us[1]:
-        raise RemovedFixes(lake.removed[0][2])
-    if mmsi not in lake.torn:
-        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), MOVES).course(mmsi, -_EVER_US, _EVER_US)
-        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
-    time_us, track = lake.torn[mmsi]
-    return course.at(np.isin(course.time_us, time_us[track == track_us]))
 
 
 def deciding_fixes(

@@ -26,7 +26,6 @@ from stswatch.pipeline.evidence.lake_fixes import (
     TrackFixes,
     apart_m,
     chords_of,
-    gap_edges,
     legs_of,
 )
 from stswatch.pipeline.rules import Rules
@@ -378,22 +377,19 @@ def about(course: TrackFixes, start_us: int, end_us: int, rules: Rules) -> Track
 
 def slow_h(course: TrackFixes, span_us: tuple[int, int], rules: Rules, lean: int) -> float:
     """Hours of a span in which a vessel lay or drifted: slow chords, and what parts them for a short time."""
-    own, wide_us = rules.stays, round((rules.stays.join_min + 2 * rules.vessel.thin_bucket_min) * MINUTE)
+    own, cut_us = rules.stays, round(rules.stays.cut_d * DAY)
+    wide_us = round((own.join_min + 2 * rules.vessel.thin_bucket_min) * MINUTE)
     low, high = np.searchsorted(course.time_us, [span_us[0] - wide_us, span_us[1] + wide_us])
     course = course.at(slice(max(int(low) - 1, 0), int(high) + 1))  # with the legs that reach into it
+    slow = np.ceil(legs_of(course, rules.vessel)[2] * 10 - 0.5) < own.slow_kn * 10
+    if slow.all() or not slow.any():  # as mostly: a mean of such legs is such a one, whatever is thinned
+        return (span_us[1] - span_us[0]) / HOUR * float(slow.any())
     chords = chords_of(course, rules.vessel, lean)
     still = chords.speed_dkn < own.slow_kn * 10
     first, last = chords.first[still], chords.last[still]
-    start_us, until_us, cut_us = course.time_us[first], course.time_us[last], round(own.cut_d * DAY)
+    start_us, until_us = course.time_us[first], course.time_us[last]
     away_m = apart_m(course.lon[last[:-1]], course.lat[last[:-1]], course.lon[first[1:]], course.lat[first[1:]])
     joined = (start_us[1:] - until_us[:-1] <= own.join_min * MINUTE) & (np.round(away_m, 3) <= own.join_m)
     joined &= start_us[1:] // cut_us == start_us[:-1] // cut_us
     until_us[:-1][joined] = start_us[1:][joined]
     return float((np.clip(until_us, *span_us) - np.clip(start_us, *span_us)).sum() / HOUR)
-
-
-def is_covered(course: TrackFixes, begun_us: int, span_us: tuple[int, int], data_end_us: int, rules: Rules) -> bool:
-    """Whether the data of a track cover a span: no silence begins or ends in it, nor the track, nor the data."""
-    edges = gap_edges(course, begun_us, data_end_us, rules.vessel)
-    inside = bool(((edges >= span_us[0]) & (edges <= span_us[1])).any())
-    return begun_us < span_us[0] and len(course) > 0 and int(course.time_us[-1]) > span_us[1] and not inside

@@ -18,7 +18,7 @@ from stswatch.models import scorecard
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
-from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, RawRef
+from stswatch.pipeline.evidence.lake_fixes import MOVES, Deciding, Lake, RawRef, Rows, TrackFixes, is_torn, tracks_of
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
 from stswatch.pipeline.readers.packing import opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
@@ -29,9 +29,11 @@ from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import SourceEntry, entries, is_segment
 from stswatch.pipeline.times import micros
+from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.stray_days import DAY_US
 
 _PIECE = 1 << 20
+_EVER_US = 1 << 60
 _ELSEWHERE = re.compile(r"factors=\(\(|decimal=','|numbered=True|east_360=True|ids=Numbering|words=\(\(")
 
 
@@ -320,3 +322,27 @@ def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
     first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
     memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
     return first_us - max(window_us(rules) + _BEFORE_US, memory_us), last_us + window_us(rules) + 1
+
+
+class RemovedFixes(Exception):
+    """What would be needed was removed; the message says under which rule. Never leaves this room."""
+
+
+def course_of(
+    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
+) -> TrackFixes:
+    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
+
+    Where several send under the number, all that it ever sent is read. Raises RemovedFixes where some of that is gone.
+    """
+    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
+    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
+    if not is_torn(course, rules):
+        return course
+    if lake.removed and lake.removed[0][0] < span_us[1]:
+        raise RemovedFixes(lake.removed[0][2])
+    if mmsi not in lake.torn:
+        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), MOVES).course(mmsi, -_EVER_US, _EVER_US)
+        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+    time_us, track = lake.torn[mmsi]
+    return course.at(np.isin(course.time_us, time_us[track == track_us]))

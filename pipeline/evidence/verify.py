@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import MINUTE
 from stswatch.pipeline.evidence import findings, recomputed
-from stswatch.pipeline.evidence.findings import Finding, RemovedFixes, course_of, us
+from stswatch.pipeline.evidence.findings import Finding, us
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFixes, gap_edges
 from stswatch.pipeline.evidence.plain_reading import Compared
 from stswatch.pipeline.evidence.recomputed import Pair
 from stswatch.pipeline.evidence.upkeep import damage_of
-from stswatch.pipeline.evidence.vault import Basis, known_sources, window_us
+from stswatch.pipeline.evidence.vault import Basis, RemovedFixes, course_of, known_sources, window_us
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import case_queries, queries
 from stswatch.pipeline.store.database import StoreError
@@ -259,8 +259,8 @@ class MeetingBasis:
                 why = "some of what arrived was damaged, which may hide a silence"
                 yield from (Finding(name, None, row[name], why=why) for name in (f"gap_{v}", *findings.stays_of(v)))
             else:
-                yield from findings.of_stays(row, v, course, self.data_end_us, rules)
                 edges = gap_edges(course, findings.begun_us(row, v), self.data_end_us, rules.vessel)
+                yield from findings.of_stays(row, v, course, edges, rules)
                 yield findings.same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
         yield from (findings.of_reported(column, row[column], every) for column, _, every in self._reported())
 

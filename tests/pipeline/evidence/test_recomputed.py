@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence import findings, recomputed
-from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, is_torn, tracks_of
+from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, gap_edges, is_torn, tracks_of
 from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.rules import Rules
 
@@ -177,7 +177,8 @@ def stays(row, pair):
     row = dict(row) | dict.fromkeys(unknown)
     end_us = max(int(course.time_us[-1]) for course in pair.courses)
     for v, course in zip("ab", pair.courses, strict=True):
-        yield from findings.of_stays(row, v, course, end_us, RULES)
+        edges = gap_edges(course, findings.begun_us(row, v), end_us, RULES.vessel)
+        yield from findings.of_stays(row, v, course, edges, RULES)
 
 
 @given(seas())
