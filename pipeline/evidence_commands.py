@@ -106,10 +106,12 @@ def as_text(report: Verification) -> str:
     else:
         checked = ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items())
         lines.append(f"held against their checksums: {checked}")
-        follows = sum(each.follows for each in report.events)
+        left_out = sum(each.was_left_out for each in report.events)
+        follows = sum(each.follows for each in report.events) - left_out
+        rest = f", {left_out:,} were not checked" if left_out else ""
         kinds = Counter(each.kind for each in report.events)
         what = ", ".join(f"{count:,} {kind}s" for kind, count in kinds.items()) or "no event"
-        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow ({report.seconds:.1f} s)")
+        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow{rest} ({report.seconds:.1f} s)")
         lines += [f"does not follow: {each.id}: {each.differs[0]}" for each in report.events if not each.follows][
             :_SHOWN
         ]
@@ -124,7 +126,7 @@ def _event_text(event: EventReport) -> list[str]:
     from stswatch.pipeline.evidence.findings import shown
 
     named = f"{event.kind} {event.id}" + (f", revision {event.revision}" if event.revision else "")
-    if not event.rows and [each.what for each in event.found] == ["all of it"]:
+    if event.was_left_out:
         return [f"{named}: nothing was checked, {event.found[0].why}"]
     lines = [f"{named}: {'all that was checked follows' if event.follows else 'does not follow'}", ""]
     for row, held in zip(event.rows, event.read, strict=True):

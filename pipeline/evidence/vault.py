@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stswatch.errors import StswatchError
 from stswatch.models import scorecard
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.decode.stamps import NO_TIME
@@ -306,7 +307,7 @@ class Basis:
 
 # -------------------------------------------------------------------- what of the lake can decide something of an event
 
-_BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
+BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
 
 
 def window_us(rules: Rules) -> int:
@@ -321,10 +322,10 @@ def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
     begin, end = ([row[f"{edge}_time"], *(row.get(f"gap_{edge}_{v}") for v in "ab")] for edge in ("start", "end"))
     first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
     memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
-    return first_us - max(window_us(rules) + _BEFORE_US, memory_us), last_us + window_us(rules) + 1
+    return first_us - max(window_us(rules) + BEFORE_US, memory_us), last_us + window_us(rules) + 1
 
 
-class RemovedFixes(Exception):
+class RemovedFixes(StswatchError, ValueError):
     """What would be needed was removed; the message says under which rule. Never leaves this room."""
 
 

@@ -21,7 +21,7 @@ from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFix
 from stswatch.pipeline.evidence.plain_reading import Compared
 from stswatch.pipeline.evidence.recomputed import Pair
 from stswatch.pipeline.evidence.upkeep import damage_of
-from stswatch.pipeline.evidence.vault import Basis, RemovedFixes, course_of, known_sources, window_us
+from stswatch.pipeline.evidence.vault import BEFORE_US, Basis, RemovedFixes, course_of, known_sources, window_us
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import case_queries, queries
 from stswatch.pipeline.store.database import StoreError
@@ -29,7 +29,7 @@ from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources
-_BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
+_ALL_OF_IT = "all of it"  # of an event that is left out
 
 
 class DoesNotFollow(StswatchError, ValueError):
@@ -60,6 +60,11 @@ class EventReport:
         """What was not checked, and why."""
         why = [f"{each.what}: {each.why}" for each in self.found if each.follows is None]
         return list(dict.fromkeys([phrase for each in self.read for phrase in each.unchecked])) + why
+
+    @property
+    def was_left_out(self) -> bool:
+        """Whether nothing of it was checked."""
+        return [each.what for each in self.found] == [_ALL_OF_IT]
 
     @property
     def follows(self) -> bool:
@@ -94,9 +99,9 @@ class Verification:
 def verify(
     data: Path, name: str | None, elsewhere: Sequence[Path] = (), card: bytes | None = None, every_fix: bool = False
 ) -> Verification:
-    """One encounter or dark meeting by its id (None: the first lead), held against the bytes that decide it.
+    """One encounter or dark meeting by its id (None: the first lead); every_fix: read back all that it was measured by.
 
-    every_fix: read back all fixes that it was measured by. Raises StoreError, CatalogueError.
+    Raises StoreError, CatalogueError.
     """
     begun = time.monotonic()
     with queries.one_snapshot(data):
@@ -126,13 +131,9 @@ def verify_all(
     tell: Progress = lambda stage, done, of: None,
     at_once: int = PAGE,
 ) -> Verification:
-    """Every file of the folder and every encounter and dark meeting that holds; so many at once.
-
-    Raises StoreError, CatalogueError.
-    """
+    """Every file of the folder, every event that holds, so many at once. Raises StoreError, CatalogueError."""
     begun = time.monotonic()
     report = Verification(data)
-    basis: Basis | None = None
     for found in damage_of(data):
         report.checked[found.kind] = report.checked.get(found.kind, 0) + 1
         if found.fault:
@@ -296,7 +297,7 @@ def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[E
 
 def _left_out(row: Mapping[str, Any], why: str, kind: str = "encounter") -> EventReport:
     """An event of which nothing was checked."""
-    return EventReport(row["id"], row.get("revision"), kind, (Finding("all of it", None, why=why),))
+    return EventReport(row["id"], row.get("revision"), kind, (Finding(_ALL_OF_IT, None, why=why),))
 
 
 def _deciding(rows: Rows, roles: Sequence[Mapping[int, Sequence[str]]]) -> dict[int, Deciding]:
@@ -333,7 +334,7 @@ def _rows_of(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> tuple[Rows, Row
     rules = [basis.run_of(each)[1] for each in {row["run_id"] for row in rows}]
     wide_us = max(map(window_us, rules))
     first_us, last_us = min(us(row["start_time"]) for row in rows), max(us(row["end_time"]) for row in rows)
-    fixes = basis.lake.rows("fixes", mmsi, (first_us - wide_us - _BEFORE_US, last_us + wide_us + 1))
+    fixes = basis.lake.rows("fixes", mmsi, (first_us - wide_us - BEFORE_US, last_us + wide_us + 1))
     memory_us = round(max(each.encounter.static_memory_d for each in rules) + 1) * DAY
     return fixes, basis.lake.rows("static_reports", mmsi, (first_us - memory_us, last_us + 1))
 
