@@ -85,7 +85,7 @@ _KINDS: tuple[type[Command], ...] = (
     *(commands.Leads, commands.Dark, commands.Explain, commands.RulesCommand, commands.Areas),
     *(evidence_commands.Docket, evidence_commands.Case, evidence_commands.Decide, evidence_commands.Record),
     *(evidence_commands.Observe, evidence_commands.Log, evidence_commands.Rebuild),
-    *(evidence_commands.Verify, evidence_commands.Reproduce),
+    *(evidence_commands.Verify, evidence_commands.Reproduce, commands.Retain),
     *(commands.Simulate, commands.Train, commands.Evaluate),
 )
 COMMANDS: Mapping[str, type[Command]] = {kind.__name__.removesuffix("Command").lower(): kind for kind in _KINDS}

@@ -271,6 +271,32 @@ class Simulate(given.SimulateOptions, Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retain(OfData):
+    """Remove positions, received bytes and old snapshots by age; decided cases keep theirs, a tombstone says what went.
+
+    Example: stswatch retain --lake 365d --spool 30d --by "A. Lee" --dry-run --data DIR
+    """
+
+    lake: str | None = option(None, "positions and static reports of longer ago, such as 365d", "AGE")
+    spool: str | None = option(None, "segments that arrived longer ago and are in the lake", "AGE")
+    snapshots: str | None = option(None, "databases that were superseded longer ago and that nobody holds", "AGE")
+    by: str = option(None, "who removes it", "NAME", needed=True)
+    dry_run: bool = option(help="list what would go, remove nothing")
+    json: bool = option(help="print it as JSON, file by file")
+
+    def __call__(self) -> None:
+        from datetime import UTC, datetime
+
+        from stswatch.pipeline.evidence import retain
+
+        given = (self.lake, self.spool, self.snapshots)
+        ages = retain.Ages(*(retain.age_us(age) if age else 0 for age in given))
+        data = Path(self.data)
+        made = retain.plan(data, ages, datetime.now(UTC)) if self.dry_run else retain.retain(data, ages, self.by)
+        print(retain.as_json(made) if self.json else retain.as_text(made, gone=not self.dry_run))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(WithProgress, given.TrainOptions):
     """Train a scorecard on simulated seas and write it as a file; the same seeds give the same file.
 
@@ -278,15 +304,36 @@ class Train(WithProgress, given.TrainOptions):
     """
 
     out: Path = option(None, "where to write the scorecard", "FILE", Path, needed=True)
+    from_decisions: Path | None = option(
+        None, "learn too from what became of the cases of a data folder, and compare", "DIR", Path
+    )
+    approved_by: str | None = option(None, "who read the comparison and wants the card written", "NAME")
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
+
+        if self.from_decisions is not None:
+            self._learn(self.from_decisions)
+            return
+        if self.approved_by is not None:
+            raise OptionError("`approved_by` goes with `from_decisions`")
 
         progress = Progress(sys.stderr, quiet=self.quiet)
         training = api.train(self.out, self, tell=progress)
         progress.end()
         if not self.quiet:
             print(words.training(training, self.out))
+
+    def _learn(self, data: Path) -> None:
+        from stswatch.pipeline.evidence import learning
+
+        progress = Progress(sys.stderr, quiet=self.quiet)
+        found = learning.learn(
+            data, self.out, self.approved_by, self.seeds, self.cache and Path(self.cache), self.workers, progress
+        )
+        progress.end()
+        if not self.quiet:
+            print(untrusted.lines(learning.as_text(found, self.out, self.approved_by)))
 
 
 @dataclass(frozen=True, kw_only=True)

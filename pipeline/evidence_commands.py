@@ -106,10 +106,12 @@ def as_text(report: Verification) -> str:
     else:
         checked = ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items())
         lines.append(f"held against their checksums: {checked}")
-        follows = sum(each.follows for each in report.events)
+        left_out = sum(each.was_left_out for each in report.events)
+        follows = sum(each.follows for each in report.events) - left_out
+        rest = f", {left_out:,} were not checked" if left_out else ""
         kinds = Counter(each.kind for each in report.events)
         what = ", ".join(f"{count:,} {kind}s" for kind, count in kinds.items()) or "no event"
-        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow ({report.seconds:.1f} s)")
+        lines.append(f"{what}: {follows:,} of {len(report.events):,} follow{rest} ({report.seconds:.1f} s)")
         lines += [f"does not follow: {each.id}: {each.differs[0]}" for each in report.events if not each.follows][
             :_SHOWN
         ]
@@ -124,6 +126,8 @@ def _event_text(event: EventReport) -> list[str]:
     from stswatch.pipeline.evidence.findings import shown
 
     named = f"{event.kind} {event.id}" + (f", revision {event.revision}" if event.revision else "")
+    if event.was_left_out:
+        return [f"{named}: nothing was checked, {event.found[0].why}"]
     lines = [f"{named}: {'all that was checked follows' if event.follows else 'does not follow'}", ""]
     for row, held in zip(event.rows, event.read, strict=True):
         ref = row.refs[0]
@@ -258,7 +262,7 @@ class Case(OfCases):
 
     def __call__(self) -> None:
         from stswatch.pipeline import words
-        from stswatch.pipeline.evidence import case_page, decisions
+        from stswatch.pipeline.evidence import case_page, decisions, upkeep
         from stswatch.pipeline.store import case_queries
 
         data = Path(self.data)
@@ -273,6 +277,8 @@ class Case(OfCases):
             print(f"EXERCISE {untrusted.escaped(self.exercise)}\n")
         print(case_page.masked_text(page) if self.masked else page)
         print(case_page.text(of_case, self.masked))
+        if not self.masked and (others := upkeep.members_text(data, row["id"])):
+            print(f"\nLogs of other members, which decide nothing here:\n{others}")
         if done:
             print("\n" + _recorded(done, "masked reading" if self.masked else "reading"))
 
@@ -335,6 +341,8 @@ class Log(OfData):
         from stswatch.pipeline.evidence import upkeep
 
         print(upkeep.verify(Path(self.data), self.head))
+        if others := upkeep.members_text(Path(self.data)):
+            print(others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +355,7 @@ class Rebuild(WithProgress, OfData):
     area: str | None = option(None, "leads to show (default: as in the last run)", "AREA")
     rules: Path | None = option(None, "TOML with other deciding numbers, where the run had some", "FILE", Path)
     scorecard: str | None = option(None, "what gives the scores, where the run had another", "FILE")
+    without_removed: bool = option(help="of what retain left alone: events whose positions are gone go too")
 
     def __call__(self) -> None:
         from stswatch.models.scorecard import chosen
@@ -358,7 +367,7 @@ class Rebuild(WithProgress, OfData):
         steps = scored_by(chosen(self.scorecard)) if self.scorecard else STEPS
         progress = Progress(sys.stderr, quiet=self.quiet)
         by = rule_files.load(self.rules) if self.rules else Rules()
-        upkeep.rebuild(Path(self.data), by, self.area, steps, progress)
+        upkeep.rebuild(Path(self.data), by, self.area, steps, progress, self.without_removed)
         progress.end()
         if not self.quiet:
             print(f"database: {untrusted.escaped(Path(self.data) / 'stswatch.duckdb')}")

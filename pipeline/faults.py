@@ -47,6 +47,12 @@ OF_A_CASE: Mapping[str, str] = {  # the points to which whoever writes into the 
     "entry_named": "The head names the new entry; no snapshot shows it.",
 }
 
+OF_A_REMOVAL: Mapping[str, str] = {  # the points to which `stswatch retain` comes, beside those of a snapshot
+    "tombstone_written": "A tombstone names what is to go; nothing counts as removed.",
+    "removal_noted": "The catalogue counts it as removed; the log does not name the tombstone, the files are there.",
+    "removal_published": "The log names the tombstone, a snapshot is without these files; they are there.",
+}
+
 _reached: Counter[str] = Counter()
 
 
@@ -56,7 +62,7 @@ def reach(name: str) -> None:
     if asked is None:
         return
     wanted, times, number, *more = [*asked.split(":"), *("", "")[asked.count(":") :]]
-    known = {**POINTS, **OF_A_WATCH, **OF_A_CASE}
+    known = {**POINTS, **OF_A_WATCH, **OF_A_CASE, **OF_A_REMOVAL}
     signals = signal.Signals.__members__
     if more or wanted not in known or not (times or "1").isdecimal() or number not in {"", *signals}:
         raise ValueError(f"{VARIABLE}={asked}: is no point of {', '.join(known)}")

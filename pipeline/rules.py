@@ -171,6 +171,9 @@ class CaseRules:
         2.0, "km", "beyond the error of an observation: its place is that of one hull or of the ground below a sensor"
     )
     beside_min: float = number(15.0, "min", "beyond its error: a ship at 12 kn makes 3 nm in it")
+    learn_from: float = number(
+        40.0, "outcomes", "of each kind: as many as a leaf of trees takes, so that with fewer no step can rest on them"
+    )
     ports_listed: float = number(8.0, "ports", "those that can be come to first; whoever acts needs the next few")
 
 

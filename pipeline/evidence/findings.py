@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +23,11 @@ from stswatch.geo.reference.ports import ports, world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.feature import values
 from stswatch.models.scorecard import ALL, BASE
+from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.evidence import recomputed
-from stswatch.pipeline.evidence.lake_fixes import (
-    HOUR,
-    Lake,
-    Rows,
-    TrackFixes,
-    apart_m,
-    course_of,
-)
+from stswatch.pipeline.evidence.lake_fixes import Ints, Lake, Rows, TrackFixes, apart_m
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
+from stswatch.pipeline.evidence.vault import course_of
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema.measures import MEASURES
 from stswatch.pipeline.times import iso, micros
@@ -40,6 +36,7 @@ _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one b
 _SPEED_OFF_KN = 0.1
 _EVER_US = 1 << 60
 _WAY_OFF_US = 240_000_000  # 1 % of a way of 100 km at 12 kn: the mean sphere here, the ellipsoid there
+_STAY_OFF_H = 0.0055  # half of the last decimal, and what a whole millisecond makes
 _SHARE_OFF = 0.02  # of the time, by which a stored median may be beside the half: within a bin time is taken as even
 
 
@@ -312,6 +309,37 @@ def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Ru
         return
     yield _moment("start_time", us(row["start_time"]), int(from_us.max()), _WAY_OFF_US)
     yield _moment("end_time", us(row["end_time"]), int(until_us.min()), _WAY_OFF_US)
+
+
+def stays_of(v: str) -> tuple[str, str]:
+    """The columns that say how long a vessel lay before and after an encounter."""
+    return f"slow_before_{v}_h", f"slow_after_{v}_h"
+
+
+def _is_covered(course: TrackFixes, edges: Ints, begun_us: int, span_us: tuple[int, int]) -> bool:
+    """Whether the data of a track cover a span: no silence begins or ends in it, nor the track, nor the data.
+
+    edges: as `gap_edges` gives them.
+    """
+    inside = bool(((edges >= span_us[0]) & (edges <= span_us[1])).any())
+    return begun_us < span_us[0] and len(course) > 0 and int(course.time_us[-1]) > span_us[1] and not inside
+
+
+def of_stays(row: Mapping[str, Any], v: str, course: TrackFixes, edges: Ints, rules: Rules) -> Iterator[Finding]:
+    """How long a vessel lay before and after an encounter; thinned by a hair either way counts. edges: of silences."""
+    start_us, end_us, around_us = us(row["start_time"]), us(row["end_time"]), round(rules.encounter.around_h * HOUR)
+    short = end_us - start_us <= rules.encounter.around_most_d * 24 * HOUR
+    sides = (start_us - around_us, start_us), (end_us, end_us + around_us)
+    for name, span_us in zip(stays_of(v), sides, strict=True):
+        stored = row[name]
+        if not (short and _is_covered(course, edges, begun_us(row, v), span_us)):
+            yield Finding(name, stored is None, stored, None)
+            continue
+        again = (recomputed.slow_h(course, span_us, rules, lean) for lean in (0, 1, -1))
+        first = Finding(name, False, stored, next(again))
+        every = itertools.chain([first.again], again)
+        near = (h for h in every if stored is not None and abs(stored - h) <= _STAY_OFF_H)
+        yield next((Finding(name, True, stored, h) for h in near), first)
 
 
 # ------------------------------------------------------------------------------------- which fixes decide a meeting

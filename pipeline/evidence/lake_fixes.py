@@ -21,22 +21,21 @@ from numpy.typing import NDArray
 
 from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, moved_m
 from stswatch.geo.coordinates.plane import in_space_km
-from stswatch.geo.coordinates.sphere import MS_PER_KN
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import micros
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import SourceEntry, source_of
 from stswatch.pipeline.store.lake import ROUNDED, Part, read
 from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-MS, SECOND, MINUTE, HOUR, DAY = 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
-MEAN_RADIUS_M = 6_371_008.8
 NO_HEADING = -1
 
 
@@ -220,7 +219,7 @@ def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: Vessel
 _LONG_RANGE = 27
 _EVER_US = 1 << 60
 _UNUSED = ("source", *schema.RADIO_FIELDS, "station")  # the source is told by the name of the file
-_MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
+MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
 _RECEIVER_ORDER = {word: place for place, word in enumerate(schema.RECEIVERS)}
 
 
@@ -254,6 +253,7 @@ class Lake:
     parts: Sequence[tuple[Part, int]]  # each with the length of its slab, microseconds
     members: Mapping[str, str | None]
     lost: bool  # whether something that arrived was damaged
+    removed: Sequence[tuple[int, int, str]] = ()  # spans that `retain` removed something of, and the sentence of each
     torn: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)  # numbers of several: times, and of which track
 
     @staticmethod
@@ -264,17 +264,24 @@ class Lake:
         if manifest is None:
             raise StoreError(f"{data}: what the published database rests on is not known; run again")
         listed = {path for files in manifest.lake_files.values() for path in files}
-        parts = []
+        parts, removed = [], set[tuple[int, int, str]]()
         for name, entry in entries.items():
             spans = tuple((int(a), int(b)) for a, b in manifest.left_out.get(name, ()))
             for part in entry.parts:
-                if part.path in listed and part.slab_us is not None:
+                if part.removed and part.slab_us is not None:
+                    removed.add((part.slab_us, part.slab_us + entry.slab_us, part.removed))
+                elif part.path in listed and part.slab_us is not None:
                     parts.append((Part(**{**vars(part), "left_out": spans}), entry.slab_us))
                 listed.discard(part.path)
         if listed:
             raise StoreError(f"{data}: {min(listed)} is of a source that was read anew; run again")
         lost = any(receipt.lost for entry in entries.values() for receipt in entry.receipts)
-        return Lake(data, parts, {name: entry.source.get("member") for name, entry in entries.items()}, lost)
+        members = {name: entry.source.get("member") for name, entry in entries.items()}
+        return Lake(data, parts, members, lost, sorted(removed))
+
+    def removal(self, span_us: tuple[int, int]) -> str | None:
+        """Which rule took something of a span away, in words; None where all of it is there."""
+        return next((why for a, b, why in self.removed if a < span_us[1] and b > span_us[0]), None)
 
     def rows(
         self, table: str, mmsi: Collection[int], span_us: tuple[int, int], names: Sequence[str] | None = None
@@ -380,21 +387,3 @@ class Rows:
             refs = tuple(RawRef(source, member, *span) for span in spans)
             found[row] = Deciding(tuple(dict.fromkeys(roles[row])), self.table, refs, of)
         return found
-
-
-def course_of(
-    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
-) -> TrackFixes:
-    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
-
-    Where several send under the number, all that it ever sent is read.
-    """
-    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
-    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
-    if not is_torn(course, rules):
-        return course
-    if mmsi not in lake.torn:
-        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), _MOVES).course(mmsi, -_EVER_US, _EVER_US)
-        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
-    time_us, track = lake.torn[mmsi]
-    return course.at(np.isin(course.time_us, time_us[track == track_us]))

@@ -14,15 +14,11 @@ from typing import Any
 import numpy as np
 
 from stswatch.geo.coordinates.plane import in_space_km
-from stswatch.geo.coordinates.sphere import MS_PER_KN
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.geo.reference.harbours import berth_of
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND
 from stswatch.pipeline.evidence.lake_fixes import (
-    HOUR,
-    MEAN_RADIUS_M,
-    MINUTE,
-    MS,
     NO_HEADING,
-    SECOND,
     Bools,
     Chords,
     Floats,
@@ -34,6 +30,7 @@ from stswatch.pipeline.evidence.lake_fixes import (
 )
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 
 _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
 
@@ -375,8 +372,24 @@ def about(course: TrackFixes, start_us: int, end_us: int, rules: Rules) -> Track
     return course.at((course.time_us >= start_us - wide_us) & (course.time_us <= end_us + wide_us))
 
 
-def window_us(rules: Rules) -> int:
-    """How far before and after an event its fixes can decide something of it."""
-    own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
-    longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
-    return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
+# ------------------------------------------------------------------------ how a vessel came and went: how long it lay
+
+
+def slow_h(course: TrackFixes, span_us: tuple[int, int], rules: Rules, lean: int) -> float:
+    """Hours of a span in which a vessel lay or drifted: slow chords, and what parts them for a short time."""
+    own, cut_us = rules.stays, round(rules.stays.cut_d * DAY)
+    wide_us = round((own.join_min + 2 * rules.vessel.thin_bucket_min) * MINUTE)
+    low, high = np.searchsorted(course.time_us, [span_us[0] - wide_us, span_us[1] + wide_us])
+    course = course.at(slice(max(int(low) - 1, 0), int(high) + 1))  # with the legs that reach into it
+    slow = np.ceil(legs_of(course, rules.vessel)[2] * 10 - 0.5) < own.slow_kn * 10
+    if slow.all() or not slow.any():  # as mostly: a mean of such legs is such a one, whatever is thinned
+        return (span_us[1] - span_us[0]) / HOUR * float(slow.any())
+    chords = chords_of(course, rules.vessel, lean)
+    still = chords.speed_dkn < own.slow_kn * 10
+    first, last = chords.first[still], chords.last[still]
+    start_us, until_us = course.time_us[first], course.time_us[last]
+    away_m = apart_m(course.lon[last[:-1]], course.lat[last[:-1]], course.lon[first[1:]], course.lat[first[1:]])
+    joined = (start_us[1:] - until_us[:-1] <= own.join_min * MINUTE) & (np.round(away_m, 3) <= own.join_m)
+    joined &= start_us[1:] // cut_us == start_us[:-1] // cut_us
+    until_us[:-1][joined] = start_us[1:][joined]
+    return float((np.clip(until_us, *span_us) - np.clip(start_us, *span_us)).sum() / HOUR)

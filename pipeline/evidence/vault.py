@@ -8,30 +8,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stswatch.errors import StswatchError
 from stswatch.models import scorecard
+from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
-from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, RawRef
+from stswatch.pipeline.evidence.lake_fixes import MOVES, Deciding, Lake, RawRef, Rows, TrackFixes, is_torn, tracks_of
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
-from stswatch.pipeline.readers.packing import damage, opened, segment_arrivals
+from stswatch.pipeline.readers.packing import opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
 from stswatch.pipeline.rule_files import from_json
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.spool.segments import segments, sources_of
-from stswatch.pipeline.store import case_log, queries, snapshots
-from stswatch.pipeline.store.catalogue import TABLES, Catalogue, CatalogueError
+from stswatch.pipeline.store import queries
+from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.store.entries import SourceEntry, again, entries, is_segment
-from stswatch.pipeline.store.files import DamagedFile
-from stswatch.pipeline.store.lake import verified, verify
+from stswatch.pipeline.store.entries import SourceEntry, entries, is_segment
+from stswatch.pipeline.times import micros
+from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.tracks.stray_days import DAY_US
 
 _PIECE = 1 << 20
+_EVER_US = 1 << 60
 _ELSEWHERE = re.compile(r"factors=\(\(|decimal=','|numbered=True|east_360=True|ids=Numbering|words=\(\(")
 
 
@@ -56,6 +59,12 @@ class Holding:
     def name(self) -> str:
         """Where it lies, or lay."""
         return str(self.path or self.entry.path)
+
+    @property
+    def absence(self) -> str:
+        """Why it is not there, as far as that is known, and what to do."""
+        why = self.entry.source.get("removed")
+        return f"{self.name}: {why or 'is not there; name the folder where it lies with `files`'}"
 
     @property
     def member(self) -> str | None:
@@ -146,7 +155,7 @@ class Vault:
             return dict.fromkeys(map(id, rows), Compared(unchecked=(f"source {source} is not in the catalogue",)))
         holding = self.holding(source)
         if holding.path is None:
-            why = holding.fault or f"{holding.name}: is not there; name the folder where it lies with `files`"
+            why = holding.fault or holding.absence
             found = Compared((why,)) if holding.fault else Compared(unchecked=(why,))
             return dict.fromkeys(map(id, rows), found)
         refs = sorted({ref for row in rows for ref in row.refs}, key=lambda ref: ref.offset)
@@ -277,6 +286,14 @@ class Basis:
             self._runs[run_id] = run, from_json(run["rules"])
         return self._runs[run_id]
 
+    def rules_of(self, run_id: str | None = None) -> Rules:
+        """The rules of a run; of the last where None."""
+        return self.run_of(run_id or str(queries.run_of(self.data)["run_id"]))[1]
+
+    def removal(self, row: Mapping[str, Any]) -> str | None:
+        """Under which rule something that decides an event was removed; None where all of it is there."""
+        return self.lake.removal(needed_us(row, self.rules_of(row.get("run_id")))) if self.lake.removed else None
+
     def card_of(self, run_id: str) -> bytes | None:
         """The content of the scorecard of a run; None where it is not at hand."""
         wanted = str(self.run_of(run_id)[0]["model_id"])
@@ -288,81 +305,45 @@ class Basis:
         return self._cards[wanted]
 
 
-# ------------------------------------------------------------------------- whether what the program wrote still is that
+# -------------------------------------------------------------------- what of the lake can decide something of an event
+
+BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
 
 
-class Checked(NamedTuple):
-    """A file or a table that was held against its checksum; fault: what is wrong with it, a sentence, or nothing."""
+def window_us(rules: Rules) -> int:
+    """How far before and after an event its fixes can decide something of it."""
+    own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
+    longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
+    return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
 
-    kind: str
-    fault: str = ""
+
+def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
+    """The span of the lake in which anything lies that can decide something of an event, UTC microseconds."""
+    begin, end = ([row[f"{edge}_time"], *(row.get(f"gap_{edge}_{v}") for v in "ab")] for edge in ("start", "end"))
+    first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
+    memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
+    return first_us - max(window_us(rules) + BEFORE_US, memory_us), last_us + window_us(rules) + 1
 
 
-def damage_of(data: Path) -> Iterator[Checked]:
-    """Hold everything that the program keeps of a data folder against what it noted when it wrote it.
+class RemovedFixes(StswatchError, ValueError):
+    """What would be needed was removed; the message says under which rule. Never leaves this room."""
 
-    The catalogue first, since all else is noted there. Raises StoreError where there is none.
+
+def course_of(
+    lake: Lake, fixes: Rows, mmsi: int, track_us: int, span_us: tuple[int, int], rules: VesselRules
+) -> TrackFixes:
+    """The fixes of a track in a span, and the one before it. fixes: those of the lake about it.
+
+    Where several send under the number, all that it ever sent is read. Raises RemovedFixes where some of that is gone.
     """
-    catalogue = Catalogue.read(data)
-    if catalogue is None:
-        raise StoreError(f"{data}: holds no catalogue of what was read; `stswatch run` makes one")
-    with catalogue:
-        try:
-            catalogue.verify()
-        except CatalogueError as error:
-            yield Checked("catalogue", str(error))
-            return
-        for table in TABLES:
-            for row in catalogue.every(table, lambda key, content: None).values():
-                yield Checked("catalogue rows", str(row) if isinstance(row, DamagedFile) else "")
-        catalogue.known.clear()
-        yield from _lake(catalogue)
-        yield from _slices(catalogue)
-    yield from _spools(data)
-    yield from _snapshot(data)
-    log = case_log.verified(data)
-    yield Checked("logs of decisions", f"{data / case_log.NAME}: {log.finding}" if log.finding else "")
-
-
-def _lake(catalogue: Catalogue) -> Iterator[Checked]:
-    for entry in entries(catalogue, None).values():
-        for part in entry.parts:
-            try:
-                verified(catalogue.data, part, range(len(part.pieces) - 1))
-                yield Checked("lake files")
-            except DamagedFile as damaged:
-                yield Checked("lake files", str(again(catalogue, damaged, str(entry.source["source"]))))
-
-
-def _slices(catalogue: Catalogue) -> Iterator[Checked]:
-    """What each slice found, and the states after it as far as they are kept."""
-    folder = catalogue.data / "slices"
-    for key, crcs in catalogue.every("slices", lambda key, content: content["checksums"]).items():
-        if isinstance(crcs, DamagedFile):
-            continue
-        kept = (folder / key / "state").is_dir()
-        for name, crc in crcs.items():
-            if kept or not name.startswith("state/"):
-                try:
-                    verify(folder / key, [(name, crc)])
-                    yield Checked("states" if name.startswith("state/") else "slice files")
-                except DamagedFile as damaged:
-                    yield Checked("slice files", f"{damaged}; run again to work it out again")
-
-
-def _spools(data: Path) -> Iterator[Checked]:
-    """Segments of spools, by the checksums of their frames, those too that nobody has ingested yet."""
-    for spooled in sources_of(data / "spool"):
-        for path in segments(spooled.folder):
-            try:
-                found = damage(str(path))
-            except SourceError as error:
-                found = [str(error)]
-            yield Checked("spool segments", found[0] if found else "")
-
-
-def _snapshot(data: Path) -> Iterator[Checked]:
-    """The database that is shown, byte for byte, both its files."""
-    if (newest := snapshots.newest(data)) is not None:
-        for fault in snapshots.damage(newest):
-            yield Checked("snapshots", fault)
+    first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
+    course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
+    if not is_torn(course, rules):
+        return course
+    if lake.removed and lake.removed[0][0] < span_us[1]:
+        raise RemovedFixes(lake.removed[0][2])
+    if mmsi not in lake.torn:
+        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), MOVES).course(mmsi, -_EVER_US, _EVER_US)
+        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+    time_us, track = lake.torn[mmsi]
+    return course.at(np.isin(course.time_us, time_us[track == track_us]))

@@ -14,35 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.batch import MINUTE
 from stswatch.pipeline.evidence import findings, recomputed
 from stswatch.pipeline.evidence.findings import Finding, us
-from stswatch.pipeline.evidence.lake_fixes import (
-    DAY,
-    MINUTE,
-    Deciding,
-    Lake,
-    Rows,
-    TrackFixes,
-    course_of,
-    gap_edges,
-)
+from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFixes, gap_edges
 from stswatch.pipeline.evidence.plain_reading import Compared
-from stswatch.pipeline.evidence.recomputed import Pair, window_us
-from stswatch.pipeline.evidence.vault import Basis, damage_of, known_sources
+from stswatch.pipeline.evidence.recomputed import Pair
+from stswatch.pipeline.evidence.upkeep import damage_of
+from stswatch.pipeline.evidence.vault import BEFORE_US, Basis, RemovedFixes, course_of, known_sources, window_us
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import case_queries, queries
 from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources
-_BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
-_NOT_CHECKED = {
-    "slow_before_a_h, slow_before_b_h, slow_after_a_h, slow_after_b_h": "stays are not worked out again",
-}
+_ALL_OF_IT = "all of it"  # of an event that is left out
 
 
 class DoesNotFollow(StswatchError, ValueError):
-    """Something that is stored does not follow from what was received; the message names the first of it."""
+    """Something that is stored does not follow from what was received."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,11 @@ class EventReport:
         """What was not checked, and why."""
         why = [f"{each.what}: {each.why}" for each in self.found if each.follows is None]
         return list(dict.fromkeys([phrase for each in self.read for phrase in each.unchecked])) + why
+
+    @property
+    def was_left_out(self) -> bool:
+        """Whether nothing of it was checked."""
+        return [each.what for each in self.found] == [_ALL_OF_IT]
 
     @property
     def follows(self) -> bool:
@@ -103,10 +99,9 @@ class Verification:
 def verify(
     data: Path, name: str | None, elsewhere: Sequence[Path] = (), card: bytes | None = None, every_fix: bool = False
 ) -> Verification:
-    """One encounter or dark meeting by its id (None: the first lead), held against the bytes that decide it.
+    """One encounter or dark meeting by its id (None: the first lead); every_fix: read back all that it was measured by.
 
-    every_fix: read back every fix of both that was measured by, not those alone that decide. Raises StoreError,
-    CatalogueError.
+    Raises StoreError, CatalogueError.
     """
     begun = time.monotonic()
     with queries.one_snapshot(data):
@@ -136,13 +131,9 @@ def verify_all(
     tell: Progress = lambda stage, done, of: None,
     at_once: int = PAGE,
 ) -> Verification:
-    """Every file of the folder and every encounter and dark meeting that holds; so many at once.
-
-    Raises StoreError, CatalogueError.
-    """
+    """Every file of the folder, every event that holds, so many at once. Raises StoreError, CatalogueError."""
     begun = time.monotonic()
     report = Verification(data)
-    basis: Basis | None = None
     for found in damage_of(data):
         report.checked[found.kind] = report.checked.get(found.kind, 0) + 1
         if found.fault:
@@ -160,7 +151,7 @@ def verify_all(
             if holding.fault:
                 report.faults.append(holding.fault)
             elif holding.path is None:
-                report.absent.append(f"{holding.name}: is not there; name the folder where it lies with `files`")
+                report.absent.append(holding.absence)
             tell("sources", report.checked["sources"], len(basis.vault.entries))
         total = queries.summary(data)["encounters"]
         for page in _pages(data, at_once):
@@ -267,9 +258,10 @@ class MeetingBasis:
         for v, course in zip("ab", self.courses, strict=True):
             if lost:
                 why = "some of what arrived was damaged, which may hide a silence"
-                yield Finding(f"gap_{v}", None, row[f"gap_{v}"], why=why)
+                yield from (Finding(name, None, row[name], why=why) for name in (f"gap_{v}", *findings.stays_of(v)))
             else:
                 edges = gap_edges(course, findings.begun_us(row, v), self.data_end_us, rules.vessel)
+                yield from findings.of_stays(row, v, course, edges, rules)
                 yield findings.same(f"gap_{v}", row[f"gap_{v}"], bool(((edges >= low_us) & (edges <= high_us)).any()))
         yield from (findings.of_reported(column, row[column], every) for column, _, every in self._reported())
 
@@ -278,25 +270,34 @@ def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[E
     """Encounters, rows of the table, held against what was received; provisional ones are left out and named."""
     provisional = pa.array([status == "provisional" for status in page["status"].to_pylist()])
     why = "it is provisional: what it rests on is final when its hour is over"
-    waiting = [
-        EventReport(row["id"], row["revision"], "encounter", (Finding("all of it", None, why=why),))
-        for row in page.filter(provisional).select(["id", "revision"]).to_pylist()
-    ]
+    left = [_left_out(row, why) for row in page.filter(provisional).select(["id", "revision"]).to_pylist()]
     page = page.filter(pc.invert(provisional))
+    gone = [basis.removal(row) for row in page.to_pylist()]
+    left += [_left_out(row, reason) for row, reason in zip(page.to_pylist(), gone, strict=True) if reason]
+    page = page.filter(pa.array([reason is None for reason in gone], pa.bool_()))
     if not page.num_rows:
-        return waiting
+        return left
     rows = page.to_pylist()
     fixes, reports = _rows_of(basis, rows)
     meetings = []
-    for row in rows:
+    for k, row in enumerate(rows):
         rules = basis.run_of(row["run_id"])[1]
-        meetings.append(MeetingBasis.of(row, basis.lake, fixes, reports, rules, basis.watermark_us))
+        try:
+            meetings.append(MeetingBasis.of(row, basis.lake, fixes, reports, rules, basis.watermark_us))
+        except RemovedFixes as removed:
+            rest = page.filter(pa.array([n != k for n in range(len(rows))], pa.bool_()))
+            return [*_encounters(basis, rest, every_fix), _left_out(row, str(removed)), *left]
     roles = [meeting.roles(every_fix) for meeting in meetings]
     decided = [_deciding(of, [each[k] for each in roles]) for k, of in enumerate((fixes, reports))]
     read = basis.vault.held_against([row for of in decided for row in of.values()])
     places = findings.of_places(rows, basis.run_of(rows[0]["run_id"])[1])
     given = zip(meetings, roles, places, _scores(basis, page), strict=True)
-    return [_report(basis, *each, decided, read) for each in given] + waiting
+    return [_report(basis, *each, decided, read) for each in given] + left
+
+
+def _left_out(row: Mapping[str, Any], why: str, kind: str = "encounter") -> EventReport:
+    """An event of which nothing was checked."""
+    return EventReport(row["id"], row.get("revision"), kind, (Finding(_ALL_OF_IT, None, why=why),))
 
 
 def _deciding(rows: Rows, roles: Sequence[Mapping[int, Sequence[str]]]) -> dict[int, Deciding]:
@@ -323,8 +324,7 @@ def _report(
         for k in wanted
     ]
     held = [read[id(of[k])] for of, wanted in zip(decided, roles, strict=True) for k in wanted]
-    left = (Finding(what, None, why=why) for what, why in _NOT_CHECKED.items())
-    found = (*meeting.found(basis.lake.lost), *place, score, *left)
+    found = (*meeting.found(basis.lake.lost), *place, score)
     return EventReport(meeting.row["id"], meeting.row["revision"], "encounter", found, tuple(rows), tuple(held))
 
 
@@ -334,7 +334,7 @@ def _rows_of(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> tuple[Rows, Row
     rules = [basis.run_of(each)[1] for each in {row["run_id"] for row in rows}]
     wide_us = max(map(window_us, rules))
     first_us, last_us = min(us(row["start_time"]) for row in rows), max(us(row["end_time"]) for row in rows)
-    fixes = basis.lake.rows("fixes", mmsi, (first_us - wide_us - _BEFORE_US, last_us + wide_us + 1))
+    fixes = basis.lake.rows("fixes", mmsi, (first_us - wide_us - BEFORE_US, last_us + wide_us + 1))
     memory_us = round(max(each.encounter.static_memory_d for each in rules) + 1) * DAY
     return fixes, basis.lake.rows("static_reports", mmsi, (first_us - memory_us, last_us + 1))
 
@@ -367,16 +367,22 @@ _OF_DARK = "its region, its place, what silences were judged to be, and the chan
 
 def _dark_meetings(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> list[EventReport]:
     """Dark meetings held against the fixes at the edges of their silences."""
-    if not rows:
-        return []
-    rules = basis.run_of(str(queries.run_of(basis.data)["run_id"]))[1]
+    why = {row["id"]: reason for row in rows if (reason := basis.removal(row))}
+    left = [_left_out(row, why[row["id"]], "dark meeting") for row in rows if row["id"] in why]
+    if not (rows := [row for row in rows if row["id"] not in why]):
+        return left
+    rules = basis.rules_of()
     gaps = [(row, v) for row in rows for v in "ab" if row[f"gap_start_{v}"] is not None]
     span_us = min(us(row[f"gap_start_{v}"]) for row, v in gaps), max(us(row[f"gap_end_{v}"]) for row, v in gaps)
     fixes = basis.lake.rows("fixes", {row[f"mmsi_{v}"] for row, v in gaps}, (span_us[0], span_us[1] + 1))
     found: dict[str, list[Finding]] = {row["id"]: [] for row in rows}
     roles: dict[str, dict[int, list[str]]] = {row["id"]: {} for row in rows}
     for row, v in gaps:
-        finding, edges = findings.of_gap(row, v, basis.lake, fixes, rules)
+        try:
+            finding, edges = findings.of_gap(row, v, basis.lake, fixes, rules)
+        except RemovedFixes as removed:
+            rest = [each for each in rows if each["id"] != row["id"]]
+            return [*_dark_meetings(basis, rest), _left_out(row, str(removed), "dark meeting"), *left]
         found[row["id"]].append(finding)
         roles[row["id"]] |= {number: ["gap"] for number in edges}
     decided = fixes.deciding({number: ["gap"] for of in roles.values() for number in of})
@@ -390,4 +396,4 @@ def _dark_meetings(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> list[Even
         )
         held = tuple(read[id(each)] for each in own)
         reports.append(EventReport(row["id"], None, "dark meeting", tuple(found[row["id"]]), tuple(own), held))
-    return reports
+    return reports + left

@@ -20,7 +20,8 @@ def _entries(meaning: str) -> pa.Schema:
         column(
             "kind",
             pa.string(),
-            "decision, reading, dissent, inquiry, reply, acknowledged, outcome, correction, observation or torn",
+            "decision, reading, dissent, inquiry, reply, acknowledged, outcome, correction, observation, "
+            "retained, approved or torn",
         ),
         column("author", pa.string(), "who wrote it, by their own word"),
         column("case_id", pa.string(), "the event that it is about", null=True),

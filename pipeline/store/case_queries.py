@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import rule_files
 from stswatch.pipeline.store import case_referrals, case_tables, ddl, encounter_context, revisions
-from stswatch.pipeline.store.database import StoreError
+from stswatch.pipeline.store.database import connect
 from stswatch.pipeline.store.queries import asked, dicts, run_of
 from stswatch.pipeline.times import micros
 
@@ -22,7 +23,7 @@ def of_cases(
     """The rows of a view of cases by the log as it is now, of one exercise or live; of one case where it is named.
 
     now: the time at which docket is asked, the clock's where None. Raises StoreError where the folder holds no
-    database, or one of an older version.
+    database.
     """
     rules = rule_files.from_json(run_of(data)["rules"])
     made = case_tables.queries(rules.case) | case_referrals.queries(rules)
@@ -30,8 +31,6 @@ def of_cases(
         made[case_tables.DOCKET] = case_tables.docket_query(rules.case, f"make_timestamptz({micros(now)})")
     log, before = case_tables.given(data), "" if exercise is None else "exercise_"
     with asked(data) as db:
-        if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'ports_in_reach'").fetchall():
-            raise StoreError(f"{data}: was published by an older version of stswatch; run again over any file of it")
         for name in ("decisions", "observations"):
             db.register(f"given_{name}", log[before + name])
         of = "" if exercise is None else f"WHERE exercise = {ddl.literal(exercise)}"
@@ -42,8 +41,11 @@ def of_cases(
 
 
 def log_head(data: Path) -> list[tuple[int, str]]:
-    """The last entry of the log of decisions that was published, (seq, sha256). Raises StoreError as `leads`."""
-    with asked(data) as db:
+    """The last entry of the log of decisions that was published, (seq, sha256), by whichever version.
+
+    None where that knew no such log. Raises StoreError as `leads`.
+    """
+    with closing(connect(data)) as db:
         if not db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'exercise_decisions'").fetchall():
             return []
         every = " UNION ALL ".join(f"SELECT seq, sha256 FROM {name}" for name in ("decisions", "exercise_decisions"))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -34,6 +34,10 @@ _WORK_MEMORY = "1GB"
 
 class StoreError(StswatchError, ValueError):
     """A data folder or database that cannot be used; the message says what was found and what to do."""
+
+
+class OtherVersion(StoreError):
+    """A database that another version of the program made: what it lacks, and how it is made anew."""
 
 
 _OF_DAMAGE = ("orrupt", "hecksum", "read enough bytes", "not a valid DuckDB", "Failed to load metadata", "magic bytes")
@@ -179,6 +183,54 @@ def _opened(path: Path, data: Path, tables: Registry) -> duckdb.DuckDBPyConnecti
 AFRESH = "remove the folder db in the data folder to load everything afresh (revision numbers then begin again)"
 
 
+_ANEW = "`stswatch rebuild` makes the database anew of the lake and the log of decisions"
+
+
+def check_layout(db: duckdb.DuckDBPyConnection, data: Path, expected: Mapping[str, pa.Schema]) -> None:
+    """Raise OtherVersion where a snapshot lacks one of these tables and views, or a column of one.
+
+    What it has beyond them, as of a newer version, is no hindrance.
+    """
+    query = "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
+    there = dict(db.execute(query).fetchall())
+    lacking = [name for name in expected if name not in there]
+    lacking += [f"{t}.{f}" for t, fields in expected.items() if t in there for f in fields.names if f not in there[t]]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise OtherVersion(
+            f"{data / PUBLISHED}: was published by another version of stswatch{_version_of(db, there)} and lacks"
+            f" {lacking[0]}{more}; {_ANEW}"
+        )
+
+
+def _version_of(db: duckdb.DuckDBPyConnection, there: Mapping[str, Sequence[str]]) -> str:
+    """The version that published a snapshot, where it says so."""
+    if "code_version" not in there.get("runs", ()):
+        return ""
+    found = db.execute("SELECT code_version FROM runs ORDER BY started DESC LIMIT 1").fetchall()
+    return f" ({found[0][0]})" if found else ""
+
+
+def area_of(data: Path) -> str | None:
+    """The area of the run published last, by whichever version; None where nothing says so. Raises StoreError."""
+    with suppress(duckdb.Error), closing(connect(data)) as db:
+        found = db.execute("SELECT area FROM runs ORDER BY started DESC LIMIT 1").fetchall()
+        return str(found[0][0]) if found else None
+    return None
+
+
+def first_version_sources(data: Path) -> list[tuple[str, str]]:
+    """The sources, as (id, path), of a folder whose last snapshot is of version 0.1, which had no catalogue; else none.
+
+    Raises StoreError where the folder holds no database.
+    """
+    newest = "SELECT code_version FROM runs ORDER BY started DESC LIMIT 1"
+    with suppress(duckdb.CatalogException, duckdb.BinderException), closing(connect(data)) as db:
+        if [row[0][:4] for row in db.execute(newest).fetchall()] == ["0.1."]:
+            return db.execute("SELECT source, path FROM sources ORDER BY path, source").fetchall()
+    return []
+
+
 def _settle(connection: duckdb.DuckDBPyConnection, data: Path) -> None:
     folder = str(data.resolve())
     if "," in folder:
@@ -208,7 +260,7 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path, tables: Registry) -> N
         work.execute("INSERT INTO commits VALUES (0)")
         work.execute("INSERT INTO layout VALUES (?)", [layout])
     elif work.execute("SELECT statements FROM layout").fetchall() != [(layout,)]:
-        raise StoreError(f"{path}: was made by another version of stswatch; {AFRESH}")
+        raise OtherVersion(f"{path}: was made by another version of stswatch; {_ANEW}, or {AFRESH}")
     work.commit()
 
 

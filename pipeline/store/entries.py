@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.batch import MS
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError
 from stswatch.pipeline.store.files import DamagedFile
 from stswatch.pipeline.store.lake import Part, Receipt, is_whole, rounded_deg, verified
@@ -77,8 +78,9 @@ class SourceEntry:
         return [replace(part, rounded_deg=self.rounded_deg) for part in parts] if self.rounded_deg else parts
 
     def is_whole(self, data: Path) -> bool:
-        """Whether all its files still are what was written. Raises OSError."""
-        return all(is_whole(data, part) for receipt in self.receipts for part in receipt.parts)
+        """Whether all its files are what was written; of a segment, but those that were removed. Raises OSError."""
+        parts = (part for receipt in self.receipts for part in receipt.parts)
+        return all((part.removed and is_segment(self.path)) or is_whole(data, part) for part in parts)
 
 
 def entries(catalogue: Catalogue, given: Collection[str] | None = ()) -> dict[str, SourceEntry]:
@@ -180,7 +182,30 @@ def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueE
         entry = catalogue.one("sources", source, _entry)
         path = str(entry.path) if entry else None
     named = path or f"the file whose SHA-256 begins with {source} (the table sources of stswatch.duckdb names it)"
-    return CatalogueError(f"{damaged}; give {named} again, which is then read anew", source, path)
+    left = ", or `stswatch rebuild --without-removed`" if "removed by retain" in damaged.found else ""
+    return CatalogueError(f"{damaged}; give {named} again, which is then read anew{left}", source, path)
+
+
+def forget_removed(catalogue: Catalogue) -> None:
+    """Have what `stswatch retain` removed count as never read; all else stays. Raises CatalogueError."""
+    rows = []
+    for entry in entries(catalogue).values():
+        if any(part.removed for part in entry.parts):
+            receipts = [_remaining(receipt, entry.slab_us) for receipt in entry.receipts]
+            options = (
+                entry.options if is_segment(entry.path) else f"{entry.options}, in part"
+            )  # so that it may come again
+            rows.append(replace(entry, receipts=receipts, options=options))
+    enter(catalogue, rows)
+
+
+def _remaining(receipt: Receipt, slab_us: int) -> Receipt:
+    parts = [part for part in receipt.parts if not part.removed]
+    begins = [part.slab_us for part in parts if part.moves_time and part.slab_us is not None]
+    if receipt.first_us is None or receipt.last_us is None or not begins:
+        return replace(receipt, parts=parts, first_us=None, last_us=None)
+    first_us, last_us = max(receipt.first_us, min(begins)), min(receipt.last_us, max(begins) + slab_us - MS)
+    return replace(receipt, parts=parts, first_us=first_us, last_us=last_us)
 
 
 def source_of(path: str) -> str:
@@ -246,7 +271,10 @@ def _receipt(fields: Mapping[str, Any]) -> Receipt:
 
 
 def _written(receipt: Receipt) -> dict[str, Any]:
-    parts = [{name: value for name, value in vars(part).items() if name != "left_out"} for part in receipt.parts]
+    parts = [
+        {name: value for name, value in vars(part).items() if name != "left_out" and (value or name != "removed")}
+        for part in receipt.parts
+    ]
     days = {name: [day.to_list() for day in found.values()] for name, found in receipt.days.items()}
     return vars(receipt) | {"parts": parts, "days": days}
 
@@ -289,5 +317,6 @@ def lake_files(entries: Mapping[str, SourceEntry]) -> dict[str, list[str]]:
     for entry in entries.values():
         for receipt in entry.receipts:
             for part in receipt.parts:
-                files[part.table].append(part.path)
+                if not part.removed:
+                    files[part.table].append(part.path)
     return files

@@ -46,6 +46,8 @@ def verified(data: Path, part: Part, groups: Sequence[int]) -> pa.BufferReader:
     Raises DamagedFile where these pieces are not what was written.
     """
     path = str(data / part.path)
+    if part.removed:
+        raise DamagedFile(path, f"was {part.removed}")
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -123,6 +125,7 @@ class Part:
     CRC-32. Files of version 0.1.0 have none and are not verified.
     rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
     left_out: spans of which no row is used, see usable.py; not kept on disk.
+    removed: under which rule `stswatch retain` removed it, in words; empty where it is there.
     """
 
     table: str
@@ -133,6 +136,7 @@ class Part:
     pieces: list[list[int]] = field(default_factory=list)
     rounded_deg: float = 0.0
     left_out: tuple[Span, ...] = ()
+    removed: str = ""
 
     @property
     def moves_time(self) -> bool:

@@ -259,11 +259,16 @@ def _show(snapshot: Snapshot, home: Path) -> Path:
     return snapshot.shown
 
 
-def republish(data: Path, tables: Callable[[duckdb.DuckDBPyConnection], Mapping[str, pa.Table]]) -> Path | None:
+def republish(
+    data: Path,
+    tables: Callable[[duckdb.DuckDBPyConnection], Mapping[str, pa.Table]],
+    lake_files: Mapping[str, Sequence[str]] | None = None,
+) -> Path | None:
     """Publish what was published last with some tables in place of its own: what `tables` gives for a connection to it.
 
-    None where that snapshot has no such tables, as of an older version. To be called by whoever holds the working
-    database, since one at a time may publish. Raises StoreError, OSError.
+    lake_files: what the views of the lake list from now on; as before where None. Gives None where that snapshot has no
+    such tables, as of an older version. To be called by whoever holds the working database, since one at a time may
+    publish. Raises StoreError, OSError.
     """
     home, last = data.resolve(), snapshots.newest(data)
     manifest = snapshots.read_manifest(last) if last else None
@@ -284,10 +289,15 @@ def republish(data: Path, tables: Callable[[duckdb.DuckDBPyConnection], Mapping[
                 made.execute(f"DELETE FROM {name}")
                 made.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given_rows")
                 made.unregister("given_rows")
+            listed = manifest.lake_files if lake_files is None else lake_files
+            for name, fields in schema.LAKE.items() if new and lake_files is not None else ():
+                rows = lake_rows(fields, listed.get(name, ()), manifest.left_out)
+                for statement in (f"CREATE OR REPLACE VIEW {name} AS {rows}", *ddl.comments(name, fields, "VIEW")):
+                    made.execute(statement)
             made.execute("CHECKPOINT")
         if not new:
             return None
-        _name_files(snapshot, unfinished, manifest.lake_files, manifest.left_out, home)
+        _name_files(snapshot, unfinished, listed, manifest.left_out, home)
     finally:
         with suppress(OSError):
             _remove(unfinished)

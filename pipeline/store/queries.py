@@ -23,8 +23,9 @@ from stswatch.pipeline.store import (
     snapshots,
     views,
 )
-from stswatch.pipeline.store.database import StoreError, connect, sound
+from stswatch.pipeline.store.database import StoreError, check_layout, connect, sound
 
+_LAYOUT = {**schema.STORED, **publish.schemas()}  # what a snapshot of this version has
 _SHOWN = 5  # names listed where a beginning fits several
 # How well a name fits an event, best first: its id or the id computed of it, of one that holds, then of any; last the
 # beginning of an id.
@@ -57,13 +58,17 @@ def one_snapshot(data: Path) -> Iterator[None]:
 
 @contextmanager
 def asked(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to what was published last. Raises StoreError where there is nothing or it is damaged."""
+    """A connection to what was published last.
+
+    Raises StoreError where there is nothing, it is damaged, or another version published it, which lacks something.
+    """
     kept = _KEPT.get()
     if kept and kept[0] == data:
         yield kept[1]
         return
     remedy = f"`stswatch run` over any file of {data} publishes it anew"
     with closing(connect(data)) as db, sound(data / snapshots.PUBLISHED, remedy):
+        check_layout(db, data, _LAYOUT)
         yield db
 
 

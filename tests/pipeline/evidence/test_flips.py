@@ -9,7 +9,7 @@ import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence import decisions
-from stswatch.pipeline.evidence.vault import damage_of
+from stswatch.pipeline.evidence.upkeep import damage_of
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.writer import Limits, Spool
 from stswatch.pipeline.store import case_log

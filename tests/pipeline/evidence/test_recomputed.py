@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence import findings, recomputed
-from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, is_torn, tracks_of
+from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, gap_edges, is_torn, tracks_of
 from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.rules import Rules
 
@@ -169,3 +169,34 @@ def test_two_that_send_under_one_number_are_told_apart():
     for begun, of in ((0, ~far), (60_000_000, far)):
         assert np.flatnonzero(tracks_of(course, RULES.vessel) == begun).tolist() == np.flatnonzero(of).tolist()
     assert apart_m(124.5, 38.0, 130.0, 38.0) > 400_000
+
+
+def stays(row, pair):
+    """The findings of how both lay before and after, of courses that are whole."""
+    unknown = {each for v in "ab" for each in findings.stays_of(v) if row[each] != row[each]}
+    row = dict(row) | dict.fromkeys(unknown)
+    end_us = max(int(course.time_us[-1]) for course in pair.courses)
+    for v, course in zip("ab", pair.courses, strict=True):
+        edges = gap_edges(course, findings.begun_us(row, v), end_us, RULES.vessel)
+        yield from findings.of_stays(row, v, course, edges, RULES)
+
+
+@given(seas())
+def test_how_long_each_lay_before_and_after_follows(sea):
+    for row, pair in meetings(sea):
+        found = list(stays(row, pair))
+        event(f"{sum(each.stored is not None for each in found)} known")
+        assert [each for each in found if not each.follows] == []
+
+
+def test_another_time_that_it_lay_does_not_follow(one):
+    row, pair = one
+    known = [each.what for each in stays(row, pair) if each.stored is not None]
+    assert known
+    assert [each for each in stays(row, pair) if not each.follows] == []
+    for name in known:
+        for other in (row[name] + 0.02, None):
+            assert name in {each.what for each in stays(dict(row) | {name: other}, pair) if not each.follows}
+    unknown = [name for v in "ab" for name in findings.stays_of(v) if name not in known]
+    for name in unknown:
+        assert name in {each.what for each in stays(dict(row) | {name: 1.0}, pair) if not each.follows}

@@ -133,7 +133,7 @@ def test_workers_killed_at_one_point_after_the_other(points, two_files, copy, ba
 
 @pytest.mark.parametrize(
     ("seed", "kills", "workers"),
-    [(0, 3, 1), *(pytest.param(k, 3, 1 + k % 2, marks=pytest.mark.soak) for k in range(1, 11))],
+    [(0, 5, 1), *(pytest.param(k, 5, 1 + k % 2, marks=pytest.mark.soak) for k in range(1, 11))],
 )
 def test_killed_at_any_moment_several_times_in_a_row(seed, kills, workers, two_files, fresh, commands, tmp_path):
     """A run over an empty folder, with one worker or with two."""
@@ -150,3 +150,20 @@ def test_killed_at_any_moment_several_times_in_a_row(seed, kills, workers, two_f
     assert killed >= 1
     then(two_files, tmp_path, commands, FRESH)
     archive.is_as(undisturbed, tmp_path)
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.soak)])
+def test_killed_at_any_moment_while_it_loads_and_publishes(kills, two_files, copy, base, commands):
+    """A run that has nothing to read or to work out; every other time all is loaded afresh."""
+    rng, before, took_s, killed = np.random.default_rng(kills), archive.everything(base), 0.0, 0
+    for number in range(-1, kills):
+        if number % 2:
+            shutil.rmtree(copy / "db")
+        began, at_s = time.monotonic(), rng.uniform(0, took_s) if number >= 0 else None
+        done = commands("run", two_files[0], "--data", copy, *ADDING, kill_after_s=at_s)
+        took_s, killed = took_s or time.monotonic() - began, killed + done.killed
+        assert done.killed or (done.code, done.err) == (0, "")
+        archive.assert_same(before, archive.everything(copy))
+    assert killed >= kills // 2
+    then(two_files[:1], copy, commands)
+    archive.is_as(base, copy)

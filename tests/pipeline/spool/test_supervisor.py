@@ -273,3 +273,13 @@ def test_the_identity_of_a_folder_stays(tmp_path):
     assert identity_of(other) != drawn
     names = {client_id(identity, name) for identity in (drawn, identity_of(other)) for name in ("busan", "pohang")}
     assert len(names) == 4
+
+
+def test_a_feed_that_cannot_be_reached_holds_up_no_other(tmp_path):
+    server = Server(lambda n: bare(50), hold_s=3600)
+    with Watch(tmp_path / "data", f"t=tcp://127.0.0.1:{server.port}", "d=tcp://127.0.0.1:1", hurry=20.0) as watch:
+        assert watch.until("t", lambda text: len(text) == len(bare(50))) == bare(50)
+        assert not watch.supervisor.ended
+    server._listening.close()
+    assert decoded_spool(watch.folder("t")).messages == 50
+    assert len(watch.said) == 1

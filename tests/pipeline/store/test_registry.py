@@ -69,7 +69,7 @@ def test_a_table_is_documented_by_its_row():
 
 def test_a_folder_made_with_other_tables_says_what_to_do(tmp_path):
     loaded(tmp_path, schema.TABLES)
-    with pytest.raises(StoreError, match="another version of stswatch; remove the folder db"):
+    with pytest.raises(StoreError, match="another version of stswatch; `stswatch rebuild`"):
         loaded(tmp_path, with_table(Published(Merge.SUMS, ("cell", "hour"))))
 
 

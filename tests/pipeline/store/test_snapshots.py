@@ -191,7 +191,7 @@ def test_a_working_database_of_other_tables_is_refused(tmp_path):
     publish(tmp_path)
     with closing(open_work(tmp_path)) as work:
         work.execute("UPDATE layout SET statements = 'CREATE TABLE other (a INTEGER)'")
-    with pytest.raises(StoreError, match="another version of stswatch; remove"):
+    with pytest.raises(StoreError, match="another version of stswatch; `stswatch rebuild`"):
         publish(tmp_path)
 
 
