@@ -213,10 +213,14 @@ def _in_outage(gap: Row) -> bool:
 
 def _outage(outage: Row, theirs: bool) -> str:
     """When nobody was heard, and by which receivers."""
-    start, end = outage["start_time"], outage["end_time"]
-    who = "The whole feed" if outage["receiver"] == "all" else _KINDS[outage["receiver"]]
+    start, end, kind = outage["start_time"], outage["end_time"], outage["receiver"]
     span = f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)})"
-    return f"{who} heard nobody {span}: an outage" + ("." if theirs else ", no silence of theirs.")
+    if kind == "region":
+        what = f"Nobody was heard in the degree {outage['name']} {span}: an outage there"
+    else:
+        who = {"all": "The whole feed", "station": f"Station {outage['name']}"}.get(kind) or _KINDS[kind]
+        what = f"{who} heard nobody {span}: an outage"
+    return what + ("." if theirs or kind in ("region", "station") else ", no silence of theirs.")
 
 
 def _before(row: Row) -> Iterator[tuple[str, str]]:

@@ -51,7 +51,7 @@ def summary(done: Summary, area: str) -> str:
         f" {_some(c['flagged_encounters'], 'lead')} in area {escaped(area)}"
     )
     if c.get("outages"):
-        lines.append(f"{_some(c['outages'], 'outage')}, in which nobody was heard: table outages")
+        lines.append(f"{_some(c['outages'], 'outage')}, in which a feed, station or region heard nobody: table outages")
     lines.append(f"database: {escaped(done.database)}")
     return "\n".join(lines)
 

@@ -71,6 +71,17 @@ GAPS = table(
     column(
         "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
     ),
+    column(
+        "heard_earlier",
+        pa.int64(),
+        "the same of the 36 before those of heard_before: many there and few then is a track that grew thin before it "
+        "fell silent; null where the track is younger",
+        null=True,
+    ),
+    column("station0", pa.string(), "station that heard the last fix before, where the data name one", null=True),
+    column("station1", pa.string(), "station that heard the first fix after, where the data name one", null=True),
+    column("class0", pa.string(), "class of the set by the last fix before: A, B; null where not known", null=True),
+    column("class1", pa.string(), "class of the set by the first fix after: A, B; null where not known", null=True),
 )
 LOST_SPANS = table(
     "Spans in which something arrived that is damaged and cannot be read any more.",
@@ -105,6 +116,15 @@ REPORTING = table(
     column("first", UTC, "first fix in it, whole seconds"),
     column("last", UTC, "last fix in it, whole seconds"),
     column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
+)
+REPORTING_PLACES = table(
+    "Spans of five minutes in which a station, or anybody in a region, heard or was heard; rows of one key add up.",
+    column("place", pa.int64(), "number of the station, above 0; of a region less than 0, see coverage.region_of"),
+    column("station", pa.string(), "name of the station; null of a region", null=True),
+    column("minute", UTC, "start of the span"),
+    column("first", UTC, "first fix in it, whole seconds"),
+    column("last", UTC, "last fix in it, whole seconds"),
+    column("vessels", pa.int64(), "vessels of which the first fix there in the half hour lies in it"),
 )
 PROXIMITIES = table(
     "Intervals in which two tracks are within the encounter distance, with sums over them.",

@@ -249,11 +249,25 @@ def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
         return dicts(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
 
 
-def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
-    """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
-    query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
+def outages(
+    data: Path,
+    span: tuple[datetime, datetime],
+    place: tuple[float | None, float | None],
+    gaps: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The outages that overlap a span, in order: of all, of kinds, and those that concern a place or gaps.
+
+    place: longitude and latitude, in or beside the region; gaps: rows of the table, by whose stations their vessels
+    were heard. Raises StoreError where the folder holds no database.
+    """
+    query = """SELECT * FROM outages WHERE start_time < $last AND end_time > $first AND (name IS NULL
+            OR abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1
+            OR receiver = 'station' AND list_contains($stations, name))
+        ORDER BY start_time, receiver, name"""
+    stations = sorted({gap[f"station{side}"] for gap in gaps for side in "01"} - {None})
+    given = {"first": span[0], "last": span[1], "lon": place[0], "lat": place[1], "stations": stations}
     with asked(data) as db:
-        return dicts(db.sql(query, params={"first": span[0], "last": span[1]}))
+        return dicts(db.sql(query, params=given))
 
 
 def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:
