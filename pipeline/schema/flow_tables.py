@@ -118,13 +118,13 @@ REPORTING = table(
     column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
 )
 REPORTING_PLACES = table(
-    "Spans of five minutes in which a station, or anybody in a region, heard or was heard; rows of one key add up.",
+    "Half hours in which a station heard anybody, or anybody was heard in a region; several rows of one key add up.",
     column("place", pa.int64(), "number of the station, above 0; of a region less than 0, see coverage.region_of"),
     column("station", pa.string(), "name of the station; null of a region", null=True),
-    column("minute", UTC, "start of the span"),
+    column("half", UTC, "start of the half hour"),
     column("first", UTC, "first fix in it, whole seconds"),
     column("last", UTC, "last fix in it, whole seconds"),
-    column("vessels", pa.int64(), "vessels of which the first fix there in the half hour lies in it"),
+    column("vessels", pa.int64(), "vessels heard"),
 )
 PROXIMITIES = table(
     "Intervals in which two tracks are within the encounter distance, with sums over them.",

@@ -26,6 +26,7 @@ from stswatch.pipeline.batch import (
     matching,
     micros,
     ordered,
+    starts_of,
     union_us,
 )
 from stswatch.pipeline.rules import Rules, hours, minutes
@@ -49,6 +50,7 @@ LAST = schema.table(
     schema.REPORTING_PLACES.field("station"),
     schema.REPORTING.field("last"),
 )
+_NAMES = pa.schema([LAST.field("place"), LAST.field("station")])
 HALVES = schema.table(
     "How many vessels were heard by or in each place in a half hour.",
     schema.REPORTING_PLACES.field("place"),
@@ -76,13 +78,13 @@ def find(
     """
     half_us, own = minutes(rules.vessel.thin_bucket_min), rules.coverage
     beside = ceil(hours(own.outage_beside_h) / half_us)
-    heard = _added(_by_place(rows, places))
-    silences = concat([state["silences"], _silences(state["last"], heard, own)], SILENCES)
-    halves = _halves(state["halves"], heard, half_us)
+    heard = _Heard.of(rows, places)
+    silences = concat([state["silences"], _silences(state["last"], heard, half_us, own)], SILENCES)
+    halves = concat([state["halves"], heard.halves(half_us)], HALVES)
     due_us = (micros(silences, "end") // half_us + 1 + beside) * half_us
     judged = np.asarray(silences["judged"])
     due = ~judged & (final | (due_us <= until_us))
-    last = _latest(concat([state["last"], heard.select(LAST.names)], LAST))
+    last = _latest(state["last"], heard, places)
     found = _Judged.of(silences, np.flatnonzero(due), halves, half_us, beside, own)
     outages = found.rows(last)
     one = np.asarray(silences["outage"])
@@ -103,47 +105,61 @@ def find(
     return kept, outages
 
 
-def _by_place(rows: pa.Table, places: pa.Table) -> pa.Table:
-    """Both as rows of REPORTING_PLACES."""
-    kind = np.asarray(pc.index_in(rows["receiver"], value_set=pa.array((ALL, *RECEIVERS))))
-    columns = {"place": _KINDS - kind.astype(np.int64), "station": pa.nulls(rows.num_rows, pa.string())}
-    named = build("reporting_places", columns | {name: rows[name] for name in schema.REPORTING.names[1:]})
-    return concat([named, places], schema.REPORTING_PLACES)
+@dataclass(frozen=True)
+class _Heard:
+    """When places heard anybody, (n,) each, in order of place and time."""
+
+    place: Ints
+    first_us: Ints
+    last_us: Ints
+    vessels: Ints
+
+    @staticmethod
+    def of(rows: pa.Table, places: pa.Table) -> _Heard:
+        """From schema.REPORTING and schema.REPORTING_PLACES, added up over all shards."""
+        kind = np.asarray(pc.index_in(rows["receiver"], value_set=pa.array((ALL, *RECEIVERS)))).astype(np.int64)
+        parts = [(_KINDS - kind, rows, "minute"), (np.asarray(places["place"]), places, "half")]
+        place, span = (
+            np.concatenate(of) for of in zip(*((at, micros(of, name)) for at, of, name in parts), strict=True)
+        )
+        order = ordered(place, span)
+        head = starts_of(place[order], span[order])
+        if not len(head):
+            return _Heard(place, span, span, span)
+        first_us, last_us = (np.concatenate([micros(of, name) for _, of, _ in parts]) for name in ("first", "last"))
+        vessels = np.concatenate([np.asarray(of["vessels"]) for _, of, _ in parts])
+        return _Heard(
+            place[order][head],
+            np.minimum.reduceat(first_us[order], head),
+            np.maximum.reduceat(last_us[order], head),
+            np.add.reduceat(vessels[order], head),
+        )
+
+    def halves(self, half_us: int) -> pa.Table:
+        """How many vessels in each half hour, HALVES."""
+        half = self.first_us // half_us
+        head = starts_of(self.place, half)
+        vessels = np.add.reduceat(self.vessels, head) if len(head) else self.vessels
+        return build(HALVES, {"place": self.place[head], "half": half[head] * half_us, "vessels": vessels})
 
 
-def _added(rows: pa.Table) -> pa.Table:
-    """One row for each place and minute, in order."""
-    if rows.num_rows == 0:
-        return rows
-    sums = [("station", "max"), ("first", "min"), ("last", "max"), ("vessels", "sum")]
-    named = grouped(rows, ["place", "minute"]).aggregate(sums)
-    named = named.rename_columns(["place", "minute", *schema.REPORTING_PLACES.names[1:2], "first", "last", "vessels"])
-    order = ordered(np.asarray(named["place"]), micros(named, "minute"), in_runs=False)
-    return named.select(schema.REPORTING_PLACES.names).take(pa.array(order)).cast(schema.REPORTING_PLACES)
+def _silences(last: pa.Table, heard: _Heard, half_us: int, rules: CoverageRules) -> pa.Table:
+    """The silences between what was heard, those from the slice before on among them; short ones left out.
 
-
-def _silences(last: pa.Table, heard: pa.Table, rules: CoverageRules) -> pa.Table:
-    """The silences between minutes that were heard, those from the slice before on among them; short ones left out."""
-    place = np.concatenate([np.asarray(last["place"]), np.asarray(heard["place"])])
-    begin_us = np.concatenate([micros(last, "last"), micros(heard, "first")])
-    end_us = np.concatenate([micros(last, "last"), micros(heard, "last")])
+    Of stations and regions those of half an hour and more, no shorter one need show in half hours.
+    """
+    place = np.concatenate([np.asarray(last["place"]), heard.place])
+    begin_us = np.concatenate([micros(last, "last"), heard.first_us])
+    end_us = np.concatenate([micros(last, "last"), heard.last_us])
     order = np.lexsort((begin_us, place))
     place, begin_us, end_us = place[order], begin_us[order], end_us[order]
     long_us = begin_us[1:] - end_us[:-1]
     of_kind = long_us > minutes(rules.outage_min / rules.outage_factor)
-    small = (long_us >= minutes(rules.outage_min)) & (long_us <= hours(rules.outage_context_h))
+    small = (long_us >= max(half_us, minutes(rules.outage_min))) & (long_us <= hours(rules.outage_context_h))
     row = np.flatnonzero(np.where(place[1:] <= _KINDS, of_kind, small) & (place[1:] == place[:-1]))
     none = np.zeros(len(row), bool)
     columns = {"place": place[row], "start": end_us[row], "end": begin_us[row + 1]}
     return build(SILENCES, columns | {"judged": none, "outage": none})
-
-
-def _halves(known: pa.Table, heard: pa.Table, half_us: int) -> pa.Table:
-    """Vessels by place and half hour."""
-    half = pa.array(micros(heard, "minute") // half_us * half_us).cast(schema.UTC)
-    new = pa.table([heard["place"], half, heard["vessels"]], schema=HALVES)
-    summed = grouped(concat([known, new], HALVES), ["place", "half"]).aggregate([("vessels", "sum")])
-    return summed.rename_columns(HALVES.names).cast(HALVES)
 
 
 @dataclass(frozen=True)
@@ -184,7 +200,7 @@ class _Judged:
         of_kinds = np.asarray(silences["outage"]) & (place <= _KINDS)
         of_kinds[row[odd & ~small]] = True
         kinds = start_us[of_kinds], end_us[of_kinds]
-        odd[small] &= _own_us(start[small], end[small], *kinds) >= minutes(rules.outage_min)
+        odd[small] &= _own_us(start[small], end[small], *kinds) >= max(half_us, minutes(rules.outage_min))
         return _Judged(row, at, start, end, before.min(axis=1), after.min(axis=1), busy, odd)
 
     def rows(self, last: pa.Table) -> pa.Table:
@@ -265,9 +281,17 @@ def _without_doubles(outages: pa.Table) -> pa.Table:
     return outages.filter(pa.array(keep)).sort_by([(name, "ascending") for name in ("start_time", "receiver", "name")])
 
 
-def _latest(last: pa.Table) -> pa.Table:
-    named = grouped(last, "place").aggregate([("station", "max"), ("last", "max")])
-    return named.rename_columns(LAST.names).cast(LAST)
+def _latest(known: pa.Table, heard: _Heard, places: pa.Table) -> pa.Table:
+    """LAST with what was heard; places: schema.REPORTING_PLACES, with names."""
+    tail = np.append(starts_of(heard.place)[1:], len(heard.place)) - 1 if len(heard.place) else heard.place
+    place = np.concatenate([heard.place[tail], np.asarray(known["place"])])
+    last_us = np.concatenate([heard.last_us[tail], micros(known, "last")])
+    at = np.sort(np.unique(place, return_index=True)[1])  # what is new stands first
+    place, last_us = place[at], last_us[at]
+    named = concat([known.select(["place", "station"]), places.select(["place", "station"])], _NAMES)
+    names = named["station"].combine_chunks()
+    of = matching([np.asarray(named["place"])], [place])
+    return build(LAST, {"place": place, "station": names.take(pa.array(of, mask=of < 0)), "last": last_us})
 
 
 def _not_before(rows: pa.Table, name: str, last: pa.Table, silences: pa.Table, span_us: int) -> pa.Table:

@@ -38,7 +38,7 @@ from stswatch.pipeline.track_rules import CoverageRules, VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
-from stswatch.pipeline.tracks.fixes import PENDING, SPAN_US, STATIONS, distinct, split, used, valid_by_station
+from stswatch.pipeline.tracks.fixes import PENDING, STATIONS, distinct, split, used, valid_by_station
 from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
 from stswatch.pipeline.tracks.identity import TRACKS, walk
 from stswatch.pipeline.tracks.legs import (
@@ -217,17 +217,24 @@ def _distinct(second: Ints) -> Ints:
 def reporting_places(fixes: pa.Table, stations: pa.Table, rules: Rules) -> pa.Table:
     """When stations heard anybody, and when anybody was heard in regions, as schema.REPORTING_PLACES.
 
-    fixes: as for `reporting`; stations: their names, fixes.STATIONS. In a span of five minutes a vessel counts for the
-    region in which it was first.
+    fixes: as for `reporting`; stations: their names, fixes.STATIONS. In a half hour a vessel counts for the region in
+    which it was first.
     """
     mmsi, time_us, station = np.asarray(fixes["mmsi"]), micros(fixes, "time"), np.asarray(fixes["station"])
-    span = time_us // SPAN_US
-    run = starts_of(mmsi, span)
+    half = time_us // minutes(rules.vessel.thin_bucket_min)
+    run = starts_of(mmsi, half)
     lon, lat = (np.asarray(fixes[name])[run] for name in ("lon", "lat"))
-    parts = [_spans(-1 - grid_cell(lon, lat, REGION_DEG), run, mmsi, time_us, rules)]
+    last_us = time_us[np.append(run[1:], len(time_us)) - 1]
+    parts = [_added_up(-1 - grid_cell(lon, lat, REGION_DEG), half[run], time_us[run], last_us, rules)]
     if station.any():
-        run = starts_of(mmsi, span, station)
-        parts.append(_spans(station[run], run, mmsi, time_us, rules))
+        run = starts_of(mmsi, half, station)
+        last_us = time_us[np.append(run[1:], len(time_us)) - 1]
+        which = np.searchsorted(np.unique(stations["station"]), station[run], "right")
+        order = _by_station(which, starts_of(mmsi[run], half[run]))
+        run, last_us = run[order], last_us[order]
+        own = starts_of(mmsi[run], half[run], station[run])
+        last_us, run = np.maximum.reduceat(last_us, own), run[own]
+        parts.append(_added_up(station[run], half[run], time_us[run], last_us, rules))
     rows = concat(parts, schema.REPORTING_PLACES)
     at = matching([np.asarray(stations["station"])], [np.asarray(rows["place"])]) if stations.num_rows else -1
     at = np.broadcast_to(at, rows.num_rows)
@@ -235,38 +242,30 @@ def reporting_places(fixes: pa.Table, stations: pa.Table, rules: Rules) -> pa.Ta
     return rows.set_column(1, schema.REPORTING_PLACES.field("station"), names)
 
 
-def _spans(place: Ints, run: Ints, mmsi: Column, time_us: Ints, rules: Rules) -> pa.Table:
-    """The spans in which runs of fixes (from rows `run` on) lie, each run of a vessel in one place and span."""
-    if not len(run):
+def _by_station(which: Ints, head: Ints) -> Ints:
+    """The order of runs by group, then by station, (n,): several may hear a vessel by turns.
+
+    head: where groups begin.
+    """
+    group = np.zeros(len(which), np.int64)
+    group[head] = 1
+    return ordered(np.cumsum(group), which)
+
+
+def _added_up(place: Ints, half: Ints, first_us: Ints, last_us: Ints, rules: Rules) -> pa.Table:
+    """What was heard of vessels by place and half hour, (k,) each, added up."""
+    place, half, first_us, last_us = (of[place != 0] for of in (place, half, first_us, last_us))
+    if not len(place):
         return schema.empty("reporting_places")
-    first_us, last_us, who = time_us[run], time_us[np.append(run[1:], len(time_us)) - 1], mmsi[run]
-    head = starts_of(place)  # a vessel stays in one place for many of them
-    places, of_head = np.unique(place[head], return_inverse=True)
-    at = np.repeat(of_head, np.diff(np.append(head, len(place))))
-    known = places[at] != 0
-    at, first_us, last_us, who = at[known], first_us[known], last_us[known], who[known]
-    if not len(at):
-        return schema.empty("reporting_places")
-    span = first_us // SPAN_US
-    base, width = int(span.min()), int(span.max() - span.min()) + 1
-    key = at * width + (span - base)
-    spans = np.arange(len(places) * width) if len(places) * width <= _SPARSE * len(key) + _LEAST_S else np.unique(key)
-    row = key if len(spans) == len(places) * width else np.searchsorted(spans, key)
-    least, most = np.full(len(spans), 1 << 62), np.full(len(spans), -(1 << 62))
-    np.minimum.at(least, row, first_us)
-    np.maximum.at(most, row, last_us)
-    half = first_us // minutes(rules.vessel.thin_bucket_min)
-    order = ordered(who, half, at)
-    new = order[starts_of(who[order], half[order], at[order])]
-    vessels = np.bincount(row[new], minlength=len(spans))
-    some = np.flatnonzero(most >= least)
+    order = ordered(place, half, in_runs=False)
+    head = starts_of(place[order], half[order])
     columns = {
-        "place": places[spans[some] // width],
-        "station": pa.nulls(len(some), pa.string()),
-        "minute": (spans[some] % width + base) * SPAN_US,
-        "first": least[some] // SECOND * SECOND,
-        "last": most[some] // SECOND * SECOND,
-        "vessels": vessels[some],
+        "place": place[order][head],
+        "station": pa.nulls(len(head), pa.string()),
+        "half": half[order][head] * minutes(rules.vessel.thin_bucket_min),
+        "first": np.minimum.reduceat(first_us[order], head) // SECOND * SECOND,
+        "last": np.maximum.reduceat(last_us[order], head) // SECOND * SECOND,
+        "vessels": np.diff(np.append(head, len(place))),
     }
     return build("reporting_places", columns)
 

@@ -147,12 +147,12 @@ def one_by_one(sea):
     rules, half = Rules().coverage, 30 * MINUTE
     rows = list(zip(*(sea[n].to_pylist() for n in ("mmsi", "station", "lon", "lat")), strict=True))
     rows = sorted((time, *row) for time, row in zip(seas.micros_of(sea, "time").tolist(), rows, strict=True))
-    first = {}  # where a vessel was first in five minutes
+    first = {}  # where a vessel was first in the half hour
     for time, mmsi, _, lon, lat in rows:
-        first.setdefault((mmsi, time // (5 * MINUTE)), f"N{int(lat):02d}E{int(lon):03d}")
+        first.setdefault((mmsi, time // half), f"N{int(lat):02d}E{int(lon):03d}")
     heard = {}
     for time, mmsi, station, _, _ in rows:
-        for place in (("all", None), ("station", station), ("region", first[mmsi, time // (5 * MINUTE)])):
+        for place in (("all", None), ("station", station), ("region", first[mmsi, time // half])):
             heard.setdefault(place, []).append((time, mmsi))
 
     def silences(place, least_min):
@@ -175,11 +175,11 @@ def one_by_one(sea):
     for place in heard:
         if place == ("all", None):
             continue
-        own = silences(place, rules.outage_min)
+        own = silences(place, 30)
         busy = [s for s in own if max(map(max, beside(place, *s))) >= rules.outage_vessels]
         for start, end in own:
             left = end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in of_all if b <= end)
-            if is_one(place, start, end, busy) and left >= 10 * MINUTE:
+            if is_one(place, start, end, busy) and left >= 30 * MINUTE:
                 found.append((*place, start, end, *map(min, beside(place, start, end))))
     return sorted(found)
 
