@@ -217,4 +217,4 @@ def union_us(row: Ints, start_us: Ints, end_us: Ints, n: int) -> Floats:
     base, width = int(start_us.min()), int(end_us.max() - start_us.min()) + 1
     start, end = (row[order] * width + us[order] - base for us in (start_us, end_us))
     upto = np.append(-1, np.maximum.accumulate(end)[:-1])
-    return np.bincount(row[order], np.maximum(end - np.maximum(start, upto), 0), n)
+    return np.asarray(np.bincount(row[order], np.maximum(end - np.maximum(start, upto), 0), n), float)

@@ -250,7 +250,7 @@ class Surroundings:
         from_space = schema.RECEIVERS[schema.SATELLITE]
         satellite = np.asarray(pc.equal(self.gaps["receiver"], from_space))[rows]
         known_us = np.asarray(self.gaps["in_outage_min"])[rows] * MINUTE  # of stations and regions too
-        out = np.minimum(known_us / np.maximum(end - start, 1), 1.0)
+        out: Floats = np.minimum(known_us / np.maximum(end - start, 1), 1.0)
         of_kinds = self.outages.filter(pc.is_null(self.outages["name"]))
         spans = (micros(of_kinds, name).tolist() for name in ("start_time", "end_time"))
         for receiver, begun, over in zip(of_kinds["receiver"].to_pylist(), *spans, strict=True):

@@ -220,6 +220,8 @@ def reporting_places(fixes: pa.Table, stations: pa.Table, rules: Rules) -> pa.Ta
     fixes: as for `reporting`; stations: their names, fixes.STATIONS. In a half hour a vessel counts for the region in
     which it was first.
     """
+    if not fixes.num_rows:
+        return schema.empty("reporting_places")
     mmsi, time_us, station = np.asarray(fixes["mmsi"]), micros(fixes, "time"), np.asarray(fixes["station"])
     half = time_us // minutes(rules.vessel.thin_bucket_min)
     run = starts_of(mmsi, half)
