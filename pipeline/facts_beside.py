@@ -51,6 +51,25 @@ def beside(row: Row) -> list[str]:
     return lines
 
 
+def mass_silences(row: Row) -> list[str]:
+    """Where many fell silent or came back together about it, a sentence each."""
+    return [_mass(of) for of in row.get("mass_silences", ())]
+
+
+def _mass(of: Row) -> str:
+    """One mass silence and who they were."""
+    did = "fell silent" if of["side"] == "lost" else "were heard again"
+    classes = [f"{of[f'class_{c}']} of class {c.upper()}" for c in "ab" if of[f"class_{c}"]]
+    kinds = [f"{of[name]} {word}" for name, word in (("tankers", "tankers"), ("fishing", "fishing")) if of[name]]
+    still = [f"{of['still']} of {of['speed_known']} lay still"] if of["speed_known"] else []
+    who = ", ".join([*classes, *kinds, *still])
+    return (
+        f"{of['vessels']} vessels{f' ({who})' * bool(who)} {did} in the degree {of['region']} between"
+        f" {minute(of['start_time'])} and {minute(of['end_time'])} UTC, where {of['heard_meanwhile']} others were heard"
+        f" meanwhile: a mass silence, which accuses nobody."
+    )
+
+
 _SLOW = {
     "before": ("both came under way", "one lay or drifted, the other came", "both had lain or drifted"),
     "after": ("both went on under way", "one stayed, the other went", "both stayed"),

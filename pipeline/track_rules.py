@@ -265,6 +265,13 @@ class ReceptionRules:
     together_after_h: float = number(
         12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
     )
+    mass_vessels: float = number(
+        5.0, "vessels", "of one degree that fall silent or come back each within together_min of the one before"
+    )
+    mass_min: float = number(60.0, "min", "all of them: what goes on for longer is a busy coast or a night")
+    mass_factor: float = number(
+        4.0, "times", "as many as in the two days round it fall silent there in such a time: else a busy coast is one"
+    )
     day_edge_min: float = number(
         15.0,
         "min",

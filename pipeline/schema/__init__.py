@@ -308,7 +308,7 @@ TABLES = Registry(
             "outages",
             Origin.FLOW,
             published.OUTAGES,
-            Published(Merge.ROWS, ("receiver", "name", "start_time"), order=("start_time", "receiver", "name")),
+            Published(Merge.ROWS, order=("start_time", "receiver", "name")),
         ),
         Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
         Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),

@@ -14,7 +14,7 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import case_referrals, case_tables, ddl, identities, snapshots, views
+from stswatch.pipeline.store import across_vessels, case_referrals, case_tables, ddl, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_file, sound
 from stswatch.pipeline.store.ddl import LeftOut, lake_rows
 from stswatch.pipeline.store.files import sync
@@ -110,9 +110,9 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
     Merge.ROWS: _all_rows,
     Merge.SUMS: _added_up,
     Merge.LATEST: _last_known,
-    Merge.SPANS: identities.spans,
-    Merge.IDENTITY: identities.events,
-    Merge.CHECKS: identities.checks,
+    Merge.SPANS: across_vessels.spans,
+    Merge.IDENTITY: across_vessels.events,
+    Merge.CHECKS: across_vessels.checks,
     Merge.GAPS: _gaps_with_outages,
     Merge.EVENTS: _events,
     Merge.RUNS: _runs,
@@ -160,7 +160,7 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
     """
     yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
-    for name, query_of in views.queries(rules.context).items():
+    for name, query_of in views.queries(rules).items():
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"

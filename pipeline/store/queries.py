@@ -16,6 +16,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.store import (
+    across_vessels,
     ddl,
     encounter_context,
     publish,
@@ -249,25 +250,31 @@ def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
         return dicts(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
 
 
-def outages(
-    data: Path,
-    span: tuple[datetime, datetime],
-    place: tuple[float | None, float | None],
-    gaps: Sequence[dict[str, Any]],
-) -> list[dict[str, Any]]:
-    """The outages that overlap a span, in order: of all, of kinds, and those that concern a place or gaps.
+def silences(
+    data: Path, row: dict[str, Any], span: tuple[datetime, datetime], gaps: Sequence[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """What explains the silences of an encounter, a row of the table, and gaps beside it, in order of time.
 
-    place: longitude and latitude, in or beside the region; gaps: rows of the table, by whose stations their vessels
-    were heard. Raises StoreError where the folder holds no database.
+    outages: those that overlap a span, of all, of kinds, of regions in or beside which it lies, and of stations that
+    heard an end of the gaps. mass_silences: of the gaps, and those in or beside whose region it lay while they began or
+    ended. Raises StoreError where the folder holds no database.
     """
-    query = """SELECT * FROM outages WHERE start_time < $last AND end_time > $first AND (name IS NULL
-            OR abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1
-            OR receiver = 'station' AND list_contains($stations, name))
+    beside = "abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1"
+    failed = f"""SELECT * FROM outages WHERE start_time < $last AND end_time > $first
+        AND (name IS NULL OR {beside} OR receiver = 'station' AND list_contains($stations, name))
         ORDER BY start_time, receiver, name"""
-    stations = sorted({gap[f"station{side}"] for gap in gaps for side in "01"} - {None})
-    given = {"first": span[0], "last": span[1], "lon": place[0], "lat": place[1], "stations": stations}
+    own = f"FROM {across_vessels.MASS_MEMBERS} WHERE list_contains($own, mmsi || ' ' || epoch_us(start_time))"
+    mass = f"""SELECT * FROM {across_vessels.MASS_SILENCES}
+        WHERE start_time <= $last AND end_time >= $first AND {beside} OR id IN (SELECT id {own})
+        ORDER BY start_time, id"""
+    place = {"lon": row["lon"], "lat": row["lat"]}
+    stations = sorted({gap.get(f"station{side}") for gap in gaps for side in "01"} - {None})
+    of = [f"{gap['mmsi']} {round(gap['start_time'].timestamp() * 1e6)}" for gap in gaps]
     with asked(data) as db:
-        return dicts(db.sql(query, params=given))
+        given = {"first": span[0], "last": span[1], "stations": stations, **place}
+        found = dicts(db.sql(failed, params=given))
+        given = {"first": row["start_time"], "last": row["end_time"], "own": of, **place}
+        return {"outages": found, "mass_silences": dicts(db.sql(mass, params=given))}
 
 
 def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:
