@@ -43,6 +43,7 @@ def beside(row: Row) -> list[str]:
     if phrases:
         silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in phrases.items())
         lines.append(f"Silent in or beside it: {silences}.")
+    lines += [f"{mmsi} {words}." for mmsi, gap in own for words in behaviour(gap)]
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"gap_{v}"]]
     if silent and not gaps:
         lines.append(
@@ -115,6 +116,27 @@ def judgement(gap: Row) -> str:
         return f"not received: {others}"
     rare = float(f"{1 / max(gap['silence_chance'], 1e-12):.1e}")
     return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
+
+
+_HABITUAL = 3  # gaps in a week; fewer are said of nobody
+
+
+def behaviour(gap: Row) -> Iterator[str]:
+    """What a vessel did about a silence, a row of table gaps; nothing where it is as with any other.
+
+    >>> list(behaviour({"heard_before": 5, "heard_earlier": 34, "class0": "A", "class1": "B"}))[0]
+    'was heard in 5 of the last 24 spans of five minutes before its silence, and in 34 of the 36 before: it grew thin'
+    """
+    before, earlier = gap.get("heard_before"), gap.get("heard_earlier")
+    if before is not None and earlier is not None and 2 * before / 24 <= earlier / 36 and 2 * earlier >= 36:
+        yield (
+            f"was heard in {before} of the last 24 spans of five minutes before its silence, and in {earlier} of the 36"
+            " before: it grew thin"
+        )
+    if gap.get("class0") and gap.get("class1") and gap["class0"] != gap["class1"]:
+        yield f"sent as class {gap['class0']} before its silence and as class {gap['class1']} after it"
+    if gap.get("gaps_before", 0) >= _HABITUAL:
+        yield f"had fallen silent {gap['gaps_before']} times in the week before"
 
 
 def group(row: Row) -> list[str]:
