@@ -57,6 +57,19 @@ def mass_silences(row: Row) -> list[str]:
     return [_mass(of) for of in row.get("mass_silences", ())]
 
 
+def long_absences(row: Row) -> list[str]:
+    """For how many days each of the two was heard by nobody before or after, a sentence each."""
+    lines = []
+    for of in row.get("long_absences", ()):
+        span = f"from {minute(of['start_time'])} to {minute(of['end_time'])} UTC ({of['days']:.0f} days)"
+        port = of["port"] and f"; time for {facts.port_name(of['port'])} and back, {of['spare_h']:.0f} h to spare"
+        lines.append(
+            f"{of['mmsi']:09d} was heard by nobody {span}, then {of['distance_km']:.0f} km off{port or ''}."
+            " That is no sign of anything by itself."
+        )
+    return lines
+
+
 def _mass(of: Row) -> str:
     """One mass silence and who they were."""
     did = "fell silent" if of["side"] == "lost" else "were heard again"

@@ -166,6 +166,7 @@ def explanation(row: dict[str, Any]) -> str:
         *facts_beside.censored(row),
         *facts_beside.beside(row),
         *facts_beside.mass_silences(row),
+        *facts_beside.long_absences(row),
         *facts_beside.came_and_went(row, used["encounter"].get("around_h", 0.0)),
         *facts.one_hull(row),
         *_met(row),

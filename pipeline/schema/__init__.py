@@ -310,6 +310,7 @@ TABLES = Registry(
             published.OUTAGES,
             Published(Merge.ROWS, order=("start_time", "receiver", "name")),
         ),
+        Table("long_absences", Origin.STORE, flow_tables.LONG_ABSENCES, Published(Merge.GIVEN, ("mmsi", "start_time"))),
         Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
         Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),
         Table(

@@ -1,4 +1,4 @@
-"""What passes between the steps and is not published as it is; and what is published of dark meetings."""
+"""What passes between the steps and is not published as it is; and what is published of dark meetings and absences."""
 
 from __future__ import annotations
 
@@ -243,6 +243,24 @@ DARK_MEETINGS = table(
         unit="log-odds",
         null=True,
     ),
+)
+LONG_ABSENCES = table(
+    "Numbers that were not heard by anybody for more than 7 and up to 180 days, longer than a track lasts, and then "
+    "again: by another hull perhaps. Absence of data accuses nobody.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("start_time", UTC, "last fix before"),
+    column("end_time", UTC, "first fix after"),
+    column("days", pa.float64(), "length", unit="d"),
+    *(
+        column(f"{axis}{k}", pa.float64(), f"where the {fix} was", unit="deg")
+        for k, fix in ((0, "last fix before"), (1, "first fix after"))
+        for axis in ("lon", "lat")
+    ),
+    column("distance_km", pa.float64(), "between the two, on the sphere", unit="km"),
+    column("ports", pa.int64(), "ports of the DPRK and of its trade that it had time for, dark_stay_h in each"),
+    column("port", pa.string(), "the one of them where most time was left, id; null where there is none", null=True),
+    column("way_km", pa.float64(), "there and back, no way by sea is shorter", unit="km", null=True),
+    column("spare_h", pa.float64(), "time left there at dark_speed_kn", unit="h", null=True),
 )
 STAYS = table(
     "How long a track was slow in one place; of a stay that goes through several slices a row each, which add up.",

@@ -197,6 +197,11 @@ VESSELS = table(
     column("flag", pa.string(), "state that the first digits stand for, ISO 3166 alpha-2", null=True),
     column("first_seen", UTC, "first valid fix", null=True),
     column("last_seen", UTC, "last valid fix", null=True),
+    *(
+        column(f"{when}_{axis}", pa.float64(), f"where the {when} valid fix was", unit="deg", null=True)
+        for when in ("first", "last")
+        for axis in ("lon", "lat")
+    ),
     column("fixes", pa.int64(), "valid fixes, repeats left out"),
     *(
         column(name, kind, f"last {what} reported; `{name}_time` says when", unit=unit, null=True)

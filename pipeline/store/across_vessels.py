@@ -6,14 +6,19 @@ The weights of the second, fourth and sixth are even: a digit there that is off 
 
 from __future__ import annotations
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coordinates.cells import GRID_ROW
+from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.batch import HOUR, build, micros
 from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.schema import Registry, column
 from stswatch.pipeline.store import ddl
+from stswatch.pipeline.tracks.port_calls import most_time
+from stswatch.pipeline.tracks.vessel import ABSENT_D
 
 MASS_SILENCES, MASS_MEMBERS = "mass_silences", "mass_silence_gaps"
 _SAME_SIZE_M = 5  # lengths as reported differ by some metres from one crew to the next
@@ -211,3 +216,28 @@ def mass(rules: Rules) -> str:
         SELECT {ddl.columns([name for name in mass_schema().names if name != "heard_meanwhile"])},
             coalesce(heard_meanwhile, 0)::BIGINT AS heard_meanwhile
         FROM events LEFT JOIN heard USING (id) ORDER BY start_time, id"""
+
+
+# ---------------------------------------------------------------------- numbers that were away for weeks and came back
+# Law: a function of when and where each number was heard first and last in each slice, before and after an absence
+# within it. So no state is kept for months, no cut shows, and late data alter what they alter and no more.
+
+_ABSENCES = f"""WITH days AS (SELECT mmsi, min(first_seen) AS first, max(last_seen) AS last,
+            arg_min(first_lon, first_seen) AS lon1, arg_min(first_lat, first_seen) AS lat1,
+            arg_max(last_lon, last_seen) AS lon, arg_max(last_lat, last_seen) AS lat
+        FROM part_vessels WHERE first_lon IS NOT NULL GROUP BY mmsi, epoch_us(first_seen) // {days(1)}),
+    pairs AS (SELECT mmsi, lag(last) OVER w AS start_time, first AS end_time, lag(lon) OVER w AS lon0,
+            lag(lat) OVER w AS lat0, lon1, lat1 FROM days WINDOW w AS (PARTITION BY mmsi ORDER BY first))
+    SELECT * FROM pairs WHERE epoch_us(end_time) - epoch_us(start_time) BETWEEN {days(ABSENT_D[0])} + 1
+        AND {days(ABSENT_D[1])} ORDER BY mmsi, start_time"""
+
+
+def absences(work: duckdb.DuckDBPyConnection, rules: Rules) -> pa.Table:
+    """Table long_absences, from the rows of every slice in part_vessels."""
+    found = work.sql(_ABSENCES).to_arrow_table().combine_chunks()
+    start, end = ((np.asarray(found[f"lon{k}"]), np.asarray(found[f"lat{k}"])) for k in (0, 1))
+    long_us = micros(found, "end_time") - micros(found, "start_time")
+    columns = {name: found[name].combine_chunks() for name in found.column_names}
+    columns |= {"days": long_us / days(1), "distance_km": np.round(haversine_m(*start, *end) / 1000, 3)}
+    reach = most_time(start, end, long_us / HOUR, rules.stays)
+    return build(schema.STORED["long_absences"], columns | reach)

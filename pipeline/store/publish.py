@@ -83,6 +83,8 @@ def _last_known(table: str, tables: Registry) -> str:
         "last_seen": "max(last_seen)",
         "fixes": "sum(fixes)::BIGINT",
     }
+    chosen |= {f"first_{axis}": f"arg_min(first_{axis}, first_seen)" for axis in ("lon", "lat")}
+    chosen |= {f"last_{axis}": f"arg_max(last_{axis}, last_seen)" for axis in ("lon", "lat")}
     for name in (n for n in names if f"{n}_time" in names):
         latest = f"max({{'time': {name}_time, 'value': {name}}}) FILTER (WHERE {name}_time IS NOT NULL)"
         chosen |= {name: f"({latest}).value", f"{name}_time": f"max({name}_time)"}

@@ -255,9 +255,8 @@ def silences(
 ) -> dict[str, list[dict[str, Any]]]:
     """What explains the silences of an encounter, a row of the table, and gaps beside it, in order of time.
 
-    outages: those that overlap a span, of all, of kinds, of regions in or beside which it lies, and of stations that
-    heard an end of the gaps. mass_silences: of the gaps, and those in or beside whose region it lay while they began or
-    ended. Raises StoreError where the folder holds no database.
+    outages: those that overlap a span, of all, of kinds, of regions in or beside which it lies, of stations that heard
+    an end of the gaps. mass_silences: of the gaps, and in or beside it. long_absences: of the two. Raises StoreError.
     """
     beside = "abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1"
     failed = f"""SELECT * FROM outages WHERE start_time < $last AND end_time > $first
@@ -267,14 +266,16 @@ def silences(
     mass = f"""SELECT * FROM {across_vessels.MASS_SILENCES}
         WHERE start_time <= $last AND end_time >= $first AND {beside} OR id IN (SELECT id {own})
         ORDER BY start_time, id"""
-    place = {"lon": row["lon"], "lat": row["lat"]}
+    place, pair = {"lon": row["lon"], "lat": row["lat"]}, {"pair": [row["mmsi_a"], row["mmsi_b"]]}
     stations = sorted({gap.get(f"station{side}") for gap in gaps for side in "01"} - {None})
     of = [f"{gap['mmsi']} {round(gap['start_time'].timestamp() * 1e6)}" for gap in gaps]
+    by = {
+        "outages": (failed, {"first": span[0], "last": span[1], "stations": stations, **place}),
+        "mass_silences": (mass, {"first": row["start_time"], "last": row["end_time"], "own": of, **place}),
+        "long_absences": ("FROM long_absences WHERE list_contains($pair, mmsi) ORDER BY start_time, mmsi", pair),
+    }
     with asked(data) as db:
-        given = {"first": span[0], "last": span[1], "stations": stations, **place}
-        found = dicts(db.sql(failed, params=given))
-        given = {"first": row["start_time"], "last": row["end_time"], "own": of, **place}
-        return {"outages": found, "mass_silences": dicts(db.sql(mass, params=given))}
+        return {name: dicts(db.sql(query, params=given)) for name, (query, given) in by.items()}
 
 
 def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:

@@ -62,20 +62,24 @@ from stswatch.pipeline.tracks.ship_hours import (
 )
 from stswatch.pipeline.tracks.stays import of_legs
 
+ABSENT_D = (7, 180)  # a track lasts for seven days; after half a year a number is another ship's as likely
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 
 
 def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
     """One row per MMSI heard, as schema.VESSELS; rows of several slices merge by least, greatest, sum and latest.
 
-    fixes: valid and distinct, sorted by MMSI and time. reports: static reports in any order.
+    fixes: valid and distinct, sorted by MMSI and time. reports: static reports in any order. Who was away for longer
+    than ABSENT_D[0] within a slice has a row before and one after, so that no cut of the data shows in absences.
     """
-    heard = np.asarray(fixes["mmsi"])
-    head = starts_of(heard)
+    heard, time_us = np.asarray(fixes["mmsi"]), micros(fixes, "time")
+    away = np.diff(time_us, prepend=time_us[:1]) > days(ABSENT_D[0])
+    away[starts_of(heard)] = True
+    head = np.flatnonzero(away)
     tail = np.append(head[1:], len(heard)) - 1 if len(head) else head
-    mmsi = np.union1d(heard[head], np.unique(np.asarray(reports["mmsi"])))
-    at = np.searchsorted(mmsi, heard[head])
-    time_us = micros(fixes, "time")
+    others = np.setdiff1d(np.asarray(reports["mmsi"]), heard[head])
+    mmsi = np.sort(np.concatenate([heard[head], others]))
+    at = np.searchsorted(mmsi, heard[head]) + np.arange(len(head)) - np.searchsorted(heard[head], heard[head])
     count = np.zeros(len(mmsi), np.int64)
     count[at] = tail - head + 1
     columns: dict[str, object] = {
@@ -85,6 +89,10 @@ def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
         "last_seen": _placed(time_us[tail], at, len(mmsi)),
         "fixes": count,
     }
+    for when, row in (("first", head), ("last", tail)):
+        for axis in ("lon", "lat"):
+            columns[f"{when}_{axis}"] = np.full(len(mmsi), np.nan)
+            columns[f"{when}_{axis}"][at] = np.asarray(fixes[axis])[row]
     for name in STATIC_FIELDS:
         columns[name], columns[f"{name}_time"] = _latest(reports, name, mmsi)
     return build("vessels", columns)
