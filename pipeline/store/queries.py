@@ -255,8 +255,7 @@ def silences(
 ) -> dict[str, list[dict[str, Any]]]:
     """What explains the silences of an encounter, a row of the table, and gaps beside it, in order of time.
 
-    outages: those that overlap a span, of all, of kinds, of regions in or beside which it lies, of stations that heard
-    an end of the gaps. mass_silences: of the gaps, and in or beside it. long_absences: of the two. Raises StoreError.
+    outages: in the span, of all, of kinds, near it, or of stations of the gaps. Raises StoreError as `leads`.
     """
     beside = "abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1"
     failed = f"""SELECT * FROM outages WHERE start_time < $last AND end_time > $first
@@ -267,7 +266,7 @@ def silences(
         WHERE start_time <= $last AND end_time >= $first AND {beside} OR id IN (SELECT id {own})
         ORDER BY start_time, id"""
     place, pair = {"lon": row["lon"], "lat": row["lat"]}, {"pair": [row["mmsi_a"], row["mmsi_b"]]}
-    stations = sorted({gap.get(f"station{side}") for gap in gaps for side in "01"} - {None})
+    stations = sorted({name for gap in gaps for side in "01" if (name := gap.get(f"station{side}"))})
     of = [f"{gap['mmsi']} {round(gap['start_time'].timestamp() * 1e6)}" for gap in gaps]
     by = {
         "outages": (failed, {"first": span[0], "last": span[1], "stations": stations, **place}),

@@ -304,7 +304,8 @@ def most_time(
     start, end: longitudes and latitudes, degrees, (n,) each; long_h: how long each was away. Never raises.
     """
     ids = ports().id[trade_ports()]
-    away_km = sum(port_bound_km(*place, ids.tolist()) for place in (start, end))
+    there_km, back_km = (port_bound_km(*place, ids.tolist()) for place in (start, end))
+    away_km = there_km + back_km
     spare_h = long_h[:, None] - away_km / (rules.dark_speed_kn * M_PER_NM / 1000)
     best = np.argmax(spare_h, axis=1)
     row = np.arange(len(best))

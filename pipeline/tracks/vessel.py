@@ -91,8 +91,9 @@ def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
     }
     for when, row in (("first", head), ("last", tail)):
         for axis in ("lon", "lat"):
-            columns[f"{when}_{axis}"] = np.full(len(mmsi), np.nan)
-            columns[f"{when}_{axis}"][at] = np.asarray(fixes[axis])[row]
+            place = np.full(len(mmsi), np.nan)
+            place[at] = np.asarray(fixes[axis])[row]
+            columns[f"{when}_{axis}"] = place
     for name in STATIC_FIELDS:
         columns[name], columns[f"{name}_time"] = _latest(reports, name, mmsi)
     return build("vessels", columns)
