@@ -79,7 +79,7 @@ def find(
     half_us, own = minutes(rules.vessel.thin_bucket_min), rules.coverage
     beside = ceil(hours(own.outage_beside_h) / half_us)
     heard = _Heard.of(rows, places)
-    silences = concat([state["silences"], _silences(state["last"], heard, half_us, own)], SILENCES)
+    silences = concat([state["silences"], _silences(state["last"], heard, own)], SILENCES)
     halves = concat([state["halves"], heard.halves(half_us)], HALVES)
     due_us = (micros(silences, "end") // half_us + 1 + beside) * half_us
     judged = np.asarray(silences["judged"])
@@ -143,10 +143,11 @@ class _Heard:
         return build(HALVES, {"place": self.place[head], "half": half[head] * half_us, "vessels": vessels})
 
 
-def _silences(last: pa.Table, heard: _Heard, half_us: int, rules: CoverageRules) -> pa.Table:
+def _silences(last: pa.Table, heard: _Heard, rules: CoverageRules) -> pa.Table:
     """The silences between what was heard, those from the slice before on among them; short ones left out.
 
-    Of stations and regions those of half an hour and more, no shorter one need show in half hours.
+    Of stations and regions shorter ones than half an hour show where they go over the end of one: they are no outages,
+    and tell whether a longer one is usual.
     """
     place = np.concatenate([np.asarray(last["place"]), heard.place])
     begin_us = np.concatenate([micros(last, "last"), heard.first_us])
@@ -155,7 +156,7 @@ def _silences(last: pa.Table, heard: _Heard, half_us: int, rules: CoverageRules)
     place, begin_us, end_us = place[order], begin_us[order], end_us[order]
     long_us = begin_us[1:] - end_us[:-1]
     of_kind = long_us > minutes(rules.outage_min / rules.outage_factor)
-    small = (long_us >= max(half_us, minutes(rules.outage_min))) & (long_us <= hours(rules.outage_context_h))
+    small = (long_us >= minutes(rules.outage_min)) & (long_us <= hours(rules.outage_context_h))
     row = np.flatnonzero(np.where(place[1:] <= _KINDS, of_kind, small) & (place[1:] == place[:-1]))
     none = np.zeros(len(row), bool)
     columns = {"place": place[row], "start": end_us[row], "end": begin_us[row + 1]}
@@ -197,6 +198,7 @@ class _Judged:
         usual = _Typical(place[counts], start_us[counts], end_us[counts], rules)
         odd[odd] = [not usual.is_so(*each) for each in zip(*(of[odd].tolist() for of in (at, start, end)), strict=True)]
         small = at > _KINDS
+        odd &= ~small | (end - start >= half_us)
         of_kinds = np.asarray(silences["outage"]) & (place <= _KINDS)
         of_kinds[row[odd & ~small]] = True
         kinds = start_us[of_kinds], end_us[of_kinds]

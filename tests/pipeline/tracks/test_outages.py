@@ -175,11 +175,11 @@ def one_by_one(sea):
     for place in heard:
         if place == ("all", None):
             continue
-        own = silences(place, 30)
+        own = [(a, b) for a, b in silences(place, rules.outage_min) if b // half > a // half]
         busy = [s for s in own if max(map(max, beside(place, *s))) >= rules.outage_vessels]
         for start, end in own:
             left = end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in of_all if b <= end)
-            if is_one(place, start, end, busy) and left >= 30 * MINUTE:
+            if end - start >= half and is_one(place, start, end, busy) and left >= 30 * MINUTE:
                 found.append((*place, start, end, *map(min, beside(place, start, end))))
     return sorted(found)
 
