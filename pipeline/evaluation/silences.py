@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import distance_to_shore_km
 from stswatch.geo.coordinates.sphere import M_PER_NM
-from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Column, Floats, Ints, Tables, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Column, Floats, Ints, Tables, micros
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import InMemory
 from stswatch.pipeline.tracks.checks.jumps import HANDSHAKE
@@ -33,7 +33,6 @@ DECIDED, SPAN_H = 0.99, 2.0
 OFF = ("switched_off", "equipment")
 LEFT = "left"  # the ship is beyond the edge of the sea: it is no silence of a set, and none of reception
 NEAR_SHORE_KM = 50 * M_PER_NM / 1000
-HELD_OUT_US = 10 * MINUTE  # from the ends of a gap, where clocks of stations differ
 SHARES = (0.01, 0.03, 0.10)
 PLAN = VoyagePlan(days=14.0)
 SECOND_PLAN = SecondPlan(days=7.0, background=300, transfers=60, look_alikes=240)
@@ -103,22 +102,25 @@ def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> JudgedGaps:
 
 
 def held_out(fixes: pa.Table, static_reports: pa.Table, station: str, rules: Rules | None = None) -> pa.Table:
-    """Gaps of the data without one station, each with whether that station heard the vessel meanwhile: then it sent.
+    """Gaps of the data without one station, each with whether that station heard the vessel all through: then it sent.
 
     A second truth, which needs no simulator: none of those that it heard may be `silenced`. fixes, static_reports: of
-    the lake. Gives schema judged_gaps and `heard`: the station did, more than HELD_OUT_US after the start and before
-    the end.
+    the lake. Gives schema judged_gaps and `heard`: with what the station heard no silence over the threshold is left.
     """
     by = pc.fill_null(pc.equal(fixes["station"], station), False)
     found, until_us = watched_to_the_end(fixes.filter(pc.invert(by)), static_reports, rules)
     gaps, own = found["judged_gaps"], valid(fixes.filter(by))
     who, when = np.asarray(own["mmsi"], np.int64), micros(own, "time")
     order = np.lexsort((when, who))
-    key = (who << 33)[order] + when[order] // SECOND
-    mmsi, start_us = np.asarray(gaps["mmsi"], np.int64) << 33, micros(gaps, "start_time") + HELD_OUT_US
-    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(until_us)) - HELD_OUT_US
-    low, high = (np.searchsorted(key, mmsi + us // SECOND) for us in (start_us, np.maximum(start_us, end_us)))
-    return gaps.append_column("heard", pa.array(high > low))
+    who, when = who[order], when[order]
+    start_us, limit_us = micros(gaps, "start_time"), np.asarray(gaps["threshold_h"]) * HOUR
+    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(until_us))
+    heard = np.zeros(gaps.num_rows, bool)
+    for k, mmsi in enumerate(np.asarray(gaps["mmsi"]).tolist()):
+        times = when[np.searchsorted(who, mmsi) : np.searchsorted(who, mmsi, "right")]
+        within = times[(times > start_us[k]) & (times < end_us[k])]
+        heard[k] = np.diff(within, prepend=start_us[k], append=end_us[k]).max() <= limit_us[k]
+    return gaps.append_column("heard", pa.array(heard))
 
 
 def _matched(judged: pa.Table, gaps: pa.Table, until_us: int) -> Ints:
