@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -49,7 +50,7 @@ def by_hand(table):
 
 def absences(table, cuts=(), shards=1):
     parts = seas.run(table, cuts, shards, steps=STEPS[:1])["vessels"]
-    with across_vessels.duckdb.connect() as db:
+    with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
         db.register("part_vessels", parts)
         return across_vessels.absences(db, Rules())

@@ -170,7 +170,7 @@ def one_by_one(sea):
         return min(before + after) >= rules.outage_vessels and expected >= -np.log(rules.outage_chance) and usual <= 1
 
     every = silences(("all", None), rules.outage_min / rules.outage_factor)
-    of_all = [s for s in every if s[1] - s[0] >= 10 * MINUTE and is_one(("all", None), *s, every)]
+    of_all = [(a, b) for a, b in every if b - a >= 10 * MINUTE and is_one(("all", None), a, b, every)]
     found = []
     for place in heard:
         if place == ("all", None):

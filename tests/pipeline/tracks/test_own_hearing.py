@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR, MINUTE
-from stswatch.pipeline.tracks.ship_hours import BESIDE, EARLIER, SPAN_US
+from stswatch.pipeline.tracks.fixes import SPAN_US
+from stswatch.pipeline.tracks.ship_hours import BESIDE, EARLIER
 from tests.pipeline import seas
 
 NOON = seas.NOON_US
