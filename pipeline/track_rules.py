@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+ABSENT_D = (7, 180)  # a track lasts for seven days; after half a year a number is another ship's as likely
+
 
 def number(default: float | None, unit: str, reason: str) -> Any:
     """A rule: its default (None: the scorecard's own), its unit and the reason for it."""

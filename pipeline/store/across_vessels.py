@@ -17,8 +17,7 @@ from stswatch.pipeline.batch import HOUR, build, micros
 from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.schema import Registry, column
 from stswatch.pipeline.store import ddl
-from stswatch.pipeline.tracks.port_calls import most_time
-from stswatch.pipeline.tracks.vessel import ABSENT_D
+from stswatch.pipeline.track_rules import ABSENT_D
 
 MASS_SILENCES, MASS_MEMBERS = "mass_silences", "mass_silence_gaps"
 _SAME_SIZE_M = 5  # lengths as reported differ by some metres from one crew to the next
@@ -234,6 +233,8 @@ _ABSENCES = f"""WITH days AS (SELECT mmsi, min(first_seen) AS first, max(last_se
 
 def absences(work: duckdb.DuckDBPyConnection, rules: Rules) -> pa.Table:
     """Table long_absences, from the rows of every slice in part_vessels."""
+    from stswatch.pipeline.tracks.port_calls import most_time  # what is asked often needs no sea routes
+
     found = work.sql(_ABSENCES).to_arrow_table().combine_chunks()
     start, end = ((np.asarray(found[f"lon{k}"]), np.asarray(found[f"lat{k}"])) for k in (0, 1))
     long_us = micros(found, "end_time") - micros(found, "start_time")

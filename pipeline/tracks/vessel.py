@@ -34,7 +34,7 @@ from stswatch.pipeline.batch import (
 from stswatch.pipeline.reported import CLAIMS, claims, once_a_day
 from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.schema import RECEIVERS
-from stswatch.pipeline.track_rules import CoverageRules, VesselRules
+from stswatch.pipeline.track_rules import ABSENT_D, CoverageRules, VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
@@ -62,7 +62,6 @@ from stswatch.pipeline.tracks.ship_hours import (
 )
 from stswatch.pipeline.tracks.stays import of_legs
 
-ABSENT_D = (7, 180)  # a track lasts for seven days; after half a year a number is another ship's as likely
 STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 
 
