@@ -43,12 +43,45 @@ def beside(row: Row) -> list[str]:
     if phrases:
         silences = "; ".join(f"{' and '.join(who)} {words}" for words, who in phrases.items())
         lines.append(f"Silent in or beside it: {silences}.")
+    lines += [f"{mmsi} {words}." for mmsi, gap in own for words in behaviour(gap)]
     silent = [f"{row[f'mmsi_{v}']:09d}" for v in ("a", "b") if row[f"gap_{v}"]]
     if silent and not gaps:
         lines.append(
             f"A silence of {' and '.join(silent)} begins or ends beside it; whether it was silenced is not known."
         )
     return lines
+
+
+def mass_silences(row: Row) -> list[str]:
+    """Where many fell silent or came back together about it, a sentence each."""
+    return [_mass(of) for of in row.get("mass_silences", ())]
+
+
+def long_absences(row: Row) -> list[str]:
+    """For how many days each of the two was heard by nobody before or after, a sentence each."""
+    lines = []
+    for of in row.get("long_absences", ()):
+        span = f"from {minute(of['start_time'])} to {minute(of['end_time'])} UTC ({of['days']:.0f} days)"
+        port = of["port"] and f"; time for {facts.port_name(of['port'])} and back, {of['spare_h']:.0f} h to spare"
+        lines.append(
+            f"{of['mmsi']:09d} was heard by nobody {span}, then {of['distance_km']:.0f} km off{port or ''}."
+            " That is no sign of anything by itself."
+        )
+    return lines
+
+
+def _mass(of: Row) -> str:
+    """One mass silence and who they were."""
+    did = "fell silent" if of["side"] == "lost" else "were heard again"
+    classes = [f"{of[f'class_{c}']} of class {c.upper()}" for c in "ab" if of[f"class_{c}"]]
+    kinds = [f"{of[name]} {word}" for name, word in (("tankers", "tankers"), ("fishing", "fishing")) if of[name]]
+    still = [f"{of['still']} of {of['speed_known']} lay still"] if of["speed_known"] else []
+    who = ", ".join([*classes, *kinds, *still])
+    return (
+        f"{of['vessels']} vessels{f' ({who})' * bool(who)} {did} in the degree {of['region']} between"
+        f" {minute(of['start_time'])} and {minute(of['end_time'])} UTC, where {of['heard_meanwhile']} others were heard"
+        f" meanwhile: a mass silence, which accuses nobody."
+    )
 
 
 _SLOW = {
@@ -96,6 +129,27 @@ def judgement(gap: Row) -> str:
         return f"not received: {others}"
     rare = float(f"{1 / max(gap['silence_chance'], 1e-12):.1e}")
     return f"silenced: {others}; a chance of 1 in {rare:,.0f} else"
+
+
+_HABITUAL = 3  # gaps in a week; fewer are said of nobody
+
+
+def behaviour(gap: Row) -> Iterator[str]:
+    """What a vessel did about a silence, a row of table gaps; nothing where it is as with any other.
+
+    >>> list(behaviour({"heard_before": 5, "heard_earlier": 34, "class0": "A", "class1": "B"}))[0]
+    'was heard in 5 of the last 24 spans of five minutes before its silence, and in 34 of the 36 before: it grew thin'
+    """
+    before, earlier = gap.get("heard_before"), gap.get("heard_earlier")
+    if before is not None and earlier is not None and 2 * before / 24 <= earlier / 36 and 2 * earlier >= 36:
+        yield (
+            f"was heard in {before} of the last 24 spans of five minutes before its silence, and in {earlier} of the 36"
+            " before: it grew thin"
+        )
+    if gap.get("class0") and gap.get("class1") and gap["class0"] != gap["class1"]:
+        yield f"sent as class {gap['class0']} before its silence and as class {gap['class1']} after it"
+    if gap.get("gaps_before", 0) >= _HABITUAL:
+        yield f"had fallen silent {gap['gaps_before']} times in the week before"
 
 
 def group(row: Row) -> list[str]:
@@ -213,10 +267,14 @@ def _in_outage(gap: Row) -> bool:
 
 def _outage(outage: Row, theirs: bool) -> str:
     """When nobody was heard, and by which receivers."""
-    start, end = outage["start_time"], outage["end_time"]
-    who = "The whole feed" if outage["receiver"] == "all" else _KINDS[outage["receiver"]]
+    start, end, kind = outage["start_time"], outage["end_time"], outage["receiver"]
     span = f"from {minute(start)} to {minute(end)} UTC ({duration((end - start) / _MINUTE)})"
-    return f"{who} heard nobody {span}: an outage" + ("." if theirs else ", no silence of theirs.")
+    if kind == "region":
+        what = f"Nobody was heard in the degree {outage['name']} {span}: an outage there"
+    else:
+        who = {"all": "The whole feed", "station": f"Station {outage['name']}"}.get(kind) or _KINDS[kind]
+        what = f"{who} heard nobody {span}: an outage"
+    return what + ("." if theirs or kind in ("region", "station") else ", no silence of theirs.")
 
 
 def _before(row: Row) -> Iterator[tuple[str, str]]:

@@ -259,7 +259,7 @@ def _encounter(data: str | Path, name: str | None) -> dict[str, Any]:
         "vessels": queries.vessels(Path(data), pair),
         "run": queries.run_of(Path(data), found["run_id"]),
         "gaps_beside": gaps,
-        "outages": queries.outages(Path(data), (begin, end)),
+        **queries.silences(Path(data), found, (begin, end), gaps),
         "met": queries.met(Path(data), pair),
         "context": queries.context(Path(data), found["id"], found["revision"]),
         "groups": queries.groups_of(Path(data), found["id"]),

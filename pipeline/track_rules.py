@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+ABSENT_D = (7, 180)  # a track lasts for seven days; after half a year a number is another ship's as likely
+
 
 def number(default: float | None, unit: str, reason: str) -> Any:
     """A rule: its default (None: the scorecard's own), its unit and the reason for it."""
@@ -264,6 +266,13 @@ class ReceptionRules:
     )
     together_after_h: float = number(
         12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
+    )
+    mass_vessels: float = number(
+        5.0, "vessels", "of one degree that fall silent or come back each within together_min of the one before"
+    )
+    mass_min: float = number(60.0, "min", "all of them: what goes on for longer is a busy coast or a night")
+    mass_factor: float = number(
+        4.0, "times", "as many as in the two days round it fall silent there in such a time: else a busy coast is one"
     )
     day_edge_min: float = number(
         15.0,

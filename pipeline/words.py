@@ -51,7 +51,7 @@ def summary(done: Summary, area: str) -> str:
         f" {_some(c['flagged_encounters'], 'lead')} in area {escaped(area)}"
     )
     if c.get("outages"):
-        lines.append(f"{_some(c['outages'], 'outage')}, in which nobody was heard: table outages")
+        lines.append(f"{_some(c['outages'], 'outage')}, in which a feed, station or region heard nobody: table outages")
     lines.append(f"database: {escaped(done.database)}")
     return "\n".join(lines)
 
@@ -165,6 +165,8 @@ def explanation(row: dict[str, Any]) -> str:
         *_measured(row, used),
         *facts_beside.censored(row),
         *facts_beside.beside(row),
+        *facts_beside.mass_silences(row),
+        *facts_beside.long_absences(row),
         *facts_beside.came_and_went(row, used["encounter"].get("around_h", 0.0)),
         *facts.one_hull(row),
         *_met(row),

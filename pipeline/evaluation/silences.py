@@ -101,6 +101,28 @@ def judged_silences(found: Tables, until_us: int, gaps: pa.Table) -> JudgedGaps:
     return every.where(cause != LEFT)
 
 
+def held_out(fixes: pa.Table, static_reports: pa.Table, station: str, rules: Rules | None = None) -> pa.Table:
+    """Gaps of the data without one station, each with whether that station heard the vessel all through: then it sent.
+
+    A second truth, which needs no simulator: none of those that it heard may be `silenced`. fixes, static_reports: of
+    the lake. Gives schema judged_gaps and `heard`: with what the station heard no silence over the threshold is left.
+    """
+    by = pc.fill_null(pc.equal(fixes["station"], station), False)
+    found, until_us = watched_to_the_end(fixes.filter(pc.invert(by)), static_reports, rules)
+    gaps, own = found["judged_gaps"], valid(fixes.filter(by))
+    who, when = np.asarray(own["mmsi"], np.int64), micros(own, "time")
+    order = np.lexsort((when, who))
+    who, when = who[order], when[order]
+    start_us, limit_us = micros(gaps, "start_time"), np.asarray(gaps["threshold_h"]) * HOUR
+    end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(until_us))
+    heard = np.zeros(gaps.num_rows, bool)
+    for k, mmsi in enumerate(np.asarray(gaps["mmsi"]).tolist()):
+        times = when[np.searchsorted(who, mmsi) : np.searchsorted(who, mmsi, "right")]
+        within = times[(times > start_us[k]) & (times < end_us[k])]
+        heard[k] = np.diff(within, prepend=start_us[k], append=end_us[k]).max() <= limit_us[k]
+    return gaps.append_column("heard", pa.array(heard))
+
+
 def _matched(judged: pa.Table, gaps: pa.Table, until_us: int) -> Ints:
     """The row of the truth that overlaps each gap for more than half of it, -1 where none does, (n,)."""
 

@@ -38,7 +38,7 @@ from stswatch.pipeline.trouble import Progress
 
 COMPARED = (
     *("encounters", "dark_meetings", "gaps", "port_calls", "loitering", "identity_events", "track_checks"),
-    *("outages", "port_pair_counts"),
+    *("outages", "long_absences", "port_pair_counts"),
 )
 _NAMES = ("id", "revision", "status", "run_id", "superseded_by")  # of an encounter, which history gives
 _SHOWN = 5

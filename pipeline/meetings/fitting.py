@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from stswatch.geo.coordinates.plane import apart_km, in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, Bools, Floats, Ints, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, micros
 from stswatch.pipeline.meetings.reach import KMH_PER_KN
 from stswatch.pipeline.rules import Rules
 
@@ -25,7 +25,7 @@ GAPS = schema.table(
     *(schema.JUDGED_GAPS.field(name) for name in ("mmsi", "track_start", "start_time")),
     schema.column("end_time", schema.UTC, "first fix after"),
     *(schema.column(name, pa.float64(), "as in table gaps", unit="deg") for name in ("lon0", "lat0", "lon1", "lat1")),
-    *(schema.JUDGED_GAPS.field(name) for name in ("receiver", "judgement")),
+    *(schema.JUDGED_GAPS.field(name) for name in ("receiver", "judgement", "in_outage_min")),
     schema.column("decided", pa.bool_(), "its partners are known"),
 )
 WAITS = schema.table(
@@ -245,12 +245,15 @@ class Surroundings:
         return out
 
     def outage_share(self, rows: Ints) -> Floats:
-        """How much of each of some silences lies in outages of all receivers or of its kind, (m,)."""
+        """How much of each of some silences, (m,), lies in one outage of all or of its kind, or in all outages."""
         start, end = micros(self.gaps, "start_time")[rows], micros(self.gaps, "end_time")[rows]
         from_space = schema.RECEIVERS[schema.SATELLITE]
         satellite = np.asarray(pc.equal(self.gaps["receiver"], from_space))[rows]
-        out, spans = np.zeros(len(rows)), (micros(self.outages, name).tolist() for name in ("start_time", "end_time"))
-        for receiver, begun, over in zip(self.outages["receiver"].to_pylist(), *spans, strict=True):
+        known_us = np.asarray(self.gaps["in_outage_min"])[rows] * MINUTE  # of stations and regions too
+        out: Floats = np.minimum(known_us / np.maximum(end - start, 1), 1.0)
+        of_kinds = self.outages.filter(pc.is_null(self.outages["name"]))
+        spans = (micros(of_kinds, name).tolist() for name in ("start_time", "end_time"))
+        for receiver, begun, over in zip(of_kinds["receiver"].to_pylist(), *spans, strict=True):
             shared = np.clip(np.minimum(end, over) - np.maximum(start, begun), 0, None) / np.maximum(end - start, 1)
             its_own = (receiver == "all") | (satellite == (receiver == from_space))
             out = np.maximum(out, np.where(its_own, shared, 0.0))

@@ -1,4 +1,4 @@
-"""What passes between the steps and is not published as it is; and what is published of dark meetings."""
+"""What passes between the steps and is not published as it is; and what is published of dark meetings and absences."""
 
 from __future__ import annotations
 
@@ -71,6 +71,17 @@ GAPS = table(
     column(
         "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
     ),
+    column(
+        "heard_earlier",
+        pa.int64(),
+        "the same of the 36 before those of heard_before: many there and few then is a track that grew thin before it "
+        "fell silent; null where the track is younger",
+        null=True,
+    ),
+    column("station0", pa.string(), "station that heard the last fix before, where the data name one", null=True),
+    column("station1", pa.string(), "station that heard the first fix after, where the data name one", null=True),
+    column("class0", pa.string(), "class of the set by the last fix before: A, B; null where not known", null=True),
+    column("class1", pa.string(), "class of the set by the first fix after: A, B; null where not known", null=True),
 )
 LOST_SPANS = table(
     "Spans in which something arrived that is damaged and cannot be read any more.",
@@ -105,6 +116,15 @@ REPORTING = table(
     column("first", UTC, "first fix in it, whole seconds"),
     column("last", UTC, "last fix in it, whole seconds"),
     column("vessels", pa.int64(), "vessels of which the first fix of the half hour lies in it"),
+)
+REPORTING_PLACES = table(
+    "Half hours in which a station heard anybody, or anybody was heard in a region; several rows of one key add up.",
+    column("place", pa.int64(), "number of the station, above 0; of a region less than 0, see coverage.region_of"),
+    column("station", pa.string(), "name of the station; null of a region", null=True),
+    column("half", UTC, "start of the half hour"),
+    column("first", UTC, "first fix in it, whole seconds"),
+    column("last", UTC, "last fix in it, whole seconds"),
+    column("vessels", pa.int64(), "vessels heard"),
 )
 PROXIMITIES = table(
     "Intervals in which two tracks are within the encounter distance, with sums over them.",
@@ -223,6 +243,24 @@ DARK_MEETINGS = table(
         unit="log-odds",
         null=True,
     ),
+)
+LONG_ABSENCES = table(
+    "Numbers that were not heard by anybody for more than 7 and up to 180 days, longer than a track lasts, and then "
+    "again: by another hull perhaps. Absence of data accuses nobody.",
+    column("mmsi", pa.int32(), "the number the vessel claims"),
+    column("start_time", UTC, "last fix before"),
+    column("end_time", UTC, "first fix after"),
+    column("days", pa.float64(), "length", unit="d"),
+    *(
+        column(f"{axis}{k}", pa.float64(), f"where the {fix} was", unit="deg")
+        for k, fix in ((0, "last fix before"), (1, "first fix after"))
+        for axis in ("lon", "lat")
+    ),
+    column("distance_km", pa.float64(), "between the two, on the sphere", unit="km"),
+    column("ports", pa.int64(), "ports of the DPRK and of its trade that it had time for, dark_stay_h in each"),
+    column("port", pa.string(), "the one of them where most time was left, id; null where there is none", null=True),
+    column("way_km", pa.float64(), "there and back, no way by sea is shorter", unit="km", null=True),
+    column("spare_h", pa.float64(), "time left there at dark_speed_kn", unit="h", null=True),
 )
 STAYS = table(
     "How long a track was slow in one place; of a stay that goes through several slices a row each, which add up.",

@@ -49,8 +49,8 @@ JUDGED_GAPS = table(
     column(
         "in_outage_min",
         pa.float64(),
-        "how much of it lies in outages of all receivers or of its kind that were known when it was judged; where no "
-        "more than its threshold is left, it is not silenced",
+        "how much of it lies in outages of all receivers, of its kind, and of the stations and regions of its two "
+        "ends, that were known when it was judged; where no more than its threshold is left, it is not silenced",
         unit="min",
     ),
     column("gaps_before", pa.int64(), "gaps of the same number that ended in the seven days before it"),
@@ -160,8 +160,22 @@ COVERAGE = table(
     *(RECEPTIONS.field(name) for name in RECEPTIONS.names),
 )
 OUTAGES = table(
-    "Spans in which nobody at all was heard, though the traffic before and after makes that no accident.",
-    column("receiver", pa.string(), "all: no receiver heard anybody; else the kind that heard nobody"),
+    "Spans in which nobody at all was heard, though the traffic before and after makes that no accident. They only "
+    "excuse silences.",
+    column(
+        "receiver",
+        pa.string(),
+        "all: no receiver heard anybody; terrestrial, satellite, unknown: the kind that heard nobody; station: one "
+        "station heard nobody; region: nobody was heard in one region, by whomever",
+    ),
+    column(
+        "name",
+        pa.string(),
+        "of a station its name; of a region, a degree wide and high, its south-west corner, such as N38E124; else null",
+        null=True,
+    ),
+    column("lon", pa.float64(), "middle of the region", unit="deg", null=True),
+    column("lat", pa.float64(), "middle of the region", unit="deg", null=True),
     column("start_time", UTC, "last fix before, whole seconds"),
     column("end_time", UTC, "first fix after, whole seconds"),
     column("minutes", pa.float64(), "length", unit="min"),
@@ -183,6 +197,11 @@ VESSELS = table(
     column("flag", pa.string(), "state that the first digits stand for, ISO 3166 alpha-2", null=True),
     column("first_seen", UTC, "first valid fix", null=True),
     column("last_seen", UTC, "last valid fix", null=True),
+    *(
+        column(f"{when}_{axis}", pa.float64(), f"where the {when} valid fix was", unit="deg", null=True)
+        for when in ("first", "last")
+        for axis in ("lon", "lat")
+    ),
     column("fixes", pa.int64(), "valid fixes, repeats left out"),
     *(
         column(name, kind, f"last {what} reported; `{name}_time` says when", unit=unit, null=True)
@@ -366,7 +385,8 @@ STORED_GAPS = table(
     column(
         "outage_min",
         pa.float64(),
-        "how much of it lies in outages, of all receivers or of its kind; 0 where none is known",
+        "how much of it lies in outages, of all receivers, of its kind, and of the stations and regions of its two "
+        "ends; 0 where none is known",
         unit="min",
     ),
 )

@@ -25,7 +25,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import ContextRules, days, hours
 from stswatch.pipeline.schema import Registry, column
-from stswatch.pipeline.store import ddl, identities
+from stswatch.pipeline.store import across_vessels, ddl
 from stswatch.pipeline.store.revisions import LIVING, Rescore
 
 if TYPE_CHECKING:  # who asks for leads reads the views, and waits for no scorecard
@@ -286,7 +286,7 @@ def _interval(us: int) -> str:
 # ------------------------------------------------------------------ what of it is part of the score
 
 _EVENTS = ", ".join(("kind", "mmsi_a", "mmsi_b", "track_a", "track_b", "start_time", "end_time"))
-_MERGED = {"identity_events": identities.events, "track_checks": identities.checks}
+_MERGED = {"identity_events": across_vessels.events, "track_checks": across_vessels.checks}
 # Of these the view reads no column for which all parts of a row would be needed.
 _PLAIN = """gaps AS (FROM part_gaps), port_calls AS (FROM part_port_calls), loitering AS (FROM part_loitering),
     vessels AS (

@@ -21,7 +21,7 @@ from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import case_referrals, case_tables, ddl, publish, revisions, snapshots
+from stswatch.pipeline.store import across_vessels, case_referrals, case_tables, ddl, publish, revisions, snapshots
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
 from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
@@ -224,6 +224,7 @@ def show(
         "sources": _typed(beside.sources, schema.SOURCES),
         "reject_counts": _typed(beside.reject_counts, schema.REJECT_COUNTS),
         "placed": _placed(work, shown),
+        "long_absences": across_vessels.absences(work, run.rules),
         **case_tables.given(data),
     }
     reach = partial(case_referrals.ports_in_reach, decisions=given["decisions"], before=_reach(data), rules=run.rules)

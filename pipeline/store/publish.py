@@ -14,7 +14,7 @@ import pyarrow as pa
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
-from stswatch.pipeline.store import case_referrals, case_tables, ddl, identities, snapshots, views
+from stswatch.pipeline.store import across_vessels, case_referrals, case_tables, ddl, snapshots, views
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_file, sound
 from stswatch.pipeline.store.ddl import LeftOut, lake_rows
 from stswatch.pipeline.store.files import sync
@@ -50,22 +50,24 @@ def _all_rows(table: str, tables: Registry) -> str:
 
 
 def _gaps_with_outages(table: str, tables: Registry) -> str:
-    """Every gap, with how much of it lies in outages of all receivers or of its kind."""
+    """Every gap, with how much of it lies in outages of all receivers, its kind, and places of its two ends."""
     given = [name for name in tables.stored[table].names if name != "outage_min"]
     end = "coalesce(g.end_time, TIMESTAMPTZ 'infinity')"
-    kind = "((g.receiver = 'satellite') = ({}.receiver = 'satellite') AND {}.receiver <> 'all')"
+    kind = "o.name IS NULL AND (g.receiver = 'satellite') = (o.receiver = 'satellite')"
+    within = "floor(g.lon{0}) = floor(o.lon) AND floor(g.lat{0}) = floor(o.lat)"
+    region = f"o.receiver = 'region' AND ({within.format(0)} OR {within.format(1)})"
     return f"""
         WITH met AS (
-            SELECT g.rowid AS row,
-                sum(epoch_us(least({end}, o.end_time)) - epoch_us(greatest(g.start_time, o.start_time)))
-                    / 6e7 AS outage_min
+            SELECT g.rowid AS row, epoch_us(least({end}, o.end_time)) AS upto,
+                epoch_us(greatest(g.start_time, o.start_time)) AS since
             FROM part_{table} g JOIN part_outages o ON o.start_time < {end} AND o.end_time > g.start_time
-            WHERE {kind.format("o", "o")} OR o.receiver = 'all' AND NOT EXISTS (
-                FROM part_outages k WHERE {kind.format("k", "k")}
-                AND k.start_time <= o.start_time AND k.end_time >= o.end_time)
-            GROUP BY g.rowid)
-        SELECT {ddl.columns(given, "g")}, coalesce(met.outage_min, 0)::DOUBLE AS outage_min
-        FROM part_{table} g LEFT JOIN met ON met.row = g.rowid
+            WHERE o.receiver = 'all' OR {kind} OR {region}
+                OR o.receiver = 'station' AND o.name IN (g.station0, g.station1)),
+        apart AS (SELECT row, upto, greatest(since, coalesce(max(upto) OVER (PARTITION BY row ORDER BY since, upto
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), since)) AS since FROM met),
+        summed AS (SELECT row, sum(greatest(upto - since, 0)) / 6e7 AS outage_min FROM apart GROUP BY row)
+        SELECT {ddl.columns(given, "g")}, coalesce(outage_min, 0)::DOUBLE AS outage_min
+        FROM part_{table} g LEFT JOIN summed ON summed.row = g.rowid
         ORDER BY {ddl.columns(tables.order(table), "g")}"""
 
 
@@ -81,6 +83,8 @@ def _last_known(table: str, tables: Registry) -> str:
         "last_seen": "max(last_seen)",
         "fixes": "sum(fixes)::BIGINT",
     }
+    chosen |= {f"first_{axis}": f"arg_min(first_{axis}, first_seen)" for axis in ("lon", "lat")}
+    chosen |= {f"last_{axis}": f"arg_max(last_{axis}, last_seen)" for axis in ("lon", "lat")}
     for name in (n for n in names if f"{n}_time" in names):
         latest = f"max({{'time': {name}_time, 'value': {name}}}) FILTER (WHERE {name}_time IS NOT NULL)"
         chosen |= {name: f"({latest}).value", f"{name}_time": f"max({name}_time)"}
@@ -108,9 +112,9 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
     Merge.ROWS: _all_rows,
     Merge.SUMS: _added_up,
     Merge.LATEST: _last_known,
-    Merge.SPANS: identities.spans,
-    Merge.IDENTITY: identities.events,
-    Merge.CHECKS: identities.checks,
+    Merge.SPANS: across_vessels.spans,
+    Merge.IDENTITY: across_vessels.events,
+    Merge.CHECKS: across_vessels.checks,
     Merge.GAPS: _gaps_with_outages,
     Merge.EVENTS: _events,
     Merge.RUNS: _runs,
@@ -158,7 +162,7 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
     """
     yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
-    for name, query_of in views.queries(rules.context).items():
+    for name, query_of in views.queries(rules).items():
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
         yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"

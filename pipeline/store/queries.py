@@ -16,6 +16,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.store import (
+    across_vessels,
     ddl,
     encounter_context,
     publish,
@@ -254,11 +255,31 @@ def chains_of(data: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
         return dicts(db.sql(query, params={"id": row["id"], "a": row["mmsi_a"], "b": row["mmsi_b"]}))
 
 
-def outages(data: Path, span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
-    """The outages that overlap a span, in order. Raises StoreError where the folder holds no database."""
-    query = "SELECT * FROM outages WHERE start_time < $last AND end_time > $first ORDER BY start_time, receiver"
+def silences(
+    data: Path, row: dict[str, Any], span: tuple[datetime, datetime], gaps: Sequence[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """What explains the silences of an encounter, a row of the table, and gaps beside it, in order of time.
+
+    outages: in the span, of all, of kinds, near it, or of stations of the gaps. Raises StoreError as `leads`.
+    """
+    beside = "abs((lon - $lon + 540) % 360 - 180) <= 1 AND abs(lat - $lat) <= 1"
+    failed = f"""SELECT * FROM outages WHERE start_time < $last AND end_time > $first
+        AND (name IS NULL OR {beside} OR receiver = 'station' AND list_contains($stations, name))
+        ORDER BY start_time, receiver, name"""
+    own = f"FROM {across_vessels.MASS_MEMBERS} WHERE list_contains($own, mmsi || ' ' || epoch_us(start_time))"
+    mass = f"""SELECT * FROM {across_vessels.MASS_SILENCES}
+        WHERE start_time <= $last AND end_time >= $first AND {beside} OR id IN (SELECT id {own})
+        ORDER BY start_time, id"""
+    place, pair = {"lon": row["lon"], "lat": row["lat"]}, {"pair": [row["mmsi_a"], row["mmsi_b"]]}
+    stations = sorted({name for gap in gaps for side in "01" if (name := gap.get(f"station{side}"))})
+    of = [f"{gap['mmsi']} {round(gap['start_time'].timestamp() * 1e6)}" for gap in gaps]
+    by = {
+        "outages": (failed, {"first": span[0], "last": span[1], "stations": stations, **place}),
+        "mass_silences": (mass, {"first": row["start_time"], "last": row["end_time"], "own": of, **place}),
+        "long_absences": ("FROM long_absences WHERE list_contains($pair, mmsi) ORDER BY start_time, mmsi", pair),
+    }
     with asked(data) as db:
-        return dicts(db.sql(query, params={"first": span[0], "last": span[1]}))
+        return {name: dicts(db.sql(query, params=given)) for name, (query, given) in by.items()}
 
 
 def identity(data: Path, mmsi: Sequence[int], span: tuple[datetime, datetime]) -> dict[str, list[dict[str, Any]]]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.rules import ContextRules, DarkRules, days
+from stswatch.pipeline.rules import ContextRules, DarkRules, Rules, days
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import encounter_context, identities
+from stswatch.pipeline.store import across_vessels, encounter_context
 from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
@@ -29,17 +29,21 @@ def schemas() -> dict[str, pa.Schema]:
         GROUPS: group_schema(),
         CHAINS: chain_schema(),
         DARK_LEADS: dark_lead_schema(),
+        across_vessels.MASS_MEMBERS: across_vessels.member_schema(),
+        across_vessels.MASS_SILENCES: across_vessels.mass_schema(),
     }
 
 
-def queries(rules: ContextRules) -> dict[str, str]:
+def queries(rules: Rules) -> dict[str, str]:
     """View -> the query for all of its rows."""
     return {
         VOYAGES: _VOYAGES,
         HISTORY: _history(),
-        encounter_context.CONTEXT: encounter_context.context_query(rules),
+        encounter_context.CONTEXT: encounter_context.context_query(rules.context),
         GROUPS: group_query(),
-        CHAINS: chain_query(rules),
+        CHAINS: chain_query(rules.context),
+        across_vessels.MASS_MEMBERS: across_vessels.members(rules),
+        across_vessels.MASS_SILENCES: across_vessels.mass(rules),
     }
 
 
@@ -297,7 +301,7 @@ def dark_leads_of(given: Mapping[str, pa.Table], rules: DarkRules) -> list[str]:
     """The ids of view dark_leads among tables in memory, by the names of the flow; without observations."""
     with encounter_context.of_flow(given) as db:
         db.execute("CREATE VIEW dark_meetings AS FROM part_dark_meetings")
-        for name, query in (("identity_events", identities.events), ("track_checks", identities.checks)):
+        for name, query in (("identity_events", across_vessels.events), ("track_checks", across_vessels.checks)):
             db.execute(f"CREATE TABLE {name} AS {query(name, schema.TABLES)}")
         db.execute("CREATE TABLE nothing (case_id VARCHAR, independent_indicator BOOLEAN)")
         return [row[0] for row in db.sql(f"SELECT id FROM ({dark_lead_query(rules, 'nothing')})").fetchall()]

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, Rounding, moved_m
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MS, Bools, Ints, build, micros, starts_of
+from stswatch.pipeline.batch import MINUTE, MS, Bools, Ints, build, micros, starts_of
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 
 NO_HEADING = -1
+SPAN_US = 5 * MINUTE  # class A at anchor reports every three minutes; many archives keep one report in five
 _LONG_RANGE = 27  # the message that tells places to 1/10 minute
 PENDING = pa.schema(
     [
@@ -25,8 +26,15 @@ PENDING = pa.schema(
         schema.column(
             "sentence", pa.int64(), "communication state and UTC second of types 1 and 2, see `sent`; 0: none"
         ),
+        schema.column("ais_class", pa.int8(), "class of the set by the type of message, place in CLASSES; 0: none"),
     ]
 )
+STATIONS = schema.table(
+    "The stations of fixes by their numbers.", PENDING.field("station"), schema.column("name", pa.string(), "its name")
+)
+CLASSES = (None, "A", "B")
+_CLASS_OF = np.zeros(256, np.int8)  # by the type of a position report; 27 is sent by both
+_CLASS_OF[[1, 2, 3]], _CLASS_OF[[18, 19]] = 1, 2
 
 
 def valid(fixes: pa.Table) -> pa.Table:
@@ -34,15 +42,21 @@ def valid(fixes: pa.Table) -> pa.Table:
 
     fixes: of the lake; msg_type and rounded_deg, the grid of the source in degrees, are taken where they are there.
     """
+    return valid_by_station(fixes)[0]
+
+
+def valid_by_station(fixes: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The same as `valid`, and the stations that heard them, STATIONS."""
     if fixes.num_rows == 0:
-        return PENDING.empty_table()
+        return PENDING.empty_table(), STATIONS.empty_table()
     fixes = used(fixes)
     columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
     columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
     columns |= {"time": whole_ms, "receiver": _receivers(fixes["receiver"]), "rounding_m": _rounding_m(fixes)}
-    columns |= {"station": _stations(fixes), "sentence": sent(fixes)}
-    return build(PENDING, columns)
+    station, stations = _stations(fixes)
+    columns |= {"station": station, "sentence": sent(fixes), "ais_class": _classes(fixes)}
+    return build(PENDING, columns), stations
 
 
 def _has_values(fixes: pa.Table, *names: str) -> bool:
@@ -50,15 +64,26 @@ def _has_values(fixes: pa.Table, *names: str) -> bool:
     return set(names) <= set(fixes.column_names) and fixes[names[0]].null_count < fixes.num_rows
 
 
-def _stations(fixes: pa.Table) -> Ints:
-    """A number for the station of each fix, (n,): the same for one name in all data, 0 where none is named."""
+def _classes(fixes: pa.Table) -> Ints:
+    """The class of the set that sent each fix, (n,), its place in CLASSES."""
+    if not _has_values(fixes, "msg_type"):
+        return np.zeros(fixes.num_rows, np.int8)
+    return np.asarray(_CLASS_OF[np.asarray(pc.fill_null(fixes["msg_type"], 0)).astype(np.uint8)])
+
+
+def _stations(fixes: pa.Table) -> tuple[Ints, pa.Table]:
+    """A number for the station of each fix, (n,): the same for one name in all data, 0 where none is named; and names.
+
+    The names: STATIONS, a row each.
+    """
     if not _has_values(fixes, "station"):
-        return np.zeros(fixes.num_rows, np.int64)
+        return np.zeros(fixes.num_rows, np.int64), STATIONS.empty_table()
     column = fixes["station"].combine_chunks()
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     words = [blake2b((word or "").encode(), digest_size=7).digest() for word in coded.dictionary.to_pylist()]
     numbers = np.array([*(1 + int.from_bytes(word, "big") for word in words), 0], np.int64)
-    return np.asarray(numbers[np.asarray(coded.indices.fill_null(len(words)))])
+    names = build(STATIONS, {"station": numbers[:-1], "name": coded.dictionary})
+    return np.asarray(numbers[np.asarray(coded.indices.fill_null(len(words)))]), names
 
 
 def sent(fixes: pa.Table) -> Ints:
@@ -154,7 +179,7 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     tied[:-1] |= ties
     rows = order[tied]
     part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
-    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m", "station", "sentence")
+    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m", "station", "sentence", "ais_class")
     by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])

@@ -118,6 +118,8 @@ TRACKS = schema.table(
     schema.column("fixes", pa.int64(), "fixes so far"),
     schema.LEGS.field("rounding_m"),
     schema.column("silent", pa.bool_(), "the silence after the last fix has been told"),
+    schema.column("station", pa.string(), "station that heard the last fix", null=True),
+    schema.column("ais_class", pa.int8(), "class of the set at the last fix, see fixes.PENDING"),
 )
 
 

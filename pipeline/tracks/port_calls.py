@@ -296,6 +296,28 @@ def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
     )
 
 
+def most_time(
+    start: tuple[Floats, Floats], end: tuple[Floats, Floats], long_h: Floats, rules: StayRules
+) -> dict[str, Column | pa.Array]:
+    """Where absences leave most time: ports, port, way_km and spare_h of schema long_absences, (n,) each.
+
+    start, end: longitudes and latitudes, degrees, (n,) each; long_h: how long each was away. Never raises.
+    """
+    ids = ports().id[trade_ports()]
+    there_km, back_km = (port_bound_km(*place, ids.tolist()) for place in (start, end))
+    away_km = there_km + back_km
+    spare_h = long_h[:, None] - away_km / (rules.dark_speed_kn * M_PER_NM / 1000)
+    best = np.argmax(spare_h, axis=1)
+    row = np.arange(len(best))
+    none = spare_h[row, best] < rules.dark_stay_h
+    return {
+        "ports": (spare_h >= rules.dark_stay_h).sum(axis=1),
+        "port": pa.array(ids[best].tolist(), pa.string(), mask=none),
+        "way_km": np.where(none, np.nan, np.round(away_km[row, best], 1)),
+        "spare_h": np.where(none, np.nan, np.round(spare_h[row, best], 2)),
+    }
+
+
 def trade_ports() -> Ints:
     """The ports of the DPRK and of its trade, indices into `ports()`."""
     return np.flatnonzero(ports().trade)

@@ -19,7 +19,6 @@ from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
-    MINUTE,
     Bools,
     Column,
     Floats,
@@ -34,6 +33,7 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
+from stswatch.pipeline.tracks.fixes import SPAN_US
 from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
@@ -153,8 +153,8 @@ def added(tables: list[pa.Table]) -> pa.Table:
 # One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
 # can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
 
-SPAN_US = 5 * MINUTE  # class A at anchor reports every three minutes; many archives keep one report in five
 BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
+EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
 _BITS = 62  # spans that are carried: those of a gap whose time after is not over, and as many before
 _SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
 
@@ -232,6 +232,9 @@ def with_own(
     track = spans.find(np.asarray(gaps["mmsi"]), micros(gaps, "track_start"))
     start = micros(gaps, "start_time") // SPAN_US
     gaps = _put(gaps, "heard_before", pa.array(spans.count(track, start - BESIDE + 1, start)))
+    first = start - BESIDE - EARLIER + 1
+    young = micros(gaps, "track_start") // SPAN_US > first
+    gaps = _put(gaps, "heard_earlier", pa.array(spans.count(track, first, start - BESIDE), mask=young))
     every = concat([waiting, gaps], schema.GAPS)
     resumed = np.asarray(every["end_time"].is_valid())
     end = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0)) // SPAN_US

@@ -6,18 +6,19 @@ docs/silence.md has the formulas. Source: beta-binomial counts with an intra-cla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.special import gammaln
 
 from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros, spread, union_us
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.coverage import ALL
+from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
 from stswatch.pipeline.tracks.ship_hours import BESIDE
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
@@ -195,23 +196,42 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
 
 
 def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
-    """How much of gaps lies in outages of all receivers or of their kind, (n,).
+    """How much of gaps, (n,), lies in outages of all, of their kind, and of stations and regions of their ends.
 
     end_us: up to when they are judged. Of outages count those that end `together_after_h` after the gap at most: of
     later ones nobody may know yet.
     """
-    kind = np.array(gaps["receiver"].to_pylist(), object)
-    start_us, total_us = micros(gaps, "start_time"), np.zeros(gaps.num_rows)
-    spans = (micros(outages, name).tolist() for name in ("start_time", "end_time"))
-    rows = list(zip(outages["receiver"].to_pylist(), *spans, strict=True))
-    whole = [(begin, end) for receiver, begin, end in rows if receiver == ALL]
-    for receiver, begin, end in rows:
-        if receiver != ALL and any(begin < until and end > since for since, until in whole):
-            continue  # in part that of all receivers: it is counted there
-        met = np.minimum(end_us, end) - np.maximum(start_us, begin)
-        known = (end <= end_us + hours(rules.together_after_h)) & ((receiver == ALL) | (kind == receiver))
-        total_us += np.where(known, np.maximum(met, 0), 0)
-    return total_us / MINUTE
+    numbers: dict[tuple[str, str | None], int] = {}
+    of = [
+        numbers.setdefault(each, len(numbers))
+        for each in zip(outages["receiver"].to_pylist(), outages["name"].to_pylist(), strict=True)
+    ]
+    order = np.lexsort((micros(outages, "start_time"), np.array(of, np.int64)))
+    place, out_us, back_us = (
+        np.asarray(column)[order] for column in (of, *(micros(outages, n) for n in ("start_time", "end_time")))
+    )
+    parts = []
+    for asked in _fails(gaps, {key[1] for key in numbers}):
+        wanted = np.array([numbers.get(key, -1) for key in asked], np.int64)
+        low, high = np.searchsorted(place, wanted), np.searchsorted(place, wanted, "right")
+        row, nth = spread(np.where(wanted >= 0, high - low, 0))
+        parts.append((row, low[row] + nth))
+    row, k = (np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
+    begin_us, until_us = np.maximum(micros(gaps, "start_time")[row], out_us[k]), np.minimum(end_us[row], back_us[k])
+    met = (until_us > begin_us) & (back_us[k] <= end_us[row] + hours(rules.together_after_h))
+    return np.asarray(union_us(row[met], begin_us[met], until_us[met], gaps.num_rows) / MINUTE)
+
+
+def _fails(gaps: pa.Table, names: set[str | None]) -> Iterator[Sequence[tuple[str, str | None]]]:
+    """What may fail and excuse gaps, as in table outages: receiver and name for each gap, one list after the other."""
+    yield [(ALL, None)] * gaps.num_rows
+    yield [(kind, None) for kind in gaps["receiver"].to_pylist()]
+    if names <= {None}:
+        return
+    for side in "01":
+        yield [(STATION, name) for name in gaps[f"station{side}"].to_pylist()]
+        lon, lat = (np.asarray(pc.coalesce(gaps[f"{axis}{side}"], gaps[f"{axis}0"])) for axis in ("lon", "lat"))
+        yield [(REGION, name) for name in region_names(lon, lat)]
 
 
 def whole_days(start_us: Ints, end_us: Ints, rules: ReceptionRules) -> Bools:

@@ -6,40 +6,42 @@ has passed its last fix by the threshold, exactly as a later fix would tell. So 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stswatch.geo.coordinates.cells import grid_cell
 from stswatch.geo.reference.mmsi import flag_of
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
     MINUTE,
+    SECOND,
     Batch,
-    Bools,
+    Column,
     Floats,
     Ints,
     Result,
     Tables,
     build,
     concat,
+    grouped,
+    matching,
     micros,
-    spread,
+    ordered,
     starts_of,
 )
 from stswatch.pipeline.reported import CLAIMS, claims, once_a_day
 from stswatch.pipeline.rules import Rules, days, minutes
-from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.schema import RECEIVERS
+from stswatch.pipeline.track_rules import ABSENT_D, CoverageRules, VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
-from stswatch.pipeline.tracks.coverage import HEARD, receptions, reporting
-from stswatch.pipeline.tracks.fixes import PENDING, distinct, split, used, valid
-from stswatch.pipeline.tracks.identity import TRACKS, Walked, walk
+from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
+from stswatch.pipeline.tracks.fixes import PENDING, STATIONS, distinct, split, used, valid_by_station
+from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
+from stswatch.pipeline.tracks.identity import TRACKS, walk
 from stswatch.pipeline.tracks.legs import (
-    Intervals,
     Legs,
     Track,
     inner_ms,
@@ -47,7 +49,6 @@ from stswatch.pipeline.tracks.legs import (
     rounding_m,
     slow_legs,
     steps,
-    threshold,
 )
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
@@ -67,14 +68,17 @@ STATIC_FIELDS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", 
 def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
     """One row per MMSI heard, as schema.VESSELS; rows of several slices merge by least, greatest, sum and latest.
 
-    fixes: valid and distinct, sorted by MMSI and time. reports: static reports in any order.
+    fixes: valid and distinct, sorted by MMSI and time. reports: static reports in any order. Who was away for longer
+    than ABSENT_D[0] within a slice has a row before and one after, so that no cut of the data shows in absences.
     """
-    heard = np.asarray(fixes["mmsi"])
-    head = starts_of(heard)
+    heard, time_us = np.asarray(fixes["mmsi"]), micros(fixes, "time")
+    away = np.diff(time_us, prepend=time_us[:1]) > days(ABSENT_D[0])
+    away[starts_of(heard)] = True
+    head = np.flatnonzero(away)
     tail = np.append(head[1:], len(heard)) - 1 if len(head) else head
-    mmsi = np.union1d(heard[head], np.unique(np.asarray(reports["mmsi"])))
-    at = np.searchsorted(mmsi, heard[head])
-    time_us = micros(fixes, "time")
+    others = np.setdiff1d(np.asarray(reports["mmsi"]), heard[head])
+    mmsi = np.sort(np.concatenate([heard[head], others]))
+    at = np.searchsorted(mmsi, heard[head]) + np.arange(len(head)) - np.searchsorted(heard[head], heard[head])
     count = np.zeros(len(mmsi), np.int64)
     count[at] = tail - head + 1
     columns: dict[str, object] = {
@@ -84,6 +88,11 @@ def known(fixes: pa.Table, reports: pa.Table) -> pa.Table:
         "last_seen": _placed(time_us[tail], at, len(mmsi)),
         "fixes": count,
     }
+    for when, row in (("first", head), ("last", tail)):
+        for axis in ("lon", "lat"):
+            place = np.full(len(mmsi), np.nan)
+            place[at] = np.asarray(fixes[axis])[row]
+            columns[f"{when}_{axis}"] = place
     for name in STATIC_FIELDS:
         columns[name], columns[f"{name}_time"] = _latest(reports, name, mmsi)
     return build("vessels", columns)
@@ -109,187 +118,166 @@ def _latest(reports: pa.Table, name: str, mmsi: np.ndarray) -> tuple[pa.Array, p
     return reported[name].combine_chunks().take(index), reported["time"].combine_chunks().take(index)
 
 
-# ------------------------------------ spans in which a fix of any vessel may have been received that nobody can read
+# ------------------------------- how much was received where and when anybody was heard, which coverage adds up
+
+_SPARSE = 64  # seconds for each fix: where there are more, marking each second costs more than sorting
+_LEAST_S = 1 << 18
+
+HEARD = schema.table(
+    "Vessels already counted in an hour that is not over.",
+    schema.column("mmsi", pa.int32(), "the number the vessel claims"),
+    *(schema.RECEPTIONS.field(name) for name in ("cell", "hour")),
+    schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
+)
 
 
-@dataclass(frozen=True)
-class Losses:
-    """Such spans in order, (n,) each, none touching the next."""
+def receptions(fixes: pa.Table, heard: pa.Table, until_us: int, rules: CoverageRules) -> tuple[pa.Table, pa.Table]:
+    """Counts of the fixes of one MMSI shard, as schema.RECEPTIONS, and who was heard in the hour that is not over.
 
-    start_us: Ints
-    end_us: Ints
-
-    @staticmethod
-    def of(spans: pa.Table) -> Losses:
-        """From schema.LOST_SPANS in any order; they may overlap."""
-        start_us, end_us = micros(spans, "start"), micros(spans, "end")
-        order = np.argsort(start_us, kind="stable")
-        start_us, upto_us = start_us[order], np.maximum.accumulate(end_us[order])
-        head = np.flatnonzero(np.append(True, start_us[1:] > upto_us[:-1])[: len(order)])
-        return Losses(start_us[head], upto_us[np.append(head[1:], len(order))[: len(head)] - 1])
-
-    def within(self, start_us: Ints, end_us: Ints) -> Ints:
-        """How much of spans of time, (m,), is lost, microseconds."""
-        return self._before(end_us) - self._before(start_us)
-
-    def longest_outside(self, start_us: Ints, end_us: Ints) -> Ints:
-        """The longest part of spans of time, (m,), in which nothing is lost, microseconds."""
-        first = np.searchsorted(self.end_us, start_us, side="right")
-        count = np.maximum(np.searchsorted(self.start_us, end_us, side="left") - first, 0)
-        row, nth = spread(count + 1)
-        before = np.append(self.end_us, 0)[first[row] + nth - 1]
-        after = np.append(self.start_us, 0)[first[row] + nth]
-        begin_us = np.where(nth == 0, start_us[row], before)
-        until_us = np.where(nth == count[row], end_us[row], after)
-        longest: Ints = np.maximum.reduceat(until_us - begin_us, starts_of(row)) if len(row) else count
-        return longest
-
-    def _before(self, time_us: Ints) -> Ints:
-        """How much is lost in all time before, microseconds."""
-        upto_us = np.append(0, np.cumsum(self.end_us - self.start_us))
-        k = np.searchsorted(self.start_us, time_us)
-        over_us = np.maximum(np.append(0, self.end_us)[k] - time_us, 0)
-        return np.asarray(upto_us[k] - np.where(k > 0, over_us, 0))
-
-
-# ----------------- gaps between fixes, tracks that ended, and the edges at which legs begin or end for want of data
-
-
-def tell(
-    walked: Walked, between: Intervals, has_leg: Bools, lost: Losses, until_us: int, batch: Batch, rules: VesselRules
-) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """The tracks to carry on, the gaps that are decided, and the edges that came to light.
-
-    A silence after a last fix is told as an edge once the watermark has passed the threshold, as a gap when a fix ends
-    it, when the track has ended, or when the data ends. What was lost within may have been a fix of the vessel: an edge
-    is the data's where anything was lost up to the threshold off, a gap is told where the silence is one without that.
+    fixes: sorted by MMSI and time, all before until_us. heard: what the last call gave, so that a cut within an hour
+    counts no vessel twice. Each MMSI lies in one shard, so the numbers of vessels of several shards add up.
     """
-    fixes = walked.fixes
-    last = _lasts(fixes)
-    silence_us = until_us - fixes.time_us[last]
-    limit_us = threshold(fixes.satellite[last], rules)
-    silent, ended = silence_us > limit_us, silence_us > days(rules.track_memory_d)
-    count = _counts(walked, last)
-    resumed = np.flatnonzero(between.gap)
-    told = walked.carried & walked.silent
-    back, gone = resumed[~told[resumed - 1]], last[silent & ~told[last]]
-    ends = np.concatenate([back - 1, gone])
-    # no further than a later slice could tell
-    known_us = np.concatenate([fixes.time_us[back], np.full(len(gone), until_us)])
-    reach_us = fixes.time_us[ends] + threshold(fixes.satellite[ends], rules)
-    by_loss = lost.within(fixes.time_us[ends], np.minimum(known_us, reach_us)) > 0
-    since_us = fixes.time_us[resumed] - threshold(fixes.satellite[resumed], rules)
-    sides = [
-        ("end", ends[~by_loss]),
-        ("start", resumed[lost.within(since_us, fixes.time_us[resumed]) == 0]),
-        ("data_end", np.concatenate([ends[by_loss], last[~silent] if batch.final else last[:0]])),
-    ]
-    # one fix alone is no track that could fall silent: mostly it is an error of position
-    several = count > 1
-    over, still = last[ended & several], last[silent & ~ended & several] if batch.final else last[:0]
-    given = [
-        ("resumed", resumed - 1, resumed, fixes.time_us[resumed]),
-        ("track_ended", over, None, fixes.time_us[over] + days(rules.track_memory_d)),
-        ("open", still, None, np.full(len(still), until_us)),
-    ]
-    tracks = _track_rows(fixes, last[~ended], has_leg, count[~ended], silent[~ended])
-    return tracks, _gap_rows(fixes, given, lost, rules), _edge_rows(fixes, sides)
+    runs = _runs(fixes, heard, rules)
+    mmsi, cell, hour, kind, count = (np.asarray(runs[name]) for name in ("mmsi", "cell", "hour", "kind", "fixes"))
+    # who was heard before counts no fixes, and so comes first of its vessel
+    order = ordered(cell, hour, kind, mmsi, count)
+    mmsi, cell, hour, kind, count = (a[order] for a in (mmsi, cell, hour, kind, count))
+    if not len(order):
+        return schema.empty("receptions"), HEARD.empty_table()
+    vessel = starts_of(cell, hour, kind, mmsi)
+    new_vessel = np.zeros(len(order), np.int64)
+    new_vessel[vessel] = count[vessel] > 0
+    group = starts_of(cell, hour, kind)
+    total = np.add.reduceat(count, group)
+    some = total > 0
+    head = group[some]
+    words = np.array(RECEIVERS, object)
+    rows = {"cell": cell[head], "hour": hour[head], "receiver": words[kind[head]], "fixes": total[some]}
+    rows["vessels"] = np.add.reduceat(new_vessel, group)[some]
+    last = vessel[hour[vessel] + HOUR > until_us]
+    kept = {"mmsi": mmsi[last], "cell": cell[last], "hour": hour[last], "receiver": kind[last]}
+    return build("receptions", rows), build(HEARD, kept)
 
 
-def _lasts(fixes: Track) -> Ints:
-    """The row of the last fix of each track."""
-    first = starts_of(fixes.mmsi, fixes.track_us)
-    return np.append(first[1:], len(fixes.mmsi)) - 1 if len(first) else first
+def _runs(fixes: pa.Table, heard: pa.Table, rules: CoverageRules) -> dict[str, object]:
+    """Fixes of one vessel that stay in one cell within an hour as one row: that leaves little to sort."""
+    old, kind = heard.num_rows, np.asarray(fixes["receiver"])
+    mmsi, hour = np.asarray(fixes["mmsi"]), micros(fixes, "time") // HOUR * HOUR
+    cell = grid_cell(np.asarray(fixes["lon"]), np.asarray(fixes["lat"]), rules.cell_deg)
+    run = starts_of(mmsi, hour, cell, kind)
+    return {
+        "mmsi": np.concatenate([np.asarray(heard["mmsi"]), mmsi[run]]),
+        "cell": np.concatenate([np.asarray(heard["cell"]), cell[run]]),
+        "hour": np.concatenate([micros(heard, "hour"), hour[run]]),
+        "kind": np.concatenate([np.asarray(heard["receiver"]), kind[run]]),
+        "fixes": np.concatenate([np.zeros(old, np.int64), np.diff(np.append(run, fixes.num_rows))]),
+    }
 
 
-def _counts(walked: Walked, last: Ints) -> Ints:
-    """Fixes of each track so far."""
-    if not len(last):
-        return np.zeros(0, np.int64)
-    first = np.append(0, last[:-1] + 1)
-    new = np.add.reduceat((~walked.carried).astype(np.int64), first)
-    return new + np.add.reduceat(walked.fixes_before, first)
+def reporting(fixes: pa.Table, rules: Rules) -> pa.Table:
+    """When anybody was heard, by kind of receiver and by all together, as schema.REPORTING.
+
+    fixes: of one MMSI shard, PENDING, sorted by MMSI and time, in whole half hours.
+    """
+    kinds = np.asarray(fixes["receiver"])
+    mmsi, time_us = np.asarray(fixes["mmsi"]), micros(fixes, "time")
+    parts = [_minutes(ALL, mmsi, time_us, rules)]
+    if fixes.num_rows and (kinds == kinds[0]).all():
+        kind = pa.array([RECEIVERS[kinds[0]]] * parts[0].num_rows, pa.string())
+        parts.append(parts[0].set_column(0, schema.REPORTING.field("receiver"), kind))
+    else:
+        for k in np.unique(kinds).tolist():
+            rows = kinds == k
+            parts.append(_minutes(RECEIVERS[k], mmsi[rows], time_us[rows], rules))
+    return concat(parts, schema.REPORTING)
 
 
-def _gap_rows(
-    fixes: Track, given: Sequence[tuple[str, Ints, Ints | None, Ints]], lost: Losses, rules: VesselRules
-) -> pa.Table:
-    """Gaps by how they end, with the rows before and after them and up to when they are told."""
-    parts = []
-    for ending, before, after, end_us in given:
-        keep = _is_gap(fixes, before, end_us, lost, rules)
-        before, after, end_us = before[keep], None if after is None else after[keep], end_us[keep]
-        n = len(before)
-        satellite = fixes.satellite[before] & (True if after is None else fixes.satellite[after])
-        limit_us = threshold(satellite, rules)
-        none = pa.nulls(n, pa.float64())
-        parts.append(
-            build(
-                "gaps",
-                {
-                    "mmsi": fixes.mmsi[before],
-                    "track_start": fixes.track_us[before],
-                    "start_time": fixes.time_us[before],
-                    "end_time": pa.nulls(n, schema.UTC) if after is None else fixes.time_us[after],
-                    "duration_h": none if after is None else (fixes.time_us[after] - fixes.time_us[before]) / HOUR,
-                    "lon0": fixes.lon[before],
-                    "lat0": fixes.lat[before],
-                    "lon1": none if after is None else fixes.lon[after],
-                    "lat1": none if after is None else fixes.lat[after],
-                    "receiver": np.where(satellite, "satellite", "terrestrial").astype(object),
-                    "threshold_h": limit_us / HOUR,
-                    "ending": pa.array([ending] * n, pa.string()),
-                    "own_heard_h": np.zeros(n, np.int64),
-                    "own_missed_h": np.zeros(n, np.int64),
-                    "lost_min": lost.within(fixes.time_us[before], end_us) / MINUTE,
-                    "sog0_kn": _known(fixes.sog_kn[before]),
-                    "sog1_kn": none if after is None else _known(fixes.sog_kn[after]),
-                    "heard_before": np.zeros(n, np.int64),
-                    "heard_after": pa.nulls(n, pa.int64()),
-                },
-            )
-        )
-    return pa.concat_tables(parts)
+def _minutes(receiver: str, mmsi: Column, time_us: Ints, rules: Rules) -> pa.Table:
+    """The minutes in which fixes lie, a row each."""
+    if not len(time_us):
+        return schema.empty("reporting")
+    second = _distinct(time_us // SECOND)
+    minute = second * SECOND // MINUTE
+    head = starts_of(minute)
+    new = starts_of(mmsi, time_us // minutes(rules.vessel.thin_bucket_min))  # the first fix of a vessel in a half hour
+    at = np.searchsorted(minute[head], time_us[new] // MINUTE)
+    columns = {
+        "receiver": pa.array([receiver] * len(head), pa.string()),
+        "minute": minute[head] * MINUTE,
+        "first": second[head] * SECOND,
+        "last": second[np.append(head[1:], len(second)) - 1] * SECOND,
+        "vessels": np.bincount(at, minlength=len(head)),
+    }
+    return build("reporting", columns)
 
 
-def _is_gap(fixes: Track, before: Ints, end_us: Ints, lost: Losses, rules: VesselRules) -> Bools:
-    """Which silences are gaps though the vessel may have been heard whenever something was lost, by satellite too."""
-    start_us = fixes.time_us[before]
-    limit_us = threshold(np.array([False, True]), rules).max()
-    found: Bools = (lost.within(start_us, end_us) == 0) | (lost.longest_outside(start_us, end_us) > limit_us)
-    return found
+def _distinct(second: Ints) -> Ints:
+    """Whole numbers in order, each once."""
+    base = int(second.min())
+    span = int(second.max()) - base + 1
+    if span > _SPARSE * len(second) + _LEAST_S:
+        return np.unique(second)
+    seen = np.zeros(span, bool)
+    seen[second - base] = True
+    return np.flatnonzero(seen) + base
 
 
-def _known(speed_kn: Floats) -> pa.Array:
-    return pa.array(speed_kn, pa.float64(), mask=np.isnan(speed_kn))
+def reporting_places(fixes: pa.Table, stations: pa.Table, rules: Rules) -> pa.Table:
+    """When stations heard anybody, and when anybody was heard in regions, as schema.REPORTING_PLACES.
+
+    fixes: as for `reporting`; stations: their names, fixes.STATIONS. In a half hour a vessel counts for the region in
+    which it was first.
+    """
+    if not fixes.num_rows:
+        return schema.empty("reporting_places")
+    mmsi, time_us, station = np.asarray(fixes["mmsi"]), micros(fixes, "time"), np.asarray(fixes["station"])
+    half = time_us // minutes(rules.vessel.thin_bucket_min)
+    run = starts_of(mmsi, half)
+    lon, lat = (np.asarray(fixes[name])[run] for name in ("lon", "lat"))
+    last_us = time_us[np.append(run[1:], len(time_us)) - 1]
+    parts = [_added_up(-1 - grid_cell(lon, lat, REGION_DEG), half[run], time_us[run], last_us, rules)]
+    if station.any():
+        run = starts_of(mmsi, half, station)
+        last_us = time_us[np.append(run[1:], len(time_us)) - 1]
+        which = np.searchsorted(np.unique(stations["station"]), station[run], "right")
+        order = _by_station(which, starts_of(mmsi[run], half[run]))
+        run, last_us = run[order], last_us[order]
+        own = starts_of(mmsi[run], half[run], station[run])
+        last_us, run = np.maximum.reduceat(last_us, own), run[own]
+        parts.append(_added_up(station[run], half[run], time_us[run], last_us, rules))
+    rows = concat(parts, schema.REPORTING_PLACES)
+    at = matching([np.asarray(stations["station"])], [np.asarray(rows["place"])]) if stations.num_rows else -1
+    at = np.broadcast_to(at, rows.num_rows)
+    names = stations["name"].combine_chunks().take(pa.array(at, mask=at < 0))
+    return rows.set_column(1, schema.REPORTING_PLACES.field("station"), names)
 
 
-def _edge_rows(fixes: Track, sides: Sequence[tuple[str, Ints]]) -> pa.Table:
-    row = np.concatenate([rows for _, rows in sides])
-    side = np.concatenate([np.full(len(rows), name, dtype=object) for name, rows in sides])
-    return build(
-        "edges",
-        {"mmsi": fixes.mmsi[row], "track_start": fixes.track_us[row], "time": fixes.time_us[row], "side": side},
-    )
+def _by_station(which: Ints, head: Ints) -> Ints:
+    """The order of runs by group, then by station, (n,): several may hear a vessel by turns.
+
+    head: where groups begin.
+    """
+    group = np.zeros(len(which), np.int64)
+    group[head] = 1
+    return ordered(np.cumsum(group), which)
 
 
-def _track_rows(fixes: Track, last: Ints, has_leg: Bools, count: Ints, silent: Bools) -> pa.Table:
-    return build(
-        TRACKS,
-        {
-            "mmsi": fixes.mmsi[last],
-            "track_start": fixes.track_us[last],
-            "time": fixes.time_us[last],
-            "lon": fixes.lon[last],
-            "lat": fixes.lat[last],
-            "sog_kn": fixes.sog_kn[last].astype(np.float32),
-            "satellite": fixes.satellite[last],
-            "has_leg": has_leg[last],
-            "fixes": count,
-            "rounding_m": fixes.rounding_m[last],
-            "silent": silent,
-        },
-    )
+def _added_up(place: Ints, half: Ints, first_us: Ints, last_us: Ints, rules: Rules) -> pa.Table:
+    """What was heard of vessels by place and half hour, (k,) each, added up."""
+    place, half, first_us, last_us = (of[place != 0] for of in (place, half, first_us, last_us))
+    if not len(place):
+        return schema.empty("reporting_places")
+    order = ordered(place, half, in_runs=False)
+    head = starts_of(place[order], half[order])
+    columns = {
+        "place": place[order][head],
+        "station": pa.nulls(len(head), pa.string()),
+        "half": half[order][head] * minutes(rules.vessel.thin_bucket_min),
+        "first": np.minimum.reduceat(first_us[order], head) // SECOND * SECOND,
+        "last": np.maximum.reduceat(last_us[order], head) // SECOND * SECOND,
+        "vessels": np.diff(np.append(head, len(place))),
+    }
+    return build("reporting_places", columns)
 
 
 # --------------------------------------------------------------------------------------------------------- the step
@@ -307,6 +295,7 @@ READS = {
 }
 STATE = {
     "pending": PENDING,
+    "stations": STATIONS,
     "tracks": TRACKS,
     "heard": HEARD,
     "said": schema.STATIC_DATA,
@@ -322,7 +311,9 @@ STATE = {
 
 def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
-    fixes = concat([state["pending"], valid(batch.table("fixes"))], PENDING)
+    taken, stations = valid_by_station(batch.table("fixes"))
+    fixes = concat([state["pending"], taken], PENDING)
+    stations = grouped(concat([state["stations"], stations], STATIONS), STATIONS.names).aggregate([])
     bucket_us = minutes(rules.vessel.thin_bucket_min)
     until_us = batch.watermark_us if batch.final else batch.watermark_us // bucket_us * bucket_us
     ready, pending = split(fixes, until_us, batch.final)
@@ -333,7 +324,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     has_leg = between.leg | (walked.carried & walked.had_leg)
     legs = slow_legs(now, between, has_leg, rules.vessel)
     lost = concat([state["damaged"], batch.table("lost_spans")], schema.LOST_SPANS)
-    tracks, gap_rows, edge_rows = tell(walked, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
+    senders = Senders(walked, state["tracks"], ready, stations)
+    tracks, gap_rows, edge_rows = tell(senders, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     spans = HeardSpans.of(walked, state["spans"])
@@ -356,11 +348,14 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "static_data": static_data,
         "receptions": counts,
         "reporting": reporting(ready, rules),
+        "reporting_places": reporting_places(ready, stations, rules),
         "ship_hours": ship_hours(walked, turns, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
+    of_pending = pc.is_in(stations["station"], value_set=pc.unique(pending["station"]))
+    kept |= {"stations": stations.filter(of_pending).combine_chunks()}
     kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
     return Result(kept | {"damaged": lost.combine_chunks(), "resumed": resumed}, rows)

@@ -232,7 +232,7 @@ def canonical(given: Tables) -> Tables:
         "port_calls": in_order(given["port_calls"], ("mmsi", "track_start", "arrival", "shown", "port")),
         "loitering": in_order(given["loitering"], ("mmsi", "track_start", "start_time")),
         "coverage": added(given["coverage"], "cell", "hour", "receiver"),
-        "outages": in_order(given["outages"], ("start_time", "receiver")),
+        "outages": in_order(given["outages"], ("start_time", "receiver", "name")),
         "port_pair_counts": added(given["port_pair_counts"], "port", "part", "hour"),
         "identity_events": in_order(given["identity_events"], schema.IDENTITY_EVENTS.names[:7]),
         "identity_values": _spans(given["identity_values"]),

@@ -9,6 +9,7 @@ from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.evaluation import silences
 from stswatch.pipeline.evaluation.card import silences_text
 from stswatch.pipeline.evaluation.silences import JudgedGaps, calibration, table
+from stswatch.sample_ais.simulation import VoyagePlan, simulate
 from tests.pipeline import seas
 from tests.pipeline.tracks.test_reception import ONE, fleet, one, without
 
@@ -167,3 +168,36 @@ def test_events_are_found_or_false_by_vessel_and_time():
     assert (most["circle"], most["handshake"], most["copied_track"]) == (4.0, 4.0, 0.0)
     text = silences_text({"first": [{"seed": 1, "table": table(some()), "events": list(of.values())}], "second": []})
     assert "| handshake | 2 | 0.50 | 2.00 |" in text
+
+
+def by_station(table, station):
+    """The fixes with the stations that heard them, (n,)."""
+    at = table.column_names.index("station")
+    return table.set_column(at, table.schema.field(at), pa.array(station.tolist(), pa.string()))
+
+
+def test_a_gap_by_the_others_knows_whether_the_station_left_out_heard_the_vessel():
+    """Two were unheard by the others for hours: one of them by the station left out too."""
+    table = fleet(every_min=5)
+    hour = (seas.micros_of(table, "time") - NOON) / HOUR
+    mmsi = np.asarray(table["mmsi"])
+    far = np.isin(mmsi, [ONE, ONE + 1]) & (hour >= 40) & (hour < 48)
+    table = by_station(table, np.where(far, "FAR", "NEAR"))
+    table = table.filter(pa.array(~(far & (mmsi == ONE))))
+    found = silences.held_out(table, schema.empty("static_reports"), "FAR").to_pylist()
+    assert [(row["mmsi"], row["heard"]) for row in sorted(found, key=lambda row: row["mmsi"])] == [
+        (ONE, False),
+        (ONE + 1, True),
+    ]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [611])
+def test_of_a_simulated_sea_nobody_is_silenced_whom_the_station_left_out_heard(seed):
+    """The figures of docs/silence.md; on half of that sea's days."""
+    sea = simulate(VoyagePlan(days=7.0), seed)
+    found = silences.held_out(sea.fixes, sea.static_reports, "SIM-SHIDAO").to_pandas()
+    silenced = found.judgement == schema.SILENCED
+    assert found.heard.sum() >= 150
+    assert (silenced & ~found.heard).sum() >= 100
+    assert (silenced & found.heard).sum() <= 0.01 * silenced.sum()

@@ -40,7 +40,8 @@ def gaps(mmsi, start_h, end_h, place, after, judgement="silenced"):
     columns["judgement"] = [judgement] * n if isinstance(judgement, str) else list(judgement)
     for field in schema.JUDGED_GAPS:
         if field.name not in columns:
-            columns[field.name] = np.zeros(n) if pa.types.is_floating(field.type) else np.zeros(n, np.int64)
+            kind = pa.int64() if pa.types.is_integer(field.type) else field.type
+            columns[field.name] = pa.nulls(n, kind) if field.nullable else pa.array(np.zeros(n), kind)
     return build("judged_gaps", columns)
 
 
@@ -141,7 +142,8 @@ def test_under_seven_days_of_data_nothing_is_scored():
 def test_an_outage_of_a_day_gives_no_lead(receiver, leads):
     """One of all receivers, or of the kind that heard the vessel: that of another kind explains nothing."""
     start, end = (np.array([BEGIN + h * HOUR]) for h in (600, 624))
-    outage = {"receiver": [receiver], "start_time": start, "end_time": end, "minutes": [1440.0]}
+    places = {"name": [None], "lon": [None], "lat": [None]}
+    outage = places | {"receiver": [receiver], "start_time": start, "end_time": end, "minutes": [1440.0]}
     outages = build("outages", outage | {"vessels_before": [9], "vessels_after": [9]})
     assert sum(found(plain(traffic(20, 1), guest()), wait(), outages=outages)["lead"].to_pylist()) == leads
 

@@ -133,9 +133,16 @@ def test_a_silence_longer_than_the_outage_stays_a_silence(tmp_path):
     assert f"Silent in or beside it: {B} {span}" in text
 
 
+def test_an_outage_of_a_degree_is_said_where_others_are_heard_elsewhere(tmp_path):
+    text = words.explanation(told(tmp_path, *fleet_unheard(300, 450), rows(431000300, 0, 720, 90_000)))
+    span = "from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min)"
+    assert f"Nobody was heard in the degree N36E124 {span}: an outage there." in text
+    assert "Silent in or beside it" not in text
+
+
 def test_where_others_are_heard_a_silence_is_no_outage(tmp_path):
     lines = fleet_unheard(300, 450)
-    lines.append(rows(431000300, 0, 720, 90_000))
+    lines.append(rows(431000300, 0, 720, 70_000))
     text = words.explanation(told(tmp_path, *lines))
     assert "outage" not in text
     span = "from 2025-03-10 05:00 to 2025-03-10 07:30 UTC (2 h 30 min)"

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.rules import ContextRules
+from stswatch.pipeline.rules import ContextRules, Rules
 from stswatch.pipeline.store import views
 from tests.pipeline.store.build import encounter, output, publish, rows
 
@@ -84,7 +84,7 @@ def database(tables: Mapping[str, pa.Table], rules: ContextRules = RULES) -> Ite
             db.register("given", table)
             db.execute(f"CREATE TABLE {name} AS FROM given")
         for view in VIEWS:
-            db.execute(f"CREATE VIEW {view} AS {views.queries(rules)[view]}")
+            db.execute(f"CREATE VIEW {view} AS {views.queries(Rules(context=rules))[view]}")
         yield db
 
 

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.batch import HOUR, MINUTE
+from stswatch.pipeline.batch import HOUR, MINUTE, build
 from stswatch.pipeline.rules import ReceptionRules, hours, minutes
-from stswatch.pipeline.tracks.unheard import own_gaps_before, silent_together
+from stswatch.pipeline.tracks.reception import judged
+from stswatch.pipeline.tracks.ship_hours import Counts, added
+from stswatch.pipeline.tracks.unheard import in_outages_min, own_gaps_before, silent_together
 from tests.pipeline import seas
 from tests.pipeline.tracks.test_reception import NOON, ONE, fleet, gaps_of, one, without
 
@@ -131,3 +134,89 @@ def test_a_gap_in_an_outage_of_its_kind_of_receiver_is_not_silenced(cut_h):
     assert judged.num_rows == 30
     assert "silenced" not in judged["judgement"].to_pylist()
     assert min(judged["in_outage_min"].to_pylist()) > 4.5 * 60
+
+
+def some_outages(rng, n):
+    """Outages of all that can fail, at any time of the gaps of some_gaps."""
+    whole = [("all", None), ("terrestrial", None), ("satellite", None), ("station", "S0"), ("station", "S1")]
+    whole += [("region", f"N{lat:02d}E{lon:03d}") for lon in (30, 31) for lat in (30, 31)]
+    of = [whole[k] for k in rng.integers(0, len(whole), n)]
+    start_us = NOON + rng.integers(-120, 20 * 60, n) * MINUTE
+    end_us = start_us + rng.integers(10, 400, n) * MINUTE
+    columns = {"receiver": [each[0] for each in of], "name": [each[1] for each in of]}
+    columns |= {"start_time": start_us, "end_time": end_us, "minutes": (end_us - start_us) / MINUTE}
+    rest = dict.fromkeys(("vessels_before", "vessels_after"), np.full(n, 9))
+    return build("outages", columns | rest | dict.fromkeys(("lon", "lat"), np.full(n, np.nan)))
+
+
+def placed(rng, n):
+    """Gaps of some_gaps with the stations of their ends, and up to when they are judged."""
+    gaps = some_gaps(int(rng.integers(0, 10**6)), n)
+    for side in "01":
+        gaps = gaps.append_column(f"station{side}", pa.array(rng.choice(["S0", "S1", "S2"], n)))
+    gaps = gaps.append_column("receiver", pa.array(rng.choice(["terrestrial", "satellite"], n)))
+    open_us = np.asarray(gaps["start_time"].cast(pa.int64())) + hours(RULES.edge_h)
+    return gaps, np.asarray(pc.coalesce(gaps["end_time"].cast(pa.int64()), pa.array(open_us)))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.integers(1, 20), st.integers(0, 25))
+def test_what_lies_in_outages_is_counted_minute_by_minute(seed, n, m):
+    rng = np.random.default_rng(seed)
+    gaps, end_us = placed(rng, n)
+    outages = some_outages(rng, m)
+    found = in_outages_min(gaps, end_us, outages, RULES)
+    for k, gap in enumerate(gaps.to_pylist()):
+        out = set()
+        for row in outages.to_pylist():
+            since, upto = (round(row[name].timestamp() * 1e6) for name in ("start_time", "end_time"))
+            places = [(gap["lon0"], gap["lat0"]), (gap["lon1"], gap["lat1"])]
+            degrees = [f"N{int(lat):02d}E{int(lon):03d}" for lon, lat in places if lon is not None]
+            own = {
+                "region": row["name"] in degrees,
+                "station": row["name"] in (gap["station0"], gap["station1"]),
+                "all": True,
+            }.get(row["receiver"], row["receiver"] == gap["receiver"])
+            if own and upto <= end_us[k] + hours(RULES.together_after_h):
+                start = round(gap["start_time"].timestamp() * 1e6)
+                out |= set(range(max(since, start) // MINUTE, min(upto, int(end_us[k])) // MINUTE))
+        assert found[k] == pytest.approx(len(out))
+
+
+def test_no_outage_accuses_whatever_it_is_of():
+    table = fleet(every_min=5)
+    for k in range(8):
+        table = without(table, lambda mmsi, k=k: mmsi == ONE + k, 30 + 3 * k, 36 + 4 * k)
+    given_rows = seas.tracked(table)
+    gaps, counts = given_rows["gaps"], Counts(added([given_rows["ship_hours"]]), RULES)
+    until_us = int(seas.micros_of(table, "time").max())
+    plain = judged(gaps, counts, until_us, RULES)["judgement"].to_pylist()
+    assert plain.count("silenced") >= 4
+    saved = 0
+    for seed in range(30):
+        outages = some_outages(np.random.default_rng(seed), 12)
+        late = pa.array(seas.micros_of(outages, "start_time") + 32 * HOUR).cast(pa.timestamp("us", "UTC"))
+        ends = pa.array(seas.micros_of(outages, "end_time") + 36 * HOUR).cast(pa.timestamp("us", "UTC"))
+        outages = outages.set_column(outages.column_names.index("start_time"), outages.schema.field("start_time"), late)
+        outages = outages.set_column(outages.column_names.index("end_time"), outages.schema.field("end_time"), ends)
+        found = judged(gaps, counts, until_us, RULES, outages=outages)["judgement"].to_pylist()
+        for before, after in zip(plain, found, strict=True):
+            assert before == after or (before, after) == ("silenced", "not_received")
+        saved += plain.count("silenced") - found.count("silenced")
+    assert saved > 0
+
+
+@pytest.mark.parametrize("cut_h", [None, 7])
+def test_a_gap_in_an_outage_of_its_station_is_not_silenced(cut_h):
+    """Twenty ships are heard by one station, ten by another; the first one fails for five hours."""
+    table = fleet(every_min=5)
+    near = np.asarray(table["mmsi"]) < ONE + 20
+    at = table.column_names.index("station")
+    names = pa.array(np.where(near, "NEAR", "FAR").tolist())
+    table = without(table.set_column(at, table.schema.field(at), names), lambda mmsi: mmsi < ONE + 20, 40, 45)
+    found = seas.tracked(table, seas.every(table, cut_h) if cut_h else ())
+    assert [(row["receiver"], row["name"]) for row in found["outages"].to_pylist()] == [("station", "NEAR")]
+    rows = found["judged_gaps"]
+    assert rows.num_rows == 20
+    assert "silenced" not in rows["judgement"].to_pylist()
+    assert min(rows["in_outage_min"].to_pylist()) > 4.5 * 60

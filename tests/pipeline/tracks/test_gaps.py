@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, build
-from stswatch.pipeline.tracks.vessel import Losses
+from stswatch.pipeline.tracks.gaps import Losses
 from tests.pipeline import seas
 
 DAY = 24 * HOUR
