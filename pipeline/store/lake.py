@@ -245,7 +245,7 @@ class Writer:
         ends = [table.num_rows] if shard is None else _group_ends(shard)
         rising = [c for c in table.column_names if c in _RISING]
         options = {
-            "compression": "lz4",
+            "compression": {c: "lz4" for c in table.column_names if c not in rising},
             "use_dictionary": [c for c in table.column_names if c not in (*_PLAIN, *_RISING)],
             "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
             "write_statistics": False,
