@@ -78,17 +78,18 @@ class Strings:
         found: list[tuple[Ints, Ints]] = [(np.empty(0, np.int64), np.empty(0, np.int64))]
         step = max(1, _AT_ONCE // max(len(self.corner), 1))
         for first in range(0, len(xy), step):
-            point, corner = self._grazed(xy[first : first + step])
-            clear = self.sees(corner, xy[first + point])
-            found.append((first + point[clear], corner[clear]))
+            grazed = self._grazed(xy[first : first + step])
+            corner, point = np.nonzero(grazed.T)  # by corner, whose sectors lie together
+            grazed[point, corner] = self.sees(corner, xy[first + point])
+            point, corner = np.nonzero(grazed)
+            found.append((first + point, corner))
         point, corner = (np.concatenate(axis) for axis in zip(*found, strict=True))
         return point, corner
 
-    def _grazed(self, xy: Floats) -> tuple[Ints, Ints]:
-        """The pairs in which the line from the point passes the corner with its polygon on one side only."""
+    def _grazed(self, xy: Floats) -> Bools:
+        """Whether the line from each point (n, 2) passes each corner with its polygon on one side only, (n, corners)."""
         ahead, behind = (fixed - xy @ turn for fixed, turn in self._beside)
-        point, corner = np.nonzero((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
-        return point, corner
+        return np.asarray((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
 
     @cached_property
     def _beside(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
@@ -119,7 +120,7 @@ class Strings:
     def between(self) -> tuple[Ints, Ints]:
         """The pairs of corners that a taut string can go straight between, both ways, as (from (m,), to (m,))."""
         out, into = self._sides
-        one, other = self._grazed(self.corner)
+        one, other = np.nonzero(self._grazed(self.corner))
         other, one = other[one != other], one[one != other]
         key = one * len(self.corner) + other
         both = np.isin(key, other * len(self.corner) + one)  # it grazes the polygons at both of its ends
