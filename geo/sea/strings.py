@@ -87,7 +87,7 @@ class Strings:
         return point, corner
 
     def _grazed(self, xy: Floats) -> Bools:
-        """Whether the line from each point (n, 2) passes each corner with its polygon on one side only, (n, corners)."""
+        """Whether lines from points (n, 2) pass corners (c,) with their polygons on one side only, (n, c)."""
         ahead, behind = (fixed - xy @ turn for fixed, turn in self._beside)
         return np.asarray((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
 
@@ -104,12 +104,17 @@ class Strings:
         key = corner * _TURN + _angles(xy - self.corner[corner])
         at = np.searchsorted(self._key, key, side="right") - 1
         at = np.where(at < self.sectors.start[corner], self.sectors.start[corner + 1] - 1, at)
-        side = self.sectors.side[at]
-        known = np.maximum(side, 0)
-        way, back = self.head[known] - self.tail[known], self.corner[corner] - self.tail[known]
-        here, there = _cross(way, back), _cross(way, xy - self.tail[known])
-        same_side = here * there >= -_SLACK * np.abs(here)
-        return np.asarray((side == OPEN) | ((side >= 0) & same_side))
+        side, (x, y, east, north, here) = self.sectors.side[at], (of_sector[at] for of_sector in self._ends)
+        there = east * (xy[:, 1] - y) - north * (xy[:, 0] - x)
+        return np.asarray((side == OPEN) | ((side >= 0) & (here * there >= -_SLACK * np.abs(here))))
+
+    @cached_property
+    def _ends(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """Of the side that ends each sector where it begins, its way, and its cross product with that to the corner."""
+        known = np.maximum(self.sectors.side, 0)
+        corner = np.repeat(np.arange(len(self.corner)), np.diff(self.sectors.start))
+        tail, way = self.tail[known], (self.head - self.tail)[known]
+        return *tail.T.copy(), *way.T.copy(), _cross(way, self.corner[corner] - tail)
 
     @cached_property
     def _key(self) -> Floats:

@@ -283,7 +283,7 @@ def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
     ends = [tuple(np.asarray(gaps[f"{axis}{k}"], np.float64) for axis in ("lon", "lat")) for k in (0, 1)]
     speed_kmh = rules.dark_speed_kn * M_PER_NM / 1000
     long_h = (micros(gaps, "end_time") - micros(gaps, "start_time")) / HOUR if gaps.num_rows else np.zeros(0)
-    straight = sum(haversine_m(x[:, None], y[:, None], lon, lat) / 1000 for x, y in ends)
+    straight = np.add(*(haversine_m(x[:, None], y[:, None], lon, lat) / 1000 for x, y in ends))
     some = np.flatnonzero((long_h[:, None] - straight / speed_kmh >= rules.dark_stay_h).any(axis=1))
     if not len(some):
         return schema.PORT_CALLS.empty_table()
