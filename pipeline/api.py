@@ -240,8 +240,9 @@ def run(
         ValueError (SourceError, AreaError, ScorecardError, StoreError, NothingToDo, OtherSlices, ClusterError): what
             was found, where, what to do.
     """
-    from stswatch.pipeline.flow.workers import warm
+    from stswatch.pipeline.flow.workers import keep_freed_memory, warm
 
+    keep_freed_memory()
     asked = chosen(RunOptions, options, also)
     if asked.engine == "local":
         warm(asked.workers)  # they import what they need while this process does

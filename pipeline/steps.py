@@ -181,25 +181,47 @@ def card_of(steps: Sequence[Step] = STEPS) -> Scorecard:
     return next((step.card for step in steps if step.card), None) or scorecard()
 
 
-def parcels(
-    table: str, rows: pa.Table, steps: tuple[Step, ...], shards: int, rules: Rules
-) -> Iterator[tuple[str, int, pa.Table]]:
-    """The rows of one table as (step, shard, rows) for every step that takes it."""
-    for step in steps:
-        route = step.takes.get(table)
-        if route is None or rows.num_rows == 0:
+@dataclass(frozen=True)
+class Share:
+    """The rows of a table that go to one shard of one step: `count` rows from `first` on of `rows`, which others share.
+
+    Shares of the same `rows` follow each other.
+    """
+
+    step: str
+    shard: int
+    rows: pa.Table
+    first: int
+    count: int
+
+    def table(self) -> pa.Table:
+        """The rows themselves."""
+        return self.rows.slice(self.first, self.count)
+
+
+def shares(table: str, rows: pa.Table, steps: tuple[Step, ...], shards: int, rules: Rules) -> Iterator[Share]:
+    """Where the rows of one table go, for every step that takes it."""
+    taking: dict[tuple[Route, int], list[str]] = {}
+    for step in steps if rows.num_rows else ():
+        if route := step.takes.get(table):
+            taking.setdefault((to_all if step.single else route, step.shards(shards)), []).append(step.name)
+    for (route, n), names in taking.items():
+        if n == 1 or route is to_all:
+            yield from (Share(name, k, rows, 0, rows.num_rows) for name in names for k in range(n))
             continue
-        n = step.shards(shards)
-        if n == 1:
-            yield step.name, 0, rows
-            continue
-        row, shard = route(rows, n, rules)
-        order = np.argsort(shard.astype(np.int16), kind="stable")
-        row, shard = row[order], shard[order]
-        sorted_rows = rows.take(pa.array(row)).combine_chunks()
-        edges = np.searchsorted(shard, np.arange(n + 1))
+        together, edges = _by_shard(rows, *route(rows, n, rules), n)
         for k in np.flatnonzero(np.diff(edges)).tolist():
-            yield step.name, k, sorted_rows.slice(int(edges[k]), int(edges[k + 1] - edges[k]))
+            first, end = edges[k : k + 2].tolist()
+            yield from (Share(name, k, together, first, end - first) for name in names)
+
+
+def _by_shard(rows: pa.Table, row: Ints, shard: Ints, n: int) -> tuple[pa.Table, Ints]:
+    """These rows, those of each shard together, and where those of each of n shards begin, the last one's end too."""
+    edges = np.concatenate([[0], np.cumsum(np.bincount(shard, minlength=n))])
+    if len(row) == rows.num_rows and (shard[1:] >= shard[:-1]).all() and (np.diff(row) == 1).all():
+        return rows, edges  # as what a step gives of the vessels or pairs of its shard
+    order = np.argsort(shard.astype(np.int16), kind="stable")
+    return rows.take(pa.array(row[order])).combine_chunks(), edges
 
 
 def check(steps: tuple[Step, ...]) -> None:
@@ -280,8 +302,8 @@ class InMemory:
         given: dict[str, list[pa.Table]] = {}
 
         def send(table: str, rows: pa.Table) -> None:
-            for name, shard, part in parcels(table, rows, self.steps, self.shards, self.rules):
-                waiting.setdefault((name, shard), {}).setdefault(table, []).append(part)
+            for share in shares(table, rows, self.steps, self.shards, self.rules):
+                waiting.setdefault((share.step, share.shard), {}).setdefault(table, []).append(share.table())
 
         for table, rows in lake.items():
             send(table, rows)

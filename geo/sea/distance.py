@@ -94,26 +94,34 @@ def port_distance_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) ->
     return BySea(value, bound)
 
 
-def port_bound_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str]) -> Floats:
+def port_bound_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str], asked: Bools | None = None) -> Floats:
     """What no way by sea from points (n,) to ports is shorter than, (n, k) km: as the bound of `port_distance_km`.
 
-    Cheaper, since no way is looked for that a ship can sail. Raises KeyError for an id that is none.
+    Cheaper, since no way is looked for that a ship can sail. asked: (n, k) of which more than the great circle is
+    wanted, all where None. Raises KeyError for an id that is none.
 
     >>> least = port_bound_km([124.0], [38.0], ["nampo", "wonsan"])
     >>> bool((least <= port_distance_km([124.0], [38.0], ["nampo", "wonsan"]).value_km).all()), least.round(-1).tolist()
     (True, [[150.0, 1240.0]])
     """
     places, which = _distinct(*(np.asarray(v, np.float64).ravel() for v in np.broadcast_arrays(lon, lat)))
-    found = [_least_km(_port(port), places) for port in port_ids]
+    some = np.full((len(places.lon), len(port_ids)), asked is None)
+    if asked is not None:
+        point, port = np.nonzero(asked)
+        some[which[point], port] = True
+    found = [_least_km(_port(name), places, some[:, k]) for k, name in enumerate(port_ids)]
     return np.column_stack(found)[which] if found else np.empty((len(which), 0))
 
 
-def _least_km(one: _Places, others: _Places) -> Floats:
-    """Bounds from one place to others (n,): the straight line, or where land lies in it the string round that."""
+def _least_km(one: _Places, others: _Places, asked: Bools) -> Floats:
+    """Bounds from one place to others (n,): the straight line, or where land lies in it the string round that.
+
+    asked: (n,) of which the string is wanted.
+    """
     bound = apart_km(in_space_km(one.lon, one.lat), in_space_km(others.lon, others.lat)) * ROUNDING
     if not one.known.all():
         return bound
-    apart = others.known.copy()
+    apart = others.known & asked
     apart[apart] = ~inner_land().clear(np.broadcast_to(one.xy, others.xy.shape)[apart], others.xy[apart])
     if apart.any():
         strung = (_strung_km(one, others) - one.moved_km - others.moved_km) * ROUNDING

@@ -78,17 +78,18 @@ class Strings:
         found: list[tuple[Ints, Ints]] = [(np.empty(0, np.int64), np.empty(0, np.int64))]
         step = max(1, _AT_ONCE // max(len(self.corner), 1))
         for first in range(0, len(xy), step):
-            point, corner = self._grazed(xy[first : first + step])
-            clear = self.sees(corner, xy[first + point])
-            found.append((first + point[clear], corner[clear]))
+            grazed = self._grazed(xy[first : first + step])
+            corner, point = np.nonzero(grazed.T)  # by corner, whose sectors lie together
+            grazed[point, corner] = self.sees(corner, xy[first + point])
+            point, corner = np.nonzero(grazed)
+            found.append((first + point, corner))
         point, corner = (np.concatenate(axis) for axis in zip(*found, strict=True))
         return point, corner
 
-    def _grazed(self, xy: Floats) -> tuple[Ints, Ints]:
-        """The pairs in which the line from the point passes the corner with its polygon on one side only."""
+    def _grazed(self, xy: Floats) -> Bools:
+        """Whether lines from points (n, 2) pass corners (c,) with their polygons on one side only, (n, c)."""
         ahead, behind = (fixed - xy @ turn for fixed, turn in self._beside)
-        point, corner = np.nonzero((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
-        return point, corner
+        return np.asarray((np.minimum(ahead, behind) >= -_HAIR) | (np.maximum(ahead, behind) <= _HAIR))
 
     @cached_property
     def _beside(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
@@ -103,12 +104,17 @@ class Strings:
         key = corner * _TURN + _angles(xy - self.corner[corner])
         at = np.searchsorted(self._key, key, side="right") - 1
         at = np.where(at < self.sectors.start[corner], self.sectors.start[corner + 1] - 1, at)
-        side = self.sectors.side[at]
-        known = np.maximum(side, 0)
-        way, back = self.head[known] - self.tail[known], self.corner[corner] - self.tail[known]
-        here, there = _cross(way, back), _cross(way, xy - self.tail[known])
-        same_side = here * there >= -_SLACK * np.abs(here)
-        return np.asarray((side == OPEN) | ((side >= 0) & same_side))
+        side, (x, y, east, north, here) = self.sectors.side[at], (of_sector[at] for of_sector in self._ends)
+        there = east * (xy[:, 1] - y) - north * (xy[:, 0] - x)
+        return np.asarray((side == OPEN) | ((side >= 0) & (here * there >= -_SLACK * np.abs(here))))
+
+    @cached_property
+    def _ends(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """Of the side that ends each sector where it begins, its way, and its cross product with that to the corner."""
+        known = np.maximum(self.sectors.side, 0)
+        corner = np.repeat(np.arange(len(self.corner)), np.diff(self.sectors.start))
+        tail, way = self.tail[known], (self.head - self.tail)[known]
+        return *tail.T.copy(), *way.T.copy(), _cross(way, self.corner[corner] - tail)
 
     @cached_property
     def _key(self) -> Floats:
@@ -119,7 +125,7 @@ class Strings:
     def between(self) -> tuple[Ints, Ints]:
         """The pairs of corners that a taut string can go straight between, both ways, as (from (m,), to (m,))."""
         out, into = self._sides
-        one, other = self._grazed(self.corner)
+        one, other = np.nonzero(self._grazed(self.corner))
         other, one = other[one != other], one[one != other]
         key = one * len(self.corner) + other
         both = np.isin(key, other * len(self.corner) + one)  # it grazes the polygons at both of its ends

@@ -25,7 +25,7 @@ from stswatch.pipeline.readers.packing import LostSpans, arrivals_in, marked
 from stswatch.pipeline.readers.source import Chunk, Source, SourceError
 from stswatch.pipeline.routes import LAKE_SHARDS
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import LAKE_TABLES, LOST, Step, parcels
+from stswatch.pipeline.steps import LAKE_TABLES, LOST, Step, shares
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.entries import leave_receipt
 from stswatch.pipeline.store.states import StateFiles, StateStore
@@ -34,7 +34,8 @@ from stswatch.pipeline.store.states import StateFiles, StateStore
 # One file for each call of a step, mapped by those who read it. Sent through Beam the same bytes would be copied some
 # four times, all in one process, which the workers would then wait for (docs/decisions/0004).
 
-Parcel = tuple[str, str, int, int]  # table, file, where its Arrow stream begins and how long it is, bytes
+# table, file, where its Arrow stream begins and how long it is, bytes, and which of its rows: the first, how many
+Parcel = tuple[str, str, int, int, int, int]
 Sent = tuple[str, int, Parcel]  # step, shard, where the rows for it lie
 SENT = "sent"  # the folder of these files in that of a slice
 
@@ -48,16 +49,22 @@ class ParcelWriter:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / SENT / f"{name}-{secrets.token_hex(4)}.arrow"
         self._file: pa.NativeFile | None = None
+        self._last: tuple[pa.Table | None, int, int] = None, 0, 0
 
-    def put(self, table: str, rows: pa.Table) -> Parcel:
-        """Write rows; gives what finds them again. Raises OSError where they cannot be written."""
+    def put(self, table: str, rows: pa.Table, first: int = 0, count: int | None = None) -> Parcel:
+        """Write rows, once for calls with the same ones that follow each other; gives what finds some of them again.
+
+        first, count: which; all from the first on where there is no count. Raises OSError where they cannot be written.
+        """
         if self._file is None:
             self._path.parent.mkdir(exist_ok=True)
             self._file = pa.OSFile(str(self._path), "wb")
-        begin = self._file.tell()
-        with pa.ipc.new_stream(self._file, rows.schema) as stream:
-            stream.write_table(rows)
-        return table, self._path.name, begin, self._file.tell() - begin
+        if self._last[0] is not rows:
+            begin = self._file.tell()
+            with pa.ipc.new_stream(self._file, rows.schema) as stream:
+                stream.write_table(rows)
+            self._last = rows, begin, self._file.tell() - begin
+        return table, self._path.name, *self._last[1:], first, rows.num_rows - first if count is None else count
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +78,11 @@ def opened(folder: Path, parcels: Iterable[Parcel]) -> Tables:
     """The rows of some parcels by table, in the order given. Raises OSError where a file is gone."""
     files: dict[str, pa.Buffer] = {}
     parts: dict[str, list[pa.Table]] = {}
-    for table, name, begin, length in parcels:
+    for table, name, begin, length, first, count in parcels:
         if name not in files:
             files[name] = pa.memory_map(str(folder / SENT / name)).read_buffer()
         rows = pa.ipc.open_stream(files[name].slice(begin, length)).read_all()
-        parts.setdefault(table, []).append(rows)
+        parts.setdefault(table, []).append(rows.slice(first, count))
     return {table: concat(found, found[0].schema) for table, found in parts.items()}
 
 
@@ -142,8 +149,8 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     with ParcelWriter(job.folder, f"{name}-{shard}") as outbox:
         for table, rows in result.rows.items():
             _store(job, table, shard, rows)
-            for target, to, part in parcels(table, rows, later, job.shards, job.rules):
-                out.append((target, to, outbox.put(table, part)))
+            for share in shares(table, rows, later, job.shards, job.rules):
+                out.append((share.step, share.shard, outbox.put(table, share.rows, share.first, share.count)))
     return out, round((time.process_time() - began) * 1e6)
 
 

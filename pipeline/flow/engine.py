@@ -40,7 +40,7 @@ IN_PROCESS = ("--direct_num_workers=1",)
 CPU_US = "stswatch: CPU us"  # the namespace of the counters of each step
 _KEY = tuple[str, int]  # step, shard
 _ROWS = tuple[_KEY, Parcel]  # what travels between steps: whom it is for, and where the rows lie
-_CALL = ("", "", 0, 0)  # nothing, but a call
+_CALL = ("", "", 0, 0, 0, 0)  # nothing, but a call
 
 Waiting = list[tuple[_KEY, list[Parcel]]]
 
@@ -146,7 +146,7 @@ class _Call(beam.DoFn):  # type: ignore[misc]
 
     def _found(self) -> Iterator[beam.pvalue.TaggedOutput]:
         # the fullest shards first, so that none of them is left to run alone
-        waiting, self._waiting = sorted(self._waiting, key=_bytes, reverse=True), Waiting()
+        waiting, self._waiting = sorted(self._waiting, key=_fullness, reverse=True), Waiting()
         calls = [(run_shard, self._job, *key, parcels) for key, parcels in waiting]
         for (key, _), (sent, cpu_us) in zip(waiting, workers.each(self._spec.workers, calls), strict=True):
             self._cpu_us[key[0]].inc(cpu_us)
@@ -173,9 +173,9 @@ class _CallAll(beam.DoFn):  # type: ignore[misc]
             yield (step.name, 0), _CALL
 
 
-def _bytes(given: tuple[_KEY, list[Parcel]]) -> int:
-    """What was sent to a shard."""
-    return sum(length for _, _, _, length in given[1])
+def _fullness(given: tuple[_KEY, list[Parcel]]) -> int:
+    """How many rows were sent to a shard."""
+    return sum(count for *_, count in given[1])
 
 
 # ------------------------------------------------------------------------------------ chunks of archives, into the lake
@@ -237,6 +237,7 @@ class Embedded:
         self, expand: Callable[[beam.Pipeline], object], anew: bool = False, options: Sequence[str] = IN_PROCESS
     ) -> None:
         """anew: build it for each run, as Beam's documented calls do. options: of Beam."""
+        workers.pass_over_what_stays()
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)  # it logs what it raises
         self._expand = expand
         self._options = PipelineOptions(list(options))

@@ -31,7 +31,7 @@ from stswatch.pipeline.trouble import Progress
 if TYPE_CHECKING:
     from stswatch.pipeline.flow.engine import Flow
 
-_ROWS_PER_CALL = 250_000  # what a step takes at once and stays in the cache
+_ROWS_PER_CALL = 500_000  # what a step takes at once and stays in the cache
 _BYTES_PER_ROW = 120  # what a slice holds at its fullest, per fix (docs/benchmarks.md)
 _BYTES_ALWAYS = 400 << 20  # Python with Beam and Arrow, before the first fix
 _STATES_KEPT = 8

@@ -20,7 +20,6 @@ from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.row import Engine, planned, run_row, tidy
 from stswatch.pipeline.flow.slices import DamagedSlice, code, healing, outputs
-from stswatch.pipeline.flow.workers import keep_freed_memory
 from stswatch.pipeline.readers.source import Source, SourceError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step, card_of, check
@@ -79,7 +78,6 @@ def _run(
     catalogue: Catalogue, sources: Sequence[Source], rules: Rules, area: str, engine: Engine, tell: Progress
 ) -> Path:
     data, started = catalogue.data, datetime.now(UTC)
-    keep_freed_memory()
     check(engine.steps)
     slab_us = round(engine.slice_h * HOUR)
     given = {source.source for source in sources}

@@ -33,8 +33,8 @@ def packed(code: Ints) -> tuple[Ints, Ints]:
     >>> number.tolist(), (codes[number] - SPEED_A).tolist()[1:]
     ([2, 4, 3], [1, 0])
     """
-    number = code & _NUMBER
-    kinds = [np.flatnonzero(code >> 24 == what >> 24) for what in KINDS]
+    number, kind = code & _NUMBER, (code >> 24).astype(np.int8)
+    kinds = [np.flatnonzero(kind == what >> 24) for what in KINDS]
     codes, begins = layout(*(number[rows] for rows in kinds))
     for rows, begin in zip(kinds[1:], begins[1:], strict=True):
         number[rows] += begin

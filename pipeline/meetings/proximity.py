@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -55,11 +56,10 @@ class Berths:
     how: Ints
 
     @staticmethod
-    def of(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Berths:
+    def of(legs: LegColumns, a: Ints, b: Ints) -> Berths:
         """Those of the legs of pairs of which both lie still; of no other it is asked."""
         asked = np.zeros(len(legs.mmsi), bool)
-        still = _both_still(legs, a, b, rules)
-        asked[a[still]] = asked[b[still]] = True
+        asked[a] = asked[b] = True
         leg = np.flatnonzero(asked)
         ends, port, how = legs.ends.at(leg), np.full(len(asked), -1), np.zeros(len(asked), np.int64)
         port[leg], words = berth_of((ends.lon0 + ends.lon1) / 2, (ends.lat0 + ends.lat1) / 2)
@@ -67,16 +67,13 @@ class Berths:
         return Berths(port, how)
 
 
-def at_berth(legs: LegColumns, berths: Berths, a: Ints, b: Ints, rules: Rules) -> Bools:
-    """Whether both legs of each pair lie still at berth."""
-    out = np.zeros(len(a), bool)
-    still = _both_still(legs, a, b, rules)
-    out[still] = (berths.port[a[still]] >= 0) & (berths.port[b[still]] >= 0)
-    return out
-
-
-def _both_still(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> Ints:
-    return np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
+def at_berth(legs: LegColumns, a: Ints, b: Ints, rules: Rules) -> tuple[Berths, Bools]:
+    """Where legs of pairs lie still at berth, and whether both of each pair do."""
+    still = np.flatnonzero(np.maximum(legs.speed_dkn[a], legs.speed_dkn[b]) < rules.proximity.still_kn * 10)
+    still_a, still_b = a[still], b[still]
+    berths, both = Berths.of(legs, still_a, still_b), np.zeros(len(a), bool)
+    both[still] = (berths.port[still_a] >= 0) & (berths.port[still_b] >= 0)
+    return berths, both
 
 
 def rows_of(legs: LegColumns, a: Ints, b: Ints, berths: Berths, rules: Rules) -> pa.Table:
@@ -95,11 +92,16 @@ def rows_of(legs: LegColumns, a: Ints, b: Ints, berths: Berths, rules: Rules) ->
     once = order[starts_of(*(key[order] for key in keys))]
     row, hour = row[once], keys[2][once]
     port, how = np.divmod(berth[row], len(_HOW))
-    columns: dict[str, object] = {"port": pa.array(world_ports().id[port], pa.string()), "hour": hour * HOUR}
-    columns["part"] = pa.array(_HOW[how], pa.string())
+    columns: dict[str, object] = {"port": _port_ids().take(pa.array(port)), "hour": hour * HOUR}
+    columns["part"] = pa.array(_HOW, pa.string()).take(pa.array(how))
     for v, leg in (("a", a[row]), ("b", b[row])):
         columns |= {f"mmsi_{v}": legs.mmsi[leg], f"track_{v}": legs.track_us[leg]}
     return build("port_pairs", columns)
+
+
+@cache
+def _port_ids() -> pa.Array:
+    return pa.array(world_ports().id, pa.string())
 
 
 def distinct(pairs: pa.Table) -> pa.Table:
@@ -143,8 +145,7 @@ def proximity(state: Tables, batch: Batch, rules: Rules) -> Result:
     rows: dict[str, list[pa.Table]] = {"proximities": [], "port_pairs": []}
     for i, j in _together(candidates(boxes, batch.shard, batch.shards), _PAIRS_AT_ONCE):
         a, b = _pairs(view, *_fine_enough(view, i, j, rules))
-        berths = Berths.of(view, a, b, rules)
-        berth = at_berth(view, berths, a, b, rules)
+        berths, berth = at_berth(view, a, b, rules)
         for some_a, some_b in _cached(a[berth], b[berth]):
             rows["port_pairs"].append(rows_of(view, some_a, some_b, berths, rules))
         for some_a, some_b in _cached(a[~berth], b[~berth]):

@@ -267,7 +267,7 @@ IDS_NOTE = "ids numbered from 1,073,741,824 on: flag and kind of station are not
 _OWN = 2**24  # numbers below it are told apart by themselves
 _HASHED = 2**30 - _OWN
 _WHOLE = re.compile(r"(0|[1-9]\d{0,8})(?:\.0*)?")
-_LEAST_MMSI = 1_000_000  # no form of an MMSI has fewer digits
+_MAYBE_MMSI = r"^0*[1-9][0-9]{6,8}(\.0*)?$"  # no form of an MMSI has fewer digits
 _FEW = 0.5  # share of possible MMSI below which a column is said to hold none
 
 
@@ -349,16 +349,11 @@ def check(place: SourcePlace, name: str, column: pa.Array) -> None:
 
     >>> check(SourcePlace("a.csv"), "mmsi", pa.array(["431000001", "x", "412000001"]))
     """
-    ids = pc.unique(texts(column).drop_null()).to_pylist()
-    strange = [text for text in ids if not _may_be_mmsi(text)]
+    ids = pc.unique(texts(column).drop_null())
+    strange = ids.filter(pc.invert(pc.match_substring_regex(ids, _MAYBE_MMSI)))
     if len(ids) > 1 and len(ids) - len(strange) < _FEW * len(ids):
-        shown = ", ".join(repr(text[:40]) for text in strange[:2])
+        shown = ", ".join(repr(text[:40]) for text in strange[:2].to_pylist())
         raise SourceError(
             f"{place}: what stands in {name[:60]!r} is no MMSI ({shown}); if these are ids of another kind, give"
             " `ids=any`: each is then a vessel, and flag and kind of station are not judged"
         )
-
-
-def _may_be_mmsi(text: str) -> bool:
-    whole = re.fullmatch(r"0*(\d{1,9})(?:\.0*)?", text)
-    return whole is not None and int(whole[1]) >= _LEAST_MMSI

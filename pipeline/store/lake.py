@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,6 @@ from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store.files import WITH_RADIO, DamagedFile, has_radio, sync
 from stswatch.pipeline.tracks.stray_days import Days, added, days_of
-
-if TYPE_CHECKING:
-    pass
-
 
 # ------- Checksums of what is kept: of the files of the lake by piece, so that a part of a file is verified by itself
 # CRC-32, since zlib has it at 2.4 GB/s, against 1.4 of SHA-256 with the processor's own instructions: it finds any one
@@ -105,7 +101,7 @@ def verify(folder: Path, wanted: Iterable[tuple[str, int]]) -> None:
 # slice of the run. A file of fixes of which some have fields of the sentence alone (RADIO_FIELDS) is named so; the
 # others have no such columns, which read as null.
 
-_ROWS_PER_GROUP = 16_384
+_ROWS_PER_GROUP = 32_768
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
 _RISING = ("time", "offset", "length")  # stored as differences
 _PLAIN = ("lon", "lat")  # nearly every value differs: a dictionary only costs
@@ -235,13 +231,14 @@ class Writer:
         if table.num_rows == 0:
             return
         mmsi, time_us = np.asarray(table["mmsi"]).astype(np.int64), micros(table, "time")
-        slab = time_us // self._slab_us
+        # what claims to be an MMSI but has more than 9 digits or a sign must not reach into the shard
         shard = lake_shard(mmsi)
-        for number in np.unique(slab).tolist():
-            row = np.flatnonzero(slab == number)
-            within_ms = (time_us[row] - number * self._slab_us) // MS
-            # what claims to be an MMSI but has more than 9 digits or a sign must not reach into the shard
-            order = row[np.argsort((shard[row] << 57) | ((mmsi[row] & _MMSI_BITS) << 27) | within_ms)]
+        who = (shard << 57) | ((mmsi & _MMSI_BITS) << 27)
+        first, last = (int(t) // self._slab_us for t in (time_us.min(), time_us.max()))
+        slab = time_us // self._slab_us if last > first else None
+        for number in [first] if slab is None else np.unique(slab).tolist():
+            row = np.flatnonzero(slab == number) if slab is not None else np.arange(len(mmsi))
+            order = row[np.argsort(who[row] | (time_us[row] - number * self._slab_us) // MS)]
             self._file(name, number * self._slab_us, _take(table, order), shard[order])
 
     def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
@@ -252,7 +249,7 @@ class Writer:
         ends = [table.num_rows] if shard is None else _group_ends(shard)
         rising = [c for c in table.column_names if c in _RISING]
         options = {
-            "compression": "lz4",
+            "compression": {c: "lz4" for c in table.column_names if c not in rising},
             "use_dictionary": [c for c in table.column_names if c not in (*_PLAIN, *_RISING)],
             "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
             "write_statistics": False,
@@ -291,8 +288,15 @@ def _group_ends(shard: Ints) -> list[int]:
 
 def _coded(table: pa.Table) -> pa.Table:
     """The table with text as numbers into a dictionary: most of it says the same in every row."""
-    columns = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in table.columns]
+    columns = [_words(c.combine_chunks()) if pa.types.is_string(c.type) else c for c in table.columns]
     return pa.table(columns, names=table.column_names)
+
+
+def _words(text: pa.StringArray) -> pa.DictionaryArray:
+    """Text as numbers into a dictionary; where every row says the same, none is looked up."""
+    if text.null_count == len(text) or not pc.all(pc.equal(text, text[0]), skip_nulls=False).as_py():
+        return text.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(text), np.int32)), text[:1])
 
 
 def _together(tables: Sequence[pa.Table]) -> pa.Table:
@@ -302,8 +306,9 @@ def _together(tables: Sequence[pa.Table]) -> pa.Table:
 def _take(table: pa.Table, order: Ints) -> pa.Table:
     """The rows in this order; columns of nulls are not moved."""
     index = pa.array(order)
-    columns = [pa.nulls(len(order), c.type) if c.null_count == len(c) else c.take(index) for c in table.columns]
-    return pa.table(columns, names=table.column_names)
+    columns = [c.combine_chunks() for c in table.columns]  # of one chunk, which is taken from faster than its like
+    moved = [pa.nulls(len(order), c.type) if c.null_count == len(c) else c.take(index) for c in columns]
+    return pa.table(moved, names=table.column_names)
 
 
 def slab_name(slab_us: int | None) -> str:
@@ -341,35 +346,29 @@ def read(
     kind = pa.schema([_as_dictionary(f) if f.name in _FEW_WORDS else f for f in fields])
     found: list[pa.Table] = []
     for part in parts:
-        groups = [
-            g
-            for g, (before, last) in enumerate(pairwise([-1, *part.last_shards]))
-            if last >= shards[0] and before + 1 < shards[1]
-        ]
-        if groups:
-            rows = _groups(data, part, groups, stored).cast(kind)
-            rows = _used(rows, part.left_out)
+        held = list(enumerate(pairwise([-1, *part.last_shards])))  # by row group the last shard before it, and its own
+        held = [(g, ends) for g, ends in held if ends[1] >= shards[0] and ends[0] + 1 < shards[1]]
+        if held:
+            rows = _groups(data, part, [g for g, _ in held], stored).cast(kind)
+            if held[0][1][0] + 1 < shards[0] or held[-1][1][1] >= shards[1]:
+                shard = lake_shard(np.asarray(rows["mmsi"]))
+                rows = rows.filter(pa.array((shard >= shards[0]) & (shard < shards[1])))
+            rows = _used(rows, span_us, part.left_out)
             if ROUNDED in names:
                 rows = rows.append_column(ROUNDED, pa.array(np.full(rows.num_rows, part.rounded_deg)))
             found.append(rows)
     if ROUNDED in names:
         kind = kind.append(pa.field(ROUNDED, pa.float64()))
-    rows = pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
+    return pa.concat_tables(found).unify_dictionaries().combine_chunks() if found else kind.empty_table()
+
+
+def _used(rows: pa.Table, span_us: Span, left_out: Sequence[Span]) -> pa.Table:
+    """The rows in a span and outside of others."""
     time_us = micros(rows, "time")
     wanted = (time_us >= span_us[0]) & (time_us < span_us[1])
-    if shards != (0, LAKE_SHARDS):
-        shard = lake_shard(np.asarray(rows["mmsi"]))
-        wanted &= (shard >= shards[0]) & (shard < shards[1])
-    return rows if wanted.all() else rows.filter(pa.array(wanted)).combine_chunks()
-
-
-def _used(rows: pa.Table, left_out: Sequence[Span]) -> pa.Table:
-    """The rows outside of these spans."""
-    time_us = micros(rows, "time")
     for start_us, end_us in left_out:
-        rows = rows.filter(pa.array((time_us < start_us) | (time_us >= end_us)))
-        time_us = micros(rows, "time")
-    return rows
+        wanted &= (time_us < start_us) | (time_us >= end_us)
+    return rows if wanted.all() else rows.filter(pa.array(wanted))
 
 
 def columns(data: Path, part: Part, names: Sequence[str]) -> pa.Table:
@@ -380,9 +379,10 @@ def columns(data: Path, part: Part, names: Sequence[str]) -> pa.Table:
 def _groups(data: Path, part: Part, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
     """Some row groups of a file, verified. Raises DamagedFile."""
     try:
-        file = pq.ParquetFile(
-            verified(data, part, groups), read_dictionary=[n for n in names if n in _FEW_WORDS], pre_buffer=False
-        )
+        content, words = verified(data, part, groups), [name for name in names if name in _FEW_WORDS]
+        content.seek(part.pieces[-2][0] if len(part.pieces) > 1 else 0)
+        metadata = _metadata(content.read()) if part.pieces else None
+        file = pq.ParquetFile(content, metadata=metadata, read_dictionary=words, pre_buffer=False)
         stored = [name for name in names if has_radio(part.path) or name not in schema.RADIO_FIELDS]
         rows = file.read_row_groups(list(groups), columns=stored, use_threads=False)
     except pa.ArrowException as error:
@@ -391,6 +391,12 @@ def _groups(data: Path, part: Part, groups: Sequence[int], names: Sequence[str])
         if name not in stored:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, schema.FIXES.field(name).type))
     return rows.select(list(names))
+
+
+@lru_cache(64)
+def _metadata(end: bytes) -> pq.FileMetaData:
+    """What the end of a file says of its row groups, read once for all shards."""
+    return pq.read_metadata(pa.BufferReader(end))
 
 
 def _as_dictionary(text: pa.Field) -> pa.Field:

@@ -267,6 +267,7 @@ def _hours_since(time: pa.ChunkedArray, at_us: Ints) -> Column:
 # Absence of data never raises darkness: a call here says what was possible, and beside it stands what the silence was
 # judged to be; `may_score` is true only where it was `silenced`.
 
+_OF_SPHERE = 0.99  # no way on the ellipsoid is shorter than this share of the same on the sphere
 ONE_PLACE_KM = 10.0  # ports so near each other are one place to whoever sails there from afar
 
 
@@ -282,12 +283,14 @@ def dark_calls(gaps: pa.Table, rules: StayRules) -> pa.Table:
     ends = [tuple(np.asarray(gaps[f"{axis}{k}"], np.float64) for axis in ("lon", "lat")) for k in (0, 1)]
     speed_kmh = rules.dark_speed_kn * M_PER_NM / 1000
     long_h = (micros(gaps, "end_time") - micros(gaps, "start_time")) / HOUR if gaps.num_rows else np.zeros(0)
-    straight = sum(haversine_m(x[:, None], y[:, None], lon, lat) / 1000 for x, y in ends)
+    straight = np.add(*(haversine_m(x[:, None], y[:, None], lon, lat) / 1000 for x, y in ends))
     some = np.flatnonzero((long_h[:, None] - straight / speed_kmh >= rules.dark_stay_h).any(axis=1))
     if not len(some):
         return schema.PORT_CALLS.empty_table()
-    ids = ports().id[which].tolist()
-    there, back = (port_bound_km(x[some], y[some], ids) for x, y in ends)
+    # both ends at once: where a silence ends another mostly begins, and each place is looked at once
+    lon, lat = (np.concatenate([axis[some] for axis in both]) for both in zip(*ends, strict=True))
+    near = long_h[some, None] - _OF_SPHERE * straight[some] / speed_kmh >= rules.dark_stay_h
+    there, back = np.split(port_bound_km(lon, lat, ports().id[which].tolist(), np.concatenate([near, near])), 2)
     spare_h = long_h[some, None] - (there + back) / speed_kmh
     rank = ranks(np.where(spare_h >= rules.dark_stay_h, spare_h, -np.inf))
     row, port = np.nonzero(spare_h >= rules.dark_stay_h)

@@ -185,7 +185,7 @@ class HeardSpans:
         first = np.zeros(len(mmsi), bool)
         first[head] = True
         row = np.flatnonzero(first | (np.diff(span, prepend=span[:1]) != 0))
-        track = np.searchsorted(head, row, "right") - 1
+        track = np.cumsum(first[row]) - 1
         heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
         if kept.num_rows == 0:
             return heads

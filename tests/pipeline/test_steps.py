@@ -14,7 +14,7 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Result, concat, from_bytes, to_bytes
 from stswatch.pipeline.routes import by_cell, by_mmsi, by_pair, by_party, to_all
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import LAKE_TABLES, LOST, STEPS, InMemory, Step, check, parcels
+from stswatch.pipeline.steps import LAKE_TABLES, LOST, STEPS, InMemory, Step, check, shares
 from tests.pipeline import seas
 
 TABLES = {**schema.LAKE, **schema.FLOW}
@@ -166,7 +166,7 @@ def test_a_step_cannot_take_what_only_a_later_one_gives():
 
 
 @pytest.mark.parametrize("shards", [1, 7, 64])
-def test_parcels_hand_each_row_to_the_shards_of_its_route(shards, calls):
+def test_shares_hand_each_row_to_the_shards_of_its_route(shards, calls):
     """MMSI and pair: to one shard each; cells: to those that own them, each once; to all: to all."""
     given = {name: [] for name in (*LAKE_TABLES, *schema.FLOW)}
     for _, _, _, result in calls:
@@ -177,9 +177,9 @@ def test_parcels_hand_each_row_to_the_shards_of_its_route(shards, calls):
     routes: dict[Any, int] = {by_mmsi: 1, by_pair: 1, to_all: shards}
     for name, rows in tables.items():
         sent = {}
-        for to, shard, part in parcels(name, rows, STEPS, shards, RULES):
-            assert 0 <= shard < shards
-            sent.setdefault(to, []).append(part.num_rows)
+        for share in shares(name, rows, STEPS, shards, RULES):
+            assert 0 <= share.shard < shards
+            sent.setdefault(share.step, []).append(share.table().num_rows)
         for step in STEPS:
             if name not in step.takes or rows.num_rows == 0:
                 assert step.name not in sent

@@ -68,6 +68,18 @@ def test_parcels_of_several_calls_come_in_the_order_given(tmp_path):
     assert got.equals(pa.concat_tables([BIG.slice(7 * k, 7) for k in (1, 0, 2)]))
 
 
+@settings(deadline=None, max_examples=30)
+@given(cuts=st.lists(st.tuples(st.integers(0, 499_999), st.integers(0, 3000)), min_size=1, max_size=5))
+def test_shares_of_one_table_are_written_once(cuts, tmp_path_factory):
+    folder, rows = tmp_path_factory.mktemp("sent"), BIG.slice(0, 10_000)
+    cuts = [(start % 10_000, min(length, 10_000 - start % 10_000)) for start, length in cuts]
+    with ParcelWriter(folder, "vessel-0") as outbox:
+        parcels = [outbox.put("legs", rows, *cut) for cut in cuts]
+    (file,) = (folder / SENT).glob("vessel-0-*.arrow")
+    assert file.stat().st_size < 16 * rows.num_rows + 2_000
+    assert opened(folder, parcels)["legs"].equals(pa.concat_tables([rows.slice(*cut) for cut in cuts]))
+
+
 def test_a_call_that_sends_nothing_makes_no_file(tmp_path):
     assert sent(tmp_path) == []
     assert not (tmp_path / SENT).exists()
