@@ -297,8 +297,7 @@ def _cut_off(used: Mapping[str, Any]) -> str:
 def measured(row: dict[str, Any]) -> list[str]:
     """What the table of measures has a phrase for, in a sentence; nothing of what is not known."""
     known = [each.words.format(**row) for each in MEASURES.values() if each.words and row[each.name] is not None]
-    text = "; ".join(known)
-    return [f"{text[0].upper()}{text[1:]}."] if known else []
+    return [f"{known[0][0].upper()}{'; '.join(known)[1:]}."] if known else []
 
 
 def _speeds(row: dict[str, Any]) -> str:

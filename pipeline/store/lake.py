@@ -96,10 +96,9 @@ def verify(folder: Path, wanted: Iterable[tuple[str, int]]) -> None:
 # --------------- The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard
 #     lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet     slab / reading - start of the chunk - part
 #
-# A file counts only when the catalogue leads to it (entries.py). Rows are sorted by shard, MMSI and time, and a row
-# group holds whole shards, so that one shard is read without the others. The 64 shards are fixed; the slab is the
-# slice of the run. A file of fixes of which some have fields of the sentence alone (RADIO_FIELDS) is named so; the
-# others have no such columns, which read as null.
+# A file counts when the catalogue leads to it (entries.py). Rows are sorted by shard (64, fixed), MMSI and time; a row
+# group holds whole shards, so that one is read without the others. The slab is the slice of the run. A file of fixes
+# with fields of the sentence alone (RADIO_FIELDS) is named so; in others these read as null.
 
 _ROWS_PER_GROUP = 32_768
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more
@@ -200,9 +199,8 @@ class Writer:
         sync((self._data / part.path for part in self._parts), self._data)
         first, last = (min(self._span), max(self._span)) if self._span else (None, None)
         rounding = self._rounding.decimals, [list(place) for place in self._rounding.places]
-        return Receipt(
-            self._parts, self._counts | counts, self._rejects, first, last, *rounding, self._days, tuple(lost)
-        )
+        counts = self._counts | counts
+        return Receipt(self._parts, counts, self._rejects, first, last, *rounding, self._days, tuple(lost))
 
     def _flush(self) -> None:
         tables = {name: _together(waiting) for name, waiting in self._waiting.items()}

@@ -15,15 +15,7 @@ import pyarrow as pa
 
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.store import (
-    across_vessels,
-    ddl,
-    encounter_context,
-    publish,
-    revisions,
-    snapshots,
-    views,
-)
+from stswatch.pipeline.store import across_vessels, ddl, encounter_context, publish, revisions, snapshots, views
 from stswatch.pipeline.store.database import StoreError, check_layout, connect, sound
 
 _LAYOUT = {**schema.STORED, **publish.schemas()}  # what a snapshot of this version has
