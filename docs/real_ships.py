@@ -16,18 +16,25 @@ ADRIFT_H = 6, 20  # what is there of real spells
 
 def noaa(folder: Path) -> pd.DataFrame:
     """Positions of MarineCadastre: mmsi, time_s, lon, lat, sog, status."""
-    told = pd.read_csv(folder / "decoded" / "noaa_2022-01-03_99999.csv.gz")
-    time = pd.to_datetime(told.BaseDateTime).astype("datetime64[s]").astype("int64")
+    collected = pd.read_csv(folder / "decoded" / "noaa_2022-01-03_99999.csv.gz")
+    time = pd.to_datetime(collected.BaseDateTime).astype("datetime64[s]").astype("int64")
     return pd.DataFrame(
-        {"mmsi": told.MMSI, "time_s": time, "lon": told.LON, "lat": told.LAT, "sog": told.SOG, "status": told.Status}
+        {
+            "mmsi": collected.MMSI,
+            "time_s": time,
+            "lon": collected.LON,
+            "lat": collected.LAT,
+            "sog": collected.SOG,
+            "status": collected.Status,
+        }
     )
 
 
 def gulf(folder: Path) -> pd.DataFrame:
     """Positions in the Gulf of Mexico, a step of 10 minutes; no status."""
-    told = pd.read_csv(folder / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz")
-    time = pd.to_datetime(told.timestamp).astype("datetime64[s]").astype("int64")
-    columns = {"mmsi": told.mmsi, "time_s": time, "lon": told.lon, "lat": told.lat, "sog": told.sog}
+    collected = pd.read_csv(folder / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz")
+    time = pd.to_datetime(collected.timestamp).astype("datetime64[s]").astype("int64")
+    columns = {"mmsi": collected.mmsi, "time_s": time, "lon": collected.lon, "lat": collected.lat, "sog": collected.sog}
     return pd.DataFrame(columns).sort_values(["mmsi", "time_s"], ignore_index=True)
 
 

@@ -140,12 +140,12 @@ def _rules_of(section: Any) -> str:
 
 def _points_of(steps: scorecard.Steps) -> str:
     name, unit = steps.feature.name, steps.feature.unit
-    told = f"{inspect.getdoc(steps.feature.function)} Why: {steps.reason}."
+    collected = f"{inspect.getdoc(steps.feature.function)} Why: {steps.reason}."
     if steps.missing:
-        told += f" What is not known or not judged gets {_signed(steps.missing)}."
+        collected += f" What is not known or not judged gets {_signed(steps.missing)}."
     head = name if not unit or name.endswith((f"_{unit}", unit)) else f"{name}, {unit}"
     rows = zip(_spans(steps), (_signed(points) for points in steps.points), strict=True)
-    return f"### {name}\n\n{told}\n\n" + _table((head, "points"), rows)
+    return f"### {name}\n\n{collected}\n\n" + _table((head, "points"), rows)
 
 
 def _signed(points: float) -> str:
@@ -253,20 +253,20 @@ def zones_page(text: str) -> str:
 def live_page(text: str) -> str:
     """docs/live.md with the tables of sources, their options, destinations of alerts and metrics."""
     given = [(f"`{kind.scheme}`", kind.options or {}) for kind in SOURCES]
-    options = [*((name, told) for name, told in given if told), ("all", COMMON)]
+    options = [*((name, collected) for name, collected in given if collected), ("all", COMMON)]
     sections = [(f"`{kind.name}`", {**kind.options, **PACE}) for kind in KINDS]
     tables = {
         "sources": _table(("address", "what it is"), ((f"`{kind.form}`", kind.help) for kind in SOURCES)),
         "options": _table(
             ("source", "option", "meaning"),
-            ((name, f"`{option}`", meaning) for name, told in options for option, meaning in told.items()),
+            ((name, f"`{option}`", meaning) for name, collected in options for option, meaning in collected.items()),
         ),
         "destinations": _table(
             ("kind", "option", "meaning"),
             (
-                (name, f"`{option}`", told.help + (", needed" if told.needed else ""))
+                (name, f"`{option}`", collected.help + (", needed" if collected.needed else ""))
                 for name, known in sections
-                for option, told in known.items()
+                for option, collected in known.items()
             ),
         ),
         "metrics": _table(
@@ -284,16 +284,16 @@ def messages_page(text: str) -> str:
 
 
 def _rare_layout(layout: Layout) -> tuple[str, ...]:
-    told, offset = [], 0
+    collected, offset = [], 0
     for field in layout.fields:
         if field.kind != "spare" and offset >= _HEAD_BITS:
-            told.append(f"`{field.name}` {offset}, {field.bits}")
+            collected.append(f"`{field.name}` {offset}, {field.bits}")
         offset += field.bits
     tests = [f"at most {layout.most} bits"] * bool(layout.most)
     for at, bits, value in layout.when:
         tests.append(f"bits {at} to {at + bits - 1}: {value}" if bits > 1 else f"bit {at}: {value}")
     types = " and ".join(map(str, layout.types))
-    return types, layout.name, layout.section, "; ".join(tests), "; ".join(told)
+    return types, layout.name, layout.section, "; ".join(tests), "; ".join(collected)
 
 
 def _layout(layout: Layout) -> str:
@@ -341,7 +341,7 @@ def simulator_page(text: str) -> str:
         "more_scenarios": _table(head, rows[1]),
         "shapes": _table(
             ("", "share of the first part", "its median", "its sigma", "median of the second", "its sigma"),
-            ((name.replace("_", " "), *_with_errors(told)) for name, told in fitted_columns().items()),
+            ((name.replace("_", " "), *_with_errors(collected)) for name, collected in fitted_columns().items()),
         ),
     }
     return _filled(text, tables)
@@ -356,9 +356,9 @@ def _filled(text: str, tables: Mapping[str, str]) -> str:
     return text
 
 
-def _with_errors(told: Mapping[str, Any]) -> Iterator[str]:
+def _with_errors(collected: Mapping[str, Any]) -> Iterator[str]:
     for name in Mixture._fields:
-        yield f"{told[name]:g} ± {told['standard_errors'][name]:g}" if name in told else "exponential"
+        yield f"{collected[name]:g} ± {collected['standard_errors'][name]:g}" if name in collected else "exponential"
 
 
 def formats_page(text: str) -> str:

@@ -67,13 +67,15 @@ def reports(lines: Iterable[str]) -> pd.DataFrame:
             columns[field.name] = _number(rows, offset, field.bits, field.kind)
             offset += field.bits
         parts.append(pd.DataFrame(columns))
-    told = pd.concat(parts, ignore_index=True)
-    radio = told.radio.to_numpy()
-    told["sync"], told["time_out"], told["slot"] = radio >> 17, (radio >> 14) & 7, radio & 0x3FFF
-    organised = told.msg_type.isin([1, 2]) | ((told.msg_type == 18) & (told["flags"] < ORGANISED) & (told.sync < 4))
-    told.loc[(told.time_out == 1) & organised, "slot"] = -1
-    told = told.drop(columns=["radio", "lon", "lat", "repeat", "spare", "reserved", "reserved_2"])
-    return told.sample(frac=1, random_state=1).groupby("mmsi").head(OF_A_SHIP).reset_index(drop=True)
+    collected = pd.concat(parts, ignore_index=True)
+    radio = collected.radio.to_numpy()
+    collected["sync"], collected["time_out"], collected["slot"] = radio >> 17, (radio >> 14) & 7, radio & 0x3FFF
+    organised = collected.msg_type.isin([1, 2]) | (
+        (collected.msg_type == 18) & (collected["flags"] < ORGANISED) & (collected.sync < 4)
+    )
+    collected.loc[(collected.time_out == 1) & organised, "slot"] = -1
+    collected = collected.drop(columns=["radio", "lon", "lat", "repeat", "spare", "reserved", "reserved_2"])
+    return collected.sample(frac=1, random_state=1).groupby("mmsi").head(OF_A_SHIP).reset_index(drop=True)
 
 
 def _number(bits: np.ndarray, start: int, width: int, kind: str) -> np.ndarray:
@@ -113,10 +115,10 @@ def by_class(real: pd.DataFrame, simulated: pd.DataFrame) -> dict[str, tuple[pd.
     def both(keep: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         return real[keep(real)], simulated[keep(simulated)]
 
-    b = both(lambda told: told.msg_type == 18)
+    b = both(lambda collected: collected.msg_type == 18)
     return {
         "both classes": (real, simulated),
-        "class A": both(lambda told: told.msg_type != 18),
+        "class A": both(lambda collected: collected.msg_type != 18),
         "class B": b,
         "class B, numbers not used to set it": (b[0][b[0].mmsi // 10 % 2 == 1], b[1]),
     }
@@ -165,10 +167,10 @@ def _table(mmsi: Any, time_s: Any, speed_kn: Any, class_b: Any = None, draught_m
 def simulated_weeks() -> tuple[pd.DataFrame, dict[str, float]]:
     """The same of the simulated weeks, and what their static reports leave out."""
     sea = simulate(WEEKS, SEED)
-    fixes, told = sea.fixes.to_pandas(), sea.static_reports.to_pandas()
+    fixes, collected = sea.fixes.to_pandas(), sea.static_reports.to_pandas()
     time_s = fixes.time.dt.tz_convert(None).astype("datetime64[s]").astype("int64")
-    of_a = told[told.msg_type == 5].groupby("mmsi").last()
-    deepest = told.groupby("mmsi").draught_m.max()
+    of_a = collected[collected.msg_type == 5].groupby("mmsi").last()
+    deepest = collected.groupby("mmsi").draught_m.max()
     table = _table(fixes.mmsi, time_s, fixes.sog_kn, fixes.msg_type == 18, fixes.mmsi.map(deepest))
     return table, {"none": of_a.destination.isna().mean(), "draught": of_a.draught_m.isna().mean()}
 
@@ -240,10 +242,10 @@ def main() -> None:
     print(giveaways(real, simulated))
     weeks, missing = simulated_weeks()
     tables = recordings(folder) | {"simulated": weeks}
-    told = {name: figures(name, of) for name, of in tables.items()}
-    print("\n|  | " + " | ".join(told) + " |\n|---" * 1 + "|---" * len(told) + "|")
-    for figure in told["NOAA"]:
-        print(f"| {figure} | " + " | ".join(told[name][figure] for name in told) + " |")
+    collected = {name: figures(name, of) for name, of in tables.items()}
+    print("\n|  | " + " | ".join(collected) + " |\n|---" * 1 + "|---" * len(collected) + "|")
+    for figure in collected["NOAA"]:
+        print(f"| {figure} | " + " | ".join(collected[name][figure] for name in collected) + " |")
     print({name: round(float(share), 3) for name, share in missing.items()})
     draw(tables, real, simulated, DOCS / "simulated_and_real.png")
 

@@ -38,17 +38,23 @@ COLOURS = {"real": "#b04a12", "simulated": "#22577a"}
 def simulated() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Positions as above of a simulated sea, one of each ship and moment, and its meetings."""
     sea = simulate(PLAN, SEED)
-    told = sea.fixes.to_pandas().dropna(subset="lon").drop_duplicates(["mmsi", "time"])
-    time = told.time.dt.tz_convert(None).astype("datetime64[s]").astype("int64")
-    columns = {"mmsi": told.mmsi, "time_s": time, "lon": told.lon, "lat": told.lat, "sog": told.sog_kn}
-    fixes = pd.DataFrame(columns | {"status": told.status}).sort_values(["mmsi", "time_s"], ignore_index=True)
+    collected = sea.fixes.to_pandas().dropna(subset="lon").drop_duplicates(["mmsi", "time"])
+    time = collected.time.dt.tz_convert(None).astype("datetime64[s]").astype("int64")
+    columns = {
+        "mmsi": collected.mmsi,
+        "time_s": time,
+        "lon": collected.lon,
+        "lat": collected.lat,
+        "sog": collected.sog_kn,
+    }
+    fixes = pd.DataFrame(columns | {"status": collected.status}).sort_values(["mmsi", "time_s"], ignore_index=True)
     return fixes, sea.meetings.to_pandas()
 
 
-def table(told: dict[str, dict[str, np.ndarray]]) -> str:
+def table(collected: dict[str, dict[str, np.ndarray]]) -> str:
     """The figures as a table in Markdown."""
     lines = ["| | real | simulated |", "|---|---|---|"]
-    for name, which in told.items():
+    for name, which in collected.items():
         for label, figure in FIGURES[name.split(",")[0]]:
             lines.append(f"| {name}: {label} | {figure(which['real'])} | {figure(which['simulated'])} |")
     return "\n".join(lines)
@@ -80,7 +86,7 @@ FIGURES: dict[str, list[tuple[str, Any]]] = {
 
 
 def draw(
-    told: dict[str, dict[str, np.ndarray]],
+    collected: dict[str, dict[str, np.ndarray]],
     pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]],
     drifts: dict[str, list[pd.DataFrame]],
 ) -> None:
@@ -93,7 +99,7 @@ def draw(
     figure, panels = pyplot.subplots(2, 3, figsize=(14, 7.2), layout="constrained")
     for name, panel in zip(CURVES, panels.flat, strict=False):
         unit, limits = CURVES[name]
-        for which, values in told[name].items():
+        for which, values in collected[name].items():
             panel.step(
                 np.sort(values) + 0.1 * (limits[0] < 1),
                 np.arange(1, len(values) + 1) / len(values),
@@ -164,26 +170,26 @@ def main() -> None:
         return
     us, (mexico, (sea, meetings)) = noaa(folder), (gulf(folder), simulated())
     thin = every_ten_minutes(sea)
-    told: dict[str, dict[str, np.ndarray]] = {}
+    collected: dict[str, dict[str, np.ndarray]] = {}
     for place, status in (("at a berth", MOORED), ("at anchor", AT_ANCHOR)):
         both = {"real": stopped(us, status), "simulated": stopped(sea, status)}
         for k, name in enumerate(("speed", "scatter")):
-            told[f"{name}, {place}"] = {which: values[k] for which, values in both.items()}
-    told["ten minutes at less than 3 kn"] = {"real": slow_steps_m(mexico), "simulated": slow_steps_m(thin)}
+            collected[f"{name}, {place}"] = {which: values[k] for which, values in both.items()}
+    collected["ten minutes at less than 3 kn"] = {"real": slow_steps_m(mexico), "simulated": slow_steps_m(thin)}
     drifts = {"real": adrift(every_ten_minutes(mexico)), "simulated": adrift(thin)}
     for name, k in (("adrift 6 to 20 h", 0), ("adrift", 1)):
-        told[name] = {which: drift_figures(spells)[k] for which, spells in drifts.items()}
+        collected[name] = {which: drift_figures(spells)[k] for which, spells in drifts.items()}
     close = meetings[(meetings.seen_share > 0.95) & (meetings.median_m < 130) & (meetings.kind != "traffic")]
     close = close[(close.end - close.start).dt.total_seconds() > 6 * 3600].head(8)
     pairs = {
         "real": [apart_m(mexico, LIGHTERING)],
         "simulated": [apart_m(thin, (r.mmsi_a, r.mmsi_b)) for r in close.itertuples()],
     }
-    told["side by side"] = {
+    collected["side by side"] = {
         which: np.concatenate([np.abs(far - np.median(far)) for _, far in courses]) for which, courses in pairs.items()
     }
-    draw(told, pairs, drifts)
-    print(table(told))
+    draw(collected, pairs, drifts)
+    print(table(collected))
 
 
 if __name__ == "__main__":

@@ -75,14 +75,14 @@ def test_a_newcomer_comes_to_the_first_lead_of_the_gulf(real, reader, tmp_path):
     (tmp_path / "archive").mkdir()
     shutil.copy(real / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz", tmp_path / "archive" / "gulf.csv.gz")
     readme = Runner(Page(ROOT / "README.md"), home, demo)
-    said = {}
+    printed = {}
     with chdir(tmp_path):
         for command in readme.commands():
             if "--data my-data" in command:
-                code, said[command] = readme.command(command)
-                assert code == 0, said[command]
-    assert len(said) >= 3
-    run, leads, explanation = said.values()
+                code, printed[command] = readme.command(command)
+                assert code == 0, printed[command]
+    assert len(printed) >= 3
+    run, leads, explanation = printed.values()
     assert "gulf.csv.gz: 29,332 rows: 29,332 used, 0 rejected; times: column timestamp" in run
     assert "283 vessels, 3 encounters" in run
     assert "1 lead in area world" in run
@@ -258,11 +258,11 @@ LEADS = "```console\n$ stswatch leads --data demo-data --limit 1\n{}```\n"
         ("```json\n{1}\n```\n", "Expecting"),
     ],
 )
-def test_a_page_that_is_wrong_fails(text, said, reader, tmp_path):
+def test_a_page_that_is_wrong_fails(text, printed, reader, tmp_path):
     home, demo = reader
     settle(home, tmp_path)
     (tmp_path / "page.md").write_text(text)
-    with chdir(tmp_path), pytest.raises(Failed, match=f"(?s){said}"):
+    with chdir(tmp_path), pytest.raises(Failed, match=f"(?s){printed}"):
         Runner(Page(tmp_path / "page.md"), home, demo).run()
 
 

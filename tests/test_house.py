@@ -132,6 +132,16 @@ def test_private_words_are_no_names():
     assert found == {}
 
 
+def test_private_words_are_no_variables_of_tests_and_scripts():
+    found = defaultdict(set)
+    for path in (path for folder in ("tests", "docs") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = next((getattr(node, kind) for kind in ("id", "arg", "name") if hasattr(node, kind)), None)
+            if name in PRIVATE:
+                found[name].add(path.name)
+    assert found == {}
+
+
 def test_few_modules_share_a_name():
     count = Counter(name.rsplit(".", 1)[-1] for name in modules())
     assert {name for name, times in count.items() if times > 1} <= {"coast", "reception", "sea"}

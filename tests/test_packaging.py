@@ -51,13 +51,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: list[str]):
-    told = [name for name in wheel if ".dist-info/" not in name]
+    collected = [name for name in wheel if ".dist-info/" not in name]
     expected = [f"{NAME}/{name}" for name in tree(*ROOMS)] + [
         f"{NAME}/{name}" for name in ("__init__.py", "errors.py", "py.typed", "regular_files.py")
     ]
-    assert sorted(told) == sorted(expected)
+    assert sorted(collected) == sorted(expected)
     assert len(expected) >= 80
-    assert {name.split("/")[1] for name in told if name.count("/") > 1} == set(ROOMS)
+    assert {name.split("/")[1] for name in collected if name.count("/") > 1} == set(ROOMS)
 
 
 def test_nothing_but_stswatch_lands_at_the_top(wheel: list[str]):

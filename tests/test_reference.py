@@ -66,9 +66,9 @@ def test_every_command_and_option_is_on_the_page_of_commands():
         section = page[page.index(f"\n## {name}\n") :].partition("\n## ")[2].partition("\n## ")[0]
         assert (kind.__doc__ or "").splitlines()[0] in section
         (parser,) = (p for n, p in commands_of(cli.parser()).items() if n == name)
-        told = [line for line in section.splitlines() if line.startswith("| `")]
-        assert len(told) == len(parser._actions) - 1  # --help is understood
-        assert all(line.count("|") == 3 and len(line.split("|")[2]) > 4 for line in told)
+        collected = [line for line in section.splitlines() if line.startswith("| `")]
+        assert len(collected) == len(parser._actions) - 1  # --help is understood
+        assert all(line.count("|") == 3 and len(line.split("|")[2]) > 4 for line in collected)
 
 
 def test_every_step_is_a_row_of_the_table():

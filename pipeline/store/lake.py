@@ -96,9 +96,8 @@ def verify(folder: Path, wanted: Iterable[tuple[str, int]]) -> None:
 # --------------- The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard
 #     lake/fixes/2023-08-01T00/1a2b3c4d5e6f7a8b-90ab12cd-0-0.parquet     slab / reading - start of the chunk - part
 #
-# A file counts when the catalogue leads to it (entries.py). Rows are sorted by shard (64, fixed), MMSI and time; a row
-# group holds whole shards, so that one is read without the others. The slab is the slice of the run. A file of fixes
-# with fields of the sentence alone (RADIO_FIELDS) is named so; in others these read as null.
+# A file counts when the catalogue leads to it. Rows are sorted by shard (64, fixed), MMSI and time; a row group holds
+# whole shards. The slab is the slice of the run. RADIO_FIELDS are there only in files named so; else they read as null.
 
 _ROWS_PER_GROUP = 32_768
 _ROWS_PER_FILE = 500_000  # written together, so that a row group holds few shards; a million takes 100 MB more

@@ -172,11 +172,11 @@ def latency(rate: int, minutes: float, cluster: Standing, folder: Path) -> str:
     over.set()
     hearing.join()
     late_s = latencies(opened, got, sent)
-    told = ", ".join(f"{np.percentile(late_s, p):.1f}" for p in (50, 99)) if late_s else "-"
+    collected = ", ".join(f"{np.percentile(late_s, p):.1f}" for p in (50, 99)) if late_s else "-"
     rows = [
         ["sentences a second, a message each", f"{rate:,}"],
         ["leads told of", f"{len(late_s)} of {pairs.count}"],
-        ["from Kafka to the lead on Kafka p50, p99, s", told],
+        ["from Kafka to the lead on Kafka p50, p99, s", collected],
         ["memory at most, broker and watch, MB", f"{seen.peak_mb['kafka']:,.0f}, {seen.peak_mb['command']:,.0f}"],
     ]
     return table(["a watch from Kafka, `--interval 1`", ""], rows)

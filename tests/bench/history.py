@@ -84,15 +84,15 @@ def _lake(catalogue: Catalogue, hours: int, sources: int) -> None:
             if hour:
                 path.hardlink_to(first)
             name = f"{hour * sources + source:016x}"
-            told: dict[str, Any] = {"source": name, "path": str(path), "format": "nmea", "clock": "tagged"}
-            told |= {"sha256": name * 4, "bytes": 1000, "receiver": "unknown", "rejects": 0}
-            told |= {"member": None, "licence": None}
-            told |= dict.fromkeys(("sentences", "messages", "fixes", "static_reports"), VESSELS)
-            told |= dict.fromkeys(("fragments", "invalid_fixes"), 0)
+            collected: dict[str, Any] = {"source": name, "path": str(path), "format": "nmea", "clock": "tagged"}
+            collected |= {"sha256": name * 4, "bytes": 1000, "receiver": "unknown", "rejects": 0}
+            collected |= {"member": None, "licence": None}
+            collected |= dict.fromkeys(("sentences", "messages", "fixes", "static_reports"), VESSELS)
+            collected |= dict.fromkeys(("fragments", "invalid_fixes"), 0)
             reading = entries.reading(name, HOUR, OPTIONS, [0])
             parts = [_linked(data, part, reading, start_us) for part in template.parts]
             receipt = lake.Receipt(parts, template.counts, {}, start_us, start_us + HOUR - 1000)
-            entered.append(entries.SourceEntry(told, HOUR, OPTIONS, [receipt], [0]))
+            entered.append(entries.SourceEntry(collected, HOUR, OPTIONS, [receipt], [0]))
             counted["/".join(late_data.within(path))] = {}
     for part in template.parts:
         (data / part.path).unlink()

@@ -177,7 +177,7 @@ def table(rate: int, seconds: int, seen: Seen, late_s: list[float], pairs: int) 
     """The figures, a line each."""
     second, lag_s, took_s, finalizing = np.array(seen.status).T
     first, finalizing = second < seconds / 2, (finalizing == 1) & (second > HOUR_OVER_S)
-    told = ", ".join(f"{np.percentile(late_s, p):.1f}" for p in (50, 95)) if late_s else "-"
+    collected = ", ".join(f"{np.percentile(late_s, p):.1f}" for p in (50, 95)) if late_s else "-"
     rows = {
         "sentences a second": f"{rate:,}",
         "seconds": f"{seconds:,}",
@@ -186,7 +186,7 @@ def table(rate: int, seconds: int, seen: Seen, late_s: list[float], pairs: int) 
         "lag p50, first and second half, s": f"{np.median(lag_s[first]):.1f}, {np.median(lag_s[~first]):.1f}",
         "slice p50, p95, s": ", ".join(f"{np.percentile(took_s, p):.2f}" for p in (50, 95)),
         "leads told of": f"{len(late_s)} of {pairs}",
-        "to the web hook p50, p95, s": told,
+        "to the web hook p50, p95, s": collected,
     }
     if finalizing.any():
         rows |= {

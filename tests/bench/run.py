@@ -80,11 +80,11 @@ def measure(*command: str) -> Cost:
         seen = _Seen()
         watch = threading.Thread(target=seen.watch, args=(process.pid,))
         watch.start()
-        _, said = process.communicate()
+        _, printed = process.communicate()
         watch.join()
     wall_s = time.monotonic() - started
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=printed)
     return Cost(wall_s, sum(seen.cpu_s.values()), seen.peak / 1e6)
 
 
@@ -117,8 +117,8 @@ class _Seen:
 def per_step(data: Path) -> dict[str, float]:
     """CPU seconds in each step, as the catalogue has them by slice; reading, state and writing included."""
     spent = dict.fromkeys((step.name for step in STEPS), 0.0)
-    for told in archive.manifests(data).values():
-        for name, cpu_s in told["cpu_s"].items():
+    for collected in archive.manifests(data).values():
+        for name, cpu_s in collected["cpu_s"].items():
             spent[name] += cpu_s
     return spent
 

@@ -31,11 +31,11 @@ WATCH = Resume(client_id="stswatch0123456789ab")
 
 
 @contextmanager
-def spooling(data, *addresses, said):
+def spooling(data, *addresses, printed):
     """Sources that fill their spools in a folder."""
     data.mkdir(exist_ok=True)
     stop = Event()
-    supervisor = run_sources(data, [parse(each) for each in addresses], Clock(), said.append, stop, secrets={})
+    supervisor = run_sources(data, [parse(each) for each in addresses], Clock(), printed.append, stop, secrets={})
     try:
         yield supervisor
     finally:
@@ -93,17 +93,17 @@ def test_messages_that_expired_unread_are_counted_and_what_the_group_forgot_is_i
 
 
 def test_no_topic_no_broker_and_a_broker_that_goes_away_are_a_sentence_each_and_lose_nothing(kafka, tmp_path):
-    topic, said = kafka.topic("going-away"), []
+    topic, printed = kafka.topic("going-away"), []
     address = f"sea=kafka://{kafka.brokers}/{topic}"
     with Listening(f"kafka://{kafka.brokers}/nowhere") as nowhere:
         wait(lambda: nowhere.ended)
         assert nowhere.lost == "the brokers have no topic nowhere; create it, or name another"
     kafka.produce(topic, b"before")
-    with spooling(tmp_path / "data", address, said=said) as supervisor:
+    with spooling(tmp_path / "data", address, printed=printed) as supervisor:
         wait(lambda: received(tmp_path / "data" / "spool" / "sea") == b"before\n")
         kafka.stop("kafka")
-        wait(lambda: bool(said), 60)
-        assert said == [
+        wait(lambda: bool(printed), 60)
+        assert printed == [
             f"sea: {address[4:]} the connection broke (no broker answers); trying again, at most every 60 s"
         ]
         assert not supervisor.state()["sea"].connected

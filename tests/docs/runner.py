@@ -82,8 +82,13 @@ class Runner:
 
     def commands(self) -> list[str]:
         """The commands of the page, in order."""
-        told = {"sh": commands, "console": lambda text: [command for _, command, _ in dialogues(text)]}
-        return [c for fence in self.page.fences if fence.language in told for c in told[fence.language](fence.text)]
+        collected = {"sh": commands, "console": lambda text: [command for _, command, _ in dialogues(text)]}
+        return [
+            c
+            for fence in self.page.fences
+            if fence.language in collected
+            for c in collected[fence.language](fence.text)
+        ]
 
     def _block(self, fence: Fence) -> None:
         try:
@@ -98,17 +103,17 @@ class Runner:
 
     def _sh(self, fence: Fence) -> None:
         for command in commands(fence.text):
-            code, said = self.command(command)
+            code, printed = self.command(command)
             if code:
-                raise Failed(f"{command!r} ends with {code}: {said}")
+                raise Failed(f"{command!r} ends with {code}: {printed}")
 
     def _console(self, fence: Fence) -> None:
         really = []
         for shown, command, expected in dialogues(fence.text):
-            code, said = self.command(command)
-            if code and not said.startswith(("stswatch: ", "usage: ")):  # an error of ours, which the page shows
-                raise Failed(f"{command!r} ends with {code}: {said}")
-            really.append(shown + (expected if agrees(expected, said) else renewed(expected, said)))
+            code, printed = self.command(command)
+            if code and not printed.startswith(("stswatch: ", "usage: ")):  # an error of ours, which the page shows
+                raise Failed(f"{command!r} ends with {code}: {printed}")
+            really.append(shown + (expected if agrees(expected, printed) else renewed(expected, printed)))
         if "".join(really) != fence.text:
             self.differs = fence, "".join(really)
             again = f"python -m tests.docs.write {self.page.name} writes it again"
@@ -222,23 +227,23 @@ def dialogues(text: str) -> Iterator[tuple[str, str, str]]:
         yield found[0].removesuffix(found[2]), re.sub(r"\s*\\\n\s*", " ", found[1]).strip(), found[2]
 
 
-def agrees(expected: str, said: str) -> bool:
+def agrees(expected: str, printed: str) -> bool:
     """Whether what was said is what is shown, blanks at line ends aside; ... stands for anything.
 
     >>> agrees("a ... c", "a b c\\n"), agrees("...\\nend", "1\\n2\\nend"), agrees("end", "1\\nend")
     (True, True, False)
     """
     pattern = re.escape(_trimmed(expected)).replace(re.escape("..."), ".*?")
-    return re.fullmatch(pattern, _trimmed(said), re.S) is not None
+    return re.fullmatch(pattern, _trimmed(printed), re.S) is not None
 
 
-def renewed(expected: str, said: str) -> str:
+def renewed(expected: str, printed: str) -> str:
     """What was said, shortened where the page is: by the lines of the page that have the most in common with it.
 
     >>> renewed("a 1 b\\n...\\ntotal 3 ...\\n", "a 2 b\\nx\\ny\\ntotal 4 of 9\\n")
     'a 2 b\\n...\\ntotal 4 ...\\n'
     """
-    lines, out = said.strip("\n").splitlines(), []
+    lines, out = printed.strip("\n").splitlines(), []
     if "..." not in expected:
         return "\n".join(lines) + "\n"
     for shown in expected.strip("\n").splitlines():

@@ -46,7 +46,7 @@ _FIXES = """SELECT f.mmsi, f.time, f.lat, f.lon, f.sog_kn, f.cog_deg, f.heading_
 
 def make(home: Path) -> str:
     """Fill a folder with demo-data and with archives of one's own; gives what `make demo` printed."""
-    said = demo(home)
+    printed = demo(home)
     with closing(api.connect(home / "demo-data")) as db:
         rows = db.sql(_FIXES).fetchall()
     (home / "archive").mkdir()
@@ -57,7 +57,7 @@ def make(home: Path) -> str:
     with ZipFile(home / "archive.zip", "w") as file:
         file.write(home / "ships.csv", "ships.csv")
     _write_capture(home / "capture.nmea")
-    return said
+    return printed
 
 
 def demo(home: Path) -> str:
@@ -87,8 +87,8 @@ def called(word: str) -> Iterator[None]:
 
 def _noaa(row: Row) -> list[object]:
     mmsi, time, lat, lon, sog, cog, heading, name = row
-    said = [mmsi, f"{time:%Y-%m-%dT%H:%M:%S}", lat, lon, _short(sog), _short(cog), heading, name]
-    return said + [""] * (len(_NOAA) - len(said))
+    printed = [mmsi, f"{time:%Y-%m-%dT%H:%M:%S}", lat, lon, _short(sog), _short(cog), heading, name]
+    return printed + [""] * (len(_NOAA) - len(printed))
 
 
 def _own(row: Row) -> list[object]:

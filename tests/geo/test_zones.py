@@ -68,11 +68,11 @@ def test_each_zone_says_what_it_is_and_where_it_comes_from():
 
 
 def test_seas_have_all_their_customary_names_and_ids_take_no_side():
-    said = {p["id"]: set(p["labels"]) for p in zones().properties}
-    assert {"Yellow Sea", "West Sea"} <= said["yellow_sea"]
-    assert {"Sea of Japan", "East Sea"} <= said["dprk_east_eez"]
-    assert {"Gulf of Tonkin", "Beibu Gulf"} <= said["tonkin"]
-    assert not any("japan" in name or "east_sea" in name or "west_sea" in name for name in said)
+    printed = {p["id"]: set(p["labels"]) for p in zones().properties}
+    assert {"Yellow Sea", "West Sea"} <= printed["yellow_sea"]
+    assert {"Sea of Japan", "East Sea"} <= printed["dprk_east_eez"]
+    assert {"Gulf of Tonkin", "Beibu Gulf"} <= printed["tonkin"]
+    assert not any("japan" in name or "east_sea" in name or "west_sea" in name for name in printed)
 
 
 def test_the_file_is_what_its_drawings_make():
@@ -83,8 +83,8 @@ def test_a_drawing_that_was_changed_is_noticed():
     built = [f for f in shipped("zones.geojson") if f.properties["id"] != "chodo"]
     moved = built[0]._replace(shape=shapely.transform(built[0].shape, lambda xy: xy + 0.001))
     other = built[1]._replace(properties={**built[1].properties, "mark": "G"})
-    said = build_places.differences([moved, other, *built[2:]])
-    assert sorted(line.split()[0] for line in said) == sorted(["chodo", *(f.properties["id"] for f in built[:2])])
+    printed = build_places.differences([moved, other, *built[2:]])
+    assert sorted(line.split()[0] for line in printed) == sorted(["chodo", *(f.properties["id"] for f in built[:2])])
 
 
 def test_the_zones_lie_within_their_drawings():
@@ -243,8 +243,8 @@ def test_a_user_adds_a_regime_by_adding_a_file(tmp_path):
     got = area(write(tmp_path, given, "mine.geojson"))
     assert got.zones.of([15, 11, 30.5, 0], [55, 51, 50.5, 0]) == [["narrow", "wide"], ["wide"], ["mine-3"], []]
     assert got.contains([15, 11, 30.5, 0], [55, 51, 50.5, 0]).tolist() == [True, True, False, False]
-    said = {p["id"]: p for p in got.zones.properties}
-    assert said["wide"] == {
+    printed = {p["id"]: p for p in got.zones.properties}
+    assert printed["wide"] == {
         "id": "wide",
         "labels": ["the wide one"],
         "regime": "EU",
@@ -254,7 +254,7 @@ def test_a_user_adds_a_regime_by_adding_a_file(tmp_path):
         "date": "2024",
         "precedence": None,
     }
-    assert (said["narrow"]["labels"], said["mine-3"]["kind"]) == (["one", "two"], CONTEXT)
+    assert (printed["narrow"]["labels"], printed["mine-3"]["kind"]) == (["one", "two"], CONTEXT)
     given["features"][0]["properties"]["precedence"] = 1
     assert area(write(tmp_path, given)).zones.of([15], [55]) == [["wide", "narrow"]]
 

@@ -318,8 +318,8 @@ def junk(n: int, draw: random.Random) -> Made:
 def areas(n: int, draw: random.Random) -> Made:
     box = [[[124.0, 38.0], [126.0, 38.0], [126.0, 39.0], [124.0, 39.0], [124.0, 38.0]]]
     text: Any = (drawn(draw), "\ud800", {"a": "\x1b"}, ["\x1b"], 3, None)[n % 6]
-    told = {"id": text, "labels": [drawn(draw), text], "source": drawn(draw), "regime": text, "date": text}
-    feature = {"type": "Feature", "properties": told, "geometry": {"type": "Polygon", "coordinates": box}}
+    collected = {"id": text, "labels": [drawn(draw), text], "source": drawn(draw), "regime": text, "date": text}
+    feature = {"type": "Feature", "properties": collected, "geometry": {"type": "Polygon", "coordinates": box}}
     whole = json.dumps({"type": "FeatureCollection", "features": [feature] * (1 + n % 2)})
     shaped = (whole, whole, "[" * 50_000, whole.replace("38.0", "1e999"), whole.replace("Polygon", "\\u001b[2J"))
     return b"area-%d.geojson" % n, shaped[n % len(shaped)].encode()

@@ -35,16 +35,16 @@ def through(folder, every, first=0):
         report,
     ]
     done = subprocess.run(command, capture_output=True, timeout=1800)
-    said = (done.stdout + done.stderr).decode("utf-8", "backslashreplace")
-    assert done.returncode == 0, said[-3000:]
-    assert harm(said) == []
-    return json.loads(report.read_text()), said
+    printed = (done.stdout + done.stderr).decode("utf-8", "backslashreplace")
+    assert done.returncode == 0, printed[-3000:]
+    assert harm(printed) == []
+    return json.loads(report.read_text()), printed
 
 
-def holds(told, said):
+def holds(collected, printed):
     """What must hold of all calls, whatever they were given."""
     wrong = []
-    for kind, words, code, took_s, out, err in told["calls"]:
+    for kind, words, code, took_s, out, err in collected["calls"]:
         where = f"{kind} {' '.join(words)[:300]}"
         if code not in (0, 1, 2):
             wrong.append(f"{where}: ended with {code}: {err[-1500:]}")
@@ -57,15 +57,15 @@ def holds(told, said):
         if took_s > 120:
             wrong.append(f"{where}: took {took_s:.0f} s")
     assert not wrong, "\n".join(wrong)
-    assert "Traceback" not in said
-    assert told["good"][0] == told["good"][1] != []
-    assert told["peak_bytes"] < MOST_BYTES
+    assert "Traceback" not in printed
+    assert collected["good"][0] == collected["good"][1] != []
+    assert collected["peak_bytes"] < MOST_BYTES
 
 
 def test_a_tenth_of_the_corpus_harms_nothing(tmp_path):
-    told, said = through(tmp_path, 10, 3)
-    holds(told, said)
-    codes = [call[2] for call in told["calls"]]
+    collected, printed = through(tmp_path, 10, 3)
+    holds(collected, printed)
+    codes = [call[2] for call in collected["calls"]]
     assert len(codes) >= 60
     assert codes.count(0) >= 20  # it is looked at, not only refused
     assert codes.count(1) >= 15
@@ -75,8 +75,8 @@ def test_a_tenth_of_the_corpus_harms_nothing(tmp_path):
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(8))
 def test_the_whole_corpus_harms_nothing(first, tmp_path):
-    told, said = through(tmp_path, 8, first)
-    holds(told, said)
+    collected, printed = through(tmp_path, 8, first)
+    holds(collected, printed)
 
 
 def test_there_are_200_and_the_same_seed_gives_the_same(tmp_path):

@@ -36,12 +36,12 @@ NICE = "N" * 66  # as long as the other is shown, so that lines are broken alike
 FILE = "x\n\x1b]0;y\x07\udcff\u202e.parquet"
 
 
-def said(*told):
+def printed(*collected):
     """Code, output and errors of a command, run here as from a shell."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            code = cli.main([str(word) for word in told])
+            code = cli.main([str(word) for word in collected])
         except SystemExit as end:
             code = end.code
     return code, *(stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err))
@@ -50,9 +50,9 @@ def said(*told):
 def area(path, name):
     """A file of areas of this name, round where the pair lies."""
     box = [[[124.0, 38.0], [126.0, 38.0], [126.0, 39.0], [124.0, 39.0], [124.0, 38.0]]]
-    told = {"id": name, "labels": [name], "source": name, "date": name, "regime": name}
+    collected = {"id": name, "labels": [name], "source": name, "date": name, "regime": name}
     path.write_text(
-        json.dumps({"type": "Feature", "properties": told, "geometry": {"type": "Polygon", "coordinates": box}})
+        json.dumps({"type": "Feature", "properties": collected, "geometry": {"type": "Polygon", "coordinates": box}})
     )
     return path
 
@@ -65,7 +65,7 @@ def twins(tmp_path_factory):
         home = tmp_path_factory.mktemp("twin")
         (home / file).write_bytes(corpus.parquet(corpus.columns(name)))
         zone = area(home / ("zone\x1b\n.geojson" if name is EVIL else "zone.geojson"), name)
-        run = said(
+        run = printed(
             "run", home / file, "--data", home / folder, "--area", zone, "--licence", name, "--scorecard", "rules"
         )
         found[name] = home, home / file, home / folder, zone, run
@@ -88,11 +88,11 @@ def test_the_summary_of_a_run(twins):
 
 @pytest.mark.parametrize("command", ["leads", "explain"])
 def test_what_is_found(command, twins):
-    are_alike(*(said(command, "--data", twins[name][2]) for name in (EVIL, NICE)))
+    are_alike(*(printed(command, "--data", twins[name][2]) for name in (EVIL, NICE)))
 
 
 def test_areas(twins):
-    are_alike(*(said("areas", "--area", twins[name][3]) for name in (EVIL, NICE)))
+    are_alike(*(printed("areas", "--area", twins[name][3]) for name in (EVIL, NICE)))
 
 
 def test_pictures_are_sound_and_take_no_markup(twins):
@@ -100,7 +100,7 @@ def test_pictures_are_sound_and_take_no_markup(twins):
         home, _, data, zone, _ = twins[name]
         for words_ in (["explain", "--quiet", "--data", data], ["areas", "--area", zone]):
             picture = home / "picture.svg"
-            code, out, err = said(*words_, "--picture", picture)
+            code, out, err = printed(*words_, "--picture", picture)
             assert (code, err) == (0, "")
             assert harm(out) == []
             ET.fromstring(picture.read_bytes())  # well formed
@@ -142,13 +142,13 @@ def test_pictures_are_sound_and_take_no_markup(twins):
         ["evaluate", "--out", "x", "--scorecard", EVIL],
         [EVIL],
     ],
-    ids=lambda told: " ".join(told[::2]).encode("ascii", "replace").decode()[:20],
+    ids=lambda collected: " ".join(collected[::2]).encode("ascii", "replace").decode()[:20],
 )
-def test_every_error_is_one_line(told, tmp_path, monkeypatch):
+def test_every_error_is_one_line(collected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("good").write_bytes(corpus.table(corpus.rows(NICE)))
     Path(FILE).write_bytes(b"\0" * 100)
-    code, out, err = said(*told)
+    code, out, err = printed(*collected)
     assert code in (1, 2), (out, err)
     assert out == ""
     assert harm(err) == []
@@ -173,9 +173,16 @@ def test_alerts_and_status(act):
     assert json.loads(line)["data"] == data
     source = {"ended": False, "connected": False, "silent_s": 1.0, "last_arrival": None, "lines": 1, "reconnects": 0}
     alerts = {"name": name, "delivered": 1, "waiting": 1, "trouble": name}
-    told = {"started": "2025-03-10T00:00:00.000Z", "runs": True, "version": "1", "pid": 1, "slice": None, "total": {}}
-    told |= {"sources": [source | {"name": name, "address": name}], "alerts": [alerts], "reasons": [name]}
-    shown = status_text(told)
+    collected = {
+        "started": "2025-03-10T00:00:00.000Z",
+        "runs": True,
+        "version": "1",
+        "pid": 1,
+        "slice": None,
+        "total": {},
+    }
+    collected |= {"sources": [source | {"name": name, "address": name}], "alerts": [alerts], "reasons": [name]}
+    shown = status_text(collected)
     assert harm(shown) == []
     assert shown.count("\n") == 4
 

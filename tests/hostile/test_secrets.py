@@ -91,8 +91,8 @@ def repeating():
 
     def handle(connection):
         asked.append(json.loads(connection.recv()))
-        said = f"no such key: {asked[-1]['APIKey']}"
-        connection.send(json.dumps({"error": said} if len(asked) == 1 else {"MessageType": said}))
+        printed = f"no such key: {asked[-1]['APIKey']}"
+        connection.send(json.dumps({"error": printed} if len(asked) == 1 else {"MessageType": printed}))
         try:
             connection.recv()
         except ConnectionClosed:
@@ -183,12 +183,12 @@ def test_a_watch_over_every_kind_of_source_keeps_and_shows_no_secret(tmp_path, m
         assert receiver.got[-1][1]["authorization"] == f"Bearer {HELD['HOOK_TOKEN']}"
         code, out = watch.end()
         assert code == 0
-    said = watch.errors.read_text()
+    printed = watch.errors.read_text()
     for words in ("the server says: no such key: ****", "mqtts: ", "wss: ", "alerts to "):
-        assert words in said
+        assert words in printed
     found = dict(kept_in(watch.data))
     assert any(b"no such key: ****" in content for content in found.values())
     assert {Path(place).parent.name for place in found if "/spool/" in place} >= {"tcp", "mqtt", "ws", "file", "stdin"}
-    everything = [*((name, text.encode()) for name, text in [*shown, ("log", said), ("out", out)]), *found.items()]
+    everything = [*((name, text.encode()) for name, text in [*shown, ("log", printed), ("out", out)]), *found.items()]
     for name, secret in HELD.items():
         assert [place for place, content in everything if secret.encode() in content] == [], name

@@ -47,8 +47,8 @@ class Through:
                 code = end.code
             except BaseException as error:
                 code = repr(error)
-        said = [stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err)]
-        self.calls.append([kind, [ascii(word) for word in words], code, time.monotonic() - began_s, *said])
+        printed = [stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err)]
+        self.calls.append([kind, [ascii(word) for word in words], code, time.monotonic() - began_s, *printed])
         return code if isinstance(code, int) else -1
 
     def archive(self, kind: str, path: Path) -> None:
@@ -116,8 +116,8 @@ def _end_when_read(status: Path) -> None:
     while time.monotonic() < until_s:
         time.sleep(0.3)
         with suppress(OSError, ValueError, KeyError):
-            told = json.loads(status.read_text())
-            if told["slice"] and not told["slice"]["behind_bytes"]:
+            collected = json.loads(status.read_text())
+            if collected["slice"] and not collected["slice"]["behind_bytes"]:
                 until_s = min(until_s, time.monotonic() + _READ_S)
     os.kill(os.getpid(), signal.SIGTERM)
 

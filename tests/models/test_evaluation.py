@@ -30,11 +30,11 @@ def judged(draw, most=40, weights=True):
 
 def in_every_order(score, transfer, of):
     """The mean of a figure over all orders of equal scores."""
-    told = []
+    collected = []
     for order in permutations(range(len(score))):
         if (np.diff(score[list(order)]) <= 0).all():
-            told.append(of(transfer[list(order)]))
-    return np.mean(told)
+            collected.append(of(transfer[list(order)]))
+    return np.mean(collected)
 
 
 @given(judged())
@@ -156,7 +156,7 @@ def test_one_kind_alone_has_no_line():
 
 @given(st.floats(0, 1), st.floats(0, 10), st.floats(1e-6, 10), st.floats(1, 1e5))
 def test_expected_precision_is_the_share_of_expected_leads(recall, false_rate, frequency, vessels):
-    told = ranking.expected(recall, false_rate, frequency, vessels)
-    assert told.leads_a_day == pytest.approx(vessels / 1000 * (recall * frequency + false_rate))
-    assert 0 <= told.precision <= 1
-    assert told.leads_a_day * told.precision == pytest.approx(vessels / 1000 * recall * frequency)
+    collected = ranking.expected(recall, false_rate, frequency, vessels)
+    assert collected.leads_a_day == pytest.approx(vessels / 1000 * (recall * frequency + false_rate))
+    assert 0 <= collected.precision <= 1
+    assert collected.leads_a_day * collected.precision == pytest.approx(vessels / 1000 * recall * frequency)

@@ -16,7 +16,7 @@ def say(capsys):
             code = cli.main([str(word) for word in words])
         except SystemExit as end:
             code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return say

@@ -34,7 +34,7 @@ def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial", heading_
     columns = np.broadcast_arrays(mmsi, np.asarray(time_us, np.int64), lon, lat, speed, receiver, heading_deg)
     mmsi, time_us, lon, lat, speed, receiver, heading = (np.atleast_1d(c).copy() for c in columns)
     n = len(mmsi)
-    told = {
+    collected = {
         "mmsi": pa.array(mmsi.astype(np.int32)),
         "time": pa.array(time_us).cast(schema.UTC),
         "lon": pa.array(lon, pa.float64()),
@@ -46,8 +46,8 @@ def fixes(mmsi, time_us, lon, lat, sog_kn=None, receiver="terrestrial", heading_
         "offset": pa.array(np.arange(n)),
         "length": pa.array(np.ones(n, np.int32)),
     }
-    rest = {f.name: pa.nulls(n, f.type) for f in schema.FIXES if f.name not in told}
-    return pa.table({f.name: (told | rest)[f.name] for f in schema.FIXES}, schema=schema.FIXES)
+    rest = {f.name: pa.nulls(n, f.type) for f in schema.FIXES if f.name not in collected}
+    return pa.table({f.name: (collected | rest)[f.name] for f in schema.FIXES}, schema=schema.FIXES)
 
 
 def vessel(mmsi, east_m, north_m, every_s=600.0, sog_kn=None, start_us=NOON_US, lon=0.0, heading_deg=-1) -> pa.Table:
@@ -132,7 +132,7 @@ def reports(sea: pa.Table, n: int = 600) -> pa.Table:
     def some(values: np.ndarray, kind: pa.DataType | None = None) -> pa.Array:
         return pa.array(values, kind, mask=rng.random(n) < 0.3)
 
-    told = {
+    collected = {
         "mmsi": rng.choice(np.unique(sea["mmsi"].to_numpy()), n).astype(np.int32),
         "time": pa.array(rng.integers(low // HOUR, high // HOUR, n) * HOUR).cast(schema.UTC),
         "name": some(np.array([f"SHIP {k}" for k in rng.integers(0, 4, n)])),
@@ -143,7 +143,9 @@ def reports(sea: pa.Table, n: int = 600) -> pa.Table:
         "offset": np.arange(n),
         "length": pa.array(np.ones(n, np.int32)),
     }
-    columns = [pa.array(told[f.name]) if f.name in told else pa.nulls(n, f.type) for f in schema.STATIC_REPORTS]
+    columns = [
+        pa.array(collected[f.name]) if f.name in collected else pa.nulls(n, f.type) for f in schema.STATIC_REPORTS
+    ]
     return pa.table(columns, schema=schema.STATIC_REPORTS)
 
 
@@ -271,8 +273,8 @@ def latest(rows: pd.DataFrame) -> pd.DataFrame:
     merged = groups.agg(flag=("flag", "first"), first=("first_seen", "min"), last=("last_seen", "max"))
     merged["fixes"] = groups.fixes.sum()
     for name in (c.removesuffix("_time") for c in rows if c.endswith("_time")):
-        told = rows.dropna(subset=f"{name}_time").sort_values(["mmsi", f"{name}_time", name])
-        final = told.groupby("mmsi")[[name, f"{name}_time"]].last()
+        collected = rows.dropna(subset=f"{name}_time").sort_values(["mmsi", f"{name}_time", name])
+        final = collected.groupby("mmsi")[[name, f"{name}_time"]].last()
         merged = merged.join(final)
     # a number that is missing somewhere makes a column of floats: then all are
     numbers = merged.select_dtypes("number").columns

@@ -29,15 +29,15 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told():
+def collected():
     return []
 
 
 @pytest.fixture(scope="module")
-def world(file, tmp_path_factory, told):
+def world(file, tmp_path_factory, collected):
     """A run for leads anywhere."""
     data = tmp_path_factory.mktemp("world") / "data"
-    return api.run([file], data, area="world", rules=LOW, slice_h=6.0, tell=lambda *stage: told.append(stage))
+    return api.run([file], data, area="world", rules=LOW, slice_h=6.0, tell=lambda *stage: collected.append(stage))
 
 
 def data_of(summary):
@@ -56,14 +56,14 @@ def test_the_summary_is_what_the_database_holds(world, file):
     assert world.counts["encounters"] >= 30
 
 
-def test_a_run_tells_each_stage_from_its_begin_to_its_end(world, told):
-    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+def test_a_run_tells_each_stage_from_its_begin_to_its_end(world, collected):
+    stages = list(dict.fromkeys(stage for stage, _, _ in collected))
     assert stages == ["read", "slices", "load"]
-    done = [(n, of) for stage, n, of in told if stage == "slices"]
+    done = [(n, of) for stage, n, of in collected if stage == "slices"]
     assert [n for n, _ in done] == sorted(n for n, _ in done)
     assert done[-1][0] == done[-1][1] > 10_000
     assert len(done) == 2
-    assert [n for stage, n, _ in told if stage == "read"][-1] == world.sources[0]["sentences"]
+    assert [n for stage, n, _ in collected if stage == "read"][-1] == world.sources[0]["sentences"]
 
 
 def test_leads_are_the_flagged_encounters_highest_first(world):
@@ -190,8 +190,8 @@ def test_a_start_time_is_text_or_a_datetime_with_its_zone(tmp_path, given):
         (1706702400, "start_time 1706702400: is no time"),
     ],
 )
-def test_a_start_time_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, given, said):
+def test_a_start_time_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, given, printed):
     capture = tmp_path / "a.nmea"
     capture.write_text("!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\n")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=printed):
         api.decode(capture, start_time=given)

@@ -62,11 +62,11 @@ def test_the_command_lists_each_with_where_it_is_known_from(capsys, own):
     assert err == ""
     listed, harbours = out.split("\n\n")[:2]
     for row in (*zones().properties, *OWN["features"][:1]):
-        told = row.get("properties", row)
-        (line,) = (line for line in listed.splitlines() if line.startswith(f"{told['id']} "))
-        assert told["kind"] in line
-        assert all(label in line for label in told["labels"])
-        assert " ".join(told["source"].split()) in " ".join(listed.split())
+        collected = row.get("properties", row)
+        (line,) = (line for line in listed.splitlines() if line.startswith(f"{collected['id']} "))
+        assert collected["kind"] in line
+        assert all(label in line for label in collected["labels"])
+        assert " ".join(collected["source"].split()) in " ".join(listed.split())
     for name in ports().id[ports().drawn]:
         assert len([line for line in harbours.splitlines() if line.startswith(f"{name} ")]) == 1
     assert "accuses nobody" in out

@@ -345,8 +345,8 @@ def test_a_folder_without_files_is_named(tmp_path, say):
 )
 def test_an_option_that_cannot_be_used_is_named_with_a_remedy(option, content, words, written, tmp_path, say):
     value = written("option.file", content) if isinstance(content, bytes) else content
-    said = say("run", written("a.csv", HEADER + ROWS), "--data", tmp_path / "data", option, value)
-    one_sentence(*said, *words)
+    printed = say("run", written("a.csv", HEADER + ROWS), "--data", tmp_path / "data", option, value)
+    one_sentence(*printed, *words)
     assert not (tmp_path / "data").exists()
 
 

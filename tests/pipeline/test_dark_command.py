@@ -80,11 +80,11 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def say(capsys):
-    def said(*words: object) -> tuple[int, str, str]:
+    def printed(*words: object) -> tuple[int, str, str]:
         code = cli.main([str(word) for word in words])
         return (code, *capsys.readouterr())
 
-    return said
+    return printed
 
 
 def test_leads_come_first_and_the_best_score_before_others(data, say):

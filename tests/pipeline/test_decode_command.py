@@ -93,10 +93,10 @@ def test_the_same_sentence_is_decoded_whatever_is_packed_round_it(tmp_path, capf
         (["--to", "xml"], "invalid choice"),
     ],
 )
-def test_what_cannot_be_is_said(file, words, said, capfd):
+def test_what_cannot_be_is_said(file, words, printed, capfd):
     code, out, err = run(capfd, "decode", file, *words)
     assert code != 0
-    assert (out, said in err) == ("", True)
+    assert (out, printed in err) == ("", True)
 
 
 def test_what_is_no_nmea_is_one_sentence_and_nothing_is_written(file, tmp_path, capfd):
@@ -113,8 +113,8 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(file):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b"{")
         process.stdout.close()
-        said = process.stderr.read()
-        assert (process.wait(), said) == (0, b"")
+        printed = process.stderr.read()
+        assert (process.wait(), printed) == (0, b"")
 
 
 # Runs a command, then says how much memory that needed at most, bytes.

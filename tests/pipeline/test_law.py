@@ -55,9 +55,9 @@ ALL = [(hours, shards) for hours in (1, 6, 24, 7 + 13 / 60) for shards in (1, 7,
 def test_slices_and_shards_do_not_show(sea, reports, whole, hours, shards):
     cuts = seas.every(sea, hours)
     has_a_floor(whole, cuts)
-    said = whole["encounters"]
+    printed = whole["encounters"]
     some = ("ship_type_a", "ship_type_b", "length_a_m", "heading_difference_deg")
-    assert all(said.num_rows > said[name].null_count > 0 for name in some)
+    assert all(printed.num_rows > printed[name].null_count > 0 for name in some)
     seas.assert_same(whole, seas.canonical(seas.run(sea, cuts, shards, reports=reports)))
 
 
@@ -84,9 +84,9 @@ def test_unequal_cuts_do_not_show(minutes, shards):
 def test_shuffled_and_repeated_rows_do_not_show(sea, reports, whole, seed):
     rng, n, m = np.random.default_rng(seed), sea.num_rows, reports.num_rows
     rows = rng.permutation(np.concatenate([np.arange(n), rng.integers(0, n, n // 3)]))
-    told = rng.permutation(np.concatenate([np.arange(m), rng.integers(0, m, m)]))
+    collected = rng.permutation(np.concatenate([np.arange(m), rng.integers(0, m, m)]))
     has_a_floor(whole, seas.every(sea, 6))
-    mixed = seas.run(sea.take(rows), seas.every(sea, 6), 7, reports=reports.take(told))
+    mixed = seas.run(sea.take(rows), seas.every(sea, 6), 7, reports=reports.take(collected))
     seas.assert_same(whole, seas.canonical(mixed))
 
 

@@ -41,12 +41,12 @@ def names_in(tree: ast.AST) -> Iterator[str]:
     """The texts of a program but docstrings and the names that a module gives away."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     heads = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and _has_docstring(node)]
-    said = {id(head.value) for head in heads if isinstance(head, ast.Expr)}
+    printed = {id(head.value) for head in heads if isinstance(head, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            said |= {id(name) for name in ast.walk(node.value)}
+            printed |= {id(name) for name in ast.walk(node.value)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in printed:
             yield node.value
 
 

@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def said(out, quiet=False):
+def printed(out, quiet=False):
     progress = Progress(out, quiet)
     for stage, done, of in (("read", 500, 0), ("read", 900, 0), ("slices", 10, 20), ("slices", 20, 20), ("load", 0, 0)):
         progress(stage, done, of)
@@ -25,7 +25,7 @@ def said(out, quiet=False):
 
 
 def test_elsewhere_a_stage_is_a_line():
-    lines = said(io.StringIO()).splitlines()
+    lines = printed(io.StringIO()).splitlines()
     assert lines[0].startswith("reading 500 lines, ")
     assert lines[-2].startswith("watching 100 %, 20 of 20 reports, ")
     assert lines[-1] == "loading"
@@ -33,7 +33,7 @@ def test_elsewhere_a_stage_is_a_line():
 
 
 def test_on_a_terminal_one_line_is_written_over_and_taken_away():
-    text_ = said(Terminal())
+    text_ = printed(Terminal())
     assert "\n" not in text_
     assert text_.startswith("\r\033[Kreading 500")
     assert text_.endswith("\r\033[K")
@@ -41,7 +41,7 @@ def test_on_a_terminal_one_line_is_written_over_and_taken_away():
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
 def test_quiet_says_nothing(out):
-    assert said(out, quiet=True) == ""
+    assert printed(out, quiet=True) == ""
 
 
 @pytest.mark.parametrize(

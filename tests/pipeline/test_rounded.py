@@ -71,9 +71,9 @@ def test_a_position_of_message_27_carries_its_tenth_of_a_minute():
     plain = seas.encounters(pa.concat_tables([a, b]))
     kinds = pa.array([1] * 12 + [27], pa.int8())
     long_range = b.set_column(b.column_names.index("msg_type"), schema.FIXES.field("msg_type"), kinds)
-    told = seas.encounters(pa.concat_tables([a, long_range]))
+    collected = seas.encounters(pa.concat_tables([a, long_range]))
     assert plain.position_error_m.tolist() == [20.0]
-    assert told.position_error_m.tolist() == [151.0]
+    assert collected.position_error_m.tolist() == [151.0]
 
 
 def test_the_error_stands_beside_each_distance(tmp_path):

@@ -80,13 +80,13 @@ def test_the_fingerprint_is_that_of_the_values(tmp_path):
         ("[to_json]\nx = 1", r"no section \[to_json\]"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_what_is_expected(tmp_path, content, said):
+def test_a_file_that_cannot_be_used_says_what_is_expected(tmp_path, content, printed):
     path = tmp_path / "rules.toml"
     path.write_text(content)
-    with pytest.raises(RulesError, match=said) as told:
+    with pytest.raises(RulesError, match=printed) as collected:
         load(path)
-    assert str(told.value).startswith(str(path))
-    assert "\n" not in str(told.value)
+    assert str(collected.value).startswith(str(path))
+    assert "\n" not in str(collected.value)
 
 
 def test_a_score_may_be_below_nought(tmp_path):
@@ -109,10 +109,10 @@ def test_a_missing_file_is_said(tmp_path):
         ("[vessel]\ntrack_memory_d = 0.1", "must outlast"),
     ],
 )
-def test_rules_that_contradict_each_other_are_refused(tmp_path, text, said):
+def test_rules_that_contradict_each_other_are_refused(tmp_path, text, printed):
     path = tmp_path / "rules.toml"
     path.write_text(text)
-    with pytest.raises(RulesError, match=said):
+    with pytest.raises(RulesError, match=printed):
         load(path)
 
 
@@ -132,7 +132,7 @@ def test_times_are_whole_microseconds():
 def test_the_rules_of_a_run_come_back_and_what_its_version_did_not_know_keeps_its_default():
     changed = dataclasses.replace(Rules(), proximity=dataclasses.replace(Rules().proximity, distance_m=250.0))
     assert rule_files.from_json(changed.to_json()) == changed
-    told = json.loads(changed.to_json())
-    del told["proximity"]["still_kn"], told["lead"]
-    told["proximity"]["gone"] = told["other"] = 1.0
-    assert rule_files.from_json(json.dumps(told)) == changed
+    collected = json.loads(changed.to_json())
+    del collected["proximity"]["still_kn"], collected["lead"]
+    collected["proximity"]["gone"] = collected["other"] = 1.0
+    assert rule_files.from_json(json.dumps(collected)) == changed

@@ -24,10 +24,10 @@ STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 
 def begun(folder, *words, **given):
     """A command in a process group of its own, and the file of what it says."""
-    said = folder / "said"
-    with said.open("wb") as errors:
+    printed = folder / "said"
+    with printed.open("wb") as errors:
         command = [*STSWATCH, *map(str, words), "--data", folder / "data"]
-        return subprocess.Popen(command, stderr=errors, start_new_session=True, **given), said
+        return subprocess.Popen(command, stderr=errors, start_new_session=True, **given), printed
 
 
 def semaphores(pid):
@@ -43,7 +43,7 @@ def semaphores(pid):
 @pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_a_run_with_workers_says_that_it_stopped_and_leaves_nothing(number, tmp_path):
     """The whole group gets the signal, as from a terminal that is closed."""
-    process, said = begun(tmp_path, "run", RECORDING, "--workers", 2)
+    process, printed = begun(tmp_path, "run", RECORDING, "--workers", 2)
     try:
         workers = lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 4  # noqa: E731
         until(workers, 60)
@@ -61,7 +61,7 @@ def test_a_run_with_workers_says_that_it_stopped_and_leaves_nothing(number, tmp_
     psutil.wait_procs(children, 10)
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not [name for name in held if name.exists()]
-    text = said.read_text()
+    text = printed.read_text()
     assert text.splitlines()[-1] == "stswatch: stopped; the same command goes on from the last finished slice", text
     assert "Traceback" not in text
 
@@ -69,7 +69,7 @@ def test_a_run_with_workers_says_that_it_stopped_and_leaves_nothing(number, tmp_
 def test_a_watch_says_that_it_stopped(tmp_path):
     """SIGTERM and Ctrl-C are tried on whole watches in test_stream.py."""
     words = ("stream", "-?receiver=satellite", "--health", "none", "--interval", "0.5")
-    process, said = begun(tmp_path, *words, stdin=subprocess.PIPE)
+    process, printed = begun(tmp_path, *words, stdin=subprocess.PIPE)
     try:
         until((tmp_path / "data" / "live" / "status.json").exists, 60)
         process.send_signal(signal.SIGHUP)
@@ -77,7 +77,7 @@ def test_a_watch_says_that_it_stopped(tmp_path):
     finally:
         process.kill()
         process.stdin.close()
-    text = said.read_text()
+    text = printed.read_text()
     assert text.startswith("stswatch: watching stdin from -?receiver=satellite; ")
     assert text.endswith("stswatch: stopped; the same command goes on from here\n")
 
@@ -85,7 +85,7 @@ def test_a_watch_says_that_it_stopped(tmp_path):
 @pytest.mark.soak
 def test_what_was_begun_with_nohup_lives_on(tmp_path):
     ignoring = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
-    process, said = begun(
+    process, printed = begun(
         tmp_path, "stream", "-", "--health", "none", "--interval", "0.5", stdin=subprocess.PIPE, preexec_fn=ignoring
     )
     try:
@@ -99,4 +99,4 @@ def test_what_was_begun_with_nohup_lives_on(tmp_path):
         process.kill()
         with suppress(OSError):
             process.stdin.close()
-    assert said.read_text().endswith("stswatch: stopped; the same command goes on from here\n")
+    assert printed.read_text().endswith("stswatch: stopped; the same command goes on from here\n")

@@ -162,17 +162,17 @@ def test_from_a_tcp_server_to_a_web_hook_and_to_a_quiet_end(some_hours, watching
         assert re.fullmatch(r"reconciled by the watch that runs: [\d,]+ late rows; .* retracted\n", done.stdout), done
         until(lambda: watch.metric("alerts_waiting") == 0)
         assert watch.end() == (0, "")
-        told = {}
+        collected = {}
         for alert in receiver.alerts():
-            told[alert["id"]] = (alert["revision"], alert["change"])
-        assert {name: revision for name, (revision, change) in told.items() if change != "retracted"} == leads(
+            collected[alert["id"]] = (alert["revision"], alert["change"])
+        assert {name: revision for name, (revision, change) in collected.items() if change != "retracted"} == leads(
             watch.data
         )
-        assert len(told) >= 3
-    said = watch.errors.read_text()
-    assert said.startswith("stswatch: watching roof from tcp://127.0.0.1:")
-    assert said.endswith("stswatch: stopped; the same command goes on from here\n")
-    assert "Traceback" not in said
+        assert len(collected) >= 3
+    printed = watch.errors.read_text()
+    assert printed.startswith("stswatch: watching roof from tcp://127.0.0.1:")
+    assert printed.endswith("stswatch: stopped; the same command goes on from here\n")
+    assert "Traceback" not in printed
     assert {path.suffix for path in (watch.data / "spool" / "roof").iterdir()} == {".zst"}
     assert not api.status(watch.data)["runs"]
     for path in [*watch.data.rglob("*"), watch.errors]:
@@ -198,8 +198,8 @@ def test_at_the_end_of_a_recording_all_is_finalized_and_is_what_a_run_finds(some
     status = api.status(watch.data)
     assert status["total"]["sentences"] >= some_hours.count(b"\n")
     assert status["spool_bytes"] > 10_000
-    (told,) = status["alerts"]
-    assert (told["waiting"], told["delivered"]) == (0, out.count(b"\nlead ") + out.startswith(b"lead "))
+    (collected,) = status["alerts"]
+    assert (collected["waiting"], collected["delivered"]) == (0, out.count(b"\nlead ") + out.startswith(b"lead "))
 
 
 def settled(watch, name):
@@ -217,8 +217,8 @@ def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
         watch.until_all_is_read(some_hours.count(b"\n"))
         before = settled(watch, "open_encounters")  # what came has been acknowledged by then
         watch.end(signal.SIGKILL)
-        said = subprocess.run([*STSWATCH, "status", "--data", watch.data], capture_output=True, text=True)
-        assert "was not ended, but broke off after" in said.stdout
+        printed = subprocess.run([*STSWATCH, "status", "--data", watch.data], capture_output=True, text=True)
+        assert "was not ended, but broke off after" in printed.stdout
         again = watching(f"roof=tcp://127.0.0.1:{port}", "--area", "world")
         until(lambda: again.metric("open_encounters") == before, 120, every_s=0.3)
         assert before > 0
@@ -244,7 +244,7 @@ def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
         (["tcp://a:1", "--rules", "none.toml"], "none.toml: cannot be read"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_leaves_nothing(words, said, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_is_one_sentence_and_leaves_nothing(words, printed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("alerts.toml").write_text(HOOK.format("https://example.org"))
     Path("file").touch()
@@ -255,7 +255,7 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(words, said, tmp_path
     out, err = capsys.readouterr()
     assert code in (1, 2)
     assert out == ""
-    assert said in err.splitlines()[-1]
+    assert printed in err.splitlines()[-1]
     assert not (tmp_path / "stswatch-data").exists()
 
 

@@ -16,16 +16,18 @@ from stswatch.pipeline.trouble import DISK, sentence
 
 def raised(call):
     """What a call raises."""
-    with pytest.raises(Exception) as told:  # noqa: PT011  whatever it is
+    with pytest.raises(Exception) as collected:  # noqa: PT011  whatever it is
         call()
-    return told.value
+    return collected.value
 
 
 @pytest.mark.parametrize("code", DISK)
 def test_every_errno_is_told_with_where_and_what_to_do(code):
-    said = sentence(OSError(code, os.strerror(code), "a/b.parquet"), "data")
+    printed = sentence(OSError(code, os.strerror(code), "a/b.parquet"), "data")
     what, remedy = DISK[code]
-    assert said == f"data: {what} (a/b.parquet: {os.strerror(code)}); {remedy} and run again: what is finished is kept"
+    assert (
+        printed == f"data: {what} (a/b.parquet: {os.strerror(code)}); {remedy} and run again: what is finished is kept"
+    )
 
 
 def test_no_memory_is_told_whoever_lacks_it():

@@ -131,9 +131,9 @@ def test_an_explanation_holds_what_was_measured():
         ({"slow_after_b_h": 1.0}, "In the 3 h after it 431000123 was slow for 1.0 h."),
     ],
 )
-def test_what_is_not_always_so_is_said_where_it_is(changed, said):
-    assert said in words.explanation(ROW | changed)
-    assert said not in words.explanation(ROW)
+def test_what_is_not_always_so_is_said_where_it_is(changed, printed):
+    assert printed in words.explanation(ROW | changed)
+    assert printed not in words.explanation(ROW)
 
 
 def test_the_distance_is_that_of_the_run():
@@ -176,9 +176,9 @@ def test_leads_left_out_are_counted():
         ("world", 0, "no encounter was found"),
     ],
 )
-def test_no_leads_are_said_with_the_next_step(area, encounters, said):
+def test_no_leads_are_said_with_the_next_step(area, encounters, printed):
     text = words.leads([], {"flagged_encounters": 0, "current_encounters": encounters}, area, "DIR")
-    assert text.strip().startswith(f"no leads: {said}")
+    assert text.strip().startswith(f"no leads: {printed}")
     assert "\n" not in text.strip()
 
 

@@ -84,13 +84,13 @@ def test_lines_come_late_and_out_of_order(files):
 
 
 def test_the_truth_is_told_twice_and_says_that_all_is_simulated(sea, files):
-    told = json.loads(files[1].read_text())
-    assert told["simulated"] is True
-    assert told["plan"]["transfers"] == 3
+    collected = json.loads(files[1].read_text())
+    assert collected["simulated"] is True
+    assert collected["plan"]["transfers"] == 3
     for name, path in zip(feed.TRUTH_TABLES, files[2:], strict=True):
         assert pq.read_table(path).equals(getattr(sea, name))
-        assert len(told[name]) == len(getattr(sea, name))
-    assert {ship["flag"] for ship in told["ships"]} <= {"XA", "XB", "XC", "XD", "XE", "XF"}
-    assert all(ship["name"].startswith("SIM ") for ship in told["ships"])
-    assert all(281 <= ship["mmsi"] // 1_000_000 <= 286 for ship in told["ships"])
-    assert all(ship["imo"] is None or ship["imo"] < 5_000_000 for ship in told["ships"])
+        assert len(collected[name]) == len(getattr(sea, name))
+    assert {ship["flag"] for ship in collected["ships"]} <= {"XA", "XB", "XC", "XD", "XE", "XF"}
+    assert all(ship["name"].startswith("SIM ") for ship in collected["ships"])
+    assert all(281 <= ship["mmsi"] // 1_000_000 <= 286 for ship in collected["ships"])
+    assert all(ship["imo"] is None or ship["imo"] < 5_000_000 for ship in collected["ships"])

@@ -57,10 +57,10 @@ def test_range_comes_and_goes_with_the_weather():
 def test_nothing_is_heard_in_an_outage(network):
     down = dataclasses.replace(network, outages=(Outage((0,), 6 * 3600.0, 9 * 3600.0),))
     courses = ships([5])
-    told = heard(down, courses)
-    bins = told.bin_of(np.array([5.0, 7.5, 10.0]) * 3600)
-    assert (told.chance[0, 0, bins] > 0.5).tolist() == [True, False, True]
-    assert told.chance[0, 0, bins[1]] < 0.01 < told.without_outage[0, bins[1]]
+    collected = heard(down, courses)
+    bins = collected.bin_of(np.array([5.0, 7.5, 10.0]) * 3600)
+    assert (collected.chance[0, 0, bins] > 0.5).tolist() == [True, False, True]
+    assert collected.chance[0, 0, bins[1]] < 0.01 < collected.without_outage[0, bins[1]]
 
 
 def test_a_dense_sea_is_heard_less_from_space(network):

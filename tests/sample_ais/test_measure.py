@@ -44,9 +44,9 @@ def test_every_meeting_is_found_where_it_is(seed):
     courses = fleet(seed)
     found = plan.meetings(Courses.of(courses), len(courses), DAYS)
     mine = sorted(zip(*(column.tolist() for column in found[:6]), strict=True))
-    lasting = [row for row in sorted(slowly(courses)) if row[3] - row[2] >= plan.LEAST_S + 60]
-    assert len(lasting) >= 1
-    for a, b, start_s, end_s, nearest_m, median_m in lasting:
+    long_meetings = [row for row in sorted(slowly(courses)) if row[3] - row[2] >= plan.LEAST_S + 60]
+    assert len(long_meetings) >= 1
+    for a, b, start_s, end_s, nearest_m, median_m in long_meetings:
         near = [m for m in mine if m[:2] == (a, b) and m[2] < end_s + 60 and m[3] > start_s - 60]
         assert len(near) == 1
         assert near[0][2] == pytest.approx(start_s, abs=plan.FINE_S)

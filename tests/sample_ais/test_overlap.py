@@ -25,8 +25,8 @@ def aucs(meetings: pd.DataFrame) -> dict[str, float]:
     """
     found = meetings[meetings.found.notna()]
     columns = {name.removeprefix("found_"): found[name].to_numpy() for name in found if name.startswith("found_")}
-    told = {name: list(v) if v.dtype == object else v for name, v in columns.items()}
-    values = dict(zip((f.name for f in features.FEATURES), feature.values(told, features.FEATURES).T, strict=True))
+    collected = {name: list(v) if v.dtype == object else v for name, v in columns.items()}
+    values = dict(zip((f.name for f in features.FEATURES), feature.values(collected, features.FEATURES).T, strict=True))
     values["hour"] = found.found_start_time.dt.hour.to_numpy(float)
     transfer = (found.kind == "transfer").to_numpy()
     out = {}
@@ -41,16 +41,18 @@ def aucs(meetings: pd.DataFrame) -> dict[str, float]:
 def test_no_feature_of_the_score_gives_a_transfer_away():
     meetings = seas.sea(SMALL, 101)[1]
     assert meetings[meetings.found.notna()].kind.value_counts().min() >= 20
-    told = aucs(meetings)
-    assert {"duration_h", "median_distance_m", "speed_kn", "zone", "distance_to_port_km", "dark_beside"} <= set(told)
-    assert {name: auc for name, auc in told.items() if auc > MOST} == {}
+    collected = aucs(meetings)
+    assert {"duration_h", "median_distance_m", "speed_kn", "zone", "distance_to_port_km", "dark_beside"} <= set(
+        collected
+    )
+    assert {name: auc for name, auc in collected.items() if auc > MOST} == {}
 
 
 @pytest.mark.soak
 def test_no_feature_gives_a_transfer_away_in_large_seas():
-    told = aucs(pd.concat(seas.sea(LARGE, seed)[1] for seed in range(201, 206)))
-    print({name: round(auc, 3) for name, auc in told.items()})
-    assert max(told.values()) <= MOST
+    collected = aucs(pd.concat(seas.sea(LARGE, seed)[1] for seed in range(201, 206)))
+    print({name: round(auc, 3) for name, auc in collected.items()})
+    assert max(collected.values()) <= MOST
 
 
 def test_the_check_would_notice():

@@ -18,12 +18,12 @@ MOST_AUC = 0.72
 def test_sentences_hold_what_was_drawn():
     plan = VoyagePlan(days=0.1, background=12, transfers=0, look_alikes=0, trade=2, moored=20, slot_s=10.0)
     sea = simulate(plan, 1)
-    told = beside.reports(line.decode() for line in feed.lines(sea))
+    collected = beside.reports(line.decode() for line in feed.lines(sea))
     drawn = sea.more["fields"].to_pandas()
-    assert set(told.msg_type) <= set(drawn.msg_type)
-    assert set(told[told.msg_type != 18].turn.astype(int)) <= set(drawn.turn)
-    assert told.second.between(0, 60).all()
-    assert told.time_out.nunique() == 8
+    assert set(collected.msg_type) <= set(drawn.msg_type)
+    assert set(collected[collected.msg_type != 18].turn.astype(int)) <= set(drawn.turn)
+    assert collected.second.between(0, 60).all()
+    assert collected.time_out.nunique() == 8
 
 
 @pytest.mark.real
@@ -35,5 +35,5 @@ def test_trees_hardly_tell_reports_of_either_class_apart(capsys):
     with capsys.disabled():
         print("\n" + beside.giveaways(real, simulated))
     parts = beside.by_class(real, simulated)
-    assert min(len(told) for pair in parts.values() for told in pair) > 500
+    assert min(len(collected) for pair in parts.values() for collected in pair) > 500
     assert {name: auc for name, pair in parts.items() if (auc := beside.told_apart(*pair)) > MOST_AUC} == {}

@@ -166,12 +166,12 @@ def test_a_shared_number_is_on_two_hulls_at_once(name):
 
 
 def test_draughts_change_when_cargo_goes_over():
-    told = {}
+    collected = {}
     for row in few("lightering").static_reports.to_pylist():
         if row["draught_m"]:
-            told.setdefault(row["mmsi"], set()).add(row["draught_m"])
-    assert any(len(values) == 2 for values in told.values())
-    assert all(len(values) <= 2 for values in told.values())
+            collected.setdefault(row["mmsi"], set()).add(row["draught_m"])
+    assert any(len(values) == 2 for values in collected.values())
+    assert all(len(values) <= 2 for values in collected.values())
 
 
 def test_ships_at_a_berth_say_that_they_are_moored():

@@ -51,14 +51,14 @@ def test_factors_stretch():
 @pytest.mark.parametrize("column", make_files.COLUMNS, ids=lambda column: column.name)
 def test_a_fit_finds_what_a_truncated_sample_was_drawn_from(column):
     """The oracle of the likelihood: what it is told to find, though the sample shows only a part."""
-    told = np.array(column.start)
+    collected = np.array(column.start)
     mixture = circumstances.Mixture(*column.start)
     drawn = mixture.draw(np.random.default_rng(4), 20_000, column.low, column.high)
     assert len(drawn) == 20_000
     found = make_files.fit(drawn, np.ones(len(drawn)), column._replace(step=0.0))
     median = 1 if column.name == "median_distance_m" else 3
-    assert found[median] == pytest.approx(told[median], rel=0.15)
-    assert found[0] == pytest.approx(told[0], abs=0.15)
+    assert found[median] == pytest.approx(collected[median], rel=0.15)
+    assert found[0] == pytest.approx(collected[0], abs=0.15)
 
 
 def test_real_meetings_are_drawn_alike(real):

@@ -40,9 +40,9 @@ def test_fixes_and_static_reports_are_those_of_the_lake(sea):
 
 def test_detect_takes_the_fixes_and_finds_meetings(sea):
     found = api.detect(sea.fixes)
-    told = {(m["mmsi_a"], m["mmsi_b"]) for m in sea.meetings.to_pylist() if m["seen_share"] > 0.9}
-    assert len(told) >= 3
-    assert told & set(zip(found.mmsi_a, found.mmsi_b, strict=True))
+    collected = {(m["mmsi_a"], m["mmsi_b"]) for m in sea.meetings.to_pylist() if m["seen_share"] > 0.9}
+    assert len(collected) >= 3
+    assert collected & set(zip(found.mmsi_a, found.mmsi_b, strict=True))
 
 
 def test_every_meeting_is_between_ships_that_there_are(sea):

@@ -46,9 +46,9 @@ def test_numbers_are_shared_only_where_a_scene_says_so(sea):
 
 def test_ships_say_their_true_size_but_for_a_few(sea, plain):
     ships = sea.ships.to_pandas().drop_duplicates("hull").set_index("mmsi")
-    said = sea.static_reports.to_pandas().dropna(subset="length_m").groupby("mmsi").length_m.first()
-    mine = ships.loc[[m for m in plain.values() if m in said.index]]
-    right = np.isclose(said[mine.index], mine.length_m, atol=1)
+    printed = sea.static_reports.to_pandas().dropna(subset="length_m").groupby("mmsi").length_m.first()
+    mine = ships.loc[[m for m in plain.values() if m in printed.index]]
+    right = np.isclose(printed[mine.index], mine.length_m, atol=1)
     assert len(right) >= 60
     assert right.mean() > 0.9
 

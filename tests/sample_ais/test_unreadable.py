@@ -32,9 +32,9 @@ def before_gaps(sea):
     """Each gap with a cause, and the last report and static report before it."""
     sent, fields = sea.fixes.to_pandas(), sea.more["fields"].to_pandas()
     sent = pd.concat([sent, fields[list(OF_SETS)]], axis=1)[["mmsi", "time", *REPORT, *OF_SETS]].sort_values("time")
-    told = sea.static_reports.to_pandas()[["mmsi", "time", *SAID]].sort_values("time")
+    collected = sea.static_reports.to_pandas()[["mmsi", "time", *SAID]].sort_values("time")
     gaps = sea.gaps.to_pandas().sort_values("start")
-    for reports in (sent, told):
+    for reports in (sent, collected):
         gaps = pd.merge_asof(gaps, reports.rename(columns={"time": "at"}), left_on="start", right_on="at", by="mmsi")
         gaps = gaps.drop(columns="at")
     return gaps
@@ -67,8 +67,8 @@ def test_no_field_tells_why_a_ship_is_silent(before_gaps):
 
 def test_a_field_that_told_the_cause_would_be_seen(before_gaps):
     off = (before_gaps.cause == "switched_off").to_numpy()
-    told = pd.Series(np.where(off, 3, 5) + np.arange(len(off)) % 2, before_gaps.index)
-    assert read_from(told, off, before_gaps.hull) > MOST_AUC
+    collected = pd.Series(np.where(off, 3, 5) + np.arange(len(off)) % 2, before_gaps.index)
+    assert read_from(collected, off, before_gaps.hull) > MOST_AUC
 
 
 def test_numbers_and_names_do_not_tell_transfers_from_look_alikes():

@@ -89,9 +89,9 @@ def test_destinations_are_entered_late_wrong_and_not_at_all(sea):
     assert legs.destination.nunique() > 20
     never = legs.groupby("hull").draught_m.first().isna().mean()  # not of legs: a boat of day trips has many
     assert 0.04 < never < 0.3
-    told = sea.static_reports.to_pandas()
-    assert told[told.msg_type == 5].destination.nunique() > 15
-    assert told.groupby("mmsi").draught_m.nunique().max() >= 2
+    collected = sea.static_reports.to_pandas()
+    assert collected[collected.msg_type == 5].destination.nunique() > 15
+    assert collected.groupby("mmsi").draught_m.nunique().max() >= 2
 
 
 def test_craft_lie_also_where_no_port_is_near(sea, calls):

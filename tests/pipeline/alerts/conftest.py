@@ -20,7 +20,7 @@ PAUSES_S = (0.01, 0.05)
 
 def change(name="E1", revision=1, what="opened", **other: Any):
     """A change of a lead."""
-    told: dict[str, Any] = {
+    collected: dict[str, Any] = {
         "kind": "lit",
         "zones": ("korea_bay",),
         "score": 2.5,
@@ -31,7 +31,7 @@ def change(name="E1", revision=1, what="opened", **other: Any):
         "name_a": "FIRST SHIP",
         "name_b": None,
     }
-    return LeadChange(id=name, revision=revision, change=what, **(told | other))
+    return LeadChange(id=name, revision=revision, change=what, **(collected | other))
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def alerting(tmp_path):
     def make(toml, **given):
         path = tmp_path / "alerts.toml"
         path.write_text(toml)
-        told = {"pauses_s": PAUSES_S} | given
-        made.append(Alerter(Catalogue.open(tmp_path), load(path, ENVIRONMENT), lambda: NOW, **told))
+        collected = {"pauses_s": PAUSES_S} | given
+        made.append(Alerter(Catalogue.open(tmp_path), load(path, ENVIRONMENT), lambda: NOW, **collected))
         return made[-1]
 
     yield make

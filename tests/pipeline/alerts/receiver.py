@@ -47,12 +47,12 @@ def receiving(tls: SSLContext | None = None, **given: Any) -> Iterator[Receiver]
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            told = {name.lower(): value for name, value in self.headers.items()}
-            check(told, body)
+            collected = {name.lower(): value for name, value in self.headers.items()}
+            check(collected, body)
             with receiver.lock:
                 content = json.loads(body)
                 answer = receiver.answers(content, len(receiver.got))
-                receiver.got.append((answer, told, content))
+                receiver.got.append((answer, collected, content))
             if answer == HANG:
                 receiver.over.wait(30)
             if answer == TRICKLE:

@@ -34,7 +34,7 @@ def idle(alerter):
 
 
 def keys(alerts):
-    return [told["key"] for told in alerts]
+    return [collected["key"] for collected in alerts]
 
 
 # ------------------------------------------------------------------------------------------------ once, and what
@@ -98,8 +98,8 @@ def test_identities_are_told_where_they_are_asked_for(alerting):
         alerter = alerting(hook(receiver.url), identities=True)
         alerter.offer([change()])
         until(lambda: idle(alerter))
-        (told,) = receiver.alerts()
-    assert (told["mmsi_a"], told["mmsi_b"], told["name_a"], told["name_b"]) == (
+        (collected,) = receiver.alerts()
+    assert (collected["mmsi_a"], collected["mmsi_b"], collected["name_a"], collected["name_b"]) == (
         412000001,
         445000002,
         "FIRST SHIP",
@@ -127,17 +127,17 @@ def test_without_a_file_alerts_go_to_standard_output(tmp_path):
 
 @pytest.mark.parametrize("failure", [500, 503, 429, 408, 302, HANG, CLOSE, TRICKLE])
 def test_what_fails_is_tried_until_it_arrives_in_order(failure, alerting):
-    said = []
+    printed = []
     with receiving(answers=lambda content, before: failure if before < 6 else 200) as receiver:
-        alerter = alerting(hook(receiver.url, "timeout_s = 0.2"), tell=said.append)
+        alerter = alerting(hook(receiver.url, "timeout_s = 0.2"), tell=printed.append)
         alerter.offer([change(), change("E2"), change(revision=2, what="changed")])
         until(lambda: idle(alerter))
     assert keys(receiver.alerts()) == ["E1:1", "E2:1", "E1:2"]
     assert [content["data"]["key"] for _, _, content in receiver.got[:6]] == ["E1:1"] * 6
-    until(lambda: len(said) == 2)  # it is said once it is noted
-    assert "floor" in said[0]
-    assert "3 wait" in said[0]
-    assert "again" in said[1]
+    until(lambda: len(printed) == 2)  # it is said once it is noted
+    assert "floor" in printed[0]
+    assert "3 wait" in printed[0]
+    assert "again" in printed[1]
 
 
 def test_tls_is_checked(tmp_path, alerting, monkeypatch):
@@ -145,12 +145,12 @@ def test_tls_is_checked(tmp_path, alerting, monkeypatch):
     whole, key = certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(whole, key)
-    said = []
+    printed = []
     with receiving(tls) as receiver:
-        alerter = alerting(hook(receiver.url), tell=said.append)
+        alerter = alerting(hook(receiver.url), tell=printed.append)
         alerter.offer([change()])
-        until(lambda: bool(said))
-        assert "certificate" in said[0].lower()
+        until(lambda: bool(printed))
+        assert "certificate" in printed[0].lower()
         alerter.close()
         assert receiver.got == []
         monkeypatch.setenv("SSL_CERT_FILE", str(whole))
@@ -174,11 +174,11 @@ def test_a_redirect_leads_nowhere(code, alerting):
 def test_a_receiver_that_is_not_there_is_waited_for(alerting):
     with receiving() as receiver:
         url = receiver.url
-    said = []
-    alerter = alerting(hook(url), tell=said.append)
+    printed = []
+    alerter = alerting(hook(url), tell=printed.append)
     alerter.offer([change()])
-    until(lambda: len(said) == 1)
-    assert "cannot be reached (Connection refused)" in said[0]
+    until(lambda: len(printed) == 1)
+    assert "cannot be reached (Connection refused)" in printed[0]
     (state,) = alerter.state()
     assert (state.waiting, state.delivered) == (1, 0)
     assert state.stuck_s > 0
@@ -210,9 +210,9 @@ def test_a_message_that_is_refused_keeps_no_other_event_from_going(alerting):
     """E1 is refused while the test says so; its own later changes wait behind it, and others go."""
     refused = {"E1"}
     answers = lambda content, before: 400 if content["data"]["id"] in refused else 200  # noqa: E731
-    said = []
+    printed = []
     with receiving(answers=answers) as receiver:
-        alerter = alerting(hook(receiver.url), tell=said.append)
+        alerter = alerting(hook(receiver.url), tell=printed.append)
         alerter.offer([change(), change("E2"), change(revision=2, what="closed"), change("E3")])
         until(lambda: len(receiver.taken()) == 2)
         assert keys(receiver.alerts()) == ["E2:1", "E3:1"]
@@ -220,7 +220,7 @@ def test_a_message_that_is_refused_keeps_no_other_event_from_going(alerting):
         refused.clear()
         until(lambda: idle(alerter))
         assert keys(receiver.alerts()) == ["E2:1", "E3:1", "E1:1", "E1:2"]
-    until(lambda: len(said) == 2)
+    until(lambda: len(printed) == 2)
 
 
 def test_one_destination_that_fails_keeps_no_other_waiting(alerting, tmp_path):
@@ -291,10 +291,10 @@ def test_killed_at_any_moment_nothing_that_was_taken_is_lost(seed, alerting, tmp
         until(lambda: idle(alerter))
     expected = {f"E{k % 10}:{1 + k // 10}" for k in range(most + 1)}
     lines = [json.loads(line)["data"] for line in (tmp_path / "told.jsonl").read_text().splitlines() if line]
-    for told in (receiver.alerts(), lines):
-        first = list(dict.fromkeys(keys(told)))
+    for collected in (receiver.alerts(), lines):
+        first = list(dict.fromkeys(keys(collected)))
         assert expected <= set(first) <= expected | {f"E{(most + 1) % 10}:{1 + (most + 1) // 10}"}
-        assert len(told) <= len(first) + 2 * 3  # at most what was under way at each kill is told twice
+        assert len(collected) <= len(first) + 2 * 3  # at most what was under way at each kill is told twice
         for event in range(10):
             revisions = [int(key.split(":")[1]) for key in first if key.startswith(f"E{event}:")]
             assert revisions == sorted(revisions)
@@ -305,9 +305,9 @@ def test_alerts_for_a_destination_that_is_named_no_more_are_told_of(alerting, tm
         alerter = alerting(hook(receiver.url) + FILE)
         alerter.offer([change(), change("E2")])
         until(lambda: {to.name: to.waiting for to in alerter.state()} == {"floor": 2, "log": 0})
-    said = []
-    alerting(FILE.replace("[log]", "[other]"), tell=said.append)
-    assert said == ["floor: 2 alerts wait for a destination that is gone; name it again to have them sent"]
+    printed = []
+    alerting(FILE.replace("[log]", "[other]"), tell=printed.append)
+    assert printed == ["floor: 2 alerts wait for a destination that is gone; name it again to have them sent"]
 
 
 # ------------------------------------------------------------------------------------------------ rate and digest
@@ -355,17 +355,17 @@ def test_a_flood_comes_in_digests_that_a_receiver_can_take(alerting):
 
 def test_a_secret_is_nowhere_but_in_what_is_sent(alerting, tmp_path, capfd):
     """Not in a file, not in a word to people, not in what an error or an object shows."""
-    said = []
+    printed = []
     with receiving(answers=lambda content, before: [500, CLOSE, 200][before % 3]) as receiver:
-        alerter = alerting(hook(receiver.url + "/path-that-is-secret"), tell=said.append)
+        alerter = alerting(hook(receiver.url + "/path-that-is-secret"), tell=printed.append)
         alerter.offer([change(f"E{k}") for k in range(5)])
         until(lambda: idle(alerter))
-        shown = [*said, repr(alerter.state()), *(repr(vars(c)) for c in alerter._couriers)]
+        shown = [*printed, repr(alerter.state()), *(repr(vars(c)) for c in alerter._couriers)]
         alerter.close()
     (tmp_path / "alerts.toml").unlink()  # which holds the address, as its owner wrote it
     shown += [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     shown += list(capfd.readouterr())
-    assert len(said) >= 2
+    assert len(printed) >= 2
     assert not [text for text in shown if SECRET in text or "path-that-is-secret" in text]
 
 
@@ -384,12 +384,12 @@ def test_a_file_of_alerts_may_be_rotated_and_a_torn_line_stands_alone(alerting, 
 
 def test_a_folder_that_vanished_is_told_and_waited_for(alerting, tmp_path):
     (tmp_path / "logs").mkdir()
-    said = []
-    alerter = alerting('[log]\nkind = "file"\npath = "logs/told.jsonl"\n', tell=said.append)
+    printed = []
+    alerter = alerting('[log]\nkind = "file"\npath = "logs/told.jsonl"\n', tell=printed.append)
     (tmp_path / "logs").rmdir()
     alerter.offer([change()])
-    until(lambda: bool(said))
-    assert "told.jsonl cannot be written (No such file or directory)" in said[0]
+    until(lambda: bool(printed))
+    assert "told.jsonl cannot be written (No such file or directory)" in printed[0]
     (tmp_path / "logs").mkdir()
     until(lambda: idle(alerter))
     assert len((tmp_path / "logs" / "told.jsonl").read_text().splitlines()) == 1

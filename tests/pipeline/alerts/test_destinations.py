@@ -89,12 +89,12 @@ def test_what_is_wrong_is_said_without_a_secret(toml, words, tmp_path):
     (tmp_path / "a.toml").write_bytes(toml.encode("latin-1"))
     with pytest.raises(AlertsError) as raised:
         load(tmp_path / "a.toml", ENVIRONMENT)
-    said = str(raised.value)
-    assert "\n" not in said
-    assert said.startswith(f"{tmp_path / 'a.toml'}: ")
-    assert not any(secret in said for secret in SECRETS)
+    printed = str(raised.value)
+    assert "\n" not in printed
+    assert printed.startswith(f"{tmp_path / 'a.toml'}: ")
+    assert not any(secret in printed for secret in SECRETS)
     for word in words:
-        assert word in said
+        assert word in printed
     assert raised.value.__cause__ is None or "hunter2" not in str(raised.value.__cause__)
 
 

@@ -32,7 +32,7 @@ def waiting(box):
 
 
 def keys(box):
-    return [told.key for told in waiting(box)]
+    return [collected.key for collected in waiting(box)]
 
 
 def test_what_was_put_waits_in_order_until_it_is_told(tmp_path):
@@ -98,7 +98,7 @@ def test_the_file_stays_small_and_still_knows_what_was_told(tmp_path):
         now = NOW + timedelta(days=day)
         new = [alert(change(f"E{day}-{k}"), now, identities=False) for k in range(40)]
         box.put(new)
-        box.delivered([told.key for told in new[1:]], now)
+        box.delivered([collected.key for collected in new[1:]], now)
     box.put(new)
     assert len(box) == 120  # nothing that waits is ever dropped
     again = opened(tmp_path)

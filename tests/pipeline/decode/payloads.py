@@ -56,9 +56,9 @@ def buffer(of: Sequence[Payload]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 def rows(of: Sequence[Payload]) -> tuple[Groups, dict[int, dict[str, object]]]:
     """What the decoder makes of payloads, and its fields by row as Python values."""
     found = grouped(*buffer(of))
-    told = {}
+    collected = {}
     for group in found.groups:
         columns = {name: column.to_pylist() for name, column in fields(group).items()}
         for at, row in enumerate(group.rows.tolist()):
-            told[row] = {name: column[at] for name, column in columns.items()}
-    return found, told
+            collected[row] = {name: column[at] for name, column in columns.items()}
+    return found, collected

@@ -49,7 +49,7 @@ def form(vector: Any, kind: int) -> Any:
     return MSG_CLASS[kind]
 
 
-def told(payload: bytes, fill: int) -> dict[str, Any] | None:
+def collected(payload: bytes, fill: int) -> dict[str, Any] | None:
     """The fields of a message as they should be; None where there is no message."""
     message = raw(payload, fill)
     if message is None:

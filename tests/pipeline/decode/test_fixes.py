@@ -50,9 +50,9 @@ def test_each_reason_is_told():
         lon=[1.0, 1.0, np.nan, 200.0, 0.0, 0.0, 1.0],
         lat=[1.0, 1.0, 1.0, 1.0, 0.0, 5.0, 1.0],
     )
-    said = ["bad_mmsi", "not_a_vessel", "no_position", "out_of_range", "null_island", None, "bad_mmsi"]
-    assert rows["invalid_reason"].to_pylist() == said
-    assert {check.__name__ for check in CHECKS} == set(filter(None, said))
+    printed = ["bad_mmsi", "not_a_vessel", "no_position", "out_of_range", "null_island", None, "bad_mmsi"]
+    assert rows["invalid_reason"].to_pylist() == printed
+    assert {check.__name__ for check in CHECKS} == set(filter(None, printed))
 
 
 def test_a_check_is_a_named_sentence_of_plain_columns():

@@ -26,7 +26,7 @@ from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.text import Window
 from tests.pipeline.decode.captures import capture, texts, wrapped
 from tests.pipeline.decode.mutants import mutants
-from tests.pipeline.decode.reference import COLUMNAR, told
+from tests.pipeline.decode.reference import COLUMNAR, collected
 from tests.pipeline.readers.gather import same, together
 
 REAL = os.environ.get("STSWATCH_REAL_DATA", "")
@@ -119,7 +119,7 @@ def agree(found, whole, decoded, seen):
         payload = whole.data[whole.start[row] : whole.end[row]].tobytes()
         accepted[int(found.line[whole.sentence[row]])] = payload
         if decoded.msg_type[row] in COLUMNAR:
-            assert ours[row] == told(payload, int(whole.fill[row])), payload
+            assert ours[row] == collected(payload, int(whole.fill[row])), payload
             seen["compared"] += 1
     return accepted
 
@@ -163,12 +163,12 @@ def takes_what_pyais_takes(lines, found, accepted, ambiguous, seen):
         assert found.code[row] == 0, line
         assert read_alike(theirs.raw, found, row), line
         payload = theirs.payload
-        if theirs.frag_cnt == 1 and told(payload, theirs.fill_bits) is not None:
+        if theirs.frag_cnt == 1 and collected(payload, theirs.fill_bits) is not None:
             assert accepted[start] == payload, line
             seen["single"] += 1
         if before is not None and follows(found, before[1], row) and not {before[1], row} & ambiguous:
             joined = before[2] + payload
-            if theirs.frag_cnt == 2 and told(joined, theirs.fill_bits) is not None:
+            if theirs.frag_cnt == 2 and collected(joined, theirs.fill_bits) is not None:
                 assert accepted[before[0]] == joined, line
                 seen["joined"] += 1
         before = start, row, payload

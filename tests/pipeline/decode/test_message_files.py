@@ -33,7 +33,7 @@ PAYLOADS = [*SINGLE[:5], (STATIC[0] + STATIC[1], STATIC[2]), (b"=39UOj0jFs9R", 0
 TYPES = {1, 4, 5, 8, 13, 18, 24}
 
 
-def spoken(payloads=PAYLOADS, station="S1"):
+def fields_read(payloads=PAYLOADS, station="S1"):
     forms = say(*buffer(payloads)).forms
     n = len(payloads)
     time_us = np.arange(n) * 1_000_500
@@ -65,7 +65,7 @@ def of_json_lines(path):
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     for to in FORMATS:
-        write([("a", [spoken(), spoken()])], to, folder / f"x.{to}", TYPES, folder / f"bad.{to}")
+        write([("a", [fields_read(), fields_read()])], to, folder / f"x.{to}", TYPES, folder / f"bad.{to}")
     return folder
 
 
@@ -74,16 +74,16 @@ def test_parquet_and_json_lines_say_the_same(files):
     assert len(rows) == len(lines) == 2 * len(PAYLOADS)
     assert {line["msg_type"] for line in lines} == TYPES
     for row, line in zip(rows, lines, strict=True):
-        told = line | {"time": line["time"] and datetime.fromisoformat(line["time"])}
-        told |= {"data": base64.b64decode(line["data"])} if "data" in line else {}
-        assert {name: row.get(name) for name in told} == told
-        assert not any(value is not None for name, value in row.items() if name not in told)
+        collected = line | {"time": line["time"] and datetime.fromisoformat(line["time"])}
+        collected |= {"data": base64.b64decode(line["data"])} if "data" in line else {}
+        assert {name: row.get(name) for name in collected} == collected
+        assert not any(value is not None for name, value in row.items() if name not in collected)
 
 
 def test_csv_says_the_same(files):
-    rows, told = of_parquet(files / "x.parquet"), of_csv(files / "x.csv")
-    assert list(told[0]) == columns_of(TYPES).names
-    for row, texts in zip(rows, told, strict=True):
+    rows, collected = of_parquet(files / "x.parquet"), of_csv(files / "x.csv")
+    assert list(collected[0]) == columns_of(TYPES).names
+    for row, texts in zip(rows, collected, strict=True):
         for name, value in row.items():
             assert texts[name] == _as_text(value), name
 
@@ -101,9 +101,9 @@ def _as_text(value):
 
 
 def test_rejects_are_written_in_the_same_form(files):
-    told = {"source": "0" * 16, "offset": 7, "length": 3, "reason": "checksum"}
-    assert of_parquet(files / "bad.parquet") == of_json_lines(files / "bad.jsonl") == [told] * 2
-    assert of_csv(files / "bad.csv") == [{name: str(value) for name, value in told.items()}] * 2
+    collected = {"source": "0" * 16, "offset": 7, "length": 3, "reason": "checksum"}
+    assert of_parquet(files / "bad.parquet") == of_json_lines(files / "bad.jsonl") == [collected] * 2
+    assert of_csv(files / "bad.csv") == [{name: str(value) for name, value in collected.items()}] * 2
 
 
 def test_a_line_of_json_has_the_fields_of_its_message_alone(files):
@@ -125,8 +125,8 @@ def test_any_text_survives_json(station, name):
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**31), 2**31 - 1), st.binary(max_size=9))
 def test_any_number_survives_json(number, count, raw):
     columns = {"a": pa.array([number]), "b": pa.array([count], pa.int32()), "c": pa.array([raw]), "d": pa.nulls(1)}
-    told = json.loads(json_lines({}, [(np.array([0]), columns)]))
-    assert told == {"a": number, "b": count, "c": base64.b64encode(raw).decode(), "d": None}
+    collected = json.loads(json_lines({}, [(np.array([0]), columns)]))
+    assert collected == {"a": number, "b": count, "c": base64.b64encode(raw).decode(), "d": None}
 
 
 def test_columns_are_known_without_pyais_where_types_have_a_layout():
@@ -141,7 +141,7 @@ def test_bytes_are_base64(values):
 
 # ------------------------------------------------------------------ columns that some message fills
 
-COMMON, SHIP, RARE = spoken(PAYLOADS[:1]), spoken(PAYLOADS[5:6]), spoken(PAYLOADS[6:7])
+COMMON, SHIP, RARE = fields_read(PAYLOADS[:1]), fields_read(PAYLOADS[5:6]), fields_read(PAYLOADS[6:7])
 
 
 @pytest.mark.parametrize("parts", [[COMMON] * 3, [COMMON, SHIP], [SHIP, COMMON, RARE, COMMON], [RARE, SHIP, RARE]])
@@ -165,7 +165,7 @@ def test_a_capture_without_a_message_has_the_columns_of_where_and_when(tmp_path)
 
 
 def cut_off():
-    yield spoken()
+    yield fields_read()
     raise ConnectionError("the disk was taken out")
 
 
@@ -180,7 +180,7 @@ def test_what_breaks_off_leaves_what_was_there(tmp_path, to):
 
 def test_nothing_that_can_be_read_lies_there_before_the_end(tmp_path):
     with sink("csv", tmp_path / "x.csv", columns_of(TYPES)) as rows:
-        rows.write(spoken().head, spoken().forms)
+        rows.write(fields_read().head, fields_read().forms)
         assert not (tmp_path / "x.csv").exists()
     assert len(of_csv(tmp_path / "x.csv")) == len(PAYLOADS)
 
@@ -193,19 +193,19 @@ def test_a_capture_without_a_message_is_a_file_without_a_row(tmp_path, to):
 
 
 def test_a_folder_gets_a_file_for_each_capture(tmp_path):
-    count = write([("a", [spoken()]), ("b", [])], "jsonl", f"{tmp_path}/new/", TYPES)
+    count = write([("a", [fields_read()]), ("b", [])], "jsonl", f"{tmp_path}/new/", TYPES)
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["a.jsonl", "b.jsonl"]
     assert (count.sentences, count.messages, dict(count.rejects)) == (len(PAYLOADS) + 1, len(PAYLOADS), {"checksum": 1})
 
 
 def test_captures_of_one_name_do_not_overwrite_each_other(tmp_path):
     with pytest.raises(RecordsError, match="a: two captures"):
-        write([("a", [spoken()]), ("a", [])], "jsonl", tmp_path, TYPES)
+        write([("a", [fields_read()]), ("a", [])], "jsonl", tmp_path, TYPES)
 
 
 def test_parquet_needs_a_file():
     with pytest.raises(RecordsError, match="name a file"):
-        write([("a", [spoken()])], "parquet", "-", TYPES)
+        write([("a", [fields_read()])], "parquet", "-", TYPES)
 
 
 @given(st.lists(st.text(st.sampled_from("=+-@\t\r\n'\"a1, "), max_size=6), min_size=1, max_size=8))

@@ -14,7 +14,7 @@ from stswatch.pipeline.decode.payloads import KINDS
 from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, statics_table
 from tests.pipeline.decode.payloads import buffer, rows
-from tests.pipeline.decode.reference import COLUMNAR, told
+from tests.pipeline.decode.reference import COLUMNAR, collected
 
 ARMOUR = bytes(range(0x30, 0x58)) + bytes(range(0x60, 0x78))
 CHARACTERS = "".join(chr(c) for c in range(32, 96))
@@ -67,7 +67,7 @@ def encoded(draw):
 def test_what_pyais_encodes_is_decoded_as_pyais_does(messages):
     found, ours = rows(messages)
     assert (found.code == 0).all()
-    assert [ours[row] for row in range(len(messages))] == [told(*message) for message in messages]
+    assert [ours[row] for row in range(len(messages))] == [collected(*message) for message in messages]
 
 
 @settings(max_examples=300)
@@ -78,7 +78,7 @@ def test_any_bits_are_a_message_as_pyais_has_it_or_have_a_reason(messages):
     assert set(found.code.tolist()) <= {0, *CODES.values()}
     assert ((found.code == 0) == (found.msg_type > 0)).all()
     for row, (payload, fill) in enumerate(messages):
-        theirs = told(payload, fill) if payload else None
+        theirs = collected(payload, fill) if payload else None
         if theirs is not None and theirs["msg_type"] not in COLUMNAR:
             assert found.msg_type[row] == theirs["msg_type"]
         else:
@@ -234,10 +234,10 @@ def test_what_a_layout_calls_not_available_is_null_in_the_lake(kind):
     absent = {field.name: field.absent[0] / field.per for field in layout.fields if field.absent}
     payload, fill = form.create(mmsi=431000123, partno=1, **absent).encode()
     fixes, statics = lake([(payload.encode(), fill)])
-    told = {name: field for name, field in FIXES.items() if field in absent}
-    assert len(told) >= (4 if kind in (1, 18, 19, 27) else 0)
+    collected = {name: field for name, field in FIXES.items() if field in absent}
+    assert len(collected) >= (4 if kind in (1, 18, 19, 27) else 0)
     if kind in (1, 18, 19, 27):
-        assert [fixes[name].to_pylist() for name in told] == [[None]] * len(told)
+        assert [fixes[name].to_pylist() for name in collected] == [[None]] * len(collected)
         assert fixes["invalid_reason"].to_pylist() == ["no_position"]
     if kind in (5, 19, 24):
         named = [name for name, field in STATICS.items() if field in absent]
@@ -259,7 +259,7 @@ def test_radio_fields_in_the_lake_are_those_of_pyais(kind, data):
     names = {field.name: field.metadata["width"] for field in MSG_CLASS[kind].fields()}
     wire = {n: data.draw(st.integers(0, (1 << names[n]) - 1)) for n in ("radio", "raim", "second") if n in names}
     payload, fill = MSG_CLASS[kind].create(mmsi=431000123, lon=124.9, lat=38.6, **wire).encode()
-    theirs = told(payload.encode(), fill)
+    theirs = collected(payload.encode(), fill)
     assert theirs is not None
     ((row,), _) = (table.to_pylist() for table in lake([(payload.encode(), fill)]))
     second = theirs.get("second")

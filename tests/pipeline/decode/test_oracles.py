@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.pipeline.decode.payloads import captures, payloads, rows
-from tests.pipeline.decode.reference import COLUMNAR, raw, told
+from tests.pipeline.decode.reference import COLUMNAR, collected, raw
 
 # What the captures hold that pyais reads otherwise, see reference.py: numbers and names that end before their bits do.
 MEANT = {
@@ -42,7 +42,7 @@ def test_every_field_of_every_capture_is_that_of_pyais(everything):
     found, ours = rows(everything)
     seen, meant = Counter(), Counter()
     for row, (payload, fill) in enumerate(everything):
-        theirs = told(payload, fill)
+        theirs = collected(payload, fill)
         assert (found.code[row] == 0) == (theirs is not None), payload
         if theirs is None or theirs["msg_type"] not in COLUMNAR:
             assert row not in ours

@@ -34,7 +34,7 @@ def wire(of):
     None for a number that did not arrive whole.
     """
     found, ours = rows(of)
-    told = defaultdict(dict)
+    collected = defaultdict(dict)
     for group in found.groups:
         offset = 0
         for field in group.layout.fields:
@@ -42,14 +42,14 @@ def wire(of):
                 read = group.packed.signed if field.kind in ("degrees", "turn") else group.packed.unsigned
                 whole = group.packed.carried(offset, field.bits)
                 for row, value, sent in zip(group.rows, read(offset, field.bits).tolist(), whole, strict=True):
-                    told[int(row)][field.name] = (value if sent else None, field.per)
+                    collected[int(row)][field.name] = (value if sent else None, field.per)
             offset += field.bits
     for row, message in ours.items():
-        told[row] |= {name: (value, None) for name, value in message.items() if isinstance(value, str)}
-    return [told[row] for row in sorted(told)]
+        collected[row] |= {name: (value, None) for name, value in message.items() if isinstance(value, str)}
+    return [collected[row] for row in sorted(collected)]
 
 
-def said(theirs):
+def printed(theirs):
     """What a line of JSON says of fields, (name, value); words beside a number left out."""
     kind = theirs["type"]
     for name, value in theirs.items():
@@ -78,7 +78,7 @@ def equal(sent, per, value, scaled):
     return error <= (1e-6 if per == 1 else 1e-4 if per == 10 else 0.04 + abs(sent) * 2**-23)
 
 
-def pairs(of, told):
+def pairs(of, collected):
     """Each line with the message that it is about: the next of its type and MMSI; both parts of type 24 are one."""
     waiting = defaultdict(list)
     for message in wire(of):
@@ -87,17 +87,17 @@ def pairs(of, told):
             waiting[key][-1] |= message
         else:
             waiting[key].append(message)
-    for line in told:
+    for line in collected:
         if line["type"] in COLUMNAR:
             yield waiting[line["type"], line["mmsi"]].pop(0), line
 
 
-def compared(of, told):
+def compared(of, collected):
     """How many lines and values were compared, and what differs: {(type, field, ours, theirs)}."""
     counts, differ = Counter(), set()
-    for ours, theirs in pairs(of, told):
+    for ours, theirs in pairs(of, collected):
         counts["lines"] += 1
-        for name, value in said(theirs):
+        for name, value in printed(theirs):
             if name in WORKED_OUT:
                 source, how = WORKED_OUT[name]
                 name, sent, per = name, how(ours[source][0]), 1

@@ -14,7 +14,7 @@ from stswatch.pipeline.decode.layouts import LAYOUTS, Layout
 from stswatch.pipeline.decode.payloads import KINDS
 from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
 from tests.pipeline.decode.payloads import buffer, captures, payloads
-from tests.pipeline.decode.reference import RENAMED, form, told
+from tests.pipeline.decode.reference import RENAMED, collected, form
 
 ALPHABET = bytes(range(0x30, 0x58)) + bytes(range(0x60, 0x78))
 TYPES = ALL_TYPES - LAYOUT_TYPES
@@ -70,7 +70,7 @@ def test_any_bits_of_any_length_are_what_pyais_says(kind):
     of = [any_of(kind, rng) for _ in range(EACH * (25 if kind in APPLICATIONS else 4))]
     ours, seen, lengths = values(of), Counter(), set()
     for row, (payload, fill) in enumerate(of):
-        assert ours[row] == told(payload, fill), (payload, fill)
+        assert ours[row] == collected(payload, fill), (payload, fill)
         vector = bit_vector(payload, fill)
         seen[type(form(vector, kind).from_vector(vector))] += 1
         lengths.add(len(vector))
@@ -94,7 +94,7 @@ def test_every_length_of_every_form_is_read():
         of += [armoured(bits[:length]) for length in range(38, len(bits) + 1, 7)]
     ours = values(of)
     for row, message in enumerate(of):
-        assert ours[row] == told(*message), message
+        assert ours[row] == collected(*message), message
 
 
 def payload_type(payload: bytes) -> int:
@@ -105,7 +105,7 @@ def test_every_real_message_is_what_pyais_says(real):
     of = [p for path in captures(real) for p in payloads(path) if p[0] and ALPHABET.find(p[0][:1]) in TYPES]
     ours, seen = values(of), Counter()
     for row, (payload, fill) in enumerate(of):
-        assert ours.get(row) == told(payload, fill), payload
+        assert ours.get(row) == collected(payload, fill), payload
         seen[payload_type(payload)] += 1
     assert set(seen) == TYPES
     assert seen.total() >= 2_900

@@ -34,24 +34,26 @@ def durations(rows):
 
 def test_what_reaches_the_cut_off_is_counted_and_the_known_pair_ranked(fixes):
     archive = Archive("sea", fixes, NOTHING_SAID, (11, 12))
-    told = on_archive(archive, durations, {"long": 240.0, "near": -1000.0})
-    assert told["encounters"] == 3
-    assert told["pair"] == {"mmsi": [11, 12], "encounters": 1}
-    assert told["by"]["long"]["passing"] == 2
-    assert told["by"]["near"]["passing"] == 3
-    assert (told["by"]["long"]["rank"], told["by"]["near"]["rank"]) == (2, 2)
-    assert told["by"]["long"]["per_1000_vessel_days"] == pytest.approx(2 / 6 * 1000)
+    collected = on_archive(archive, durations, {"long": 240.0, "near": -1000.0})
+    assert collected["encounters"] == 3
+    assert collected["pair"] == {"mmsi": [11, 12], "encounters": 1}
+    assert collected["by"]["long"]["passing"] == 2
+    assert collected["by"]["near"]["passing"] == 3
+    assert (collected["by"]["long"]["rank"], collected["by"]["near"]["rank"]) == (2, 2)
+    assert collected["by"]["long"]["per_1000_vessel_days"] == pytest.approx(2 / 6 * 1000)
 
 
 def test_equal_scores_share_their_rank(fixes):
-    told = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 2)), lambda rows: {"same": np.zeros(3)}, {"same": 0.0})
-    assert told["by"]["same"]["rank"] == 2
+    collected = on_archive(
+        Archive("sea", fixes, NOTHING_SAID, (1, 2)), lambda rows: {"same": np.zeros(3)}, {"same": 0.0}
+    )
+    assert collected["by"]["same"]["rank"] == 2
 
 
 def test_a_pair_that_did_not_meet_has_no_rank(fixes):
-    told = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 12)), durations, {"long": 0.0, "near": 0.0})
-    assert told["pair"]["encounters"] == 0
-    assert "rank" not in told["by"]["long"]
+    collected = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 12)), durations, {"long": 0.0, "near": 0.0})
+    assert collected["pair"]["encounters"] == 0
+    assert "rank" not in collected["by"]["long"]
 
 
 def test_vessel_days_are_days_on_which_one_was_heard(fixes):
@@ -68,10 +70,10 @@ def test_the_lightering_of_the_gulf_is_found_and_ranked(real):
     """241502000 with 311000222, 12 h at 65 m: among the few encounters of twelve days it is first by any measure."""
     decoded = api.decode(real / "decoded" / "gulf_mexico_2023-08-01_to_12.csv.gz")
     archive = Archive("gulf", decoded.fixes, decoded.static_reports, (241502000, 311000222))
-    told = on_archive(archive, scores, dict.fromkeys(scores_of_nothing(), 0.0))
-    assert told["pair"]["encounters"] == 1
-    assert {of["rank"] for of in told["by"].values()} == {1.0}
-    assert 300 < told["vessel_days"] < 700
+    collected = on_archive(archive, scores, dict.fromkeys(scores_of_nothing(), 0.0))
+    assert collected["pair"]["encounters"] == 1
+    assert {of["rank"] for of in collected["by"].values()} == {1.0}
+    assert 300 < collected["vessel_days"] < 700
 
 
 def scores_of_nothing():

@@ -21,8 +21,8 @@ WHAT = ["ship_type", "length_m"]
 
 def joined(of):
     """Positions with what each ship says of itself beside them."""
-    told = of.static_reports.to_pandas().groupby("mmsi")[[*WHO, *WHAT]].last()
-    return of.fixes.to_pandas()[["mmsi", "time", "lon", "lat", "sog_kn"]].join(told, on="mmsi")
+    collected = of.static_reports.to_pandas().groupby("mmsi")[[*WHO, *WHAT]].last()
+    return of.fixes.to_pandas()[["mmsi", "time", "lon", "lat", "sog_kn"]].join(collected, on="mmsi")
 
 
 @pytest.fixture(scope="module")

@@ -65,8 +65,8 @@ def test_evaluate_writes_the_card_its_figures_and_pictures(done, capsys):
     out = done / "evaluation"
     words = ["evaluate", "--scorecard", done / "card.json", "--seeds", "2", "--shifted", "3", "--out", out]
     assert cli.main([str(word) for word in [*words, "--cache", done / "seas"]]) == 0
-    told = json.loads((out / "evaluation.json").read_text())
-    assert told["seas"]["counts"]["held_out"]["seeds"] == [2]
+    collected = json.loads((out / "evaluation.json").read_text())
+    assert collected["seas"]["counts"]["held_out"]["seeds"] == [2]
     assert (out / "CARD.md").read_text() == capsys.readouterr().out.removesuffix("\n")
     assert {path.suffix for path in out.iterdir()} == {".md", ".json", ".png"}
 
@@ -82,9 +82,9 @@ def test_evaluate_writes_the_card_its_figures_and_pictures(done, capsys):
 def test_what_is_amiss_is_one_sentence(done, capsys, words, says):
     given = ["evaluate", "--out", done / "no", "--cache", done / "seas", "--scorecard", done / "card.json", *words]
     assert cli.main([str(word) for word in given]) == 1
-    said = capsys.readouterr().err
-    assert says in said
-    assert said.count("stswatch: ") == 1
+    printed = capsys.readouterr().err
+    assert says in printed
+    assert printed.count("stswatch: ") == 1
     assert not (done / "no").exists()
 
 

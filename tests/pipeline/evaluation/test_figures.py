@@ -41,15 +41,15 @@ def test_repeats_are_left_out_and_what_was_missed_is_kept(sea, taken):
 
 
 def test_figures_are_what_counting_says(taken, duration):
-    told = figures.figures(taken, duration)
-    assert set(told) == {name for name, _, _ in figures.FIGURES}
-    assert told["pr_auc"].value == pytest.approx(average_precision_score(taken.transfer, duration))
+    collected = figures.figures(taken, duration)
+    assert set(collected) == {name for name, _, _ in figures.FIGURES}
+    assert collected["pr_auc"].value == pytest.approx(average_precision_score(taken.transfer, duration))
     order = np.argsort(-duration)
     first = taken.transfer[order[: 10 * 7]]
-    assert told["recall_at_10_a_day"].value == pytest.approx(first.sum() / (taken.transfer.sum() + 20), abs=0.005)
-    assert told["false_at_10_a_day"].value == pytest.approx((~first).sum() / sea_days() * 1000, rel=0.05)
-    assert all(of.low <= of.value <= of.high for of in told.values())
-    assert told == figures.figures(taken, duration)
+    assert collected["recall_at_10_a_day"].value == pytest.approx(first.sum() / (taken.transfer.sum() + 20), abs=0.005)
+    assert collected["false_at_10_a_day"].value == pytest.approx((~first).sum() / sea_days() * 1000, rel=0.05)
+    assert all(of.low <= of.value <= of.high for of in collected.values())
+    assert collected == figures.figures(taken, duration)
 
 
 def sea_days():
@@ -67,43 +67,43 @@ def test_a_score_beats_itself_never_and_chance_always(taken, duration):
 
 
 def test_each_family_of_transfers_has_its_recall(sea, taken, duration):
-    told = {row["family"]: row for row in figures.of_families(taken, sea, {"duration": duration})}
-    assert set(told) == {"at_anchor", "under_way", "never_seen"}
-    assert told["never_seen"]["found"] == 0
-    assert told["never_seen"]["recall"]["duration"]["5%"].value == 0
+    collected = {row["family"]: row for row in figures.of_families(taken, sea, {"duration": duration})}
+    assert set(collected) == {"at_anchor", "under_way", "never_seen"}
+    assert collected["never_seen"]["found"] == 0
+    assert collected["never_seen"]["recall"]["duration"]["5%"].value == 0
     family = taken.rows["family"].to_numpy(zero_copy_only=False)
     for name in ("at_anchor", "under_way"):
         these = taken.transfer & (family == name)
-        assert told[name]["found"] == told[name]["transfers"] == these.sum()
+        assert collected[name]["found"] == collected[name]["transfers"] == these.sum()
         least = np.quantile(duration[~taken.transfer], 0.95)
         wanted = (duration[these] > least).mean()
-        assert told[name]["recall"]["duration"]["5%"].value == pytest.approx(wanted, abs=0.02)
+        assert collected[name]["recall"]["duration"]["5%"].value == pytest.approx(wanted, abs=0.02)
 
 
 def test_each_family_of_others_says_how_many_of_it_pass(taken, duration):
-    told = figures.of_look_alikes(taken, duration)
-    assert [row["family"] for row in told] == ["bunkering", "none", "pilots"]
-    assert sum(row["encounters"] for row in told) == (~taken.transfer).sum()
-    passing = sum(row["passing"]["5%"] * row["encounters"] for row in told) / (~taken.transfer).sum()
+    collected = figures.of_look_alikes(taken, duration)
+    assert [row["family"] for row in collected] == ["bunkering", "none", "pilots"]
+    assert sum(row["encounters"] for row in collected) == (~taken.transfer).sum()
+    passing = sum(row["passing"]["5%"] * row["encounters"] for row in collected) / (~taken.transfer).sum()
     assert 0.03 < passing <= 0.05
 
 
 def test_single_features_are_judged_in_their_better_direction(taken):
     card = chosen("rules")
-    told = {row["feature"]: row for row in figures.of_features(taken, card)}
-    assert list(told) == [f.name for f in ALL]
-    assert all(row[key] is None or row[key] >= 0.5 for row in told.values() for key in ("auc", "auc_look_alikes"))
-    assert told["duration_h"]["auc"] > 0.6
-    assert told["median_distance_m"]["auc"] > 0.6
-    assert told["distance_to_shore_km"]["auc"] is None
-    assert told["distance_to_shore_km"]["known"] == 0
+    collected = {row["feature"]: row for row in figures.of_features(taken, card)}
+    assert list(collected) == [f.name for f in ALL]
+    assert all(row[key] is None or row[key] >= 0.5 for row in collected.values() for key in ("auc", "auc_look_alikes"))
+    assert collected["duration_h"]["auc"] > 0.6
+    assert collected["median_distance_m"]["auc"] > 0.6
+    assert collected["distance_to_shore_km"]["auc"] is None
+    assert collected["distance_to_shore_km"]["known"] == 0
 
 
 def test_calibration_is_told_for_both_kinds_in_equal_number(taken, duration):
-    told = figures.calibration(taken, np.log(duration / 150))
-    assert len(told["told"]) == len(told["was"]) == 10
-    assert 0.3 < told["slope"] < 1.5
-    assert 0 < told["mean_error"] < 0.3
+    collected = figures.calibration(taken, np.log(duration / 150))
+    assert len(collected["told"]) == len(collected["was"]) == 10
+    assert 0.3 < collected["slope"] < 1.5
+    assert 0 < collected["mean_error"] < 0.3
 
 
 def test_a_feature_costs_what_its_points_are_worth(taken):
@@ -138,11 +138,11 @@ def test_what_costs_nothing_is_left_out_and_named():
 def test_what_is_withheld_is_that_of_whole_vessels():
     rows = seas.watched(600, 3).rows
     at = rows.schema.get_field_index("ship_type_a")
-    said = rows.set_column(at, rows.schema.field(at), pa.array([70] * rows.num_rows, rows.schema.field(at).type))
-    kept = evaluate.withheld(said)
-    assert kept.equals(evaluate.withheld(said))
+    printed = rows.set_column(at, rows.schema.field(at), pa.array([70] * rows.num_rows, rows.schema.field(at).type))
+    kept = evaluate.withheld(printed)
+    assert kept.equals(evaluate.withheld(printed))
     silent = np.asarray(kept["ship_type_a"].is_null())
     vessel = np.asarray(kept["mmsi_a"])
     assert all(len({*silent[vessel == one]}) == 1 for one in np.unique(vessel))
     assert 0.15 < np.mean([silent[vessel == one][0] for one in np.unique(vessel)]) < 0.35
-    assert kept.drop_columns("ship_type_a").equals(said.drop_columns("ship_type_a"))
+    assert kept.drop_columns("ship_type_a").equals(printed.drop_columns("ship_type_a"))

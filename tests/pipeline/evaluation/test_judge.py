@@ -38,24 +38,24 @@ def written(card, ground):
 
 
 @pytest.fixture(scope="module")
-def told(written):
+def collected(written):
     return json.loads(written[evaluate.FIGURES])
 
 
-def test_every_way_of_ranking_has_every_figure_on_both_seas(told):
+def test_every_way_of_ranking_has_every_figure_on_both_seas(collected):
     names = {TRAINED, *(name for name, _ in VARIANTS), *(baseline.name for baseline in BASELINES)}
     for part in ("figures", "shifted"):
-        assert set(told[part]) == names
-        assert all(set(of) == {key for key, _, _ in FIGURES} for of in told[part].values())
-    assert set(told["paired"]) == names - {TRAINED}
+        assert set(collected[part]) == names
+        assert all(set(of) == {key for key, _, _ in FIGURES} for of in collected[part].values())
+    assert set(collected["paired"]) == names - {TRAINED}
 
 
-def test_a_card_that_learned_beats_what_knows_one_thing(told):
+def test_a_card_that_learned_beats_what_knows_one_thing(collected):
     """Two things tell in these seas; the card knows both, a baseline one: the verdict says so, with the range."""
-    assert told["figures"][TRAINED]["pr_auc"][0] > told["figures"]["duration alone"]["pr_auc"][0] + 0.02
-    assert told["figures"][TRAINED]["pr_auc"][0] > told["figures"]["distance alone"]["pr_auc"][0] + 0.02
-    assert told["best_baseline"] in {baseline.name for baseline in BASELINES}
-    assert told["calibration"]["slope"] == pytest.approx(1, abs=0.4)
+    assert collected["figures"][TRAINED]["pr_auc"][0] > collected["figures"]["duration alone"]["pr_auc"][0] + 0.02
+    assert collected["figures"][TRAINED]["pr_auc"][0] > collected["figures"]["distance alone"]["pr_auc"][0] + 0.02
+    assert collected["best_baseline"] in {baseline.name for baseline in BASELINES}
+    assert collected["calibration"]["slope"] == pytest.approx(1, abs=0.4)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_a_card_that_learned_beats_what_knows_one_thing(told):
         ({"5": (-0.1, -0.2, -0.01), "10": (0, -0.1, 0.1), "20": (0, -0.1, 0.2)}, "and clearly less at 5"),
     ],
 )
-def test_the_verdict_is_that_of_the_ranges(told, ranges, says):
-    changed = copy.deepcopy(told)
+def test_the_verdict_is_that_of_the_ranges(collected, ranges, says):
+    changed = copy.deepcopy(collected)
     for k, difference in ranges.items():
-        changed["paired"][told["best_baseline"]][k]["difference"] = difference
+        changed["paired"][collected["best_baseline"]][k]["difference"] = difference
     assert says in verdict(changed)
 
 
-def test_the_card_is_made_from_the_file_of_figures(written, told):
-    assert markdown(told).encode() == written[evaluate.CARD]
+def test_the_card_is_made_from_the_file_of_figures(written, collected):
+    assert markdown(collected).encode() == written[evaluate.CARD]
 
 
 def test_the_card_has_every_section_and_no_broken_table(written):
@@ -136,8 +136,8 @@ def test_expected_leads_are_more_in_a_larger_fleet_and_worth_less_where_transfer
     assert by[0.05, often[0], 500]["leads_a_day"] > by[0.01, often[0], 500]["leads_a_day"]
 
 
-def test_each_family_is_left_out_in_turn(told, ground):
-    rows = {row["family"]: row for row in told["left_out"]}
+def test_each_family_is_left_out_in_turn(collected, ground):
+    rows = {row["family"]: row for row in collected["left_out"]}
     assert set(rows) == {"at_anchor", "under_way", "bunkering", "pilots"}  # never_seen gave no encounter
     assert all(0 <= row[key] <= 1 for row in rows.values() for key in ("in", "out"))
     assert rows["at_anchor"]["transfers"] == rows["at_anchor"]["encounters"] > 0

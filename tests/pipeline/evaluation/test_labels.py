@@ -21,8 +21,8 @@ def encounters(spans):
     k, start, length = np.array(spans, np.int64).reshape(-1, 3).T
     loose = pa.schema([field.with_nullable(True) for field in schema.ENCOUNTERS])
     times = {"start_time": start * MINUTE, "end_time": (start + length) * MINUTE}
-    told = {"mmsi_a": k, "mmsi_b": k + 10, "duration_min": length.astype(float), **times}
-    return build(loose, {field.name: pa.nulls(len(k), field.type) for field in loose} | told)
+    collected = {"mmsi_a": k, "mmsi_b": k + 10, "duration_min": length.astype(float), **times}
+    return build(loose, {field.name: pa.nulls(len(k), field.type) for field in loose} | collected)
 
 
 def meetings(spans, kinds):
@@ -67,8 +67,8 @@ def test_each_is_what_counting_by_hand_says(spans, true):
 def test_every_transfer_stands_for_itself_once(spans, true):
     """Found or not, each transfer that can be told apart is one row that is no repeat."""
     rows = label(encounters(spans), meetings([s for s, _ in true], [k for _, k in true])).to_pylist()
-    told = [row["scenario"] for row in rows if row["truth"] == "transfer" and not row["repeat"]]
-    assert sorted(told) == sorted(f"scenario {i}" for i, (_, kind) in enumerate(true) if kind == "transfer")
+    collected = [row["scenario"] for row in rows if row["truth"] == "transfer" and not row["repeat"]]
+    assert sorted(collected) == sorted(f"scenario {i}" for i, (_, kind) in enumerate(true) if kind == "transfer")
     assert len(rows) >= len(spans)
 
 

@@ -66,8 +66,8 @@ def test_one_event_names_its_bytes(met):
         ref = row.refs[0]
         content = next(path.read_bytes() for path in files if ref.source in source_ids(data, path))
         assert str(row.row["mmsi"]).encode() in content[ref.offset : ref.offset + ref.length]
-    said = as_json(report)
-    assert json.loads(json.dumps(said))["events"][0]["id"] == event.id
+    printed = as_json(report)
+    assert json.loads(json.dumps(printed))["events"][0]["id"] == event.id
     assert "follows" in as_text(report)
 
 

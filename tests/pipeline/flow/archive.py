@@ -152,7 +152,7 @@ def slices(data: Path) -> dict[str, int]:
 def manifests(data: Path) -> dict[str, dict]:
     """What the catalogue keeps of each committed slice, by name."""
     with Catalogue.read(data) as catalogue:
-        found = catalogue.every("slices", lambda key, told: told)
+        found = catalogue.every("slices", lambda key, collected: collected)
     return {key: row for key, row in found.items() if isinstance(row, dict)}
 
 
@@ -198,7 +198,7 @@ def has_a_floor(found: Tables, cuts: Sequence[int], encounters: int = 50, across
 
 def cuts(data: Path) -> list[int]:
     """Where a run cut time."""
-    return sorted(told["slice"]["start_us"] for told in manifests(data).values())[1:]
+    return sorted(collected["slice"]["start_us"] for collected in manifests(data).values())[1:]
 
 
 def every(rows: pa.Table, hours: float) -> list[int]:

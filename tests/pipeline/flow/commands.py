@@ -108,7 +108,7 @@ class Commands:
         return code, pid
 
 
-def main(said: Sequence[str]) -> int:
+def main(printed: Sequence[str]) -> int:
     """Import everything, then fork one process for each line asked, and say how each ended."""
     import logging
 
@@ -127,18 +127,18 @@ def main(said: Sequence[str]) -> int:
             continue
         pid = os.fork()
         if not pid:
-            _settle(said, asked)
+            _settle(printed, asked)
             return cli.main(asked["words"])
         print(json.dumps([_ended(pid, asked["kill_after_s"], asked["by"]), pid]), flush=True)
     return 0
 
 
-def _settle(said: Sequence[str], asked: dict[str, Any]) -> None:
+def _settle(printed: Sequence[str], asked: dict[str, Any]) -> None:
     """Make of this process what was asked, its output into files."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts behind its back
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in enumerate(said, 1):
+    for number, path in enumerate(printed, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     if asked["fault"]:
         os.environ["STSWATCH_FAULT"] = asked["fault"]

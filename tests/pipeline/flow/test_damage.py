@@ -56,19 +56,19 @@ def held(sea, data, paths, everything_anew):
     """Go on in a damaged folder: named or without effect; then give all again, and all is as it should be."""
     files, _, whole = sea
     anew = {"rules": OTHER} if everything_anew else {}
-    said = tried(lambda: assert_equal(archive.run(data, files[2:], slice_h=6.0, **anew), whole))
-    assert any(path.name in said for path in paths) or "stswatch.duckdb" in said or not said, said
-    assert "without a remedy" not in said, said
-    assert "/lake/" not in said or re.search(r"[ab]\.csv", said), said
-    for _ in (said, "once more"):
-        if "remove the folder db" in said:
+    printed = tried(lambda: assert_equal(archive.run(data, files[2:], slice_h=6.0, **anew), whole))
+    assert any(path.name in printed for path in paths) or "stswatch.duckdb" in printed or not printed, printed
+    assert "without a remedy" not in printed, printed
+    assert "/lake/" not in printed or re.search(r"[ab]\.csv", printed), printed
+    for _ in (printed, "once more"):
+        if "remove the folder db" in printed:
             shutil.rmtree(data / "db")
-        if "remove it and the folder lake" in said:
+        if "remove it and the folder lake" in printed:
             (data / "catalogue.sqlite").unlink(missing_ok=True)
             shutil.rmtree(data / "lake")
-        said = tried(lambda: assert_equal(archive.run(data, files, slice_h=6.0), whole))
-        assert not said or "remove " in said, said
-    assert not said
+        printed = tried(lambda: assert_equal(archive.run(data, files, slice_h=6.0), whole))
+        assert not printed or "remove " in printed, printed
+    assert not printed
 
 
 def tried(call):
@@ -77,10 +77,10 @@ def tried(call):
         call()
     except ValueError as error:
         if type(error).__module__.startswith("stswatch."):
-            said = str(error)
+            printed = str(error)
             remedy = r"give \S+ again|remove the folder db|publishes it anew|run again|and run again with all archives"
             remedy += r"|give the file whose SHA-256 begins with \w+ .+ again"
-            return said if re.search(remedy, said) else f"{said} (without a remedy)"
+            return printed if re.search(remedy, printed) else f"{printed} (without a remedy)"
         raise
     return ""
 

@@ -65,9 +65,9 @@ def test_each_run_has_its_own_input_and_its_own_counts(anew, tmp_path):
 @pytest.mark.parametrize("anew", [False, True])
 def test_what_a_step_raised_is_raised_as_it_was_and_the_next_run_goes_on(anew, tmp_path):
     built = pipeline(tmp_path / "times", anew)
-    with pytest.raises(ArithmeticError) as told:
+    with pytest.raises(ArithmeticError) as collected:
         run(built, tmp_path / "times", -1)
-    assert str(told.value) == "below zero"
+    assert str(collected.value) == "below zero"
     assert run(built, tmp_path / "times", 1) == expected(1)
 
 

@@ -100,5 +100,5 @@ def test_a_disk_that_fails_in_the_middle_of_a_file(failing_disk, tmp_path):
     commands, file = failing_disk
     done = commands("run", file, "--data", tmp_path / "data", "--quiet")
     assert (done.code, done.out) == (1, "")
-    told = "cannot be read (Input/output error); check the path, its permissions and the disk that it lies on"
-    assert done.err == f"stswatch: {file}: {told}\n"
+    collected = "cannot be read (Input/output error); check the path, its permissions and the disk that it lies on"
+    assert done.err == f"stswatch: {file}: {collected}\n"

@@ -47,10 +47,10 @@ def test_half_an_hour_of_real_coasts_within_a_minute_and_little_memory(real, tmp
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, str(file), str(tmp_path)], capture_output=True, text=True, check=True
     )
-    told = json.loads(done.stdout.splitlines()[-1])
+    collected = json.loads(done.stdout.splitlines()[-1])
     assert time.monotonic() - began < 60
-    assert 0 < told["took_s"] < 60
-    assert 1e8 < told["peak_bytes"] < 1.5e9
+    assert 0 < collected["took_s"] < 60
+    assert 1e8 < collected["peak_bytes"] < 1.5e9
     with closing(api.connect(tmp_path)) as db:
         by_hour = db.execute("SELECT hour, sum(pairs) FROM port_pair_counts GROUP BY hour ORDER BY hour").fetchall()
         fixes, span = db.execute("SELECT count(*), max(time) - min(time) FROM fixes").fetchall()[0]

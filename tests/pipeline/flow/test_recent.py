@@ -92,7 +92,7 @@ def test_a_clock_ten_years_behind_reaches_no_look_and_holds_nothing():
     decade = 10 * 365 * 24 * 3600
     for expected in ({(201000001, 10), (201000002, -3 * 3600)}, {(201000001, 10)}):
         given = fixes([(201000001, 10), (201000002, -3 * 3600), (201000003, -decade), (201000004, -25 * 3600)])
-        store.add(given, said([(201000001, 5, "NOW"), (201000001, -decade, "THEN")]), "unknown", NOON_US + MINUTE)
+        store.add(given, printed([(201000001, 5, "NOW"), (201000001, -decade, "THEN")]), "unknown", NOON_US + MINUTE)
         vessels, _, reports = store.of(np.array([201000001]))
         assert reports["name"].to_pylist() == ["NOW"]
         assert kept(store) == expected
@@ -101,7 +101,7 @@ def test_a_clock_ten_years_behind_reaches_no_look_and_holds_nothing():
         store.finalized(NOON_US)
 
 
-def said(reports):
+def printed(reports):
     """Static reports (MMSI, seconds after noon, name)."""
     rows = [
         {"mmsi": mmsi, "time": NOON_US + second * SECOND, "name": name, "source": "0" * 16, "offset": 0, "length": 1}
@@ -122,10 +122,10 @@ def test_only_vessels_that_were_slow_near_the_area_matter_or_are_asked_for():
 
 
 @pytest.mark.parametrize(("told", "said"), [("satellite", 0), ("terrestrial", 1), ("unknown", 2)])
-def test_a_source_says_by_what_it_receives_where_its_lines_do_not(told, said):
+def test_a_source_says_by_what_it_receives_where_its_lines_do_not(collected, printed):
     store = recent()
-    store.add(fixes([(201000001, 10)]), NO_REPORTS, told, NOON_US)
-    assert store.of(np.zeros(0, np.int64))[1]["receiver"].to_pylist()[0] == said
+    store.add(fixes([(201000001, 10)]), NO_REPORTS, collected, NOON_US)
+    assert store.of(np.zeros(0, np.int64))[1]["receiver"].to_pylist()[0] == printed
 
 
 def test_static_reports_of_those_that_matter_the_last_of_each_kind():
@@ -133,14 +133,14 @@ def test_static_reports_of_those_that_matter_the_last_of_each_kind():
         time = {"mmsi": mmsi, "time": (NOON_US + second * SECOND), "source": "0" * 16, "offset": 0, "length": 1}
         return time | more
 
-    said = [
+    printed = [
         report(201000001, 5, name="OLD"),
         report(201000001, 9, name="NEW"),
         report(201000001, 7, ship_type=80),
         report(201000002, 7, name="FAR"),
     ]
     store = recent()
-    store.add(fixes([(201000001, 10)]), pa.Table.from_pylist(said, schema=schema.STATIC_REPORTS), "unknown", NOON_US)
+    store.add(fixes([(201000001, 10)]), pa.Table.from_pylist(printed, schema=schema.STATIC_REPORTS), "unknown", NOON_US)
     _, _, reports = store.of(np.zeros(0, np.int64))
     assert sorted(zip(reports["name"].to_pylist(), reports["ship_type"].to_pylist(), strict=True), key=str) == [
         ("NEW", None),

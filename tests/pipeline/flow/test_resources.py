@@ -211,7 +211,7 @@ def test_nothing_groups_rows_with_threads():
 
 def test_no_memory(two_files, commands, copy, before, added):
     """Less and less address space. A library may end the process by itself, with a word of its own or none."""
-    words, said = ("run", *two_files, "--data", copy, *HOW), 0
+    words, printed = ("run", *two_files, "--data", copy, *HOW), 0
     for spare_mb in (120, 105, 90, 75, 60):
         done = commands(*words, spare_bytes=spare_mb << 20)
         assert done.code != 0
@@ -219,7 +219,7 @@ def test_no_memory(two_files, commands, copy, before, added):
             *before_it, sentence = done.err.splitlines()
             assert "Traceback" not in "".join(before_it)
             assert re.fullmatch(rf"stswatch: {copy}: no memory is left \(.+\); .*--memory.* run again: .+", sentence)
-            said += 1
-    assert said >= 1
+            printed += 1
+    assert printed >= 1
     archive.assert_same(before, archive.everything(copy))
     goes_on(lambda: commands(*words), copy, added)

@@ -139,9 +139,9 @@ def test_interrupted_it_says_how_to_go_on(workers, files, tmp_path):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.001)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate()[1]
+    printed = process.communicate()[1]
     assert process.returncode in (130, -signal.SIGINT)
-    assert said == "stswatch: stopped; the same command goes on from the last finished slice\n"
+    assert printed == "stswatch: stopped; the same command goes on from the last finished slice\n"
     assert 1 <= len(archive.slices(tmp_path)) < SLICES
 
 
@@ -216,9 +216,9 @@ def test_a_file_that_breaks_off_leaves_the_folder_as_it_was(files, undisturbed, 
     broken.write_bytes(files[0].read_bytes()[:-20])
     other.write_bytes(b"mmsi,time,lon,lat\n201000001,2025-03-10T12:00:00,1.0,1.0\n")
     entered = archive.sources(copy).keys()
-    with pytest.raises(ValueError, match=r"broken\.csv\.gz.*breaks off") as told:
+    with pytest.raises(ValueError, match=r"broken\.csv\.gz.*breaks off") as collected:
         api.run([other, broken], copy, slice_h=6.0)
-    assert "while running" not in str(told.value)
+    assert "while running" not in str(collected.value)
     assert archive.sources(copy).keys() == entered
     archive.assert_same(undisturbed, archive.published(copy))
     archive.assert_same(undisturbed, archive.run(copy, files[:1], slice_h=6.0))

@@ -41,7 +41,7 @@ def days_of(data):
     for name, manifest in archive.manifests(data).items():
         kept = sum(p.stat().st_size for p in (data / "slices" / name / "state").glob("*"))
         found.append((manifest["slice"]["start_us"], manifest["slice"]["rows"], sum(manifest["cpu_s"].values()), kept))
-    return [told[1:] for told in sorted(found)]
+    return [collected[1:] for collected in sorted(found)]
 
 
 @pytest.mark.soak

@@ -22,8 +22,8 @@ SHARDS = 3
 
 def remembers(state, batch, rules):
     """Keeps the id of every encounter that came its way."""
-    told = batch.table("encounters").select(["id"]).cast(SEEN)
-    return Result({"seen": pa.concat_tables([state["seen"], told]).combine_chunks()}, {})
+    collected = batch.table("encounters").select(["id"]).cast(SEEN)
+    return Result({"seen": pa.concat_tables([state["seen"], collected]).combine_chunks()}, {})
 
 
 SEVENTH = Step("remembers", remembers, {"encounters": by_pair}, (), {"seen": SEEN})
@@ -50,7 +50,7 @@ def six(sea, tmp_path_factory):
 
 def test_a_seventh_step_runs_without_a_change_to_the_engine(sea, six, tmp_path):
     archive.assert_same(archive.published(six), done(tmp_path, sea, (*STEPS, SEVENTH)))
-    manifests = {tmp_path / "slices" / name: told for name, told in archive.manifests(tmp_path).items()}
+    manifests = {tmp_path / "slices" / name: collected for name, collected in archive.manifests(tmp_path).items()}
     in_order = sorted(manifests, key=lambda folder: manifests[folder]["slice"]["start_us"])
     assert len(in_order) == 3
     given = [folder / name for folder in in_order[:2] for name in manifests[folder]["files"]["encounters"]]

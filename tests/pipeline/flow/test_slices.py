@@ -27,8 +27,10 @@ def lakes(draw):
         for slab in numbers
         for k in range(draw(st.integers(1, 3)))
     ]
-    told = draw(st.lists(st.integers(-9, 70), max_size=4, unique=True))
-    parts += [Part("static_reports", slab * SLAB, f"lake/static_reports/{slab}/0.parquet", 9, [63]) for slab in told]
+    collected = draw(st.lists(st.integers(-9, 70), max_size=4, unique=True))
+    parts += [
+        Part("static_reports", slab * SLAB, f"lake/static_reports/{slab}/0.parquet", 9, [63]) for slab in collected
+    ]
     parts.append(Part("rejects", None, "lake/rejects/timeless/0.parquet", 9))
     first = draw(st.sampled_from(numbers)) * SLAB + draw(st.integers(0, SLAB - 1))
     last = draw(st.sampled_from(numbers)) * SLAB + draw(st.integers(0, SLAB - 1))

@@ -58,7 +58,7 @@ class Noted:
 
     reports: list[Report] = field(default_factory=list)
     changes: list[LeadChange] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
     amiss_said: list[str] = field(default_factory=list)
     failed: list[BaseException] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ def watching(data: Path, supervisor, noted: Any, settings: WatchSettings = WORLD
     def run() -> None:
         try:
             spools = list(supervisor.spools.values())
-            watch(data, spools, settings, noted, noted, noted.said.append, stop)
+            watch(data, spools, settings, noted, noted, noted.printed.append, stop)
         except BaseException as error:
             noted.failed.append(error)
 

@@ -49,8 +49,8 @@ TAG = re.compile(rb"\\(.*),c:(\d+)\*..\\")
 def dated(line: bytes, by_h: float) -> bytes:
     """A line as a receiver would send it whose clock is off by so many hours."""
     _, body = line.split(b"\\")[1:]
-    station, told = TAG.match(line).groups()
-    tag = b"%s,c:%d" % (station, int(told) + by_h * 3600)
+    station, collected = TAG.match(line).groups()
+    tag = b"%s,c:%d" % (station, int(collected) + by_h * 3600)
     return b"\\%s*%02X\\%s" % (tag, reduce(xor, tag), body)
 
 
@@ -72,7 +72,7 @@ class Watch:
     """Finalizes a data folder hour by hour; counts what is run for it."""
 
     def __init__(self, data: Path) -> None:
-        self.data, self.told, self.ran = data, [], []
+        self.data, self.collected, self.ran = data, [], []
 
     def hear(self, name: str, text: list[bytes], clock_h: float = 0.0) -> int:
         """A closed segment with what a receiver sent in an hour; gives the end of the hour."""
@@ -91,7 +91,7 @@ class Watch:
         before = archive.slices(self.data)
         finalized = finalize(self.data, SETTINGS.rules, engine_of(SETTINGS), ALLOWED_LATENESS_US, until_us, at_once)
         self.ran.append(len({key for key, at in archive.slices(self.data).items() if before.get(key) != at}))
-        self.told += finalized.notes
+        self.collected += finalized.notes
         with Catalogue.open(self.data) as catalogue, closing(Store(catalogue, SETTINGS)) as store:
             return store.finalize(finalized, None)
 
@@ -126,8 +126,8 @@ def test_ten_years_behind_is_as_if_it_were_not_there(hours, alone, tmp_path):
     watch, _ = watched(tmp_path / "data", hours, -DECADE_H)
     assert watch.ran == alone.ran
     seas.assert_same(alone.found(), watch.found())
-    (told,) = watch.told
-    assert "attic: some of what it sends is dated more than 30 days before it came" in told
+    (collected,) = watch.collected
+    assert "attic: some of what it sends is dated more than 30 days before it came" in collected
     before = len(archive.slices(watch.data))
     done = reconcile(watch.data, SETTINGS)
     assert done.late >= 1000, "what is in no hour is counted"
@@ -183,7 +183,7 @@ def test_ten_days_behind_costs_an_hour_once_a_day_and_reconciled_all_is_found(ho
     assert first >= 2, "with the first hour it is taken at once"
     assert midnight >= 2 * BACK_H, "and with the first after midnight"
     assert [n for k, n in enumerate(watch.ran) if k not in (0, BACK_H - 1)] == [1] * (HOURS - 2)
-    assert watch.told == []
+    assert watch.collected == []
     reconcile(watch.data, SETTINGS)
     text = [line for hour in hours for line in [*hour, *(dated(line, -10 * DAYS_H) for line in hour)]]
     run = by_run(text, tmp_path, SETTINGS.rules)

@@ -166,7 +166,7 @@ def test_a_watch_with_few_files_lives_through_slow_connections(watching, tmp_pat
             for each in held:
                 each.close()
         code, _ = running.end(signal.SIGHUP)
-    said = running.errors.read_text()
-    assert said.endswith("stswatch: stopped; the same command goes on from here\n"), said
+    printed = running.errors.read_text()
+    assert printed.endswith("stswatch: stopped; the same command goes on from here\n"), printed
     assert code == 0
-    assert "Traceback" not in said
+    assert "Traceback" not in printed

@@ -55,7 +55,7 @@ def copied(killed, data):
 
 def found(data):
     """The gaps, what earned each lead points, how many positions each vessel has; what was said of it."""
-    told = reconcile(data, WORLD).notes
+    collected = reconcile(data, WORLD).notes
     tables = archive.published(data)
     with duckdb.connect(str(data / "stswatch.duckdb"), read_only=True) as store:
         leads = {
@@ -63,7 +63,7 @@ def found(data):
             for a, b, reasons in store.execute("SELECT mmsi_a, mmsi_b, reasons FROM flagged_encounters").fetchall()
         }
         positions = Counter(dict(store.execute("SELECT mmsi, count(*) FROM fixes GROUP BY mmsi").fetchall()))
-    return tables["gaps"].to_pylist(), leads, positions, told
+    return tables["gaps"].to_pylist(), leads, positions, collected
 
 
 def each(gaps):
@@ -96,8 +96,8 @@ def whole(killed, tmp_path_factory):
     """What is found where nothing is damaged."""
     data = tmp_path_factory.mktemp("whole") / "data"
     copied(killed, data)
-    gaps, leads, positions, told = found(data)
-    assert told == ()
+    gaps, leads, positions, collected = found(data)
+    assert collected == ()
     assert len(gaps) >= 3
     assert leads
     assert not any(gap["lost_min"] for gap in gaps)
@@ -116,15 +116,15 @@ def test_a_flipped_bit_is_named_and_makes_no_gap_and_no_lead(killed, whole, tmp_
     for path in paths:
         flip(path, rng)
     at = next(k for k, (a, b) in enumerate(zip(before, paths[3].read_bytes(), strict=True)) if a != b)
-    gaps, leads, positions, told = found(tmp_path / "data")
+    gaps, leads, positions, collected = found(tmp_path / "data")
     for path in paths[:3]:
-        assert any(str(path) in note for note in told), "it is named"
-    late = [note for note in told if note.startswith(f"{paths[3]}: ") and "arriv" in note]
+        assert any(str(path) in note for note in collected), "it is named"
+    late = [note for note in collected if note.startswith(f"{paths[3]}: ") and "arriv" in note]
     assert late
     spans = re.findall(r"bytes ([\d,]+) to ([\d,]+)", "".join(late))
     begin, end = (int(number.replace(",", "")) for number in (spans or [("0", "0")])[0])
     # where both bits lie in one stretch its checksum is gone with its arrivals: that of each sentence is left
-    assert any(note.startswith(f"{paths[3]}: bytes") for note in told) or begin <= at < end
+    assert any(note.startswith(f"{paths[3]}: bytes") for note in collected) or begin <= at < end
     assert positions <= whole[2], "nothing is made up"
     assert each(gaps) <= each(whole[0])
     known = {span(gap) for gap in whole[0]}
@@ -143,8 +143,8 @@ def test_a_run_over_the_segments_names_it_too(killed, whole, tmp_path):
     for seed, path in enumerate(paths):
         flip(path, random.Random(100 + seed))
     run = api.run(sorted(segments(folder)), tmp_path / "run", area="world", slice_h=1.0, rules=SHORT_GAPS)
-    said = "\n".join(run.passed_over)
-    assert all(str(path) in said for path in paths)
+    printed = "\n".join(run.passed_over)
+    assert all(str(path) in printed for path in paths)
     gaps = archive.published(tmp_path / "run")["gaps"].to_pylist()
     assert each(gaps) <= each(whole[0])
     reconcile(tmp_path / "data", WORLD)
@@ -196,9 +196,9 @@ def test_a_segment_that_is_gone_is_named_once(killed, tmp_path):
     second = segments(folder)[1]
     second.unlink()
     settle(folder)
-    (told,) = take_in(tmp_path / "data", 60_000_000)
-    assert second.name.partition(".nmea")[0] in told
-    assert "is gone and was never read" in told
+    (collected,) = take_in(tmp_path / "data", 60_000_000)
+    assert second.name.partition(".nmea")[0] in collected
+    assert "is gone and was never read" in collected
     assert take_in(tmp_path / "data", 60_000_000) == []
 
 
@@ -213,4 +213,4 @@ def test_a_watch_goes_on_from_where_it_was_though_the_newest_segment_is_of_no_us
     assert found_us(data, []) == last_us
     with closing(Spool(data / "spool", "rec", "nmea", RecordedClock(), Limits(sync_s=0.0))) as spooled:
         assert found_us(data, [spooled]) == last_us
-        assert any("20990101T000000.000Z.nmea.zst: is no segment" in told for told in spooled.damage)
+        assert any("20990101T000000.000Z.nmea.zst: is no segment" in collected for collected in spooled.damage)

@@ -83,7 +83,7 @@ class Watch:
         self.done: Future[Done] = pool.submit(room, *words, "--health", f"127.0.0.1:{self._port}")
 
     @property
-    def said(self) -> list[str]:
+    def printed(self) -> list[str]:
         """What it said, but for its first line."""
         return self._errors.read_text().splitlines()[1:]
 
@@ -105,7 +105,7 @@ class Watch:
         try:
             until(lambda: self.done.done() or holds(), patience_s)
         except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *self.said, self.asked()])) from error
+            raise AssertionError("\n".join([str(error), *self.printed, self.asked()])) from error
         assert not self.done.done(), self.done.result()
 
     def until_read(self, share: float) -> None:
@@ -193,7 +193,7 @@ def watch(room, tmp_path) -> Iterator[Watch]:
 
 def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room, tmp_path):
     watch.until_read(0.25)
-    assert watch.said == []
+    assert watch.printed == []
     files = len(os.listdir(f"/proc/{watch.pid}/fd"))
     with (
         lacking(watch, "disk/data/spool/rec: the disk is full", "make room", "until then the source is held back"),
@@ -217,16 +217,16 @@ def test_what_a_watch_lacks_it_says_once_and_goes_on_when_it_has_it(watch, room,
         stays_amiss(watch, "until then the source is held back")
     watch.until_read(0.9)
     with lacking(watch, "too many files are open", "ulimit -n"), watch.no_more_files():
-        before = len(watch.said)
+        before = len(watch.printed)
         watch.feed.let(1.0)
         # a snapshot needs another file now: it waits ten times as long as the last took, on a busy machine long
-        watch.until(lambda: any("the watch tries again" in line for line in watch.said[before:]), 5 * PATIENCE_S)
+        watch.until(lambda: any("the watch tries again" in line for line in watch.printed[before:]), 5 * PATIENCE_S)
     watch.until_read(1.0)
     assert len(os.listdir(f"/proc/{watch.pid}/fd")) < files + 10, "what failed holds none open"
     os.kill(watch.pid, signal.SIGTERM)
     done = watch.done.result()
     assert done.code == 0, done.err
-    assert 5 <= sum(map(ends, watch.said[:-1])) == len(watch.said[:-1]) / 2, done.err
+    assert 5 <= sum(map(ends, watch.printed[:-1])) == len(watch.printed[:-1]) / 2, done.err
     assert room("reconcile", *watch.how).code == 0
     room.shell("cp", "-a", watch.data, tmp_path / "copy")
     found = by_run(watch.feed.text, tmp_path)
@@ -240,10 +240,10 @@ def lacking(watch, *words):
 
     The source and the watch each tell of what they lack: a snapshot that is due just then, a segment that was closed.
     """
-    before = len(watch.said)
+    before = len(watch.printed)
     yield
-    watch.until(lambda: 2 * sum(ends(line) for line in watch.said[before:]) == len(watch.said[before:]) > 0)
-    begun = [line for line in watch.said[before:] if not ends(line)]
+    watch.until(lambda: 2 * sum(ends(line) for line in watch.printed[before:]) == len(watch.printed[before:]) > 0)
+    begun = [line for line in watch.printed[before:] if not ends(line)]
     assert len(set(begun)) == len(begun)
     assert any(all(word in line for word in words) for line in begun), begun
 
@@ -258,9 +258,9 @@ def stays_amiss(watch, words):
     watch.until(lambda: words in watch.asked())
     for _ in range(8):
         time.sleep(0.15)
-        told = watch.asked()
-        assert words in told
-        assert not json.loads(told)["ok"]
+        collected = watch.asked()
+        assert words in collected
+        assert not json.loads(collected)["ok"]
 
 
 def is_held_back(watch, share):

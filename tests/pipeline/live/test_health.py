@@ -53,14 +53,14 @@ class Watch:
     """What a health object is told, at a time that stands until a test moves it."""
 
     def __init__(self, data, every_s=5.0):
-        self.now_us, self.sources, self.alerts, self.said = T_US, [ROOF], [FLOOR], []
+        self.now_us, self.sources, self.alerts, self.printed = T_US, [ROOF], [FLOOR], []
         self.health = Health(
             data,
             lambda: self.now_us,
             every_s,
             sources=lambda: {source.name: source for source in self.sources},
             alerts=lambda: self.alerts,
-            tell=self.said.append,
+            tell=self.printed.append,
         )
 
     def pass_to(self, seconds):
@@ -220,50 +220,50 @@ def live_through(watch, pauses_s):
 
 def test_a_busy_source_that_falls_silent_is_said_within_a_minute_once_and_when_it_is_back(watch):
     live_through(watch, [30] * 300)  # two hours and a half
-    assert watch.said == []
+    assert watch.printed == []
     began_s = (watch.now_us - T_US) / S
     watch.pass_to(began_s + 3600)
-    assert watch.said == ["roof: connected, but silent for 65 s; its habit is 60 s at most"]
+    assert watch.printed == ["roof: connected, but silent for 65 s; its habit is 60 s at most"]
     watch.health.slice_done(replace(SLICE, arrival_us=watch.now_us))
     assert watch.reasons == ["roof: silent for 60 min, longer than its habit"]
     watch.hear()
     watch.health.look()
-    assert watch.said[1:] == ["roof: heard again"]
+    assert watch.printed[1:] == ["roof: heard again"]
     assert watch.reasons == []
 
 
 def test_a_satellite_that_passes_every_ninety_minutes_is_never_silent(watch):
     """Once it is known: the first pause is a silence like any other."""
     live_through(watch, [1] * 5 + [5400])
-    assert len(watch.said) == 2
+    assert len(watch.printed) == 2
     live_through(watch, ([1] * 5 + [5400]) * 20)
-    assert len(watch.said) == 2
+    assert len(watch.printed) == 2
     watch.pass_to((watch.now_us - T_US) / S + 2.1 * 5400)
-    assert len(watch.said) == 3
+    assert len(watch.printed) == 3
 
 
 def test_one_long_outage_does_not_become_a_habit(watch):
     live_through(watch, [30] * 120 * 72)
     live_through(watch, [2 * 3600])
-    assert len(watch.said) == 2
+    assert len(watch.printed) == 2
     live_through(watch, [30] * 120)
     watch.pass_to((watch.now_us - T_US) / S + 70)
-    assert len(watch.said) == 3
+    assert len(watch.printed) == 3
 
 
 def test_a_source_that_was_never_heard_is_said_after_ten_minutes(watch):
     watch.sources = [replace(ROOF, connected=False, since_us=0, counts=replace(COUNTS, last_line_us=0))]
     watch.pass_to(600)
-    assert watch.said == []
+    assert watch.printed == []
     watch.pass_to(610)
-    assert watch.said == ["roof: silent for 10 min; its habit is 10 min at most"]
+    assert watch.printed == ["roof: silent for 10 min; its habit is 10 min at most"]
 
 
 def test_a_source_that_has_ended_is_not_silent(watch):
     watch.sources = [replace(ROOF, connected=False, ended=True)]
     watch.pass_to(100_000)
     watch.health.slice_done(replace(SLICE, arrival_us=watch.now_us))
-    assert (watch.said, watch.reasons) == ([], [])
+    assert (watch.printed, watch.reasons) == ([], [])
 
 
 def test_habits_outlive_the_watch(watch, tmp_path):
@@ -276,10 +276,10 @@ def test_habits_outlive_the_watch(watch, tmp_path):
     again.health.look()
     again.now_us += 1100 * S
     again.health.look()
-    assert again.said == []
+    assert again.printed == []
     again.now_us += 110 * S
     again.health.look()
-    assert again.said == ["roof: connected, but silent for 20 min; its habit is 20 min at most"]
+    assert again.printed == ["roof: connected, but silent for 20 min; its habit is 20 min at most"]
 
 
 @pytest.mark.parametrize("spoiled", [b"", b"[]", b'{"roof": 3}', b'{"roof": {"x": "y"}}', b"\xff"])
@@ -288,7 +288,7 @@ def test_habits_that_cannot_be_read_are_learnt_anew(spoiled, tmp_path):
     (tmp_path / "data" / "live" / "habits.json").write_bytes(spoiled)
     watch = Watch(tmp_path / "data")
     watch.pass_to(599)
-    assert watch.said == []
+    assert watch.printed == []
 
 
 # ------------------------------------------------------------------------------------------------ what is amiss
@@ -333,15 +333,15 @@ def test_the_status_file_follows_each_slice_and_says_when_it_ended(watch, tmp_pa
     with health.only_watch(data), watch.health.running():
         watch.health.slice_done(SLICE)
         until(lambda: (data / "live" / "status.json").exists() and health.read(data)["slice"] is not None, 3)
-        told = health.read(data)
-        assert told["runs"] is True
-        assert told["ended"] is None
+        collected = health.read(data)
+        assert collected["runs"] is True
+        assert collected["ended"] is None
         watch.health.slice_done(SLICE)
         until(lambda: health.read(data)["total"]["sentences"] == 200, 3)
-    told = health.read(data)
-    assert told["runs"] is False
-    assert told["ended"] is not None
-    assert told["slice"]["finalized"] == "2025-03-10T08:46:40.000Z"
+    collected = health.read(data)
+    assert collected["runs"] is False
+    assert collected["ended"] is not None
+    assert collected["slice"]["finalized"] == "2025-03-10T08:46:40.000Z"
 
 
 def test_the_status_is_whole_whenever_it_is_read(watch, tmp_path):

@@ -37,7 +37,7 @@ class Feed:
 
     def __init__(self, text: list[bytes], parts_a_second: float) -> None:
         self.parts = [b"".join(text[at : at + PART]) for at in range(0, len(text), PART)]
-        self.last_us = max(int(told) for told in TOLD.findall(self.parts[-1])) * SECONDS
+        self.last_us = max(int(collected) for collected in TOLD.findall(self.parts[-1])) * SECONDS
         self.sent, self._pause_s = 0, 1 / parts_a_second
 
     def serve(self, server: socket.socket) -> None:
@@ -90,10 +90,10 @@ def undisturbed(commands, words, data, feed, pool):
     over_us = finalized_by(feed.last_us, 60 * SECONDS)
 
     def heard():
-        told = status(data)
-        last = told.get("slice") or {"arrival": "", "finalized": ""}
+        collected = status(data)
+        last = collected.get("slice") or {"arrival": "", "finalized": ""}
         due = [f"{np.datetime64(us, 'us')}"[:19] for us in (feed.last_us, over_us)]
-        there = told.get("pid") != before and last["arrival"] >= due[0] and (last["finalized"] or "") >= due[1]
+        there = collected.get("pid") != before and last["arrival"] >= due[0] and (last["finalized"] or "") >= due[1]
         return done.done() or (feed.sent == len(feed.parts) and there and not last["finalizing"])
 
     until(heard)
@@ -106,9 +106,9 @@ def undisturbed(commands, words, data, feed, pool):
     ("seed", "kills"), [(0, 5), *(pytest.param(k, 5, marks=pytest.mark.soak) for k in range(1, 11))]
 )
 def test_killed_at_any_moment_nothing_is_lost_and_no_lead_is_left_untold(seed, kills, commands, tmp_path):
-    data, told = tmp_path / "data", tmp_path / "told.jsonl"
+    data, collected = tmp_path / "data", tmp_path / "told.jsonl"
     (tmp_path / "rules.toml").write_text(RULES)
-    (tmp_path / "alerts.toml").write_text(ALERTS.format(told))
+    (tmp_path / "alerts.toml").write_text(ALERTS.format(collected))
     rng, feed = np.random.default_rng(seed), Feed(lines(HOURS), 8)
     with fed(feed) as port, ThreadPoolExecutor(1) as pool:
         words = ["stream", f"rec=tcp://127.0.0.1:{port}", "--data", data, "--area", "world", "--interval", "0.5"]
@@ -117,7 +117,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_no_lead_is_left_untold(seed, k
         running = sum(killed(commands, words, data, rng, pool) for _ in range(kills))
         assert running >= kills // 2
         undisturbed(commands, words, data, feed, pool)
-    leads, keys = stored(data), [key(line) for line in told.read_text().splitlines()]
+    leads, keys = stored(data), [key(line) for line in collected.read_text().splitlines()]
     assert len(leads) >= 3
     assert {k for k in keys if not k.endswith("retracted")} == leads
     assert len(set(keys)) >= len(keys) - kills, "of one that was being told when it was killed nobody knows"

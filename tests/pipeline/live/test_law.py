@@ -75,14 +75,14 @@ def watched(recorded, tmp_path_factory):
 
 def test_reconciled_a_watch_has_found_what_a_run_finds(watched, found):
     data, noted = watched
-    assert noted.said == []
+    assert noted.printed == []
     assert found["encounters"].num_rows >= 8
     assert sum(report.late for report in noted.reports) >= 1000, "a recording without late lines proves little"
     (data / "spool" / "rec" / "20990101T000000.000Z.nmea.zst").write_bytes(b"\x28\xb5\x2f\xfdof no use")
     changed = reconcile(data, WORLD)
     assert not changed.by_watch
-    (told,) = changed.notes
-    assert re.search(r"20990101T000000\.000Z\.nmea\.zst: .*; it is passed over$", told)
+    (collected,) = changed.notes
+    assert re.search(r"20990101T000000\.000Z\.nmea\.zst: .*; it is passed over$", collected)
     assert changed.late == sum(report.late for report in noted.reports)
     seas.assert_same(found, events(data))
     assert statuses(data) <= {"current", "superseded", "retracted"}
@@ -113,12 +113,12 @@ def test_started_again_without_new_data_what_is_final_stays_so_and_reconciling_c
     assert {"current"} <= {status for _, _, status in before} <= {"current", "superseded", "retracted"}
     with started_again(reconciled) as noted:
         assert stored(reconciled) == before
-        told = list(noted.changes)
+        collected = list(noted.changes)
         again = reconcile(reconciled, WORLD)
         assert (again.by_watch, again.new, again.revised, again.retracted) == (True, 0, 0, 0)
         looked = len(noted.reports)
         until(lambda: noted.failed or len(noted.reports) >= looked + 3)
-        assert noted.changes == told
+        assert noted.changes == collected
     again = reconcile(reconciled, WORLD)
     assert (again.by_watch, again.new, again.revised, again.retracted) == (False, 0, 0, 0)
     assert stored(reconciled) == before
@@ -178,9 +178,9 @@ def test_what_it_says_before_is_what_it_finalizes(watched):
     assert len(before) >= 0.9 * len(finalized)
     for history in finalized:
         if len(history) > 1:
-            said, last = history[-2:]
-            assert abs((said["start_time"] - last["start_time"]).total_seconds()) < 600
-            assert np.isclose(said["cpa_distance_m"], last["cpa_distance_m"], atol=100)
+            printed, last = history[-2:]
+            assert abs((printed["start_time"] - last["start_time"]).total_seconds()) < 600
+            assert np.isclose(printed["cpa_distance_m"], last["cpa_distance_m"], atol=100)
 
 
 @dataclass
@@ -242,7 +242,7 @@ def test_stopped_while_it_takes_up_what_was_left_it_says_nothing_and_keeps_nobod
     beside = psutil.Process(workers.aside(os.getpid).result())
     workers.aside(stop_at, "slice_committed:2").result()
     noted, stop = Noted(), threading.Event()
-    loop = threading.Thread(target=watch, args=(data, [], WORLD, noted, noted, noted.said.append, stop))
+    loop = threading.Thread(target=watch, args=(data, [], WORLD, noted, noted, noted.printed.append, stop))
     loop.start()
     until(lambda: beside.status() == psutil.STATUS_STOPPED)  # in the midst of what is run again
     stop.set()
@@ -251,7 +251,7 @@ def test_stopped_while_it_takes_up_what_was_left_it_says_nothing_and_keeps_nobod
     assert time.monotonic() - began_s < 60
     assert any(data.glob("slices/*/*"))
     assert not beside.is_running(), "nothing goes on when the watch has ended"
-    assert (noted.reports, noted.changes, noted.said) == ([], [], [])
+    assert (noted.reports, noted.changes, noted.printed) == ([], [], [])
     assert stored(data) == before
 
 

@@ -61,8 +61,8 @@ def watched(data, port, wall_us, monkeypatch, holds):
 
     def run():
         try:
-            wishes = stream.WatchPlan([parse(f"rec=tcp://127.0.0.1:{port}")], [])
-            stream.stream(data, wishes, WORLD, {}, lambda sentence: None, stop)
+            plan_of = stream.WatchPlan([parse(f"rec=tcp://127.0.0.1:{port}")], [])
+            stream.stream(data, plan_of, WORLD, {}, lambda sentence: None, stop)
         except BaseException as error:
             failed.append(error)
 
@@ -99,18 +99,18 @@ def test_begun_ten_years_ahead_it_says_so_and_a_folder_of_its_own_heals_it(tmp_p
         def noticed(found):
             return amiss(found) and len(found["reasons"]) > 1
 
-        then, said = watched(wrong, port, right_us, monkeypatch, noticed)
+        then, printed = watched(wrong, port, right_us, monkeypatch, noticed)
         assert not then["ok"]
         clock = next(reason for reason in then["reasons"] if "ahead of this machine's clock" in reason)
         assert "87,600.0 h" in clock
         assert "stop the watch and start it with another `data`" in clock
-        assert f"amiss: {clock}" in said
+        assert f"amiss: {clock}" in printed
 
         def heard(found):
             return found["total"]["fixes"] >= 1000
 
-        healed, said = watched(afresh, port, right_us, monkeypatch, heard)
+        healed, printed = watched(afresh, port, right_us, monkeypatch, heard)
         assert healed["reasons"] == []
         assert healed["total"]["late"] <= 10  # the first lines are of the second before the hour
         assert healed["slice"]["vessels"] > 50
-        assert "nothing is amiss" in said
+        assert "nothing is amiss" in printed

@@ -141,7 +141,7 @@ def test_a_watch_that_keeps_next_to_nothing_goes_on_and_finds_the_same(tmp_path)
 
     half = round(0.6 * len(text))
     for part in (text[:half], text[half:]):
-        assert replay(data, part, meanwhile=keep_nothing).said == []
+        assert replay(data, part, meanwhile=keep_nothing).printed == []
     assert len(gone) >= 2
     assert len(segments(data / "spool" / "rec")) <= 4
     reconcile(data, WORLD)

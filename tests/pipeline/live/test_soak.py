@@ -51,15 +51,17 @@ def holds(text, folder, least):
     """With the rules as they are, and an hour's worth of lines at a time."""
     settings = WatchSettings(rules=Rules(), every_s=0.02, area="world")
     noted = replay.replay(folder / "data", text, settings, ahead_h=0.5, patience_s=7200)
-    assert noted.said == []
+    assert noted.printed == []
     late = sum(report.late for report in noted.reports)
     assert late >= 1000
     found = by_run(text, folder, Rules())
     assert found["encounters"].num_rows >= least
     done = reconcile(folder / "data", settings)
     seas.assert_same(found, events(folder / "data"))
-    told = f"{len(text):,} lines, {late:,} rows late; {found['encounters'].num_rows} encounters, as a run finds them"
-    print(f"{told}; by the last reconciliation {done.new} new, {done.revised} revised, {done.retracted} retracted")
+    collected = (
+        f"{len(text):,} lines, {late:,} rows late; {found['encounters'].num_rows} encounters, as a run finds them"
+    )
+    print(f"{collected}; by the last reconciliation {done.new} new, {done.revised} revised, {done.retracted} retracted")
 
 
 class Looks:

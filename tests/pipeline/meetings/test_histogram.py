@@ -87,12 +87,12 @@ def test_the_bins_of_distance_and_speed_do_not_mix():
 @given(
     st.lists(st.tuples(st.integers(0, 49), st.integers(1, 10**6)), min_size=1, max_size=30, unique_by=lambda b: b[0])
 )
-def test_the_median_speed_is_within_a_tenth_of_a_knot(told):
-    told = np.array(sorted(told))
-    code, ms = told[:, 0] + SPEED_A, told[:, 1]
+def test_the_median_speed_is_within_a_tenth_of_a_knot(collected):
+    collected = np.array(sorted(collected))
+    code, ms = collected[:, 0] + SPEED_A, collected[:, 1]
     found = medians(np.zeros(len(ms), int), code, ms, SPEED_A, 1)[0]
     upto = np.cumsum(ms)
-    middle = told[np.searchsorted(upto, upto[-1] / 2), 0] / 10
+    middle = collected[np.searchsorted(upto, upto[-1] / 2), 0] / 10
     assert abs(found - middle) <= 0.1 + 1e-9
 
 

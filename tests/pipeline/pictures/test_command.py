@@ -52,7 +52,7 @@ def test_without_an_id_it_is_the_first_lead_and_quiet_says_where_the_picture_lie
 
 def test_what_is_amiss_is_said_in_one_sentence(data, say, tmp_path):
     (tmp_path / "folder.png").mkdir()
-    for words, code, said in (
+    for words, code, printed in (
         (["--picture", tmp_path / "a.jpg"], 2, "a.jpg: is no name for a picture; end it with .png, .svg or .pdf"),
         (["--picture", tmp_path / "none"], 2, "none: is no name for a picture"),
         (["--picture", tmp_path / "no" / "a.png"], 1, "a.png: cannot be written (no folder "),
@@ -61,7 +61,7 @@ def test_what_is_amiss_is_said_in_one_sentence(data, say, tmp_path):
     ):
         found, out, error = say("explain", "--data", data, "--quiet", *words)
         assert (found, out) == (code, "")
-        assert said in error
+        assert printed in error
         assert "Traceback" not in error
         assert error.count("\n") == (1 if code == 1 else 2)
     with pytest.raises(PictureError, match=r"a.png: cannot be written \(File name too long\); give"):

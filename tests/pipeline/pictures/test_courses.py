@@ -36,13 +36,13 @@ def needed(row, fixes):
 def assert_measured(row, fixes):
     """The curve that is drawn has the least, the ends and the observed share that are stored."""
     a, b = pair(row, needed(row, fixes))
-    told = courses.apart(a, b, span_of(row))
-    distance_m = np.concatenate([part.columns[0] for part in told])
+    collected = courses.apart(a, b, span_of(row))
+    distance_m = np.concatenate([part.columns[0] for part in collected])
     assert round(distance_m.min(), 2) == row["cpa_distance_m"]
     threshold_m = RULES.proximity.distance_m
     if row["within_min"] == row["duration_min"]:
         assert distance_m.max() <= threshold_m + 0.02
-        lengths = [(part.kind, part.time_us[-1] - part.time_us[0]) for part in told]
+        lengths = [(part.kind, part.time_us[-1] - part.time_us[0]) for part in collected]
         seen = sum(length for kind, length in lengths if kind == REPORTED)
         assert seen / sum(length for _, length in lengths) == pytest.approx(row["observed_share"], abs=2e-4)
     at = np.array([courses.micros_of(row["cpa_time"])])

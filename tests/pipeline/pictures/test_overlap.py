@@ -74,8 +74,8 @@ LONG, SHORT = ("WWWWWWWWWWWWWWWWWWWW", "MMMMMMMMMMMMMMMMMMMM"), ("SIM ALPHA", No
 def test_no_text_lies_over_another(name, names):
     found = SCENES[name]()
     row, (a, b) = found.row, (found.row["mmsi_a"], found.row["mmsi_b"])
-    said = {"ship_type": 84, "imo": 9187629, "call_sign": "JABCDEF", "length_m": 333.0, "beam_m": 60.0}
-    vessels = {m: row["vessels"][m] | said | {"name": n} for m, n in zip((a, b), names, strict=True)}
+    printed = {"ship_type": 84, "imo": 9187629, "call_sign": "JABCDEF", "length_m": 333.0, "beam_m": 60.0}
+    vessels = {m: row["vessels"][m] | printed | {"name": n} for m, n in zip((a, b), names, strict=True)}
     row |= {"vessels": vessels, "met": {"pair": 12, a: 123, b: 45}, "gap_a": True, "gap_b": True}
     row |= {"start_censored": True, "end_censored": True, "status": "superseded"}
     with style.look():

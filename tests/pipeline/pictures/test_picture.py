@@ -239,8 +239,8 @@ def test_both_courses_lie_within_the_map_and_its_scale_is_true(name):
         assert wide / extent.width == pytest.approx(high / extent.height, rel=0.002), "a metre is a metre both ways"
         black, white = artists(axes_of(name, label), "scale")
         length_m = np.ptp(np.concatenate([black.get_xy(), white.get_xy()])[:, 0])
-        told = [t.get_text() for t in axes_of(name, label).texts]
-        assert any(t.startswith(captions_of(length_m)) for t in told)
+        collected = [t.get_text() for t in axes_of(name, label).texts]
+        assert any(t.startswith(captions_of(length_m)) for t in collected)
     north_pole = scene.sheet.xy([scene.sheet.lon], [min(scene.sheet.lat + 0.2, 90.0)])
     assert abs(north_pole[0][0]) < 1.0 < north_pole[1][0], "north is up"
 
@@ -285,14 +285,14 @@ def test_coast_zones_and_ports_are_there():
 
 @every_water
 def test_it_says_who_how_long_and_that_it_is_no_finding(name):
-    row, said = met(name).row, texts(name)
-    assert facts.CAUTION in said
-    assert f"within 500 m for {times.duration(row['duration_min'])}" in said
+    row, printed = met(name).row, texts(name)
+    assert facts.CAUTION in printed
+    assert f"within 500 m for {times.duration(row['duration_min'])}" in printed
     for text in ("MMSI 431000001, Japan", "MMSI 440000002", "SIM ALPHA", "IMO 3900067", "88 by 13 m"):
-        assert text in said
+        assert text in printed
     for text in (row["id"], "run r", "stswatch 0", f"median distance {row['median_distance_m']:.0f} ± 20 m", "UTC"):
-        assert text in said
-    assert ("The data, not the vessels, began" in said) == row["start_censored"] == (name == "still")
+        assert text in printed
+    assert ("The data, not the vessels, began" in printed) == row["start_censored"] == (name == "still")
 
 
 @every_water
@@ -368,16 +368,16 @@ def test_words_round_the_drawing_have_room():
         several = replace(scene, a=replace(scene.a, others=(other,) * 9), b=replace(scene.b, others=(other,) * 9))
         figure = page(row, several, RULES)
         figure.canvas.draw()
-    said = [text for text in figure.texts if text.get_text()]
-    assert len(said) >= 12
-    boxes = [text.get_window_extent() for text in said]
+    printed = [text for text in figure.texts if text.get_text()]
+    assert len(printed) >= 12
+    boxes = [text.get_window_extent() for text in printed]
     edge = figure.bbox
-    for box, text in zip(boxes, said, strict=True):
+    for box, text in zip(boxes, printed, strict=True):
         assert edge.x0 <= box.x0 < box.x1 <= edge.x1, text.get_text()
         assert edge.y0 <= box.y0 < box.y1 <= edge.y1, text.get_text()
     boxes += [axes.get_tightbbox() for axes in figure.axes] + [legend.get_window_extent() for legend in figure.legends]
-    over = [(i, j) for i in range(len(said)) for j in range(len(boxes)) if i != j and boxes[i].overlaps(boxes[j])]
-    assert not over, [(said[i].get_text(), said[j].get_text() if j < len(said) else j) for i, j in over]
+    over = [(i, j) for i in range(len(printed)) for j in range(len(boxes)) if i != j and boxes[i].overlaps(boxes[j])]
+    assert not over, [(printed[i].get_text(), printed[j].get_text() if j < len(printed) else j) for i, j in over]
 
 
 def test_odd_names_are_drawn_as_they_are():

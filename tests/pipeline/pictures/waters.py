@@ -57,7 +57,7 @@ def water(*vessels) -> Water:
     found = seas.run(fixes)
     row = max(found["encounters"].to_pylist(), key=lambda e: e["duration_min"])
     who = {v["mmsi"]: v for v in found["vessels"].to_pylist()}
-    said = {A: {"name": "SIM ALPHA", "imo": 3900067, "length_m": 88.0, "beam_m": 13.0, "flag": "JP"}}
+    printed = {A: {"name": "SIM ALPHA", "imo": 3900067, "length_m": 88.0, "beam_m": 13.0, "flag": "JP"}}
     run = {
         "rules": Rules().to_json(),
         "rules_fingerprint": Rules().fingerprint(),
@@ -65,7 +65,7 @@ def water(*vessels) -> Water:
         "model_id": "rules-1",
         "run_id": "r",
     }
-    vessels_said = {m: who[m] | said.get(m, {}) for m in (row["mmsi_a"], row["mmsi_b"])}
+    vessels_said = {m: who[m] | printed.get(m, {}) for m in (row["mmsi_a"], row["mmsi_b"])}
     row |= {"run_id": "r", "vessels": vessels_said, "run": run}
     first_us, last_us = needed_us(row, Rules())
     time_us = np.asarray(fixes["time"].cast(pa.int64()))

@@ -44,19 +44,19 @@ STATIC = {
 def nmea() -> bytes:
     lines = []
     for minute, move in enumerate(MOVES):
-        told = dict(zip(KINEMATIC, move, strict=True))
-        told |= {"speed": told.pop("sog"), "course": told.pop("cog")}
-        said = _said(minute == 0)
-        for kind, fields in ((1, told), (5, said)):
+        collected = dict(zip(KINEMATIC, move, strict=True))
+        collected |= {"speed": collected.pop("sog"), "course": collected.pop("cog")}
+        printed = _said(minute == 0)
+        for kind, fields in ((1, collected), (5, printed)):
             for sentence in pyais.encode_dict({"msg_type": kind, "mmsi": MMSI, **fields}, talker_id="AI"):
                 lines.append(tagged(sentence.encode(), EPOCH + 60 * minute))
     return b"\n".join(lines)
 
 
 def _said(known: bool) -> dict[str, object]:
-    said = {"imo": 9074729, "shipname": "ABLE", "callsign": "HABC", "ship_type": 80, "draught": 9.5}
-    said |= {"destination": "NAMPO", "to_bow": 150, "to_stern": 30, "to_port": 10, "to_starboard": 20}
-    return said if known else {k: "@@@" if isinstance(v, str) else 0 for k, v in said.items()}
+    printed = {"imo": 9074729, "shipname": "ABLE", "callsign": "HABC", "ship_type": 80, "draught": 9.5}
+    printed |= {"destination": "NAMPO", "to_bow": 150, "to_stern": 30, "to_port": 10, "to_starboard": 20}
+    return printed if known else {k: "@@@" if isinstance(v, str) else 0 for k, v in printed.items()}
 
 
 def aisstream() -> bytes:
@@ -66,12 +66,17 @@ def aisstream() -> bytes:
         head = {"UserID": MMSI, "Valid": True}
         move = {"MessageID": 1, "Latitude": lat, "Longitude": lon, "Sog": sog, "Cog": cog, "TrueHeading": heading}
         sides = dict(zip("ABCD", (150, 30, 10, 20) if known else (0, 0, 0, 0), strict=True))
-        said = {"MessageID": 5, "ImoNumber": 9074729 * known, "Name": "ABLE   " if known else "@@@", "Type": 80 * known}
-        said |= {"CallSign": "HABC" if known else "", "Dimension": sides, "MaximumStaticDraught": 9.5 * known}
-        said |= {"Destination": "NAMPO@@@@" if known else "@@@", "AisVersion": 1}
+        printed = {
+            "MessageID": 5,
+            "ImoNumber": 9074729 * known,
+            "Name": "ABLE   " if known else "@@@",
+            "Type": 80 * known,
+        }
+        printed |= {"CallSign": "HABC" if known else "", "Dimension": sides, "MaximumStaticDraught": 9.5 * known}
+        printed |= {"Destination": "NAMPO@@@@" if known else "@@@", "AisVersion": 1}
         for kind, fields in (
             ("PositionReport", head | move | {"NavigationalStatus": status}),
-            ("ShipStaticData", head | said),
+            ("ShipStaticData", head | printed),
         ):
             meta = {"MMSI": MMSI, "MMSI_String": MMSI, "time_utc": f"2025-03-10 12:0{minute}:00.0 +0000 UTC"}
             lines.append(json.dumps({"Message": {kind: fields}, "MessageType": kind, "MetaData": meta}))
@@ -82,9 +87,9 @@ def catcher(decoded: bool) -> bytes:
     """AIS-catcher's lines: the sentences with what it says of their reception, or the fields that it decoded."""
     lines = []
     for minute, move in enumerate(MOVES):
-        told = dict(zip(KINEMATIC, move, strict=True))
-        told |= {"speed": told.pop("sog"), "course": told.pop("cog")}
-        for kind, fields in ((1, told), (5, _said(minute == 0))):
+        collected = dict(zip(KINEMATIC, move, strict=True))
+        collected |= {"speed": collected.pop("sog"), "course": collected.pop("cog")}
+        for kind, fields in ((1, collected), (5, _said(minute == 0))):
             head = {"class": "AIS", "device": "AIS-catcher", "rxtime": f"202503101200{60 * minute:02d}", "mmsi": MMSI}
             head |= {"rxtime": f"2025031012{minute:02d}00", "rxuxtime": EPOCH + 60.0 * minute, "type": kind}
             if decoded:
@@ -128,9 +133,9 @@ def table(header: str, row: Callable[[str, tuple[float, ...], Static], str], unk
 
 
 def cadastre_2015() -> bytes:
-    def row(time: str, move: tuple[float, ...], said: Static) -> str:
+    def row(time: str, move: tuple[float, ...], printed: Static) -> str:
         lat, lon, sog, cog, heading, status = move
-        name, imo, call, kind, length, beam, draught, _ = said
+        name, imo, call, kind, length, beam, draught, _ = printed
         start = f"{MMSI},{time},{lat},{lon},{sog},{cog},{heading},{name},{imo},{call},{kind},{status}"
         return f"{start},{length},{beam},{draught},{kind},A"
 
@@ -141,11 +146,11 @@ def cadastre_2015() -> bytes:
 def cadastre_2025() -> bytes:
     """Here what is not available is left out."""
 
-    def row(time: str, move: tuple[float, ...], said: Static) -> str:
+    def row(time: str, move: tuple[float, ...], printed: Static) -> str:
         lat, lon, *rest = move
-        sog, cog, heading, status = rest if said is KNOWN else [""] * 4
+        sog, cog, heading, status = rest if printed is KNOWN else [""] * 4
         lat, lon = (lat, lon) if lat <= 90 else ("", "")
-        name, imo, call, kind, length, beam, draught, _ = said
+        name, imo, call, kind, length, beam, draught, _ = printed
         start = f"{MMSI},{time.replace('T', ' ')},{lon},{lat},{sog},{cog},{heading},{name},{imo},{call},{kind},{status}"
         return f"{start},{length},{beam},{draught},{kind},A"
 
@@ -154,7 +159,7 @@ def cadastre_2025() -> bytes:
 
 
 def cadastre_2009() -> bytes:
-    def row(time: str, move: tuple[float, ...], said: Static) -> str:
+    def row(time: str, move: tuple[float, ...], printed: Static) -> str:
         lat, lon, sog, cog, heading, status = move
         when = time.replace("-", "/").replace("T", " ")
         return f"{lon},{lat},{sog},{cog},{heading},128,{when},{status},77,{MMSI},b,003669959"
@@ -163,11 +168,11 @@ def cadastre_2009() -> bytes:
 
 
 def danish() -> bytes:
-    def row(time: str, move: tuple[float, ...], said: Static) -> str:
+    def row(time: str, move: tuple[float, ...], printed: Static) -> str:
         lat, lon, *rest = move
-        sog, cog, heading, _ = rest if said is KNOWN else [""] * 4
-        status = "Moored" if said is KNOWN else "Unknown value"
-        name, imo, call, kind, length, beam, draught, destination = said
+        sog, cog, heading, _ = rest if printed is KNOWN else [""] * 4
+        status = "Moored" if printed is KNOWN else "Unknown value"
+        name, imo, call, kind, length, beam, draught, destination = printed
         when = f"10/03/2025 {time[11:]}"
         start = f"{when},Class A,{MMSI},{lat},{lon},{status},,{sog},{cog},{heading},{imo.removeprefix('IMO')},{call}"
         kind = {"80": "Tanker"}.get(kind, "Undefined")
@@ -220,10 +225,10 @@ zone = "Asia/Seoul"
 
 
 def mapped() -> bytes:
-    def row(time: str, move: tuple[float, ...], said: Static) -> str:
+    def row(time: str, move: tuple[float, ...], printed: Static) -> str:
         lat, lon, sog, cog, heading, _ = move
-        name, imo, call, kind, *_, destination = said
-        known = said is KNOWN
+        name, imo, call, kind, *_, destination = printed
+        known = printed is KNOWN
         status, kind = ("Fast to the pier", "Oiler") if known else ("?", "?")
         sides = "150;30;10;20" if known else "0;0;0;0"
         when = f"20250310 21{time[14:16]}00"
@@ -236,12 +241,12 @@ def mapped() -> bytes:
 
 def parquet(time: str, points: bool) -> bytes:
     names = ("name", "imo", "call_sign", "vessel_type", "length", "width", "draft", "destination")
-    said = [KNOWN, UNKNOWN, ("Unknown", *UNKNOWN[1:-1], "Undefined")]
+    printed = [KNOWN, UNKNOWN, ("Unknown", *UNKNOWN[1:-1], "Undefined")]
     times = pa.array([(EPOCH + 60 * i) * 10**6 for i in range(3)], pa.timestamp("us"))
     columns: dict[str, object] = {"mmsi": [MMSI] * 3, time: times}
     moves = dict(zip(("latitude", "longitude", *KINEMATIC[2:]), zip(*MOVES, strict=True), strict=True))
     columns |= {name: list(values) for name, values in moves.items()}
-    columns |= {name: [row[at] for row in said] for at, name in enumerate(names)}
+    columns |= {name: [row[at] for row in printed] for at, name in enumerate(names)}
     metadata = None
     if points:
         lat, lon = columns.pop("latitude"), columns.pop("longitude")

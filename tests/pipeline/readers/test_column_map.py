@@ -22,9 +22,9 @@ PUBLISHED = {  # headers as their publishers have them
 
 @pytest.fixture
 def table(written):
-    def give(text, toml="", **said):
+    def give(text, toml="", **printed):
         asked = {"columns": written("map.toml", toml.encode())} if toml else {}
-        source = open_source(written("a.csv", text.encode()), **asked, **said)
+        source = open_source(written("a.csv", text.encode()), **asked, **printed)
         return together(batch for chunk in chunks(source) for batch in read(chunk))
 
     return give
@@ -111,10 +111,10 @@ def test_lengths_are_those_told_else_the_sum_of_the_distances_to_the_antenna(tab
         ("words = 3", "words must be sections"),
     ],
 )
-def test_a_map_that_makes_no_sense_says_why(written, toml, said):
-    with pytest.raises(SourceError, match=said) as told:
+def test_a_map_that_makes_no_sense_says_why(written, toml, printed):
+    with pytest.raises(SourceError, match=printed) as collected:
         load(written("map.toml", toml.encode()))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 def test_a_map_goes_before_what_a_format_knows_of_its_columns(written):

@@ -16,7 +16,7 @@ from tests.pipeline.readers.one_vessel import EPOCH, FIXES, FORMATS, MAP, MMSI, 
 
 
 @pytest.fixture
-def told(written):
+def collected(written):
     """The source of a format, and what it gave."""
 
     def tell(name):
@@ -34,8 +34,8 @@ def test_every_reader_is_told_of_her():
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_same_positions_come_from_every_format(told, name):
-    source, got = told(name)
+def test_the_same_positions_come_from_every_format(collected, name):
+    source, got = collected(name)
     assert source.format == FORMATS[name][0]
     rows = got.fixes.sort_by("time").to_pylist()
     assert [row["time"].timestamp() for row in rows] == [EPOCH, EPOCH + 60, EPOCH + 120]
@@ -45,19 +45,19 @@ def test_the_same_positions_come_from_every_format(told, name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_she_says_of_herself_is_the_same_in_every_format(told, name):
-    _, got = told(name)
+def test_what_she_says_of_herself_is_the_same_in_every_format(collected, name):
+    _, got = collected(name)
     lacks = FORMATS[name][2]
     wanted = {column: value for column, value in STATIC.items() if column not in lacks}
     rows = [{column: row[column] for column in wanted} for row in got.static_reports.to_pylist()]
-    said = [row for row in rows if any(value is not None for column, value in row.items() if column != "mmsi")]
-    assert said == ([wanted] if wanted else [])
-    assert all(value is None for row in rows if row not in said for column, value in row.items() if column != "mmsi")
+    printed = [row for row in rows if any(value is not None for column, value in row.items() if column != "mmsi")]
+    assert printed == ([wanted] if wanted else [])
+    assert all(value is None for row in rows if row not in printed for column, value in row.items() if column != "mmsi")
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_kind_of_receiver_and_licence_are_those_of_the_format_or_the_map(told, name):
-    source, got = told(name)
+def test_kind_of_receiver_and_licence_are_those_of_the_format_or_the_map(collected, name):
+    source, got = collected(name)
     (reader,) = (reader for reader in READERS if reader.name == FORMATS[name][0])
     wanted = ("satellite", "bought") if name == "mapped" else (reader.receiver, reader.licence)
     assert (source.receiver, source.licence) == wanted
@@ -65,8 +65,8 @@ def test_kind_of_receiver_and_licence_are_those_of_the_format_or_the_map(told, n
 
 
 @pytest.mark.parametrize("name", ["nmea", "Danish", "mapped"])
-def test_what_the_user_says_of_receiver_and_licence_goes_before(written, told, name):
-    told(name)
+def test_what_the_user_says_of_receiver_and_licence_goes_before(written, collected, name):
+    collected(name)
     path, asked = written("vessel.dat", FORMATS[name][1]), {"receiver": "satellite", "licence": "ours"}
     if name == "mapped":
         asked["columns"] = written("map.toml", MAP.encode())
@@ -95,20 +95,20 @@ def spoiled(rng, content):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_whatever_happens_to_a_file_each_line_is_counted_once_or_one_sentence_says_what_is_wrong(written, name):
-    rng, said, counted = random.Random(7), [], 0
+    rng, printed, counted = random.Random(7), [], 0
     for _ in range(60):
         path = written("spoiled.dat", spoiled(rng, FORMATS[name][1]))
         try:
             source = open_source(path)
             got = together(batch for chunk in chunks(source) for batch in read(chunk))
         except SourceError as error:
-            said.append(str(error))
+            printed.append(str(error))
             continue
         counted += 1
         if source.format not in ("nmea", "aiscatcher", "json"):  # of which several sentences can be one message
             assert got.sentences == got.messages + got.rejects.num_rows
-    assert all(told.startswith(str(path)) and "\n" not in told for told in said)
-    assert said or name == "nmea"
+    assert all(collected.startswith(str(path)) and "\n" not in collected for collected in printed)
+    assert printed or name == "nmea"
     assert counted > 3 or "arquet" in name or name == "mapped"
 
 
@@ -171,7 +171,7 @@ def test_station_and_fields_of_the_sentence_come_from_formats_that_have_them(wri
 
 
 @pytest.mark.parametrize("name", ["MarineCadastre 2025", "Danish"])
-def test_formats_without_fields_of_the_sentence_have_none(told, name):
-    _, got = told(name)
+def test_formats_without_fields_of_the_sentence_have_none(collected, name):
+    _, got = collected(name)
     assert got.fixes.num_rows == 3
     assert all(got.fixes[column].null_count == 3 for column in RADIO)

@@ -48,12 +48,12 @@ def test_a_flipped_bit_costs_one_named_stretch_at_most(tmp_path):
     good, rng, named = path.read_bytes(), random.Random(1), 0
     for _ in range(300):
         flip(path, rng)
-        found, said = read(path), damage(str(path))
+        found, printed = read(path), damage(str(path))
         assert len(found) == len(TEXT)
         if found != TEXT:
             named += 1
             ((begin, end),) = [
-                [int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d|\d", s.split(": ", 1)[1])] for s in said
+                [int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d|\d", s.split(": ", 1)[1])] for s in printed
             ]
             assert found[:begin] == TEXT[:begin]
             assert found[end:] == TEXT[end:]

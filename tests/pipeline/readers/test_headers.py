@@ -63,9 +63,9 @@ def test_commas_within_quotes_are_no_delimiters(written):
 
 
 def refused(path, **asked):
-    with pytest.raises(SourceError) as told:
+    with pytest.raises(SourceError) as collected:
         open_source(path, **asked)
-    return told.value
+    return collected.value
 
 
 def test_all_columns_are_named_and_a_map_is_given_to_copy(written):
@@ -80,8 +80,8 @@ def test_all_columns_are_named_and_a_map_is_given_to_copy(written):
     given = tomllib.loads(snippet)["columns"]
     assert (given["mmsi"], given["lat"]) == ("?", "lat")
     assert all(name.replace('"', '\\"') in snippet for name in names)
-    told = tomllib.loads(str(error)[str(error).index("columns = {") :])
-    assert told == {"columns": {"mmsi": "?", "time": "?", "lon": "?", "lat": "lat"}}
+    collected = tomllib.loads(str(error)[str(error).index("columns = {") :])
+    assert collected == {"columns": {"mmsi": "?", "time": "?", "lon": "?", "lat": "lat"}}
     filled = snippet.replace('mmsi = "?"', 'mmsi = "Ship"').replace('time = "?"', 'time = "When"')
     filled = filled.replace('lon = "?"', 'lon = "a \\"quoted\\" one"')
     got = api.decode(path, columns=written("map.toml", filled.encode()))

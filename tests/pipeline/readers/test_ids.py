@@ -36,9 +36,9 @@ def records(names):
 @pytest.mark.parametrize("form", [csv, records])
 def test_a_table_whose_ids_are_no_mmsi_is_refused_with_the_remedy(written, names, form):
     path = written("a.dat", form(names))
-    with pytest.raises(SourceError, match=r"a\.dat: what stands in 'mmsi' is no MMSI.*`ids=any`") as told:
+    with pytest.raises(SourceError, match=r"a\.dat: what stands in 'mmsi' is no MMSI.*`ids=any`") as collected:
         api.decode(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 @pytest.mark.parametrize("names", [HASHED, SMALL])
@@ -49,8 +49,8 @@ def test_with_the_option_each_id_is_a_vessel_of_its_own_number(written, names, f
     assert len(set(numbers)) == len(names)
     assert min(numbers) >= FIRST_NUMBERED
     assert got.fixes["invalid_reason"].to_pylist() == [None] * len(names)
-    told = dict(zip(got.static_reports["mmsi"].to_pylist(), got.static_reports["name"].to_pylist(), strict=True))
-    assert [told[number] for number in numbers] == [f"id {name}" for name in names]
+    collected = dict(zip(got.static_reports["mmsi"].to_pylist(), got.static_reports["name"].to_pylist(), strict=True))
+    assert [collected[number] for number in numbers] == [f"id {name}" for name in names]
 
 
 def test_a_number_is_the_same_in_every_file_form_and_order(written, tmp_path):
@@ -89,8 +89,8 @@ def test_two_ids_of_one_hash_are_told_apart_whatever_the_order(written, monkeypa
     first, second = written("1.csv", csv(names[:2])), written("2.csv", csv(names[:0:-1]))
     for files in ([first, second], [second, first]):
         rows = api.decode(files, ids="any").static_reports
-        told = set(zip(rows["mmsi"].to_pylist(), rows["name"].to_pylist(), strict=True))
-        assert len(told) == len({number for number, _ in told}) == 3
+        collected = set(zip(rows["mmsi"].to_pylist(), rows["name"].to_pylist(), strict=True))
+        assert len(collected) == len({number for number, _ in collected}) == 3
 
 
 @given(st.sets(st.text(min_size=1, max_size=9) | st.integers(0, 10**9).map(str), max_size=40), st.randoms())

@@ -48,10 +48,10 @@ def capture(seed, count):
     rng, records, plain = random.Random(seed), [], []
     for at in range(count):
         second = EPOCH + 7 * at
-        said = TWO if rng.random() < 0.3 else [ONE]
-        told = {"rxuxtime": second + 0.25} if rng.random() < 0.5 else {"rxtime": compact(second)}
-        plain += [tagged(each.encode(), second * 1000 + 250 * ("rxuxtime" in told)) for each in said]
-        records.append(received(nmea=said, **told))
+        printed = TWO if rng.random() < 0.3 else [ONE]
+        collected = {"rxuxtime": second + 0.25} if rng.random() < 0.5 else {"rxtime": compact(second)}
+        plain += [tagged(each.encode(), second * 1000 + 250 * ("rxuxtime" in collected)) for each in printed]
+        records.append(received(nmea=printed, **collected))
     return records, b"\n".join(plain) + b"\n"
 
 
@@ -60,7 +60,7 @@ def compact(epoch):
     return f"20250310{12 + minutes // 60:02d}{minutes % 60:02d}{second:02d}"
 
 
-def said(table):
+def printed(table):
     names = [name for name in table.column_names if name not in ("source", "offset", "length", "more_refs")]
     return table.select(names).to_pylist()
 
@@ -68,8 +68,8 @@ def said(table):
 def test_sentences_in_records_give_what_a_capture_with_tag_blocks_gives(written):
     records, plain = capture(1, 200)
     in_json, in_nmea = whole(written("a.json", lines(records))), whole(written("a.nmea", plain))
-    assert said(in_json.fixes) == said(in_nmea.fixes)
-    assert said(in_json.static_reports) == said(in_nmea.static_reports)
+    assert printed(in_json.fixes) == printed(in_nmea.fixes)
+    assert printed(in_json.static_reports) == printed(in_nmea.static_reports)
     assert in_json.static_reports.num_rows > 30
     assert (in_json.sentences, in_json.messages) == (in_nmea.sentences, in_nmea.messages)
 
@@ -97,7 +97,7 @@ def test_lines_give_the_same_however_the_file_is_cut(written, name, monkeypatch)
         edges = sorted({0, len(content), *(rng.randrange(len(content)) for _ in range(6))})
         cut = [Chunk(source, a, b) for a, b in itertools.pairwise(edges)]
         again = together(batch for chunk in reversed(cut) for batch in read(chunk))
-        assert said(again.fixes) == said(at_once.fixes)
+        assert printed(again.fixes) == printed(at_once.fixes)
         assert again.fixes["offset"].equals(at_once.fixes["offset"])
         assert (again.sentences, again.messages, again.rejects) == (
             at_once.sentences,
@@ -142,8 +142,8 @@ def test_records_give_the_same_however_they_are_laid_out(written, layout, encodi
     wanted = whole(written("lines.json", lines(records)))
     path = written("a.json", LAYOUTS[layout](records).encode(encoding))
     got, text = whole(path), path.read_bytes()
-    assert said(got.fixes) == said(wanted.fixes)
-    assert said(got.static_reports) == said(wanted.static_reports)
+    assert printed(got.fixes) == printed(wanted.fixes)
+    assert printed(got.static_reports) == printed(wanted.static_reports)
     assert got.static_reports["name"][-1].as_py() == '부산 "}{["\\ 1'
     assert got.rejects.num_rows == 0
     for row in got.fixes.to_pylist():
@@ -168,10 +168,10 @@ def test_records_give_the_same_however_they_are_laid_out(written, layout, encodi
     ],
 )
 @pytest.mark.parametrize("decoded", [False, True])
-def test_the_time_is_the_one_that_the_record_tells_in_its_own_unit(written, told, ms, decoded):
+def test_the_time_is_the_one_that_the_record_tells_in_its_own_unit(written, collected, ms, decoded):
     fields = {"lat": 38.25, "lon": 124.5, "scaled": True} if decoded else {"nmea": [ONE]}
     first = received(rxtime="20250310115900", rxuxtime=EPOCH - 60.0, toa=EPOCH - 60.0, **fields)
-    got = whole(written("a.json", lines([first, received(**told, **fields)])))
+    got = whole(written("a.json", lines([first, received(**collected, **fields)])))
     assert times(got)[1:] == ([] if ms is None else [ms])
     assert got.rejects["reason"].to_pylist() == (["no_time"] if ms is None else [])
 
@@ -244,7 +244,7 @@ def test_whatever_else_records_hold_does_not_matter(written, more, rng):
     strange = [record | {f"x{at}": value for at, value in enumerate(more)} for record in records]
     for text in (lines(strange), json.dumps(strange, ensure_ascii=False).encode()):
         got = whole(written("b.json", text))
-        assert said(got.fixes) == said(wanted.fixes)
+        assert printed(got.fixes) == printed(wanted.fixes)
         assert got.rejects.num_rows == 0
 
 
@@ -256,9 +256,9 @@ def test_a_line_of_megabytes_is_a_reject_and_what_is_said_of_it_short(written):
     got = whole(written("a.json", b"[" + usual + b',{"a":"' + b"y" * 4_500_000))
     assert (got.fixes.num_rows, got.rejects["reason"].to_pylist()) == (1, ["malformed"])
     for content in (b'{"a": "' + b"x" * 4_500_000 + b'"}', b'[{"a": "' + b"x" * 4_500_000):
-        with pytest.raises(SourceError) as told:
+        with pytest.raises(SourceError) as collected:
             whole(written("b.json", content))
-        assert len(str(told.value)) < 1_000
+        assert len(str(collected.value)) < 1_000
 
 
 def test_the_columns_of_a_map_are_names_with_dots(written):
@@ -305,5 +305,5 @@ def test_a_spool_of_json_is_read_as_the_feed_was(written):
     assert (source.receiver, source.licence) == ("unknown", None)
     got = together(batch for chunk in chunks(source) for batch in read(chunk))
     heard = aisstream.decode_any_lines(content, source.source, "unknown")
-    assert said(got.fixes) == said(heard.fixes)
+    assert printed(got.fixes) == printed(heard.fixes)
     assert got.fixes.num_rows + got.static_reports.num_rows == 30

@@ -20,7 +20,7 @@ from stswatch.pipeline.readers.nmea_messages import open_captures, read
 from stswatch.pipeline.readers.source import SourceError
 from tests.pipeline.decode.captures import SINGLE, capture, parts, sentence, tagged
 from tests.pipeline.decode.payloads import captures, payloads
-from tests.pipeline.decode.reference import told
+from tests.pipeline.decode.reference import collected
 
 
 def rows_of(path, types=ALL_TYPES):
@@ -59,7 +59,7 @@ def test_every_message_of_every_capture_is_that_of_pyais(real):
     names = {kind: set(columns_of([kind]).names) for kind in ALL_TYPES}
     for path in captures(real):
         ours, _, rejects = rows_of(path)
-        theirs = [fields for payload in payloads(path) if payload[0] and (fields := told(*payload)) is not None]
+        theirs = [fields for payload in payloads(path) if payload[0] and (fields := collected(*payload)) is not None]
         held = Counter(fields_held_to(without_head(row), ours) for row in ours)
         expected = Counter(fields_held_to(fields, theirs) for fields in theirs)
         assert held <= expected, path.name
@@ -96,9 +96,9 @@ def test_rows_stand_in_the_order_of_the_file_and_say_where_they_are_from(file):
     offsets = [row["offset"] for row in found]
     assert offsets == sorted(offsets)
     for row in found:
-        said = text[row["offset"] : row["offset"] + row["length"]]
-        assert b"VDM," in said
-        assert b"\n" not in said
+        printed = text[row["offset"] : row["offset"] + row["length"]]
+        assert b"VDM," in printed
+        assert b"\n" not in printed
     assert {row["station"] for row in found} >= {None, "S1", "S2"}
 
 

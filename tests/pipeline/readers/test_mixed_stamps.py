@@ -86,22 +86,22 @@ ANY = st.tuples(st.sampled_from([*STYLES, *VOID]), st.integers(0, 100_000))
 
 def written_as(lines) -> tuple[bytes, dict[int, datetime]]:
     """A capture of these styles and seconds, and the time that each vessel's line says."""
-    text, told = [], {}
+    text, collected = [], {}
     for number, (style, second) in enumerate(lines):
         when = START + timedelta(seconds=second)
         text.append((STYLES | VOID)[style](position(number), when))
         if style in STYLES:
-            told[431_000_000 + number] = when
-    return b"\n".join(text) + b"\n", told
+            collected[431_000_000 + number] = when
+    return b"\n".join(text) + b"\n", collected
 
 
 @settings(deadline=None)
 @given(st.lists(ANY, min_size=1, max_size=40))
 def test_each_line_has_the_time_that_it_says_or_none(lines):
-    text, told = written_as(lines)
+    text, collected = written_as(lines)
     got = decode_window(Window(text, 0, 0, len(text)), "0" * 16, None)
-    assert dict(zip(got.fixes["mmsi"].to_pylist(), got.fixes["time"].to_pylist(), strict=True)) == told
-    assert got.rejects["reason"].to_pylist() == ["no_time"] * (len(lines) - len(told))
+    assert dict(zip(got.fixes["mmsi"].to_pylist(), got.fixes["time"].to_pylist(), strict=True)) == collected
+    assert got.rejects["reason"].to_pylist() == ["no_time"] * (len(lines) - len(collected))
     void = [style for style, _ in lines if style in VOID]
     assert got.unread_times == sum(v not in ("bare", "suffix without a time", "Gatehouse of another") for v in void)
 

@@ -93,10 +93,10 @@ def test_what_is_damaged_is_said(written, name):
     broken(written("a.dat", bytes(packed)), f"{name} data .*is damaged.*fetch the file again")
 
 
-def broken(path, said):
-    with pytest.raises(SourceError, match=rf"a\.dat.*{said}") as told:
+def broken(path, printed):
+    with pytest.raises(SourceError, match=rf"a\.dat.*{printed}") as collected:
         list(map(whole, open_sources(path).sources))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -119,7 +119,7 @@ def test_each_member_of_a_zip_that_is_ais_is_a_source_of_its_own(written, plain,
     assert len({one.source, two.source, one.sha256[:16]}) == 3
     for source in (one, two):
         assert same(whole(source), plain)
-    assert [told.partition(": ")[0].partition("(")[2] for told in found.passed_over] == [
+    assert [collected.partition(": ")[0].partition("(")[2] for collected in found.passed_over] == [
         "read_me.txt)",
         "codes.csv)",
         "picture.png)",

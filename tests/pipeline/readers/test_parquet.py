@@ -46,13 +46,13 @@ def test_what_is_no_point_has_no_position():
 def points(tmp_path):
     def write(**column):
         rows = {"mmsi": [431000001] * 3, "time": [1_741_608_000] * 3, "position": WRITTEN["little-endian"]}
-        told = {
+        collected = {
             "version": "1.1.0",
             "primary_column": "position",
             "columns": {"position": {"encoding": "WKB", **column}},
         }
         path = tmp_path / "a.parquet"
-        pq.write_table(pa.table(rows).replace_schema_metadata({"geo": json.dumps(told)}), path)
+        pq.write_table(pa.table(rows).replace_schema_metadata({"geo": json.dumps(collected)}), path)
         return path
 
     return write
@@ -81,10 +81,10 @@ def test_the_column_that_the_file_names_is_taken(points, column):
         ({"geometry_types": ["Point", "LineString"]}, "holds a LineString, not points"),
     ],
 )
-def test_points_elsewhere_and_other_shapes_are_said(points, column, said):
-    with pytest.raises(SourceError, match=said) as told:
+def test_points_elsewhere_and_other_shapes_are_said(points, column, printed):
+    with pytest.raises(SourceError, match=printed) as collected:
         open_source(points(**column))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 def test_longitude_and_latitude_go_before_points(tmp_path):

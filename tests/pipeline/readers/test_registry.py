@@ -97,11 +97,11 @@ def test_a_format_is_recognised_and_its_rows_have_the_schema(written, name, suff
         (b"a letter\nto a friend\n", "neither AIS sentences nor a table.*`format`"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_said_in_one_sentence(written, content, said):
+def test_a_file_that_cannot_be_read_is_said_in_one_sentence(written, content, printed):
     path = written("a.dat", content)
-    with pytest.raises(SourceError, match=f"(?s)a\\.dat.*{said}") as told:
+    with pytest.raises(SourceError, match=f"(?s)a\\.dat.*{printed}") as collected:
         read_all(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 def test_what_is_no_file_is_said(tmp_path):
@@ -128,10 +128,10 @@ def test_what_is_no_file_is_said(tmp_path):
         ('[columns]\nmmsi="mmsi"\ntime="timestamp"\nlon="lon"\nlat="lat"\n[time]\nformat="US"', "format = 'US'"),
     ],
 )
-def test_a_column_map_that_does_not_fit_says_why(written, toml, said):
-    with pytest.raises(SourceError, match=f"(?s){said}") as told:
+def test_a_column_map_that_does_not_fit_says_why(written, toml, printed):
+    with pytest.raises(SourceError, match=f"(?s){printed}") as collected:
         open_source(written("a.csv", SOME["columns"]), columns=written("map.toml", toml.encode()))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(collected.value)
 
 
 def test_a_damaged_parquet_is_said(tmp_path):

@@ -82,10 +82,10 @@ def test_texts_of_ships_are_read(tmp_path, how):
 def test_the_pages_of_a_file_are_those_that_were_written(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(positions([f"SHIP {k}" for k in range(5000)]), path, data_page_size=4096, use_dictionary=False)
-    told = pq.ParquetFile(path).metadata.row_group(0).column(4)
+    collected = pq.ParquetFile(path).metadata.row_group(0).column(4)
     with path.open("rb") as file:
-        begin = told.data_page_offset
-        found = list(parquet.pages(file, begin, begin + told.total_compressed_size))
+        begin = collected.data_page_offset
+        found = list(parquet.pages(file, begin, begin + collected.total_compressed_size))
     assert len(found) > 4
     assert sum(page.values for page in found) == 5000
 

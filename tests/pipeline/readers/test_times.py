@@ -74,8 +74,8 @@ def times_of(decoded):
     return dict(zip(decoded.fixes["offset"].to_pylist(), decoded.fixes["time"].to_pylist(), strict=True))
 
 
-def whole(path, **said):
-    source = open_source(path, **{"day": DAY, **said})
+def whole(path, **printed):
+    source = open_source(path, **{"day": DAY, **printed})
     return source, together(batch for chunk in chunks(source) for batch in read(chunk))
 
 
@@ -202,11 +202,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_unclear_is_refused_in_one_sentence_with_an_example(written, kind):
-    values, said = REFUSED[kind]
-    with pytest.raises(SourceError, match=said) as told:
+    values, printed = REFUSED[kind]
+    with pytest.raises(SourceError, match=printed) as collected:
         whole(written("a.csv", csv(values)))
-    assert "\n" not in str(told.value)
-    assert "`columns=FILE`" in str(told.value)
+    assert "\n" not in str(collected.value)
+    assert "`columns=FILE`" in str(collected.value)
 
 
 def test_times_of_day_in_numbers_that_may_be_two_things_are_refused(written):
@@ -275,9 +275,9 @@ def test_the_format_of_a_map_is_obeyed_for_every_type(tmp_path, written, kind):
         ('["iso", "day_first"]', r'not written as "iso", "day_first"'),
     ],
 )
-def test_a_format_that_fits_nothing_is_said(written, format, said):
+def test_a_format_that_fits_nothing_is_said(written, format, printed):
     toml = written("map.toml", f"[time]\nformat = {format}\n".encode())
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=printed):
         whole(written("a.csv", csv([20250310120000] * 3)), columns=toml)
 
 

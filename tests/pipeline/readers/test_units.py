@@ -22,8 +22,8 @@ NAMED = {  # a header of speed, latitude, longitude, course, draught -> a row of
 }
 
 
-def whole(path, **said):
-    source = open_source(path, **said)
+def whole(path, **printed):
+    source = open_source(path, **printed)
     return source, together(batch for chunk in chunks(source) for batch in read(chunk))
 
 
@@ -31,8 +31,8 @@ def whole(path, **said):
 def test_units_in_names_are_converted(written, header):
     text = f"mmsi,time,{header}\n431000001,1741608000,{NAMED[header]}\n"
     _, got = whole(written("a.csv", text.encode()))
-    (row,), (said,) = got.fixes.to_pylist(), got.static_reports.to_pylist()
-    found = [row["sog_kn"], row["lat"], row["lon"], row["cog_deg"], said["draught_m"]]
+    (row,), (printed,) = got.fixes.to_pylist(), got.static_reports.to_pylist()
+    found = [row["sog_kn"], row["lat"], row["lon"], row["cog_deg"], printed["draught_m"]]
     np.testing.assert_allclose(found, [12.5, 38.25, 124.5, 123.4, 9.5], rtol=1e-6)
 
 

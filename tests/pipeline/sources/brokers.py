@@ -53,8 +53,8 @@ class Broker:
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "the broker did not start"
-        with socket.socket() as trying:
-            return trying.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Amqtt(Broker):

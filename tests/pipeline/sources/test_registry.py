@@ -90,11 +90,11 @@ WRONG = {
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_cannot_be_used_is_told_in_one_sentence(text):
-    with pytest.raises(AddressError) as told:
+    with pytest.raises(AddressError) as collected:
         parse(text)
-    assert WRONG[text] in str(told.value)
-    assert re.fullmatch(r"[^\n]+[^.\n]", str(told.value))
-    assert "s3cret" not in str(told.value)
+    assert WRONG[text] in str(collected.value)
+    assert re.fullmatch(r"[^\n]+[^.\n]", str(collected.value))
+    assert "s3cret" not in str(collected.value)
 
 
 def test_two_sources_of_one_name():

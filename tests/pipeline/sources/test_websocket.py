@@ -134,10 +134,10 @@ def test_a_server_that_closes(server):
     assert next(coming) == b""
     assert closed.wait(20)
     came = []
-    with pytest.raises(Lost, match=r"^the connection was closed \(") as told:
+    with pytest.raises(Lost, match=r"^the connection was closed \(") as collected:
         came.extend(coming)
     assert b"".join(came) == b"{}\n" * 10
-    assert "k3y" not in str(told.value)
+    assert "k3y" not in str(collected.value)
 
 
 def test_a_message_larger_than_any_is_no_reason_to_hold_it(server):

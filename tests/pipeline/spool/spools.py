@@ -107,7 +107,7 @@ def bare(count: int) -> bytes:
     return (sentence(POSITION) + b"\n") * count
 
 
-def told(times: range | list[int]) -> bytes:
+def collected(times: range | list[int]) -> bytes:
     """Positions that tell their time, s since 1970."""
     line = sentence(POSITION) + b"\n"
     return b"".join(tagged(line, each) for each in times)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.spool.clock import AGREEING, JUMP_US, STAYED_US, Clock, RecordedClock
 from tests.pipeline.decode.captures import sentence, tagged
-from tests.pipeline.spool.spools import NOON_US, POSITION, told
+from tests.pipeline.spool.spools import NOON_US, POSITION, collected
 
 YEARS_US = 10 * 365 * 86_400_000_000
 
@@ -21,8 +21,8 @@ class Machine:
 
     def __init__(self) -> None:
         self.wall_us, self.passed_us = NOON_US, 5_000_000
-        self.said: list[str] = []
-        self.clock = Clock(self.said.append, lambda: self.wall_us, lambda: self.passed_us)
+        self.printed: list[str] = []
+        self.clock = Clock(self.printed.append, lambda: self.wall_us, lambda: self.passed_us)
 
     def pass_us(self, passed_us: int) -> int:
         self.wall_us += passed_us
@@ -49,7 +49,7 @@ def test_small_corrections_are_followed_without_a_word():
     machine.wall_us -= 40_000_000
     assert machine.pass_us(1_000_000) == NOON_US + 41_000_000, "it stands until the wall clock has come so far"
     assert machine.pass_us(60_000_000) == NOON_US + 62_000_000
-    assert machine.said == []
+    assert machine.printed == []
 
 
 @pytest.mark.parametrize("jump_us", [YEARS_US, 2 * JUMP_US, -2 * JUMP_US, -YEARS_US])
@@ -58,11 +58,11 @@ def test_a_jump_is_said_once_and_not_followed(jump_us):
     machine.wall_us += jump_us
     for minute in range(1, 10):
         assert machine.pass_us(60_000_000) == NOON_US + minute * 60_000_000
-    assert len(machine.said) == 1
-    assert ("forward" if jump_us > 0 else "back") in machine.said[0]
+    assert len(machine.printed) == 1
+    assert ("forward" if jump_us > 0 else "back") in machine.printed[0]
     machine.wall_us -= jump_us
     assert machine.pass_us(0) == NOON_US + 9 * 60_000_000
-    assert len(machine.said) == 1
+    assert len(machine.printed) == 1
 
 
 def test_a_jump_forward_that_stays_is_followed_after_ten_minutes():
@@ -71,7 +71,7 @@ def test_a_jump_forward_that_stays_is_followed_after_ten_minutes():
     machine.pass_us(0)
     assert machine.pass_us(STAYED_US - 1000) < NOON_US + STAYED_US
     assert machine.pass_us(1000) == NOON_US + STAYED_US + 3_600_000_000
-    assert len(machine.said) == 2
+    assert len(machine.printed) == 2
 
 
 def test_a_jump_back_is_never_followed():
@@ -79,18 +79,18 @@ def test_a_jump_back_is_never_followed():
     machine.wall_us -= 3_600_000_000
     machine.pass_us(0)
     assert machine.pass_us(10 * STAYED_US) == NOON_US + 10 * STAYED_US
-    assert len(machine.said) == 1
-    assert "do not run backwards" in machine.said[0]
+    assert len(machine.printed) == 1
+    assert "do not run backwards" in machine.printed[0]
 
 
 def test_a_new_start_goes_on_from_what_the_spool_holds():
     machine = Machine()
     machine.clock.not_before(NOON_US - 1_000_000)
-    assert (machine.pass_us(0), machine.said) == (NOON_US, [])
+    assert (machine.pass_us(0), machine.printed) == (NOON_US, [])
     machine.clock.not_before(NOON_US + YEARS_US)
     assert machine.pass_us(1_000_000) == NOON_US + YEARS_US + 1_000_000
-    assert len(machine.said) == 1
-    assert "2035-11-23" in machine.said[0]
+    assert len(machine.printed) == 1
+    assert "2035-11-23" in machine.printed[0]
 
 
 def test_a_clock_far_ahead_of_the_machines_says_what_to_do():
@@ -111,7 +111,7 @@ def test_the_machines_own_clock_is_the_time():
 @given(st.lists(st.integers(1, 86_400), min_size=1, max_size=40), st.data())
 def test_a_recording_gives_each_line_the_latest_time_told(times, data):
     """However it is cut, so that a replay at any speed gives the same arrivals."""
-    text = [told([each]) for each in times]
+    text = [collected([each]) for each in times]
     clock, found = RecordedClock(), []
     while text:
         taken = data.draw(st.integers(1, len(text)))
@@ -128,7 +128,7 @@ DAY_S = 86_400
 
 @given(st.lists(st.integers(1, 40).map(lambda n: n * DAY_S // 2), min_size=1, max_size=40), st.data())
 def test_a_jump_counts_once_several_lines_in_a_row_tell_it_however_they_are_cut(times, data):
-    text = [told([each]) for each in times]
+    text = [collected([each]) for each in times]
     clock, found = RecordedClock(), []
     while text:
         taken = data.draw(st.integers(1, len(text)))
@@ -155,9 +155,9 @@ def one_by_one(times):
 
 def test_one_line_decades_ahead_moves_no_arrival():
     clock = RecordedClock()
-    clock.marks(told([1_700_000_000, 1_700_000_010, 2_600_000_000, 2_600_000_000, 1_700_000_020]))
+    clock.marks(collected([1_700_000_000, 1_700_000_010, 2_600_000_000, 2_600_000_000, 1_700_000_020]))
     assert clock.now_us() == 1_700_000_020_000_000
-    assert clock.marks(told([1_700_900_000] * 4))[-1][1] == clock.now_us() == 1_700_900_000_000_000
+    assert clock.marks(collected([1_700_900_000] * 4))[-1][1] == clock.now_us() == 1_700_900_000_000_000
 
 
 ONE = sentence(POSITION)

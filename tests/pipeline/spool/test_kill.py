@@ -15,7 +15,7 @@ import pytest
 
 from stswatch.pipeline.spool.closing import settle
 from stswatch.pipeline.spool.segments import Position, segment_of, segments
-from tests.pipeline.spool.spools import decoded_spool, received, told
+from tests.pipeline.spool.spools import collected, decoded_spool, received
 
 pytestmark = pytest.mark.e2e
 
@@ -55,7 +55,7 @@ class Numbering:
             try:
                 with connection:
                     while self.next < LINES:
-                        lines = told(range(FIRST_S + self.next, FIRST_S + self.next + 500))
+                        lines = collected(range(FIRST_S + self.next, FIRST_S + self.next + 500))
                         self.next += 500
                         connection.sendall(lines)
                         time.sleep(0.002)
@@ -69,11 +69,11 @@ def killed(data, address: str, after_s: float) -> Position:
         [sys.executable, "-c", SCRIPT, str(data), address], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
-        said = [child.stdout.readline()]
+        printed = [child.stdout.readline()]
         timer = threading.Timer(after_s, child.kill)
         timer.start()
-        said += child.stdout.readlines()
-    whole = [line.split() for line in said if re.fullmatch(r"at \S+ \d+\n", line)]
+        printed += child.stdout.readlines()
+    whole = [line.split() for line in printed if re.fullmatch(r"at \S+ \d+\n", line)]
     return Position(whole[-1][1], int(whole[-1][2])) if whole else Position()
 
 
@@ -141,13 +141,13 @@ def needed_mb(data, size: int) -> float:
             with connection:
                 for _ in range(size >> 20):
                     connection.sendall(piece)
-                connection.sendall(b"\n" + told([FIRST_S]))
+                connection.sendall(b"\n" + collected([FIRST_S]))
                 connection.recv(1)
 
         pouring = threading.Thread(target=pour, daemon=True)
         pouring.start()
         address = f"busan=tcp://127.0.0.1:{server.getsockname()[1]}"
-        words = [sys.executable, "-c", MEMORY, str(data), address, str(size + 1 + len(told([FIRST_S])))]
+        words = [sys.executable, "-c", MEMORY, str(data), address, str(size + 1 + len(collected([FIRST_S])))]
         done = subprocess.run(words, capture_output=True, check=True)
         pouring.join(20)
     assert numbers(received(data / "spool" / "busan")) == [0]

@@ -36,13 +36,13 @@ from tests.pipeline.spool.spools import (
     NOON_US,
     ByHand,
     bare,
+    collected,
     decoded,
     decoded_spool,
     everything,
     received,
     spool,
     times_s,
-    told,
 )
 
 MESSAGE = {
@@ -58,7 +58,7 @@ CALLS = st.lists(st.one_of(st.integers(0, 30_000), st.sampled_from(["tick", "rot
 @given(calls=CALLS, seed=st.integers(0, 1000))
 def test_what_comes_is_what_lies_there(tmp_path_factory, calls, seed):
     """In pieces of any size, with closing, time and new starts between; messages of one sentence."""
-    text = told(range(1_700_000_000 + seed, 1_700_000_000 + seed + 1500))
+    text = collected(range(1_700_000_000 + seed, 1_700_000_000 + seed + 1500))
     data, clock, given_ = tmp_path_factory.mktemp("spool"), ByHand(), 0
     spooled = spool(data, clock)
     for call in calls:
@@ -175,7 +175,7 @@ def test_a_full_segment_is_closed(tmp_path):
 
 def test_closed_segments_are_packed_soon_and_hold_what_they_held(tmp_path):
     spooled = spool(tmp_path)
-    before = told(range(1_700_000_000, 1_700_000_500))
+    before = collected(range(1_700_000_000, 1_700_000_500))
     spooled.append(before)
     name = spooled.rotate()
     assert everything(spooled.folder) == before
@@ -271,7 +271,7 @@ def test_a_segment_is_what_was_received_byte_for_byte(tmp_path):
     """To any zstd, too; what the source gave beside it, and when all came, stands in the index."""
     clock = ByHand()
     spooled = spool(tmp_path, clock, sync_s=0.0)
-    came = [told(range(1_700_000_000 + 100 * k, 1_700_000_000 + 100 * k + 7)) for k in range(50)]
+    came = [collected(range(1_700_000_000 + 100 * k, 1_700_000_000 + 100 * k + 7)) for k in range(50)]
     for text in came:
         spooled.append(text)
         clock.pass_s(0.2)
@@ -309,7 +309,7 @@ def test_a_spool_of_another_version_is_refused(tmp_path):
 
 def test_a_replay_closes_at_the_hours_that_the_recording_tells(tmp_path):
     spooled = Spool(tmp_path / "spool", "busan", "nmea", RecordedClock())
-    text = told(range(1_700_000_000, 1_700_010_000, 10))
+    text = collected(range(1_700_000_000, 1_700_010_000, 10))
     spooled.append(text)
     spooled.close()
     found = [segment_of(path) for path in segments(spooled.folder)]
@@ -331,12 +331,12 @@ def test_a_spool_of_json_is_an_archive_too(tmp_path):
         clock.pass_s(0.01)
     spooled.append(b'{"not": "a message"}\n' + b"[" * 100_000 + b"\n")
     spooled.close()
-    silent, spoken = segments(spooled.folder)
-    (piece,) = Tail(spooled.folder, Position(segment_of(spoken))).all()
+    silent, fields_read = segments(spooled.folder)
+    (piece,) = Tail(spooled.folder, Position(segment_of(fields_read))).all()
     assert piece.format == "json"
     assert len(piece.arrivals.time_us) >= 301
-    assert [open_source(path).format for path in (silent, spoken)] == ["aisstream"] * 2
-    found = [decoded(path, form="aisstream") for path in (silent, spoken)]
+    assert [open_source(path).format for path in (silent, fields_read)] == ["aisstream"] * 2
+    found = [decoded(path, form="aisstream") for path in (silent, fields_read)]
     assert (found[0].sentences, found[0].rejects.num_rows) == (0, 0)
     assert (found[1].messages, found[1].fixes.num_rows, found[1].rejects.num_rows) == (300, 300, 2)
     assert received(spooled.folder).startswith(b"".join(lines))
@@ -364,11 +364,11 @@ def test_a_folder_says_what_spools_are_in_it(tmp_path):
 def test_synced_all_whole_lines_are_acknowledged_at_once_whatever_the_limits(tmp_path):
     clock = ByHand()
     spooled = spool(tmp_path, clock)
-    spooled.append(told(range(1_700_000_000, 1_700_000_010)))
+    spooled.append(collected(range(1_700_000_000, 1_700_000_010)))
     before = spooled.acknowledged
     spooled.remark(Checkpoint.of(b"kafka ais 0:10"))
     spooled.sync()
     assert spooled.acknowledged.offset > before.offset
-    assert spooled.acknowledged.offset == len(told(range(1_700_000_000, 1_700_000_010)))
+    assert spooled.acknowledged.offset == len(collected(range(1_700_000_000, 1_700_000_010)))
     spooled.close()
     assert spool(tmp_path, clock).note == b"# stswatch note kafka ais 0:10"

@@ -17,7 +17,7 @@ from stswatch.pipeline.spool.segments import segments
 from stswatch.pipeline.spool.supervisor import Supervisor, backoff_s, client_id, identity_of, run_sources
 from stswatch.pipeline.spool.writer import Limits
 from tests.pipeline.sources.listen import free_port, wait
-from tests.pipeline.spool.spools import arrivals, bare, decoded_spool, received, remarks, told
+from tests.pipeline.spool.spools import arrivals, bare, collected, decoded_spool, received, remarks
 
 pytestmark = pytest.mark.e2e
 
@@ -28,14 +28,14 @@ class Watch:
     """Sources that run into a folder; what was said."""
 
     def __init__(self, data: Path, *addresses: str, clock=None, hurry: float = 1.0, limits: Limits = QUICK) -> None:
-        self.said: list[str] = []
+        self.printed: list[str] = []
         self.data, self.stop = data, threading.Event()
         data.mkdir(exist_ok=True)
         self.supervisor: Supervisor = run_sources(
             data,
             parse_all(addresses),
             clock or Clock(),
-            self.said.append,
+            self.printed.append,
             self.stop,
             secrets={},
             limits=limits,
@@ -100,16 +100,16 @@ class Server:
 
 def test_a_server_that_hangs_up_all_the_time(tmp_path):
     """All that it sent is there, and it is said once, not each time."""
-    server = Server(lambda n: told([1_700_000_000 + n]))
+    server = Server(lambda n: collected([1_700_000_000 + n]))
     with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{server.port}") as watch:
         got = watch.until("busan", lambda text: text.count(b"\n") >= 4)
         state = watch.supervisor.state()["busan"]
-        said = list(watch.said)
+        printed = list(watch.printed)
     server.close()
-    assert got.startswith(told(range(1_700_000_001, 1_700_000_005)))
+    assert got.startswith(collected(range(1_700_000_001, 1_700_000_005)))
     assert state.reconnects >= 3
     assert state.trouble == "the connection was closed by the other side"
-    assert said == [
+    assert printed == [
         f"busan: tcp://127.0.0.1:{server.port} the connection was closed by the other side;"
         " trying again, at most every 60 s"
     ]
@@ -127,13 +127,13 @@ def test_a_server_that_comes_and_goes_is_told_of(tmp_path):
     first = Server(lambda n: bare(1), hold_s=3600)
     first.close()
     with Watch(tmp_path / "data", f"busan=tcp://127.0.0.1:{first.port}", hurry=20.0) as watch:
-        wait(lambda: len(watch.said) == 1)
-        assert "cannot be reached (Connection refused)" in watch.said[0]
+        wait(lambda: len(watch.printed) == 1)
+        assert "cannot be reached (Connection refused)" in watch.printed[0]
         state = watch.supervisor.state()["busan"]
         assert (state.connected, state.reconnects) == (False, 0)
         second = Server(lambda n: bare(1), first.port, hold_s=3600)
-        wait(lambda: len(watch.said) == 2)
-        assert watch.said[1] == f"busan: tcp://127.0.0.1:{first.port} is back"
+        wait(lambda: len(watch.printed) == 2)
+        assert watch.printed[1] == f"busan: tcp://127.0.0.1:{first.port} is back"
         state = watch.supervisor.state()["busan"]
         assert (state.connected, state.trouble, state.counts.lines) == (True, "", 1)
         assert abs(state.since_us / 1e6 - time.time()) < 60
@@ -141,7 +141,7 @@ def test_a_server_that_comes_and_goes_is_told_of(tmp_path):
 
 
 def test_several_sources_at_once_each_into_its_own(tmp_path):
-    (tmp_path / "log.nmea").write_bytes(told(range(1_700_000_000, 1_700_000_100)))
+    (tmp_path / "log.nmea").write_bytes(collected(range(1_700_000_000, 1_700_000_100)))
     server = Server(lambda n: bare(500), hold_s=3600)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
         port = free_port()
@@ -155,13 +155,13 @@ def test_several_sources_at_once_each_into_its_own(tmp_path):
             assert set(watch.supervisor.acknowledged()) == {"t", "u", "f"}
             assert not watch.supervisor.ended
     server._listening.close()
-    assert watch.said == []
+    assert watch.printed == []
     assert decoded_spool(watch.folder("f")).messages == 100
 
 
 def test_a_file_is_read_on_after_a_stop_however_long_it_was_silent(tmp_path):
     path = tmp_path / "log.nmea"
-    lines = told(range(1_700_000_000, 1_700_000_300)).splitlines(keepends=True)
+    lines = collected(range(1_700_000_000, 1_700_000_300)).splitlines(keepends=True)
     for stop in (100, 200, 300):
         with path.open("ab") as file:
             file.writelines(lines[stop - 100 : stop])
@@ -188,7 +188,7 @@ def test_standard_input_that_ends_ends_the_watch(tmp_path):
         "while not running.ended: stop.wait(0.01)\n"
         "running.close()\n"
     )
-    text = told(range(1_700_000_000, 1_700_000_050))
+    text = collected(range(1_700_000_000, 1_700_000_050))
     words = [sys.executable, "-c", script, str(tmp_path)]
     done = subprocess.run(words, input=text + b"!AIVDM,half", capture_output=True, check=True)
     assert done.stdout == b"stdin: - has ended\n"
@@ -215,7 +215,7 @@ def test_silence_is_an_arrival_every_five_seconds(tmp_path):
 def test_time_passes_too_where_nobody_can_be_reached(tmp_path):
     with Watch(tmp_path / "data", "busan=tcp://127.0.0.1:1", hurry=20.0) as watch:
         wait(lambda: arrivals(watch.folder("busan")) >= 4)
-    assert len(watch.said) == 1
+    assert len(watch.printed) == 1
 
 
 def test_what_the_system_throws_away_is_said_once_and_counted(tmp_path):
@@ -242,7 +242,7 @@ def test_what_the_system_throws_away_is_said_once_and_counted(tmp_path):
     noted = [each for path in segments(watch.folder("u")) for each in remarks(path)]
     assert noted
     assert sum(int(each.removeprefix("# stswatch lost ")) for each in noted) == found == 40_000 - got.count(b"!\n") > 0
-    assert sum("sends more than this machine takes" in each for each in watch.said) == 1
+    assert sum("sends more than this machine takes" in each for each in watch.printed) == 1
 
 
 def test_what_is_missing_is_told_before_anything_is_made(tmp_path):
@@ -282,4 +282,4 @@ def test_a_feed_that_cannot_be_reached_holds_up_no_other(tmp_path):
         assert not watch.supervisor.ended
     server._listening.close()
     assert decoded_spool(watch.folder("t")).messages == 50
-    assert len(watch.said) == 1
+    assert len(watch.printed) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stswatch.pipeline.spool.closing import Keep, forget, settle
 from stswatch.pipeline.spool.segments import Position, reading, segment_of, segments, sources_of
 from stswatch.pipeline.spool.tail import Piece, Tail
-from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, spool, told
+from tests.pipeline.spool.spools import NOON_US, ByHand, bare, collected, everything, spool
 
 
 def arrivals_of(piece: Piece) -> list[tuple[bytes, int | None]]:
@@ -41,7 +41,7 @@ def test_every_line_is_read_once_with_its_arrival(tmp_path_factory, calls):
     for call, number in calls:
         if call == "lines":
             clock.pass_s(0.25)
-            lines = told(range(1_700_000_000 + len(written), 1_700_000_000 + len(written) + number))
+            lines = collected(range(1_700_000_000 + len(written), 1_700_000_000 + len(written) + number))
             spooled.append(lines)
             written += [(line, clock.us) for line in lines.splitlines(keepends=True)]
         elif call == "read":
@@ -76,7 +76,7 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
     clock = ByHand()
     spooled = spool(tmp_path, clock)
     for _ in range(4):
-        spooled.append(told([clock.us // 1_000_000]))
+        spooled.append(collected([clock.us // 1_000_000]))
         clock.pass_s(3600.0)
     spooled.close()
     names = [segment_of(path) for path in segments(spooled.folder)]
@@ -91,13 +91,13 @@ def test_what_is_packed_while_it_is_looked_at_is_there_all_the_time(tmp_path):
     """Between finding the name of a file and opening it there is time for it to be packed, and for us to lose it."""
     clock = ByHand()
     spooled = spool(tmp_path, clock, sync_s=0.0)
-    spooled.append(told([clock.us // 1_000_000]))
+    spooled.append(collected([clock.us // 1_000_000]))
     over = Event()
 
     def rotate() -> None:
         while not over.is_set():
             clock.pass_s(1.0)
-            spooled.append(told([clock.us // 1_000_000]))
+            spooled.append(collected([clock.us // 1_000_000]))
             spooled.rotate()
             spooled._packer.finish()
 

@@ -25,13 +25,13 @@ from stswatch.pipeline.spool.segments import closed, segment_of, segments
 from stswatch.pipeline.spool.writer import HeldBack, Limits
 from tests.pipeline.flow.commands import ROOM
 from tests.pipeline.sources.listen import in_pieces, wait
-from tests.pipeline.spool.spools import NOON_US, ByHand, bare, everything, received, spool, told
+from tests.pipeline.spool.spools import NOON_US, ByHand, bare, collected, everything, received, spool
 from tests.pipeline.spool.test_supervisor import Watch
 
 
 @cache
 def ten_megabytes():
-    return told(range(1_700_000_000, 1_700_150_000))
+    return collected(range(1_700_000_000, 1_700_150_000))
 
 
 class Pouring:
@@ -90,17 +90,17 @@ def held_back(watch: Watch, pouring: Pouring, *words: str) -> None:
     assert pouring.sent < len(ten_megabytes()), "the rest waits on the other side"
     assert spooled.acknowledged == acknowledged
     assert ten_megabytes().startswith(received(spooled.folder, until=spooled.acknowledged))
-    assert len(watch.said) == 1
+    assert len(watch.printed) == 1
     for word in (str(spooled.folder), *words, "until then the source is held back"):
-        assert word in watch.said[0]
-    assert watch.supervisor.state()["busan"].trouble == watch.said[0]
+        assert word in watch.printed[0]
+    assert watch.supervisor.state()["busan"].trouble == watch.printed[0]
 
 
 def goes_on(watch: Watch) -> None:
     watch.until("busan", lambda text: len(text) == len(ten_megabytes()))
     assert received(watch.folder("busan")) == ten_megabytes()
-    wait(lambda: len(watch.said) % 2 == 0)
-    assert watch.said[1] == f"{watch.folder('busan')}: is written again; nothing that was acknowledged is lost"
+    wait(lambda: len(watch.printed) % 2 == 0)
+    assert watch.printed[1] == f"{watch.folder('busan')}: is written again; nothing that was acknowledged is lost"
     assert watch.supervisor.state()["busan"].trouble == ""
 
 
@@ -202,14 +202,14 @@ def test_what_cannot_be_packed_is_said_once_and_piles_up_without_open_files(tmp_
         watch.until("busan", lambda text: len(text) == len(ten_megabytes()))
         assert len(segments(watch.folder("busan"))) > 8
         assert len(os.listdir("/proc/self/fd")) <= before + 3
-        wait(lambda: bool(watch.said))
-        (said,) = watch.said
-        assert "until then no segment is packed, and no hour finalized" in said
-        assert watch.supervisor.state()["busan"].trouble == said
+        wait(lambda: bool(watch.printed))
+        (printed,) = watch.printed
+        assert "until then no segment is packed, and no hour finalized" in printed
+        assert watch.supervisor.state()["busan"].trouble == printed
         first.with_name(f"{first.name}.zst.part").rmdir()
         wait(lambda: len(closed(watch.folder("busan"))) > 8, 30.0)
-        wait(lambda: len(watch.said) == 2)
-        assert watch.said[1] == f"{watch.folder('busan')}: its segments are packed again"
+        wait(lambda: len(watch.printed) == 2)
+        assert watch.printed[1] == f"{watch.folder('busan')}: its segments are packed again"
         assert watch.supervisor.state()["busan"].trouble == ""
 
 
@@ -271,8 +271,8 @@ def test_a_spool_that_somebody_removes_is_written_anew(tmp_path):
         pouring.connection.sendall(bare(1))
         watch.until("busan", lambda text: text == bare(101))
         assert everything(watch.folder("busan"), until=before) == whole
-        wait(lambda: bool(watch.said))
-    assert watch.said == [f"{watch.folder('busan')}: the open segment had been removed and is written anew"]
+        wait(lambda: bool(watch.printed))
+    assert watch.printed == [f"{watch.folder('busan')}: the open segment had been removed and is written anew"]
 
 
 def test_a_disk_that_fails_to_confirm_is_written_again(tmp_path):

@@ -26,8 +26,8 @@ from tests.pipeline.damage import flip
 FLIPS = 150
 
 
-def as_it_is(key, told):
-    return told
+def as_it_is(key, collected):
+    return collected
 
 
 def everything(catalogue):
@@ -69,7 +69,7 @@ def test_no_flip_anywhere_is_read_over(kept):
             assert "run again with all archives" in found
         else:
             for table in TABLES:
-                damaged = {key for key, told in found[table] if isinstance(told, DamagedFile)}
+                damaged = {key for key, collected in found[table] if isinstance(collected, DamagedFile)}
                 rows += len(damaged)
                 assert [row for row in whole[table] if row[0] not in damaged] == [
                     row for row in found[table] if row[0] not in damaged
@@ -197,9 +197,9 @@ def test_others_read_while_one_writes_and_two_may_write(tmp_path):
 def test_what_was_read_is_not_parsed_again_unless_it_is_another(tmp_path):
     parsed = []
 
-    def noted(key, told):
+    def noted(key, collected):
         parsed.append(key)
-        return told
+        return collected
 
     with Catalogue.open(tmp_path) as catalogue:
         catalogue.put("slices", {"a": 1, "b": 2})
@@ -240,7 +240,7 @@ def test_a_row_of_another_table_is_not_taken_for_one(tmp_path):
     with Catalogue.open(tmp_path) as catalogue:
         catalogue.put("slices", {"a": {"files": 1}})
         with pytest.raises(DamagedFile, match="its row a in slices is none"):
-            catalogue.one("slices", "a", lambda key, told: told["checksums"])
+            catalogue.one("slices", "a", lambda key, collected: collected["checksums"])
         content = json.dumps({"files": 2}).encode()
         catalogue._connection.execute("UPDATE slices SET content = ?", [content])
         with pytest.raises(DamagedFile, match="the checksum of its row a in slices"):

@@ -68,8 +68,8 @@ def test_many_that_open_at_once_with_few_files_are_refused_and_live(tmp_path):
     assert done.returncode == 0, done.stderr
     ends = json.loads(done.stdout.splitlines()[-1])
     assert {code for code, _ in ends.values()} == {0}, ends
-    told = [sentence for _, told in ends.values() for sentence in told]
-    assert len(told) >= 10
+    collected = [sentence for _, collected in ends.values() for sentence in collected]
+    assert len(collected) >= 10
     fits = re.compile(r".+: .*(too many files are open|Too many open files)\b.*; raise the limit \(ulimit -n\).*")
-    assert [sentence for sentence in told if not fits.fullmatch(sentence)] == []
+    assert [sentence for sentence in collected if not fits.fullmatch(sentence)] == []
     assert archive.run(tmp_path / "data", files, slice_h=6.0)["encounters"].num_rows

@@ -61,8 +61,8 @@ def write(data, slab_h, *batches, reports=(), chunk=0):
     """The receipt of one chunk of these batches of fixes."""
     writer = lake.Writer(data, SOURCE, chunk, round(slab_h * HOUR))
     for k, fixes in enumerate(batches):
-        told = reports[k] if k < len(reports) else schema.empty("static_reports")
-        writer.write({"fixes": fixes, "static_reports": told, "rejects": schema.empty("rejects")})
+        collected = reports[k] if k < len(reports) else schema.empty("static_reports")
+        writer.write({"fixes": fixes, "static_reports": collected, "rejects": schema.empty("rejects")})
     return writer.close(sentences=7, messages=5, fragments=2)
 
 
@@ -203,20 +203,20 @@ def test_rejects_are_counted_by_reason_and_kept(tmp_path):
 
 def test_a_source_counts_from_its_entry_in_the_catalogue_on(tmp_path):
     """Files and receipts without an entry are not seen; an entry holds its receipts."""
-    fixes, told = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
+    fixes, collected = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
     with Catalogue.open(tmp_path) as catalogue:
         receipts = [write(tmp_path, 24, fixes, chunk=chunk) for chunk in (0, 64)]
         reading = entries.reading(SOURCE, 24 * HOUR, "as it is", [64, 0])
         for chunk, receipt in zip((0, 64), receipts, strict=True):
             entries.keep_receipt(catalogue, reading, chunk, receipt)
             assert entries.entries(catalogue) == {}
-        entries.enter(catalogue, [SourceEntry(told, 24 * HOUR, "as it is", receipts, [0, 64])])
+        entries.enter(catalogue, [SourceEntry(collected, 24 * HOUR, "as it is", receipts, [0, 64])])
         assert catalogue.keys("chunks") == []
-        assert entries.entries(catalogue) == {SOURCE: SourceEntry(told, 24 * HOUR, "as it is", receipts, [0, 64])}
+        assert entries.entries(catalogue) == {SOURCE: SourceEntry(collected, 24 * HOUR, "as it is", receipts, [0, 64])}
 
 
 def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_path):
-    fixes, told = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
+    fixes, collected = schema.empty("fixes"), {"source": SOURCE, "path": "a.csv"}
     with Catalogue.open(tmp_path) as catalogue:
         for slab_us, chunks in ((24 * HOUR, [0, 64]), (HOUR, [0])):
             receipts = [write(tmp_path, slab_us // HOUR, fixes, chunk=chunk) for chunk in chunks]
@@ -225,7 +225,7 @@ def test_a_source_read_otherwise_is_what_it_was_until_it_is_entered_again(tmp_pa
                 entries.keep_receipt(catalogue, name, chunk, receipt)
             before = entries.entries(catalogue)
             assert [(e.slab_us, len(e.receipts)) for e in before.values()] == ([(24 * HOUR, 2)] if before else [])
-            entries.enter(catalogue, [SourceEntry(told, slab_us, "as it is", receipts, chunks)])
+            entries.enter(catalogue, [SourceEntry(collected, slab_us, "as it is", receipts, chunks)])
         assert [(e.slab_us, len(e.receipts)) for e in entries.entries(catalogue).values()] == [(HOUR, 1)]
         entries.keep_receipt(catalogue, "given-up", 0, receipts[0])
         entries.clear(catalogue)
@@ -259,13 +259,13 @@ def test_fields_of_the_sentence_cost_no_column_where_there_are_none(tmp_path):
         "length": pa.array([1] * n, pa.int32()),
     }
     without = pa.table(columns, schema=schema.FIXES)
-    told = {"radio": [0, None, 5, 1, 2, 3], "raim": [None, True, False] * 2, "utc_second": [59, None, 63] * 2}
-    columns |= {name: pa.array(values, schema.FIXES.field(name).type) for name, values in told.items()}
+    collected = {"radio": [0, None, 5, 1, 2, 3], "raim": [None, True, False] * 2, "utc_second": [59, None, 63] * 2}
+    columns |= {name: pa.array(values, schema.FIXES.field(name).type) for name, values in collected.items()}
     within = pa.table(columns, schema=schema.FIXES)
     for chunk, fixes in enumerate((without, within)):
         (part,) = write(tmp_path, 24, fixes, chunk=chunk).parts
         stored = set(pq.read_schema(tmp_path / part.path).names)
-        assert stored.isdisjoint(told) == (fixes is without)
+        assert stored.isdisjoint(collected) == (fixes is without)
         rows = lake.read(tmp_path, [part], schema.FIXES.names, ALL, EVER, "fixes")
-        assert rows.sort_by("offset").select(list(told)).to_pydict() == fixes.select(list(told)).to_pydict()
+        assert rows.sort_by("offset").select(list(collected)).to_pydict() == fixes.select(list(collected)).to_pydict()
         assert rows.column_names == schema.FIXES.names

@@ -41,7 +41,7 @@ def finalizes(data, store, number, *events, then=()):
     return store.finalize([output(data, f"slice-{number}", {"encounters": events})], NOTHING, so_far(*then), at(30))
 
 
-def told(store, since=0):
+def collected(store, since=0):
     return [(row["id"], row["revision"], row["change"]) for row in store.lead_changes(since, LONG_AGO)]
 
 
@@ -65,8 +65,8 @@ def test_while_its_class_is_the_same_it_is_replaced_under_its_name_and_revision(
         store.publish(at(30))
         (row,) = rows(tmp_path, "SELECT id, revision, status, end_time, score FROM encounters")
         assert row == {"id": A + "1", "revision": 1, "status": "provisional", "end_time": at(1.7), "score": 2.0}
-        assert told(store) == [(A + "1", 1, "opened")]
-        assert told(store, since=first) == []
+        assert collected(store) == [(A + "1", 1, "opened")]
+        assert collected(store, since=first) == []
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_another_zone_another_rank_or_the_end_is_another_revision(tmp_path, chan
         store.publish(at(30))
         expected = [(A + "1", 1, "superseded", None), (A + "1", 2, "provisional", None)]
         assert history(tmp_path) == expected
-        assert told(store, since=first) == [(A + "1", 2, word)]
-        assert told(store) == [(A + "1", 1, "opened"), (A + "1", 2, word)]
+        assert collected(store, since=first) == [(A + "1", 2, word)]
+        assert collected(store) == [(A + "1", 1, "opened"), (A + "1", 2, word)]
 
 
 def test_a_zone_behind_the_first_is_no_other_class(tmp_path):
@@ -98,11 +98,11 @@ def test_what_vanishes_is_retracted_and_told_under_its_own_revision(tmp_path):
     with started(tmp_path) as store:
         first = stands(store, encounter(1, 2), encounter(5, 6))
         stands(store, encounter(5, 6))
-        assert told(store, since=first) == [(A + "1", 1, "opened"), (A + "1", 1, "retracted")]
+        assert collected(store, since=first) == [(A + "1", 1, "opened"), (A + "1", 1, "retracted")]
         stands(store, encounter(1, 2), encounter(5, 6))
         store.publish(at(30))
         assert history(tmp_path)[:2] == [(A + "1", 1, "retracted", None), (A + "1", 2, "provisional", None)]
-        assert told(store)[-1] == (A + "1", 2, "opened")
+        assert collected(store)[-1] == (A + "1", 2, "opened")
 
 
 def test_what_one_event_takes_the_place_of_is_told_as_retracted(tmp_path):
@@ -111,7 +111,7 @@ def test_what_one_event_takes_the_place_of_is_told_as_retracted(tmp_path):
         stands(store, encounter(1, 10))
         store.publish(at(30))
         assert history(tmp_path) == [(A + "1", 1, "superseded", A + "4"), (A + "4", 1, "provisional", None)]
-        assert told(store, since=first) == [(A + "1", 1, "opened"), (A + "1", 1, "retracted")]
+        assert collected(store, since=first) == [(A + "1", 1, "opened"), (A + "1", 1, "retracted")]
 
 
 def test_finalized_it_keeps_its_name_and_is_current(tmp_path):
@@ -124,7 +124,7 @@ def test_finalized_it_keeps_its_name_and_is_current(tmp_path):
             (A + "1", 2, "current", None),
             (A + "7", 1, "provisional", None),
         ]
-        assert told(store, since=finalized - 1) == [(A + "1", 2, "closed")]
+        assert collected(store, since=finalized - 1) == [(A + "1", 2, "closed")]
         before = history(tmp_path)
         stands(store, encounter(7, 8.2))
         finalizes(tmp_path, store, 1, encounter(1.02, 2.01), then=[encounter(7, 8.2)])
@@ -169,7 +169,7 @@ def test_leads_are_those_that_hold_finalized_or_not(tmp_path):
 def test_outside_of_the_area_it_is_no_lead(tmp_path):
     with started(tmp_path, area="dprk") as store:
         stands(store, encounter(1, 2, lon=-90.0, lat=28.0), encounter(5, 6, lon=124.93, lat=38.53))
-        assert told(store) == [(A + "5", 1, "opened")]
+        assert collected(store) == [(A + "5", 1, "opened")]
 
 
 def test_only_what_ended_lately_is_told(tmp_path):
@@ -179,8 +179,8 @@ def test_only_what_ended_lately_is_told(tmp_path):
 
 
 def test_names_are_those_told_last_and_no_fix_counts_twice(tmp_path):
-    said = {"name": "OLD", "name_time": at(1)}
-    finalized = {"mmsi": 241502000, "fixes": 7, "first_seen": at(1), "last_seen": at(1), **said}
+    printed = {"name": "OLD", "name_time": at(1)}
+    finalized = {"mmsi": 241502000, "fixes": 7, "first_seen": at(1), "last_seen": at(1), **printed}
     live = {"mmsi": 311000222, "name": "LIVE", "name_time": at(2)}
     newer = {"mmsi": 241502000, "name": "NEW", "name_time": at(3)}
     with started(tmp_path) as store:
@@ -202,7 +202,7 @@ def test_another_watch_goes_on_where_the_last_one_stood(tmp_path):
         stands(store, encounter(1, 2.5))
         store.publish(at(30))
         assert history(tmp_path) == [(A + "1", 1, "provisional", None)]
-        assert told(store) == [(A + "1", 1, "opened")]
+        assert collected(store) == [(A + "1", 1, "opened")]
 
 
 def test_a_failure_half_way_leaves_what_stood(tmp_path, monkeypatch):
@@ -235,9 +235,9 @@ def test_whatever_stood_before_the_keys_that_were_told_are_those_of_the_leads(tm
                 for span, zone, score, running in look
             ]
             commit = stands(store, *now)
-            keys |= {key(*change) for change in told(store, since)}
+            keys |= {key(*change) for change in collected(store, since)}
             since = commit
-        assert keys == {key(*change) for change in told(store)}
+        assert keys == {key(*change) for change in collected(store)}
         # not published: above, each publication is looked at
         leads = in_work(store, "SELECT id, revision, status, superseded_by FROM encounters WHERE score >= 0.5")
         now = in_work(store, "SELECT start_time FROM encounters WHERE status = 'provisional' ORDER BY start_time")
@@ -276,10 +276,10 @@ def test_what_was_final_stays_so_without_new_data_and_nobody_is_told(tmp_path):
         stands(store, encounter(1, 2.01), running=False)
         store.publish(at(30))
         assert [status for _, _, status, _ in history(tmp_path)] == ["current", "current"]
-        assert told(store, last) == []
+        assert collected(store, last) == []
         again = final(tmp_path, store, near, far)
         assert store.changed(again) == {"new": 0, "revised": 0, "retracted": 0}
-        assert told(store, last) == []
+        assert collected(store, last) == []
 
 
 def test_what_was_final_goes_on_with_new_data_and_is_withdrawn_once_the_slices_know_better(tmp_path):
@@ -301,9 +301,9 @@ def test_another_revision_that_says_the_same_is_told_to_nobody(tmp_path):
     with started(tmp_path) as store:
         opened = stands(store, encounter(1, 2), running=False)
         same = finalizes(tmp_path, store, 1, encounter(1, 2.01, median_speed_a_kn=0.7))
-        assert told(store, opened) == []
+        assert collected(store, opened) == []
         finalizes(tmp_path, store, 2, encounter(1, 2.01, median_speed_a_kn=0.7, score=9.0))
-        assert [change for _, _, change in told(store, same)] == ["changed"]
+        assert [change for _, _, change in collected(store, same)] == ["changed"]
 
 
 def test_by_the_id_that_a_run_computes_the_event_is_found_that_has_an_earlier_one(tmp_path):

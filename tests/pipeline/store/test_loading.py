@@ -27,9 +27,9 @@ def berth(hour, pairs, port="KRPUS"):
     return {"port": port, "part": "harbour", "hour": at(hour), "pairs": pairs}
 
 
-def vessel(mmsi=241502000, first=0.0, last=1.0, fixes=10, **said):
+def vessel(mmsi=241502000, first=0.0, last=1.0, fixes=10, **printed):
     row = {"mmsi": mmsi, "flag": "GR", "first_seen": at(first), "last_seen": at(last), "fixes": fixes}
-    for name, (value, hour) in said.items():
+    for name, (value, hour) in printed.items():
         row |= {name: value, f"{name}_time": at(hour)}
     return row
 
@@ -262,8 +262,8 @@ def test_a_gap_says_how_much_of_it_lies_in_outages(tmp_path):
         gap(3),
         gap(8, end_time=at(9)),
     ]
-    told = [outage(2, 3), outage(1.5, 3.5, "satellite"), outage(6, 7), outage(0.5, 1, "terrestrial")]
-    publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "outages": told}))
+    collected = [outage(2, 3), outage(1.5, 3.5, "satellite"), outage(6, 7), outage(0.5, 1, "terrestrial")]
+    publish(tmp_path, output(tmp_path, "a", {"gaps": gaps, "outages": collected}))
     found = rows(tmp_path, "SELECT outage_min FROM gaps ORDER BY start_time")
     assert [row["outage_min"] for row in found] == [90.0, 120.0, 60.0, 0.0]
 

@@ -68,8 +68,8 @@ def test_members_are_those_found_one_by_one(tmp_path_factory, seed, n):
     gaps = gaps_at(np.random.default_rng(seed), n)
     publish(data, output(data, "a", {"gaps": gaps}))
     got = rows(data, f"SELECT * FROM {across_vessels.MASS_MEMBERS}")
-    told = sorted((r["side"], r["region"], micros(r["time"]), r["mmsi"], micros(r["track_start"])) for r in got)
-    assert told == by_hand(gaps, RULES.reception)
+    collected = sorted((r["side"], r["region"], micros(r["time"]), r["mmsi"], micros(r["track_start"])) for r in got)
+    assert collected == by_hand(gaps, RULES.reception)
 
 
 def some_silent(n=7):

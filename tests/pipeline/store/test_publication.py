@@ -69,13 +69,13 @@ def asked(data):
     ],
 )
 def test_a_session_that_writes_harms_neither_readers_nor_what_is_published_next(data, does, which):
-    before, told = everything(data), asked(data)
+    before, collected = everything(data), asked(data)
     with session(files(data)[which], "write" if does == "closed" else "hold") as analyst:
         if does == "killed":
             analyst.kill()
             assert list(data.rglob("*.wal")), "the session left its log"
         assert everything(data) == before
-        assert asked(data) == told
+        assert asked(data) == collected
         with closing(connect(data)) as reader:
             day = output(data, "b", {"gaps": [gap(hour) for hour in range(9)], "encounters": [encounter(1, 3)]})
             publish(data, day, run_id="run-2")
@@ -240,9 +240,9 @@ def test_a_reader_who_opens_again_and_again_sees_whole_publications_in_order(tmp
         assert reader.stdout.readline() == "ready\n"
         for number in range(2, publications + 1):
             published(tmp_path, number, now)
-        said, errors = reader.communicate(timeout=60)
+        printed, errors = reader.communicate(timeout=60)
     assert reader.returncode == 0, errors
-    assert int(said) > publications, "it was at it all the time"
+    assert int(printed) > publications, "it was at it all the time"
     for kind in ("snapshots/*.duckdb", "lake/fixes/*/*"):
         left = len(list(tmp_path.glob(kind)))
         assert left == publications if "plainly" in ways else 1 <= left <= 3

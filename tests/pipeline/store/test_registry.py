@@ -87,8 +87,8 @@ def test_a_table_that_no_slice_may_hold_is_refused(tmp_path):
         (Table("waits", Origin.FLOW, COLUMNS, Published(Merge.SUMS, ("port",))), "no column port"),
     ],
 )
-def test_a_row_that_cannot_be_is_refused(row, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_row_that_cannot_be_is_refused(row, printed):
+    with pytest.raises(ValueError, match=printed):
         Registry((*schema.TABLES.rows, row))
 
 

@@ -159,15 +159,15 @@ states = st.lists(st.lists(spans, max_size=6, unique_by=lambda span: span[0]), m
 
 @settings(max_examples=15, deadline=None)
 @given(states)
-def test_whatever_came_before_the_current_events_are_those_said_last(working, told):
+def test_whatever_came_before_the_current_events_are_those_said_last(working, collected):
     before = set()
     working.empty()
-    for number, said in enumerate(told):
-        working.tell(number, *(encounter(*span) for span in said))
+    for number, printed in enumerate(collected):
+        working.tell(number, *(encounter(*span) for span in printed))
         now = working.current()
         assert [(row["start_time"], row["end_time"]) for row in now] == [
             (event["start_time"], event["end_time"])
-            for event in sorted((encounter(*span) for span in said), key=lambda event: event["start_time"])
+            for event in sorted((encounter(*span) for span in printed), key=lambda event: event["start_time"])
         ]
         stored = working.history()
         named = {(name, revision) for name, revision, *_ in stored}

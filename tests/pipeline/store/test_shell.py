@@ -26,7 +26,7 @@ def shell(*arguments, **more):
     return subprocess.run(command, capture_output=True, text=True, check=False, **more)
 
 
-def said(*arguments, cwd):
+def printed(*arguments, cwd):
     done = shell(*arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -54,13 +54,13 @@ def test_the_views_find_the_lake_from_any_folder(data, name, mode):
         path.chmod(0o644 if mode == "" else 0o444)
     for cwd in (data, data.parent, Path("/")):
         file = os.path.relpath(data / name, cwd)
-        assert said(*mode.split(), file, "-c", f"{COUNT}; SELECT count(*) FROM flagged_encounters", cwd=cwd) == [
+        assert printed(*mode.split(), file, "-c", f"{COUNT}; SELECT count(*) FROM flagged_encounters", cwd=cwd) == [
             "3",
             "1",
         ]
     moved = data.parent / "moved"
     data.rename(moved)
-    assert said(*mode.split(), moved / name, "-c", COUNT, cwd="/") == ["3"]
+    assert printed(*mode.split(), moved / name, "-c", COUNT, cwd="/") == ["3"]
 
 
 def test_from_a_database_of_ones_own_one_statement_tells_where_the_lake_is(data):
@@ -68,8 +68,8 @@ def test_from_a_database_of_ones_own_one_statement_tells_where_the_lake_is(data)
     search = f"SET file_search_path = '{str(data).replace(chr(39), 2 * chr(39))}'"
     query = "CREATE OR REPLACE TABLE mine AS FROM sts.fixes; SELECT count(*) FROM mine"
     leads = "SELECT count(*) FROM sts.flagged_encounters"
-    assert said("mine.duckdb", "-c", f"{attach}; {leads}; {search}; {query}", cwd=data.parent) == ["1", "3"]
-    assert said("mine.duckdb", "-c", f"{attach}; {query}", cwd=data) == ["3"], "the lake lies in the folder he is in"
+    assert printed("mine.duckdb", "-c", f"{attach}; {leads}; {search}; {query}", cwd=data.parent) == ["1", "3"]
+    assert printed("mine.duckdb", "-c", f"{attach}; {query}", cwd=data) == ["3"], "the lake lies in the folder he is in"
     lost = shell("mine.duckdb", "-c", f"{attach}; {query}", cwd=data.parent)
     assert lost.returncode != 0
     assert 'match the pattern "lake/fixes/2023-08-01T00/1.parquet"' in lost.stderr
@@ -79,15 +79,15 @@ def test_with_another_folder_for_temporary_files_the_same_statement_helps(data):
     other = "SET temp_directory = '/tmp/other'"
     assert shell("-readonly", data / "stswatch.duckdb", "-c", f"{other}; {COUNT}", cwd="/").returncode != 0
     search = f"SET file_search_path = '{str(data).replace(chr(39), 2 * chr(39))}'"
-    assert said("-readonly", data / "stswatch.duckdb", "-c", f"{other}; {search}; {COUNT}", cwd="/") == ["3"]
-    assert said("-readonly", "stswatch.duckdb", "-c", f"{other}; {COUNT}", cwd=data) == ["3"]
+    assert printed("-readonly", data / "stswatch.duckdb", "-c", f"{other}; {search}; {COUNT}", cwd="/") == ["3"]
+    assert printed("-readonly", "stswatch.duckdb", "-c", f"{other}; {COUNT}", cwd=data) == ["3"]
 
 
 def test_the_file_alone_holds_the_tables_and_says_which_position_file_lacks(data, tmp_path):
     alone = tmp_path / "alone"
     alone.mkdir()
     subprocess.run(["cp", data / "stswatch.duckdb", alone], check=True)
-    assert said("-readonly", alone / "stswatch.duckdb", "-c", "SELECT count(*) FROM encounters", cwd="/") == ["1"]
+    assert printed("-readonly", alone / "stswatch.duckdb", "-c", "SELECT count(*) FROM encounters", cwd="/") == ["1"]
     lacks = shell("-readonly", alone / "stswatch.duckdb", "-c", COUNT, cwd="/")
     assert f"{alone}/lake/fixes/2023-08-01T00/1.parquet" in lacks.stderr
 

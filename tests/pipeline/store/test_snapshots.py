@@ -84,16 +84,16 @@ def test_keys_are_columns_that_cannot_be_null():
 
 
 def test_leads_are_current_in_the_area_and_at_or_above_the_cut_off_of_the_newest_run(tmp_path):
-    told = [
+    collected = [
         encounter(1, 2, score=1.0),
         encounter(3, 4, score=5.0),
         encounter(5, 6, score=0.5),
         encounter(7, 8, score=9.0, lon=-90.0, lat=28.0),
         encounter(9, 10, score=9.0, lon=None, lat=None, kind="one_dark"),
     ]
-    day = output(tmp_path, "a", {"encounters": [*told, encounter(11, 12, score=7.0)]})
+    day = output(tmp_path, "a", {"encounters": [*collected, encounter(11, 12, score=7.0)]})
     publish(tmp_path, day, area="dprk", min_score=1.0)
-    day = output(tmp_path, "b", {"encounters": told})
+    day = output(tmp_path, "b", {"encounters": collected})
     publish(tmp_path, day, area="dprk", min_score=1.0)
     assert [lead["score"] for lead in queries.leads(tmp_path, 10)] == [5.0, 1.0]
     assert [lead["score"] for lead in rows(tmp_path, "SELECT score FROM flagged_encounters")] == [5.0, 1.0]
@@ -105,12 +105,12 @@ def test_leads_are_current_in_the_area_and_at_or_above_the_cut_off_of_the_newest
 
 def test_of_each_day_so_many_leads_by_the_scores_when_they_closed(tmp_path):
     """A score that ripens later changes the order that is shown, not which leads a day has."""
-    told = [encounter(h, h + 1, mmsi_b=500 + h, score=s) for h, s in ((1, 5.0), (4, 4.0), (7, 4.0), (30, 1.0))]
-    publish(tmp_path, output(tmp_path, "a", {"encounters": told}), area="world", min_score=0.0)
+    collected = [encounter(h, h + 1, mmsi_b=500 + h, score=s) for h, s in ((1, 5.0), (4, 4.0), (7, 4.0), (30, 1.0))]
+    publish(tmp_path, output(tmp_path, "a", {"encounters": collected}), area="world", min_score=0.0)
     assert [lead["score"] for lead in queries.leads(tmp_path, 9, 2)] == [5.0, 4.0, 1.0]
     first = [lead["id"] for lead in queries.leads(tmp_path, 9, 1)]
-    told[1] |= {"score": 9.0}
-    publish(tmp_path, output(tmp_path, "b", {"encounters": told}), area="world", min_score=0.0)
+    collected[1] |= {"score": 9.0}
+    publish(tmp_path, output(tmp_path, "b", {"encounters": collected}), area="world", min_score=0.0)
     assert [lead["score"] for lead in queries.leads(tmp_path, 9)] == [9.0, 5.0, 4.0, 1.0]
     assert [lead["score"] for lead in queries.leads(tmp_path, 9, 2)] == [9.0, 5.0, 1.0]
     assert [lead["id"] for lead in queries.leads(tmp_path, 9, 1)] == first
@@ -133,14 +133,14 @@ def test_the_lake_views_show_the_files_listed_from_any_folder(tmp_path, monkeypa
 
 
 def test_files_with_and_without_fields_of_the_sentence_are_one_view(tmp_path):
-    told = {"radio": 5, "raim": True, "utc_second": 63}
-    rows_of = {"a.radio.parquet": FIX | {"offset": 0} | told, "b.parquet": FIX | {"offset": 1}}
+    collected = {"radio": 5, "raim": True, "utc_second": 63}
+    rows_of = {"a.radio.parquet": FIX | {"offset": 0} | collected, "b.parquet": FIX | {"offset": 1}}
     for name, row in rows_of.items():
-        kept = [f for f in schema.FIXES if f.name in row or f.name not in told]
+        kept = [f for f in schema.FIXES if f.name in row or f.name not in collected]
         build.write(tmp_path / name, [row], pa.schema(kept))
     publish(tmp_path, output(tmp_path, "a", {"gaps": [gap(1)]}), lake={"fixes": list(rows_of)})
     found = rows(tmp_path, 'SELECT * FROM fixes ORDER BY "offset"')
-    assert [{name: row[name] for name in told} for row in found] == [told, dict.fromkeys(told)]
+    assert [{name: row[name] for name in collected} for row in found] == [collected, dict.fromkeys(collected)]
     assert list(found[0]) == schema.FIXES.names
 
 

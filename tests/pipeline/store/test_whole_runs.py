@@ -26,17 +26,17 @@ def files(tmp_path_factory):
 
 
 def test_while_a_session_holds_what_it_changed_the_command_shows_what_was_published(files, tmp_path, capsys):
-    def said(*words):
+    def printed(*words):
         assert cli.main([*map(str, words), "--data", str(tmp_path)]) == 0
         return capsys.readouterr().out
 
-    said("run", files[0], "--area", "world", "--quiet")
+    printed("run", files[0], "--area", "world", "--quiet")
     name, gaps = api.leads(tmp_path, 1)[0]["id"], api.counts(tmp_path)["gaps"]
-    before = said("leads"), said("explain", name), said("rules")
+    before = printed("leads"), printed("explain", name), printed("rules")
     with session(tmp_path / "stswatch.duckdb", "hold") as analyst:
         assert analyst.ask() == "0"
-        assert (said("leads"), said("explain", name), said("rules")) == before
-        said("run", *files, "--area", "world", "--quiet")
+        assert (printed("leads"), printed("explain", name), printed("rules")) == before
+        printed("run", *files, "--area", "world", "--quiet")
         assert analyst.ask() == "0"
         assert api.counts(tmp_path)["sources"] == 2
         assert api.counts(tmp_path)["gaps"] >= gaps > 0

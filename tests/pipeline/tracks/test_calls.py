@@ -105,25 +105,25 @@ def test_stays_are_those_of_the_oracle_however_the_legs_are_cut(rows, cuts):
 def test_what_was_entered_by_a_time_is_what_a_search_by_hand_finds(name):
     rng = np.random.default_rng(4)
     n = 200
-    told = {"mmsi": rng.integers(1, 5, n), "time": NOON + rng.integers(0, 500, n) * HOUR}
+    collected = {"mmsi": rng.integers(1, 5, n), "time": NOON + rng.integers(0, 500, n) * HOUR}
     values = {
         "draught_m": rng.integers(3, 9, n).astype(np.float32),
         "destination": rng.choice(["A", "B", "C"], n).astype(object),
     }
     columns = {f.name: pa.nulls(n, f.type) for f in schema.VOYAGE_DATA}
-    known = build(schema.VOYAGE_DATA, columns | told | {name: values[name]})
+    known = build(schema.VOYAGE_DATA, columns | collected | {name: values[name]})
     known = reported.once_a_day(known, schema.VOYAGE_DATA.empty_table(), schema.VOYAGE_DATA, NOON)[0]
     mmsi, when = rng.integers(1, 6, 50), NOON + rng.integers(0, 600, 50) * HOUR
     found, at = reported.as_of(known, name, mmsi, when, when - 7 * DAY)
-    for who, time, value, said in zip(mmsi, when, found.to_pylist(), at.cast(pa.int64()).to_pylist(), strict=True):
-        rows = np.flatnonzero((told["mmsi"] == who) & (told["time"] <= time))
-        best = max(((told["time"][k], values[name][k]) for k in rows), default=None)
+    for who, time, value, printed in zip(mmsi, when, found.to_pylist(), at.cast(pa.int64()).to_pylist(), strict=True):
+        rows = np.flatnonzero((collected["mmsi"] == who) & (collected["time"] <= time))
+        best = max(((collected["time"][k], values[name][k]) for k in rows), default=None)
         # each value is told once a UTC day: what was said last stands, its time is known to the day
         if best is None or time - best[0] > 8 * DAY:
             assert value is None
         elif time - best[0] < 6 * DAY:
             assert value == best[1]
-            assert 0 <= best[0] - said <= DAY
+            assert 0 <= best[0] - printed <= DAY
 
 
 # ------------------------------------------------------------------------------------------------ calls
@@ -189,14 +189,14 @@ def test_who_leaves_and_comes_back_later_calls_twice():
 @pytest.mark.parametrize("hours", [1, 7, 30])
 def test_draught_and_destination_stand_before_and_after_whatever_the_cut(hours):
     parts = route((0, *SEA), (8, *NAMPO), (18, *NAMPO), (26, *SEA), (60, 124.0, 36.0))
-    said = [(2, 4.0, "NAMPO"), (20, 6.5, None), (23, None, "ORDERS"), (60, 9.0, "LATE")]
-    n = len(said)
+    printed = [(2, 4.0, "NAMPO"), (20, 6.5, None), (23, None, "ORDERS"), (60, 9.0, "LATE")]
+    n = len(printed)
     columns = {f.name: pa.nulls(n, f.type) for f in schema.STATIC_REPORTS}
     columns |= {
         "mmsi": pa.array([1] * n, pa.int32()),
-        "time": pa.array([NOON + h * HOUR for h, _, _ in said]).cast(schema.UTC),
-        "draught_m": pa.array([d for _, d, _ in said], pa.float32()),
-        "destination": pa.array([d for _, _, d in said], pa.string()),
+        "time": pa.array([NOON + h * HOUR for h, _, _ in printed]).cast(schema.UTC),
+        "draught_m": pa.array([d for _, d, _ in printed], pa.float32()),
+        "destination": pa.array([d for _, _, d in printed], pa.string()),
         "source": pa.array(["0" * 16] * n),
         "offset": pa.array(range(n)),
         "length": pa.array([1] * n, pa.int32()),

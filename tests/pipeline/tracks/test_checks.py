@@ -19,8 +19,12 @@ def reports(rows):
     if not rows:
         return schema.empty("static_reports")
     mmsi, time_us, name = zip(*rows, strict=True)
-    told = {"mmsi": pa.array(mmsi, pa.int32()), "time": pa.array(time_us, pa.int64()).cast(schema.UTC), "name": name}
-    columns = [told.get(f.name, pa.nulls(len(rows), f.type)) for f in schema.STATIC_REPORTS]
+    collected = {
+        "mmsi": pa.array(mmsi, pa.int32()),
+        "time": pa.array(time_us, pa.int64()).cast(schema.UTC),
+        "name": name,
+    }
+    columns = [collected.get(f.name, pa.nulls(len(rows), f.type)) for f in schema.STATIC_REPORTS]
     return pa.table([c if isinstance(c, pa.Array) else pa.array(c) for c in columns], names=schema.STATIC_REPORTS.names)
 
 
@@ -41,10 +45,10 @@ def test_changes_are_those_that_a_plain_loop_finds_however_the_data_are_cut():
             got = claims(reports(part), state, high, IdentityRules())
             state, found, spans = got.latest, [*found, got.changes], [*spans, got.values]
         changes = concat(found, schema.IDENTITY_EVENTS).to_pylist()
-        told = sorted(
+        collected = sorted(
             (r["mmsi"], round(r["first_time"].timestamp() * 1e6), r["old_value"], r["new_value"]) for r in changes
         )
-        assert told == sorted(expected)
+        assert collected == sorted(expected)
         values = concat(spans, schema.IDENTITY_VALUES).to_pandas()
         first = values.groupby(["mmsi", "value"]).first_seen.min()
         assert {key: round(t.timestamp() * 1e6) for key, t in first.items()} == {
@@ -110,7 +114,7 @@ def test_a_course_that_was_sailed_before_is_a_copy_and_its_reverse_is_none():
         assert set(zip(found.mmsi, found.other_mmsi, strict=True)) == {(2, 1)}
 
 
-def told(fixes, **columns):
+def collected(fixes, **columns):
     """The same fixes with other values in some columns, each one for all or (n,)."""
     for name, values in columns.items():
         kind = schema.FIXES.field(name)
@@ -131,24 +135,24 @@ def fleet(n, **columns):
     """Vessels 1 to n at anchor around one place, a report every five minutes for six hours."""
     still = np.zeros(73)
     ships = [seas.vessel(k, 3_000.0 * k + still, still, 300.0, 0.1, seas.NOON_US) for k in range(1, n + 1)]
-    return told(pa.concat_tables(ships), **columns)
+    return collected(pa.concat_tables(ships), **columns)
 
 
 def test_a_station_cannot_hear_what_lies_far_beyond_all_others_that_it_hears():
     far = seas.vessel(99, 600_000.0 + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US)
-    near = told(seas.vessel(98, 300_000.0 + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US), station="A")
+    near = collected(seas.vessel(98, 300_000.0 + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US), station="A")
     for stations, wanted in (("A", [99]), ("B", []), (None, [])):
-        sea = pa.concat_tables([fleet(24, station="A"), near, told(far, station=stations)])
+        sea = pa.concat_tables([fleet(24, station="A"), near, collected(far, station=stations)])
         assert rows_of(sea, "heard_where") == wanted
-    few = pa.concat_tables([fleet(12, station="A"), told(far, station="A")])
+    few = pa.concat_tables([fleet(12, station="A"), collected(far, station="A")])
     assert rows_of(few, "heard_where") == []
     network = [seas.vessel(k, 60_000.0 * k + np.zeros(73), 0.0, 300.0, 0.1, seas.NOON_US) for k in range(1, 25)]
-    assert rows_of(told(pa.concat_tables([*network, far]), station="A"), "heard_where") == []
+    assert rows_of(collected(pa.concat_tables([*network, far]), station="A"), "heard_where") == []
 
 
 def state(fixes, radio, second):
     """Fixes of type 1 with this communication state and UTC second."""
-    return told(fixes, msg_type=1, radio=radio, utc_second=second)
+    return collected(fixes, msg_type=1, radio=radio, utc_second=second)
 
 
 def test_states_and_seconds_that_no_transponder_sends_count_where_others_send_theirs():

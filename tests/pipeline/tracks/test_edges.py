@@ -37,9 +37,9 @@ def test_a_hundred_thousand_tracks_keep_apart():
     """So many tracks times the microseconds since 1970 would not fit 63 bits."""
     rng, n = np.random.default_rng(1), 100_000
     mmsi, time = np.arange(n) + 200_000_000, NOON + rng.integers(0, 30 * 24 * 60, n) * MINUTE
-    told = edges(mmsi, np.full(n, NOON), time)
+    collected = edges(mmsi, np.full(n, NOON), time)
     track = np.full(n, NOON)
-    assert told.any_between(mmsi, track, time, time).all()
-    assert not told.any_between(mmsi, track, time + 1, time + MINUTE).any()
-    assert not told.any_between(mmsi, track, time - MINUTE, time - 1).any()
-    assert not told.any_between(mmsi, track + 1, time, time).any()
+    assert collected.any_between(mmsi, track, time, time).all()
+    assert not collected.any_between(mmsi, track, time + 1, time + MINUTE).any()
+    assert not collected.any_between(mmsi, track, time - MINUTE, time - 1).any()
+    assert not collected.any_between(mmsi, track + 1, time, time).any()

@@ -22,10 +22,10 @@ RULES = VesselRules()
 def tracks(mmsi, time_us, lon, lat=0.0):
     """The track of each fix of some, all new."""
     mmsi, time_us, lon, lat = np.broadcast_arrays(mmsi, np.asarray(time_us, np.int64), lon, lat)
-    told = {"mmsi": mmsi, "time_us": time_us, "lon": lon, "lat": lat}
-    told["distance_m"] = np.append(0.0, haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:]))
-    told |= {"carried": np.zeros(len(time_us), bool), "track_us": np.zeros(len(time_us), np.int64)}
-    return attribute(Fixes(**{f.name: told[f.name] for f in fields(Fixes)}), RULES).tolist()
+    collected = {"mmsi": mmsi, "time_us": time_us, "lon": lon, "lat": lat}
+    collected["distance_m"] = np.append(0.0, haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:]))
+    collected |= {"carried": np.zeros(len(time_us), bool), "track_us": np.zeros(len(time_us), np.int64)}
+    return attribute(Fixes(**{f.name: collected[f.name] for f in fields(Fixes)}), RULES).tolist()
 
 
 def test_one_wild_position_does_not_split_a_track():

@@ -15,11 +15,11 @@ NOON = seas.NOON_US
 
 def reports(*rows):
     """Static reports from (mmsi, minute, words)."""
-    told = [
+    collected = [
         {"mmsi": m, "time": NOON + t * MINUTE, "source": "0" * 16, "offset": k, "length": 1, **words}
         for k, (m, t, words) in enumerate(rows)
     ]
-    columns = {f.name: pa.array([row.get(f.name) for row in told]).cast(f.type) for f in schema.STATIC_REPORTS}
+    columns = {f.name: pa.array([row.get(f.name) for row in collected]).cast(f.type) for f in schema.STATIC_REPORTS}
     return pa.table(columns, schema=schema.STATIC_REPORTS)
 
 
@@ -29,13 +29,13 @@ def heard(*rows):
 
 
 def test_of_each_word_the_one_told_last_and_when():
-    told = reports(
+    collected = reports(
         (1, 5, {"name": "B", "imo": 2}),
         (1, 9, {"imo": 3}),
         (1, 1, {"name": "Z", "destination": "NAMPO"}),
         (2, 4, {"name": "C"}),
     )
-    one, two = known(heard((1, 0), (1, 30)), told).to_pylist()
+    one, two = known(heard((1, 0), (1, 30)), collected).to_pylist()
     minute = {name: (one[f"{name}_time"].timestamp() * 1e6 - NOON) / MINUTE for name in ("name", "imo", "destination")}
     assert (one["name"], one["imo"], one["destination"]) == ("B", 3, "NAMPO")
     assert minute == {"name": 5, "imo": 9, "destination": 1}
@@ -45,8 +45,8 @@ def test_of_each_word_the_one_told_last_and_when():
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_of_two_words_at_one_time_the_greater_whatever_the_order(order):
-    told = reports((1, 0, {"name": "A", "draught_m": 4.5}), (1, 0, {"name": "B", "draught_m": 4.0})).take(order)
-    (row,) = known(heard(), told).to_pylist()
+    collected = reports((1, 0, {"name": "A", "draught_m": 4.5}), (1, 0, {"name": "B", "draught_m": 4.0})).take(order)
+    (row,) = known(heard(), collected).to_pylist()
     assert (row["name"], row["draught_m"]) == ("B", 4.5)
 
 

@@ -45,8 +45,8 @@ def outages(sea, cuts=(), shards=1, steps=STEPS[:2]):
     found = seas.in_order(seas.run(sea, cuts, shards, steps=steps)["outages"], ("start_time", "receiver"))
     found = found.filter(found["name"].is_null())
     start_h, end_h = ((seas.micros_of(found, name) - DAY_US) / HOUR for name in ("start_time", "end_time"))
-    told = (found["receiver"].to_pylist(), start_h.round(3).tolist(), end_h.round(3).tolist())
-    return list(zip(*told, found["vessels_before"].to_pylist(), found["vessels_after"].to_pylist(), strict=True))
+    collected = (found["receiver"].to_pylist(), start_h.round(3).tolist(), end_h.round(3).tolist())
+    return list(zip(*collected, found["vessels_before"].to_pylist(), found["vessels_after"].to_pylist(), strict=True))
 
 
 def test_an_outage_of_the_whole_feed_is_told_once_with_its_span_and_who_was_heard():

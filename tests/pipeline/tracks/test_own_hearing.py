@@ -66,8 +66,8 @@ def test_a_gap_knows_who_heard_both_ends_and_from_which_class_of_set(seed, cut_h
     mmsi, time_us = ONE + rng.integers(0, 4, 40), NOON + minute * MINUTE
     names, types = rng.choice(["SOUTH", "NORTH", ""], 40), rng.choice([1, 3, 18, 19, 27, 0], 40)
     table = seas.fixes(mmsi, time_us, 123.0, 36.0, 1.0)
-    told = {"station": pa.array([name or None for name in names]), "msg_type": pa.array(types, mask=types == 0)}
-    for name, values in told.items():
+    collected = {"station": pa.array([name or None for name in names]), "msg_type": pa.array(types, mask=types == 0)}
+    for name, values in collected.items():
         field = table.schema.field(name)
         table = table.set_column(table.column_names.index(name), field, values.cast(field.type))
     at = {(int(who), int(t)): k for k, (who, t) in enumerate(zip(mmsi, time_us, strict=True))}

@@ -30,7 +30,7 @@ WORDS = st.lists(
 ENDS = st.lists(st.tuples(st.integers(1, 3), st.integers(2, 5), st.integers(-5, 50)), max_size=10)
 
 
-def said(words):
+def printed(words):
     columns = list(zip(*words, strict=True)) if words else [[]] * 4
     arrays = [
         pa.array([moment * SIX_H for moment in c], pa.int64()).cast(f.type)
@@ -52,24 +52,24 @@ def meetings(ends):
     )
 
 
-def by_the_end(table, told, rules):
+def by_the_end(table, collected, rules):
     found = {}
     for v in "ab":
-        of = last_values(np.asarray(table[f"mmsi_{v}"]), np.asarray(table["end"].cast(pa.int64())), told, rules)
+        of = last_values(np.asarray(table[f"mmsi_{v}"]), np.asarray(table["end"].cast(pa.int64())), collected, rules)
         found |= {f"ship_type_{v}": of["ship_type"], f"length_{v}_m": of["length_m"]}
     return found
 
 
 def last_word(words, mmsi, end, k):
     """The last value by the end, of no UTC day that lies further back than three."""
-    told = [w for w in words if w[0] == mmsi and w[1] <= end and w[1] // 4 >= end // 4 - 3 and w[k] is not None]
-    return max(told, key=lambda w: w[1], default=(None,) * 4)[k]
+    collected = [w for w in words if w[0] == mmsi and w[1] <= end and w[1] // 4 >= end // 4 - 3 and w[k] is not None]
+    return max(collected, key=lambda w: w[1], default=(None,) * 4)[k]
 
 
 @given(WORDS, ENDS, st.randoms())
 def test_it_is_the_last_word_by_the_end(words, ends, random):
     random.shuffle(words)
-    found = by_the_end(meetings(ends), said(words), RULES)
+    found = by_the_end(meetings(ends), printed(words), RULES)
     assert set(found) == {"ship_type_a", "ship_type_b", "length_a_m", "length_b_m"}
     for v, k in (("a", 0), ("b", 1)):
         assert found[f"ship_type_{v}"].to_pylist() == [last_word(words, end[k], end[2], 2) for end in ends]
@@ -78,12 +78,14 @@ def test_it_is_the_last_word_by_the_end(words, ends, random):
 
 @given(WORDS, ENDS, st.integers(-5, 50))
 def test_what_is_forgotten_is_asked_for_by_none_that_ends_later(words, ends, since):
-    kept = remembered(said(words), since * SIX_H, RULES)
+    kept = remembered(printed(words), since * SIX_H, RULES)
     later = [end for end in ends if end[2] >= since]
-    assert by_the_end(meetings(later), kept, RULES) == by_the_end(meetings(later), said(words), RULES)
+    assert by_the_end(meetings(later), kept, RULES) == by_the_end(meetings(later), printed(words), RULES)
     # of each value of each vessel one word until then, none of them old
     assert kept.num_rows <= 2 * len({w[0] for w in words}) + sum(w[1] > since for w in words)
-    assert all(w[1] // 4 >= since // 4 - 3 for w in words if said([w]).slice(0, 1).to_pylist()[0] in kept.to_pylist())
+    assert all(
+        w[1] // 4 >= since // 4 - 3 for w in words if printed([w]).slice(0, 1).to_pylist()[0] in kept.to_pylist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_what_is_forgotten_is_asked_for_by_none_that_ends_later(words, ends, sin
 def test_days_are_those_of_utc(memory_d, days, known):
     """Said early in a day, asked for late in another."""
     end = meetings([(1, 2, 4 * days + 3)])
-    found = by_the_end(end, said([(1, 0, 70, None)]), EncounterRules(static_memory_d=memory_d))
+    found = by_the_end(end, printed([(1, 0, 70, None)]), EncounterRules(static_memory_d=memory_d))
     assert found["ship_type_a"].to_pylist() == [70 if known else None]
 
 
@@ -103,14 +105,14 @@ def silent_after(days):
     words = [(1, seas.NOON_US + h * HOUR, 80) for h in hours] + [
         (2, seas.NOON_US + h * HOUR, 70) for h in hours[: days * 24]
     ]
-    told = {
+    collected = {
         "mmsi": pa.array([w[0] for w in words], pa.int32()),
         "ship_type": pa.array([w[2] for w in words], pa.int16()),
     }
-    told |= {"time": pa.array([w[1] for w in words]).cast(schema.UTC)}
-    told |= {"source": pa.array(["0" * 16] * len(words)), "offset": pa.array(range(len(words)))}
-    told |= {"length": pa.array([1] * len(words), pa.int32())}
-    reports = [told.get(f.name, pa.nulls(len(words), f.type)) for f in schema.STATIC_REPORTS]
+    collected |= {"time": pa.array([w[1] for w in words]).cast(schema.UTC)}
+    collected |= {"source": pa.array(["0" * 16] * len(words)), "offset": pa.array(range(len(words)))}
+    collected |= {"length": pa.array([1] * len(words), pa.int32())}
+    reports = [collected.get(f.name, pa.nulls(len(words), f.type)) for f in schema.STATIC_REPORTS]
     return sea, pa.table(reports, schema=schema.STATIC_REPORTS)
 
 

@@ -53,9 +53,9 @@ def by_hand(words):
                 ]
                 for at in (int.__eq__, int.__lt__)
             )
-            said = max((w[k] for w in now), default=None)
+            printed = max((w[k] for w in now), default=None)
             last = max((w[k] for w in before if w[1] == max(b[1] for b in before)), default=None)
-            row.append(None if said == last else said)
+            row.append(None if printed == last else printed)
         if row != [None, None]:
             rows.append((mmsi, moment, *row))
     return rows

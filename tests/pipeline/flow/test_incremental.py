@@ -26,17 +26,17 @@ CAME, HEAD = Arrivals.of([(0, CAME_US)]), Header("roof")
 
 def heard(text: list[bytes], cuts, form="nmea"):
     """The rows of all pieces, sentences and rejects."""
-    ear, base, parts = IncrementalDecoder(form), 0, []
+    incremental, base, parts = IncrementalDecoder(form), 0, []
     edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
     for begin, end in itertools.pairwise(edges):
         piece = b"".join(text[begin:end])
-        parts.append(ear.hear("segment", base, piece, CAME, HEAD))
+        parts.append(incremental.hear("segment", base, piece, CAME, HEAD))
         base += len(piece)
     tables = [concat([getattr(p, n) for p in parts], getattr(parts[0], n).schema) for n in ("fixes", "static_reports")]
-    return [said(t) for t in tables], sum(p.sentences for p in parts), sum(sum(p.rejects.values()) for p in parts)
+    return [printed(t) for t in tables], sum(p.sentences for p in parts), sum(sum(p.rejects.values()) for p in parts)
 
 
-def said(rows: pa.Table) -> list[str]:
+def printed(rows: pa.Table) -> list[str]:
     """Rows without where they stood: in a piece lines of an earlier one are moved up to it."""
     rows = rows.drop_columns(["source", "offset", "length", "more_refs"])
     return sorted(json.dumps(row, default=str) for row in rows.to_pylist())
@@ -44,7 +44,7 @@ def said(rows: pa.Table) -> list[str]:
 
 def whole(text: list[bytes]):
     found = nmea.decode_window(Window(b"".join(text), 0, 0, WHOLE), "0" * 16, None)
-    return [said(found.fixes), said(found.static_reports)], found.sentences
+    return [printed(found.fixes), printed(found.static_reports)], found.sentences
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,10 @@ def test_what_is_no_use_is_counted_once_and_what_may_still_be_whole_is_not():
 
 def test_the_index_of_the_next_segment_holds_what_was_not_complete():
     at = next(k for k, line in enumerate(TEXT) if b"VDM,2,1," in line and b"VDM,2,2," in TEXT[k + 1])
-    ear = IncrementalDecoder("nmea")
-    assert ear.hear("one", 5000, TEXT[at], CAME, HEAD).static_reports.num_rows == 0
+    incremental = IncrementalDecoder("nmea")
+    assert incremental.hear("one", 5000, TEXT[at], CAME, HEAD).static_reports.num_rows == 0
     begun = Header("roof", begun=((CAME_US, TEXT[at]),))
-    heard = [ear.hear("two", base, TEXT[at + 1], CAME, begun) for base in (0, len(TEXT[at + 1]))]
+    heard = [incremental.hear("two", base, TEXT[at + 1], CAME, begun) for base in (0, len(TEXT[at + 1]))]
     assert [each.static_reports.num_rows for each in heard] == [1, 0]
 
 
