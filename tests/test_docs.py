@@ -243,7 +243,7 @@ LEADS = "```console\n$ stswatch leads --data demo-data --limit 1\n{}```\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         ("```sh\nstswatch leads --data nowhere\n```\n", "nowhere: no such folder"),
         ("```sh\nls | grep nothing\n```\n", "ends with 1"),

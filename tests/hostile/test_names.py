@@ -110,7 +110,7 @@ def test_pictures_are_sound_and_take_no_markup(twins):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "collected",
     [
         ["run", FILE],
         ["run", "good", "--area", EVIL],

@@ -182,7 +182,7 @@ def test_a_start_time_is_text_or_a_datetime_with_its_zone(tmp_path, given):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "printed"),
     [
         (datetime(2024, 1, 31, 12), "start_time 2024-01-31 12:00:00: names no zone; end it with Z for UTC"),
         ("2024-01-31T12:00:00", "start_time 2024-01-31T12:00:00: names no zone"),

@@ -84,7 +84,7 @@ def test_the_same_sentence_is_decoded_whatever_is_packed_round_it(tmp_path, capf
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (["--to", "parquet"], "name a file with --out"),
         (["--to", "csv", "--types", "0-3"], "message types from 1 to 28"),

@@ -59,7 +59,7 @@ def test_the_fingerprint_is_that_of_the_values(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "printed"),
     [
         (
             "[ship]\nslow_kn = 1",
@@ -102,7 +102,7 @@ def test_a_missing_file_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         ("[vessel]\nthin_interval_min = 25", "at most twice"),
         ("[proximity]\nobserved_within_min = 5", "at most twice"),

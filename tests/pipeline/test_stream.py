@@ -229,7 +229,7 @@ def test_killed_and_started_again_it_goes_on(some_hours, watching, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (["carrier://pigeon:1"], "carrier://: is no kind of source; use tcp://HOST:PORT"),
         (["tcp://127.0.0.1"], "names no port"),

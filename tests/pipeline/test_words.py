@@ -102,7 +102,7 @@ def test_an_explanation_holds_what_was_measured():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "printed"),
     [
         ({"start_censored": True}, "The data, not the vessels, began it"),
         ({"end_censored": True}, "The data, not the vessels, ended it"),
@@ -167,7 +167,7 @@ def test_leads_left_out_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("area", "encounters", "said"),
+    ("area", "encounters", "printed"),
     [
         ("dprk", 3, "none of 3 encounters lies in area dprk and passes the cut-off; run again with --area world"),
         ("world", 3, "none of 3 encounters passes the cut-off; they stand with their scores in the table encounters"),

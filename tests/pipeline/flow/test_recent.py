@@ -121,7 +121,7 @@ def test_only_vessels_that_were_slow_near_the_area_matter_or_are_asked_for():
     assert kept(store, also=[201000001, 209999999]) == {(201000001, 10), (201000002, 10), (201000002, 70)}
 
 
-@pytest.mark.parametrize(("told", "said"), [("satellite", 0), ("terrestrial", 1), ("unknown", 2)])
+@pytest.mark.parametrize(("collected", "printed"), [("satellite", 0), ("terrestrial", 1), ("unknown", 2)])
 def test_a_source_says_by_what_it_receives_where_its_lines_do_not(collected, printed):
     store = recent()
     store.add(fixes([(201000001, 10)]), NO_REPORTS, collected, NOON_US)

@@ -93,7 +93,7 @@ def test_lengths_are_those_told_else_the_sum_of_the_distances_to_the_antenna(tab
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "printed"),
     [
         ("licence = 5", "licence = 5; it must be a text"),
         ('decimal = ";"', r"decimal = ';'; it must be one of \., ,"),

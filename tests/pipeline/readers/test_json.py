@@ -152,7 +152,7 @@ def test_records_give_the_same_however_they_are_laid_out(written, layout, encodi
 
 
 @pytest.mark.parametrize(
-    ("told", "ms"),
+    ("collected", "ms"),
     [
         ({"rxtime": "20250310120000"}, EPOCH * 1000),
         ({"rxtime": 20250310120000}, EPOCH * 1000),

@@ -74,7 +74,7 @@ def test_the_column_that_the_file_names_is_taken(points, column):
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "printed"),
     [
         ({"crs": {"id": {"authority": "EPSG", "code": 3857}}}, r"not in WGS 84 \(EPSG:4326\); write them in that"),
         ({"crs": {"name": "somewhere"}}, "not in WGS 84"),

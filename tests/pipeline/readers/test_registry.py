@@ -84,7 +84,7 @@ def test_a_format_is_recognised_and_its_rows_have_the_schema(written, name, suff
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "printed"),
     [
         (b"", "is empty"),
         (gzip.compress(b"", mtime=0), "holds nothing"),
@@ -114,7 +114,7 @@ def test_what_is_no_file_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "printed"),
     [
         ('[columns]\nmmsi = "mmsi"', "does not say which column is time, lon, lat"),
         ('[columns]\nmmsi = "ID"\ntime = "timestamp"\nlon = "lon"\nlat = "lat"', "has no column 'ID'.*has 'mmsi'"),

@@ -268,7 +268,7 @@ def test_the_format_of_a_map_is_obeyed_for_every_type(tmp_path, written, kind):
 
 
 @pytest.mark.parametrize(
-    ("format", "said"),
+    ("format", "printed"),
     [
         ('"%d/%m/%Y"', r"is not written as \"%d/%m/%Y\", which the column map names, such as '20250310120000'"),
         ('"ms"', r"read as \"ms\", .* gives times such as 2611-09-.*, not between 1995-01-01 and 2026-06-01"),

@@ -80,7 +80,7 @@ def test_a_table_that_no_slice_may_hold_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "printed"),
     [
         (Table("legs", Origin.FLOW, COLUMNS), "one name"),
         (Table("waits", Origin.FLOW, COLUMNS, Published(Merge.ROWS, name="gaps")), "under one name"),
