@@ -33,12 +33,15 @@ SECONDS = 1_000_000
 
 
 class Feed:
-    """Sends a recording to whoever connects, as long as it takes; after a loss it goes on behind what was sent."""
+    """Sends a recording to whoever connects, as long as it takes; after a loss it goes on behind what was sent.
+
+    The last fifth waits until nobody is killed any more, so that its end comes to somebody.
+    """
 
     def __init__(self, text: list[bytes], parts_a_second: float) -> None:
         self.parts = [b"".join(text[at : at + PART]) for at in range(0, len(text), PART)]
         self.last_us = max(int(collected) for collected in TOLD.findall(self.parts[-1])) * SECONDS
-        self.sent, self._pause_s = 0, 1 / parts_a_second
+        self.sent, self._pause_s, self.until = 0, 1 / parts_a_second, len(self.parts) * 4 // 5
 
     def serve(self, server: socket.socket) -> None:
         while True:
@@ -47,11 +50,19 @@ class Feed:
             except OSError:
                 return
             with peer, suppress(OSError):
-                while self.sent < len(self.parts):
-                    peer.sendall(self.parts[self.sent])
-                    self.sent += 1
-                    time.sleep(self._pause_s)
-                peer.recv(1)  # until it goes
+                peer.settimeout(self._pause_s)
+                while not _gone(peer):
+                    if self.sent < self.until:
+                        peer.sendall(self.parts[self.sent])
+                        self.sent += 1
+
+
+def _gone(peer: socket.socket) -> bool:
+    """Whether who was connected goes within its timeout."""
+    try:
+        return not peer.recv(1)
+    except TimeoutError:
+        return False
 
 
 @contextmanager
@@ -86,6 +97,7 @@ def killed(commands, words, data, rng, pool):
 
 def undisturbed(commands, words, data, feed, pool):
     """Let it come to the end of what is sent, and end it quietly."""
+    feed.until = len(feed.parts)
     done, before = pool.submit(commands, *words), status(data).get("pid")
     over_us = finalized_by(feed.last_us, 60 * SECONDS)
 
@@ -96,9 +108,12 @@ def undisturbed(commands, words, data, feed, pool):
         there = collected.get("pid") != before and last["arrival"] >= due[0] and (last["finalized"] or "") >= due[1]
         return done.done() or (feed.sent == len(feed.parts) and there and not last["finalizing"])
 
-    until(heard)
-    assert not done.done(), done.result().err
-    os.kill(status(data)["pid"], signal.SIGTERM)
+    try:
+        until(heard)
+        assert not done.done(), done.result().err
+    finally:  # whatever was heard: nobody waits for it for ever
+        with suppress(ProcessLookupError):
+            os.kill(status(data)["pid"], signal.SIGTERM)
     assert (done.result().code, done.result().err) == (0, done.result().err)
 
 
