@@ -5,7 +5,6 @@ The commands are processes of their own; what they listen to and tell is real.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import signal
@@ -25,7 +24,7 @@ import pytest
 
 from stswatch.pipeline import api, cli
 from tests.pipeline.alerts.receiver import SECRET, receiving, until
-from tests.recording import RECORDING
+from tests.pipeline.live import replay
 
 pytestmark = pytest.mark.e2e
 
@@ -34,14 +33,8 @@ HOOK = '[floor]\nkind = "webhook"\nurl = "{}"\nsecret_env = "HOOK_SECRET"\nper_h
 
 
 def lines(hours):
-    """The sentences of the recording's first hours, as they were received."""
-    with gzip.open(RECORDING) as file:
-        text = file.read()
-    first_s = int(re.search(rb"c:(\d+)", text)[1])
-    for found in re.finditer(rb"c:(\d+)", text):
-        if int(found[1]) >= first_s + hours * 3600:
-            return text[: text.rindex(b"\n", 0, found.start()) + 1]
-    return text
+    """The sentences of some hours of the recording, as they were received."""
+    return b"".join(replay.lines(hours))
 
 
 @pytest.fixture(scope="module")

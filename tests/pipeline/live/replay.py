@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import chain, dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,18 @@ WORLD = WatchSettings(rules=SHORT_GAPS, every_s=0.02, area="world")
 CUT_OFF = "(SELECT (rules ->> '$.lead.min_score')::DOUBLE FROM runs ORDER BY started LIMIT 1)"
 PATIENCE_S = 120
 LINES_AT_ONCE = 1000
+MEETINGS_FROM_H = 12  # of the recording: in the five hours from then there are twice as many as in the first
 HOUR = 3_600_000_000
 
 
-def lines(hours: float, path: Path = RECORDING) -> list[bytes]:
-    """The lines of a recording's first hours, in the order in which they came."""
+def lines(hours: float, path: Path = RECORDING, after_h: float = MEETINGS_FROM_H) -> list[bytes]:
+    """The lines of some hours of a recording, in the order in which they came."""
     with gzip.open(path) as file:
-        first = file.readline()
-        end_s = int(TOLD.search(first)[1]) + hours * 3600
-        return [first, *takewhile(lambda line: int(TOLD.search(line)[1]) < end_s, file)]
+        every = iter(file)
+        first = next(every)
+        begin_s = int(TOLD.search(first)[1]) + after_h * 3600
+        later = dropwhile(lambda line: int(TOLD.search(line)[1]) < begin_s, chain([first], every))
+        return [*takewhile(lambda line: int(TOLD.search(line)[1]) < begin_s + hours * 3600, later)]
 
 
 def in_order(text: list[bytes]) -> list[bytes]:

@@ -38,6 +38,7 @@ from tests.pipeline.spool.spools import written
 pytestmark = pytest.mark.e2e
 
 HOURS = 6
+BEGIN_H = 24  # of the recording: the second of its days, in whose first hours more happens
 BACK_H = 3  # midnight comes with the third hour
 SETTINGS = replace(WORLD, shards=1)
 ALLOWED_LATENESS_US = 60_000_000
@@ -57,12 +58,13 @@ def dated(line: bytes, by_h: float) -> bytes:
 @pytest.fixture(scope="module")
 def hours():
     """The lines of some hours, each with when it came, so that the third hour ends with a day."""
-    text = [dated(line, -BACK_H) for line in in_order(lines(HOURS))]
-    first = int(TOLD.search(text[1])[1]) // 3600
+    came = lines(HOURS, after_h=BEGIN_H)
+    text = [dated(line, -BACK_H) for line in in_order(came)]
+    first = (int(TOLD.search(came[0])[1]) + 60) // 3600 - BACK_H
     found = [[] for _ in range(HOURS)]
     for line in text:
         hour = int(TOLD.search(line)[1]) // 3600 - first
-        if hour >= 0:  # one second of the hour before is in it
+        if hour >= 0:  # some of the hours before come late in it
             found[hour].append(line)
     assert (first + BACK_H) % DAYS_H == 0
     return found
