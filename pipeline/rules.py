@@ -97,6 +97,9 @@ class DarkRules:
         "chance",
         "that a silence fits as nearly by accident: more often, and the row says more of the traffic than of two",
     )
+    water_chance: float = number(
+        0.1, "chance", "of those as rare by accident ways by sea are worked out: all leads and what is shown first"
+    )
     indicator_d: float = number(
         3.0,
         "d",

@@ -264,7 +264,8 @@ def dark_lead_schema() -> pa.Schema:
     """The columns of view dark_leads, with what the view holds."""
     return schema.table(
         "Dark meetings that are leads, best score first: those with `lead`, and of two silences (both_dark) those that "
-        "are as rare by accident (dark.lead_chance), have no common cause, and for which something else speaks.",
+        "are as rare by accident (dark.lead_chance), not impossible by sea, have no common cause, and for which "
+        "something else speaks.",
         *schema.STORED["dark_meetings"],
         column(
             "indicators",
@@ -293,7 +294,7 @@ def dark_lead_query(rules: DarkRules, observed: str = "case_observations") -> st
         FROM spans d LEFT JOIN indicated s USING (id)
         WHERE d.lead OR d.kind = 'both_dark' AND s.indicators IS NOT NULL
             AND d.chance_by_accident <= {rules.lead_chance!r} AND d.lost_together < {rules.together_least!r}
-            AND d.outage_share <= {rules.outage_share!r}
+            AND d.outage_share <= {rules.outage_share!r} AND d.over_water IS NOT false
         ORDER BY d.score DESC NULLS LAST, d.start_time, d.id"""
 
 

@@ -29,6 +29,7 @@ def row(**more: Any) -> dict[str, Any]:
     alike = {"lead": True, "kind": "one_dark", "stay_h": 6.5, "spare_h": 4.5, "least_speed_kn": 7.25, "rivals": 2}
     alike |= {"track_start_a": at(-90), "track_start_b": at(-80), "start_time": at(3), "end_time": at(9.5)}
     alike |= {"mmsi_a": 273000001, "mmsi_b": 412000002, "lon": 124.1, "lat": 38.55, "region": None, "region_km2": None}
+    alike |= {"over_water": True, "stay_water_h": 6.5}
     alike |= {"zones": ["chodo"], "port": "nampo", "distance_to_port_km": 62.0, "shifts": 27, "lost_together": 0}
     alike |= {"gap_start_a": None, "gap_end_a": None, "judgement_a": None, "judgement_b": "silenced"}
     alike |= {
