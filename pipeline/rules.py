@@ -100,6 +100,9 @@ class DarkRules:
     water_chance: float = number(
         0.1, "chance", "of those as rare by accident ways by sea are worked out: all leads and what is shown first"
     )
+    approaching_h: float = number(
+        4.0, "h", "within which a silent vessel may be at a waiting one: a live watch shows it, and it is no event"
+    )
     indicator_d: float = number(
         3.0,
         "d",

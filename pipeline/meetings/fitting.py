@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,10 @@ import pyarrow.compute as pc
 from stswatch.geo.coordinates.plane import apart_km, in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
 from stswatch.pipeline.meetings.reach import KMH_PER_KN
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.times import iso
 
 GAPS = schema.table(
     "Gaps that ended, for as long as another can be held against them.",
@@ -174,6 +176,45 @@ def _chord2(one: Floats, other: Floats) -> Floats:
 def between_km(one: Floats, other: Floats) -> Floats:
     """Geodesics (n,) between places (3, n) in space, km."""
     return apart_km(one.T, other.T)
+
+
+_SHOWN = 20  # of those who wait
+
+
+def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> list[dict[str, Any]]:
+    """Who waits, and who of those silent can be there for the first time within `dark.approaching_h` of now.
+
+    waits: schema.LOITERING; gone: mmsi, time, lon and lat of the last fix of each that is silent. On straight ways, at
+    `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both begins, with the
+    number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
+    """
+    own, kmh, one = rules.dark, rules.stays.dark_speed_kn * KMH_PER_KN, DarkSpans.of_waits(waits)
+    mmsi, lost_h = np.asarray(gone["mmsi"]).astype(np.int64), micros(gone, "time") / HOUR
+    chord2 = _chord2(one.start, in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"])).T)
+    km = 2 * _RADIUS_KM * np.arcsin(np.minimum(np.sqrt(np.maximum(chord2, 0.0)) / 2, 1.0))
+    come_km = np.maximum(km - one.slack_km[:, None], 0.0)
+    earliest_h = lost_h + come_km / kmh
+    fits = (np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (one.mmsi[:, None] != mmsi)
+    far = np.log1p(come_km / own.near_km) + np.log1p(np.abs(one.start_h[:, None] - lost_h) / own.near_h)
+    i, j = np.nonzero(fits)
+    order = np.lexsort((mmsi[j], far[i, j], i))
+    row, first, count = np.unique(i[order], return_index=True, return_counts=True)
+    best = j[order][first]
+    nearest = np.lexsort((one.mmsi[row], far[row, best]))[:_SHOWN]
+    return [
+        {
+            "waiting": int(one.mmsi[k]),
+            "since": iso(int(micros(waits, "start_time")[k])),
+            "lon": round(waits["lon"][k].as_py(), 4),
+            "lat": round(waits["lat"][k].as_py(), 4),
+            "silent": int(mmsi[of]),
+            "lost": iso(int(micros(gone, "time")[of])),
+            "lost_km": round(float(km[k, of]), 1),
+            "earliest": iso(round(float(earliest_h[k, of]) * 3600) * SECOND),
+            "others": fitting - 1,
+        }
+        for k, of, fitting in zip(row[nearest].tolist(), best[nearest].tolist(), count[nearest].tolist(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
