@@ -198,7 +198,7 @@ _DARK = (  # heading, width, what stands in it
     ("score", 5, lambda r: "-" if r["score"] is None else f"{r['score']:.1f}"),
     ("id", 13, lambda r: r["id"]),
     ("earliest (UTC)", 16, lambda r: minute(r["start_time"])),
-    ("hours", 6, lambda r: f"{r['stay_h']:.1f}"),
+    ("hours", 6, lambda r: "-" if r["over_water"] is False else f"{r['stay_h']:.1f}"),
     ("by chance", 9, lambda r: _chance(r["chance_by_accident"])),
     ("rivals", 6, lambda r: f"{r['rivals']}"),
     *_LEAD[5:7],

@@ -265,13 +265,13 @@ def by_sea(of: GapGroups, corners: tuple[Floats, Floats], stay_h: float) -> Stay
     """
     start, end = degrees(of.start[:, 0]), degrees(of.end[:, 0])
     ends = np.concatenate([start, end], axis=1)
-    if not (in_region(*ends).all() and in_region(*corners).all()):
+    if not in_region(*ends).all():
         return None
     speed, away_km = of.speed_kmh[0], bounds_km(end[0], end[1], start[0], start[1])
     time_h = of.end_h[0][:, None] - of.start_h[0]
     most_h = float((time_h - away_km / np.maximum(speed[:, None], speed)).min())
-    if most_h < stay_h:
-        return StayBySea(most_h, False)
+    if most_h < stay_h or not in_region(*corners).all():
+        return StayBySea(most_h, False if most_h < stay_h else None)
     x, y, span = _grid_by_sea(of, ends, corners, stay_h)
     long_h = span[1] - span[0]
     clear = nothing_between(ends[0], ends[1], *corners)
@@ -295,7 +295,7 @@ def _grid_by_sea(
     of: GapGroups, ends: Floats, corners: tuple[Floats, Floats], stay_h: float
 ) -> tuple[Floats, Floats, Floats]:
     """A grid, degrees (n, n), round where a group of one can stay so long, and from when until when there (2, n, n)."""
-    low, high = (np.array([pick(axis) for axis in corners]) for pick in (np.min, np.max))
+    low, high = (np.array([pick(axis) for axis in corners]) + off for pick, off in ((np.min, -1e-3), (np.max, 1e-3)))
     for points in (_ROUGH, _ROUGH, _FINE):  # drawn closer each time
         x, y = np.meshgrid(*np.linspace(low, high, points).T)
         step = (high - low) / (points - 1)

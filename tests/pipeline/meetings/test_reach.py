@@ -188,3 +188,12 @@ def test_who_lies_on_both_sides_of_korea_cannot_meet_in_a_day(turn, possible):
     assert best.stay_h[0] > STAY_H
     found = by_sea(of, tuple(axis[0] for axis in regions(of, best, STAY_H)), STAY_H)
     assert (found and found.possible) is possible
+
+
+def test_what_is_just_possible_or_reaches_beyond_the_region_is_not_excluded():
+    for long_h, possible in ((STAY_H + 1e-6, None), (STAY_H + 0.02, True), (160.0, None)):
+        where = [[124.0, 124.0]], [[38.5, 38.5]]
+        of = GapGroups.of([[0.0, 0.0]], [[long_h, long_h]], where, where, SPEED_KN)
+        found = by_sea(of, tuple(axis[0] for axis in regions(of, longest(of), STAY_H)), STAY_H)
+        assert found.most_h == pytest.approx(long_h)
+        assert found.possible is possible
