@@ -340,7 +340,7 @@ class Provisional:
         last = _last_heard(concat([self._tracks, build(_HEARD, heard)], _HEARD))
         silence_us = arrival_us - micros(last, "time")
         silent = silence_us > threshold(np.asarray(last["satellite"]), own.vessel)
-        gone = last.filter(pa.array(silent & (silence_us <= days(own.dark.gap_d)))).combine_chunks()
+        gone = last.filter(pa.array(silent & (silence_us <= _LOST_US))).combine_chunks()
         slow = pa.array(~silent & (np.asarray(last["sog_kn"]) < own.stays.slow_kn))
         still = pc.is_in(self._waits["mmsi"], value_set=last["mmsi"].filter(slow).combine_chunks())
         waits = self._waits.filter(still).combine_chunks()
@@ -378,6 +378,7 @@ class Provisional:
 
 # ----------------------------------------------------------------------------------------- who may be approaching
 
+_LOST_US = days(1)  # who was lost before can be nearly anywhere
 _HEARD = pa.schema([TRACKS.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "satellite")])
 
 

@@ -190,31 +190,31 @@ def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> l
     """
     own, kmh, one = rules.dark, rules.stays.dark_speed_kn * KMH_PER_KN, DarkSpans.of_waits(waits)
     mmsi, lost_h = np.asarray(gone["mmsi"]).astype(np.int64), micros(gone, "time") / HOUR
-    chord2 = _chord2(one.start, in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"])).T)
-    km = 2 * _RADIUS_KM * np.arcsin(np.minimum(np.sqrt(np.maximum(chord2, 0.0)) / 2, 1.0))
-    come_km = np.maximum(km - one.slack_km[:, None], 0.0)
-    earliest_h = lost_h + come_km / kmh
-    fits = (np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (one.mmsi[:, None] != mmsi)
-    far = np.log1p(come_km / own.near_km) + np.log1p(np.abs(one.start_h[:, None] - lost_h) / own.near_h)
-    i, j = np.nonzero(fits)
-    order = np.lexsort((mmsi[j], far[i, j], i))
-    row, first, count = np.unique(i[order], return_index=True, return_counts=True)
-    best = j[order][first]
-    nearest = np.lexsort((one.mmsi[row], far[row, best]))[:_SHOWN]
-    return [
-        {
+    places = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"]))
+    found: list[tuple[float, dict[str, Any]]] = []
+    for k in range(len(one)):
+        km = apart_km(places, one.start[:, k])
+        come_km = np.maximum(km - one.slack_km[k], 0.0)
+        earliest_h = lost_h + come_km / kmh
+        fits = np.flatnonzero((np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (mmsi != one.mmsi[k]))
+        if not len(fits):
+            continue
+        far = np.log1p(come_km[fits] / own.near_km) + np.log1p(np.abs(one.start_h[k] - lost_h[fits]) / own.near_h)
+        nearest = np.lexsort((mmsi[fits], far))[0]
+        of = int(fits[nearest])
+        row = {
             "waiting": int(one.mmsi[k]),
             "since": iso(int(micros(waits, "start_time")[k])),
             "lon": round(waits["lon"][k].as_py(), 4),
             "lat": round(waits["lat"][k].as_py(), 4),
             "silent": int(mmsi[of]),
             "lost": iso(int(micros(gone, "time")[of])),
-            "lost_km": round(float(km[k, of]), 1),
-            "earliest": iso(round(float(earliest_h[k, of]) * 3600) * SECOND),
-            "others": fitting - 1,
+            "lost_km": round(float(km[of]), 1),
+            "earliest": iso(round(float(earliest_h[of]) * 3600) * SECOND),
+            "others": len(fits) - 1,
         }
-        for k, of, fitting in zip(row[nearest].tolist(), best[nearest].tolist(), count[nearest].tolist(), strict=True)
-    ]
+        found.append((float(far[nearest]), row))
+    return [row for _, row in sorted(found, key=lambda each: (each[0], each[1]["waiting"]))[:_SHOWN]]
 
 
 @dataclass(frozen=True)

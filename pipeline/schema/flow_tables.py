@@ -201,7 +201,7 @@ DARK_MEETINGS = table(
         "not asked, chance_by_accident being above dark.water_chance or null",
         null=True,
     ),
-    column("stay_water_h", pa.float64(), "no stay by sea is longer; below 0: no way round", unit="h", null=True),
+    column("stay_water_h", pa.float64(), "no stay by sea is longer; below 0: never at one time", unit="h", null=True),
     column("zones", pa.list_(pa.string()), "zones there, most specific first"),
     column("port", pa.string(), "nearest port"),
     column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),

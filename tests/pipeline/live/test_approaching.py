@@ -41,7 +41,7 @@ def filled(kind, n, columns):
 def looked(silent_h, km, waited_h=6.0, sog_kn=0.3, heard=True, place=PLACE):
     """What a watch shows: one waits, the others were lost so long ago, so far off it."""
     n = len(silent_h)
-    lon, lat = destination(*place, np.linspace(180, 270, n), np.asarray(km) * 1000)
+    lon, lat = destination(place[0], place[1], np.linspace(180, 270, n), np.asarray(km) * 1000)
     tracks = {"mmsi": GUEST + np.arange(n), "time": NOW - (np.asarray(silent_h) * HOUR).astype(np.int64)}
     tracks |= {"lon": lon, "lat": lat, "track_start": np.full(n, NOW - 90 * HOUR), "silent": np.ones(n, bool)}
     stay = {"mmsi": [HOST], "start": np.array([NOW - int(waited_h * HOUR)]), "end": np.array([NOW - HOUR])}
@@ -53,7 +53,7 @@ def looked(silent_h, km, waited_h=6.0, sog_kn=0.3, heard=True, place=PLACE):
     watch = Provisional(None, RULES, area("dprk"), 60_000_000)
     watch._take(states)
     if heard:
-        fix = seas.fixes(HOST, NOW - 5 * MINUTE, *place, sog_kn)
+        fix = seas.fixes(HOST, NOW - 5 * MINUTE, place[0], place[1], sog_kn)
         watch.recent.add(fix, schema.empty("static_reports"), "terrestrial", NOW)
     return watch.approaching(NOW)
 
@@ -77,6 +77,7 @@ def test_of_several_the_one_lost_nearest_is_named_and_the_others_are_counted():
         {"silent_h": [1.0], "km": [30.0]},  # no silence yet
         {"silent_h": [3.0], "km": [200.0]},  # not within four hours
         {"silent_h": [12.0], "km": [30.0]},  # had time for it long before
+        {"silent_h": [25.0], "km": [560.0]},  # lost too long ago to say
         {"silent_h": [3.0], "km": [80.0], "waited_h": 2.5},
         {"silent_h": [3.0], "km": [80.0], "sog_kn": 8.0},  # has left
         {"silent_h": [3.0], "km": [80.0], "heard": False},  # both are silent now
