@@ -155,7 +155,7 @@ def sailed_km2(of, corners, ends):
     return float((cell * np.cos(np.radians(lat)))[go - come >= STAY_H].sum())
 
 
-@pytest.mark.parametrize(("n", "seed"), [(3, 7), pytest.param(50, 8, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("n", "seed"), [(2, 7), pytest.param(50, 8, marks=pytest.mark.soak)])
 def test_round_land_the_region_holds_where_they_met_and_is_hardly_larger_than_what_can_be_sailed(n, seed):
     """No pair that met is excluded, and no region is larger than the straight one.
 
