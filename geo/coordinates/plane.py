@@ -269,4 +269,4 @@ def not_below(x: Floats, y: Floats, value: Floats) -> Any:
     if not len(of):
         return shapely.Polygon()
     rings = shapely.linearrings(slots[used], indices=np.unique(of, return_inverse=True)[1])
-    return shapely.union_all(shapely.polygons(rings))
+    return shapely.coverage_union_all(shapely.polygons(rings))

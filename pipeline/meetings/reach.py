@@ -272,9 +272,9 @@ def by_sea(of: GapGroups, corners: tuple[Floats, Floats], stay_h: float) -> Stay
     most_h = float((time_h - away_km / np.maximum(speed[:, None], speed)).min())
     if most_h < stay_h or not in_region(*corners).all():
         return StayBySea(most_h, False if most_h < stay_h else None)
-    x, y, span = _grid_by_sea(of, ends, corners, stay_h)
-    long_h = span[1] - span[0]
     clear = nothing_between(ends[0], ends[1], *corners)
+    x, y, span = _grid_by_sea(of, ends, corners, stay_h, clear)
+    long_h = span[1] - span[0]
     found = shapely.polygons(np.column_stack(corners)) if clear else not_below(x, y, long_h - stay_h)
     at_sea = shapely.difference(found, coast(x[0, 0], y[0, 0], x[-1, -1], y[-1, -1]))
     region = shapely.set_precision(shapely.simplify(at_sea, (x[0, 1] - x[0, 0]) / 8), 1e-4)
@@ -292,7 +292,7 @@ _ROUGH, _FINE = 13, 41  # points along a side
 
 
 def _grid_by_sea(
-    of: GapGroups, ends: Floats, corners: tuple[Floats, Floats], stay_h: float
+    of: GapGroups, ends: Floats, corners: tuple[Floats, Floats], stay_h: float, straight: bool
 ) -> tuple[Floats, Floats, Floats]:
     """A grid, degrees (n, n), round where a group of one can stay so long, and from when until when there (2, n, n)."""
     low, high = (np.array([pick(axis) for axis in corners]) + off for pick, off in ((np.min, -1e-3), (np.max, 1e-3)))
@@ -301,7 +301,7 @@ def _grid_by_sea(
         step = (high - low) / (points - 1)
         # no place in a square is further from its corner than this, and a stay changes so much at most
         slack_h = 2 * 111.7 * float(np.hypot(*step)) / of.speed_kmh.min()
-        span = _span_by_sea(of, ends, x, y, stay_h - slack_h)
+        span = _span_by_sea(of, ends, x, y, np.inf if straight else stay_h - slack_h)
         near = span[1] - span[0] >= stay_h - slack_h
         if near.any():
             low, high = (np.array([pick(axis[near]) for axis in (x, y)]) for pick in (np.min, np.max))
