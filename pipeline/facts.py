@@ -243,3 +243,25 @@ def type_in_words(code: int | None) -> str:
     kind, cargo = divmod(code, 10)
     words = _SINGLE.get(code) or (_CLASSES[kind] + _CARGO.get(cargo, "") if kind in _CLASSES else "reserved type")
     return f"{words} ({code})"
+
+
+# ---------------------------------------------------------------------------------------------- of dark meetings
+
+
+def ways(row: Mapping[str, Any]) -> str:
+    """By which ways it was worked out who could be where."""
+    return "by ways at sea" if row["over_water"] else "on straight ways over land too"
+
+
+def not_by_sea(row: Mapping[str, Any], stay_h: float) -> list[str]:
+    """A sentence where what straight ways left time for was not possible by sea."""
+    words = f"But by sea, round the land, there was no time for {stay_h:g} h together at any place: so it is no lead."
+    return [words] if row["over_water"] is False else []
+
+
+def region(row: Mapping[str, Any]) -> str:
+    """How large the region is, where there is one, and whether land is left out of it."""
+    if row["region_km2"] is None:
+        return ""
+    land = "" if row["over_water"] else ", in which land is not left out"
+    return f"; or elsewhere in a region of {row['region_km2']:,.0f} km2{land}"

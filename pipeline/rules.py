@@ -79,6 +79,11 @@ class DarkRules:
     gap_d: float = number(
         7.0, "d", "as long as a track lasts; whoever is silent for longer can have been anywhere and met anybody"
     )
+    absence_d: float = number(
+        30.0,
+        "d",
+        "as long as an absence of view dark_absences may be; after a month nothing speaks for one place",
+    )
     stay_h: float = number(2.0, "h", "to come alongside, pass a hose and cast off; most transfers of oil take longer")
     partners_most: float = number(3.0, "silences", "of those that fit one, the likeliest to be looked at by a person")
     shift_least_d: float = number(2.0, "d", "silences a day before go on into the same ones")
@@ -96,6 +101,12 @@ class DarkRules:
         0.025,
         "chance",
         "that a silence fits as nearly by accident: more often, and the row says more of the traffic than of two",
+    )
+    water_chance: float = number(
+        0.1, "chance", "of those as rare by accident ways by sea are worked out: all leads and what is shown first"
+    )
+    approaching_h: float = number(
+        4.0, "h", "within which a silent vessel may be at a waiting one: a live watch shows it, and it is no event"
     )
     indicator_d: float = number(
         3.0,

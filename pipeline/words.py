@@ -198,7 +198,7 @@ _DARK = (  # heading, width, what stands in it
     ("score", 5, lambda r: "-" if r["score"] is None else f"{r['score']:.1f}"),
     ("id", 13, lambda r: r["id"]),
     ("earliest (UTC)", 16, lambda r: minute(r["start_time"])),
-    ("hours", 6, lambda r: f"{r['stay_h']:.1f}"),
+    ("hours", 6, lambda r: "-" if r["over_water"] is False else f"{r['stay_h']:.1f}"),
     ("by chance", 9, lambda r: _chance(r["chance_by_accident"])),
     ("rivals", 6, lambda r: f"{r['rivals']}"),
     *_LEAD[5:7],
@@ -220,17 +220,16 @@ def dark_explanation(row: dict[str, Any]) -> str:
     """Who had time to meet whom and where, and how little that says; row: as `api.dark_meeting` gives it."""
     row, used = harmless(row), json.loads(row["run"]["rules"])
     place = f"{facts.position(row['lon'], row['lat'])}, {', '.join(row['zones']) or 'in no zone'}; {_from_port(row)}"
-    if row["region_km2"] is not None:
-        place += f"; or elsewhere in a region of {row['region_km2']:,.0f} km2, in which land is not left out"
     return "\n".join(
         [
             f"{row['id']}, {'lead' if row['lead'] else 'candidate'}: nobody saw a meeting of these two",
             "",
             *(_unheard(row, v) for v in "ab"),
-            f"At {used['stays']['dark_speed_kn']:g} kn, on straight ways over land too, both had time to be at one"
+            f"At {used['stays']['dark_speed_kn']:g} kn, {facts.ways(row)}, both had time to be at one"
             f" place from {minute(row['start_time'])} to {minute(row['end_time'])} UTC, {row['stay_h']:.1f} h at most;",
             f"for {used['dark']['stay_h']:g} h of that, {row['least_speed_kn']:.1f} kn is the least speed.",
-            f"Where: near {place}.",
+            *facts.not_by_sea(row, used["dark"]["stay_h"]),
+            f"Where: near {place}{facts.region(row)}.",
             *_by_accident(row),
             *([f"What else speaks for it: {', '.join(row['indicators'])}."] if row.get("indicators") else []),
             "",

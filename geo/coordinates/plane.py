@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, haversine_m, lon_difference, unit_vectors, wrap_lon
@@ -225,3 +227,46 @@ def apart_km(one: Floats, other: Floats) -> Floats:
     [185.0]
     """
     return arc_km(np.sqrt(((one - other) ** 2).sum(axis=1)))
+
+
+# ---------------------------------------------------------------------------------- Areas, and shapes drawn on a grid
+
+
+def area_km2(lon: Floats, lat: Floats) -> Floats:
+    """The areas (n,) of polygons with corners (n, m), degrees.
+
+    >>> area_km2(np.array([[124.0, 125.0, 125.0, 124.0]]), np.array([[0.0, 0.0, 1.0, 1.0]])).round(-2).tolist()
+    [12300.0]
+    """
+    rise, turn = np.radians(lat), np.radians(lon - lon[:, :1])
+    turn = (turn + np.pi) % (2 * np.pi) - np.pi
+    step = np.roll(turn, -1, axis=1) - turn
+    strips = step * (np.sin(rise) + np.sin(np.roll(rise, -1, axis=1))) / 2
+    b2 = (WGS84_A_M / 1000) ** 2 * (1 - WGS84_E2)
+    return np.asarray(np.abs(strips.sum(axis=1)) * b2 * (1 + WGS84_E2 * np.sin(rise).mean(axis=1) ** 2) ** 2)
+
+
+def not_below(x: Floats, y: Floats, value: Floats) -> Any:
+    """Where values (n, m) at the corners of a grid are 0 or more, as one shapely geometry.
+
+    Each square is cut in two triangles on which the value is linear. Never raises on numbers.
+
+    >>> x, y = np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0])
+    >>> not_below(x, y, 0.5 - x).bounds, not_below(x, y, x - 3.0).is_empty
+    ((0.0, 0.0, 0.5, 1.0), True)
+    """
+    at = np.arange(x.size).reshape(x.shape)
+    a, b, c, d = (part.ravel() for part in (at[:-1, :-1], at[:-1, 1:], at[1:, 1:], at[1:, :-1]))
+    corner = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+    points, height = np.column_stack([x.ravel(), y.ravel()]), value.ravel()
+    ahead, inside = np.roll(corner, -1, axis=1), height >= 0
+    low, high = np.where(inside[corner], ahead, corner), np.where(inside[corner], corner, ahead)
+    drop = height[high] - height[low]
+    crossing = points[high] + (points[low] - points[high]) * (height[high] / np.where(drop > 0, drop, 1.0))[..., None]
+    slots = np.stack([points[corner], crossing], axis=2)
+    used = np.stack([inside[corner], inside[corner] != inside[ahead]], axis=2)
+    of = np.broadcast_to(np.arange(len(corner))[:, None, None], used.shape)[used]
+    if not len(of):
+        return shapely.Polygon()
+    rings = shapely.linearrings(slots[used], indices=np.unique(of, return_inverse=True)[1])
+    return shapely.coverage_union_all(shapely.polygons(rings))

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from stswatch.geo.coast.land import REGION_BOX
@@ -38,7 +39,7 @@ from stswatch.geo.sea.lattice import (
 )
 from stswatch.geo.sea.strings import ROUNDING, inner_land
 
-__all__ = ["BySea", "port_bound_km", "port_distance_km", "sea_distance_km"]
+__all__ = ["BySea", "bounds_km", "in_region", "nothing_between", "port_bound_km", "port_distance_km", "sea_distance_km"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -113,6 +114,58 @@ def port_bound_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str], asked
     return np.column_stack(found)[which] if found else np.empty((len(which), 0))
 
 
+def in_region(lon: ArrayLike, lat: ArrayLike) -> Bools:
+    """Whether points (n,) lie where ways by sea are known; never raises.
+
+    >>> in_region([124.0, -70.0], [38.0, 40.0]).tolist()
+    [True, False]
+    """
+    west, south, east, north = REGION_BOX
+    x, y = wrap_lon(lon), np.asarray(lat, np.float64)
+    return np.asarray((x >= west) & (x <= east) & (y >= south) & (y <= north))
+
+
+def bounds_km(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:
+    """What no way by sea from points (n,) to others (m,) is shorter than, (n, m) km: the bound of `sea_distance_km`.
+
+    Of points outside of the region it is the great circle. Costs 1 ms for each of the n, 0.2 ms for each of the m that
+    land lies before. Never raises on numbers.
+
+    >>> bounds_km([125.0], [38.4], [124.0, 128.0], [38.0, 39.3]).round(-1).tolist()
+    [[100.0, 1240.0]]
+    """
+    one, which_one = _distinct(*(np.asarray(v, np.float64) for v in (lon0, lat0)))
+    other, which_other = _distinct(*(np.asarray(v, np.float64) for v in (lon1, lat1)))
+    here_km, there_km = (in_space_km(of.lon, of.lat) for of in (one, other))
+    bound = np.stack([apart_km(there_km, at) for at in here_km]) * ROUNDING
+    row, column = np.nonzero(one.known[:, None] & other.known)
+    apart = np.zeros(bound.shape, bool)
+    apart[row, column] = ~inner_land().clear(one.xy[row], other.xy[column])
+    of, some = (np.flatnonzero(apart.any(axis=axis)) for axis in (1, 0))
+    if len(of):
+        point, corner, km = inner_land().seen_km(other.xy[some])
+        for k, to_corners in zip(of.tolist(), inner_land().to_corners_km(one.xy[of]), strict=True):
+            strung = np.full(len(some), np.inf)
+            np.minimum.at(strung, point, to_corners[corner] + km)
+            strung = (np.where(np.isfinite(strung), strung, 0.0) - one.moved_km[k] - other.moved_km[some]) * ROUNDING
+            bound[k, some] = np.where(apart[k, some], np.maximum(bound[k, some], strung), bound[k, some])
+    return np.asarray(bound[which_one][:, which_other])
+
+
+def nothing_between(lon: Floats, lat: Floats, lon1: Floats, lat1: Floats) -> bool:
+    """Whether no inner land lies in what the straight ways from points (n,) to the hull of others (m,) take up.
+
+    Points are in the region. Never raises.
+
+    >>> there = np.array([124.0, 124.5, 124.5]), np.array([38.5, 38.5, 39.0])
+    >>> [nothing_between(np.array([x]), np.array([37.0]), *there) for x in (124.0, 129.5)]
+    [True, False]
+    """
+    others = np.broadcast_to(to_plane(lon1, lat1), (len(lon), len(lon1), 2))
+    points = np.concatenate([to_plane(lon, lat)[:, None], others], axis=1)
+    return not inner_land().touches(shapely.convex_hull(shapely.multipoints(points))).any()
+
+
 def _least_km(one: _Places, others: _Places, asked: Bools) -> Floats:
     """Bounds from one place to others (n,): the straight line, or where land lies in it the string round that.
 
@@ -144,8 +197,7 @@ class _Places:
     @cached_property
     def known(self) -> Bools:
         """Those in the region."""
-        west, south, east, north = REGION_BOX
-        return np.asarray((self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north))
+        return in_region(self.lon, self.lat)
 
     @cached_property
     def nodes(self) -> tuple[Ints, Ints, Floats]:

@@ -278,7 +278,11 @@ class InnerLand:
 
     def clear(self, one: Floats, other: Floats) -> Bools:
         """Whether nothing of it lies between points (n, 2) of the plane and others."""
-        return np.asarray(~shapely.intersects(self._solid, shapely.linestrings(np.stack([one, other], axis=1))))
+        return ~self.touches(shapely.linestrings(np.stack([one, other], axis=1)))
+
+    def touches(self, shapes: Any) -> Bools:
+        """Which shapely geometries of the plane (n,) it touches."""
+        return np.asarray(shapely.intersects(self._solid, shapes))
 
     def seen_km(self, xy: Floats) -> tuple[Ints, Ints, Floats]:
         """The corners to which strings can go straight from points (n, 2): point (m,), by point, corner, distance."""

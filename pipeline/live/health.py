@@ -360,6 +360,19 @@ def _flow(status: Mapping[str, Any]) -> Iterator[str]:
         f"since the last finalized hour: vessels {last['vessels']:,}, encounters that still run"
         f" {last['open_encounters']:,}, provisional leads {last['leads']:,}"
     )
+    yield from map(_approaching, last.get("approaching", ()))
+
+
+def _approaching(row: Mapping[str, Any]) -> str:
+    """Who waits, and who may come: no event and no lead."""
+    from stswatch.pipeline.facts import position  # with it comes numpy
+
+    others = f"; so may {row['others']:,} other{'s' * (row['others'] > 1)}" if row["others"] else ""
+    return (
+        f"{row['waiting']:09d} waits since {_minute(row['since'])} near {position(row['lon'], row['lat'])};"
+        f" {row['silent']:09d}, not heard since {_minute(row['lost'])}, {row['lost_km']:.0f} km off,"
+        f" may be there from {_minute(row['earliest'])} on{others}"
+    )
 
 
 def _source(source: Mapping[str, Any]) -> str:

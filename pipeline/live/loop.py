@@ -287,6 +287,7 @@ class _Watch:
                 open_encounters=running,
                 leads=flagged,
                 finalizing=self._finalizing.busy,
+                approaching=self._vantage.approaching(self._hearing.arrival_us),
             )
         )
 

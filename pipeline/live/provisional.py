@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,12 +31,16 @@ from stswatch.pipeline.batch import (
 from stswatch.pipeline.flow import slices
 from stswatch.pipeline.flow.late_data import SOON_US
 from stswatch.pipeline.flow.slices import Committed
-from stswatch.pipeline.rules import Rules, minutes
+from stswatch.pipeline.meetings.fitting import approaching
+from stswatch.pipeline.rules import Rules, days, minutes
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 from stswatch.pipeline.steps import STEPS, States, Step, look_ahead, of_keys
 from stswatch.pipeline.store.revisions import RUNNING
 from stswatch.pipeline.track_rules import VesselRules
 from stswatch.pipeline.tracks.fixes import PENDING, used, valid
+from stswatch.pipeline.tracks.identity import TRACKS
+from stswatch.pipeline.tracks.legs import threshold
+from stswatch.pipeline.tracks.stays import loitering
 
 # ----------------------------------------------------------------------------------------------------------------
 # What lies in or near the area asked for: where a watch says at once what stands so far. Elsewhere it waits an hour
@@ -161,6 +166,10 @@ class Recent:
     def vessels(self) -> int:
         """How many vessels were heard."""
         return len(self._newest)
+
+    def newest(self) -> tuple[Ints, RecentFixes]:
+        """The last fix of each vessel that was heard, and its MMSI, (n,)."""
+        return self._by_number()[self._newest.vessel], self._newest
 
     def add(self, fixes: pa.Table, reports: pa.Table, receiver: str, arrival_us: int) -> int:
         """Take in rows of the lake that came by then; gives how many fixes wait for their time.
@@ -289,7 +298,7 @@ class Provisional:
         self._data = data
         self._rules, self._steps, self._area_filter = rules, tuple(steps), AreaFilter.of(area, rules.vessel)
         self.recent = Recent(self._area_filter, rules.vessel.slow_kn, allowed_lateness_us)
-        self._near, self._others, self._slow = self._split(slices.none_yet(self._steps))
+        self._take(slices.none_yet(self._steps))
 
     def move_to(self, until_us: int, last: Committed | None, shards: int) -> None:
         """Look from the end of an hour that is finalized now; last: the slice with the states after it.
@@ -301,7 +310,7 @@ class Provisional:
             if last is None
             else slices.after(self._data, last, self._steps, shards, self._rules)
         )
-        self._near, self._others, self._slow = self._split(states)
+        self._take(states)
         self.recent.finalized(until_us)
 
     def look(self, arrival_us: int) -> tuple[pa.Table, pa.Table]:
@@ -319,6 +328,31 @@ class Provisional:
         since_us = arrival_us - minutes(self._rules.encounter.join_min)
         running = pa.array(micros(rows, "end_time") >= since_us)
         return rows.append_column(RUNNING, running), found.get("vessels", schema.empty("vessels"))
+
+    def approaching(self, arrival_us: int) -> list[dict[str, Any]]:
+        """Who waits in or near the area, and who of those silent may be there soon; see fitting.approaching.
+
+        For the eye: no event and no lead comes of it.
+        """
+        own, (mmsi, newest) = self._rules, self.recent.newest()
+        heard = {"mmsi": mmsi, "time": newest.time_us, "satellite": newest.columns["receiver"] == schema.SATELLITE}
+        heard |= {name: newest.columns[name] for name in ("lon", "lat", "sog_kn")}
+        last = _last_heard(concat([self._tracks, build(_HEARD, heard)], _HEARD))
+        silence_us = arrival_us - micros(last, "time")
+        silent = silence_us > threshold(np.asarray(last["satellite"]), own.vessel)
+        gone = last.filter(pa.array(silent & (silence_us <= _LOST_US))).combine_chunks()
+        slow = pa.array(~silent & (np.asarray(last["sog_kn"]) < own.stays.slow_kn))
+        still = pc.is_in(self._waits["mmsi"], value_set=last["mmsi"].filter(slow).combine_chunks())
+        waits = self._waits.filter(still).combine_chunks()
+        return approaching(waits, gone, arrival_us, own)
+
+    def _take(self, states: States) -> None:
+        """Look from these states."""
+        stays = states.get("calls", {}).get("stays", schema.STAYS.empty_table()).select(schema.STAYS.names)
+        waits = loitering(stays, schema.EDGES.empty_table(), self._rules.stays)
+        self._waits = waits.filter(pa.array(self._holds(waits, "lon", "lat"))).combine_chunks()
+        self._tracks = states.get("vessel", {}).get("tracks", TRACKS.empty_table()).select(_HEARD.names)
+        self._near, self._others, self._slow = self._split(states)
 
     def _split(self, states: States) -> tuple[States, States, Ints]:
         """Of the states what lies near the area; what is of all vessels; those of them that may be meeting another."""
@@ -340,3 +374,16 @@ class Provisional:
 
     def _holds(self, rows: pa.Table, lon: str, lat: str) -> Bools:
         return self._area_filter.holds(np.asarray(rows[lon]), np.asarray(rows[lat]))
+
+
+# ----------------------------------------------------------------------------------------- who may be approaching
+
+_LOST_US = days(1)  # who was lost before can be nearly anywhere
+_HEARD = pa.schema([TRACKS.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "satellite")])
+
+
+def _last_heard(rows: pa.Table) -> pa.Table:
+    """The last row of each vessel."""
+    mmsi = np.asarray(rows["mmsi"])
+    order = ordered(mmsi, -micros(rows, "time"))
+    return rows.take(pa.array(order[starts_of(mmsi[order])])).combine_chunks()

@@ -31,7 +31,8 @@ class Report:
     aside.
     wrong: fixes and static reports dated so far after they came that they are marked `clock` and used for nothing.
     vessels: heard since the last finalized hour. open_encounters: provisional rows that still run; leads: provisional
-    ones that are leads. finalizing: whether an hour is being finalized just now.
+    ones that are leads. finalizing: whether an hour is being finalized just now. approaching: see
+    `Provisional.approaching`.
     """
 
     arrival_us: int
@@ -49,6 +50,7 @@ class Report:
     open_encounters: int = 0
     leads: int = 0
     finalizing: bool = False
+    approaching: Sequence[Mapping[str, Any]] = ()
 
 
 class Reporting(Protocol):

@@ -11,19 +11,32 @@ both are. What is looked back at is kept for as long as it can be asked for.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.geo.coordinates.plane import in_space_km
+from stswatch.geo.coordinates.plane import area_km2, in_space_km
 from stswatch.geo.reference.harbours import nearest_port
 from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
+from stswatch.geo.sea.distance import bounds_km, in_region
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, matching, micros
 from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km, distance
-from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, area_km2, least_speed_kn, longest, regions, to_wkb
+from stswatch.pipeline.meetings.reach import (
+    KMH_PER_KN,
+    GapGroups,
+    StayBySea,
+    by_sea,
+    degrees,
+    least_speed_kn,
+    longest,
+    regions,
+    to_wkb,
+)
 from stswatch.pipeline.rules import Rules, days, hours
 
 PARTNERS = schema.table(
@@ -134,6 +147,7 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
     least = [km / np.maximum(h - own.stay_h, 1e-6) for km, h in zip(ways_km, spare_h, strict=True)]
     expected, nearer, shifts = known.by_accident(some, far[first], pool)
     of_waits = waits.take(pa.array(row))
+    at_sea = partial(_wait_by_sea, some=some, silent=silent, known=known)
     columns = {
         "kind": np.full(len(row), "one_dark", object),
         "from_h": from_h,
@@ -154,7 +168,25 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
         "judgement_a": pa.nulls(len(row), pa.string()),
         **_of_gap("b", best, known),
     }
-    return _rows(columns, known)
+    return _rows(columns, known, at_sea)
+
+
+def _wait_by_sea(row: int, some: DarkSpans, silent: DarkSpans, known: Surroundings) -> StayBySea | None:
+    """What ways by sea leave of one of some waits and the silence that fits it; None beyond geo/sea."""
+    stay_h, kmh = known.rules.dark.stay_h, known.rules.stays.dark_speed_kn * KMH_PER_KN
+    ends = degrees(np.stack([silent.start[:, row], silent.end[:, row]], axis=1))
+    place = degrees(some.start[:, row, None])
+    if not (in_region(*ends).all() and in_region(*place).all()):
+        return None
+    come_km, go_km = np.maximum(bounds_km(*ends, *place)[:, 0] - some.slack_km[row], 0.0).tolist()
+    times = (of[row] for of in (some.start_h, silent.start_h, some.end_h, silent.end_h))
+    start_h, lost_h, end_h, found_h = (float(time) for time in times)
+    from_h, until_h = max(start_h, lost_h + come_km / kmh), min(end_h, found_h - go_km / kmh)
+    spare_h = (end_h - lost_h, found_h - start_h, found_h - lost_h)
+    ways = zip((come_km, go_km, come_km + go_km), spare_h, strict=True)
+    least = max(km / max(h - stay_h, 1e-6) for km, h in ways) / KMH_PER_KN
+    lon, lat = (float(axis[0]) for axis in place)
+    return StayBySea(until_h - from_h, until_h - from_h >= stay_h, from_h, until_h, lon, lat, least)
 
 
 def _of_gap(v: str, rows: Ints, known: Surroundings) -> dict[str, object]:
@@ -257,7 +289,11 @@ def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
         **_of_gap("a", a, known),
         **_of_gap("b", b, known),
     }
-    return _rows(columns, known)
+
+    def at_sea(row: int) -> StayBySea | None:
+        return by_sea(of.taken(slice(row, row + 1)), (corners[0][row], corners[1][row]), own.stay_h)
+
+    return _rows(columns, known, at_sea)
 
 
 def _silences(a: Ints, b: Ints, known: Surroundings) -> GapGroups:
@@ -270,16 +306,18 @@ def _silences(a: Ints, b: Ints, known: Surroundings) -> GapGroups:
 # ------------------------------------------------------------------------------------------------- what is published
 
 
-def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
-    """The rows, with what is worked out alike for both kinds."""
-    own, measured = known.rules.dark, {name: np.asarray(columns[name]) for name in ("from_h", "until_h", "lon", "lat")}
-    from_h, until_h, lon, lat = measured.values()
+def _rows(columns: dict[str, object], known: Surroundings, at_sea: Callable[[int], StayBySea | None]) -> pa.Table:
+    """The rows, with what is worked out alike for both kinds; at_sea: what ways by sea leave of a row."""
+    own = known.rules.dark
     expected, nearer = (np.asarray(columns[f"{of}_by_accident"], np.float64) for of in ("expected", "nearer"))
     chance = -np.expm1(-nearer)
+    columns = columns | _by_sea(columns, np.flatnonzero(chance <= own.water_chance), at_sea)
+    from_h, until_h, lon, lat = (np.asarray(columns[name], np.float64) for name in ("from_h", "until_h", "lon", "lat"))
+    possible = ~np.asarray(pc.fill_null(pc.invert(columns["over_water"]), False))
     together, outage = np.asarray(columns["lost_together"]), np.asarray(columns["outage_share"])
     with np.errstate(invalid="ignore"):
         lead = (np.asarray(columns["kind"]) == "one_dark") & (chance <= own.lead_chance)
-    lead &= (together < own.together_least) & (outage <= own.outage_share)
+    lead &= possible & (together < own.together_least) & (outage <= own.outage_share)
     port, port_km = nearest_port(lon, lat)
     made: dict[str, object] = {
         "lead": lead,
@@ -302,6 +340,28 @@ def _rows(columns: dict[str, object], known: Surroundings) -> pa.Table:
     }
     rows = build("dark_meetings", columns | made | {"id": np.full(len(lon), "", object)})
     return rows.set_column(0, rows.schema.field("id"), pa.array(_ids(rows), pa.string()))
+
+
+def _by_sea(columns: dict[str, object], rows: Ints, at_sea: Callable[[int], StayBySea | None]) -> dict[str, object]:
+    """The columns that ways by sea change, worked out for some rows: each by itself, however the rows are cut."""
+    names = ("from_h", "until_h", "lon", "lat", "region_km2", "least_speed_kn")
+    made = {name: np.array(columns[name], np.float64) for name in names}
+    count = len(made["lon"])
+    region: list[bytes | None] = pa.array(columns["region"], pa.binary()).to_pylist()
+    possible: list[bool | None] = [None] * count
+    most_h = np.full(count, np.nan)
+    for row in rows.tolist():
+        found = at_sea(row)
+        if found is None:
+            continue
+        most_h[row], possible[row] = found.most_h, found.possible
+        if found.possible:
+            region[row] = found.region
+            least = max(found.least_speed_kn, made["least_speed_kn"][row])
+            for name in names:
+                made[name][row] = least if name == "least_speed_kn" else getattr(found, name)
+    known = {"over_water": pa.array(possible, pa.bool_()), "stay_water_h": np.round(most_h, 3)}
+    return {**made, **known, "region": pa.array(region, pa.binary())}
 
 
 def _ids(rows: pa.Table) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,10 @@ import pyarrow.compute as pc
 from stswatch.geo.coordinates.plane import apart_km, in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, micros
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
 from stswatch.pipeline.meetings.reach import KMH_PER_KN
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.times import iso
 
 GAPS = schema.table(
     "Gaps that ended, for as long as another can be held against them.",
@@ -174,6 +176,45 @@ def _chord2(one: Floats, other: Floats) -> Floats:
 def between_km(one: Floats, other: Floats) -> Floats:
     """Geodesics (n,) between places (3, n) in space, km."""
     return apart_km(one.T, other.T)
+
+
+_SHOWN = 20  # of those who wait
+
+
+def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> list[dict[str, Any]]:
+    """Who waits, and who of those silent can be there for the first time within `dark.approaching_h` of now.
+
+    waits: schema.LOITERING; gone: mmsi, time, lon and lat of the last fix of each that is silent. On straight ways, at
+    `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both begins, with the
+    number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
+    """
+    own, kmh, one = rules.dark, rules.stays.dark_speed_kn * KMH_PER_KN, DarkSpans.of_waits(waits)
+    mmsi, lost_h = np.asarray(gone["mmsi"]).astype(np.int64), micros(gone, "time") / HOUR
+    places = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"]))
+    found: list[tuple[float, dict[str, Any]]] = []
+    for k in range(len(one)):
+        km = apart_km(places, one.start[:, k])
+        come_km = np.maximum(km - one.slack_km[k], 0.0)
+        earliest_h = lost_h + come_km / kmh
+        fits = np.flatnonzero((np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (mmsi != one.mmsi[k]))
+        if not len(fits):
+            continue
+        far = np.log1p(come_km[fits] / own.near_km) + np.log1p(np.abs(one.start_h[k] - lost_h[fits]) / own.near_h)
+        nearest = np.lexsort((mmsi[fits], far))[0]
+        of = int(fits[nearest])
+        row = {
+            "waiting": int(one.mmsi[k]),
+            "since": iso(int(micros(waits, "start_time")[k])),
+            "lon": round(waits["lon"][k].as_py(), 4),
+            "lat": round(waits["lat"][k].as_py(), 4),
+            "silent": int(mmsi[of]),
+            "lost": iso(int(micros(gone, "time")[of])),
+            "lost_km": round(float(km[of]), 1),
+            "earliest": iso(round(float(earliest_h[of]) * 3600) * SECOND),
+            "others": len(fits) - 1,
+        }
+        found.append((float(far[nearest]), row))
+    return [row for _, row in sorted(found, key=lambda each: (each[0], each[1]["waiting"]))[:_SHOWN]]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _map(figure: Figure, row: Mapping[str, Any], parties: list[_Party], sheet: S
     """
     axes = figure.add_axes(_MAP, gid="map", label="map")
     region = _region(row, sheet)
-    shown = [ends for party in parties for ends in (_heard_ends(party), region) if len(ends)]
+    shown = [ends for party in parties for ends in (_heard_ends(party), *region) if len(ends)]
     x, y = np.concatenate([*shown, np.zeros((1, 2))]).T
     ratio = _MAP[2] * style.WIDTH_IN / (_MAP[3] * style.HEIGHT_IN)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -120,9 +120,9 @@ def _map(figure: Figure, row: Mapping[str, Any], parties: list[_Party], sheet: S
             edge = Polygon(party.reach, fill=False, ec=party.hand.colour, lw=1.1, ls=style.DASHES, zorder=4)
             edge.set_gid(f"{party.hand.letter}-reach")
             axes.add_patch(edge)
-    if len(region):
-        both = Polygon(region, fc="none", ec=style.INK, lw=0.8, hatch="////", alpha=0.55, zorder=0.5, gid="region")
-        axes.add_patch(both)
+    for number, part in enumerate(region):
+        gid = "region" if number == 0 else f"region-{number}"
+        axes.add_patch(Polygon(part, fc="none", ec=style.INK, lw=0.8, hatch="////", alpha=0.55, zorder=0.5, gid=gid))
     for party in parties:
         _course(p, party)
     _place(p, row)
@@ -134,11 +134,13 @@ def _map(figure: Figure, row: Mapping[str, Any], parties: list[_Party], sheet: S
     return all(party.reach is None or bool(p.box.holds(*party.reach.T).all()) for party in parties)
 
 
-def _region(row: Mapping[str, Any], sheet: Sheet) -> Floats:
-    """The corners of the region of a row, metres, (n, 2); none where the place of a wait is known."""
-    if row["region"] is None:
-        return np.zeros((0, 2))
-    return np.column_stack(sheet.xy(*shapely.get_coordinates(shapely.from_wkb(row["region"])).T))
+def _region(row: Mapping[str, Any], sheet: Sheet) -> list[Floats]:
+    """The corners of each part of the region of a row, metres, (n, 2); none where the place of a wait is known.
+
+    Islands are not cut out: land is drawn over it.
+    """
+    parts = shapely.get_exterior_ring(shapely.get_parts(shapely.from_wkb(row["region"])))
+    return [np.column_stack(sheet.xy(*shapely.get_coordinates(part).T)) for part in parts]
 
 
 def _heard_ends(party: _Party) -> Floats:

@@ -165,8 +165,9 @@ DARK_MEETINGS = table(
     column(
         "lead",
         pa.bool_(),
-        "one_dark alone: chance_by_accident at most dark.lead_chance, and neither others lost together nor an outage "
-        "explains the silence; a both_dark is a candidate, unless something else speaks for it: view dark_leads",
+        "one_dark alone: chance_by_accident at most dark.lead_chance, over_water not false, and neither others lost "
+        "together nor an outage explains the silence; a both_dark is a candidate, unless something else speaks for it: "
+        "view dark_leads",
     ),
     *(
         each
@@ -188,10 +189,19 @@ DARK_MEETINGS = table(
     column(
         "region",
         pa.binary(),
-        "where both can have been for dark.stay_h, WKB, land not left out; null where a was heard",
+        "where both can have been for dark.stay_h, WKB, without land where over_water; null where a was heard",
         null=True,
     ),
     column("region_km2", pa.float64(), "its area", unit="km2", null=True),
+    column(
+        "over_water",
+        pa.bool_(),
+        "true: times, place and region are of ways by sea; false: by sea there was no time for dark.stay_h, and they "
+        "are of straight ways over land, as where it is null: not known there (beyond 15 to 48 N, 105 to 145 E), or "
+        "not asked, chance_by_accident being above dark.water_chance or null",
+        null=True,
+    ),
+    column("stay_water_h", pa.float64(), "no stay by sea is longer; below 0: never at one time", unit="h", null=True),
     column("zones", pa.list_(pa.string()), "zones there, most specific first"),
     column("port", pa.string(), "nearest port"),
     column("distance_to_port_km", pa.float64(), "distance to its point", unit="km"),

@@ -113,13 +113,13 @@ def _succeeding(db: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
 
 
 def dark_meetings(data: Path, limit: int, lead: bool) -> list[dict[str, Any]]:
-    """At most `limit` dark meetings, leads or all others, best score first and unknown ones last.
+    """At most `limit` dark meetings, leads or all others, best score first, then unknown ones, then impossible ones.
 
     Raises StoreError where the folder holds no database.
     """
     which = "IN" if lead else "NOT IN"
     query = f"""SELECT * EXCLUDE region FROM dark_meetings WHERE id {which} (SELECT id FROM {views.DARK_LEADS})
-        ORDER BY score DESC NULLS LAST, start_time, id LIMIT $limit"""
+        ORDER BY coalesce(NOT over_water, false), score DESC NULLS LAST, start_time, id LIMIT $limit"""
     with asked(data) as db:
         return dicts(db.sql(query, params={"limit": limit}))
 

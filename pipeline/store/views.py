@@ -10,14 +10,16 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from stswatch.geo.coordinates.sphere import M_PER_NM, MEAN_RADIUS_M
 from stswatch.pipeline import schema
-from stswatch.pipeline.rules import ContextRules, DarkRules, Rules, days
+from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.rules import ContextRules, DarkRules, Rules, days, hours
 from stswatch.pipeline.schema import column
 from stswatch.pipeline.store import across_vessels, encounter_context
 from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
-DARK_LEADS = "dark_leads"
+DARK_LEADS, DARK_ABSENCES = "dark_leads", "dark_absences"
 
 
 def schemas() -> dict[str, pa.Schema]:
@@ -29,6 +31,7 @@ def schemas() -> dict[str, pa.Schema]:
         GROUPS: group_schema(),
         CHAINS: chain_schema(),
         DARK_LEADS: dark_lead_schema(),
+        DARK_ABSENCES: dark_absence_schema(),
         across_vessels.MASS_MEMBERS: across_vessels.member_schema(),
         across_vessels.MASS_SILENCES: across_vessels.mass_schema(),
     }
@@ -42,6 +45,7 @@ def queries(rules: Rules) -> dict[str, str]:
         encounter_context.CONTEXT: encounter_context.context_query(rules.context),
         GROUPS: group_query(),
         CHAINS: chain_query(rules.context),
+        DARK_ABSENCES: dark_absence_query(rules),
         across_vessels.MASS_MEMBERS: across_vessels.members(rules),
         across_vessels.MASS_SILENCES: across_vessels.mass(rules),
     }
@@ -264,7 +268,8 @@ def dark_lead_schema() -> pa.Schema:
     """The columns of view dark_leads, with what the view holds."""
     return schema.table(
         "Dark meetings that are leads, best score first: those with `lead`, and of two silences (both_dark) those that "
-        "are as rare by accident (dark.lead_chance), have no common cause, and for which something else speaks.",
+        "are as rare by accident (dark.lead_chance), not impossible by sea, have no common cause, and for which "
+        "something else speaks.",
         *schema.STORED["dark_meetings"],
         column(
             "indicators",
@@ -293,7 +298,7 @@ def dark_lead_query(rules: DarkRules, observed: str = "case_observations") -> st
         FROM spans d LEFT JOIN indicated s USING (id)
         WHERE d.lead OR d.kind = 'both_dark' AND s.indicators IS NOT NULL
             AND d.chance_by_accident <= {rules.lead_chance!r} AND d.lost_together < {rules.together_least!r}
-            AND d.outage_share <= {rules.outage_share!r}
+            AND d.outage_share <= {rules.outage_share!r} AND d.over_water IS NOT false
         ORDER BY d.score DESC NULLS LAST, d.start_time, d.id"""
 
 
@@ -305,3 +310,70 @@ def dark_leads_of(given: Mapping[str, pa.Table], rules: DarkRules) -> list[str]:
             db.execute(f"CREATE TABLE {name} AS {query(name, schema.TABLES)}")
         db.execute("CREATE TABLE nothing (case_id VARCHAR, independent_indicator BOOLEAN)")
         return [row[0] for row in db.sql(f"SELECT id FROM ({dark_lead_query(rules, 'nothing')})").fetchall()]
+
+
+# ----------------------------------------------------------- who waited while another number was away for 7 to 30 days
+
+
+def dark_absence_schema() -> pa.Schema:
+    """The columns of view dark_absences, with what the view holds."""
+    waits, absences = schema.STORED["loitering"], schema.STORED["long_absences"]
+    return schema.table(
+        "Long absences of up to dark.absence_d, and of the waits that each left time for the nearest: candidates, "
+        "never leads, since who is away so long can have been nearly anywhere. On straight ways, at dark_speed_kn.",
+        column("mmsi_a", pa.int32(), "who loitered"),
+        column("start_time", schema.UTC, "the earliest that both can have been there"),
+        column("end_time", schema.UTC, "the latest"),
+        column("stay_h", pa.float64(), "between the two, dark.stay_h at least", unit="h"),
+        *(waits.field(name) for name in ("lon", "lat", "zones", "port")),
+        column("mmsi_b", pa.int32(), "the number that was away"),
+        column("absent_from", schema.UTC, "its last fix before"),
+        column("absent_until", schema.UTC, "its first fix after"),
+        absences.field("days"),
+        column("come_km", pa.float64(), "from its last fix before to the wait, on the sphere", unit="km"),
+        column("go_km", pa.float64(), "from the wait to its first fix after", unit="km"),
+        column("waits", pa.int64(), "waits of others that the absence left time for"),
+        column("rivals", pa.int64(), "other absences that left time for this wait"),
+        column(
+            "as_near",
+            pa.int64(),
+            "those of them that begin and end nearer to it, in place and time",
+        ),
+        column(
+            "chance_by_accident",
+            pa.float64(),
+            "1 - exp(-(as_near + 0.5)): others of the same weeks stand for other days, which overlap; 0.39 at least",
+        ),
+        column("score", pa.float64(), "its log-odds, the other way round, as of dark_meetings", unit="log-odds"),
+    )
+
+
+def dark_absence_query(rules: Rules) -> str:
+    """The query for all rows of view dark_absences."""
+    own, kmh = rules.dark, rules.stays.dark_speed_kn * M_PER_NM / 1000
+    half = "pow(sin(radians(a.lat{k} - w.lat) / 2), 2) + "
+    half += "cos(radians(w.lat)) * cos(radians(a.lat{k})) * pow(sin(radians(a.lon{k} - w.lon) / 2), 2)"
+    way = f"greatest({2 * MEAN_RADIUS_M / 1000!r} * asin(least(1.0, sqrt({half}))) - w.drift_km / 2, 0)"
+    ends = (("come_km", "w.start_time", "absent_from"), ("go_km", "w.end_time", "absent_until"))
+    far = " + ".join(
+        f"ln(1 + {km} / {own.near_km!r}) + ln(1 + abs(epoch_us({one}) - epoch_us({other})) / {hours(own.near_h)})"
+        for km, one, other in ends
+    )
+    us = f"* {HOUR} / {kmh!r})::BIGINT)"
+    return f"""WITH pairs AS (SELECT w AS w, a.mmsi, a.start_time AS absent_from, a.end_time AS absent_until, a.days,
+                {way.format(k=0)} AS come_km, {way.format(k=1)} AS go_km
+            FROM long_absences a JOIN loitering w ON w.mmsi <> a.mmsi AND w.start_time < a.end_time
+                AND w.end_time > a.start_time WHERE a.days <= {own.absence_d!r}),
+        fits AS (SELECT *, greatest(w.start_time, absent_from + to_microseconds((come_km {us}) AS start_time,
+                least(w.end_time, absent_until - to_microseconds((go_km {us}) AS end_time, {far} AS far FROM pairs
+            WHERE epoch_us(end_time) - epoch_us(start_time) >= {hours(own.stay_h)}),
+        ranked AS (SELECT *, count(*) OVER (PARTITION BY w.mmsi, w.start_time) - 1 AS rivals,
+                rank() OVER (PARTITION BY w.mmsi, w.start_time ORDER BY far) - 1 AS as_near,
+                count(*) OVER (PARTITION BY mmsi, absent_from) AS waits,
+                row_number() OVER (PARTITION BY mmsi, absent_from ORDER BY far, w.start_time, w.mmsi) AS nearest
+            FROM fits)
+        SELECT w.mmsi AS mmsi_a, start_time, end_time, (epoch_us(end_time) - epoch_us(start_time)) / {HOUR}.0 AS stay_h,
+            w.lon AS lon, w.lat AS lat, w.zones AS zones, w.port AS port, mmsi AS mmsi_b, absent_from, absent_until,
+            days, come_km, go_km, waits, rivals, as_near, 1 - exp(-as_near - 0.5) AS chance_by_accident,
+            -as_near - 0.5 - ln(1 - exp(-as_near - 0.5)) AS score
+        FROM ranked WHERE nearest = 1 ORDER BY score DESC, far, absent_from, mmsi_b"""

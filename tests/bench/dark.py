@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 
-from stswatch.pipeline.meetings.reach import longest
+from stswatch.pipeline.meetings.reach import by_sea, longest, regions
 from tests.peak import peak_bytes
 from tests.pipeline.meetings.test_dark import found, traffic
-from tests.pipeline.meetings.test_reach import meetings
+from tests.pipeline.meetings.test_reach import STAY_H, meetings
 
 
 def main() -> None:
@@ -28,8 +28,19 @@ def main() -> None:
     started = time.process_time()
     rows = found(judged)
     print(
-        f"{given.gaps} gaps: {time.process_time() - started:.1f} s, {peak_bytes() / 1e6:.0f} MB, {rows.num_rows} rows"
+        f"{given.gaps} gaps: {time.process_time() - started:.1f} s, {peak_bytes() / 1e6:.0f} MB, {rows.num_rows} rows, "
+        f"{rows.num_rows - rows['stay_water_h'].null_count} of them by sea"
     )
+    some = meetings(min(given.gaps, 200), 2)[0]
+    corners = regions(some, longest(some), STAY_H)
+    by_sea(some.taken(slice(1)), (corners[0][0], corners[1][0]), STAY_H)  # reads the coast
+    took_s = []
+    for k in range(len(some)):
+        started = time.process_time()
+        by_sea(some.taken(slice(k, k + 1)), (corners[0][k], corners[1][k]), STAY_H)
+        took_s.append(time.process_time() - started)
+    least, most = 1000 * np.median(took_s), 1000 * np.max(took_s)
+    print(f"by sea, ends anywhere: {1000 * np.mean(took_s):.0f} ms each, {least:.0f} in the median, {most:.0f} at most")
     pairs = meetings(given.gaps, 2)[0]
     started = time.process_time()
     longest(pairs)

@@ -29,6 +29,7 @@ def row(**more: Any) -> dict[str, Any]:
     alike = {"lead": True, "kind": "one_dark", "stay_h": 6.5, "spare_h": 4.5, "least_speed_kn": 7.25, "rivals": 2}
     alike |= {"track_start_a": at(-90), "track_start_b": at(-80), "start_time": at(3), "end_time": at(9.5)}
     alike |= {"mmsi_a": 273000001, "mmsi_b": 412000002, "lon": 124.1, "lat": 38.55, "region": None, "region_km2": None}
+    alike |= {"over_water": True, "stay_water_h": 6.5}
     alike |= {"zones": ["chodo"], "port": "nampo", "distance_to_port_km": 62.0, "shifts": 27, "lost_together": 0}
     alike |= {"gap_start_a": None, "gap_end_a": None, "judgement_a": None, "judgement_b": "silenced"}
     alike |= {
@@ -122,6 +123,21 @@ def test_an_explanation_of_two_silences_has_a_region_and_no_chance_where_none_is
     for words in ("candidate", "region of 1,23", "judged: not received", "would fit one of the two as well"):
         assert words in out
     assert "is not known, 3 other days being too few to tell" in say("explain", "D2", "--data", data)[1]
+
+
+def test_what_was_impossible_by_sea_comes_last_and_is_said_to_be(tmp_path, say):
+    over_land = {"over_water": False, "stay_water_h": -3.0}
+    dark = [silent_pair(id="D1", score=4.0, **over_land), silent_pair(id="D2", score=0.5, over_water=None)]
+    publish(tmp_path, output(tmp_path, "one", {"encounters": [encounter(1, 4)], "dark_meetings": dark}))
+    assert [row["id"] for row in api.dark_meetings(tmp_path)["candidates"]] == ["D2", "D1"]
+    first, last = (say("explain", name, "--data", tmp_path)[1] for name in ("D2", "D1"))
+    for text in (first, last):
+        assert "on straight ways over land too, both had time" in text
+        assert "region of 1,234 km2, in which land is not left out" in text
+    assert "But by sea, round the land, there was no time for 2 h together at any place: so it is no lead." in last
+    assert "by sea" not in first
+    (line,) = [line for line in say("dark", "--data", tmp_path)[1].splitlines() if "D1 " in line]
+    assert " -  " in line
 
 
 def test_nothing_says_that_it_happened(data, say):

@@ -1,6 +1,6 @@
 """Lets the program watch simulated seas in which scripts of published cases are played: `python -m tests.replays.play`.
 
-The same traffic three times: nobody of a script silent, the second party, both. Writes docs/replays.md's table.
+The same traffic three times: nobody of a script silent, the second party, both. Prints the table of docs/replays.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ QUERIES = {
         rank() OVER (ORDER BY score DESC) AS rank FROM encounters WHERE status = 'current'""",
     "dark": """SELECT mmsi_a, mmsi_b, start_time, end_time, kind, id IN (SELECT id FROM dark_leads) AS lead,
         chance_by_accident AS chance FROM dark_meetings""",
-    "gap": "SELECT mmsi AS mmsi_a, mmsi AS mmsi_b, start_time, end_time, judgement FROM gaps",
+    "absent pair": "SELECT mmsi_a, mmsi_b, start_time, end_time FROM dark_absences",
+    "absence": "SELECT mmsi AS mmsi_a, mmsi AS mmsi_b, start_time, end_time, days FROM long_absences",
+    "gap": """SELECT mmsi AS mmsi_a, mmsi AS mmsi_b, start_time,
+        coalesce(end_time, TIMESTAMPTZ '2100-01-01') AS end_time, ending, judgement, judged_h, duration_h FROM gaps""",
 }
 
 
@@ -127,8 +130,15 @@ def outcome(found: dict[str, pd.DataFrame]) -> str:
     if len(dark):
         best = dark.sort_values(["lead", "chance"], ascending=[False, True]).iloc[0]
         return f"{best.kind}, {'lead' if best.lead else 'candidate'}"
-    judged = sorted(set(gaps.judgement))
-    return f"missed; silences: {', '.join(judged)}" if judged else "missed"
+    if len(found["absent pair"]):
+        return "one_dark, candidate of dark_absences"
+    why = [f"absent for {days:.0f} d" for days in found["absence"].days]
+    ended = gaps[gaps.ending == "resumed"]
+    why += [
+        f"{gap.judgement.replace('_', ' ')}, {gap.judged_h} of {gap.duration_h:.0f} h judged"
+        for gap in ended.itertuples()
+    ]
+    return "; ".join(["missed", *sorted(set(why))])
 
 
 def table(played: dict[str, list[Played]]) -> str:

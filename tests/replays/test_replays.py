@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from tests.replays import play
@@ -23,6 +24,16 @@ def test_a_script_is_played_near_its_place_by_ships_that_nobody_takes_for_real_o
     for actor in actors:
         (quiet,) = actor.quiets
         assert 0 < quiet.start_s < meets_s < parts_s < quiet.end_s < 86_400 * play.PLAN.days
+
+
+def test_what_was_missed_is_named_by_what_is_known_of_its_silences():
+    none = {name: pd.DataFrame() for name in play.QUERIES} | {"absence": pd.DataFrame({"days": []})}
+    gap = {"ending": ["resumed"], "judgement": ["not_received"], "judged_h": [3], "duration_h": [49.0]}
+    assert play.outcome(none | {"gap": pd.DataFrame(gap)}) == "missed; not received, 3 of 49 h judged"
+    away = {"gap": pd.DataFrame(gap | {"ending": ["track_ended"]}), "absence": pd.DataFrame({"days": [10.2]})}
+    assert play.outcome(none | away) == "missed; absent for 10 d"
+    pair = {"absent pair": pd.DataFrame({"mmsi_a": [1]})}
+    assert play.outcome(none | away | pair) == "one_dark, candidate of dark_absences"
 
 
 @pytest.mark.soak

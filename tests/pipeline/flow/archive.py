@@ -181,7 +181,7 @@ def assert_same(left: Tables, right: Tables) -> None:
     """Fail on the first table that differs, after a look that none is empty; somebody is heard all the time."""
     none = {"outages", "port_calls", "voyages", "loitering", "dark_meetings"}
     none |= {"identity_events", "identity_values", "track_checks", "meeting_groups", "transfer_chains", "dark_leads"}
-    none |= {"mass_silences", "mass_silence_gaps", "long_absences"}
+    none |= {"mass_silences", "mass_silence_gaps", "long_absences", "dark_absences"}
     none |= {"decisions", "observations", "exercise_decisions", "exercise_observations", "ports_in_reach", "cases"}
     none |= {"case_observations", "unmatched_detections", "referral_queue", "psi_queue"}  # nobody decides anything
     empty = {name for name, rows in left.items() if not rows.num_rows}

@@ -110,7 +110,36 @@ def test_a_vessel_that_waited_and_another_that_fell_silent_near_it_are_a_lead():
     assert row["shifts"] >= 20
     assert row["stay_h"] == pytest.approx(9 - 2 * 20 / 22.224, abs=0.02)
     assert row["least_speed_kn"] == pytest.approx(40 / 7 / 1.852, abs=0.02)
-    assert row["region"] is None
+    assert (row["region"], row["over_water"]) == (None, True)
+    assert row["stay_water_h"] == pytest.approx(row["stay_h"], abs=0.01)
+
+
+@pytest.mark.parametrize(("turn", "over_water", "lead"), [(0.0, False, False), (-180.0, None, True)])
+def test_who_had_no_time_to_go_round_the_land_is_no_lead(turn, over_water, lead):
+    """On the other side of Korea; on the other side of the Earth nobody knows the ways by sea."""
+    silent = gaps([445_000_001], [596.0], [634.0], ([125.0 + turn], [38.5]), ([125.0 + turn], [38.4]))
+    rows = found(plain(traffic(20, 1), silent), wait(598.0, 632.0, lon=129.0 + turn, lat=38.8)).to_pylist()
+    (row,) = [row for row in rows if row["mmsi_b"] == 445_000_001]
+    assert (row["kind"], row["over_water"], row["lead"]) == ("one_dark", over_water, lead)
+    assert row["stay_h"] > RULES.dark.stay_h  # on the straight way
+    assert over_water is None or row["stay_water_h"] < 0
+
+
+def test_two_silences_are_worked_out_by_sea_where_that_is_rare_by_accident():
+    """Where it is not, all stays as straight ways have it; a region by sea is never the larger one."""
+    judged = plain(traffic(200, 6), guest(), guest(mmsi=440_000_001, km=30.0))
+    never = dataclasses.replace(RULES, dark=dataclasses.replace(RULES.dark, water_chance=-1.0))
+    keys = ["gap_start_b", "mmsi_b", "mmsi_a"]
+    found_by = (found(judged, rules=rules).to_pandas() for rules in (RULES, never))
+    by_sea, straight = (rows.sort_values(keys, ignore_index=True) for rows in found_by)
+    assert list(by_sea.mmsi_b) == list(straight.mmsi_b)
+    asked = (by_sea.chance_by_accident <= RULES.dark.water_chance).to_numpy(bool)
+    assert 0 < asked.sum() < len(asked)
+    assert (by_sea.over_water[asked] == True).all()  # noqa: E712
+    assert by_sea.over_water[~asked].isna().all()
+    assert straight.over_water.isna().all()
+    assert by_sea[~asked].drop(columns="over_water").equals(straight[~asked].drop(columns="over_water"))
+    assert (by_sea.region_km2 <= straight.region_km2 * 1.001).all()
 
 
 def test_forty_silences_that_fit_one_wait_are_one_row_that_is_no_lead():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 
-from stswatch.geo.coordinates.plane import in_space_km
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.plane import area_km2, in_space_km
 from stswatch.geo.coordinates.sphere import destination, haversine_m
-from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, area_km2, least_speed_kn, longest, most_h, regions
+from stswatch.geo.sea.distance import nothing_between, sea_distance_km
+from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, by_sea, least_speed_kn, longest, most_h, regions
 
 SPEED_KN, STAY_H = 12.0, 2.0
 KMH = SPEED_KN * KMH_PER_KN
@@ -115,3 +118,82 @@ def test_nothing_changes_at_the_date_line(lon):
     one, *_ = meetings(100, seed=5, lon=(130.0, 131.0))
     two, *_ = meetings(100, seed=5, lon=(lon, lon + 1.0))
     assert np.allclose(longest(one).stay_h, longest(two).stay_h, atol=0.002)
+
+
+# ------------------------------------------------------------------------------------------------------- ways by sea
+
+
+def meetings_round_land(n, seed):
+    """Pairs that met, as ships sail, with land in one of their straight ways: a group, its region, place, ends."""
+    rng = np.random.default_rng(seed)
+    while n:
+        lon, lat = rng.uniform([119.0, 33.5], [130.0, 40.5])
+        x, y = (v.reshape(2, 2) for v in destination(lon, lat, rng.uniform(0, 360, 4), rng.uniform(20e3, 250e3, 4)))
+        if not is_water([lon, *x.ravel()], [lat, *y.ravel()]).all():
+            continue
+        way_km = sea_distance_km(lon, lat, x.ravel(), y.ravel()).value_km.reshape(2, 2)
+        way_h = way_km / KMH + rng.exponential(0.7, (2, 2))
+        if not way_h.max() < 40:
+            continue  # a lake, or all the way round Korea
+        of = GapGroups.of([-way_h[0]], [STAY_H + way_h[1]], (x[0], y[0]), (x[1], y[1]), SPEED_KN)
+        corners = tuple(axis[0] for axis in regions(of, longest(of), STAY_H))
+        if not nothing_between(x.ravel(), y.ravel(), *corners):
+            n -= 1
+            yield of, corners, (lon, lat), (x, y)
+
+
+def sailed_km2(of, corners, ends):
+    """The oracle: the area of the places at sea, in squares, to which both could sail in time and on from there."""
+    lon, lat = (np.linspace(axis.min(), axis.max(), 61) for axis in corners)
+    cell = (lon[1] - lon[0]) * (lat[1] - lat[0]) * 111.2**2
+    lon, lat = (axis.ravel() for axis in np.meshgrid(lon, lat))
+    sea = is_water(lon, lat)
+    lon, lat = lon[sea], lat[sea]
+    hours = [[sea_distance_km(ends[0][e, k], ends[1][e, k], lon, lat).value_km / KMH for k in range(2)] for e in (0, 1)]
+    come = np.max([of.start_h[0, k] + hours[0][k] for k in range(2)], axis=0)
+    go = np.min([of.end_h[0, k] - hours[1][k] for k in range(2)], axis=0)
+    return float((cell * np.cos(np.radians(lat)))[go - come >= STAY_H].sum())
+
+
+@pytest.mark.parametrize(("n", "seed"), [(2, 7), pytest.param(50, 8, marks=pytest.mark.soak)])
+def test_round_land_the_region_holds_where_they_met_and_is_hardly_larger_than_what_can_be_sailed(n, seed):
+    """No pair that met is excluded, and no region is larger than the straight one.
+
+    Ways by sea are no shorter than what we take, so that some islands and narrows make a region too large.
+    """
+    shares, straight = [], []
+    for of, corners, place, ends in meetings_round_land(n, seed):
+        found = by_sea(of, corners, STAY_H)
+        assert found.possible
+        assert found.most_h >= max(STAY_H, found.until_h - found.from_h - 0.01)
+        region = shapely.from_wkb(found.region)
+        assert region.is_valid
+        assert shapely.distance(region, shapely.Point(place)) < 0.01
+        assert is_water([found.lon], [found.lat]).all()
+        straight.append(found.region_km2 / area_km2(*(axis[None] for axis in corners))[0])
+        brute = sailed_km2(of, corners, ends) if n > 10 else 0.0  # two seconds each
+        if brute > 500:  # cells are too coarse for others
+            shares.append(found.region_km2 / brute)
+    print([np.percentile(each, [5, 50, 95]) for each in (shares, straight) if each])
+    assert max(straight) <= 1.001
+    assert not shares or np.median(shares) <= 1.05
+
+
+@pytest.mark.parametrize(("turn", "possible"), [(0.0, False), (-180.0, None)])
+def test_who_lies_on_both_sides_of_korea_cannot_meet_in_a_day(turn, possible):
+    """On the straight way they could; beyond the region of ways by sea nobody knows."""
+    where = [[125.0 + turn, 129.5 + turn]], [[38.5, 38.5]]
+    of = GapGroups.of([[0.0, 0.0]], [[24.0, 24.0]], where, where, SPEED_KN)
+    best = longest(of)
+    assert best.stay_h[0] > STAY_H
+    found = by_sea(of, tuple(axis[0] for axis in regions(of, best, STAY_H)), STAY_H)
+    assert (found and found.possible) is possible
+
+
+def test_what_is_just_possible_or_reaches_beyond_the_region_is_not_excluded():
+    for long_h, possible in ((STAY_H + 1e-6, None), (STAY_H + 0.02, True), (160.0, None)):
+        where = [[124.0, 124.0]], [[38.5, 38.5]]
+        of = GapGroups.of([[0.0, 0.0]], [[long_h, long_h]], where, where, SPEED_KN)
+        found = by_sea(of, tuple(axis[0] for axis in regions(of, longest(of), STAY_H)), STAY_H)
+        assert found.most_h == pytest.approx(long_h)
+        assert found.possible is possible

@@ -86,7 +86,8 @@ def test_the_region_lies_within_the_reach_of_each_silence():
     """And each reach is that of an ellipse: from one end to the place and on to the other in the time that is left."""
     row = meeting()
     parties, sheet = drawn(row, sea())
-    region = shapely.Polygon(dark_page._region(row, sheet))
+    (corners,) = dark_page._region(row, sheet)
+    region = shapely.Polygon(corners)
     for party in parties:
         reach = shapely.Polygon(party.reach)
         assert region.difference(reach.buffer(200)).area < 0.001 * region.area
@@ -94,6 +95,13 @@ def test_the_region_lies_within_the_reach_of_each_silence():
         way_nm = np.hypot(*(party.reach[:, None] - ends).T).sum(axis=0) / M_PER_NM
         spare_h = (party.gap_us[1] - party.gap_us[0]) / HOUR - RULES.dark.stay_h
         assert way_nm == pytest.approx(spare_h * RULES.stays.dark_speed_kn, rel=0.01)
+
+
+def test_every_part_of_a_region_by_sea_is_drawn():
+    boxes = [shapely.box(x, 36.2, x + 0.2, 36.4) for x in (123.0, 123.4)]
+    row = meeting(region=shapely.to_wkb(shapely.MultiPolygon(boxes)))
+    svg = dark_page.render(row, sea(), RULES, ".svg").decode()
+    assert svg.count('id="region"') == svg.count('id="region-1"') == 1
 
 
 def test_it_is_not_drawn_where_the_lake_lacks_the_end_of_a_silence():

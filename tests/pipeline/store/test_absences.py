@@ -16,7 +16,7 @@ from stswatch.pipeline import facts_beside, schema
 from stswatch.pipeline.batch import HOUR, MINUTE, concat
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS
-from stswatch.pipeline.store import across_vessels, queries
+from stswatch.pipeline.store import across_vessels, queries, views
 from tests.pipeline import seas
 from tests.pipeline.store.build import at, encounter, output, publish, rows
 
@@ -98,3 +98,70 @@ def test_an_absence_is_published_and_said_of_a_vessel_of_a_meeting(tmp_path):
     assert (
         "241502000 was heard by nobody from 2023-08-01 01:00 to 2023-09-10 00:00 UTC (40 days), then 83 km off" in line
     )
+
+
+def scattered(seed, absent, waiting):
+    """Absences of 7 to 40 days and waits of hours, all over a sea in two months, as rows."""
+    rng = np.random.default_rng(seed)
+
+    def of(kind, n, **columns):
+        plain = {f.name: [[]] * n if pa.types.is_list(f.type) else [None] * n for f in kind}
+        return pa.table(plain | {name: list(values) for name, values in columns.items()}, schema=kind)
+
+    long_d, from_d = rng.uniform(7, 40, absent), rng.uniform(0, 60, absent)
+    ends = {f"{axis}{k}": at for k in (0, 1) for axis, at in zip(("lon", "lat"), places(rng, absent), strict=True)}
+    span = {"start_time": [at(24 * d) for d in from_d], "end_time": [at(24 * d) for d in from_d + long_d]}
+    away = of(schema.STORED["long_absences"], absent, mmsi=ONE + np.arange(absent), days=long_d, **span, **ends)
+    from_h, long_h = rng.uniform(0, 24 * 90, waiting), rng.uniform(1, 20, waiting)
+    lon, lat = places(rng, waiting)
+    span = {"start_time": [at(h) for h in from_h], "end_time": [at(h) for h in from_h + long_h]}
+    drift_km, mmsi = rng.uniform(0, 9, waiting), ONE + rng.integers(0, 2 * absent, waiting)
+    waits = of(schema.STORED["loitering"], waiting, mmsi=mmsi, lon=lon, lat=lat, drift_km=drift_km, **span)
+    return away, waits
+
+
+def places(rng, n):
+    return rng.uniform(100, 140, n), rng.uniform(10, 45, n)
+
+
+def fitting(away, waits, rules):
+    """The oracle: of each pair with time for it the number of both, the stay, and how far they are."""
+    kmh, own, found = rules.stays.dark_speed_kn * 1.852, rules.dark, []
+    for i, a in enumerate(away.to_pylist()):
+        for j, w in enumerate(waits.to_pylist()):
+            if a["days"] > own.absence_d or a["mmsi"] == w["mmsi"]:
+                continue
+            km = [
+                haversine_m(a[f"lon{k}"], a[f"lat{k}"], w["lon"], w["lat"]) / 1000 - w["drift_km"] / 2 for k in (0, 1)
+            ]
+            come_h, go_h = (max(float(each), 0.0) / kmh for each in km)
+            ahead = [(w[name] - a[name]).total_seconds() / 3600 for name in ("start_time", "end_time")]
+            long_h = (w["end_time"] - w["start_time"]).total_seconds() / 3600
+            stay_h = min(long_h, long_h - ahead[1] - go_h) - max(0.0, come_h - ahead[0])
+            if stay_h >= own.stay_h:
+                logs = [np.log1p(h * kmh / own.near_km) for h in (come_h, go_h)]
+                found.append((i, j, stay_h, sum(logs) + sum(np.log1p(abs(h) / own.near_h) for h in ahead)))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_each_absence_the_nearest_wait_that_it_left_time_for_is_a_candidate(seed):
+    rules, (away, waits) = Rules(), scattered(seed, 25, 60)
+    found = fitting(away, waits, rules)
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone = 'UTC'")
+        db.register("long_absences", away)
+        db.register("loitering", waits)
+        query = views.dark_absence_query(rules)
+        rows = db.sql(query).to_arrow_table().to_pylist()
+        assert db.sql(query).columns == views.dark_absence_schema().names
+    assert len(rows) == len({i for i, *_ in found}) > 5
+    for row in rows:
+        own = [pair for pair in found if away["mmsi"][pair[0]].as_py() == row["mmsi_b"]]
+        i, j, stay_h, far = min(own, key=lambda pair: pair[3])
+        assert (row["mmsi_a"], row["waits"]) == (waits["mmsi"][j].as_py(), len(own))
+        assert row["stay_h"] == pytest.approx(stay_h, abs=0.01)
+        others = [pair for pair in found if pair[1] == j and pair[0] != i]
+        assert (row["rivals"], row["as_near"]) == (len(others), sum(pair[3] < far for pair in others))
+        assert row["chance_by_accident"] > 10 * rules.dark.lead_chance
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
