@@ -305,7 +305,7 @@ def rescoring(card: Scorecard | None, rules: ContextRules, finalized: bool, tabl
     """
     if card is None or not card.of_context.steps:
         return None
-    query, features = _query(rules, tables, _HELD if finalized else _FINAL, _AGAIN), card.of_context.parts[:-1]
+    query, features = _query(rules, tables, _HELD if finalized else _FINAL, _AGAIN), len(card.of_context.steps)
     by = touched.Scored(touched.named(card.model_id, query), features, rules, tables) if finalized else None
     return partial(_rescore, card=card.of_context, query=query, by=by)
 

@@ -41,18 +41,18 @@ _MOMENT = ", ".join(_NAMES)
 _MOST = 0.5  # of the outputs; where more than this was replaced, comparing costs more than it spares
 _STATE = (
     f"""CREATE TABLE IF NOT EXISTS scored_events AS
-        SELECT {_MOMENT}, 0::BIGINT AS finals, 0::BIGINT AS others FROM encounters LIMIT 0""",
+        SELECT {_MOMENT}, 0::BIGINT AS finals, 0::BIGINT AS others, 0::UBIGINT AS own FROM encounters LIMIT 0""",
     "CREATE TABLE IF NOT EXISTS scored_by (card VARCHAR, outputs VARCHAR, scored BIGINT)",
 )
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What scores rest on beside the tables. card: names the card and the query; features: those of what lies round
-    an event, one of `reasons` each; rules: the windows."""
+    """What scores rest on beside the tables. card: names the card and the query; features: how many of what lies round
+    an event it has, one of `reasons` each; rules: the windows."""
 
     card: str
-    features: tuple[str, ...]
+    features: int
     rules: ContextRules
     tables: Registry
 
@@ -108,14 +108,17 @@ def settle(work: duckdb.DuckDBPyConnection, by: Scored | None) -> None:
         return
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE standing_now AS
-            SELECT {_MOMENT}, count(*) FILTER (final) AS finals, count(*) FILTER (NOT final) AS others FROM (
-                SELECT {_MOMENT}, status = 'current' AS final FROM fresh
-                UNION ALL SELECT {_MOMENT}, false FROM held WHERE id NOT IN (SELECT id FROM former)) GROUP BY ALL"""
+            SELECT {_MOMENT}, count(*) FILTER (final) AS finals, count(*) FILTER (NOT final) AS others,
+                min(own) AS own FROM (
+                    SELECT {_MOMENT}, status = 'current' AS final, hash(score, reasons) AS own FROM fresh
+                    UNION ALL SELECT {_MOMENT}, false, 0 FROM held WHERE id NOT IN (SELECT id FROM former))
+            GROUP BY ALL"""
     )
     work.execute(
-        f"""CREATE OR REPLACE TEMP TABLE moved AS SELECT {_MOMENT}
+        f"""CREATE OR REPLACE TEMP TABLE moved AS
+            SELECT {_MOMENT}, n.finals + n.others IS DISTINCT FROM o.finals + o.others AS counts
             FROM standing_now n FULL JOIN scored_events o USING ({_MOMENT})
-            WHERE n.finals IS DISTINCT FROM o.finals OR n.others IS DISTINCT FROM o.others"""
+            WHERE (n.finals, n.others, n.own) IS DISTINCT FROM (o.finals, o.others, o.own)"""
     )
     begun = work.execute("SELECT first FROM load_begun, scored_by WHERE card = ?", [by.card]).fetchall()
     if not begun:
@@ -133,7 +136,10 @@ def settle(work: duckdb.DuckDBPyConnection, by: Scored | None) -> None:
     work.execute(f"CREATE OR REPLACE TEMP TABLE again AS WITH touched AS ({found}) FROM touched")
     work.execute("DELETE FROM alike WHERE n IN (FROM again)")
     work.execute("CREATE OR REPLACE TEMP TABLE again AS SELECT n FROM fresh WHERE n NOT IN (SELECT n FROM alike)")
-    work.execute("UPDATE fresh SET score = a.score, reasons = a.reasons FROM alike a WHERE fresh.n = a.n")
+    work.execute(
+        """UPDATE fresh SET score = e.score, reasons = e.reasons
+           FROM alike a JOIN former e ON e.rowid = a.row WHERE fresh.n = a.n"""
+    )
 
 
 def remember(work: duckdb.DuckDBPyConnection, by: Scored, scored: int) -> None:
@@ -159,21 +165,16 @@ def _reads(tables: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _same(work: duckdb.DuckDBPyConnection, by: Scored) -> None:
-    """Table alike: final events of `fresh` that were scored at the last load and that the slices say alike, with score
-    and reasons as they are stored; table sides: their vessels."""
-    moment = " AND ".join(f"f.{name} = e.{name}" for name in _NAMES)
-    once = " AND ".join(f"f.{name} = o.{name}" for name in _NAMES)
-    of = f"[{', '.join(ddl.literal(name) for name in by.features)}]"
+    """Table alike: final events of `fresh` that were scored at the last load and of which the slices say the same, with
+    their row in `former`; table sides: their vessels."""
+    stored, scored = (" AND ".join(f"f.{name} = {table}.{name}" for name in _NAMES) for table in "eo")
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE alike AS
-            SELECT f.n, f.start_time AS s, f.end_time AS e, f.mmsi_a, f.mmsi_b, e.score, e.reasons
-            FROM fresh f JOIN former e ON f.status = 'current' AND e.status = 'current' AND {moment}
-            SEMI JOIN (SELECT o.* FROM scored_events o JOIN standing_now n USING ({_MOMENT})
-                WHERE o.finals = 1 AND o.others = 0 AND n.finals = 1) o ON {once}
-            WHERE len(e.reasons) = len(f.reasons) + {len(by.features)}
-            AND list_filter(e.reasons, lambda r: NOT list_contains({of}, r.feature)) IS NOT DISTINCT FROM f.reasons
-            AND e.score = f.score + list_sum(list_transform(
-                list_filter(e.reasons, lambda r: list_contains({of}, r.feature)), lambda r: r.points))"""
+            SELECT f.n, f.start_time AS s, f.end_time AS e, f.mmsi_a, f.mmsi_b, e.rowid AS row
+            FROM fresh f JOIN former e ON f.status = 'current' AND e.status = 'current' AND {stored}
+            SEMI JOIN (SELECT o.* FROM scored_events o ANTI JOIN moved USING ({_MOMENT})
+                WHERE finals = 1 AND others = 0) o ON {scored}
+            WHERE len(e.reasons) = len(f.reasons) + {by.features}"""
     )
     work.execute(
         """CREATE OR REPLACE TEMP TABLE sides AS SELECT n, mmsi_a AS mmsi, s, e FROM alike
@@ -197,8 +198,8 @@ def _touched(rules: ContextRules, tables: Registry, first: int) -> Iterator[str]
     dark = f"may_score AND gap_start < e + {after} AND gap_end > s - {before}"
     yield join("changed_port_calls", f"({calls} OR {dark})")
     yield join("changed_loitering", f"end_time > s - {wait} AND start_time < e + {wait}")
-    met = f"""(SELECT mmsi_a AS mmsi, start_time, end_time FROM moved WHERE kind = 'lit'
-        UNION ALL SELECT mmsi_b, start_time, end_time FROM moved WHERE kind = 'lit')"""
+    met = """(SELECT mmsi_a AS mmsi, start_time, end_time FROM moved WHERE counts AND kind = 'lit'
+        UNION ALL SELECT mmsi_b, start_time, end_time FROM moved WHERE counts AND kind = 'lit')"""
     yield join(met, f"end_time > s - {before} AND start_time < e + {after}")
     yield join(_heard(first), f"(s - {before} < since OR e + {after} > until)")
     for counted in (_events(tables, first), _checks(tables, first)):

@@ -1,0 +1,175 @@
+"""Owns: a load scores again what it touched alone, and every score is as if all had been scored."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stswatch.models.scorecard import chosen
+from stswatch.pipeline import schema
+from stswatch.pipeline.rules import ContextRules
+from stswatch.pipeline.store import ddl, encounter_context, touched
+from stswatch.pipeline.store.loader import Live, Output
+from stswatch.pipeline.store.revisions import EVER_US, RUNNING
+from tests.pipeline.store.build import DAY, at, encounter, gap, output, run
+from tests.pipeline.store.test_encounter_context import filled, seas
+from tests.pipeline.store.test_scoring import CARD, DRAWN, NOTHING, scored
+
+PARTS = ("gaps", "port_calls", "loitering", "vessels")
+IMO = ("9074729", "9319466")  # numbers with the right check digit
+SPREAD = 6  # hours of `seas` lie so far apart: 100 days, so that windows of 30 and 10 leave much outside
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def spread(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: DAY + (v - DAY) * SPREAD if isinstance(v, datetime) else v for k, v in row.items()}
+
+
+@st.composite
+def slices(draw) -> Rows:
+    """What a slice may say: meetings of three vessels and all that lies round meetings."""
+    sea = {name: [spread(row) for row in of] for name, of in draw(seas()).items()}
+    meetings = [{k: row[k] for k in DRAWN} for row in sea["encounters"]]
+    found: Rows = {"encounters": [scored(encounter(0, 1, id=f"E{n}") | of) for n, of in enumerate(meetings)]}
+    found |= {name: [part(name, row) for row in sea[name]] for name in PARTS}
+    kinds = ("identity_change", "shared_identity", "imo_look_alike")
+    events = [{"kind": draw(st.sampled_from(kinds)), "times": 1} | times(row) for row in sea["identity_events"]]
+    found["identity_events"] = [part("identity_events", row) for row in events]
+    values = [{"mmsi": row["mmsi"], "field": "imo", "value": draw(st.sampled_from(IMO))} for row in sea["gaps"]]
+    spans = [{"first_seen": row["start_time"], "last_seen": row["start_time"] + timedelta(9)} for row in sea["gaps"]]
+    found["identity_values"] = [one | other for one, other in zip(values, spans, strict=True)]
+    names = st.sampled_from(("displacement", "teleport"))
+    found["track_checks"] = [part("track_checks", row | {"check_name": draw(names)}) for row in sea["track_checks"]]
+    return found
+
+
+def times(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("mmsi", "other_mmsi", "first_time", "last_time")}
+
+
+def part(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    row = filled(name, row)
+    return {key: value for key, value in row.items() if key in schema.TABLES.parts[name].names}
+
+
+def standing(events: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist([{RUNNING.name: False} | row for row in events], pa.schema([*schema.ENCOUNTERS, RUNNING]))
+
+
+def stored(store: Live) -> list[dict[str, Any]]:
+    return store._work.sql("FROM encounters ORDER BY id, revision").to_arrow_table().to_pylist()
+
+
+def counted(store: Live) -> int:
+    """How many events the last load scored."""
+    return int(store._work.execute("SELECT scored FROM scored_by").fetchall()[0][0])
+
+
+CHOICES = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([None, 0, 1])), min_size=2, max_size=5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(slices(), min_size=6, max_size=6), CHOICES, st.data())
+def test_after_any_loads_all_is_as_if_all_had_been_scored(drawn, choices, data):
+    """Slices that come, go, and come again in part; what stands beyond them; final ones that are not decided yet."""
+    variants = [
+        (one, {name: of[1:] + other[name][:1] for name, of in one.items()})
+        for one, other in zip(drawn[:4], [drawn[4], drawn[5]] * 2, strict=True)
+    ]
+    record = replace(run(), card=CARD)
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        written = {
+            (slot, v): {name: output(home / name, f"{slot}-{v}", variants[slot][v]) for name in ("one", "other")}
+            for slot in range(4)
+            for v in range(2)
+        }
+        with closing(Live(home / "one", record)) as one, closing(Live(home / "other", record)) as other:
+            held: dict[int, int | None] = dict.fromkeys(range(4), 0)
+            for turn, (slot, variant) in enumerate([(0, 0), *choices]):
+                held[slot] = variant
+                live = standing(data.draw(st.sampled_from([[], drawn[5]["encounters"], drawn[4]["encounters"][:1]])))
+                decided = data.draw(st.sampled_from([EVER_US, int(at(600).timestamp() * 1e6)]))
+                other._work.execute("DROP TABLE IF EXISTS scored_by; DROP TABLE IF EXISTS scored_events")
+                for name, store in (("one", one), ("other", other)):
+                    outputs = [written[s, v][name] for s, v in held.items() if v is not None]
+                    store.finalize(outputs, NOTHING, live, at(30), decided)
+                    if turn % 2:
+                        store.stand(standing(drawn[5]["encounters"][1:]), schema.VESSELS.empty_table())
+                assert stored(one) == stored(other)
+
+
+def vessel(mmsi: int, last_h: float) -> dict[str, Any]:
+    return filled("vessels", {"mmsi": mmsi, "first_seen": at(-2000), "last_seen": at(last_h), "fixes": 9})
+
+
+def days_of_meetings(folder: Path, days: int, **more: Any) -> list[Output]:
+    """A slice a day, with a meeting of two vessels of its own and one of a pair that meets each day."""
+    return [
+        output(
+            folder,
+            f"day {day}",
+            {
+                "encounters": [
+                    scored(encounter(24 * day, 24 * day + 3, mmsi_a=a, mmsi_b=a + 1))
+                    for a in (440_000_000, 441_000_000 + 2 * day)
+                ],
+                "vessels": [vessel(a + v, 24 * day + 5) for a in (440_000_000, 441_000_000 + 2 * day) for v in (0, 1)],
+            },
+        )
+        for day in range(days)
+    ]
+
+
+def test_a_day_more_scores_what_lies_in_reach_and_late_data_what_they_touch(tmp_path):
+    given_days = days_of_meetings(tmp_path, 61)
+    with closing(Live(tmp_path, replace(run(), card=CARD))) as store:
+
+        def load(*outputs: Output) -> int:
+            store.finalize(outputs, NOTHING, None, at(30))
+            return counted(store)
+
+        assert load(*given_days[:60]) == 120
+        assert load(*given_days[:60]) == 0
+        # both of the new day, and of the pair that meets each day those of the ten days before
+        assert load(*given_days) == 2 + 10
+        late = filled("gaps", gap(24 * 20 + 4, mmsi=441_000_040, judgement="silenced", p_off=0.9))
+        late |= {"end_time": at(24 * 20 + 9)}
+        silent = output(tmp_path, "late", {"gaps": [late]})
+        assert load(*given_days, silent) == 1
+        assert load(*given_days) == 1
+        store._run = replace(store._run, card=chosen("trained"))
+        assert load(*given_days) == 122
+
+
+def test_a_load_without_such_a_card_has_all_scored_by_the_next(tmp_path):
+    given_days = days_of_meetings(tmp_path, 3)
+    for card, scores in ((CARD, 6), (chosen("rules"), None), (CARD, 6)):
+        with closing(Live(tmp_path, replace(run(), card=card))) as store:
+            store.finalize(given_days, NOTHING, None, at(30))
+            assert scores is None or counted(store) == scores
+
+
+@pytest.mark.parametrize("name", [name for name, columns in touched.READS.items() if columns])
+def test_the_view_reads_no_other_columns_than_are_compared(name):
+    """With these columns of the parts alone the query for what lies round events still runs."""
+    tables = schema.TABLES
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone = 'UTC'")
+        for other, fields in tables.parts.items():
+            kept = [f for f in fields if other != name or f.name in touched.READS[name]]
+            db.execute(ddl.create_table(f"part_{other}", pa.schema(kept)))
+        db.execute("CREATE TABLE fresh AS SELECT 1 AS n, * FROM part_encounters LIMIT 0")
+        assert db.sql(encounter_context._query(ContextRules(), tables)).fetchall() == []
+
+
