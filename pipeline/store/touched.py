@@ -28,8 +28,10 @@ from stswatch.pipeline.store import ddl, identities
 # of the parts of each table the columns on which view encounter_context rests; those of which it merges parts: all
 READS = {
     "gaps": ("mmsi", "track_start", "start_time", "end_time", "judgement", "p_off"),
-    "port_calls": ("mmsi", "shown", "port", "trade", "arrival", "departure", "may_score", "gap_start", "gap_end")
-    + ("spare_h", "draught_m_before", "draught_m_after", "destination_after"),
+    "port_calls": (
+        *("mmsi", "shown", "port", "trade", "arrival", "departure", "may_score", "gap_start", "gap_end", "spare_h"),
+        *("draught_m_before", "draught_m_after", "destination_after"),
+    ),
     "loitering": ("mmsi", "start_time", "end_time"),
     "vessels": ("mmsi", "first_seen", "last_seen"),
     "identity_events": (),
@@ -161,7 +163,9 @@ def _digest(keys: Collection[str]) -> str:
 
 def _reads(tables: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each table with parts that the view reads, and what it reads of it."""
-    return ((name, columns or tuple(tables.parts[name].names)) for name, columns in READS.items() if name in tables.parts)
+    return (
+        (name, columns or tuple(tables.parts[name].names)) for name, columns in READS.items() if name in tables.parts
+    )
 
 
 def _same(work: duckdb.DuckDBPyConnection, by: Scored) -> None:

@@ -3,7 +3,7 @@
     python -m tests.bench.scoring [--days 90] [--vessels 2000]
 
 Every table that lies round a meeting is drawn with as many rows a vessel and day as a sea of `stswatch train` has, the
-days as slices of their own. Prints a row for the first load of all days, the same once more, and the load of a day more.
+days as slices of their own. Prints what each of some loads costs, with and without a card for what lies round events.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from stswatch.models.scorecard import load as card
 from stswatch.pipeline import schema
-from stswatch.pipeline.store import revisions
 from stswatch.pipeline.store.database import open_work
 from stswatch.pipeline.store.loader import Output, commit, zones
 from tests.pipeline.store.build import DAY, at, run
@@ -41,8 +40,9 @@ def rows_of(name: str, day: int, vessels: int, dice: np.random.Generator) -> pa.
     start = BASE + (day * 24 + dice.random(n) * 24) * 3.6e9
     end = start + dice.random(n) * hours * 3.6e9
     mmsi = np.arange(n) if n == vessels else dice.integers(0, vessels, n)
-    return pa.table([column(f, n, mmsi, start, end, dice) for f in schema.TABLES.parts[name]],
-                    schema=schema.TABLES.parts[name])
+    return pa.table(
+        [column(f, n, mmsi, start, end, dice) for f in schema.TABLES.parts[name]], schema=schema.TABLES.parts[name]
+    )
 
 
 STARTS = ("start_time", "first_seen", "first_time", "arrival", "cpa_time", "gap_start")
@@ -69,7 +69,10 @@ def column(field: pa.Field, n: int, mmsi: Any, start: Any, end: Any, dice: np.ra
     if name == "value":
         return pa.array([f"{9_000_000 + m}" for m in mmsi])
     if name == "reasons":
-        one = [{"feature": f"f{k}", "value": 1.5, "points": 0.25, "text": f"a sentence of some length, {k}"} for k in range(20)]
+        one = [
+            {"feature": f"f{k}", "value": 1.5, "points": 0.25, "text": f"a sentence of some length, {k}"}
+            for k in range(20)
+        ]
         return pa.array([one] * n, kind)
     if pa.types.is_string(kind):
         return pa.array(dice.choice(WORDS.get(name, ("a", "b", "c")), n))

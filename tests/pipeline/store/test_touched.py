@@ -64,7 +64,9 @@ def part(name: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def standing(events: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist([{RUNNING.name: False} | row for row in events], pa.schema([*schema.ENCOUNTERS, RUNNING]))
+    return pa.Table.from_pylist(
+        [{RUNNING.name: False} | row for row in events], pa.schema([*schema.ENCOUNTERS, RUNNING])
+    )
 
 
 def stored(store: Live) -> list[dict[str, Any]]:
@@ -110,11 +112,9 @@ def test_after_many_loads_all_is_as_if_all_had_been_scored(drawn, choices, data)
 
 
 def as_if_all_had_been_scored(drawn: list[Rows], choices: list[tuple[int, int | None]], data: st.DataObject) -> None:
-    """Slices that come, go, and come again in part; what stands beyond them; final ones that are not decided yet."""
-    variants = [
-        (one, {name: of[1:] + other[name][:1] for name, of in one.items()})
-        for one, other in zip(drawn[:4], [drawn[4], drawn[5]] * 2, strict=True)
-    ]
+    """Slices that come, go, and come again with one table other; what stands beyond them; final ones that are not decided yet."""
+    other, which = drawn[4], [data.draw(st.sampled_from(sorted(drawn[0]))) for _ in range(4)]
+    variants = [(one, one | {n: one[n][1:] + other[n][:1]}) for one, n in zip(drawn[:4], which, strict=True)]
     so_far = [[{**row, "id": f"L{row['id']}"} for row in sea["encounters"]] for sea in drawn[4:]]
     with TemporaryDirectory() as folder:
         homes = [Path(folder) / name for name in ("one", "other")]
@@ -203,5 +203,3 @@ def test_the_view_reads_no_other_columns_than_are_compared(name):
             db.execute(ddl.create_table(f"part_{other}", pa.schema(kept)))
         db.execute("CREATE TABLE fresh AS SELECT 1 AS n, * FROM part_encounters LIMIT 0")
         assert db.sql(encounter_context._query(ContextRules(), tables)).fetchall() == []
-
-
