@@ -151,6 +151,9 @@ def remember(work: duckdb.DuckDBPyConnection, by: Scored, scored: int) -> None:
     work.execute(f"INSERT INTO scored_events SELECT n.* FROM standing_now n SEMI JOIN moved USING ({_MOMENT})")
     work.execute("DELETE FROM scored_by")
     work.execute("INSERT INTO scored_by VALUES (?, ?, ?)", [by.card, _digest(_outputs(work)), scored])
+    beside = [f"{when}_{name}" for name, _ in _reads(by.tables) for when in ("gone", "changed")]
+    for name in ("standing_now", "moved", "alike", "sides", "again", *beside):
+        work.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def _outputs(work: duckdb.DuckDBPyConnection) -> list[str]:

@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stswatch.geo.reference.zones import area
 from stswatch.models.scorecard import load as card
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.database import open_work
-from stswatch.pipeline.store.loader import Output, commit, zones
+from stswatch.pipeline.store.loader import Output, commit
 from tests.pipeline.store.build import DAY, at, run
 
 # rows a vessel and day; each row begins in its day and lasts so many hours at most
@@ -104,7 +105,7 @@ def loads(data: Path, days: int, vessels: int, scored: bool) -> Iterator[tuple[s
         work.execute("SET threads = 1")
         for what, outputs in loads:
             begun = time.process_time()
-            commit(work, data, record, zones.area("world"), outputs, None, at(24 * 100))
+            commit(work, data, record, area("world"), outputs, None, at(24 * 100))
             spent = time.process_time() - begun
             n = work.execute("SELECT count(*) FROM part_encounters").fetchall()[0][0]
             yield what, n, spent

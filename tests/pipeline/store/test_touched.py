@@ -112,9 +112,9 @@ def test_after_many_loads_all_is_as_if_all_had_been_scored(drawn, choices, data)
 
 
 def as_if_all_had_been_scored(drawn: list[Rows], choices: list[tuple[int, int | None]], data: st.DataObject) -> None:
-    """Slices that come, go, and come again with one table other; what stands beyond them; final ones that are not decided yet."""
-    other, which = drawn[4], [data.draw(st.sampled_from(sorted(drawn[0]))) for _ in range(4)]
-    variants = [(one, one | {n: one[n][1:] + other[n][:1]}) for one, n in zip(drawn[:4], which, strict=True)]
+    """Slices that come, go, and come again with one table other; what stands beyond them; what is not decided yet."""
+    names = [data.draw(st.sampled_from(sorted(drawn[0]))) for _ in range(4)]
+    variants = [(one, one | {n: one[n][1:] + drawn[4][n][:1]}) for one, n in zip(drawn[:4], names, strict=True)]
     so_far = [[{**row, "id": f"L{row['id']}"} for row in sea["encounters"]] for sea in drawn[4:]]
     with TemporaryDirectory() as folder:
         homes = [Path(folder) / name for name in ("one", "other")]
@@ -137,8 +137,7 @@ def as_if_all_had_been_scored(drawn: list[Rows], choices: list[tuple[int, int | 
                     store.finalize(outputs, NOTHING, live, at(30), decided)
                     if later:
                         store.stand(standing(so_far[1][1:]), schema.VESSELS.empty_table())
-                one, other = (stored(store) for store in stores)
-                assert differing(one, other) == []
+                assert differing(*(stored(store) for store in stores)) == []
 
 
 def vessel(mmsi: int, last_h: float) -> dict[str, Any]:
