@@ -4,7 +4,7 @@ Law: after any loads each score is as if all had been scored at the last one. Wh
 by row, so that a slice that says the same once more touches nothing. An event is touched where a row that is new, gone
 or other lies in its window and can change a column of view encounter_context (READS). What was scored is remembered in
 the working database beside what it rested on: the card, the query, the outputs. Where that is not the same, as after a
-load by another card or where most was replaced, all are scored.
+load by another card, where most was replaced or where there are few, all are scored.
 
 Within a load: `begin` before rows are dropped, `settle` once table `fresh` is there, `remember` when it is scored.
 """
@@ -40,7 +40,8 @@ READS = {
 }
 _NAMES = ("kind", "mmsi_a", "mmsi_b", "start_time", "end_time", "track_a", "track_b")
 _MOMENT = ", ".join(_NAMES)
-_MOST = 0.5  # of the outputs; where more than this was replaced, comparing costs more than it spares
+# where more of the outputs than MOST was replaced, or there are fewer events than FEW, to compare is no gain
+MOST, FEW = 0.5, 5_000
 _STATE = (
     f"""CREATE TABLE IF NOT EXISTS scored_events AS
         SELECT {_MOMENT}, 0::BIGINT AS finals, 0::BIGINT AS others, 0::UBIGINT AS own FROM encounters LIMIT 0""",
@@ -81,7 +82,7 @@ def begin(work: duckdb.DuckDBPyConnection, tables: Registry, gone: Collection[in
     keys = _outputs(work)
     kept = len(keys) - len(gone)
     alike = work.execute("SELECT count(*) FROM scored_by WHERE outputs = ?", [_digest(keys)]).fetchall()[0][0]
-    worth = bool(alike) and max(len(gone), come) <= _MOST * max(kept, 1)
+    worth = bool(alike) and max(len(gone), come) <= MOST * max(kept, 1)
     work.execute("CREATE OR REPLACE TEMP TABLE load_begun (first INTEGER)")
     if worth:
         work.execute("INSERT INTO load_begun VALUES (?)", [first])
@@ -106,7 +107,7 @@ def settle(work: duckdb.DuckDBPyConnection, by: Scored | None) -> None:
     Table `again` gets the numbers of those that are to be scored: all, where `by` is None.
     """
     work.execute("CREATE OR REPLACE TEMP TABLE again AS SELECT n FROM fresh")
-    if by is None:
+    if by is None or _few(work):
         return
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE standing_now AS
@@ -146,6 +147,9 @@ def settle(work: duckdb.DuckDBPyConnection, by: Scored | None) -> None:
 
 def remember(work: duckdb.DuckDBPyConnection, by: Scored, scored: int) -> None:
     """Keep what stands now, and by what it was scored; scored: how many events were."""
+    if _few(work):
+        forget(work)
+        return
     moment = " AND ".join(f"scored_events.{name} = moved.{name}" for name in _NAMES)
     work.execute(f"DELETE FROM scored_events USING moved WHERE {moment}")
     work.execute(f"INSERT INTO scored_events SELECT n.* FROM standing_now n SEMI JOIN moved USING ({_MOMENT})")
@@ -154,6 +158,10 @@ def remember(work: duckdb.DuckDBPyConnection, by: Scored, scored: int) -> None:
     beside = [f"{when}_{name}" for name, _ in _reads(by.tables) for when in ("gone", "changed")]
     for name in ("standing_now", "moved", "alike", "sides", "again", *beside):
         work.execute(f"DROP TABLE IF EXISTS temp.{name}")
+
+
+def _few(work: duckdb.DuckDBPyConnection) -> bool:
+    return bool(work.execute("SELECT count(*) FROM fresh").fetchall()[0][0] < FEW)
 
 
 def _outputs(work: duckdb.DuckDBPyConnection) -> list[str]:

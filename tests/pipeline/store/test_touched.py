@@ -26,6 +26,14 @@ from tests.pipeline.store.build import DAY, at, encounter, gap, output, run
 from tests.pipeline.store.test_encounter_context import filled, seas
 from tests.pipeline.store.test_scoring import CARD, DRAWN, NOTHING, scored
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _however_few():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(touched, "FEW", 1)
+        yield
+
+
 PARTS = ("gaps", "port_calls", "loitering", "vessels")
 IMO = ("9074729", "9319466")  # numbers with the right check digit
 SPREAD = 6  # hours of `seas` lie so far apart: 100 days, so that windows of 30 and 10 leave much outside
@@ -189,6 +197,19 @@ def test_a_load_without_such_a_card_has_all_scored_by_the_next(tmp_path):
         with closing(Live(tmp_path, replace(run(), card=card))) as store:
             store.finalize(given_days, NOTHING, None, at(30))
             assert scores is None or counted(store) == scores
+
+
+def test_of_few_all_are_scored_and_nothing_is_remembered(tmp_path, monkeypatch):
+    given_days = days_of_meetings(tmp_path, 3)
+    with closing(Live(tmp_path, replace(run(), card=CARD))) as store:
+        store.finalize(given_days, NOTHING, None, at(30))
+        assert counted(store) == 6
+        monkeypatch.setattr(touched, "FEW", 7)
+        store.finalize(given_days[:2], NOTHING, None, at(30))
+        assert store._work.execute("SELECT count(*) FROM scored_by").fetchall() == [(0,)]
+        monkeypatch.setattr(touched, "FEW", 1)
+        store.finalize(given_days, NOTHING, None, at(30))
+        assert counted(store) == 6
 
 
 @pytest.mark.parametrize("name", [name for name, columns in touched.READS.items() if columns])
