@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from stswatch.geo.reference.zones import area
 from stswatch.models.scorecard import load as card
 from stswatch.pipeline import schema
+from stswatch.pipeline.store import touched
 from stswatch.pipeline.store.database import open_work
 from stswatch.pipeline.store.loader import Output, commit
 from tests.pipeline.store.build import DAY, at, run
@@ -95,31 +96,37 @@ def output(data: Path, day: int, vessels: int) -> Output:
     return Output(f"day {day}", files)
 
 
-def loads(data: Path, days: int, vessels: int, scored: bool) -> Iterator[tuple[str, int, float]]:
-    """Each load: what it was, how many encounters there were, CPU seconds of it."""
+def loads(data: Path, given: list[Output], scored: bool) -> Iterator[tuple[str, int, int, float]]:
+    """Each load: what it was, how many encounters there were, how many were scored, and its CPU seconds."""
     record = replace(run(), card=card() if scored else None)
-    given = [output(data, day, vessels) for day in range(days + 1)]
-    loads = [("all days but one", given[:-1]), ("the same", given[:-1]), ("a day more", given)]
-    loads += [("the day taken back", given[:-1])]
+    turns = {"all days but one, first": given[:-1], "the same again": given[:-1], "a day more": given}
+    turns |= {"a day in the midst is late": [*given[:44], *given[45:]], "and comes": given}
     with closing(open_work(data)) as work:
         work.execute("SET threads = 1")
-        for what, outputs in loads:
+        for what, outputs in turns.items():
             begun = time.process_time()
             commit(work, data, record, area("world"), outputs, None, at(24 * 100))
             spent = time.process_time() - begun
-            n = work.execute("SELECT count(*) FROM part_encounters").fetchall()[0][0]
-            yield what, n, spent
+            (n,) = work.execute("SELECT count(*) FROM part_encounters").fetchall()[0]
+            known = work.execute("SELECT scored FROM scored_by").fetchall() if scored else []
+            yield what, n, known[0][0] if known else n, spent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--vessels", type=int, default=2000)
-    given = parser.parse_args()
-    for scored in (False, True):
+    asked = parser.parse_args()
+    found = []
+    for scored, few in ((False, 0), (True, 1 << 60), (True, 0)):
+        touched.FEW = few
         with TemporaryDirectory() as folder:
-            for what, n, spent in loads(Path(folder), given.days, given.vessels, scored):
-                print(f"scored {scored} | {what} | {n:,} | {spent:.2f} s", flush=True)
+            given = [output(Path(folder), day, asked.vessels) for day in range(asked.days + 1)]
+            found.append(list(loads(Path(folder), given, scored)))
+    print("| load | encounters | scored | scoring, CPU s | all scored, CPU s | the load without scoring, CPU s |")
+    print("|---|---|---|---|---|---|")
+    for (what, n, _, plain), (*_, whole), (*_, scored, part) in zip(*found, strict=True):
+        print(f"| {what} | {n:,} | {scored:,} | {part - plain:.2f} | {whole - plain:.2f} | {plain:.2f} |")
 
 
 if __name__ == "__main__":
