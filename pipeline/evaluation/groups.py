@@ -108,8 +108,9 @@ def _row(what: str, group: str, keep: Bools, lead: Bools, taken: Sample) -> dict
 # -------------------------------------------------------------------------------------------------- what is printed
 
 GROUPS = f"""Of meetings that are no transfer, the share that are leads by this card, for all and by group of either
-vessel, with its range over vessels drawn again. No input of a score is a flag, a number or a name, so that flags that
-fare unlike others do so by where they trade. Groups of fewer than {LEAST} meetings say nothing."""
+vessel, of receivers and AIS classes by that of both, with its range over vessels drawn again. No input of a score is a
+flag, a number or a name, so that flags that fare unlike others do so by where they trade. Groups of fewer than {LEAST}
+meetings say nothing, and of a vessel of which nothing was received while they met the receiver is not known."""
 
 
 def groups_text(rows: Sequence[Mapping[str, Any]] | None) -> str:
