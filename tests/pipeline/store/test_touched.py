@@ -22,7 +22,7 @@ from stswatch.pipeline.rules import ContextRules
 from stswatch.pipeline.store import ddl, encounter_context, touched
 from stswatch.pipeline.store.loader import Live, Output
 from stswatch.pipeline.store.revisions import EVER_US, RUNNING
-from tests.pipeline.store.build import DAY, at, encounter, gap, output, run
+from tests.pipeline.store.build import DAY, at, encounter, output, run
 from tests.pipeline.store.test_encounter_context import filled, seas
 from tests.pipeline.store.test_scoring import CARD, DRAWN, NOTHING, scored
 
@@ -158,7 +158,7 @@ def vessel(mmsi: int, last_h: float) -> dict[str, Any]:
     return filled("vessels", {"mmsi": mmsi, "first_seen": at(-2000), "last_seen": at(last_h), "fixes": 9})
 
 
-def days_of_meetings(folder: Path, days: int, **more: Any) -> list[Output]:
+def days_of_meetings(folder: Path, days: int) -> list[Output]:
     """A slice a day, with a meeting of two vessels of its own and one of a pair that meets each day."""
     return [
         output(
@@ -176,6 +176,35 @@ def days_of_meetings(folder: Path, days: int, **more: Any) -> list[Output]:
     ]
 
 
+ONE = 441_000_040  # of a pair that meets once, on day 20
+MET_H = 24 * 20
+
+
+def between(start_h: float, end_h: float, first: str = "start_time", last: str = "end_time") -> dict[str, Any]:
+    return {"mmsi": ONE, first: at(MET_H + start_h), last: at(MET_H + end_h)}
+
+
+NEVER = {"arrival": at(-9000), "departure": at(-9000)}
+SEEN = between(-200, -100, "first_seen", "last_seen") | {"field": "imo", "value": IMO[0]}
+LATE = {
+    "gaps": [between(4, 9) | {"judgement": "silenced", "p_off": 0.9}],
+    "port_calls": [between(-90, -80, "arrival", "departure") | {"shown": "lit", "port": "P"}],
+    "port_calls in the dark": [between(-90, -80, "gap_start", "gap_end") | NEVER | {"may_score": True, "spare_h": 9.0}],
+    "loitering": [between(-9, -4)],
+    "track_checks": [between(5, 6) | {"check_name": "teleport"}],
+    "identity_events": [between(-9, -4, "first_time", "last_time") | {"kind": "identity_change", "times": 1}],
+    "identity_values": [SEEN, SEEN | {"mmsi": 442_000_000}],
+    "vessels": [vessel(ONE, MET_H + 90)],
+    "encounters": [scored(encounter(MET_H + 50, MET_H + 53, mmsi_a=ONE, mmsi_b=442_000_000))],
+}
+TOO_FAR = {"gaps": [between(-90, -80)], "loitering": [between(70, 80)], "track_checks": [between(-800, -790)]}
+
+
+def late(folder: Path, name: str, given: list[dict[str, Any]]) -> Output:
+    table = name.partition(" ")[0]
+    return output(folder, name, {table: given if table == "encounters" else [part(table, row) for row in given]})
+
+
 def test_a_day_more_scores_what_lies_in_reach_and_late_data_what_they_touch(tmp_path):
     given_days = days_of_meetings(tmp_path, 61)
     with closing(Live(tmp_path, replace(run(), card=CARD))) as store:
@@ -188,11 +217,13 @@ def test_a_day_more_scores_what_lies_in_reach_and_late_data_what_they_touch(tmp_
         assert load(*given_days[:60]) == 0
         # both of the new day, and of the pair that meets each day those of the ten days before
         assert load(*given_days) == 2 + 10
-        late = filled("gaps", gap(24 * 20 + 4, mmsi=441_000_040, judgement="silenced", p_off=0.9))
-        late |= {"end_time": at(24 * 20 + 9)}
-        silent = output(tmp_path, "late", {"gaps": [late]})
-        assert load(*given_days, silent) == 1
-        assert load(*given_days) == 1
+        for name, given_rows in LATE.items():
+            new = name == "encounters"
+            assert load(*given_days, late(tmp_path, name, given_rows)) == 1 + new, name
+            assert load(*given_days) == 1, name
+        for name, given_rows in TOO_FAR.items():
+            assert load(*given_days, late(tmp_path, f"{name} too far", given_rows)) == 0, name
+            assert load(*given_days) == 0, name
         store._run = replace(store._run, card=chosen("trained"))
         assert load(*given_days) == 122
 
