@@ -228,6 +228,21 @@ def test_a_day_more_scores_what_lies_in_reach_and_late_data_what_they_touch(tmp_
         assert load(*given_days) == 122
 
 
+def test_a_meeting_that_the_slices_score_otherwise_is_scored_again(tmp_path):
+    """At the same moment, and with nothing else changed."""
+    given_days, event = days_of_meetings(tmp_path, 3), scored(encounter(1, 4))
+    first, *others = event["reasons"]
+    other = event | {"score": event["score"] + 1, "reasons": [first | {"points": first["points"] + 1}, *others]}
+    scores = []
+    with closing(Live(tmp_path, replace(run(), card=CARD))) as store:
+        for name, given_event in (("one", event), ("other", other)):
+            outputs = [*given_days, output(tmp_path, name, {"encounters": [given_event]})]
+            store.finalize(outputs, NOTHING, None, at(30))
+            scores += [row["score"] for row in stored(store) if (row["id"], row["status"]) == (event["id"], "current")]
+        assert counted(store) == 1
+    assert scores[1] == scores[0] + 1
+
+
 def test_a_load_without_such_a_card_has_all_scored_by_the_next(tmp_path):
     given_days = days_of_meetings(tmp_path, 3)
     for card, scores in ((CARD, 6), (chosen("rules"), None), (CARD, 6)):
