@@ -82,6 +82,7 @@ bench: $(VENV)/.installed-dev  ## measure rate, CPU and memory beside the floor
 	$(PYTHON) -m tests.bench.look
 	$(PYTHON) -m tests.bench.live
 	$(PYTHON) -m tests.bench.case_log
+	$(PYTHON) -m tests.bench.scoring
 	-@sh deploy/flink/cluster jars && $(INSTALL) '.[cluster]' && $(PYTHON) -m tests.bench.cluster
 
 docs: $(VENV)/.installed  ## write again the pages of docs/ that come from the source

@@ -144,7 +144,7 @@ def _drifted(week: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Leads(OfData):
-    """List the leads, highest score first.
+    """List the leads, highest score first, of equals the one that began first.
 
     Example: stswatch leads --data DIR --limit 50
     """

@@ -182,9 +182,9 @@ def one_snapshot(data: str | Path = DATA) -> AbstractContextManager[None]:
 
 
 def leads(data: str | Path = DATA, limit: int = 20, leads_per_day: int | None = None) -> list[dict[str, Any]]:
-    """The ranked leads, highest score first, of equals the earlier. Raises StoreError.
+    """The ranked leads, highest score first, of equals the one that began first, then by id. Raises StoreError.
 
-    leads_per_day: at most so many of the meetings that ended on one day (UTC), first those that ranked so at closing.
+    leads_per_day: at most so many of those that ended on one day (UTC), in the same order by the scores at closing.
     """
     from stswatch.pipeline.store import queries
 

@@ -353,6 +353,8 @@ def _expected(evaluation: Evaluation) -> str:
 
 
 def _archives(evaluation: Evaluation) -> str:
+    if not evaluation["archives"]:
+        return "No real archive was given (`--archive FILE`): no figure of this card is of real traffic."
     parts = [ARCHIVES]
     for archive in evaluation["archives"]:
         size = f"**{archive['name']}**: {archive['vessel_days']:,.0f} vessel-days, {archive['encounters']:,} encounters"
@@ -363,7 +365,7 @@ def _archives(evaluation: Evaluation) -> str:
             for name, of in archive["by"].items()
         )
         parts += [f"{size}{met}.", _table(("ranked by", "pass", "per 1,000 vessel-days", "rank"), rows)]
-    return "\n\n".join(parts) if evaluation["archives"] else ""
+    return "\n\n".join(parts)
 
 
 def _range(of: Sequence[float | None]) -> str:

@@ -1,4 +1,4 @@
-"""Whether a card is as often wrong about one group of vessels as about another: by flag, type, size, how well heard.
+"""Whether a card is as often wrong about one group of vessels as about another: by flag, type, size, how it was heard.
 
 Flag and name are no inputs of a score. Groups can fare unlike all the same, since they trade and lie in other waters.
 """
@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from stswatch.geo.reference.mmsi import flag_of
 from stswatch.models.features import observed_share
@@ -54,8 +55,30 @@ def _groups(taken: Sample) -> dict[str, dict[str, Bools]]:
         | {name: _either(types, lambda of, s=span: (of >= s[0]) & (of <= s[1])) for name, span in TYPES.items()},
         "length": {UNKNOWN: _either(sizes, np.isnan)}
         | {name: _either(sizes, lambda of, s=span: (of >= s[0]) & (of < s[1])) for name, span in spans.items()},
+        "receiver": _heard_by(rows),
+        "AIS class": _classes(rows),
         "how well heard": {name: (seen >= low) & (seen < high) for name, (low, high) in SEEN.items()},
     }
+
+
+def _of_both(rows: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What a column of each of the two vessels holds, (n,) of str or None."""
+    a, b = (rows[f"{name}_{v}"].to_numpy(zero_copy_only=False) for v in "ab")
+    return a, b
+
+
+def _heard_by(rows: pa.Table) -> dict[str, Bools]:
+    a, b = _of_both(rows, "heard")
+    known = (a != None) & (b != None)  # noqa: E711  # of each
+    alone = {kind: np.asarray((a == kind) & (b == kind), bool) for kind in ("terrestrial", "satellite")}
+    found = {f"both by {kind} receivers alone": keep for kind, keep in alone.items()}
+    return found | {"by receivers of both kinds": np.asarray(known, bool) & ~np.logical_or(*alone.values())}
+
+
+def _classes(rows: pa.Table) -> dict[str, Bools]:
+    a, b = _of_both(rows, "class")
+    pairs = {"A and A": ("A", "A"), "A and B": ("A", "B"), "B and B": ("B", "B")}
+    return {n: np.asarray((a == x) & (b == y) | (a == y) & (b == x), bool) for n, (x, y) in pairs.items()}
 
 
 _COLUMNS = (("ship_type_a", "ship_type_b"), ("length_a_m", "length_b_m"))
@@ -85,8 +108,9 @@ def _row(what: str, group: str, keep: Bools, lead: Bools, taken: Sample) -> dict
 # -------------------------------------------------------------------------------------------------- what is printed
 
 GROUPS = f"""Of meetings that are no transfer, the share that are leads by this card, for all and by group of either
-vessel, with its range over vessels drawn again. No input of a score is a flag, a number or a name, so that flags that
-fare unlike others do so by where they trade. Groups of fewer than {LEAST} meetings say nothing."""
+vessel, of receivers and AIS classes by that of both, with its range over vessels drawn again. No input of a score is a
+flag, a number or a name, so that flags that fare unlike others do so by where they trade. Groups of fewer than {LEAST}
+meetings say nothing, and of a vessel of which nothing was received while they met the receiver is not known."""
 
 
 def groups_text(rows: Sequence[Mapping[str, Any]] | None) -> str:

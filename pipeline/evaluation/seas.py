@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from stswatch.models.features import duration_h
 from stswatch.models.ranking import BESIDE
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, Bools, Floats, Ints, grouped, micros, spread
+from stswatch.pipeline.batch import HOUR, MINUTE, MS, Bools, Floats, Ints, grouped, micros, spread
 from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, at_once
@@ -145,7 +145,15 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 
 # within 50 m for 10 min, or within 200 m for 30 min; source in models/ranking.py
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
-CONTEXT = beside_schema()
+RECEIVERS, CLASS_B = ("terrestrial", "satellite"), (18, 19)  # types of messages with a position that class B sends
+_HEARD = "what heard it while they met: terrestrial, satellite or both; null where that is not known"
+_CLASS = "A or B, by the messages that it sent"
+SENDERS = [  # no input of any score: figures are parted by it
+    schema.column(f"{name}_{v}", pa.string(), meaning, null=True)
+    for v in "ab"
+    for name, meaning in (("heard", _HEARD), ("class", _CLASS))
+]
+CONTEXT = pa.schema([*beside_schema(), *SENDERS])
 ROWS = pa.schema([*LABELLED, *CONTEXT])
 ROWS = ROWS.append(schema.column(BESIDE, pa.bool_(), "so near for so long that the rule of Starboard holds"))
 ROWS = ROWS.append(schema.column("seed", pa.int64(), "seed of the simulated sea"))
@@ -233,7 +241,27 @@ def near_enough(fixes: pa.Table, static_reports: pa.Table, rules: Rules) -> pa.T
         beside |= overlapping(found, stretches) >= 0
     found = found.append_column(BESIDE, pa.array(beside))
     around = context_of(tables, rules.context)
-    return pa.table([*found.columns, *around.columns], schema=pa.schema([*found.schema, *CONTEXT]))
+    columns = [*found.columns, *around.columns, *senders(found, theirs)]
+    return pa.table(columns, schema=pa.schema([*found.schema, *CONTEXT]))
+
+
+def senders(events: pa.Table, fixes: pa.Table) -> Iterator[pa.Array]:
+    """How both vessels of events were heard while they met, and their class: columns SENDERS, row by row.
+
+    events: mmsi_a, mmsi_b, start_time, end_time; fixes: of the lake, some of each of these vessels.
+    """
+    heard = fixes.filter(pc.is_null(fixes["invalid_reason"]))
+    numbers, of = np.unique(np.asarray(heard["mmsi"]), return_inverse=True)
+    moment = (of << 42) + micros(heard, "time") // MS  # of each number in turn
+    class_b = np.bincount(of, np.asarray(pc.is_in(heard["msg_type"], pa.array(CLASS_B, pa.int8()))), len(numbers)) > 0
+    kinds = [np.sort(moment[np.asarray(pc.equal(heard["receiver"], kind))]) for kind in RECEIVERS]
+    for v in "ab":
+        who = np.searchsorted(numbers, np.asarray(events[f"mmsi_{v}"]))
+        first, last = ((who << 42) + micros(events, f"{side}_time") // MS for side in _SIDES)
+        shore, space = (np.searchsorted(k, last, side="right") > np.searchsorted(k, first) for k in kinds)
+        how = np.select([shore & space, shore, space], ["both", *RECEIVERS], "")
+        yield pa.array(how, pa.string(), mask=how == "")
+        yield pa.array(np.where(class_b[who], "B", "A"), pa.string())
 
 
 def together(seas: Sequence[Watched]) -> Watched:

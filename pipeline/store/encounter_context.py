@@ -25,7 +25,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import ContextRules, days, hours
 from stswatch.pipeline.schema import Registry, column
-from stswatch.pipeline.store import across_vessels, ddl
+from stswatch.pipeline.store import across_vessels, ddl, touched
 from stswatch.pipeline.store.revisions import LIVING, Rescore
 
 if TYPE_CHECKING:  # who asks for leads reads the views, and waits for no scorecard
@@ -294,26 +294,32 @@ _PLAIN = """gaps AS (FROM part_gaps), port_calls AS (FROM part_port_calls), loit
 _FRESH = f"SELECT n::VARCHAR AS id, 0 AS revision, 'current' AS status, {_EVENTS} FROM fresh"
 # Of all that is stored: beside what the slices say those that they have not decided yet, else all that is final.
 _HELD = f"SELECT id, revision, status, {_EVENTS} FROM held WHERE id NOT IN (SELECT id FROM former)"
+_AGAIN = "WHERE n IN (FROM again)"
 _FINAL = f"SELECT id, revision, status, {_EVENTS} FROM encounters WHERE status = 'current'"
 
 
 def rescoring(card: Scorecard | None, rules: ContextRules, finalized: bool, tables: Registry) -> Rescore | None:
     """What adds the points of a card for what lies round each event; None where it has none.
 
-    finalized: see revisions.revise.
+    finalized: see revisions.revise; then only those are scored that something touched (touched.py).
     """
     if card is None or not card.of_context.steps:
         return None
-    return partial(_rescore, card=card.of_context, query=_query(rules, tables, _HELD if finalized else _FINAL))
+    query, features = _query(rules, tables, _HELD if finalized else _FINAL, _AGAIN), len(card.of_context.steps)
+    by = touched.Scored(touched.named(card.model_id, query), features, rules, tables) if finalized else None
+    return partial(_rescore, card=card.of_context, query=query, by=by)
 
 
-def _rescore(work: duckdb.DuckDBPyConnection, card: Scorecard, query: str) -> None:
+def _rescore(work: duckdb.DuckDBPyConnection, card: Scorecard, query: str, by: touched.Scored | None) -> None:
     """Add to score and reasons of each row of table `fresh` what lies round it."""
-    found = work.sql("SELECT n, score, reasons FROM fresh ORDER BY n").to_arrow_table()
+    touched.settle(work, by)
+    found = work.sql(f"SELECT n, score, reasons FROM fresh {_AGAIN} ORDER BY n").to_arrow_table()
     if found.num_rows:
         added = _with_context(found, _by_number(work, query), card)
         work.register("given_scores", pa.table({"n": found["n"], **added}))
         work.execute("UPDATE fresh SET score = g.score, reasons = g.reasons FROM given_scores g WHERE fresh.n = g.n")
+    if by is not None:
+        touched.remember(work, by, found.num_rows)
 
 
 def _by_number(db: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
@@ -331,10 +337,10 @@ def _with_context(events: pa.Table, beside: pa.Table, card: Scorecard) -> dict[s
     return {"score": np.asarray(events["score"]) + points, "reasons": reasons}
 
 
-def _query(rules: ContextRules, tables: Registry, stored: str = f"{_FRESH} LIMIT 0") -> str:
-    """What lies round each event of table `fresh`, by its number; other meetings are those of it and what is stored."""
+def _query(rules: ContextRules, tables: Registry, stored: str = f"{_FRESH} LIMIT 0", which: str = "") -> str:
+    """What lies round events of table `fresh`, by number; other meetings are those of it and what is stored."""
     parts = ", ".join(f"{name} AS ({query(name, tables)})" for name, query in _MERGED.items())
-    return f"""WITH {_PLAIN}, {parts}, events AS ({_FRESH}), standing AS (FROM events UNION ALL ({stored}))
+    return f"""WITH {_PLAIN}, {parts}, events AS ({_FRESH} {which}), standing AS (({_FRESH}) UNION ALL ({stored}))
         FROM ({context_query(rules, "events", "standing")})"""
 
 

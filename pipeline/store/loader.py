@@ -21,7 +21,16 @@ from stswatch.pipeline import faults, schema
 from stswatch.pipeline.batch import Bools
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
-from stswatch.pipeline.store import across_vessels, case_referrals, case_tables, ddl, publish, revisions, snapshots
+from stswatch.pipeline.store import (
+    across_vessels,
+    case_referrals,
+    case_tables,
+    ddl,
+    publish,
+    revisions,
+    snapshots,
+    touched,
+)
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
 from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
@@ -61,8 +70,10 @@ def synchronise(
             f"{data}: {len(outputs) - len(given)} outputs have the key of another; each key must be unique"
         )
     known = dict(work.execute("SELECT key, number FROM outputs").fetchall())
-    _drop(work, tables, [LIVE, *(number for key, number in known.items() if key not in given)])
+    gone = [number for key, number in known.items() if key not in given]
     first = 1 + max(known.values(), default=0)
+    touched.begin(work, tables, gone, len(given.keys() - known), first)
+    _drop(work, tables, [LIVE, *gone])
     new = {first + i: output for i, output in enumerate(o for key, o in given.items() if key not in known)}
     _add(work, data, new, tables)
 
@@ -182,7 +193,7 @@ def commit(
     try:
         with sound(data / WORK, AFRESH):
             synchronise(work, data, outputs, tables)
-            rescore = rescoring(run.card, run.rules.context, True, tables)
+            rescore = rescoring(run.card, run.rules.context, True, tables) or touched.forget
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
             _note(work, run, finished)
             faults.reach("load_done")

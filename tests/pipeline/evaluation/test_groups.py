@@ -14,6 +14,8 @@ from tests.pipeline.evaluation import seas
 
 MIDS = (431, 431, 431, 431, 440, 440, 440, 273, 273, 412, 412, 283)  # 283 is of no state
 
+HEARD = ["terrestrial", "terrestrial", "satellite", "both", None]
+
 
 @pytest.fixture(scope="module")
 def taken():
@@ -23,7 +25,9 @@ def taken():
     mids, types = rng.choice(MIDS, 1000), rng.choice([30, 70, 80, 80, None], 1000)
     for v in "ab":
         who = np.asarray(rows[f"mmsi_{v}"], np.int64)
-        for name, values in ((f"mmsi_{v}", mids[who] * 1_000_000 + who), (f"ship_type_{v}", types[who])):
+        drawn = {f"mmsi_{v}": mids[who] * 1_000_000 + who, f"ship_type_{v}": types[who]}
+        drawn |= {f"heard_{v}": rng.choice(HEARD, len(who)), f"class_{v}": rng.choice(["A", "A", "B", None], len(who))}
+        for name, values in drawn.items():
             at = rows.schema.get_field_index(name)
             rows = rows.set_column(at, rows.schema.field(at), pa.array(values.tolist(), rows.schema.field(at).type))
     return dataclasses.replace(made, rows=rows)
@@ -47,6 +51,15 @@ def test_all_and_each_group_are_what_counting_says(taken, score):
             assert row["meetings"] == (other & ((flags[0] == name) | (flags[1] == name))).sum()
     seen = [row["meetings"] for (what, _), row in rows.items() if what == "how well heard"]
     assert sum(seen) == other.sum()  # here each meeting is of one group
+    sides = {name: [taken.rows[f"{name}_{v}"].to_pylist() for v in "ab"] for name in ("heard", "class")}
+    pairs = {name: list(zip(*both, strict=True)) for name, both in sides.items()}
+    for name, of in (("receiver", "heard"), ("AIS class", "class")):
+        known = [None not in pair for pair in pairs[of]]
+        assert sum(row["meetings"] for (what, _), row in rows.items() if what == name) == (other & known).sum()
+    one_kind = other & [pair == ("satellite", "satellite") for pair in pairs["heard"]]
+    assert rows["receiver", "both by satellite receivers alone"]["meetings"] == one_kind.sum()
+    mixed = other & [set(pair) == {"A", "B"} for pair in pairs["class"]]
+    assert rows["AIS class", "A and B"]["meetings"] == mixed.sum()
     assert all(row["share"][1] <= row["share"][0] <= row["share"][2] for row in rows.values() if row["share"])
 
 

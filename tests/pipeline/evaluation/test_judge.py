@@ -50,6 +50,10 @@ def test_every_way_of_ranking_has_every_figure_on_both_seas(collected):
     assert set(collected["paired"]) == names - {TRAINED}
 
 
+def test_a_card_without_real_archives_says_so_in_one_line(written):
+    assert "\n\nNo real archive was given (`--archive FILE`): no figure of this card" in written[evaluate.CARD].decode()
+
+
 def test_a_card_that_learned_beats_what_knows_one_thing(collected):
     """Two things tell in these seas; the card knows both, a baseline one: the verdict says so, with the range."""
     assert collected["figures"][TRAINED]["pr_auc"][0] > collected["figures"]["duration alone"]["pr_auc"][0] + 0.02

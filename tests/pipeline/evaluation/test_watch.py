@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from stswatch.pipeline import api
@@ -47,6 +48,20 @@ def test_starboards_rule_holds_where_hulls_are_side_by_side_for_long(watched):
     # within its median distance a pair was for half of the time: a sure case of the rule, and a sure case against it
     assert all(row["starboard"] for row in rows if row["median_distance_m"] < 190 and row["within_min"] > 180)
     assert not any(row["starboard"] for row in rows if row["cpa_distance_m"] > 200)
+
+
+def test_how_both_were_heard_and_their_class_are_those_of_their_messages(sea, watched):
+    """By loops over what was received, and by the class of the ship."""
+    fixes = sea.fixes.filter(pc.is_null(sea.fixes["invalid_reason"])).to_pandas()
+    ships = {(row["mmsi"], row["ais_class"]) for row in sea.ships.to_pylist()}
+    rows = watched.rows.to_pylist()
+    assert {None} == {row[f"heard_{v}"] for row in rows if not row["detected"] for v in "ab"}
+    for row in (row for row in rows if row["detected"]):
+        for v in "ab":
+            mine = fixes[fixes["mmsi"] == row[f"mmsi_{v}"]]
+            kinds = set(mine[mine["time"].between(row["start_time"], row["end_time"])]["receiver"])
+            assert {row[f"heard_{v}"]} == ({"both"} if len(kinds) == 2 else kinds or {None})
+            assert (row[f"mmsi_{v}"], row[f"class_{v}"]) in ships
 
 
 def test_the_same_sea_gives_the_same_rows(sea, watched):

@@ -21,7 +21,7 @@ from stswatch.pipeline.tracks.identity import TRACKS
 from stswatch.pipeline.tracks.port_calls import OPEN_STAYS
 from tests.pipeline import seas
 from tests.pipeline.live.test_health import SLICE
-from tests.pipeline.live.test_words import told
+from tests.pipeline.live.test_words import collected
 
 RULES = Rules()
 NOW = seas.NOON_US
@@ -90,8 +90,8 @@ def test_nobody_is_shown(case):
 
 def test_status_says_it_in_words_that_claim_nothing(tmp_path):
     (row,) = looked([3.0, 3.0], [80.0, 90.0])
-    said = status_text(told(tmp_path, report=replace(SLICE, approaching=[row]))).splitlines()
+    output = status_text(collected(tmp_path, report=replace(SLICE, approaching=[row]))).splitlines()
     assert (
         f"{HOST} waits since 2024-03-01 06:00 UTC near 38.6000°N 124.0000°E; {GUEST}, not heard since 2024-03-01 09:00"
         " UTC, 80 km off, may be there from 2024-03-01 12:35 UTC on; so may 1 other"
-    ) in said
+    ) in output

@@ -103,6 +103,23 @@ def test_leads_are_current_in_the_area_and_at_or_above_the_cut_off_of_the_newest
     assert {row["run_id"] for row in rows(tmp_path, "SELECT run_id FROM encounters")} == {"run-1"}
 
 
+def test_of_leads_with_equal_scores_comes_first_what_began_first_and_then_by_id(tmp_path):
+    """However the slices were cut and given, of a day too."""
+    pairs = [(241502000 + k, 311000222) for k in range(4)]
+    begins = {"c": 3, "a": 5, "b": 5, "d": 29}  # the last on the day after
+    events = {
+        name: encounter(start, start + 1, id=name, mmsi_a=a, mmsi_b=b, score=2.0)
+        for (name, start), (a, b) in zip(begins.items(), pairs, strict=True)
+    }
+    for turn in (sorted(events), sorted(events, reverse=True)):
+        data = tmp_path / turn[0]
+        publish(data, *(output(data, name, {"encounters": [events[name]]}) for name in turn))
+        assert [lead["id"] for lead in queries.leads(data, 10)] == ["c", "a", "b", "d"]
+        assert [lead["id"] for lead in queries.leads(data, 3)] == ["c", "a", "b"]
+        assert [lead["id"] for lead in queries.leads(data, 10, 1)] == ["c", "d"]
+        assert [lead["id"] for lead in queries.leads(data, 10, 2)] == ["c", "a", "d"]
+
+
 def test_of_each_day_so_many_leads_by_the_scores_when_they_closed(tmp_path):
     """A score that ripens later changes the order that is shown, not which leads a day has."""
     collected = [encounter(h, h + 1, mmsi_b=500 + h, score=s) for h, s in ((1, 5.0), (4, 4.0), (7, 4.0), (30, 1.0))]
