@@ -34,7 +34,7 @@ HOOK = '[floor]\nkind = "webhook"\nurl = "{}"\nsecret_env = "HOOK_SECRET"\nper_h
 
 def lines(hours):
     """The sentences of some hours of the recording, as they were received."""
-    return b"".join(replay.lines(hours))
+    return b"".join(replay.lines(hours, after_h=replay.MEETINGS_FROM_H))
 
 
 @pytest.fixture(scope="module")

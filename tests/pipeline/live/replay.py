@@ -40,7 +40,7 @@ MEETINGS_FROM_H = 12  # of the recording: in the five hours from then there are 
 HOUR = 3_600_000_000
 
 
-def lines(hours: float, path: Path = RECORDING, after_h: float = MEETINGS_FROM_H) -> list[bytes]:
+def lines(hours: float, path: Path = RECORDING, after_h: float = 0.0) -> list[bytes]:
     """The lines of some hours of a recording, in the order in which they came."""
     with gzip.open(path) as file:
         every = iter(file)

@@ -20,7 +20,7 @@ from stswatch.pipeline.flow.late_data import finalized_by
 from stswatch.pipeline.spool.segments import closed
 from tests.pipeline import seas
 from tests.pipeline.flow.commands import of_session
-from tests.pipeline.live.replay import CUT_OFF, TOLD, lines, until
+from tests.pipeline.live.replay import CUT_OFF, MEETINGS_FROM_H, TOLD, lines, until
 from tests.pipeline.live.test_law import events
 
 pytestmark = pytest.mark.e2e
@@ -124,7 +124,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_no_lead_is_left_untold(seed, k
     data, collected = tmp_path / "data", tmp_path / "told.jsonl"
     (tmp_path / "rules.toml").write_text(RULES)
     (tmp_path / "alerts.toml").write_text(ALERTS.format(collected))
-    rng, feed = np.random.default_rng(seed), Feed(lines(HOURS), 8)
+    rng, feed = np.random.default_rng(seed), Feed(lines(HOURS, after_h=MEETINGS_FROM_H), 8)
     with fed(feed) as port, ThreadPoolExecutor(1) as pool:
         words = ["stream", f"rec=tcp://127.0.0.1:{port}", "--data", data, "--area", "world", "--interval", "0.5"]
         words += ["--rules", tmp_path / "rules.toml", "--alerts", tmp_path / "alerts.toml"]

@@ -31,7 +31,18 @@ from stswatch.pipeline.live.reconcile import reconcile
 from stswatch.pipeline.store import database
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.live.replay import CUT_OFF, SHORT_GAPS, WORLD, Noted, in_order, lines, replay, until, watching
+from tests.pipeline.live.replay import (
+    CUT_OFF,
+    MEETINGS_FROM_H,
+    SHORT_GAPS,
+    WORLD,
+    Noted,
+    in_order,
+    lines,
+    replay,
+    until,
+    watching,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -42,7 +53,7 @@ NAMED = ("id", "run_id", "revision", "superseded_by")
 @pytest.fixture(scope="module")
 def recorded():
     """As it came: a tenth of it late, some of it by hours."""
-    return lines(HOURS)
+    return lines(HOURS, after_h=MEETINGS_FROM_H)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ DAY_S = 86_400
 def sea(folder, days, **more):
     """The lines of a simulated sea, in the order in which they came."""
     paths = api.simulate(folder, seed=11, days=days, **more)
-    return replay.lines(24.0 * days, next(path for path in paths if path.name.endswith(".nmea.gz")), 0)
+    return replay.lines(24.0 * days, next(path for path in paths if path.name.endswith(".nmea.gz")))
 
 
 def with_outages(text):
@@ -39,7 +39,7 @@ def with_outages(text):
 
 
 def test_the_recording_of_two_days(tmp_path):
-    holds(replay.lines(48, after_h=0), tmp_path, least=40)
+    holds(replay.lines(48), tmp_path, least=40)
 
 
 def test_a_week_with_outages_and_late_lines(tmp_path):

@@ -48,7 +48,7 @@ def test_each_table_view_and_column_says_what_it_holds(tmp_path):
                UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"""
     found = {row["name"]: row["comment"] for row in rows(tmp_path, query)}
     assert found == {name: schema.meaning_of(fields) for name, fields in expected.items()}
-    assert len(found) == 42
+    assert len(found) == 43
     query = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
     columns = {(row["table_name"], row["column_name"]): row["comment"] for row in rows(tmp_path, query)}
     assert columns == {
