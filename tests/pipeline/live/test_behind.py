@@ -238,7 +238,7 @@ def told_us(line):
 
 def old_slices(data):
     """Slices of ten days ago."""
-    return [key for key in archive.slices(data) if key.startswith("2025-02-27")]
+    return [key for key in archive.slices(data) if key.startswith("2025-02-28")]
 
 
 _KILLED = """
