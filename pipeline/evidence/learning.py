@@ -100,7 +100,9 @@ def _labelled(data: Path, pages: Sequence[pa.Table], truth: Sequence[str]) -> pa
     keys = zip(found["id"].to_pylist(), found["revision"].to_pylist(), strict=True)
     around = beside.take(pa.array([place[key] for key in keys]))
     n = found.num_rows
-    labels: dict[str, Any] = {field.name: pa.nulls(n, field.type) for field in TRUTH}
+    stored = {*around.column_names, *found.column_names}  # how each was heard is known of simulated seas alone
+    labels: dict[str, Any] = {field.name: pa.nulls(n, field.type) for field in ROWS if field.name not in stored}
+    labels |= {field.name: pa.nulls(n, field.type) for field in TRUTH}
     labels |= {"truth": pa.array(truth), "family": pa.array([DECIDED] * n), "scenario": pa.array([DECIDED] * n)}
     labels |= {"detected": pa.array([True] * n), "repeat": pa.array([False] * n), BESIDE: pa.array([False] * n)}
     labels["seed"] = pa.array(np.full(n, _SEED))
