@@ -106,7 +106,7 @@ CHOICES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, 0, 1])), 
 LOADS = st.lists(slices(), min_size=4, max_size=4).map(named), CHOICES, st.data()
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(*LOADS)
 def test_after_any_loads_all_is_as_if_all_had_been_scored(drawn, choices, data):
     as_if_all_had_been_scored(drawn, choices, data)
