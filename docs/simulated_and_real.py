@@ -41,8 +41,20 @@ WEEKS = VoyagePlan(days=14.0, background=150, transfers=20, look_alikes=40, trad
 SEED = 3
 OF_A_SHIP = 15  # reports of one number that are taken at most
 ORGANISED = 1 << 6  # flags below it are of sets of class B that organise themselves
-TOLD = ("status", "turn", "speed", "accuracy", "course", "heading", "second", "maneuver", "raim", "sync", "time_out")
-TOLD_B = ("speed", "accuracy", "course", "heading", "second", "flags", "sync", "time_out")
+FIELDS = (
+    "status",
+    "turn",
+    "speed",
+    "accuracy",
+    "course",
+    "heading",
+    "second",
+    "maneuver",
+    "raim",
+    "sync",
+    "time_out",
+)
+FIELDS_B = ("speed", "accuracy", "course", "heading", "second", "flags", "sync", "time_out")
 GAP_S = 7200.0
 
 # ----------------------------------------------------------------- Reports of positions as they went over the air
@@ -94,7 +106,7 @@ def simulated_reports() -> pd.DataFrame:
     return reports(line.decode() for line in feed.lines(simulate(RAW, SEED)))
 
 
-def told_apart(real: pd.DataFrame, simulated: pd.DataFrame, n: int = 4000, only: list[str] | None = None) -> float:
+def parted(real: pd.DataFrame, simulated: pd.DataFrame, n: int = 4000, only: list[str] | None = None) -> float:
     """AUC with which trees tell a simulated report from a real one, ships of two halves apart; all fields or `only`."""
     n = min(n, len(real), len(simulated))
     both = pd.concat([real.sample(n, random_state=2), simulated.sample(n, random_state=2)])
@@ -128,12 +140,12 @@ def giveaways(real: pd.DataFrame, simulated: pd.DataFrame) -> str:
     """The AUC by all fields, by each alone and without each, the strongest alone first, in Markdown."""
     parts = by_class(real, simulated)
     lines = ["| reports | real ones | AUC |", "|---|---|---|"]
-    lines += [f"| {name} | {len(pair[0]):,} | {told_apart(*pair):.2f} |" for name, pair in parts.items()]
-    for name, fields in (("class A", (*TOLD, "msg_type", "slot")), ("class B", (*TOLD_B, "slot"))):
-        alone = {field: told_apart(*parts[name], 2000, [field]) for field in fields}
+    lines += [f"| {name} | {len(pair[0]):,} | {parted(*pair):.2f} |" for name, pair in parts.items()]
+    for name, fields in (("class A", (*FIELDS, "msg_type", "slot")), ("class B", (*FIELDS_B, "slot"))):
+        alone = {field: parted(*parts[name], 2000, [field]) for field in fields}
         lines += ["", f"| field of {name} | alone | all but it |", "|---|---|---|"]
         for field, auc in sorted(alone.items(), key=lambda row: -row[1]):
-            others = told_apart(*parts[name], only=[each for each in fields if each != field])
+            others = parted(*parts[name], only=[each for each in fields if each != field])
             lines.append(f"| `{field}` | {auc:.2f} | {others:.2f} |")
     return "\n".join(lines)
 
@@ -191,11 +203,11 @@ def figures(name: str, of: pd.DataFrame) -> dict[str, str]:
         "reports a vessel-day": "" if short else f"{len(of) / days:.0f}",
         "gaps of 2 h or more a vessel-day": "" if short else f"{len(gap_h) / days:.2f}",
         "their lengths: quartiles, h": "" if short else _quartiles(gap_h, 1),
-        "ships of class A that tell a draught": _told(first),
+        "ships of class A that tell a draught": _with_draught(first),
     }
 
 
-def _told(first: pd.DataFrame) -> str:
+def _with_draught(first: pd.DataFrame) -> str:
     a = first[first.class_b == False]  # noqa: E712 (null is neither)
     return f"{(a.draught_m > 0).mean():.2f}" if len(a) else ""
 

@@ -183,13 +183,13 @@ def _of_field(
     given = pa.chunked_array([*before[name].chunks, *reports[name].chunks], before[name].type)
     words, rank = ranked(given)
     of_moment = np.maximum.reduceat(rank[moments.order], moments.starts)
-    told = np.flatnonzero(of_moment >= 0)
-    mmsi, value, new = moments.mmsi[told], of_moment[told], moments.new[told]
-    time_us = moments.time_us[told]
+    sent = np.flatnonzero(of_moment >= 0)
+    mmsi, value, new = moments.mmsi[sent], of_moment[sent], moments.new[sent]
+    time_us = moments.time_us[sent]
     if not new.all():
         kept = np.searchsorted(np.asarray(before["mmsi"]), mmsi[~new])
         time_us[~new] = np.asarray(pc.fill_null(before[f"{name}_time"].cast(pa.int64()), 0))[kept]
-    goes_on = np.zeros(len(told), bool)
+    goes_on = np.zeros(len(sent), bool)
     goes_on[1:] = (mmsi[1:] == mmsi[:-1]) & (np.diff(time_us) <= days(rules.memory_d))
     other = goes_on & (value != np.roll(value, 1))
     day = time_us // days(1)

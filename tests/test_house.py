@@ -132,13 +132,15 @@ def test_private_words_are_no_names():
     assert found == {}
 
 
-def test_private_words_are_no_variables_of_tests_and_scripts():
+def test_private_words_are_no_variables_and_attributes():
     found = defaultdict(set)
-    for path in (path for folder in ("tests", "docs") for path in (ROOT / folder).rglob("*.py")):
+    for path in (path for folder in (*ROOMS, "tests", "docs") for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            name = next((getattr(node, kind) for kind in ("id", "arg", "name") if hasattr(node, kind)), None)
-            if name in PRIVATE:
-                found[name].add(path.name)
+            name = next((getattr(node, kind) for kind in ("id", "arg", "attr") if hasattr(node, kind)), None)
+            words = re.split(r"_+", (name or "").lower())
+            for word in PRIVATE:
+                if word in words or word == name:
+                    found[word].add(f"{path.relative_to(ROOT)}: {name}")
     assert found == {}
 
 

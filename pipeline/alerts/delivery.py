@@ -47,7 +47,7 @@ class Outbox:
         self._catalogue, self._name, self._lock = catalogue, name, Lock()
         self._waiting: dict[str, Alert] = {}
         self._known: dict[str, str] = {}  # key -> when it was put
-        self._told = 0
+        self._taken_since = 0
         for row, fields in catalogue.every(_TABLE, lambda key, fields: fields).items():
             of, _, key = row.partition("/")
             if of == name and isinstance(fields, dict):
@@ -85,8 +85,8 @@ class Outbox:
                 self._waiting.pop(key, None)
             rows = {self._row(key): {"at": self._known[key]} for key in keys if key in self._known}
             self._catalogue.put(_TABLE, rows, durable=False)
-            self._told += len(keys)
-            if self._told >= _FORGET_EVERY:
+            self._taken_since += len(keys)
+            if self._taken_since >= _FORGET_EVERY:
                 self._forget(iso(now - REMEMBERED))
 
     def _forget(self, oldest: str) -> None:
@@ -94,7 +94,7 @@ class Outbox:
         self._catalogue.delete(_TABLE, map(self._row, gone), durable=False)
         for key in gone:
             del self._known[key]
-        self._told = 0
+        self._taken_since = 0
 
     def _row(self, key: str) -> str:
         return f"{self._name}/{key}"

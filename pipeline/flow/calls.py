@@ -113,9 +113,9 @@ _CURRENT = "slice.json"  # which slice is run, for all who work on it; there whi
 def announced(job: Job) -> Iterator[None]:
     """Have the storage say for as long as the block lasts which slice is to be run. Raises OSError."""
     path = job.data / _CURRENT
-    told = {"before": job.before and job.before.name, "folder": job.folder.name, "slice": job.slice.to_json()}
+    described = {"before": job.before and job.before.name, "folder": job.folder.name, "slice": job.slice.to_json()}
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(told))
+    part.write_text(json.dumps(described))
     part.replace(path)
     try:
         yield
@@ -125,10 +125,10 @@ def announced(job: Job) -> Iterator[None]:
 
 def current_job(root: Path, steps: tuple[Step, ...], rules: Rules, shards: int) -> Job:
     """The slice that the storage says is to be run. Raises OSError where it names none."""
-    told = json.loads((root / _CURRENT).read_text())
+    described = json.loads((root / _CURRENT).read_text())
     slices = root / "slices"
-    before = slices / told["before"] if told["before"] else None
-    return Job(root, slices / told["folder"], before, Slice.from_json(told["slice"]), rules, shards, steps)
+    before = slices / described["before"] if described["before"] else None
+    return Job(root, slices / described["folder"], before, Slice.from_json(described["slice"]), rules, shards, steps)
 
 
 def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:

@@ -146,7 +146,7 @@ class _Watch:
         shown = zones.area(settings.area)
         self._store = Store(catalogue, settings)
         self._finalizing = Finalizing(data, spools, settings.rules, engine_of(settings), self._allowed_lateness_us)
-        self._vantage = Provisional(data, settings.rules, shown, self._allowed_lateness_us, settings.steps)
+        self._provisional = Provisional(data, settings.rules, shown, self._allowed_lateness_us, settings.steps)
         self._hearing = SpoolReader(data, None, tell)
         self._begun = False  # what an earlier watch left is taken up
         self._heard = CycleCounts()  # and not reported yet
@@ -156,7 +156,7 @@ class _Watch:
         self._reported_upto = 0  # the last commit of which everybody was told
         self._publish_at_s = 0.0
         self._finalize_at_s = 0.0
-        self._trying = Retry(data, health, tell, self._store.reopen)
+        self._retry = Retry(data, health, tell, self._store.reopen)
 
     def close(self) -> None:
         """Let go of all that is held."""
@@ -169,14 +169,14 @@ class _Watch:
         """From the first slice to the last."""
         while not self._stop.is_set():
             started_s = time.monotonic()
-            self._trying.call("slice", self._slice if self._begun else self._begin)
+            self._retry.call("slice", self._slice if self._begun else self._begin)
             self._wait(time.monotonic() - started_s)
         self._finalizing.finish()
         if self._begun:
-            self._trying.call("slice", self._last_slice)
+            self._retry.call("slice", self._last_slice)
 
     def _wait(self, took_s: float) -> None:
-        if not self._hearing.more or self._trying.lacks:
+        if not self._hearing.more or self._retry.lacks:
             self._stop.wait(max(self._settings.every_s - took_s, 0.0))
         elif self._finalizing.busy:
             self._stop.wait(_BRIEF_S)
@@ -211,21 +211,21 @@ class _Watch:
         began_s = time.monotonic()
         counts = self._hear(self._acknowledged())
         before_us = self._finalized_us
-        self._trying.call("finalizing", self._take_over)
+        self._retry.call("finalizing", self._take_over)
         if self._finalized_us == before_us and self._finalizing.busy and self._hearing.more and not counts.bytes:
             return  # nothing new can be said before the hour is finalized
         if not self._stop.is_set():
-            self._trying.call("closed", self._read_closed)
+            self._retry.call("closed", self._read_closed)
         if (arrival_us := self._hearing.arrival_us) is not None:
             self._say(arrival_us)
         if not self._stop.is_set():
-            self._trying.call("finalizing", self._finalize_on)
+            self._retry.call("finalizing", self._finalize_on)
         self._report(time.monotonic() - began_s)
 
     def _hear(self, there: Mapping[str, Position]) -> CycleCounts:
         base_us = self._finalizing.until_us if self._finalizing.busy else self._finalized_us
         beyond_us = 0 if base_us is None else base_us + SLAB_US + self._allowed_lateness_us
-        counts = self._hearing.slice(self._vantage.recent, there, self._allowed_lateness_us, beyond_us)
+        counts = self._hearing.slice(self._provisional.recent, there, self._allowed_lateness_us, beyond_us)
         self._heard += counts
         return counts
 
@@ -234,7 +234,7 @@ class _Watch:
 
     def _say(self, arrival_us: int) -> None:
         """Store what stands, then tell of leads, then publish."""
-        live, vessels = self._vantage.look(arrival_us)
+        live, vessels = self._provisional.look(arrival_us)
         if self._taken is not None:
             with healing(self._catalogue):
                 self._answer(self._store.finalize(self._taken, live))
@@ -244,7 +244,7 @@ class _Watch:
         if self._tell_leads(arrival_us):
             self._publish_at_s = 0.0  # due from now on until it is done
         if time.monotonic() >= self._publish_at_s:
-            self._trying.call("snapshot", self._publish)
+            self._retry.call("snapshot", self._publish)
 
     def _publish(self) -> None:
         began_s = time.monotonic()
@@ -283,11 +283,11 @@ class _Watch:
                 late=counts.late,
                 ahead=counts.ahead,
                 wrong=counts.wrong,
-                vessels=self._vantage.recent.vessels,
+                vessels=self._provisional.recent.vessels,
                 open_encounters=running,
                 leads=flagged,
                 finalizing=self._finalizing.busy,
-                approaching=self._vantage.approaching(self._hearing.arrival_us),
+                approaching=self._provisional.approaching(self._hearing.arrival_us),
             )
         )
 
@@ -329,7 +329,7 @@ class _Watch:
         for note in finalized.notes:
             self._tell(note)
         with healing(self._catalogue):
-            self._vantage.move_to(finalized.until_us, finalized.last, self._settings.shards)
+            self._provisional.move_to(finalized.until_us, finalized.last, self._settings.shards)
         self._finalized_us, self._taken = finalized.until_us, finalized
 
     def _answer(self, changed: Mapping[str, int]) -> None:

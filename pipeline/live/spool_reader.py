@@ -215,12 +215,12 @@ class _Spool:
     def __init__(self, of: Spooled, since_us: int | None) -> None:
         self._of = of
         self.tail = Tail(of.folder, _position(of.folder, since_us))
-        self._ear = IncrementalDecoder(of.format)
+        self._decoder = IncrementalDecoder(of.format)
         self.arrival_us = 0
 
     def take(self, piece: Piece, recent: Recent, counts: CycleCounts, allowed_lateness_us: int) -> None:
         """Decode a piece."""
-        heard = self._ear.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
+        heard = self._decoder.hear(piece.segment, piece.base, piece.text, piece.arrivals, piece.header)
         arrivals = _earlier_too(piece)
         fixes, reports = (packing.marked(rows, arrivals) for rows in (heard.fixes, heard.static_reports))
         self.arrival_us = max(self.arrival_us, piece.last_us)

@@ -289,7 +289,7 @@ def _bins(legs: LegColumns, found: Found, group: Ints, rules: Rules) -> tuple[In
 
 def _speeds_reported(legs: LegColumns, leg: Ints) -> Ints | slice:
     """The rows of legs on which a speed was reported."""
-    reported = legs.speed_told[leg]
+    reported = legs.speed_sent[leg]
     return slice(None) if reported.all() else np.flatnonzero(reported)
 
 

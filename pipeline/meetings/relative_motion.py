@@ -223,7 +223,7 @@ class LegColumns:
         self.start_ms = self.ends.start_us // MS
         self.speed_dkn = np.asarray(legs["speed_dkn"]).astype(np.int64)
         self.rounding_m = np.asarray(legs["rounding_m"]).astype(np.int64)
-        self.speed_told = np.asarray(legs["speed_told"])
+        self.speed_sent = np.asarray(legs["speed_sent"])
         self.fix_start_us, self.fix_end_us = micros(legs, "fix_start"), micros(legs, "fix_end")
         self.fresh = np.asarray(legs["fresh"])
         self.heading_deg = np.asarray(legs["heading_deg"]).astype(np.int64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-_SAID: dict[str, dict[str, str | None]] = {  # no date and no version: the same drawing is the same file
+_METADATA: dict[str, dict[str, str | None]] = {  # no date and no version: the same drawing is the same file
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -45,7 +45,7 @@ def suffix_of(path: str | Path) -> str:
 def encode(figure: Figure, suffix: str, source: str | None = None) -> bytes:
     """A figure as a file of one of SUFFIXES; source: what it was drawn from, which the file then carries."""
     out = io.BytesIO()
-    metadata = _SAID[suffix] | ({_SOURCE[suffix]: source} if source else {})
+    metadata = _METADATA[suffix] | ({_SOURCE[suffix]: source} if source else {})
     figure.savefig(out, format=suffix[1:], metadata=metadata, dpi=figure.dpi)
     return out.getvalue()
 

@@ -86,9 +86,9 @@ def fields_of(sample: Sequence[Mapping[str, Any]], also: Mapping[str, tuple[str,
     kinds = _kinds(sample)
     of_catcher = is_catcher(sample)
     found = {}
-    holders = [path for path, values in kinds.items() if _carry_sentences(values)]
-    if holders:
-        found["sentences"] = min(holders, key=_order)
+    carriers = [path for path, values in kinds.items() if _carry_sentences(values)]
+    if carriers:
+        found["sentences"] = min(carriers, key=_order)
     names: dict[str, tuple[str, ...]] = {name: (name,) for name in STAMPS}
     names |= dict(HEADERS) | {"time": HEADERS["time"] + OTHER_TIMES}
     names |= {name: names[name] + more for name, more in (also or {}).items()}

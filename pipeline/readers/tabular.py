@@ -193,9 +193,9 @@ def _statics(batch: _Batch) -> pa.Table:
         word["name"] = _with_ids(word.get("name"), texts(columns["mmsi"]))
     if "imo" in columns:
         number["imo"] = imo_numbers(columns["imo"])
-    said_codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]
-    said_codes += [_codes(value) for value in word.values()]
-    at = _changes(mmsi, time_us, said_codes) if said_codes else np.zeros(0, np.int64)
+    known_codes = [np.nan_to_num(value, nan=-1.0) for value in number.values()]
+    known_codes += [_codes(value) for value in word.values()]
+    at = _changes(mmsi, time_us, known_codes) if known_codes else np.zeros(0, np.int64)
     rows = pa.array(at)
     values: dict[str, Any] = {name: value[at] for name, value in number.items()}
     values |= {name: value.take(rows).dictionary_decode() for name, value in word.items()}

@@ -28,7 +28,7 @@ LEGS = table(
     column("lon1", pa.float64(), "longitude at the end, within 180 degrees of lon0", unit="deg"),
     column("lat1", pa.float64(), "latitude at the end", unit="deg"),
     column("speed_dkn", pa.int16(), "mean of the two reported speeds, else the speed implied", unit="0.1 kn"),
-    column("speed_told", pa.bool_(), "the speed was reported; false where it is implied by the positions alone"),
+    column("speed_sent", pa.bool_(), "the speed was reported; false where it is implied by the positions alone"),
     column(
         "fix_start",
         UTC,

@@ -136,8 +136,8 @@ def tell(
     silent, ended = silence_us > limit_us, silence_us > days(rules.track_memory_d)
     count = _counts(walked, last)
     resumed = np.flatnonzero(between.gap)
-    told = walked.carried & walked.silent
-    back, gone = resumed[~told[resumed - 1]], last[silent & ~told[last]]
+    known_silent = walked.carried & walked.silent
+    back, gone = resumed[~known_silent[resumed - 1]], last[silent & ~known_silent[last]]
     ends = np.concatenate([back - 1, gone])
     # no further than a later slice could tell
     known_us = np.concatenate([fixes.time_us[back], np.full(len(gone), until_us)])

@@ -125,11 +125,11 @@ def _any_reported(between: Intervals, start: Ints, end: Ints) -> Bools:
 
 def rounding_m(fixes: Track, legs: Legs) -> Ints:
     """How far rounding may have moved a leg: the most of all fixes on it, metres (n,)."""
-    told_m = fixes.rounding_m
-    if not len(legs.start) or (told_m == told_m[0]).all():
-        return np.asarray(told_m[legs.start])
+    rounded_m = fixes.rounding_m
+    if not len(legs.start) or (rounded_m == rounded_m[0]).all():
+        return np.asarray(rounded_m[legs.start])
     leg, nth = spread(legs.end - legs.start + 1)
-    return np.asarray(np.maximum.reduceat(told_m[legs.start[leg] + nth], starts_of(leg)))
+    return np.asarray(np.maximum.reduceat(rounded_m[legs.start[leg] + nth], starts_of(leg)))
 
 
 def _whole_dkn(between: Intervals) -> Ints:

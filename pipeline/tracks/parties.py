@@ -34,20 +34,20 @@ from stswatch.pipeline.rules import EncounterRules, Rules, days, hours, minutes
 from stswatch.pipeline.tracks import stays
 
 PAIR = tuple(schema.PARTIES.names[:4])  # what names two tracks
-STATE = {"edges": schema.EDGES, "stays": schema.STAYS, "said": schema.STATIC_DATA}
+STATE = {"edges": schema.EDGES, "stays": schema.STAYS, "static_data": schema.STATIC_DATA}
 REPORTED = ("ship_type", "length_m")
 
 
 def parties(state: Tables, batch: Batch, rules: Rules) -> Result:
     """One slice of one MMSI shard; see the module docstring for the law, schema.FLOW for what it gives."""
     edges = concat([state["edges"], batch.table("edges")], schema.EDGES)
-    static_data = concat([state["said"], batch.table("static_data")], schema.STATIC_DATA)
+    static_data = concat([state["static_data"], batch.table("static_data")], schema.STATIC_DATA)
     slow, _ = stays.join(concat([state["stays"], batch.table("stays")], schema.STAYS), rules.stays)
     asked = _asked(batch)
     kept = {
         "edges": _kept_edges(edges, batch.watermark_us, rules),
         "stays": _kept_stays(slow, batch.watermark_us, rules),
-        "said": remembered(static_data, batch.watermark_us - rules.wait_us, rules.encounter),
+        "static_data": remembered(static_data, batch.watermark_us - rules.wait_us, rules.encounter),
     }
     if asked.num_rows == 0:
         return Result(kept, {"parties": schema.empty("parties")})

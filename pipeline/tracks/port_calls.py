@@ -82,8 +82,8 @@ def calls(state: Tables, batch: Batch, rules: Rules) -> Result:
         "edges": edges.filter(pa.array(micros(edges, "time") >= since_us)).combine_chunks(),
         "entered": still_needed(entered, VOYAGE_FIELDS, since_us, since_us - days(rules.encounter.static_memory_d)),
     }
-    told = [_call_rows(ended_calls), dark_calls(batch.table("judged_gaps"), rules.stays)]
-    rows = {"port_calls": concat(told, schema.PORT_CALLS), "loitering": loitering(ended, edges, rules.stays)}
+    calls = [_call_rows(ended_calls), dark_calls(batch.table("judged_gaps"), rules.stays)]
+    rows = {"port_calls": concat(calls, schema.PORT_CALLS), "loitering": loitering(ended, edges, rules.stays)}
     return Result(kept, rows)
 
 

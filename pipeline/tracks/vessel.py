@@ -298,7 +298,7 @@ STATE = {
     "stations": STATIONS,
     "tracks": TRACKS,
     "heard": HEARD,
-    "said": schema.STATIC_DATA,
+    "static_data": schema.STATIC_DATA,
     "entered": schema.VOYAGE_DATA,
     "habits": HABITS,
     "claims": CLAIMS,
@@ -332,7 +332,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
-    static_data, latest = once_a_day(reports, state["said"], schema.STATIC_DATA, batch.watermark_us)
+    static_data, latest = once_a_day(reports, state["static_data"], schema.STATIC_DATA, batch.watermark_us)
     voyages, entered = once_a_day(reports, state["entered"], schema.VOYAGE_DATA, batch.watermark_us)
     leg_rows = _leg_rows(now, legs, rules.vessel)
     claimed = claims(reports, state["claims"], batch.watermark_us, rules.identity)
@@ -353,7 +353,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "vessels": known(ready, reports),
         "identity_values": claimed.values,
     }
-    kept = {"pending": pending, "tracks": tracks, "heard": heard, "said": latest, "entered": entered}
+    kept = {"pending": pending, "tracks": tracks, "heard": heard, "static_data": latest, "entered": entered}
     of_pending = pc.is_in(stations["station"], value_set=pc.unique(pending["station"]))
     kept |= {"stations": stations.filter(of_pending).combine_chunks()}
     kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
@@ -379,7 +379,7 @@ def _leg_rows(fixes: Track, legs: Legs, rules: VesselRules) -> pa.Table:
             "lon1": _tidy(cut.lon1),
             "lat1": _tidy(cut.lat1),
             "speed_dkn": legs.speed_dkn[cut.leg],
-            "speed_told": legs.reported[cut.leg],
+            "speed_sent": legs.reported[cut.leg],
             "fix_start": fixes.time_us[start],
             "fix_end": fixes.time_us[end],
             "fresh": legs.fresh[cut.leg] & (cut.nth == 0),

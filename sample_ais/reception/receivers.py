@@ -224,10 +224,10 @@ def _satellite(lon: Floats, lat: Floats, factor: Floats, footprint: float, densi
 
 # Source: ITU-R M.1371-5, annex 1, table 1, class A: (slower than kn, seconds, seconds while changing course)
 CLASS_A_S = ((14.0, 10.0, 10.0 / 3), (23.0, 6.0, 2.0), (np.inf, 2.0, 2.0))
-CLASS_A_LYING_S = 180.0  # at anchor or moored and not faster than 3 kn; 10 s if faster
+CLASS_A_STILL_S = 180.0  # at anchor or moored and not faster than 3 kn; 10 s if faster
 # Source: ITU-R M.1371-5, annex 1, table 2, class B carrier-sense: 3 min at 2 kn or slower, else 30 s
 CLASS_B_S = ((2.0, 180.0), (np.inf, 30.0))
-LYING_KN = 3.0
+STILL_KN = 3.0
 TURNING_DEG_PER_MIN = 20.0  # of course; the standard goes by heading against its mean of 30 s: 5 degrees
 STATIC_S = 360.0  # Source: ITU-R M.1371-5, annex 1, 4.2.2: static and voyage data every 6 minutes
 
@@ -251,7 +251,7 @@ def interval_s(class_b: Bools, stationary: Bools, speed_kn: Floats, turning: Boo
     a = np.full(len(speed_kn), CLASS_A_S[-1][1])
     for limit, every, every_turning in CLASS_A_S[::-1]:
         a = np.where(speed_kn < limit, np.where(turning, every_turning, every), a)
-    a = np.where(stationary, np.where(speed_kn <= LYING_KN, CLASS_A_LYING_S, 10.0), a)
+    a = np.where(stationary, np.where(speed_kn <= STILL_KN, CLASS_A_STILL_S, 10.0), a)
     b = np.where(speed_kn <= CLASS_B_S[0][0], CLASS_B_S[0][1], CLASS_B_S[1][1])
     return np.where(class_b, b, a)
 

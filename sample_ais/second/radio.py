@@ -46,7 +46,7 @@ _EXPONENT, _SOFT_DB = 4.0, 1.6
 _CLASS_B_DB = -8.0  # 2 W against 12.5 W
 _MOST = 0.88  # slots that others take
 Gap: TypeAlias = tuple[float, float | None, str]  # from s, to s or None where it goes on, cause
-ToldGap: TypeAlias = tuple[float, float | None, str, float]  # and log10 of the chance that nothing would be received
+TrueGap: TypeAlias = tuple[float, float | None, str, float]  # and log10 of the chance that nothing would be received
 _CAUSES = ("out_of_range", "outage", "fade")
 
 
@@ -71,8 +71,8 @@ def rates(vessel: Vessel, speed_kn: Floats, turn_deg: Floats, status: NDArray[np
     interval = np.select([speed_kn > 23, speed_kn > 14], [2.0, 6.0], 10.0)
     turning = turn_deg > 5
     interval = np.where(turning & (speed_kn <= 14), 10 / 3, np.where(turning & (speed_kn <= 23), 2.0, interval))
-    lying = np.isin(status, (AT_ANCHOR, MOORED))
-    return 60 / np.where(lying, np.where(speed_kn > 3, 10.0, 180.0), interval)
+    at_rest = np.isin(status, (AT_ANCHOR, MOORED))
+    return 60 / np.where(at_rest, np.where(speed_kn > 3, 10.0, 180.0), interval)
 
 
 def sent(rng: Random, rate: Floats, vessel: Vessel) -> Floats:
@@ -143,7 +143,7 @@ def _chance(margin_db: Floats) -> Floats:
 
 def received(
     rng: Random, vessel: Vessel, row: int, tracks: Tracks, ether: Ether, thin_s: float
-) -> tuple[Reports, list[ToldGap]]:
+) -> tuple[Reports, list[TrueGap]]:
     """The reports of a ship that are heard, at most one in `thin_s`, and its gaps.
 
     Of each gap it is told how likely it is that none of the reports of a set that sends throughout would be received.
@@ -256,7 +256,7 @@ def _cause(vessel: Vessel, begin: float, end: float, lost: Floats, unfaded: Floa
     return next((cause for cause, holds in zip(_CAUSES, (*marks, True), strict=True) if holds))
 
 
-def _with_chances(found: list[Gap], missed: Floats) -> list[ToldGap]:
+def _with_chances(found: list[Gap], missed: Floats) -> list[TrueGap]:
     """Gaps with log10 of the chance that nothing of them would be received; missed: its logarithm by minute."""
     total = np.concatenate([[0.0], np.cumsum(missed)]) / np.log(10)
     nth = np.arange(len(total))

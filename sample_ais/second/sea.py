@@ -256,7 +256,7 @@ def _hull(vessel: Vessel) -> str:
     return f"second-{vessel.number:05}"
 
 
-def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.ToldGap]]) -> pa.Table:
+def _gaps(plan: SecondPlan, vessels: list[Vessel], found: list[list[radio.TrueGap]]) -> pa.Table:
     """Every silence of radio.LEAST_GAP_H and more as received, with cause and chance; end null where it goes on."""
     rows = [(v, *gap) for v, gaps in zip(vessels, found, strict=True) for gap in gaps]
 

@@ -72,7 +72,7 @@ def _lake(catalogue: Catalogue, hours: int, sources: int) -> None:
     """Segments, the files of the lake that they became, and their entries in the catalogue."""
     data = catalogue.data
     writer = lake.Writer(data, "template", 0, HOUR)
-    writer.write({"fixes": _fixes(), "static_reports": _said(), "rejects": schema.empty("rejects")})
+    writer.write({"fixes": _fixes(), "static_reports": _static_reports(), "rejects": schema.empty("rejects")})
     template = writer.close(sentences=VESSELS, messages=VESSELS, fragments=0)
     counted, entered = {}, []
     for source in range(sources):
@@ -112,7 +112,7 @@ def _fixes() -> pa.Table:
     return seas.fixes(201_000_000 + at, np.full(VESSELS, FIRST_US), 120.0 + at / 100, 30.0 + at / 100, 9.0)
 
 
-def _said() -> pa.Table:
+def _static_reports() -> pa.Table:
     rows = [
         {"mmsi": 201_000_000 + k, "time": FIRST_US, "name": f"SHIP {k}", "source": "0" * 16, "offset": k, "length": 1}
         for k in range(100)

@@ -131,9 +131,9 @@ class Seen:
         self.peak = max(self.peak, total)
         with suppress(OSError, ValueError, TypeError, KeyError):
             last = json.loads((data / "live" / "status.json").read_text())["slice"]
-            told_s = np.datetime64(last["arrival"].rstrip("Z"), "ms").astype(np.int64) / 1000
+            stamp_s = np.datetime64(last["arrival"].rstrip("Z"), "ms").astype(np.int64) / 1000
             second = len(sent.wall_s) - 1
-            self.status.append((second, BEGIN_S + second - told_s, last["took_s"], last["finalizing"]))
+            self.status.append((second, BEGIN_S + second - stamp_s, last["took_s"], last["finalizing"]))
 
 
 def measure(rate: int, minutes: float, vessels: int, area: str, folder: Path) -> str:

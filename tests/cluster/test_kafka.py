@@ -158,7 +158,7 @@ def test_the_sample_through_kafka_gives_the_final_events_of_the_file(kafka, tmp_
     by_file = events(tmp_path / "run")
     assert by_file["encounters"].num_rows >= 8
     seas.assert_same(by_file, found)
-    told_of(kafka, watch.data)
+    warned_of(kafka, watch.data)
 
 
 def group_of(data) -> str:
@@ -167,7 +167,7 @@ def group_of(data) -> str:
     return client_id(identity_of(data / "live"), "sea")
 
 
-def told_of(kafka, data):
+def warned_of(kafka, data):
     """What lies on the topics of leads and of final events is what the database holds."""
     with closing(api.connect(data)) as db:
         final = dict(db.sql("SELECT id, revision FROM encounters WHERE status = 'current'").fetchall())

@@ -72,7 +72,7 @@ def trained(tmp_path_factory):
     return model, written(tmp_path_factory.mktemp("card") / "card.json", made, transfer)
 
 
-def told_by_trees(model, card, steps):
+def by_trees(model, card, steps):
     """What the trees say of steps (n, k); of a feature that is not known what they say of it on average, of a silence
     that is not judged no more than of none."""
     with threadpool_limits(1):  # else each of many small questions waits for a second thread
@@ -84,7 +84,7 @@ def told_by_trees(model, card, steps):
 @given(rows=MEETINGS)
 def test_the_card_says_what_the_trees_say(trained, rows):
     model, card = trained
-    wanted = told_by_trees(model, card, training.ordinals(columns(rows)))
+    wanted = by_trees(model, card, training.ordinals(columns(rows)))
     np.testing.assert_allclose(card.score(columns(rows))[0], wanted, rtol=0, atol=1e-9)
 
 
@@ -126,7 +126,7 @@ def test_it_does_so_on_every_edge_and_where_nothing_is_known(trained):
         ]
     )
     assert len(contributions) >= 5
-    np.testing.assert_allclose(total, told_by_trees(model, card, seen), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(total, by_trees(model, card, seen), rtol=0, atol=1e-9)
 
 
 @settings(max_examples=10)
@@ -139,7 +139,7 @@ def test_a_card_of_any_sea_is_exact_and_obeys_its_directions(tmp_path_factory, s
     )  # load checks directions
     model = training.fit(training.ordinals(made), transfer, settings=how)
     other, _ = sea(200, seed + 1, 0.3)
-    wanted = told_by_trees(model, card, training.ordinals(other))
+    wanted = by_trees(model, card, training.ordinals(other))
     score, free = card.score(other)[0], ~bounded(card, other)
     np.testing.assert_allclose(score[free], wanted[free], rtol=0, atol=1e-9)
     assert (score <= wanted + 1e-9).all(), "bounds take points only"

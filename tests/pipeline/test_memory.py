@@ -20,7 +20,7 @@ from tests.pipeline.flow import archive
 from tests.recording import TABLE, beginning
 
 ROW = [("source", "ascending"), ("offset", "ascending"), ("mmsi", "ascending"), ("time", "ascending")]
-TOLD = ["ship_type_a", "ship_type_b", "length_a_m", "length_b_m"]  # by static reports, which positions lack
+OF_STATIC_DATA = ["ship_type_a", "ship_type_b", "length_a_m", "length_b_m"]  # by static reports, which positions lack
 SEA = {"hours": 12.0, "pairs": 24, "anchored": 4, "fast": 0}
 
 
@@ -72,8 +72,8 @@ def test_decode_gives_the_rows_of_the_lake_and_detect_the_events_of_the_run(samp
     assert events.num_rows >= 8
     for fixes in (decoded.fixes, decoded.fixes.to_pandas()):
         found = api.detect(fixes, scorecard="rules")
-        assert found[TOLD].isna().all(axis=None)
-        assert_same_events(found.drop(columns=TOLD), events)
+        assert found[OF_STATIC_DATA].isna().all(axis=None)
+        assert_same_events(found.drop(columns=OF_STATIC_DATA), events)
 
 
 def test_several_files_with_rows_that_cannot_be_used(tmp_path):

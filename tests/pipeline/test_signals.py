@@ -24,7 +24,7 @@ STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 
 def begun(folder, *words, **given):
     """A command in a process group of its own, and the file of what it says."""
-    printed = folder / "said"
+    printed = folder / "printed"
     with printed.open("wb") as errors:
         command = [*STSWATCH, *map(str, words), "--data", folder / "data"]
         return subprocess.Popen(command, stderr=errors, start_new_session=True, **given), printed

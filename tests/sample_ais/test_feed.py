@@ -27,7 +27,18 @@ KEYS = (
     "station",
     "invalid_reason",
 )
-SAID = ("mmsi", "time", "imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
+STATICS = (
+    "mmsi",
+    "time",
+    "imo",
+    "name",
+    "call_sign",
+    "ship_type",
+    "length_m",
+    "beam_m",
+    "draught_m",
+    "destination",
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +73,7 @@ def test_fixes_come_out_as_they_were_simulated(sea, decoded):
 
 
 def test_static_reports_come_out_as_they_were_simulated(sea, decoded):
-    mine, theirs = rows(sea.static_reports, SAID), rows(decoded.static_reports, SAID)
+    mine, theirs = rows(sea.static_reports, STATICS), rows(decoded.static_reports, STATICS)
     assert len(mine) > 100
     assert mine == theirs
 

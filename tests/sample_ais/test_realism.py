@@ -36,4 +36,4 @@ def test_trees_hardly_tell_reports_of_either_class_apart(capsys):
         print("\n" + beside.giveaways(real, simulated))
     parts = beside.by_class(real, simulated)
     assert min(len(collected) for pair in parts.values() for collected in pair) > 500
-    assert {name: auc for name, pair in parts.items() if (auc := beside.told_apart(*pair)) > MOST_AUC} == {}
+    assert {name: auc for name, pair in parts.items() if (auc := beside.parted(*pair)) > MOST_AUC} == {}

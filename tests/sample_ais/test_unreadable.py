@@ -17,7 +17,7 @@ PLAN = VoyagePlan(days=9.0, background=70, transfers=30, look_alikes=60, trade=1
 # not place and time: where and when an outage was is what tells it, in every sea
 REPORT = ("sog_kn", "cog_deg", "heading_deg", "status", "msg_type", "radio", "raim", "utc_second")
 OF_SETS = ("turn", "accuracy", "maneuver", "flags")
-SAID = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
+STATIC_COLUMNS = ("imo", "name", "call_sign", "ship_type", "length_m", "beam_m", "draught_m", "destination")
 LEAST_GAPS = 40
 MOST_AUC = 0.85
 
@@ -32,7 +32,7 @@ def before_gaps(sea):
     """Each gap with a cause, and the last report and static report before it."""
     sent, fields = sea.fixes.to_pandas(), sea.more["fields"].to_pandas()
     sent = pd.concat([sent, fields[list(OF_SETS)]], axis=1)[["mmsi", "time", *REPORT, *OF_SETS]].sort_values("time")
-    collected = sea.static_reports.to_pandas()[["mmsi", "time", *SAID]].sort_values("time")
+    collected = sea.static_reports.to_pandas()[["mmsi", "time", *STATIC_COLUMNS]].sort_values("time")
     gaps = sea.gaps.to_pandas().sort_values("start")
     for reports in (sent, collected):
         gaps = pd.merge_asof(gaps, reports.rename(columns={"time": "at"}), left_on="start", right_on="at", by="mmsi")
@@ -59,7 +59,7 @@ def test_no_field_tells_why_a_ship_is_silent(before_gaps):
     auc = {
         (cause, name): read_from(before_gaps[name], (before_gaps.cause == cause).to_numpy(), before_gaps.hull)
         for cause in often
-        for name in (*REPORT, *OF_SETS, *SAID, "mmsi")
+        for name in (*REPORT, *OF_SETS, *STATIC_COLUMNS, "mmsi")
     }
     assert max(auc.values()) > 0.6  # the tree can read: the status of who lies tells something
     assert {key: round(value, 2) for key, value in auc.items() if value > MOST_AUC} == {}

@@ -113,7 +113,7 @@ def test_every_real_message_is_what_pyais_says(real):
 
 def test_the_layouts_are_those_of_pyais():
     """Each form of pyais is one here: the same fields, spare ones too, one after the other."""
-    ours = {kind: [_told(of) for of in RARE_LAYOUTS if kind in of.types] for kind in TYPES}
+    ours = {kind: [_fields(of) for of in RARE_LAYOUTS if kind in of.types] for kind in TYPES}
     for kind in TYPES:
         theirs = [
             [(RENAMED.get(f.name, f.name), f.metadata["width"], f.metadata["is_spare"]) for f in of.fields()]
@@ -125,7 +125,7 @@ def test_the_layouts_are_those_of_pyais():
     assert sum(map(len, FORMS.values())) >= 45
 
 
-def _told(of: Layout) -> list[tuple[str | None, int]]:
+def _fields(of: Layout) -> list[tuple[str | None, int]]:
     return [(None if field.kind == "spare" else field.name, field.bits) for field in of.fields]
 
 

@@ -15,7 +15,7 @@ from stswatch.pipeline.evaluation.evaluate import on_archive
 from stswatch.pipeline.evaluation.seas import Archive, vessel_days
 from tests.pipeline import seas
 
-NOTHING_SAID = schema.STATIC_REPORTS.empty_table()
+NO_STATIC_REPORTS = schema.STATIC_REPORTS.empty_table()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def durations(rows):
 
 
 def test_what_reaches_the_cut_off_is_counted_and_the_known_pair_ranked(fixes):
-    archive = Archive("sea", fixes, NOTHING_SAID, (11, 12))
+    archive = Archive("sea", fixes, NO_STATIC_REPORTS, (11, 12))
     collected = on_archive(archive, durations, {"long": 240.0, "near": -1000.0})
     assert collected["encounters"] == 3
     assert collected["pair"] == {"mmsi": [11, 12], "encounters": 1}
@@ -45,13 +45,13 @@ def test_what_reaches_the_cut_off_is_counted_and_the_known_pair_ranked(fixes):
 
 def test_equal_scores_share_their_rank(fixes):
     collected = on_archive(
-        Archive("sea", fixes, NOTHING_SAID, (1, 2)), lambda rows: {"same": np.zeros(3)}, {"same": 0.0}
+        Archive("sea", fixes, NO_STATIC_REPORTS, (1, 2)), lambda rows: {"same": np.zeros(3)}, {"same": 0.0}
     )
     assert collected["by"]["same"]["rank"] == 2
 
 
 def test_a_pair_that_did_not_meet_has_no_rank(fixes):
-    collected = on_archive(Archive("sea", fixes, NOTHING_SAID, (1, 12)), durations, {"long": 0.0, "near": 0.0})
+    collected = on_archive(Archive("sea", fixes, NO_STATIC_REPORTS, (1, 12)), durations, {"long": 0.0, "near": 0.0})
     assert collected["pair"]["encounters"] == 0
     assert "rank" not in collected["by"]["long"]
 

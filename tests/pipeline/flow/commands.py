@@ -49,8 +49,8 @@ class Commands:
     """Starts commands, one at a time; `within` is put before the process that forks them."""
 
     def __init__(self, folder: Path, within: Sequence[str] = ()) -> None:
-        self._said = [folder / "out", folder / "err"]
-        words = [*within, sys.executable, "-m", __name__, *map(str, self._said)]
+        self._outputs = [folder / "out", folder / "err"]
+        words = [*within, sys.executable, "-m", __name__, *map(str, self._outputs)]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n", f"{words[:-2]} did not start"
@@ -83,7 +83,7 @@ class Commands:
         """
         how = {"fault": fault, "kill_after_s": kill_after_s, "file_bytes": file_bytes, "spare_bytes": spare_bytes}
         code, pid = self._ask({"words": [str(word) for word in words], "powerless": powerless, "by": by} | how)
-        out, err = (path.read_text() for path in self._said)
+        out, err = (path.read_text() for path in self._outputs)
         return Done(code, out, err, pid)
 
     def shell(self, *words: object) -> None:

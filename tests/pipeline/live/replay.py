@@ -24,7 +24,7 @@ from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.supervisor import run_sources
 from tests.recording import RECORDING
 
-TOLD = re.compile(rb"c:(\d+)")
+STAMP = re.compile(rb"c:(\d+)")
 # with gaps of an hour an encounter is finalized two hours after it ended, not ten: a short recording has some
 SHORT_GAPS = replace(
     Rules(),
@@ -45,14 +45,14 @@ def lines(hours: float, path: Path = RECORDING, after_h: float = 0.0) -> list[by
     with gzip.open(path) as file:
         every = iter(file)
         first = next(every)
-        begin_s = int(TOLD.search(first)[1]) + after_h * 3600
-        later = dropwhile(lambda line: int(TOLD.search(line)[1]) < begin_s, chain([first], every))
-        return [*takewhile(lambda line: int(TOLD.search(line)[1]) < begin_s + hours * 3600, later)]
+        begin_s = int(STAMP.search(first)[1]) + after_h * 3600
+        later = dropwhile(lambda line: int(STAMP.search(line)[1]) < begin_s, chain([first], every))
+        return [*takewhile(lambda line: int(STAMP.search(line)[1]) < begin_s + hours * 3600, later)]
 
 
 def in_order(text: list[bytes]) -> list[bytes]:
     """The same lines as if none had come late; parts of a message, which tell one time, stay together."""
-    return sorted(text, key=lambda line: int(TOLD.search(line)[1]))
+    return sorted(text, key=lambda line: int(STAMP.search(line)[1]))
 
 
 @dataclass
@@ -62,14 +62,14 @@ class Noted:
     reports: list[Report] = field(default_factory=list)
     changes: list[LeadChange] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
-    amiss_said: list[str] = field(default_factory=list)
+    amiss_sentences: list[str] = field(default_factory=list)
     failed: list[BaseException] = field(default_factory=list)
 
     def slice_done(self, report: Report) -> None:
         self.reports.append(report)
 
     def amiss(self, what: str, sentence: str | None) -> None:
-        self.amiss_said += [] if sentence is None else [sentence]
+        self.amiss_sentences += [] if sentence is None else [sentence]
 
     @property
     def takes_final(self) -> bool:
@@ -102,8 +102,8 @@ def sending(text: list[bytes], noted: Noted, ahead_h: float) -> Iterator[int]:
         with peer:
             for at in range(0, len(text), LINES_AT_ONCE):
                 part = text[at : at + LINES_AT_ONCE]
-                told_us = int(TOLD.search(part[0])[1]) * 1_000_000
-                while at and not noted.failed and not over.is_set() and noted.arrival_us < told_us - ahead_h * HOUR:
+                stamp_us = int(STAMP.search(part[0])[1]) * 1_000_000
+                while at and not noted.failed and not over.is_set() and noted.arrival_us < stamp_us - ahead_h * HOUR:
                     time.sleep(0.005)
                 peer.sendall(b"".join(part))
             over.wait()

@@ -31,7 +31,7 @@ from stswatch.pipeline.spool.supervisor import run_sources
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline import seas
 from tests.pipeline.flow import archive
-from tests.pipeline.live.replay import HOUR, TOLD, WORLD, Noted, in_order, lines, replay, sending, until, watching
+from tests.pipeline.live.replay import HOUR, STAMP, WORLD, Noted, in_order, lines, replay, sending, until, watching
 from tests.pipeline.live.test_law import by_run, events
 from tests.pipeline.spool.spools import written
 
@@ -60,10 +60,10 @@ def hours():
     """The lines of some hours, each with when it came, so that the third hour ends with a day."""
     came = lines(HOURS, after_h=BEGIN_H)
     text = [dated(line, -BACK_H) for line in in_order(came)]
-    first = (int(TOLD.search(came[0])[1]) + 60) // 3600 - BACK_H
+    first = (int(STAMP.search(came[0])[1]) + 60) // 3600 - BACK_H
     found = [[] for _ in range(HOURS)]
     for line in text:
-        hour = int(TOLD.search(line)[1]) // 3600 - first
+        hour = int(STAMP.search(line)[1]) // 3600 - first
         if hour >= 0:  # some of the hours before come late in it
             found[hour].append(line)
     assert (first + BACK_H) % DAYS_H == 0
@@ -78,12 +78,12 @@ class Watch:
 
     def hear(self, name: str, text: list[bytes], clock_h: float = 0.0) -> int:
         """A closed segment with what a receiver sent in an hour; gives the end of the hour."""
-        came_us = int(TOLD.search(text[1])[1]) * 1_000_000
+        came_us = int(STAMP.search(text[1])[1]) * 1_000_000
         path = self.data / "spool" / name / f"{name_of(came_us)}.nmea"
         came = [(came_us, b"")]
         for at in range(0, len(text), 100):
-            told_us = int(TOLD.search(text[at])[1]) * 1_000_000
-            came.append((max(told_us, came_us), b"".join(dated(line, clock_h) for line in text[at : at + 100])))
+            stamp_us = int(STAMP.search(text[at])[1]) * 1_000_000
+            came.append((max(stamp_us, came_us), b"".join(dated(line, clock_h) for line in text[at : at + 100])))
         written(path, came)
         pack(path)
         return came_us // HOUR * HOUR + HOUR
@@ -165,7 +165,7 @@ def test_a_watch_that_runs_counts_them_and_goes_by_arrival(tmp_path):
     text = in_order(lines(0.5))
     strays = {k: dated(text[k], 40 * DAYS_H) for k in range(550, 1550, 100)}
     noted = replay(tmp_path / "data", [strays.get(k, line) for k, line in enumerate(text)])
-    assert noted.arrival_us == int(TOLD.search(text[-1])[1]) * 1_000_000
+    assert noted.arrival_us == int(STAMP.search(text[-1])[1]) * 1_000_000
     assert 5 <= sum(report.wrong for report in noted.reports) <= len(strays)
     assert sum(report.late for report in noted.reports) == 0
 
@@ -225,15 +225,15 @@ def test_a_watch_that_runs_takes_what_waits_when_it_is_asked_to(hours, tmp_path)
     with sending(text, noted, 0.25) as port:
         supervisor = run_sources(data, [parse(f"rec=tcp://127.0.0.1:{port}")], RecordedClock(), print, over)
         with closing(supervisor), watching(data, supervisor, noted, SETTINGS):
-            until(lambda: noted.failed or (noted.reports and noted.reports[-1].arrival_us >= told_us(text[-2])))
+            until(lambda: noted.failed or (noted.reports and noted.reports[-1].arrival_us >= stamp_us(text[-2])))
             until(lambda: not noted.reports[-1].finalizing and noted.reports[-1].finalized_us is not None)
             waits = old_slices(data)
             assert reconcile(data, SETTINGS).by_watch
             assert len(old_slices(data)) > len(waits)
 
 
-def told_us(line):
-    return int(TOLD.search(line)[1]) * 1_000_000
+def stamp_us(line):
+    return int(STAMP.search(line)[1]) * 1_000_000
 
 
 def old_slices(data):

@@ -20,7 +20,7 @@ from stswatch.pipeline.flow.late_data import finalized_by
 from stswatch.pipeline.spool.segments import closed
 from tests.pipeline import seas
 from tests.pipeline.flow.commands import of_session
-from tests.pipeline.live.replay import CUT_OFF, MEETINGS_FROM_H, TOLD, lines, until
+from tests.pipeline.live.replay import CUT_OFF, MEETINGS_FROM_H, STAMP, lines, until
 from tests.pipeline.live.test_law import events
 
 pytestmark = pytest.mark.e2e
@@ -40,7 +40,7 @@ class Feed:
 
     def __init__(self, text: list[bytes], parts_a_second: float) -> None:
         self.parts = [b"".join(text[at : at + PART]) for at in range(0, len(text), PART)]
-        self.last_us = max(int(collected) for collected in TOLD.findall(self.parts[-1])) * SECONDS
+        self.last_us = max(int(collected) for collected in STAMP.findall(self.parts[-1])) * SECONDS
         self.sent, self._pause_s, self.until = 0, 1 / parts_a_second, len(self.parts) * 4 // 5
 
     def serve(self, server: socket.socket) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from stswatch.pipeline.live import health, stream
 from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Clock
-from tests.pipeline.live.replay import TOLD, WORLD, lines, until
+from tests.pipeline.live.replay import STAMP, WORLD, lines, until
 
 HOURS = 0.5
 YEARS_US = 10 * 365 * 24 * 3_600_000_000
@@ -86,7 +86,7 @@ def watched(data, port, wall_us, monkeypatch, holds):
 
 def test_begun_ten_years_ahead_it_says_so_and_a_folder_of_its_own_heals_it(tmp_path, monkeypatch):
     text = lines(HOURS)
-    right_us = int(TOLD.search(text[-1])[1]) * 1_000_000
+    right_us = int(STAMP.search(text[-1])[1]) * 1_000_000
     wrong, afresh = tmp_path / "wrong", tmp_path / "afresh"
 
     def amiss(found):

@@ -32,8 +32,8 @@ def sea(folder, days, **more):
 
 def with_outages(text):
     """Without what came while everything was dead."""
-    told_s = np.maximum.accumulate([int(replay.TOLD.search(line)[1]) for line in text])
-    hour = (told_s - told_s[0]) / 3600
+    stamp_s = np.maximum.accumulate([int(replay.STAMP.search(line)[1]) for line in text])
+    hour = (stamp_s - stamp_s[0]) / 3600
     dead = np.any([(hour >= begin) & (hour < end) for begin, end in OUTAGES_H], axis=0)
     return [line for line, gone in zip(text, dead.tolist(), strict=True) if not gone]
 

@@ -54,7 +54,7 @@ def some_legs(seed, n, place, spread_m=3000.0):
         "fix_start": start,
         "fix_end": end,
         "speed_dkn": np.full(n, 30),
-        "speed_told": np.full(n, True),
+        "speed_sent": np.full(n, True),
         "rounding_m": np.zeros(n),
         "fresh": np.zeros(n, bool),
         "heading_deg": np.full(n, -1),

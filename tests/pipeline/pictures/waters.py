@@ -65,8 +65,8 @@ def water(*vessels) -> Water:
         "model_id": "rules-1",
         "run_id": "r",
     }
-    vessels_said = {m: who[m] | printed.get(m, {}) for m in (row["mmsi_a"], row["mmsi_b"])}
-    row |= {"run_id": "r", "vessels": vessels_said, "run": run}
+    vessels_known = {m: who[m] | printed.get(m, {}) for m in (row["mmsi_a"], row["mmsi_b"])}
+    row |= {"run_id": "r", "vessels": vessels_known, "run": run}
     first_us, last_us = needed_us(row, Rules())
     time_us = np.asarray(fixes["time"].cast(pa.int64()))
     return Water(row, fixes.filter(pa.array((time_us >= first_us) & (time_us <= last_us))))

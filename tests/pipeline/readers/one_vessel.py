@@ -46,14 +46,14 @@ def nmea() -> bytes:
     for minute, move in enumerate(MOVES):
         collected = dict(zip(KINEMATIC, move, strict=True))
         collected |= {"speed": collected.pop("sog"), "course": collected.pop("cog")}
-        printed = _said(minute == 0)
+        printed = _static_fields(minute == 0)
         for kind, fields in ((1, collected), (5, printed)):
             for sentence in pyais.encode_dict({"msg_type": kind, "mmsi": MMSI, **fields}, talker_id="AI"):
                 lines.append(tagged(sentence.encode(), EPOCH + 60 * minute))
     return b"\n".join(lines)
 
 
-def _said(known: bool) -> dict[str, object]:
+def _static_fields(known: bool) -> dict[str, object]:
     printed = {"imo": 9074729, "shipname": "ABLE", "callsign": "HABC", "ship_type": 80, "draught": 9.5}
     printed |= {"destination": "NAMPO", "to_bow": 150, "to_stern": 30, "to_port": 10, "to_starboard": 20}
     return printed if known else {k: "@@@" if isinstance(v, str) else 0 for k, v in printed.items()}
@@ -89,7 +89,7 @@ def catcher(decoded: bool) -> bytes:
     for minute, move in enumerate(MOVES):
         collected = dict(zip(KINEMATIC, move, strict=True))
         collected |= {"speed": collected.pop("sog"), "course": collected.pop("cog")}
-        for kind, fields in ((1, collected), (5, _said(minute == 0))):
+        for kind, fields in ((1, collected), (5, _static_fields(minute == 0))):
             head = {"class": "AIS", "device": "AIS-catcher", "rxtime": f"202503101200{60 * minute:02d}", "mmsi": MMSI}
             head |= {"rxtime": f"2025031012{minute:02d}00", "rxuxtime": EPOCH + 60.0 * minute, "type": kind}
             if decoded:

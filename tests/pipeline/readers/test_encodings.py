@@ -33,7 +33,7 @@ FOUND = {
     "latin-1": LATIN,
     "cp1252": [*LATIN, "L’Étoile – 2"],
 }
-TOLD = ("utf-8", "utf-16", "utf-16-be", "cp949", "gb18030", "shift_jis", "latin-1", "euc_jp", "big5")
+ENCODINGS = ("utf-8", "utf-16", "utf-16-be", "cp949", "gb18030", "shift_jis", "latin-1", "euc_jp", "big5")
 
 
 def table(names, letters="", delimiter=","):
@@ -91,7 +91,7 @@ def test_the_cut_of_a_file_does_not_show(written, encoding, monkeypatch):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.sampled_from(TOLD),
+    st.sampled_from(ENCODINGS),
     st.lists(st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cn")), min_size=1, max_size=8)),
 )
 def test_any_text_comes_out_as_it_was_written(written, encoding, names):

@@ -113,7 +113,7 @@ def test_whatever_happens_to_a_file_each_line_is_counted_once_or_one_sentence_sa
 
 
 RADIO = {"station": "HILL", "radio": 67_427, "raim": True, "utc_second": 59}
-TOLD = {
+FORMATS_OF_DAT = {
     "nmea": tagged(
         pyais.encode_dict(
             {"msg_type": 1, "mmsi": MMSI, "lon": 1, "lat": 2, "radio": 67_427, "raim": 1, "second": 59}, talker_id="AI"
@@ -160,9 +160,9 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", FORMATS_OF_DAT)
 def test_station_and_fields_of_the_sentence_come_from_formats_that_have_them(written, name):
-    source = open_source(written("radio.dat", TOLD[name]))
+    source = open_source(written("radio.dat", FORMATS_OF_DAT[name]))
     rows = together(batch for chunk in chunks(source) for batch in read(chunk)).fixes.to_pylist()
     wanted = RADIO | ({"station": None, "radio": (1 << 19) + 67_427} if name == "aisstream" else {})
     assert source.format == {"csv": "columns"}.get(name, name)

@@ -248,9 +248,9 @@ def test_a_data_folder_that_is_gone_for_a_while(tmp_path):
     spooled = spool(data, sync_s=0.0)
     spooled.append(bare(10))
     data.rename(away)
-    with pytest.raises(HeldBack) as told_:
+    with pytest.raises(HeldBack) as raised_:
         spooled.append(bare(1))
-    assert told_.value.errno == errno.ENOENT
+    assert raised_.value.errno == errno.ENOENT
     assert spooled.held
     assert not data.exists()
     away.rename(data)

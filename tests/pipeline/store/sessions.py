@@ -42,21 +42,21 @@ class Session:
 
     def __init__(self, program: subprocess.Popen[str]) -> None:
         self._program = program
-        assert self._said() == "ready"
+        assert self._answer() == "ready"
 
     def ask(self, query: str = "SELECT count(*) FROM gaps") -> str:
         """What a query gives there now."""
         assert self._program.stdin is not None
         self._program.stdin.write(query + "\n")
         self._program.stdin.flush()
-        return self._said()
+        return self._answer()
 
     def kill(self) -> None:
         """SIGKILL: nothing is closed or written any more."""
         self._program.send_signal(signal.SIGKILL)
         self._program.wait()
 
-    def _said(self) -> str:
+    def _answer(self) -> str:
         assert self._program.stdout is not None
         return self._program.stdout.readline().strip()
 

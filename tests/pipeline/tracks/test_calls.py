@@ -32,7 +32,7 @@ def leg_table(rows) -> pa.Table:
     begin = NOON + start.astype(np.int64) * MINUTE
     columns = {"mmsi": mmsi, "track_start": track * HOUR, "start": begin, "end": begin + long * MINUTE}
     columns |= {"lon0": lon0, "lat0": lat0, "lon1": lon1, "lat1": lat1, "speed_dkn": dkn, "fresh": fresh}
-    rest = {"speed_told": np.ones(len(mmsi), bool), "fix_start": begin, "fix_end": begin, "rounding_m": 0 * mmsi}
+    rest = {"speed_sent": np.ones(len(mmsi), bool), "fix_start": begin, "fix_end": begin, "rounding_m": 0 * mmsi}
     rest |= {"heading_deg": 0 * mmsi - 1, "inner": pa.array([[]] * len(mmsi), pa.list_(pa.int32()))}
     return build("legs", columns | rest)
 

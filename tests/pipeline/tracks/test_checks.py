@@ -196,8 +196,8 @@ def swapped(every_min, apart_m, kn=(10.0, 10.0), silent_set=False, gap_min=0.0):
     for hull in (0, 1):
         mmsi = np.where(at_min > 91, 2 - hull, 1 + hull)
         lon, lat = hull * apart_m / seas.EAST_M, kn[hull] * 30.8667 * at_min / seas.NORTH_M
-        told_kn = np.where((at_min == 90) & (hull == 0) & silent_set, 0.0, kn[hull])
-        parts.append(seas.fixes(mmsi, time_us, lon, lat, told_kn))
+        sent_kn = np.where((at_min == 90) & (hull == 0) & silent_set, 0.0, kn[hull])
+        parts.append(seas.fixes(mmsi, time_us, lon, lat, sent_kn))
     return pa.concat_tables(parts)
 
 

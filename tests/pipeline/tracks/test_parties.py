@@ -133,13 +133,13 @@ def test_what_is_kept_between_slices_has_a_horizon():
     sea, reports = silent_after(12)
     engine = InMemory()
     time_us, kept = seas.micros_of(sea, "time"), []
-    told_us = seas.micros_of(reports, "time")
+    static_us = seas.micros_of(reports, "time")
     cuts = seas.every(sea, 24)
     for low, high in zip([0, *cuts], cuts, strict=False):
-        part, word = (t.filter(pa.array((u >= low) & (u < high))) for t, u in ((sea, time_us), (reports, told_us)))
+        part, word = (t.filter(pa.array((u >= low) & (u < high))) for t, u in ((sea, time_us), (reports, static_us)))
         engine.slice({"fixes": part, "static_reports": word}, high)
         for step in ("vessel", "parties"):
-            kept_us = seas.micros_of(engine._states[step, 0]["said"], "time")
+            kept_us = seas.micros_of(engine._states[step, 0]["static_data"], "time")
             kept.append(len(kept_us))
             assert (high - kept_us <= 9 * DAY).all()
     assert len(cuts) == 12
