@@ -17,7 +17,7 @@ import pyarrow as pa
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import CaseRules, hours
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import case_log
+from stswatch.pipeline.store import case_log, ddl
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.revisions import LIVING
 
@@ -264,12 +264,8 @@ def _beside_schema() -> pa.Schema:
 
 
 def distance_km(one: str, other: str) -> str:
-    """SQL for the great circle between the places of two rows, km.
-
-    Source: the haversine formula with the mean radius of the Earth, as geo/coordinates/sphere.py.
-    """
-    return f"""(12742.0176 * asin(least(1.0, sqrt(pow(sin(radians({other}.lat - {one}.lat) / 2), 2)
-        + cos(radians({one}.lat)) * cos(radians({other}.lat)) * pow(sin(radians({other}.lon - {one}.lon) / 2), 2)))))"""
+    """SQL for the great circle between the places of two rows, km."""
+    return ddl.haversine_km((f"{one}.lon", f"{one}.lat"), (f"{other}.lon", f"{other}.lat"))
 
 
 def _beside_query(rules: CaseRules) -> str:

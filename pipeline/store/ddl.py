@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
+from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
 from stswatch.pipeline import schema
 from stswatch.pipeline.store.files import has_radio
 
@@ -57,6 +58,17 @@ def sql_type(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
         return "STRUCT(" + ", ".join(f"{quoted(field.name)} {sql_type(field.type)}" for field in kind) + ")"
     return _SQL_TYPES[kind]
+
+
+def haversine_km(one: tuple[str, str], other: tuple[str, str]) -> str:
+    """SQL for the great circle between two places, km; of each the SQL for longitude and latitude, degrees.
+
+    Source: the haversine formula with the mean radius of the Earth, as geo/coordinates/sphere.py.
+    """
+    (lon0, lat0), (lon1, lat1) = one, other
+    half = f"""pow(sin(radians({lat1} - {lat0}) / 2), 2)
+        + cos(radians({lat0})) * cos(radians({lat1})) * pow(sin(radians({lon1} - {lon0}) / 2), 2)"""
+    return f"({2 * MEAN_RADIUS_M / 1000!r} * asin(least(1.0, sqrt({half}))))"
 
 
 def create_table(name: str, fields: pa.Schema, *, key: Iterable[str] = (), first: str = "") -> str:

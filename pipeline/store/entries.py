@@ -192,9 +192,8 @@ def forget_removed(catalogue: Catalogue) -> None:
     for entry in entries(catalogue).values():
         if any(part.removed for part in entry.parts):
             receipts = [_remaining(receipt, entry.slab_us) for receipt in entry.receipts]
-            options = (
-                entry.options if is_segment(entry.path) else f"{entry.options}, in part"
-            )  # so that it may come again
+            # so that an archive may come again
+            options = entry.options if is_segment(entry.path) else f"{entry.options}, in part"
             rows.append(replace(entry, receipts=receipts, options=options))
     enter(catalogue, rows)
 

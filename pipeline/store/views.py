@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from stswatch.geo.coordinates.sphere import M_PER_NM, MEAN_RADIUS_M
+from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR
 from stswatch.pipeline.rules import ContextRules, DarkRules, Rules, days, hours
 from stswatch.pipeline.schema import column
-from stswatch.pipeline.store import across_vessels, encounter_context
+from stswatch.pipeline.store import across_vessels, ddl, encounter_context
 from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
@@ -334,11 +334,7 @@ def dark_absence_schema() -> pa.Schema:
         column("go_km", pa.float64(), "from the wait to its first fix after", unit="km"),
         column("waits", pa.int64(), "waits of others that the absence left time for"),
         column("rivals", pa.int64(), "other absences that left time for this wait"),
-        column(
-            "as_near",
-            pa.int64(),
-            "those of them that begin and end nearer to it, in place and time",
-        ),
+        column("as_near", pa.int64(), "those of them that begin and end nearer to it, in place and time"),
         column(
             "chance_by_accident",
             pa.float64(),
@@ -351,21 +347,20 @@ def dark_absence_schema() -> pa.Schema:
 def dark_absence_query(rules: Rules) -> str:
     """The query for all rows of view dark_absences."""
     own, kmh = rules.dark, rules.stays.dark_speed_kn * M_PER_NM / 1000
-    half = "pow(sin(radians(a.lat{k} - w.lat) / 2), 2) + "
-    half += "cos(radians(w.lat)) * cos(radians(a.lat{k})) * pow(sin(radians(a.lon{k} - w.lon) / 2), 2)"
-    way = f"greatest({2 * MEAN_RADIUS_M / 1000!r} * asin(least(1.0, sqrt({half}))) - w.drift_km / 2, 0)"
+    ways = [ddl.haversine_km(("w.lon", "w.lat"), (f"a.lon{k}", f"a.lat{k}")) for k in (0, 1)]
+    come_km, go_km = (f"greatest({each} - w.drift_km / 2, 0)" for each in ways)
     ends = (("come_km", "w.start_time", "absent_from"), ("go_km", "w.end_time", "absent_until"))
     far = " + ".join(
         f"ln(1 + {km} / {own.near_km!r}) + ln(1 + abs(epoch_us({one}) - epoch_us({other})) / {hours(own.near_h)})"
         for km, one, other in ends
     )
-    us = f"* {HOUR} / {kmh!r})::BIGINT)"
+    come, go = (f"to_microseconds(({each} * {HOUR} / {kmh!r})::BIGINT)" for each in ("come_km", "go_km"))
     return f"""WITH pairs AS (SELECT w AS w, a.mmsi, a.start_time AS absent_from, a.end_time AS absent_until, a.days,
-                {way.format(k=0)} AS come_km, {way.format(k=1)} AS go_km
+                {come_km} AS come_km, {go_km} AS go_km
             FROM long_absences a JOIN loitering w ON w.mmsi <> a.mmsi AND w.start_time < a.end_time
                 AND w.end_time > a.start_time WHERE a.days <= {own.absence_d!r}),
-        fits AS (SELECT *, greatest(w.start_time, absent_from + to_microseconds((come_km {us}) AS start_time,
-                least(w.end_time, absent_until - to_microseconds((go_km {us}) AS end_time, {far} AS far FROM pairs
+        fits AS (SELECT *, greatest(w.start_time, absent_from + {come}) AS start_time,
+                least(w.end_time, absent_until - {go}) AS end_time, {far} AS far FROM pairs
             WHERE epoch_us(end_time) - epoch_us(start_time) >= {hours(own.stay_h)}),
         ranked AS (SELECT *, count(*) OVER (PARTITION BY w.mmsi, w.start_time) - 1 AS rivals,
                 rank() OVER (PARTITION BY w.mmsi, w.start_time ORDER BY far) - 1 AS as_near,
