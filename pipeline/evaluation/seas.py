@@ -25,7 +25,7 @@ from stswatch.pipeline.flow.slices import hash_of, modules_of
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.steps import STEPS, at_once
 from stswatch.pipeline.store.encounter_context import beside_schema, context_of
-from stswatch.pipeline.tracks.fixes import valid
+from stswatch.pipeline.tracks.fixes import CLASSES, ais_classes, valid
 from stswatch.pipeline.trouble import Progress
 from stswatch.sample_ais.second import recording
 from stswatch.sample_ais.second.sea import SecondPlan, second_seeds
@@ -145,7 +145,6 @@ def _flat(column: object, kind: pa.DataType) -> pa.Array:
 
 # within 50 m for 10 min, or within 200 m for 30 min; source in models/ranking.py
 STARBOARD = ((50.0, 10.0), (200.0, 30.0))
-RECEIVERS, CLASS_B = ("terrestrial", "satellite"), (18, 19)  # types of messages with a position that class B sends
 _HEARD = "what heard it while they met: terrestrial, satellite or both; null where that is not known"
 _CLASS = "A or B, by the messages that it sent"
 SENDERS = [  # no input of any score: figures are parted by it
@@ -253,13 +252,14 @@ def senders(events: pa.Table, fixes: pa.Table) -> Iterator[pa.Array]:
     heard = fixes.filter(pc.is_null(fixes["invalid_reason"]))
     numbers, of = np.unique(np.asarray(heard["mmsi"]), return_inverse=True)
     moment = (of << 42) + micros(heard, "time") // MS  # of each number in turn
-    class_b = np.bincount(of, np.asarray(pc.is_in(heard["msg_type"], pa.array(CLASS_B, pa.int8()))), len(numbers)) > 0
-    kinds = [np.sort(moment[np.asarray(pc.equal(heard["receiver"], kind))]) for kind in RECEIVERS]
+    class_b = np.bincount(of, ais_classes(heard) == CLASSES.index("B"), len(numbers)) > 0
+    known = [schema.RECEIVERS[kind] for kind in (schema.TERRESTRIAL, schema.SATELLITE)]
+    kinds = [np.sort(moment[np.asarray(pc.equal(heard["receiver"], kind))]) for kind in known]
     for v in "ab":
         who = np.searchsorted(numbers, np.asarray(events[f"mmsi_{v}"]))
         first, last = ((who << 42) + micros(events, f"{side}_time") // MS for side in _SIDES)
         shore, space = (np.searchsorted(k, last, side="right") > np.searchsorted(k, first) for k in kinds)
-        how = np.select([shore & space, shore, space], ["both", *RECEIVERS], "")
+        how = np.select([shore & space, shore, space], ["both", *known], "")
         yield pa.array(how, pa.string(), mask=how == "")
         yield pa.array(np.where(class_b[who], "B", "A"), pa.string())
 

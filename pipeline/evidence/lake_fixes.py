@@ -23,14 +23,13 @@ from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, moved_m
 from stswatch.geo.coordinates.plane import in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, micros
+from stswatch.pipeline.batch import DAY, HOUR, MINUTE, SECOND, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import SourceEntry, source_of
 from stswatch.pipeline.store.lake import ROUNDED, Part, read
 from stswatch.pipeline.track_rules import VesselRules
-from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -16,7 +16,7 @@ import numpy as np
 from stswatch.geo.coordinates.plane import in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.geo.reference.harbours import berth_of
-from stswatch.pipeline.batch import HOUR, MINUTE, MS, SECOND
+from stswatch.pipeline.batch import DAY, HOUR, MINUTE, MS, SECOND
 from stswatch.pipeline.evidence.lake_fixes import (
     NO_HEADING,
     Bools,
@@ -30,7 +30,6 @@ from stswatch.pipeline.evidence.lake_fixes import (
 )
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.track_rules import VesselRules
-from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 
 _E2 = 1 - (1 - 1 / 298.257223563) ** 2  # WGS 84, Source: NIMA TR8350.2
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
+from stswatch.pipeline.batch import DAY, HOUR
 from stswatch.pipeline.evidence import upkeep
 from stswatch.pipeline.evidence.vault import needed_us
 from stswatch.pipeline.readers.arrival_index import beside
@@ -36,7 +37,6 @@ from stswatch.pipeline.times import iso, micros, utc
 
 TOMBSTONES, KIND = "tombstones", "retained"
 _MARK = "retained-"
-_DAY_US = 86_400_000_000
 # what is late by up to 30 days has a watch run that time again (docs/live.md), from a state up to two days before it
 _LEAST_OF_A_WATCH_D = 40
 
@@ -55,7 +55,7 @@ class Ages:
 
     def rule(self, name: str) -> str:
         """The rule for one of them, in words."""
-        hours = getattr(self, name) // 3_600_000_000
+        hours = getattr(self, name) // HOUR
         return f"{name} older than {f'{hours // 24} d' if hours % 24 == 0 else f'{hours} h'}"
 
 
@@ -88,7 +88,7 @@ def age_us(text: str) -> int:
     number, unit = text[:-1], text[-1:]
     if unit not in ("h", "d") or not (number.isascii() and number.isdecimal() and int(number)):
         raise RetainError(f"{text!r}: give an age such as 90d or 36h")
-    return int(number) * (_DAY_US if unit == "d" else _DAY_US // 24)
+    return int(number) * (DAY if unit == "d" else HOUR)
 
 
 # ---------------------------------------------------------------------------------------------------- what would go
@@ -98,7 +98,7 @@ def plan(data: Path, ages: Ages, now: datetime) -> RetainPlan:
     """What goes by these ages. Raises RetainError, StoreError, CatalogueError, CaseLogError, OSError."""
     if ages == Ages():
         raise RetainError("say with `lake`, `spool` or `snapshots` from which age on it is removed, such as 365d")
-    if ages.lake and (data / "spool").is_dir() and ages.lake < _LEAST_OF_A_WATCH_D * _DAY_US:
+    if ages.lake and (data / "spool").is_dir() and ages.lake < _LEAST_OF_A_WATCH_D * DAY:
         raise RetainError(
             f"{data}: a watch works what came late out again for 30 days; give `lake` {_LEAST_OF_A_WATCH_D}d or more"
         )
@@ -115,7 +115,7 @@ def plan(data: Path, ages: Ages, now: datetime) -> RetainPlan:
         needed = [*_needed(data, sorted(cases))]
         final = queries.freshness(data)["final_to"]
     now_us = micros(now)
-    final_us = min(micros(final) - 2 * _DAY_US, now_us) if final else 0
+    final_us = min(micros(final) - 2 * DAY, now_us) if final else 0
     every = {
         "lake": _lake(data, known, now_us - ages.lake) if ages.lake else (),
         "spool": _spool(data, known, now_us - ages.spool, final_us) if ages.spool else (),

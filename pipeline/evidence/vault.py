@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from stswatch.errors import StswatchError
 from stswatch.models import scorecard
-from stswatch.pipeline.batch import HOUR, MINUTE
+from stswatch.pipeline.batch import DAY, HOUR, MINUTE
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
 from stswatch.pipeline.evidence.lake_fixes import MOVES, Deciding, Lake, RawRef, Rows, TrackFixes, is_torn, tracks_of
@@ -31,7 +31,6 @@ from stswatch.pipeline.store.database import StoreError
 from stswatch.pipeline.store.entries import SourceEntry, entries, is_segment
 from stswatch.pipeline.times import micros
 from stswatch.pipeline.track_rules import VesselRules
-from stswatch.pipeline.tracks.stray_days import DAY_US
 
 _PIECE = 1 << 20
 _EVER_US = 1 << 60
@@ -307,7 +306,7 @@ class Basis:
 
 # -------------------------------------------------------------------- what of the lake can decide something of an event
 
-BEFORE_US = 2 * DAY_US  # in which the fix before a silence is looked for
+BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
 
 
 def window_us(rules: Rules) -> int:
@@ -321,7 +320,7 @@ def needed_us(row: Mapping[str, Any], rules: Rules) -> tuple[int, int]:
     """The span of the lake in which anything lies that can decide something of an event, UTC microseconds."""
     begin, end = ([row[f"{edge}_time"], *(row.get(f"gap_{edge}_{v}") for v in "ab")] for edge in ("start", "end"))
     first_us, last_us = min(micros(t) for t in begin if t), max(micros(t) for t in end if t)
-    memory_us = round(rules.encounter.static_memory_d + 1) * DAY_US
+    memory_us = round(rules.encounter.static_memory_d + 1) * DAY
     return first_us - max(window_us(rules) + BEFORE_US, memory_us), last_us + window_us(rules) + 1
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
-from stswatch.pipeline.batch import MINUTE
+from stswatch.pipeline.batch import DAY, MINUTE
 from stswatch.pipeline.evidence import findings, recomputed
 from stswatch.pipeline.evidence.findings import Finding, us
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFixes, gap_edges
@@ -25,7 +25,6 @@ from stswatch.pipeline.evidence.vault import BEFORE_US, Basis, RemovedFixes, cou
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store import case_queries, queries
 from stswatch.pipeline.store.database import StoreError
-from stswatch.pipeline.tracks.stray_days import DAY_US as DAY
 from stswatch.pipeline.trouble import Progress
 
 PAGE = 10_000  # events whose deciding rows are read back in one pass over the sources

@@ -19,7 +19,7 @@ from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
 from stswatch.pipeline.meetings.reach import KMH_PER_KN
-from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.rules import DarkRules, Rules
 from stswatch.pipeline.times import iso
 
 GAPS = schema.table(
@@ -92,11 +92,14 @@ def distance(one: DarkSpans, other: DarkSpans, rules: Rules) -> Floats:
     after.
     """
     own = rules.dark
-    far_km = [between_km(*ends) - one.slack_km for ends in ((one.start, other.start), (one.end, other.end))]
-    far_h = [one.start_h - other.start_h, one.end_h - other.end_h]
-    logs = [np.log1p(np.maximum(km, 0.0) / own.near_km) for km in far_km]
-    logs += [np.log1p(np.abs(h) / own.near_h) for h in far_h]
-    return np.asarray(sum(logs))
+    begins_km, ends_km = (between_km(*ends) for ends in ((one.start, other.start), (one.end, other.end)))
+    begin = _ends_apart(begins_km - one.slack_km, one.start_h - other.start_h, own)
+    return begin + _ends_apart(ends_km - one.slack_km, one.end_h - other.end_h, own)
+
+
+def _ends_apart(km: Floats, hours: Floats, own: DarkRules) -> Floats:
+    """How far ends of two spans are from each other in place and time, as in `distance`, (n,)."""
+    return np.asarray(np.log1p(np.maximum(km, 0.0) / own.near_km) + np.log1p(np.abs(hours) / own.near_h))
 
 
 _BLOCK, _MEMBERS = 16, 2_000  # spans and silences at a time: what is worked on stays in the cache
@@ -199,7 +202,7 @@ def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> l
         fits = np.flatnonzero((np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (mmsi != one.mmsi[k]))
         if not len(fits):
             continue
-        far = np.log1p(come_km[fits] / own.near_km) + np.log1p(np.abs(one.start_h[k] - lost_h[fits]) / own.near_h)
+        far = _ends_apart(come_km[fits], one.start_h[k] - lost_h[fits], own)
         nearest = np.lexsort((mmsi[fits], far))[0]
         of = int(fits[nearest])
         row = {

@@ -119,7 +119,7 @@ REPORTING = table(
 )
 REPORTING_PLACES = table(
     "Half hours in which a station heard anybody, or anybody was heard in a region; several rows of one key add up.",
-    column("place", pa.int64(), "number of the station, above 0; of a region less than 0, see coverage.region_of"),
+    column("place", pa.int64(), "number of the station, above 0; of a region -1 less its cell of one degree"),
     column("station", pa.string(), "name of the station; null of a region", null=True),
     column("half", UTC, "start of the half hour"),
     column("first", UTC, "first fix in it, whole seconds"),

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from stswatch.pipeline.batch import MS
+from stswatch.pipeline.batch import DAY, MS
 from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.store.entries import SourceEntry, is_segment
 from stswatch.pipeline.store.lake import Part, Receipt, Span
-from stswatch.pipeline.tracks.stray_days import DAY_US, added, impossible, stray_days
+from stswatch.pipeline.tracks.stray_days import added, impossible, stray_days
 
 _INVALID = "missing, not in degrees with a decimal point, 0, 0, or of an MMSI that is no vessel's"
 _STRAY = "dated after the day on which they were read, or before 1995: check their times and the clock of this machine"
@@ -50,13 +50,13 @@ def plausible(entries: Mapping[str, SourceEntry], rules: Rules) -> Plausible:
 def _spans(days: Iterable[int]) -> Iterator[Span]:
     """Days as spans, those that follow each other as one.
 
-    >>> [(a // DAY_US, b // DAY_US) for a, b in _spans({3, 1, 2, 7})]
+    >>> [(a // DAY, b // DAY) for a, b in _spans({3, 1, 2, 7})]
     [(1, 4), (7, 8)]
     """
     listed = sorted(days)
     cuts = [k for k, (before, day) in enumerate(pairwise(listed), 1) if day > before + 1]
     for first, end in pairwise([0, *cuts, len(listed)]):
-        yield listed[first] * DAY_US, (listed[end - 1] + 1) * DAY_US
+        yield listed[first] * DAY, (listed[end - 1] + 1) * DAY
 
 
 def _without(entry: SourceEntry, days: set[int], spans: tuple[Span, ...]) -> SourceEntry:

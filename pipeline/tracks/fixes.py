@@ -55,7 +55,7 @@ def valid_by_station(fixes: pa.Table) -> tuple[pa.Table, pa.Table]:
     whole_ms = micros(fixes, "time") // MS * MS
     columns |= {"time": whole_ms, "receiver": _receivers(fixes["receiver"]), "rounding_m": _rounding_m(fixes)}
     station, stations = _stations(fixes)
-    columns |= {"station": station, "sentence": sent(fixes), "ais_class": _classes(fixes)}
+    columns |= {"station": station, "sentence": sent(fixes), "ais_class": ais_classes(fixes)}
     return build(PENDING, columns), stations
 
 
@@ -64,7 +64,7 @@ def _has_values(fixes: pa.Table, *names: str) -> bool:
     return set(names) <= set(fixes.column_names) and fixes[names[0]].null_count < fixes.num_rows
 
 
-def _classes(fixes: pa.Table) -> Ints:
+def ais_classes(fixes: pa.Table) -> Ints:
     """The class of the set that sent each fix, (n,), its place in CLASSES."""
     if not _has_values(fixes, "msg_type"):
         return np.zeros(fixes.num_rows, np.int8)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stswatch.pipeline.batch import HOUR, Ints, micros
+from stswatch.pipeline.batch import DAY, HOUR, Ints, micros
 from stswatch.pipeline.rules import Rules, hours, minutes
 from stswatch.pipeline.rules import days as whole_days
 from stswatch.pipeline.tracks.fixes import used
@@ -24,7 +24,6 @@ from stswatch.pipeline.tracks.fixes import used
 # ------------------------------------------------------------------------------ what a source holds of each UTC day
 # Counts of parts add up, however the rows were cut into parts. So the days of a run are known without reading its rows.
 
-DAY_US = 24 * HOUR
 FEW = 64  # vessels of a day that are kept by name; of more it is known that they are more
 _LOOK = 4096  # rows in which more than FEW vessels mostly show
 
@@ -80,7 +79,7 @@ def union(parts: Iterable[tuple[int, ...] | None]) -> tuple[int, ...] | None:
 def days_of(rows: pa.Table) -> dict[int, Day]:
     """The days of a table with columns mmsi and time."""
     mmsi, time_us = np.asarray(rows["mmsi"]), micros(rows, "time")
-    day = time_us // DAY_US
+    day = time_us // DAY
     if not len(day):
         return {}
     if day.min() == day.max():
@@ -130,7 +129,7 @@ def stray_days(days: Days, rules: Rules) -> set[int]:
         return set()
     strays: set[int] = set()
     for group in groups:
-        if group is not main and _alone(group, rules) and _lasts_us(group) <= _lasts_us(main) + DAY_US:
+        if group is not main and _alone(group, rules) and _lasts_us(group) <= _lasts_us(main) + DAY:
             strays.update(day.day for day in group)
         else:
             strays |= _at_edges(group, rules)
@@ -158,7 +157,7 @@ def without_strays(fixes: pa.Table, reports: pa.Table, rules: Rules, read_on: in
 
 
 def _not_of(rows: pa.Table, days: set[int]) -> pa.Table:
-    return rows.filter(pa.array(~np.isin(micros(rows, "time") // DAY_US, list(days))))
+    return rows.filter(pa.array(~np.isin(micros(rows, "time") // DAY, list(days))))
 
 
 def _apart(days: Group, silence_us: int) -> list[Group]:
@@ -208,9 +207,9 @@ def _strays_of(side: Group, kept: Group, near: Day, rules: Rules) -> set[int]:
         known = heard is not None and who is not None and not set(who).isdisjoint(heard)
         likely = rich and (beyond_us > _NIGHT_US or not known)
         if (
-            (likely or (silence_us > DAY_US and not known))
+            (likely or (silence_us > DAY and not known))
             and beyond_us > hours(rules.vessel.gap_terrestrial_h)
-            and last_us - first_us <= _lasts_us(kept) + DAY_US
+            and last_us - first_us <= _lasts_us(kept) + DAY
         ):
             strays.update(day.day for day in theirs)
     return strays

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
+from stswatch.pipeline.batch import DAY
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.tracks.stray_days import DAY_US, FEW, Day, added, days_of, impossible, stray_days, without_strays
+from stswatch.pipeline.tracks.stray_days import FEW, Day, added, days_of, impossible, stray_days, without_strays
 from tests.pipeline import seas
 
 BASE = 20_157  # 2025-03-10
-HOUR_US = DAY_US // 24
+HOUR_US = DAY // 24
 YEAR_D = 365
 
 
@@ -22,7 +23,7 @@ def heard(vessels, days, every_min=10.0, hours=(0.0, 24.0)):
     """MMSI and time of vessels heard in some hours of some days, from BASE."""
     at = np.arange(hours[0] * 60, hours[1] * 60, every_min) * 60_000_000
     parts = [
-        (np.full(len(at), v), (BASE + d) * DAY_US + at.astype(np.int64) + 1_000_000 * (v % 50))
+        (np.full(len(at), v), (BASE + d) * DAY + at.astype(np.int64) + 1_000_000 * (v % 50))
         for v in vessels
         for d in days
     ]
@@ -48,7 +49,7 @@ WEEK = heard(range(1, 23), range(7))
 
 
 def record(vessel, day, hour=12.0):
-    return np.array([vessel]), np.array([(BASE + day) * DAY_US + round(hour * HOUR_US)])
+    return np.array([vessel]), np.array([(BASE + day) * DAY + round(hour * HOUR_US)])
 
 
 @pytest.mark.parametrize("base", [TWO, SHIPS, WEEK], ids=["two", "ships", "week"])
