@@ -248,14 +248,15 @@ def _interrupt_queries() -> None:
     """Interrupt them, again where the main thread does not go on: a query that is about to begin forgets it."""
     database = sys.modules.get("stswatch.pipeline.store.database")  # nobody runs queries who has not loaded it
     at = _main_is_at()
-    while database is not None and at == _main_is_at():
+    while database is not None and at is not None and at == _main_is_at():
         database.interrupt()
         time.sleep(_AGAIN_S)
 
 
-def _main_is_at() -> tuple[int, int]:
-    frame = sys._current_frames()[threading.main_thread().ident or 0]
-    return id(frame), frame.f_lasti
+def _main_is_at() -> tuple[int, int] | None:
+    """Where the main thread is in its code; None where it is at none any more, since the program ends."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    return None if frame is None else (id(frame), frame.f_lasti)
 
 
 @contextmanager

@@ -100,3 +100,23 @@ def test_what_was_begun_with_nohup_lives_on(tmp_path):
         with suppress(OSError):
             process.stdin.close()
     assert printed.read_text().endswith("stswatch: stopped; the same command goes on from here\n")
+
+
+ENDING = """
+import atexit, threading, time
+from stswatch.pipeline import terminal
+from stswatch.pipeline.store import database
+asked = threading.Event()
+def ask():
+    while True:
+        asked.set()
+        terminal._interrupt_queries()
+threading.Thread(target=ask, daemon=True).start()
+asked.wait()
+atexit.register(time.sleep, 0.5)  # the main thread is in no code of Python for so long
+"""
+
+
+def test_queries_are_interrupted_until_the_program_ends_without_a_word():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
