@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
@@ -288,11 +288,16 @@ class InnerLand:
 
     polygons: NDArray[np.object_]
     strings: Strings
+    _views: dict[bytes, tuple[Floats, Ints, Ints]] = field(default_factory=dict)
 
     @cached_property
     def corners_km(self) -> Floats:
         """The corners in space (c, 3)."""
         return in_space_km(*from_plane(self.strings.corner))
+
+    @cached_property
+    def _rings(self) -> Any:
+        return shapely.get_exterior_ring(self.polygons)
 
     @cached_property
     def _tree(self) -> Any:
@@ -315,7 +320,7 @@ class InnerLand:
         """Points (n, 2) of the plane; those within the land moved to the nearest point of its edge."""
         point, polygon = self._tree.query(shapely.points(xy), predicate="within")
         out = xy.copy()
-        lines = shapely.shortest_line(shapely.get_exterior_ring(self.polygons[polygon]), shapely.points(xy[point]))
+        lines = shapely.shortest_line(self._rings[polygon], shapely.points(xy[point]))
         out[point] = shapely.get_coordinates(lines).reshape(-1, 2, 2)[:, 0]
         return out
 
@@ -328,7 +333,9 @@ class InnerLand:
         if len(xy) < _MANY or self.touches(shapely.points(here)):
             return self.clear(np.broadcast_to(here, xy.shape), xy)
         tail, head, next_side = self._solid_sides
-        angle, _, side = _view(here, tail, head, next_side, outside=True)
+        if (key := here.tobytes()) not in self._views:  # ports, which are asked again; 0.4 MB each
+            self._views[key] = _view(here, tail, head, next_side, outside=True)
+        angle, _, side = self._views[key]
         turn = _angles(xy - here)
         sector = np.searchsorted(angle, turn, side="right") - 1  # -1 is the last one
         side, edges = side[sector], np.stack([angle[sector], angle[(sector + 1) % len(angle)]])

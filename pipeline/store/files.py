@@ -37,7 +37,12 @@ def has_radio(path: str) -> bool:
 def sync(files: Iterable[Path], top: Path) -> None:
     """Have the disk hold these files, and the folders from `top` down that lead to them. Raises OSError."""
     files = list(files)
-    folders = {folder for file in files for folder in file.parents if folder == top or top in folder.parents}
+    folders: set[Path] = set()
+    for file in files:
+        folder = file.parent
+        while folder not in folders and (folder == top or top in folder.parents):
+            folders.add(folder)
+            folder = folder.parent
     _sync_paths(files)
     _sync_paths(sorted(folders))
 

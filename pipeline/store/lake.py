@@ -24,9 +24,8 @@ from stswatch.pipeline.store.files import WITH_RADIO, DamagedFile, has_radio, sy
 from stswatch.pipeline.tracks.stray_days import Days, added, days_of
 
 # ------- Checksums of what is kept: of the files of the lake by piece, so that a part of a file is verified by itself
-# CRC-32, since zlib has it at 2.4 GB/s, against 1.4 of SHA-256 with the processor's own instructions: it finds any one
-# flipped bit, and of any other damage all but one in four thousand million. It is no protection against somebody who
-# means to change a file.
+# CRC-32, since zlib has it at 2.4 GB/s, against 1.4 of SHA-256: it finds any one flipped bit, of other damage all but
+# one in four thousand million. It is no protection against somebody who means to change a file.
 
 _DIFFERS = "is damaged (its checksum is not that of what was written)"
 
@@ -117,9 +116,9 @@ class Part:
 
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
-    rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
-    left_out: spans of which no row is used, see usable.py; not kept on disk.
-    removed: under which rule `stswatch retain` removed it, in words; empty where it is there.
+    rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known. left_out: spans of
+    which no row is used, see usable.py; not kept on disk. removed: under which rule `stswatch retain` removed it, in
+    words; empty where it is there.
     """
 
     table: str
@@ -233,15 +232,18 @@ class Writer:
         who = (shard << 57) | ((mmsi & _MMSI_BITS) << 27)
         first, last = (int(t) // self._slab_us for t in (time_us.min(), time_us.max()))
         slab = time_us // self._slab_us if last > first else None
+        orders = {}
         for number in [first] if slab is None else np.unique(slab).tolist():
             row = np.flatnonzero(slab == number) if slab is not None else np.arange(len(mmsi))
-            order = row[np.argsort(who[row] | (time_us[row] - number * self._slab_us) // MS)]
-            self._file(name, number * self._slab_us, _take(table, order), shard[order])
+            orders[number] = row[np.argsort(who[row] | (time_us[row] - number * self._slab_us) // MS)]
+        order = np.concatenate(list(orders.values()))
+        table, shard = _take(table, order), shard[order]  # at once: of many slabs each may have few rows
+        for number, (begin, end) in zip(orders, pairwise(np.cumsum([0, *map(len, orders.values())])), strict=True):
+            self._file(name, number * self._slab_us, table.slice(begin, end - begin), shard[begin:end])
 
     def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
         table, ending = _without_empty(table)
-        path = Path("lake") / name / slab_name(slab_us) / f"{self._name}-{self._flushed}{ending}"
-        full = self._data / path
+        full = self._data / (path := Path("lake", name, slab_name(slab_us), f"{self._name}-{self._flushed}{ending}"))
         full.parent.mkdir(parents=True, exist_ok=True)
         ends = [table.num_rows] if shard is None else _group_ends(shard)
         rising = [c for c in table.column_names if c in _RISING]
@@ -249,12 +251,10 @@ class Writer:
             "compression": {c: "lz4" for c in table.column_names if c not in rising},
             "use_dictionary": [c for c in table.column_names if c not in (*_PLAIN, *_RISING)],
             "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
-            "write_statistics": False,
-            "store_schema": False,
         }
         part = full.with_suffix(".part")
         sink, edges = pa.BufferOutputStream(), [0]
-        with pq.ParquetWriter(sink, table.schema, **options) as out:
+        with pq.ParquetWriter(sink, table.schema, write_statistics=False, store_schema=False, **options) as out:
             for start, end in pairwise([0, *ends]):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
                 edges.append(sink.tell())
@@ -290,7 +290,7 @@ def _coded(table: pa.Table) -> pa.Table:
 
 
 def _words(text: pa.StringArray) -> pa.DictionaryArray:
-    """Text as numbers into a dictionary; where every row says the same, none is looked up."""
+    """Text as numbers into a dictionary; where all rows say the same, none is looked up."""
     if text.null_count == len(text) or not pc.all(pc.equal(text, text[0]), skip_nulls=False).as_py():
         return text.dictionary_encode()
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(text), np.int32)), text[:1])
@@ -303,7 +303,7 @@ def _together(tables: Sequence[pa.Table]) -> pa.Table:
 def _take(table: pa.Table, order: Ints) -> pa.Table:
     """The rows in this order; columns of nulls are not moved."""
     index = pa.array(order)
-    columns = [c.combine_chunks() for c in table.columns]  # of one chunk, which is taken from faster than its like
+    columns = [c.combine_chunks() for c in table.columns]  # one chunk is taken from faster than its like
     moved = [pa.nulls(len(order), c.type) if c.null_count == len(c) else c.take(index) for c in columns]
     return pa.table(moved, names=table.column_names)
 
