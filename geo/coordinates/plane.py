@@ -175,6 +175,8 @@ def to_plane(lon: ArrayLike, lat: ArrayLike) -> Floats:
     [[0.0, 0.0], [0.0, 1.0], [nan, nan]]
     """
     points = unit_vectors(np.atleast_1d(lon), np.atleast_1d(lat))
+    if len(points) == 1:  # whose products BLAS rounds otherwise: no point may depend on what else is asked
+        return to_plane(np.repeat(lon, 2), np.repeat(lat, 2))[:1]
     up = points @ _UP
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where((up > 0.0)[:, None], np.column_stack([points @ _EAST, points @ _NORTH]) / up[:, None], np.nan)
