@@ -220,10 +220,8 @@ class Writer:
             else:
                 orders[number] = row[np.argsort(who[nth[row]] | (when - number * self._slab_us) // MS)]
         order = np.concatenate(list(orders.values()))
-        table, shard = (
-            _take(table, order),
-            lake_shard(vessel)[nth[order]],
-        )  # at once: of many slabs each may have few rows
+        shard = lake_shard(vessel)[nth[order]]
+        table = _take(table, order)  # at once: of many slabs each may have few rows
         for number, (begin, end) in zip(orders, pairwise(np.cumsum([0, *map(len, orders.values())])), strict=True):
             self._file(name, number * self._slab_us, table.slice(begin, end - begin), shard[begin:end])
 
