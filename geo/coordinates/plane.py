@@ -175,6 +175,8 @@ def to_plane(lon: ArrayLike, lat: ArrayLike) -> Floats:
     [[0.0, 0.0], [0.0, 1.0], [nan, nan]]
     """
     points = unit_vectors(np.atleast_1d(lon), np.atleast_1d(lat))
+    if len(points) == 1:  # whose products BLAS rounds otherwise: no point may depend on what else is asked
+        return to_plane(np.repeat(lon, 2), np.repeat(lat, 2))[:1]
     up = points @ _UP
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where((up > 0.0)[:, None], np.column_stack([points @ _EAST, points @ _NORTH]) / up[:, None], np.nan)
@@ -191,6 +193,34 @@ def from_plane(xy: ArrayLike) -> tuple[Floats, Floats]:
     points = _UP + xy[:, :1] * _EAST + xy[:, 1:] * _NORTH
     lon = np.degrees(np.arctan2(points[:, 1], points[:, 0]))
     return np.asarray(wrap_lon(lon)), np.degrees(np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1])))
+
+
+def on_plane(points: Floats, sizes: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Polygons from the points of their shells, lon, lat in degrees (n, 2), not closed, so many of each.
+
+    >>> square = on_plane(np.array([[124.0, 33.0], [126.0, 33.0], [126.0, 34.0], [124.0, 34.0]]), np.array([4]))
+    >>> len(square), bool(square[0].contains(shapely.Point(0.0, 0.01)))
+    (1, True)
+    """
+    xy = to_plane(*points.T)
+    ring = np.repeat(np.arange(len(sizes)), sizes)
+    return np.asarray(shapely.polygons(shapely.linearrings(xy, indices=ring)))
+
+
+def sides_of(polygons: Any) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """The shells of shapely polygons as tail, head (s, 2) and next_side (s,), with the inside on the left.
+
+    >>> tail, head, next_side = sides_of(np.array([shapely.box(0, 0, 1, 1)]))
+    >>> len(tail), bool((tail[next_side] == head).all())
+    (4, True)
+    """
+    rings = shapely.get_exterior_ring(shapely.orient_polygons(polygons))
+    size = shapely.get_num_points(rings) - 1
+    beyond = np.cumsum(size, dtype=np.int64)
+    tail = np.delete(shapely.get_coordinates(rings), beyond + np.arange(len(size)), axis=0)
+    next_side = np.arange(1, len(tail) + 1)
+    next_side[beyond - 1] = beyond - size
+    return tail, tail[next_side], next_side
 
 
 # ---------------- Points of the ellipsoid as points in space, where a tree finds the nearest and a distance is a root

@@ -27,6 +27,7 @@ from scipy.sparse.csgraph import connected_components
 
 from stswatch.geo.coast.land import REGION_BOX, coast, layer
 from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.plane import on_plane, sides_of
 from stswatch.geo.sea.lattice import (
     LEVELS,
     NAME,
@@ -39,7 +40,7 @@ from stswatch.geo.sea.lattice import (
     crosses_shore,
     laid_out,
 )
-from stswatch.geo.sea.strings import UNITS, on_plane, sectors_of, sides_of
+from stswatch.geo.sea.strings import UNITS, sectors_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -110,8 +110,23 @@ def port_bound_km(lon: ArrayLike, lat: ArrayLike, port_ids: Sequence[str], asked
     if asked is not None:
         point, port = np.nonzero(asked)
         some[which[point], port] = True
-    found = [_least_km(_port(name), places, some[:, k]) for k, name in enumerate(port_ids)]
-    return np.column_stack(found)[which] if found else np.empty((len(which), 0))
+    ends, space_km = [_port(name) for name in port_ids], in_space_km(places.lon, places.lat)
+    least = np.empty((len(places.lon), len(ends)))
+    some &= places.known[:, None]
+    for k, end in enumerate(ends):
+        least[:, k] = apart_km(in_space_km(end.lon, end.lat), space_km) * ROUNDING
+        at = np.flatnonzero(some[:, k] & end.known)
+        some[:, k] = False
+        some[at, k] = ~inner_land().clear_from(end.xy[0], places.xy[at])
+    at, to = np.flatnonzero(some.any(axis=1)), np.flatnonzero(some.any(axis=0))
+    if len(at):
+        corner_km = np.column_stack([_corner_km(*ends[k].xy[0].tolist()) for k in to.tolist()])
+        strung = inner_land().strung_km(places.xy[at], corner_km)
+        moved = np.array([ends[k].moved_km[0] for k in to.tolist()])
+        strung = (np.where(np.isfinite(strung), strung, 0.0) - moved - places.moved_km[at, None]) * ROUNDING
+        part = np.ix_(at, to)
+        least[part] = np.where(some[part], np.maximum(least[part], strung), least[part])
+    return least[which]
 
 
 def in_region(lon: ArrayLike, lat: ArrayLike) -> Bools:
@@ -164,22 +179,6 @@ def nothing_between(lon: Floats, lat: Floats, lon1: Floats, lat1: Floats) -> boo
     others = np.broadcast_to(to_plane(lon1, lat1), (len(lon), len(lon1), 2))
     points = np.concatenate([to_plane(lon, lat)[:, None], others], axis=1)
     return not inner_land().touches(shapely.convex_hull(shapely.multipoints(points))).any()
-
-
-def _least_km(one: _Places, others: _Places, asked: Bools) -> Floats:
-    """Bounds from one place to others (n,): the straight line, or where land lies in it the string round that.
-
-    asked: (n,) of which the string is wanted.
-    """
-    bound = apart_km(in_space_km(one.lon, one.lat), in_space_km(others.lon, others.lat)) * ROUNDING
-    if not one.known.all():
-        return bound
-    apart = others.known & asked
-    apart[apart] = ~inner_land().clear(np.broadcast_to(one.xy, others.xy.shape)[apart], others.xy[apart])
-    if apart.any():
-        strung = (_strung_km(one, others) - one.moved_km - others.moved_km) * ROUNDING
-        bound = np.where(apart, np.maximum(bound, strung), bound)
-    return np.asarray(bound)
 
 
 @dataclass(frozen=True)

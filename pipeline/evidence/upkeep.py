@@ -21,7 +21,7 @@ from stswatch.pipeline.readers.source import SourceError
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.spool.segments import segments, sources_of
 from stswatch.pipeline.steps import Step
-from stswatch.pipeline.store import case_log, case_queries, case_referrals, database, lake, publish, snapshots
+from stswatch.pipeline.store import case_log, case_queries, case_referrals, database, files, lake, publish, snapshots
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.catalogue import TABLES, Catalogue, CatalogueError
 from stswatch.pipeline.store.database import WORK, OtherVersion, StoreError, open_work
@@ -206,7 +206,7 @@ def _slices(catalogue: Catalogue) -> Iterator[Checked]:
         for name, crc in crcs.items():
             if kept or not name.startswith("state/"):
                 try:
-                    lake.verify(folder / key, [(name, crc)])
+                    files.verify(folder / key, [(name, crc)])
                     yield Checked("states" if name.startswith("state/") else "slice files")
                 except DamagedFile as damaged:
                     yield Checked("slice files", f"{damaged}; run again to work it out again")

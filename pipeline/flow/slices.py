@@ -24,8 +24,8 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.files import DamagedFile, discard
-from stswatch.pipeline.store.lake import Part, Span, of_file, slab_name, verify
+from stswatch.pipeline.store.files import DamagedFile, discard, of_file, verify
+from stswatch.pipeline.store.lake import Part, Span, slab_name
 from stswatch.pipeline.store.loader import Output
 from stswatch.pipeline.store.states import StateFiles
 

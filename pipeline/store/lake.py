@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,15 +20,12 @@ from stswatch.geo.coordinates.cells import FINE_DEG, Rounding, together
 from stswatch.pipeline import faults, schema, times
 from stswatch.pipeline.batch import MS, Ints, micros
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
-from stswatch.pipeline.store.files import WITH_RADIO, DamagedFile, has_radio, sync
+from stswatch.pipeline.store.files import DIFFERS, WITH_RADIO, DamagedFile, has_radio, sync
 from stswatch.pipeline.tracks.stray_days import Days, added, days_of
 
 # ------- Checksums of what is kept: of the files of the lake by piece, so that a part of a file is verified by itself
-# CRC-32, since zlib has it at 2.4 GB/s, against 1.4 of SHA-256 with the processor's own instructions: it finds any one
-# flipped bit, and of any other damage all but one in four thousand million. It is no protection against somebody who
-# means to change a file.
-
-_DIFFERS = "is damaged (its checksum is not that of what was written)"
+# CRC-32, since zlib has it at 2.4 GB/s, against 1.4 of SHA-256: it finds any one flipped bit, of other damage all but
+# one in four thousand million. It is no protection against somebody who means to change a file.
 
 
 def checksums(written: pa.Buffer, edges: Sequence[int]) -> list[list[int]]:
@@ -58,7 +55,7 @@ def verified(data: Path, part: Part, groups: Sequence[int]) -> pa.BufferReader:
                 if file.readinto(held) != len(held):
                     raise DamagedFile(path, "is damaged (it breaks off)")
                 if part.pieces and zlib.crc32(held) != part.pieces[piece][1]:
-                    raise DamagedFile(path, _DIFFERS)
+                    raise DamagedFile(path, DIFFERS)
     except FileNotFoundError as error:
         raise DamagedFile(path, "is not there") from error
     return pa.BufferReader(pa.py_buffer(content))
@@ -71,26 +68,6 @@ def is_whole(data: Path, part: Part) -> bool:
     except DamagedFile:
         return False
     return True
-
-
-def of_file(path: Path) -> int:
-    """The CRC-32 of a file. Raises OSError."""
-    crc = 0
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(1 << 20):
-            crc = zlib.crc32(piece, crc)
-    return crc
-
-
-def verify(folder: Path, wanted: Iterable[tuple[str, int]]) -> None:
-    """Raise DamagedFile where a file of a folder is not there or not of this CRC-32. Raises OSError."""
-    for name, crc in wanted:
-        path = folder / name
-        try:
-            if of_file(path) != crc:
-                raise DamagedFile(str(path), _DIFFERS)
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise DamagedFile(str(path), "is not there") from error
 
 
 # --------------- The lake: fixes, static reports and rejects as Parquet, by slab of time, within a file by MMSI shard
@@ -117,9 +94,9 @@ class Part:
 
     pieces: the file in order, a piece for each row group and one for what follows them: where it ends, bytes, and its
     CRC-32. Files of version 0.1.0 have none and are not verified.
-    rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known.
-    left_out: spans of which no row is used, see usable.py; not kept on disk.
-    removed: under which rule `stswatch retain` removed it, in words; empty where it is there.
+    rounded_deg: the grid to which the positions of its source are rounded; 0 where none is known. left_out: spans of
+    which no row is used, see usable.py; not kept on disk. removed: under which rule `stswatch retain` removed it, in
+    words; empty where it is there.
     """
 
     table: str
@@ -227,21 +204,30 @@ class Writer:
     def _sorted(self, name: str, table: pa.Table) -> None:
         if table.num_rows == 0:
             return
-        mmsi, time_us = np.asarray(table["mmsi"]).astype(np.int64), micros(table, "time")
+        code, time_us = table["mmsi"].combine_chunks().dictionary_encode(), micros(table, "time")
+        vessel, nth = np.asarray(code.dictionary).astype(np.int64), np.asarray(code.indices)
         # what claims to be an MMSI but has more than 9 digits or a sign must not reach into the shard
-        shard = lake_shard(mmsi)
-        who = (shard << 57) | ((mmsi & _MMSI_BITS) << 27)
+        who = (lake_shard(vessel) << 57) | ((vessel & _MMSI_BITS) << 27)
+        rank = np.unique(who, return_inverse=True)[1]
         first, last = (int(t) // self._slab_us for t in (time_us.min(), time_us.max()))
         slab = time_us // self._slab_us if last > first else None
+        orders = {}
         for number in [first] if slab is None else np.unique(slab).tolist():
-            row = np.flatnonzero(slab == number) if slab is not None else np.arange(len(mmsi))
-            order = row[np.argsort(who[row] | (time_us[row] - number * self._slab_us) // MS)]
-            self._file(name, number * self._slab_us, _take(table, order), shard[order])
+            row = np.flatnonzero(slab == number) if slab is not None else np.arange(len(nth))
+            when = time_us[row]
+            if len(vessel) <= 1 << 16 and (when[1:] >= when[:-1]).all():  # counted out, a quarter of the cost
+                orders[number] = row[np.argsort(rank.astype(np.uint16)[nth[row]], kind="stable")]
+            else:
+                orders[number] = row[np.argsort(who[nth[row]] | (when - number * self._slab_us) // MS)]
+        order = np.concatenate(list(orders.values()))
+        shard = lake_shard(vessel)[nth[order]]
+        table = _take(table, order)  # at once: of many slabs each may have few rows
+        for number, (begin, end) in zip(orders, pairwise(np.cumsum([0, *map(len, orders.values())])), strict=True):
+            self._file(name, number * self._slab_us, table.slice(begin, end - begin), shard[begin:end])
 
     def _file(self, name: str, slab_us: int | None, table: pa.Table, shard: Ints | None = None) -> None:
         table, ending = _without_empty(table)
-        path = Path("lake") / name / slab_name(slab_us) / f"{self._name}-{self._flushed}{ending}"
-        full = self._data / path
+        full = self._data / (path := Path("lake", name, slab_name(slab_us), f"{self._name}-{self._flushed}{ending}"))
         full.parent.mkdir(parents=True, exist_ok=True)
         ends = [table.num_rows] if shard is None else _group_ends(shard)
         rising = [c for c in table.column_names if c in _RISING]
@@ -249,12 +235,10 @@ class Writer:
             "compression": {c: "lz4" for c in table.column_names if c not in rising},
             "use_dictionary": [c for c in table.column_names if c not in (*_PLAIN, *_RISING)],
             "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
-            "write_statistics": False,
-            "store_schema": False,
         }
         part = full.with_suffix(".part")
         sink, edges = pa.BufferOutputStream(), [0]
-        with pq.ParquetWriter(sink, table.schema, **options) as out:
+        with pq.ParquetWriter(sink, table.schema, write_statistics=False, store_schema=False, **options) as out:
             for start, end in pairwise([0, *ends]):
                 out.write_table(table.slice(start, end - start), row_group_size=end - start)
                 edges.append(sink.tell())
@@ -290,7 +274,7 @@ def _coded(table: pa.Table) -> pa.Table:
 
 
 def _words(text: pa.StringArray) -> pa.DictionaryArray:
-    """Text as numbers into a dictionary; where every row says the same, none is looked up."""
+    """Text as numbers into a dictionary; where all rows say the same, none is looked up."""
     if text.null_count == len(text) or not pc.all(pc.equal(text, text[0]), skip_nulls=False).as_py():
         return text.dictionary_encode()
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(text), np.int32)), text[:1])
@@ -301,11 +285,22 @@ def _together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _take(table: pa.Table, order: Ints) -> pa.Table:
-    """The rows in this order; columns of nulls are not moved."""
-    index = pa.array(order)
-    columns = [c.combine_chunks() for c in table.columns]  # of one chunk, which is taken from faster than its like
-    moved = [pa.nulls(len(order), c.type) if c.null_count == len(c) else c.take(index) for c in columns]
-    return pa.table(moved, names=table.column_names)
+    """All rows of a table in this order; columns of nulls, or of one word, are not moved."""
+    columns = [_moved(c.combine_chunks(), order) for c in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _moved(column: pa.Array, order: Ints) -> pa.Array:
+    """By NumPy where nothing is null, at an eighth of the cost."""
+    if column.null_count:
+        return column if column.null_count == len(column) else column.take(pa.array(order))
+    if pa.types.is_dictionary(column.type):
+        indices = pa.array(np.asarray(column.indices)[order])
+        few = len(column.dictionary) == 1
+        return column if few else pa.DictionaryArray.from_arrays(indices, column.dictionary, safe=False)
+    if not pa.types.is_primitive(column.type) or pa.types.is_boolean(column.type):
+        return column.take(pa.array(order))
+    return pa.array(column.to_numpy()[order]).view(column.type)
 
 
 def slab_name(slab_us: int | None) -> str:

@@ -34,8 +34,7 @@ from stswatch.pipeline.store import (
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
 from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
-from stswatch.pipeline.store.files import check_spare_files
-from stswatch.pipeline.store.lake import verify
+from stswatch.pipeline.store.files import check_spare_files, verify
 from stswatch.pipeline.store.revisions import final_encounters, lead_changes
 from stswatch.pipeline.untrusted import storable
 

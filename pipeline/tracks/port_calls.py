@@ -307,8 +307,8 @@ def most_time(
     start, end: longitudes and latitudes, degrees, (n,) each; long_h: how long each was away. Never raises.
     """
     ids = ports().id[trade_ports()]
-    there_km, back_km = (port_bound_km(*place, ids.tolist()) for place in (start, end))
-    away_km = there_km + back_km
+    lon, lat = (np.concatenate(axis) for axis in zip(start, end, strict=True))
+    away_km = np.add(*np.split(port_bound_km(lon, lat, ids.tolist()), 2))
     spare_h = long_h[:, None] - away_km / (rules.dark_speed_kn * M_PER_NM / 1000)
     best = np.argmax(spare_h, axis=1)
     row = np.arange(len(best))

@@ -186,9 +186,12 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
     rows = np.sort(key(of, np.where(end > 0, end - first, never) if ends > 1 else 0))
     upto = np.clip(until - first, -1, never - 1) if until is not None and ends > 1 else 0
     found = np.zeros(len(at[0]), np.int64)
-    for shift in np.indices((3,) * len(at)).reshape(len(at), -1).T - 1:
-        near = [column + by for column, by in zip(at, shift, strict=True)]
-        found += np.searchsorted(rows, key(near, upto), "right") - np.searchsorted(rows, key(near, 0))
+    shifted = len(at) - (ends == 1)  # values of the last column follow each other where no end stands behind them
+    for shift in np.indices((3,) * shifted).reshape(shifted, -1).T - 1:
+        nearest, farthest = (
+            [column + by for column, by in zip(at, (*shift, *(edge,) * (ends == 1)), strict=True)] for edge in (-1, 1)
+        )
+        found += np.searchsorted(rows, key(farthest, upto), "right") - np.searchsorted(rows, key(nearest, 0))
     return found
 
 

@@ -19,9 +19,9 @@ from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.plane import from_plane, to_plane
 from stswatch.geo.reference.ports import ports
 from stswatch.geo.scripts.build_sea import INNER_BOX
-from stswatch.geo.sea.distance import port_distance_km, reach_km, sea_distance_km
+from stswatch.geo.sea.distance import port_bound_km, port_distance_km, reach_km, sea_distance_km
 from stswatch.geo.sea.lattice import LEVELS, crosses_shore, from_place_km, lattice, nodes_near, straight_is_clear
-from stswatch.geo.sea.strings import inner_land
+from stswatch.geo.sea.strings import InnerLand, inner_land
 
 GEOD = pyproj.Geod(ellps="WGS84")
 ROUTES = json.loads((Path(stswatch.geo.__path__[0]) / "data" / "routes.geojson").read_text())["features"]
@@ -104,6 +104,22 @@ def test_the_bound_is_never_above_the_value_nor_below_the_great_circle():
         assert (bound[:, k] >= geodesic_km(lon, lat, table.lon[row], table.lat[row]) * 0.9997).all()
     assert np.median(bound[there] / value[there]) > 0.96
     assert np.quantile(bound[there] / value[there], 0.05) > 0.9
+
+
+def test_what_else_is_asked_changes_no_bound_and_few_are_asked_one_by_one(monkeypatch):
+    """Bit for bit: a slice asks as many places together as it happens to hold, on land or at sea, few or thousands."""
+    asked, clear = [], InnerLand.clear
+    monkeypatch.setattr(InnerLand, "clear", lambda land, one, xy: asked.append(len(xy)) or clear(land, one, xy))
+    rng, ids = np.random.default_rng(2), [*DPRK, "dalian"]
+    lon, lat = np.append(rng.uniform(121, 131, 5000), 136.0), np.append(rng.uniform(33, 43, 5000), 60.0)
+    many = port_bound_km(lon, lat, ids)
+    assert sum(asked) <= 50 * len(ids), "as good as all is read off what a port sees"
+    some = rng.choice(len(lon), 300, replace=False)
+    assert np.array_equal(port_bound_km(lon[some], lat[some], ids), many[some])
+    for k in some[:10].tolist():
+        assert np.array_equal(port_bound_km(lon[k], lat[k], ids[::2]), many[k : k + 1, ::2])
+    half = rng.random(many.shape) < 0.5
+    assert np.array_equal(port_bound_km(lon, lat, ids, half)[half], many[half])
 
 
 def test_value_and_bound_keep_the_triangle():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from stswatch.geo.sea.strings import Strings, sectors_of, sides_of
+from stswatch.geo.coordinates.plane import sides_of, to_plane
+from stswatch.geo.sea.strings import InnerLand, Strings, inner_land, sectors_of
 
 
 def stars(rng, n):
@@ -81,6 +82,46 @@ def test_strings_are_as_short_as_ways_over_all_corners(seed, n):
     mine = shortest(begin, end, apart(both[begin], both[end]), len(both))[size:, size:]
     assert len(point) >= 2
     np.testing.assert_allclose(mine, brute, atol=1e-9)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0.001, 0.06))
+@settings(max_examples=25)
+def test_many_points_together_see_what_each_sees_alone(seed, n, wide):
+    """Points in little heaps, of which most corners are known not to be seen before any point is asked."""
+    rng = np.random.default_rng(seed)
+    polygons = stars(rng, n)
+    held, middle = strings(polygons), outside(rng, polygons, 40)[:3]
+    xy = np.vstack([middle, (middle[:, None] + rng.normal(0, wide, (len(middle), 150, 2))).reshape(-1, 2)])
+    xy = xy[~shapely.intersects_xy(shapely.union_all(polygons), *xy.T)]
+    point, corner = (k.ravel() for k in np.indices((len(xy), len(held.corner))))
+    seen = held._grazed(xy, np.arange(len(held.corner))).ravel() & held.sees(corner, xy[point])
+    assert all(np.array_equal(a, b[seen]) for a, b in zip(held.seen(xy), (point, corner), strict=True))
+
+
+def test_of_many_points_together_few_corners_are_asked(monkeypatch):
+    """Of the inner land: what each point sees is asked for some pairs that it does see, not for all that it faces."""
+    asked, sees = [], Strings.sees
+    monkeypatch.setattr(Strings, "sees", lambda held, corner, xy: asked.append(len(corner)) or sees(held, corner, xy))
+    lon, lat = np.random.default_rng(1).uniform((122, 34), (128, 38), (4000, 2)).T
+    xy = inner_land().moved_out(to_plane(lon, lat))
+    point, _ = inner_land().strings.seen(xy)
+    assert len(point) > 50 * len(xy)
+    assert sum(asked) <= 4 * len(point), "without groups nine times as many"
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+@settings(max_examples=15)
+def test_what_is_clear_from_one_point_is_what_is_clear_for_each_pair(seed, n):
+    """Also for what lies on a line to a corner, at one, on a side and within."""
+    rng = np.random.default_rng(seed)
+    polygons = stars(rng, n)
+    land = InnerLand(polygons, strings(polygons))
+    tail, head, _ = land._solid_sides
+    behind = [tail, tail + rng.normal(0, 1e-9, tail.shape), (tail + head) / 2]
+    for here in (*outside(rng, polygons, 2), land.strings.corner[0], shapely.get_coordinates(polygons[0].centroid)[0]):
+        to = np.vstack([*behind, here + (tail - here) * rng.uniform(0.2, 3.0, (len(tail), 1)), here[None]])
+        xy = np.vstack([to, rng.uniform(-1.1, 1.1, (5000, 2))])
+        assert np.array_equal(land.clear_from(here, xy), land.clear(np.broadcast_to(here, xy.shape), xy))
 
 
 def shortest(one, other, length, n):
