@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ import pyproj
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline.batch import DAY, HOUR, MINUTE
 from stswatch.pipeline.evidence.findings import us
-from stswatch.pipeline.evidence.lake_fixes import Bools, Floats, Ints, apart_m
+from stswatch.pipeline.evidence.lake_fixes import Bools, Floats, Ints, Lake, apart_m
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import SILENCED
+from stswatch.pipeline.store import case_queries
 
 EARTH = pyproj.Geod(ellps="WGS84")
 
@@ -127,6 +129,31 @@ class DarkBasis:
             heard_h,
             rules,
         )
+
+    @staticmethod
+    def known(data: Path, rules: Rules) -> DarkBasis:
+        """That of a published folder. Raises StoreError where it holds no database."""
+        gaps, waits, outages = (case_queries.table(data, name) for name in ("gaps", "loitering", "outages"))
+        return DarkBasis.of(gaps, waits, outages, case_queries.heard_hours(data), rules)
+
+    def for_row(self, row: Mapping[str, Any], lake: Lake) -> DarkBasis:
+        """What a row rests on: without hours heard where some of the lake is gone in which they would be counted."""
+        back_us = us(row["start_time"]) - round(self.rules.dark.shift_most_d + self.rules.dark.gap_d + 1) * DAY
+        return replace(self, heard_h=None) if lake.removal((back_us, us(row["end_time"]))) else self
+
+    def parties(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The silences and the wait of a dark meeting, for findings.of_party; as stored, where nothing agrees."""
+        found: list[dict[str, Any]] = []
+        for v in "ab":
+            of = {"v": v, "mmsi": row[f"mmsi_{v}"], "track_us": us(row[f"track_start_{v}"])}
+            if row[f"gap_start_{v}"] is not None:
+                times = (us(row[f"gap_{edge}_{v}"]) for edge in ("start", "end"))
+                found.append(of | {"role": "gap"} | dict(zip(("start_us", "end_us"), times, strict=True)))
+            elif (wait := wait_of(self, row)) is not None:
+                it = self.waits.at(wait)
+                place = {"lon": it.lon0, "lat": it.lat0, "drift_km": 2 * it.slack_km}
+                found.append(of | {"role": "wait", "start_us": it.start_us, "end_us": it.end_us} | place)
+        return found
 
     @property
     def kmh(self) -> float:

@@ -147,7 +147,9 @@ def of_dark(row: Mapping[str, Any], basis: DarkBasis) -> Iterator[Finding]:
         names = ("expected_by_accident", "nearer_by_accident", "shifts", "chance_by_accident", "score")
         yield from (Finding(name, None, row[name], why=why) for name in names)
     else:
-        every = _accidents(basis, parties, waits, a, b)
+        every = accidents(basis, parties[0], waits, b)
+        if not waits:
+            every = [one.with_other(other) for one in every for other in accidents(basis, parties[1], False, a)]
         found = [(accident, list(_of_accident(row, accident))) for accident in every]
         accident, numbers = min(found, key=lambda each: sum(one.follows is False for one in each[1]))
         yield from numbers
@@ -165,7 +167,7 @@ def of_dark(row: Mapping[str, Any], basis: DarkBasis) -> Iterator[Finding]:
     able = waits and row["over_water"] is not False and together[0] < rules.together_least
     able = able and round(outage, 9) <= rules.outage_share
     may = [able and each <= rules.lead_chance for each in chance]
-    yield Finding("lead", row["lead"] in may, row["lead"], may[0])
+    yield Finding("lead", bool(row["lead"] in may), row["lead"], may[0])
 
 
 def _of_party(row: Mapping[str, Any], v: str, basis: DarkBasis, silence: int) -> Iterator[Finding]:
@@ -201,13 +203,6 @@ def _of_place(row: Mapping[str, Any]) -> Iterator[Finding]:
 # --------------------------------------------------------------------------------------------------------- by accident
 
 
-def _accidents(basis: DarkBasis, parties: tuple[DarkSpan, DarkSpan], waits: bool, a: int, b: int) -> list[Accident]:
-    of_a = accidents(basis, parties[0], waits, b)
-    if waits:
-        return of_a
-    return [one.with_other(other) for one in of_a for other in accidents(basis, parties[1], False, a)]
-
-
 def _of_accident(row: Mapping[str, Any], of: Accident) -> Iterator[Finding]:
     """How many fit by accident, the chance that comes of it, and its log-odds."""
     yield _between("expected_by_accident", row, of.expected, 6e-5)
@@ -224,7 +219,7 @@ def _between(what: str, row: Mapping[str, Any], ends: Sequence[float], off: floa
     stored = row[what]
     if stored is None or math.isnan(stored):
         return Finding(what, math.isnan(ends[0]), None, None if math.isnan(ends[0]) else ends[0])
-    return Finding(what, min(ends) - off <= stored <= max(ends) + off, stored, ends[0])
+    return Finding(what, bool(min(ends) - off <= stored <= max(ends) + off), stored, ends[0])
 
 
 def _of_rivals(
@@ -249,7 +244,9 @@ def _moments(row: Mapping[str, Any], from_h: float, until_h: float, off_h: float
     """Times, and how long that is."""
     for name, hour in (("start_time", from_h), ("end_time", until_h)):
         stored = us(row[name])
-        yield Finding(name, abs(stored / HOUR - hour) <= off_h + _SECOND_H, stored, round(hour * 3600) * 1_000_000)
+        yield Finding(
+            name, bool(abs(stored / HOUR - hour) <= off_h + _SECOND_H), stored, round(hour * 3600) * 1_000_000
+        )
     yield near("stay_h", row["stay_h"], until_h - from_h, 2 * off_h + 6e-4)
 
 
@@ -293,8 +290,8 @@ def _of_wait(
     a, b = parties
     known = bool(in_region([a.lon0, b.lon0, b.lon1], [a.lat0, b.lat0, b.lat1]).all())
     from_h, until_h, least, off_h = _waiting(a, b, basis, False)
-    stay_h = math.nan
-    if known and any(_asked(basis, chance)):
+    stay_h, asked = math.nan, _asked(basis, chance)
+    if known and any(asked):
         sea = _waiting(a, b, basis, True)
         stay_h = sea[1] - sea[0]
         if row["over_water"]:
@@ -302,7 +299,7 @@ def _of_wait(
     yield from _moments(row, from_h, until_h, off_h)
     yield near("spare_h", row["spare_h"], until_h - from_h - basis.rules.dark.stay_h, 2 * off_h + 6e-4)
     yield near("least_speed_kn", row["least_speed_kn"], least, 0.006 + 0.001 * least)
-    yield from _of_water(row, stay_h, basis.rules.dark.stay_h, _asked(basis, chance), known)
+    yield from _of_water(row, stay_h, basis.rules.dark.stay_h, asked, known)
     yield same("region", row["region"], None)
     yield near("region_km2", row["region_km2"], math.nan, 0.0)
 
@@ -324,9 +321,9 @@ def _of_pair(
     seen = _Sampled.of(reach, region, kmh) if by_sea or (known and any(_asked(basis, chance))) else None
     best_h = seen.best_h - seen.slack_h if by_sea and seen else reach.longest_h(kmh)
     found = until_h - from_h >= best_h - 2e-3 - 2 * off_h and all(each.follows for each in times)
-    yield Finding("lon, lat", found, (row["lon"], row["lat"]), f"a place for {best_h:.3f} h")
+    yield Finding("lon, lat", bool(found), (row["lon"], row["lat"]), f"a place for {best_h:.3f} h")
     yield _least_speed(row, reach, basis, by_sea)
-    most_h = reach.most_h(kmh, True) if known else math.nan
+    most_h = reach.most_h(kmh, True) if known and any(_asked(basis, chance)) else math.nan
     water = list(_of_water(row, most_h, stay_h, _asked(basis, chance), known))
     if seen and row["over_water"] is None and most_h >= stay_h and row["stay_water_h"] is not None:
         inside = bool(in_region(*shapely.get_coordinates(region).T).all())
@@ -339,16 +336,18 @@ def _of_pair(
 
 
 def _least_speed(row: Mapping[str, Any], reach: Reach, basis: DarkBasis, by_sea: bool) -> Finding:
-    """The least speed: below it there is no stay that is long enough, and at it there is one."""
+    """The least speed: what the ways ask for, or where that is not enough, what is found by halving."""
     stored, stay_h = float(row["least_speed_kn"]), basis.rules.dark.stay_h
-    low = max(reach.least_kn(stay_h), reach.least_kn(stay_h, True) if by_sea else 0.0)
+    low, most = reach.least_kn(stay_h), 0.006
+    if reach.longest_h((low + 0.01) * _KN) < stay_h - 2e-3:
+        fast, most = 2 * max(low, basis.kmh / _KN), 0.15  # so finely the step halves
+        while fast - low > 0.005:
+            middle = (low + fast) / 2
+            low, fast = (low, middle) if reach.longest_h(middle * _KN) >= stay_h else (middle, fast)
+    sea = reach.least_kn(stay_h, True) if by_sea else 0.0
     off = 0.006 + 0.001 * low
-    if stored < low - off:
-        return Finding("least_speed_kn", False, stored, low)
-    enough = reach.longest_h((max(stored, 0.01) + 0.02) * _KN) >= stay_h - 4e-3
-    lower = stored - 0.15
-    least = stored <= low + off + 0.01 or reach.longest_h(max(lower, 0.01) * _KN) < stay_h
-    return Finding("least_speed_kn", enough and least, stored, low)
+    found = max(low, sea) - off <= stored <= max(low + most, sea) + off
+    return Finding("least_speed_kn", bool(found), stored, max(low, sea))
 
 
 def _of_region(row: Mapping[str, Any], reach: Reach, region: Any, basis: DarkBasis) -> Finding:
@@ -369,7 +368,7 @@ def _of_region(row: Mapping[str, Any], reach: Reach, region: Any, basis: DarkBas
     beyond_h = np.subtract(*reach.span_h(beyond[:, 0], beyond[:, 1], kmh)[::-1])
     wrong = (long_h > stay_h + slack_h) | (long_h < least_h) | (beyond_h > stay_h + slack_h)
     said = f"{int(wrong.sum())} of {len(corners)} corners lie elsewhere"
-    return Finding("region", not wrong.any(), "its edge", "its edge" if not wrong.any() else said)
+    return Finding("region", not bool(wrong.any()), "its edge", "its edge" if not wrong.any() else said)
 
 
 _SIDE = 10  # points along a side of the grid on which what is said of ways by sea is looked at again
