@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyproj
 
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline.batch import DAY, HOUR, MINUTE
-from stswatch.pipeline.evidence.findings import us
+from stswatch.pipeline.evidence.findings import Finding, near, same, us
 from stswatch.pipeline.evidence.lake_fixes import Bools, Floats, Ints, Lake, apart_m
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import SILENCED
@@ -273,6 +273,25 @@ def dark_name(row: Mapping[str, Any]) -> str:
     """The id that is computed of a dark meeting."""
     parts = row["kind"], row["mmsi_a"], row["mmsi_b"], us(row["gap_start_b"]), us(row["start_time"])
     return "D" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def of_silent_party(row: Mapping[str, Any], v: str, basis: DarkBasis, silence: int) -> Iterator[Finding]:
+    """Whether what is stored of a party is a silence of table gaps."""
+    it = basis.silences.at(silence)
+    yield same(f"mmsi_{v}", row[f"mmsi_{v}"], int(it.mmsi))
+    times = {"track_start": it.track_us, "gap_start": it.start_us, "gap_end": it.end_us}
+    yield from (same(f"{name}_{v}", us(row[f"{name}_{v}"]), int(time_us)) for name, time_us in times.items())
+    yield same(f"judgement_{v}", row[f"judgement_{v}"], basis.judgement[silence])
+
+
+def of_waiting_party(row: Mapping[str, Any], basis: DarkBasis, wait: int) -> Iterator[Finding]:
+    """Whether what is stored of who waited is a wait of table loitering."""
+    it = basis.waits.at(wait)
+    yield same("mmsi_a", row["mmsi_a"], int(it.mmsi))
+    yield same("track_start_a", us(row["track_start_a"]), int(it.track_us))
+    yield from (same(name, row[name], None) for name in ("gap_start_a", "gap_end_a", "judgement_a"))
+    yield near("lon", row["lon"], round(float(it.lon0), 4), 1e-4)
+    yield near("lat", row["lat"], round(float(it.lat0), 4), 1e-4)
 
 
 # ------------------------------------------------------------------------------------------------- how many others fit

@@ -285,13 +285,19 @@ def of_party(party: Mapping[str, Any], lake: Lake, fixes: Rows, rules: Rules) ->
     course = course_of(
         lake, fixes, party["mmsi"], party["track_us"], (start_us - wide_us, end_us + wide_us), rules.vessel
     )
+    if gone := lake.removal((start_us - wide_us, end_us + wide_us)):
+        return [Finding(party["role"], None, why=gone)], []
     edges = course.row[np.isin(course.time_us, span_us)].tolist()
     if party["role"] == "wait":
         return list(_of_wait(party, course, span_us, rules)), edges
     heard = course.time_us[course.time_us >= start_us].tolist()
     whole = "heard at both edges, not between"
     again = whole if heard == [*span_us] else f"{len(heard) - len(edges)} fixes between, {len(edges)} edges"
-    return [Finding(f"gap_{party['v']}", heard == [*span_us], whole, again)], edges
+    judged = Finding("what a silence was judged to be", None, why=_OF_OTHERS)
+    return [Finding(f"gap_{party['v']}", heard == [*span_us], whole, again), judged], edges
+
+
+_OF_OTHERS = "it rests on what others sent, and is taken from table gaps, as is how much of it lay in outages then"
 
 
 def _of_wait(wait: Mapping[str, Any], course: TrackFixes, span_us: tuple[int, int], rules: Rules) -> Iterator[Finding]:

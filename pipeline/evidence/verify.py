@@ -368,8 +368,6 @@ def _scores(basis: Basis, page: pa.Table) -> list[Finding]:
 
 # ------------------------------------------------------------------------------------------------------ dark meetings
 
-_OF_DARK = "what its silences were judged to be, and how much of them lay in outages then"
-
 
 def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, Any]]) -> list[EventReport]:
     """Dark meetings held against the fixes at the edges of their silences and waits, and against all silences."""
@@ -379,9 +377,8 @@ def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, 
         return left
     parties = [(row, party) for row in rows for party in silent.parties(row)]
     wide_us = 2 * window_us(silent.rules)
-    span_us = min(party["start_us"] for _, party in parties), max(party["end_us"] for _, party in parties)
-    mmsi = {party["mmsi"] for _, party in parties}
-    fixes = basis.lake.rows("fixes", mmsi, (span_us[0] - wide_us, span_us[1] + wide_us))
+    low_us, high_us = min(of["start_us"] for _, of in parties), max(of["end_us"] for _, of in parties)
+    fixes = basis.lake.rows("fixes", {of["mmsi"] for _, of in parties}, (low_us - wide_us, high_us + wide_us))
     found: dict[str, list[Finding]] = {row["id"]: [] for row in rows}
     roles: dict[str, dict[int, list[str]]] = {row["id"]: {} for row in rows}
     for row, party in parties:
@@ -398,7 +395,6 @@ def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, 
     for row in rows:
         own = [decided[number] for number in roles[row["id"]]]
         every = [*found[row["id"]], *of_dark(row, silent.for_row(row, basis.lake))]
-        every.append(Finding(_OF_DARK, None, why="they rest on what others sent, and are taken from table gaps"))
         held = tuple(read[id(each)] for each in own)
         reports.append(EventReport(row["id"], None, "dark meeting", tuple(every), tuple(own), held))
     return reports + left
