@@ -35,9 +35,11 @@ EARTH = pyproj.Geod(ellps="WGS84")
 
 
 def geodesic_km(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Floats:
-    """Geodesics, km."""
-    ends = np.broadcast_arrays(*(np.asarray(each, np.float64) for each in (lon0, lat0, lon1, lat1)))
-    return np.asarray(EARTH.inv(*(end.ravel() for end in ends))[2]).reshape(ends[0].shape) / 1000
+    """Geodesics, km, of places that broadcast against each other."""
+    shape = np.broadcast_shapes(*(np.shape(each) for each in (lon0, lat0, lon1, lat1)))
+    ends = np.empty((4, *shape))
+    ends[0], ends[1], ends[2], ends[3] = lon0, lat0, lon1, lat1
+    return np.asarray(EARTH.inv(*ends.reshape(4, -1))[2]).reshape(shape) / 1000
 
 
 def off_km(km: Any) -> Any:
@@ -177,8 +179,8 @@ class DarkBasis:
         hours = self.silences.end_h[row] - self.silences.start_h[row] + one.end_h - one.start_h
         return np.asarray(off_km(hours * self.kmh) / self.kmh + 1e-6)
 
-    def fitting(self, one: DarkSpan, waits: bool, shifts_d: Ints) -> tuple[Ints, Ints, Floats, Floats]:
-        """Silences so many days later that may fit a wait or a silence.
+    def fitting(self, one: DarkSpan, waits: bool, shifts_d: Ints, which: Bools) -> tuple[Ints, Ints, Floats, Floats]:
+        """Silences, of some, so many days later that may fit a wait or a silence.
 
         Gives rows, numbers of shifts, the time left beyond a stay (what is about 0 is a matter of metres) and how near
         each is, as docs/dark_meetings.md has it.
@@ -190,15 +192,15 @@ class DarkBasis:
         some = zip(low.tolist(), high.tolist(), strict=True)
         row = np.concatenate([np.zeros(0, np.int64), *(np.arange(*each) for each in some)]).astype(np.int64)
         shift = np.repeat(np.arange(len(low)), np.maximum(high - low, 0))
-        keep = silences.end_h[row] >= begun_h[shift]
-        row, shift = row[keep], shift[keep]
-        keep = silences.mmsi[row] != one.mmsi
+        keep = which[row] & (silences.end_h[row] >= begun_h[shift]) & (silences.mmsi[row] != one.mmsi)
         row, shift = row[keep], shift[keep]
         later_h = 24.0 * shifts_d[shift]
         to_h, from_h = self._spare(one, waits, row, later_h, _rough_km)
         keep = np.minimum(to_h, from_h) > -0.05
         row, shift, later_h = row[keep], shift[keep], later_h[keep]
         left_h = np.minimum(*self._spare(one, waits, row, later_h, geodesic_km))
+        keep = left_h > -self.off_h(one, row)
+        row, shift, later_h, left_h = row[keep], shift[keep], later_h[keep], left_h[keep]
         return row, shift, left_h, self.nearness(one, row, later_h)
 
     def _spare(self, one: DarkSpan, waits: bool, row: Ints, later_h: Floats, km: Any) -> tuple[Floats, Floats]:
@@ -328,14 +330,12 @@ class Accident:
 
 def fits_of(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int, silenced_only: bool, most: int) -> Fits:
     """How many silences fit a wait or a silence, and whether a partner is among the `most` nearest of them."""
-    row, _, left_h, far = basis.fitting(one, waits, np.zeros(1, np.int64))
-    keep = basis.able[row] & (basis.silenced[row] | (not silenced_only))
-    row, left_h, far = row[keep], left_h[keep], far[keep]
-    off_h = basis.off_h(one, row)
-    sure = left_h > off_h
+    which = basis.able & (basis.silenced | (not silenced_only))
+    row, _, left_h, far = basis.fitting(one, waits, np.zeros(1, np.int64), which)
+    sure = left_h > basis.off_h(one, row)
     own = far[row == partner]
     nearest = len(own) > 0 and int((sure & (far < own[0] - _NEAR_OFF)).sum()) < most
-    return Fits(int(sure.sum()), int((left_h > -off_h).sum()), nearest)
+    return Fits(int(sure.sum()), len(row), nearest)
 
 
 _NEAR_OFF = 5e-4  # of the distance that says how near a silence is: what metres make
@@ -347,9 +347,8 @@ def accidents(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int) -> lis
     every_d = np.arange(own.shift_least_d, own.shift_most_d + 1).astype(np.int64)
     heard_d = every_d[basis.heard_days(one, every_d)]
     far = basis.nearness(one, np.array([partner]))[0]
-    row, shift, left_h, near_far = basis.fitting(one, waits, heard_d)
-    keep = basis.able[row] & (basis.silenced[row] == basis.silenced[partner])
-    row, shift, left_h, near_far = (each[keep] for each in (row, shift, left_h, near_far))
+    which = basis.able & (basis.silenced == basis.silenced[partner])
+    row, shift, left_h, near_far = basis.fitting(one, waits, heard_d, which)
     off_h, first_d = basis.off_h(one, row), every_d[0] + round(own.shifts_least)
     sets = [(left_h > sign * off_h, near_far <= far - sign * _NEAR_OFF) for sign in (1, -1)]
 

@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 
 from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.plane import in_space_km
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.geo.reference.harbours import nearest_port
 from stswatch.geo.reference.ports import world_ports
@@ -44,15 +45,23 @@ from stswatch.pipeline.evidence.lake_fixes import Bools, Floats
 _KN = M_PER_NM / 1000  # km/h
 _PLACE_KM = 0.012  # what the fourth decimal of a place leaves
 _SECOND_H = 1.001 / 3600  # times are whole seconds
+_RADIUS_KM = 6371.0088  # mean radius of the Earth, Source: IUGG 1980
+_EXACT_H = 5e-4  # less than the last decimal of a stay
 
 # ------------------------------------------------------------------------------------------------- where they can meet
+
+
+def _bent_km(through_km: Floats) -> Floats:
+    """How far it is over the ground, from how far through it, (..., 3)."""
+    half = np.sqrt((through_km * through_km).sum(axis=-1)) / (2 * _RADIUS_KM)
+    return np.asarray(2 * _RADIUS_KM * np.arcsin(half))
 
 
 @dataclass(frozen=True)
 class Reach:
     """Two silences, or a wait and a silence: from when until when both can be at places, at a speed.
 
-    t0, t1: hours (2,); ends: longitudes and latitudes of begins and ends, (2, 2) each. km: distances from places.
+    t0, t1: hours (2,). begin, end: longitudes and latitudes of where they were heard, (2, 2) each.
     """
 
     t0: Floats
@@ -69,19 +78,15 @@ class Reach:
 
     def span_h(self, lon: Floats, lat: Floats, kmh: float, by_sea: bool = False) -> tuple[Floats, Floats]:
         """From when until when both can be at places (m,)."""
-        come, go = (
-            bounds_km(ends[0], ends[1], lon, lat)
-            if by_sea
-            else geodesic_km(ends[0][:, None], ends[1][:, None], lon, lat)
-            for ends in (self.begin, self.end)
-        )
+        lon0, lat0 = np.concatenate([self.begin, self.end], axis=1)
+        km = bounds_km(lon0, lat0, lon, lat) if by_sea else geodesic_km(lon0[:, None], lat0[:, None], lon, lat)
+        come, go = km[:2], km[2:]
         return (self.t0[:, None] + come / kmh).max(axis=0), (self.t1[:, None] - go / kmh).min(axis=0)
 
     def ways(self, by_sea: bool = False) -> tuple[Floats, Floats]:
         """Hours between, and the way from, the begin of one (column) and the end of one (row), (2, 2) each."""
-        if by_sea:
-            return self.t1[:, None] - self.t0, bounds_km(*self.end, *self.begin)
-        return self.t1[:, None] - self.t0, geodesic_km(*self.end[:, :, None], *self.begin[:, None])
+        straight_km = geodesic_km(*self.end[:, :, None], *self.begin[:, None])
+        return self.t1[:, None] - self.t0, bounds_km(*self.end, *self.begin) if by_sea else straight_km
 
     def most_h(self, kmh: float, by_sea: bool = False) -> float:
         """No stay is longer."""
@@ -90,36 +95,39 @@ class Reach:
 
     def longest_h(self, kmh: float) -> float:
         """The longest stay: on the straight way that decides, else by looking round for a better place."""
-        hours, km = self.ways()
-        most = hours - km / kmh
+        ends = in_space_km(*np.concatenate([self.begin, self.end], axis=1))
+        most = self.t1[:, None] - self.t0 - _bent_km(ends[2:, None] - ends[:2]) / kmh
         i, j = np.unravel_index(most.argmin(), most.shape)
         lon, lat = self.begin[:, j]
         bearing, _, way_m = EARTH.inv(lon, lat, *self.end[:, i])
         low, high, best_h, place = 0.0, 1.0, -math.inf, (lon, lat)
-        for _ in range(4):
-            share = np.linspace(low, high, 17)
-            x, y = self._from((lon, lat), np.full(17, bearing), share * way_m)
-            stay = np.subtract(*self.span_h(x, y, kmh)[::-1])
+        for _ in range(6):
+            share = np.linspace(low, high, 9)
+            x, y = self._from((lon, lat), np.full(9, bearing), share * way_m)
+            stay = self._rough_h(x, y, ends, kmh)
             k = int(stay.argmax())
             best_h, place = max((best_h, place), (float(stay[k]), (x[k], y[k])))
-            low, high = share[max(k - 1, 0)], share[min(k + 1, 16)]
-        radius_m = 0.0 if best_h >= most.min() - 5e-4 else 2 * way_m + 20_000
+            low, high = share[max(k - 1, 0)], share[min(k + 1, 8)]
+            if best_h >= most[i, j] - _EXACT_H:
+                return best_h
+        radius_m = 2 * way_m + 20_000
         while radius_m > 20:
             turn, far = np.meshgrid(np.arange(0, 360, 12.0), radius_m * np.array([0.25, 0.6, 1.0]))
             x, y = self._from(place, turn.ravel(), far.ravel())
-            stay = np.subtract(*self.span_h(x, y, kmh)[::-1])
+            stay = self._rough_h(x, y, ends, kmh)
             k = int(stay.argmax())
-            if stay[k] > best_h:
-                best_h, place = float(stay[k]), (x[k], y[k])
-            else:
-                radius_m *= 0.6
+            radius_m *= 1.0 if stay[k] > best_h else 0.6
+            best_h, place = max((best_h, place), (float(stay[k]), (x[k], y[k])))
         return best_h
 
+    def _rough_h(self, lon: Floats, lat: Floats, ends: Floats, kmh: float) -> Any:
+        km = _bent_km(in_space_km(lon, lat) - ends[:, None])
+        return (self.t1[:, None] - km[2:] / kmh).min(axis=0) - (self.t0[:, None] + km[:2] / kmh).max(axis=0)
+
     @staticmethod
-    def _from(place: tuple[float, float], bearing: Floats, far_m: Floats) -> tuple[Floats, Floats]:
+    def _from(place: tuple[float, float], bearing: Floats, far_m: Floats) -> Any:
         at = np.full(len(far_m), place[0]), np.full(len(far_m), place[1])
-        lon, lat, _ = EARTH.fwd(*at, bearing, far_m)
-        return np.asarray(lon), np.asarray(lat)
+        return EARTH.fwd(*at, bearing, far_m)[:2]
 
     def least_kn(self, stay_h: float, by_sea: bool = False) -> float:
         """Below this speed there is no such stay; mostly there is one at it."""
@@ -290,9 +298,10 @@ def _of_pair(
     reach, kmh, stay_h = Reach.of(*parties), basis.kmh, basis.rules.dark.stay_h
     ends = np.concatenate([reach.begin, reach.end], axis=1)
     known, by_sea = bool(in_region(*ends).all()), bool(row["over_water"])
-    lon, lat = np.array([row["lon"]]), np.array([row["lat"]])
+    lon, lat = (np.array([row[name]]) for name in ("lon", "lat"))
     from_h, until_h = (float(each[0]) for each in reach.span_h(lon, lat, kmh, by_sea))
-    off_h = (float(off_km(geodesic_km(ends[0], ends[1], lon, lat)).max()) + _PLACE_KM) / kmh
+    place_km = 0.1 if by_sea else _PLACE_KM  # a way round a corner may be another one 10 m beside
+    off_h = (float(off_km(geodesic_km(ends[0], ends[1], lon, lat)).max()) + place_km) / kmh
     times = list(_moments(row, from_h, until_h, off_h, stay_h))
     yield from times
     region = shapely.from_wkb(row["region"]) if row["region"] else shapely.Polygon()
@@ -337,15 +346,13 @@ def _of_region(row: Mapping[str, Any], reach: Reach, region: Any, basis: DarkBas
     corners = shapely.get_coordinates(region)[:-1]
     if len(corners) < 3:
         return Finding("region", False, None, "a region")
-    middle = corners.mean(axis=0)
-    off = corners - middle
+    middle = shapely.get_coordinates(region.centroid)[0]
     wide_km = 2 * geodesic_km(*corners.T, *middle).max()
     slack_h = 2 * (_PLACE_KM + float(off_km(wide_km + kmh * float((reach.t1 - reach.t0).max())))) / kmh + 2e-3
     long_h = np.subtract(*reach.span_h(corners[:, 0], corners[:, 1], kmh)[::-1])
     least_h = stay_h - slack_h - 2 * 0.00096 * wide_km / kmh
     edge = (corners + np.roll(corners, -1, axis=0)) / 2 - middle
-    outward = 1 + 0.03 * np.hypot(*off.T).max() * 2 / np.maximum(np.hypot(*edge.T), 1e-9)
-    beyond = middle + edge * outward[:, None]
+    beyond = middle + edge * 1.1
     beyond_h = np.subtract(*reach.span_h(beyond[:, 0], beyond[:, 1], kmh)[::-1])
     wrong = (long_h > stay_h + slack_h) | (long_h < least_h) | (beyond_h > stay_h + slack_h)
     return Finding("region", not bool(wrong.any()), "its edge", f"{int(wrong.sum())} of {len(corners)} corners are not")
@@ -367,8 +374,7 @@ class _Sampled:
     @staticmethod
     def of(reach: Reach, region: Any, kmh: float) -> _Sampled | None:
         """Those round a region; None where there is none, or it lies where ways by sea are not known."""
-        corners = shapely.get_coordinates(region)
-        if not len(corners) or not in_region(*corners.T).all():
+        if not len(corners := shapely.get_coordinates(region)) or not in_region(*corners.T).all():
             return None
         west, south, east, north = region.bounds
         wide, high = max(east - west, 1e-3), max(north - south, 1e-3)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import DAY, MINUTE
-from stswatch.pipeline.evidence import findings, recomputed
+from stswatch.pipeline.evidence import findings, recomputed, vault
 from stswatch.pipeline.evidence.dark_basis import DarkBasis
 from stswatch.pipeline.evidence.dark_findings import of_dark
 from stswatch.pipeline.evidence.findings import Finding, us
@@ -160,10 +160,9 @@ def verify_all(
         for page in _pages(data, at_once):
             report.events += _encounters(basis, page)
             tell("events", len(report.events), total)
-        dark = case_queries.table(data, "dark_meetings").sort_by("start_time")
-        silent = DarkBasis.known(data, basis.rules_of())
+        dark, silent = case_queries.table(data, "dark_meetings"), DarkBasis.known(data, basis.rules_of())
         for first in range(0, dark.num_rows, at_once):
-            report.events += _dark_meetings(basis, silent, dark.slice(first, at_once).to_pylist())
+            report.events += _dark_meetings(basis, silent, dark.sort_by("start_time").slice(first, at_once).to_pylist())
             tell("events", len(report.events), total + dark.num_rows)
     report.seconds = time.monotonic() - begun
     return report
@@ -285,6 +284,7 @@ def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[E
         return left
     rows = page.to_pylist()
     fixes, reports = _rows_of(basis, rows)
+    vault.read_torn(basis.lake, fixes, basis.rules_of(rows[0]["run_id"]).vessel)
     meetings = []
     for k, row in enumerate(rows):
         rules = basis.run_of(row["run_id"])[1]
@@ -375,10 +375,10 @@ def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, 
     left = [_left_out(row, why[row["id"]], "dark meeting") for row in rows if row["id"] in why]
     if not (rows := [row for row in rows if row["id"] not in why]):
         return left
-    parties = [(row, party) for row in rows for party in silent.parties(row)]
-    wide_us = 2 * window_us(silent.rules)
+    parties, wide_us = [(row, of) for row in rows for of in silent.parties(row)], 2 * window_us(silent.rules)
     low_us, high_us = min(of["start_us"] for _, of in parties), max(of["end_us"] for _, of in parties)
     fixes = basis.lake.rows("fixes", {of["mmsi"] for _, of in parties}, (low_us - wide_us, high_us + wide_us))
+    vault.read_torn(basis.lake, fixes, silent.rules.vessel)
     found: dict[str, list[Finding]] = {row["id"]: [] for row in rows}
     roles: dict[str, dict[int, list[str]]] = {row["id"]: {} for row in rows}
     for row, party in parties:
@@ -394,7 +394,7 @@ def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, 
     reports = []
     for row in rows:
         own = [decided[number] for number in roles[row["id"]]]
-        every = [*found[row["id"]], *of_dark(row, silent.for_row(row, basis.lake))]
+        every = (*found[row["id"]], *of_dark(row, silent.for_row(row, basis.lake)))
         held = tuple(read[id(each)] for each in own)
-        reports.append(EventReport(row["id"], None, "dark meeting", tuple(every), tuple(own), held))
+        reports.append(EventReport(row["id"], None, "dark meeting", every, tuple(own), held))
     return reports + left

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.geo.coordinates.sphere import destination
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import concat
+from stswatch.pipeline.batch import HOUR, concat, micros
 from stswatch.pipeline.evidence.dark_basis import DarkBasis
 from stswatch.pipeline.evidence.dark_findings import of_dark
 from tests.pipeline.meetings import test_dark as dark
@@ -23,7 +23,7 @@ RULES = dark.RULES
 
 def held_against(rows, gaps, waits, reporting, outages=None):
     """Findings of each row of the dark step, from the tables as they are published."""
-    hours = np.unique(dark.micros(reporting, "minute") // dark.HOUR)
+    hours = np.unique(micros(reporting, "minute") // HOUR)
     basis = DarkBasis.of(gaps, waits, outages or schema.empty("outages"), hours, RULES)
     return [list(of_dark(row, basis)) for row in rows]
 
@@ -89,7 +89,7 @@ def altered(row, name):
     return kinds[type(value)]() if type(value) in kinds else value and value + timedelta(seconds=40)
 
 
-OFF = {"stay_h": 0.01, "spare_h": -0.01, "least_speed_kn": 0.25, "lon": 0.02, "lat": -0.02, "region_km2": 60.0}
+OFF = {"stay_h": 0.01, "spare_h": -0.01, "least_speed_kn": 0.25, "lon": 0.02, "lat": -0.02, "region_km2": 600.0}
 OFF |= {"stay_water_h": 0.01, "distance_to_port_km": 0.05, "outage_share": 0.001, "score": 0.02}
 OFF |= {"expected_by_accident": 0.02, "nearer_by_accident": -0.004, "chance_by_accident": 0.002, "rivals": 3}
 
