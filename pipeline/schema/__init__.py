@@ -286,20 +286,21 @@ class Registry:
         return row.published
 
 
-_ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
-_GAPS = Published(
-    Merge.GAPS,
-    order=("mmsi", "track_start", "start_time", "end_time"),
-    name="gaps",
-    columns=published.STORED_GAPS,
-    revised=Revised(("mmsi",)),
-)
-
 _BY_SEQ = Published(Merge.GIVEN, ("seq",))
 _STAY_ORDER = ("mmsi", "track_start", "start_time")
-_IDENTITY = ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi")
-_BY_MMSI, _CALLS = Revised(("mmsi",)), Revised(("mmsi", "port"), ("arrival", "departure"))
 _CALL_ORDER = ("mmsi", "track_start", "arrival", "shown", "rank", "port")
+_DARK_ORDER = ("start_time", "mmsi_a", "mmsi_b", "gap_start_b")
+_IDENTITY = ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi")
+_CHECK = ("mmsi", "track_start", "check_name", "start_time")
+_BY_MMSI, _BY_PORT = Revised(("mmsi",)), Revised(("mmsi", "port"), ("arrival", "departure"))
+_BY_IDENTITY, _BY_CHECK = Revised(_IDENTITY, ("first_time", "last_time")), Revised(("mmsi", "check_name"))
+_BY_PAIR, _BY_NAME = Revised(("kind", "mmsi_a", "mmsi_b")), Revised(("receiver", "name"))
+_ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
+_GAPS = Published(Merge.GAPS, (), (*_STAY_ORDER, "end_time"), "gaps", published.STORED_GAPS, _BY_MMSI)
+_OUTAGES = Published(Merge.ROWS, order=("start_time", "receiver", "name"), revised=_BY_NAME)
+_EVENTS_OF_IDENTITY = Published(Merge.IDENTITY, _IDENTITY, columns=STORED_IDENTITY_EVENTS, revised=_BY_IDENTITY)
+_CHECKS = Published(Merge.CHECKS, _CHECK, columns=STORED_TRACK_CHECKS, revised=_BY_CHECK)
+_REVISIONS = Published(Merge.REVISIONS, order=("table_name", "start_time", "id", "revision"))
 
 TABLES = Registry(
     (
@@ -333,58 +334,17 @@ TABLES = Registry(
         Table("vessels", Origin.FLOW, published.VESSELS, Published(Merge.LATEST, ("mmsi",))),
         Table("encounters", Origin.FLOW, published.ENCOUNTERS, _ENCOUNTERS),
         Table("judged_gaps", Origin.FLOW, published.JUDGED_GAPS, _GAPS),
-        Table(
-            "outages",
-            Origin.FLOW,
-            published.OUTAGES,
-            Published(Merge.ROWS, order=("start_time", "receiver", "name"), revised=Revised(("receiver", "name"))),
-        ),
+        Table("outages", Origin.FLOW, published.OUTAGES, _OUTAGES),
         Table("long_absences", Origin.STORE, flow_tables.LONG_ABSENCES, Published(Merge.GIVEN, ("mmsi", "start_time"))),
         Table(
-            "port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER, revised=_CALLS)
+            "port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, (), _CALL_ORDER, revised=_BY_PORT)
         ),
-        Table(
-            "loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER, revised=_BY_MMSI)
-        ),
-        Table(
-            "dark_meetings",
-            Origin.FLOW,
-            flow_tables.DARK_MEETINGS,
-            Published(
-                Merge.ROWS,
-                order=("start_time", "mmsi_a", "mmsi_b", "gap_start_b"),
-                revised=Revised(("kind", "mmsi_a", "mmsi_b")),
-            ),
-        ),
-        Table(
-            "identity_events",
-            Origin.FLOW,
-            IDENTITY_EVENTS,
-            Published(
-                Merge.IDENTITY,
-                _IDENTITY,
-                columns=STORED_IDENTITY_EVENTS,
-                revised=Revised(_IDENTITY, ("first_time", "last_time")),
-            ),
-        ),
+        Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, (), _STAY_ORDER, revised=_BY_MMSI)),
+        Table("dark_meetings", Origin.FLOW, DARK_MEETINGS, Published(Merge.ROWS, (), _DARK_ORDER, revised=_BY_PAIR)),
+        Table("identity_events", Origin.FLOW, IDENTITY_EVENTS, _EVENTS_OF_IDENTITY),
         Table("identity_values", Origin.FLOW, IDENTITY_VALUES, Published(Merge.SPANS, ("mmsi", "field", "value"))),
-        Table(
-            "track_checks",
-            Origin.FLOW,
-            TRACK_CHECK_ROWS,
-            Published(
-                Merge.CHECKS,
-                ("mmsi", "track_start", "check_name", "start_time"),
-                columns=STORED_TRACK_CHECKS,
-                revised=Revised(("mmsi", "check_name")),
-            ),
-        ),
-        Table(
-            "event_revisions",
-            Origin.STORE,
-            flow_tables.EVENT_REVISIONS,
-            Published(Merge.REVISIONS, order=("table_name", "start_time", "id", "revision")),
-        ),
+        Table("track_checks", Origin.FLOW, TRACK_CHECK_ROWS, _CHECKS),
+        Table("event_revisions", Origin.STORE, flow_tables.EVENT_REVISIONS, _REVISIONS),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
         Table(

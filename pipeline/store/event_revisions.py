@@ -22,30 +22,34 @@ from stswatch.pipeline.store.revisions import Name, free_name, succession
 TABLE = "event_revisions"
 
 
-def revise_events(work: duckdb.DuckDBPyConnection, run_id: str, why: str, tables: Registry) -> None:
+def revise_events(
+    work: duckdb.DuckDBPyConnection, run_id: str, by: tuple[str, str], dropped: bool, tables: Registry
+) -> None:
     """Bring the revisions of all tables in line with what the slices say now.
 
-    why: the reason of what has changed. Runs inside the caller's transaction.
+    by: fingerprint of the rules and version of the program; dropped: whether a slice says no longer what it said.
+    Runs inside the caller's transaction, before the run is noted.
     """
-    by = work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall()
+    why = _reason(work, run_id, *by, dropped)
+    other = work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall()
     for name in tables.revised:
-        _compare(work, name, tables, bool(by))
-        pairs = work.execute(_PAIRS).fetchall()
+        fresh, left = _compare(work, name, tables, bool(other))
+        if not fresh and not left:
+            continue
+        pairs = work.execute(_PAIRS).fetchall() if fresh and left else []
         heirs, covered = succession(pairs)
         named = _names(work, name, heirs, set(covered.values()))
-        continued = {old for old, _ in heirs.values()}
-        _end(work, name, {old: None if old in continued else named[n] for old, n in covered.items()}, why, run_id)
+        if left:
+            continued = {old for old, _ in heirs.values()}
+            _end(work, name, {old: None if old in continued else named[n] for old, n in covered.items()}, why, run_id)
         _begin(work, name, tables, why, run_id)
     work.execute("DELETE FROM hashed_by; INSERT INTO hashed_by VALUES (version())")
     for made in ("fresh_events", "left_events", "new_names"):
         work.execute(f"DROP TABLE IF EXISTS temp.{made}")
 
 
-def reason(work: duckdb.DuckDBPyConnection, run_id: str, fingerprint: str, code: str, dropped: bool) -> str:
-    """Why events may be others than at the last load: other rules, another version, or other data.
-
-    fingerprint, code: of this run; dropped: whether what a slice said before is no longer said.
-    """
+def _reason(work: duckdb.DuckDBPyConnection, run_id: str, fingerprint: str, code: str, dropped: bool) -> str:
+    """Why events may be others than at the last load: other rules, another version, or other data."""
     last = work.execute(
         "SELECT rules_fingerprint, code_version FROM runs WHERE run_id <> ? ORDER BY started DESC LIMIT 1", [run_id]
     ).fetchall()
@@ -58,8 +62,8 @@ def reason(work: duckdb.DuckDBPyConnection, run_id: str, fingerprint: str, code:
     return "data: more of them"
 
 
-def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, anew: bool) -> None:
-    """What is said now of a table, and was not before: fresh_events, numbered; what was and is not: left_events."""
+def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, anew: bool) -> tuple[int, int]:
+    """Tables fresh_events, what is said now and was not before, numbered, and left_events, what was; rows of each."""
     revised, fields = tables.revised[name], tables.stored[name]
     subject = ", ".join(f"{ddl.quoted(each)}::VARCHAR" for each in revised.subject)
     since, until = (ddl.quoted(each) for each in revised.span)
@@ -84,6 +88,9 @@ def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, anew:
             WHERE NOT EXISTS ({stood} AND {alike})"""
     )
     work.execute("DROP TABLE temp.all_events")
+    count = "SELECT (SELECT count(*) FROM fresh_events), (SELECT count(*) FROM left_events)"
+    fresh, left = work.execute(count).fetchall()[0]
+    return int(fresh), int(left)
 
 
 def _compared(fields: pa.Schema) -> list[str]:
@@ -133,6 +140,8 @@ def _names(
         for n, provisional in contested:
             used.add((free := free_name(provisional, known, used))[0])
             work.execute("UPDATE new_names SET id = ?, revision = ? WHERE n = ?", [*free, n])
+    if not asked:
+        return {}
     rows = work.execute("SELECT n, id FROM new_names WHERE n IN (SELECT unnest(?::BIGINT[]))", [list(asked)])
     return dict(rows.fetchall())
 

@@ -194,14 +194,12 @@ def commit(
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
-            changed = synchronise(work, data, outputs, tables)
+            gone, come = synchronise(work, data, outputs, tables)
             rescore = rescoring(run.card, run.rules.context, True, tables) or touched.forget
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
-            if any(changed):
-                why = event_revisions.reason(
-                    work, run.run_id, run.rules.fingerprint(), run.code_version, changed[0] > 0
-                )
-                event_revisions.revise_events(work, run.run_id, why, tables)
+            if gone or come:
+                by = run.rules.fingerprint(), run.code_version
+                event_revisions.revise_events(work, run.run_id, by, gone > 0, tables)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()

@@ -186,7 +186,7 @@ def plain(stood, now):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(loads, st.randoms(use_true_random=False))
 def test_whatever_comes_current_are_those_said_last_and_nothing_is_lost(working, collected, shuffled):
     working.empty()
@@ -223,7 +223,7 @@ def test_whatever_comes_current_are_those_said_last_and_nothing_is_lost(working,
         stood, before = {names[span]: (span, current[names[span]]["revision"]) for span in now}, every
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(loads)
 def test_the_order_of_arrival_does_not_show_in_what_is_current(working, collected):
     """Each part said once more, in either order: the current rows are the same, whatever their history."""
