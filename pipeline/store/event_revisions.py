@@ -10,10 +10,12 @@ Law: after any loads the current revisions are the rows that are published, each
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
+from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Registry
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.publish import query
@@ -22,15 +24,23 @@ from stswatch.pipeline.store.revisions import Name, free_name, succession
 TABLE = "event_revisions"
 
 
-def revise_events(
-    work: duckdb.DuckDBPyConnection, run_id: str, by: tuple[str, str], dropped: bool, tables: Registry
-) -> None:
+class ByRun(Protocol):
+    """What is asked of the run that loads."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def code_version(self) -> str: ...  # noqa: D102
+    @property
+    def rules(self) -> Rules: ...  # noqa: D102
+
+
+def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool, tables: Registry) -> None:
     """Bring the revisions of all tables in line with what the slices say now.
 
-    by: fingerprint of the rules and version of the program; dropped: whether a slice says no longer what it said.
-    Runs inside the caller's transaction, before the run is noted.
+    dropped: whether a slice says no longer what it said. Runs inside the caller's transaction, before the run is noted.
     """
-    why = _reason(work, run_id, *by, dropped)
+    run_id, why = run.run_id, _reason(work, run, dropped)
     other = work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall()
     for name in tables.revised:
         fresh, left = _compare(work, name, tables, bool(other))
@@ -48,15 +58,14 @@ def revise_events(
         work.execute(f"DROP TABLE IF EXISTS temp.{made}")
 
 
-def _reason(work: duckdb.DuckDBPyConnection, run_id: str, fingerprint: str, code: str, dropped: bool) -> str:
+def _reason(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool) -> str:
     """Why events may be others than at the last load: other rules, another version, or other data."""
-    last = work.execute(
-        "SELECT rules_fingerprint, code_version FROM runs WHERE run_id <> ? ORDER BY started DESC LIMIT 1", [run_id]
-    ).fetchall()
-    if last and last[0][0] != fingerprint:
+    query_of = "SELECT rules_fingerprint, code_version FROM runs WHERE run_id <> ? ORDER BY started DESC LIMIT 1"
+    last = work.execute(query_of, [run.run_id]).fetchall()
+    if last and last[0][0] != run.rules.fingerprint():
         return "rules: others than those of the run before"
-    if last and last[0][1] != code:
-        return f"version: {code} after {last[0][1]}"
+    if last and last[0][1] != run.code_version:
+        return f"version: {run.code_version} after {last[0][1]}"
     if dropped:
         return "data: late, corrected or additional ones, by which slices were run again"
     return "data: more of them"

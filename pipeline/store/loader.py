@@ -198,8 +198,7 @@ def commit(
             rescore = rescoring(run.card, run.rules.context, True, tables) or touched.forget
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
             if gone or come:
-                by = run.rules.fingerprint(), run.code_version
-                event_revisions.revise_events(work, run.run_id, by, gone > 0, tables)
+                event_revisions.revise_events(work, run, gone > 0, tables)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()

@@ -1,4 +1,4 @@
-"""Owns: every table of events keeps what it said before: each change is a revision with its reason, nothing is lost."""
+"""Owns: every table of events keeps what stood before: each change is a revision with its reason, nothing is lost."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def made(span):
 
 
 def plain(stood, now):
-    """What becomes of events that stood, id -> (span, revision), by what is said now: the plainest reading of the law.
+    """What becomes of events that stood, id -> (span, revision), by what is loaded: a plain reading of the law.
 
     Gives (id of each that goes on -> span), ids superseded by another span, ids retracted, spans that are new.
     """
@@ -191,9 +191,9 @@ def plain(stood, now):
 def test_whatever_comes_current_are_those_said_last_and_nothing_is_lost(working, collected, shuffled):
     working.empty()
     stood, before = {}, {}
-    for said in collected:
-        now = sorted(said, key=lambda span: (241502000 + span[2], span[0]))
-        files = [[made(span) for span in said[::2]], [made(span) for span in said[1::2]]]
+    for loaded in collected:
+        now = sorted(loaded, key=lambda span: (241502000 + span[2], span[0]))
+        files = [[made(span) for span in loaded[::2]], [made(span) for span in loaded[1::2]]]
         shuffled.shuffle(files)
         working.tell(*files)
         every = {(row["id"], row["revision"]): row for row in working.all()}
@@ -226,8 +226,8 @@ def test_whatever_comes_current_are_those_said_last_and_nothing_is_lost(working,
 @settings(max_examples=4, deadline=None)
 @given(loads)
 def test_the_order_of_arrival_does_not_show_in_what_is_current(working, collected):
-    """Each part said once more, in either order: the current rows are the same, whatever their history."""
-    parts = {f"{k}": [made(span) for span in said] for k, said in enumerate(collected)}
+    """Each part loaded once more, in either order: the current rows are the same, whatever their history."""
+    parts = {f"{k}": [made(span) for span in loaded] for k, loaded in enumerate(collected)}
     found = []
     for order in (list(parts), list(parts)[::-1]):
         working.empty()
