@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import numpy as np
@@ -122,3 +123,13 @@ def test_another_silence_or_another_wait_is_named(known):
     assert "lost_together" in wrong(held_against([one], dark.plain(gaps, dark.guest(445_999_998)), waits, reporting)[0])
     assert wrong(held_against([one], gaps, waits, dark.heard(silent=range(200, 400)))[0]) >= {"shifts"}
     assert wrong(held_against([one], gaps, waits.slice(1), reporting)[0]) >= {"mmsi_a", "start_time"}
+
+
+def test_it_is_quick(known):
+    """200 rows a second on a quiet machine; those by sea, which are few, cost some tens of milliseconds each."""
+    gaps, waits, reporting, rows = known
+    straight = [row for row in rows if row["over_water"] is None]
+    held_against(straight[:1], gaps, waits, reporting)
+    begun = time.process_time()
+    held_against(straight, gaps, waits, reporting)
+    assert len(straight) / (time.process_time() - begun) > 40
