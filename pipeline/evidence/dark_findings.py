@@ -239,8 +239,8 @@ def _moments(row: Mapping[str, Any], from_h: float, until_h: float, off_h: float
         yield Finding(
             name, bool(abs(stored / HOUR - hour) <= off_h + _SECOND_H), stored, round(hour * 3600) * 1_000_000
         )
-    yield near("stay_h", row["stay_h"], until_h - from_h, 2 * off_h + 6e-4)
-    yield near("spare_h", row["spare_h"], until_h - from_h - least_h, 2 * off_h + 6e-4)
+    stay_h = (us(row["end_time"]) - us(row["start_time"])) / HOUR
+    yield from (near(f"{n}_h", row[f"{n}_h"], h, 1e-3) for n, h in (("stay", stay_h), ("spare", stay_h - least_h)))
 
 
 def _of_water(
