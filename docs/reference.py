@@ -17,7 +17,6 @@ from stswatch.pipeline import api, cli, rule_files, rules
 from stswatch.pipeline.alerts.destinations import KINDS, PACE
 from stswatch.pipeline.decode.layouts import LAYOUTS, Field, Layout
 from stswatch.pipeline.decode.rare_layouts import RARE_LAYOUTS
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
 from stswatch.pipeline.evidence.decisions import ENTRY_KINDS, STATUSES
 from stswatch.pipeline.live.server import METRICS
@@ -25,6 +24,7 @@ from stswatch.pipeline.readers.column_names import HEADERS, NEEDED
 from stswatch.pipeline.readers.formats import READERS
 from stswatch.pipeline.routes import Route
 from stswatch.pipeline.schema import CLOCK
+from stswatch.pipeline.schema.lake_tables import REASONS
 from stswatch.pipeline.sources.kinds import COMMON, SOURCES
 from stswatch.pipeline.steps import STEPS, Step
 from stswatch.pipeline.terminal import Command, flag

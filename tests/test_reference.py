@@ -11,8 +11,8 @@ import pytest
 from docs import reference
 from stswatch.models import scorecard
 from stswatch.pipeline import cli, rule_files, rules
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.reports import CHECKS
+from stswatch.pipeline.schema.lake_tables import REASONS
 from stswatch.pipeline.steps import STEPS
 
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from stswatch.pipeline.decode.lines import Bools, Bytes, Ints
 from stswatch.pipeline.decode.multipart import Parts, Several, assemble, join
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import Sentences
 from stswatch.pipeline.decode.stamps import FIRST_PLAUSIBLE_US, NO_TIME, Arrivals
 from stswatch.pipeline.decode.units import where
+from stswatch.pipeline.schema.lake_tables import CODES
 from stswatch.pipeline.times import micros
 
 # ------------------------------ RMC and ZDA sentences of NMEA 0183, in which a satellite receiver tells date and time

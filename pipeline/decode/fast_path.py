@@ -23,7 +23,6 @@ from stswatch.pipeline.decode.lines import (
     words_at,
     xor_between,
 )
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamp_columns import (
     NAME_WORDS,
     StampColumns,
@@ -36,6 +35,7 @@ from stswatch.pipeline.decode.stamp_columns import (
 )
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import MAX_PAYLOAD, NO_GROUP, Names, Units, alike, times
+from stswatch.pipeline.schema.lake_tables import CODES
 
 # ----------------------------------------------------------------------------------------------------------------
 # Tag blocks of many sentences at once, where they are written as usual: what `stamps.of_tag_block` says of each

@@ -14,8 +14,8 @@ from stswatch.pipeline.decode import layouts, payloads
 from stswatch.pipeline.decode.layouts import AUXILIARY_B, LAYOUTS, NAME_B, STATIC_B, Layout
 from stswatch.pipeline.decode.lines import Bytes, Ints
 from stswatch.pipeline.decode.payloads import Bools, Packed, pack
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamp_columns import moments
+from stswatch.pipeline.schema.lake_tables import CODES
 
 # -------------- Payloads sorted by the layout that their type has, each group packed; what cannot be decoded says why
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from stswatch.pipeline.decode import stamps
 from stswatch.pipeline.decode.fast_path import FastPath, fast_path
 from stswatch.pipeline.decode.lines import PAD, Bools, Bytes, Ints, Lines, find_lines
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import (
     MAX_PAYLOAD,
@@ -30,6 +29,7 @@ from stswatch.pipeline.decode.units import (
     joined,
 )
 from stswatch.pipeline.schema import RECEIVERS
+from stswatch.pipeline.schema.lake_tables import CODES
 
 # ----------------------------------------------------------------------------------------------------------------
 # Any line, one at a time: what a line of a capture can hold is written here, and this is the measure of `fast_path.py`

@@ -23,9 +23,9 @@ from stswatch.geo.reference.ports import ports, world_ports
 from stswatch.geo.reference.zones import zone_of
 from stswatch.models.feature import values
 from stswatch.models.scorecard import ALL, BASE
-from stswatch.pipeline.batch import HOUR
+from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.evidence import recomputed
-from stswatch.pipeline.evidence.lake_fixes import Ints, Lake, Rows, TrackFixes, apart_m
+from stswatch.pipeline.evidence.lake_fixes import Ints, Lake, Rows, TrackFixes, apart_m, chords_of
 from stswatch.pipeline.evidence.recomputed import Measured, Pair
 from stswatch.pipeline.evidence.vault import course_of
 from stswatch.pipeline.rules import Rules
@@ -35,7 +35,7 @@ from stswatch.pipeline.times import iso, micros
 _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
 _SPEED_OFF_KN = 0.1
 _EVER_US = 1 << 60
-_WAY_OFF_US = 240_000_000  # 1 % of a way of 100 km at 12 kn: the mean sphere here, the ellipsoid there
+_LAY_OFF_M = 5.0  # of a mean place: millionths of a degree, and what a plane in degrees bends
 _STAY_OFF_H = 0.0055  # half of the last decimal, and what a whole millisecond makes
 _SHARE_OFF = 0.02  # of the time, by which a stored median may be beside the half: within a bin time is taken as even
 
@@ -275,40 +275,54 @@ def begun_us(row: Mapping[str, Any], v: str) -> int:
 # -------------------------------------------------------------------------------------------------- of dark meetings
 
 
-def of_gap(row: Mapping[str, Any], v: str, lake: Lake, fixes: Rows, rules: Rules) -> tuple[Finding, list[int]]:
-    """Whether a vessel of a dark meeting was heard at both edges of its silence, not between; the rows at the edges."""
-    start_us, end_us = us(row[f"gap_start_{v}"]), us(row[f"gap_end_{v}"])
-    course = course_of(lake, fixes, row[f"mmsi_{v}"], us(row[f"track_start_{v}"]), (start_us, end_us), rules.vessel)
-    course = course.at(course.time_us >= start_us)
-    heard = course.time_us.tolist()
-    edges = course.row[np.isin(course.time_us, (start_us, end_us))].tolist()
-    inside = len(heard) - len(edges)
-    again = (
-        "heard at both edges, not between"
-        if heard == [start_us, end_us]
-        else f"{inside} fixes between, {len(edges)} edges"
+def of_party(party: Mapping[str, Any], lake: Lake, fixes: Rows, rules: Rules) -> tuple[list[Finding], list[int]]:
+    """What the fixes of one party of a dark meeting say of its silence or its wait; the rows at both ends of it.
+
+    party: role (gap, wait), v, mmsi, track_us, start_us, end_us; of a wait lon, lat, drift_km. Raises RemovedFixes.
+    """
+    span_us = start_us, end_us = party["start_us"], party["end_us"]
+    wide_us = round(2 * rules.vessel.thin_bucket_min * MINUTE) if party["role"] == "wait" else 0
+    course = course_of(
+        lake, fixes, party["mmsi"], party["track_us"], (start_us - wide_us, end_us + wide_us), rules.vessel
     )
-    return Finding(f"gap_{v}", heard == [start_us, end_us], "heard at both edges, not between", again), edges
+    if gone := lake.removal((start_us - wide_us, end_us + wide_us)):
+        return [Finding(party["role"], None, why=gone)], []
+    edges = course.row[np.isin(course.time_us, span_us)].tolist()
+    if party["role"] == "wait":
+        return list(_of_wait(party, course, span_us, rules)), edges
+    heard = course.time_us[course.time_us >= start_us].tolist()
+    whole = "heard at both edges, not between"
+    again = whole if heard == [*span_us] else f"{len(heard) - len(edges)} fixes between, {len(edges)} edges"
+    judged = Finding("what a silence was judged to be", None, why=_OF_OTHERS)
+    return [Finding(f"gap_{party['v']}", heard == [*span_us], whole, again), judged], edges
 
 
-def of_dark(row: Mapping[str, Any], fixes: Rows, edges: Sequence[int], rules: Rules) -> Iterator[Finding]:
-    """What follows of the times of a dark meeting from the edges of its silences, at the speed of the rules."""
-    spare_h, stay_h = row["spare_h"], (us(row["end_time"]) - us(row["start_time"])) / HOUR
-    yield Finding("stay_h", abs(row["stay_h"] - stay_h) < 2e-3, row["stay_h"], stay_h)
-    yield Finding("spare_h", abs(spare_h - stay_h + rules.dark.stay_h) < 2e-3, spare_h, stay_h - rules.dark.stay_h)
-    if row["kind"] != "both_dark":
-        yield Finding("start_time, end_time", None, why="where the other waited is not worked out again")
-        return
-    kept = fixes.kept.take(pa.array(edges, pa.int64()))
-    away_m = apart_m(np.asarray(kept["lon"]), np.asarray(kept["lat"]), row["lon"], row["lat"])
-    time_us, way_us = fixes.time_us[list(edges)], away_m / (rules.stays.dark_speed_kn * MS_PER_KN) * 1e6
-    starts = np.isin(time_us // 1000 * 1000, [us(row[f"gap_start_{v}"]) for v in "ab"])
-    from_us, until_us = (time_us + way_us)[starts], (time_us - way_us)[~starts]
-    if not len(from_us) or not len(until_us):
-        yield Finding("start_time, end_time", None, why="the edges of its silences are not in the lake")
-        return
-    yield _moment("start_time", us(row["start_time"]), int(from_us.max()), _WAY_OFF_US)
-    yield _moment("end_time", us(row["end_time"]), int(until_us.min()), _WAY_OFF_US)
+_OF_OTHERS = "it rests on what others sent, and is taken from table gaps, as is how much of it lay in outages then"
+
+
+def _of_wait(wait: Mapping[str, Any], course: TrackFixes, span_us: tuple[int, int], rules: Rules) -> Iterator[Finding]:
+    """Whether who waited was heard when it began and ended, and where it lay between."""
+    ends = np.flatnonzero(np.isin(course.time_us, span_us)).tolist()
+    yield same("wait", "heard at 2 ends", f"heard at {len(ends)} ends")
+    if len(ends) == 2:
+        drift_km = float(apart_m(*(axis[k] for k in ends for axis in (course.lon, course.lat)))) / 1000
+        yield near("drift of the wait", wait["drift_km"], drift_km, 0.0015)
+        middles = [_middle_of(course, span_us, rules, lean) for lean in (0, 1, -1)]
+        away_m = [float(apart_m(*middle, wait["lon"], wait["lat"])) for middle in middles]
+        place = middles[int(np.argmin(away_m))]
+        yield Finding("place of the wait", min(away_m) <= _LAY_OFF_M, (wait["lon"], wait["lat"]), place)
+
+
+def _middle_of(course: TrackFixes, span_us: tuple[int, int], rules: Rules, lean: int) -> tuple[float, float]:
+    """The mean place, by time, of the chords of a span in which a vessel lay or drifted."""
+    of = chords_of(course, rules.vessel, lean)
+    inside = (course.time_us[of.first] >= span_us[0]) & (course.time_us[of.last] <= span_us[1])
+    inside &= of.speed_dkn < rules.stays.slow_kn * 10
+    first, last = of.first[inside], of.last[inside]
+    long_us = np.maximum(course.time_us[last] - course.time_us[first], 1)
+    turn = (course.lon - course.lon[0] + 180) % 360 - 180
+    lon, lat = (float(np.average((axis[first] + axis[last]) / 2, weights=long_us)) for axis in (turn, course.lat))
+    return (lon + float(course.lon[0]) + 180) % 360 - 180, lat
 
 
 def stays_of(v: str) -> tuple[str, str]:

@@ -331,6 +331,11 @@ class Rows:
         who, first, count = np.unique(mmsi, return_index=True, return_counts=True)
         return {m: (k, k + n) for m, k, n in zip(who.tolist(), first.tolist(), count.tolist(), strict=True)}
 
+    @property
+    def vessels(self) -> list[int]:
+        """Whose they are."""
+        return list(self._span)
+
     def of(self, mmsi: int, from_us: int, to_us: int) -> tuple[int, int]:
         """From which row up to which, left out, those of a vessel in a span lie, both ends included."""
         first, end = self._span.get(mmsi, (0, 0))

@@ -210,7 +210,7 @@ class Measured:
     edge_fixes: Mapping[str, int]
 
 
-_PARTS = 16  # moments of a span at which its distance is taken, for the median
+_PARTS = 16, 512  # moments of a span, and of all, at the least, at which the distance is taken for the median
 
 
 def measured(pair: Pair, rules: Rules) -> Measured:
@@ -321,9 +321,10 @@ def _samples(pair: Pair, rules: Rules) -> dict[str, tuple[Floats, Floats]]:
     """Values that stand for equal parts of each span, and how long, for each number that is a median."""
     near = pair.near
     long_ms = (near.end_us - near.start_us) / MS
-    share = (np.arange(_PARTS) + 0.5) / _PARTS
+    parts = max(_PARTS[0], _PARTS[1] // len(near.start_us))
+    share = (np.arange(parts) + 0.5) / parts
     x_m, y_m = (side[:, :1] + (side[:, 1:] - side[:, :1]) * share for side in (near.x_m, near.y_m))
-    found = {"median_distance_m": (np.hypot(x_m, y_m).ravel(), np.repeat(long_ms / _PARTS, _PARTS))}
+    found = {"median_distance_m": (np.hypot(x_m, y_m).ravel(), np.repeat(long_ms / parts, parts))}
     headings, ends = [], []
     for v, (course, of) in enumerate(_both(pair.courses, pair.chords)):
         chord = near.chord[:, v]

@@ -346,3 +346,13 @@ def course_of(
         lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
     time_us, track = lake.torn[mmsi]
     return course.at(np.isin(course.time_us, time_us[track == track_us]))
+
+
+def read_torn(lake: Lake, fixes: Rows, rules: VesselRules) -> None:
+    """Read, all at once, what `course_of` will ask of the numbers among some fixes under which several send."""
+    several = [m for m in fixes.vessels if m not in lake.torn and is_torn(fixes.course(m, -_EVER_US, _EVER_US), rules)]
+    if several and not lake.removed:
+        ever = lake.rows("fixes", several, (-_EVER_US, _EVER_US), MOVES)
+        for mmsi in several:
+            own = ever.course(mmsi, -_EVER_US, _EVER_US)
+            lake.torn[mmsi] = own.time_us, tracks_of(own, rules)

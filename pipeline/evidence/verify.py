@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.batch import DAY, MINUTE
-from stswatch.pipeline.evidence import findings, recomputed
+from stswatch.pipeline.evidence import findings, recomputed, vault
+from stswatch.pipeline.evidence.dark_basis import DarkBasis
+from stswatch.pipeline.evidence.dark_findings import of_dark
 from stswatch.pipeline.evidence.findings import Finding, us
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake, Rows, TrackFixes, gap_edges
 from stswatch.pipeline.evidence.plain_reading import Compared
@@ -106,7 +108,9 @@ def verify(
     with queries.one_snapshot(data):
         basis = Basis(data, known_sources(data), elsewhere, card)
         if name and name.startswith("D"):
-            events = _dark_meetings(basis, [queries.dark_meeting(data, name)])
+            wanted = queries.dark_meeting(data, name)["id"]
+            rows = case_queries.table(data, "dark_meetings", wanted).to_pylist()
+            events = _dark_meetings(basis, DarkBasis.known(data, basis.rules_of()), rows)
         else:
             if name is None:
                 first = queries.leads(data, 1)
@@ -156,8 +160,10 @@ def verify_all(
         for page in _pages(data, at_once):
             report.events += _encounters(basis, page)
             tell("events", len(report.events), total)
-        dark = case_queries.table(data, "dark_meetings").drop_columns(["region"]).to_pylist()
-        report.events += _dark_meetings(basis, dark)
+        dark, silent = case_queries.table(data, "dark_meetings"), DarkBasis.known(data, basis.rules_of())
+        for first in range(0, dark.num_rows, at_once):
+            report.events += _dark_meetings(basis, silent, dark.sort_by("start_time").slice(first, at_once).to_pylist())
+            tell("events", len(report.events), total + dark.num_rows)
     report.seconds = time.monotonic() - begun
     return report
 
@@ -278,6 +284,7 @@ def _encounters(basis: Basis, page: pa.Table, every_fix: bool = False) -> list[E
         return left
     rows = page.to_pylist()
     fixes, reports = _rows_of(basis, rows)
+    vault.read_torn(basis.lake, fixes, basis.rules_of(rows[0]["run_id"]).vessel)
     meetings = []
     for k, row in enumerate(rows):
         rules = basis.run_of(row["run_id"])[1]
@@ -361,38 +368,33 @@ def _scores(basis: Basis, page: pa.Table) -> list[Finding]:
 
 # ------------------------------------------------------------------------------------------------------ dark meetings
 
-_OF_DARK = "its region, its place, what silences were judged to be, and the chance by accident"
 
-
-def _dark_meetings(basis: Basis, rows: Sequence[Mapping[str, Any]]) -> list[EventReport]:
-    """Dark meetings held against the fixes at the edges of their silences."""
+def _dark_meetings(basis: Basis, silent: DarkBasis, rows: Sequence[Mapping[str, Any]]) -> list[EventReport]:
+    """Dark meetings held against the fixes at the edges of their silences and waits, and against all silences."""
     why = {row["id"]: reason for row in rows if (reason := basis.removal(row))}
     left = [_left_out(row, why[row["id"]], "dark meeting") for row in rows if row["id"] in why]
     if not (rows := [row for row in rows if row["id"] not in why]):
         return left
-    rules = basis.rules_of()
-    gaps = [(row, v) for row in rows for v in "ab" if row[f"gap_start_{v}"] is not None]
-    span_us = min(us(row[f"gap_start_{v}"]) for row, v in gaps), max(us(row[f"gap_end_{v}"]) for row, v in gaps)
-    fixes = basis.lake.rows("fixes", {row[f"mmsi_{v}"] for row, v in gaps}, (span_us[0], span_us[1] + 1))
+    parties, wide_us = [(row, of) for row in rows for of in silent.parties(row)], 2 * window_us(silent.rules)
+    low_us, high_us = min(of["start_us"] for _, of in parties), max(of["end_us"] for _, of in parties)
+    fixes = basis.lake.rows("fixes", {of["mmsi"] for _, of in parties}, (low_us - wide_us, high_us + wide_us))
+    vault.read_torn(basis.lake, fixes, silent.rules.vessel)
     found: dict[str, list[Finding]] = {row["id"]: [] for row in rows}
     roles: dict[str, dict[int, list[str]]] = {row["id"]: {} for row in rows}
-    for row, v in gaps:
+    for row, party in parties:
         try:
-            finding, edges = findings.of_gap(row, v, basis.lake, fixes, rules)
+            of_party, edges = findings.of_party(party, basis.lake, fixes, silent.rules)
         except RemovedFixes as removed:
             rest = [each for each in rows if each["id"] != row["id"]]
-            return [*_dark_meetings(basis, rest), _left_out(row, str(removed), "dark meeting"), *left]
-        found[row["id"]].append(finding)
-        roles[row["id"]] |= {number: ["gap"] for number in edges}
-    decided = fixes.deciding({number: ["gap"] for of in roles.values() for number in of})
+            return [*_dark_meetings(basis, silent, rest), _left_out(row, str(removed), "dark meeting"), *left]
+        found[row["id"]] += of_party
+        roles[row["id"]] |= {number: [party["role"]] for number in edges}
+    decided = _deciding(fixes, list(roles.values()))
     read = basis.vault.held_against(list(decided.values()))
     reports = []
     for row in rows:
         own = [decided[number] for number in roles[row["id"]]]
-        found[row["id"]] += findings.of_dark(row, fixes, list(roles[row["id"]]), rules)
-        found[row["id"]].append(
-            Finding(_OF_DARK, None, why="they rest on what others sent, and are not worked out again")
-        )
+        every = (*found[row["id"]], *of_dark(row, silent.for_row(row, basis.lake)))
         held = tuple(read[id(each)] for each in own)
-        reports.append(EventReport(row["id"], None, "dark meeting", tuple(found[row["id"]]), tuple(own), held))
+        reports.append(EventReport(row["id"], None, "dark meeting", every, tuple(own), held))
     return reports + left

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Ints, line_spans
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, statics_table
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.options import ReadOptions
@@ -37,6 +36,7 @@ from stswatch.pipeline.readers.source import Chunk, DecodedBatch, Prepared, Sour
 from stswatch.pipeline.readers.text import Window, byte_chunks, head, in_utf8, windows
 from stswatch.pipeline.readers.time_values import times_us
 from stswatch.pipeline.readers.values import Floats, flat, numbers
+from stswatch.pipeline.schema.lake_tables import CODES, rejects_table
 
 LICENCE = "terms of aisstream.io"
 STEP = 8 << 20  # bytes at a time: some 15,000 messages

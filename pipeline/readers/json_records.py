@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import concat
 from stswatch.pipeline.decode.lines import Bools, Ints
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.sentences import Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.decode.units import NO_STATION
@@ -48,6 +47,7 @@ from stswatch.pipeline.readers.source import (
 from stswatch.pipeline.readers.tabular import TableRows, decode_rows, number_of
 from stswatch.pipeline.readers.text import UTF8, UTF16, Window, byte_chunks, encoding_at, head, in_utf8, stated, windows
 from stswatch.pipeline.readers.values import flat
+from stswatch.pipeline.schema.lake_tables import CODES, rejects_table
 
 # ----------------------------------------------------------------------------------------------------------------
 # NMEA sentences that stand in records of JSON: decoded as those of a capture, at the time that their record tells

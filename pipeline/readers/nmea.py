@@ -24,7 +24,6 @@ from stswatch.pipeline.decode.assembled import (
 from stswatch.pipeline.decode.lines import Bools, Ints, line_spans
 from stswatch.pipeline.decode.messages import Messages, decode
 from stswatch.pipeline.decode.multipart import REACH, SIDE_BY_SIDE
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, further_parts, statics_table
 from stswatch.pipeline.decode.sentences import MAX_LINE, Sentences, frame
 from stswatch.pipeline.decode.stamps import NO_TIME, Arrivals
@@ -34,6 +33,7 @@ from stswatch.pipeline.readers.packing import segment_arrivals, segment_header
 from stswatch.pipeline.readers.source import WHOLE, Chunk, DecodedBatch, Prepared, Source, SourceError, SourcePlace
 from stswatch.pipeline.readers.text import Window, byte_chunks, windows
 from stswatch.pipeline.schema import RECEIVERS
+from stswatch.pipeline.schema.lake_tables import CODES, rejects_table
 
 # ---------------- Where the times of a capture come from: its own stamps, or a clock that is found in the whole of it
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from stswatch.geo.reference.mmsi import FIRST_NUMBERED
 from stswatch.pipeline.batch import HOUR, MS, ordered
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.decode.reports import LARGEST_M, Claims, Evidence, Positions, fixes_table, statics_table, text
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.column_map import Writing
@@ -39,6 +38,7 @@ from stswatch.pipeline.readers.values import (
     words,
 )
 from stswatch.pipeline.schema import RADIO_FIELDS
+from stswatch.pipeline.schema.lake_tables import CODES, rejects_table
 
 MEASURED = ("sog_kn", "cog_deg", "heading_deg", "status", *RADIO_FIELDS)
 STATIC_WORDS = ("name", "call_sign", "destination")

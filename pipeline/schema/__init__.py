@@ -138,6 +138,7 @@ __all__ = [
     "Origin",
     "Published",
     "Registry",
+    "Revised",
     "Table",
     "column",
     "empty",
@@ -170,7 +171,19 @@ class Merge(Enum):
     GAPS = "every one of them, with how much of it lies in outages"
     EVENTS = "by name and revision, see pipeline/store/revisions.py"
     RUNS = "one of each run of the program"
+    REVISIONS = "as they were written, see pipeline/store/event_revisions.py"
     GIVEN = "those that the publisher has"
+
+
+@dataclass(frozen=True)
+class Revised:
+    """How the events of a table are known again when they have changed: those of one subject that share time.
+
+    subject: the columns that say what an event is of. span: those of its begin and its end, which may be null.
+    """
+
+    subject: tuple[str, ...]
+    span: tuple[str, str] = ("start_time", "end_time")
 
 
 @dataclass(frozen=True)
@@ -178,7 +191,8 @@ class Published:
     """How a table is published.
 
     key: the columns that name a row, none where nothing does. order: the columns by which the
-    rows are sorted, the key where none is given. name, columns: those of the table where not given.
+    rows are sorted, the key where none is given. name, columns: those of the table where not given. revised: of
+    events, by which table event_revisions follows them.
     """
 
     merge: Merge
@@ -186,6 +200,7 @@ class Published:
     order: tuple[str, ...] = ()
     name: str = ""
     columns: pa.Schema | None = None
+    revised: Revised | None = None
 
 
 @dataclass(frozen=True)
@@ -230,7 +245,9 @@ class Registry:
         if len(self.by_stored) < sum(row.published is not None for row in self.rows):
             raise ValueError("two tables are published under one name")
         for name, row in self.by_stored.items():
-            missing = {*self.key(name), *self.order(name)} - set(self.stored[name].names)
+            by = self.revised.get(name)
+            named = {*self.key(name), *self.order(name), *((*by.subject, *by.span) if by else ())}
+            missing = named - set(self.stored[name].names)
             if missing:
                 raise ValueError(f"table {row.name} has no column {', '.join(sorted(missing))}")
 
@@ -238,6 +255,12 @@ class Registry:
     def events(self) -> Mapping[str, str]:
         """Table of the flow -> published table that its rows end in."""
         return {row.name: row.stored for row in self.rows if row.origin is Origin.FLOW and row.published}
+
+    @cached_property
+    def revised(self) -> Mapping[str, Revised]:
+        """Published table whose events have revisions -> how they are known again."""
+        of = ((name, row.published) for name, row in self.by_stored.items())
+        return {name: published.revised for name, published in of if published and published.revised}
 
     @cached_property
     def parts(self) -> Mapping[str, pa.Schema]:
@@ -263,14 +286,21 @@ class Registry:
         return row.published
 
 
-_ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
-_GAPS = Published(
-    Merge.GAPS, order=("mmsi", "track_start", "start_time", "end_time"), name="gaps", columns=published.STORED_GAPS
-)
-
 _BY_SEQ = Published(Merge.GIVEN, ("seq",))
 _STAY_ORDER = ("mmsi", "track_start", "start_time")
 _CALL_ORDER = ("mmsi", "track_start", "arrival", "shown", "rank", "port")
+_DARK_ORDER = ("start_time", "mmsi_a", "mmsi_b", "gap_start_b")
+_IDENTITY = ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi")
+_CHECK = ("mmsi", "track_start", "check_name", "start_time")
+_BY_MMSI, _BY_PORT = Revised(("mmsi",)), Revised(("mmsi", "port"), ("arrival", "departure"))
+_BY_IDENTITY, _BY_CHECK = Revised(_IDENTITY, ("first_time", "last_time")), Revised(("mmsi", "check_name"))
+_BY_PAIR, _BY_NAME = Revised(("kind", "mmsi_a", "mmsi_b")), Revised(("receiver", "name"))
+_ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)
+_GAPS = Published(Merge.GAPS, (), (*_STAY_ORDER, "end_time"), "gaps", published.STORED_GAPS, _BY_MMSI)
+_OUTAGES = Published(Merge.ROWS, order=("start_time", "receiver", "name"), revised=_BY_NAME)
+_EVENTS_OF_IDENTITY = Published(Merge.IDENTITY, _IDENTITY, columns=STORED_IDENTITY_EVENTS, revised=_BY_IDENTITY)
+_CHECKS = Published(Merge.CHECKS, _CHECK, columns=STORED_TRACK_CHECKS, revised=_BY_CHECK)
+_REVISIONS = Published(Merge.REVISIONS, order=("table_name", "start_time", "id", "revision"))
 
 TABLES = Registry(
     (
@@ -304,38 +334,17 @@ TABLES = Registry(
         Table("vessels", Origin.FLOW, published.VESSELS, Published(Merge.LATEST, ("mmsi",))),
         Table("encounters", Origin.FLOW, published.ENCOUNTERS, _ENCOUNTERS),
         Table("judged_gaps", Origin.FLOW, published.JUDGED_GAPS, _GAPS),
-        Table(
-            "outages",
-            Origin.FLOW,
-            published.OUTAGES,
-            Published(Merge.ROWS, order=("start_time", "receiver", "name")),
-        ),
+        Table("outages", Origin.FLOW, published.OUTAGES, _OUTAGES),
         Table("long_absences", Origin.STORE, flow_tables.LONG_ABSENCES, Published(Merge.GIVEN, ("mmsi", "start_time"))),
-        Table("port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, order=_CALL_ORDER)),
-        Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, order=_STAY_ORDER)),
         Table(
-            "dark_meetings",
-            Origin.FLOW,
-            flow_tables.DARK_MEETINGS,
-            Published(Merge.ROWS, order=("start_time", "mmsi_a", "mmsi_b", "gap_start_b")),
+            "port_calls", Origin.FLOW, published.PORT_CALLS, Published(Merge.ROWS, (), _CALL_ORDER, revised=_BY_PORT)
         ),
-        Table(
-            "identity_events",
-            Origin.FLOW,
-            IDENTITY_EVENTS,
-            Published(
-                Merge.IDENTITY,
-                ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi"),
-                columns=STORED_IDENTITY_EVENTS,
-            ),
-        ),
+        Table("loitering", Origin.FLOW, published.LOITERING, Published(Merge.ROWS, (), _STAY_ORDER, revised=_BY_MMSI)),
+        Table("dark_meetings", Origin.FLOW, DARK_MEETINGS, Published(Merge.ROWS, (), _DARK_ORDER, revised=_BY_PAIR)),
+        Table("identity_events", Origin.FLOW, IDENTITY_EVENTS, _EVENTS_OF_IDENTITY),
         Table("identity_values", Origin.FLOW, IDENTITY_VALUES, Published(Merge.SPANS, ("mmsi", "field", "value"))),
-        Table(
-            "track_checks",
-            Origin.FLOW,
-            TRACK_CHECK_ROWS,
-            Published(Merge.CHECKS, ("mmsi", "track_start", "check_name", "start_time"), columns=STORED_TRACK_CHECKS),
-        ),
+        Table("track_checks", Origin.FLOW, TRACK_CHECK_ROWS, _CHECKS),
+        Table("event_revisions", Origin.STORE, flow_tables.EVENT_REVISIONS, _REVISIONS),
         Table("coverage", Origin.FLOW, published.COVERAGE, Published(Merge.SUMS, ("cell", "hour", "receiver"))),
         Table("reject_counts", Origin.STORE, published.REJECT_COUNTS, Published(Merge.GIVEN, ("source", "reason"))),
         Table(

@@ -347,3 +347,22 @@ STATES_SENT = table(
     column("seconds", pa.int64(), "different UTC seconds beside them; 60 where some have none"),
     column("clock_seconds", pa.int64(), "different seconds of the minute in which they were received"),
 )
+EVENT_REVISIONS = table(
+    "Every revision of every event but encounters, which have their own: gaps, outages, port calls, loitering, dark "
+    "meetings, identity events and track checks. The rows of those tables are its current ones, by subject and start.",
+    column("table_name", pa.string(), "the table of the event"),
+    column("id", pa.string(), "stable name of the event: of what shares most time with it it keeps the name"),
+    column("revision", pa.int32(), "counts from 1"),
+    column("status", pa.string(), "current, superseded (by its next revision or another event) or retracted"),
+    column("superseded_by", pa.string(), "the other event that covers most of it, where one does", null=True),
+    column("subject", pa.string(), "what it is of: MMSI, port, kind, as pipeline/schema says, parted by spaces"),
+    column("start_time", UTC, "begin of the event"),
+    column("end_time", UTC, "end of the event; null where it has none yet", null=True),
+    column(
+        "changed", pa.list_(pa.string()), "columns that differ from the revision before; null of a first", null=True
+    ),
+    column("reason", pa.string(), "why it was written: data (more; late or corrected), rules, version"),
+    column("run_id", pa.string(), "the run that wrote it"),
+    column("ended_reason", pa.string(), "why it no longer holds, as reason", null=True),
+    column("ended_run_id", pa.string(), "the run by which it no longer holds", null=True),
+)

@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stswatch.pipeline import rule_files
 from stswatch.pipeline.store import case_referrals, case_tables, ddl, encounter_context, revisions
@@ -75,7 +77,18 @@ def beside(data: Path, ids: Sequence[str]) -> pa.Table:
         return encounter_context.sides(db.sql(query, params={"ids": list(ids)}).to_arrow_table())
 
 
-def table(data: Path, name: str) -> pa.Table:
-    """All rows of a published table. Raises StoreError where the folder holds no database."""
+def table(data: Path, name: str, row_id: str | None = None) -> pa.Table:
+    """All rows of a published table, or those of an id. Raises StoreError where the folder holds no database."""
+    which = "" if row_id is None else f" WHERE id = {ddl.literal(row_id)}"
     with asked(data) as db:
-        return db.sql(f"SELECT * FROM {ddl.quoted(name)}").to_arrow_table()
+        return db.sql(f"SELECT * FROM {ddl.quoted(name)}{which}").to_arrow_table()
+
+
+def heard_hours(data: Path) -> NDArray[np.int64]:
+    """Hours since 1970 in which a usable position was received, (n,) in order.
+
+    Raises StoreError where the folder holds no database.
+    """
+    query = "SELECT DISTINCT epoch_us(time) // 3_600_000_000 AS hour FROM fixes WHERE invalid_reason IS NULL ORDER BY 1"
+    with asked(data) as db:
+        return np.asarray(db.sql(query).fetchnumpy()["hour"], np.int64)

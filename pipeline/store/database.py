@@ -251,6 +251,9 @@ def _prepare(work: duckdb.DuckDBPyConnection, path: Path, tables: Registry) -> N
         ),
         ddl.create_table("encounters", _history()),
         ddl.create_table("runs", schema.RUNS),
+        ddl.create_table("event_revisions", schema.STORED["event_revisions"]),
+        "ALTER TABLE event_revisions ADD COLUMN _columns UBIGINT[]",  # a hash of every column of the row
+        "CREATE TABLE hashed_by (made VARCHAR NOT NULL)",  # the DuckDB that made them
     ]
     layout = "\n".join(statements)
     work.begin()

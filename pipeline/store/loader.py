@@ -26,6 +26,7 @@ from stswatch.pipeline.store import (
     case_referrals,
     case_tables,
     ddl,
+    event_revisions,
     publish,
     revisions,
     snapshots,
@@ -57,8 +58,8 @@ class Output:
 
 def synchronise(
     work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[Output], tables: Registry = schema.TABLES
-) -> None:
-    """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given.
+) -> tuple[int, int]:
+    """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given; how many.
 
     Runs inside the caller's transaction. Raises StoreError for repeated keys, unknown tables and files that
     cannot be read, DamagedFile for one that no longer is what was written.
@@ -75,6 +76,7 @@ def synchronise(
     _drop(work, tables, [LIVE, *gone])
     new = {first + i: output for i, output in enumerate(o for key, o in given.items() if key not in known)}
     _add(work, data, new, tables)
+    return len(gone), len(new)
 
 
 def _drop(work: duckdb.DuckDBPyConnection, tables: Registry, numbers: list[int]) -> None:
@@ -191,9 +193,11 @@ def commit(
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
-            synchronise(work, data, outputs, tables)
+            gone, come = synchronise(work, data, outputs, tables)
             rescore = rescoring(run.card, run.rules.context, True, tables) or touched.forget
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
+            if gone or come:
+                event_revisions.revise_events(work, run, gone > 0, tables)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()

@@ -118,6 +118,7 @@ _QUERIES: Mapping[Merge, Callable[[str, Registry], str]] = {
     Merge.GAPS: _gaps_with_outages,
     Merge.EVENTS: _events,
     Merge.RUNS: _runs,
+    Merge.REVISIONS: _runs,
     Merge.GIVEN: _given,
 }
 

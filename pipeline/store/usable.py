@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from stswatch.pipeline.batch import DAY, MS
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.rules import Rules
+from stswatch.pipeline.schema.lake_tables import REASONS
 from stswatch.pipeline.store.entries import SourceEntry, is_segment
 from stswatch.pipeline.store.lake import Part, Receipt, Span
 from stswatch.pipeline.tracks.stray_days import added, impossible, stray_days

@@ -19,7 +19,8 @@ from stswatch.pipeline.store import across_vessels, ddl, encounter_context
 from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
-DARK_LEADS, DARK_ABSENCES = "dark_leads", "dark_absences"
+DARK_LEADS, DARK_ABSENCES, CURRENT_EVENTS = "dark_leads", "dark_absences", "current_events"
+_CURRENT = "The events of event_revisions that hold: one for each row of their tables, by subject and start."
 
 
 def schemas() -> dict[str, pa.Schema]:
@@ -27,6 +28,7 @@ def schemas() -> dict[str, pa.Schema]:
     return {
         VOYAGES: voyage_schema(),
         HISTORY: history_schema(),
+        CURRENT_EVENTS: schema.STORED["event_revisions"].with_metadata({"meaning": _CURRENT}),
         encounter_context.CONTEXT: encounter_context.context_schema(),
         GROUPS: group_schema(),
         CHAINS: chain_schema(),
@@ -42,6 +44,7 @@ def queries(rules: Rules) -> dict[str, str]:
     return {
         VOYAGES: _VOYAGES,
         HISTORY: _history(),
+        CURRENT_EVENTS: "SELECT * FROM event_revisions WHERE status = 'current'",
         encounter_context.CONTEXT: encounter_context.context_query(rules.context),
         GROUPS: group_query(),
         CHAINS: chain_query(rules.context),

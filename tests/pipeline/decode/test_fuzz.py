@@ -19,11 +19,11 @@ from stswatch.pipeline.decode.assembled import CaptureClock, codes, whole_messag
 from stswatch.pipeline.decode.decoded_fields import fields
 from stswatch.pipeline.decode.messages import grouped
 from stswatch.pipeline.decode.multipart import REACH_S
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.text import Window
+from stswatch.pipeline.schema.lake_tables import REASONS
 from tests.pipeline.decode.captures import capture, texts, wrapped
 from tests.pipeline.decode.mutants import mutants
 from tests.pipeline.decode.reference import COLUMNAR, collected

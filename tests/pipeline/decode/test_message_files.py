@@ -24,8 +24,8 @@ from stswatch.pipeline.decode.decoded_fields import (
     say,
     table,
 )
-from stswatch.pipeline.decode.rejects import CODES, rejects_table
 from stswatch.pipeline.readers.nmea_messages import FORMATS, RecordsError, sink, write
+from stswatch.pipeline.schema.lake_tables import CODES, rejects_table
 from tests.pipeline.decode.captures import SINGLE, STATIC
 from tests.pipeline.decode.payloads import buffer
 

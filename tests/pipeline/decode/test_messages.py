@@ -11,8 +11,8 @@ from pyais.messages import MSG_CLASS, MessageType24PartA, MessageType24PartB, Me
 from stswatch.pipeline.decode.layouts import LAYOUTS
 from stswatch.pipeline.decode.messages import decode
 from stswatch.pipeline.decode.payloads import KINDS
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.reports import Claims, Evidence, Positions, fixes_table, statics_table
+from stswatch.pipeline.schema.lake_tables import CODES
 from tests.pipeline.decode.payloads import buffer, rows
 from tests.pipeline.decode.reference import COLUMNAR, collected
 

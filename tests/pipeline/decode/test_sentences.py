@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.decode.fast_path import fast_path
 from stswatch.pipeline.decode.lines import find_lines, line_spans, padded, xor_between
-from stswatch.pipeline.decode.rejects import CODES
 from stswatch.pipeline.decode.sentences import MAX_LINE, frame, frame_one_by_one
 from stswatch.pipeline.decode.stamps import NO_TIME, epoch_us
 from stswatch.pipeline.decode.units import Names
+from stswatch.pipeline.schema.lake_tables import CODES
 from tests.pipeline.decode.captures import capture, parts, texts, wrapped
 from tests.pipeline.decode.mutants import mutated
 

@@ -130,6 +130,19 @@ def one():
     return found
 
 
+@pytest.mark.parametrize("from_m", [-480, -455, -430, -400])
+def test_a_meeting_of_one_long_leg_follows(from_m):
+    """One passes the other: the distance goes on all along, its median lies between any few moments of the leg."""
+    time_s, still = np.array([0.0, 1.9]) * 3600, np.zeros(2)
+    north = np.array([from_m, 440]) / 111_000
+    a, b = ((time_s, 124.5 + still, 38.2 + k * north, still + 0.3, still + 90) for k in range(2))
+    ((row, pair),) = meetings([a, b])
+    found = {each.what: each for each in findings.of_meeting(row, pair, RULES)}
+    assert [each for each in found.values() if each.follows is False] == []
+    median = found["median_distance_m"]
+    assert median.again == pytest.approx(median.stored, abs=6)
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_another_number_does_not_follow(one, name):
     row, pair = one

@@ -9,11 +9,12 @@ import time
 import zipfile
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline import api
+from stswatch.pipeline import api, schema
 from stswatch.pipeline.evidence.lake_fixes import Deciding, Lake
 from stswatch.pipeline.evidence.vault import Vault, known_sources
 from stswatch.pipeline.evidence.verify import verify_all
@@ -25,8 +26,10 @@ from stswatch.pipeline.options import ReadOptions
 from stswatch.pipeline.readers.formats import open_sources
 from stswatch.pipeline.spool.clock import RecordedClock
 from stswatch.pipeline.spool.writer import Limits, Spool
+from stswatch.pipeline.store import publish
 from stswatch.pipeline.store.catalogue import Catalogue
 from tests.pipeline import damage
+from tests.pipeline.evidence.test_dark import altered
 from tests.pipeline.live.replay import WORLD, lines
 from tests.pipeline.readers import one_vessel
 from tests.recording import RECORDING
@@ -188,6 +191,28 @@ def test_all_of_the_recording_follows_and_comes_again(tmp_path, say):
     some = verify_all(data, at_once=17)
     assert ([each.id for each in some.events], some.first_fault()) == ([each["id"] for each in found["events"]], None)
     assert 2 * events / (time.process_time() - begun) > 40  # 180 on a quiet machine, 210 where there are more of them
+    a_number_of_a_dark_meeting_is_altered(data)
+
+
+def a_number_of_a_dark_meeting_is_altered(data):
+    """A row for each column: published so, each is named, by id and column, and nothing else is."""
+    with api.connect(data) as db:
+        rows = db.sql("FROM dark_meetings ORDER BY kind, id").to_arrow_table().to_pylist()
+    alike, names = dict.fromkeys(("one_dark", "both_dark"), 0), {}
+    for name in schema.DARK_MEETINGS.names:
+        row = next((row for row in rows if row["id"] not in names and altered(row, name) is not None), None)
+        if row is not None and name != "id":
+            alike[row["kind"]] += 1
+            names[row["id"]] = name
+            row[name] = altered(row, name)
+    assert min(alike.values()) >= 5
+    publish.republish(data, lambda made: {"dark_meetings": pa.Table.from_pylist(rows, schema=schema.DARK_MEETINGS)})
+    report = api.verify(data, every=True)
+    wrong = {event.id: ", ".join(event.differs) for event in report.events if not event.follows}
+    assert wrong.keys() == names.keys()
+    assert all(name in wrong[row_id] for row_id, name in names.items())
+    first = next(iter(names))
+    assert names[first] in api.verify(data, first).first_fault()
 
 
 @pytest.mark.e2e

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stswatch.pipeline.decode.rejects import REASONS
 from stswatch.pipeline.readers.formats import chunks, open_source, read
 from stswatch.pipeline.readers.nmea import AROUND, decode_window
 from stswatch.pipeline.readers.source import Chunk, SourceError
 from stswatch.pipeline.readers.text import windows
+from stswatch.pipeline.schema.lake_tables import REASONS
 from tests.pipeline.decode.captures import capture, parts, sentence, tagged
 from tests.pipeline.readers.gather import same, together
 

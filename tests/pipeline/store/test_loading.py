@@ -74,6 +74,7 @@ def test_loading_twice_changes_nothing(tmp_path):
         "gaps": 2,
         "coverage": 2,
         "outages": 1,
+        "event_revisions": 3,
         "long_absences": 0,
         "reject_counts": 0,
         "port_pair_counts": 1,

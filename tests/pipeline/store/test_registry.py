@@ -101,5 +101,5 @@ def test_every_way_to_merge_is_used_and_has_a_query():
 def test_the_registries_are_the_table_of_tables():
     assert len(schema.TABLES.rows) >= 21
     of_the_log = {"decisions", "observations", "exercise_decisions", "exercise_observations", "ports_in_reach"}
-    given = {"runs", "sources", "reject_counts", "long_absences", *of_the_log}
+    given = {"runs", "sources", "reject_counts", "long_absences", "event_revisions", *of_the_log}
     assert {*schema.LAKE, *schema.FLOW} | given == {r.name for r in schema.TABLES.rows}

@@ -48,7 +48,7 @@ def test_each_table_view_and_column_says_what_it_holds(tmp_path):
                UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"""
     found = {row["name"]: row["comment"] for row in rows(tmp_path, query)}
     assert found == {name: schema.meaning_of(fields) for name, fields in expected.items()}
-    assert len(found) == 43
+    assert len(found) == 45
     query = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
     columns = {(row["table_name"], row["column_name"]): row["comment"] for row in rows(tmp_path, query)}
     assert columns == {
@@ -265,4 +265,5 @@ def test_the_summary_counts_every_table(tmp_path):
         "encounters": 2,
         "current_encounters": 1,
         "flagged_encounters": 1,
+        "event_revisions": 1,
     }
