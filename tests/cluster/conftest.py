@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.standing import FLINK, Standing
+from tests.cluster.standing import Standing
 
 
 @pytest.fixture(scope="session")
@@ -14,12 +14,10 @@ def standing(tmp_path_factory):
     cluster.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def flink(standing):
-    """A JobManager and two TaskManagers of two slots, and the job server."""
-    standing.start(*FLINK, "jobserver")
-    standing.has_slots(4)
-    standing.answers(standing.job_server)
+    """A JobManager and two TaskManagers of two slots, and the job server; all of it, whatever the test before left."""
+    standing.whole()
     return standing
 
 

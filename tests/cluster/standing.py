@@ -65,6 +65,16 @@ class Standing:
     def kill(self, part: str) -> None:
         os.kill(self.pid(part), signal.SIGKILL)
 
+    def whole(self) -> None:
+        """Have all of Flink stand with nothing to do, whatever was killed or left over."""
+        self.start(*FLINK, "jobserver")
+        wait(lambda: bool(self.asked("/overview")), START_S)
+        for job in self.asked("/jobs").get("jobs", ()):
+            if job["status"] not in ("FINISHED", "CANCELED", "FAILED"):
+                self.asked(f"/jobs/{job['id']}?mode=cancel", "PATCH")
+        self.has_slots(4)
+        self.answers(self.job_server)
+
     def has_slots(self, slots: int) -> None:
         """Wait until so many are free."""
 
@@ -77,10 +87,14 @@ class Standing:
 
     def overview(self) -> dict[str, Any]:
         """What the JobManager says; nothing while it does not answer."""
+        return self.asked("/overview")
+
+    def asked(self, path: str, verb: str = "GET") -> dict[str, Any]:
+        """An answer of the JobManager; nothing while it gives none."""
         with suppress(OSError, http.client.HTTPException, ValueError):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             with closing(connection):
-                connection.request("GET", "/overview")
+                connection.request(verb, path)
                 return json.loads(connection.getresponse().read())
         return {}
 

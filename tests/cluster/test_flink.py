@@ -4,16 +4,20 @@ of a cluster is said in one sentence."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
 
 from stswatch.pipeline import api
-from stswatch.pipeline.flow.cluster.flink import ClusterError
+from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
+from stswatch.pipeline.flow.cluster.portable import Remote
 from tests.cluster.standing import FLINK, JAR, Standing
 from tests.pipeline.flow import archive
 from tests.pipeline.sources.listen import wait
@@ -26,7 +30,7 @@ STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 
 def by_flink(cluster: Standing, data: Path, **how):
     """Run the sample there, in two tasks side by side; gives what is published."""
-    how = {"job_server": cluster.job_server, "job_deadline_s": 150, "workers": 2, "shards": 4, **how}
+    how = {"job_server": cluster.job_server, "job_deadline_s": 300, "workers": 2, "shards": 4, **how}
     return archive.run(data, [RECORDING], engine="flink", flink_master=cluster.master, **how)
 
 
@@ -39,10 +43,11 @@ def by_local(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(flink, tmp_path_factory):
+def run(standing, tmp_path_factory):
     """A folder that a run on the cluster has filled, with a job server of its own, from its jar."""
+    standing.whole()
     data = tmp_path_factory.mktemp("flink") / "data"
-    by_flink(flink, data, job_server=str(JAR))
+    by_flink(standing, data, job_server=str(JAR))
     return data
 
 
@@ -56,28 +61,60 @@ def test_the_sample_on_flink_gives_the_events_of_the_local_engine(run, by_local)
 def test_a_worker_and_then_a_taskmanager_killed_midway_change_no_event(flink, run, by_local):
     """With other shards all slices are run anew over the lake that is there. Whoever is killed is so by -9."""
     killed: list[str] = []
+    over = threading.Event()
 
     def sent_since(moment: float) -> bool:
-        return any(path.stat().st_ctime > moment for path in run.glob("slices/*/sent/*.arrow"))
+        return over.is_set() or any(path.stat().st_ctime > moment for path in run.glob("slices/*/sent/*.arrow"))
 
     def kill() -> None:
         begun = time.time()
         wait(lambda: sent_since(begun), 120)
+        if over.is_set():
+            return
         max(flink.workers(), key=lambda worker: sum(worker.cpu_times()[:2])).kill()  # one that is at work
         killed.append("worker")
         again = time.time() + 1.0
         wait(lambda: time.time() > again and sent_since(again), 120)
-        flink.kill("taskmanager1")
-        killed.append("taskmanager")
+        if not over.is_set():
+            flink.kill("taskmanager1")
+            killed.append("taskmanager")
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    by_flink(flink, run, shards=2)
-    killer.join(1)
-    assert {"worker", "taskmanager"} <= set(killed)
+    try:
+        by_flink(flink, run, shards=2)
+    finally:
+        over.set()
+        killer.join()
+    assert killed == ["worker", "taskmanager"]
     archive.assert_same(by_local, archive.everything(run))
-    flink.start("taskmanager1")
-    flink.has_slots(4)
+
+
+@pytest.mark.parametrize(
+    ("dies", "then", "restarts", "tries", "words"),
+    [
+        (2, "", True, 3, ""),  # by Flink
+        (2, "", False, 3, ""),  # by us, where Flink begins nothing again
+        (3, "", False, 3, "the job failed"),
+        (0, "breaks off", False, 1, r"the job failed \(breaks off\)"),
+    ],
+)
+def test_a_job_is_begun_again_where_the_cluster_failed_it(flink, tmp_path, dies, then, restarts, tries, words):
+    def tried(element: bytes) -> None:  # in here, that it is sent as it stands: workers know no tests
+        before = len(list(tmp_path.iterdir()))
+        (tmp_path / str(before)).touch()
+        if before < dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if then:
+            raise ValueError(then)
+
+    def expand(p: beam.Pipeline) -> object:
+        return p | beam.Impulse() | beam.Map(tried)
+
+    remote = Remote(expand, Cluster(flink.master, flink.job_server, deadline_s=60), restarts, (0.1, 0.1))
+    with pytest.raises(ClusterError, match=words) if words else nullcontext():
+        remote.run()
+    assert len(list(tmp_path.iterdir())) == tries
 
 
 def test_what_is_missing_is_one_sentence(flink, tmp_path, monkeypatch):
@@ -135,7 +172,6 @@ sys.exit(main())
 
 
 def test_workers_that_are_not_there_or_others_are_one_sentence(flink, tmp_path):
-    """Last, since it leaves no TaskManager behind."""
     flink.stop(*FLINK[1:])
     for program, words in (
         (None, "find no program stswatch-worker; install stswatch"),
@@ -145,7 +181,9 @@ def test_workers_that_are_not_there_or_others_are_one_sentence(flink, tmp_path):
             (tmp_path / "stswatch-worker").write_text(program)
             (tmp_path / "stswatch-worker").chmod(0o755)
         flink.start("taskmanager1", CLUSTER_BIN=str(tmp_path))
-        flink.has_slots(2)
-        with pytest.raises(ClusterError, match=words):
-            by_flink(flink, tmp_path / "data", workers=1)
-        flink.stop("taskmanager1")
+        try:
+            flink.has_slots(2)
+            with pytest.raises(ClusterError, match=words):
+                by_flink(flink, tmp_path / "data", workers=1)
+        finally:
+            flink.stop("taskmanager1")

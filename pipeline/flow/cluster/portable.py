@@ -7,7 +7,8 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +23,27 @@ from stswatch.pipeline.steps import STEPS
 
 WORKER = "stswatch-worker"  # which the package installs
 PROBE_S = 90.0  # a worker has a second to start, a TaskManager under load some
+AGAIN_AFTER_S = (5.0, 15.0)  # by then a TaskManager that is gone is known to be
 _NO_PROGRAM = re.compile(r"Cannot run program|IOException: error=(?:2|13),")  # of Java, none and not permitted
 _DIED = re.compile(r"Process died with exit code (\d+)")
+_KILLED = 128  # and more: the exit code of what a signal has ended
+_OURS = re.compile(r"Traceback \(most recent call|^\s*File \"", re.MULTILINE)  # of Python, from a worker
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Damaged\w+)): (.+?)(?: \[while running|$)", re.MULTILINE)
 
 
 class Remote:
     """A pipeline on a cluster; `expand` puts its transforms into an empty one, which is built for each run."""
 
-    def __init__(self, expand: Callable[[beam.Pipeline], object], cluster: Cluster, retries: bool = True) -> None:
-        self._expand, self._cluster = expand, cluster
+    def __init__(
+        self,
+        expand: Callable[[beam.Pipeline], object],
+        cluster: Cluster,
+        restarts: bool = True,
+        again_after_s: Sequence[float] = AGAIN_AFTER_S,
+    ) -> None:
+        """restarts: whether Flink begins a job again by its own strategy. again_after_s: pauses before it is given
+        again where the cluster failed it, seconds."""
+        self._expand, self._cluster, self._again_after_s = expand, cluster, again_after_s
         options = [
             "--runner=PortableRunner",
             f"--job_endpoint={cluster.job_endpoint}",
@@ -42,14 +54,25 @@ class Remote:
             f"--job_name={cluster.job_name}",
             f"--sdk_worker_parallelism={cluster.workers_each}",
         ]
-        self._options = PipelineOptions(options if retries else [*options, "--number_of_execution_retries=0"])
+        self._options = PipelineOptions(options if restarts else [*options, "--number_of_execution_retries=0"])
 
     def run(self) -> PipelineResult:
-        """Run it to its end. Raises ClusterError where it fails, or is not done at the deadline; it is called off."""
-        with _silent():
-            return self._run()
+        """Run it to its end, by one deadline; where the cluster failed it, and not what it runs, some times anew.
 
-    def _run(self) -> PipelineResult:
+        Raises ClusterError where it fails, or is not done at the deadline; it is called off then.
+        """
+        until_s = time.monotonic() + self._cluster.deadline_s
+        with _silent():
+            for pause_s in self._again_after_s:
+                try:
+                    return self._run(until_s)
+                except _Lost:
+                    if time.monotonic() + pause_s > until_s:
+                        raise
+                    time.sleep(pause_s)
+            return self._run(until_s)
+
+    def _run(self, until_s: float) -> PipelineResult:
         built = beam.Pipeline(options=self._options)
         self._expand(built)
         try:
@@ -60,9 +83,10 @@ class Remote:
         finally:
             _forget_folder(built)
         try:
-            state = result.wait_until_finish(duration=round(self._cluster.deadline_s * 1000))
+            state = result.wait_until_finish(duration=max(round((until_s - time.monotonic()) * 1000), 1))
         except RuntimeError as error:
-            raise ClusterError(explained(str(error), self._cluster)) from error
+            kind = _Lost if of_the_cluster(str(error)) else ClusterError
+            raise kind(explained(str(error), self._cluster)) from error
         except BaseException:
             with suppress(Exception):
                 result.cancel()
@@ -77,6 +101,10 @@ class Remote:
         return result
 
 
+class _Lost(ClusterError):
+    """A job that failed by what befell the cluster: tried again it may well succeed."""
+
+
 @contextmanager
 def _silent() -> Iterator[None]:
     """Keep Beam from logging what is raised, on the root logger and from threads of its own."""
@@ -87,6 +115,13 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         root.setLevel(before)
+
+
+def of_the_cluster(message: str) -> bool:
+    """Whether a job failed by something that befell its cluster, a worker killed or a machine gone: no code of ours
+    raised anything, and workers can be started. By what Flink says of it."""
+    died = _DIED.search(message)
+    return not (_NO_PROGRAM.search(message) or _OURS.search(message) or (died and int(died[1]) < _KILLED))
 
 
 def explained(message: str, cluster: Cluster) -> str:
@@ -154,7 +189,7 @@ def probe(cluster: Cluster, folder: Path, tasks: int) -> None:
         numbers = p | beam.Create(range(tasks * 4), reshuffle=False) | beam.Reshuffle()
         return numbers | "probe" >> beam.ParDo(_Probe(str(folder)))
 
-    Remote(expand, cluster.within(PROBE_S), retries=False).run()
+    Remote(expand, cluster.within(PROBE_S), restarts=False, again_after_s=()).run()
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not found:
         raise ClusterError(f"{folder.parent}: on the TaskManagers this is another folder; give one that all share")

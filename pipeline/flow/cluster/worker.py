@@ -7,6 +7,7 @@ it: a worker that outlived its TaskManager could still write while another does 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -37,6 +38,9 @@ def main(words: Sequence[str] | None = None) -> int:
     from stswatch.pipeline.flow.workers import keep_freed_memory
 
     keep_freed_memory()
+    # All that it will run, before it speaks to the TaskManager: of a worker that dies between its first word and its
+    # first data that hears only three minutes later (GrpcDataService of Beam), and imports take seconds.
+    importlib.import_module("stswatch.pipeline.flow.engine")
     channel = grpc.intercept_channel(grpc.insecure_channel(given.provision_endpoint), WorkerIdInterceptor(given.id))
     asked = services.ProvisionServiceStub(channel).GetProvisionInfo
     info = asked(messages.GetProvisionInfoRequest(), timeout=WAIT_S).info

@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline.flow.calls import SENT, ParcelWriter
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked_for, overview
-from stswatch.pipeline.flow.cluster.portable import explained
+from stswatch.pipeline.flow.cluster.portable import explained, of_the_cluster
 from stswatch.pipeline.options import ClusterOptions
 from tests.pipeline.flow.test_parcel import BIG
 
@@ -92,6 +92,23 @@ def test_why_a_job_failed_is_one_sentence(message, words):
     assert words in sentence
     assert "\n" not in sentence
     assert "\tat " not in sentence
+
+
+@pytest.mark.parametrize(
+    ("message", "befell"),
+    [
+        ("StatusRuntimeException: CANCELLED: call already cancelled. Use ServerCallStreamObserver.setOnC", True),
+        ("java.util.concurrent.ExecutionException: StatusRuntimeException: CANCELLED: client cancelled", True),
+        ("org.apache.flink.runtime.io.network.netty.exception.RemoteTransportException: Connecting has failed", True),
+        ("org.apache.flink.runtime.jobmaster.JobMasterException: TaskManager with id x is no longer reachable.", True),
+        ("RuntimeException: Error received from SDK harness: Traceback (most recent call last):\n  File", False),
+        ('java.io.IOException: Cannot run program "stswatch-worker": error=2, No such file', False),
+        ("java.lang.IllegalStateException: Process died with exit code 1", False),
+        ("java.lang.IllegalStateException: Process died with exit code 137", True),
+    ],
+)
+def test_what_befell_the_cluster_is_told_from_what_code_raised(message, befell):
+    assert of_the_cluster(message) == befell
 
 
 def test_a_call_that_is_tried_again_writes_a_file_of_its_own(tmp_path):
