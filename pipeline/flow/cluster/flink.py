@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.flow.cluster.storage import Storage, of_a_run
 from stswatch.pipeline.options import ClusterOptions
 
 FLINK = "1.19"  # whose runner the job server has (deploy/flink/job-server.xml)
@@ -33,7 +34,10 @@ class ClusterError(StswatchError, ValueError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where jobs go, in how many parallel tasks; how long one may take, and an answer, seconds."""
+    """Where jobs go, in how many parallel tasks; how long one may take, and an answer, seconds.
+
+    storage: through what driver and workers exchange files; None where all see the data folder.
+    """
 
     master: str  # HOST:PORT of the REST interface of the JobManager
     job_endpoint: str  # HOST:PORT of Beam's job server
@@ -42,6 +46,7 @@ class Cluster:
     deadline_s: float = 3600.0
     answer_s: float = ANSWER_S
     job_name: str = "stswatch"
+    storage: Storage | None = None
 
     def within(self, deadline_s: float) -> Cluster:
         """The same for a job that is shorter."""
@@ -50,8 +55,8 @@ class Cluster:
 
 @contextmanager
 def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator[Cluster | None]:
-    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError."""
-    given = options.flink_master or options.job_server
+    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError, StorageError."""
+    given = options.flink_master or options.job_server or options.storage
     if options.engine == "local":
         if given:
             raise ClusterError(f"{given}: names a cluster, and `engine` none; give `engine=flink` too")
@@ -59,25 +64,32 @@ def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator
         return
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with connected(options.flink_master, options.job_server, data, parallelism, options.job_deadline_s) as cluster:
-        yield cluster
+    with of_a_run(options.storage) as storage:
+        deadline_s = options.job_deadline_s
+        with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
+            yield cluster
 
 
 @contextmanager
 def connected(
-    master: str, job_server: str | None, data: Path, parallelism: int, deadline_s: float
+    master: str,
+    job_server: str | None,
+    data: Path,
+    parallelism: int,
+    deadline_s: float,
+    storage: Storage | None = None,
 ) -> Iterator[Cluster]:
     """A cluster that was looked at, for as long as the block lasts.
 
     master: HOST:PORT of the JobManager's REST. job_server: a jar, which is started, or HOST:PORT of one that stands;
-    None: what the environment names. data: the folder that all machines share, made already.
+    None: what the environment names. data: the folder that all machines share, made already, unless there is storage.
 
     Raises ClusterError: which of Java, jar, cluster, workers and folder is missing, or which version differs.
     """
     has = overview(master, parallelism)
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
         each = -(-parallelism // int(has["taskmanagers"]))
-        cluster = Cluster(master, endpoint, parallelism, each, deadline_s)
+        cluster = Cluster(master, endpoint, parallelism, each, deadline_s, storage=storage)
         from stswatch.pipeline.flow.cluster.portable import probe  # with Beam
 
         with tempfile.TemporaryDirectory(prefix="probe-", dir=data) as folder:

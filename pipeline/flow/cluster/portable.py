@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
+from stswatch.pipeline.flow.cluster.storage import Storage, scratch
 from stswatch.pipeline.flow.slices import code
 from stswatch.pipeline.steps import STEPS
 
@@ -167,29 +168,41 @@ def versions() -> dict[str, str]:
 
 
 class _Probe(beam.DoFn):  # type: ignore[misc]
-    """Leaves in the storage what a worker is."""
+    """Leaves in a folder, or in the storage, what a worker is."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, storage: Storage | None) -> None:
+        self._folder, self._storage = folder, storage
 
     def process(self, number: int) -> Iterator[int]:
-        folder = Path(self._folder)
+        folder = scratch() if self._storage else Path(self._folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"{platform.node()} does not see the folder {folder}")
-        path = folder / f"{platform.node()}-{os.getpid()}-{number}.part"
-        path.write_text(json.dumps(versions()))
-        path.replace(path.with_suffix(".json"))
+        path = folder / f"{_PROBE}{platform.node()}-{os.getpid()}-{number}.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(versions()))
+        part.replace(path)
+        if self._storage:
+            self._storage.put(folder, [path.name])
         yield number
 
 
+_PROBE = "probe-"
+
+
 def probe(cluster: Cluster, folder: Path, tasks: int) -> None:
-    """Have workers say what they are; folder: an empty one in the storage. Raises ClusterError where one is other."""
+    """Have workers say what they are; folder: an empty one, which they see unless there is storage.
+
+    Raises ClusterError where one is other.
+    """
+    storage = cluster.storage
 
     def expand(p: beam.Pipeline) -> object:
         numbers = p | beam.Create(range(tasks * 4), reshuffle=False) | beam.Reshuffle()
-        return numbers | "probe" >> beam.ParDo(_Probe(str(folder)))
+        return numbers | "probe" >> beam.ParDo(_Probe("" if storage else str(folder), storage))
 
     Remote(expand, cluster.within(PROBE_S), restarts=False, again_after_s=()).run()
+    if storage:
+        storage.fetch(folder, [name for name in storage.names("") if name.startswith(_PROBE)])
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not found:
         raise ClusterError(f"{folder.parent}: on the TaskManagers this is another folder; give one that all share")
