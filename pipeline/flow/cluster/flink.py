@@ -11,7 +11,7 @@ import subprocess  # nosec B404  # Java is started with words of ours
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,11 @@ def connected(
 
 def overview(master: str, parallelism: int) -> Mapping[str, Any]:
     """What the JobManager says of its cluster. Raises ClusterError where it does not answer or cannot run jobs."""
-    host, port = _place(master, "flink_master")
     try:
-        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S / 3)
-        connection.request("GET", "/overview")
-        has = json.loads(connection.getresponse().read())
+        has = asked(master, "/overview")
         flink = str(has["flink-version"])
+    except ClusterError:
+        raise
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no word of Flink"
         raise ClusterError(
@@ -121,6 +120,15 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
             f" TaskManagers, and `workers` asks for {parallelism}; start more, or ask for fewer"
         )
     return dict(has)
+
+
+def asked(master: str, path: str, verb: str = "GET") -> Any:
+    """What the REST interface of a JobManager answers. Raises ClusterError for no address, OSError, HTTPException,
+    ValueError for no JSON."""
+    connection = http.client.HTTPConnection(*_place(master, "flink_master"), timeout=ANSWER_S / 3)
+    with closing(connection):
+        connection.request(verb, path)
+        return json.loads(connection.getresponse().read())
 
 
 def _place(text: str, option: str) -> tuple[str, int]:

@@ -7,9 +7,12 @@ import logging
 import os
 import platform
 import re
+import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
+from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked
 from stswatch.pipeline.flow.cluster.storage import Storage, scratch
 from stswatch.pipeline.flow.slices import code
 from stswatch.pipeline.steps import STEPS
@@ -25,6 +28,8 @@ from stswatch.pipeline.steps import STEPS
 WORKER = "stswatch-worker"  # which the package installs
 PROBE_S = 90.0  # a worker has a second to start, a TaskManager under load some
 AGAIN_AFTER_S = (5.0, 15.0)  # by then a TaskManager that is gone is known to be
+TRIES = 3  # of what raises the same each time; storage may be away for a moment
+_LOOK_EVERY_S = 1.0
 _NO_PROGRAM = re.compile(r"Cannot run program|IOException: error=(?:2|13),")  # of Java, none and not permitted
 _DIED = re.compile(r"Process died with exit code (\d+)")
 _KILLED = 128  # and more: the exit code of what a signal has ended
@@ -39,12 +44,13 @@ class Remote:
         self,
         expand: Callable[[beam.Pipeline], object],
         cluster: Cluster,
-        restarts: bool = True,
+        tries: int = TRIES,
         again_after_s: Sequence[float] = AGAIN_AFTER_S,
     ) -> None:
-        """restarts: whether Flink begins a job again by its own strategy. again_after_s: pauses before it is given
-        again where the cluster failed it, seconds."""
-        self._expand, self._cluster, self._again_after_s = expand, cluster, again_after_s
+        """tries: how many may fail by what the transforms raise, or since no worker starts; Flink has more for what
+        befalls it. again_after_s: pauses before a job is given again to a Flink that gave it up for that, seconds."""
+        self._expand, self._cluster, self._tries, self._again_after_s = expand, cluster, tries, again_after_s
+        self._name = f"{cluster.job_name}-{secrets.token_hex(4)}"
         options = [
             "--runner=PortableRunner",
             f"--job_endpoint={cluster.job_endpoint}",
@@ -52,10 +58,10 @@ class Remote:
             "--environment_type=PROCESS",
             f"--environment_config={json.dumps({'command': WORKER})}",
             f"--parallelism={cluster.parallelism}",
-            f"--job_name={cluster.job_name}",
+            f"--job_name={self._name}",
             f"--sdk_worker_parallelism={cluster.workers_each}",
         ]
-        self._options = PipelineOptions(options if restarts else [*options, "--number_of_execution_retries=0"])
+        self._options = PipelineOptions(options)
 
     def run(self) -> PipelineResult:
         """Run it to its end, by one deadline; where the cluster failed it, and not what it runs, some times anew.
@@ -67,7 +73,7 @@ class Remote:
             for pause_s in self._again_after_s:
                 try:
                     return self._run(until_s)
-                except _Lost:
+                except JobLost:
                     if time.monotonic() + pause_s > until_s:
                         raise
                     time.sleep(pause_s)
@@ -83,15 +89,19 @@ class Remote:
             raise ClusterError(f"{self._cluster.job_endpoint}: the job server takes no job ({why})") from error
         finally:
             _forget_folder(built)
-        try:
-            state = result.wait_until_finish(duration=max(round((until_s - time.monotonic()) * 1000), 1))
-        except RuntimeError as error:
-            kind = _Lost if of_the_cluster(str(error)) else ClusterError
-            raise kind(explained(str(error), self._cluster)) from error
-        except BaseException:
-            with suppress(Exception):
-                result.cancel()
-            raise
+        with _watched(self._cluster.master, self._name, self._tries) as watch:
+            try:
+                state = result.wait_until_finish(duration=max(round((until_s - time.monotonic()) * 1000), 1))
+            except RuntimeError as error:
+                why = watch.why or str(error)
+                kind = JobLost if of_the_cluster(why) else ClusterError
+                raise kind(explained(why, self._cluster)) from error
+            except BaseException:
+                with suppress(Exception):
+                    result.cancel()
+                raise
+        if watch.why:
+            raise ClusterError(explained(watch.why, self._cluster))
         if state != PipelineState.DONE:
             with suppress(Exception):
                 result.cancel()
@@ -102,7 +112,45 @@ class Remote:
         return result
 
 
-class _Lost(ClusterError):
+class _Watch(threading.Thread):
+    """Calls a job off once as many of its tries as may have failed by what it runs, or since no worker starts.
+
+    Beam has no option of its runner for that in batch jobs, and Flink's strategy is the same whatever failed.
+    """
+
+    def __init__(self, master: str, job_name: str, tries: int) -> None:
+        super().__init__(daemon=True)
+        self._master, self._job_name, self._tries = master, job_name, tries
+        self.over, self.why = threading.Event(), ""
+
+    def run(self) -> None:
+        """Look every now and then, until it is over or the job called off."""
+        while not self.over.wait(_LOOK_EVERY_S) and not self.why:
+            with suppress(OSError, HTTPException, ValueError, KeyError, TypeError):
+                for job in asked(self._master, "/jobs/overview")["jobs"]:
+                    if job["name"] == self._job_name and job["state"] in ("RUNNING", "RESTARTING"):
+                        self._look(job["jid"])
+
+    def _look(self, job: str) -> None:
+        history = asked(self._master, f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
+        failed = [entry["stacktrace"] for entry in history if not of_the_cluster(entry["stacktrace"])]
+        if len(failed) >= self._tries:
+            asked(self._master, f"/jobs/{job}?mode=cancel", "PATCH")
+            self.why = failed[0]
+
+
+@contextmanager
+def _watched(master: str, job_name: str, tries: int) -> Iterator[_Watch]:
+    watch = _Watch(master, job_name, tries)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.over.set()
+        watch.join()
+
+
+class JobLost(ClusterError):
     """A job that failed by what befell the cluster: tried again it may well succeed."""
 
 
@@ -200,7 +248,7 @@ def probe(cluster: Cluster, folder: Path, tasks: int) -> None:
         numbers = p | beam.Create(range(tasks * 4), reshuffle=False) | beam.Reshuffle()
         return numbers | "probe" >> beam.ParDo(_Probe("" if storage else str(folder), storage))
 
-    Remote(expand, cluster.within(PROBE_S), restarts=False, again_after_s=()).run()
+    Remote(expand, cluster.within(PROBE_S), tries=1, again_after_s=()).run()
     if storage:
         storage.fetch(folder, [name for name in storage.names("") if name.startswith(_PROBE)])
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]

@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline.flow.calls import SENT, ParcelWriter
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked_for, overview
-from stswatch.pipeline.flow.cluster.portable import explained, of_the_cluster
+from stswatch.pipeline.flow.cluster.portable import JobLost, Remote, explained, of_the_cluster
 from stswatch.pipeline.options import ClusterOptions
 from tests.pipeline.flow.test_parcel import BIG
 
@@ -109,6 +109,31 @@ def test_why_a_job_failed_is_one_sentence(message, words):
 )
 def test_what_befell_the_cluster_is_told_from_what_code_raised(message, befell):
     assert of_the_cluster(message) == befell
+
+
+class Tried(Remote):
+    """A job that some failures befall before it is done; how often it was given to the cluster."""
+
+    def __init__(self, *failures: type[ClusterError]) -> None:
+        super().__init__(lambda p: p, THERE, again_after_s=(0, 0))
+        self.failures, self.given = list(failures), 0
+
+    def _run(self, until_s):
+        self.given += 1
+        if self.failures:
+            raise self.failures.pop(0)("x")
+        return "done"
+
+
+def test_a_job_that_the_cluster_failed_is_given_to_it_again_twice():
+    for lost in range(3):
+        job = Tried(*[JobLost] * lost)
+        assert (job.run(), job.given) == ("done", lost + 1)
+    for failures, given in (([JobLost] * 3, 3), ([ClusterError], 1), ([JobLost, ClusterError], 2)):
+        job = Tried(*failures)
+        with pytest.raises(ClusterError):
+            job.run()
+        assert job.given == given
 
 
 def test_a_call_that_is_tried_again_writes_a_file_of_its_own(tmp_path):
