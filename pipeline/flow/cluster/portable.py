@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked
 from stswatch.pipeline.flow.cluster.storage import Storage, scratch
 from stswatch.pipeline.flow.slices import code
 from stswatch.pipeline.steps import STEPS
+from stswatch.pipeline.trouble import sentence
 
 WORKER = "stswatch-worker"  # which the package installs
 PROBE_S = 90.0  # a worker has a second to start, a TaskManager under load some
@@ -34,6 +36,8 @@ _NO_PROGRAM = re.compile(r"Cannot run program|IOException: error=(?:2|13),")  # 
 _DIED = re.compile(r"Process died with exit code (\d+)")
 _KILLED = 128  # and more: the exit code of what a signal has ended
 _OURS = re.compile(r"Traceback \(most recent call|^\s*File \"", re.MULTILINE)  # of Python, from a worker
+_ERRNO = re.compile(r"\[[Ee]rrno (\d+)\](?:[^\n]*?: '([^'\n]+)')?")
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a worker may not read is no such thing
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Damaged\w+)): (.+?)(?: \[while running|$)", re.MULTILINE)
 
 
@@ -185,6 +189,11 @@ def explained(message: str, cluster: Cluster) -> str:
             f"{cluster.master}: {WORKER} ends at once there (exit code {died[1]}); call it on the machine of a"
             " TaskManager, and look what it lacks"
         )
+    for number, path in _ERRNO.findall(message):
+        there = f"{cluster.master}, on a machine of a TaskManager"
+        lacking = sentence(OSError(int(number), os.strerror(int(number)), path or None), there)
+        if lacking and int(number) in _OF_A_DISK:
+            return lacking
     raised = _RAISED.findall(message)
     causes = [words for kind, words in raised if kind not in ("RuntimeException", "ExecutionException")]
     why = causes[-1] if causes else _first_line(message)

@@ -27,7 +27,7 @@ from stswatch.pipeline.readers.source import Chunk, Source, SourceError
 from stswatch.pipeline.store.entries import RECEIPTS, receipt_name
 from stswatch.pipeline.store.files import sync
 
-_ARCHIVES, _LAKE = "archives", "lake"
+ARCHIVES, _LAKE = "archives", "lake"  # folders there
 _OF_THIS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -51,6 +51,8 @@ class Storage:
     def fetch(self, root: Path, names: Iterable[str], anew: bool = False) -> None:
         """Copy files from there into a folder, each whole or not at all; anew: also those that it holds already."""
         wanted = sorted({name for name in names if anew or not (root / name).exists()})
+        if any(name.startswith("/") or ".." in name.split("/") for name in wanted):  # somebody else writes there
+            raise StorageError(f"{self.url}: holds files that are none of a run; give a prefix that nobody else has")
         if not wanted:
             return
         mark = f".{secrets.token_hex(4)}.part"
@@ -162,10 +164,10 @@ def _states(slice_folder: Path) -> list[Path]:
 
 def put_archives(storage: Storage, chunks: Sequence[tuple[str, Chunk]]) -> list[tuple[str, Chunk]]:
     """Put the files of some chunks there, where they are not yet; gives the chunks with the names that these have."""
-    there, moved = set(storage.names(_ARCHIVES)), []
+    there, moved = set(storage.names(ARCHIVES)), []
     for reading, chunk in chunks:
         path = Path(chunk.source.path)
-        name = f"{_ARCHIVES}/{chunk.source.sha256}/{path.name}"
+        name = f"{ARCHIVES}/{chunk.source.sha256}/{path.name}"
         if name not in there:
             with tempfile.TemporaryDirectory(prefix="stswatch-archive-") as folder:
                 (Path(folder) / name).parent.mkdir(parents=True)

@@ -84,6 +84,15 @@ def test_without_a_cluster_none_is_asked(tmp_path):
             "flink.example:8081: the job failed (a.csv: breaks off)",
         ),
         ("Pipeline x failed in state FAILED: java.io.IOException: Insufficient number of network buffers", "Insuffic"),
+        (
+            "Traceback:\n  File x\nOSError: [Errno 28] No space: '/shared/x.part' [while",
+            "TaskManager: the disk is full (/shared/x.part: No space left on device); make room on it and run again",
+        ),
+        (
+            "OSError: [Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device",
+            "disk is full (",
+        ),
+        ("OSError: [Errno 2] No such file or directory: '/shared/x'", "job failed ([Errno 2] No such file"),
         ("", "the job failed (str)"),
     ],
 )

@@ -32,7 +32,7 @@ def test_through_storage_the_events_are_the_same(tmp_path, stored, monkeypatch, 
     archive.run(tmp_path / "data", [RECORDING], shards=shards)
     archive.assert_same(archive.everything(tmp_path / "plain"), archive.everything(tmp_path / "data"))
     kept = {name.split("/")[0] for name in stored.names("")}
-    assert kept == {"archives", "lake", "slice.json", "slices"}
+    assert kept == {"lake", "slice.json", "slices"}
     assert len({name.split("/")[1] for name in stored.names("slices")}) == 1  # the last, from which another would go on
     assert not [name for name in stored.names("") if "/sent/" in name]
 
@@ -55,6 +55,9 @@ def test_files_come_and_go_whole(tmp_path, stored):
     with pytest.raises(StorageError, match="cannot be read") as error:
         stored.fetch(other, ["c", "none"], anew=True)
     assert "\n" not in str(error.value)
+    for hostile in ("../c", "a/../../c", "/c"):
+        with pytest.raises(StorageError, match="give a prefix that nobody else has"):
+            stored.fetch(other, [hostile], anew=True)
     assert {path.name for path in other.rglob("*") if path.is_file()} == {"e", "c"}
     stored.remove("a")
     stored.remove("none")
