@@ -215,6 +215,9 @@ class ClusterOptions:
     job_server: str | None = option(
         None, "jar of Beam's job server, or HOST:PORT of one (default: what STSWATCH_JOB_SERVER names)", "WHERE"
     )
+    storage: str | None = option(
+        None, "where driver and workers exchange files, if they share no folder: s3://BUCKET/PREFIX and the like", "URL"
+    )
     job_deadline_s: float = option(
         "3600",
         "seconds that a job of the cluster, a slice, may take (default {default})",

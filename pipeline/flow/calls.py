@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -106,13 +107,13 @@ class Job:
         return next(step for step in self.steps if step.name == name)
 
 
-_CURRENT = "slice.json"  # which slice is run, for all who work on it; there while it is
+CURRENT = "slice.json"  # which slice is run, for all who work on it; there while it is
 
 
 @contextmanager
 def announced(job: Job) -> Iterator[None]:
     """Have the storage say for as long as the block lasts which slice is to be run. Raises OSError."""
-    path = job.data / _CURRENT
+    path = job.data / CURRENT
     described = {"before": job.before and job.before.name, "folder": job.folder.name, "slice": job.slice.to_json()}
     part = path.with_suffix(".part")
     part.write_text(json.dumps(described))
@@ -125,7 +126,7 @@ def announced(job: Job) -> Iterator[None]:
 
 def current_job(root: Path, steps: tuple[Step, ...], rules: Rules, shards: int) -> Job:
     """The slice that the storage says is to be run. Raises OSError where it names none."""
-    described = json.loads((root / _CURRENT).read_text())
+    described = json.loads((root / CURRENT).read_text())
     slices = root / "slices"
     before = slices / described["before"] if described["before"] else None
     return Job(root, slices / described["folder"], before, Slice.from_json(described["slice"]), rules, shards, steps)
@@ -143,7 +144,8 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     state = _read_state(job, step, shard)
     result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
     if step.state and not job.slice.final:
-        _states(job, job.folder).write(step.name, shard, result.state)
+        states: StateStore = _states(job, job.folder)
+        states.write(step.name, shard, result.state)
     later = job.steps[job.steps.index(step) + 1 :]
     out: list[Sent] = []
     with ParcelWriter(job.folder, f"{name}-{shard}") as outbox:
@@ -154,16 +156,45 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     return out, round((time.process_time() - began) * 1e6)
 
 
+def read_by(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> Iterator[str]:
+    """The files that a call of run_shard reads, as names in the data folder."""
+    step = job.step(name)
+    first, last = _lake_shards(shard, step.shards(job.shards))
+    files = [job.folder / SENT / file for _, file, *_ in given]
+    if job.before is not None and step.state:
+        files.append(_states(job, job.before).path(name, shard))
+    for part in job.slice.parts:
+        takes = part.table in LAKE_TABLES and part.table in step.takes
+        if takes and any(e >= first and b + 1 < last for b, e in pairwise([-1, *part.last_shards])):
+            files.append(job.data / part.path)
+    return (path.relative_to(job.data).as_posix() for path in files)
+
+
+def written_by(job: Job, name: str, shard: int, sent: Iterable[Sent]) -> Iterator[str]:
+    """The files that a call of run_shard wrote, which gave `sent`, as names in the data folder."""
+    step = job.step(name)
+    files = {job.folder / SENT / file for _, _, (_, file, *_) in sent}
+    files |= {job.folder / f"{schema.EVENT_TABLES.get(table)}-{shard}.parquet" for table in step.gives}
+    files.add(_states(job, job.folder).path(name, shard))
+    return (path.relative_to(job.data).as_posix() for path in files if path.exists())
+
+
+def _lake_shards(shard: int, of: int) -> tuple[int, int]:
+    """The shards of the lake, from and to before, that a shard of a step takes."""
+    first, last = (-(-k * LAKE_SHARDS // of) for k in (shard, shard + 1))
+    return first, last
+
+
 def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
     """The rows of the lake that a step takes, of its lake shards and the span of the slice, and what was lost in it."""
-    first, last = (-(-k * LAKE_SHARDS // n) for k in (shard, shard + 1))
+    shards = _lake_shards(shard, n)
     span = job.slice.start_us, job.slice.end_us
     tables = {}
     for table in LAKE_TABLES:
         if table in step.takes:
             parts = [p for p in job.slice.parts if p.table == table]
             columns = step.reads.get(table, ())
-            tables[table] = lake.read(job.data, parts, columns, (first, last), span, table)
+            tables[table] = lake.read(job.data, parts, columns, shards, span, table)
     if LOST in step.takes:
         lost = np.array(job.slice.lost, np.int64).reshape(-1, 2)
         tables[LOST] = build(LOST, {"start": lost[:, 0], "end": lost[:, 1]})
@@ -173,10 +204,11 @@ def _from_lake(job: Job, step: Step, shard: int, n: int) -> Tables:
 def _read_state(job: Job, step: Step, shard: int) -> Tables:
     if job.before is None or not step.state:
         return step.no_state()
-    return _states(job, job.before).read(step.name, shard, step.state)
+    states: StateStore = _states(job, job.before)
+    return states.read(step.name, shard, step.state)
 
 
-def _states(job: Job, folder: Path) -> StateStore:
+def _states(job: Job, folder: Path) -> StateFiles:
     return StateFiles(folder / "state", job.rules.events_fingerprint())
 
 

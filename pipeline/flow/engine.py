@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,16 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from stswatch.pipeline import faults, schema
 from stswatch.pipeline.flow import workers
-from stswatch.pipeline.flow.calls import SENT, Job, Parcel, announced, current_job, ingest_chunk, run_shard
+from stswatch.pipeline.flow.calls import SENT, Job, Parcel, Sent, announced, current_job, ingest_chunk, run_shard
 from stswatch.pipeline.flow.cluster.flink import Cluster
 from stswatch.pipeline.flow.cluster.portable import Remote
+from stswatch.pipeline.flow.cluster.storage import (
+    Storage,
+    announced_there,
+    carried,
+    ingest_chunk_there,
+    run_shard_there,
+)
 from stswatch.pipeline.flow.slices import checksums
 from stswatch.pipeline.readers.source import Chunk
 from stswatch.pipeline.rules import Rules
@@ -50,17 +58,26 @@ Waiting = list[tuple[_KEY, list[Parcel]]]
 
 @dataclass(frozen=True)
 class StepsSpec:
-    """What the workers of a run share: the root of its storage, its steps, rules, shards; processes of each worker."""
+    """What the workers of a run share: the data folder, steps, rules, shards; processes of each worker.
+
+    storage: where they find files and leave them; None where they see the data folder.
+    """
 
     root: str
     steps: tuple[Step, ...]
     rules: Rules
     shards: int
     workers: int = 1
+    storage: Storage | None = None
 
     def job(self) -> Job:
         """The slice that the storage says is to be run. Raises OSError where there is none."""
-        return current_job(Path(self.root), self.steps, self.rules, self.shards)
+        root = announced_there(self.storage) if self.storage else Path(self.root)
+        return current_job(root, self.steps, self.rules, self.shards)
+
+    def run(self) -> Callable[..., tuple[list[Sent], int]]:
+        """What runs a step for a shard, as run_shard does."""
+        return partial(run_shard_there, self.storage) if self.storage else run_shard
 
 
 class ApplySteps(beam.PTransform):  # type: ignore[misc]
@@ -147,7 +164,7 @@ class _Call(beam.DoFn):  # type: ignore[misc]
     def _found(self) -> Iterator[beam.pvalue.TaggedOutput]:
         # the fullest shards first, so that none of them is left to run alone
         waiting, self._waiting = sorted(self._waiting, key=_fullness, reverse=True), Waiting()
-        calls = [(run_shard, self._job, *key, parcels) for key, parcels in waiting]
+        calls = [(self._spec.run(), self._job, *key, parcels) for key, parcels in waiting]
         for (key, _), (sent, cpu_us) in zip(waiting, workers.each(self._spec.workers, calls), strict=True):
             self._cpu_us[key[0]].inc(cpu_us)
             for target, shard, parcel in sent:
@@ -166,7 +183,7 @@ class _CallAll(beam.DoFn):  # type: ignore[misc]
         job = self._spec.job()
         waiting: dict[str, list[Parcel]] = {step.name: [] for step in job.steps}
         for step in job.steps:
-            sent, cpu_us = run_shard(job, step.name, 0, waiting.pop(step.name))
+            sent, cpu_us = self._spec.run()(job, step.name, 0, waiting.pop(step.name))
             self._cpu_us[step.name].inc(cpu_us)
             for target, _, parcel in sent:
                 waiting[target].append(parcel)
@@ -183,11 +200,18 @@ def _fullness(given: tuple[_KEY, list[Parcel]]) -> int:
 
 @dataclass(frozen=True)
 class IngestSpec:
-    """The root of the storage, the slab of the lake, microseconds, and how many processes each worker has."""
+    """The data folder, the slab of the lake, microseconds, how many processes each worker has; storage as above."""
 
     root: str
     slab_us: int
     workers: int = 1
+    storage: Storage | None = None
+
+    def decode(self) -> Callable[[str, Chunk, int], object]:
+        """What decodes a chunk, as ingest_chunk does: reading, chunk, slab."""
+        if self.storage:
+            return partial(ingest_chunk_there, self.storage)
+        return partial(ingest_chunk, Path(self.root))
 
 
 ChunkOf = tuple[str, Chunk]  # the reading that a chunk is of, and the chunk: path, range, format and options
@@ -218,8 +242,8 @@ class _Ingest(beam.DoFn):  # type: ignore[misc]
         self._waiting.append(element)
 
     def finish_bundle(self) -> None:
-        root, slab_us = Path(self._spec.root), self._spec.slab_us
-        calls = [(ingest_chunk, root, reading, chunk, slab_us) for reading, chunk in self._waiting]
+        decode, slab_us = self._spec.decode(), self._spec.slab_us
+        calls = [(decode, reading, chunk, slab_us) for reading, chunk in self._waiting]
         for _ in workers.each(self._spec.workers, calls):
             pass
 
@@ -303,6 +327,7 @@ class Flow:
             return p | ApplySteps(spec)
 
         self._pipeline = Remote(expand, cluster) if cluster else Embedded(expand, options=options)
+        self._storage = spec.storage
 
     def run_slice(self, job: Job) -> dict[str, Any]:
         """Run one slice; gives what the catalogue is to keep of it, once the disk holds all its files.
@@ -312,7 +337,7 @@ class Flow:
         discard(job.folder, job.folder.parent)
         (job.folder / "state").mkdir(parents=True)
         faults.reach("slice_begun")
-        with announced(job):
+        with announced(job), carried(self._storage, job):
             result = self._pipeline.run()
         shutil.rmtree(job.folder / SENT, ignore_errors=True)
         sync((path for path in job.folder.rglob("*") if path.is_file()), job.data)

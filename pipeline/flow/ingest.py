@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow.cluster.storage import ARCHIVES, put_archives, take_receipts
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.readers.formats import chunks
 from stswatch.pipeline.readers.nmea import unread_words
@@ -66,10 +67,12 @@ def ingest(
 
     for group in _groups(todo, _BYTES_AT_ONCE * engine.workers):
         try:
-            _decode([(readings[name], chunk) for name, chunk in group], str(data.absolute()), slab_us, engine)
+            _decode([(readings[name], chunk) for name, chunk in group], data, slab_us, engine)
         finally:
             for name, chunk in group:
                 take_up(name, chunk)
+    if engine.storage is not None:
+        engine.storage.remove(ARCHIVES)
     faults.reach("sources_read")
     entered = []
     for name, source in new.items():
@@ -107,12 +110,19 @@ def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[l
         yield group
 
 
-def _decode(chunks: Sequence[tuple[str, Chunk]], root: str, slab_us: int, engine: Engine) -> None:
+def _decode(chunks: Sequence[tuple[str, Chunk]], data: Path, slab_us: int, engine: Engine) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed."""
     from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
 
-    spec = IngestSpec(root, slab_us, engine.own_workers)
-    decode(chunks, spec, engine.beam or IN_PROCESS, engine.cluster)
+    spec = IngestSpec(engine.root(data), slab_us, engine.own_workers, engine.storage)
+    if engine.storage is None:
+        decode(chunks, spec, engine.beam or IN_PROCESS, engine.cluster)
+        return
+    chunks = put_archives(engine.storage, chunks)
+    try:
+        decode(chunks, spec, engine.beam or IN_PROCESS, engine.cluster)
+    finally:
+        take_receipts(engine.storage, data)
 
 
 def _options(source: Source) -> str:

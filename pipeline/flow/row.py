@@ -29,6 +29,7 @@ from stswatch.pipeline.store.usable import nothing_usable
 from stswatch.pipeline.trouble import Progress
 
 if TYPE_CHECKING:
+    from stswatch.pipeline.flow.cluster.storage import Storage
     from stswatch.pipeline.flow.engine import Flow
 
 _ROWS_PER_CALL = 500_000  # what a step takes at once and stays in the cache
@@ -63,6 +64,15 @@ class Engine:
     def own_workers(self) -> int:
         """Processes of each worker of Beam; on a cluster there are more workers instead."""
         return 1 if self.cluster else self.workers
+
+    @property
+    def storage(self) -> Storage | None:
+        """Through what the workers of a cluster exchange files; None where they see the data folder."""
+        return self.cluster.storage if self.cluster else None
+
+    def root(self, data: Path) -> str:
+        """The data folder as workers see it; nothing where they do not."""
+        return "" if self.storage else str(data.absolute())
 
     def rows_joined(self) -> int:
         """Slices with fewer rows together are one; 0 where they are to be as short as asked."""
@@ -131,7 +141,7 @@ def _flow(data: Path, rules: Rules, shards: int, engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
     from stswatch.pipeline.flow.engine import IN_PROCESS, Flow, StepsSpec
 
-    spec = StepsSpec(str(data.absolute()), engine.steps, rules, shards, engine.own_workers)
+    spec = StepsSpec(engine.root(data), engine.steps, rules, shards, engine.own_workers, engine.storage)
     return Flow(spec, engine.beam or IN_PROCESS, engine.cluster)
 
 

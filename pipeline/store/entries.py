@@ -30,7 +30,7 @@ from stswatch.pipeline.tracks.stray_days import Day
 from stswatch.pipeline.trouble import MachineError, sentence
 from stswatch.pipeline.untrusted import storable
 
-_RECEIPTS = "receipts"  # the folder of receipts that nobody has taken up yet
+RECEIPTS = "receipts"  # the folder of receipts that nobody has taken up yet
 _LATER = ("first_time", "last_time", "member", "licence", "ingest_day", "columns")  # what an entry need not say
 
 
@@ -128,9 +128,14 @@ def keep_receipt(catalogue: Catalogue, reading: str, chunk: int, receipt: Receip
     catalogue.put("chunks", {_chunk(reading, chunk): _written(receipt)}, durable=False)
 
 
+def receipt_name(reading: str, chunk: int) -> str:
+    """Where the receipt of a chunk is left, within the data folder."""
+    return f"{RECEIPTS}/{_chunk(reading, chunk)}.json"
+
+
 def leave_receipt(data: Path, reading: str, chunk: int, receipt: Receipt) -> None:
     """Leave the receipt of a chunk beside the lake, where whoever gave the work takes it up. Raises OSError."""
-    path = data / _RECEIPTS / f"{_chunk(reading, chunk)}.json"
+    path = data / receipt_name(reading, chunk)
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(_written(receipt)))
@@ -139,7 +144,7 @@ def leave_receipt(data: Path, reading: str, chunk: int, receipt: Receipt) -> Non
 
 def take_receipt(catalogue: Catalogue, reading: str, chunk: int) -> Receipt | None:
     """Keep the receipt that was left of a chunk in the catalogue; None where there is none. Raises OSError."""
-    path = catalogue.data / _RECEIPTS / f"{_chunk(reading, chunk)}.json"
+    path = catalogue.data / receipt_name(reading, chunk)
     try:
         receipt = _receipt(json.loads(path.read_text()))
     except FileNotFoundError:
@@ -172,7 +177,7 @@ def finished(catalogue: Catalogue, reading: str, chunk: int, entry: SourceEntry 
 def clear(catalogue: Catalogue) -> None:
     """Forget the receipts of chunks of which no source was entered: of readings that were given up."""
     catalogue.delete("chunks", catalogue.keys("chunks"), durable=False)
-    shutil.rmtree(catalogue.data / _RECEIPTS, ignore_errors=True)
+    shutil.rmtree(catalogue.data / RECEIPTS, ignore_errors=True)
 
 
 def again(catalogue: Catalogue, damaged: DamagedFile, source: str) -> CatalogueError:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import subprocess
+import sys
+from contextlib import closing
+
 import pytest
 
-from tests.cluster.standing import FLINK, Standing
+from tests.cluster.standing import START_S, Standing, free_ports, listens
+from tests.pipeline.sources.listen import wait
 
 
 @pytest.fixture(scope="session")
@@ -14,12 +20,10 @@ def standing(tmp_path_factory):
     cluster.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def flink(standing):
-    """A JobManager and two TaskManagers of two slots, and the job server."""
-    standing.start(*FLINK, "jobserver")
-    standing.has_slots(4)
-    standing.answers(standing.job_server)
+    """A JobManager and two TaskManagers of two slots, and the job server; all of it, whatever the test before left."""
+    standing.whole()
     return standing
 
 
@@ -29,3 +33,27 @@ def kafka(standing):
     standing.start("kafka")
     standing.answers(standing.brokers)
     return standing
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A server of S3 with a bucket, which this process and what it starts are told of; gives the URL of the bucket."""
+    folder = tmp_path_factory.mktemp("s3")
+    port = free_ports(1)
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (folder / "log").open("wb") as log, pytest.MonkeyPatch.context() as patch:
+        server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait(lambda: listens(port), START_S)
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                patch.setenv(name, "testing")
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            with closing(connection):
+                connection.request("PUT", "/bucket")
+                assert connection.getresponse().status == 200
+            yield "s3://bucket"
+        finally:
+            server.terminate()
+            server.wait(20)

@@ -34,7 +34,7 @@ class Standing:
     """Its parts, by the names of deploy/flink/cluster."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_ports(8)
+        self.folder, self.port = folder, free_ports(8)
 
     @property
     def master(self) -> str:
@@ -65,6 +65,16 @@ class Standing:
     def kill(self, part: str) -> None:
         os.kill(self.pid(part), signal.SIGKILL)
 
+    def whole(self) -> None:
+        """Have all of Flink stand with nothing to do, whatever was killed or left over."""
+        self.start(*FLINK, "jobserver")
+        wait(lambda: bool(self.asked("/overview")), START_S)
+        for job in self.asked("/jobs").get("jobs", ()):
+            if job["status"] not in ("FINISHED", "CANCELED", "FAILED"):
+                self.asked(f"/jobs/{job['id']}?mode=cancel", "PATCH")
+        self.has_slots(4)
+        self.answers(self.job_server)
+
     def has_slots(self, slots: int) -> None:
         """Wait until so many are free."""
 
@@ -77,16 +87,20 @@ class Standing:
 
     def overview(self) -> dict[str, Any]:
         """What the JobManager says; nothing while it does not answer."""
+        return self.asked("/overview")
+
+    def asked(self, path: str, verb: str = "GET") -> dict[str, Any]:
+        """An answer of the JobManager; nothing while it gives none."""
         with suppress(OSError, http.client.HTTPException, ValueError):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             with closing(connection):
-                connection.request("GET", "/overview")
+                connection.request(verb, path)
                 return json.loads(connection.getresponse().read())
         return {}
 
     def answers(self, address: str) -> None:
         """Wait until something listens there."""
-        wait(lambda: _listens(int(address.rpartition(":")[2])), START_S)
+        wait(lambda: listens(int(address.rpartition(":")[2])), START_S)
 
     def workers(self) -> list[psutil.Process]:
         """The processes of stswatch-worker that the TaskManagers have started."""
@@ -152,14 +166,15 @@ class Standing:
         return found
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether anything does at that port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_ports(count: int) -> int:
+def free_ports(count: int) -> int:
     """The first of so many that nobody listens on, below those that the system gives out."""
     while True:
         first = random.randrange(20_000, 30_000)
-        if not any(_listens(port) for port in range(first, first + count)):
+        if not any(listens(port) for port in range(first, first + count)):
             return first

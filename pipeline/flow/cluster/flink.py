@@ -11,12 +11,13 @@ import subprocess  # nosec B404  # Java is started with words of ours
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline.flow.cluster.storage import Storage, of_a_run
 from stswatch.pipeline.options import ClusterOptions
 
 FLINK = "1.19"  # whose runner the job server has (deploy/flink/job-server.xml)
@@ -33,7 +34,10 @@ class ClusterError(StswatchError, ValueError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where jobs go, in how many parallel tasks; how long one may take, and an answer, seconds."""
+    """Where jobs go, in how many parallel tasks; how long one may take, and an answer, seconds.
+
+    storage: through what driver and workers exchange files; None where all see the data folder.
+    """
 
     master: str  # HOST:PORT of the REST interface of the JobManager
     job_endpoint: str  # HOST:PORT of Beam's job server
@@ -42,6 +46,7 @@ class Cluster:
     deadline_s: float = 3600.0
     answer_s: float = ANSWER_S
     job_name: str = "stswatch"
+    storage: Storage | None = None
 
     def within(self, deadline_s: float) -> Cluster:
         """The same for a job that is shorter."""
@@ -50,8 +55,8 @@ class Cluster:
 
 @contextmanager
 def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator[Cluster | None]:
-    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError."""
-    given = options.flink_master or options.job_server
+    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError, StorageError."""
+    given = options.flink_master or options.job_server or options.storage
     if options.engine == "local":
         if given:
             raise ClusterError(f"{given}: names a cluster, and `engine` none; give `engine=flink` too")
@@ -59,25 +64,32 @@ def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator
         return
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with connected(options.flink_master, options.job_server, data, parallelism, options.job_deadline_s) as cluster:
-        yield cluster
+    with of_a_run(options.storage) as storage:
+        deadline_s = options.job_deadline_s
+        with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
+            yield cluster
 
 
 @contextmanager
 def connected(
-    master: str, job_server: str | None, data: Path, parallelism: int, deadline_s: float
+    master: str,
+    job_server: str | None,
+    data: Path,
+    parallelism: int,
+    deadline_s: float,
+    storage: Storage | None = None,
 ) -> Iterator[Cluster]:
     """A cluster that was looked at, for as long as the block lasts.
 
     master: HOST:PORT of the JobManager's REST. job_server: a jar, which is started, or HOST:PORT of one that stands;
-    None: what the environment names. data: the folder that all machines share, made already.
+    None: what the environment names. data: the folder that all machines share, made already, unless there is storage.
 
     Raises ClusterError: which of Java, jar, cluster, workers and folder is missing, or which version differs.
     """
     has = overview(master, parallelism)
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
         each = -(-parallelism // int(has["taskmanagers"]))
-        cluster = Cluster(master, endpoint, parallelism, each, deadline_s)
+        cluster = Cluster(master, endpoint, parallelism, each, deadline_s, storage=storage)
         from stswatch.pipeline.flow.cluster.portable import probe  # with Beam
 
         with tempfile.TemporaryDirectory(prefix="probe-", dir=data) as folder:
@@ -89,12 +101,11 @@ def connected(
 
 def overview(master: str, parallelism: int) -> Mapping[str, Any]:
     """What the JobManager says of its cluster. Raises ClusterError where it does not answer or cannot run jobs."""
-    host, port = _place(master, "flink_master")
     try:
-        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S / 3)
-        connection.request("GET", "/overview")
-        has = json.loads(connection.getresponse().read())
+        has = asked(master, "/overview")
         flink = str(has["flink-version"])
+    except ClusterError:
+        raise
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no word of Flink"
         raise ClusterError(
@@ -109,6 +120,15 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
             f" TaskManagers, and `workers` asks for {parallelism}; start more, or ask for fewer"
         )
     return dict(has)
+
+
+def asked(master: str, path: str, verb: str = "GET") -> Any:
+    """What the REST interface of a JobManager answers. Raises ClusterError for no address, OSError, HTTPException,
+    ValueError for no JSON."""
+    connection = http.client.HTTPConnection(*_place(master, "flink_master"), timeout=ANSWER_S / 3)
+    with closing(connection):
+        connection.request(verb, path)
+        return json.loads(connection.getresponse().read())
 
 
 def _place(text: str, option: str) -> tuple[str, int]:

@@ -7,8 +7,10 @@ it: a worker that outlived its TaskManager could still write while another does 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -37,6 +39,10 @@ def main(words: Sequence[str] | None = None) -> int:
     from stswatch.pipeline.flow.workers import keep_freed_memory
 
     keep_freed_memory()
+    # All that it will run, before it speaks to the TaskManager: of a worker that dies between its first word and its
+    # first data that hears only three minutes later (GrpcDataService of Beam), and imports take seconds.
+    importlib.import_module("stswatch.pipeline.flow.engine")
+    signal.signal(signal.SIGTERM, _end)  # by which a TaskManager ends its workers
     channel = grpc.intercept_channel(grpc.insecure_channel(given.provision_endpoint), WorkerIdInterceptor(given.id))
     asked = services.ProvisionServiceStub(channel).GetProvisionInfo
     info = asked(messages.GetProvisionInfoRequest(), timeout=WAIT_S).info
@@ -48,6 +54,12 @@ def main(words: Sequence[str] | None = None) -> int:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_EVERY_S)
+    _end()
+
+
+def _end(*_: object) -> None:
+    if there := sys.modules.get("stswatch.pipeline.flow.cluster.storage"):
+        there.leave()
     os._exit(1)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from stswatch.pipeline.flow.calls import SENT, ParcelWriter
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked_for, overview
-from stswatch.pipeline.flow.cluster.portable import explained
+from stswatch.pipeline.flow.cluster.portable import JobLost, Remote, explained, of_the_cluster
 from stswatch.pipeline.options import ClusterOptions
 from tests.pipeline.flow.test_parcel import BIG
 
@@ -84,6 +84,15 @@ def test_without_a_cluster_none_is_asked(tmp_path):
             "flink.example:8081: the job failed (a.csv: breaks off)",
         ),
         ("Pipeline x failed in state FAILED: java.io.IOException: Insufficient number of network buffers", "Insuffic"),
+        (
+            "Traceback:\n  File x\nOSError: [Errno 28] No space: '/shared/x.part' [while",
+            "TaskManager: the disk is full (/shared/x.part: No space left on device); make room on it and run again",
+        ),
+        (
+            "OSError: [Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device",
+            "disk is full (",
+        ),
+        ("OSError: [Errno 2] No such file or directory: '/shared/x'", "job failed ([Errno 2] No such file"),
         ("", "the job failed (str)"),
     ],
 )
@@ -92,6 +101,48 @@ def test_why_a_job_failed_is_one_sentence(message, words):
     assert words in sentence
     assert "\n" not in sentence
     assert "\tat " not in sentence
+
+
+@pytest.mark.parametrize(
+    ("message", "befell"),
+    [
+        ("StatusRuntimeException: CANCELLED: call already cancelled. Use ServerCallStreamObserver.setOnC", True),
+        ("java.util.concurrent.ExecutionException: StatusRuntimeException: CANCELLED: client cancelled", True),
+        ("org.apache.flink.runtime.io.network.netty.exception.RemoteTransportException: Connecting has failed", True),
+        ("org.apache.flink.runtime.jobmaster.JobMasterException: TaskManager with id x is no longer reachable.", True),
+        ("RuntimeException: Error received from SDK harness: Traceback (most recent call last):\n  File", False),
+        ('java.io.IOException: Cannot run program "stswatch-worker": error=2, No such file', False),
+        ("java.lang.IllegalStateException: Process died with exit code 1", False),
+        ("java.lang.IllegalStateException: Process died with exit code 137", True),
+    ],
+)
+def test_what_befell_the_cluster_is_told_from_what_code_raised(message, befell):
+    assert of_the_cluster(message) == befell
+
+
+class Tried(Remote):
+    """A job that some failures befall before it is done; how often it was given to the cluster."""
+
+    def __init__(self, *failures: type[ClusterError]) -> None:
+        super().__init__(lambda p: p, THERE, again_after_s=(0, 0))
+        self.failures, self.given = list(failures), 0
+
+    def _run(self, until_s):
+        self.given += 1
+        if self.failures:
+            raise self.failures.pop(0)("x")
+        return "done"
+
+
+def test_a_job_that_the_cluster_failed_is_given_to_it_again_twice():
+    for lost in range(3):
+        job = Tried(*[JobLost] * lost)
+        assert (job.run(), job.given) == ("done", lost + 1)
+    for failures, given in (([JobLost] * 3, 3), ([ClusterError], 1), ([JobLost, ClusterError], 2)):
+        job = Tried(*failures)
+        with pytest.raises(ClusterError):
+            job.run()
+        assert job.given == given
 
 
 def test_a_call_that_is_tried_again_writes_a_file_of_its_own(tmp_path):
