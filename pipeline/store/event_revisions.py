@@ -10,13 +10,14 @@ Law: after any loads the current revisions are the rows that are published, each
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.schema import Registry
+from stswatch.pipeline.schema import Merge, Registry
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.publish import query
 from stswatch.pipeline.store.revisions import Name, free_name, succession
@@ -35,15 +36,41 @@ class ByRun(Protocol):
     def rules(self) -> Rules: ...  # noqa: D102
 
 
-def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool, tables: Registry) -> None:
-    """Bring the revisions of all tables in line with what the slices say now.
+@dataclass(frozen=True)
+class Moved:
+    """What a load drops and adds: how many outputs, and from when until when their events last, UTC microseconds."""
 
-    dropped: whether a slice says no longer what it said. Runs inside the caller's transaction, before the run is noted.
-    """
-    run_id, why = run.run_id, _reason(work, run, dropped)
-    other = work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall()
+    gone: int
+    come: int
+    since_us: int
+    until_us: int
+
+
+_NEVER_US, _EVER_US = -(1 << 62), 1 << 62
+
+
+def event_span(work: duckdb.DuckDBPyConnection, tables: Registry, outputs: Collection[int]) -> tuple[int, int]:
+    """From when until when the events of some outputs last, UTC microseconds; from the end to the start of all time
+    where they have none."""
+    parts = []
+    for name, by in tables.revised.items():
+        since, until = (ddl.quoted(each) for each in by.span)
+        ends = f"min(epoch_us({since})) AS since, max(coalesce(epoch_us({until}), {_EVER_US})) AS until"
+        parts.append(f"SELECT {ends} FROM part_{name} WHERE _output IN (SELECT unnest($outputs::INTEGER[]))")
+    query_of = f"SELECT min(since), max(until) FROM ({' UNION ALL '.join(parts)})"
+    since_us, until_us = work.execute(query_of, {"outputs": list(outputs)}).fetchall()[0]
+    return (_EVER_US, _NEVER_US) if since_us is None else (int(since_us), int(until_us))
+
+
+def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, moved: Moved, tables: Registry) -> None:
+    """Bring the revisions of all tables in line with what the slices say now; only what lasted while what a load
+    drops or adds lasts is looked at. Runs inside the caller's transaction, before the run is noted."""
+    if not moved.gone and not moved.come:
+        return
+    run_id, why = run.run_id, _reason(work, run, moved.gone > 0)
+    other = bool(work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall())
     for name in tables.revised:
-        fresh, left = _compare(work, name, tables, bool(other))
+        fresh, left = _compare(work, name, tables, None if other else moved)
         if not fresh and not left:
             continue
         pairs = work.execute(_PAIRS).fetchall() if fresh and left else []
@@ -71,21 +98,29 @@ def _reason(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool) -> str:
     return "data: more of them"
 
 
-def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, anew: bool) -> tuple[int, int]:
-    """Tables fresh_events, what is said now and was not before, numbered, and left_events, what was; rows of each."""
+def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, moved: Moved | None) -> tuple[int, int]:
+    """Tables fresh_events, what is said now and was not before, numbered, and left_events, what was; rows of each.
+
+    moved: None to look at all, by hashes that are taken anew.
+    """
     revised, fields = tables.revised[name], tables.stored[name]
     subject = ", ".join(f"{ddl.quoted(each)}::VARCHAR" for each in revised.subject)
     since, until = (ddl.quoted(each) for each in revised.span)
     hashes = ", ".join(f"hash({ddl.quoted(column)})" for column in _compared(fields))
     known = "id" if "id" in fields.names else "NULL"
-    stood = f"FROM {TABLE} s WHERE table_name = {ddl.literal(name)} AND status = 'current'"
+    part = tables.merge(name) in (Merge.ROWS, Merge.GAPS)  # others are put together of parts from any slice
+    meanwhile = "true"
+    if moved is not None and part:
+        meanwhile = f"epoch_us({{0}}) <= {moved.until_us} AND coalesce(epoch_us({{1}}) >= {moved.since_us}, true)"
+    stood = f"""FROM {TABLE} s WHERE table_name = {ddl.literal(name)} AND status = 'current'
+        AND {meanwhile.format("start_time", "end_time")}"""
     alike = "f.subject = s.subject AND f.start_time = s.start_time AND f._columns = s._columns"
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE all_events AS SELECT DISTINCT concat_ws(' ', {subject}) AS subject,
                 {since} AS start_time, {until} AS end_time, {known}::VARCHAR AS known, [{hashes}] AS _columns
-            FROM ({query(name, tables)})"""
+            FROM ({query(name, tables)}) WHERE {meanwhile.format(since, until)}"""
     )
-    if anew:
+    if moved is None:
         _rehash(work, name)
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE left_events AS SELECT s.* {stood}

@@ -26,7 +26,6 @@ from stswatch.pipeline.store import (
     case_referrals,
     case_tables,
     ddl,
-    event_revisions,
     publish,
     revisions,
     snapshots,
@@ -35,6 +34,7 @@ from stswatch.pipeline.store import (
 from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, connect, open_work, sound
 from stswatch.pipeline.store.ddl import LeftOut
 from stswatch.pipeline.store.encounter_context import rescoring
+from stswatch.pipeline.store.event_revisions import Moved, event_span, revise_events
 from stswatch.pipeline.store.files import check_spare_files, verify
 from stswatch.pipeline.store.revisions import final_encounters, lead_changes
 from stswatch.pipeline.untrusted import storable
@@ -58,8 +58,8 @@ class Output:
 
 def synchronise(
     work: duckdb.DuckDBPyConnection, data: Path, outputs: Sequence[Output], tables: Registry = schema.TABLES
-) -> tuple[int, int]:
-    """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given; how many.
+) -> Moved:
+    """Take in the outputs that the ledger lacks, and drop what came from outputs that are no longer given.
 
     Runs inside the caller's transaction. Raises StoreError for repeated keys, unknown tables and files that
     cannot be read, DamagedFile for one that no longer is what was written.
@@ -73,10 +73,12 @@ def synchronise(
     gone = [number for key, number in known.items() if key not in given]
     first = 1 + max(known.values(), default=0)
     touched.begin(work, tables, gone, len(given.keys() - known), first)
+    dropped = event_span(work, tables, gone)
     _drop(work, tables, [LIVE, *gone])
     new = {first + i: output for i, output in enumerate(o for key, o in given.items() if key not in known)}
     _add(work, data, new, tables)
-    return len(gone), len(new)
+    last = event_span(work, tables, new)
+    return Moved(len(gone), len(new), min(dropped[0], last[0]), max(dropped[1], last[1]))
 
 
 def _drop(work: duckdb.DuckDBPyConnection, tables: Registry, numbers: list[int]) -> None:
@@ -193,11 +195,10 @@ def commit(
     work.begin()
     try:
         with sound(data / WORK, AFRESH):
-            gone, come = synchronise(work, data, outputs, tables)
+            moved = synchronise(work, data, outputs, tables)
             rescore = rescoring(run.card, run.rules.context, True, tables) or touched.forget
             number = revisions.revise(work, run.run_id, judge(shown, run.rules), live, True, decided_us, rescore)
-            if gone or come:
-                event_revisions.revise_events(work, run, gone > 0, tables)
+            revise_events(work, run, moved, tables)
             _note(work, run, finished)
             faults.reach("load_done")
             work.commit()
