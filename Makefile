@@ -10,6 +10,7 @@ ROOMS := geo models pipeline sample_ais
 JOBS ?= 3
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
+CLUSTER ?= cluster and not soak
 
 # Compiled modules are kept, even where the machine says otherwise: else each of the hundreds of processes that tests
 # start compiles all that it imports, and each that collects them rewrites and compiles every test.
@@ -46,12 +47,12 @@ services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, whe
 cluster-jars:  ## fetch the jars of Flink, Beam's job server and Kafka into .cluster; needs Maven, or apt-get to install it
 	@sh deploy/flink/cluster jars
 
-cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Kafka here, and run the tests of them
+cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Kafka here, and run the tests of them (CLUSTER=cluster: the longer ones too)
 	@$(INSTALL) '.[dev,cluster]'
-	$(PYTHON) -m pytest -m cluster -ra $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "$(CLUSTER)" -ra $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with fifteen times the examples
-	$(PYTHON) -m pytest -m soak -rP $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m 'soak and not cluster' -rP $(PYTEST_ARGS)
 	$(PYTHON) -m pytest -m 'hypothesis and not soak and not service and not cluster' --hypothesis-profile=soak $(SPREAD) $(PYTEST_ARGS)
 
 check: lint types layers security  ## ruff, ruff format, mypy, import-linter, bandit

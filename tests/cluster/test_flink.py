@@ -114,6 +114,7 @@ def test_a_job_is_begun_again_often_where_the_cluster_failed_it_only(flink, tmp_
     assert len(list(tmp_path.iterdir())) in (tries, tries + 1)  # it may begin again before it is called off
 
 
+@pytest.mark.soak
 def test_a_full_disk_is_one_sentence_and_nothing_is_lost(flink, by_local, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

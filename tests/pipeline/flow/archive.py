@@ -117,8 +117,9 @@ def everything(data: Path) -> Tables:
         found = {}
         for name in (*schema.STORED, *publish.schemas()):
             if name != "runs":
-                left_out = "EXCLUDE (run_id)" if name in ("encounters", publish.LEADS) else ""
-                found[name] = db.sql(f"SELECT * {left_out} FROM {name} ORDER BY ALL").to_arrow_table()
+                rows = db.table(name)
+                names = ", ".join(f'"{column}"' for column in rows.columns if column not in ("run_id", "ended_run_id"))
+                found[name] = rows.select(names).order("ALL").to_arrow_table()
     return found
 
 
