@@ -7,9 +7,11 @@ stands in the spool, for brokers forget what a group committed when nobody of it
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,10 @@ def secret(address: Address) -> str:
 
 
 def settings(servers: str, tls: bool, user: str, password: str, mechanism: str) -> dict[str, Any]:
-    """What every client of Kafka is told, with user and password where there are; it logs nothing by itself."""
+    """What every client of Kafka is told, with user and password where there are; it logs nothing by itself.
+
+    Whom TLS trusts: the certificates that SSL_CERT_FILE names, as for every other source, else those of the machine.
+    """
     found: dict[str, Any] = {
         "bootstrap.servers": servers,
         "client.id": "stswatch",
@@ -88,6 +93,8 @@ def settings(servers: str, tls: bool, user: str, password: str, mechanism: str) 
         "socket.connection.setup.timeout.ms": round(CONNECT_S * 1000),
         "log_level": 0,
     }
+    if tls and (trusted := os.environ.get("SSL_CERT_FILE")):
+        found["ssl.ca.location"] = trusted
     if user:
         found |= {"sasl.mechanisms": mechanism, "sasl.username": user, "sasl.password": password}
     return found
@@ -112,7 +119,16 @@ def why(error: KafkaError) -> str:
         return "no broker answers"
     if error.code() in (Kinds._AUTHENTICATION, Kinds.SASL_AUTHENTICATION_FAILED):
         return "user or password is refused"
+    if error.code() == Kinds._SSL:
+        return "no TLS with a certificate that is trusted here"
     return Kinds(error.code()).str().removeprefix("Broker: ").removeprefix("Local: ").lower()
+
+
+def _by_itself(error: KafkaError) -> bool:
+    """Whether it says more than that no broker answers, which follows from it."""
+    from confluent_kafka import KafkaError as Kinds
+
+    return error.code() in (Kinds._AUTHENTICATION, Kinds.SASL_AUTHENTICATION_FAILED, Kinds._SSL)
 
 
 class _Reading:
@@ -209,7 +225,11 @@ class _Reading:
         try:
             return call()
         except KafkaException as error:
-            raise Lost(f"{what} ({why(error.args[0])})") from error
+            with suppress(KafkaException):
+                self.consumer.poll(0)  # only so is told what went wrong in the background; what else comes, comes again
+            doubt, self._doubt = self._doubt, None
+            cause = doubt if doubt is not None and _by_itself(doubt) else error.args[0]
+            raise Lost(f"{what} ({why(cause)})") from error
 
     def _look(self, within_s: float, what: str) -> None:
         """Ask any broker for the topic. Raises Lost."""
@@ -223,7 +243,8 @@ class _Reading:
             raise Lost(f"cannot be read ({why(found)})")
 
     def _on_error(self, error: KafkaError) -> None:
-        self._doubt = error
+        if self._doubt is None or not _by_itself(self._doubt):
+            self._doubt = error
 
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """Begin each partition where the group has come to, else where the spool has, else as the user asked."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.standing import START_S, Standing, free_ports, listens
 from tests.pipeline.sources.listen import wait
+from tests.pipeline.sources.tls import certificate
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,24 @@ def flink(standing):
 
 
 @pytest.fixture(scope="session")
-def kafka(standing):
-    """A broker."""
+def kafka(standing, tmp_path_factory):
+    """A broker; by TLS too, at `safe_brokers`, with a certificate of its own, for the user watch."""
+    folder = tmp_path_factory.mktemp("tls")
+    whole, private = certificate(folder)
+    store = folder / "store.pem"
+    store.write_bytes(private.read_bytes() + whole.read_bytes())
+    at, safe = standing.brokers, standing.safe_brokers
+    (standing.folder / "kafka.more").write_text(f"""
+listeners=PLAINTEXT://{at},SASL_SSL://{safe},CONTROLLER://127.0.0.1:{standing.port + 6}
+advertised.listeners=PLAINTEXT://{at},SASL_SSL://{safe}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={store}
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
+    required user_watch="of the floor";
+""")
+    standing.trusted = whole
     standing.start("kafka")
     standing.answers(standing.brokers)
     return standing

