@@ -29,7 +29,7 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import LAKE_TABLES, LOST, Step, shares
 from stswatch.pipeline.store import lake
 from stswatch.pipeline.store.entries import leave_receipt
-from stswatch.pipeline.store.files import StateFiles, StateStore
+from stswatch.pipeline.store.states import StateFiles, StateStore
 
 # ----------------------------------------------------------------------- rows on their way from one step to another
 # One file for each call of a step, mapped by those who read it. Sent through Beam the same bytes would be copied some

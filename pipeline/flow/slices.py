@@ -24,9 +24,10 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
 from stswatch.pipeline.store import entries
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.files import DamagedFile, StateFiles, discard, of_file, verify
+from stswatch.pipeline.store.files import DamagedFile, discard, of_file, verify
 from stswatch.pipeline.store.lake import Part, Span, slab_name
 from stswatch.pipeline.store.loader import Output
+from stswatch.pipeline.store.states import StateFiles
 
 # ----------------------- The row of slices of a run: which spans of time, in which order, under which content address
 # The address of a slice is a hash of all that its result depends on, the address of the slice before it included. So a

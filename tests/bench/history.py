@@ -36,7 +36,7 @@ from stswatch.pipeline.spool.segments import name_of, segment_of, time_of
 from stswatch.pipeline.steps import STEPS
 from stswatch.pipeline.store import entries, lake
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.files import StateFiles
+from stswatch.pipeline.store.states import StateFiles
 from stswatch.sample_ais.reception import encode
 from tests.pipeline import seas
 from tests.pipeline.spool.spools import written

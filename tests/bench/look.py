@@ -31,8 +31,8 @@ from stswatch.pipeline.flow.slices import Committed
 from stswatch.pipeline.live.provisional import Provisional
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, InMemory, look_ahead
-from stswatch.pipeline.store.files import StateFiles
 from stswatch.pipeline.store.loader import Output
+from stswatch.pipeline.store.states import StateFiles
 from tests.bench.run import put, table
 from tests.peak import peak_bytes
 from tests.pipeline import seas

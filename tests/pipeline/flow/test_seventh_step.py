@@ -13,7 +13,7 @@ from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.routes import by_pair, to_all
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import STEPS, Step
-from stswatch.pipeline.store.files import StateFiles
+from stswatch.pipeline.store.states import StateFiles
 from tests.pipeline.flow import archive
 
 SEEN = pa.schema([pa.field("id", pa.string())])

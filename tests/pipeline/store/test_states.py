@@ -9,7 +9,8 @@ import pytest
 
 from stswatch.pipeline.rules import Rules, VesselRules
 from stswatch.pipeline.steps import InMemory
-from stswatch.pipeline.store.files import MAGIC, DamagedFile, StateFiles
+from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.states import MAGIC, StateFiles
 from tests.pipeline import seas
 
 KIND = {"seen": pa.schema([pa.field("n", pa.int64())])}
