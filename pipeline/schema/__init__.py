@@ -179,11 +179,13 @@ class Merge(Enum):
 class Revised:
     """How the events of a table are known again when they have changed: those of one subject that share time.
 
-    subject: the columns that say what an event is of. span: those of its begin and its end, which may be null.
+    subject: the columns that say what an event is of. span: those of its begin and its end, which may be null. but: a
+    column, and the value of it for rows that are not followed, since they follow from another table that is.
     """
 
     subject: tuple[str, ...]
     span: tuple[str, str] = ("start_time", "end_time")
+    but: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,8 @@ _CALL_ORDER = ("mmsi", "track_start", "arrival", "shown", "rank", "port")
 _DARK_ORDER = ("start_time", "mmsi_a", "mmsi_b", "gap_start_b")
 _IDENTITY = ("mmsi", "kind", "field", "old_value", "new_value", "other_mmsi")
 _CHECK = ("mmsi", "track_start", "check_name", "start_time")
-_BY_MMSI, _BY_PORT = Revised(("mmsi",)), Revised(("mmsi", "port"), ("arrival", "departure"))
+_BY_MMSI = Revised(("mmsi",))
+_BY_PORT = Revised(("mmsi", "port"), ("arrival", "departure"), but=("shown", "dark_possible"))  # silences are in gaps
 _BY_IDENTITY, _BY_CHECK = Revised(_IDENTITY, ("first_time", "last_time")), Revised(("mmsi", "check_name"))
 _BY_PAIR, _BY_NAME = Revised(("kind", "mmsi_a", "mmsi_b")), Revised(("receiver", "name"))
 _ENCOUNTERS = Published(Merge.EVENTS, ("id", "revision"), columns=published.STORED_ENCOUNTERS)

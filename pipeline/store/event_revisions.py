@@ -101,13 +101,14 @@ def _reason(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool) -> str:
 def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, moved: Moved | None) -> tuple[int, int]:
     """Tables fresh_events, what is said now and was not before, numbered, and left_events, what was; rows of each.
 
-    moved: None to look at all, by hashes that are taken anew.
+    The numbers are in no order. moved: None to look at all, by hashes that are taken anew.
     """
     revised, fields = tables.revised[name], tables.stored[name]
     subject = ", ".join(f"{ddl.quoted(each)}::VARCHAR" for each in revised.subject)
     since, until = (ddl.quoted(each) for each in revised.span)
     hashes = ", ".join(f"hash({ddl.quoted(column)})" for column in _compared(fields))
     known = "id" if "id" in fields.names else "NULL"
+    followed = f"{ddl.quoted(revised.but[0])} <> {ddl.literal(revised.but[1])}" if revised.but else "true"
     part = tables.merge(name) in (Merge.ROWS, Merge.GAPS)  # others are put together of parts from any slice
     meanwhile = "true"
     if moved is not None and part:
@@ -118,7 +119,7 @@ def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, moved
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE all_events AS SELECT DISTINCT concat_ws(' ', {subject}) AS subject,
                 {since} AS start_time, {until} AS end_time, {known}::VARCHAR AS known, [{hashes}] AS _columns
-            FROM ({query(name, tables)}) WHERE {meanwhile.format(since, until)}"""
+            FROM ({query(name, tables)}) WHERE {meanwhile.format(since, until)} AND {followed}"""
     )
     if moved is None:
         _rehash(work, name)
@@ -128,8 +129,7 @@ def _compare(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, moved
     )
     work.execute(
         f"""CREATE OR REPLACE TEMP TABLE fresh_events AS
-            SELECT row_number() OVER (ORDER BY subject, start_time, end_time, _columns) AS n, * FROM all_events f
-            WHERE NOT EXISTS ({stood} AND {alike})"""
+            SELECT row_number() OVER () AS n, * FROM all_events f WHERE NOT EXISTS ({stood} AND {alike})"""
     )
     work.execute("DROP TABLE temp.all_events")
     count = "SELECT (SELECT count(*) FROM fresh_events), (SELECT count(*) FROM left_events)"
@@ -142,6 +142,7 @@ def _compared(fields: pa.Schema) -> list[str]:
     return [name for name in fields.names if name != "id"]
 
 
+_IN_ORDER = "f.subject, f.start_time, f.end_time, f._columns"  # whatever the order in which rows came
 _EVER = "TIMESTAMPTZ '9999-01-01'"  # where an event has no end yet
 _PAIRS = f"""
     SELECT f.n, '', s.id, s.revision FROM (SELECT *, coalesce(end_time, {_EVER}) AS until FROM fresh_events) f
@@ -149,7 +150,7 @@ _PAIRS = f"""
         AND ((f.start_time < s.until AND s.start_time < f.until)
              OR (f.start_time = s.start_time OR f.until = s.until))
     ORDER BY epoch_us(least(f.until, s.until)) - epoch_us(greatest(f.start_time, s.start_time)) DESC,
-        s.start_time, s.id, f.n
+        s.start_time, s.id, {_IN_ORDER}
 """
 
 
@@ -170,8 +171,9 @@ def _names(
     )
     work.unregister("given_heirs")
     contested = work.execute(
-        f"""SELECT n, id FROM new_names WHERE NOT heir AND id IN (
-            SELECT id {of_table} UNION ALL SELECT id FROM new_names GROUP BY id HAVING count(*) > 1) ORDER BY n"""
+        f"""SELECT n, id FROM new_names JOIN fresh_events f USING (n) WHERE NOT heir AND id IN (
+            SELECT id {of_table} UNION ALL SELECT id FROM new_names GROUP BY id HAVING count(*) > 1)
+        ORDER BY {_IN_ORDER}"""
     ).fetchall()
     if contested:
         query_of = f"""SELECT id, max(revision), bool_or(status = 'current') {of_table}

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stswatch.pipeline import api, cli, rule_files
+from stswatch.pipeline import api, cli, rule_files, schema
 from tests.recording import RECORDING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +104,18 @@ def test_a_run_says_what_it_read_and_found_and_where_the_database_lies(watched):
     assert (data / "stswatch.duckdb").exists()
     assert sentences > 50_000
     assert len(listed(done.stdout)) == min(10, counts["flagged_encounters"]) >= 5
+
+
+def test_every_event_of_a_run_has_one_revision_that_holds(watched):
+    """But port calls that a silence only left time for."""
+    with closing(api.connect(watched[0])) as db:
+        for name, by in schema.TABLES.revised.items():
+            column, left_out = by.but or ("true", None)
+            events = db.execute(f"SELECT count(*) FROM {name} WHERE {column} IS DISTINCT FROM $1", [left_out])
+            (stored,) = events.fetchall()[0]
+            query = "SELECT count(*), count(DISTINCT id), max(revision) FROM current_events WHERE table_name = $1"
+            current, ids, last = db.execute(query, [name]).fetchall()[0]
+            assert (current, ids, last) == (stored, stored, 1 if stored else None), name
 
 
 def test_a_run_tells_how_far_it_is_on_standard_error(watched):
