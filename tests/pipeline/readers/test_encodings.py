@@ -100,7 +100,8 @@ def test_any_text_comes_out_as_it_was_written(written, encoding, names):
         content = table(names).encode(encoding)
     except UnicodeEncodeError:
         assume(False)
-    assume(content.decode(encoding) == table(names))
+    # Shift-JIS is read as Windows writes it, to whom two bytes of it are other signs: ¢ £ ¬ are wide there
+    assume(all(content.decode(of) == table(names) for of in (encoding, {"shift_jis": "cp932"}.get(encoding, encoding))))
     toml = f'encoding = "{encoding}"\ndelimiter = ","\n'.encode()
     _, got, found = names_of(written("a.csv", content), columns=written("map.toml", toml))
     assert got.fixes.num_rows == len(names)
