@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 MEAN_RADIUS_M = 6_371_008.8
 M_PER_NM = 1852.0  # Source: ISO 80000-3
 MS_PER_KN = M_PER_NM / 3600
+KMH_PER_KN = M_PER_NM / 1000
 
 
 def haversine_m(lon0: ArrayLike, lat0: ArrayLike, lon1: ArrayLike, lat1: ArrayLike) -> Floats:

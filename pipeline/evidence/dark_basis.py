@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyproj
 
-from stswatch.geo.coordinates.sphere import M_PER_NM
-from stswatch.pipeline.batch import DAY, HOUR, MINUTE
+from stswatch.geo.coordinates.sphere import KMH_PER_KN
+from stswatch.pipeline.batch import DAY, HOUR, MINUTE, micros
 from stswatch.pipeline.evidence.findings import Finding, near, same, us
 from stswatch.pipeline.evidence.lake_fixes import Bools, Floats, Ints, Lake, apart_m
 from stswatch.pipeline.rules import Rules
@@ -84,17 +84,12 @@ class DarkSpan:
 
 def _columns(rows: pa.Table, place: tuple[str, str, str, str], slack_km: Floats) -> DarkSpan:
     mmsi = np.asarray(rows["mmsi"]).astype(np.int64)
-    track_us, start_us, end_us = (micros_of(rows, name) for name in ("track_start", *_TIMES))
+    track_us, start_us, end_us = (micros(rows, name) for name in ("track_start", *_TIMES))
     lon0, lat0, lon1, lat1 = (np.asarray(rows[name], np.float64) for name in place)
     return DarkSpan(mmsi, track_us, start_us, end_us, lon0, lat0, lon1, lat1, slack_km)
 
 
 _TIMES = ("start_time", "end_time")
-
-
-def micros_of(rows: pa.Table, name: str) -> Ints:
-    """A column of times as UTC microseconds."""
-    return np.asarray(pc.cast(rows[name].cast(pa.timestamp("us", "UTC")), pa.int64()))
 
 
 @dataclass(frozen=True)
@@ -117,10 +112,10 @@ class DarkBasis:
     def of(gaps: pa.Table, waits: pa.Table, outages: pa.Table, heard_h: Ints | None, rules: Rules) -> DarkBasis:
         """From rows of the tables gaps, loitering and outages."""
         gaps = gaps.filter(pc.equal(gaps["ending"], "resumed")).sort_by("start_time").combine_chunks()
-        long_us = micros_of(gaps, "end_time") - micros_of(gaps, "start_time")
+        long_us = micros(gaps, "end_time") - micros(gaps, "start_time")
         gaps = gaps.filter(pa.array(long_us <= rules.dark.gap_d * DAY)).combine_chunks()
         kinds = outages.filter(pc.is_null(outages["name"]))
-        spans = zip(kinds["receiver"].to_pylist(), *(micros_of(kinds, n).tolist() for n in _TIMES), strict=True)
+        spans = zip(kinds["receiver"].to_pylist(), *(micros(kinds, n).tolist() for n in _TIMES), strict=True)
         return DarkBasis(
             _columns(gaps, ("lon0", "lat0", "lon1", "lat1"), np.zeros(gaps.num_rows)),
             np.array(gaps["judgement"].to_pylist(), object),
@@ -160,7 +155,7 @@ class DarkBasis:
     @property
     def kmh(self) -> float:
         """How fast all go."""
-        return self.rules.stays.dark_speed_kn * M_PER_NM / 1000
+        return self.rules.stays.dark_speed_kn * KMH_PER_KN
 
     @cached_property
     def able(self) -> Bools:

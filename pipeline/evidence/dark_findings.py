@@ -15,8 +15,8 @@ import numpy as np
 import shapely
 
 from stswatch.geo.coast.water import is_water
-from stswatch.geo.coordinates.plane import in_space_km
-from stswatch.geo.coordinates.sphere import M_PER_NM
+from stswatch.geo.coordinates.plane import arc_km, in_space_km
+from stswatch.geo.coordinates.sphere import KMH_PER_KN
 from stswatch.geo.reference.harbours import nearest_port
 from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
@@ -42,10 +42,8 @@ from stswatch.pipeline.evidence.dark_basis import (
 from stswatch.pipeline.evidence.findings import Finding, near, same, us
 from stswatch.pipeline.evidence.lake_fixes import Bools, Floats
 
-_KN = M_PER_NM / 1000  # km/h
 _PLACE_KM = 0.012  # what the fourth decimal of a place leaves
 _SECOND_H = 1.001 / 3600  # times are whole seconds
-_RADIUS_KM = 6371.0088  # mean radius of the Earth, Source: IUGG 1980
 _EXACT_H = 5e-4  # less than the last decimal of a stay
 
 # ------------------------------------------------------------------------------------------------- where they can meet
@@ -53,8 +51,7 @@ _EXACT_H = 5e-4  # less than the last decimal of a stay
 
 def _bent_km(through_km: Floats) -> Floats:
     """How far it is over the ground, from how far through it, (..., 3)."""
-    half = np.sqrt((through_km * through_km).sum(axis=-1)) / (2 * _RADIUS_KM)
-    return np.asarray(2 * _RADIUS_KM * np.arcsin(half))
+    return arc_km(np.sqrt((through_km * through_km).sum(axis=-1)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ class Reach:
     def least_kn(self, stay_h: float, by_sea: bool = False) -> float:
         """Below this speed there is no such stay; mostly there is one at it."""
         hours, km = self.ways(by_sea)
-        return float((km / np.maximum(hours - stay_h, 1e-6)).max()) / _KN
+        return float((km / np.maximum(hours - stay_h, 1e-6)).max()) / KMH_PER_KN
 
 
 # ------------------------------------------------------------------------------------------------ what of a row follows
@@ -267,7 +264,7 @@ def _waiting(a: DarkSpan, b: DarkSpan, basis: DarkBasis, by_sea: bool) -> tuple[
     come_km, go_km = (max(float(km) - float(a.slack_km), 0.0) for km in away_km)
     from_h, until_h = max(a.start_h, b.start_h + come_km / kmh), min(a.end_h, b.end_h - go_km / kmh)
     ways = (come_km, a.end_h - b.start_h), (go_km, b.end_h - a.start_h), (come_km + go_km, b.end_h - b.start_h)
-    least = max(km / max(h - stay_h, 1e-6) for km, h in ways) / _KN
+    least = max(km / max(h - stay_h, 1e-6) for km, h in ways) / KMH_PER_KN
     return from_h, until_h, least, float(off_km(max(come_km, go_km))) / kmh
 
 
@@ -326,14 +323,14 @@ def _least_speed(row: Mapping[str, Any], reach: Reach, basis: DarkBasis, by_sea:
     """The least speed: what the ways ask for, or where that is not enough, what is found by halving."""
     stored, stay_h = float(row["least_speed_kn"]), basis.rules.dark.stay_h
     low, most = reach.least_kn(stay_h), 0.006
-    at_low_h = reach.longest_h((low + 0.005) * _KN)
+    at_low_h = reach.longest_h((low + 0.005) * KMH_PER_KN)
     if at_low_h < stay_h:
         most = 0.15  # so finely the step halves
     if at_low_h < stay_h - 2e-3:
-        fast = 2 * max(low, basis.kmh / _KN)
+        fast = 2 * max(low, basis.kmh / KMH_PER_KN)
         while fast - low > 0.005:
             middle = (low + fast) / 2
-            low, fast = (low, middle) if reach.longest_h(middle * _KN) >= stay_h else (middle, fast)
+            low, fast = (low, middle) if reach.longest_h(middle * KMH_PER_KN) >= stay_h else (middle, fast)
     sea = reach.least_kn(stay_h, True) if by_sea else 0.0
     off = 0.006 + 0.001 * low
     found = max(low, sea) - off <= stored <= max(low + most, sea) + off

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.geo.coordinates.plane import area_km2, in_space_km
+from stswatch.geo.coordinates.sphere import KMH_PER_KN
 from stswatch.geo.reference.harbours import nearest_port
 from stswatch.geo.reference.ports import world_ports
 from stswatch.geo.reference.zones import zone_of
@@ -27,7 +28,6 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, matching, micros
 from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km, distance
 from stswatch.pipeline.meetings.reach import (
-    KMH_PER_KN,
     GapGroups,
     StayBySea,
     by_sea,

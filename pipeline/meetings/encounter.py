@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.geo.coast.water import distance_to_shore_km, shore_error_km
-from stswatch.geo.coordinates.sphere import M_PER_NM, MS_PER_KN, haversine_m
+from stswatch.geo.coordinates.sphere import KMH_PER_KN, MS_PER_KN, haversine_m
 from stswatch.geo.coordinates.sun import sun_elevation_deg
 from stswatch.geo.reference.harbours import nearest_port, port_or_anchorage_of
 from stswatch.geo.reference.ports import ports, world_ports
@@ -215,7 +215,7 @@ def _moved(rows: pa.Table) -> dict[str, np.ndarray]:
     return {
         "relative_speed_kn": m_per_s / MS_PER_KN,
         "drift_km": drift_km,
-        "drift_kn": drift_km / hours / (M_PER_NM / 1000),
+        "drift_kn": drift_km / hours / KMH_PER_KN,
     }
 
 

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stswatch.geo.coordinates.plane import apart_km, in_space_km
-from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M
+from stswatch.geo.coordinates.sphere import KMH_PER_KN, MEAN_RADIUS_M
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
-from stswatch.pipeline.meetings.reach import KMH_PER_KN
 from stswatch.pipeline.rules import DarkRules, Rules
 from stswatch.pipeline.times import iso
 

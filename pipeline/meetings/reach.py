@@ -26,12 +26,11 @@ from numpy.typing import ArrayLike
 from stswatch.geo.coast.land import coast
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.plane import WGS84_A_M, WGS84_E2, apart_km, arc_km, in_space_km, not_below
-from stswatch.geo.coordinates.sphere import M_PER_NM, near_lon
+from stswatch.geo.coordinates.sphere import KMH_PER_KN, near_lon
 from stswatch.geo.reference.zones import area_km2
 from stswatch.geo.sea.distance import bounds_km, in_region, nothing_between
 from stswatch.pipeline.batch import Bools, Floats
 
-KMH_PER_KN = M_PER_NM / 1000
 _AT_ONCE = 2_000  # groups; so what is worked on stays in the cache
 
 
