@@ -30,6 +30,7 @@ from stswatch.pipeline.evidence.lake_fixes import Bools, Floats, Ints, Lake, apa
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import SILENCED
 from stswatch.pipeline.store import case_queries
+from stswatch.pipeline.times import utc
 
 EARTH = pyproj.Geod(ellps="WGS84")
 
@@ -128,10 +129,16 @@ class DarkBasis:
         )
 
     @staticmethod
-    def known(data: Path, rules: Rules) -> DarkBasis:
-        """That of a published folder. Raises StoreError where it holds no database."""
+    def known(data: Path, rules: Rules, rows: pa.Table) -> DarkBasis:
+        """That of some rows of dark_meetings of a published folder. Raises StoreError where it holds no database."""
         gaps, waits, outages = (case_queries.table(data, name) for name in ("gaps", "loitering", "outages"))
-        return DarkBasis.of(gaps, waits, outages, case_queries.heard_hours(data), rules)
+        basis = DarkBasis.of(gaps, waits, outages, None, rules)
+        if not rows.num_rows:
+            return basis
+        longest_us = max(int((of.end_us - of.start_us).max(initial=0)) for of in (basis.silences, basis.waits))
+        since_us = int(micros(rows, "start_time").min()) - longest_us - round(rules.dark.shift_most_d + 1) * DAY
+        until_us = int(micros(rows, "end_time").max()) + longest_us
+        return replace(basis, heard_h=case_queries.heard_hours(data, utc(since_us - HOUR), utc(until_us + HOUR)))
 
     def for_row(self, row: Mapping[str, Any], lake: Lake) -> DarkBasis:
         """What a row rests on: without hours heard where some of the lake is gone in which they would be counted."""

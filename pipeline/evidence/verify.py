@@ -108,9 +108,8 @@ def verify(
     with queries.one_snapshot(data):
         basis = Basis(data, known_sources(data), elsewhere, card)
         if name and name.startswith("D"):
-            wanted = queries.dark_meeting(data, name)["id"]
-            rows = case_queries.table(data, "dark_meetings", wanted).to_pylist()
-            events = _dark_meetings(basis, DarkBasis.known(data, basis.rules_of()), rows)
+            dark = case_queries.table(data, "dark_meetings", queries.dark_meeting(data, name)["id"])
+            events = _dark_meetings(basis, DarkBasis.known(data, basis.rules_of(), dark), dark.to_pylist())
         else:
             if name is None:
                 first = queries.leads(data, 1)
@@ -160,9 +159,10 @@ def verify_all(
         for page in _pages(data, at_once):
             report.events += _encounters(basis, page)
             tell("events", len(report.events), total)
-        dark, silent = case_queries.table(data, "dark_meetings"), DarkBasis.known(data, basis.rules_of())
+        dark = case_queries.table(data, "dark_meetings").sort_by("start_time")
+        silent = DarkBasis.known(data, basis.rules_of(), dark)
         for first in range(0, dark.num_rows, at_once):
-            report.events += _dark_meetings(basis, silent, dark.sort_by("start_time").slice(first, at_once).to_pylist())
+            report.events += _dark_meetings(basis, silent, dark.slice(first, at_once).to_pylist())
             tell("events", len(report.events), total + dark.num_rows)
     report.seconds = time.monotonic() - begun
     return report

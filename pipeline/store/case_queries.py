@@ -84,11 +84,12 @@ def table(data: Path, name: str, row_id: str | None = None) -> pa.Table:
         return db.sql(f"SELECT * FROM {ddl.quoted(name)}{which}").to_arrow_table()
 
 
-def heard_hours(data: Path) -> NDArray[np.int64]:
-    """Hours since 1970 in which a usable position was received, (n,) in order.
+def heard_hours(data: Path, since: datetime, until: datetime) -> NDArray[np.int64]:
+    """Hours since 1970 in which a usable position was received, (n,) in order, of a span.
 
     Raises StoreError where the folder holds no database.
     """
-    query = "SELECT DISTINCT epoch_us(time) // 3_600_000_000 AS hour FROM fixes WHERE invalid_reason IS NULL ORDER BY 1"
+    query = """SELECT DISTINCT epoch_us(time) // 3_600_000_000 AS hour FROM fixes
+        WHERE invalid_reason IS NULL AND time BETWEEN $since AND $until ORDER BY 1"""
     with asked(data) as db:
-        return np.asarray(db.sql(query).fetchnumpy()["hour"], np.int64)
+        return np.asarray(db.execute(query, {"since": since, "until": until}).fetchnumpy()["hour"], np.int64)

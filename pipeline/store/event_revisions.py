@@ -20,7 +20,7 @@ from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.schema import Merge, Registry
 from stswatch.pipeline.store import ddl
 from stswatch.pipeline.store.publish import query
-from stswatch.pipeline.store.revisions import Name, free_name, succession
+from stswatch.pipeline.store.revisions import EVER_US, Name, free_name, succession
 
 TABLE = "event_revisions"
 
@@ -46,20 +46,19 @@ class Moved:
     until_us: int
 
 
-_NEVER_US, _EVER_US = -(1 << 62), 1 << 62
-
-
 def event_span(work: duckdb.DuckDBPyConnection, tables: Registry, outputs: Collection[int]) -> tuple[int, int]:
     """From when until when the events of some outputs last, UTC microseconds; from the end to the start of all time
     where they have none."""
+    if not outputs:
+        return EVER_US, -EVER_US
     parts = []
     for name, by in tables.revised.items():
         since, until = (ddl.quoted(each) for each in by.span)
-        ends = f"min(epoch_us({since})) AS since, max(coalesce(epoch_us({until}), {_EVER_US})) AS until"
+        ends = f"min(epoch_us({since})) AS since, max(coalesce(epoch_us({until}), {EVER_US})) AS until"
         parts.append(f"SELECT {ends} FROM part_{name} WHERE _output IN (SELECT unnest($outputs::INTEGER[]))")
     query_of = f"SELECT min(since), max(until) FROM ({' UNION ALL '.join(parts)})"
     since_us, until_us = work.execute(query_of, {"outputs": list(outputs)}).fetchall()[0]
-    return (_EVER_US, _NEVER_US) if since_us is None else (int(since_us), int(until_us))
+    return (EVER_US, -EVER_US) if since_us is None else (int(since_us), int(until_us))
 
 
 def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, moved: Moved, tables: Registry) -> None:
