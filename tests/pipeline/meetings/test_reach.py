@@ -8,9 +8,9 @@ import shapely
 
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.plane import area_km2, in_space_km
-from stswatch.geo.coordinates.sphere import destination, haversine_m
+from stswatch.geo.coordinates.sphere import KMH_PER_KN, destination, haversine_m
 from stswatch.geo.sea.distance import nothing_between, sea_distance_km
-from stswatch.pipeline.meetings.reach import KMH_PER_KN, GapGroups, by_sea, least_speed_kn, longest, most_h, regions
+from stswatch.pipeline.meetings.reach import GapGroups, by_sea, least_speed_kn, longest, most_h, regions
 
 SPEED_KN, STAY_H = 12.0, 2.0
 KMH = SPEED_KN * KMH_PER_KN

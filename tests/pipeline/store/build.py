@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stswatch.geo.reference import zones
 from stswatch.pipeline import schema
 from stswatch.pipeline.rules import LeadRules, Rules
-from stswatch.pipeline.store.database import connect
-from stswatch.pipeline.store.loader import Beside, Output, RunRecord, load
+from stswatch.pipeline.store.database import connect, open_work
+from stswatch.pipeline.store.loader import Beside, Output, RunRecord, commit, load
 
 DAY = datetime(2023, 8, 1, tzinfo=UTC)
 HISTORY = "SELECT id, revision, status, superseded_by FROM encounters ORDER BY id, revision"
@@ -114,6 +117,35 @@ def everything(data: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows of all stored tables."""
     with connect(data) as db:
         return {name: db.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist() for name in schema.STORED}
+
+
+class Working:
+    """A data folder and its working database, from which nothing is published."""
+
+    STORED: tuple[str, ...]  # beside outputs and runs, what is loaded into it
+
+    def __init__(self, data: Path, work: duckdb.DuckDBPyConnection) -> None:
+        self.data, self.work = data, work
+
+    @classmethod
+    @contextmanager
+    def at(cls, data: Path) -> Iterator[Self]:
+        """One that is held for as long as the block lasts."""
+        with closing(open_work(data)) as work:
+            yield cls(data, work)
+
+    def load(self, name: str, outputs: Sequence[Output], hour: float = 30.0, **more: Any) -> None:
+        """Load outputs in place of those before, by a run of that name."""
+        commit(self.work, self.data, run(name, **more), zones.area("world"), outputs, None, at(hour))
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """What a query gives."""
+        return self.work.sql(query).to_arrow_table().to_pylist()
+
+    def empty(self) -> None:
+        """Have it be as it was made, which takes longer."""
+        for name in ("outputs", "runs", *self.STORED):
+            self.work.execute(f"DELETE FROM {name}")
 
 
 class Held:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.reference import zones
 from stswatch.pipeline import schema
-from stswatch.pipeline.store.database import open_work
-from stswatch.pipeline.store.loader import commit
-from tests.pipeline.store.build import at, encounter, gap, output, publish, rows, run
+from tests.pipeline.store.build import Working, at, encounter, gap, output, publish, rows
 
 ALL = """SELECT id, revision, status, superseded_by, subject, start_time, end_time, changed, reason, ended_reason
          FROM event_revisions ORDER BY id, revision"""
@@ -24,43 +20,28 @@ def silence(start_h, end_h, mmsi=241502000, **more):
     return gap(start_h, mmsi=mmsi, ending="open" if end_h is None else "resumed", **ends, **more)
 
 
-class Store:
-    """A working database into which outputs are loaded, one in place of all before."""
-
-    def __init__(self, data, work):
-        self.data, self.work, self.loads = data, work, 0
+class Store(Working):
+    STORED = ("part_gaps", "part_outages", "event_revisions")
+    loads = 0
 
     def tell(self, *files, **more):
         """Outputs with these gaps each, in place of those before; one with the same gaps as before is the same."""
         self.loads += 1
         keys = [crc32(repr(of).encode()) if of else k for k, of in enumerate(files)]
         outputs = [output(self.data, str(key), {"gaps": list(of)}) for key, of in zip(keys, files, strict=True)]
-        commit(
-            self.work,
-            self.data,
-            run(f"run-{self.loads}", **more),
-            zones.area("world"),
-            outputs,
-            None,
-            at(30 + self.loads),
-        )
+        self.load(f"run-{self.loads}", outputs, 30 + self.loads, **more)
 
     def all(self):
-        return self.work.sql(ALL).to_arrow_table().to_pylist()
+        return self.rows(ALL)
 
     def history(self):
         return [(row["id"], row["revision"], row["status"], row["superseded_by"]) for row in self.all()]
 
-    def empty(self):
-        for name in ("outputs", "runs", "part_gaps", "part_outages", "event_revisions"):
-            self.work.execute(f"DELETE FROM {name}")
-
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory):
-    data = tmp_path_factory.mktemp("working")
-    with closing(open_work(data)) as work:
-        yield Store(data, work)
+    with Store.at(tmp_path_factory.mktemp("working")) as store:
+        yield store
 
 
 @pytest.fixture
@@ -117,7 +98,7 @@ def test_the_reason_names_other_rules(store):
 def test_a_load_of_the_same_outputs_asks_nothing(store):
     outputs = [output(store.data, "same", {"gaps": [silence(1, 4)]})]
     for number in range(2):
-        commit(store.work, store.data, run(f"r{number}"), zones.area("world"), outputs, None, at(40))
+        store.load(f"r{number}", outputs, 40)
     assert len(store.history()) == 1
     store.work.execute("UPDATE hashed_by SET made = 'v1'; UPDATE event_revisions SET _columns = [1]")
     store.tell([silence(1, 4)])  # by another DuckDB, whose hashes are others
@@ -131,7 +112,7 @@ def test_an_outage_that_comes_later_changes_the_gaps_in_it_and_no_others(store):
     early, late = (output(store.data, f"gaps-{h}", {"gaps": [silence(h, h + 3)]}) for h in (1, 8))
     nobody = output(store.data, "outage", {"outages": [outage]})
     for number, outputs in enumerate(([early, late], [early, late, nobody])):
-        commit(store.work, store.data, run(f"r{number}"), zones.area("world"), outputs, None, at(40))
+        store.load(f"r{number}", outputs, 40)
     changed = [row for row in store.all() if row["changed"]]
     assert [(row["start_time"], row["changed"]) for row in changed] == [(at(1), ["outage_min"])]
 
@@ -249,7 +230,7 @@ def test_the_order_of_arrival_does_not_show_in_what_is_current(working, collecte
         for name in order:
             working.loads += 1
             known.append(output(working.data, f"p{working.loads}", {"gaps": parts[name]}))
-            commit(working.work, working.data, run(f"o-{working.loads}"), zones.area("world"), known, None, at(40))
+            working.load(f"o-{working.loads}", known, 40)
         query = "SELECT subject, start_time, end_time FROM event_revisions WHERE status = 'current' ORDER BY ALL"
         found.append(working.work.execute(query).fetchall())
     assert found[0] == found[1]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
-
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stswatch.geo.reference import zones
-from stswatch.pipeline.store.database import open_work
-from stswatch.pipeline.store.loader import commit
 from stswatch.pipeline.store.revisions import succession
-from tests.pipeline.store.build import HISTORY, at, encounter, output, run
+from tests.pipeline.store.build import HISTORY, Working, encounter, output
 
 A = "241502000-311000222-"
 
@@ -24,23 +16,17 @@ CURRENT = """SELECT id, revision, start_time, end_time, run_id FROM encounters W
              ORDER BY start_time, mmsi_a"""
 
 
-class Store(NamedTuple):
-    """A data folder and its working database, from which nothing is published."""
+class Store(Working):
+    STORED = ("encounters", "part_encounters")
 
-    data: Path
-    work: duckdb.DuckDBPyConnection
-
-    def load(self, number, *files):
+    def take(self, number, *files):
         """Outputs in place of those before: of each its key and its lists of encounters, a file each."""
         outputs = [output(self.data, key, *({"encounters": rows} for rows in of)) for key, *of in files]
-        commit(self.work, self.data, run(f"run-{number}"), zones.area("world"), outputs, None, at(30))
+        self.load(f"run-{number}", outputs)
 
     def tell(self, number, *events):
         """A single output that says these events, in place of the one before."""
-        self.load(number, (f"open-{number}", events))
-
-    def rows(self, query):
-        return self.work.sql(query).to_arrow_table().to_pylist()
+        self.take(number, (f"open-{number}", events))
 
     def history(self):
         """Id, revision, status and successor of every stored encounter."""
@@ -49,17 +35,12 @@ class Store(NamedTuple):
     def current(self):
         return self.rows(CURRENT)
 
-    def empty(self):
-        for name in ("encounters", "outputs", "runs", "part_encounters"):
-            self.work.execute(f"DELETE FROM {name}")
-
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory):
     """To be emptied, not made anew."""
-    data = tmp_path_factory.mktemp("working")
-    with closing(open_work(data)) as work:
-        yield Store(data, work)
+    with Store.at(tmp_path_factory.mktemp("working")) as store:
+        yield store
 
 
 @pytest.fixture
@@ -88,7 +69,7 @@ def test_a_changed_event_keeps_its_name_and_gets_the_next_revision(store, change
 
 def test_unchanged_events_are_left_alone_also_when_another_output_says_them(store):
     store.tell(1, encounter(1, 3), encounter(5, 6))
-    store.load(2, ("day-1", [encounter(1, 3)]), ("open-2", [encounter(5, 6)]))
+    store.take(2, ("day-1", [encounter(1, 3)]), ("open-2", [encounter(5, 6)]))
     assert {(row["id"], row["revision"], row["run_id"]) for row in store.current()} == {
         (A + "1", 1, "run-1"),
         (A + "5", 1, "run-1"),
@@ -149,7 +130,7 @@ def test_reasons_and_zones_are_content_too(store):
 
 
 def test_the_same_event_said_twice_is_one(store):
-    store.load(1, ("a", [encounter(1, 3)], [encounter(1, 3)]))
+    store.take(1, ("a", [encounter(1, 3)], [encounter(1, 3)]))
     assert store.history() == [(A + "1", 1, "current", None)]
 
 
