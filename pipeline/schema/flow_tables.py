@@ -349,7 +349,8 @@ STATES_SENT = table(
 )
 EVENT_REVISIONS = table(
     "Every revision of every event but encounters, which have their own: gaps, outages, port calls, loitering, dark "
-    "meetings, identity events and track checks. The rows of those tables are its current ones, by subject and start.",
+    "meetings, identity events and track checks. The rows of those tables are its current ones, by subject and start; "
+    "but port calls that a silence only left time for have none: they follow from the silence.",
     column("table_name", pa.string(), "the table of the event"),
     column("id", pa.string(), "stable name of the event: of what shares most time with it it keeps the name"),
     column("revision", pa.int32(), "counts from 1"),

@@ -20,7 +20,7 @@ from stswatch.pipeline.store.revisions import LIVING
 
 VOYAGES, HISTORY, GROUPS, CHAINS = "voyages", "vessel_history", "meeting_groups", "transfer_chains"
 DARK_LEADS, DARK_ABSENCES, CURRENT_EVENTS = "dark_leads", "dark_absences", "current_events"
-_CURRENT = "The events of event_revisions that hold: one for each row of their tables, by subject and start."
+_CURRENT = "The events of event_revisions that hold: one for each row that it follows, by subject and start."
 
 
 def schemas() -> dict[str, pa.Schema]:
