@@ -34,7 +34,6 @@ from stswatch.pipeline.times import iso, micros
 
 _MEDIAN_OFF = {"median_distance_m": 5.0, "heading_difference_deg": 5.0}  # one bin of those that a run counts in
 _SPEED_OFF_KN = 0.1
-_EVER_US = 1 << 60
 _LAY_OFF_M = 5.0  # of a mean place: millionths of a degree, and what a plane in degrees bends
 _STAY_OFF_H = 0.0055  # half of the last decimal, and what a whole millisecond makes
 _SHARE_OFF = 0.02  # of the time, by which a stored median may be beside the half: within a bin time is taken as even

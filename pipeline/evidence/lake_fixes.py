@@ -216,7 +216,6 @@ def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: Vessel
 # --------------------------------------------- rows of the lake by vessel and time, each with where its bytes lie
 
 _LONG_RANGE = 27
-_EVER_US = 1 << 60
 _UNUSED = ("source", *schema.RADIO_FIELDS, "station")  # the source is told by the name of the file
 MOVES = ("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason")
 _RECEIVER_ORDER = {word: place for place, word in enumerate(schema.RECEIVERS)}

@@ -342,8 +342,7 @@ def course_of(
     if lake.removed and lake.removed[0][0] < span_us[1]:
         raise RemovedFixes(lake.removed[0][2])
     if mmsi not in lake.torn:
-        own = lake.rows("fixes", [mmsi], (-_EVER_US, _EVER_US), MOVES).course(mmsi, -_EVER_US, _EVER_US)
-        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+        _read_ever(lake, [mmsi], rules)
     time_us, track = lake.torn[mmsi]
     return course.at(np.isin(course.time_us, time_us[track == track_us]))
 
@@ -352,7 +351,12 @@ def read_torn(lake: Lake, fixes: Rows, rules: VesselRules) -> None:
     """Read, all at once, what `course_of` will ask of the numbers among some fixes under which several send."""
     several = [m for m in fixes.vessels if m not in lake.torn and is_torn(fixes.course(m, -_EVER_US, _EVER_US), rules)]
     if several and not lake.removed:
-        ever = lake.rows("fixes", several, (-_EVER_US, _EVER_US), MOVES)
-        for mmsi in several:
-            own = ever.course(mmsi, -_EVER_US, _EVER_US)
-            lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
+        _read_ever(lake, several, rules)
+
+
+def _read_ever(lake: Lake, several: Sequence[int], rules: VesselRules) -> None:
+    """Have the lake know of which track each fix is that was ever sent under some numbers."""
+    ever = lake.rows("fixes", several, (-_EVER_US, _EVER_US), MOVES)
+    for mmsi in several:
+        own = ever.course(mmsi, -_EVER_US, _EVER_US)
+        lake.torn[mmsi] = own.time_us, tracks_of(own, rules)
