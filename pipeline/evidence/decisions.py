@@ -92,7 +92,7 @@ ENTRY_KINDS = (
 
 @dataclass(frozen=True)
 class Event:
-    """What is decided on: an encounter, or a dark meeting, which has no revisions (0)."""
+    """What is decided on: an encounter or a dark meeting; of the latter 0 in entries before it had revisions."""
 
     id: str
     revision: int
@@ -201,8 +201,8 @@ def _referral(
 
 
 def _on_the_same(assessed: LogEntry, event: Event) -> bool:
-    """Whether an assessment is of the event as it is: its revision; of a dark meeting, which has none, its score."""
-    if event.revision:  # what is provisional changes under its revision with each look: that is no reason to wait
+    """Whether an assessment is of the event as it is: its revision; where the entry has none (0), its score."""
+    if assessed.body["revision"]:  # what is provisional changes under its revision: that is no reason to wait
         return bool(assessed.body["revision"] == event.revision)
     return bool(assessed.body["score"] == event.score)
 
@@ -300,10 +300,7 @@ def record_reading(
 
 def event_of(data: Path, name: str) -> Event:
     """The event of that id or beginning of one, as it is now. Raises StoreError."""
-    if name.startswith("D"):
-        found = queries.dark_meeting(data, name)
-        return Event(found["id"], 0, found["score"])
-    found = queries.encounter(data, name)
+    found = (queries.dark_meeting if name.startswith("D") else queries.encounter)(data, name)
     return Event(found["id"], found["revision"], found["score"])
 
 

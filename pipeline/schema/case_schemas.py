@@ -25,7 +25,12 @@ def _entries(meaning: str) -> pa.Schema:
         ),
         column("author", pa.string(), "who wrote it, by their own word"),
         column("case_id", pa.string(), "the event that it is about", null=True),
-        column("revision", pa.int32(), "revision of the event then; 0 of a dark meeting, which has none", null=True),
+        column(
+            "revision",
+            pa.int32(),
+            "revision of the event then; 0 where it had none",
+            null=True,
+        ),
         column("score", pa.float64(), "score of that revision", null=True),
         column(
             "status", pa.string(), "of a decision: watch, assessed, referred, cleared, dismissed, withdrawn", null=True

@@ -359,6 +359,7 @@ EVENT_REVISIONS = table(
     column("subject", pa.string(), "what it is of: MMSI, port, kind, as pipeline/schema says, parted by spaces"),
     column("start_time", UTC, "begin of the event"),
     column("end_time", UTC, "end of the event; null where it has none yet", null=True),
+    column("computed_id", pa.string(), "id of its row in that table then; null where rows have none", null=True),
     column(
         "changed", pa.list_(pa.string()), "columns that differ from the revision before; null of a first", null=True
     ),

@@ -120,7 +120,7 @@ def _case_schema() -> pa.Schema:
         column("status", pa.string(), "watch, assessed, referred, cleared, dismissed or withdrawn; null: undecided"),
         column("since", schema.UTC, "time of that decision, else of the first entry"),
         column("author", pa.string(), "who took it"),
-        column("decided_revision", pa.int32(), "revision of the event that it was taken on; 0 of a dark meeting"),
+        column("decided_revision", pa.int32(), "revision of the event that it was taken on; 0 where it had none then"),
         column("decided_score", pa.float64(), "its score then"),
         column("revision", pa.int32(), "revision of the event now; null where there is no such event any more"),
         column("score", pa.float64(), "its score now"),
@@ -135,12 +135,22 @@ def _case_schema() -> pa.Schema:
     )
 
 
-_EVENTS = """SELECT id, revision, score, status AS event_status, superseded_by, true AS lit FROM encounters
-            WHERE id IN (SELECT case_id FROM decisions)
+# a dark meeting is named by what it is made of, so that its next revision may bear another name: the one before it is
+# then superseded by that one, as by another event
+_EVENTS = """SELECT id, revision, score, status AS event_status, superseded_by FROM encounters
+            WHERE id IN (SELECT case_id FROM entries)
             QUALIFY row_number() OVER (PARTITION BY id ORDER BY revision DESC) = 1
-        UNION ALL SELECT id, 0, score, 'current', NULL, false FROM dark_meetings"""
-_CASES = f"""WITH events AS ({_EVENTS}),
-        entries AS (FROM decisions WHERE case_id IS NOT NULL),
+        UNION ALL SELECT d.computed_id, d.revision, m.score, CASE WHEN m.id IS NOT NULL THEN 'current'
+                WHEN last.status = 'current' THEN 'superseded' ELSE last.status END,
+                CASE WHEN m.id IS NULL AND last.status = 'current' THEN last.computed_id END
+            FROM (FROM dark WHERE computed_id IN (SELECT case_id FROM entries) QUALIFY row_number() OVER (
+                PARTITION BY computed_id ORDER BY status = 'current' DESC, revision DESC) = 1) d
+            LEFT JOIN dark_meetings m ON m.id = d.computed_id
+            LEFT JOIN (FROM dark QUALIFY row_number() OVER (PARTITION BY id ORDER BY revision DESC) = 1) last
+                ON last.id = coalesce(d.superseded_by, d.id)"""
+_CASES = f"""WITH entries AS MATERIALIZED (FROM decisions WHERE case_id IS NOT NULL),
+        dark AS MATERIALIZED (FROM event_revisions WHERE table_name = 'dark_meetings'),
+        events AS ({_EVENTS}),
         last AS (FROM entries WHERE kind = 'decision'
             QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY seq DESC) = 1),
         sent AS (SELECT case_id, list_sort(list_distinct(flatten(list(recipients)))) AS recipients,
@@ -152,7 +162,8 @@ _CASES = f"""WITH events AS ({_EVENTS}),
             last.revision AS decided_revision, last.score AS decided_score, events.revision, events.score,
             events.event_status, events.superseded_by,
             last.seq IS NOT NULL AND (events.id IS NULL OR events.event_status NOT IN {LIVING}
-                OR events.revision <> last.revision OR (NOT events.lit AND events.score IS DISTINCT FROM last.score))
+                OR CASE WHEN last.revision = 0 THEN events.score IS DISTINCT FROM last.score
+                    ELSE events.revision <> last.revision END)
                 AS changed,
             sent.readers, coalesce(sent.recipients, []) AS recipients, every.dissents, every.entries, last_time
         FROM every LEFT JOIN last USING (case_id) LEFT JOIN sent USING (case_id)
@@ -205,7 +216,7 @@ def docket_query(rules: CaseRules, now: str = "now()") -> str:
                 FROM dark_leads m LEFT JOIN standing s ON s.case_id = m.id WHERE s.status IS NULL
             UNION ALL SELECT case_id, 'first reader', 'decide again', CASE
                     WHEN superseded_by IS NOT NULL THEN concat('it became part of ', superseded_by)
-                    WHEN event_status IS NULL THEN 'there is no such event any more'
+                    WHEN event_status IS NULL OR event_status = 'superseded' THEN 'there is no such event any more'
                     WHEN event_status = 'retracted' THEN 'the event was retracted'
                     ELSE concat('decided on revision ', decided_revision, ', it now has revision ', revision) END,
                 last_time, NULL, status, score

@@ -214,7 +214,8 @@ def _begin(work: duckdb.DuckDBPyConnection, name: str, tables: Registry, why: st
     work.execute(
         f"""INSERT INTO {TABLE} BY NAME
             SELECT {ddl.literal(name)} AS table_name, n.id, n.revision, 'current' AS status, f.subject, f.start_time,
-                f.end_time, CASE WHEN n.heir THEN {differ} END AS changed, $why AS reason, $run_id AS run_id, f._columns
+                f.end_time, f.known AS computed_id, CASE WHEN n.heir THEN {differ} END AS changed, $why AS reason,
+                $run_id AS run_id, f._columns
             FROM fresh_events f JOIN new_names n USING (n) LEFT JOIN left_events l ON n.heir AND l.id = n.id""",
         {"why": why, "run_id": run_id},
     )

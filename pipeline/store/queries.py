@@ -125,12 +125,15 @@ def dark_meetings(data: Path, limit: int, lead: bool) -> list[dict[str, Any]]:
 
 
 def dark_meeting(data: Path, name: str) -> dict[str, Any]:
-    """The dark meeting of that id, or the only one whose id begins so, with its `indicators` where it is a lead.
-
-    Raises StoreError where none or several fit, or the folder holds no database.
+    """The dark meeting whose id is or begins so, with `revision` and, of a lead, `indicators`; of one whose later
+    revision bears another id, that. Raises StoreError where none or several fit, or the folder holds no database.
     """
-    query = f"""SELECT d.* REPLACE (l.id IS NOT NULL AS lead), l.indicators FROM dark_meetings d
-        LEFT JOIN {views.DARK_LEADS} l USING (id) WHERE starts_with(d.id, $name) ORDER BY d.id LIMIT $limit"""
+    query = f"""WITH dark AS (FROM event_revisions WHERE table_name = 'dark_meetings'),
+        found AS (SELECT DISTINCT n.computed_id AS id, n.revision FROM dark d JOIN dark n ON n.status = 'current'
+            AND n.id = coalesce(d.superseded_by, d.id) WHERE starts_with(d.computed_id, $name)
+            QUALIFY rank() OVER (ORDER BY d.computed_id = n.computed_id DESC) = 1)
+        SELECT d.* REPLACE (l.id IS NOT NULL AS lead), indicators, revision FROM dark_meetings d JOIN found USING (id)
+        LEFT JOIN {views.DARK_LEADS} l USING (id) ORDER BY d.id LIMIT $limit"""
     with asked(data) as db:
         found = dicts(db.sql(query, params={"name": name, "limit": _SHOWN + 1}))
     if not found:

@@ -24,7 +24,7 @@ from stswatch.pipeline.rules import CaseRules
 from stswatch.pipeline.store import case_log, case_queries
 from stswatch.pipeline.store.case_log import sealed
 from stswatch.pipeline.store.database import StoreError
-from tests.pipeline.evidence.cases.conftest import DARK, HOSTILE, LEAD, tables
+from tests.pipeline.evidence.cases.conftest import DARK, HOSTILE, LEAD, dark, tables
 from tests.pipeline.store import build
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
@@ -113,7 +113,30 @@ def test_an_event_that_is_gone_or_changed_comes_back_to_the_docket(data):
     rows = {
         row["case_id"]: row["why"] for row in case_queries.of_cases(data, "docket", now=NOW) if "again" in row["what"]
     }
-    assert rows == {LEAD: "the event was retracted", DARK: "there is no such event any more"}
+    assert rows == dict.fromkeys((LEAD, DARK), "the event was retracted")
+
+
+def test_a_dark_meeting_that_is_revised_comes_back_whatever_its_name_is_then(data):
+    """Its own numbers changed, then a silence began later, by which its row has another id; then nothing fits."""
+
+    def why():
+        rows = case_queries.of_cases(data, "docket", DARK, now=NOW)
+        return [row["why"] for row in rows if row["what"] == "decide again"]
+
+    assess(data, case=DARK)
+    assert why() == []
+    build.publish(data, build.output(data, "more", tables(dark_meetings=[dark(rivals=3)])))
+    assert why() == ["decided on revision 1, it now has revision 2"]
+    assess(data, case=DARK)
+    assert why() == []
+    with pytest.raises(DecisionError, match="second reader"):  # nothing else is missing
+        refer(data, case=DARK)
+    later = dark(id="D-later", gap_start_b=build.at(5), start_time=build.at(6))
+    build.publish(data, build.output(data, "later", tables(dark_meetings=[later])))
+    assert why() == ["it became part of D-later"]
+    assert decisions.event_of(data, DARK) == Event("D-later", 3, 2.0)
+    build.publish(data, build.output(data, "none", tables(dark_meetings=[])))
+    assert why() == ["the event was retracted"]
 
 
 def test_a_case_whose_event_is_gone_can_still_be_answered_and_withdrawn(data):
