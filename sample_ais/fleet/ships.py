@@ -150,13 +150,20 @@ class ShipFactory:
         return Ship(
             hull=f"hull-{number:05d}",
             mmsi=FLAGS[flag] * 1_000_000 + (number * 7919) % 1_000_000,
-            name=f"SIM {what.name} {number}",
+            name=f"SIM {what.name} {number if number < 10_000 else _four(number)}",
             imo=0 if kind in WITHOUT_IMO else with_check_digit(300_000 + number * 13 % 200_000),
-            call_sign=f"1S{flag[1]}{number:04d}",
+            call_sign=f"1S{flag[1]}{_four(number)}",
             kind=what,
             destination="SIM ORDERS",
             flag=flag,
         )
+
+
+def _four(number: int) -> str:
+    """Four characters, others for each number up to 466,975: digits, and from 10,000 on letters."""
+    if number < 10_000:
+        return f"{number:04d}"
+    return "".join(chr(ord("A") + (number - 10_000) // 26**place % 26) for place in (3, 2, 1, 0))
 
 
 # ------------- Who takes part: actors with a true course and what they show of it, and the scenes that they belong to

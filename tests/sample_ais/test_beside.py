@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.sample_ais.fleet import at_rest
-from stswatch.sample_ais.fleet.ships import ShipFactory
+from stswatch.sample_ais.fleet.ships import KINDS, ShipFactory
 
 HOUR_S = 3600.0
 GOAL = (124.9, 37.0)
@@ -77,3 +77,12 @@ def test_only_beside_a_host_under_way_both_must_head_the_same_way(seed):
         own = np.interp(guest.time_s, host.time_s, host.heading_deg)
         against = np.median(np.abs((guest.heading_deg - own + 180) % 360 - 180))
         assert against == pytest.approx(0 if name == "under way" else 180, abs=6)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_ships_are_as_many_as_one_asks_for_and_each_has_its_own_name_and_call_sign(kind):
+    """More than four digits tell apart: what a set sends holds 20 and 7 characters."""
+    ships = [ShipFactory(np.random.default_rng(1), n).launch(kind) for n in (0, 998, 9_998, 9_999, 10_700, 99_999)]
+    assert all(len(ship.name) <= 20 and len(ship.call_sign) <= 7 for ship in ships)
+    for field in ("name", "call_sign", "mmsi", "hull"):
+        assert len({getattr(ship, field) for ship in ships}) == len(ships)
