@@ -207,14 +207,16 @@ class DarkBasis:
 
     def _spare(self, one: DarkSpan, waits: bool, row: Ints, later_h: Floats, km: Any) -> tuple[Floats, Floats]:
         """Time left beyond a stay from one to the other, and from the other to one; km: distances."""
-        it, stay_h, kmh = self.silences.at(row), self.rules.dark.stay_h, self.kmh
-        to_h = it.end_h + later_h - stay_h - one.start_h
-        to_h = to_h - (km(one.lon0, one.lat0, it.lon1, it.lat1) - one.slack_km) / kmh
-        from_h = one.end_h - stay_h - it.start_h - later_h
-        from_h = from_h - (km(one.lon1, one.lat1, it.lon0, it.lat0) - one.slack_km) / kmh
+        it, stay_h = self.silences.at(row), self.rules.dark.stay_h
+
+        def way_h(*ends: Any) -> Floats:
+            return np.asarray(np.maximum(km(*ends) - one.slack_km, 0.0) / self.kmh)
+
+        to_h = it.end_h + later_h - stay_h - one.start_h - way_h(one.lon0, one.lat0, it.lon1, it.lat1)
+        from_h = one.end_h - stay_h - it.start_h - later_h - way_h(one.lon1, one.lat1, it.lon0, it.lat0)
         if waits:
-            detour_km = km(one.lon0, one.lat0, it.lon0, it.lat0) + km(one.lon1, one.lat1, it.lon1, it.lat1)
-            from_h = np.minimum(from_h, it.end_h - it.start_h - stay_h - (detour_km - 2 * one.slack_km) / kmh)
+            both_h = way_h(one.lon0, one.lat0, it.lon0, it.lat0) + way_h(one.lon1, one.lat1, it.lon1, it.lat1)
+            from_h = np.minimum(from_h, np.minimum(it.end_h - it.start_h - both_h, one.end_h - one.start_h) - stay_h)
         return to_h, from_h
 
     def nearness(self, one: DarkSpan, row: Ints, later_h: Any = 0.0) -> Floats:

@@ -149,7 +149,7 @@ class Pool:
 
     def _fits(self, one: DarkSpans, other: DarkSpans, later_h: Floats) -> tuple[Ints, Ints]:
         """Rows of spans and of silences, so much later, that fit each other."""
-        fits = one.mmsi[:, None] != other.mmsi
+        fits = (one.mmsi[:, None] != other.mmsi) & (one.end_h - one.start_h >= self.stay_h)[:, None]
         pace, slack = self.kmh / _RADIUS_KM, one.slack_km / _RADIUS_KM
         # from where one was heard last to where the other is heard again, and from the other to one
         to_other = (other.end_h + later_h - self.stay_h) * pace - (one.start_h * pace - slack)[:, None]
@@ -158,12 +158,14 @@ class Pool:
             square = angle * angle
             # the square of the chord of an angle, to a millionth of it up to 3,000 km
             fits &= _chord2(near, far) <= square * (1 - square / 12 * (1 - square / 30))
-            fits &= angle >= 0
+            fits &= angle >= slack[:, None]  # whose place is wide has no more time for that
         i, j = np.nonzero(fits)
         waits = one.waits[i]  # of two silences the detour of each by itself is in `most_h`
-        detour_km = between_km(one.start[:, i], other.start[:, j]) + between_km(one.end[:, i], other.end[:, j])
-        spare_km = (other.end_h - other.start_h - self.stay_h)[j] * self.kmh + 2 * one.slack_km[i]
-        keep = ~waits | (detour_km <= spare_km)
+        ways_km = (
+            between_km(*ends) for ends in ((one.start[:, i], other.start[:, j]), (one.end[:, i], other.end[:, j]))
+        )
+        come_km, go_km = (np.maximum(km - one.slack_km[i], 0.0) for km in ways_km)
+        keep = ~waits | (come_km + go_km <= (other.end_h - other.start_h - self.stay_h)[j] * self.kmh)
         return i[keep], j[keep]
 
 

@@ -7,15 +7,17 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from stswatch.geo.coordinates.plane import in_space_km
-from stswatch.geo.coordinates.sphere import destination
+from stswatch.geo.coordinates.sphere import KMH_PER_KN, destination
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, build, concat, micros
 from stswatch.pipeline.meetings import dark as step
 from stswatch.pipeline.meetings.dark import dark, settled_us
-from stswatch.pipeline.meetings.fitting import DarkSpans, Surroundings, distance
+from stswatch.pipeline.meetings.fitting import DarkSpans, Pool, Surroundings, between_km, distance
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 
@@ -241,6 +243,36 @@ def waiting(n, seed):
     place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
     end_h = start_h + rng.uniform(3, 12, n)
     return DarkSpans(np.arange(n), start_h, end_h, place, place, np.zeros(n), np.ones(n, bool)), around
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 60), st.floats(0, 3))
+def test_a_silence_fits_a_wait_where_both_have_time_for_the_stay_and_no_other_does(seed, drift_km, spread_deg):
+    """Held against each by itself; near the edge, where a hair decides, neither is asked for."""
+    rng = np.random.default_rng(seed)
+    n, kmh, stay_h = 60, RULES.stays.dark_speed_kn * KMH_PER_KN, RULES.dark.stay_h
+    start_h, place = rng.uniform(0, 20, n), in_space_km(*(at + rng.uniform(-0.2, 0.2, n) for at in (LON, LAT))).T
+    slack_km = rng.uniform(0, drift_km / 2 + 1e-9, n)
+    waits = DarkSpans(np.arange(n), start_h, start_h + rng.uniform(1, 14, n), place, place, slack_km, np.ones(n, bool))
+    begin_h = rng.uniform(0, 24, n)
+    ends = (in_space_km(*(at + rng.uniform(-spread_deg, spread_deg, n) for at in (LON, LAT))).T for _ in "01")
+    silences = DarkSpans(
+        n + np.arange(n), begin_h, begin_h + rng.uniform(2, 20, n), *ends, np.zeros(n), np.zeros(n, bool)
+    )
+    found = np.zeros((n, n), bool)
+    for row, silence, _ in Pool(silences, np.ones(n, bool), RULES).fitting(waits, np.zeros(1)):
+        found[row, silence] = True
+    for k in range(n):
+        one = waits.taken(np.full(n, k))
+        come_h, go_h = (
+            np.maximum(between_km(one.start, at) - one.slack_km, 0) / kmh for at in (silences.start, silences.end)
+        )
+        from_h = np.maximum(one.start_h, silences.start_h + come_h)
+        left_h = np.minimum(one.end_h, silences.end_h - go_h) - from_h - stay_h
+        way_h = between_km(silences.start, silences.end) / kmh  # who spent all of it under way lay nowhere
+        left_h = np.minimum(left_h, silences.end_h - silences.start_h - way_h - stay_h)
+        sure = np.abs(left_h) > 0.001
+        assert (found[k] == (left_h > 0))[sure].all()
 
 
 def test_as_many_fit_by_accident_as_other_days_say():
