@@ -311,7 +311,8 @@ BEFORE_US = 2 * DAY  # in which the fix before a silence is looked for
 
 def window_us(rules: Rules) -> int:
     """How far before and after an event its fixes can decide something of it."""
-    own, beside_min = rules.vessel, rules.encounter.join_min + rules.encounter.dark_beside_min
+    own, near = rules.vessel, rules.encounter
+    beside_min = max(near.join_min + near.dark_beside_min, near.around_h * 60)
     longest_us = max(own.gap_satellite_h, own.gap_terrestrial_h) * HOUR
     return round(longest_us + (beside_min + 2 * own.thin_bucket_min) * MINUTE)
 
