@@ -139,19 +139,16 @@ def chords_of(course: TrackFixes, rules: VesselRules, lean: int = 0) -> Chords:
     took_us, leg, speed_kn, reported = legs_of(course, rules)
     slow = leg & (speed_kn < rules.slow_kn)
     tenths = np.where(slow, np.ceil(speed_kn * 10 - 0.5), 0)
-    found = _thinned(course, took_us, leg, slow, rules, lean)
-    inside = np.zeros(len(slow), bool)
-    for i, j in found:
-        inside[i:j] = True
+    first, last = _thinned(course, took_us, leg, slow, rules, lean)
+    inside = np.cumsum(np.bincount(first, minlength=len(course)) - np.bincount(last, minlength=len(course)))[:-1] > 0
     plain = np.flatnonzero(slow & ~inside)
-    pairs = sorted([*found, *zip(plain.tolist(), (plain + 1).tolist(), strict=True)])
-    first, last = (np.array([pair[k] for pair in pairs], np.int64) for k in (0, 1))
+    first, last = np.concatenate([first, plain]), np.concatenate([last, plain + 1])
+    order = np.argsort(first)
+    first, last = first[order], last[order]
     way = np.concatenate([[0.0], np.cumsum(tenths * took_us)])
-    mean = (way[last] - way[first]) / np.maximum(course.time_us[last] - course.time_us[first], 1) if pairs else way[:0]
+    mean = (way[last] - way[first]) / np.maximum(course.time_us[last] - course.time_us[first], 1)
     upto = np.concatenate([[0], np.cumsum(reported)])
-    return Chords(
-        first, last, np.ceil(mean - 0.5).astype(np.int64), upto[last] > upto[first] if pairs else reported[:0]
-    )
+    return Chords(first, last, np.ceil(mean - 0.5).astype(np.int64), upto[last] > upto[first])
 
 
 def legs_of(course: TrackFixes, rules: VesselRules) -> tuple[Ints, Bools, Floats, Bools]:
@@ -168,35 +165,35 @@ def legs_of(course: TrackFixes, rules: VesselRules) -> tuple[Ints, Bools, Floats
 
 def _thinned(
     course: TrackFixes, took_us: Ints, leg: Bools, slow: Bools, rules: VesselRules, lean: int
-) -> list[tuple[int, int]]:
-    """The fixes at the ends of each stretch that one chord stands for: of a bucket, from the fix before it."""
-    if not len(course):
-        return []
-    calm = slow & (took_us <= rules.thin_interval_min * MINUTE)
+) -> tuple[Ints, Ints]:
+    """The fixes at both ends of each stretch that one chord stands for: of a bucket, from the fix before it."""
     bucket = course.time_us // round(rules.thin_bucket_min * MINUTE)
-    heads = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
-    tails = np.append(heads[1:], len(bucket)) - 1
-    space_m = in_space_km(course.lon, course.lat) * 1000
-    found = []
-    for head, last in zip(heads.tolist(), tails.tolist(), strict=True):
-        first = head - int(head > 0 and leg[head - 1])
-        if last - first < 2 or not calm[first:last].all():
-            continue
-        at_us = course.time_us[first : last + 1]
-        share = ((at_us - at_us[0]) / (at_us[-1] - at_us[0]))[:, None]
-        line_m = space_m[first] + (space_m[last] - space_m[first]) * share
-        off_m = np.linalg.norm(space_m[first : last + 1] - line_m, axis=1)
-        bend_m = float(np.linalg.norm(space_m[last] - space_m[first])) ** 2 / MEAN_RADIUS_M + 0.01
-        if off_m.max() <= rules.thin_tolerance_m + lean * bend_m and _is_short(course, first, last, rules):
-            found.append((first, last))
-    return found
+    first = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1))
+    last = np.append(first[1:], len(bucket)) - 1
+    first = first - np.concatenate([[False], leg])[first]
+    restless = np.concatenate([[0], np.cumsum(~slow | (took_us > rules.thin_interval_min * MINUTE))])
+    keep = (last - first >= 2) & (restless[last] == restless[first])
+    first, last = first[keep], last[keep]
+    if not len(first):
+        return first, last
+    count = last - first + 1
+    of = np.repeat(np.arange(len(first)), count)
+    at = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count) + first[of]
+    space_m, time_us = in_space_km(course.lon, course.lat) * 1000, course.time_us
+    share = ((time_us[at] - time_us[first][of]) / (time_us[last] - time_us[first])[of])[:, None]
+    chord_m = space_m[last] - space_m[first]
+    off_m = np.linalg.norm(space_m[at] - space_m[first][of] - chord_m[of] * share, axis=1)
+    bend_m = (chord_m * chord_m).sum(axis=1) / MEAN_RADIUS_M + 0.01
+    straight = np.maximum.reduceat(off_m, np.cumsum(count) - count) <= rules.thin_tolerance_m + lean * bend_m
+    keep = straight & _are_short(course, first, last, rules)
+    return first[keep], last[keep]
 
 
-def _is_short(course: TrackFixes, first: int, last: int, rules: VesselRules) -> bool:
-    ends = (float(side[row]) for row in (first, last) for side in (course.lon, course.lat))
-    lat = max(abs(course.lat[first]), abs(course.lat[last]))
-    most_m = rules.piece_km * 1000 / max(math.tan(math.radians(min(lat, 89.0))), 1.0)
-    return _one_apart_m(*ends) <= most_m
+def _are_short(course: TrackFixes, first: Ints, last: Ints, rules: VesselRules) -> Bools:
+    lon, lat = course.lon, course.lat
+    north = np.minimum(np.maximum(np.abs(lat[first]), np.abs(lat[last])), 89.0)
+    most_m = rules.piece_km * 1000 / np.maximum(np.tan(np.radians(north)), 1.0)
+    return np.asarray(apart_m(lon[first], lat[first], lon[last], lat[last]) <= most_m)
 
 
 def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: VesselRules) -> Ints:
