@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from zlib import crc32
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +14,15 @@ from stswatch.pipeline import faults, schema
 from stswatch.pipeline.rules import Rules, minutes
 from stswatch.pipeline.schema import Merge, Registry
 from stswatch.pipeline.store import across_vessels, case_referrals, case_tables, ddl, snapshots, views
-from stswatch.pipeline.store.database import AFRESH, WORK, StoreError, open_file, sound
+from stswatch.pipeline.store.database import (
+    AFRESH,
+    READABLE_FROM,
+    WORK,
+    StoreError,
+    attach_empty,
+    open_file,
+    sound,
+)
 from stswatch.pipeline.store.ddl import LeftOut, lake_rows
 from stswatch.pipeline.store.files import sync
 from stswatch.pipeline.store.revisions import LIVING
@@ -155,18 +162,22 @@ def schemas() -> dict[str, pa.Schema]:
     return {LEADS: lead_schema(), GAPS_BESIDE: beside_schema(), **views.schemas(), **cases, **schema.LAKE}
 
 
-def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: LeftOut) -> Iterator[str]:
-    """The statements that make and describe the views.
+def statements(rules: Rules, registry: Registry = schema.TABLES) -> Iterator[str]:
+    """The statements that make and describe all that a snapshot shows, tables without rows, the lake without files.
 
-    `lake_files` is lake table -> paths within the data folder; a table without files becomes an empty view.
-    `rules` are those of the run that is published; left_out: see lake_rows.
+    `rules` are those of the run that is published.
     """
+    for name, fields in registry.stored.items():
+        # what is grouped by its key needs no index to hold it: that would be most of the file
+        key = () if registry.merge(name) in GROUPED else registry.key(name)
+        yield ddl.create_table(name, fields, key=key)
+        yield from ddl.comments(name, fields)
     yield f"CREATE VIEW {LEADS} AS {_leads(rules.cut_off)}"
     yield f"CREATE VIEW {GAPS_BESIDE} AS {_beside(rules.encounter.dark_beside_min)}"
     for name, query_of in views.queries(rules).items():
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schema.LAKE.items():
-        yield f"CREATE VIEW {name} AS {lake_rows(fields, lake_files.get(name, ()), left_out)}"
+        yield f"CREATE VIEW {name} AS {ddl.empty_select(fields)}"
     cases = case_tables.queries(rules.case)
     seen = cases.pop(case_tables.BESIDE)  # which dark_leads needs, and the docket needs that
     dark = {views.DARK_LEADS: views.dark_lead_query(rules.dark)}
@@ -174,6 +185,17 @@ def statements(lake_files: Mapping[str, Sequence[str]], rules: Rules, left_out: 
         yield f"CREATE VIEW {name} AS {query_of}"
     for name, fields in schemas().items():
         yield from ddl.comments(name, fields, "VIEW")
+
+
+def _of_lake(lake_files: Mapping[str, Sequence[str]], left_out: LeftOut) -> Iterator[str]:
+    """The statements that make and describe anew the views of the lake of which there are files.
+
+    `lake_files` is lake table -> paths within the data folder; left_out: see lake_rows.
+    """
+    for name, fields in schema.LAKE.items():
+        if files := lake_files.get(name):
+            yield f"CREATE OR REPLACE VIEW {name} AS {lake_rows(fields, files, left_out)}"
+            yield from ddl.comments(name, fields, "VIEW")
 
 
 def _leads(min_score: float) -> str:
@@ -200,7 +222,6 @@ def _beside(beside_min: float) -> str:
 # ------------------------------------------------------------------------------------------------------- publishing
 
 Reach = Callable[[duckdb.DuckDBPyConnection], pa.Table]  # rows of ports_in_reach, from what else is in a snapshot
-READABLE_FROM = "v1.4.0"  # the oldest DuckDB that this project allows can open what is published
 
 
 def publish(
@@ -228,8 +249,8 @@ def publish(
     _remove(unfinished)
     try:
         with sound(data / WORK, AFRESH):
-            described = [*statements(lake_files, rules, left_out or {})]
-            _fill(work, unfinished, tables, described, registry, reach)
+            made = [*statements(rules, registry)]
+            _fill(work, unfinished, tables, made, _of_lake(lake_files, left_out or {}), registry, reach)
         _name_files(snapshot, unfinished, lake_files, left_out or {}, home)
     except (duckdb.Error, StoreError, OSError) as error:
         if "read_parquet" in str(error) or "lake/" in str(error):  # a view looks into the first of its files
@@ -295,10 +316,8 @@ def republish(
                 made.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given_rows")
                 made.unregister("given_rows")
             listed = manifest.lake_files if lake_files is None else lake_files
-            for name, fields in schema.LAKE.items() if new and lake_files is not None else ():
-                rows = lake_rows(fields, listed.get(name, ()), manifest.left_out)
-                for statement in (f"CREATE OR REPLACE VIEW {name} AS {rows}", *ddl.comments(name, fields, "VIEW")):
-                    made.execute(statement)
+            for statement in _of_lake(listed, manifest.left_out) if new and lake_files is not None else ():
+                made.execute(statement)
             made.execute("CHECKPOINT")
         if not new:
             return None
@@ -314,12 +333,13 @@ def _fill(
     work: duckdb.DuckDBPyConnection,
     path: Path,
     tables: Mapping[str, pa.Table],
-    described: list[str],
+    made: Sequence[str],
+    of_lake: Iterable[str],
     registry: Registry,
     reach: Reach | None,
 ) -> None:
     home = work.execute("SELECT current_database()").fetchall()[0][0]
-    empty = _empty(work, home, registry)
+    empty = attach_empty(work, made)
     work.execute(f"ATTACH {ddl.literal(str(path))} AS snapshot (STORAGE_VERSION '{READABLE_FROM}')")
     try:
         none = {n: registry.stored[n].empty_table() for n in registry.stored if registry.merge(n) is Merge.GIVEN}
@@ -330,7 +350,7 @@ def _fill(
         for name in registry.stored:
             work.execute(f"INSERT INTO snapshot.{name} BY NAME {query(name, registry)}")
         work.execute("USE snapshot")  # so that the views name no database: the file gets another name
-        for statement in described:
+        for statement in of_lake:
             work.execute(statement)
         if reach is not None:
             work.register("given_reach", reach(work))
@@ -344,32 +364,6 @@ def _fill(
     finally:
         work.execute(f"USE {ddl.quoted(home)}")
         work.execute("DETACH snapshot")
-
-
-def _empty(work: duckdb.DuckDBPyConnection, home: str, registry: Registry) -> str:
-    """The database in memory with the published tables, described and without rows; made once for a connection.
-
-    To copy it is quick. To make it takes as long as to publish some thousand rows: each comment copies a table's entry.
-    """
-    statements = []
-    for name, fields in registry.stored.items():
-        # what is grouped by its key needs no index to hold it: that would be most of the file
-        key = () if registry.merge(name) in GROUPED else registry.key(name)
-        statements += [ddl.create_table(name, fields, key=key), *ddl.comments(name, fields)]
-    made = f"empty_{crc32(''.join(statements).encode()):08x}"
-    if (made,) in work.execute("SELECT database_name FROM duckdb_databases()").fetchall():
-        return made
-    work.execute(f"ATTACH ':memory:' AS {made}")
-    try:
-        work.execute(f"USE {made}")
-        for statement in statements:
-            work.execute(statement)
-    except BaseException:
-        work.execute(f"USE {ddl.quoted(home)}")
-        work.execute(f"DETACH {made}")
-        raise
-    work.execute(f"USE {ddl.quoted(home)}")
-    return made
 
 
 def _lead_to(snapshot: Snapshot, link: Path) -> None:

@@ -255,9 +255,9 @@ def test_a_silence_fits_a_wait_where_both_have_time_for_the_stay_and_no_other_do
     slack_km = rng.uniform(0, drift_km / 2 + 1e-9, n)
     waits = DarkSpans(np.arange(n), start_h, start_h + rng.uniform(1, 14, n), place, place, slack_km, np.ones(n, bool))
     begin_h = rng.uniform(0, 24, n)
-    ends = (in_space_km(*(at + rng.uniform(-spread_deg, spread_deg, n) for at in (LON, LAT))).T for _ in "01")
+    begin, end = (in_space_km(*(at + rng.uniform(-spread_deg, spread_deg, n) for at in (LON, LAT))).T for _ in "01")
     silences = DarkSpans(
-        n + np.arange(n), begin_h, begin_h + rng.uniform(2, 20, n), *ends, np.zeros(n), np.zeros(n, bool)
+        n + np.arange(n), begin_h, begin_h + rng.uniform(2, 20, n), begin, end, np.zeros(n), np.zeros(n, bool)
     )
     found = np.zeros((n, n), bool)
     for row, silence, _ in Pool(silences, np.ones(n, bool), RULES).fitting(waits, np.zeros(1)):

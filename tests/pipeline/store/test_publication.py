@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -252,3 +253,46 @@ def test_a_watch_that_has_finalized_nothing_yet_is_no_error_of_the_program(tmp_p
     published(tmp_path, 1, datetime.now(UTC))
     with pytest.raises(StoreError, match="holds no results yet; `stswatch status` says more"):
         queries.run_of(tmp_path)
+
+
+# -------------------------------------------------------------------- what a snapshot shows is made once, then copied
+
+SHOWN = (
+    "SELECT table_name, sql, comment FROM duckdb_tables() ORDER BY ALL",
+    "SELECT view_name, sql, comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL",
+    "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() ORDER BY 1, column_index",
+    "SELECT table_name, constraint_text FROM duckdb_constraints() ORDER BY ALL",
+)
+
+
+def shown(folder):
+    """All that a new folder's snapshot says of its tables, views and columns; EXCLUDE is a set, in any order."""
+    publish(folder, output(folder, "one", {"encounters": [encounter(1, 4)]}))
+    with closing(connect(folder)) as db:
+        rows = [db.sql(query).fetchall() for query in (*SHOWN, "SELECT id FROM flagged_encounters")]
+    return re.sub(r"EXCLUDE \((.*?)\)", lambda found: str(sorted(found[1].split(", "))), repr(rows))
+
+
+@pytest.mark.parametrize("kept", ["nothing", "whole", "damaged", "cut", "no folder", "no home"])
+def test_whatever_was_kept_of_an_earlier_publication_a_snapshot_shows_the_same(kept, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    first = shown(tmp_path / "first")
+    (file,) = cache.glob("stswatch/*")
+    whole = file.read_bytes()
+    if kept == "nothing":
+        file.unlink()
+    elif kept == "damaged":  # a bit of each kB
+        file.write_bytes(bytes(byte ^ (k % 1000 == 999) for k, byte in enumerate(whole)))
+    elif kept == "cut":
+        file.write_bytes(whole[:5000])
+    elif kept == "no folder":
+        shutil.rmtree(cache)
+        cache.write_text("a file is in the way")
+    elif kept == "no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setenv("HOME", "/dev/null")
+    assert shown(tmp_path / "second") == first
+    if kept in ("nothing", "damaged", "cut"):
+        assert shown(tmp_path / "third") == first
+        assert [path.name for path in cache.glob("stswatch/*")] == [file.name]
