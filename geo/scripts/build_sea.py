@@ -40,7 +40,7 @@ from stswatch.geo.sea.lattice import (
     crosses_shore,
     laid_out,
 )
-from stswatch.geo.sea.strings import UNITS, sectors_of
+from stswatch.geo.sea.strings import UNITS, Strings, sectors_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -127,7 +127,10 @@ def build() -> bytes:
     inner = on_plane(points / UNITS, sizes)
     if not shapely.is_valid(inner).all():
         raise ValueError("inner land is not sound any more once it is rounded; choose another SHRUNK_DEG")
-    sectors = sectors_of(*sides_of(inner))
+    sides = sides_of(inner)
+    sectors = sectors_of(*sides)
+    strings = Strings(*sides, sectors)
+    begin, end = strings.between()
     arrays: dict[str, Any] = {
         "node": np.packbits(node),
         "ring_sizes": sizes,
@@ -135,6 +138,8 @@ def build() -> bytes:
         "sector_start": sectors.start.astype("<u4"),
         "sector_first": sectors.first.astype("<u2"),
         "sector_side": sectors.side.astype("<i2"),
+        "between_count": np.bincount(begin, minlength=len(strings.corner)).astype("<u2"),
+        "between_to": end.astype("<u2"),
     }
     arrays |= {f"ways_{level.step}": bits for level, bits in zip(LEVELS, clear, strict=True)}
     out = io.BytesIO()

@@ -73,7 +73,7 @@ def test_strings_are_as_short_as_ways_over_all_corners(seed, n):
     one, other = np.triu_indices(len(both), 1)
     seen = clear(polygons, both[one], both[other])
     brute = shortest(one[seen], other[seen], apart(both[one], both[other])[seen], len(both))[size:, size:]
-    a, b = held.between
+    a, b = held.between()
     point, corner = held.seen(xy)
     p, q = np.triu_indices(len(xy), 1)
     straight = clear(polygons, xy[p], xy[q])
@@ -115,7 +115,7 @@ def test_what_is_clear_from_one_point_is_what_is_clear_for_each_pair(seed, n):
     """Also for what lies on a line to a corner, at one, on a side and within."""
     rng = np.random.default_rng(seed)
     polygons = stars(rng, n)
-    land = InnerLand(polygons, strings(polygons))
+    land = InnerLand(polygons, held := strings(polygons), held.between())
     tail, head, _ = land._solid_sides
     behind = [tail, tail + rng.normal(0, 1e-9, tail.shape), (tail + head) / 2]
     for here in (*outside(rng, polygons, 2), land.strings.corner[0], shapely.get_coordinates(polygons[0].centroid)[0]):
@@ -151,10 +151,16 @@ def test_turning_and_stretching_the_plane_changes_nothing_that_is_seen(seed):
 def test_without_polygons_nothing_is_in_the_way():
     none = strings(np.empty(0, object))
     assert [len(part) for part in none.seen(np.zeros((3, 2)))] == [0, 0]
-    assert [len(part) for part in none.between] == [0, 0]
+    assert [len(part) for part in none.between()] == [0, 0]
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_points_and_one(n):
     point, corner = strings(np.array([shapely.box(0, 0, 1, 1)])).seen(np.full((n, 2), -1.0))
     assert len(point) == len(corner) == 2 * n
+
+
+def test_the_ways_between_corners_of_the_inner_land_are_kept_as_they_are_found():
+    kept, found = inner_land().between, inner_land().strings.between()
+    assert all(np.array_equal(a, b) for a, b in zip(kept, found, strict=True))
+    assert len(found[0]) > 50_000
