@@ -98,7 +98,7 @@ def _labelled(data: Path, pages: Sequence[pa.Table], truth: Sequence[str]) -> pa
     beside = case_queries.beside(data, found["id"].to_pylist())
     place = {key: k for k, key in enumerate(zip(beside["id"].to_pylist(), beside["revision"].to_pylist(), strict=True))}
     keys = zip(found["id"].to_pylist(), found["revision"].to_pylist(), strict=True)
-    around = beside.take(pa.array([place[key] for key in keys]))
+    around = beside.take(pa.array([place[key] for key in keys], pa.int64()))
     n = found.num_rows
     stored = {*around.column_names, *found.column_names}  # how each was heard is known of simulated seas alone
     labels: dict[str, Any] = {field.name: pa.nulls(n, field.type) for field in ROWS if field.name not in stored}

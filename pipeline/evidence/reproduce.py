@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.errors import StswatchError
 from stswatch.geo.reference import zones
@@ -214,11 +215,11 @@ def _compare(data: Path, again: Path, found: Reproduced, whole: bool) -> None:
 
 
 def _standing(encounters: pa.Table) -> pa.Table:
-    return encounters.filter(pa.array([status == "current" for status in encounters["status"].to_pylist()]))
+    return encounters.filter(pc.equal(encounters["status"], "current"))
 
 
 def _written_by(encounters: pa.Table, run_id: str) -> pa.Table:
-    return encounters.filter(pa.array([each == run_id for each in encounters["run_id"].to_pylist()]))
+    return encounters.filter(pc.equal(encounters["run_id"], run_id))
 
 
 def _rows(table: pa.Table, name: str) -> Iterator[str]:

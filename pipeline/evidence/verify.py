@@ -361,7 +361,7 @@ def _scores(basis: Basis, page: pa.Table) -> list[Finding]:
             why = f"scorecard {model} does not come with this program; name its file with `scorecard`"
             found |= {k: Finding("score", None, why=why) for k in numbers}
             continue
-        round_it = beside.take(pa.array([place[keys[k]] for k in numbers]))
+        round_it = beside.take(pa.array([place[keys[k]] for k in numbers], pa.int64()))
         found |= zip(numbers, findings.of_scores(page.take(pa.array(numbers)), round_it, card), strict=True)
     return [found[k] for k in range(page.num_rows)]
 

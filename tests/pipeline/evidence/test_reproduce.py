@@ -60,6 +60,15 @@ def test_a_file_that_is_gone_is_named(mapped, tmp_path):
         shutil.move(there, files[1])
 
 
+def test_a_run_that_found_nothing_comes_again(tmp_path):
+    (tmp_path / "one.csv").write_text("mmsi,time,lon,lat\n241502000,2025-03-10T00:00:00Z,124.5,38.2\n")
+    api.run([tmp_path / "one.csv"], tmp_path / "data", area="world")
+    found = api.reproduce(tmp_path / "data")
+    assert found.first_fault() is None
+    assert as_text(found).endswith("came again: equal are its tables, which are empty")
+    assert api.verify(tmp_path / "data", every=True).first_fault() is None
+
+
 @pytest.mark.e2e
 def test_an_earlier_run_is_compared_by_what_it_wrote(tmp_path):
     files = damage.archives(tmp_path)
