@@ -354,6 +354,7 @@ def stream(
 
     from stswatch.geo.reference import zones
     from stswatch.pipeline.alerts import destinations
+    from stswatch.pipeline.flow.cluster.flink import on_cluster
     from stswatch.pipeline.live import server, stream
     from stswatch.pipeline.live import stream as whole
     from stswatch.pipeline.live.events import WatchSettings
@@ -378,7 +379,11 @@ def stream(
         memory_bytes=asked.memory_bytes,
         steps=_scored_by(asked.scorecard),
     )
-    return whole.stream(Path(data), plan, settings, secrets, tell, stop or Event())
+    over = stop or Event()
+    with on_cluster(asked, Path(data), asked.workers) as cluster:
+        if cluster is not None:
+            return whole.stream_on_cluster(Path(data), plan, settings, cluster, tell, over)
+        return whole.stream(Path(data), plan, settings, secrets, tell, over)
 
 
 @takes(LeadOptions)

@@ -18,7 +18,7 @@ from typing import Any
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.flow.cluster.storage import Storage, of_a_run
-from stswatch.pipeline.options import ClusterOptions
+from stswatch.pipeline.options import ClusterOptions, EngineOptions
 
 FLINK = "1.19"  # whose runner the job server has (deploy/flink/job-server.xml)
 ANSWER_S = 30.0  # for an answer of whatever stands already
@@ -55,19 +55,32 @@ class Cluster:
 
 @contextmanager
 def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator[Cluster | None]:
-    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError, StorageError."""
-    given = options.flink_master or options.job_server or options.storage
+    """What `on_cluster` gives for archives, with their storage and deadline. Raises ClusterError, StorageError."""
+    if options.engine == "local" and options.storage:
+        raise ClusterError(f"{options.storage}: names a cluster, and `engine` none; give `engine=flink` too")
+    with of_a_run(options.storage) as storage:
+        with on_cluster(options, data, parallelism, options.job_deadline_s, storage) as cluster:
+            yield cluster
+
+
+@contextmanager
+def on_cluster(
+    options: EngineOptions,
+    data: Path,
+    parallelism: int,
+    deadline_s: float = 3600.0,
+    storage: Storage | None = None,
+) -> Iterator[Cluster | None]:
+    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError."""
     if options.engine == "local":
-        if given:
+        if given := options.flink_master or options.job_server:
             raise ClusterError(f"{given}: names a cluster, and `engine` none; give `engine=flink` too")
         yield None
         return
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with of_a_run(options.storage) as storage:
-        deadline_s = options.job_deadline_s
-        with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
-            yield cluster
+    with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
+        yield cluster
 
 
 @contextmanager
@@ -122,12 +135,12 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
     return dict(has)
 
 
-def asked(master: str, path: str, verb: str = "GET") -> Any:
-    """What the REST interface of a JobManager answers. Raises ClusterError for no address, OSError, HTTPException,
+def asked(master: str, path: str, verb: str = "GET", content: Mapping[str, Any] | None = None) -> Any:
+    """What the REST interface of a JobManager answers; content: sent as JSON. Raises ClusterError for no address, OSError, HTTPException,
     ValueError for no JSON."""
     connection = http.client.HTTPConnection(*_place(master, "flink_master"), timeout=ANSWER_S / 3)
     with closing(connection):
-        connection.request(verb, path)
+        connection.request(verb, path, None if content is None else json.dumps(content))
         return json.loads(connection.getresponse().read())
 
 
