@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ from stswatch.pipeline.alerts.alert import Destination
 from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.batch import SECOND
 from stswatch.pipeline.flow.calls import SENT
-from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError
+from stswatch.pipeline.flow.cluster.flink import ClusterError, connected
 from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, TopicSpec, partitions_of
 from stswatch.pipeline.flow.run import alone
 from stswatch.pipeline.flow.slices import Slice, checksums, code, commit, committed, stored_files
@@ -28,6 +29,7 @@ from stswatch.pipeline.live.finalize import Finalized, take_in
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
 from stswatch.pipeline.live.loop import watch
 from stswatch.pipeline.live.reconcile import Reconciled, reconcile
+from stswatch.pipeline.options import StreamOptions
 from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, RecordedClock
 from stswatch.pipeline.spool.closing import Keep, forget
@@ -272,24 +274,39 @@ class _Attending:
 
 # ------------ A watch as a long job on Apache Flink, which finds the final events; this process loads and tells of them
 
+JOB_S = 3600.0  # the longest that anything of it may take to begin
 _MARGIN_US = 60 * SECOND  # between the clocks of machines
 
 
-def stream_on_cluster(
-    data: Path, plan: WatchPlan, settings: WatchSettings, cluster: Cluster, tell: Tell, stop: threading.Event
-) -> None:
-    """Begin the long job over a topic or find it again, load what it finds, and stop it with a savepoint at the end.
+def stream_on_cluster(options: StreamOptions) -> Callable[..., None]:
+    """The same as `stream` on the cluster that the options name; it is stopped with a savepoint, and goes on from that.
 
-    Raises ClusterError, Lost where the topic cannot be read, WatchError, FolderInUse, StoreError, OSError.
+    It raises ClusterError, Lost where the topic cannot be read, WatchError, FolderInUse, StoreError, OSError.
     """
+    return partial(_stream_on_cluster, options)
+
+
+def _stream_on_cluster(
+    options: StreamOptions,
+    data: Path,
+    plan: WatchPlan,
+    settings: WatchSettings,
+    secrets: Mapping[str, str],
+    tell: Tell,
+    stop: threading.Event,
+) -> None:
     from stswatch.pipeline.flow.cluster.long_job import LongJob  # with Beam
 
     clock = CLOCKS[plan.arrival](tell)
     with only_watch(data), alone(data), _alerting(data, plan, clock, tell) as alerter:
-        spec = _spec_of(data, plan, settings)
-        job = LongJob(cluster, spec, tell)
-        with Catalogue.open(data) as catalogue, closing(Store(catalogue, settings)) as store:
+        spec = _spec_of(data, plan, settings, secrets)
+        with (
+            connected(str(options.flink_master), options.job_server, data, options.workers, JOB_S) as cluster,
+            Catalogue.open(data) as catalogue,
+            closing(Store(catalogue, settings)) as store,
+        ):
             loading = _Loading(catalogue, store, alerter, spec, tell)
+            job = LongJob(cluster, spec, tell)
             job.begin()
             notify(READY)
             while not stop.wait(_LOOK_EVERY_S):
@@ -301,7 +318,7 @@ def stream_on_cluster(
             loading.load(job.whole())
 
 
-def _spec_of(data: Path, plan: WatchPlan, settings: WatchSettings) -> LongSpec:
+def _spec_of(data: Path, plan: WatchPlan, settings: WatchSettings, secrets: Mapping[str, str]) -> LongSpec:
     from stswatch.pipeline.flow.cluster.unbounded import LongSpec
 
     if len(plan.addresses) != 1 or plan.addresses[0].scheme not in ("kafka", "kafkas"):
@@ -311,7 +328,7 @@ def _spec_of(data: Path, plan: WatchPlan, settings: WatchSettings) -> LongSpec:
     decides = [settings.rules.events_fingerprint(), settings.shards, code(settings.steps)]
     decides += [card_of(settings.steps).model_id, lateness_us, recorded]
     name = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
-    return LongSpec(topic, partitions_of(topic), settings.steps, settings.rules, settings.shards, name)
+    return LongSpec(topic, partitions_of(topic, secrets), settings.steps, settings.rules, settings.shards, name)
 
 
 class _Loading:

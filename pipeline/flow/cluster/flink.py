@@ -55,32 +55,26 @@ class Cluster:
 
 @contextmanager
 def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator[Cluster | None]:
-    """What `on_cluster` gives for archives, with their storage and deadline. Raises ClusterError, StorageError."""
-    if options.engine == "local" and options.storage:
-        raise ClusterError(f"{options.storage}: names a cluster, and `engine` none; give `engine=flink` too")
+    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError, StorageError."""
+    if not asks_for_flink(options, options.storage):
+        yield None
+        return
     with of_a_run(options.storage) as storage:
-        with on_cluster(options, data, parallelism, options.job_deadline_s, storage) as cluster:
+        master, deadline_s = str(options.flink_master), options.job_deadline_s
+        with connected(master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
             yield cluster
 
 
-@contextmanager
-def on_cluster(
-    options: EngineOptions,
-    data: Path,
-    parallelism: int,
-    deadline_s: float = 3600.0,
-    storage: Storage | None = None,
-) -> Iterator[Cluster | None]:
-    """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError."""
+def asks_for_flink(options: EngineOptions, storage: str | None = None) -> bool:
+    """Whether options ask for a cluster. Raises ClusterError where they name one all the same, or none."""
+    given = options.flink_master or options.job_server or storage
     if options.engine == "local":
-        if given := options.flink_master or options.job_server:
+        if given:
             raise ClusterError(f"{given}: names a cluster, and `engine` none; give `engine=flink` too")
-        yield None
-        return
+        return False
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
-        yield cluster
+    return True
 
 
 @contextmanager
@@ -136,8 +130,10 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
 
 
 def asked(master: str, path: str, verb: str = "GET", content: Mapping[str, Any] | None = None) -> Any:
-    """What the REST interface of a JobManager answers; content: sent as JSON. Raises ClusterError for no address, OSError, HTTPException,
-    ValueError for no JSON."""
+    """What the REST interface of a JobManager answers; content: sent to it as JSON.
+
+    Raises ClusterError for no address, OSError, HTTPException, ValueError for no JSON.
+    """
     connection = http.client.HTTPConnection(*_place(master, "flink_master"), timeout=ANSWER_S / 3)
     with closing(connection):
         connection.request(verb, path, None if content is None else json.dumps(content))

@@ -30,6 +30,10 @@ _LOST = ("FAILED", "CANCELED", "SUSPENDED", "FINISHED")
 _NO_ANSWER = (OSError, HTTPException, ValueError, KeyError, TypeError)
 _AGAIN = "; the same command goes on from its last checkpoint"
 _OTHER = "{}: its job was begun with {}, and goes on with that alone; give the same as before, or another `data` to begin anew"
+_GONE = (
+    "{}: what its job would go on from is gone, since `run` or `reconcile` worked in this folder; begin anew with"
+    " another `data`"
+)
 
 
 class LongJob:
@@ -67,6 +71,8 @@ class LongJob:
         if before and self._found(before["job"]):
             self._tell(f"{self._cluster.master}: the job runs already, and is looked after from here")
             return
+        if before and (last := self.whole()[-1:]) and not (self._spec.data / "slices" / last[0].key / "state").exists():
+            raise ClusterError(_GONE.format(self._spec.data))
         self._record["job"] = new_name(self._cluster)
         write_json(self._folder / "job.json", self._record)
         with silent():

@@ -96,9 +96,9 @@ class TopicSpec:
         return kafka.settings(kafka.brokers(of), of.scheme == "kafkas", of.user, password, mechanism)
 
 
-def partitions_of(spec: TopicSpec) -> int:
-    """How many partitions the topic has. Raises Lost, one sentence."""
-    return kafka.partitions(spec.address, spec.settings(os.environ))
+def partitions_of(spec: TopicSpec, secrets: Mapping[str, str]) -> int:
+    """How many partitions the topic has; secrets: the environment. Raises Lost, one sentence."""
+    return kafka.partitions(spec.address, spec.settings(secrets))
 
 
 class PartitionReader:
@@ -248,6 +248,7 @@ class PartitionReader:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": False,
                 "fetch.wait.max.ms": 50,
+                "reconnect.backoff.max.ms": 2_000,
                 "queued.max.messages.kbytes": 16_384,
                 "error_cb": lambda error: self._say(kafka.why(error)),
             }
@@ -306,7 +307,7 @@ class PartitionReader:
 
 
 class _Silences:
-    """Where silence ended an hour of a partition, by the clock, kept so that whoever reads again does the same there."""
+    """Where silence ended an hour of a partition, by the clock: kept, so that who reads again does the same there."""
 
     def __init__(self, folder: Path, number: int) -> None:
         self._folder, self._number = folder, number

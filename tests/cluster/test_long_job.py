@@ -1,0 +1,137 @@
+"""Owns: a watch as one long job on Flink finds the final events of the local engine, whatever is killed meanwhile, and
+goes on from its savepoint with other parallelism; a partition is cut always in one way; what is amiss is a sentence."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stswatch.pipeline import api
+from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
+from stswatch.pipeline.flow.cluster.topic import Cut, PartitionReader, Position, TopicSpec
+from stswatch.pipeline.live.events import Store, engine_of
+from stswatch.pipeline.live.finalize import finalize
+from stswatch.pipeline.sources.kinds import parse
+from stswatch.pipeline.spool.clock import RecordedClock
+from stswatch.pipeline.spool.writer import Spool
+from stswatch.pipeline.store.catalogue import Catalogue
+from stswatch.pipeline.store.files import read_json
+from tests.cluster.standing import Standing
+from tests.cluster.test_flink import STSWATCH
+from tests.pipeline import seas
+from tests.pipeline.live.replay import MEETINGS_FROM_H, STAMP, WORLD, in_order, lines
+from tests.pipeline.live.test_law import events
+from tests.pipeline.sources.listen import wait
+
+pytestmark = pytest.mark.cluster
+
+RULES = "[vessel]\ngap_terrestrial_h = 1.0\ngap_satellite_h = 1.0\n[encounter]\naround_h = 0.5\n"  # those of WORLD
+LATENESS_US = 60 * SECOND
+SATELLITE = re.compile(rb"\\[^\\]*s:satellite")
+
+
+class Long:
+    """The command, running, and what lies in its folder."""
+
+    def __init__(self, cluster: Standing, topic: str, folder: Path, workers: int) -> None:
+        self.data, self._errors = folder / "data", folder / "errors"
+        (folder / "rules.toml").write_text(RULES)
+        command = [*STSWATCH, "stream", f"sea=kafka://{cluster.brokers}/{topic}", "--data", self.data, "--area", "world"]
+        command += ["--arrival", "recorded", "--rules", folder / "rules.toml", "--workers", workers]
+        command += ["--engine", "flink", "--flink-master", cluster.master, "--job-server", cluster.job_server]
+        self.data.mkdir(exist_ok=True)
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=errors)
+
+    @property
+    def whole(self) -> int:
+        """How many slices are."""
+        return len(list(self.data.glob("stream/slices/*.json")))
+
+    def until(self, there) -> None:
+        wait(lambda: self.process.poll() is not None or there(), 180)
+        assert self.process.poll() is None, self.printed
+
+    @property
+    def printed(self) -> str:
+        return self._errors.read_text()
+
+    def end(self) -> None:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(180) == 0, self.printed
+        assert "the same command goes on from here" in self.printed
+
+
+def recorded(hours: float) -> list[bytes]:
+    """Some hours of the recording, as if none of its lines had come late: what is late a long job leaves aside."""
+    return in_order(lines(hours, after_h=MEETINGS_FROM_H))
+
+
+def by_local(text: list[bytes], data: Path, until_us: int):
+    """What the local engine finalizes of these lines up to an hour, as a watch does."""
+    data.mkdir()
+    spool = Spool(data / "spool", "sea", "nmea", RecordedClock())
+    for at in range(0, len(text), 1000):
+        spool.append(b"".join(text[at : at + 1000]))
+    spool.close()
+    found = finalize(data, WORLD.rules, engine_of(WORLD), LATENESS_US, until_us)
+    with Catalogue.open(data) as catalogue, closing(Store(catalogue, WORLD)) as store:
+        store.finalize(found, None)
+        store.publish()
+    return events(data)
+
+
+def produce(cluster: Standing, topic: str, text: list[bytes]) -> None:
+    """Each station into one partition, as docs/cluster.md asks for."""
+    for number in (0, 1):
+        cluster.produce(topic, *(line for line in text if bool(SATELLITE.match(line)) == number), partition=number)
+
+
+def test_the_sample_gives_the_events_of_the_local_engine_through_kills_and_a_savepoint(flink, kafka, tmp_path):
+    topic, text = kafka.topic("long", 2), recorded(9)
+    third = len(text) // 3
+    produce(kafka, topic, text[:third])
+    watch = Long(flink, topic, tmp_path, 2)
+    try:
+        watch.until(lambda: watch.whole >= 1)
+        max(flink.workers(), key=lambda worker: sum(worker.cpu_times()[:2])).kill()
+        produce(kafka, topic, text[third : 2 * third])
+        watch.until(lambda: watch.whole >= 4)
+        dying = psutil.Process(flink.pid("taskmanager1"))
+        dying.kill()
+        dying.wait(20)
+        flink.start("taskmanager1")
+        watch.until(lambda: watch.whole >= 6)
+        watch.end()
+        flink.has_slots(4)
+        produce(kafka, topic, [*text[2 * third :], b"!AIVDM,1,1,,A,poisoned,0*00\n", b"\x00\xfe" * 50])
+        watch = Long(flink, topic, tmp_path, 4)
+        last_us = (int(STAMP.search(text[-1])[1]) * SECOND - LATENESS_US) // HOUR * HOUR
+        watch.until(lambda: ends(watch.data)[-1] == last_us)
+        watch.end()
+    finally:
+        watch.process.kill()
+        watch.process.wait()
+    assert "Traceback" not in watch.printed
+    local = by_local(text, tmp_path / "local", ends(watch.data)[-1])
+    assert local["encounters"].num_rows >= 8
+    seas.assert_same(local, events(watch.data))
+    with closing(api.connect(watch.data)) as db:
+        count = "SELECT count(*), count(DISTINCT (mmsi_a, mmsi_b, start_time)) FROM flagged_encounters"
+        leads, distinct = db.sql(count).fetchall()[0]
+    assert leads == distinct >= 3
+
+
+
+def ends(data: Path) -> list[int]:
+    """The ends of the slices that are whole."""
+    return sorted(read_json(path)["end_us"] for path in data.glob("stream/slices/*.json"))
