@@ -295,13 +295,13 @@ def _stream_on_cluster(
     tell: Tell,
     stop: threading.Event,
 ) -> None:
-    from stswatch.pipeline.flow.cluster.long_job import LongJob  # with Beam
+    from stswatch.pipeline.flow.cluster.long_job import LongJob, workers_known  # with Beam
 
-    clock = CLOCKS[plan.arrival](tell)
+    clock, master = CLOCKS[plan.arrival](tell), str(options.flink_master)
     with only_watch(data), alone(data), _alerting(data, plan, clock, tell) as alerter:
         spec = _spec_of(data, plan, settings, secrets)
         with (
-            connected(str(options.flink_master), options.job_server, data, options.workers, JOB_S) as cluster,
+            connected(master, options.job_server, data, options.workers, JOB_S, known=workers_known(data)) as cluster,
             Catalogue.open(data) as catalogue,
             closing(Store(catalogue, settings)) as store,
         ):

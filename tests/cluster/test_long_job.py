@@ -9,11 +9,13 @@ import signal
 import subprocess
 import time
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
+from stswatch.errors import StswatchError
 from stswatch.pipeline import api
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND
 from stswatch.pipeline.flow.cluster.topic import Cut, PartitionReader, Position, TopicSpec
@@ -44,7 +46,15 @@ class Long:
     def __init__(self, cluster: Standing, topic: str, folder: Path, workers: int) -> None:
         self.data, self._errors = folder / "data", folder / "errors"
         (folder / "rules.toml").write_text(RULES)
-        command = [*STSWATCH, "stream", f"sea=kafka://{cluster.brokers}/{topic}", "--data", self.data, "--area", "world"]
+        command = [
+            *STSWATCH,
+            "stream",
+            f"sea=kafka://{cluster.brokers}/{topic}",
+            "--data",
+            self.data,
+            "--area",
+            "world",
+        ]
         command += ["--arrival", "recorded", "--rules", folder / "rules.toml", "--workers", workers]
         command += ["--engine", "flink", "--flink-master", cluster.master, "--job-server", cluster.job_server]
         self.data.mkdir(exist_ok=True)
@@ -131,7 +141,93 @@ def test_the_sample_gives_the_events_of_the_local_engine_through_kills_and_a_sav
     assert leads == distinct >= 3
 
 
-
 def ends(data: Path) -> list[int]:
     """The ends of the slices that are whole."""
     return sorted(read_json(path)["end_us"] for path in data.glob("stream/slices/*.json"))
+
+
+# ------------------------------------------------------------------------------------------- a partition, without Flink
+
+
+def spec(cluster: Standing, topic: str, data: Path, recorded: bool = True) -> TopicSpec:
+    return TopicSpec(str(data), parse(f"sea=kafka://{cluster.brokers}/{topic}"), LATENESS_US, recorded)
+
+
+def cuts(of: TopicSpec, position: Position, count: int, now_us: int = 0) -> list[Cut]:
+    """The next so many, by a reader that is then gone."""
+    reader, found = PartitionReader(of, 0, position, lambda: now_us), []
+
+    def enough() -> bool:
+        found.extend(cut for cut in [reader.take()] if cut is not None)
+        return len(found) >= count
+
+    wait(enough, 60)
+    reader.close()
+    return found
+
+
+def content(data: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(data)): path.read_bytes() for path in (data / "spool").rglob("*.zst")}
+
+
+def test_whoever_reads_a_partition_again_from_any_position_cuts_the_same_segments(kafka, tmp_path):
+    """With several lines in a message, and a message in two parts of which one comes after the hour."""
+    text = recorded(4)
+    first = next(at for at, line in enumerate(text) if b"VDM,2,1," in line)
+    later = next(at for at, line in enumerate(text) if int(STAMP.search(line)[1]) % 3600 >= 60 and at > first + 5000)
+    text.insert(later + 1, text.pop(first + 1))
+    text.insert(later - 1, text.pop(first))
+    topic = kafka.topic("cut-always-so")
+    kafka.produce(topic, *(b"".join(text[at : at + 3]) for at in range(0, len(text), 3)))
+    once = cuts(spec(kafka, topic, tmp_path / "once"), Position(), 5)
+    assert [cut.end_us % HOUR for cut in once] == [0] * 5
+    assert all(cut.over and cut.segment is not None for cut in once)
+    before = content(tmp_path / "once")
+    shutil.copytree(tmp_path / "once", tmp_path / "again")
+    for cut, after in pairwise(once[1:]):
+        shutil.rmtree(tmp_path / "again" / "spool")
+        (again,) = cuts(spec(kafka, topic, tmp_path / "again"), cut.after, 1)
+        assert again.after == after.after
+        ((name, written),) = content(tmp_path / "again").items()
+        assert written == before[name]
+
+
+def test_silence_ends_an_hour_by_the_clock_once_and_for_all(kafka, tmp_path):
+    topic = kafka.topic("silent")
+    kafka.produce(topic, b"!AIVDM,a", b"!AIVDM,b")
+    of = spec(kafka, topic, tmp_path / "data", recorded=False)
+    now_us = time.time_ns() // 1000
+    later_us = (now_us // HOUR + 1) * HOUR + 2 * MINUTE
+    (first,) = cuts(of, Position(), 1, later_us)
+    assert first.over
+    assert first.after.offset == 2
+    assert first.end_us == of.slice_of(now_us)
+    kafka.produce(topic, b"!AIVDM,c")  # as if before the hour was over: it was not there yet
+    (again,) = cuts(of, Position(), 1, later_us + 3 * HOUR)
+    assert again == first
+    (then,) = cuts(of, first.after, 1, later_us + HOUR)
+    assert then.after.offset == 3
+    assert then.end_us > first.end_us
+
+
+def test_messages_that_expired_unread_are_a_sentence_and_reading_goes_on(kafka, tmp_path):
+    topic = kafka.topic("gone")
+    kafka.produce(topic, b"a", b"b", b"c", b"d", b"e")
+    kafka.forget_before(topic, 3)
+    of = spec(kafka, topic, tmp_path / "data", recorded=False)
+    _, cut = cuts(of, Position(offset=1, arrival_us=2 * HOUR), 2, time.time_ns() // 1000 + 2 * HOUR)
+    assert cut.after.offset == 5
+    (note,) = (tmp_path / "data" / "stream" / "notes").glob("*-lost-*.json")
+    assert read_json(note).endswith(
+        "has dropped 2 messages by age or size before this job read them; raise the topic's retention"
+    )
+
+
+def test_a_topic_that_is_missing_and_a_source_that_is_none_are_a_sentence(kafka, tmp_path):
+    for source, words in (
+        (f"kafka://{kafka.brokers}/missing", "the brokers have no topic missing; create it, or name another"),
+        ("tcp://127.0.0.1:1", "a watch on Flink reads one topic: give kafka://BROKER/TOPIC, and nothing beside it"),
+    ):
+        with pytest.raises(StswatchError) as error:
+            api.stream(source, tmp_path / "data", engine="flink", flink_master="127.0.0.1:1", health="none")
+        assert str(error.value).endswith(words)

@@ -85,11 +85,13 @@ def connected(
     parallelism: int,
     deadline_s: float,
     storage: Storage | None = None,
+    known: bool = False,
 ) -> Iterator[Cluster]:
     """A cluster that was looked at, for as long as the block lasts.
 
     master: HOST:PORT of the JobManager's REST. job_server: a jar, which is started, or HOST:PORT of one that stands;
     None: what the environment names. data: the folder that all machines share, made already, unless there is storage.
+    known: its workers need not be asked what they are.
 
     Raises ClusterError: which of Java, jar, cluster, workers and folder is missing, or which version differs.
     """
@@ -97,6 +99,9 @@ def connected(
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
         each = -(-parallelism // int(has["taskmanagers"]))
         cluster = Cluster(master, endpoint, parallelism, each, deadline_s, storage=storage)
+        if known:
+            yield cluster
+            return
         from stswatch.pipeline.flow.cluster.portable import probe  # with Beam
 
         with tempfile.TemporaryDirectory(prefix="probe-", dir=data) as folder:

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 
 from apache_beam.runners.runner import PipelineResult
 
 from stswatch.pipeline.flow.cluster.flink import Cluster, ClusterError, asked
-from stswatch.pipeline.flow.cluster.portable import explained, new_name, of_the_cluster, silent, submitted
+from stswatch.pipeline.flow.cluster.portable import explained, new_name, of_the_cluster, silent, submitted, versions
 from stswatch.pipeline.flow.cluster.topic import FOLDER, WHOLE_SLICES
 from stswatch.pipeline.flow.cluster.unbounded import LongSpec, stream_steps
 from stswatch.pipeline.flow.slices import Slice
@@ -29,11 +30,23 @@ SAVEPOINT_S = 120.0  # for what is under way to come to its end, and to be writt
 _LOST = ("FAILED", "CANCELED", "SUSPENDED", "FINISHED")
 _NO_ANSWER = (OSError, HTTPException, ValueError, KeyError, TypeError)
 _AGAIN = "; the same command goes on from its last checkpoint"
-_OTHER = "{}: its job was begun with {}, and goes on with that alone; give the same as before, or another `data` to begin anew"
+_OTHER = "{}: its job was begun with {}, and goes on with that alone; give that again, or another `data`"
 _GONE = (
     "{}: what its job would go on from is gone, since `run` or `reconcile` worked in this folder; begin anew with"
     " another `data`"
 )
+
+
+def noted(data: Path) -> dict[str, Any]:
+    """What is kept of the long job of a data folder; nothing where none was begun. Raises OSError, DamagedFile."""
+    with suppress(FileNotFoundError):
+        return dict(read_json(data / FOLDER / "job.json"))
+    return {}
+
+
+def workers_known(data: Path) -> bool:
+    """Whether workers were asked what they are by this version: a job that goes on need not ask again."""
+    return noted(data).get("versions") == versions()
 
 
 class LongJob:
@@ -55,7 +68,7 @@ class LongJob:
 
         Raises ClusterError, OSError.
         """
-        before = self._noted()
+        before = noted(self._spec.data)
         is_now = {
             "slices": self._spec.name,
             "topic": self._spec.topic.address.text,
@@ -73,7 +86,7 @@ class LongJob:
             return
         if before and (last := self.whole()[-1:]) and not (self._spec.data / "slices" / last[0].key / "state").exists():
             raise ClusterError(_GONE.format(self._spec.data))
-        self._record["job"] = new_name(self._cluster)
+        self._record |= {"job": new_name(self._cluster), "versions": versions()}
         write_json(self._folder / "job.json", self._record)
         with silent():
             self._result = submitted(
@@ -151,11 +164,6 @@ class LongJob:
         return {}
 
     # ----------------------------------------------------------------------------------------------- what Flink says
-
-    def _noted(self) -> dict[str, Any]:
-        with suppress(FileNotFoundError):
-            return dict(read_json(self._folder / "job.json"))
-        return {}
 
     def _found(self, name: str) -> bool:
         """Whether a job of that name runs, or is about to; its id is known then."""
