@@ -42,7 +42,7 @@ SEGMENT_BYTES = 16 << 20  # a worker decodes so many in a second, and holds them
 WAIT_S = 0.02  # for messages
 _AT_ONCE = 5_000  # messages
 _GRACE_US = 2_000_000  # so long after its end an hour ends in silence: what is on its way to the broker may come
-_ASK_S = 3.0  # for what a broker is asked, and between two questions to one that is away
+_ASK_S, _ASK_AGAIN_S = 3.0, 1.0  # for an answer of a broker, and between two questions
 _EXPIRED = "{}: has dropped {:,} messages by age or size before this job read them; raise the topic's retention"
 
 Marks = list[tuple[int, int]]  # where in a text an arrival time begins to hold, and which
@@ -267,7 +267,7 @@ class PartitionReader:
         from confluent_kafka import KafkaException, TopicPartition
 
         assert self._consumer is not None
-        self._ask_at_s = time.monotonic() + _ASK_S
+        self._ask_at_s = time.monotonic() + _ASK_AGAIN_S
         try:
             part = TopicPartition(self._spec.address.path, self._number)
             low, high = self._consumer.get_watermark_offsets(part, timeout=_ASK_S)
