@@ -190,7 +190,7 @@ def long_job(hours: int, cluster: Standing, folder: Path) -> str:
     """Seconds from the message that ends an hour, to the files of its slice and to the published database; memory."""
     data = folder / "long"
     data.mkdir()
-    topic = cluster.topic("hours")
+    topic, published = cluster.topic("hours"), data / "stswatch.duckdb"
     words = [f"sea=kafka://{cluster.brokers}/{topic}", "--data", str(data), "--arrival", "recorded", "--area", "world"]
     words += ["--engine", "flink", "--flink-master", cluster.master, "--job-server", cluster.job_server]
     whole_s: list[float] = []
@@ -204,13 +204,13 @@ def long_job(hours: int, cluster: Standing, folder: Path) -> str:
         for end in ends.tolist():
             cluster.produce(topic, *text[begun:end])
             time.sleep(1.0)
-            before, published = set(data.glob("stream/slices/*")), data / "stswatch.duckdb"
-            former = os.stat(published).st_ino if published.exists() else 0
+            before = set(data.glob("stream/slices/*"))
+            former = _inode(published)
             sent_s, begun = time.time(), end + 1
             cluster.produce(topic, text[end])
             wait(lambda before=before: set(data.glob("stream/slices/*")) > before, 120)
             whole_s.append(time.time() - sent_s)
-            wait(lambda former=former: published.exists() and os.stat(published).st_ino != former, 120)
+            wait(lambda former=former: _inode(published) != former, 120)
             published_s.append(time.time() - sent_s)
         job.terminate()
         job.wait(120)
@@ -223,6 +223,10 @@ def long_job(hours: int, cluster: Standing, folder: Path) -> str:
         *([f"memory at most, {name}, MB", f"{peak:,.0f}"] for name, peak in seen.peak_mb.items()),
     ]
     return table(["a watch on Flink, `--workers 2`", ""], rows)
+
+
+def _inode(path: Path) -> int:
+    return os.stat(path).st_ino if path.exists() else 0
 
 
 def _send(cluster: Standing, path: Path, ends: list[int], sent: Sent) -> None:

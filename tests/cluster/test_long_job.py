@@ -141,6 +141,35 @@ def test_the_sample_gives_the_events_of_the_local_engine_through_kills_and_a_sav
     assert leads == distinct >= 3
 
 
+@pytest.mark.soak
+def test_a_broker_that_goes_away_and_a_full_disk_for_checkpoints_are_a_sentence_each(flink, kafka, tmp_path):
+    topic, text = kafka.topic("away", 2), recorded(6)
+    half = len(text) // 2
+    checkpoints = tmp_path / "data" / "stream" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", checkpoints], capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here")
+    produce(kafka, topic, text[:half])
+    watch = Long(flink, topic, tmp_path, 2)
+    try:
+        watch.until(lambda: watch.whole >= 2 and "checkpoints: no checkpoint can be written (" in watch.printed)
+        subprocess.run(["mount", "-o", "remount,size=100m", checkpoints], check=True)
+        watch.until(lambda: "a checkpoint is written again" in watch.printed)
+        kafka.stop("kafka")
+        watch.until(lambda: f"/{topic}: no broker answers; trying again" in watch.printed)
+        time.sleep(60)
+        kafka.start("kafka")
+        kafka.answers(kafka.brokers)
+        produce(kafka, topic, text[half:])
+        watch.until(lambda: watch.whole >= 5 and f"/{topic}: goes on" in watch.printed)
+        watch.end()
+    finally:
+        watch.process.kill()
+        watch.process.wait()
+        subprocess.run(["umount", "-l", checkpoints], check=True)
+    seas.assert_same(by_local(text, tmp_path / "local", ends(watch.data)[-1]), events(watch.data))
+
+
 def ends(data: Path) -> list[int]:
     """The ends of the slices that are whole."""
     return sorted(read_json(path)["end_us"] for path in data.glob("stream/slices/*.json"))

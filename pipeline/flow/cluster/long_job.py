@@ -35,6 +35,11 @@ _GONE = (
     "{}: what its job would go on from is gone, since `run` or `reconcile` worked in this folder; begin anew with"
     " another `data`"
 )
+_FAILED_IN_A_ROW = 2  # one alone may have met the job as it began again
+_UNWRITTEN = (
+    "{}: no checkpoint can be written ({}); see that its disk has room: the job goes on, and after a failure it begins"
+    " again at the last"
+)
 
 
 def noted(data: Path) -> dict[str, Any]:
@@ -60,7 +65,7 @@ class LongJob:
         self._result: PipelineResult | None = None  # held, for it answers the job server
         self._id = ""
         self._spoken: dict[str, str] = {}  # note -> sentence
-        self._failures = self._failed_checkpoints = 0
+        self._failures = 0
         self.held_us = 0  # what was done by then no failure undoes: Flink has a checkpoint that was begun later
 
     def begin(self) -> None:
@@ -96,6 +101,7 @@ class LongJob:
 
     def _options(self) -> Iterator[str]:
         yield "--streaming"
+        yield "--fail_on_checkpointing_errors"  # false by that: their default is true
         yield "--state_backend=filesystem"
         yield "--finish_bundle_before_checkpointing"
         yield "--max_bundle_time_mills=50"
@@ -193,13 +199,13 @@ class LongJob:
 
     def _look_at_checkpoints(self) -> None:
         found = asked(self._cluster.master, f"/jobs/{self._id}/checkpoints")
-        failed = found["counts"]["failed"]
         last = found["latest"]["completed"]
-        if failed > self._failed_checkpoints and "disk" in str(found["latest"]["failed"]).lower():
-            self._say("checkpoints", f"{self._folder}: no checkpoint can be written, the disk is full; make room on it")
-        elif last and last["id"] > ((found["latest"]["failed"] or {}).get("id", -1)):
-            self._spoken.pop("checkpoints", None)
-        self._failed_checkpoints = failed
+        ended = [each["status"] for each in found["history"] if each["status"] != "IN_PROGRESS"]
+        if ended[:_FAILED_IN_A_ROW] == ["FAILED"] * _FAILED_IN_A_ROW:
+            why = str(found["latest"]["failed"].get("failure_message")).rstrip(".")
+            self._say("checkpoints", _UNWRITTEN.format(self._folder / "checkpoints", why))
+        elif ended[:1] == ["COMPLETED"] and self._spoken.pop("checkpoints", ""):
+            self._tell(f"{self._folder / 'checkpoints'}: a checkpoint is written again")
         self.held_us = int(last["trigger_timestamp"]) * 1000 if last else 0
         if last and last["external_path"] != self._record.get("from"):
             self._record["from"] = last["external_path"]

@@ -96,24 +96,34 @@ class LongSpec:
         return [*self.keys(step for step in self.steps if given & set(step.takes)), _LAST]
 
 
-def stream_steps(p: beam.Pipeline, spec: LongSpec) -> None:
-    """Put the whole of a long job into an empty pipeline."""
-    of = stages(spec.steps)
-    tags = [*(str(k) for k in range(len(of))), _LAST[0]]
+def stream_steps(p: beam.Pipeline, spec: LongSpec) -> beam.PCollection:
+    """Put the whole of a long job into an empty pipeline; gives the names of slices that are whole."""
     numbers = p | "partitions" >> beam.Create(range(spec.partitions), reshuffle=False) | "spread" >> beam.Reshuffle()
-    sent = {tag: [] for tag in tags} | {
-        "0": [numbers | "read" >> beam.ParDo(_ReadPartition(spec)).with_output_types(_Rows)]
-    }
-    for k, steps in enumerate(of):
-        do = _FirstStage(spec) if k == 0 else _Stage(spec)
-        given = tuple(sent[tags[k]]) | f"{k}: given" >> beam.Flatten().with_output_types(_Rows)
-        later = tags[k + 1 :]
-        name = ", ".join(step.name for step in steps)
-        found = given | name >> beam.ParDo(do).with_output_types(_Rows).with_outputs(*later)
-        for tag in later:
-            sent[tag].append(found[tag])
-    last = tuple(sent[_LAST[0]]) | "whole: given" >> beam.Flatten().with_output_types(_Rows)
-    last | "whole" >> beam.ParDo(_Whole(spec)).with_output_types(str)
+    return numbers | "read" >> beam.ParDo(ReadPartition(spec)).with_output_types(_Rows) | StreamSteps(spec)
+
+
+class StreamSteps(beam.PTransform):  # type: ignore[misc]
+    """Every step for every shard, slice after slice, of what partitions were read; gives as stream_steps."""
+
+    def __init__(self, spec: LongSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def expand(self, read: beam.PCollection) -> beam.PCollection:
+        """What each stage is sent by all before it, and the end that waits for all."""
+        of = stages(self._spec.steps)
+        tags = [*(str(k) for k in range(len(of))), _LAST[0]]
+        sent: dict[str, list[beam.PCollection]] = {tag: [] for tag in tags} | {"0": [read]}
+        for k, steps in enumerate(of):
+            do = _FirstStage(self._spec) if k == 0 else _Stage(self._spec)
+            given = tuple(sent[tags[k]]) | f"{k}: given" >> beam.Flatten().with_output_types(_Rows)
+            later = tags[k + 1 :]
+            name = ", ".join(step.name for step in steps)
+            found = given | name >> beam.ParDo(do).with_output_types(_Rows).with_outputs(*later)
+            for tag in later:
+                sent[tag].append(found[tag])
+        last = tuple(sent[_LAST[0]]) | "whole: given" >> beam.Flatten().with_output_types(_Rows)
+        return last | "whole" >> beam.ParDo(_Whole(self._spec)).with_output_types(str)
 
 
 # --------------------------------------------------------------------------------------------- a partition, being read
@@ -172,7 +182,7 @@ def _now_us() -> int:
 
 
 @beam.DoFn.unbounded_per_element()
-class _ReadPartition(beam.DoFn):  # type: ignore[misc]
+class ReadPartition(beam.DoFn):  # type: ignore[misc]
     """Reads partitions, by their numbers: what it cuts goes into spool and lake, and the first stage hears of it."""
 
     def __init__(self, spec: LongSpec) -> None:
@@ -198,7 +208,7 @@ class _ReadPartition(beam.DoFn):  # type: ignore[misc]
                 if not tracker.try_claim(cut.after):
                     self._readers.pop(element).close()
                     return
-                yield from self._sent(element, cut)
+                yield from self.sent_of(element, cut)
         tracker.defer_remainder(_PAUSE if reader.idle and cut is None else Duration.of(0))
 
     def _reader(self, number: int, position: Position) -> PartitionReader:
@@ -210,8 +220,8 @@ class _ReadPartition(beam.DoFn):  # type: ignore[misc]
         self._readers[number] = reader or PartitionReader(self._spec.topic, number, position, _now_us)
         return self._readers[number]
 
-    def _sent(self, number: int, cut: Cut) -> Iterator[_Rows]:
-        """What the first stage is given of a stretch: files of the lake by slice, and up to where all is read."""
+    def sent_of(self, number: int, cut: Cut) -> Iterator[_Rows]:
+        """Have the lake hold a stretch; what the first stage is given of it: files of the lake by slice, and up to where all is read."""
         slices: dict[int, list[Part]] = {cut.end_us: []} if cut.over and cut.end_us else {}
         if cut.segment is not None:
             source = as_source(self._spec.topic.spool(number), cut.segment)
