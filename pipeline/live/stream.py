@@ -27,7 +27,7 @@ from stswatch.pipeline.live import server
 from stswatch.pipeline.live.events import Store, WatchSettings, offer
 from stswatch.pipeline.live.finalize import Finalized, take_in
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
-from stswatch.pipeline.live.loop import watch
+from stswatch.pipeline.live.loop import Retry, watch
 from stswatch.pipeline.live.reconcile import Reconciled, reconcile
 from stswatch.pipeline.options import StreamOptions
 from stswatch.pipeline.sources.address import Address
@@ -309,8 +309,9 @@ def _stream_on_cluster(
             job = LongJob(cluster, spec, tell)
             job.begin()
             notify(READY)
+            retry = Retry(data, None, tell, store.reopen)
             while not stop.wait(_LOOK_EVERY_S):
-                loading.load(job.whole())
+                retry.call("slices", lambda: loading.load(job.whole()))
                 job.look()
                 loading.tidy(job.held_us)
             notify(STOPPING)
@@ -339,14 +340,15 @@ class _Loading:
         self._spec, self._tell = spec, tell
         self._offered_upto = store.commit
         self._tidied: set[str] = set()
+        self._begun = False  # the store has what the catalogue has, whatever was killed in between
 
     def load(self, whole: Sequence[Slice]) -> None:
         """Load those that are new, and publish. Raises OSError, StoreError."""
         known = committed(self._catalogue)
         new = [each for each in whole if each.key not in known]
-        if not new:
+        if not whole or (self._begun and not new):
             return
-        until_us = new[-1].end_us
+        until_us = whole[-1].end_us
         lateness_us = self._spec.topic.allowed_lateness_us
         for note in take_in(self._data, lateness_us, until_us + lateness_us):
             self._tell(note)
@@ -356,12 +358,13 @@ class _Loading:
         used = plausible(held, self._spec.rules)
         beside = Beside(sources_table(used.entries), reject_counts(held), lake_files(held), used.left_out)
         found = {key: each for key, each in sorted(committed(self._catalogue).items()) if key.endswith(self._spec.name)}
-        last = found[new[-1].key]
+        last = found[whole[-1].key]
         given = [each.output for each in found.values()]
         self._store.finalize(Finalized(until_us, last, given, beside, []), None)
         self._store.publish()
         offer(self._alerter, self._store, self._offered_upto, utc(until_us + lateness_us))
         self._offered_upto = self._store.commit
+        self._begun = True
 
     def _fields(self, folder: Path) -> dict[str, object]:
         """What the catalogue keeps of a slice, once the disk holds its files."""

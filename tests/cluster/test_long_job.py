@@ -100,9 +100,9 @@ def by_local(text: list[bytes], data: Path, until_us: int):
     return events(data)
 
 
-def produce(cluster: Standing, topic: str, text: list[bytes]) -> None:
-    """Each station into one partition, as docs/cluster.md asks for."""
-    for number in (0, 1):
+def produce(cluster: Standing, topic: str, text: list[bytes], *numbers: int) -> None:
+    """Each station into one partition, as docs/cluster.md asks for; to those partitions alone."""
+    for number in numbers or (0, 1):
         cluster.produce(topic, *(line for line in text if bool(SATELLITE.match(line)) == number), partition=number)
 
 
@@ -121,9 +121,11 @@ def test_the_sample_gives_the_events_of_the_local_engine_through_kills_and_a_sav
         dying.wait(20)
         flink.start("taskmanager1")
         watch.until(lambda: watch.whole >= 6)
+        produce(kafka, topic, text[2 * third :], 0)  # which waits for the other in the savepoint
+        wait(lambda: len(list(watch.data.glob("spool/sea-0/*"))) > len(list(watch.data.glob("spool/sea-1/*"))) + 1, 60)
         watch.end()
         flink.has_slots(4)
-        produce(kafka, topic, [*text[2 * third :], b"!AIVDM,1,1,,A,poisoned,0*00\n", b"\x00\xfe" * 50])
+        produce(kafka, topic, [*text[2 * third :], b"!AIVDM,1,1,,A,poisoned,0*00\n", b"\x00\xfe" * 50], 1)
         watch = Long(flink, topic, tmp_path, 4)
         last_us = (int(STAMP.search(text[-1])[1]) * SECOND - LATENESS_US) // HOUR * HOUR
         watch.until(lambda: ends(watch.data)[-1] == last_us)
