@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -340,8 +341,7 @@ def stream(
         sources: addresses, see SOURCES; each may be named as NAME=ADDRESS. On Flink one topic of Kafka.
         data: the data folder; what arrives is kept in its spool before anything looks at it.
         options: StreamOptions; each may be given as a keyword too, and goes before.
-        environment: where secrets are looked up; that of this process where None.
-        tell: takes a sentence for people, from any thread.
+        environment: where secrets are looked up; that of this process where None. tell: takes a sentence, of any thread.
 
     Returns:
         What the last finalizing changed, where all sources came to their end; None where it was stopped.
@@ -350,8 +350,6 @@ def stream(
         ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, ScorecardError,
         StoreError, ClusterError): what was found and what to do. MachineError where disk, memory or a right lacks.
     """
-    import os
-
     from stswatch.geo.reference import zones
     from stswatch.pipeline.alerts import destinations
     from stswatch.pipeline.flow.cluster.flink import asks_for_flink

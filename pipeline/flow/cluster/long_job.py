@@ -64,7 +64,7 @@ class LongJob:
         self._record: dict[str, Any] = {}
         self._result: PipelineResult | None = None  # held, for it answers the job server
         self._id = ""
-        self._spoken: dict[str, str] = {}  # note -> sentence
+        self._amiss: dict[str, str] = {}  # note -> sentence
         self._failures = 0
         self.held_us = 0  # what was done by then no failure undoes: Flink has a checkpoint that was begun later
 
@@ -120,10 +120,10 @@ class LongJob:
                 self._say(path.name, str(read_json(path)))
                 if "-lost-" in path.name:
                     path.unlink()
-        amiss = [name for name in self._spoken if name.endswith("-amiss.json")]
+        amiss = [name for name in self._amiss if name.endswith("-amiss.json")]
         for name in [name for name in amiss if not (self._folder / "notes" / name).exists()]:
             self._tell(f"{self._spec.topic.address.text}: goes on")
-            del self._spoken[name]
+            del self._amiss[name]
         try:
             state = asked(self._cluster.master, f"/jobs/{self._id}")["state"]
             why = self._look_at_failures()
@@ -131,7 +131,7 @@ class LongJob:
         except _NO_ANSWER:
             self._say("master", f"{self._cluster.master}: its JobManager does not answer; trying again")
             return
-        self._spoken.pop("master", None)
+        self._amiss.pop("master", None)
         if state in _LOST:
             reason = explained(why, self._cluster) if why else f"{self._cluster.master}: the job was ended there"
             raise ClusterError(reason + _AGAIN)
@@ -204,7 +204,7 @@ class LongJob:
         if ended[:_FAILED_IN_A_ROW] == ["FAILED"] * _FAILED_IN_A_ROW:
             why = str(found["latest"]["failed"].get("failure_message")).rstrip(".")
             self._say("checkpoints", _UNWRITTEN.format(self._folder / "checkpoints", why))
-        elif ended[:1] == ["COMPLETED"] and self._spoken.pop("checkpoints", ""):
+        elif ended[:1] == ["COMPLETED"] and self._amiss.pop("checkpoints", ""):
             self._tell(f"{self._folder / 'checkpoints'}: a checkpoint is written again")
         self.held_us = int(last["trigger_timestamp"]) * 1000 if last else 0
         if last and last["external_path"] != self._record.get("from"):
@@ -212,6 +212,6 @@ class LongJob:
             write_json(self._folder / "job.json", self._record)
 
     def _say(self, name: str, sentence: str) -> None:
-        if self._spoken.get(name) != sentence:
-            self._spoken[name] = sentence
+        if self._amiss.get(name) != sentence:
+            self._amiss[name] = sentence
             self._tell(sentence)

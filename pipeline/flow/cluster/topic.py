@@ -49,7 +49,7 @@ Marks = list[tuple[int, int]]  # where in a text an arrival time begins to hold,
 
 
 @dataclass(frozen=True)
-class Position:
+class PartitionPosition:
     """How far a partition is read: the next offset (below 0: where the address says), the last arrival (0: none yet),
     the last segment, and the lines at its end that are parts of messages of which more must come."""
 
@@ -67,7 +67,7 @@ class Cut:
     segment: Path | None
     end_us: int
     over: bool
-    after: Position
+    after: PartitionPosition
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def partitions_of(spec: TopicSpec, secrets: Mapping[str, str]) -> int:
 class PartitionReader:
     """Reads a partition from a position on; `take` again and again."""
 
-    def __init__(self, spec: TopicSpec, number: int, position: Position, now_us: Callable[[], int]) -> None:
+    def __init__(self, spec: TopicSpec, number: int, position: PartitionPosition, now_us: Callable[[], int]) -> None:
         self._spec, self._number, self._now_us = spec, number, now_us
         self._spool = spec.spool(number)
         self._notes = Path(spec.root) / FOLDER / "notes"
@@ -115,7 +115,7 @@ class PartitionReader:
         self._ask_at_s = 0.0
         self._begin(position)
 
-    def _begin(self, position: Position) -> None:
+    def _begin(self, position: PartitionPosition) -> None:
         """Begin a stretch."""
         self.position, self._next = position, position.offset
         self._text, self._marks = bytearray(), Marks()

@@ -24,7 +24,7 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.utils.timestamp import Duration
 
 from stswatch.pipeline.flow.calls import Job, Parcel, run_shard
-from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, Cut, PartitionReader, Position, TopicSpec
+from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, Cut, PartitionPosition, PartitionReader, TopicSpec
 from stswatch.pipeline.flow.ingest import decode_ahead
 from stswatch.pipeline.flow.late_data import SLAB_US, finalized_by
 from stswatch.pipeline.flow.slices import EVER_US, Slice
@@ -132,19 +132,19 @@ class StreamSteps(beam.PTransform):  # type: ignore[misc]
 class _OneReader(RestrictionTracker):  # type: ignore[misc]
     """Claims the end of one stretch after the other. It splits only behind what is claimed: two must never read."""
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: PartitionPosition) -> None:
         self._begun = self._claimed = position
         self._over = False
 
-    def current_restriction(self) -> Position:
+    def current_restriction(self) -> PartitionPosition:
         return self._begun
 
-    def try_claim(self, position: Position) -> bool:
+    def try_claim(self, position: PartitionPosition) -> bool:
         if not self._over:
             self._claimed = position
         return not self._over
 
-    def try_split(self, fraction_of_remainder: float) -> tuple[Position, Position] | None:
+    def try_split(self, fraction_of_remainder: float) -> tuple[PartitionPosition, PartitionPosition] | None:
         if fraction_of_remainder != 0 or self._over:
             return None
         self._over = True
@@ -161,19 +161,20 @@ class _OneReader(RestrictionTracker):  # type: ignore[misc]
 
 
 class _FromPosition(RestrictionProvider):  # type: ignore[misc]
-    def initial_restriction(self, element: int) -> Position:
-        return Position()
+    def initial_restriction(self, element: int) -> PartitionPosition:
+        """The beginning."""
+        return PartitionPosition()
 
-    def create_tracker(self, restriction: Position) -> _OneReader:
+    def create_tracker(self, restriction: PartitionPosition) -> _OneReader:
         return _OneReader(restriction)
 
-    def restriction_size(self, element: int, restriction: Position) -> float:
+    def restriction_size(self, element: int, restriction: PartitionPosition) -> float:
         return 1.0
 
     def restriction_coder(self) -> coders.Coder:
         return coders.PickleCoder()
 
-    def truncate(self, element: int, restriction: Position) -> None:
+    def truncate(self, element: int, restriction: PartitionPosition) -> None:
         return None
 
 
@@ -189,9 +190,11 @@ class ReadPartition(beam.DoFn):  # type: ignore[misc]
         self._spec = spec
 
     def setup(self) -> None:
+        """As Beam calls it."""
         self._readers: dict[int, PartitionReader] = {}
 
     def teardown(self) -> None:
+        """As Beam calls it."""
         for reader in self._readers.values():
             reader.close()
 
@@ -200,6 +203,7 @@ class ReadPartition(beam.DoFn):  # type: ignore[misc]
         element: int,
         tracker: Any = beam.DoFn.RestrictionParam(_FromPosition()),  # noqa: B008
     ) -> Iterator[_Rows]:
+        """Read a partition for a moment, and have Beam call again."""
         reader = self._reader(element, tracker.current_restriction())
         until_s = time.monotonic() + _AT_ONCE_S
         cut = None
@@ -211,7 +215,7 @@ class ReadPartition(beam.DoFn):  # type: ignore[misc]
                 yield from self.sent_of(element, cut)
         tracker.defer_remainder(_PAUSE if reader.idle and cut is None else Duration.of(0))
 
-    def _reader(self, number: int, position: Position) -> PartitionReader:
+    def _reader(self, number: int, position: PartitionPosition) -> PartitionReader:
         """The one that stands where it is to go on, else a new one."""
         reader = self._readers.pop(number, None)
         if reader is not None and reader.position != position:
@@ -221,7 +225,7 @@ class ReadPartition(beam.DoFn):  # type: ignore[misc]
         return self._readers[number]
 
     def sent_of(self, number: int, cut: Cut) -> Iterator[_Rows]:
-        """Have the lake hold a stretch; what the first stage is given of it: files of the lake by slice, and up to where all is read."""
+        """Have the lake hold a stretch; what the first stage is given of it, by slice, and up to where all is read."""
         slices: dict[int, list[Part]] = {cut.end_us: []} if cut.over and cut.end_us else {}
         if cut.segment is not None:
             source = as_source(self._spec.topic.spool(number), cut.segment)

@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from stswatch.pipeline.batch import HOUR
-from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, Cut, Position, TopicSpec
+from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, Cut, PartitionPosition, TopicSpec
 from stswatch.pipeline.flow.cluster.unbounded import LongSpec, ReadPartition, StreamSteps
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.live.finalize import finalize
@@ -47,7 +47,7 @@ def cuts(data, number):
     segments = closed(data / "spool" / f"sea-{number}")
     begun_us = [time_of(segment_of(path)) for path in segments]
     for path, now_us, next_us in zip(segments, begun_us, begun_us[1:], strict=False):
-        yield number, Cut(path, (now_us // HOUR + 1) * HOUR, True, Position(arrival_us=next_us))
+        yield number, Cut(path, (now_us // HOUR + 1) * HOUR, True, PartitionPosition(arrival_us=next_us))
 
 
 def merged(one, other, by):
