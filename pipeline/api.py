@@ -341,7 +341,7 @@ def stream(
         sources: addresses, see SOURCES; each may be named as NAME=ADDRESS. On Flink one topic of Kafka.
         data: the data folder; what arrives is kept in its spool before anything looks at it.
         options: StreamOptions; each may be given as a keyword too, and goes before.
-        environment: where secrets are looked up; that of this process where None. tell: takes a sentence, of any thread.
+        environment: where secrets are looked up; that of this process where None. tell: takes a sentence of any thread.
 
     Returns:
         What the last finalizing changed, where all sources came to their end; None where it was stopped.
