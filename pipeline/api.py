@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -337,24 +338,22 @@ def stream(
     """Watch live sources until `stop` is set, or until none of them can give anything any more.
 
     Args:
-        sources: addresses, see SOURCES; each may be named as NAME=ADDRESS.
+        sources: addresses, see SOURCES; each may be named as NAME=ADDRESS. On Flink one topic of Kafka.
         data: the data folder; what arrives is kept in its spool before anything looks at it.
         options: StreamOptions; each may be given as a keyword too, and goes before.
-        environment: where secrets are looked up; that of this process where None.
-        tell: takes a sentence for people, from any thread.
+        environment: where secrets are looked up; that of this process where None. tell: takes a sentence of any thread.
 
     Returns:
         What the last finalizing changed, where all sources came to their end; None where it was stopped.
 
     Raises:
         ValueError (AddressError, AlertsError, HealthError, KeepError, WatchError, AreaError, ScorecardError,
-        StoreError): what was found, where, what to do. MachineError where disk, memory or a right lacks for good.
+        StoreError, ClusterError): what was found and what to do. MachineError where disk, memory or a right lacks.
     """
-    import os
-
     from stswatch.geo.reference import zones
     from stswatch.pipeline.alerts import destinations
-    from stswatch.pipeline.live import server, stream
+    from stswatch.pipeline.flow.cluster.flink import asks_for_flink
+    from stswatch.pipeline.live import server
     from stswatch.pipeline.live import stream as whole
     from stswatch.pipeline.live.events import WatchSettings
     from stswatch.pipeline.sources.kinds import parse_all
@@ -367,7 +366,7 @@ def stream(
         destinations.load(Path(asked.alerts), secrets) if asked.alerts else destinations.default(),
         asked.identities,
         server.parse(asked.health),
-        stream.parse(asked.keep_spool),
+        whole.parse(asked.keep_spool),
         asked.arrival,
     )
     settings = WatchSettings(
@@ -378,7 +377,8 @@ def stream(
         memory_bytes=asked.memory_bytes,
         steps=_scored_by(asked.scorecard),
     )
-    return whole.stream(Path(data), plan, settings, secrets, tell, stop or Event())
+    watch = whole.stream_on_cluster(asked) if asks_for_flink(asked) else whole.stream
+    return watch(Path(data), plan, settings, secrets, tell, stop or Event())
 
 
 @takes(LeadOptions)

@@ -64,6 +64,8 @@ class Decode(given.DecodeOptions, Command):
 class Stream(given.StreamOptions, OfData):
     """Watch live sources: what stands so far every few seconds, alerts of leads, finalized events each hour.
 
+    With --engine flink a topic of Kafka is watched on a cluster, which gives finalized events alone (docs/cluster.md).
+
     Example: stswatch stream tcp://127.0.0.1:10110 --data DIR --alerts alerts.toml
     """
 
@@ -79,7 +81,9 @@ class Stream(given.StreamOptions, OfData):
         from stswatch.pipeline.live import reconcile
         from stswatch.pipeline.sources.kinds import parse_all
 
-        self._tell(reconcile.begun(parse_all(self.sources), self.data, self.health))
+        self._tell(
+            reconcile.begun(parse_all(self.sources), self.data, "none" if self.engine == "flink" else self.health)
+        )
         with terminal.stopped_by_signals() as stop:
             done = api.stream(self.sources, self.data, self, tell=self._tell, stop=stop)
         self._tell("stopped; the same command goes on from here" if done is None else reconcile.reconciled(done))

@@ -202,8 +202,8 @@ class LeadOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
-    """Where archives are worked on, which changes no result; see docs/cluster.md."""
+class EngineOptions:
+    """Where the steps run, which changes no result; see docs/cluster.md."""
 
     engine: Literal["local", "flink"] = option(
         "local",
@@ -215,6 +215,12 @@ class ClusterOptions:
     job_server: str | None = option(
         None, "jar of Beam's job server, or HOST:PORT of one (default: what STSWATCH_JOB_SERVER names)", "WHERE"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(EngineOptions):
+    """Where archives are worked on, which changes no result; see docs/cluster.md."""
+
     storage: str | None = option(
         None, "where driver and workers exchange files, if they share no folder: s3://BUCKET/PREFIX and the like", "URL"
     )
@@ -240,7 +246,7 @@ class RunOptions(ClusterOptions, LeadOptions, ReadOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamOptions(LeadOptions):
+class StreamOptions(EngineOptions, LeadOptions):
     """How live sources are watched; memory_bytes is what a final hour may take."""
 
     interval_s: float = option(
@@ -272,6 +278,7 @@ class StreamOptions(LeadOptions):
         "ARRIVAL",
         choices=("clock", "recorded"),
     )
+    workers: int = option("1", "tasks of a cluster side by side (default {default})", "N", whole(1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from stswatch.pipeline import faults, schema
+from stswatch.pipeline import faults
 from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.calls import SENT, Job, Parcel, Sent, announced, current_job, ingest_chunk, run_shard
 from stswatch.pipeline.flow.cluster.flink import Cluster
@@ -38,7 +38,7 @@ from stswatch.pipeline.flow.cluster.storage import (
     ingest_chunk_there,
     run_shard_there,
 )
-from stswatch.pipeline.flow.slices import checksums
+from stswatch.pipeline.flow.slices import checksums, stored_files
 from stswatch.pipeline.readers.source import Chunk
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step, stages
@@ -342,18 +342,10 @@ class Flow:
         shutil.rmtree(job.folder / SENT, ignore_errors=True)
         sync((path for path in job.folder.rglob("*") if path.is_file()), job.data)
         faults.reach("slice_written")
-        return {"files": _files(job.folder), "checksums": checksums(job.folder), "cpu_s": cpu_s(result)}
+        return {"files": stored_files(job.folder), "checksums": checksums(job.folder), "cpu_s": cpu_s(result)}
 
 
 def cpu_s(result: PipelineResult) -> dict[str, float]:
     """CPU seconds that the calls of each step took, in whatever process."""
     counters = result.metrics().query(MetricsFilter().with_namespace(CPU_US))["counters"]
     return {counter.key.metric.name: counter.result / 1e6 for counter in counters}
-
-
-def _files(folder: Path) -> dict[str, list[str]]:
-    """The stored files of a slice by table, as paths within its folder."""
-    files: dict[str, list[str]] = {table: [] for table in schema.EVENT_TABLES.values()}
-    for path in sorted(folder.glob("*.parquet")):
-        files[path.name.rpartition("-")[0]].append(path.name)
-    return files

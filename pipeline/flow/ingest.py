@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.flow.cluster.storage import ARCHIVES, put_archives, take_receipts
 from stswatch.pipeline.flow.row import Engine
 from stswatch.pipeline.readers.formats import chunks
@@ -83,6 +84,16 @@ def ingest(
         entered.append(SourceEntry(row, slab_us, _options(source), of_chunks, starts[name]))
     entries.enter(catalogue, entered)
     faults.reach("sources_entered")
+
+
+def decode_ahead(data: Path, source: Source, slab_us: int) -> list[Receipt]:
+    """Decode a source into the lake, and leave the receipts of its chunks for whoever enters it; gives them.
+
+    Raises SourceError, OSError.
+    """
+    parts = chunks(source)
+    name = entries.reading(source.source, slab_us, _options(source), sorted(chunk.start for chunk in parts))
+    return [ingest_chunk(data, name, chunk, slab_us) for chunk in parts]
 
 
 def _seen_by_all(source: Source) -> Source:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from stswatch.errors import StswatchError
+from stswatch.pipeline import schema
 from stswatch.pipeline.batch import Tables, concat, grouped
 from stswatch.pipeline.rules import Rules
 from stswatch.pipeline.steps import Step
@@ -295,6 +296,14 @@ def outputs(catalogue: Catalogue, row: Sequence[Slice]) -> list[Output]:
                 str(catalogue.data / "slices" / s.key), "is not there, or its row in the catalogue damaged"
             )
     return [known[s.key].output for s in row]
+
+
+def stored_files(folder: Path) -> dict[str, list[str]]:
+    """The stored files of a slice by table, as paths within its folder."""
+    files: dict[str, list[str]] = {table: [] for table in schema.EVENT_TABLES.values()}
+    for path in sorted(folder.glob("*.parquet")):
+        files[path.name.rpartition("-")[0]].append(path.name)
+    return files
 
 
 def checksums(folder: Path) -> dict[str, int]:

@@ -14,13 +14,21 @@ from stswatch.pipeline.flow.ingest import ingest
 from stswatch.pipeline.flow.late_data import SLAB_US, within
 from stswatch.pipeline.flow.row import Engine, NothingToDo, planned, run_row, tidy
 from stswatch.pipeline.flow.run import one_length
-from stswatch.pipeline.flow.slices import Committed, committed, healing, outputs
-from stswatch.pipeline.readers.formats import open_source
+from stswatch.pipeline.flow.slices import EVER_US, Committed, committed, healing, outputs
 from stswatch.pipeline.readers.packing import damage
 from stswatch.pipeline.readers.source import Source, SourceError
 from stswatch.pipeline.rules import Rules, days
 from stswatch.pipeline.spool.closing import settle
-from stswatch.pipeline.spool.segments import PACKED, Spooled, closed, previous_of, segment_of, segments, sources_of
+from stswatch.pipeline.spool.segments import (
+    PACKED,
+    as_source,
+    closed,
+    previous_of,
+    segment_of,
+    segments,
+    sources_of,
+    time_of,
+)
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.catalogue import Catalogue, CatalogueError, Known
 from stswatch.pipeline.store.entries import SourceEntry, entries, is_segment, lake_files, reject_counts, sources_table
@@ -35,8 +43,6 @@ if TYPE_CHECKING:
 # ----------- Finalizing what a watch has spooled: the closed segments into the lake, the hours that are over into
 # slices What it gives depends on the segments and on the hour alone, so it may be killed and called again, in any
 # process.
-
-FORMATS: Mapping[str, str] = {"nmea": "nmea", "json": "aisstream"}  # of a spool -> the reader of its segments
 
 GONE = "{}: is gone and was never read; what it held counts as not received; the rest is used; a copy brings it back"
 
@@ -111,12 +117,12 @@ def _any_fix(entries: Mapping[str, SourceEntry]) -> bool:
     return any(receipt.first_us is not None for entry in entries.values() for receipt in entry.receipts)
 
 
-def take_in(data: Path, allowed_lateness_us: int) -> list[str]:
+def take_in(data: Path, allowed_lateness_us: int, before_us: int = EVER_US) -> list[str]:
     """Ingest the closed segments of all spools that are not in the lake; gives what there is to say of them, once.
 
-    A segment that cannot be read is passed over.
+    A segment that cannot be read is passed over. before_us: leave those that were begun then or later.
     """
-    return _reading_again(data, lambda catalogue, again: _taken_in(catalogue, allowed_lateness_us, again))[1]
+    return _reading_again(data, lambda catalogue, again: _taken_in(catalogue, allowed_lateness_us, again, before_us))[1]
 
 
 def _reading_again(data: Path, call: Callable[[Catalogue, Collection[str]], T]) -> T:
@@ -144,7 +150,7 @@ def _lies_here(data: Path, path: str | None) -> bool:
 
 
 def _taken_in(
-    catalogue: Catalogue, allowed_lateness_us: int, again: Collection[str]
+    catalogue: Catalogue, allowed_lateness_us: int, again: Collection[str], before_us: int = EVER_US
 ) -> tuple[dict[str, SourceEntry], list[str]]:
     """See take_in; what the catalogue holds then, and the sentences. again: sources to be read again."""
     data = catalogue.data
@@ -155,10 +161,10 @@ def _taken_in(
     for spool in sources_of(data / "spool"):
         paths = closed(spool.folder)
         for path in paths:
-            if within(path) not in known:
+            if within(path) not in known and time_of(segment_of(path)) < before_us:
                 try:
                     notes += _gone(path, {segment_of(each) for each in paths}, known)
-                    found.append(_opened(spool, path))
+                    found.append(as_source(spool, path))
                     notes += damage(str(path))
                 except SourceError as error:
                     notes.append(f"{error}; it is passed over")
@@ -186,11 +192,6 @@ def _gone(path: Path, here: Collection[str], known: Collection[tuple[str, ...]])
 
 def _ingest(catalogue: Catalogue, known: Mapping[str, SourceEntry], sources: Sequence[Source]) -> None:
     ingest(catalogue, known, sources, SLAB_US, Engine(), lambda sentences: None)
-
-
-def _opened(spool: Spooled, path: Path) -> Source:
-    receiver = None if spool.receiver == "unknown" else spool.receiver
-    return open_source(path, format=FORMATS[spool.format], receiver=receiver, licence=spool.licence or None)
 
 
 # ----------------------------------------------------------------------------------------------------------------

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.alerts.alert import Destination
 from stswatch.pipeline.alerts.delivery import Alerter
 from stswatch.pipeline.batch import SECOND
+from stswatch.pipeline.flow.calls import SENT
+from stswatch.pipeline.flow.cluster.flink import ClusterError, connected
+from stswatch.pipeline.flow.cluster.topic import WHOLE_SLICES, TopicSpec, partitions_of
 from stswatch.pipeline.flow.run import alone
+from stswatch.pipeline.flow.slices import Slice, checksums, code, commit, committed, stored_files
 from stswatch.pipeline.live import server
 from stswatch.pipeline.live.events import Store, WatchSettings, offer
+from stswatch.pipeline.live.finalize import Finalized, take_in
 from stswatch.pipeline.live.health import READY, STOPPING, Health, notify, only_watch
-from stswatch.pipeline.live.loop import watch
+from stswatch.pipeline.live.loop import Retry, watch
 from stswatch.pipeline.live.reconcile import Reconciled, reconcile
+from stswatch.pipeline.options import StreamOptions
 from stswatch.pipeline.sources.address import Address
 from stswatch.pipeline.spool.clock import Arrival, Clock, RecordedClock
 from stswatch.pipeline.spool.closing import Keep, forget
 from stswatch.pipeline.spool.segments import segment_of, sources_of
 from stswatch.pipeline.spool.supervisor import Supervisor, run_sources
+from stswatch.pipeline.steps import card_of
 from stswatch.pipeline.store.catalogue import Catalogue
-from stswatch.pipeline.store.entries import is_segment
-from stswatch.pipeline.store.files import DamagedFile
+from stswatch.pipeline.store.entries import entries, is_segment, lake_files, reject_counts, sources_table
+from stswatch.pipeline.store.files import DamagedFile, discard, sync
+from stswatch.pipeline.store.loader import Beside
+from stswatch.pipeline.store.usable import plausible
 from stswatch.pipeline.times import utc
 from stswatch.pipeline.trouble import Tell
+
+if TYPE_CHECKING:
+    from stswatch.pipeline.flow.cluster.unbounded import LongSpec
 
 # ----------------------------------------------------------------------------------------------------------------
 # Removes segments of the spool beyond what is to be kept: only such as are in the lake and older than what is
@@ -255,3 +270,115 @@ class _Attending:
             self._health.amiss("retention", None)
         except OSError as error:
             self._health.amiss("retention", f"{self._data / 'spool'}: what is to go stays there ({error.strerror})")
+
+
+# ------------ A watch as a long job on Apache Flink, which finds the final events; this process loads and tells of them
+
+JOB_S = 3600.0  # the longest that anything of it may take to begin
+_MARGIN_US = 60 * SECOND  # between the clocks of machines
+
+
+def stream_on_cluster(options: StreamOptions) -> Callable[..., None]:
+    """The same as `stream` on the cluster that the options name; it is stopped with a savepoint, and goes on from that.
+
+    It raises ClusterError, Lost where the topic cannot be read, WatchError, FolderInUse, StoreError, OSError.
+    """
+    return partial(_stream_on_cluster, options)
+
+
+def _stream_on_cluster(
+    options: StreamOptions,
+    data: Path,
+    plan: WatchPlan,
+    settings: WatchSettings,
+    secrets: Mapping[str, str],
+    tell: Tell,
+    stop: threading.Event,
+) -> None:
+    from stswatch.pipeline.flow.cluster.long_job import LongJob, workers_known  # with Beam
+
+    clock, master = CLOCKS[plan.arrival](tell), str(options.flink_master)
+    with only_watch(data), alone(data), _alerting(data, plan, clock, tell) as alerter:
+        spec = _spec_of(data, plan, settings, secrets)
+        with (
+            connected(master, options.job_server, data, options.workers, JOB_S, known=workers_known(data)) as cluster,
+            Catalogue.open(data) as catalogue,
+            closing(Store(catalogue, settings)) as store,
+        ):
+            loading = _Loading(catalogue, store, alerter, spec, tell)
+            job = LongJob(cluster, spec, tell)
+            job.begin()
+            notify(READY)
+            retry = Retry(data, None, tell, store.reopen)
+            while not stop.wait(_LOOK_EVERY_S):
+                retry.call("slices", lambda: loading.load(job.whole()))
+                job.look()
+                loading.tidy(job.held_us)
+            notify(STOPPING)
+            job.stop()
+            loading.load(job.whole())
+
+
+def _spec_of(data: Path, plan: WatchPlan, settings: WatchSettings, secrets: Mapping[str, str]) -> LongSpec:
+    from stswatch.pipeline.flow.cluster.unbounded import LongSpec
+
+    if len(plan.addresses) != 1 or plan.addresses[0].scheme not in ("kafka", "kafkas"):
+        raise ClusterError("a watch on Flink reads one topic: give kafka://BROKER/TOPIC, and nothing beside it")
+    lateness_us, recorded = round(settings.allowed_lateness_s * SECOND), plan.arrival == "recorded"
+    topic = TopicSpec(str(data.absolute()), plan.addresses[0], lateness_us, recorded)
+    decides = [settings.rules.events_fingerprint(), settings.shards, code(settings.steps)]
+    decides += [card_of(settings.steps).model_id, lateness_us, recorded]
+    name = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+    return LongSpec(topic, partitions_of(topic, secrets), settings.steps, settings.rules, settings.shards, name)
+
+
+class _Loading:
+    """Takes slices that are whole into catalogue and store, each once."""
+
+    def __init__(self, catalogue: Catalogue, store: Store, alerter: Alerter, spec: LongSpec, tell: Tell) -> None:
+        self._catalogue, self._data, self._store, self._alerter = catalogue, catalogue.data, store, alerter
+        self._spec, self._tell = spec, tell
+        self._offered_upto = store.commit
+        self._tidied: set[str] = set()
+        self._begun = False  # the store has what the catalogue has, whatever was killed in between
+
+    def load(self, whole: Sequence[Slice]) -> None:
+        """Load those that are new, and publish. Raises OSError, StoreError."""
+        known = committed(self._catalogue)
+        new = [each for each in whole if each.key not in known]
+        if not whole or (self._begun and not new):
+            return
+        until_us = whole[-1].end_us
+        lateness_us = self._spec.topic.allowed_lateness_us
+        for note in take_in(self._data, lateness_us, until_us + lateness_us):
+            self._tell(note)
+        for each in new:
+            commit(self._catalogue, each, self._fields(self._data / "slices" / each.key))
+        held = entries(self._catalogue)
+        used = plausible(held, self._spec.rules)
+        beside = Beside(sources_table(used.entries), reject_counts(held), lake_files(held), used.left_out)
+        found = {key: each for key, each in sorted(committed(self._catalogue).items()) if key.endswith(self._spec.name)}
+        last = found[whole[-1].key]
+        given = [each.output for each in found.values()]
+        self._store.finalize(Finalized(until_us, last, given, beside, []), None)
+        self._store.publish()
+        offer(self._alerter, self._store, self._offered_upto, utc(until_us + lateness_us))
+        self._offered_upto = self._store.commit
+        self._begun = True
+
+    def _fields(self, folder: Path) -> dict[str, object]:
+        """What the catalogue keeps of a slice, once the disk holds its files."""
+        sync((path for path in folder.rglob("*") if path.is_file() and path.parent.name != SENT), self._data)
+        crcs = {name: crc for name, crc in checksums(folder).items() if not name.startswith(SENT)}
+        return {"files": stored_files(folder), "checksums": crcs, "cpu_s": {}}
+
+    def tidy(self, held_us: int) -> None:
+        """Remove what no failure of the job can need again; held_us: see LongJob."""
+        folder = self._data / WHOLE_SLICES
+        names = sorted(folder.glob(f"*-{self._spec.name}.json"))
+        old = [path for path in names if path.stat().st_mtime_ns // 1000 < held_us - _MARGIN_US]
+        for path in old[:-1]:
+            if path.stem not in self._tidied:
+                self._tidied.add(path.stem)
+                for what in ("state", SENT):
+                    discard(self._data / "slices" / path.stem / what, self._data / "slices")

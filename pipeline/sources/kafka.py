@@ -131,6 +131,35 @@ def _by_itself(error: KafkaError) -> bool:
     return error.code() in (Kinds._AUTHENTICATION, Kinds.SASL_AUTHENTICATION_FAILED, Kinds._SSL)
 
 
+def partitions(address: Address, found: Mapping[str, Any]) -> int:
+    """How many partitions a topic has; found: what `settings` gave. Raises Lost."""
+    from confluent_kafka import Consumer, KafkaException
+
+    doubts: list[KafkaError] = []
+    client = Consumer({**found, "group.id": "stswatch", "error_cb": doubts.append})
+    try:
+        topic = client.list_topics(address.path, timeout=CONNECT_S).topics[address.path]
+    except KafkaException as error:
+        with suppress(KafkaException):
+            client.poll(0)
+        raise Lost(
+            f"{address.text}: cannot be read ({why(next(filter(_by_itself, doubts), error.args[0]))})"
+        ) from error
+    finally:
+        Thread(target=client.close, daemon=True).start()
+    if topic.error is not None:
+        raise Lost(f"{address.text}: {_missing(topic.error, address.path)}")
+    return len(topic.partitions)
+
+
+def _missing(error: KafkaError, topic: str) -> str:
+    from confluent_kafka import KafkaError as Kinds
+
+    if error.code() == Kinds.UNKNOWN_TOPIC_OR_PART:
+        return f"the brokers have no topic {topic}; create it, or name another"
+    return f"cannot be read ({why(error)})"
+
+
 class _Reading:
     """One membership in the group: what it is to read, and how far it has come."""
 
@@ -233,14 +262,10 @@ class _Reading:
 
     def _look(self, within_s: float, what: str) -> None:
         """Ask any broker for the topic. Raises Lost."""
-        from confluent_kafka import KafkaError
-
         topics = self._asking(lambda: self.consumer.list_topics(self.topic, timeout=within_s), what).topics
         found = topics[self.topic].error
-        if found is not None and found.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise Lost(f"the brokers have no topic {self.topic}; create it, or name another")
         if found is not None:
-            raise Lost(f"cannot be read ({why(found)})")
+            raise Lost(_missing(found, self.topic))
 
     def _on_error(self, error: KafkaError) -> None:
         if self._doubt is None or not _by_itself(self._doubt):

@@ -8,7 +8,7 @@ import shutil
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +27,7 @@ from stswatch.pipeline.readers.arrival_index import (
     next_begun_us,
     parsed,
 )
+from stswatch.pipeline.sources.address import Format
 from stswatch.pipeline.spool.clock import Arrival, Clock
 from stswatch.pipeline.spool.clock import RecordedClock as RecordedClock
 from stswatch.pipeline.spool.segments import (
@@ -80,6 +81,25 @@ def pack(path: Path) -> tuple[Path, list[str]]:
     path.unlink(missing_ok=True)
     Path(beside(str(path))).unlink(missing_ok=True)
     return packed, notes
+
+
+def write_closed(
+    folder: Path, name: str, form: Format, header: Header, text: bytes, arrivals: Sequence[tuple[int, int]]
+) -> Path:
+    """Write a whole segment at once, closed: the same content is the same file, byte for byte. Raises OSError.
+
+    text: whole lines; arrivals: (offset, UTC microseconds) pairs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    index = header_line(header) + entry_line(IndexEntry(0, len(text), zlib.crc32(text), tuple(arrivals)))
+    packed = folder / f"{name}.{form}{PACKED}"
+    part = packed.with_name(f"{packed.name}.{os.getpid()}{PART}")
+    with part.open("wb") as out:
+        frames.pack(io.BytesIO(text), len(text), out, index)
+    sync_path(part)
+    part.replace(packed)
+    sync_path(folder)
+    return packed
 
 
 class Packer:

@@ -7,7 +7,7 @@ is closed. A name is the arrival time at which the segment was begun, so names s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,14 +18,16 @@ from typing import NamedTuple, TypeVar
 from stswatch.pipeline.decode.stamps import Arrivals
 from stswatch.pipeline.readers import frames
 from stswatch.pipeline.readers.arrival_index import Header
+from stswatch.pipeline.readers.formats import open_source
 from stswatch.pipeline.readers.packing import opened, unreadable
-from stswatch.pipeline.readers.source import SourceError, SourcePlace
+from stswatch.pipeline.readers.source import Source, SourceError, SourcePlace
 from stswatch.pipeline.sources.address import Format
 from stswatch.pipeline.times import micros, utc
 
 PACKED = ".zst"
 PART = ".part"
 
+_READERS: Mapping[Format, str] = {"nmea": "nmea", "json": "aisstream"}  # of the lines of a spool
 _ENDINGS = (".nmea", ".json")
 _OLD = (b"# stswatch {", b'{"arrival":')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -127,6 +129,12 @@ def format_of(path: Path) -> Format:
     'json'
     """
     return "json" if path.name.removesuffix(PACKED).endswith(".json") else "nmea"
+
+
+def as_source(spool: Spooled, path: Path) -> Source:
+    """A closed segment as a source of the lake. Raises SourceError."""
+    receiver = None if spool.receiver == "unknown" else spool.receiver
+    return open_source(path, format=_READERS[spool.format], receiver=receiver, licence=spool.licence or None)
 
 
 @contextmanager

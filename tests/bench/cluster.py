@@ -1,6 +1,7 @@
-"""What an archive costs on Apache Flink beside the local engine, and how long a lead takes from Kafka to Kafka.
+"""What an archive costs on Apache Flink beside the local engine, how long a lead takes from Kafka to Kafka,
+and an hour from Kafka to the files of its events.
 
-    python -m tests.bench.cluster [--millions 4] [--rate 2000] [--minutes 3] [--write]
+    python -m tests.bench.cluster [--millions 4] [--rate 2000] [--minutes 3] [--hours 24] [--write]
 
 The sea is that of tests.bench.run, the feed that of tests.bench.live, a message a sentence. Flink has a JobManager and
 two TaskManagers of two slots, all on this machine, as deploy/flink/cluster starts them; a small run before warms
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +31,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.bench.live import Pairs, Sent, latencies, write_feed
 from tests.bench.run import put, table
 from tests.cluster.standing import FLINK, JAR, QUIET, Standing
+from tests.pipeline.live.replay import STAMP, in_order, lines
+from tests.pipeline.sources.listen import wait
 from tests.recording import RECORDING
 from tests.simulators.density import density
 
@@ -182,6 +186,49 @@ def latency(rate: int, minutes: float, cluster: Standing, folder: Path) -> str:
     return table(["a watch from Kafka, `--interval 1`", ""], rows)
 
 
+def long_job(hours: int, cluster: Standing, folder: Path) -> str:
+    """Seconds from the message that ends an hour, to the files of its slice and to the published database; memory."""
+    data = folder / "long"
+    data.mkdir()
+    topic, published = cluster.topic("hours"), data / "stswatch.duckdb"
+    words = [f"sea=kafka://{cluster.brokers}/{topic}", "--data", str(data), "--arrival", "recorded", "--area", "world"]
+    words += ["--engine", "flink", "--flink-master", cluster.master, "--job-server", cluster.job_server]
+    whole_s: list[float] = []
+    published_s: list[float] = []
+    with psutil.Popen([*STSWATCH, "stream", *words, "--workers", "2", "--quiet"], stdout=subprocess.DEVNULL) as job:
+        seen = Watching({**{name: cluster.pid(name) for name in (*FLINK, "jobserver", "kafka")}, "command": job.pid})
+        text = in_order(lines(hours + 2))
+        stamps_s = np.array([int(STAMP.search(line)[1]) for line in text])
+        ends = np.flatnonzero(np.diff((stamps_s - 60) // 3600)) + 1
+        begun = 0
+        for end in ends.tolist():
+            cluster.produce(topic, *text[begun:end])
+            time.sleep(1.0)
+            before = set(data.glob("stream/slices/*"))
+            former = _inode(published)
+            sent_s, begun = time.time(), end + 1
+            cluster.produce(topic, text[end])
+            wait(lambda before=before: set(data.glob("stream/slices/*")) > before, 120)
+            whole_s.append(time.time() - sent_s)
+            wait(lambda former=former: _inode(published) != former, 120)
+            published_s.append(time.time() - sent_s)
+        job.terminate()
+        job.wait(120)
+    seen.end()
+    got = [", ".join(f"{np.percentile(each[2:], p):.1f}" for p in (50, 99)) for each in (whole_s, published_s)]
+    rows = [
+        ["hours, and messages in each", f"{len(whole_s)}, {len(text) // len(whole_s):,}"],
+        ["from the message that ends an hour to the files of its events p50, p99, s", got[0]],
+        ["the same to the published database p50, p99, s", got[1]],
+        *([f"memory at most, {name}, MB", f"{peak:,.0f}"] for name, peak in seen.peak_mb.items()),
+    ]
+    return table(["a watch on Flink, `--workers 2`", ""], rows)
+
+
+def _inode(path: Path) -> int:
+    return os.stat(path).st_ino if path.exists() else 0
+
+
 def _send(cluster: Standing, path: Path, ends: list[int], sent: Sent) -> None:
     """Produce a second of the feed each second."""
     producer = Producer({**QUIET, "bootstrap.servers": cluster.brokers, "linger.ms": 5})
@@ -206,6 +253,7 @@ def main() -> None:
     parser.add_argument("--millions", type=float, default=4)
     parser.add_argument("--rate", type=int, default=2_000)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     given = parser.parse_args()
     if not JAR.exists():
@@ -222,12 +270,15 @@ def main() -> None:
             cluster.start("kafka")
             cluster.answers(cluster.brokers)
             second = latency(given.rate, given.minutes, cluster, Path(folder))
+            cluster.start(*FLINK, "jobserver")
+            cluster.has_slots(4)
+            third = long_job(given.hours, cluster, Path(folder))
         finally:
             cluster.stop()
     on = (
         f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}; the whole cluster on it"
     )
-    text = "\n\n".join([on, first, second])
+    text = "\n\n".join([on, first, second, third])
     print(text)
     if given.write:
         put(BEGIN, text, END)

@@ -18,7 +18,7 @@ from typing import Any
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline.flow.cluster.storage import Storage, of_a_run
-from stswatch.pipeline.options import ClusterOptions
+from stswatch.pipeline.options import ClusterOptions, EngineOptions
 
 FLINK = "1.19"  # whose runner the job server has (deploy/flink/job-server.xml)
 ANSWER_S = 30.0  # for an answer of whatever stands already
@@ -56,18 +56,25 @@ class Cluster:
 @contextmanager
 def asked_for(options: ClusterOptions, data: Path, parallelism: int) -> Iterator[Cluster | None]:
     """What `connected` gives where the options ask for a cluster, else None. Raises ClusterError, StorageError."""
-    given = options.flink_master or options.job_server or options.storage
+    if not asks_for_flink(options, options.storage):
+        yield None
+        return
+    with of_a_run(options.storage) as storage:
+        master, deadline_s = str(options.flink_master), options.job_deadline_s
+        with connected(master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
+            yield cluster
+
+
+def asks_for_flink(options: EngineOptions, storage: str | None = None) -> bool:
+    """Whether options ask for a cluster. Raises ClusterError where they name one all the same, or none."""
+    given = options.flink_master or options.job_server or storage
     if options.engine == "local":
         if given:
             raise ClusterError(f"{given}: names a cluster, and `engine` none; give `engine=flink` too")
-        yield None
-        return
+        return False
     if not options.flink_master:
         raise ClusterError("no cluster: give the REST address of its JobManager as `flink_master`, HOST:PORT")
-    with of_a_run(options.storage) as storage:
-        deadline_s = options.job_deadline_s
-        with connected(options.flink_master, options.job_server, data, parallelism, deadline_s, storage) as cluster:
-            yield cluster
+    return True
 
 
 @contextmanager
@@ -78,11 +85,13 @@ def connected(
     parallelism: int,
     deadline_s: float,
     storage: Storage | None = None,
+    known: bool = False,
 ) -> Iterator[Cluster]:
     """A cluster that was looked at, for as long as the block lasts.
 
     master: HOST:PORT of the JobManager's REST. job_server: a jar, which is started, or HOST:PORT of one that stands;
     None: what the environment names. data: the folder that all machines share, made already, unless there is storage.
+    known: its workers need not be asked what they are.
 
     Raises ClusterError: which of Java, jar, cluster, workers and folder is missing, or which version differs.
     """
@@ -90,6 +99,9 @@ def connected(
     with _served(master, job_server or os.environ.get(JOB_SERVER, "")) as endpoint:
         each = -(-parallelism // int(has["taskmanagers"]))
         cluster = Cluster(master, endpoint, parallelism, each, deadline_s, storage=storage)
+        if known:
+            yield cluster
+            return
         from stswatch.pipeline.flow.cluster.portable import probe  # with Beam
 
         with tempfile.TemporaryDirectory(prefix="probe-", dir=data) as folder:
@@ -122,12 +134,14 @@ def overview(master: str, parallelism: int) -> Mapping[str, Any]:
     return dict(has)
 
 
-def asked(master: str, path: str, verb: str = "GET") -> Any:
-    """What the REST interface of a JobManager answers. Raises ClusterError for no address, OSError, HTTPException,
-    ValueError for no JSON."""
+def asked(master: str, path: str, verb: str = "GET", content: Mapping[str, Any] | None = None) -> Any:
+    """What the REST interface of a JobManager answers; content: sent to it as JSON.
+
+    Raises ClusterError for no address, OSError, HTTPException, ValueError for no JSON.
+    """
     connection = http.client.HTTPConnection(*_place(master, "flink_master"), timeout=ANSWER_S / 3)
     with closing(connection):
-        connection.request(verb, path)
+        connection.request(verb, path, None if content is None else json.dumps(content))
         return json.loads(connection.getresponse().read())
 
 

@@ -54,18 +54,7 @@ class Remote:
         """tries: how many may fail by what the transforms raise, or since no worker starts; Flink has more for what
         befalls it. again_after_s: pauses before a job is given again to a Flink that gave it up for that, seconds."""
         self._expand, self._cluster, self._tries, self._again_after_s = expand, cluster, tries, again_after_s
-        self._name = f"{cluster.job_name}-{secrets.token_hex(4)}"
-        options = [
-            "--runner=PortableRunner",
-            f"--job_endpoint={cluster.job_endpoint}",
-            f"--job_server_timeout={round(cluster.answer_s)}",
-            "--environment_type=PROCESS",
-            f"--environment_config={json.dumps({'command': WORKER})}",
-            f"--parallelism={cluster.parallelism}",
-            f"--job_name={self._name}",
-            f"--sdk_worker_parallelism={cluster.workers_each}",
-        ]
-        self._options = PipelineOptions(options)
+        self._name = new_name(cluster)
 
     def run(self) -> PipelineResult:
         """Run it to its end, by one deadline; where the cluster failed it, and not what it runs, some times anew.
@@ -73,7 +62,7 @@ class Remote:
         Raises ClusterError where it fails, or is not done at the deadline; it is called off then.
         """
         until_s = time.monotonic() + self._cluster.deadline_s
-        with _silent():
+        with silent():
             for pause_s in self._again_after_s:
                 try:
                     return self._run(until_s)
@@ -84,15 +73,7 @@ class Remote:
             return self._run(until_s)
 
     def _run(self, until_s: float) -> PipelineResult:
-        built = beam.Pipeline(options=self._options)
-        self._expand(built)
-        try:
-            result = built.run()
-        except Exception as error:
-            why = _first_line(error)
-            raise ClusterError(f"{self._cluster.job_endpoint}: the job server takes no job ({why})") from error
-        finally:
-            _forget_folder(built)
+        result = submitted(self._expand, self._cluster, self._name)
         with _watched(self._cluster.master, self._name, self._tries) as watch:
             try:
                 state = result.wait_until_finish(duration=max(round((until_s - time.monotonic()) * 1000), 1))
@@ -114,6 +95,33 @@ class Remote:
                 " look at the log of its TaskManagers, or give a longer `job_deadline_s`"
             )
         return result
+
+
+def new_name(cluster: Cluster) -> str:
+    """A name for a job that no other has."""
+    return f"{cluster.job_name}-{secrets.token_hex(4)}"
+
+
+def submitted(expand: Callable[[beam.Pipeline], object], cluster: Cluster, name: str, *options: str) -> PipelineResult:
+    """Give a pipeline to a cluster as a job of that name; options: further ones of Beam. Raises ClusterError."""
+    common = (
+        "--runner=PortableRunner",
+        f"--job_endpoint={cluster.job_endpoint}",
+        f"--job_server_timeout={round(cluster.answer_s)}",
+        "--environment_type=PROCESS",
+        f"--environment_config={json.dumps({'command': WORKER})}",
+        f"--parallelism={cluster.parallelism}",
+        f"--job_name={name}",
+        f"--sdk_worker_parallelism={cluster.workers_each}",
+    )
+    built = beam.Pipeline(options=PipelineOptions([*common, *options]))
+    expand(built)
+    try:
+        return built.run()
+    except Exception as error:
+        raise ClusterError(f"{cluster.job_endpoint}: the job server takes no job ({_first_line(error)})") from error
+    finally:
+        _forget_folder(built)
 
 
 class _Watch(threading.Thread):
@@ -159,7 +167,7 @@ class JobLost(ClusterError):
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keep Beam from logging what is raised, on the root logger and from threads of its own."""
     root = logging.getLogger()
     before = root.level
