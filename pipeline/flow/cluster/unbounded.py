@@ -3,7 +3,7 @@
 A shard runs a slice once all who may give it something for that slice have done so: in the first stage the partitions
 of the topic, of which each says up to where it is read, in the others the shards of the steps before, of which each
 sends to each shard that may take of it, if only that there is nothing. So the barrier is counted, in state that Flink
-keeps; no watermark and no timer has a part in it (docs/decisions/0029). The step goes on from the state that the slice
+keeps; no watermark and no timer has a part in it (docs/decisions/0030). The step goes on from the state that the slice
 before left in the data folder.
 """
 
