@@ -32,7 +32,7 @@ _NO_ANSWER = (OSError, HTTPException, ValueError, KeyError, TypeError)
 _AGAIN = "; the same command goes on from its last checkpoint"
 _OTHER = "{}: its job was begun with {}, and goes on with that alone; give that again, or another `data`"
 _GONE = (
-    "{}: what its job would go on from is gone, since `run` or `reconcile` worked in this folder; begin anew with"
+    "{}: what its job would go on from is gone, since a run or a reconciliation worked in this folder; begin anew with"
     " another `data`"
 )
 _FAILED_IN_A_ROW = 2  # one alone may have met the job as it began again
