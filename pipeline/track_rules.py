@@ -242,6 +242,25 @@ class ReceptionRules:
     hour_weight: float = number(
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
+    pass_deg: float = number(
+        5.0, "deg", "with the eight cells round it a third of what a satellite at 600 km sees, 5,000 km across"
+    )
+    pass_vessels: float = number(
+        3.0,
+        "vessels",
+        "others heard there by satellite at one time: of fewer, the pass may have been one of elsewhere",
+    )
+    pass_correlation: float = number(
+        0.1, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
+    )
+    pass_moved_kn: float = number(
+        2.0, "kn", "between both ends of a gap: slower, it may have lain and sent every three minutes, as at one end"
+    )
+    pass_moved_weight: float = number(
+        0.5,
+        "share",
+        "as better_side_weight, of passes and who moved: the way leads from one side to the other",
+    )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
         10.0,

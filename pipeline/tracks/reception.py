@@ -39,86 +39,25 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
+from stswatch.pipeline.tracks.gaps import TURNS, PossibleWay, ways
+from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added, added_counts
 from stswatch.pipeline.tracks.unheard import (
+    PASSES,
     SPANS_AN_HOUR,
     Moments,
     OwnHearing,
     in_outages_min,
     own_gaps_before,
+    passes_of,
     silence_chance,
     silent_together,
     whole_days,
 )
 
-# ------------------------------------------------------------------------------ the ways that a vessel may have gone
-
-
-@dataclass(frozen=True)
-class PossibleWay:
-    """Ways that vessels may have gone, (n,) each: from the first place by way of another to a last one, on a plane.
-
-    Metres east and north of the first place; via_us: when it is at the other place, from start_us on to end_us.
-    """
-
-    start_us: Ints
-    end_us: Ints
-    via_us: Floats
-    via_m: tuple[Floats, Floats]
-    last_m: tuple[Floats, Floats]
-
-    def at(self, gap: Ints, time_us: Ints) -> tuple[Floats, Floats]:
-        """Where those of some gaps are at a time, metres east and north of the first place, (m,) each."""
-        since, total = (time_us - self.start_us[gap]).astype(float), (self.end_us - self.start_us)[gap].astype(float)
-        via = self.via_us[gap]
-        one = np.clip(since / np.maximum(via, 1), 0, 1)
-        two = np.clip((since - via) / np.maximum(total - via, 1), 0, 1)
-        east, north = (v[gap] * one + (q[gap] - v[gap]) * two for v, q in zip(self.via_m, self.last_m, strict=True))
-        return east, north
-
-
-TURNS = 8  # directions in which a detour is tried
-EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
-
-
-def ways(
-    start_us: Ints, end_us: Ints, last_m: tuple[Floats, Floats], resumed: Bools, rules: ReceptionRules
-) -> list[PossibleWay]:
-    """The ways to be tried, the direct one first: also later, also sooner, and as far aside as time allows.
-
-    last_m: where the vessels are heard again, metres from where they were heard last; of those that are not resumed,
-    as if it had stayed, and detours lead away without return.
-    """
-    span = (end_us - start_us).astype(float)
-    apart = np.hypot(*last_m)
-    pace = np.maximum(rules.detour_kn * M_PER_NM / HOUR, apart / np.maximum(span, 1))  # metres a microsecond
-    reach = pace * span
-    going = apart / np.maximum(pace, 1e-30)
-    still = np.zeros(len(span)), np.zeros(len(span))
-    found = [
-        PossibleWay(start_us, end_us, span, last_m, last_m),
-        PossibleWay(start_us, end_us, span - going, still, last_m),
-        PossibleWay(start_us, end_us, going, last_m, last_m),
-    ]
-    axis = np.arctan2(last_m[1], last_m[0])
-    for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
-        # the ellipse of all places from which there is time to come back; without return a circle
-        half = np.where(resumed, reach / 2, reach)
-        focus = np.where(resumed, apart / 2, 0.0)
-        squeezed = np.sqrt(np.maximum(half**2 - focus**2, 0))
-        eccentric = focus / np.maximum(half, 1)
-        far = squeezed / np.sqrt(np.maximum(1 - (eccentric * np.cos(turn - axis)) ** 2, 1e-12))
-        middle = tuple(np.where(resumed, side / 2, 0.0) for side in last_m)
-        via = middle[0] + far * np.cos(turn), middle[1] + far * np.sin(turn)
-        last = tuple(np.where(resumed, side, v) for side, v in zip(last_m, via, strict=True))
-        there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
-        found.append(PossibleWay(start_us, end_us, there, via, (last[0], last[1])))
-    return found
-
-
 # ---------------------------------------------------------------------------------------------------- the judgement
 
 _AT_ONCE = 5_000
+EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
 _HOURS = ("judged_h", "others_heard_h", "others_missed_h")
 NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
@@ -127,8 +66,9 @@ NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 class _Gaps:
     """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    stayed: it lay in one place right before and right after. lost: nobody knows whether all of it was a silence, since
-    something received within is damaged, or since it is whole days, which an archive may lack.
+    stayed: it lay in one place right before and right after; moved: it can not have lain still for most of it. lost:
+    nobody knows whether all of it was a silence, since something received within is damaged, or since it is whole days,
+    which an archive may lack.
     """
 
     start_us: Ints
@@ -139,6 +79,7 @@ class _Gaps:
     resumed: Bools
     own: OwnHearing
     stayed: Bools
+    moved: Bools
     lost: Bools
 
     @staticmethod
@@ -153,9 +94,11 @@ class _Gaps:
         )
         last_m = to_local_m(lon1, lat1, lon, lat)
         still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
-        stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
+        apart_m = np.hypot(*last_m)
+        stayed = resumed & still[0] & still[1] & (apart_m <= rules.stay_m)
+        moved = resumed & (apart_m > rules.pass_moved_kn * M_PER_NM / HOUR * (end_us - start_us))
         lost = (np.asarray(gaps["lost_min"]) > 0) | (resumed & whole_days(start_us, end_us, rules))
-        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, lost)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, moved, lost)
 
 
 def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
@@ -213,9 +156,22 @@ def _judged(
         lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
         return Moments(gap[row], spans[row], heard, missed, *lately, known)
 
+    passes = passes_of(gaps, of.end_us, counts.by_satellite, rules)
+    told_by_passes = passes.chance(of.resumed, of.moved, rules) <= rules.silenced_chance
+    all_spans = np.maximum(np.bincount(gap, spans, n), 1)
+
+    def chance_along(at: Moments, row: Ints, lon: Floats, lat: Floats) -> Floats:
+        """The chance not to be heard along a way; passes tell as much of it as lies where others were lately."""
+        alone = (at.lately_heard + at.lately_missed == 0) & told_by_passes[at.gap]
+        alone[alone] = ~counts.surrounded(hour[row][alone], lon[alone], lat[alone])
+        among = np.bincount(at.gap, at.spans * ~alone, n) / all_spans
+        by_passes = passes.chance(of.resumed, of.moved, rules, among)
+        return np.minimum(silence_chance(at, of.own, rules), by_passes)
+
     every = np.arange(len(gap))
-    at = asked(every, *places(direct, every))
-    direct_chance = silence_chance(at, of.own, rules)
+    lon, lat = places(direct, every)
+    at = asked(every, lon, lat)
+    direct_chance = chance_along(at, every, lon, lat)
     judged_h, heard_h, missed_h = at.judged_hours(n, rules)
     chance = direct_chance.copy()
     at_shore = _at_the_shore(of, direct_chance, rules)
@@ -228,26 +184,31 @@ def _judged(
         lon, lat = places(way, row)
         on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
         possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        along = likely * silence_chance(asked(row, lon, lat), of.own, rules)
+        along = likely * chance_along(asked(row, lon, lat), row, lon, lat)
         chance = np.where(possible, np.maximum(chance, along), chance)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
     received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
     p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
-    some = judged_h > 0
+    some = (judged_h > 0) | (passes.within > 0)
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
         "silence_chance": np.where(some, chance, np.nan),
         "p_off": np.where(some, p_off, np.nan),
         **{name: np.rint(h).astype(np.int64) for name, h in zip(_HOURS, (judged_h, heard_h, missed_h), strict=True)},
+        **passes.columns(),
         "own_share": of.own.share,
         **together.columns(),
         "in_outage_min": outage_min,
         **own_gaps_before(gaps, beside),
     }
-    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    return build("judged_gaps", given | columns)
+    return build("judged_gaps", _as_given(gaps) | columns)
+
+
+def _as_given(gaps: pa.Table) -> dict[str, object]:
+    """The columns of gaps that judged ones have too."""
+    return {name: gaps[name].combine_chunks() for name in schema.GAPS.names if name in schema.JUDGED_GAPS.names}
 
 
 def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
@@ -336,6 +297,7 @@ STATE = {
     "waiting": schema.GAPS,
     "lately": schema.GAPS,
     "ship_hours": schema.SHIP_HOURS,
+    "satellite_counts": schema.SATELLITE_COUNTS,
     "outages": schema.OUTAGES,
 }
 
@@ -347,24 +309,26 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
+    by_satellite = added_counts([state["satellite_counts"], batch.table("satellite_counts")])
     memory_us = days(rules.vessel.track_memory_d)
     due = batch.final | (_known_us(gaps, memory_us, own) <= batch.watermark_us)
     waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
     outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
-    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others, outages)
+    found = judged(ready, Counts(counts, own, by_satellite), batch.watermark_us, own, others, outages)
     # what was judged is still asked whether it began and ended with what is judged next
     lately = pa.concat_tables([state["lately"], ready])
     asked_us = 3 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
     recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
-    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 4 * HOUR  # a gap comes two late
+    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 7 * HOUR  # a gap comes five late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
+    by_satellite = by_satellite.filter(pa.array(micros(by_satellite, "span") >= oldest_us)).combine_chunks()
     outages = outages.filter(pa.array(micros(outages, "end_time") + asked_us > batch.watermark_us)).combine_chunks()
     kept = {"waiting": waiting, "lately": lately, "ship_hours": counts, "outages": outages}
-    return Result(kept, {"judged_gaps": found})
+    return Result(kept | {"satellite_counts": by_satellite}, {"judged_gaps": found})
 
 
 _ASKED_H = 2.0
@@ -388,8 +352,7 @@ def _unjudged(gaps: pa.Table) -> pa.Table:
     n = gaps.num_rows
     counts = (*_HOURS, "silent_together", "began_together", "ended_together")
     chances = ("silence_chance", "p_off", "own_share", "since_gap_h", "since_gap_km")
-    columns: dict[str, object] = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    columns |= {name: np.zeros(n, np.int64) for name in (*counts, "gaps_before")}
+    columns = _as_given(gaps) | {name: np.zeros(n, np.int64) for name in (*counts, *PASSES, "gaps_before")}
     columns |= {name: pa.nulls(n, pa.float64()) for name in chances}
     columns |= {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n, pa.string())}
     return build("judged_gaps", columns)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell, grid_centre
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
@@ -28,10 +29,12 @@ from stswatch.pipeline.batch import (
     grouped,
     matching,
     micros,
+    ordered,
     spread,
     starts_of,
 )
 from stswatch.pipeline.rules import Rules, days, hours
+from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.fixes import SPAN_US
 from stswatch.pipeline.tracks.identity import Walked
@@ -142,11 +145,21 @@ def _counted(hour: Ints, lon: Column, lat: Column, heard: int, cell_deg: float) 
 
 def added(tables: list[pa.Table]) -> pa.Table:
     """The ship-hours of several tables, schema.SHIP_HOURS, each hour and cell once."""
-    rows = concat(tables, schema.SHIP_HOURS)
+    return _added(tables, schema.SHIP_HOURS)
+
+
+def added_counts(tables: list[pa.Table]) -> pa.Table:
+    """The counts by satellite of several tables, schema.SATELLITE_COUNTS, each span and cell once."""
+    return _added(tables, schema.SATELLITE_COUNTS)
+
+
+def _added(tables: list[pa.Table], like: pa.Schema) -> pa.Table:
+    """The rows of several tables, those with the same time and cell, the first two columns, added up."""
+    rows = concat(tables, like)
     if rows.num_rows == 0:
         return rows
-    summed = grouped(rows, ["hour", "cell"]).aggregate([("heard", "sum"), ("missed", "sum")])
-    return summed.rename_columns(schema.SHIP_HOURS.names).cast(schema.SHIP_HOURS)
+    summed = grouped(rows, like.names[:2]).aggregate([(name, "sum") for name in like.names[2:]])
+    return summed.rename_columns(like.names).cast(like)
 
 
 # ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
@@ -177,26 +190,33 @@ class HeardSpans:
     span: Ints
 
     @staticmethod
-    def of(walked: Walked, kept: pa.Table) -> HeardSpans:
-        """Those of new fixes and those carried, SPANS."""
+    def of(walked: Walked, kept: pa.Table, only: Bools | None = None) -> HeardSpans:
+        """Those of new fixes and those carried, SPANS; of some fixes alone where `only` (n,) says which."""
         fixes = walked.fixes
         mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // SPAN_US
         head = starts_of(mmsi, track_us)
         first = np.zeros(len(mmsi), bool)
         first[head] = True
-        row = np.flatnonzero(first | (np.diff(span, prepend=span[:1]) != 0))
-        track = np.cumsum(first[row]) - 1
+        new = first | (np.diff(span, prepend=span[:1]) != 0)
+        every = np.cumsum(first) - 1
+        if only is None:
+            row = np.flatnonzero(new)
+        else:
+            row = np.flatnonzero(only)
+            row = row[starts_of(np.cumsum(new)[row])]
+        track = every[row]
         heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
         if kept.num_rows == 0:
             return heads
         at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
         mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
         bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        which, nth = np.nonzero(bits[:, 1:_BITS])
+        which, nth = np.nonzero(bits[:, :_BITS])
         alive = at[which] >= 0
         track = np.concatenate([at[which][alive], track])
-        span = np.concatenate([(last[which] - nth - 1)[alive], span[row]])
+        span = np.concatenate([(last[which] - nth)[alive], span[row]])
         order = np.lexsort((span, track))
+        order = order[starts_of(track[order], span[order])]  # the last one carried is the first of the new ones
         return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
 
     def find(self, mmsi: Ints, track_us: Ints) -> Ints:
@@ -208,6 +228,14 @@ class HeardSpans:
         key = (self.track << _SPAN_BITS) + self.span
         low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
         return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
+
+    def mask(self, track: Ints, first: Ints, step: int) -> Ints:
+        """Bit k, of BESIDE + EARLIER, set where tracks were heard in the span first + k step, (n,)."""
+        nth = np.arange(BESIDE + EARLIER)
+        asked = (track << _SPAN_BITS)[:, None] + first[:, None] + step * nth
+        key = np.append((self.track << _SPAN_BITS) + self.span, -1)
+        found = key[np.searchsorted(key[:-1], asked)] == asked
+        return np.asarray(np.where(found, np.int64(1) << nth, 0).sum(axis=1, dtype=np.int64))
 
     def carried(self) -> pa.Table:
         """What is to be carried on, SPANS."""
@@ -222,12 +250,12 @@ class HeardSpans:
 
 
 def with_own(
-    gaps: pa.Table, waiting: pa.Table, spans: HeardSpans, until_us: int, final: bool
+    gaps: pa.Table, waiting: pa.Table, spans: HeardSpans, by_satellite: HeardSpans, until_us: int, final: bool
 ) -> tuple[pa.Table, pa.Table]:
     """Gaps that can be given now, with how well their vessels were heard beside them, and those that wait.
 
     gaps: new ones; waiting: of an earlier slice, schema.GAPS. What comes after a gap is known once the watermark has
-    passed it, or the data end.
+    passed it, or the data end. by_satellite: the spans in which satellites heard the same tracks.
     """
     track = spans.find(np.asarray(gaps["mmsi"]), micros(gaps, "track_start"))
     start = micros(gaps, "start_time") // SPAN_US
@@ -235,12 +263,14 @@ def with_own(
     first = start - BESIDE - EARLIER + 1
     young = micros(gaps, "track_start") // SPAN_US > first
     gaps = _put(gaps, "heard_earlier", pa.array(spans.count(track, first, start - BESIDE), mask=young))
+    gaps = _put(gaps, "satellite_before", pa.array(by_satellite.mask(track, start, -1)))
     every = concat([waiting, gaps], schema.GAPS)
     resumed = np.asarray(every["end_time"].is_valid())
     end = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0)) // SPAN_US
-    due = ~resumed | final | ((end + BESIDE) * SPAN_US <= until_us)
+    due = ~resumed | final | ((end + BESIDE + EARLIER) * SPAN_US <= until_us)
     track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
     after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
+    every = _put(every, "satellite_after", pa.array(np.where(resumed, by_satellite.mask(track, end, 1), 0)))
     given = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
     return given, every.filter(pa.array(~due)).combine_chunks()
 
@@ -248,6 +278,20 @@ def with_own(
 def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:
     at = schema.GAPS.get_field_index(name)
     return gaps.set_column(at, schema.GAPS.field(at), values.cast(pa.int64()))
+
+
+def satellite_counts(fixes: pa.Table, rules: ReceptionRules) -> pa.Table:
+    """Vessels that satellites heard, schema.SATELLITE_COUNTS; fixes: of one MMSI shard, PENDING, by MMSI and time."""
+    row = np.flatnonzero(np.asarray(fixes["receiver"]) == SATELLITE)
+    span = micros(fixes, "time")[row] // SPAN_US
+    head = starts_of(np.asarray(fixes["mmsi"])[row], span)
+    span, row = span[head], row[head]
+    cell = grid_cell(np.asarray(fixes["lon"])[row], np.asarray(fixes["lat"])[row], rules.pass_deg)
+    order = ordered(span, cell)
+    span, cell = span[order], cell[order]
+    head = starts_of(span, cell)
+    vessels = np.diff(np.append(head, len(span)))
+    return build("satellite_counts", {"span": span[head] * SPAN_US, "cell": cell[head], "vessels": vessels})
 
 
 # ------------------------------------------------------------------------- ship-hours by hour and place, to be asked
@@ -259,12 +303,14 @@ class Counts:
     Cells beyond the date line are not among the neighbours: fewer count there, which only makes a silence say less.
     """
 
-    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules) -> None:
-        """ship_hours: schema.SHIP_HOURS, each hour and cell once."""
+    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules, by_satellite: pa.Table | None = None) -> None:
+        """ship_hours: schema.SHIP_HOURS, each hour and cell once; by_satellite: schema.SATELLITE_COUNTS."""
+        self.by_satellite = schema.empty("satellite_counts") if by_satellite is None else by_satellite
         hour, cell = micros(ship_hours, "hour") // HOUR, np.asarray(ship_hours["cell"])
         self._rules = rules
         self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
         self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
+        self._by_degree = _Sums(_by_cell(grid_cell(*grid_centre(cell, rules.cell_deg), 1.0), hour), ship_hours)
 
     def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
         """Ship-hours heard and not heard, (n,) each, in hours (n,) since 1970, in the cell and two rings round it."""
@@ -285,6 +331,25 @@ class Counts:
         heard, missed = self._by_cell.over([(first, span_h)], len(first))
         some: Bools = heard + missed > 0
         return some
+
+    def surrounded(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
+        """Whether places (n,) are on water, and on each side of them are others in the day up to then, or land.
+
+        On the side of an edge of the data nobody is. A side: the degrees from the next one on, two by three.
+        """
+        cell, span_h = grid_cell(lon, lat, 1.0), round(self._rules.window_h)
+        found = is_water(lon, lat)
+        for east, north in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            near = [
+                ahead * (north * GRID_ROW + east) + aside * (east * GRID_ROW + north)
+                for ahead in (1, 2)
+                for aside in (-1, 0, 1)
+            ]
+            spans = ((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near)
+            some = sum(self._by_degree.over(spans, len(cell))) > 0
+            land = ~(is_water(lon + east / 2, lat + north / 2) & is_water(lon + east, lat + north))
+            found &= some | land
+        return found
 
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
         """Whether places (n,) are among the cells that `then` counts about other places (n,)."""

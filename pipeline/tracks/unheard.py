@@ -6,7 +6,7 @@ docs/silence.md has the formulas. Source: beta-binomial counts with an intra-cla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import gammaln
 
+from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.geo.coordinates.sphere import haversine_m
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros, spread, union_us
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
-from stswatch.pipeline.tracks.ship_hours import BESIDE
+from stswatch.pipeline.tracks.fixes import SPAN_US
+from stswatch.pipeline.tracks.ship_hours import BESIDE, EARLIER
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 
@@ -108,6 +110,113 @@ def unheard(a: Floats, b: Floats, times: Floats) -> Floats:
     """
     log = gammaln(b + times) - gammaln(a + b + times) - gammaln(b) + gammaln(a + b)
     return np.asarray(np.exp(np.minimum(log, 0.0)))
+
+
+# ------------------------------------------------- passes of satellites, and who was heard in those beside a gap
+# Between passes nobody is heard by satellite, within one most are. So a satellite's silence is counted by passes.
+
+PASSES = ("passes", "passes_beside", "passes_heard")
+PASS_SPANS = 3  # of five minutes: a satellite at 600 km is over a place for no more; longer are two
+_MASK = BESIDE + EARLIER  # spans on each side of a gap in which the vessel is looked for
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes of satellites, (n,) each: how many within gaps, and beside them before and after; and of those heard."""
+
+    within: Ints
+    before: Ints
+    heard_before: Ints
+    after: Ints
+    heard_after: Ints
+
+    def columns(self) -> dict[str, Ints]:
+        """As columns of schema.JUDGED_GAPS, PASSES."""
+        both = self.before + self.after, self.heard_before + self.heard_after
+        return dict(zip(PASSES, (self.within, *both), strict=True))
+
+    def chance(self, resumed: Bools, moved: Bools, rules: ReceptionRules, part: Floats | float = 1.0) -> Floats:
+        """The chance (n,) that satellites miss a vessel which sends in so many passes; 1 where there are none.
+
+        part: of the passes. resumed: it was heard again. moved: it can not have lain still for most of the gap. Who
+        lies sends less often, so that the side on which it was missed more often counts, unless it moved.
+        """
+        before, after = (
+            (heard + 0.5) / (of + 1.0)
+            for heard, of in ((self.heard_before, self.before), (self.heard_after, self.after))
+        )
+        after = np.where(resumed, after, before)
+        least, most = np.minimum(before, after), np.maximum(before, after)
+        share = least + np.where(moved, rules.pass_moved_weight, rules.better_side_weight) * (most - least)
+        within, beside = self.within * part, (self.before + self.after).astype(float)
+        return np.asarray(_unheard(share, beside, within, rules.pass_correlation, rules))
+
+
+def passes_of(gaps: pa.Table, end_us: Ints, counts: pa.Table, rules: ReceptionRules) -> Passes:
+    """The passes of gaps, schema.GAPS, judged until end_us (n,); counts: schema.SATELLITE_COUNTS.
+
+    A pass is a run of spans in each of which satellites heard `pass_vessels` others in the region, PASS_SPANS at most.
+    That in which the vessel was heard last, or first again, counts for neither side. Of long gaps count the first and
+    the last `edge_h`. Up to the middle of a gap the region is that of its start, then that of its end.
+    """
+    masks = [np.asarray(gaps[f"satellite_{side}"]) for side in ("before", "after")]
+    rows = np.flatnonzero((masks[0] | masks[1]) != 0)  # whom satellites never heard they tell nothing of
+    start, end = micros(gaps, "start_time")[rows] // SPAN_US, end_us[rows] // SPAN_US
+    resumed = np.asarray(gaps["end_time"].is_valid())[rows]
+    edge, middle = hours(rules.edge_h) // SPAN_US, np.where(resumed, (start + end) // 2, end)
+    sides = (
+        (start, -1, start - _MASK + 1, np.minimum(middle, start + edge)),
+        (end, 1, np.maximum(middle, end - edge), np.where(resumed, end + _MASK, 0)),
+    )
+    within, beside, heard_beside = np.zeros((3, 2, gaps.num_rows), np.int64)
+    for side, (own, way, first, until) in enumerate(sides):
+        gap, nth = spread(np.maximum(until - first, 0))
+        off = (first[gap] + nth - own[gap]) * way  # spans from the fix beside the gap, below 0 within it
+        heard = (off >= 0) & (masks[side][rows[gap]] >> np.clip(off, 0, _MASK - 1) & 1 == 1)
+        places = [np.asarray(gaps[f"{axis}{side}"].fill_null(0.0))[rows] for axis in ("lon", "lat")]
+        others = _heard_by_satellite(counts, places[0], places[1], rules)(gap, first[gap] + nth) - heard
+        of_pass, head = _runs(others >= rules.pass_vessels, nth == 0)
+        if not len(of_pass):
+            continue
+        whole = rows[gap[of_pass[head]]]
+        least, most = np.minimum.reduceat(off[of_pass], head), np.maximum.reduceat(off[of_pass], head)
+        found = np.logical_or.reduceat(heard[of_pass], head)
+        n = gaps.num_rows
+        within[side] = np.bincount(whole[most < 0], minlength=n)
+        beside[side] = np.bincount(whole[least > 0], minlength=n)
+        heard_beside[side] = np.bincount(whole[(least > 0) & found], minlength=n)
+    return Passes(within.sum(axis=0), beside[0], heard_beside[0], beside[1], heard_beside[1])
+
+
+def _runs(on: Bools, first: Bools) -> tuple[Ints, Ints]:
+    """The rows that are on, (m,), and where among these runs begin, of PASS_SPANS at most; first: of another row."""
+    nth = np.arange(len(on))
+    before = np.maximum.accumulate(np.where(on, np.where(first, nth - 1, -1), nth)) if len(on) else nth
+    rows = np.flatnonzero(on)
+    return rows, np.flatnonzero((rows - before[rows] - 1) % PASS_SPANS == 0)
+
+
+def _heard_by_satellite(
+    counts: pa.Table, lon: Floats, lat: Floats, rules: ReceptionRules
+) -> Callable[[Ints, Ints], Ints]:
+    """How many vessels satellites heard in the regions of points, (n,), to be asked by point and span, (m,) each."""
+    cells, at = np.unique(grid_cell(lon, lat, rules.pass_deg), return_inverse=True)
+    span = micros(counts, "span") // SPAN_US
+    if not len(span) or not len(cells):
+        return lambda point, asked: np.zeros(len(point), np.int64)
+    low, many = int(span.min()), int(span.max() - span.min()) + 1
+    heard = np.zeros(len(cells) * many)
+    cell, vessels = np.asarray(counts["cell"]), np.asarray(counts["vessels"])
+    for near in (row * GRID_ROW + column for row in (-1, 0, 1) for column in (-1, 0, 1)):
+        of = np.minimum(np.searchsorted(cells, cell - near), len(cells) - 1)
+        same = cells[of] == cell - near
+        heard += np.bincount(of[same] * many + (span[same] - low), vessels[same], len(heard))
+
+    def asked_of(point: Ints, asked: Ints) -> Ints:
+        known = (asked >= low) & (asked < low + many)
+        return np.where(known, heard[at[point] * many + np.clip(asked - low, 0, many - 1)], 0).astype(np.int64)
+
+    return asked_of
 
 
 # ------------------------------------------------------------ silences of several vessels that have one cause

@@ -56,6 +56,7 @@ from stswatch.pipeline.tracks.ship_hours import (
     HeardSpans,
     Turns,
     known_habits,
+    satellite_counts,
     ship_hours,
     with_habits,
     with_own,
@@ -305,6 +306,7 @@ STATE = {
     "samples": SAMPLES,
     "damaged": schema.LOST_SPANS,
     "spans": SPANS,
+    "satellite_spans": SPANS,
     "resumed": schema.GAPS,
 }
 
@@ -329,7 +331,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     spans = HeardSpans.of(walked, state["spans"])
-    gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
+    by_satellite = HeardSpans.of(walked, state["satellite_spans"], now.satellite)
+    gap_rows = with_habits(gap_rows, habits)
+    gaps, resumed = with_own(gap_rows, state["resumed"], spans, by_satellite, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["static_data"], schema.STATIC_DATA, batch.watermark_us)
@@ -349,6 +353,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "receptions": counts,
         "reporting": reporting(ready, rules),
         "reporting_places": reporting_places(ready, stations, rules),
+        "satellite_counts": satellite_counts(ready, rules.reception),
         "ship_hours": ship_hours(walked, turns, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
         "identity_values": claimed.values,
@@ -357,6 +362,7 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     of_pending = pc.is_in(stations["station"], value_set=pc.unique(pending["station"]))
     kept |= {"stations": stations.filter(of_pending).combine_chunks()}
     kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
+    kept |= {"satellite_spans": by_satellite.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
     return Result(kept | {"damaged": lost.combine_chunks(), "resumed": resumed}, rows)
 
