@@ -173,9 +173,9 @@ def _judged(
     at = asked(every, lon, lat)
     direct_chance = chance_along(at, every, lon, lat)
     judged_h, heard_h, missed_h = at.judged_hours(n, rules)
-    chance = direct_chance.copy()
     at_shore = _at_the_shore(of, direct_chance, rules)
     likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
+    aside, tried, chance = np.zeros(n), np.zeros(n), direct_chance
     for way in others:  # only what no way before explains
         unexplained = chance <= rules.silenced_chance
         row = every[unexplained[gap]]
@@ -184,8 +184,10 @@ def _judged(
         lon, lat = places(way, row)
         on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
         possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        along = likely * chance_along(asked(row, lon, lat), row, lon, lat)
-        chance = np.where(possible, np.maximum(chance, along), chance)
+        aside += np.where(possible, chance_along(asked(row, lon, lat), row, lon, lat), 0.0)
+        tried += possible
+        chance = np.minimum(direct_chance + likely * aside / len(others), 1.0)
+    chance = np.minimum(direct_chance + likely * aside / np.maximum(tried, 1), 1.0)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
     received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
