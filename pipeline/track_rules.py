@@ -242,6 +242,11 @@ class ReceptionRules:
     hour_weight: float = number(
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
+    class_b_power: float = number(
+        6.0,
+        "times",
+        "less power has a set of class B, 2 W: where one of ten hours of others is missed, so many of its own",
+    )
     pass_deg: float = number(
         5.0, "deg", "with the eight cells round it a third of what a satellite at 600 km sees, 5,000 km across"
     )
@@ -260,6 +265,9 @@ class ReceptionRules:
         0.5,
         "share",
         "as better_side_weight, of passes and who moved: the way leads from one side to the other",
+    )
+    anchor_km: float = number(
+        30.0, "km", "so near the shore a ship that hardly moved may have lain at anchor, sending every three minutes"
     )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
@@ -309,7 +317,7 @@ class ReceptionRules:
     own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.0004,
+        0.001,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
         "simulated seas of two kinds; of what an oracle decides there, nine of ten or more called silenced were off",

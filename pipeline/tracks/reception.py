@@ -109,7 +109,8 @@ def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
     after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
     least, most = np.minimum(before, after), np.maximum(before, after)
     beside = least + rules.better_side_weight * (most - least)
-    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside)
+    weak = np.asarray(pc.equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("A")), "B"))
+    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside, weak)
 
 
 def judged(
@@ -157,7 +158,9 @@ def _judged(
         return Moments(gap[row], spans[row], heard, missed, *lately, known)
 
     passes = passes_of(gaps, of.end_us, counts.by_satellite, rules)
-    told_by_passes = passes.chance(of.resumed, of.moved, rules) <= rules.silenced_chance
+    by_satellite = passes.share(of.resumed, of.moved, rules)
+    told_by_passes = passes.chance(by_satellite, rules) <= rules.silenced_chance
+    anchored = ~of.moved & ~of.stayed & (_shore_km(of, told_by_passes) <= rules.anchor_km)
     all_spans = np.maximum(np.bincount(gap, spans, n), 1)
 
     def chance_along(at: Moments, row: Ints, lon: Floats, lat: Floats) -> Floats:
@@ -165,8 +168,9 @@ def _judged(
         alone = (at.lately_heard + at.lately_missed == 0) & told_by_passes[at.gap]
         alone[alone] = ~counts.surrounded(hour[row][alone], lon[alone], lat[alone])
         among = np.bincount(at.gap, at.spans * ~alone, n) / all_spans
-        by_passes = passes.chance(of.resumed, of.moved, rules, among)
-        return np.minimum(silence_chance(at, of.own, rules), by_passes)
+        _, others = at.others_heard(of.own.weak, rules)
+        share = by_satellite * np.where(anchored, others, 1.0)
+        return np.minimum(silence_chance(at, of.own, rules), passes.chance(share, rules, among))
 
     every = np.arange(len(gap))
     lon, lat = places(direct, every)
@@ -221,11 +225,16 @@ def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
 
 def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
     """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
-    rare = chance <= rules.silenced_chance
+    return _shore_km(of, chance <= rules.silenced_chance) <= rules.river_km
+
+
+def _shore_km(of: _Gaps, rows: Bools) -> Floats:
+    """How far from shore the nearer end of some gaps is, (n,); of the others infinitely far."""
     last = from_local_m(*of.last_m, of.lon, of.lat)
-    ends = ((of.lon[rare], of.lat[rare]), (last[0][rare], last[1][rare]))
-    rare[rare] = np.minimum(*(distance_to_shore_km(*end) for end in ends)) <= rules.river_km
-    return rare
+    km = np.full(len(rows), np.inf)
+    ends = ((of.lon[rows], of.lat[rows]), (last[0][rows], last[1][rows]))
+    km[rows] = np.minimum(*(distance_to_shore_km(*end) for end in ends))
+    return km
 
 
 def _moments_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints, Ints]:

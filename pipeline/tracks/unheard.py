@@ -48,6 +48,24 @@ class Moments:
         enough: Bools = (then >= rules.ship_hours_least) & (lately >= rules.ship_hours_least) & self.known
         return enough
 
+    def others_heard(self, weak: Bools, rules: ReceptionRules) -> tuple[Floats, Floats]:
+        """In how many spans others tell, and the mean share of them heard, of each gap, (gaps,) each.
+
+        weak: sets of class B, (gaps,): what hardly hides the others hides them. Where nobody tells, half are heard.
+        """
+        gaps, tells = len(weak), self.tells(rules)
+        gap, spans = self.gap[tells], self.spans[tells]
+        times = np.asarray(np.bincount(gap, spans, gaps), float)
+        # each hour by itself, drawn to what the days before tell: a storm or an outage must not drown in days
+        heard, missed = self.lately_heard[tells], self.lately_missed[tells]
+        prior = rules.prior_heard + rules.prior_missed
+        place = (rules.prior_heard + heard) / (prior + heard + missed)
+        then, then_heard = self.heard[tells] + self.missed[tells], self.heard[tells]
+        share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
+        share = np.where(weak[gap], share**rules.class_b_power, share)
+        total = np.bincount(gap, spans * share, gaps)
+        return times, np.where(times > 0, total / np.maximum(times, 1), rules.prior_heard / prior)
+
     def judged_hours(self, gaps: int, rules: ReceptionRules) -> list[Floats]:
         """Hours that tell, and ship-hours heard and missed in them, of each gap, (gaps,)."""
         whole = self.tells(rules) * self.spans / SPANS_AN_HOUR
@@ -59,13 +77,14 @@ class OwnHearing:
     """How well vessels are heard themselves, (n,) each.
 
     share: of its hours, over days, within the bounds of the rules. heard_h, missed_h: those hours. beside: share of the
-    spans right before and right after the gap, that of the worse side above all.
+    spans right before and right after the gap, that of the worse side above all. weak: it is a set of class B.
     """
 
     share: Floats
     heard_h: Floats
     missed_h: Floats
     beside: Floats
+    weak: Bools
 
 
 def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Floats:
@@ -75,15 +94,7 @@ def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Float
     The lesser one holds: who was never missed for an hour in a week is not missed for ten by accident, though every
     second span be empty.
     """
-    gaps, tells = len(own.share), of.tells(rules)
-    gap, spans = of.gap[tells], of.spans[tells]
-    times = np.asarray(np.bincount(gap, spans, gaps), float)
-    # each hour by itself, drawn to what the days before tell of the place: a storm or an outage must not drown in days
-    heard, missed = of.lately_heard[tells], of.lately_missed[tells]
-    place = (rules.prior_heard + heard) / (rules.prior_heard + rules.prior_missed + heard + missed)
-    then, then_heard = of.heard[tells] + of.missed[tells], of.heard[tells]
-    share = (rules.hour_weight * place + then_heard) / (rules.hour_weight + then)
-    others = np.bincount(gap, spans * share, gaps) / np.maximum(times, 1)
+    times, others = of.others_heard(own.weak, rules)
     times = np.minimum(times, rules.independent_h * SPANS_AN_HOUR)
     by_spans = _unheard(own.share * own.beside * others, BESIDE, times, rules.correlation, rules)
     hours = own.heard_h + own.missed_h
@@ -135,21 +146,25 @@ class Passes:
         both = self.before + self.after, self.heard_before + self.heard_after
         return dict(zip(PASSES, (self.within, *both), strict=True))
 
-    def chance(self, resumed: Bools, moved: Bools, rules: ReceptionRules, part: Floats | float = 1.0) -> Floats:
-        """The chance (n,) that satellites miss a vessel which sends in so many passes; 1 where there are none.
+    def share(self, resumed: Bools, moved: Bools, rules: ReceptionRules) -> Floats:
+        """The share of passes (n,) in which satellites hear the vessel, as those beside the gap tell.
 
-        part: of the passes. resumed: it was heard again. moved: it can not have lain still for most of the gap. Who
-        lies sends less often, so that the side on which it was missed more often counts, unless it moved.
+        resumed: it was heard again. moved: it can not have lain still for most of the gap. Who lies sends less often,
+        so that the side on which it was missed more often counts, unless it moved.
         """
-        before, after = (
-            (heard + 0.5) / (of + 1.0)
-            for heard, of in ((self.heard_before, self.before), (self.heard_after, self.after))
-        )
-        after = np.where(resumed, after, before)
+        before = (self.heard_before + 0.5) / (self.before + 1.0)
+        after = np.where(resumed, (self.heard_after + 0.5) / (self.after + 1.0), before)
         least, most = np.minimum(before, after), np.maximum(before, after)
-        share = least + np.where(moved, rules.pass_moved_weight, rules.better_side_weight) * (most - least)
-        within, beside = self.within * part, (self.before + self.after).astype(float)
-        return np.asarray(_unheard(share, beside, within, rules.pass_correlation, rules))
+        drawn = np.where(moved, rules.pass_moved_weight, rules.better_side_weight)
+        return np.asarray(least + drawn * (most - least))
+
+    def chance(self, share: Floats, rules: ReceptionRules, part: Floats | float = 1.0) -> Floats:
+        """The chance (n,) that satellites miss a vessel which sends in `part` of the passes, 1 where there are none.
+
+        share: of passes in which they hear it, (n,).
+        """
+        beside = (self.before + self.after).astype(float)
+        return np.asarray(_unheard(share, beside, self.within * part, rules.pass_correlation, rules))
 
 
 def passes_of(gaps: pa.Table, end_us: Ints, counts: pa.Table, rules: ReceptionRules) -> Passes:
