@@ -220,7 +220,7 @@ class ReceptionRules:
         "before an hour, what others were heard of in its cell and the eight round it tells how far stations reach",
     )
     ship_hours_least: float = number(
-        3.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
+        2.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
     )
     correlation: float = number(
         0.15, "share", "spans of one vessel are heard or missed together; fitted on simulated seas"
@@ -256,7 +256,7 @@ class ReceptionRules:
         "others heard there by satellite at one time: of fewer, the pass may have been one of elsewhere",
     )
     pass_correlation: float = number(
-        0.1, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
+        0.08, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
     )
     pass_moved_kn: float = number(
         2.0, "kn", "between both ends of a gap: slower, it may have lain and sent every three minutes, as at one end"
@@ -267,7 +267,7 @@ class ReceptionRules:
         "as better_side_weight, of passes and who moved: the way leads from one side to the other",
     )
     anchor_km: float = number(
-        30.0, "km", "so near the shore a ship that hardly moved may have lain at anchor, sending every three minutes"
+        20.0, "km", "so near the shore a ship that hardly moved may have lain at anchor, sending every three minutes"
     )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
