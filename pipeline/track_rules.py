@@ -279,6 +279,8 @@ class ReceptionRules:
     detour_share: float = number(
         0.1, "share", "of ships go as far aside as time allows, to where nobody is heard: an estimate, a high one"
     )
+    detour_h: float = number(16.0, "h", "x")
+    gone_share: float = number(1.0, "share", "x")
     stay_m: float = number(250.0, "m", "so near each other, both ends of a gap are one berth or anchorage")
     stay_kn: float = number(0.5, "kn", "no faster than sets show a ship that lies still")
     stay_detour_share: float = number(

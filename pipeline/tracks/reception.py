@@ -109,7 +109,7 @@ def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
     after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
     least, most = np.minimum(before, after), np.maximum(before, after)
     beside = least + rules.better_side_weight * (most - least)
-    weak = np.asarray(pc.equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("A")), "B"))
+    weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or not told
     return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside, weak)
 
 
@@ -178,7 +178,9 @@ def _judged(
     direct_chance = chance_along(at, every, lon, lat)
     judged_h, heard_h, missed_h = at.judged_hours(n, rules)
     at_shore = _at_the_shore(of, direct_chance, rules)
-    likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
+    away = np.minimum(rules.detour_share * np.maximum((of.end_us - of.start_us) / hours(rules.detour_h), 1) ** 2, 1)
+    away = np.where(of.resumed, away, rules.gone_share)
+    likely = np.where(of.stayed, rules.stay_detour_share, away)
     aside, tried, chance = np.zeros(n), np.zeros(n), direct_chance
     for way in others:  # only what no way before explains
         unexplained = chance <= rules.silenced_chance
