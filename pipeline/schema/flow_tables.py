@@ -83,7 +83,7 @@ GAPS = table(
     column("class0", pa.string(), "class of the set by the last fix before: A, B; null where not known", null=True),
     column("class1", pa.string(), "class of the set by the first fix after: A, B; null where not known", null=True),
     *(
-        column(f"satellite_{side}", pa.int64(), f"bit k: heard by satellite k spans of five minutes {side} {fix}")
+        column(f"satellite_{side}", pa.int64(), f"bit k: heard by satellite k spans of ten minutes {side} {fix}")
         for side, fix in (("before", "the last fix before"), ("after", "the first fix after"))
     ),
 )
@@ -100,7 +100,7 @@ SHIP_HOURS = table(
     column("missed", pa.int64(), "vessels that were not heard in the hour and are placed here by their fixes round it"),
 )
 SATELLITE_COUNTS = table(
-    "Vessels that satellites heard, by region and span of five minutes; several rows of one key add up.",
+    "Vessels that satellites heard, by region and span of ten minutes; several rows of one key add up.",
     column("span", UTC, "start of the span"),
     column("cell", pa.int64(), "cell of reception.pass_deg, see geo/coordinates/cells.py"),
     column("vessels", pa.int64(), "vessels of which the first fix by satellite in the span lies in the cell"),

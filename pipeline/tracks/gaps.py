@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stswatch.geo.coordinates.sphere import M_PER_NM
+from stswatch.geo.coordinates.sphere import M_PER_NM, haversine_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
     MINUTE,
+    SECOND,
     Batch,
     Bools,
     Column,
@@ -330,3 +331,32 @@ def ways(
         there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
         found.append(PossibleWay(start_us, end_us, there, via, (last[0], last[1])))
     return found
+
+
+# ------------------------------------------------------------------------- gaps that the same vessel had before
+
+OWN_GAPS_D = 7
+
+
+def own_gaps_before(gaps: pa.Table, beside: pa.Table) -> dict[str, Ints | pa.Array]:
+    """What gaps of the same number ended in the OWN_GAPS_D days before each; beside: all that are known."""
+    ended = beside.filter(beside["end_time"].is_valid())
+    key = _who_and_when(np.asarray(ended["mmsi"], np.int64), micros(ended, "end_time"))
+    order = np.argsort(key, kind="stable")
+    who, start_us = np.asarray(gaps["mmsi"], np.int64), micros(gaps, "start_time")
+    low, high = (
+        np.searchsorted(key[order], _who_and_when(who, us), "right") for us in (start_us - days(OWN_GAPS_D), start_us)
+    )
+    some = high > low
+    last = ended.take(pa.array(order[high[some] - 1]))
+    here = (np.asarray(gaps[name])[some] for name in ("lon0", "lat0"))
+    since_h, away_km = np.zeros(len(some)), np.zeros(len(some))
+    since_h[some] = (start_us[some] - micros(last, "end_time")) / HOUR
+    away_km[some] = np.round(haversine_m(*here, *(np.asarray(last[name]) for name in ("lon1", "lat1"))) / 1000, 3)
+    given = {"since_gap_h": since_h, "since_gap_km": away_km}
+    return {"gaps_before": high - low} | {name: pa.array(of, mask=~some) for name, of in given.items()}
+
+
+def _who_and_when(mmsi: Ints, time_us: Ints) -> Ints:
+    """One number (n,) that rises with the vessel and then with the time, whole seconds."""
+    return (mmsi << 33) + time_us // SECOND

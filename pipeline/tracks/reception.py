@@ -39,15 +39,16 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.gaps import TURNS, PossibleWay, ways
-from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added, added_counts
+from stswatch.pipeline.tracks.gaps import TURNS, PossibleWay, own_gaps_before, ways
+from stswatch.pipeline.tracks.ship_hours import Counts, added, added_counts
 from stswatch.pipeline.tracks.unheard import (
     PASSES,
     SPANS_AN_HOUR,
     Moments,
     OwnHearing,
+    Passes,
     in_outages_min,
-    own_gaps_before,
+    own_hearing,
     passes_of,
     silence_chance,
     silent_together,
@@ -98,19 +99,7 @@ class _Gaps:
         stayed = resumed & still[0] & still[1] & (apart_m <= rules.stay_m)
         moved = resumed & (apart_m > rules.pass_moved_kn * M_PER_NM / HOUR * (end_us - start_us))
         lost = (np.asarray(gaps["lost_min"]) > 0) | (resumed & whole_days(start_us, end_us, rules))
-        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, moved, lost)
-
-
-def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
-    """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
-    heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
-    share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
-    before = np.asarray(gaps["heard_before"]) / BESIDE
-    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
-    least, most = np.minimum(before, after), np.maximum(before, after)
-    beside = least + rules.better_side_weight * (most - least)
-    weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or not told
-    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside, weak)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, own_hearing(gaps, rules), stayed, moved, lost)
 
 
 def judged(
@@ -136,64 +125,10 @@ def _judged(
     gaps: pa.Table, beside: pa.Table, outages: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
 ) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
-    n = gaps.num_rows
-    gap, time_us, spans = _moments_of(of, rules)
-    hour = time_us // HOUR
-    direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
-    own_lon, own_lat = _own_places(of, gap, hour)
-    counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
-    own_heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
-
-    def places(way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
-        """Where ships are along a way in the moments `row`."""
-        return from_local_m(*way.at(gap[row], time_us[row]), of.lon[gap[row]], of.lat[gap[row]])
-
-    def asked(row: Ints, lon: Floats, lat: Floats) -> Moments:
-        """Ship-hours of others in the moments `row` about these places."""
-        heard, missed = counts.then(hour[row], lon, lat)
-        beside = counts.beside(lon, lat, own_lon[row], own_lat[row])
-        mine = counted_own[gap[row]] & beside & ~own_heard[row]
-        heard, missed = np.maximum(heard - (beside & own_heard[row]), 0), np.maximum(missed - mine, 0)
-        lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
-        return Moments(gap[row], spans[row], heard, missed, *lately, known)
-
     passes = passes_of(gaps, of.end_us, counts.by_satellite, rules)
-    by_satellite = passes.share(of.resumed, of.moved, rules)
-    told_by_passes = passes.chance(by_satellite, rules) <= rules.silenced_chance
-    anchored = ~of.moved & ~of.stayed & (_shore_km(of, told_by_passes) <= rules.anchor_km)
-    all_spans = np.maximum(np.bincount(gap, spans, n), 1)
-
-    def chance_along(at: Moments, row: Ints, lon: Floats, lat: Floats) -> Floats:
-        """The chance not to be heard along a way; passes tell as much of it as lies where others were lately."""
-        alone = (at.lately_heard + at.lately_missed == 0) & told_by_passes[at.gap]
-        alone[alone] = ~counts.surrounded(hour[row][alone], lon[alone], lat[alone])
-        among = np.bincount(at.gap, at.spans * ~alone, n) / all_spans
-        _, others = at.others_heard(of.own.weak, rules)
-        share = by_satellite * np.where(anchored, others, 1.0)
-        return np.minimum(silence_chance(at, of.own, rules), passes.chance(share, rules, among))
-
-    every = np.arange(len(gap))
-    lon, lat = places(direct, every)
-    at = asked(every, lon, lat)
-    direct_chance = chance_along(at, every, lon, lat)
-    judged_h, heard_h, missed_h = at.judged_hours(n, rules)
-    at_shore = _at_the_shore(of, direct_chance, rules)
-    away = np.minimum(rules.detour_share * np.maximum((of.end_us - of.start_us) / hours(rules.detour_h), 1) ** 2, 1)
-    away = np.where(of.resumed, away, rules.gone_share)
-    likely = np.where(of.stayed, rules.stay_detour_share, away)
-    aside, tried, chance = np.zeros(n), np.zeros(n), direct_chance
-    for way in others:  # only what no way before explains
-        unexplained = chance <= rules.silenced_chance
-        row = every[unexplained[gap]]
-        if not len(row):
-            break
-        lon, lat = places(way, row)
-        on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
-        possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        aside += np.where(possible, chance_along(asked(row, lon, lat), row, lon, lat), 0.0)
-        tried += possible
-        chance = np.minimum(direct_chance + likely * aside / len(others), 1.0)
-    chance = np.minimum(direct_chance + likely * aside / np.maximum(tried, 1), 1.0)
+    asked = _Asked.of_gaps(of, passes, counts, until_us, rules)
+    at, direct_chance, chance = _chances(asked)
+    judged_h, heard_h, missed_h = at.judged_hours(gaps.num_rows, rules)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
     received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
@@ -214,6 +149,100 @@ def _judged(
     return build("judged_gaps", _as_given(gaps) | columns)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Moments within gaps, (m,) each, of which it is asked along ways who else was heard there.
+
+    gap, time_us, spans: as _moments_of gives them. own_at: where the vessels themselves count then. own_missed,
+    own_heard: they count as missed, or heard. by_satellite: the share of passes that hear the vessels, (n,).
+    passes_tell: whether passes alone could make one silenced, (n,); anchored: it may have lain at anchor meanwhile.
+    """
+
+    of: _Gaps
+    passes: Passes
+    counts: Counts
+    rules: ReceptionRules
+    gap: Ints
+    time_us: Ints
+    spans: Ints
+    own_at: tuple[Floats, Floats]
+    own_missed: Bools
+    own_heard: Bools
+    by_satellite: Floats
+    passes_tell: Bools
+    anchored: Bools
+
+    @staticmethod
+    def of_gaps(of: _Gaps, passes: Passes, counts: Counts, until_us: int, rules: ReceptionRules) -> _Asked:
+        """The moments of some gaps."""
+        gap, time_us, spans = _moments_of(of, rules)
+        hour = time_us // HOUR
+        counted = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
+        heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
+        share = passes.share(of.resumed, of.moved, rules)
+        tell = passes.chance(share, rules) <= rules.silenced_chance
+        anchored = ~of.moved & ~of.stayed & (_shore_km(of, tell) <= rules.anchor_km)
+        own = _own_places(of, gap, hour), counted[gap] & ~heard, heard
+        return _Asked(of, passes, counts, rules, gap, time_us, spans, *own, share, tell, anchored)
+
+    def places(self, way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
+        """Where ships are along a way in the moments `row`."""
+        gap = self.gap[row]
+        return from_local_m(*way.at(gap, self.time_us[row]), self.of.lon[gap], self.of.lat[gap])
+
+    def moments(self, row: Ints, lon: Floats, lat: Floats) -> Moments:
+        """Ship-hours of others in the moments `row` about these places."""
+        hour = self.time_us[row] // HOUR
+        heard, missed = self.counts.then(hour, lon, lat)
+        beside = self.counts.beside(lon, lat, self.own_at[0][row], self.own_at[1][row])
+        heard = np.maximum(heard - (beside & self.own_heard[row]), 0)
+        missed = np.maximum(missed - (beside & self.own_missed[row]), 0)
+        lately, known = self.counts.lately(hour, lon, lat), self.counts.anybody(hour, lon, lat)
+        return Moments(self.gap[row], self.spans[row], heard, missed, *lately, known)
+
+    def chance(self, at: Moments, row: Ints, lon: Floats, lat: Floats) -> Floats:
+        """The chance not to be heard along a way, (n,); of the passes tell as many as lie where others were lately."""
+        alone = (at.lately_heard + at.lately_missed == 0) & self.passes_tell[at.gap]
+        alone[alone] = ~self.counts.surrounded(self.time_us[row][alone] // HOUR, lon[alone], lat[alone])
+        n = len(self.passes_tell)
+        every = np.bincount(self.gap, self.spans, n)
+        among = np.bincount(at.gap, at.spans * ~alone, n) / np.maximum(every, 1)
+        _, others = at.others_heard(self.of.own.weak, self.rules)
+        share = self.by_satellite * np.where(self.anchored, others, 1.0)
+        return np.minimum(silence_chance(at, self.of.own, self.rules), self.passes.chance(share, self.rules, among))
+
+
+def _chances(asked: _Asked) -> tuple[Moments, Floats, Floats]:
+    """The moments along the direct way, the chance along it, and along all ways by the share of ships that go each.
+
+    Ways other than the direct one are tried for what none before explains, those over land left out.
+    """
+    of, rules, n = asked.of, asked.rules, len(asked.of.start_us)
+    direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
+    every = np.arange(len(asked.gap))
+    places = asked.places(direct, every)
+    at = asked.moments(every, *places)
+    first = asked.chance(at, every, *places)
+    at_shore = _shore_km(of, first <= rules.silenced_chance) <= rules.river_km  # or no coast is drawn right
+    room = np.maximum((of.end_us - of.start_us) / hours(rules.detour_h), 1) ** 2
+    away = np.where(of.resumed, np.minimum(rules.detour_share * room, 1.0), rules.gone_share)
+    away = np.where(of.stayed, rules.stay_detour_share, away)
+    aside, tried, chance = np.zeros(n), np.zeros(n), first
+    for way in others:
+        unexplained = chance <= rules.silenced_chance
+        row = every[unexplained[asked.gap]]
+        if not len(row):
+            break
+        places = asked.places(way, row)
+        gap = asked.gap[row]
+        on_land = ~(at_shore[gap] | is_water(*places))
+        possible = unexplained & (np.bincount(gap, on_land, n) == 0)
+        aside += np.where(possible, asked.chance(asked.moments(row, *places), row, *places), 0.0)
+        tried += possible
+        chance = np.minimum(first + away * aside / len(others), 1.0)
+    return at, first, np.minimum(first + away * aside / np.maximum(tried, 1), 1.0)
+
+
 def _as_given(gaps: pa.Table) -> dict[str, object]:
     """The columns of gaps that judged ones have too."""
     return {name: gaps[name].combine_chunks() for name in schema.GAPS.names if name in schema.JUDGED_GAPS.names}
@@ -223,11 +252,6 @@ def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
     """Whether what of gaps lies outside of outages would be no gap, (n,)."""
     left_us = of.end_us - of.start_us - outage_min * MINUTE
     return np.asarray((outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR))
-
-
-def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
-    """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
-    return _shore_km(of, chance <= rules.silenced_chance) <= rules.river_km
 
 
 def _shore_km(of: _Gaps, rows: Bools) -> Floats:
@@ -334,7 +358,7 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     asked_us = 3 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
     recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
-    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 7 * HOUR  # a gap comes five late
+    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 12 * HOUR  # a gap comes ten late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()

@@ -20,6 +20,7 @@ from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
+    MINUTE,
     Bools,
     Column,
     Floats,
@@ -167,8 +168,10 @@ def _added(tables: list[pa.Table], like: pa.Schema) -> pa.Table:
 # can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
 
 BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
+PASS_US = 10 * MINUTE  # passes of satellites are told apart by as much silence
+PASSES_BESIDE = 60  # spans of PASS_US, ten hours, in which satellites are asked for the vessel on each side of a gap
 EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
-_BITS = 62  # spans that are carried: those of a gap whose time after is not over, and as many before
+_BITS = 62  # spans that are carried: those of a gap whose time after is not over, or those before one
 _SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
 
 SPANS = schema.table(
@@ -190,10 +193,10 @@ class HeardSpans:
     span: Ints
 
     @staticmethod
-    def of(walked: Walked, kept: pa.Table, only: Bools | None = None) -> HeardSpans:
+    def of(walked: Walked, kept: pa.Table, only: Bools | None = None, span_us: int = SPAN_US) -> HeardSpans:
         """Those of new fixes and those carried, SPANS; of some fixes alone where `only` (n,) says which."""
         fixes = walked.fixes
-        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // SPAN_US
+        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // span_us
         head = starts_of(mmsi, track_us)
         first = np.zeros(len(mmsi), bool)
         first[head] = True
@@ -230,8 +233,8 @@ class HeardSpans:
         return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
 
     def mask(self, track: Ints, first: Ints, step: int) -> Ints:
-        """Bit k, of BESIDE + EARLIER, set where tracks were heard in the span first + k step, (n,)."""
-        nth = np.arange(BESIDE + EARLIER)
+        """Bit k, of PASSES_BESIDE, set where tracks were heard in the span first + k step, (n,)."""
+        nth = np.arange(PASSES_BESIDE)
         asked = (track << _SPAN_BITS)[:, None] + first[:, None] + step * nth
         key = np.append((self.track << _SPAN_BITS) + self.span, -1)
         found = key[np.searchsorted(key[:-1], asked)] == asked
@@ -255,7 +258,7 @@ def with_own(
     """Gaps that can be given now, with how well their vessels were heard beside them, and those that wait.
 
     gaps: new ones; waiting: of an earlier slice, schema.GAPS. What comes after a gap is known once the watermark has
-    passed it, or the data end. by_satellite: the spans in which satellites heard the same tracks.
+    passed it, or the data end. by_satellite: the spans of PASS_US in which satellites heard the same tracks.
     """
     track = spans.find(np.asarray(gaps["mmsi"]), micros(gaps, "track_start"))
     start = micros(gaps, "start_time") // SPAN_US
@@ -263,14 +266,16 @@ def with_own(
     first = start - BESIDE - EARLIER + 1
     young = micros(gaps, "track_start") // SPAN_US > first
     gaps = _put(gaps, "heard_earlier", pa.array(spans.count(track, first, start - BESIDE), mask=young))
-    gaps = _put(gaps, "satellite_before", pa.array(by_satellite.mask(track, start, -1)))
+    last_pass = micros(gaps, "start_time") // PASS_US
+    gaps = _put(gaps, "satellite_before", pa.array(by_satellite.mask(track, last_pass, -1)))
     every = concat([waiting, gaps], schema.GAPS)
     resumed = np.asarray(every["end_time"].is_valid())
-    end = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0)) // SPAN_US
-    due = ~resumed | final | ((end + BESIDE + EARLIER) * SPAN_US <= until_us)
+    end_us = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0))
+    end, pass_after = end_us // SPAN_US, end_us // PASS_US
+    due = ~resumed | final | ((pass_after + PASSES_BESIDE) * PASS_US <= until_us)
     track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
     after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
-    every = _put(every, "satellite_after", pa.array(np.where(resumed, by_satellite.mask(track, end, 1), 0)))
+    every = _put(every, "satellite_after", pa.array(np.where(resumed, by_satellite.mask(track, pass_after, 1), 0)))
     given = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
     return given, every.filter(pa.array(~due)).combine_chunks()
 
@@ -283,7 +288,7 @@ def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:
 def satellite_counts(fixes: pa.Table, rules: ReceptionRules) -> pa.Table:
     """Vessels that satellites heard, schema.SATELLITE_COUNTS; fixes: of one MMSI shard, PENDING, by MMSI and time."""
     row = np.flatnonzero(np.asarray(fixes["receiver"]) == SATELLITE)
-    span = micros(fixes, "time")[row] // SPAN_US
+    span = micros(fixes, "time")[row] // PASS_US
     head = starts_of(np.asarray(fixes["mmsi"])[row], span)
     span, row = span[head], row[head]
     cell = grid_cell(np.asarray(fixes["lon"])[row], np.asarray(fixes["lat"])[row], rules.pass_deg)
@@ -291,7 +296,7 @@ def satellite_counts(fixes: pa.Table, rules: ReceptionRules) -> pa.Table:
     span, cell = span[order], cell[order]
     head = starts_of(span, cell)
     vessels = np.diff(np.append(head, len(span)))
-    return build("satellite_counts", {"span": span[head] * SPAN_US, "cell": cell[head], "vessels": vessels})
+    return build("satellite_counts", {"span": span[head] * PASS_US, "cell": cell[head], "vessels": vessels})
 
 
 # ------------------------------------------------------------------------- ship-hours by hour and place, to be asked

@@ -15,13 +15,11 @@ import pyarrow.compute as pc
 from scipy.special import gammaln
 
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
-from stswatch.geo.coordinates.sphere import haversine_m
-from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros, spread, union_us
+from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread, union_us
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
-from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.ship_hours import BESIDE, EARLIER
+from stswatch.pipeline.tracks.ship_hours import BESIDE, PASS_US, PASSES_BESIDE
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 
@@ -87,6 +85,18 @@ class OwnHearing:
     weak: Bools
 
 
+def own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
+    """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
+    heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
+    share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
+    before = np.asarray(gaps["heard_before"]) / BESIDE
+    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
+    least, most = np.minimum(before, after), np.maximum(before, after)
+    beside = least + rules.better_side_weight * (most - least)
+    weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or not told
+    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside, weak)
+
+
 def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Floats:
     """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
 
@@ -127,8 +137,7 @@ def unheard(a: Floats, b: Floats, times: Floats) -> Floats:
 # Between passes nobody is heard by satellite, within one most are. So a satellite's silence is counted by passes.
 
 PASSES = ("passes", "passes_beside", "passes_heard")
-PASS_SPANS = 3  # of five minutes: a satellite at 600 km is over a place for no more; longer are two
-_MASK = BESIDE + EARLIER  # spans on each side of a gap in which the vessel is looked for
+PASS_SPANS = 2  # of PASS_US: a satellite at 600 km is over a place for a quarter of an hour at most
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,8 @@ class Passes:
         share: of passes in which they hear it, (n,).
         """
         beside = (self.before + self.after).astype(float)
-        return np.asarray(_unheard(share, beside, self.within * part, rules.pass_correlation, rules))
+        within = np.asarray(self.within * part, float)
+        return np.asarray(_unheard(share, beside, within, rules.pass_correlation, rules))
 
 
 def passes_of(gaps: pa.Table, end_us: Ints, counts: pa.Table, rules: ReceptionRules) -> Passes:
@@ -176,18 +186,18 @@ def passes_of(gaps: pa.Table, end_us: Ints, counts: pa.Table, rules: ReceptionRu
     """
     masks = [np.asarray(gaps[f"satellite_{side}"]) for side in ("before", "after")]
     rows = np.flatnonzero((masks[0] | masks[1]) != 0)  # whom satellites never heard they tell nothing of
-    start, end = micros(gaps, "start_time")[rows] // SPAN_US, end_us[rows] // SPAN_US
+    start, end = micros(gaps, "start_time")[rows] // PASS_US, end_us[rows] // PASS_US
     resumed = np.asarray(gaps["end_time"].is_valid())[rows]
-    edge, middle = hours(rules.edge_h) // SPAN_US, np.where(resumed, (start + end) // 2, end)
+    edge, middle = hours(rules.edge_h) // PASS_US, np.where(resumed, (start + end) // 2, end)
     sides = (
-        (start, -1, start - _MASK + 1, np.minimum(middle, start + edge)),
-        (end, 1, np.maximum(middle, end - edge), np.where(resumed, end + _MASK, 0)),
+        (start, -1, start - PASSES_BESIDE + 1, np.minimum(middle, start + edge)),
+        (end, 1, np.maximum(middle, end - edge), np.where(resumed, end + PASSES_BESIDE, 0)),
     )
     within, beside, heard_beside = np.zeros((3, 2, gaps.num_rows), np.int64)
     for side, (own, way, first, until) in enumerate(sides):
         gap, nth = spread(np.maximum(until - first, 0))
         off = (first[gap] + nth - own[gap]) * way  # spans from the fix beside the gap, below 0 within it
-        heard = (off >= 0) & (masks[side][rows[gap]] >> np.clip(off, 0, _MASK - 1) & 1 == 1)
+        heard = (off >= 0) & (masks[side][rows[gap]] >> np.clip(off, 0, PASSES_BESIDE - 1) & 1 == 1)
         places = [np.asarray(gaps[f"{axis}{side}"].fill_null(0.0))[rows] for axis in ("lon", "lat")]
         others = _heard_by_satellite(counts, places[0], places[1], rules)(gap, first[gap] + nth) - heard
         of_pass, head = _runs(others >= rules.pass_vessels, nth == 0)
@@ -216,7 +226,7 @@ def _heard_by_satellite(
 ) -> Callable[[Ints, Ints], Ints]:
     """How many vessels satellites heard in the regions of points, (n,), to be asked by point and span, (m,) each."""
     cells, at = np.unique(grid_cell(lon, lat, rules.pass_deg), return_inverse=True)
-    span = micros(counts, "span") // SPAN_US
+    span = micros(counts, "span") // PASS_US
     if not len(span) or not len(cells):
         return lambda point, asked: np.zeros(len(point), np.int64)
     low, many = int(span.min()), int(span.max() - span.min()) + 1
@@ -319,7 +329,7 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
     return found
 
 
-# ------------------------------------------------------------- outages, and what gaps the same vessel had before
+# -------------------------------------------------------------------- outages, and days that an archive may lack
 
 
 def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
@@ -366,30 +376,3 @@ def whole_days(start_us: Ints, end_us: Ints, rules: ReceptionRules) -> Bools:
     day_us, edge_us = days(1), minutes(rules.day_edge_min)
     whole: Bools = (start_us % day_us >= day_us - edge_us) & (end_us % day_us < edge_us) & (end_us - start_us >= day_us)
     return whole
-
-
-OWN_GAPS_D = 7
-
-
-def own_gaps_before(gaps: pa.Table, beside: pa.Table) -> dict[str, Ints | pa.Array]:
-    """What gaps of the same number ended in the OWN_GAPS_D days before each; beside: all that are known."""
-    ended = beside.filter(beside["end_time"].is_valid())
-    key = _who_and_when(np.asarray(ended["mmsi"], np.int64), micros(ended, "end_time"))
-    order = np.argsort(key, kind="stable")
-    who, start_us = np.asarray(gaps["mmsi"], np.int64), micros(gaps, "start_time")
-    low, high = (
-        np.searchsorted(key[order], _who_and_when(who, us), "right") for us in (start_us - days(OWN_GAPS_D), start_us)
-    )
-    some = high > low
-    last = ended.take(pa.array(order[high[some] - 1]))
-    here = (np.asarray(gaps[name])[some] for name in ("lon0", "lat0"))
-    since_h, away_km = np.zeros(len(some)), np.zeros(len(some))
-    since_h[some] = (start_us[some] - micros(last, "end_time")) / HOUR
-    away_km[some] = np.round(haversine_m(*here, *(np.asarray(last[name]) for name in ("lon1", "lat1"))) / 1000, 3)
-    given = {"since_gap_h": since_h, "since_gap_km": away_km}
-    return {"gaps_before": high - low} | {name: pa.array(of, mask=~some) for name, of in given.items()}
-
-
-def _who_and_when(mmsi: Ints, time_us: Ints) -> Ints:
-    """One number (n,) that rises with the vessel and then with the time, whole seconds."""
-    return (mmsi << 33) + time_us // SECOND

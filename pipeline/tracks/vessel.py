@@ -52,6 +52,7 @@ from stswatch.pipeline.tracks.legs import (
 )
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
+    PASS_US,
     SPANS,
     HeardSpans,
     Turns,
@@ -331,9 +332,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     spans = HeardSpans.of(walked, state["spans"])
-    by_satellite = HeardSpans.of(walked, state["satellite_spans"], now.satellite)
-    gap_rows = with_habits(gap_rows, habits)
-    gaps, resumed = with_own(gap_rows, state["resumed"], spans, by_satellite, until_us, batch.final)
+    by_satellite = HeardSpans.of(walked, state["satellite_spans"], now.satellite, PASS_US)
+    gaps = with_habits(gap_rows, habits)
+    gaps, resumed = with_own(gaps, state["resumed"], spans, by_satellite, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["static_data"], schema.STATIC_DATA, batch.watermark_us)
@@ -360,9 +361,8 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "static_data": latest, "entered": entered}
     of_pending = pc.is_in(stations["station"], value_set=pc.unique(pending["station"]))
-    kept |= {"stations": stations.filter(of_pending).combine_chunks()}
-    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
-    kept |= {"satellite_spans": by_satellite.carried()}
+    kept |= {"stations": stations.filter(of_pending).combine_chunks(), "habits": habits, "claims": claimed.latest}
+    kept |= {"samples": samples, "spans": spans.carried(), "satellite_spans": by_satellite.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
     return Result(kept | {"damaged": lost.combine_chunks(), "resumed": resumed}, rows)
 
