@@ -220,7 +220,7 @@ class ReceptionRules:
         "before an hour, what others were heard of in its cell and the eight round it tells how far stations reach",
     )
     ship_hours_least: float = number(
-        2.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
+        3.0, "ship-hours", "of others in an hour; with fewer a product over empty cells turns ignorance into evidence"
     )
     correlation: float = number(
         0.15, "share", "spans of one vessel are heard or missed together; fitted on simulated seas"
@@ -254,6 +254,9 @@ class ReceptionRules:
         3.0,
         "vessels",
         "others heard there by satellite at one time: of fewer, the pass may have been one of elsewhere",
+    )
+    passes_beside: float = number(
+        12.0, "passes", "on each side of a gap, the nearest: of earlier ones it may have been elsewhere, or under way"
     )
     pass_correlation: float = number(
         0.08, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"

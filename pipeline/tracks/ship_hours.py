@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell, grid_centre
@@ -274,10 +275,12 @@ def with_own(
     end, pass_after = end_us // SPAN_US, end_us // PASS_US
     due = ~resumed | final | ((pass_after + PASSES_BESIDE) * PASS_US <= until_us)
     track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
-    after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
+    over = resumed & (final | ((end + BESIDE) * SPAN_US <= until_us))
+    after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~over)  # spans are not carried for long
+    every = _put(every, "heard_after", pc.coalesce(every["heard_after"].combine_chunks(), after))
     every = _put(every, "satellite_after", pa.array(np.where(resumed, by_satellite.mask(track, pass_after, 1), 0)))
-    given = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
-    return given, every.filter(pa.array(~due)).combine_chunks()
+    given, wait = (every.filter(pa.array(rows)).combine_chunks() for rows in (due, ~due))
+    return given, wait
 
 
 def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:

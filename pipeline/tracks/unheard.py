@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from scipy.special import gammaln
 
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
-from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread, union_us
+from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread, starts_of, union_us
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
@@ -208,8 +208,10 @@ def passes_of(gaps: pa.Table, end_us: Ints, counts: pa.Table, rules: ReceptionRu
         found = np.logical_or.reduceat(heard[of_pass], head)
         n = gaps.num_rows
         within[side] = np.bincount(whole[most < 0], minlength=n)
-        beside[side] = np.bincount(whole[least > 0], minlength=n)
-        heard_beside[side] = np.bincount(whole[(least > 0) & found], minlength=n)
+        near = np.flatnonzero(least > 0)[::way]  # the nearest first
+        near = near[spread(np.diff(np.append(starts_of(whole[near]), len(near))))[1] < rules.passes_beside]
+        beside[side] = np.bincount(whole[near], minlength=n)
+        heard_beside[side] = np.bincount(whole[near][found[near]], minlength=n)
     return Passes(within.sum(axis=0), beside[0], heard_beside[0], beside[1], heard_beside[1])
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR, MINUTE, build
 from stswatch.pipeline.rules import ReceptionRules, hours, minutes
+from stswatch.pipeline.tracks.gaps import own_gaps_before
 from stswatch.pipeline.tracks.reception import judged
 from stswatch.pipeline.tracks.ship_hours import Counts, added
-from stswatch.pipeline.tracks.unheard import in_outages_min, own_gaps_before, silent_together
+from stswatch.pipeline.tracks.unheard import in_outages_min, silent_together
 from tests.pipeline import seas
 from tests.pipeline.tracks.test_reception import NOON, ONE, fleet, gaps_of, one, without
 

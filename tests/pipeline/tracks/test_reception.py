@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from stswatch.geo.coordinates.cells import grid_cell
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.rules import ReceptionRules
-from stswatch.pipeline.tracks import reception
 from stswatch.pipeline.tracks.gaps import ways
 from stswatch.pipeline.tracks.ship_hours import added
 from stswatch.pipeline.tracks.unheard import Moments, OwnHearing, silence_chance, unheard
