@@ -209,7 +209,8 @@ class _Asked:
         among = np.bincount(at.gap, at.spans * ~alone, n) / np.maximum(every, 1)
         _, others = at.others_heard(self.of.own.weak, self.rules)
         share = self.by_satellite * np.where(self.anchored, others, 1.0)
-        return np.minimum(silence_chance(at, self.of.own, self.rules), self.passes.chance(share, self.rules, among))
+        by_satellites = self.passes.chance(share, self.rules, among)
+        return silence_chance(at, self.of.own, self.rules, by_satellites)
 
 
 def _chances(asked: _Asked) -> tuple[Moments, Floats, Floats]:

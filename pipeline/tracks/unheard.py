@@ -19,6 +19,7 @@ from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread,
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
+from stswatch.pipeline.tracks.fixes import SPAN_US
 from stswatch.pipeline.tracks.ship_hours import BESIDE, PASS_US, PASSES_BESIDE
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
@@ -75,13 +76,15 @@ class OwnHearing:
     """How well vessels are heard themselves, (n,) each.
 
     share: of its hours, over days, within the bounds of the rules. heard_h, missed_h: those hours. beside: share of the
-    spans right before and right after the gap, that of the worse side above all. weak: it is a set of class B.
+    spans right before and right after the gap, that of the worse side above all; ashore: of those that no satellite can
+    have given. weak: it is a set of class B.
     """
 
     share: Floats
     heard_h: Floats
     missed_h: Floats
     beside: Floats
+    ashore: Floats
     weak: Bools
 
 
@@ -89,20 +92,29 @@ def own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
     """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
     heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
     share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
-    before = np.asarray(gaps["heard_before"]) / BESIDE
-    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
-    least, most = np.minimum(before, after), np.maximum(before, after)
-    beside = least + rules.better_side_weight * (most - least)
+    resumed, near = gaps["end_time"].is_valid(), (1 << BESIDE * SPAN_US // PASS_US) - 1
+
+    def drawn(ashore: bool) -> Floats:
+        """The share of spans beside the gap, that of the worse side above all."""
+        sides = []
+        for side in ("before", "after"):
+            of_satellites = np.bitwise_count(np.asarray(gaps[f"satellite_{side}"]) & near) * (PASS_US // SPAN_US)
+            spans = np.asarray(gaps[f"heard_{side}"].fill_null(0)) - of_satellites * ashore
+            sides.append(np.maximum(spans, 0) / BESIDE)
+        before, after = sides[0], np.where(resumed, sides[1], sides[0])
+        least, most = np.minimum(before, after), np.maximum(before, after)
+        return np.asarray(least + rules.better_side_weight * (most - least))
+
     weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or not told
-    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside, weak)
+    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, drawn(False), drawn(True), weak)
 
 
-def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Floats:
+def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules, by_satellites: Floats | float = 1.0) -> Floats:
     """The chance (gaps,) that a vessel which sends all the time is not heard in some moments; 1 where none tells.
 
     It is told once by spans, as the vessel was heard right beside the gap, and once by hours, as it was heard for days.
     The lesser one holds: who was never missed for an hour in a week is not missed for ten by accident, though every
-    second span be empty.
+    second span be empty. by_satellites: the chance that they miss it; stations ashore miss it independently of them.
     """
     times, others = of.others_heard(own.weak, rules)
     times = np.minimum(times, rules.independent_h * SPANS_AN_HOUR)
@@ -111,7 +123,11 @@ def silence_chance(of: Moments, own: OwnHearing, rules: ReceptionRules) -> Float
     steady = (own.heard_h + rules.prior_heard) / (hours + rules.prior_heard)
     near = 1 - (1 - own.beside) ** rules.independent_spans
     by_hours = _unheard(steady * near * others, hours, times / SPANS_AN_HOUR, rules.hour_correlation, rules)
-    return np.where(times > 0, np.minimum(by_spans, by_hours), 1.0)
+    by_all = np.where(times > 0, np.minimum(by_spans, by_hours), 1.0)
+    worth = BESIDE / (1 + (BESIDE - 1) * rules.correlation)
+    heard = np.maximum(worth * own.share * own.ashore * others, 1e-9)  # no prior: whom no station heard none misses
+    ashore = unheard(heard, rules.prior_missed + np.maximum(worth - heard, 0), times)
+    return np.minimum(by_all, by_satellites * np.where(times > 0, ashore, 1.0))
 
 
 def _unheard(share: Floats, counted: Floats | int, times: Floats, together: float, rules: ReceptionRules) -> Floats:
