@@ -313,9 +313,18 @@ def _states(
     state[(judged_h > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
-    rare = chance <= rules.silenced_chance
+    rare = np.flatnonzero(chance <= rules.silenced_chance)
     state[rare] = np.where(by_reception[rare], NOT_RECEIVED, schema.SILENCED)
+    state[rare[_cut_off(of, rare, counts)]] = LEFT_DATA
     return state
+
+
+def _cut_off(of: _Gaps, rows: Ints, counts: Counts) -> Bools:
+    """Whether the last fixes of some vessels, and the next ones where there are any, lie where data may be cut off."""
+    last = from_local_m(*of.last_m, of.lon, of.lat)
+    before = counts.outermost(of.start_us[rows] // HOUR, of.lon[rows], of.lat[rows])
+    after = counts.outermost(of.end_us[rows] // HOUR, last[0][rows], last[1][rows])
+    return np.asarray(before & (after | ~of.resumed[rows]) & ~of.stayed[rows])
 
 
 def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -> Bools:
@@ -331,13 +340,8 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
 
 # --------------------------------------------------------------------------------------------------------- the step
 
-STATE = {
-    "waiting": schema.GAPS,
-    "lately": schema.GAPS,
-    "ship_hours": schema.SHIP_HOURS,
-    "satellite_counts": schema.SATELLITE_COUNTS,
-    "outages": schema.OUTAGES,
-}
+STATE = {"waiting": schema.GAPS, "lately": schema.GAPS, "outages": schema.OUTAGES}
+STATE |= {"ship_hours": schema.SHIP_HOURS, "satellite_counts": schema.SATELLITE_COUNTS}
 
 
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:

@@ -21,7 +21,6 @@ from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
-    MINUTE,
     Bools,
     Column,
     Floats,
@@ -29,7 +28,6 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     grouped,
-    matching,
     micros,
     ordered,
     spread,
@@ -39,7 +37,7 @@ from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.identity import Walked
+from stswatch.pipeline.tracks.identity import BESIDE, EARLIER, PASS_US, PASSES_BESIDE, HeardSpans, Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
 
@@ -164,93 +162,7 @@ def _added(tables: list[pa.Table], like: pa.Schema) -> pa.Table:
     return summed.rename_columns(like.names).cast(like)
 
 
-# ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
-# One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
-# can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
-
-BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
-PASS_US = 10 * MINUTE  # passes of satellites are told apart by as much silence
-PASSES_BESIDE = 60  # spans of PASS_US, ten hours, in which satellites are asked for the vessel on each side of a gap
-EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
-_BITS = 62  # spans that are carried: those of a gap whose time after is not over, or those before one
-_SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
-
-SPANS = schema.table(
-    "In which spans of five minutes each track was heard lately.",
-    schema.LEGS.field("mmsi"),
-    schema.LEGS.field("track_start"),
-    schema.column("span", pa.int64(), "span of the last fix, since 1970"),
-    schema.column("mask", pa.int64(), "bit k: a fix lies in the span k before that one"),
-)
-
-
-@dataclass(frozen=True)
-class HeardSpans:
-    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
-
-    mmsi: Ints
-    track_us: Ints
-    track: Ints
-    span: Ints
-
-    @staticmethod
-    def of(walked: Walked, kept: pa.Table, only: Bools | None = None, span_us: int = SPAN_US) -> HeardSpans:
-        """Those of new fixes and those carried, SPANS; of some fixes alone where `only` (n,) says which."""
-        fixes = walked.fixes
-        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // span_us
-        head = starts_of(mmsi, track_us)
-        first = np.zeros(len(mmsi), bool)
-        first[head] = True
-        new = first | (np.diff(span, prepend=span[:1]) != 0)
-        every = np.cumsum(first) - 1
-        if only is None:
-            row = np.flatnonzero(new)
-        else:
-            row = np.flatnonzero(only)
-            row = row[starts_of(np.cumsum(new)[row])]
-        track = every[row]
-        heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
-        if kept.num_rows == 0:
-            return heads
-        at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
-        mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
-        bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        which, nth = np.nonzero(bits[:, :_BITS])
-        alive = at[which] >= 0
-        track = np.concatenate([at[which][alive], track])
-        span = np.concatenate([(last[which] - nth)[alive], span[row]])
-        order = np.lexsort((span, track))
-        order = order[starts_of(track[order], span[order])]  # the last one carried is the first of the new ones
-        return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
-
-    def find(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of tracks (n,) by MMSI and start, -1 where there is none."""
-        return matching([self.mmsi, self.track_us], [mmsi, track_us])
-
-    def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
-        """In how many spans from `first` to `last` tracks were heard, (n,)."""
-        key = (self.track << _SPAN_BITS) + self.span
-        low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
-        return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
-
-    def mask(self, track: Ints, first: Ints, step: int) -> Ints:
-        """Bit k, of PASSES_BESIDE, set where tracks were heard in the span first + k step, (n,)."""
-        nth = np.arange(PASSES_BESIDE)
-        asked = (track << _SPAN_BITS)[:, None] + first[:, None] + step * nth
-        key = np.append((self.track << _SPAN_BITS) + self.span, -1)
-        found = key[np.searchsorted(key[:-1], asked)] == asked
-        return np.asarray(np.where(found, np.int64(1) << nth, 0).sum(axis=1, dtype=np.int64))
-
-    def carried(self) -> pa.Table:
-        """What is to be carried on, SPANS."""
-        head = starts_of(self.track)
-        last = np.append(head[1:], len(self.track)) - 1 if len(head) else head
-        end = self.span[last]
-        back = np.repeat(end, np.diff(np.append(head, len(self.track)))) - self.span
-        bit = np.where(back < _BITS, np.int64(1) << np.minimum(back, _BITS), 0)
-        mask = np.bitwise_or.reduceat(bit, head) if len(head) else bit
-        columns = {"mmsi": self.mmsi[self.track[head]], "track_start": self.track_us[self.track[head]]}
-        return build(SPANS, columns | {"span": end, "mask": mask})
+# ------------------------------------------------ how well a vessel itself was heard right before and right after a gap
 
 
 def with_own(
@@ -318,6 +230,7 @@ class Counts:
         self._rules = rules
         self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
         self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
+        self._bounds = _bounds(hour, cell, round(rules.window_h))
         self._by_degree = _Sums(_by_cell(grid_cell(*grid_centre(cell, rules.cell_deg), 1.0), hour), ship_hours)
 
     def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
@@ -340,13 +253,27 @@ class Counts:
         some: Bools = heard + missed > 0
         return some
 
+    def outermost(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
+        """Whether places (n,) lie in the outermost row or column of all cells in the day up to then.
+
+        There somebody may have cut the data off.
+        """
+        first, least, most = self._bounds
+        at = np.clip(hour - first, 0, len(least) - 1)
+        out = np.zeros(len(at), bool)
+        for side, bound in ((-_EDGE_DEG, least), (_EDGE_DEG, most)):
+            row, column = np.divmod(grid_cell(lon + side, lat + side, self._rules.cell_deg), GRID_ROW)
+            beyond = (np.stack([row, column], axis=1) - bound[at]) * np.sign(side) >= 0
+            out |= beyond.any(axis=1)
+        return out
+
     def surrounded(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
         """Whether places (n,) are on water, and on each side of them are others in the day up to then, or land.
 
         On the side of an edge of the data nobody is. A side: the degrees from the next one on, two by three.
         """
         cell, span_h = grid_cell(lon, lat, 1.0), round(self._rules.window_h)
-        found = is_water(lon, lat)
+        found: Bools = np.asarray(is_water(lon, lat))
         for east, north in ((1, 0), (-1, 0), (0, 1), (0, -1)):
             near = [
                 ahead * (north * GRID_ROW + east) + aside * (east * GRID_ROW + north)
@@ -354,9 +281,9 @@ class Counts:
                 for aside in (-1, 0, 1)
             ]
             spans = ((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near)
-            some = sum(self._by_degree.over(spans, len(cell))) > 0
+            some = np.asarray(sum(self._by_degree.over(spans, len(cell)))) > 0
             land = ~(is_water(lon + east / 2, lat + north / 2) & is_water(lon + east, lat + north))
-            found &= some | land
+            found = np.asarray(found & (some | land))
         return found
 
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
@@ -367,6 +294,7 @@ class Counts:
         return near
 
 
+_EDGE_DEG = 0.1  # so near the last cell may a ship be heard last that leaves it
 _CELL_BITS = 28  # a cell of 0.25 degrees is a number below 2 ** 27
 _RINGS = 2  # of cells that weather and stations have in common in an hour
 _HOUR_BITS = 24
@@ -378,6 +306,21 @@ def _by_hour(hour: Ints, cell: Ints) -> Ints:
 
 def _by_cell(cell: Ints, hour: Ints) -> Ints:
     return (cell << _HOUR_BITS) + hour
+
+
+def _bounds(hour: Ints, cell: Ints, span_h: int) -> tuple[int, Ints, Ints]:
+    """The first hour; the least and the greatest row and column in so many hours up to each, (hours, 2) each."""
+    if not len(hour):
+        return 0, np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+    first, many = int(hour.min()), int(hour.max() - hour.min()) + span_h
+    place = np.stack(np.divmod(cell, GRID_ROW), axis=1)
+    least, most = np.full((many, 2), 1 << 40), np.full((many, 2), -1)
+    np.minimum.at(least, hour - first, place)
+    np.maximum.at(most, hour - first, place)
+    for back in range(many - 1, 0, -1):
+        since = max(back - span_h + 1, 0)
+        least[back], most[back] = least[since : back + 1].min(axis=0), most[since : back + 1].max(axis=0)
+    return first, least, most
 
 
 class _Sums:

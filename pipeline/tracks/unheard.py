@@ -20,7 +20,7 @@ from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
 from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.ship_hours import BESIDE, PASS_US, PASSES_BESIDE
+from stswatch.pipeline.tracks.identity import BESIDE, PASS_US, PASSES_BESIDE
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 

@@ -40,7 +40,7 @@ from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
 from stswatch.pipeline.tracks.fixes import PENDING, STATIONS, distinct, split, used, valid_by_station
 from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
-from stswatch.pipeline.tracks.identity import TRACKS, walk
+from stswatch.pipeline.tracks.identity import PASS_US, SPANS, TRACKS, HeardSpans, walk
 from stswatch.pipeline.tracks.legs import (
     Legs,
     Track,
@@ -52,9 +52,6 @@ from stswatch.pipeline.tracks.legs import (
 )
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
-    PASS_US,
-    SPANS,
-    HeardSpans,
     Turns,
     known_habits,
     satellite_counts,

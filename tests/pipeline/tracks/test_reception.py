@@ -77,7 +77,7 @@ def chance_of(listed, own=1.0, known=True, heard_h=0.0, missed_h=0.0, beside=1.0
     columns = (np.array(column) for column in zip(*listed, strict=True))
     gap, spans = np.zeros(len(listed), np.int64), np.full(len(listed), 6)
     moments = Moments(gap, spans, *columns, known=np.full(len(listed), known))
-    hearing = OwnHearing(*(np.array([value]) for value in (own, heard_h, missed_h, beside, weak)))
+    hearing = OwnHearing(*(np.array([value]) for value in (own, heard_h, missed_h, beside, beside, weak)))
     return float(silence_chance(moments, hearing, RULES)[0])
 
 
