@@ -260,7 +260,7 @@ class ReceptionRules:
         12.0, "passes", "on each side of a gap, the nearest: in earlier ones it may have been elsewhere, or under way"
     )
     pass_correlation: float = number(
-        0.05, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
+        0.03, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
     )
     pass_moved_kn: float = number(
         2.0, "kn", "between both ends of a gap: slower, it may have lain and sent every three minutes, as at one end"
@@ -327,7 +327,7 @@ class ReceptionRules:
     own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.0008,
+        0.001,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
         "simulated seas of two kinds; of what an oracle decides there, nine of ten or more called silenced were off",

@@ -181,7 +181,7 @@ class _Asked:
         heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
         share = passes.share(of.resumed, of.moved, rules)
         tell = passes.chance(share, rules) <= rules.silenced_chance
-        anchored = ~of.moved & ~of.stayed & (_shore_km(of, tell) <= rules.anchor_km)
+        anchored = ~of.moved & (_shore_km(of, tell) <= rules.anchor_km)
         own = _own_places(of, gap, hour), counted[gap] & ~heard, heard
         return _Asked(of, passes, counts, rules, gap, time_us, spans, *own, share, tell, anchored)
 
@@ -208,7 +208,7 @@ class _Asked:
         every = np.bincount(self.gap, self.spans, n)
         among = np.bincount(at.gap, at.spans * ~alone, n) / np.maximum(every, 1)
         _, others = at.others_heard(self.of.own.weak, self.rules)
-        share = self.by_satellite * np.where(self.anchored, others, 1.0)
+        share = self.by_satellite * np.where(self.anchored | self.of.own.weak, others, 1.0)
         by_satellites = self.passes.chance(share, self.rules, among)
         return silence_chance(at, self.of.own, self.rules, by_satellites)
 
