@@ -260,7 +260,7 @@ class ReceptionRules:
         12.0, "passes", "on each side of a gap, the nearest: in earlier ones it may have been elsewhere, or under way"
     )
     pass_correlation: float = number(
-        0.03, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
+        0.02, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
     )
     pass_moved_kn: float = number(
         2.0, "kn", "between both ends of a gap: slower, it may have lain and sent every three minutes, as at one end"
@@ -303,6 +303,14 @@ class ReceptionRules:
     )
     together_after_h: float = number(
         12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
+    )
+    gate_deg: float = number(
+        0.05, "deg", "where others were lost or came back so near, data may end right there, as at the edge of a box"
+    )
+    gate_least: float = number(
+        6.0,
+        "gaps",
+        "of others in a week, at both ends: sets that are switched off have a coast in common, no spot",
     )
     mass_vessels: float = number(
         5.0, "vessels", "of one degree that fall silent or come back each within together_min of the one before"

@@ -33,9 +33,11 @@ JUDGED_GAPS = table(
     column("judged_h", pa.int64(), "hours within it in which enough others were there, on the direct way", unit="h"),
     column("others_heard_h", pa.int64(), "ship-hours of others then and there in which they were heard", unit="h"),
     column("others_missed_h", pa.int64(), "ship-hours of others then and there in which they were not", unit="h"),
-    column("passes", pa.int64(), "passes of satellites within it that heard reception.pass_vessels others there"),
-    column("passes_beside", pa.int64(), "such passes in the ten hours before it and after it"),
-    column("passes_heard", pa.int64(), "those of passes_beside in which the vessel was heard by satellite"),
+    column(
+        "passes", pa.int64(), "passes of satellites in it that heard reception.pass_vessels others there", null=True
+    ),
+    column("passes_beside", pa.int64(), "such passes in the ten hours before it and after it", null=True),
+    column("passes_heard", pa.int64(), "those of passes_beside in which the vessel was heard by satellite", null=True),
     column("own_share", pa.float64(), "share of hours in which the vessel is heard where others are", null=True),
     column(
         "silent_together",

@@ -1,8 +1,7 @@
 """The reception step: whether a silence tells of the vessel, or of what could be received where it may have been.
 
-A silence is judged by the ship-hours of others (ship_hours.py), in the hours within it and the day before, along ways
-that the vessel may have gone. Nothing is taken for silenced because nobody was there to be heard: such hours say
-nothing. docs/silence.md has the formulas.
+A silence is judged by who else was heard, ashore and by satellites, within it and before, along ways that the vessel
+may have gone. Nothing is silenced because nobody was there to be heard. docs/silence.md has the formulas.
 
 Law: a gap is judged once the counts of all its hours are final, `bracket_h` after each. So no cut of the data shows.
 
@@ -39,6 +38,7 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
+from stswatch.pipeline.tracks.coverage import in_outages_min
 from stswatch.pipeline.tracks.gaps import TURNS, PossibleWay, own_gaps_before, ways
 from stswatch.pipeline.tracks.ship_hours import Counts, added, added_counts
 from stswatch.pipeline.tracks.unheard import (
@@ -47,7 +47,7 @@ from stswatch.pipeline.tracks.unheard import (
     Moments,
     OwnHearing,
     Passes,
-    in_outages_min,
+    broken_off,
     own_hearing,
     passes_of,
     silence_chance,
@@ -57,8 +57,7 @@ from stswatch.pipeline.tracks.unheard import (
 
 # ---------------------------------------------------------------------------------------------------- the judgement
 
-_AT_ONCE = 5_000
-EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
+_AT_ONCE, EDGE_STEP = 5_000, 2  # gaps; spans from one moment to the next near the ends of a gap
 _HOURS = ("judged_h", "others_heard_h", "others_missed_h")
 NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
@@ -131,8 +130,11 @@ def _judged(
     judged_h, heard_h, missed_h = at.judged_hours(gaps.num_rows, rules)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
-    received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
+    left_us = of.end_us - of.start_us - outage_min * MINUTE  # what would be no gap
+    mostly = (outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR)
+    received = together.of_one_cause(rules) | mostly
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
+    state[_cut_off(of, state == schema.SILENCED, broken_off(gaps, beside, rules), counts, rules)] = LEFT_DATA
     p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
     some = (judged_h > 0) | (passes.within > 0)
     columns = {
@@ -249,12 +251,6 @@ def _as_given(gaps: pa.Table) -> dict[str, object]:
     return {name: gaps[name].combine_chunks() for name in schema.GAPS.names if name in schema.JUDGED_GAPS.names}
 
 
-def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
-    """Whether what of gaps lies outside of outages would be no gap, (n,)."""
-    left_us = of.end_us - of.start_us - outage_min * MINUTE
-    return np.asarray((outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR))
-
-
 def _shore_km(of: _Gaps, rows: Bools) -> Floats:
     """How far from shore the nearer end of some gaps is, (n,); of the others infinitely far."""
     last = from_local_m(*of.last_m, of.lon, of.lat)
@@ -313,18 +309,23 @@ def _states(
     state[(judged_h > 0) & poor & (direct > rules.silenced_chance)] = NOT_RECEIVED
     gone = np.flatnonzero(~of.resumed & (chance > rules.silenced_chance))
     state[gone[_at_the_edge(of, gone, counts, rules)]] = LEFT_DATA
-    rare = np.flatnonzero(chance <= rules.silenced_chance)
+    rare = chance <= rules.silenced_chance
     state[rare] = np.where(by_reception[rare], NOT_RECEIVED, schema.SILENCED)
-    state[rare[_cut_off(of, rare, counts)]] = LEFT_DATA
     return state
 
 
-def _cut_off(of: _Gaps, rows: Ints, counts: Counts) -> Bools:
-    """Whether the last fixes of some vessels, and the next ones where there are any, lie where data may be cut off."""
-    last = from_local_m(*of.last_m, of.lon, of.lat)
-    before = counts.outermost(of.start_us[rows] // HOUR, of.lon[rows], of.lat[rows])
-    after = counts.outermost(of.end_us[rows] // HOUR, last[0][rows], last[1][rows])
-    return np.asarray(before & (after | ~of.resumed[rows]) & ~of.stayed[rows])
+def _cut_off(of: _Gaps, which: Bools, broken: Ints, counts: Counts, rules: ReceptionRules) -> Ints:
+    """Those of some gaps that begin, and end if they do, where data may be cut off, or where others broke off too.
+
+    broken: so many others did, (n,); one is enough where nobody was on some side.
+    """
+    rows = np.flatnonzero(which & ~of.stayed)
+    last, alone = from_local_m(*of.last_m, of.lon, of.lat), ~of.resumed[rows]
+    begin = of.start_us[rows] // HOUR, of.lon[rows], of.lat[rows]
+    end = of.end_us[rows] // HOUR, last[0][rows], last[1][rows]
+    cut = counts.outermost(*begin) & (counts.outermost(*end) | alone)
+    rim = ~counts.surrounded(*begin) & (~counts.surrounded(*end) | alone)
+    return np.asarray(rows[cut | (broken[rows] >= np.where(rim, 1, rules.gate_least))])
 
 
 def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -> Bools:
@@ -392,9 +393,8 @@ def _known_us(gaps: pa.Table, memory_us: int, rules: ReceptionRules) -> Ints:
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    counts = (*_HOURS, "silent_together", "began_together", "ended_together")
+    counts = (*_HOURS, *PASSES, "silent_together", "began_together", "ended_together", "gaps_before")
     chances = ("silence_chance", "p_off", "own_share", "since_gap_h", "since_gap_km")
-    columns = _as_given(gaps) | {name: np.zeros(n, np.int64) for name in (*counts, *PASSES, "gaps_before")}
+    columns = _as_given(gaps) | {name: np.zeros(n, np.int64) for name in counts}
     columns |= {name: pa.nulls(n, pa.float64()) for name in chances}
-    columns |= {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n, pa.string())}
-    return build("judged_gaps", columns)
+    return build("judged_gaps", columns | {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n)})

@@ -6,7 +6,7 @@ docs/silence.md has the formulas. Source: beta-binomial counts with an intra-cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 from scipy.special import gammaln
 
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
-from stswatch.pipeline.batch import MINUTE, Bools, Floats, Ints, micros, spread, starts_of, union_us
+from stswatch.pipeline.batch import Bools, Floats, Ints, micros, spread, starts_of
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.coverage import ALL, REGION, STATION, region_names
 from stswatch.pipeline.tracks.fixes import SPAN_US
 from stswatch.pipeline.tracks.identity import BESIDE, PASS_US, PASSES_BESIDE
 
@@ -290,10 +289,8 @@ def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> 
     same or the next `together_min`. Of begins and ends count those of gaps that end `together_after_h` after it at
     most: of what ends later nobody may know yet, and no cut of the data shall show.
     """
-    every, own, step_us = _placed(beside, rules), _placed(gaps, rules), minutes(rules.together_min)
-    resumed = np.asarray(gaps["end_time"].is_valid())
-    until_us = np.where(resumed, own["end"] * step_us, own["begin"] * step_us + hours(rules.edge_h))
-    until = (until_us + hours(rules.together_after_h)) // step_us
+    every, own = (_placed(each, rules, rules.together_deg) for each in (beside, gaps))
+    resumed, until = np.asarray(gaps["end_time"].is_valid()), _asked_until(gaps, own, rules)
 
     def others(*names: str, until: Ints | None = None) -> Ints:
         """How many others are alike in these columns, and end until then."""
@@ -304,15 +301,47 @@ def silent_together(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> 
     return Together(others("begin", "end", "lon0", "lat0"), others("begin", "lon0", "lat0", until=until), end)
 
 
-def _placed(gaps: pa.Table, rules: ReceptionRules) -> dict[str, Ints]:
-    """When and where gaps begin and end, (n,) each, in whole steps of `together_min` and cells of `together_deg`.
+_BROKEN_D = 7
+
+
+def broken_off(gaps: pa.Table, beside: pa.Table, rules: ReceptionRules) -> Ints:
+    """How many others were lost or came back right where gaps began, and where they ended, (n,): the fewer of both.
+
+    gaps, beside: as for silent_together. Right there is the same or the next cell of `gate_deg`. Others' gaps ended
+    in the week before it, in it, or `together_after_h` after it. Where a gap did not end, where it began tells alone.
+    """
+    every, own = _placed(beside, rules, rules.gate_deg), _placed(gaps, rules, rules.gate_deg)
+    until = _asked_until(gaps, own, rules)
+    since = own["begin"] - days(_BROKEN_D) // minutes(rules.together_min)
+    places = [np.concatenate([every[f"{axis}0"], every[f"{axis}1"]]) for axis in ("lon", "lat")]
+    ends = np.concatenate([every["end"], every["end"]])
+    resumed = own["end"] > 0
+    one_place = (np.abs(own["lon0"] - own["lon1"]) <= 1) & (np.abs(own["lat0"] - own["lat1"]) <= 1)
+    found = []
+    for side in "01":
+        at = [own[f"lon{side}"], own[f"lat{side}"]]
+        near = _alike(at, places, until, ends) - _alike(at, places, since, ends)
+        found.append(near - resumed * (1 + one_place))
+    return np.asarray(np.where(resumed, np.minimum(*found), found[0]))
+
+
+def _asked_until(gaps: pa.Table, own: dict[str, Ints], rules: ReceptionRules) -> Ints:
+    """The last step of `together_min` in which another gap may end that counts for gaps, (n,)."""
+    step_us = minutes(rules.together_min)
+    resumed = np.asarray(gaps["end_time"].is_valid())
+    until_us = np.where(resumed, own["end"] * step_us, own["begin"] * step_us + hours(rules.edge_h))
+    return np.asarray((until_us + hours(rules.together_after_h)) // step_us)
+
+
+def _placed(gaps: pa.Table, rules: ReceptionRules, cell_deg: float) -> dict[str, Ints]:
+    """When and where gaps begin and end, (n,) each, in whole steps of `together_min` and cells.
 
     The end is 0 of those that did not end.
     """
     step_us = minutes(rules.together_min)
     end_us = np.asarray(gaps["end_time"].cast(pa.int64()).fill_null(0))
     cells = {
-        name: np.floor(np.asarray(gaps[name].fill_null(0.0)) / rules.together_deg).astype(np.int64)
+        name: np.floor(np.asarray(gaps[name].fill_null(0.0)) / cell_deg).astype(np.int64)
         for name in ("lon0", "lat0", "lon1", "lat1")
     }
     return cells | {"begin": micros(gaps, "start_time") // step_us, "end": end_us // step_us}
@@ -345,48 +374,6 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
         )
         found += np.searchsorted(rows, key(farthest, upto), "right") - np.searchsorted(rows, key(nearest, 0))
     return found
-
-
-# -------------------------------------------------------------------- outages, and days that an archive may lack
-
-
-def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
-    """How much of gaps, (n,), lies in outages of all, of their kind, and of stations and regions of their ends.
-
-    end_us: up to when they are judged. Of outages count those that end `together_after_h` after the gap at most: of
-    later ones nobody may know yet.
-    """
-    numbers: dict[tuple[str, str | None], int] = {}
-    of = [
-        numbers.setdefault(each, len(numbers))
-        for each in zip(outages["receiver"].to_pylist(), outages["name"].to_pylist(), strict=True)
-    ]
-    order = np.lexsort((micros(outages, "start_time"), np.array(of, np.int64)))
-    place, out_us, back_us = (
-        np.asarray(column)[order] for column in (of, *(micros(outages, n) for n in ("start_time", "end_time")))
-    )
-    parts = []
-    for asked in _fails(gaps, {key[1] for key in numbers}):
-        wanted = np.array([numbers.get(key, -1) for key in asked], np.int64)
-        low, high = np.searchsorted(place, wanted), np.searchsorted(place, wanted, "right")
-        row, nth = spread(np.where(wanted >= 0, high - low, 0))
-        parts.append((row, low[row] + nth))
-    row, k = (np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
-    begin_us, until_us = np.maximum(micros(gaps, "start_time")[row], out_us[k]), np.minimum(end_us[row], back_us[k])
-    met = (until_us > begin_us) & (back_us[k] <= end_us[row] + hours(rules.together_after_h))
-    return np.asarray(union_us(row[met], begin_us[met], until_us[met], gaps.num_rows) / MINUTE)
-
-
-def _fails(gaps: pa.Table, names: set[str | None]) -> Iterator[Sequence[tuple[str, str | None]]]:
-    """What may fail and excuse gaps, as in table outages: receiver and name for each gap, one list after the other."""
-    yield [(ALL, None)] * gaps.num_rows
-    yield [(kind, None) for kind in gaps["receiver"].to_pylist()]
-    if names <= {None}:
-        return
-    for side in "01":
-        yield [(STATION, name) for name in gaps[f"station{side}"].to_pylist()]
-        lon, lat = (np.asarray(pc.coalesce(gaps[f"{axis}{side}"], gaps[f"{axis}0"])) for axis in ("lon", "lat"))
-        yield [(REGION, name) for name in region_names(lon, lat)]
 
 
 def whole_days(start_us: Ints, end_us: Ints, rules: ReceptionRules) -> Bools:
