@@ -78,10 +78,9 @@ def test_passes_are_those_counted_one_by_one(seed):
     end_us = np.where(end_us > 0, end_us, start_us + hours(RULES.edge_h))
     low, high = int(start_us.min()) // PASS_US - 80, int(end_us.max()) // PASS_US + 80
     span = rng.integers(low, high, 4 * (high - low))
-    cell = grid_cell(
-        *(rng.uniform(each - 8, each + 8, len(span)) for each in (gaps["lon0"][0].as_py(), gaps["lat0"][0].as_py())),
-        RULES.pass_deg,
-    )
+    here = gaps["lon0"][0].as_py(), gaps["lat0"][0].as_py()
+    lon, lat = (rng.uniform(each - 8, each + 8, len(span)) for each in here)
+    cell = grid_cell(lon, lat, RULES.pass_deg)
     vessels = rng.integers(0, 3, len(span))
     counts = defaultdict(int)
     for each in zip(span.tolist(), cell.tolist(), vessels.tolist(), strict=True):
