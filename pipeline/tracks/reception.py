@@ -130,9 +130,8 @@ def _judged(
     judged_h, heard_h, missed_h = at.judged_hours(gaps.num_rows, rules)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
-    left_us = of.end_us - of.start_us - outage_min * MINUTE  # what would be no gap
-    mostly = (outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR)
-    received = together.of_one_cause(rules) | mostly
+    left_us = of.end_us - of.start_us - outage_min * MINUTE
+    received = together.of_one_cause(rules) | (outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR)
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
     state[_cut_off(of, state == schema.SILENCED, broken_off(gaps, beside, rules), counts, rules)] = LEFT_DATA
     p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
@@ -230,9 +229,10 @@ def _chances(asked: _Asked) -> tuple[Moments, Floats, Floats]:
     room = np.maximum((of.end_us - of.start_us) / hours(rules.detour_h), 1) ** 2
     away = np.where(of.resumed, np.minimum(rules.detour_share * room, 1.0), rules.gone_share)
     away = np.where(of.stayed, rules.stay_detour_share, away)
-    aside, tried, chance = np.zeros(n), np.zeros(n), first
+    needless = first + away <= rules.silenced_chance  # whatever the chance of all others is
+    aside, tried, chance = needless * 1.0, needless * 1.0, first
     for way in others:
-        unexplained = chance <= rules.silenced_chance
+        unexplained = ~needless & (chance <= rules.silenced_chance)
         row = every[unexplained[asked.gap]]
         if not len(row):
             break

@@ -272,18 +272,24 @@ class Counts:
 
         On the side of an edge of the data nobody is. A side: the degrees from the next one on, two by three.
         """
-        cell, span_h = grid_cell(lon, lat, 1.0), round(self._rules.window_h)
-        found: Bools = np.asarray(is_water(lon, lat))
+        span_h = round(self._rules.window_h)
+        row = np.flatnonzero(is_water(lon, lat))
         for east, north in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            x, y = lon[row], lat[row]
+            cell = grid_cell(x, y, 1.0)
             near = [
                 ahead * (north * GRID_ROW + east) + aside * (east * GRID_ROW + north)
                 for ahead in (1, 2)
                 for aside in (-1, 0, 1)
             ]
-            spans = ((_by_cell(cell + k, hour - span_h + 1), span_h) for k in near)
-            some = np.asarray(sum(self._by_degree.over(spans, len(cell)))) > 0
-            land = ~(is_water(lon + east / 2, lat + north / 2) & is_water(lon + east, lat + north))
-            found = np.asarray(found & (some | land))
+            spans = ((_by_cell(cell + k, hour[row] - span_h + 1), span_h) for k in near)
+            closed = np.asarray(sum(self._by_degree.over(spans, len(row))) > 0)
+            none = np.flatnonzero(~closed)
+            x, y = x[none], y[none]
+            closed[none] = ~(is_water(x + east / 2, y + north / 2) & is_water(x + east, y + north))
+            row = row[closed]
+        found = np.zeros(len(lon), bool)
+        found[row] = True
         return found
 
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
