@@ -79,7 +79,7 @@ STEPS: tuple[Step, ...] = (
         takes={"fixes": by_mmsi, "static_reports": by_mmsi, LOST: to_all},
         gives=(
             *("legs", "stays", "gaps", "edges", "static_data", "voyage_data"),
-            *("receptions", "reporting", "reporting_places", "ship_hours", "vessels"),
+            *("receptions", "reporting", "reporting_places", "ship_hours", "satellite_counts", "vessels"),
             *("identity_changes", "identity_values", "checked_parts", "leaps", "crossings"),
             *("heard_by", "states_sent"),
         ),
@@ -100,11 +100,11 @@ STEPS: tuple[Step, ...] = (
     Step(
         "reception",
         reception.reception,
-        takes={"gaps": to_all, "ship_hours": to_all, "outages": to_all},
+        takes=dict.fromkeys(("gaps", "ship_hours", "satellite_counts", "outages"), to_all),
         gives=("judged_gaps",),
         state=reception.STATE,
         single=True,
-        unlooked=("ship_hours",),
+        unlooked=("ship_hours", "satellite_counts"),
     ),
     Step(
         "proximity",

@@ -242,6 +242,37 @@ class ReceptionRules:
     hour_weight: float = number(
         2.0, "ship-hours", "by which an hour is drawn to all hours of the gap; more, and a storm of 3 h drowns"
     )
+    class_b_power: float = number(
+        10.0,
+        "times",
+        "as often as sets of class A one of class B, 2 W, is missed where few are, or one of unknown class; fitted on "
+        "simulated seas",
+    )
+    pass_deg: float = number(
+        5.0, "deg", "with the eight cells round it a third of what a satellite at 600 km sees, 5,000 km across"
+    )
+    pass_vessels: float = number(
+        3.0,
+        "vessels",
+        "others heard there by satellite at one time: of fewer, the pass may have been one of elsewhere",
+    )
+    passes_beside: float = number(
+        12.0, "passes", "on each side of a gap, the nearest: in earlier ones it may have been elsewhere, or under way"
+    )
+    pass_correlation: float = number(
+        0.02, "share", "passes hear or miss a vessel together: it lies, or is among many; fitted on simulated seas"
+    )
+    pass_moved_kn: float = number(
+        2.0, "kn", "between both ends of a gap: slower, it may have lain and sent every three minutes, as at one end"
+    )
+    pass_moved_weight: float = number(
+        0.7,
+        "share",
+        "as better_side_weight, of passes and who moved: on half of the way it is heard as on the better side",
+    )
+    anchor_km: float = number(
+        20.0, "km", "so near the shore a ship that hardly moved may have lain at anchor, sending every three minutes"
+    )
     detour_kn: float = number(8.0, "kn", "an estimate: what small tankers make over a day, turns and all")
     river_km: float = number(
         10.0,
@@ -251,6 +282,12 @@ class ReceptionRules:
     )
     detour_share: float = number(
         0.1, "share", "of ships go as far aside as time allows, to where nobody is heard: an estimate, a high one"
+    )
+    detour_h: float = number(
+        16.0, "h", "of longer gaps detour_share grows with the square of time, as the sea in reach does: an estimate"
+    )
+    gone_share: float = number(
+        1.0, "share", "in place of detour_share of ships that are not heard again: all of them may have gone away"
     )
     stay_m: float = number(250.0, "m", "so near each other, both ends of a gap are one berth or anchorage")
     stay_kn: float = number(0.5, "kn", "no faster than sets show a ship that lies still")
@@ -266,6 +303,14 @@ class ReceptionRules:
     )
     together_after_h: float = number(
         12.0, "h", "a gap of another that ends later after its own end is not asked: it may not be known yet"
+    )
+    gate_deg: float = number(
+        0.05, "deg", "where others were lost or came back so near, data may end right there, as at the edge of a box"
+    )
+    gate_least: float = number(
+        6.0,
+        "gaps",
+        "of others in a week, at both ends: sets that are switched off have a coast in common, no spot",
     )
     mass_vessels: float = number(
         5.0, "vessels", "of one degree that fall silent or come back each within together_min of the one before"
@@ -290,7 +335,7 @@ class ReceptionRules:
     own_weight_h: float = number(4.0, "h", "by which a vessel's own share is drawn to 1")
     own_share_least: float = number(0.5, "share", "so that habitual silence buys no innocence")
     silenced_chance: float = number(
-        0.0004,
+        0.001,
         "chance",
         "of being silent by reception alone; a vessel has many spans of hours, so a rare chance comes true: fitted on "
         "simulated seas of two kinds; of what an oracle decides there, nine of ten or more called silenced were off",

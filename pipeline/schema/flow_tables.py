@@ -82,6 +82,10 @@ GAPS = table(
     column("station1", pa.string(), "station that heard the first fix after, where the data name one", null=True),
     column("class0", pa.string(), "class of the set by the last fix before: A, B; null where not known", null=True),
     column("class1", pa.string(), "class of the set by the first fix after: A, B; null where not known", null=True),
+    *(
+        column(f"satellite_{side}", pa.int64(), f"bit k: heard by satellite k spans of ten minutes {side} {fix}")
+        for side, fix in (("before", "the last fix before"), ("after", "the first fix after"))
+    ),
 )
 LOST_SPANS = table(
     "Spans in which something arrived that is damaged and cannot be read any more.",
@@ -94,6 +98,12 @@ SHIP_HOURS = table(
     column("cell", pa.int64(), "cell of reception.cell_deg, see geo/coordinates/cells.py"),
     column("heard", pa.int64(), "vessels of which the first fix in the hour lies in the cell"),
     column("missed", pa.int64(), "vessels that were not heard in the hour and are placed here by their fixes round it"),
+)
+SATELLITE_COUNTS = table(
+    "Vessels that satellites heard, by region and span of ten minutes; several rows of one key add up.",
+    column("span", UTC, "start of the span"),
+    column("cell", pa.int64(), "cell of reception.pass_deg, see geo/coordinates/cells.py"),
+    column("vessels", pa.int64(), "vessels of which the first fix by satellite in the span lies in the cell"),
 )
 EDGES = table(
     "Where the legs of a track begin or end for want of data.",

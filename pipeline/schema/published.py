@@ -15,7 +15,7 @@ ENCOUNTERS = table(
 SILENCED = "silenced"  # what a gap is judged to be where the vessel, not reception, was silent
 JUDGED_GAPS = table(
     "Silences of tracks, each with what is known of the reception round it.",
-    *(GAPS.field(name) for name in GAPS.names),
+    *(GAPS.field(name) for name in GAPS.names if not name.startswith("satellite_")),
     column("judgement", pa.string(), "silenced, not_received, left_data or unknown; see docs/silence.md"),
     column(
         "silence_chance",
@@ -33,6 +33,11 @@ JUDGED_GAPS = table(
     column("judged_h", pa.int64(), "hours within it in which enough others were there, on the direct way", unit="h"),
     column("others_heard_h", pa.int64(), "ship-hours of others then and there in which they were heard", unit="h"),
     column("others_missed_h", pa.int64(), "ship-hours of others then and there in which they were not", unit="h"),
+    column(
+        "passes", pa.int64(), "passes of satellites in it that heard reception.pass_vessels others there", null=True
+    ),
+    column("passes_beside", pa.int64(), "such passes in the ten hours before it and after it", null=True),
+    column("passes_heard", pa.int64(), "those of passes_beside in which the vessel was heard by satellite", null=True),
     column("own_share", pa.float64(), "share of hours in which the vessel is heard where others are", null=True),
     column(
         "silent_together",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 
@@ -26,12 +27,13 @@ from stswatch.pipeline.batch import (
     matching,
     micros,
     ordered,
+    spread,
     starts_of,
     union_us,
 )
 from stswatch.pipeline.rules import Rules, hours, minutes
 from stswatch.pipeline.schema import RECEIVERS
-from stswatch.pipeline.track_rules import CoverageRules
+from stswatch.pipeline.track_rules import CoverageRules, ReceptionRules
 
 # ------ outages: spans in which nobody at all was heard, though the traffic before and after makes that no accident
 # Law: what was heard is told by whole UTC half hours, as fixes are taken. A silence is judged once the hour after it is
@@ -306,6 +308,48 @@ def _not_before(rows: pa.Table, name: str, last: pa.Table, silences: pa.Table, s
     own = matching([place], [np.asarray(rows["place"])])
     since_us = np.append(since_us, 1 << 62)  # of a place that is forgotten
     return rows.filter(pa.array(micros(rows, name) >= since_us[own] - span_us)).combine_chunks()
+
+
+# ------------------------------------------------------------------------------- gaps that lie in outages
+
+
+def in_outages_min(gaps: pa.Table, end_us: Ints, outages: pa.Table, rules: ReceptionRules) -> Floats:
+    """How much of gaps, (n,), lies in outages of all, of their kind, and of stations and regions of their ends.
+
+    end_us: up to when they are judged. Of outages count those that end `together_after_h` after the gap at most: of
+    later ones nobody may know yet.
+    """
+    numbers: dict[tuple[str, str | None], int] = {}
+    of = [
+        numbers.setdefault(each, len(numbers))
+        for each in zip(outages["receiver"].to_pylist(), outages["name"].to_pylist(), strict=True)
+    ]
+    order = np.lexsort((micros(outages, "start_time"), np.array(of, np.int64)))
+    place, out_us, back_us = (
+        np.asarray(column)[order] for column in (of, *(micros(outages, n) for n in ("start_time", "end_time")))
+    )
+    parts = []
+    for asked in _fails(gaps, {key[1] for key in numbers}):
+        wanted = np.array([numbers.get(key, -1) for key in asked], np.int64)
+        low, high = np.searchsorted(place, wanted), np.searchsorted(place, wanted, "right")
+        row, nth = spread(np.where(wanted >= 0, high - low, 0))
+        parts.append((row, low[row] + nth))
+    row, k = (np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
+    begin_us, until_us = np.maximum(micros(gaps, "start_time")[row], out_us[k]), np.minimum(end_us[row], back_us[k])
+    met = (until_us > begin_us) & (back_us[k] <= end_us[row] + hours(rules.together_after_h))
+    return np.asarray(union_us(row[met], begin_us[met], until_us[met], gaps.num_rows) / MINUTE)
+
+
+def _fails(gaps: pa.Table, names: set[str | None]) -> Iterator[Sequence[tuple[str, str | None]]]:
+    """What may fail and excuse gaps, as in table outages: receiver and name for each gap, one list after the other."""
+    yield [(ALL, None)] * gaps.num_rows
+    yield [(kind, None) for kind in gaps["receiver"].to_pylist()]
+    if names <= {None}:
+        return
+    for side in "01":
+        yield [(STATION, name) for name in gaps[f"station{side}"].to_pylist()]
+        lon, lat = (np.asarray(pc.coalesce(gaps[f"{axis}{side}"], gaps[f"{axis}0"])) for axis in ("lon", "lat"))
+        yield [(REGION, name) for name in region_names(lon, lat)]
 
 
 # ---------------------------------------------------------------------------------------------------- the step

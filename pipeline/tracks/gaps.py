@@ -1,4 +1,4 @@
-"""Gaps between fixes, tracks that ended, and edges at which legs begin or end for want of data.
+"""Gaps between fixes, tracks that ended, edges at which legs begin or end for want of data, and ways within gaps.
 
 Law: a track falls silent when the watermark has passed its last fix by the threshold, as a later fix would tell.
 """
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from stswatch.geo.coordinates.sphere import M_PER_NM, haversine_m
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
     HOUR,
     MINUTE,
+    SECOND,
     Batch,
     Bools,
     Column,
@@ -27,7 +29,7 @@ from stswatch.pipeline.batch import (
     starts_of,
 )
 from stswatch.pipeline.rules import days
-from stswatch.pipeline.track_rules import VesselRules
+from stswatch.pipeline.track_rules import ReceptionRules, VesselRules
 from stswatch.pipeline.tracks.fixes import CLASSES
 from stswatch.pipeline.tracks.identity import TRACKS, Walked
 from stswatch.pipeline.tracks.legs import Intervals, Track, threshold
@@ -216,6 +218,8 @@ def _gap_rows(
                     "station1": nobody if after is None else senders.station(after),
                     "class0": senders.class_name(before),
                     "class1": nobody if after is None else senders.class_name(after),
+                    "satellite_before": np.zeros(n, np.int64),
+                    "satellite_after": np.zeros(n, np.int64),
                 },
             )
         )
@@ -263,3 +267,96 @@ def _track_rows(senders: Senders, last: Ints, has_leg: Bools, count: Ints, silen
             "ais_class": senders.ais_class(last),
         },
     )
+
+
+# ------------------------------------------------------------------------------ the ways that a vessel may have gone
+
+
+@dataclass(frozen=True)
+class PossibleWay:
+    """Ways that vessels may have gone, (n,) each: from the first place by way of another to a last one, on a plane.
+
+    Metres east and north of the first place; via_us: when it is at the other place, from start_us on to end_us.
+    """
+
+    start_us: Ints
+    end_us: Ints
+    via_us: Floats
+    via_m: tuple[Floats, Floats]
+    last_m: tuple[Floats, Floats]
+
+    def at(self, gap: Ints, time_us: Ints) -> tuple[Floats, Floats]:
+        """Where those of some gaps are at a time, metres east and north of the first place, (m,) each."""
+        since, total = (time_us - self.start_us[gap]).astype(float), (self.end_us - self.start_us)[gap].astype(float)
+        via = self.via_us[gap]
+        one = np.clip(since / np.maximum(via, 1), 0, 1)
+        two = np.clip((since - via) / np.maximum(total - via, 1), 0, 1)
+        east, north = (v[gap] * one + (q[gap] - v[gap]) * two for v, q in zip(self.via_m, self.last_m, strict=True))
+        return east, north
+
+
+TURNS = 8  # directions in which a detour is tried
+
+
+def ways(
+    start_us: Ints, end_us: Ints, last_m: tuple[Floats, Floats], resumed: Bools, rules: ReceptionRules
+) -> list[PossibleWay]:
+    """The ways to be tried, the direct one first: also later, also sooner, and as far aside as time allows.
+
+    last_m: where the vessels are heard again, metres from where they were heard last; of those that are not resumed,
+    as if it had stayed, and detours lead away without return.
+    """
+    span = (end_us - start_us).astype(float)
+    apart = np.hypot(*last_m)
+    pace = np.maximum(rules.detour_kn * M_PER_NM / HOUR, apart / np.maximum(span, 1))  # metres a microsecond
+    reach = pace * span
+    going = apart / np.maximum(pace, 1e-30)
+    still = np.zeros(len(span)), np.zeros(len(span))
+    found = [
+        PossibleWay(start_us, end_us, span, last_m, last_m),
+        PossibleWay(start_us, end_us, span - going, still, last_m),
+        PossibleWay(start_us, end_us, going, last_m, last_m),
+    ]
+    axis = np.arctan2(last_m[1], last_m[0])
+    for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
+        # the ellipse of all places from which there is time to come back; without return a circle
+        half = np.where(resumed, reach / 2, reach)
+        focus = np.where(resumed, apart / 2, 0.0)
+        squeezed = np.sqrt(np.maximum(half**2 - focus**2, 0))
+        eccentric = focus / np.maximum(half, 1)
+        far = squeezed / np.sqrt(np.maximum(1 - (eccentric * np.cos(turn - axis)) ** 2, 1e-12))
+        middle = tuple(np.where(resumed, side / 2, 0.0) for side in last_m)
+        via = middle[0] + far * np.cos(turn), middle[1] + far * np.sin(turn)
+        last = tuple(np.where(resumed, side, v) for side, v in zip(last_m, via, strict=True))
+        there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
+        found.append(PossibleWay(start_us, end_us, there, via, (last[0], last[1])))
+    return found
+
+
+# ------------------------------------------------------------------------- gaps that the same vessel had before
+
+OWN_GAPS_D = 7
+
+
+def own_gaps_before(gaps: pa.Table, beside: pa.Table) -> dict[str, Ints | pa.Array]:
+    """What gaps of the same number ended in the OWN_GAPS_D days before each; beside: all that are known."""
+    ended = beside.filter(beside["end_time"].is_valid())
+    key = _who_and_when(np.asarray(ended["mmsi"], np.int64), micros(ended, "end_time"))
+    order = np.argsort(key, kind="stable")
+    who, start_us = np.asarray(gaps["mmsi"], np.int64), micros(gaps, "start_time")
+    low, high = (
+        np.searchsorted(key[order], _who_and_when(who, us), "right") for us in (start_us - days(OWN_GAPS_D), start_us)
+    )
+    some = high > low
+    last = ended.take(pa.array(order[high[some] - 1]))
+    here = (np.asarray(gaps[name])[some] for name in ("lon0", "lat0"))
+    since_h, away_km = np.zeros(len(some)), np.zeros(len(some))
+    since_h[some] = (start_us[some] - micros(last, "end_time")) / HOUR
+    away_km[some] = np.round(haversine_m(*here, *(np.asarray(last[name]) for name in ("lon1", "lat1"))) / 1000, 3)
+    given = {"since_gap_h": since_h, "since_gap_km": away_km}
+    return {"gaps_before": high - low} | {name: pa.array(of, mask=~some) for name, of in given.items()}
+
+
+def _who_and_when(mmsi: Ints, time_us: Ints) -> Ints:
+    """One number (n,) that rises with the vessel and then with the time, whole seconds."""
+    return (mmsi << 33) + time_us // SECOND

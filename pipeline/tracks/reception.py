@@ -1,8 +1,7 @@
 """The reception step: whether a silence tells of the vessel, or of what could be received where it may have been.
 
-A silence is judged by the ship-hours of others (ship_hours.py), in the hours within it and the day before, along ways
-that the vessel may have gone. Nothing is taken for silenced because nobody was there to be heard: such hours say
-nothing. docs/silence.md has the formulas.
+A silence is judged by who else was heard, ashore and by satellites, within it and before, along ways that the vessel
+may have gone. Nothing is silenced because nobody was there to be heard. docs/silence.md has the formulas.
 
 Law: a gap is judged once the counts of all its hours are final, `bracket_h` after each. So no cut of the data shows.
 
@@ -39,86 +38,26 @@ from stswatch.pipeline.batch import (
 )
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.ship_hours import BESIDE, Counts, added
+from stswatch.pipeline.tracks.coverage import in_outages_min
+from stswatch.pipeline.tracks.gaps import TURNS, PossibleWay, own_gaps_before, ways
+from stswatch.pipeline.tracks.ship_hours import Counts, added, added_counts
 from stswatch.pipeline.tracks.unheard import (
+    PASSES,
     SPANS_AN_HOUR,
     Moments,
     OwnHearing,
-    in_outages_min,
-    own_gaps_before,
+    Passes,
+    broken_off,
+    own_hearing,
+    passes_of,
     silence_chance,
     silent_together,
     whole_days,
 )
 
-# ------------------------------------------------------------------------------ the ways that a vessel may have gone
-
-
-@dataclass(frozen=True)
-class PossibleWay:
-    """Ways that vessels may have gone, (n,) each: from the first place by way of another to a last one, on a plane.
-
-    Metres east and north of the first place; via_us: when it is at the other place, from start_us on to end_us.
-    """
-
-    start_us: Ints
-    end_us: Ints
-    via_us: Floats
-    via_m: tuple[Floats, Floats]
-    last_m: tuple[Floats, Floats]
-
-    def at(self, gap: Ints, time_us: Ints) -> tuple[Floats, Floats]:
-        """Where those of some gaps are at a time, metres east and north of the first place, (m,) each."""
-        since, total = (time_us - self.start_us[gap]).astype(float), (self.end_us - self.start_us)[gap].astype(float)
-        via = self.via_us[gap]
-        one = np.clip(since / np.maximum(via, 1), 0, 1)
-        two = np.clip((since - via) / np.maximum(total - via, 1), 0, 1)
-        east, north = (v[gap] * one + (q[gap] - v[gap]) * two for v, q in zip(self.via_m, self.last_m, strict=True))
-        return east, north
-
-
-TURNS = 8  # directions in which a detour is tried
-EDGE_STEP = 2  # spans from one moment to the next near the ends of a gap
-
-
-def ways(
-    start_us: Ints, end_us: Ints, last_m: tuple[Floats, Floats], resumed: Bools, rules: ReceptionRules
-) -> list[PossibleWay]:
-    """The ways to be tried, the direct one first: also later, also sooner, and as far aside as time allows.
-
-    last_m: where the vessels are heard again, metres from where they were heard last; of those that are not resumed,
-    as if it had stayed, and detours lead away without return.
-    """
-    span = (end_us - start_us).astype(float)
-    apart = np.hypot(*last_m)
-    pace = np.maximum(rules.detour_kn * M_PER_NM / HOUR, apart / np.maximum(span, 1))  # metres a microsecond
-    reach = pace * span
-    going = apart / np.maximum(pace, 1e-30)
-    still = np.zeros(len(span)), np.zeros(len(span))
-    found = [
-        PossibleWay(start_us, end_us, span, last_m, last_m),
-        PossibleWay(start_us, end_us, span - going, still, last_m),
-        PossibleWay(start_us, end_us, going, last_m, last_m),
-    ]
-    axis = np.arctan2(last_m[1], last_m[0])
-    for turn in np.arange(TURNS) * 2 * np.pi / TURNS:
-        # the ellipse of all places from which there is time to come back; without return a circle
-        half = np.where(resumed, reach / 2, reach)
-        focus = np.where(resumed, apart / 2, 0.0)
-        squeezed = np.sqrt(np.maximum(half**2 - focus**2, 0))
-        eccentric = focus / np.maximum(half, 1)
-        far = squeezed / np.sqrt(np.maximum(1 - (eccentric * np.cos(turn - axis)) ** 2, 1e-12))
-        middle = tuple(np.where(resumed, side / 2, 0.0) for side in last_m)
-        via = middle[0] + far * np.cos(turn), middle[1] + far * np.sin(turn)
-        last = tuple(np.where(resumed, side, v) for side, v in zip(last_m, via, strict=True))
-        there = np.minimum(np.hypot(*via) / np.maximum(pace, 1e-30), span)
-        found.append(PossibleWay(start_us, end_us, there, via, (last[0], last[1])))
-    return found
-
-
 # ---------------------------------------------------------------------------------------------------- the judgement
 
-_AT_ONCE = 5_000
+_AT_ONCE, EDGE_STEP = 5_000, 2  # gaps; spans from one moment to the next near the ends of a gap
 _HOURS = ("judged_h", "others_heard_h", "others_missed_h")
 NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 
@@ -127,8 +66,9 @@ NOT_RECEIVED, UNKNOWN, LEFT_DATA = "not_received", "unknown", "left_data"
 class _Gaps:
     """Gaps as columns, (n,) each; end_us: up to when they are judged.
 
-    stayed: it lay in one place right before and right after. lost: nobody knows whether all of it was a silence, since
-    something received within is damaged, or since it is whole days, which an archive may lack.
+    stayed: it lay in one place right before and right after; moved: it can not have lain still for most of it. lost:
+    nobody knows whether all of it was a silence, since something received within is damaged, or since it is whole days,
+    which an archive may lack.
     """
 
     start_us: Ints
@@ -139,6 +79,7 @@ class _Gaps:
     resumed: Bools
     own: OwnHearing
     stayed: Bools
+    moved: Bools
     lost: Bools
 
     @staticmethod
@@ -153,20 +94,11 @@ class _Gaps:
         )
         last_m = to_local_m(lon1, lat1, lon, lat)
         still = [np.asarray(gaps[name].fill_null(np.inf)) <= rules.stay_kn for name in ("sog0_kn", "sog1_kn")]
-        stayed = resumed & still[0] & still[1] & (np.hypot(*last_m) <= rules.stay_m)
+        apart_m = np.hypot(*last_m)
+        stayed = resumed & still[0] & still[1] & (apart_m <= rules.stay_m)
+        moved = resumed & (apart_m > rules.pass_moved_kn * M_PER_NM / HOUR * (end_us - start_us))
         lost = (np.asarray(gaps["lost_min"]) > 0) | (resumed & whole_days(start_us, end_us, rules))
-        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, _own_hearing(gaps, rules), stayed, lost)
-
-
-def _own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
-    """How well the vessels of gaps are heard, (n,) each: the worse side of each counts, the other one a little."""
-    heard, missed = (np.asarray(gaps[name]).astype(float) for name in ("own_heard_h", "own_missed_h"))
-    share = (heard + rules.own_weight_h) / (heard + missed + rules.own_weight_h)
-    before = np.asarray(gaps["heard_before"]) / BESIDE
-    after = np.where(gaps["end_time"].is_valid(), np.asarray(gaps["heard_after"].fill_null(0)) / BESIDE, before)
-    least, most = np.minimum(before, after), np.maximum(before, after)
-    beside = least + rules.better_side_weight * (most - least)
-    return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, beside)
+        return _Gaps(start_us, end_us, lon, lat, last_m, resumed, own_hearing(gaps, rules), stayed, moved, lost)
 
 
 def judged(
@@ -192,77 +124,140 @@ def _judged(
     gaps: pa.Table, beside: pa.Table, outages: pa.Table, counts: Counts, until_us: int, rules: ReceptionRules
 ) -> pa.Table:
     of = _Gaps.of(gaps, until_us, rules)
-    n = gaps.num_rows
-    gap, time_us, spans = _moments_of(of, rules)
-    hour = time_us // HOUR
-    direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
-    own_lon, own_lat = _own_places(of, gap, hour)
-    counted_own = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
-    own_heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
-
-    def places(way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
-        """Where ships are along a way in the moments `row`."""
-        return from_local_m(*way.at(gap[row], time_us[row]), of.lon[gap[row]], of.lat[gap[row]])
-
-    def asked(row: Ints, lon: Floats, lat: Floats) -> Moments:
-        """Ship-hours of others in the moments `row` about these places."""
-        heard, missed = counts.then(hour[row], lon, lat)
-        beside = counts.beside(lon, lat, own_lon[row], own_lat[row])
-        mine = counted_own[gap[row]] & beside & ~own_heard[row]
-        heard, missed = np.maximum(heard - (beside & own_heard[row]), 0), np.maximum(missed - mine, 0)
-        lately, known = counts.lately(hour[row], lon, lat), counts.anybody(hour[row], lon, lat)
-        return Moments(gap[row], spans[row], heard, missed, *lately, known)
-
-    every = np.arange(len(gap))
-    at = asked(every, *places(direct, every))
-    direct_chance = silence_chance(at, of.own, rules)
-    judged_h, heard_h, missed_h = at.judged_hours(n, rules)
-    chance = direct_chance.copy()
-    at_shore = _at_the_shore(of, direct_chance, rules)
-    likely = np.where(of.stayed, rules.stay_detour_share, rules.detour_share)
-    for way in others:  # only what no way before explains
-        unexplained = chance <= rules.silenced_chance
-        row = every[unexplained[gap]]
-        if not len(row):
-            break
-        lon, lat = places(way, row)
-        on_land = ~(at_shore[gap[row]] | is_water(lon, lat))
-        possible = unexplained & (np.bincount(gap[row], on_land, n) == 0)
-        along = likely * silence_chance(asked(row, lon, lat), of.own, rules)
-        chance = np.where(possible, np.maximum(chance, along), chance)
+    passes = passes_of(gaps, of.end_us, counts.by_satellite, rules)
+    asked = _Asked.of_gaps(of, passes, counts, until_us, rules)
+    at, direct_chance, chance = _chances(asked)
+    judged_h, heard_h, missed_h = at.judged_hours(gaps.num_rows, rules)
     together = silent_together(gaps, beside, rules)
     outage_min = in_outages_min(gaps, of.end_us, outages, rules)
-    received = together.of_one_cause(rules) | _mostly(outage_min, gaps, of)
+    left_us = of.end_us - of.start_us - outage_min * MINUTE
+    received = together.of_one_cause(rules) | (outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR)
     state = _states(of, chance, direct_chance, judged_h, heard_h, missed_h, received, counts, rules)
+    state[_cut_off(of, state == schema.SILENCED, broken_off(gaps, beside, rules), counts, rules)] = LEFT_DATA
     p_off = rules.off_share / (rules.off_share + (1 - rules.off_share) * chance)
-    some = judged_h > 0
+    some = (judged_h > 0) | (passes.within > 0)
     columns = {
         "judgement": pa.array(state.tolist(), pa.string()),
         "silence_chance": np.where(some, chance, np.nan),
         "p_off": np.where(some, p_off, np.nan),
         **{name: np.rint(h).astype(np.int64) for name, h in zip(_HOURS, (judged_h, heard_h, missed_h), strict=True)},
+        **passes.columns(),
         "own_share": of.own.share,
         **together.columns(),
         "in_outage_min": outage_min,
         **own_gaps_before(gaps, beside),
     }
-    given = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    return build("judged_gaps", given | columns)
+    return build("judged_gaps", _as_given(gaps) | columns)
 
 
-def _mostly(outage_min: Floats, gaps: pa.Table, of: _Gaps) -> Bools:
-    """Whether what of gaps lies outside of outages would be no gap, (n,)."""
-    left_us = of.end_us - of.start_us - outage_min * MINUTE
-    return np.asarray((outage_min > 0) & (left_us <= np.asarray(gaps["threshold_h"]) * HOUR))
+@dataclass(frozen=True)
+class _Asked:
+    """Moments within gaps, (m,) each, of which it is asked along ways who else was heard there.
+
+    gap, time_us, spans: as _moments_of gives them. own_at: where the vessels themselves count then. own_missed,
+    own_heard: they count as missed, or heard. by_satellite: the share of passes that hear the vessels, (n,).
+    passes_tell: whether passes alone could make one silenced, (n,); anchored: it may have lain at anchor meanwhile.
+    """
+
+    of: _Gaps
+    passes: Passes
+    counts: Counts
+    rules: ReceptionRules
+    gap: Ints
+    time_us: Ints
+    spans: Ints
+    own_at: tuple[Floats, Floats]
+    own_missed: Bools
+    own_heard: Bools
+    by_satellite: Floats
+    passes_tell: Bools
+    anchored: Bools
+
+    @staticmethod
+    def of_gaps(of: _Gaps, passes: Passes, counts: Counts, until_us: int, rules: ReceptionRules) -> _Asked:
+        """The moments of some gaps."""
+        gap, time_us, spans = _moments_of(of, rules)
+        hour = time_us // HOUR
+        counted = np.where(of.resumed, of.end_us, until_us) - of.start_us <= hours(rules.bracket_h)
+        heard = (hour == of.start_us[gap] // HOUR) | (of.resumed[gap] & (hour == of.end_us[gap] // HOUR))
+        share = passes.share(of.resumed, of.moved, rules)
+        tell = passes.chance(share, rules) <= rules.silenced_chance
+        anchored = ~of.moved & (_shore_km(of, tell) <= rules.anchor_km)
+        own = _own_places(of, gap, hour), counted[gap] & ~heard, heard
+        return _Asked(of, passes, counts, rules, gap, time_us, spans, *own, share, tell, anchored)
+
+    def places(self, way: PossibleWay, row: Ints) -> tuple[Floats, Floats]:
+        """Where ships are along a way in the moments `row`."""
+        gap = self.gap[row]
+        return from_local_m(*way.at(gap, self.time_us[row]), self.of.lon[gap], self.of.lat[gap])
+
+    def moments(self, row: Ints, lon: Floats, lat: Floats) -> Moments:
+        """Ship-hours of others in the moments `row` about these places."""
+        hour = self.time_us[row] // HOUR
+        heard, missed = self.counts.then(hour, lon, lat)
+        beside = self.counts.beside(lon, lat, self.own_at[0][row], self.own_at[1][row])
+        heard = np.maximum(heard - (beside & self.own_heard[row]), 0)
+        missed = np.maximum(missed - (beside & self.own_missed[row]), 0)
+        lately, known = self.counts.lately(hour, lon, lat), self.counts.anybody(hour, lon, lat)
+        return Moments(self.gap[row], self.spans[row], heard, missed, *lately, known)
+
+    def chance(self, at: Moments, row: Ints, lon: Floats, lat: Floats) -> Floats:
+        """The chance not to be heard along a way, (n,); of the passes tell as many as lie where others were lately."""
+        alone = (at.lately_heard + at.lately_missed == 0) & self.passes_tell[at.gap]
+        alone[alone] = ~self.counts.surrounded(self.time_us[row][alone] // HOUR, lon[alone], lat[alone])
+        n = len(self.passes_tell)
+        every = np.bincount(self.gap, self.spans, n)
+        among = np.bincount(at.gap, at.spans * ~alone, n) / np.maximum(every, 1)
+        _, others = at.others_heard(self.of.own.weak, self.rules)
+        share = self.by_satellite * np.where(self.anchored | self.of.own.weak, others, 1.0)
+        by_satellites = self.passes.chance(share, self.rules, among)
+        return silence_chance(at, self.of.own, self.rules, by_satellites)
 
 
-def _at_the_shore(of: _Gaps, chance: Floats, rules: ReceptionRules) -> Bools:
-    """Who of those hardly silent by chance may have gone up a river, or where no coast is drawn right."""
-    rare = chance <= rules.silenced_chance
+def _chances(asked: _Asked) -> tuple[Moments, Floats, Floats]:
+    """The moments along the direct way, the chance along it, and along all ways by the share of ships that go each.
+
+    Ways other than the direct one are tried for what none before explains, those over land left out.
+    """
+    of, rules, n = asked.of, asked.rules, len(asked.of.start_us)
+    direct, *others = ways(of.start_us, of.end_us, of.last_m, of.resumed, rules)
+    every = np.arange(len(asked.gap))
+    places = asked.places(direct, every)
+    at = asked.moments(every, *places)
+    first = asked.chance(at, every, *places)
+    at_shore = _shore_km(of, first <= rules.silenced_chance) <= rules.river_km  # or no coast is drawn right
+    room = np.maximum((of.end_us - of.start_us) / hours(rules.detour_h), 1) ** 2
+    away = np.where(of.resumed, np.minimum(rules.detour_share * room, 1.0), rules.gone_share)
+    away = np.where(of.stayed, rules.stay_detour_share, away)
+    needless = first + away <= rules.silenced_chance  # whatever the chance of all others is
+    aside, tried, chance = needless * 1.0, needless * 1.0, first
+    for way in others:
+        unexplained = ~needless & (chance <= rules.silenced_chance)
+        row = every[unexplained[asked.gap]]
+        if not len(row):
+            break
+        places = asked.places(way, row)
+        gap = asked.gap[row]
+        on_land = ~(at_shore[gap] | is_water(*places))
+        possible = unexplained & (np.bincount(gap, on_land, n) == 0)
+        aside += np.where(possible, asked.chance(asked.moments(row, *places), row, *places), 0.0)
+        tried += possible
+        chance = np.minimum(first + away * aside / len(others), 1.0)
+    return at, first, np.minimum(first + away * aside / np.maximum(tried, 1), 1.0)
+
+
+def _as_given(gaps: pa.Table) -> dict[str, object]:
+    """The columns of gaps that judged ones have too."""
+    return {name: gaps[name].combine_chunks() for name in schema.GAPS.names if name in schema.JUDGED_GAPS.names}
+
+
+def _shore_km(of: _Gaps, rows: Bools) -> Floats:
+    """How far from shore the nearer end of some gaps is, (n,); of the others infinitely far."""
     last = from_local_m(*of.last_m, of.lon, of.lat)
-    ends = ((of.lon[rare], of.lat[rare]), (last[0][rare], last[1][rare]))
-    rare[rare] = np.minimum(*(distance_to_shore_km(*end) for end in ends)) <= rules.river_km
-    return rare
+    km = np.full(len(rows), np.inf)
+    ends = ((of.lon[rows], of.lat[rows]), (last[0][rows], last[1][rows]))
+    km[rows] = np.minimum(*(distance_to_shore_km(*end) for end in ends))
+    return km
 
 
 def _moments_of(of: _Gaps, rules: ReceptionRules) -> tuple[Ints, Ints, Ints]:
@@ -319,6 +314,20 @@ def _states(
     return state
 
 
+def _cut_off(of: _Gaps, which: Bools, broken: Ints, counts: Counts, rules: ReceptionRules) -> Ints:
+    """Those of some gaps that begin, and end if they do, where data may be cut off, or where others broke off too.
+
+    broken: so many others did, (n,); one is enough where nobody was on some side.
+    """
+    rows = np.flatnonzero(which & ~of.stayed)
+    last, alone = from_local_m(*of.last_m, of.lon, of.lat), ~of.resumed[rows]
+    begin = of.start_us[rows] // HOUR, of.lon[rows], of.lat[rows]
+    end = of.end_us[rows] // HOUR, last[0][rows], last[1][rows]
+    cut = counts.outermost(*begin) & (counts.outermost(*end) | alone)
+    rim = ~counts.surrounded(*begin) & (~counts.surrounded(*end) | alone)
+    return np.asarray(rows[cut | (broken[rows] >= np.where(rim, 1, rules.gate_least))])
+
+
 def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -> Bools:
     """Whether some of the vessels could in two hours be on water where nobody was in the day before they were lost."""
     reach_m = 2 * rules.detour_kn * M_PER_NM
@@ -332,12 +341,8 @@ def _at_the_edge(of: _Gaps, rows: Ints, counts: Counts, rules: ReceptionRules) -
 
 # --------------------------------------------------------------------------------------------------------- the step
 
-STATE = {
-    "waiting": schema.GAPS,
-    "lately": schema.GAPS,
-    "ship_hours": schema.SHIP_HOURS,
-    "outages": schema.OUTAGES,
-}
+STATE = {"waiting": schema.GAPS, "lately": schema.GAPS, "outages": schema.OUTAGES}
+STATE |= {"ship_hours": schema.SHIP_HOURS, "satellite_counts": schema.SATELLITE_COUNTS}
 
 
 def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
@@ -347,24 +352,26 @@ def reception(state: Tables, batch: Batch, rules: Rules) -> Result:
     if batch.provisional:
         return Result(state, {"judged_gaps": _unjudged(gaps)})
     counts = added([state["ship_hours"], batch.table("ship_hours")])
+    by_satellite = added_counts([state["satellite_counts"], batch.table("satellite_counts")])
     memory_us = days(rules.vessel.track_memory_d)
     due = batch.final | (_known_us(gaps, memory_us, own) <= batch.watermark_us)
     waiting, ready = (gaps.filter(pa.array(rows)).combine_chunks() for rows in (~due, due))
     others = pa.concat_tables([state["lately"], waiting])
     outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
-    found = judged(ready, Counts(counts, own), batch.watermark_us, own, others, outages)
+    found = judged(ready, Counts(counts, own, by_satellite), batch.watermark_us, own, others, outages)
     # what was judged is still asked whether it began and ended with what is judged next
     lately = pa.concat_tables([state["lately"], ready])
     asked_us = 3 * memory_us + hours(own.bracket_h + _ASKED_H)  # as long as a gap lasts, and its vessel's own before
     recent = micros(lately, "start_time") + asked_us > batch.watermark_us
     lately = lately.filter(pa.array(recent)).combine_chunks()
-    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 4 * HOUR  # a gap comes two late
+    oldest_us = batch.watermark_us - memory_us - hours(own.bracket_h) - 12 * HOUR  # a gap comes ten late
     if waiting.num_rows:
         oldest_us = min(oldest_us, int(micros(waiting, "start_time").min()) - hours(own.window_h) - HOUR)
     counts = counts.filter(pa.array(micros(counts, "hour") >= oldest_us)).combine_chunks()
+    by_satellite = by_satellite.filter(pa.array(micros(by_satellite, "span") >= oldest_us)).combine_chunks()
     outages = outages.filter(pa.array(micros(outages, "end_time") + asked_us > batch.watermark_us)).combine_chunks()
     kept = {"waiting": waiting, "lately": lately, "ship_hours": counts, "outages": outages}
-    return Result(kept, {"judged_gaps": found})
+    return Result(kept | {"satellite_counts": by_satellite}, {"judged_gaps": found})
 
 
 _ASKED_H = 2.0
@@ -386,10 +393,8 @@ def _known_us(gaps: pa.Table, memory_us: int, rules: ReceptionRules) -> Ints:
 def _unjudged(gaps: pa.Table) -> pa.Table:
     """Gaps as they stand before anything can be said of them."""
     n = gaps.num_rows
-    counts = (*_HOURS, "silent_together", "began_together", "ended_together")
+    counts = (*_HOURS, *PASSES, "silent_together", "began_together", "ended_together", "gaps_before")
     chances = ("silence_chance", "p_off", "own_share", "since_gap_h", "since_gap_km")
-    columns: dict[str, object] = {name: gaps[name].combine_chunks() for name in schema.GAPS.names}
-    columns |= {name: np.zeros(n, np.int64) for name in (*counts, "gaps_before")}
+    columns = _as_given(gaps) | {name: np.zeros(n, np.int64) for name in counts}
     columns |= {name: pa.nulls(n, pa.float64()) for name in chances}
-    columns |= {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n, pa.string())}
-    return build("judged_gaps", columns)
+    return build("judged_gaps", columns | {"in_outage_min": np.zeros(n), "judgement": pa.array([UNKNOWN] * n)})

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
+from stswatch.geo.coast.water import is_water
+from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell, grid_centre
 from stswatch.geo.coordinates.sphere import near_lon
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import (
@@ -26,15 +28,16 @@ from stswatch.pipeline.batch import (
     build,
     concat,
     grouped,
-    matching,
     micros,
+    ordered,
     spread,
     starts_of,
 )
 from stswatch.pipeline.rules import Rules, days, hours
+from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.track_rules import ReceptionRules
 from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.identity import Walked
+from stswatch.pipeline.tracks.identity import BESIDE, EARLIER, PASS_US, PASSES_BESIDE, HeardSpans, Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
 
@@ -142,92 +145,33 @@ def _counted(hour: Ints, lon: Column, lat: Column, heard: int, cell_deg: float) 
 
 def added(tables: list[pa.Table]) -> pa.Table:
     """The ship-hours of several tables, schema.SHIP_HOURS, each hour and cell once."""
-    rows = concat(tables, schema.SHIP_HOURS)
+    return _added(tables, schema.SHIP_HOURS)
+
+
+def added_counts(tables: list[pa.Table]) -> pa.Table:
+    """The counts by satellite of several tables, schema.SATELLITE_COUNTS, each span and cell once."""
+    return _added(tables, schema.SATELLITE_COUNTS)
+
+
+def _added(tables: list[pa.Table], like: pa.Schema) -> pa.Table:
+    """The rows of several tables, those with the same time and cell, the first two columns, added up."""
+    rows = concat(tables, like)
     if rows.num_rows == 0:
         return rows
-    summed = grouped(rows, ["hour", "cell"]).aggregate([("heard", "sum"), ("missed", "sum")])
-    return summed.rename_columns(schema.SHIP_HOURS.names).cast(schema.SHIP_HOURS)
+    summed = grouped(rows, like.names[:2]).aggregate([(name, "sum") for name in like.names[2:]])
+    return summed.rename_columns(like.names).cast(like)
 
 
-# ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
-# One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
-# can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
-
-BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
-EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
-_BITS = 62  # spans that are carried: those of a gap whose time after is not over, and as many before
-_SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
-
-SPANS = schema.table(
-    "In which spans of five minutes each track was heard lately.",
-    schema.LEGS.field("mmsi"),
-    schema.LEGS.field("track_start"),
-    schema.column("span", pa.int64(), "span of the last fix, since 1970"),
-    schema.column("mask", pa.int64(), "bit k: a fix lies in the span k before that one"),
-)
-
-
-@dataclass(frozen=True)
-class HeardSpans:
-    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
-
-    mmsi: Ints
-    track_us: Ints
-    track: Ints
-    span: Ints
-
-    @staticmethod
-    def of(walked: Walked, kept: pa.Table) -> HeardSpans:
-        """Those of new fixes and those carried, SPANS."""
-        fixes = walked.fixes
-        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // SPAN_US
-        head = starts_of(mmsi, track_us)
-        first = np.zeros(len(mmsi), bool)
-        first[head] = True
-        row = np.flatnonzero(first | (np.diff(span, prepend=span[:1]) != 0))
-        track = np.cumsum(first[row]) - 1
-        heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
-        if kept.num_rows == 0:
-            return heads
-        at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
-        mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
-        bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        which, nth = np.nonzero(bits[:, 1:_BITS])
-        alive = at[which] >= 0
-        track = np.concatenate([at[which][alive], track])
-        span = np.concatenate([(last[which] - nth - 1)[alive], span[row]])
-        order = np.lexsort((span, track))
-        return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
-
-    def find(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of tracks (n,) by MMSI and start, -1 where there is none."""
-        return matching([self.mmsi, self.track_us], [mmsi, track_us])
-
-    def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
-        """In how many spans from `first` to `last` tracks were heard, (n,)."""
-        key = (self.track << _SPAN_BITS) + self.span
-        low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
-        return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
-
-    def carried(self) -> pa.Table:
-        """What is to be carried on, SPANS."""
-        head = starts_of(self.track)
-        last = np.append(head[1:], len(self.track)) - 1 if len(head) else head
-        end = self.span[last]
-        back = np.repeat(end, np.diff(np.append(head, len(self.track)))) - self.span
-        bit = np.where(back < _BITS, np.int64(1) << np.minimum(back, _BITS), 0)
-        mask = np.bitwise_or.reduceat(bit, head) if len(head) else bit
-        columns = {"mmsi": self.mmsi[self.track[head]], "track_start": self.track_us[self.track[head]]}
-        return build(SPANS, columns | {"span": end, "mask": mask})
+# ------------------------------------------------ how well a vessel itself was heard right before and right after a gap
 
 
 def with_own(
-    gaps: pa.Table, waiting: pa.Table, spans: HeardSpans, until_us: int, final: bool
+    gaps: pa.Table, waiting: pa.Table, spans: HeardSpans, by_satellite: HeardSpans, until_us: int, final: bool
 ) -> tuple[pa.Table, pa.Table]:
     """Gaps that can be given now, with how well their vessels were heard beside them, and those that wait.
 
     gaps: new ones; waiting: of an earlier slice, schema.GAPS. What comes after a gap is known once the watermark has
-    passed it, or the data end.
+    passed it, or the data end. by_satellite: the spans of PASS_US in which satellites heard the same tracks.
     """
     track = spans.find(np.asarray(gaps["mmsi"]), micros(gaps, "track_start"))
     start = micros(gaps, "start_time") // SPAN_US
@@ -235,19 +179,39 @@ def with_own(
     first = start - BESIDE - EARLIER + 1
     young = micros(gaps, "track_start") // SPAN_US > first
     gaps = _put(gaps, "heard_earlier", pa.array(spans.count(track, first, start - BESIDE), mask=young))
+    last_pass = micros(gaps, "start_time") // PASS_US
+    gaps = _put(gaps, "satellite_before", pa.array(by_satellite.mask(track, last_pass, -1)))
     every = concat([waiting, gaps], schema.GAPS)
     resumed = np.asarray(every["end_time"].is_valid())
-    end = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0)) // SPAN_US
-    due = ~resumed | final | ((end + BESIDE) * SPAN_US <= until_us)
+    end_us = np.asarray(every["end_time"].cast(pa.int64()).fill_null(0))
+    end, pass_after = end_us // SPAN_US, end_us // PASS_US
+    due = ~resumed | final | ((pass_after + PASSES_BESIDE) * PASS_US <= until_us)
     track = spans.find(np.asarray(every["mmsi"]), micros(every, "track_start"))
-    after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~resumed)
-    given = _put(every, "heard_after", after).filter(pa.array(due)).combine_chunks()
-    return given, every.filter(pa.array(~due)).combine_chunks()
+    over = resumed & (final | ((end + BESIDE) * SPAN_US <= until_us))
+    after = pa.array(spans.count(track, end, end + BESIDE - 1), mask=~over)  # spans are not carried for long
+    every = _put(every, "heard_after", pc.coalesce(every["heard_after"].combine_chunks(), after))
+    every = _put(every, "satellite_after", pa.array(np.where(resumed, by_satellite.mask(track, pass_after, 1), 0)))
+    given, wait = (every.filter(pa.array(rows)).combine_chunks() for rows in (due, ~due))
+    return given, wait
 
 
 def _put(gaps: pa.Table, name: str, values: pa.Array) -> pa.Table:
     at = schema.GAPS.get_field_index(name)
     return gaps.set_column(at, schema.GAPS.field(at), values.cast(pa.int64()))
+
+
+def satellite_counts(fixes: pa.Table, rules: ReceptionRules) -> pa.Table:
+    """Vessels that satellites heard, schema.SATELLITE_COUNTS; fixes: of one MMSI shard, PENDING, by MMSI and time."""
+    row = np.flatnonzero(np.asarray(fixes["receiver"]) == SATELLITE)
+    span = micros(fixes, "time")[row] // PASS_US
+    head = starts_of(np.asarray(fixes["mmsi"])[row], span)
+    span, row = span[head], row[head]
+    cell = grid_cell(np.asarray(fixes["lon"])[row], np.asarray(fixes["lat"])[row], rules.pass_deg)
+    order = ordered(span, cell)
+    span, cell = span[order], cell[order]
+    head = starts_of(span, cell)
+    vessels = np.diff(np.append(head, len(span)))
+    return build("satellite_counts", {"span": span[head] * PASS_US, "cell": cell[head], "vessels": vessels})
 
 
 # ------------------------------------------------------------------------- ship-hours by hour and place, to be asked
@@ -259,12 +223,15 @@ class Counts:
     Cells beyond the date line are not among the neighbours: fewer count there, which only makes a silence say less.
     """
 
-    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules) -> None:
-        """ship_hours: schema.SHIP_HOURS, each hour and cell once."""
+    def __init__(self, ship_hours: pa.Table, rules: ReceptionRules, by_satellite: pa.Table | None = None) -> None:
+        """ship_hours: schema.SHIP_HOURS, each hour and cell once; by_satellite: schema.SATELLITE_COUNTS."""
+        self.by_satellite = schema.empty("satellite_counts") if by_satellite is None else by_satellite
         hour, cell = micros(ship_hours, "hour") // HOUR, np.asarray(ship_hours["cell"])
         self._rules = rules
         self._by_hour = _Sums(_by_hour(hour, cell), ship_hours)
         self._by_cell = _Sums(_by_cell(cell, hour), ship_hours)
+        self._bounds = _bounds(hour, cell, round(rules.window_h))
+        self._by_degree = _Sums(_by_cell(grid_cell(*grid_centre(cell, rules.cell_deg), 1.0), hour), ship_hours)
 
     def then(self, hour: Ints, lon: Floats, lat: Floats) -> tuple[Ints, Ints]:
         """Ship-hours heard and not heard, (n,) each, in hours (n,) since 1970, in the cell and two rings round it."""
@@ -286,6 +253,45 @@ class Counts:
         some: Bools = heard + missed > 0
         return some
 
+    def outermost(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
+        """Whether places (n,) lie in the outermost row or column of all cells in the day up to then.
+
+        There somebody may have cut the data off.
+        """
+        first, least, most = self._bounds
+        at = np.clip(hour - first, 0, len(least) - 1)
+        out = np.zeros(len(at), bool)
+        for side, bound in ((-_EDGE_DEG, least), (_EDGE_DEG, most)):
+            row, column = np.divmod(grid_cell(lon + side, lat + side, self._rules.cell_deg), GRID_ROW)
+            beyond = (np.stack([row, column], axis=1) - bound[at]) * np.sign(side) >= 0
+            out |= beyond.any(axis=1)
+        return out
+
+    def surrounded(self, hour: Ints, lon: Floats, lat: Floats) -> Bools:
+        """Whether places (n,) are on water, and on each side of them are others in the day up to then, or land.
+
+        On the side of an edge of the data nobody is. A side: the degrees from the next one on, two by three.
+        """
+        span_h = round(self._rules.window_h)
+        row = np.flatnonzero(is_water(lon, lat))
+        for east, north in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            x, y = lon[row], lat[row]
+            cell = grid_cell(x, y, 1.0)
+            near = [
+                ahead * (north * GRID_ROW + east) + aside * (east * GRID_ROW + north)
+                for ahead in (1, 2)
+                for aside in (-1, 0, 1)
+            ]
+            spans = ((_by_cell(cell + k, hour[row] - span_h + 1), span_h) for k in near)
+            closed = np.asarray(sum(self._by_degree.over(spans, len(row))) > 0)
+            none = np.flatnonzero(~closed)
+            x, y = x[none], y[none]
+            closed[none] = ~(is_water(x + east / 2, y + north / 2) & is_water(x + east, y + north))
+            row = row[closed]
+        found = np.zeros(len(lon), bool)
+        found[row] = True
+        return found
+
     def beside(self, lon: Floats, lat: Floats, own_lon: Floats, own_lat: Floats) -> Bools:
         """Whether places (n,) are among the cells that `then` counts about other places (n,)."""
         apart = grid_cell(own_lon, own_lat, self._rules.cell_deg) - grid_cell(lon, lat, self._rules.cell_deg)
@@ -294,6 +300,7 @@ class Counts:
         return near
 
 
+_EDGE_DEG = 0.1  # so near the last cell may a ship be heard last that leaves it
 _CELL_BITS = 28  # a cell of 0.25 degrees is a number below 2 ** 27
 _RINGS = 2  # of cells that weather and stations have in common in an hour
 _HOUR_BITS = 24
@@ -305,6 +312,21 @@ def _by_hour(hour: Ints, cell: Ints) -> Ints:
 
 def _by_cell(cell: Ints, hour: Ints) -> Ints:
     return (cell << _HOUR_BITS) + hour
+
+
+def _bounds(hour: Ints, cell: Ints, span_h: int) -> tuple[int, Ints, Ints]:
+    """The first hour; the least and the greatest row and column in so many hours up to each, (hours, 2) each."""
+    if not len(hour):
+        return 0, np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+    first, many = int(hour.min()), int(hour.max() - hour.min()) + span_h
+    place = np.stack(np.divmod(cell, GRID_ROW), axis=1)
+    least, most = np.full((many, 2), 1 << 40), np.full((many, 2), -1)
+    np.minimum.at(least, hour - first, place)
+    np.maximum.at(most, hour - first, place)
+    for back in range(many - 1, 0, -1):
+        since = max(back - span_h + 1, 0)
+        least[back], most[back] = least[since : back + 1].min(axis=0), most[since : back + 1].max(axis=0)
+    return first, least, most
 
 
 class _Sums:

@@ -40,7 +40,7 @@ from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
 from stswatch.pipeline.tracks.fixes import PENDING, STATIONS, distinct, split, used, valid_by_station
 from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
-from stswatch.pipeline.tracks.identity import TRACKS, walk
+from stswatch.pipeline.tracks.identity import PASS_US, SPANS, TRACKS, HeardSpans, walk
 from stswatch.pipeline.tracks.legs import (
     Legs,
     Track,
@@ -52,10 +52,9 @@ from stswatch.pipeline.tracks.legs import (
 )
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
-    SPANS,
-    HeardSpans,
     Turns,
     known_habits,
+    satellite_counts,
     ship_hours,
     with_habits,
     with_own,
@@ -305,6 +304,7 @@ STATE = {
     "samples": SAMPLES,
     "damaged": schema.LOST_SPANS,
     "spans": SPANS,
+    "satellite_spans": SPANS,
     "resumed": schema.GAPS,
 }
 
@@ -329,7 +329,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
     spans = HeardSpans.of(walked, state["spans"])
-    gaps, resumed = with_own(with_habits(gap_rows, habits), state["resumed"], spans, until_us, batch.final)
+    by_satellite = HeardSpans.of(walked, state["satellite_spans"], now.satellite, PASS_US)
+    gaps = with_habits(gap_rows, habits)
+    gaps, resumed = with_own(gaps, state["resumed"], spans, by_satellite, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)
     reports = used(batch.table("static_reports"))
     static_data, latest = once_a_day(reports, state["static_data"], schema.STATIC_DATA, batch.watermark_us)
@@ -349,14 +351,15 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
         "receptions": counts,
         "reporting": reporting(ready, rules),
         "reporting_places": reporting_places(ready, stations, rules),
+        "satellite_counts": satellite_counts(ready, rules.reception),
         "ship_hours": ship_hours(walked, turns, until_us, batch.final, rules.reception),
         "vessels": known(ready, reports),
         "identity_values": claimed.values,
     }
     kept = {"pending": pending, "tracks": tracks, "heard": heard, "static_data": latest, "entered": entered}
     of_pending = pc.is_in(stations["station"], value_set=pc.unique(pending["station"]))
-    kept |= {"stations": stations.filter(of_pending).combine_chunks()}
-    kept |= {"habits": habits, "claims": claimed.latest, "samples": samples, "spans": spans.carried()}
+    kept |= {"stations": stations.filter(of_pending).combine_chunks(), "habits": habits, "claims": claimed.latest}
+    kept |= {"samples": samples, "spans": spans.carried(), "satellite_spans": by_satellite.carried()}
     lost = lost.filter(pa.array(micros(lost, "end") >= until_us - days(rules.vessel.track_memory_d)))
     return Result(kept | {"damaged": lost.combine_chunks(), "resumed": resumed}, rows)
 

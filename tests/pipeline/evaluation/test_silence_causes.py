@@ -10,8 +10,9 @@ from stswatch.sample_ais.simulation import simulate
 
 # Least share of gaps of a cause that are not called silenced. An outage of one station is the hardest: those that it
 # alone heard fall silent beside others that are heard on. Of fades there are some sixty here, of which nobody could
-# decide most; of such gaps nineteen of twenty are to be left alone.
-LEAST = {"out_of_range": 0.985, "fade": 0.95, "left": 0.98, "outage": 0.9}
+# decide most; of such gaps nineteen of twenty are to be left alone. Ships leave this sea at six places, where
+# satellites hear others on: one in ten that come back there is not known to have left.
+LEAST = {"out_of_range": 0.985, "fade": 0.95, "left": 0.9, "outage": 0.9}
 
 
 @pytest.mark.soak  # a sea of two weeks through all steps: a minute and a half of CPU

@@ -38,7 +38,7 @@ def test_gaps_are_matched_with_the_truth_that_covers_them():
         (ONE + 3, 29, 37, "left", 0.0),
     )
     found = silences.silences(sea, schema.empty("static_reports"), known)
-    assert found.judgement.tolist() == ["silenced", "silenced"]
+    assert found.judgement.tolist() == ["silenced", "left_data"]  # the second one lay outermost of all
     assert found.off.tolist() == [True, True]
     assert sorted(found.log10_unheard.tolist()) == [-90.0, -60.0]
     assert found.spans == pytest.approx(30 * 95 / 2, rel=0.03)

@@ -221,4 +221,4 @@ def test_what_real_ships_did_follows(name, real, tmp_path):
     api.run(real / "decoded" / f"{name}.csv.gz", tmp_path, area="world")
     report = api.verify(tmp_path, every=True)
     assert follows(report), report.first_fault()
-    assert read_back(report) > 100
+    assert read_back(report) > 60

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.ship_hours import BESIDE, EARLIER
+from stswatch.pipeline.tracks.identity import BESIDE, EARLIER
 from tests.pipeline import seas
 
 NOON = seas.NOON_US

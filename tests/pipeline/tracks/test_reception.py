@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stswatch.geo.coordinates.cells import grid_cell
 from stswatch.pipeline.batch import HOUR, MINUTE
 from stswatch.pipeline.rules import ReceptionRules
-from stswatch.pipeline.tracks import reception
+from stswatch.pipeline.tracks.gaps import ways
 from stswatch.pipeline.tracks.ship_hours import added
 from stswatch.pipeline.tracks.unheard import Moments, OwnHearing, silence_chance, unheard
 from tests.pipeline import seas
@@ -73,11 +73,11 @@ counts = st.integers(0, 60)
 hours = st.lists(st.tuples(counts, counts, counts, counts), min_size=1, max_size=12)
 
 
-def chance_of(listed, own=1.0, known=True, heard_h=0.0, missed_h=0.0, beside=1.0):
+def chance_of(listed, own=1.0, known=True, heard_h=0.0, missed_h=0.0, beside=1.0, weak=False):
     columns = (np.array(column) for column in zip(*listed, strict=True))
     gap, spans = np.zeros(len(listed), np.int64), np.full(len(listed), 6)
     moments = Moments(gap, spans, *columns, known=np.full(len(listed), known))
-    hearing = OwnHearing(*(np.array([value]) for value in (own, heard_h, missed_h, beside)))
+    hearing = OwnHearing(*(np.array([value]) for value in (own, heard_h, missed_h, beside, beside, weak)))
     return float(silence_chance(moments, hearing, RULES)[0])
 
 
@@ -289,7 +289,7 @@ def test_ways_keep_to_the_time_there_is():
     last_m = np.array([0.0, 20_000.0, 0.0]), np.array([0.0, -15_000.0, 0.0])
     each, at = np.repeat(np.arange(3), 181), np.tile(np.arange(181) * MINUTE, 3)
     farthest = np.zeros(3)
-    for way in reception.ways(start, end, last_m, resumed, RULES):
+    for way in ways(start, end, last_m, resumed, RULES):
         east, north = (side.reshape(3, -1) for side in way.at(each, at))
         assert np.abs([east[:, 0], north[:, 0]]).max() < 1e-6
         assert np.abs(np.array([east, north])[:, :2, -1] - np.array(last_m)[:, :2]).max() < 1e-6
