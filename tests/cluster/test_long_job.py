@@ -59,7 +59,12 @@ class Long:
         command += ["--engine", "flink", "--flink-master", cluster.master, "--job-server", cluster.job_server]
         self.data.mkdir(exist_ok=True)
         with self._errors.open("ab") as errors:
-            self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=errors)
+            self.process = subprocess.Popen(
+                list(map(str, command)),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored behind a shell's &
+            )
 
     @property
     def whole(self) -> int:
