@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,7 @@ class TrackFixes:
 
     def at(self, rows: Any) -> TrackFixes:
         """These fixes."""
-        return TrackFixes(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return TrackFixes(*(values[rows] for values in vars(self).values()))
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -364,8 +364,10 @@ class Rows:
         first, end = self.of(mmsi, from_us, to_us)
         of = {name: values[first:end] for name, values in self._columns.items()}
         time_us, row = self.time_us[first:end] // 1000 * 1000, np.arange(first, end)
-        keep = np.diff(time_us, prepend=-1) != 0
-        if not keep.all():
+        keep: Any = np.diff(time_us, prepend=-1) != 0
+        if keep.all():
+            keep = slice(None)
+        else:
             keys = [of[name] for name in ("rounding_m", "receiver", "heading_deg", "sog_kn", "lat", "lon")]
             order = np.lexsort((*keys, time_us))
             keep = order[np.diff(time_us[order], prepend=-1) != 0]
