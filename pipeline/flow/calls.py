@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -132,6 +133,11 @@ def current_job(root: Path, steps: tuple[Step, ...], rules: Rules, shards: int) 
     return Job(root, slices / described["folder"], before, Slice.from_json(described["slice"]), rules, shards, steps)
 
 
+# A worker of a cluster calls from several threads, and polygons that shapely has prepared are for one at a time: two
+# make it find what is not so, or end the process.
+_one_step = threading.Lock()
+
+
 def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple[list[Sent], int]:
     """Call one step for one shard; writes its state and its stored rows.
 
@@ -142,7 +148,8 @@ def run_shard(job: Job, name: str, shard: int, given: Iterable[Parcel]) -> tuple
     n = step.shards(job.shards)
     tables = opened(job.folder, given) | _from_lake(job, step, shard, n)
     state = _read_state(job, step, shard)
-    result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
+    with _one_step:
+        result = step.run(state, Batch(tables, job.slice.watermark_us, job.slice.final, shard, n), job.rules)
     if step.state and not job.slice.final:
         states: StateStore = _states(job, job.folder)
         states.write(step.name, shard, result.state)
