@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -10,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline import schema
-from stswatch.pipeline.flow.calls import SENT, ParcelWriter, opened
+from stswatch.pipeline.batch import Result
+from stswatch.pipeline.flow.calls import SENT, Job, ParcelWriter, opened, run_shard
 from stswatch.pipeline.flow.engine import ApplySteps, StepsSpec
+from stswatch.pipeline.flow.slices import Slice
 from stswatch.pipeline.rules import Rules
-from stswatch.pipeline.steps import STEPS, stages
+from stswatch.pipeline.steps import STEPS, Step, stages
 
 BIG = pa.table(
     {"time": pa.array(np.arange(500_000)).cast(schema.UTC), "place": np.random.default_rng(0).random(500_000)}
@@ -106,3 +111,22 @@ def test_no_collection_of_a_slice_is_pickled():
     used = set().union(*(kinds(c.coder_id) for c in grouped))
     assert any("kv" in urn for urn in used)
     assert not [urn for urn in used if "pickled" in urn]
+
+
+def test_threads_of_a_worker_call_one_step_at_a_time(tmp_path):
+    """What shapely has prepared is for one at a time: two that ask of it at once end the process."""
+    inside, most = [], []
+
+    def run(state, batch, rules):
+        inside.append(batch.shard)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.remove(batch.shard)
+        return Result(state, {})
+
+    (tmp_path / "slice" / "state").mkdir(parents=True)
+    step = Step("alone", run, {}, ())
+    job = Job(tmp_path, tmp_path / "slice", None, Slice(0, 1, 1, True, (), 0), Rules(), 8, (step,))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda shard: run_shard(job, "alone", shard, []), range(8)))
+    assert most == [1] * 8
