@@ -377,8 +377,8 @@ def stream(
         memory_bytes=asked.memory_bytes,
         steps=_scored_by(asked.scorecard),
     )
-    watch = whole.stream_on_cluster(asked) if asks_for_flink(asked) else whole.stream
-    return watch(Path(data), plan, settings, secrets, tell, stop or Event())
+    given = Path(data), plan, settings, secrets, tell, stop or Event()
+    return whole.stream_on_cluster(asked, *given) if asks_for_flink(asked) else whole.stream(*given)
 
 
 @takes(LeadOptions)

@@ -17,7 +17,7 @@ from typing import Any
 from stswatch.pipeline import rule_files
 from stswatch.pipeline.evidence.upkeep import DecisionError, Recorded, checked_name, show
 from stswatch.pipeline.rules import CaseRules
-from stswatch.pipeline.store import case_log, queries
+from stswatch.pipeline.store import case_log, case_queries, queries
 from stswatch.pipeline.store.case_log import LogEntry
 from stswatch.pipeline.store.case_tables import SINGLE
 from stswatch.pipeline.store.database import StoreError
@@ -300,7 +300,7 @@ def record_reading(
 
 def event_of(data: Path, name: str) -> Event:
     """The event of that id or beginning of one, as it is now. Raises StoreError."""
-    found = (queries.dark_meeting if name.startswith("D") else queries.encounter)(data, name)
+    found = case_queries.event(data, name)
     return Event(found["id"], found["revision"], found["score"])
 
 

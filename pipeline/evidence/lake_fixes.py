@@ -23,7 +23,7 @@ from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, moved_m
 from stswatch.geo.coordinates.plane import in_space_km
 from stswatch.geo.coordinates.sphere import MEAN_RADIUS_M, MS_PER_KN
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import DAY, HOUR, MINUTE, SECOND, micros
+from stswatch.pipeline.batch import DAY, HOUR, MINUTE, SECOND, micros, spread
 from stswatch.pipeline.routes import LAKE_SHARDS, lake_shard
 from stswatch.pipeline.store import snapshots
 from stswatch.pipeline.store.database import StoreError
@@ -177,8 +177,8 @@ def _thinned(
     if not len(first):
         return first, last
     count = last - first + 1
-    of = np.repeat(np.arange(len(first)), count)
-    at = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count) + first[of]
+    of, nth = spread(count)
+    at = first[of] + nth
     space_m, time_us = in_space_km(course.lon, course.lat) * 1000, course.time_us
     share = ((time_us[at] - time_us[first][of]) / (time_us[last] - time_us[first])[of])[:, None]
     chord_m = space_m[last] - space_m[first]
@@ -364,17 +364,14 @@ class Rows:
         first, end = self.of(mmsi, from_us, to_us)
         of = {name: values[first:end] for name, values in self._columns.items()}
         time_us, row = self.time_us[first:end] // 1000 * 1000, np.arange(first, end)
-        keep: Any = np.diff(time_us, prepend=-1) != 0
-        if keep.all():
-            keep = slice(None)
-        else:
+        if (np.diff(time_us) == 0).any():
             keys = [of[name] for name in ("rounding_m", "receiver", "heading_deg", "sog_kn", "lat", "lon")]
             order = np.lexsort((*keys, time_us))
             keep = order[np.diff(time_us[order], prepend=-1) != 0]
-        of = {name: values[keep] for name, values in of.items()}
+            of, time_us, row = {name: values[keep] for name, values in of.items()}, time_us[keep], row[keep]
         satellite = of["receiver"] == schema.SATELLITE
         place = of["lon"], of["lat"], of["sog_kn"], of["heading_deg"]
-        return TrackFixes(time_us[keep], *place, satellite, of["rounding_m"], row[keep])
+        return TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
 
     def deciding(self, roles: Mapping[int, Collection[str]]) -> dict[int, Deciding]:
         """Rows by their number, with their bytes; roles: what each decides."""

@@ -28,7 +28,7 @@ from stswatch.pipeline.evidence.vault import needed_us
 from stswatch.pipeline.readers.arrival_index import beside
 from stswatch.pipeline.rule_files import from_json
 from stswatch.pipeline.spool.segments import closed, segment_of, sources_of, time_of
-from stswatch.pipeline.store import case_log, queries, snapshots
+from stswatch.pipeline.store import case_log, case_queries, queries, snapshots
 from stswatch.pipeline.store.catalogue import Catalogue
 from stswatch.pipeline.store.database import StoreError, open_work
 from stswatch.pipeline.store.entries import SourceEntry, enter, entries, is_segment, lake_files
@@ -138,7 +138,7 @@ def _needed(data: Path, cases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """The spans of which `verify` reads anything for these cases, and for what they became part of."""
     for case in cases:
         with suppress(StoreError):  # its event is gone, so that there is nothing to verify
-            row = queries.dark_meeting(data, case) if case.startswith("D") else queries.encounter(data, case)
+            row = case_queries.event(data, case)
             rules = from_json(queries.run_of(data, row.get("run_id"))["rules"])
             yield needed_us(row, rules)
 

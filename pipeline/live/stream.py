@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -278,15 +277,7 @@ JOB_S = 3600.0  # the longest that anything of it may take to begin
 _MARGIN_US = 60 * SECOND  # between the clocks of machines
 
 
-def stream_on_cluster(options: StreamOptions) -> Callable[..., None]:
-    """The same as `stream` on the cluster that the options name; it is stopped with a savepoint, and goes on from that.
-
-    It raises ClusterError, Lost where the topic cannot be read, WatchError, FolderInUse, StoreError, OSError.
-    """
-    return partial(_stream_on_cluster, options)
-
-
-def _stream_on_cluster(
+def stream_on_cluster(
     options: StreamOptions,
     data: Path,
     plan: WatchPlan,
@@ -294,7 +285,11 @@ def _stream_on_cluster(
     secrets: Mapping[str, str],
     tell: Tell,
     stop: threading.Event,
-) -> None:
+) -> Reconciled | None:
+    """The same as `stream` on the cluster that the options name; it is stopped with a savepoint, and goes on from that.
+
+    Raises ClusterError, Lost where the topic cannot be read, WatchError, FolderInUse, StoreError, OSError.
+    """
     from stswatch.pipeline.flow.cluster.long_job import LongJob, workers_known  # with Beam
 
     clock, master = CLOCKS[plan.arrival](tell), str(options.flink_master)
@@ -317,6 +312,7 @@ def _stream_on_cluster(
             notify(STOPPING)
             job.stop()
             loading.load(job.whole())
+    return None  # a topic has no end
 
 
 def _spec_of(data: Path, plan: WatchPlan, settings: WatchSettings, secrets: Mapping[str, str]) -> LongSpec:

@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 from stswatch.pipeline import rule_files
 from stswatch.pipeline.store import case_referrals, case_tables, ddl, encounter_context, revisions
 from stswatch.pipeline.store.database import connect
-from stswatch.pipeline.store.queries import asked, dicts, run_of
+from stswatch.pipeline.store.queries import asked, dark_meeting, dicts, encounter, run_of
 from stswatch.pipeline.times import micros
+
+
+def event(data: Path, name: str) -> dict[str, Any]:
+    """The encounter or dark meeting of that id or beginning of one, as it is now: a row. Raises StoreError."""
+    return (dark_meeting if name.startswith("D") else encounter)(data, name)
 
 
 def of_cases(

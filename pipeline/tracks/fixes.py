@@ -1,7 +1,11 @@
-"""Which fixes are used, when, and in which order: valid ones, in whole buckets, one per vessel and moment."""
+"""Which fixes are used, when, and in which order: valid ones, in whole buckets, one per vessel and moment.
+
+And in which spans of time there are any of a track: how well it was heard beside a gap.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
@@ -10,7 +14,7 @@ import pyarrow.compute as pc
 
 from stswatch.geo.coordinates.cells import MINUTE_TENTH_DEG, Rounding, moved_m
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import MINUTE, MS, Bools, Ints, build, micros, starts_of
+from stswatch.pipeline.batch import MINUTE, MS, Bools, Ints, build, matching, micros, starts_of
 from stswatch.pipeline.schema import RECEIVERS, UNKNOWN
 
 NO_HEADING = -1
@@ -184,3 +188,93 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])
     return merged[np.argsort(key[merged])]
+
+
+# ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
+# One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
+# can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
+
+BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
+PASS_US = 10 * MINUTE  # as much silence parts passes of satellites
+PASSES_BESIDE = 60  # spans of PASS_US, ten hours, in which satellites are asked for the vessel on each side of a gap
+EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
+_BITS = 62  # spans that are carried: those of a gap whose time after is not over, or those before one
+_SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
+
+SPANS = schema.table(
+    "In which spans of five minutes each track was heard lately.",
+    schema.LEGS.field("mmsi"),
+    schema.LEGS.field("track_start"),
+    schema.column("span", pa.int64(), "span of the last fix, since 1970"),
+    schema.column("mask", pa.int64(), "bit k: a fix lies in the span k before that one"),
+)
+
+
+@dataclass(frozen=True)
+class HeardSpans:
+    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
+
+    mmsi: Ints
+    track_us: Ints
+    track: Ints
+    span: Ints
+
+    @staticmethod
+    def of(
+        mmsi: Ints, track_us: Ints, time_us: Ints, kept: pa.Table, only: Bools | None = None, span_us: int = SPAN_US
+    ) -> HeardSpans:
+        """Those of new fixes (n,), by track and time, and those carried, SPANS; `only` (n,): of these fixes alone."""
+        span = time_us // span_us
+        head = starts_of(mmsi, track_us)
+        first = np.zeros(len(mmsi), bool)
+        first[head] = True
+        new = first | (np.diff(span, prepend=span[:1]) != 0)
+        every = np.cumsum(first) - 1
+        if only is None:
+            row = np.flatnonzero(new)
+        else:
+            row = np.flatnonzero(only)
+            row = row[starts_of(np.cumsum(new)[row])]
+        track = every[row]
+        heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
+        if kept.num_rows == 0:
+            return heads
+        at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
+        mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
+        bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
+        which, nth = np.nonzero(bits[:, :_BITS])
+        alive = at[which] >= 0
+        track = np.concatenate([at[which][alive], track])
+        span = np.concatenate([(last[which] - nth)[alive], span[row]])
+        order = np.lexsort((span, track))
+        order = order[starts_of(track[order], span[order])]  # the last one carried is the first of the new ones
+        return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
+
+    def find(self, mmsi: Ints, track_us: Ints) -> Ints:
+        """The number of tracks (n,) by MMSI and start, -1 where there is none."""
+        return matching([self.mmsi, self.track_us], [mmsi, track_us])
+
+    def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
+        """In how many spans from `first` to `last` tracks were heard, (n,)."""
+        key = (self.track << _SPAN_BITS) + self.span
+        low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
+        return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
+
+    def mask(self, track: Ints, first: Ints, step: int) -> Ints:
+        """Bit k, of PASSES_BESIDE, set where tracks were heard in the span first + k step, (n,)."""
+        nth = np.arange(PASSES_BESIDE)
+        asked = (track << _SPAN_BITS)[:, None] + first[:, None] + step * nth
+        key = np.append((self.track << _SPAN_BITS) + self.span, -1)
+        found = key[np.searchsorted(key[:-1], asked)] == asked
+        return np.asarray(np.where(found, np.int64(1) << nth, 0).sum(axis=1, dtype=np.int64))
+
+    def carried(self) -> pa.Table:
+        """What is to be carried on, SPANS."""
+        head = starts_of(self.track)
+        last = np.append(head[1:], len(self.track)) - 1 if len(head) else head
+        end = self.span[last]
+        back = np.repeat(end, np.diff(np.append(head, len(self.track)))) - self.span
+        bit = np.where(back < _BITS, np.int64(1) << np.minimum(back, _BITS), 0)
+        mask = np.bitwise_or.reduceat(bit, head) if len(head) else bit
+        columns = {"mmsi": self.mmsi[self.track[head]], "track_start": self.track_us[self.track[head]]}
+        return build(SPANS, columns | {"span": end, "mask": mask})

@@ -1,4 +1,4 @@
-"""Which hull sent a fix, an MMSI being a claim that several tracks can carry; and when each was heard lately.
+"""Which hull sent a fix: an MMSI is a claim, and one MMSI can carry several tracks.
 
 A fix joins the track that can explain it (the nearest, where several can), else it starts another. Nearly all vessels
 have one track and no impossible hop; they are told apart by a vectorised test, and only the others are walked. From
@@ -16,23 +16,11 @@ import pyarrow as pa
 from stswatch.geo.coordinates.plane import hop_m, one_hop_m
 from stswatch.geo.coordinates.sphere import M_PER_NM
 from stswatch.pipeline import schema
-from stswatch.pipeline.batch import (
-    MINUTE,
-    MS,
-    SECOND,
-    Bools,
-    Floats,
-    Ints,
-    build,
-    matching,
-    micros,
-    ordered,
-    starts_of,
-)
+from stswatch.pipeline.batch import MS, SECOND, Bools, Floats, Ints, micros, ordered
 from stswatch.pipeline.rules import days
 from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.track_rules import VesselRules
-from stswatch.pipeline.tracks.fixes import NO_HEADING, SPAN_US
+from stswatch.pipeline.tracks.fixes import NO_HEADING
 from stswatch.pipeline.tracks.legs import Track
 
 M_PER_KN_US = M_PER_NM / 3600.0 / SECOND
@@ -200,92 +188,3 @@ def _interleaved(mmsi: Ints, track_us: Ints) -> bool:
     """Whether some MMSI has several tracks whose fixes are not in order of the track."""
     same = mmsi[1:] == mmsi[:-1]
     return bool((same & (track_us[1:] != track_us[:-1])).any())
-
-
-# ------------------------------ how well a vessel itself was heard right before and right after a gap, by UTC spans
-# One that was heard in each span up to the last fix and in each from the first fix after on was not at the edge of what
-# can be received. What comes after a gap waits until the watermark has passed it, so that no cut of the data shows.
-
-BESIDE = 24  # spans, two hours, in which the vessel is looked for on each side of a gap
-PASS_US = 10 * MINUTE  # passes of satellites are told apart by as much silence
-PASSES_BESIDE = 60  # spans of PASS_US, ten hours, in which satellites are asked for the vessel on each side of a gap
-EARLIER = 36  # spans before those, three hours, in which it is looked for too: whether its reports grew few
-_BITS = 62  # spans that are carried: those of a gap whose time after is not over, or those before one
-_SPAN_BITS = 28  # a span since 1970 is a number below 2 ** 24 until the year 2129
-
-SPANS = schema.table(
-    "In which spans of five minutes each track was heard lately.",
-    schema.LEGS.field("mmsi"),
-    schema.LEGS.field("track_start"),
-    schema.column("span", pa.int64(), "span of the last fix, since 1970"),
-    schema.column("mask", pa.int64(), "bit k: a fix lies in the span k before that one"),
-)
-
-
-@dataclass(frozen=True)
-class HeardSpans:
-    """Spans in which tracks were heard, (m,) rising by track: track t of mmsi, track_us (tracks,), each span once."""
-
-    mmsi: Ints
-    track_us: Ints
-    track: Ints
-    span: Ints
-
-    @staticmethod
-    def of(walked: Walked, kept: pa.Table, only: Bools | None = None, span_us: int = SPAN_US) -> HeardSpans:
-        """Those of new fixes and those carried, SPANS; of some fixes alone where `only` (n,) says which."""
-        fixes = walked.fixes
-        mmsi, track_us, span = np.asarray(fixes.mmsi), np.asarray(fixes.track_us), np.asarray(fixes.time_us) // span_us
-        head = starts_of(mmsi, track_us)
-        first = np.zeros(len(mmsi), bool)
-        first[head] = True
-        new = first | (np.diff(span, prepend=span[:1]) != 0)
-        every = np.cumsum(first) - 1
-        if only is None:
-            row = np.flatnonzero(new)
-        else:
-            row = np.flatnonzero(only)
-            row = row[starts_of(np.cumsum(new)[row])]
-        track = every[row]
-        heads = HeardSpans(mmsi[head], track_us[head], track, span[row])
-        if kept.num_rows == 0:
-            return heads
-        at = heads.find(np.asarray(kept["mmsi"]), micros(kept, "track_start"))
-        mask, last = np.asarray(kept["mask"]).astype("<i8"), np.asarray(kept["span"])
-        bits = np.unpackbits(mask.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        which, nth = np.nonzero(bits[:, :_BITS])
-        alive = at[which] >= 0
-        track = np.concatenate([at[which][alive], track])
-        span = np.concatenate([(last[which] - nth)[alive], span[row]])
-        order = np.lexsort((span, track))
-        order = order[starts_of(track[order], span[order])]  # the last one carried is the first of the new ones
-        return HeardSpans(heads.mmsi, heads.track_us, track[order], span[order])
-
-    def find(self, mmsi: Ints, track_us: Ints) -> Ints:
-        """The number of tracks (n,) by MMSI and start, -1 where there is none."""
-        return matching([self.mmsi, self.track_us], [mmsi, track_us])
-
-    def count(self, track: Ints, first: Ints, last: Ints) -> Ints:
-        """In how many spans from `first` to `last` tracks were heard, (n,)."""
-        key = (self.track << _SPAN_BITS) + self.span
-        low, high = (track << _SPAN_BITS) + first, (track << _SPAN_BITS) + last
-        return np.searchsorted(key, high, "right") - np.searchsorted(key, low)
-
-    def mask(self, track: Ints, first: Ints, step: int) -> Ints:
-        """Bit k, of PASSES_BESIDE, set where tracks were heard in the span first + k step, (n,)."""
-        nth = np.arange(PASSES_BESIDE)
-        asked = (track << _SPAN_BITS)[:, None] + first[:, None] + step * nth
-        key = np.append((self.track << _SPAN_BITS) + self.span, -1)
-        found = key[np.searchsorted(key[:-1], asked)] == asked
-        return np.asarray(np.where(found, np.int64(1) << nth, 0).sum(axis=1, dtype=np.int64))
-
-    def carried(self) -> pa.Table:
-        """What is to be carried on, SPANS."""
-        head = starts_of(self.track)
-        last = np.append(head[1:], len(self.track)) - 1 if len(head) else head
-        end = self.span[last]
-        back = np.repeat(end, np.diff(np.append(head, len(self.track)))) - self.span
-        bit = np.where(back < _BITS, np.int64(1) << np.minimum(back, _BITS), 0)
-        mask = np.bitwise_or.reduceat(bit, head) if len(head) else bit
-        columns = {"mmsi": self.mmsi[self.track[head]], "track_start": self.track_us[self.track[head]]}
-        return build(SPANS, columns | {"span": end, "mask": mask})

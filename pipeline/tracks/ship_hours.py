@@ -36,8 +36,8 @@ from stswatch.pipeline.batch import (
 from stswatch.pipeline.rules import Rules, days, hours
 from stswatch.pipeline.schema import SATELLITE
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.identity import BESIDE, EARLIER, PASS_US, PASSES_BESIDE, HeardSpans, Walked
+from stswatch.pipeline.tracks.fixes import BESIDE, EARLIER, PASS_US, PASSES_BESIDE, SPAN_US, HeardSpans
+from stswatch.pipeline.tracks.identity import Walked
 from stswatch.pipeline.tracks.legs import Intervals
 
 

@@ -18,8 +18,7 @@ from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.pipeline.batch import Bools, Floats, Ints, micros, spread, starts_of
 from stswatch.pipeline.rules import days, hours, minutes
 from stswatch.pipeline.track_rules import ReceptionRules
-from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.identity import BESIDE, PASS_US, PASSES_BESIDE
+from stswatch.pipeline.tracks.fixes import BESIDE, PASS_US, PASSES_BESIDE, SPAN_US
 
 SPANS_AN_HOUR = 6  # for which a moment of a silence stands: as long as weather lasts they count together
 
@@ -104,7 +103,7 @@ def own_hearing(gaps: pa.Table, rules: ReceptionRules) -> OwnHearing:
         least, most = np.minimum(before, after), np.maximum(before, after)
         return np.asarray(least + rules.better_side_weight * (most - least))
 
-    weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or not told
+    weak = np.asarray(pc.not_equal(pc.coalesce(gaps["class0"], gaps["class1"], pa.scalar("B")), "A"))  # or unknown
     return OwnHearing(np.maximum(share, rules.own_share_least), heard, missed, drawn(False), drawn(True), weak)
 
 

@@ -38,18 +38,20 @@ from stswatch.pipeline.track_rules import ABSENT_D, CoverageRules, VesselRules
 from stswatch.pipeline.tracks.checks.course_checks import SAMPLES
 from stswatch.pipeline.tracks.checks.table import examine
 from stswatch.pipeline.tracks.coverage import ALL, REGION_DEG
-from stswatch.pipeline.tracks.fixes import PENDING, STATIONS, distinct, split, used, valid_by_station
-from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
-from stswatch.pipeline.tracks.identity import PASS_US, SPANS, TRACKS, HeardSpans, walk
-from stswatch.pipeline.tracks.legs import (
-    Legs,
-    Track,
-    inner_ms,
-    pieces,
-    rounding_m,
-    slow_legs,
-    steps,
+from stswatch.pipeline.tracks.fixes import (
+    PASS_US,
+    PENDING,
+    SPANS,
+    STATIONS,
+    HeardSpans,
+    distinct,
+    split,
+    used,
+    valid_by_station,
 )
+from stswatch.pipeline.tracks.gaps import Losses, Senders, tell
+from stswatch.pipeline.tracks.identity import TRACKS, walk
+from stswatch.pipeline.tracks.legs import Legs, Track, inner_ms, pieces, rounding_m, slow_legs, steps
 from stswatch.pipeline.tracks.ship_hours import (
     HABITS,
     Turns,
@@ -328,8 +330,9 @@ def vessel(state: Tables, batch: Batch, rules: Rules) -> Result:
     tracks, gap_rows, edge_rows = tell(senders, between, has_leg, Losses.of(lost), until_us, batch, rules.vessel)
     turns = Turns.of(walked, between)
     habits = known_habits(state["habits"], walked, turns, batch.watermark_us, rules)
-    spans = HeardSpans.of(walked, state["spans"])
-    by_satellite = HeardSpans.of(walked, state["satellite_spans"], now.satellite, PASS_US)
+    heard_on = now.mmsi, now.track_us, now.time_us
+    spans = HeardSpans.of(*heard_on, state["spans"])
+    by_satellite = HeardSpans.of(*heard_on, state["satellite_spans"], now.satellite, PASS_US)
     gaps = with_habits(gap_rows, habits)
     gaps, resumed = with_own(gaps, state["resumed"], spans, by_satellite, until_us, batch.final)
     counts, heard = receptions(ready, state["heard"], until_us, rules.coverage)

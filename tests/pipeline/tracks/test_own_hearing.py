@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stswatch.pipeline.batch import HOUR, MINUTE
-from stswatch.pipeline.tracks.fixes import SPAN_US
-from stswatch.pipeline.tracks.identity import BESIDE, EARLIER
+from stswatch.pipeline.tracks.fixes import BESIDE, EARLIER, SPAN_US
 from tests.pipeline import seas
 
 NOON = seas.NOON_US

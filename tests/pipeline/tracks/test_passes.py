@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell
 from stswatch.pipeline.batch import HOUR, MINUTE, build
 from stswatch.pipeline.rules import ReceptionRules, hours
-from stswatch.pipeline.tracks.identity import PASS_US, PASSES_BESIDE
+from stswatch.pipeline.tracks.fixes import PASS_US, PASSES_BESIDE
 from stswatch.pipeline.tracks.unheard import PASS_SPANS, Passes, passes_of
 from tests.pipeline import seas
 from tests.pipeline.tracks.test_gap_context import some_gaps
