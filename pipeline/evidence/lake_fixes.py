@@ -84,14 +84,11 @@ def _one_apart_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
     return 2 * MEAN_RADIUS_M * math.asin(min(math.sqrt(half), 1.0))
 
 
-def is_torn(course: TrackFixes, rules: VesselRules) -> bool:
-    """Whether a ship cannot have made all of it: then more than one sends under the number."""
-    if len(course) < 2:
-        return False
+def leaps(course: TrackFixes, rules: VesselRules) -> Bools:
+    """Between each fix and the next, (n - 1,): whether a ship cannot have made it, so that more than one sends."""
     away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
-    took_us = np.diff(course.time_us)
-    reach_m = rules.hop_slack_m + rules.max_speed_kn * MS_PER_KN * took_us / SECOND
-    return bool((np.round(away_m, 3) > reach_m).any())
+    reach_m = rules.hop_slack_m + rules.max_speed_kn * MS_PER_KN * np.diff(course.time_us) / SECOND
+    return np.asarray(np.round(away_m, 3) > reach_m)
 
 
 def tracks_of(course: TrackFixes, rules: VesselRules) -> Ints:
@@ -308,6 +305,12 @@ def _with_source(rows: pa.Table, source: str) -> pa.Table:
     return rows.append_column("source", word)
 
 
+def _spans(mmsi: Ints) -> dict[int, tuple[int, int]]:
+    """From which place up to which, left out, each value of a sorted array lies."""
+    who, first, count = np.unique(mmsi, return_index=True, return_counts=True)
+    return {m: (k, k + n) for m, k, n in zip(who.tolist(), first.tolist(), count.tolist(), strict=True)}
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of the lake, sorted by vessel and time."""
@@ -322,20 +325,17 @@ class Rows:
         return micros(self.kept, "time")
 
     @cached_property
-    def _span(self) -> dict[int, tuple[int, int]]:
-        mmsi = np.asarray(self.kept["mmsi"])
-        who, first, count = np.unique(mmsi, return_index=True, return_counts=True)
-        return {m: (k, k + n) for m, k, n in zip(who.tolist(), first.tolist(), count.tolist(), strict=True)}
+    def _mmsi(self) -> Ints:
+        return np.asarray(self.kept["mmsi"]).astype(np.int64)
 
-    @property
-    def vessels(self) -> list[int]:
-        """Whose they are."""
-        return list(self._span)
+    @cached_property
+    def _span(self) -> dict[int, tuple[int, int]]:
+        return _spans(self._mmsi)
 
     def of(self, mmsi: int, from_us: int, to_us: int) -> tuple[int, int]:
         """From which row up to which, left out, those of a vessel in a span lie, both ends included."""
         first, end = self._span.get(mmsi, (0, 0))
-        low, high = np.searchsorted(self.time_us[first:end], [from_us, to_us + 1])
+        low, high = self.time_us[first:end].searchsorted([from_us, to_us + 1])
         return first + int(low), first + int(high)
 
     @cached_property
@@ -344,11 +344,8 @@ class Rows:
         words = kept["receiver"].combine_chunks()
         coded = words if pa.types.is_dictionary(words.type) else words.dictionary_encode()
         place = np.array([_RECEIVER_ORDER.get(word, schema.UNKNOWN) for word in coded.dictionary.to_pylist()] or [0])
-        rounded = np.nan_to_num(np.asarray(kept[ROUNDED], dtype=np.float64))
-        rounding = np.array([round(moved_m(step)) if step else 0 for step in np.unique(rounded)])
-        rounding_m = (
-            rounding[np.searchsorted(np.unique(rounded), rounded)] if len(rounded) else rounded.astype(np.int64)
-        )
+        step, back = np.unique(np.nan_to_num(np.asarray(kept[ROUNDED], dtype=np.float64)), return_inverse=True)
+        rounding_m = np.array([round(moved_m(each)) if each else 0 for each in step], np.int64)[back]
         long_range = np.asarray(pc.fill_null(pc.equal(kept["msg_type"], _LONG_RANGE), False))
         return {
             "lon": np.asarray(kept["lon"], dtype=np.float64),
@@ -359,19 +356,34 @@ class Rows:
             "rounding_m": np.where(long_range, np.maximum(rounding_m, round(moved_m(MINUTE_TENTH_DEG))), rounding_m),
         }
 
-    def course(self, mmsi: int, from_us: int, to_us: int) -> TrackFixes:
-        """The fixes of a vessel in a span, one for each moment: of several the least by place, speed and heading."""
-        first, end = self.of(mmsi, from_us, to_us)
-        of = {name: values[first:end] for name, values in self._columns.items()}
-        time_us, row = self.time_us[first:end] // 1000 * 1000, np.arange(first, end)
+    @cached_property
+    def _moments(self) -> tuple[dict[int, tuple[int, int]], TrackFixes]:
+        """The fixes of all, one for each moment of each: of several the least by place, speed and heading.
+
+        With from which up to which, left out, those of each vessel lie.
+        """
+        of, time_us, row = self._columns, self.time_us // 1000 * 1000, np.arange(len(self.time_us))
         if (np.diff(time_us) == 0).any():
             keys = [of[name] for name in ("rounding_m", "receiver", "heading_deg", "sog_kn", "lat", "lon")]
-            order = np.lexsort((*keys, time_us))
-            keep = order[np.diff(time_us[order], prepend=-1) != 0]
-            of, time_us, row = {name: values[keep] for name, values in of.items()}, time_us[keep], row[keep]
+            order = np.lexsort((*keys, time_us, self._mmsi))
+            new = (np.diff(time_us[order], prepend=-1) != 0) | (np.diff(self._mmsi[order], prepend=-1) != 0)
+            row = order[new]
+            of, time_us = {name: values[row] for name, values in of.items()}, time_us[row]
         satellite = of["receiver"] == schema.SATELLITE
         place = of["lon"], of["lat"], of["sog_kn"], of["heading_deg"]
-        return TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
+        return _spans(self._mmsi[row]), TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
+
+    def course(self, mmsi: int, from_us: int, to_us: int) -> TrackFixes:
+        """The fixes of a vessel in a span, in whole milliseconds, one for each moment."""
+        spans, fixes = self._moments
+        first, end = spans.get(mmsi, (0, 0))
+        low, high = fixes.time_us[first:end].searchsorted([from_us // 1000 * 1000, to_us + 1])
+        return fixes.at(slice(first + int(low), first + int(high)))
+
+    def torn(self, rules: VesselRules) -> list[int]:
+        """Under which numbers more than one sends, by all fixes of each here."""
+        mmsi, fixes = self._mmsi[self._moments[1].row], self._moments[1]
+        return [*map(int, np.unique(mmsi[1:][(mmsi[1:] == mmsi[:-1]) & leaps(fixes, rules)]))]
 
     def deciding(self, roles: Mapping[int, Collection[str]]) -> dict[int, Deciding]:
         """Rows by their number, with their bytes; roles: what each decides."""

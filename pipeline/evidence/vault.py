@@ -19,7 +19,7 @@ from stswatch.models import scorecard
 from stswatch.pipeline.batch import DAY, HOUR, MINUTE
 from stswatch.pipeline.decode.stamps import NO_TIME
 from stswatch.pipeline.evidence import plain_reading
-from stswatch.pipeline.evidence.lake_fixes import MOVES, Deciding, Lake, RawRef, Rows, TrackFixes, is_torn, tracks_of
+from stswatch.pipeline.evidence.lake_fixes import MOVES, Deciding, Lake, RawRef, Rows, TrackFixes, leaps, tracks_of
 from stswatch.pipeline.evidence.plain_reading import Claims, Compared, Unreadable
 from stswatch.pipeline.readers.packing import opened, segment_arrivals
 from stswatch.pipeline.readers.source import SourceError, SourcePlace
@@ -338,7 +338,7 @@ def course_of(
     """
     first, end = fixes.of(mmsi, -_EVER_US, span_us[0])
     course = fixes.course(mmsi, int(fixes.time_us[end - 1]) if end > first else span_us[0], span_us[1])
-    if not is_torn(course, rules):
+    if not leaps(course, rules).any():
         return course
     if lake.removed and lake.removed[0][0] < span_us[1]:
         raise RemovedFixes(lake.removed[0][2])
@@ -350,7 +350,7 @@ def course_of(
 
 def read_torn(lake: Lake, fixes: Rows, rules: VesselRules) -> None:
     """Read, all at once, what `course_of` will ask of the numbers among some fixes under which several send."""
-    several = [m for m in fixes.vessels if m not in lake.torn and is_torn(fixes.course(m, -_EVER_US, _EVER_US), rules)]
+    several = [m for m in fixes.torn(rules) if m not in lake.torn]
     if several and not lake.removed:
         _read_ever(lake, several, rules)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stswatch.pipeline import api
 from stswatch.pipeline.evidence import findings, recomputed
-from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, gap_edges, is_torn, tracks_of
+from stswatch.pipeline.evidence.lake_fixes import NO_HEADING, TrackFixes, apart_m, gap_edges, leaps, tracks_of
 from stswatch.pipeline.readers.columns import decode_memory
 from stswatch.pipeline.rules import Rules
 
@@ -94,7 +94,7 @@ def meetings(sea):
     found = api.detect(table, scorecard="rules")
     fixes = decode_memory(table, "mmsi", date(2026, 1, 1)).fixes
     a, b = (course_of(fixes, mmsi) for mmsi in (431000001, 431000002))
-    if not len(found) or is_torn(a, RULES.vessel) or is_torn(b, RULES.vessel):
+    if not len(found) or leaps(a, RULES.vessel).any() or leaps(b, RULES.vessel).any():
         return []
     pair = recomputed.pair_of(a, b, RULES)
     given = []
@@ -178,7 +178,7 @@ def test_two_that_send_under_one_number_are_told_apart():
         far * 0,
         np.arange(20),
     )
-    assert is_torn(course, RULES.vessel)
+    assert leaps(course, RULES.vessel).any()
     for begun, of in ((0, ~far), (60_000_000, far)):
         assert np.flatnonzero(tracks_of(course, RULES.vessel) == begun).tolist() == np.flatnonzero(of).tolist()
     assert apart_m(124.5, 38.0, 130.0, 38.0) > 400_000
