@@ -364,14 +364,16 @@ def _alike(at: Sequence[Ints], of: Sequence[Ints], until: Ints | None, end: Ints
 
     never = ends - 1
     rows = np.sort(key(of, np.where(end > 0, end - first, never) if ends > 1 else 0))
-    upto = np.clip(until - first, -1, never - 1) if until is not None and ends > 1 else 0
-    found = np.zeros(len(at[0]), np.int64)
+    order = np.argsort(key(at, 0))  # in order they are found at half the cost
+    at = [column[order] for column in at]
+    upto = np.clip(until[order] - first, -1, never - 1) if until is not None and ends > 1 else 0
+    found = np.zeros(len(order), np.int64)
     shifted = len(at) - (ends == 1)  # values of the last column follow each other where no end stands behind them
     for shift in np.indices((3,) * shifted).reshape(shifted, -1).T - 1:
         nearest, farthest = (
             [column + by for column, by in zip(at, (*shift, *(edge,) * (ends == 1)), strict=True)] for edge in (-1, 1)
         )
-        found += np.searchsorted(rows, key(farthest, upto), "right") - np.searchsorted(rows, key(nearest, 0))
+        found[order] += np.searchsorted(rows, key(farthest, upto), "right") - np.searchsorted(rows, key(nearest, 0))
     return found
 
 
