@@ -49,7 +49,7 @@ cluster-jars:  ## fetch the jars of Flink, Beam's job server and Kafka into .clu
 
 cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Kafka here, and run the tests of them (CLUSTER=cluster: the longer ones too)
 	@$(INSTALL) '.[dev,cluster]'
-	$(PYTHON) -m pytest -m "$(CLUSTER)" -ra $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "$(CLUSTER)" -n 2 --dist loadfile --no-loadscope-reorder -ra $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with fifteen times the examples
 	$(PYTHON) -m pytest -m 'soak and not cluster' -rP $(PYTEST_ARGS)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geo", "models", "pipeline", "sample_ais", "stswatch")
-# 190 when the rooms were redrawn; since then dark meetings, rules of tracks, features, context, commands. Rooms for
-# what the program could not do then are counted apart (decision 0019), and so are the simulated seas.
-MOST_MODULES = {"the program": 201, "evidence": 22, "cluster": 9, "sample_ais": 33}
+# Of modules with something in them: a folder's empty __init__.py is none. Rooms for what the program could not do when
+# they were redrawn are counted apart (decision 0019), and so are the simulated seas.
+MOST_MODULES = {"the program": 180, "evidence": 21, "cluster": 8, "sample_ais": 29}
 APART = {  # what of a module's name puts it there; the store and schema of cases are evidence too
     "evidence": (".pipeline.evidence", ".store.case_", ".schema.case_"),
     "cluster": (".pipeline.flow.cluster", ".sources.kafka"),
@@ -85,7 +85,8 @@ def names() -> Iterator[tuple[str, str]]:
 def test_there_are_few_modules():
     count = Counter(
         next((room for room, parts in APART.items() if any(part in name for part in parts)), "the program")
-        for name in modules()
+        for name, tree in modules().items()
+        if len(tree.body) > 1 or (tree.body and not isinstance(tree.body[0], ast.Expr))
     )
     assert sum(count.values()) > 100
     assert {name: count[name] for name in count if count[name] > MOST_MODULES[name]} == {}

@@ -182,8 +182,12 @@ def listens(port: int) -> bool:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many that nobody listens on, below those that the system gives out."""
+    """The first of so many that nobody listens on, below those that the system gives out.
+
+    Each process of the tests takes its own, for what it starts listens a while later only.
+    """
+    own = 20_000 + 1_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
     while True:
-        first = random.randrange(20_000, 30_000)
+        first = random.randrange(own, own + 1_000 - count)
         if not any(listens(port) for port in range(first, first + count)):
             return first
