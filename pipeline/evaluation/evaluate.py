@@ -44,8 +44,8 @@ from stswatch.pipeline.trouble import Progress
 # ------------- The whole evaluation: one trained card, its variants and the baselines on seas that training never saw
 
 TRAINED = "trained"
-# What is learned. Silences are shown beside a meeting and not scored: they would move no lead of simulated seas, and one
-# of a real archive that was misjudged would (docs/decisions/0018).
+# What is learned. Silences are shown beside a meeting and not scored: they would move no lead of simulated seas, and
+# one of a real archive that was misjudged would (docs/decisions/0018).
 LEARNED = tuple(feature for feature in ALL if not feature.silence)
 # What the same training gives when it may not know some things: their names, and which features are left.
 VARIANTS: tuple[tuple[str, Callable[[Feature], bool]], ...] = (

@@ -188,11 +188,19 @@ AFRESH = "remove the folder db in the data folder to load everything afresh (rev
 _ANEW = "`stswatch rebuild` makes the database anew of the lake and the log of decisions"
 
 
+_fitting: set[tuple[object, ...]] = set()  # files that had the layout of this version
+
+
 def check_layout(db: duckdb.DuckDBPyConnection, data: Path, expected: Mapping[str, pa.Schema]) -> None:
     """Raise OtherVersion where a snapshot lacks one of these tables and views, or a column of one.
 
-    What it has beyond them, as of a newer version, is no hindrance.
+    What it has beyond them, as of a newer version, is no hindrance. A file is looked at once in a process.
     """
+    path = db.execute("PRAGMA database_list").fetchall()[0][2]
+    found = os.stat(path)
+    file = path, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    if file in _fitting:
+        return
     query = "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
     there = dict(db.execute(query).fetchall())
     lacking = [name for name in expected if name not in there]
@@ -203,6 +211,7 @@ def check_layout(db: duckdb.DuckDBPyConnection, data: Path, expected: Mapping[st
             f"{data / PUBLISHED}: was published by another version of stswatch{_version_of(db, there)} and lacks"
             f" {lacking[0]}{more}; {_ANEW}"
         )
+    _fitting.add(file)
 
 
 def _version_of(db: duckdb.DuckDBPyConnection, there: Mapping[str, Sequence[str]]) -> str:

@@ -68,7 +68,7 @@ def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, moved: Moved, tab
         return
     run_id, why = run.run_id, _reason(work, run, moved.gone > 0)
     other = bool(work.execute("SELECT made FROM hashed_by WHERE made <> version()").fetchall())
-    for name in tables.revised:
+    for name in _not_empty(work, tables):
         fresh, left = _compare(work, name, tables, None if other else moved)
         if not fresh and not left:
             continue
@@ -82,6 +82,18 @@ def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, moved: Moved, tab
     work.execute("DELETE FROM hashed_by; INSERT INTO hashed_by VALUES (version())")
     for made in ("fresh_events", "left_events", "new_names"):
         work.execute(f"DROP TABLE IF EXISTS temp.{made}")
+
+
+def _not_empty(work: duckdb.DuckDBPyConnection, tables: Registry) -> list[str]:
+    """The tables of which something is said now, or stands: of the others nothing has to be compared."""
+    standing = f"SELECT DISTINCT table_name FROM {TABLE} WHERE status = 'current'"
+    some = {row[0] for row in work.execute(standing).fetchall()}
+    alone = [name for name in tables.revised if tables.merge(name) is Merge.ROWS and name not in some]
+    if alone:
+        rows = ", ".join(f"EXISTS (FROM part_{name})" for name in alone)
+        none = work.execute(f"SELECT {rows}").fetchall()[0]
+        alone = [name for name, any_row in zip(alone, none, strict=True) if not any_row]
+    return [name for name in tables.revised if name not in alone]
 
 
 def _reason(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool) -> str:

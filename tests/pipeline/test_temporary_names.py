@@ -61,7 +61,9 @@ def send_ctrl_c(beside):
 
 
 @pytest.mark.parametrize(("write", "name", "beside"), WRITERS)
-def test_ctrl_c_leaves_what_was_there_and_nothing_else(write, name, beside, tmp_path):
+def test_ctrl_c_leaves_what_was_there_and_nothing_else(write, name, beside, tmp_path, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's &
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     path = tmp_path / name
     path.write_bytes(b"old")
     ctrl_c = threading.Thread(target=send_ctrl_c, args=(tmp_path / beside.format(os.getpid()),), daemon=True)
