@@ -67,6 +67,8 @@ GAPS = table(
     ),
     column("sog0_kn", pa.float64(), "speed over ground at the last fix before", unit="kn", null=True),
     column("sog1_kn", pa.float64(), "speed over ground at the first fix after", unit="kn", null=True),
+    column("cog0_deg", pa.float64(), "course over ground at the last fix before", unit="deg", null=True),
+    column("cog1_deg", pa.float64(), "course over ground at the first fix after", unit="deg", null=True),
     column("heard_before", pa.int64(), "spans of five minutes in which it was heard, of the 24 up to the last fix"),
     column(
         "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
