@@ -82,7 +82,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Senders:
-    """On which course fixes were sent, from which class of set, which station heard them; those of a step, by their rows.
+    """On which course fixes were sent, from which class of set, who heard them; those of a step, by their rows.
 
     tracks: those carried, TRACKS; ready: the new fixes, PENDING; stations: their names, STATIONS.
     """
