@@ -92,6 +92,28 @@ def test_what_the_step_gives_is_found_again(seed, turn, silent):
         assert set(schema.DARK_MEETINGS.names) <= {name for each in found for name in each.what.split(", ")}
 
 
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from([0.0, 10.0]))
+def test_where_metres_decide_whether_a_course_counts_either_is_true(seed, drift_km):
+    """Silences of many days that begin and end where a course begins to count, to a millionth of a metre."""
+    rng = np.random.default_rng(seed)
+    edge_km = max(drift_km / 2, RULES.dark.course_km)
+    near = []
+    for k in range(12):
+        ends = [
+            dark.EARTH.fwd(dark.LON, dark.LAT, turn, 1000 * edge_km + rng.uniform(-1e-6, 1e-6))[:2]
+            for turn in (40, 220)
+        ]
+        told = {"cog0_deg": [220.0 + rng.uniform(-0.1, 0.1)], "cog1_deg": [220.0], "sog0_kn": [2.0], "sog1_kn": [2.0]}
+        at_h, places = 602.0 - 24 * k, [[np.atleast_1d(axis) for axis in end] for end in ends]
+        near.append(dark.gaps([445_000_001 + k], [at_h], [at_h + 8], *places, **told))
+    gaps, waits = dark.plain(dark.traffic(30, seed), *near), dark.wait(drift_km=drift_km)
+    rows = [row for row in dark.found(gaps, waits).to_pylist() if row["kind"] == "one_dark"]
+    assert rows
+    for found in held_against(rows, gaps, waits, dark.heard()):
+        assert [each for each in found if each.follows is not True] == []
+
+
 def altered(row, name):
     """Another value of a column; None where it has none."""
     value = row[name]

@@ -71,24 +71,16 @@ def traffic(n, seed, days=DAYS, judgement="silenced"):
 
 def steered(rng, n):
     """Any courses and speeds, or none."""
-    columns = {f"cog{k}_deg": rng.uniform(0, 360, n) for k in (0, 1)} | {
-        f"sog{k}_kn": rng.uniform(0, 9, n) for k in (0, 1)
-    }
-    return {name: pa.array(values, mask=rng.random(n) < 0.2) for name, values in columns.items()}
+    most = {"cog0_deg": 360, "cog1_deg": 360, "sog0_kn": 9, "sog1_kn": 9}
+    return {name: pa.array(rng.uniform(0, high, n), mask=rng.random(n) < 0.2) for name, high in most.items()}
 
 
 def wait(start_h=600.0, end_h=612.0, mmsi=273_000_001, lon=LON, lat=LAT, drift_km=0.0):
     """One vessel that loitered."""
-    columns = {
-        "mmsi": [mmsi],
-        "track_start": np.array([BEGIN]),
-        "lon": [lon],
-        "lat": [lat],
-        "zones": [[]],
-        "port": ["x"],
-    }
+    columns = {"mmsi": [mmsi], "track_start": np.array([BEGIN]), "lon": [lon], "lat": [lat], "zones": [[]]}
     times = {"start_time": start_h, "end_time": end_h}
-    columns |= {name: np.array([BEGIN + int(at_h * HOUR)]) for name, at_h in times.items()} | {"drift_km": [drift_km]}
+    columns |= {name: np.array([BEGIN + int(at_h * HOUR)]) for name, at_h in times.items()}
+    columns |= {"port": ["x"], "drift_km": [drift_km]}
     for field in schema.LOITERING:
         if field.name not in columns:
             columns[field.name] = np.zeros(1, bool if field.type == pa.bool_() else float)
@@ -377,14 +369,7 @@ def test_who_tells_no_course_is_as_near_as_who_steers_abeam_and_never_nearer(see
 
 @pytest.mark.parametrize(
     ("kn", "km", "drift_km", "known"),
-    [
-        (2, 20, 0, True),
-        (1.9, 20, 0, False),
-        (None, 20, 0, False),
-        (9, 0.9, 0, False),
-        (9, 1.1, 0, True),
-        (9, 20, 39, True),
-    ],
+    [(2, 20, 0, 1), (1.9, 20, 0, 0), (None, 20, 0, 0), (9, 0.9, 0, 0), (9, 1.1, 0, 1), (9, 20, 41, 0), (9, 20, 39, 1)],
 )
 def test_of_two_at_one_place_who_comes_for_the_wait_and_leaves_it_is_named(kn, km, drift_km, known):
     """Where the courses count; where they do not neither is nearer, and the smaller number is named."""
@@ -392,9 +377,8 @@ def test_of_two_at_one_place_who_comes_for_the_wait_and_leaves_it_is_named(kn, k
     # lost to the east of it, found to the south-south-west
     comes = guest(445_000_009, km=km, cog0_deg=[260.0], cog1_deg=[205.0], **speeds)
     passes = guest(445_000_001, km=km, cog0_deg=[80.0], cog1_deg=[110.0], **speeds)
-    (row,) = [
-        row for row in found(plain(comes, passes), wait(drift_km=drift_km)).to_pylist() if row["kind"] == "one_dark"
-    ]
+    rows = found(plain(comes, passes), wait(drift_km=drift_km)).to_pylist()
+    (row,) = [row for row in rows if row["kind"] == "one_dark"]
     off = row["course_off_before_deg"], row["course_off_after_deg"]
     assert (row["mmsi_b"], row["rivals"]) == (445_000_009 if known else 445_000_001, 1)
     assert off == ((pytest.approx(0.2, abs=0.3), pytest.approx(5.0, abs=0.3)) if known else (None, None))
