@@ -62,7 +62,7 @@ class DarkSpans:
         start_h, end_h = (micros(gaps, name) / HOUR for name in ("start_time", "end_time"))
         start, end = (in_space_km(np.asarray(gaps[f"lon{k}"]), np.asarray(gaps[f"lat{k}"])).T for k in (0, 1))
         mmsi = np.asarray(gaps["mmsi"]).astype(np.int64)
-        course = np.stack([_course(gaps, k, rules.dark) for k in (0, 1)])
+        course = np.stack([_course(gaps, f"{k}", rules.dark) for k in (0, 1)])
         return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), np.zeros(len(mmsi), bool), course)
 
     @staticmethod
@@ -93,10 +93,10 @@ def no_course(count: int) -> Floats:
     return np.full((2, 2, 3, count), np.nan)
 
 
-def _course(gaps: pa.Table, k: int, own: DarkRules) -> Floats:
-    """Where vessels steer at one end of GAPS, as in DarkSpans, (2, 3, n)."""
+def _course(rows: pa.Table, k: str, own: DarkRules) -> Floats:
+    """Where vessels steer, as in DarkSpans, (2, 3, n), by columns such as sog_kn; k: the end of GAPS, "" of fixes."""
     lon, lat, kn, deg = (
-        pc.fill_null(gaps[name], np.nan).to_numpy().astype(np.float64)
+        np.asarray(rows[name].cast(pa.float64()).fill_null(np.nan))
         for name in (f"lon{k}", f"lat{k}", f"sog{k}_kn", f"cog{k}_deg")
     )
     turn, rise = np.radians(lon), np.radians(lat)
@@ -121,11 +121,16 @@ def distance(one: DarkSpans, other: DarkSpans, rules: Rules) -> Floats:
     far = begin + _ends_apart(ends_km - one.slack_km, one.end_h - other.end_h, own)
     if not one.waits.any():
         return far
-    off = (np.log1p(np.where(np.isnan(deg), _ABEAM_DEG, deg) / own.near_deg) for deg in courses_off(one, other, rules))
-    return np.asarray(far + np.where(one.waits, sum(off), 0.0))
+    before, after = (_course_apart(deg, own) for deg in courses_off(one, other, rules))
+    return np.asarray(far + np.where(one.waits, before + after, 0.0))
 
 
 _ABEAM_DEG = 90.0
+
+
+def _course_apart(off_deg: Floats, own: DarkRules) -> Floats:
+    """How far courses that are so much off the way set two apart, as in `distance`, (n,); NaN: not known."""
+    return np.asarray(np.log1p(np.where(np.isnan(off_deg), _ABEAM_DEG, off_deg) / own.near_deg))
 
 
 def courses_off(one: DarkSpans, other: DarkSpans, rules: Rules) -> tuple[Floats, Floats]:
@@ -139,7 +144,7 @@ def courses_off(one: DarkSpans, other: DarkSpans, rules: Rules) -> tuple[Floats,
     )
 
 
-def _off_deg(way: Floats, course: Floats, slack_km: Floats, own: DarkRules) -> Floats:
+def _off_deg(way: Floats, course: Floats, slack_km: Any, own: DarkRules) -> Floats:
     """The angle between ways in space, (3, n) km, as they lie on the ground, and courses, (2, 3, n)."""
     ahead, abeam = (way * course[0]).sum(axis=0), (way * course[1]).sum(axis=0)
     far = arc_km(np.sqrt((way * way).sum(axis=0))) >= np.maximum(slack_km, own.course_km)
@@ -238,13 +243,13 @@ _SHOWN = 20  # of those who wait
 def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> list[dict[str, Any]]:
     """Who waits, and who of those silent can be there for the first time within `dark.approaching_h` of now.
 
-    waits: schema.LOITERING; gone: mmsi, time, lon and lat of the last fix of each that is silent. On straight ways, at
-    `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both begins, with the
-    number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
+    waits: schema.LOITERING; gone: mmsi, time, lon, lat, sog_kn and cog_deg of the last fix of each that is silent. On
+    straight ways, at `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both
+    begins, with the number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
     """
     own, kmh, one = rules.dark, rules.stays.dark_speed_kn * KMH_PER_KN, DarkSpans.of_waits(waits)
     mmsi, lost_h = np.asarray(gone["mmsi"]).astype(np.int64), micros(gone, "time") / HOUR
-    places = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"]))
+    places, course = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"])), _course(gone, "", own)
     found: list[tuple[float, dict[str, Any]]] = []
     for k in range(len(one)):
         km = apart_km(places, one.start[:, k])
@@ -253,7 +258,8 @@ def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> l
         fits = np.flatnonzero((np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (mmsi != one.mmsi[k]))
         if not len(fits):
             continue
-        far = _ends_apart(come_km[fits], one.start_h[k] - lost_h[fits], own)
+        off_deg = _off_deg(one.start[:, k, None] - places[fits].T, course[..., fits], one.slack_km[k], own)
+        far = _ends_apart(come_km[fits], one.start_h[k] - lost_h[fits], own) + _course_apart(off_deg, own)
         nearest = np.lexsort((mmsi[fits], far))[0]
         of = int(fits[nearest])
         row = {

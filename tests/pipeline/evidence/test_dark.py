@@ -104,9 +104,14 @@ def test_where_metres_decide_whether_a_course_counts_either_is_true(seed, drift_
             dark.EARTH.fwd(dark.LON, dark.LAT, turn, 1000 * edge_km + rng.uniform(-1e-6, 1e-6))[:2]
             for turn in (40, 220)
         ]
-        told = {"cog0_deg": [220.0 + rng.uniform(-0.1, 0.1)], "cog1_deg": [220.0], "sog0_kn": [2.0], "sog1_kn": [2.0]}
+        steering = {
+            "cog0_deg": [220.0 + rng.uniform(-0.1, 0.1)],
+            "cog1_deg": [220.0],
+            "sog0_kn": [2.0],
+            "sog1_kn": [2.0],
+        }
         at_h, places = 602.0 - 24 * k, [[np.atleast_1d(axis) for axis in end] for end in ends]
-        near.append(dark.gaps([445_000_001 + k], [at_h], [at_h + 8], *places, **told))
+        near.append(dark.gaps([445_000_001 + k], [at_h], [at_h + 8], *places, **steering))
     gaps, waits = dark.plain(dark.traffic(30, seed), *near), dark.wait(drift_km=drift_km)
     rows = [row for row in dark.found(gaps, waits).to_pylist() if row["kind"] == "one_dark"]
     assert rows

@@ -356,15 +356,17 @@ def test_how_far_a_course_is_off_the_way_is_as_geodesics_have_it(seed, slack_km)
 @given(st.integers(0, 2**32 - 1))
 def test_who_tells_no_course_is_as_near_as_who_steers_abeam_and_never_nearer(seed):
     waits, silent, _ = courses(50, seed)
-    told = DarkSpans.of_gaps(step._ended(silent, RULES), RULES)
-    off = np.stack(courses_off(waits, told, RULES))
-    untold = dataclasses.replace(told, course=no_course(len(told)))
-    far, none = (distance(waits, of, RULES) for of in (told, untold))
+    with_course = DarkSpans.of_gaps(step._ended(silent, RULES), RULES)
+    off = np.stack(courses_off(waits, with_course, RULES))
+    silent_on_it = dataclasses.replace(with_course, course=no_course(len(with_course)))
+    far, none = (distance(waits, of, RULES) for of in (with_course, silent_on_it))
     assert none == pytest.approx(far - np.log1p(np.where(np.isnan(off), 90, off) / 10).sum(axis=0) + 2 * np.log(10))
     assert (none >= far)[(np.isnan(off) | (off <= 90)).all(axis=0)].all()
     assert (none <= far)[(np.isnan(off) | (off >= 90)).all(axis=0)].all()
-    two = dataclasses.replace(waits, waits=np.zeros(len(told), bool))
-    assert distance(two, told, RULES) == pytest.approx(none - 2 * np.log(10))  # of two silences the place is not known
+    two = dataclasses.replace(waits, waits=np.zeros(len(with_course), bool))
+    assert distance(two, with_course, RULES) == pytest.approx(
+        none - 2 * np.log(10)
+    )  # of two silences the place is not known
 
 
 @pytest.mark.parametrize(
