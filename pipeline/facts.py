@@ -259,6 +259,20 @@ def not_by_sea(row: Mapping[str, Any], stay_h: float) -> list[str]:
     return [words] if row["over_water"] is False else []
 
 
+def steered(row: Mapping[str, Any]) -> list[str]:
+    """A sentence on the course of who was silent, where the other waited."""
+    first, again = f"When {row['mmsi_b']:09d} was heard last", "when it was heard again"
+    sides = ("before", first, "to the place"), ("after", again, "from there")
+    words = [_steered(row[f"course_off_{side}_deg"], when, way) for side, when, way in sides]
+    return [] if row["gap_start_a"] else [f"{'; '.join(words)}."]
+
+
+def _steered(off_deg: float | None, when: str, way: str) -> str:
+    if off_deg is None:
+        return f"{when}, its course was not known, or it was too slow or too near for that to say anything"
+    return f"{when}, it steered {off_deg:.0f} degrees off the way {way}"
+
+
 def region(row: Mapping[str, Any]) -> str:
     """How large the region is, where there is one, and whether land is left out of it."""
     if row["region_km2"] is None:

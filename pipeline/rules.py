@@ -94,6 +94,11 @@ class DarkRules:
     )
     near_km: float = number(5.0, "km", "who anchors or waits for one another lies so near; nearer says no more")
     near_h: float = number(1.0, "h", "thinned archives and provisional stays are no better; nearer says no more")
+    near_deg: float = number(
+        10.0, "deg", "off the way to or from a wait; a helmsman yaws and the place is a mean: nearer says no more"
+    )
+    course_kn: float = number(2.0, "kn", "slower, and the course that a receiver gives is noise, or drift")
+    course_km: float = number(1.0, "km", "nearer to a wait, and who comes alongside it steers anywhere")
     heard_share: float = number(
         0.9, "share", "of the hours of a shifted day: where nobody was heard, no silence can be known"
     )

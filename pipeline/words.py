@@ -229,6 +229,7 @@ def dark_explanation(row: dict[str, Any]) -> str:
             f" place from {minute(row['start_time'])} to {minute(row['end_time'])} UTC, {row['stay_h']:.1f} h at most;",
             f"for {used['dark']['stay_h']:g} h of that, {row['least_speed_kn']:.1f} kn is the least speed.",
             *facts.not_by_sea(row, used["dark"]["stay_h"]),
+            *facts.steered(row),
             f"Where: near {place}{facts.region(row)}.",
             *_by_accident(row),
             *([f"What else speaks for it: {', '.join(row['indicators'])}."] if row.get("indicators") else []),

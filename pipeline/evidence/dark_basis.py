@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,15 +32,17 @@ from stswatch.pipeline.schema import SILENCED
 from stswatch.pipeline.store import case_queries
 from stswatch.pipeline.times import utc
 
+Ends = tuple[Floats, Floats]  # at least, at most
+_NEAR_OFF = 2.5e-4  # of the distance that says how near a silence is: what metres make
+_TIMES = ("start_time", "end_time")
+_NAMED = ("track_start", "gap_start", "gap_end")  # by which times a dark meeting names a silence
 EARTH = pyproj.Geod(ellps="WGS84")
 
 
 def geodesic_km(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Floats:
     """Geodesics, km, of places that broadcast against each other."""
-    shape = np.broadcast_shapes(*(np.shape(each) for each in (lon0, lat0, lon1, lat1)))
-    ends = np.empty((4, *shape))
-    ends[0], ends[1], ends[2], ends[3] = lon0, lat0, lon1, lat1
-    return np.asarray(EARTH.inv(*ends.reshape(4, -1))[2]).reshape(shape) / 1000
+    ends = np.stack(np.broadcast_arrays(lon0, lat0, lon1, lat1)).astype(np.float64)
+    return np.asarray(EARTH.inv(*ends.reshape(4, -1))[2]).reshape(ends.shape[1:]) / 1000
 
 
 def off_km(km: Any) -> Any:
@@ -48,14 +50,12 @@ def off_km(km: Any) -> Any:
     return np.where(np.asarray(km) > 2_500, 0.003 * np.asarray(km), 3e-4 + 2e-8 * np.asarray(km) ** 2)
 
 
-# ------------------------------------------------------------------------------- what a row is held against: columns
-
-
 @dataclass(frozen=True)
 class DarkSpan:
-    """A silence or a wait: whose, from when until when, where it began and ended, how far it strays.
+    """A silence or a wait: whose, from when until when, where it began and ended, how far it strays, how it steered.
 
-    As columns (n,) those of a folder by their start, else one. Times: UTC microseconds, or hours since 1970.
+    As columns (n,) those of a folder by their start, else one. Times: UTC microseconds, or hours since 1970. cog0,
+    cog1: courses at both ends, degrees, NaN where none counts, as of a wait.
     """
 
     mmsi: Any
@@ -67,6 +67,8 @@ class DarkSpan:
     lon1: Any
     lat1: Any
     slack_km: Any
+    cog0: Any
+    cog1: Any
 
     def at(self, rows: Any) -> DarkSpan:
         """Some of them, or one."""
@@ -83,14 +85,16 @@ class DarkSpan:
         return self.end_us / HOUR
 
 
-def _columns(rows: pa.Table, place: tuple[str, str, str, str], slack_km: Floats) -> DarkSpan:
+def _columns(rows: pa.Table, place: tuple[str, str, str, str], slack_km: Floats, *steered: Floats) -> DarkSpan:
     mmsi = np.asarray(rows["mmsi"]).astype(np.int64)
     track_us, start_us, end_us = (micros(rows, name) for name in ("track_start", *_TIMES))
     lon0, lat0, lon1, lat1 = (np.asarray(rows[name], np.float64) for name in place)
-    return DarkSpan(mmsi, track_us, start_us, end_us, lon0, lat0, lon1, lat1, slack_km)
+    return DarkSpan(mmsi, track_us, start_us, end_us, lon0, lat0, lon1, lat1, slack_km, *steered)
 
 
-_TIMES = ("start_time", "end_time")
+def _steered(gaps: pa.Table, k: str, rules: Rules) -> Floats:
+    kn, deg = (np.asarray(gaps[of].cast(pa.float64()).fill_null(math.nan)) for of in (f"sog{k}_kn", f"cog{k}_deg"))
+    return np.where(np.round(kn, 3) >= rules.dark.course_kn, deg, np.nan)
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,15 @@ class DarkBasis:
         gaps = gaps.filter(pc.equal(gaps["ending"], "resumed")).sort_by("start_time").combine_chunks()
         long_us = micros(gaps, "end_time") - micros(gaps, "start_time")
         gaps = gaps.filter(pa.array(long_us <= rules.dark.gap_d * DAY)).combine_chunks()
+        courses, none = [_steered(gaps, k, rules) for k in "01"], np.full(waits.num_rows, np.nan)
         kinds = outages.filter(pc.is_null(outages["name"]))
         spans = zip(kinds["receiver"].to_pylist(), *(micros(kinds, n).tolist() for n in _TIMES), strict=True)
         return DarkBasis(
-            _columns(gaps, ("lon0", "lat0", "lon1", "lat1"), np.zeros(gaps.num_rows)),
+            _columns(gaps, ("lon0", "lat0", "lon1", "lat1"), np.zeros(gaps.num_rows), *courses),
             np.array(gaps["judgement"].to_pylist(), object),
             np.array(gaps["receiver"].to_pylist(), object) == "satellite",
             np.asarray(gaps["in_outage_min"], np.float64) * MINUTE,
-            _columns(waits, ("lon", "lat", "lon", "lat"), np.asarray(waits["drift_km"], np.float64) / 2),
+            _columns(waits, ("lon", "lat", "lon", "lat"), np.asarray(waits["drift_km"], np.float64) / 2, none, none),
             tuple(spans),
             heard_h,
             rules,
@@ -151,8 +156,8 @@ class DarkBasis:
         for v in "ab":
             of = {"v": v, "mmsi": row[f"mmsi_{v}"], "track_us": us(row[f"track_start_{v}"])}
             if row[f"gap_start_{v}"] is not None:
-                times = (us(row[f"gap_{edge}_{v}"]) for edge in ("start", "end"))
-                found.append(of | {"role": "gap"} | dict(zip(("start_us", "end_us"), times, strict=True)))
+                times = {f"{edge}_us": us(row[f"gap_{edge}_{v}"]) for edge in ("start", "end")}
+                found.append(of | {"role": "gap"} | times)
             elif (wait := wait_of(self, row)) is not None:
                 it = self.waits.at(wait)
                 place = {"lon": it.lon0, "lat": it.lat0, "drift_km": 2 * it.slack_km}
@@ -181,11 +186,11 @@ class DarkBasis:
         hours = self.silences.end_h[row] - self.silences.start_h[row] + one.end_h - one.start_h
         return np.asarray(off_km(hours * self.kmh) / self.kmh + 1e-6)
 
-    def fitting(self, one: DarkSpan, waits: bool, shifts_d: Ints, which: Bools) -> tuple[Ints, Ints, Floats, Floats]:
+    def fitting(self, one: DarkSpan, waits: bool, shifts_d: Ints, which: Bools) -> tuple[Ints, Ints, Floats, Ends]:
         """Silences, of some, so many days later that may fit a wait or a silence.
 
         Gives rows, numbers of shifts, the time left beyond a stay (what is about 0 is a matter of metres) and how near
-        each is, as docs/dark_meetings.md has it.
+        each is at least and at most, as docs/dark_meetings.md has it.
         """
         own, silences = self.rules.dark, self.silences
         begun_h, ended_h = (h - 24.0 * shifts_d for h in (one.start_h + own.stay_h, one.end_h - own.stay_h))
@@ -203,7 +208,7 @@ class DarkBasis:
         left_h = np.minimum(*self._spare(one, waits, row, later_h, geodesic_km))
         keep = left_h > -self.off_h(one, row)
         row, shift, later_h, left_h = row[keep], shift[keep], later_h[keep], left_h[keep]
-        return row, shift, left_h, self.nearness(one, row, later_h)
+        return row, shift, left_h, self.nearness(one, waits, row, later_h)
 
     def _spare(self, one: DarkSpan, waits: bool, row: Ints, later_h: Floats, km: Any) -> tuple[Floats, Floats]:
         """Time left beyond a stay from one to the other, and from the other to one; km: distances."""
@@ -219,15 +224,34 @@ class DarkBasis:
             from_h = np.minimum(from_h, np.minimum(it.end_h - it.start_h - both_h, one.end_h - one.start_h) - stay_h)
         return to_h, from_h
 
-    def nearness(self, one: DarkSpan, row: Ints, later_h: Any = 0.0) -> Floats:
-        """How far silences, so much later, are from one: begins and ends, in place and time."""
+    def nearness(self, one: DarkSpan, waits: bool, row: Ints, later_h: Any = 0.0) -> Ends:
+        """How far silences, so much later, are from one, at least and at most: both ends, of a wait courses too."""
         own, it, total = self.rules.dark, self.silences.at(row), np.zeros(len(row))
+        ends = np.array([[-1.0], [1.0]]) * _NEAR_OFF + total
         for k in "01":
             place = [getattr(of, f"{axis}{k}") for of in (one, it) for axis in ("lon", "lat")]
             at_h, of_h = (of.start_h if k == "0" else of.end_h for of in (one, it))
             total += np.log1p(np.maximum(geodesic_km(*place) - one.slack_km, 0.0) / own.near_km)
             total += np.log1p(np.abs(of_h + later_h - at_h) / own.near_h)
-        return total
+            if waits:
+                deg, off_deg, unsure = self.courses_off(one, row, k)
+                off = np.maximum(np.where(np.isnan(deg), 90.0, deg + np.stack([-off_deg, off_deg])), 0.0)
+                off = np.where(unsure, np.stack([np.minimum(off[0], 90.0), np.maximum(off[1], 90.0)]), off)
+                ends += np.log1p(off / own.near_deg)
+        return total + ends[0], total + ends[1]
+
+    def courses_off(self, one: DarkSpan, row: Ints, k: str) -> tuple[Floats, Floats, Bools]:
+        """How far silences steer off the way to a wait, at end "0", or from it, "1": degrees, NaN where none counts.
+
+        With how far that may be off, and where metres decide whether it counts.
+        """
+        lon, lat, cog = (getattr(self.silences, f"{of}{k}")[row] for of in ("lon", "lat", "cog"))
+        to_deg, _, away_m = EARTH.inv(lon, lat, *(np.full(len(row), axis) for axis in (one.lon0, one.lat0)))
+        km = np.asarray(away_m) / 1000
+        edge_km = km - max(float(one.slack_km), self.rules.dark.course_km)
+        deg = np.abs((to_deg + 180.0 * int(k) - cog + 180.0) % 360.0 - 180.0)
+        # a line through the Earth and a geodesic differ so much in bearing
+        return np.where(edge_km >= -off_km(km), deg, np.nan), 1e-4 + 2e-9 * km**2, np.abs(edge_km) <= off_km(km)
 
     def heard_days(self, one: DarkSpan, shifts_d: Ints) -> Bools:
         """Of each shift whether somebody was heard in nearly every hour of that day's span and the day before it."""
@@ -242,9 +266,6 @@ def _rough_km(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
     return apart_m(lon0, lat0, lon1, lat1) / 1000 * 0.993
 
 
-# -------------------------------------------------------------------------------------- which silences a row is about
-
-
 def _closest(basis: DarkSpan, wanted: Mapping[str, int], also: Floats | float = 0.0) -> int | None:
     """The row that agrees with most of some values; None where there is none at all."""
     if not len(basis.mmsi):
@@ -255,14 +276,8 @@ def _closest(basis: DarkSpan, wanted: Mapping[str, int], also: Floats | float = 
 
 def silence_of(basis: DarkBasis, row: Mapping[str, Any], v: str) -> int | None:
     """Which silence a dark meeting names."""
-    names = {
-        "mmsi": f"mmsi_{v}",
-        "track_us": f"track_start_{v}",
-        "start_us": f"gap_start_{v}",
-        "end_us": f"gap_end_{v}",
-    }
-    wanted = {name: row[of] if name == "mmsi" else us(row[of]) for name, of in names.items()}
-    return _closest(basis.silences, wanted)
+    times = {f"{of.removeprefix('gap_').split('_')[0]}_us": us(row[f"{of}_{v}"]) for of in _NAMED}
+    return _closest(basis.silences, {"mmsi": row[f"mmsi_{v}"], **times})
 
 
 def wait_of(basis: DarkBasis, row: Mapping[str, Any]) -> int | None:
@@ -285,8 +300,8 @@ def of_silent_party(row: Mapping[str, Any], v: str, basis: DarkBasis, silence: i
     """Whether what is stored of a party is a silence of table gaps."""
     it = basis.silences.at(silence)
     yield same(f"mmsi_{v}", row[f"mmsi_{v}"], int(it.mmsi))
-    times = {"track_start": it.track_us, "gap_start": it.start_us, "gap_end": it.end_us}
-    yield from (same(f"{name}_{v}", us(row[f"{name}_{v}"]), int(time_us)) for name, time_us in times.items())
+    times = zip(_NAMED, (it.track_us, it.start_us, it.end_us), strict=True)
+    yield from (same(f"{name}_{v}", us(row[f"{name}_{v}"]), int(time_us)) for name, time_us in times)
     yield same(f"judgement_{v}", row[f"judgement_{v}"], basis.judgement[silence])
 
 
@@ -296,15 +311,14 @@ def of_waiting_party(row: Mapping[str, Any], basis: DarkBasis, wait: int) -> Ite
     yield same("mmsi_a", row["mmsi_a"], int(it.mmsi))
     yield same("track_start_a", us(row["track_start_a"]), int(it.track_us))
     yield from (same(name, row[name], None) for name in ("gap_start_a", "gap_end_a", "judgement_a"))
-    yield near("lon", row["lon"], round(float(it.lon0), 4), 1e-4)
-    yield near("lat", row["lat"], round(float(it.lat0), 4), 1e-4)
+    place = {"lon": it.lon0, "lat": it.lat0}
+    yield from (near(axis, row[axis], round(float(at), 4), 1e-4) for axis, at in place.items())
 
 
 # ------------------------------------------------------------------------------------------------- how many others fit
 
 
-@dataclass(frozen=True)
-class Fits:
+class Fits(NamedTuple):
     """How many fit: no fewer than `low`, no more than `high`, and whether the one of a row is among the nearest."""
 
     low: int
@@ -312,37 +326,31 @@ class Fits:
     nearest: bool
 
 
-@dataclass(frozen=True)
-class Accident:
+class Accident(NamedTuple):
     """How many fit by accident in the mean, and how many as nearly, from the least to the most; days that tell it.
 
     NaN where too few days do.
     """
 
-    expected: tuple[float, float]
-    nearer: tuple[float, float]
+    expected: Sequence[float]
+    nearer: Sequence[float]
     shifts: int
 
     def with_other(self, other: Accident) -> Accident:
         """The greater of both; NaN where either is."""
-        expected, nearer = (
-            tuple(a if math.isnan(a) else b if math.isnan(b) else max(a, b) for a, b in zip(*ends, strict=True))
-            for ends in ((self.expected, other.expected), (self.nearer, other.nearer))
-        )
-        return Accident((expected[0], expected[1]), (nearer[0], nearer[1]), min(self.shifts, other.shifts))
+        both = (self.expected, other.expected), (self.nearer, other.nearer)
+        expected, nearer = (np.maximum(*ends).tolist() for ends in both)
+        return Accident(expected, nearer, min(self.shifts, other.shifts))
 
 
 def fits_of(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int, silenced_only: bool, most: int) -> Fits:
     """How many silences fit a wait or a silence, and whether a partner is among the `most` nearest of them."""
     which = basis.able & (basis.silenced | (not silenced_only))
-    row, _, left_h, far = basis.fitting(one, waits, np.zeros(1, np.int64), which)
+    row, _, left_h, (least, greatest) = basis.fitting(one, waits, np.zeros(1, np.int64), which)
     sure = left_h > basis.off_h(one, row)
-    own = far[row == partner]
-    nearest = len(own) > 0 and int((sure & (far < own[0] - _NEAR_OFF)).sum()) < most
+    own = least[row == partner]
+    nearest = len(own) > 0 and int((sure & (greatest < own[0])).sum()) < most
     return Fits(int(sure.sum()), len(row), nearest)
-
-
-_NEAR_OFF = 5e-4  # of the distance that says how near a silence is: what metres make
 
 
 def accidents(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int) -> list[Accident]:
@@ -350,11 +358,11 @@ def accidents(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int) -> lis
     own = basis.rules.dark
     every_d = np.arange(own.shift_least_d, own.shift_most_d + 1).astype(np.int64)
     heard_d = every_d[basis.heard_days(one, every_d)]
-    far = basis.nearness(one, np.array([partner]))[0]
+    far = [float(end[0]) for end in basis.nearness(one, waits, np.array([partner]))]
     which = basis.able & (basis.silenced == basis.silenced[partner])
-    row, shift, left_h, near_far = basis.fitting(one, waits, heard_d, which)
+    row, shift, left_h, (least_far, most_far) = basis.fitting(one, waits, heard_d, which)
     off_h, first_d = basis.off_h(one, row), every_d[0] + round(own.shifts_least)
-    sets = [(left_h > sign * off_h, near_far <= far - sign * _NEAR_OFF) for sign in (1, -1)]
+    sets = [(left_h > off_h, most_far <= far[0]), (left_h > -off_h, least_far <= far[1])]
 
     def within(day: Bools, days: int) -> Accident:
         if days < own.shifts_least:
@@ -362,8 +370,7 @@ def accidents(basis: DarkBasis, one: DarkSpan, waits: bool, partner: int) -> lis
         low, high = (((fit & day).sum() + 0.5, (fit & day & close).sum() + 0.5) for fit, close in sets)
         return Accident((low[0] / days, high[0] / days), (low[1] / days, high[1] / days), days)
 
-    early = heard_d[shift] < first_d
-    days = int((heard_d < first_d).sum())
+    early, days = heard_d[shift] < first_d, int((heard_d < first_d).sum())
     least, most = (int((fit & close & early).sum()) for fit, close in sets)
     found = []
     if days < own.shifts_least or least < own.fits_enough:

@@ -49,11 +49,6 @@ _EXACT_H = 5e-4  # less than the last decimal of a stay
 # ------------------------------------------------------------------------------------------------- where they can meet
 
 
-def _bent_km(through_km: Floats) -> Floats:
-    """How far it is over the ground, from how far through it, (..., 3)."""
-    return arc_km(np.sqrt((through_km * through_km).sum(axis=-1)))
-
-
 @dataclass(frozen=True)
 class Reach:
     """Two silences, or a wait and a silence: from when until when both can be at places, at a speed.
@@ -93,7 +88,7 @@ class Reach:
     def longest_h(self, kmh: float) -> float:
         """The longest stay: on the straight way that decides, else by looking round for a better place."""
         ends = in_space_km(*np.concatenate([self.begin, self.end], axis=1))
-        most = self.t1[:, None] - self.t0 - _bent_km(ends[2:, None] - ends[:2]) / kmh
+        most = self.t1[:, None] - self.t0 - arc_km(np.linalg.norm(ends[2:, None] - ends[:2], axis=-1)) / kmh
         i, j = np.unravel_index(most.argmin(), most.shape)
         lon, lat = self.begin[:, j]
         bearing, _, way_m = EARTH.inv(lon, lat, *self.end[:, i])
@@ -118,7 +113,7 @@ class Reach:
         return best_h
 
     def _rough_h(self, lon: Floats, lat: Floats, ends: Floats, kmh: float) -> Any:
-        km = _bent_km(in_space_km(lon, lat) - ends[:, None])
+        km = arc_km(np.linalg.norm(in_space_km(lon, lat) - ends[:, None], axis=-1))
         return (self.t1[:, None] - km[2:] / kmh).min(axis=0) - (self.t0[:, None] + km[:2] / kmh).max(axis=0)
 
     @staticmethod
@@ -162,10 +157,11 @@ def of_dark(row: Mapping[str, Any], basis: DarkBasis) -> Iterator[Finding]:
         yield from numbers
         chance = -math.expm1(-accident.nearer[0]), -math.expm1(-accident.nearer[1])
     yield from _of_rivals(row, basis, parties, waits, a, b)
+    yield from _of_courses(row, basis, parties[0] if waits else None, b)
     silent = (b,) if waits else (a, b)
     together = [max(ends) for ends in zip(*(lost_together(basis, k) for k in silent), strict=True)]
-    stored = row["lost_together"]
-    yield Finding("lost_together", together[0] <= stored <= together[1], stored, together[0])
+    follows = together[0] <= row["lost_together"] <= together[1]
+    yield Finding("lost_together", follows, row["lost_together"], together[0])
     outage = max(outage_share(basis, k) for k in silent)
     yield near("outage_share", row["outage_share"], outage, 6e-5)
     yield from _of_place(row)
@@ -226,6 +222,14 @@ def _of_rivals(
     yield Finding("nearest", all(of.nearest for of in found), "of the nearest", "others fit more nearly")
 
 
+def _of_courses(row: Mapping[str, Any], basis: DarkBasis, wait: DarkSpan | None, silence: int) -> Iterator[Finding]:
+    """How far who was silent steered off the way to and from who waited; none of two silences."""
+    for name, k in (("course_off_before_deg", "0"), ("course_off_after_deg", "1")):
+        again = basis.courses_off(wait, np.array([silence]), k) if wait else ((math.nan,), (0.0,), (False,))
+        deg, off_deg, unsure = (float(each[0]) for each in again)
+        yield same(name, None, None) if row[name] is None and unsure else near(name, row[name], deg, 0.051 + off_deg)
+
+
 # ---------------------------------------------------------------------------------------- when and where, at what speed
 
 
@@ -233,9 +237,8 @@ def _moments(row: Mapping[str, Any], from_h: float, until_h: float, off_h: float
     """Times, and how long that is."""
     for name, hour in (("start_time", from_h), ("end_time", until_h)):
         stored = us(row[name])
-        yield Finding(
-            name, bool(abs(stored / HOUR - hour) <= off_h + _SECOND_H), stored, round(hour * 3600) * 1_000_000
-        )
+        follows = bool(abs(stored / HOUR - hour) <= off_h + _SECOND_H)
+        yield Finding(name, follows, stored, round(hour * 3600) * 1_000_000)
     stay_h = (us(row["end_time"]) - us(row["start_time"])) / HOUR
     yield from (near(f"{n}_h", row[f"{n}_h"], h, 1e-3) for n, h in (("stay", stay_h), ("spare", stay_h - least_h)))
 
@@ -244,12 +247,11 @@ def _of_water(
     row: Mapping[str, Any], stay_h: float, least_h: float, asked: Sequence[bool], known: bool
 ) -> Iterator[Finding]:
     """What is stored of ways by sea. stay_h: no stay by sea is longer; known: all lie where these are known."""
-    if not known or not any(asked):
+    asks = known and any(asked)
+    if not asks or (not all(asked) and row["stay_water_h"] is None):
         yield same("over_water", row["over_water"], None)
-        yield near("stay_water_h", row["stay_water_h"], math.nan, 0.0)
-        return
-    if not all(asked) and row["stay_water_h"] is None:
-        yield same("over_water", row["over_water"], None)
+        if not asks:
+            yield near("stay_water_h", row["stay_water_h"], math.nan, 0.0)
         return
     yield near("stay_water_h", row["stay_water_h"], stay_h, 6e-4)
     possible = [stay_h + off >= least_h for off in (-1e-4, 1e-4)]
@@ -333,8 +335,7 @@ def _least_speed(row: Mapping[str, Any], reach: Reach, basis: DarkBasis, by_sea:
             low, fast = (low, middle) if reach.longest_h(middle * KMH_PER_KN) >= stay_h else (middle, fast)
     sea = reach.least_kn(stay_h, True) if by_sea else 0.0
     off = 0.006 + 0.001 * low
-    found = max(low, sea) - off <= stored <= max(low + most, sea) + off
-    return Finding("least_speed_kn", bool(found), stored, max(low, sea))
+    return Finding("least_speed_kn", max(low, sea) - off <= stored <= max(low + most, sea) + off, stored, max(low, sea))
 
 
 def _of_region(row: Mapping[str, Any], reach: Reach, region: Any, basis: DarkBasis) -> Finding:

@@ -336,7 +336,7 @@ class Provisional:
         """
         own, (mmsi, newest) = self._rules, self.recent.newest()
         heard = {"mmsi": mmsi, "time": newest.time_us, "satellite": newest.columns["receiver"] == schema.SATELLITE}
-        heard |= {name: newest.columns[name] for name in ("lon", "lat", "sog_kn")}
+        heard |= {name: newest.columns[name] for name in ("lon", "lat", "sog_kn", "cog_deg")}
         last = _last_heard(concat([self._tracks, build(_HEARD, heard)], _HEARD))
         silence_us = arrival_us - micros(last, "time")
         silent = silence_us > threshold(np.asarray(last["satellite"]), own.vessel)
@@ -379,7 +379,7 @@ class Provisional:
 # ----------------------------------------------------------------------------------------- who may be approaching
 
 _LOST_US = days(1)  # who was lost before can be nearly anywhere
-_HEARD = pa.schema([TRACKS.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "satellite")])
+_HEARD = pa.schema([TRACKS.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "cog_deg", "satellite")])
 
 
 def _last_heard(rows: pa.Table) -> pa.Table:

@@ -26,7 +26,16 @@ from stswatch.geo.reference.zones import zone_of
 from stswatch.geo.sea.distance import bounds_km, in_region
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, Bools, Floats, Ints, Result, Tables, build, concat, matching, micros
-from stswatch.pipeline.meetings.fitting import GAPS, WAITS, DarkSpans, Pool, Surroundings, between_km, distance
+from stswatch.pipeline.meetings.fitting import (
+    GAPS,
+    WAITS,
+    DarkSpans,
+    Pool,
+    Surroundings,
+    between_km,
+    courses_off,
+    distance,
+)
 from stswatch.pipeline.meetings.reach import (
     GapGroups,
     StayBySea,
@@ -61,7 +70,7 @@ def dark(state: Tables, batch: Batch, rules: Rules) -> Result:
     waits = concat([state["waits"], batch.table("loitering").select(WAITS.names)], WAITS)
     outages = concat([state["outages"], batch.table("outages")], schema.OUTAGES)
     heard = _heard(state["heard"], batch.table("reporting"))
-    known = Surroundings(DarkSpans.of_gaps(gaps), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
+    known = Surroundings(DarkSpans.of_gaps(gaps, rules), gaps, np.asarray(micros(heard, "hour")) / HOUR, outages, rules)
     decided_us = batch.watermark_us - settled_us(rules)
     over = np.full(waits.num_rows, batch.final) | (micros(waits, "end_time") <= decided_us)
     one = _one_dark(waits.filter(pa.array(over)).combine_chunks(), known)
@@ -148,6 +157,7 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
     expected, nearer, shifts = known.by_accident(some, far[first], pool)
     of_waits = waits.take(pa.array(row))
     at_sea = partial(_wait_by_sea, some=some, silent=silent, known=known)
+    before_deg, after_deg = (np.round(deg, 1) for deg in courses_off(some, silent, known.rules))
     columns = {
         "kind": np.full(len(row), "one_dark", object),
         "from_h": from_h,
@@ -157,6 +167,8 @@ def _one_dark(waits: pa.Table, known: Surroundings) -> pa.Table:
         "region": pa.nulls(len(row), pa.binary()),
         "region_km2": np.full(len(row), np.nan),
         "least_speed_kn": np.max(least, axis=0) / KMH_PER_KN,
+        "course_off_before_deg": before_deg,
+        "course_off_after_deg": after_deg,
         "rivals": count - 1,
         "expected_by_accident": expected,
         "nearer_by_accident": nearer,
@@ -280,6 +292,8 @@ def _pair_rows(a: Ints, b: Ints, rivals: Ints, known: Surroundings) -> pa.Table:
         "region": to_wkb(*corners),
         "region_km2": area_km2(*corners),
         "least_speed_kn": least_speed_kn(of, own.stay_h),
+        "course_off_before_deg": np.full(len(a), np.nan),
+        "course_off_after_deg": np.full(len(a), np.nan),
         "rivals": rivals,
         "expected_by_accident": expected.max(axis=0),  # NaN where either is: neither side may have one by accident
         "nearer_by_accident": nearer.max(axis=0),

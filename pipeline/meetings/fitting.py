@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stswatch.geo.coordinates.plane import apart_km, in_space_km
+from stswatch.geo.coordinates.plane import apart_km, arc_km, in_space_km
 from stswatch.geo.coordinates.sphere import KMH_PER_KN, MEAN_RADIUS_M
 from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, MINUTE, SECOND, Bools, Floats, Ints, micros
@@ -27,6 +27,7 @@ GAPS = schema.table(
     schema.column("end_time", schema.UTC, "first fix after"),
     *(schema.column(name, pa.float64(), "as in table gaps", unit="deg") for name in ("lon0", "lat0", "lon1", "lat1")),
     *(schema.JUDGED_GAPS.field(name) for name in ("receiver", "judgement", "in_outage_min")),
+    *(schema.JUDGED_GAPS.field(name) for name in ("sog0_kn", "sog1_kn", "cog0_deg", "cog1_deg")),
     schema.column("decided", pa.bool_(), "its partners are known"),
 )
 WAITS = schema.table(
@@ -42,7 +43,8 @@ WAITS = schema.table(
 class DarkSpans:
     """Waits or silences as columns (n,): hours since 1970, places in space (3, n) km; of a wait both are the same.
 
-    slack_km: how far a wait is from its place. waits: whether it is one.
+    slack_km: how far a wait is from its place. waits: whether it is one. course: unit vectors in space (2, 2, 3, n) of
+    where each steers at its begin and at its end, ahead and to starboard, NaN where that is not known or it is slow.
     """
 
     mmsi: Ints
@@ -52,14 +54,16 @@ class DarkSpans:
     end: Floats
     slack_km: Floats
     waits: Bools
+    course: Floats
 
     @staticmethod
-    def of_gaps(gaps: pa.Table) -> DarkSpans:
+    def of_gaps(gaps: pa.Table, rules: Rules) -> DarkSpans:
         """Those of GAPS."""
         start_h, end_h = (micros(gaps, name) / HOUR for name in ("start_time", "end_time"))
         start, end = (in_space_km(np.asarray(gaps[f"lon{k}"]), np.asarray(gaps[f"lat{k}"])).T for k in (0, 1))
         mmsi = np.asarray(gaps["mmsi"]).astype(np.int64)
-        return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), np.zeros(len(mmsi), bool))
+        course = np.stack([_course(gaps, f"{k}", rules.dark) for k in (0, 1)])
+        return DarkSpans(mmsi, start_h, end_h, start, end, np.zeros(len(mmsi)), np.zeros(len(mmsi), bool), course)
 
     @staticmethod
     def of_waits(waits: pa.Table) -> DarkSpans:
@@ -68,12 +72,13 @@ class DarkSpans:
         place = in_space_km(np.asarray(waits["lon"]), np.asarray(waits["lat"])).T
         mmsi = np.asarray(waits["mmsi"]).astype(np.int64)
         slack_km = np.asarray(waits["drift_km"]) / 2
-        return DarkSpans(mmsi, start_h, end_h, place, place, slack_km, np.ones(len(mmsi), bool))
+        return DarkSpans(mmsi, start_h, end_h, place, place, slack_km, np.ones(len(mmsi), bool), no_course(len(mmsi)))
 
     def taken(self, rows: Ints | slice) -> DarkSpans:
         """Some of them."""
         flat = (self.mmsi[rows], self.start_h[rows], self.end_h[rows])
-        return DarkSpans(*flat, self.start[:, rows], self.end[:, rows], self.slack_km[rows], self.waits[rows])
+        places, course = (self.start[:, rows], self.end[:, rows]), self.course[..., rows]
+        return DarkSpans(*flat, *places, self.slack_km[rows], self.waits[rows], course)
 
     def later(self, hours: Floats) -> DarkSpans:
         """The same, so much later each, (n,)."""
@@ -83,17 +88,67 @@ class DarkSpans:
         return len(self.mmsi)
 
 
+def no_course(count: int) -> Floats:
+    """The `course` of so many DarkSpans of which none is known."""
+    return np.full((2, 2, 3, count), np.nan)
+
+
+def _course(rows: pa.Table, k: str, own: DarkRules) -> Floats:
+    """Where vessels steer, as in DarkSpans, (2, 3, n), by columns such as sog_kn; k: the end of GAPS, "" of fixes."""
+    lon, lat, kn, deg = (
+        np.asarray(rows[name].cast(pa.float64()).fill_null(np.nan))
+        for name in (f"lon{k}", f"lat{k}", f"sog{k}_kn", f"cog{k}_deg")
+    )
+    turn, rise = np.radians(lon), np.radians(lat)
+    east = np.stack([-np.sin(turn), np.cos(turn), np.zeros(len(turn))])
+    north = np.stack([-np.sin(rise) * np.cos(turn), -np.sin(rise) * np.sin(turn), np.cos(rise)])
+    # reports are tenths kept as float32
+    to = np.radians(np.where(np.round(kn, 3) >= own.course_kn, deg, np.nan))
+    return np.stack([np.sin(to) * east + np.cos(to) * north, np.cos(to) * east - np.sin(to) * north])
+
+
 def distance(one: DarkSpans, other: DarkSpans, rules: Rules) -> Floats:
     """How far silences are from the waits or silences that they fit, (n,): 0 where both begin and end alike.
 
     The sum of log(1 + x) over how far their begins and their ends are apart in place, in units of `dark.near_km`, and
     in time, of `dark.near_h`: who goes to meet somebody is lost near the place, soon before, and found near it soon
-    after.
+    after. Of waits also how far the courses at both ends are off the way there and from there, of `dark.near_deg`;
+    where that is not known, as if they were abeam of it, the middle of what accident gives.
     """
     own = rules.dark
     begins_km, ends_km = (between_km(*ends) for ends in ((one.start, other.start), (one.end, other.end)))
     begin = _ends_apart(begins_km - one.slack_km, one.start_h - other.start_h, own)
-    return begin + _ends_apart(ends_km - one.slack_km, one.end_h - other.end_h, own)
+    far = begin + _ends_apart(ends_km - one.slack_km, one.end_h - other.end_h, own)
+    if not one.waits.any():
+        return far
+    before, after = (_course_apart(deg, own) for deg in courses_off(one, other, rules))
+    return np.asarray(far + np.where(one.waits, before + after, 0.0))
+
+
+_ABEAM_DEG = 90.0
+
+
+def _course_apart(off_deg: Floats, own: DarkRules) -> Floats:
+    """How far courses that are so much off the way set two apart, as in `distance`, (n,); NaN: not known."""
+    return np.asarray(np.log1p(np.where(np.isnan(off_deg), _ABEAM_DEG, off_deg) / own.near_deg))
+
+
+def courses_off(one: DarkSpans, other: DarkSpans, rules: Rules) -> tuple[Floats, Floats]:
+    """How far who was silent steered off the way to a wait at its begin, and off the way from it at its end, degrees.
+
+    (n,) each, 0 to 180; NaN where the course is not known, the vessel slow, or so near that the way says nothing.
+    """
+    to, back = one.start - other.start, other.end - one.end
+    return _off_deg(to, other.course[0], one.slack_km, rules.dark), _off_deg(
+        back, other.course[1], one.slack_km, rules.dark
+    )
+
+
+def _off_deg(way: Floats, course: Floats, slack_km: Any, own: DarkRules) -> Floats:
+    """The angle between ways in space, (3, n) km, as they lie on the ground, and courses, (2, 3, n)."""
+    ahead, abeam = (way * course[0]).sum(axis=0), (way * course[1]).sum(axis=0)
+    far = arc_km(np.sqrt((way * way).sum(axis=0))) >= np.maximum(slack_km, own.course_km)
+    return np.where(far, np.degrees(np.arctan2(np.abs(abeam), ahead)), np.nan)
 
 
 def _ends_apart(km: Floats, hours: Floats, own: DarkRules) -> Floats:
@@ -188,13 +243,13 @@ _SHOWN = 20  # of those who wait
 def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> list[dict[str, Any]]:
     """Who waits, and who of those silent can be there for the first time within `dark.approaching_h` of now.
 
-    waits: schema.LOITERING; gone: mmsi, time, lon and lat of the last fix of each that is silent. On straight ways, at
-    `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both begins, with the
-    number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
+    waits: schema.LOITERING; gone: mmsi, time, lon, lat, sog_kn and cog_deg of the last fix of each that is silent. On
+    straight ways, at `stays.dark_speed_kn`, before or after now. Of each wait the nearest, as `distance` has it of both
+    begins, with the number of others; nearest rows first, _SHOWN at most. Times are ISO 8601. Costs waits times gone.
     """
     own, kmh, one = rules.dark, rules.stays.dark_speed_kn * KMH_PER_KN, DarkSpans.of_waits(waits)
     mmsi, lost_h = np.asarray(gone["mmsi"]).astype(np.int64), micros(gone, "time") / HOUR
-    places = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"]))
+    places, course = in_space_km(np.asarray(gone["lon"]), np.asarray(gone["lat"])), _course(gone, "", own)
     found: list[tuple[float, dict[str, Any]]] = []
     for k in range(len(one)):
         km = apart_km(places, one.start[:, k])
@@ -203,7 +258,8 @@ def approaching(waits: pa.Table, gone: pa.Table, now_us: int, rules: Rules) -> l
         fits = np.flatnonzero((np.abs(earliest_h - now_us / HOUR) <= own.approaching_h) & (mmsi != one.mmsi[k]))
         if not len(fits):
             continue
-        far = _ends_apart(come_km[fits], one.start_h[k] - lost_h[fits], own)
+        off_deg = _off_deg(one.start[:, k, None] - places[fits].T, course[..., fits], one.slack_km[k], own)
+        far = _ends_apart(come_km[fits], one.start_h[k] - lost_h[fits], own) + _course_apart(off_deg, own)
         nearest = np.lexsort((mmsi[fits], far))[0]
         of = int(fits[nearest])
         row = {

@@ -67,6 +67,8 @@ GAPS = table(
     ),
     column("sog0_kn", pa.float64(), "speed over ground at the last fix before", unit="kn", null=True),
     column("sog1_kn", pa.float64(), "speed over ground at the first fix after", unit="kn", null=True),
+    column("cog0_deg", pa.float64(), "course over ground at the last fix before", unit="deg", null=True),
+    column("cog1_deg", pa.float64(), "course over ground at the first fix after", unit="deg", null=True),
     column("heard_before", pa.int64(), "spans of five minutes in which it was heard, of the 24 up to the last fix"),
     column(
         "heard_after", pa.int64(), "the same of the 24 from the first fix after on; null where none came", null=True
@@ -224,6 +226,17 @@ DARK_MEETINGS = table(
             column(f"judgement_{v}", pa.string(), "what that silence was judged to be", null=null),
         )
     ),
+    *(
+        column(
+            f"course_off_{side}_deg",
+            pa.float64(),
+            f"of one_dark how far the course of b was off the way {way} the place at the {fix} it; null where it sent "
+            "none, was slower than dark.course_kn, nearer than dark.course_km or than a strayed, and of both_dark",
+            unit="deg",
+            null=True,
+        )
+        for side, way, fix in (("before", "to", "last fix before"), ("after", "from", "first fix after"))
+    ),
     column(
         "rivals",
         pa.int64(),
@@ -239,8 +252,8 @@ DARK_MEETINGS = table(
     column(
         "nearer_by_accident",
         pa.float64(),
-        "how many of these begin and end as near to the wait or the other silence, in place and time, as this one; of "
-        "both_dark that of a or b, the greater",
+        "how many of these begin and end as near to the wait or the other silence as this one, in place and time, to a "
+        "wait by their courses too; of both_dark that of a or b, the greater",
         null=True,
     ),
     column("shifts", pa.int64(), "days that tell it"),

@@ -22,7 +22,7 @@ SPAN_US = 5 * MINUTE  # class A at anchor reports every three minutes; many arch
 _LONG_RANGE = 27  # the message that tells places to 1/10 minute
 PENDING = pa.schema(
     [
-        *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn")),
+        *(schema.FIXES.field(name) for name in ("mmsi", "time", "lon", "lat", "sog_kn", "cog_deg")),
         schema.column("heading_deg", pa.int16(), "true heading, -1 where none was told", unit="deg"),
         schema.column("receiver", pa.int8(), "kind of receiver, its place in RECEIVERS"),
         schema.LEGS.field("rounding_m"),
@@ -44,7 +44,8 @@ _CLASS_OF[[1, 2, 3]], _CLASS_OF[[18, 19]] = 1, 2
 def valid(fixes: pa.Table) -> pa.Table:
     """The fixes that can be part of a track, with the columns that decide; times in whole milliseconds.
 
-    fixes: of the lake; msg_type and rounded_deg, the grid of the source in degrees, are taken where they are there.
+    fixes: of the lake; cog_deg, msg_type and rounded_deg, the grid of the source in degrees, are taken where they are
+    there.
     """
     return valid_by_station(fixes)[0]
 
@@ -55,6 +56,7 @@ def valid_by_station(fixes: pa.Table) -> tuple[pa.Table, pa.Table]:
         return PENDING.empty_table(), STATIONS.empty_table()
     fixes = used(fixes)
     columns = {name: fixes[name] for name in ("mmsi", "lon", "lat", "sog_kn")}
+    columns["cog_deg"] = fixes["cog_deg"] if _has_values(fixes, "cog_deg") else pa.nulls(fixes.num_rows, pa.float32())
     columns["heading_deg"] = pc.fill_null(fixes["heading_deg"], NO_HEADING)
     whole_ms = micros(fixes, "time") // MS * MS
     columns |= {"time": whole_ms, "receiver": _receivers(fixes["receiver"]), "rounding_m": _rounding_m(fixes)}
@@ -183,8 +185,9 @@ def _break_ties(fixes: pa.Table, key: Ints, order: Ints, ties: Bools) -> Ints:
     tied[:-1] |= ties
     rows = order[tied]
     part = fixes.take(pa.array(rows)).append_column("key", pa.array(key[rows]))
-    names = ("key", "lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m", "station", "sentence", "ais_class")
-    by_value = np.asarray(pc.sort_indices(part, [(name, "ascending") for name in names]))
+    names = ("lon", "lat", "sog_kn", "heading_deg", "receiver", "rounding_m", "station", "sentence", "ais_class")
+    keys = [(name, "ascending") for name in ("key", *names, "cog_deg")]
+    by_value = np.asarray(pc.sort_indices(part, keys))
     kept = by_value[starts_of(key[rows][by_value])]
     merged = np.concatenate([order[~tied], rows[kept]])
     return merged[np.argsort(key[merged])]

@@ -77,12 +77,12 @@ class Losses:
         return np.asarray(upto_us[k] - np.where(k > 0, over_us, 0))
 
 
-# ------------------------------------------------------------------------------ who sent fixes, and which station heard
+# --------------------------------------------- who sent fixes, on which course, and which station heard: of a few fixes
 
 
 @dataclass(frozen=True)
 class Senders:
-    """By which station fixes were heard and from which class of set they came; those of a step, by their rows.
+    """On which course fixes were sent, from which class of set, who heard them; those of a step, by their rows.
 
     tracks: those carried, TRACKS; ready: the new fixes, PENDING; stations: their names, STATIONS.
     """
@@ -114,6 +114,11 @@ class Senders:
     def class_name(self, rows: Ints) -> pa.Array:
         """The same in words, null where none is known."""
         return pa.array(np.array(CLASSES, object)[self.ais_class(rows)].tolist(), pa.string())
+
+    def cog_deg(self, rows: Ints) -> pa.Array:
+        """Courses over ground, (n,), null where none is known."""
+        every = pa.chunked_array([*self.tracks["cog_deg"].chunks, *self.ready["cog_deg"].chunks], pa.float32())
+        return every.take(pa.array(self._places(rows))).combine_chunks()
 
     def _places(self, rows: Ints) -> Ints:
         return np.asarray(self.walked.row[rows] + self.tracks.num_rows)
@@ -211,6 +216,8 @@ def _gap_rows(
                     "lost_min": lost.within(fixes.time_us[before], end_us) / MINUTE,
                     "sog0_kn": _known(fixes.sog_kn[before]),
                     "sog1_kn": none if after is None else _known(fixes.sog_kn[after]),
+                    "cog0_deg": senders.cog_deg(before).cast(pa.float64()),
+                    "cog1_deg": none if after is None else senders.cog_deg(after).cast(pa.float64()),
                     "heard_before": np.zeros(n, np.int64),
                     "heard_after": pa.nulls(n, pa.int64()),
                     "heard_earlier": pa.nulls(n, pa.int64()),
@@ -258,6 +265,7 @@ def _track_rows(senders: Senders, last: Ints, has_leg: Bools, count: Ints, silen
             "lon": fixes.lon[last],
             "lat": fixes.lat[last],
             "sog_kn": fixes.sog_kn[last].astype(np.float32),
+            "cog_deg": senders.cog_deg(last),
             "satellite": fixes.satellite[last],
             "has_leg": has_leg[last],
             "fixes": count,

@@ -113,6 +113,7 @@ TRACKS = schema.table(
     schema.column("lon", pa.float64(), "last fix", unit="deg"),
     schema.column("lat", pa.float64(), "last fix", unit="deg"),
     schema.column("sog_kn", pa.float32(), "last fix", unit="kn", null=True),
+    schema.column("cog_deg", pa.float32(), "last fix", unit="deg", null=True),
     schema.column("satellite", pa.bool_(), "last fix came by satellite"),
     schema.column("has_leg", pa.bool_(), "a leg ends at the last fix"),
     schema.column("fixes", pa.int64(), "fixes so far"),

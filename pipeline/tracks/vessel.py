@@ -286,7 +286,7 @@ def _added_up(place: Ints, half: Ints, first_us: Ints, last_us: Ints, rules: Rul
 READS = {
     "fixes": (
         *("mmsi", "time", "lon", "lat", "sog_kn", "heading_deg", "msg_type", "receiver", "invalid_reason"),
-        *("station", "radio", "utc_second"),
+        *("cog_deg", "station", "radio", "utc_second"),
         "rounded_deg",  # the grid of their source, see geo/coordinates/cells.py
     ),
     "static_reports": (

@@ -29,7 +29,7 @@ def row(**more: Any) -> dict[str, Any]:
     alike = {"lead": True, "kind": "one_dark", "stay_h": 6.5, "spare_h": 4.5, "least_speed_kn": 7.25, "rivals": 2}
     alike |= {"track_start_a": at(-90), "track_start_b": at(-80), "start_time": at(3), "end_time": at(9.5)}
     alike |= {"mmsi_a": 273000001, "mmsi_b": 412000002, "lon": 124.1, "lat": 38.55, "region": None, "region_km2": None}
-    alike |= {"over_water": True, "stay_water_h": 6.5}
+    alike |= {"over_water": True, "stay_water_h": 6.5, "course_off_before_deg": 7.3, "course_off_after_deg": 12.0}
     alike |= {"zones": ["chodo"], "port": "nampo", "distance_to_port_km": 62.0, "shifts": 27, "lost_together": 0}
     alike |= {"gap_start_a": None, "gap_end_a": None, "judgement_a": None, "judgement_b": "silenced"}
     alike |= {
@@ -47,7 +47,7 @@ def row(**more: Any) -> dict[str, Any]:
 def silent_pair(**more: Any) -> dict[str, Any]:
     """Two silences that fit each other."""
     silence = {"gap_start_a": at(-5), "gap_end_a": at(15), "judgement_a": "not_received"}
-    where = {"region": b"\x01", "region_km2": 1234.5}
+    where = {"region": b"\x01", "region_km2": 1234.5, "course_off_before_deg": None, "course_off_after_deg": None}
     return row(kind="both_dark", lead=False, id="D9999999999ff", score=1.25, **silence, **where) | more
 
 
@@ -108,6 +108,8 @@ def test_an_explanation_says_who_had_time_and_how_little_that_says(data, say):
         "412000002 was not heard from 2025-03-19 18:00 to 2025-03-20 14:00 UTC (20.0 h), judged: silenced.",
         "from 2025-03-20 03:00 to 2025-03-20 09:30 UTC, 6.5 h at most",
         "for 2 h of that, 7.2 kn is the least speed",
+        "When 412000002 was heard last, it steered 7 degrees off the way to the place; when it was heard again, it "
+        "steered 12 degrees off the way from there.",
         "2 other silences would fit the wait as well",
         "of those of 27 other days, moved to this one, 0.20 would in the mean, 0.02 as near in place and time",
         "the chance of one as near by accident is 1.8 %",

@@ -38,12 +38,13 @@ def filled(kind, n, columns):
     return build(kind, columns)
 
 
-def looked(silent_h, km, waited_h=6.0, sog_kn=0.3, heard=True, place=PLACE):
+def looked(silent_h, km, waited_h=6.0, sog_kn=0.3, heard=True, place=PLACE, lost=None):
     """What a watch shows: one waits, the others were lost so long ago, so far off it."""
     n = len(silent_h)
     lon, lat = destination(place[0], place[1], np.linspace(180, 270, n), np.asarray(km) * 1000)
     tracks = {"mmsi": GUEST + np.arange(n), "time": NOW - (np.asarray(silent_h) * HOUR).astype(np.int64)}
     tracks |= {"lon": lon, "lat": lat, "track_start": np.full(n, NOW - 90 * HOUR), "silent": np.ones(n, bool)}
+    tracks |= lost or {}
     stay = {"mmsi": [HOST], "start": np.array([NOW - int(waited_h * HOUR)]), "end": np.array([NOW - HOUR])}
     stay |= {"track_start": np.array([NOW - 90 * HOUR]), "slow_ms": np.zeros(1, int)}
     stay |= {f"{axis}{k}": [at] for k in (0, 1) for axis, at in zip(("lon", "lat"), place, strict=True)}
@@ -69,6 +70,17 @@ def test_who_was_lost_near_one_who_waits_may_be_approaching():
 def test_of_several_the_one_lost_nearest_is_named_and_the_others_are_counted():
     (row,) = looked([3.0, 4.5, 3.0], [90.0, 60.0, 110.0])
     assert (row["silent"], row["others"]) == (GUEST + 1, 2)
+
+
+def test_who_steered_for_the_one_who_waits_is_nearer_than_who_steered_away():
+    courses = {"cog_deg": np.array([180.0, 90.0]), "sog_kn": np.array([9.0, 9.0])}  # to the south of it, to the west
+    for km in (85.0, 80.0, 60.0):
+        (row,) = looked([3.0, 3.0], [km, 80.0], lost=courses)
+        assert (row["silent"], row["others"]) == (GUEST + 1, 1)
+    courses["sog_kn"] = np.array([9.0, 1.0])  # too slow for a course to say anything
+    assert looked([3.0, 3.0], [80.0, 80.0], lost=courses)[0]["silent"] == GUEST + 1
+    courses["cog_deg"] = np.array([0.0, 270.0])
+    assert looked([3.0, 3.0], [80.0, 80.0], lost=courses)[0]["silent"] == GUEST
 
 
 @pytest.mark.parametrize(

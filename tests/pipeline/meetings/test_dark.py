@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyproj
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,20 @@ from stswatch.pipeline import schema
 from stswatch.pipeline.batch import HOUR, Batch, build, concat, micros
 from stswatch.pipeline.meetings import dark as step
 from stswatch.pipeline.meetings.dark import dark, settled_us
-from stswatch.pipeline.meetings.fitting import DarkSpans, Pool, Surroundings, between_km, distance
+from stswatch.pipeline.meetings.fitting import (
+    DarkSpans,
+    Pool,
+    Surroundings,
+    between_km,
+    courses_off,
+    distance,
+    no_course,
+)
 from stswatch.pipeline.rules import Rules
 from tests.pipeline import seas
 
 RULES = Rules()
+EARTH = pyproj.Geod(ellps="WGS84")
 BEGIN = seas.NOON_US // (24 * HOUR) * 24 * HOUR
 DAY_H = 24
 DAYS = 40
@@ -29,8 +39,8 @@ LON, LAT = 123.0, 35.0  # the Yellow Sea, far from land
 ORDER = [(name, "ascending") for name in ("start_time", "mmsi_a", "mmsi_b", "gap_start_b")]
 
 
-def gaps(mmsi, start_h, end_h, place, after, judgement="silenced"):
-    """Judged gaps (n,): hours from BEGIN, longitudes and latitudes before and after."""
+def gaps(mmsi, start_h, end_h, place, after, judgement="silenced", **more):
+    """Judged gaps (n,): hours from BEGIN, longitudes and latitudes before and after; more: other columns."""
     n = len(mmsi)
     time = {
         name: BEGIN + np.rint(np.asarray(h) * 3600).astype(np.int64) * 1_000_000
@@ -38,7 +48,7 @@ def gaps(mmsi, start_h, end_h, place, after, judgement="silenced"):
     }
     columns = {"mmsi": np.asarray(mmsi), "track_start": np.full(n, BEGIN), **time}
     columns |= dict(zip(("lon0", "lat0", "lon1", "lat1"), (*place, *after), strict=True))
-    columns |= {"receiver": ["terrestrial"] * n, "ending": ["resumed"] * n}
+    columns |= {"receiver": ["terrestrial"] * n, "ending": ["resumed"] * n, **more}
     columns["judgement"] = [judgement] * n if isinstance(judgement, str) else list(judgement)
     for field in schema.JUDGED_GAPS:
         if field.name not in columns:
@@ -55,33 +65,32 @@ def traffic(n, seed, days=DAYS, judgement="silenced"):
     lon, lat = LON + rng.uniform(-3, 3, n), LAT + rng.uniform(-2.5, 2.5, n)
     way_m = long_h * 12 * 1852 * rng.uniform(0, 0.8, n)
     after = destination(lon, lat, rng.uniform(0, 360, n), way_m)
-    return gaps(412_000_000 + np.arange(n), start_h, start_h + long_h, (lon, lat), after, judgement)
+    mmsi = 412_000_000 + np.arange(n)
+    return gaps(mmsi, start_h, start_h + long_h, (lon, lat), after, judgement, **steered(rng, n))
 
 
-def wait(start_h=600.0, end_h=612.0, mmsi=273_000_001, lon=LON, lat=LAT):
+def steered(rng, n):
+    """Any courses and speeds, or none."""
+    most = {"cog0_deg": 360, "cog1_deg": 360, "sog0_kn": 9, "sog1_kn": 9}
+    return {name: pa.array(rng.uniform(0, high, n), mask=rng.random(n) < 0.2) for name, high in most.items()}
+
+
+def wait(start_h=600.0, end_h=612.0, mmsi=273_000_001, lon=LON, lat=LAT, drift_km=0.0):
     """One vessel that loitered."""
-    columns = {
-        "mmsi": [mmsi],
-        "track_start": np.array([BEGIN]),
-        "lon": [lon],
-        "lat": [lat],
-        "zones": [[]],
-        "port": ["x"],
-    }
-    columns |= {
-        "start_time": np.array([BEGIN + int(start_h * HOUR)]),
-        "end_time": np.array([BEGIN + int(end_h * HOUR)]),
-    }
+    columns = {"mmsi": [mmsi], "track_start": np.array([BEGIN]), "lon": [lon], "lat": [lat], "zones": [[]]}
+    times = {"start_time": start_h, "end_time": end_h}
+    columns |= {name: np.array([BEGIN + int(at_h * HOUR)]) for name, at_h in times.items()}
+    columns |= {"port": ["x"], "drift_km": [drift_km]}
     for field in schema.LOITERING:
         if field.name not in columns:
             columns[field.name] = np.zeros(1, bool if field.type == pa.bool_() else float)
     return build("loitering", columns)
 
 
-def guest(mmsi=445_000_001, start_h=602.0, end_h=611.0, km=20.0):
+def guest(mmsi=445_000_001, start_h=602.0, end_h=611.0, km=20.0, **more):
     """A silenced gap of one vessel that began and ended so near the place of the wait, long enough to lie beside it."""
     places = [destination(LON, LAT, bearing, km * 1000) for bearing in (80.0, 200.0)]
-    return gaps([mmsi], [start_h], [end_h], *([np.atleast_1d(axis) for axis in place] for place in places))
+    return gaps([mmsi], [start_h], [end_h], *([np.atleast_1d(axis) for axis in place] for place in places), **more)
 
 
 def heard(days=DAYS, silent=()):
@@ -238,11 +247,12 @@ def waiting(n, seed):
     rules = dataclasses.replace(RULES, dark=dataclasses.replace(RULES.dark, fits_enough=1e9))
     table = step._ended(traffic(1200, 7), rules)
     every_h = np.asarray(BEGIN / HOUR + np.arange(DAYS * DAY_H), np.float64)
-    around = Surroundings(DarkSpans.of_gaps(table), table, every_h, schema.empty("outages"), rules)
+    around = Surroundings(DarkSpans.of_gaps(table, rules), table, every_h, schema.empty("outages"), rules)
     start_h = BEGIN / HOUR + rng.uniform(30 * DAY_H, 38 * DAY_H, n)
     place = in_space_km(LON + rng.uniform(-4, 4, n), LAT + rng.uniform(-3.5, 3.5, n)).T
     end_h = start_h + rng.uniform(3, 12, n)
-    return DarkSpans(np.arange(n), start_h, end_h, place, place, np.zeros(n), np.ones(n, bool)), around
+    here = DarkSpans(np.arange(n), start_h, end_h, place, place, np.zeros(n), np.ones(n, bool), no_course(n))
+    return here, around
 
 
 @settings(max_examples=20, deadline=None)
@@ -253,11 +263,12 @@ def test_a_silence_fits_a_wait_where_both_have_time_for_the_stay_and_no_other_do
     n, kmh, stay_h = 60, RULES.stays.dark_speed_kn * KMH_PER_KN, RULES.dark.stay_h
     start_h, place = rng.uniform(0, 20, n), in_space_km(*(at + rng.uniform(-0.2, 0.2, n) for at in (LON, LAT))).T
     slack_km = rng.uniform(0, drift_km / 2 + 1e-9, n)
-    waits = DarkSpans(np.arange(n), start_h, start_h + rng.uniform(1, 14, n), place, place, slack_km, np.ones(n, bool))
+    end_h, unknown = start_h + rng.uniform(1, 14, n), no_course(n)
+    waits = DarkSpans(np.arange(n), start_h, end_h, place, place, slack_km, np.ones(n, bool), unknown)
     begin_h = rng.uniform(0, 24, n)
     begin, end = (in_space_km(*(at + rng.uniform(-spread_deg, spread_deg, n) for at in (LON, LAT))).T for _ in "01")
     silences = DarkSpans(
-        n + np.arange(n), begin_h, begin_h + rng.uniform(2, 20, n), begin, end, np.zeros(n), np.zeros(n, bool)
+        n + np.arange(n), begin_h, begin_h + rng.uniform(2, 20, n), begin, end, np.zeros(n), np.zeros(n, bool), unknown
     )
     found = np.zeros((n, n), bool)
     for row, silence, _ in Pool(silences, np.ones(n, bool), RULES).fitting(waits, np.zeros(1)):
@@ -307,6 +318,72 @@ def test_as_near_a_one_fits_by_accident_as_often_as_is_told():
     for x in (0.05, 0.1, 0.2, 0.4):
         low, high = stats.binom.interval(0.995, len(waits), np.minimum(x, -np.expm1(-mean)).mean())
         assert low <= (chance <= x).sum() <= high
+
+
+def courses(n, seed, slack_km=0.0):
+    """Silences anywhere that steer anywhere, the places of waits up to 1,000 km off, and the silences as GAPS."""
+    rng = np.random.default_rng(seed)
+    lon, lat = rng.choice([0.0, 179.9, -179.9, 123.0], n) + rng.uniform(-0.3, 0.3, n), rng.uniform(-75, 75, n)
+    begin, end = (destination(lon, lat, rng.uniform(0, 360, n), 10 ** rng.uniform(2, 6, n)) for _ in "01")
+    long_h = rng.uniform(2, 60, n)
+    silent = gaps(np.arange(n) + 1, np.zeros(n), long_h, begin, end, **steered(rng, n))
+    place, start_h = in_space_km(lon, lat).T, np.full(n, BEGIN / HOUR)
+    slack = np.full(n, slack_km)
+    waits = DarkSpans(-1 - np.arange(n), start_h, start_h + long_h, place, place, slack, np.ones(n, bool), no_course(n))
+    return waits, silent, (lon, lat)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 3.0, 40.0]))
+def test_how_far_a_course_is_off_the_way_is_as_geodesics_have_it(seed, slack_km):
+    """Across the date line too; none where no course was sent, of who is slow, or so near that it says little."""
+    waits, silent, place = courses(50, seed, slack_km)
+    found = courses_off(waits, DarkSpans.of_gaps(step._ended(silent, RULES), RULES), RULES)
+    for k, deg in enumerate(found):
+        lon, lat, cog, kn = (
+            np.asarray(silent[of].fill_null(np.nan)) for of in (f"lon{k}", f"lat{k}", f"cog{k}_deg", f"sog{k}_kn")
+        )
+        to_deg, _, away_m = EARTH.inv(lon, lat, *place)
+        off = np.abs((to_deg + 180 * k - cog + 180) % 360 - 180)
+        least_m = 1000 * max(slack_km, RULES.dark.course_km)
+        counts = (kn >= RULES.dark.course_kn) & (away_m >= least_m) & ~np.isnan(cog)
+        sure = np.abs(away_m - least_m) > 100
+        assert (counts == ~np.isnan(deg))[sure].all()
+        assert np.abs(deg - off)[counts & sure].max(initial=0) < 0.01
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_who_tells_no_course_is_as_near_as_who_steers_abeam_and_never_nearer(seed):
+    waits, silent, _ = courses(50, seed)
+    with_course = DarkSpans.of_gaps(step._ended(silent, RULES), RULES)
+    off = np.stack(courses_off(waits, with_course, RULES))
+    silent_on_it = dataclasses.replace(with_course, course=no_course(len(with_course)))
+    far, none = (distance(waits, of, RULES) for of in (with_course, silent_on_it))
+    assert none == pytest.approx(far - np.log1p(np.where(np.isnan(off), 90, off) / 10).sum(axis=0) + 2 * np.log(10))
+    assert (none >= far)[(np.isnan(off) | (off <= 90)).all(axis=0)].all()
+    assert (none <= far)[(np.isnan(off) | (off >= 90)).all(axis=0)].all()
+    two = dataclasses.replace(waits, waits=np.zeros(len(with_course), bool))
+    assert distance(two, with_course, RULES) == pytest.approx(
+        none - 2 * np.log(10)
+    )  # of two silences the place is not known
+
+
+@pytest.mark.parametrize(
+    ("kn", "km", "drift_km", "known"),
+    [(2, 20, 0, 1), (1.9, 20, 0, 0), (None, 20, 0, 0), (9, 0.9, 0, 0), (9, 1.1, 0, 1), (9, 20, 41, 0), (9, 20, 39, 1)],
+)
+def test_of_two_at_one_place_who_comes_for_the_wait_and_leaves_it_is_named(kn, km, drift_km, known):
+    """Where the courses count; where they do not neither is nearer, and the smaller number is named."""
+    speeds = {f"sog{k}_kn": pa.array([kn], pa.float64()) for k in (0, 1)}
+    # lost to the east of it, found to the south-south-west
+    comes = guest(445_000_009, km=km, cog0_deg=[260.0], cog1_deg=[205.0], **speeds)
+    passes = guest(445_000_001, km=km, cog0_deg=[80.0], cog1_deg=[110.0], **speeds)
+    rows = found(plain(comes, passes), wait(drift_km=drift_km)).to_pylist()
+    (row,) = [row for row in rows if row["kind"] == "one_dark"]
+    off = row["course_off_before_deg"], row["course_off_after_deg"]
+    assert (row["mmsi_b"], row["rivals"]) == (445_000_009 if known else 445_000_001, 1)
+    assert off == ((pytest.approx(0.2, abs=0.3), pytest.approx(5.0, abs=0.3)) if known else (None, None))
 
 
 def test_the_nearest_of_many_silences_is_the_one_that_is_named():

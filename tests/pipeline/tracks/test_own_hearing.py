@@ -59,13 +59,18 @@ def test_a_gap_is_given_once_the_two_hours_after_it_are_over_and_with_all_at_the
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([None, 1, 5]))
-def test_a_gap_knows_who_heard_both_ends_and_from_which_class_of_set(seed, cut_h):
+def test_a_gap_knows_the_course_at_both_ends_who_heard_them_and_from_which_class_of_set(seed, cut_h):
     rng = np.random.default_rng(seed)
     minute = np.sort(rng.choice(30 * 60, 40, replace=False))
     mmsi, time_us = ONE + rng.integers(0, 4, 40), NOON + minute * MINUTE
     names, types = rng.choice(["SOUTH", "NORTH", ""], 40), rng.choice([1, 3, 18, 19, 27, 0], 40)
     table = seas.fixes(mmsi, time_us, 123.0, 36.0, 1.0)
-    collected = {"station": pa.array([name or None for name in names]), "msg_type": pa.array(types, mask=types == 0)}
+    course = pa.array(np.round(rng.uniform(0, 360, 40), 1).astype(np.float32), mask=rng.random(40) < 0.3)
+    collected = {
+        "cog_deg": course,
+        "station": pa.array([name or None for name in names]),
+        "msg_type": pa.array(types, mask=types == 0),
+    }
     for name, values in collected.items():
         field = table.schema.field(name)
         table = table.set_column(table.column_names.index(name), field, values.cast(field.type))
@@ -75,5 +80,6 @@ def test_a_gap_knows_who_heard_both_ends_and_from_which_class_of_set(seed, cut_h
     for row in found:
         for side, time in (("0", row["start_time"]), ("1", row["end_time"])):
             k = None if time is None else at[row["mmsi"], round(time.timestamp() * 1e6)]
+            assert row[f"cog{side}_deg"] == (None if k is None else course[k].as_py())
             assert row[f"station{side}"] == (None if k is None else names[k] or None)
             assert row[f"class{side}"] == (None if k is None else {1: "A", 3: "A", 18: "B", 19: "B"}.get(types[k]))
