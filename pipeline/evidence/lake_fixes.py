@@ -60,10 +60,18 @@ class TrackFixes:
 
     def at(self, rows: Any) -> TrackFixes:
         """These fixes."""
-        return TrackFixes(*(values[rows] for values in vars(self).values()))
+        return TrackFixes(*(getattr(self, name)[rows] for name in _OF_TRACK))
 
     def __len__(self) -> int:
         return len(self.time_us)
+
+    @cached_property
+    def hops_m(self) -> Floats:
+        """How far it is from each fix to the next, (n - 1,)."""
+        return np.asarray(apart_m(self.lon[:-1], self.lat[:-1], self.lon[1:], self.lat[1:]))
+
+
+_OF_TRACK = tuple(TrackFixes.__annotations__)
 
 
 def apart_m(lon0: Any, lat0: Any, lon1: Any, lat1: Any) -> Any:
@@ -86,9 +94,8 @@ def _one_apart_m(lon0: float, lat0: float, lon1: float, lat1: float) -> float:
 
 def leaps(course: TrackFixes, rules: VesselRules) -> Bools:
     """Between each fix and the next, (n - 1,): whether a ship cannot have made it, so that more than one sends."""
-    away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
     reach_m = rules.hop_slack_m + rules.max_speed_kn * MS_PER_KN * np.diff(course.time_us) / SECOND
-    return np.asarray(np.round(away_m, 3) > reach_m)
+    return np.asarray(np.round(course.hops_m, 3) > reach_m)
 
 
 def tracks_of(course: TrackFixes, rules: VesselRules) -> Ints:
@@ -151,10 +158,9 @@ def chords_of(course: TrackFixes, rules: VesselRules, lean: int = 0) -> Chords:
 def legs_of(course: TrackFixes, rules: VesselRules) -> tuple[Ints, Bools, Floats, Bools]:
     """Between each fix and the next, (n - 1,): how long, whether a leg, its speed, whether that was reported."""
     took_us = np.diff(course.time_us)
-    kind = course.satellite[1:] & course.satellite[:-1]
-    leg = took_us <= np.where(kind, rules.gap_satellite_h, rules.gap_terrestrial_h) * HOUR
-    away_m = apart_m(course.lon[:-1], course.lat[:-1], course.lon[1:], course.lat[1:])
-    implied_kn = away_m / np.maximum(took_us / SECOND, rules.implied_over_s) / MS_PER_KN
+    by_satellite = course.satellite[1:] & course.satellite[:-1]
+    leg = took_us <= np.where(by_satellite, rules.gap_satellite_h, rules.gap_terrestrial_h) * HOUR
+    implied_kn = course.hops_m / np.maximum(took_us / SECOND, rules.implied_over_s) / MS_PER_KN
     mean_kn = np.round((course.sog_kn[1:] + course.sog_kn[:-1]) / 2, 3)
     reported = ~np.isnan(mean_kn)
     return took_us, leg, np.where(reported, mean_kn, implied_kn), reported
@@ -182,15 +188,10 @@ def _thinned(
     off_m = np.linalg.norm(space_m[at] - space_m[first][of] - chord_m[of] * share, axis=1)
     bend_m = (chord_m * chord_m).sum(axis=1) / MEAN_RADIUS_M + 0.01
     straight = np.maximum.reduceat(off_m, np.cumsum(count) - count) <= rules.thin_tolerance_m + lean * bend_m
-    keep = straight & _are_short(course, first, last, rules)
-    return first[keep], last[keep]
-
-
-def _are_short(course: TrackFixes, first: Ints, last: Ints, rules: VesselRules) -> Bools:
-    lon, lat = course.lon, course.lat
-    north = np.minimum(np.maximum(np.abs(lat[first]), np.abs(lat[last])), 89.0)
+    north = np.minimum(np.maximum(np.abs(course.lat[first]), np.abs(course.lat[last])), 89.0)
     most_m = rules.piece_km * 1000 / np.maximum(np.tan(np.radians(north)), 1.0)
-    return np.asarray(apart_m(lon[first], lat[first], lon[last], lat[last]) <= most_m)
+    keep = straight & (apart_m(course.lon[first], course.lat[first], course.lon[last], course.lat[last]) <= most_m)
+    return first[keep], last[keep]
 
 
 def gap_edges(course: TrackFixes, begun_us: int, data_end_us: int, rules: VesselRules) -> Ints:
@@ -328,13 +329,9 @@ class Rows:
     def _mmsi(self) -> Ints:
         return np.asarray(self.kept["mmsi"]).astype(np.int64)
 
-    @cached_property
-    def _span(self) -> dict[int, tuple[int, int]]:
-        return _spans(self._mmsi)
-
     def of(self, mmsi: int, from_us: int, to_us: int) -> tuple[int, int]:
         """From which row up to which, left out, those of a vessel in a span lie, both ends included."""
-        first, end = self._span.get(mmsi, (0, 0))
+        first, end = self._mmsi.searchsorted([mmsi, mmsi + 1]).tolist()
         low, high = self.time_us[first:end].searchsorted([from_us, to_us + 1])
         return first + int(low), first + int(high)
 
@@ -362,16 +359,17 @@ class Rows:
 
         With from which up to which, left out, those of each vessel lie.
         """
-        of, time_us, row = self._columns, self.time_us // 1000 * 1000, np.arange(len(self.time_us))
-        if (np.diff(time_us) == 0).any():
-            keys = [of[name] for name in ("rounding_m", "receiver", "heading_deg", "sog_kn", "lat", "lon")]
-            order = np.lexsort((*keys, time_us, self._mmsi))
-            new = (np.diff(time_us[order], prepend=-1) != 0) | (np.diff(self._mmsi[order], prepend=-1) != 0)
-            row = order[new]
+        of, time_us, mmsi = self._columns, self.time_us // 1000 * 1000, self._mmsi
+        row, again = np.arange(len(time_us)), (np.diff(time_us, prepend=-1) == 0) & (np.diff(mmsi, prepend=-1) == 0)
+        if again.any():
+            tied = np.flatnonzero(again | np.append(again[1:], False))
+            keys = [of[name][tied] for name in ("rounding_m", "receiver", "heading_deg", "sog_kn", "lat", "lon")]
+            row[tied] = tied[np.lexsort((*keys, time_us[tied], mmsi[tied]))]
+            row = row[~again]
             of, time_us = {name: values[row] for name, values in of.items()}, time_us[row]
         satellite = of["receiver"] == schema.SATELLITE
         place = of["lon"], of["lat"], of["sog_kn"], of["heading_deg"]
-        return _spans(self._mmsi[row]), TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
+        return _spans(mmsi[row]), TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
 
     def course(self, mmsi: int, from_us: int, to_us: int) -> TrackFixes:
         """The fixes of a vessel in a span, in whole milliseconds, one for each moment."""
@@ -393,8 +391,7 @@ class Rows:
         for row, of in zip(wanted, values, strict=True):
             of["time"] = int(self.time_us[row])
             source, member = of["source"], self.lake.members.get(of["source"])
-            spans = [(of["offset"], of["length"])]
-            spans += [(more["offset"], more["length"]) for more in of["more_refs"] or ()]
+            spans = [(each["offset"], each["length"]) for each in (of, *(of["more_refs"] or ()))]
             refs = tuple(RawRef(source, member, *span) for span in spans)
             found[row] = Deciding(tuple(dict.fromkeys(roles[row])), self.table, refs, of)
         return found
