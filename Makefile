@@ -51,7 +51,7 @@ cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Ka
 	@$(INSTALL) '.[dev,cluster]'
 	$(PYTHON) -m pytest -m "$(CLUSTER)" -n 2 --dist loadfile --no-loadscope-reorder -ra $(PYTEST_ARGS)
 
-soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with fifteen times the examples
+soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with twenty times the examples
 	$(PYTHON) -m pytest -m 'soak and not cluster' -rP $(PYTEST_ARGS)
 	$(PYTHON) -m pytest -m 'hypothesis and not soak and not service and not cluster' --hypothesis-profile=soak $(SPREAD) $(PYTEST_ARGS)
 

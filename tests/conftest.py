@@ -62,7 +62,7 @@ def _is_set(variable: str) -> bool:
 
 # CI tries the same examples each time: a change lands or not by what it is, not by luck. `make soak` tries more, by
 # --hypothesis-profile. A property that names its own number of examples keeps it in both.
-settings.register_profile("stswatch", deadline=None, derandomize="CI" in os.environ, max_examples=20)
+settings.register_profile("stswatch", deadline=None, derandomize="CI" in os.environ, max_examples=15)
 settings.register_profile("soak", deadline=None, max_examples=300)
 settings.load_profile("stswatch")
 

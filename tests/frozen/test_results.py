@@ -12,6 +12,8 @@ import pytest
 
 from tests.frozen import results
 
+pytestmark = pytest.mark.e2e
+
 KEPT = results.kept()
 SIMULATED = dict(results.simulated())
 REAL = dict(results.real(Path(os.environ.get("STSWATCH_REAL_DATA", "."))))

@@ -15,6 +15,8 @@ from stswatch.pipeline import api, cli
 from stswatch.pipeline.decode.decoded_fields import columns_of
 from tests.pipeline.decode.captures import SINGLE, capture, sentence, tagged
 
+pytestmark = pytest.mark.e2e
+
 LINES = 3_000
 MIB = 1 << 20
 

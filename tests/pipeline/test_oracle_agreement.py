@@ -99,7 +99,7 @@ SEAS = [
     pytest.param("day", 30, 85, id="day"),
     pytest.param("gulf", 30, 3, id="gulf", marks=[pytest.mark.real, seas.needs_real]),
     pytest.param("gulf", 5, 15, id="gulf-5min", marks=[pytest.mark.real, seas.needs_real]),
-    pytest.param("southeast", 10, 1_500, id="southeast", marks=[pytest.mark.real, seas.needs_real]),
+    pytest.param("southeast", 10, 1_500, id="southeast", marks=[pytest.mark.real, seas.needs_real, pytest.mark.soak]),
     pytest.param("noaa", 10, 10_000, id="noaa", marks=[pytest.mark.real, seas.needs_real, pytest.mark.soak]),
     pytest.param("two days", 30, 150, id="two days", marks=pytest.mark.soak),
 ]

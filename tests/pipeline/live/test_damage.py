@@ -30,6 +30,8 @@ from tests.pipeline.decode.captures import tagged
 from tests.pipeline.flow import archive
 from tests.pipeline.live.replay import SHORT_GAPS, WORLD, lines
 
+pytestmark = pytest.mark.e2e
+
 OF_SILENCES = {feature.name for feature in FEATURES if feature.silence}
 HOURS = 2.6  # two segments that are closed, and one that a kill left open
 

@@ -7,10 +7,14 @@ import threading
 import time
 from contextlib import contextmanager
 
+import pytest
+
 from stswatch.pipeline.live import health, stream
 from stswatch.pipeline.sources.kinds import parse
 from stswatch.pipeline.spool.clock import Clock
 from tests.pipeline.live.replay import STAMP, WORLD, lines, until
+
+pytestmark = pytest.mark.e2e
 
 HOURS = 0.5
 YEARS_US = 10 * 365 * 24 * 3_600_000_000

@@ -208,7 +208,7 @@ def shared_h(row: dict[str, Any], first: datetime, last: datetime) -> float:
     return max(both / timedelta(hours=1), 0.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seas())
 def test_what_lies_round_a_meeting_agrees_with_plain_loops(sea):
     found, wanted = asked(sea), by_loops(sea)

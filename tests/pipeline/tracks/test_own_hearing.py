@@ -23,7 +23,7 @@ def by_hand(time_us, start_us, end_us):
     return before, after, earlier if min(time_us) // SPAN_US <= first else None
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([None, 1, 5]))
 def test_spans_are_those_counted_one_by_one_wherever_the_data_are_cut(seed, cut_h):
     """Each slice costs the same however little lies in it: so several vessels for some hours, not one for days."""
