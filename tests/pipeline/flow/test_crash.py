@@ -26,7 +26,7 @@ IN_A_ROW = {
     "slices": [*POINTS[SLICES : LOADING - 1], "slice_committed", "folder_discarded", "folder_discarded"],
     "loading": POINTS[LOADING + 1 :],
 }
-IN_WORKERS = [point for point in POINTS if point.startswith(("lake", "chunk", "state", "rows"))]
+IN_WORKERS = [point for point in POINTS if point.startswith(("lake", "chunk_written", "state", "rows"))]
 
 
 @pytest.fixture(scope="module")
