@@ -8,7 +8,7 @@ ROOMS := geo models pipeline sample_ais
 # in the order of tests/conftest.py, the longest first, not by how many tests it has. A fifth of the time they wait for
 # clocks, disks and sockets, so there is one more than there are cores.
 JOBS ?= 3
-SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+SPREAD = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 CLUSTER ?= cluster and not soak
 
@@ -47,9 +47,10 @@ services: $(VENV)/.installed-dev  ## run the tests of Mosquitto and systemd, whe
 cluster-jars:  ## fetch the jars of Flink, Beam's job server and Kafka into .cluster; needs Maven, or apt-get to install it
 	@sh deploy/flink/cluster jars
 
+cluster-test: JOBS = 2
 cluster-test: $(VENV)/.installed-dev cluster-jars  ## start a small Flink and Kafka here, and run the tests of them (CLUSTER=cluster: the longer ones too)
 	@$(INSTALL) '.[dev,cluster]'
-	$(PYTHON) -m pytest -m "$(CLUSTER)" -n 2 --dist loadfile --no-loadscope-reorder -ra $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "$(CLUSTER)" $(SPREAD) -ra $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-dev  ## run the tests that take minutes, and the properties with twenty times the examples
 	$(PYTHON) -m pytest -m 'soak and not cluster' -rP $(PYTEST_ARGS)

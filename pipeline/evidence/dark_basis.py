@@ -35,7 +35,8 @@ from stswatch.pipeline.times import utc
 Ends = tuple[Floats, Floats]  # at least, at most
 _NEAR_OFF = 2.5e-4  # of the distance that says how near a silence is: what metres make
 _TIMES = ("start_time", "end_time")
-_NAMED = ("track_start", "gap_start", "gap_end")  # by which times a dark meeting names a silence
+# by which times a dark meeting names a silence, and what they are here
+_NAMED = {"track_start": "track_us", "gap_start": "start_us", "gap_end": "end_us"}
 EARTH = pyproj.Geod(ellps="WGS84")
 
 
@@ -276,7 +277,7 @@ def _closest(basis: DarkSpan, wanted: Mapping[str, int], also: Floats | float = 
 
 def silence_of(basis: DarkBasis, row: Mapping[str, Any], v: str) -> int | None:
     """Which silence a dark meeting names."""
-    times = {f"{of.removeprefix('gap_').split('_')[0]}_us": us(row[f"{of}_{v}"]) for of in _NAMED}
+    times = {name: us(row[f"{of}_{v}"]) for of, name in _NAMED.items()}
     return _closest(basis.silences, {"mmsi": row[f"mmsi_{v}"], **times})
 
 
@@ -300,8 +301,7 @@ def of_silent_party(row: Mapping[str, Any], v: str, basis: DarkBasis, silence: i
     """Whether what is stored of a party is a silence of table gaps."""
     it = basis.silences.at(silence)
     yield same(f"mmsi_{v}", row[f"mmsi_{v}"], int(it.mmsi))
-    times = zip(_NAMED, (it.track_us, it.start_us, it.end_us), strict=True)
-    yield from (same(f"{name}_{v}", us(row[f"{name}_{v}"]), int(time_us)) for name, time_us in times)
+    yield from (same(f"{of}_{v}", us(row[f"{of}_{v}"]), int(getattr(it, name))) for of, name in _NAMED.items())
     yield same(f"judgement_{v}", row[f"judgement_{v}"], basis.judgement[silence])
 
 

@@ -247,11 +247,12 @@ def _of_water(
     row: Mapping[str, Any], stay_h: float, least_h: float, asked: Sequence[bool], known: bool
 ) -> Iterator[Finding]:
     """What is stored of ways by sea. stay_h: no stay by sea is longer; known: all lie where these are known."""
-    asks = known and any(asked)
-    if not asks or (not all(asked) and row["stay_water_h"] is None):
+    if not known or not any(asked):
         yield same("over_water", row["over_water"], None)
-        if not asks:
-            yield near("stay_water_h", row["stay_water_h"], math.nan, 0.0)
+        yield near("stay_water_h", row["stay_water_h"], math.nan, 0.0)
+        return
+    if not all(asked) and row["stay_water_h"] is None:
+        yield same("over_water", row["over_water"], None)
         return
     yield near("stay_water_h", row["stay_water_h"], stay_h, 6e-4)
     possible = [stay_h + off >= least_h for off in (-1e-4, 1e-4)]

@@ -306,12 +306,6 @@ def _with_source(rows: pa.Table, source: str) -> pa.Table:
     return rows.append_column("source", word)
 
 
-def _spans(mmsi: Ints) -> dict[int, tuple[int, int]]:
-    """From which place up to which, left out, each value of a sorted array lies."""
-    who, first, count = np.unique(mmsi, return_index=True, return_counts=True)
-    return {m: (k, k + n) for m, k, n in zip(who.tolist(), first.tolist(), count.tolist(), strict=True)}
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows of the lake, sorted by vessel and time."""
@@ -354,11 +348,8 @@ class Rows:
         }
 
     @cached_property
-    def _moments(self) -> tuple[dict[int, tuple[int, int]], TrackFixes]:
-        """The fixes of all, one for each moment of each: of several the least by place, speed and heading.
-
-        With from which up to which, left out, those of each vessel lie.
-        """
+    def _moments(self) -> tuple[Ints, TrackFixes]:
+        """Whose, (n,), and the fixes of all, one for each moment: of several the least by place, speed and heading."""
         of, time_us, mmsi = self._columns, self.time_us // 1000 * 1000, self._mmsi
         row, again = np.arange(len(time_us)), (np.diff(time_us, prepend=-1) == 0) & (np.diff(mmsi, prepend=-1) == 0)
         if again.any():
@@ -369,19 +360,20 @@ class Rows:
             of, time_us = {name: values[row] for name, values in of.items()}, time_us[row]
         satellite = of["receiver"] == schema.SATELLITE
         place = of["lon"], of["lat"], of["sog_kn"], of["heading_deg"]
-        return _spans(mmsi[row]), TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
+        return mmsi[row], TrackFixes(time_us, *place, satellite, of["rounding_m"], row)
 
     def course(self, mmsi: int, from_us: int, to_us: int) -> TrackFixes:
         """The fixes of a vessel in a span, in whole milliseconds, one for each moment."""
-        spans, fixes = self._moments
-        first, end = spans.get(mmsi, (0, 0))
+        whose, fixes = self._moments
+        first, end = whose.searchsorted([mmsi, mmsi + 1]).tolist()
         low, high = fixes.time_us[first:end].searchsorted([from_us // 1000 * 1000, to_us + 1])
         return fixes.at(slice(first + int(low), first + int(high)))
 
     def torn(self, rules: VesselRules) -> list[int]:
         """Under which numbers more than one sends, by all fixes of each here."""
-        mmsi, fixes = self._mmsi[self._moments[1].row], self._moments[1]
-        return [*map(int, np.unique(mmsi[1:][(mmsi[1:] == mmsi[:-1]) & leaps(fixes, rules)]))]
+        whose, fixes = self._moments
+        within = whose[1:] == whose[:-1]
+        return [int(mmsi) for mmsi in np.unique(whose[1:][within & leaps(fixes, rules)])]
 
     def deciding(self, roles: Mapping[int, Collection[str]]) -> dict[int, Deciding]:
         """Rows by their number, with their bytes; roles: what each decides."""

@@ -85,15 +85,14 @@ def revise_events(work: duckdb.DuckDBPyConnection, run: ByRun, moved: Moved, tab
 
 
 def _not_empty(work: duckdb.DuckDBPyConnection, tables: Registry) -> list[str]:
-    """The tables of which something is said now, or stands: of the others nothing has to be compared."""
-    standing = f"SELECT DISTINCT table_name FROM {TABLE} WHERE status = 'current'"
-    some = {row[0] for row in work.execute(standing).fetchall()}
-    alone = [name for name in tables.revised if tables.merge(name) is Merge.ROWS and name not in some]
-    if alone:
-        rows = ", ".join(f"EXISTS (FROM part_{name})" for name in alone)
-        none = work.execute(f"SELECT {rows}").fetchall()[0]
-        alone = [name for name, any_row in zip(alone, none, strict=True) if not any_row]
-    return [name for name in tables.revised if name not in alone]
+    """The tables with rows, or revisions that hold: of the others nothing has to be compared."""
+    holding = work.execute(f"SELECT DISTINCT table_name FROM {TABLE} WHERE status = 'current'").fetchall()
+
+    def has_rows(name: str) -> bool:
+        return bool(work.execute(f"SELECT EXISTS (FROM part_{name})").fetchall()[0][0])
+
+    # of a table that is put together of several parts it is not known before
+    return [n for n in tables.revised if tables.merge(n) is not Merge.ROWS or (n,) in holding or has_rows(n)]
 
 
 def _reason(work: duckdb.DuckDBPyConnection, run: ByRun, dropped: bool) -> str:
