@@ -323,10 +323,17 @@ def _bounds(hour: Ints, cell: Ints, span_h: int) -> tuple[int, Ints, Ints]:
     least, most = np.full((many, 2), 1 << 40), np.full((many, 2), -1)
     np.minimum.at(least, hour - first, place)
     np.maximum.at(most, hour - first, place)
-    for back in range(many - 1, 0, -1):
-        since = max(back - span_h + 1, 0)
-        least[back], most[back] = least[since : back + 1].min(axis=0), most[since : back + 1].max(axis=0)
-    return first, least, most
+    return first, _lately(least, span_h, np.minimum), _lately(most, span_h, np.maximum)
+
+
+def _lately(each: Ints, span: int, of: np.ufunc) -> Ints:
+    """The minimum or maximum of the rows (n, ...) up to each, of so many at most, by spans that double."""
+    held = 1
+    while held < span:
+        step = min(held, span - held)
+        each = np.concatenate([each[:step], of(each[step:], each[:-step])])
+        held += step
+    return each
 
 
 class _Sums:

@@ -70,7 +70,7 @@ def prepare(folder: Path, vessels: int) -> None:
     state = LAST.folder(folder) / "state"
     state.mkdir(parents=True)
     for step in (step for step in STEPS if step.state):
-        StateFiles(state, Rules().fingerprint()).write(step.name, 0, engine._states[step.name, 0])
+        StateFiles(state, Rules().events_fingerprint()).write(step.name, 0, engine._states[step.name, 0])
 
 
 def looks(folder: Path, vessels: int) -> list[str]:
