@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stswatch.pipeline import faults
+from stswatch.pipeline.flow import workers
 from stswatch.pipeline.flow.calls import ingest_chunk
 from stswatch.pipeline.flow.cluster.storage import ARCHIVES, put_archives, take_receipts
 from stswatch.pipeline.flow.row import Engine
@@ -123,7 +124,8 @@ def _groups(todo: Sequence[tuple[str, Chunk]], at_once_bytes: int) -> Iterator[l
 
 def _decode(chunks: Sequence[tuple[str, Chunk]], data: Path, slab_us: int, engine: Engine) -> None:
     """Beam takes a second to import, so it is imported only here, where it is needed."""
-    from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
+    with workers.uncollected():
+        from stswatch.pipeline.flow.engine import IN_PROCESS, IngestSpec, decode
 
     spec = IngestSpec(engine.root(data), slab_us, engine.own_workers, engine.storage)
     if engine.storage is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stswatch.errors import StswatchError
 from stswatch.pipeline import faults
-from stswatch.pipeline.flow import slices
+from stswatch.pipeline.flow import slices, workers
 from stswatch.pipeline.flow.calls import Job
 from stswatch.pipeline.flow.cluster.flink import Cluster
 from stswatch.pipeline.flow.slices import Committed, Slice, commit, committed, forget
@@ -139,7 +139,8 @@ def run_row(catalogue: Catalogue, row: Sequence[Slice], rules: Rules, engine: En
 
 def _flow(data: Path, rules: Rules, shards: int, engine: Engine) -> Flow:
     """The pipeline of the steps. Beam, which takes a second to import, is imported only here."""
-    from stswatch.pipeline.flow.engine import IN_PROCESS, Flow, StepsSpec
+    with workers.uncollected():
+        from stswatch.pipeline.flow.engine import IN_PROCESS, Flow, StepsSpec
 
     spec = StepsSpec(engine.root(data), engine.steps, rules, shards, engine.own_workers, engine.storage)
     return Flow(spec, engine.beam or IN_PROCESS, engine.cluster)

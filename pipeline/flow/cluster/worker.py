@@ -30,18 +30,20 @@ def main(words: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
-    import grpc
-    from apache_beam.portability.api import beam_provision_api_pb2 as messages
-    from apache_beam.portability.api import beam_provision_api_pb2_grpc as services
-    from apache_beam.runners.worker.sdk_worker import SdkHarness
-    from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
-
-    from stswatch.pipeline.flow.workers import keep_freed_memory
+    from stswatch.pipeline.flow.workers import keep_freed_memory, pass_over_what_stays, uncollected
 
     keep_freed_memory()
-    # All that it will run, before it speaks to the TaskManager: of a worker that dies between its first word and its
-    # first data that hears only three minutes later (GrpcDataService of Beam), and imports take seconds.
-    importlib.import_module("stswatch.pipeline.flow.engine")
+    with uncollected():
+        import grpc
+        from apache_beam.portability.api import beam_provision_api_pb2 as messages
+        from apache_beam.portability.api import beam_provision_api_pb2_grpc as services
+        from apache_beam.runners.worker.sdk_worker import SdkHarness
+        from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
+
+        # All that it will run, before it speaks to the TaskManager: of a worker that dies between its first word and
+        # its first data that hears only three minutes later (GrpcDataService of Beam), and imports take seconds.
+        importlib.import_module("stswatch.pipeline.flow.engine")
+    pass_over_what_stays()
     signal.signal(signal.SIGTERM, _end)  # by which a TaskManager ends its workers
     channel = grpc.intercept_channel(grpc.insecure_channel(given.provision_endpoint), WorkerIdInterceptor(given.id))
     asked = services.ProvisionServiceStub(channel).GetProvisionInfo
