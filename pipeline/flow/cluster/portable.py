@@ -31,6 +31,10 @@ WORKER = "stswatch-worker"  # which the package installs
 PROBE_S = 90.0  # a worker has a second to start, a TaskManager under load some
 AGAIN_AFTER_S = (5.0, 15.0)  # by then a TaskManager that is gone is known to be
 TRIES = 3  # of what raises the same each time; storage may be away for a moment
+# Workers wait so long for the next stage of their job, which most often follows within a second: each stage would start
+# its own else, a second of CPU each. Much longer, and those of jobs that are done would take memory; and a Flink that
+# begins a job again sooner finds the dead ones (restart-strategy in deploy/flink/flink-conf.yaml).
+_KEPT_MS = 2000
 _LOOK_EVERY_S = 1.0
 _NO_PROGRAM = re.compile(r"Cannot run program|IOException: error=(?:2|13),")  # of Java, none and not permitted
 _DIED = re.compile(r"Process died with exit code (\d+)")
@@ -73,7 +77,7 @@ class Remote:
             return self._run(until_s)
 
     def _run(self, until_s: float) -> PipelineResult:
-        result = submitted(self._expand, self._cluster, self._name)
+        result = submitted(self._expand, self._cluster, self._name, f"--environment_cache_millis={_KEPT_MS}")
         with _watched(self._cluster.master, self._name, self._tries) as watch:
             try:
                 state = result.wait_until_finish(duration=max(round((until_s - time.monotonic()) * 1000), 1))
