@@ -64,7 +64,7 @@ class Pairs:
         begun = BEGIN_S + self.decided_s(k) - DECIDED_S
         here = (second >= begun) & ((second - begun) % (10 if second >= BEGIN_S else 60) == 0)
         k, side = k[here], side[here]
-        lon = 124.64 + 0.02 * (k % 12) + 0.0008 * side
+        lon = 124.60 + 0.02 * (k % 12) + 0.0008 * side
         return 311_000_000 + 2 * k + side, lon, 38.40 + 0.02 * (k // 12)
 
     def decided_s(self, k):
