@@ -107,11 +107,12 @@ class Longest(NamedTuple):
     lat: Floats
 
 
-def longest(of: GapGroups) -> Longest:
+def longest(of: GapGroups, enough_h: float = np.inf) -> Longest:
     """The longest common stay of each group, to 0.001 h, and where it is; where there is none, `most_h` and any place.
 
     Mostly it is as long as `most_h` has it, on the straight way between the two places that decide that. Else the best
-    place of every way across is looked for.
+    place of every way across is looked for. enough_h: where a stay is found that is so long, or none can be, no longer
+    one is looked for.
 
     >>> gap = GapGroups.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
     >>> longest(gap).stay_h.round(2).tolist()
@@ -119,12 +120,12 @@ def longest(of: GapGroups) -> Longest:
     """
     bound_h = most_h(of)
     found = np.stack([bound_h, *degrees(of.start[:, :, 0])])
-    rows = np.flatnonzero(bound_h > 0)
+    rows = np.flatnonzero((bound_h > 0) & ((bound_h >= enough_h - _EXACT_H) | np.isinf(enough_h)))
     for aside in (False, True):
         for at in range(0, len(rows), _AT_ONCE):
             some = rows[at : at + _AT_ONCE]
             found[:, some] = _longest(of.taken(some), aside)
-        rows = rows[found[0, rows] < bound_h[rows] - _EXACT_H]
+        rows = rows[found[0, rows] < np.minimum(bound_h[rows], enough_h) - _EXACT_H]
     return Longest(*found)
 
 
@@ -199,7 +200,7 @@ def _lasts(of: GapGroups, speed_kn: Floats, stay_h: float) -> Bools:
     """Whether groups have so long a stay at speeds (n,)."""
     kmh = np.broadcast_to(np.maximum(speed_kn, 1e-3)[:, None] * KMH_PER_KN, of.speed_kmh.shape)
     at_speed = GapGroups(of.start_h, of.end_h, of.start, of.end, kmh)
-    return np.asarray(longest(at_speed).stay_h >= stay_h - _EXACT_H)
+    return np.asarray(longest(at_speed, stay_h).stay_h >= stay_h - _EXACT_H)
 
 
 # --------------------------------------------------------------------------------------------------------- regions
