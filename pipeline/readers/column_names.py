@@ -42,6 +42,9 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
         "messagetimestamp",
         "positiontime",
         "positiontimestamp",
+        "positiondatetime",
+        "dtposutc",
+        "movementdatetime",
         "lastpositionepoch",
         "recordtime",
         "eventtime",
@@ -56,7 +59,7 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
     "heading_deg": ("headingdeg", "heading", "trueheading", "hdg"),
     "status": ("status", "navstatus", "navstat", "navigationalstatus", "navigationstatus"),
     "msg_type": ("msgtype", "messagetype", "messageid", "messagenr", "typeofmobile"),
-    "receiver": ("receiver", "receivertype", "collectiontype", "datasourcetype", "src"),
+    "receiver": ("receiver", "receivertype", "collectiontype", "datasourcetype", "src", "source"),
     "station": ("stationid", "station", "stationname", "receiverid"),
     "radio": ("radio", "radiostatus", "commstate", "communicationstate"),
     "raim": ("raim", "raimflag"),
@@ -75,6 +78,22 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
     "destination": ("destination", "dest"),
 }
 
+
+# In the languages of the waters between Korea, China and Japan. Such tables mostly have local times without a zone, so
+# that none is read by these names alone: they fill the column map that is asked for.
+LOCAL_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "time": ("일시", "시간", "시각", "수신일시", "수신시간", "时间", "日期时间", "時間", "日時", "時刻"),
+    "lon": ("경도", "经度", "經度", "経度"),
+    "lat": ("위도", "纬度", "緯度"),
+    "sog_kn": ("속도", "속력", "대지속력", "대지속도", "航速", "速度", "对地航速", "速力", "対地速度"),
+    "cog_deg": ("침로", "대지침로", "코스", "航向", "对地航向", "針路", "対地針路"),
+    "heading_deg": ("선수방위", "선수방향", "헤딩", "船首向", "艏向", "船首方位"),
+    "name": ("선박명", "선명", "船名", "船舶名称"),
+    "call_sign": ("호출부호", "호출신호", "呼号", "呼出符号"),
+    "ship_type": ("선종", "선종코드", "선박종류", "船舶类型", "船種"),
+    "length_m": ("길이", "전장", "船长", "全長"),
+    "destination": ("목적지", "目的地", "仕向港"),
+}
 
 OTHER_IDS = (
     "id",
@@ -143,15 +162,23 @@ def without(problem: str, missing: Sequence[str], theirs: Sequence[str], found: 
     said: the beginning of the sentence; theirs: all their names, found: our name -> theirs. The map stands in the
     sentence as one line of TOML, and with all our names as the note of the error.
     """
+    local = {ours: name for name in theirs for ours, names in LOCAL_HEADERS.items() if _stem(name) in names}
+    found = {**local, **found}
     known = {n: found.get(n, "?") for n in HEADERS if n in NEEDED or n in found}
     pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())
+    zone = ', with time = {zone = "Asia/Seoul"} or another where its times name none,' if local else ""
     error = SourceError(
         f"{problem} {', '.join(missing)} among {listed(theirs)};{_other_ids(missing, theirs)} say which is which in a"
-        " TOML file and give it with `columns=FILE`, for instance of this line with a name for each ?:"
+        f" TOML file{zone} and give it with `columns=FILE`, for instance of this line with a name for each ?:"
         f" columns = {{{pairs}}}"
     )
     error.add_note(map_to_copy(theirs, found))
     return error
+
+
+def _stem(name: str) -> str:
+    """A name without its unit in brackets and without blanks."""
+    return re.sub(r"[(\[（].*|\s", "", name)
 
 
 def map_to_copy(theirs: Sequence[str], found: Mapping[str, str]) -> str:

@@ -73,7 +73,7 @@ def _short(name: str) -> str:
 
 STEP = 16 << 20  # bytes of CSV at a time: 150,000 to 300,000 rows
 _LONGEST_ROW = 65_536
-_LOOKED_AT = ("mmsi", "lon", "lat")
+_LOOKED_AT = ("mmsi", "lon", "lat", "sog_kn")
 _SPOTS, _SPOT = 8, 16_384  # places of a large table that are looked at, and bytes of each
 _PIECES = 16  # parts of a CSV that are looked at before it is read
 _TIME_BYTES = (256 << 10, 64 << 20)  # bytes of them together, and where those leave it open
@@ -138,12 +138,18 @@ def prepare_table(
 
 
 def looked_at(place: SourcePlace, options: TableOptions) -> tuple[TableOptions, list[str]]:
-    """What the values of some rows show, and what there is to say of it. Raises SourceError where ids are no MMSI."""
+    """What the values of some rows show, and what there is to say of it.
+
+    Raises SourceError where ids are no MMSI, or speeds no knots.
+    """
     rows = list(_samples(place, options))
     writing = options.writing
     name = options.names[dict(options.columns)["mmsi"]]
     if writing.ids is None and rows:
         values.check(place, name, pa.concat_arrays([values.texts(each.columns["mmsi"]) for each in rows]))
+    if rows and "sog_kn" in rows[0].columns and "sog_kn" not in dict(writing.factors):
+        speed = [number_of(flat(each.columns["sog_kn"]), "sog_kn", writing) for each in rows]
+        values.check_speeds(place, options.names[dict(options.columns)["sog_kn"]], np.concatenate(speed))
     lon = [number_of(flat(each.columns["lon"]), "lon", writing) for each in rows]
     east_360 = bool(rows) and values.runs_to_360(np.concatenate(lon))
     options = replace(options, writing=replace(writing, east_360=east_360))

@@ -20,7 +20,7 @@ from stswatch.pipeline.decode.lines import Bytes, Ints, line_spans
 from stswatch.pipeline.readers.column_map import WORDED
 from stswatch.pipeline.readers.column_names import recognise
 from stswatch.pipeline.readers.tabular import STATIC_WORDS, TableRows
-from stswatch.pipeline.readers.text import UTF8, UTF16, Window, in_utf8
+from stswatch.pipeline.readers.text import UTF8, UTF16, Window, encoding_of, in_utf8
 from stswatch.pipeline.readers.values import NOTHING
 
 DELIMITERS = ",;\t|"
@@ -47,7 +47,7 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
         end = head.find(b"\n", at)
         newline = end >= 0
         line, at = (head[at:end], end + 1) if newline else (head[at:], len(head))
-        text = line.decode("utf-8-sig" if first else "utf-8", "replace").strip("\r").replace("\r", " ")
+        text = _decoded(line, head, first).strip("\r").replace("\r", " ")
         first = False
         if separator := _SEPARATOR.fullmatch(text):
             delimiter = delimiter or separator[1] or separator[2]
@@ -62,6 +62,14 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
         if remark is not None and (_known(names[0]) < _NAMES or not newline):
             return remark
         return (*names, at)
+
+
+def _decoded(line: bytes, head: bytes, first: bool) -> str:
+    """A line of the first bytes of a table, by the encoding that these are in; never raises."""
+    try:
+        return line.decode("utf-8-sig" if first else UTF8)
+    except UnicodeDecodeError:
+        return in_utf8(line, encoding_of(head)).decode(UTF8, "replace")
 
 
 def _names(text: str, delimiter: str | None) -> tuple[list[str], str]:

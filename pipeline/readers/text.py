@@ -40,9 +40,14 @@ _BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LINES = 2_000  # lines that are looked at
 _ENOUGH = 0.8  # share of letters that are common in a language
 _BEYOND = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
-# syllables and hanzi that names of ships have oftenest: where bytes are common letters in both, these tell
-_KOREAN = frozenset("호해선동양성진대한영제일이삼신광명금용태산부국남북서수주경천평화봉순만창덕복원철길은정미강")
-_CHINESE = frozenset("浙岭渔闽粤鲁辽苏冀津沪海船运油货舟岱航轮号福东华远洋宁波金龙顺达通安新中国荣大石岛连江山丹鱼长")
+# letters that names of ships, and of columns, have oftenest: where bytes are common letters in several, these tell
+_KOREAN = frozenset(
+    "시간위도속력침호해선동양성진대한영제일이삼신광명금용태산부국남북서수주경천평화봉순만창덕복원철길은정미강"
+)
+_CHINESE = frozenset(
+    "浙岭渔闽粤鲁辽苏冀津沪海船运油货舟岱航轮号福东华远洋宁波金龙顺达通安新中国荣大石岛连江山丹鱼长时间经纬度速向"
+)
+_JAPANESE = frozenset("丸第日東海漁幸栄福光洋大和新神三龍宝号船名時刻経緯度速力針路")
 
 
 def _as_latin1(error: UnicodeError) -> tuple[str, int]:
@@ -135,7 +140,7 @@ def _score(text: bytes, encoding: str) -> float:
 
 
 def _familiar(text: bytes, encoding: str) -> int:
-    known = {CP949: _KOREAN, GB18030: _CHINESE}.get(encoding, frozenset())
+    known = {CP949: _KOREAN, GB18030: _CHINESE, CP932: _JAPANESE}[encoding]
     return sum(letter in known for letter in text.decode(encoding))
 
 

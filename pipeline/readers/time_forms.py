@@ -30,16 +30,16 @@ _LONGEST_ZONE_H = 15  # from UTC
 _OFFSET = r"(?:UTC|GMT)?(?P<sign>[+-])(?P<zh>\d\d):?(?P<zm>\d\d)?(?: +[A-Za-z0-9+:_/-]+)?(?: m=\S+)?(?:\[[^\]]*\])?"
 _ZONE = rf"(?:\s*(?:(?P<utc>[Zz]|UTC|GMT)(?:\[[^\]]*\])?|{_OFFSET}))?"
 _CLOCK = r"(?P<h>\d{1,2})(?::(?P<m>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<f>\d+))?)?)?"
-_BETWEEN = r"(?:[Tt]|[ ,]+)"
+_BETWEEN = r"(?:[Tt_]|[ ,]+)"
 YEAR_FIRST = r"(?P<y>\d{4})[-/.](?P<mo>\d{1,2})[-/.](?P<d>\d{1,2})"
 DAY_FIRST = r"(?P<d>\d{1,2})[-/.](?P<mo>\d{1,2})[-/.](?P<y>\d{4})"
 MONTH_FIRST = r"(?P<mo>\d{1,2})[-/.](?P<d>\d{1,2})[-/.](?P<y>\d{4})"
 _TIME_ALONE = rf"^\s*{_CLOCK}{_ZONE}\s*$"
-_DIGITS = (  # ISO 8601 without its dashes and colons: with a T or blank, a fraction or a zone, else it is a number
+_DIGITS = (  # ISO 8601 without its dashes and colons: with a T, blank or _, a fraction or a zone, else it is a number
     (r"^\s*(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([.,]\d+|\s*[Zz]|\s*[+-]\d)", r"\1-\2-\3T\4:\5:\6\7"),
-    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt ](\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
-    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt ](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
-    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt ](\d\d):", r"\1-\2-\3T\4:"),
+    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt _](\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
+    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt _](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
+    (r"^\s*(\d{4})(\d\d)(\d\d)[Tt _](\d\d):", r"\1-\2-\3T\4:"),
 )
 
 

@@ -88,6 +88,84 @@ def test_all_columns_are_named_and_a_map_is_given_to_copy(written):
     assert got.fixes["lon"].to_pylist() == [124.5]
 
 
+GLOBAL_PLATFORM = {  # columns of the AIS of the UN Global Platform, in its order, with what a row may hold
+    "mmsi": "477000001",
+    "imo": "9100007",
+    "vessel_name": "SHIP A",
+    "callsign": "VRAA1",
+    "vessel_type": "Tanker",
+    "vessel_type_code": "80",
+    "vessel_class": "A",
+    "length": "180",
+    "width": "30",
+    "flag_country": "Hong Kong",
+    "destination": "NAMPO",
+    "eta": "05140600",
+    "draught": "9.5",
+    "longitude": "124.3",
+    "latitude": "38.0",
+    "sog": "0.3",
+    "cog": "120",
+    "rot": "0",
+    "heading": "90",
+    "nav_status": "At anchor",
+    "nav_status_code": "1",
+    "source": "S-AIS",
+    "dt_insert_utc": "2023-05-01 03:00:09",
+    "dt_static_utc": "2023-04-30 03:00:09",
+    "dt_pos_utc": "2023-05-01 00:00:05",
+    "message_type": "1",
+    "eeid": "4711",
+}
+
+
+def test_tables_of_the_un_global_platform_are_read_as_they_are(written):
+    lines = ",".join(GLOBAL_PLATFORM), ",".join(GLOBAL_PLATFORM.values())
+    got = api.decode(written("a.csv", "\n".join(lines).encode()))
+    (row,), (static,) = got.fixes.to_pylist(), got.static_reports.to_pylist()
+    assert row["time"].isoformat() == "2023-05-01T00:00:05+00:00", "not when it was stored, not that of static data"
+    assert (row["mmsi"], row["lon"], row["lat"], row["status"], row["receiver"]) == (
+        477000001, 124.3, 38.0, 1, "satellite",
+    )  # fmt: skip
+    assert (static["name"], static["imo"], static["destination"], static["draught_m"]) == (
+        "SHIP A",
+        9100007,
+        "NAMPO",
+        9.5,
+    )
+
+
+KOREAN = "MMSI,일시,위도(도),경도(도),SOG,COG,Heading\n440000001,2023-05-01 09:00:00,38.0,124.3,0.3,120,90\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_names_in_korean_are_never_taken_by_themselves_but_fill_the_map_to_copy(written, encoding):
+    """Such tables have local times: read as UTC they would be nine hours off."""
+    path = written("a.csv", KOREAN.encode(encoding))
+    error = refused(path)
+    assert "time, lon, lat among 'MMSI', '일시'" in str(error)
+    assert 'time = {zone = "Asia/Seoul"}' in str(error)
+    toml = str(error)[str(error).index("columns = {") :] + '\ntime = {zone = "Asia/Seoul"}\n'
+    (row,) = api.decode(path, columns=written("map.toml", toml.encode())).fixes.to_pylist()
+    assert row["time"].isoformat() == "2023-05-01T00:00:00+00:00"
+    assert (row["lon"], row["lat"], row["heading_deg"]) == (124.3, 38.0, 90)
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("MMSI,时间,经度,纬度,航速", "utf-8"),
+        ("MMSI,时间,经度,纬度,航速", "gb18030"),
+        ("MMSI,日時,経度,緯度,速力", "utf-8"),
+        ("MMSI,日時,経度,緯度,速力", "cp932"),
+    ],
+)
+def test_so_do_names_in_chinese_and_japanese(written, header, encoding):
+    content = header.encode(encoding)
+    (snippet,) = refused(written("a.csv", content + b"\n440000001,2023-05-01 09:00:00,124.3,38.0,0.3\n")).__notes__
+    assert list(tomllib.loads(snippet)["columns"].values()) == header.split(",")
+
+
 def test_a_map_that_is_not_filled_says_so(written):
     path = written("a.csv", b"ship,when,lat,lon\n1,2,3,4\n")
     (snippet,) = refused(path).__notes__

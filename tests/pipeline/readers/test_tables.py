@@ -87,7 +87,14 @@ def test_names_that_are_not_utf8_are_kept(written):
 
 @pytest.mark.parametrize(
     "time",
-    ["2023-08-01T00:00:00", "2023-08-01 00:00:00Z", "2023-08-01T09:00:00+09:00", "1690848000", "1690848000000"],
+    [
+        "2023-08-01T00:00:00",
+        "2023-08-01 00:00:00Z",
+        "2023-08-01T09:00:00+09:00",
+        "1690848000",
+        "1690848000000",
+        "20230801_000000",
+    ],
 )
 def test_every_usual_way_to_write_a_time_is_read(written, time):
     got = whole(written("a.csv", HEADER + f"431000001,{time},1,2,,,\n".encode()))

@@ -61,6 +61,23 @@ def test_what_the_map_says_of_a_unit_goes_before_the_name(written):
         whole(written("a.csv", text), columns=written("map.toml", b'[factors]\nsog_kn = "warp"\n'))
 
 
+TENTHS = [3, 4, 2, 120, 131, 125, 0, 1023, 118, 7] * 5
+WHOLE = [0, 1, 12, 11, 10, 55, 1023, 9, 8] * 5
+
+
+@pytest.mark.parametrize(("speeds", "refused"), [(TENTHS, True), (WHOLE, False), ([x / 10 for x in TENTHS], False)])
+def test_whole_numbers_that_are_no_speeds_in_knots_are_asked_about(written, speeds, refused):
+    rows = [f"431000001,{1741608000 + 60 * k},38.25,124.5,{speed}" for k, speed in enumerate(speeds)]
+    path = written("a.csv", "\n".join(["mmsi,time,lat,lon,speed", *rows, ""]).encode())
+    if not refused:
+        assert whole(path)[1].fixes.num_rows == len(speeds)
+        return
+    with pytest.raises(SourceError, match="column 'speed' holds whole numbers such as 120, and no speed"):
+        open_source(path)
+    toml = written("map.toml", b'[factors]\nsog_kn = "1/10 kn"\n')
+    assert whole(path, columns=toml)[1].fixes["sog_kn"].to_pylist()[:4] == pytest.approx([0.3, 0.4, 0.2, 12.0])
+
+
 def test_memory_tables_obey_the_same_names():
     rows = {"mmsi": [431000001], "time": [1741608000], "lat_1e7": [382500000], "lon_1e7": [1245000000]}
     (row,) = decode_memory(pa.table({**rows, "speed_x10": [125]})).fixes.to_pylist()
