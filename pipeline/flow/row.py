@@ -6,6 +6,7 @@ over, and the data go on.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -75,8 +76,13 @@ class Engine:
         return "" if self.storage else str(data.absolute())
 
     def rows_joined(self) -> int:
-        """Slices with fewer rows together are one; 0 where they are to be as short as asked."""
-        return _ROWS_PER_CALL if self.slice_h == 24.0 else 0
+        """Slices with fewer rows together are one; 0 where they are to be as short as asked.
+
+        On a cluster, where each is a job of several CPU seconds beside its work, as many as the memory holds.
+        """
+        if self.slice_h != 24.0:
+            return 0
+        return sys.maxsize if self.cluster else _ROWS_PER_CALL
 
 
 def planned(

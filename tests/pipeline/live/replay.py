@@ -31,7 +31,7 @@ SHORT_GAPS = replace(
     vessel=replace(Rules().vessel, gap_terrestrial_h=1.0, gap_satellite_h=1.0),
     encounter=replace(Rules().encounter, around_h=0.5),
 )
-WORLD = WatchSettings(rules=SHORT_GAPS, every_s=0.02, area="world")
+WORLD = WatchSettings(rules=SHORT_GAPS, every_s=0.02, area="world", shards=2)
 # the score of a lead, in a query of a database
 CUT_OFF = "(SELECT (rules ->> '$.lead.min_score')::DOUBLE FROM runs ORDER BY started LIMIT 1)"
 PATIENCE_S = 120
