@@ -26,6 +26,7 @@ from stswatch.pipeline.store.entries import SourceEntry
 from stswatch.pipeline.store.lake import Receipt
 
 _BYTES_AT_ONCE = 256 << 20  # of text, which a worker decodes in one run of Beam: some seconds
+_BYTES_OF_A_JOB = 2 << 30  # the same on a cluster, where a job costs several CPU seconds beside its work
 _PACKED = 8  # what a byte of a packed file holds of text
 
 
@@ -67,7 +68,7 @@ def ingest(
             receipts[name][chunk.start] = receipt
             tell(receipt.counts["sentences"])
 
-    for group in _groups(todo, _BYTES_AT_ONCE * engine.workers):
+    for group in _groups(todo, (_BYTES_OF_A_JOB if engine.cluster else _BYTES_AT_ONCE) * engine.workers):
         try:
             _decode([(readings[name], chunk) for name, chunk in group], data, slab_us, engine)
         finally:
