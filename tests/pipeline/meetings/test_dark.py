@@ -70,9 +70,9 @@ def traffic(n, seed, days=DAYS, judgement="silenced"):
 
 
 def steered(rng, n):
-    """Any courses and speeds, or none."""
+    """Any courses and speeds that reports can tell, in tenths, or none."""
     most = {"cog0_deg": 360, "cog1_deg": 360, "sog0_kn": 9, "sog1_kn": 9}
-    return {name: pa.array(rng.uniform(0, high, n), mask=rng.random(n) < 0.2) for name, high in most.items()}
+    return {name: pa.array(rng.uniform(0, high, n).round(1), mask=rng.random(n) < 0.2) for name, high in most.items()}
 
 
 def wait(start_h=600.0, end_h=612.0, mmsi=273_000_001, lon=LON, lat=LAT, drift_km=0.0):
