@@ -81,7 +81,7 @@ HEADERS: Mapping[str, tuple[str, ...]] = {  # our name -> theirs, in small lette
 
 # In the languages of the waters between Korea, China and Japan. Such tables mostly have local times without a zone, so
 # that none is read by these names alone: they fill the column map that is asked for.
-LOCAL_HEADERS: Mapping[str, tuple[str, ...]] = {
+_LOCAL_HEADERS: Mapping[str, tuple[str, ...]] = {
     "time": ("일시", "시간", "시각", "수신일시", "수신시간", "时间", "日期时间", "時間", "日時", "時刻"),
     "lon": ("경도", "经度", "經度", "経度"),
     "lat": ("위도", "纬度", "緯度"),
@@ -162,7 +162,7 @@ def without(problem: str, missing: Sequence[str], theirs: Sequence[str], found: 
     said: the beginning of the sentence; theirs: all their names, found: our name -> theirs. The map stands in the
     sentence as one line of TOML, and with all our names as the note of the error.
     """
-    local = {ours: name for name in theirs for ours, names in LOCAL_HEADERS.items() if _stem(name) in names}
+    local = {ours: name for name in theirs for ours, names in _LOCAL_HEADERS.items() if _stem(name) in names}
     found = {**local, **found}
     known = {n: found.get(n, "?") for n in HEADERS if n in NEEDED or n in found}
     pairs = ", ".join(f"{n} = {quoted(name if len(name) <= _LONGEST_NAME else '?')}" for n, name in known.items())

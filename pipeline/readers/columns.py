@@ -143,15 +143,17 @@ def looked_at(place: SourcePlace, options: TableOptions) -> tuple[TableOptions, 
     Raises SourceError where ids are no MMSI, or speeds no knots.
     """
     rows = list(_samples(place, options))
-    writing = options.writing
-    name = options.names[dict(options.columns)["mmsi"]]
+    writing, columns = options.writing, dict(options.columns)
+
+    def numbers(ours: str) -> values.Floats:
+        return np.concatenate([number_of(flat(each.columns[ours]), ours, writing) for each in rows])
+
     if writing.ids is None and rows:
-        values.check(place, name, pa.concat_arrays([values.texts(each.columns["mmsi"]) for each in rows]))
-    if rows and "sog_kn" in rows[0].columns and "sog_kn" not in dict(writing.factors):
-        speed = [number_of(flat(each.columns["sog_kn"]), "sog_kn", writing) for each in rows]
-        values.check_speeds(place, options.names[dict(options.columns)["sog_kn"]], np.concatenate(speed))
-    lon = [number_of(flat(each.columns["lon"]), "lon", writing) for each in rows]
-    east_360 = bool(rows) and values.runs_to_360(np.concatenate(lon))
+        ids = pa.concat_arrays([values.texts(each.columns["mmsi"]) for each in rows])
+        values.check(place, options.names[columns["mmsi"]], ids)
+    if rows and "sog_kn" in columns and "sog_kn" not in dict(writing.factors):
+        values.check_speeds(place, options.names[columns["sog_kn"]], numbers("sog_kn"))
+    east_360 = bool(rows) and values.runs_to_360(numbers("lon"))
     options = replace(options, writing=replace(writing, east_360=east_360))
     return options, [values.NOTE] * east_360 + [values.IDS_NOTE] * (writing.ids is not None)
 

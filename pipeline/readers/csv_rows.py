@@ -6,6 +6,7 @@ partner on the line is taken for a blank, and so is a carriage return that ends 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Mapping
@@ -66,8 +67,9 @@ def header_of(head: bytes, delimiter: str | None = None) -> tuple[list[str], str
 
 def _decoded(line: bytes, head: bytes, first: bool) -> str:
     """A line of the first bytes of a table, by the encoding that these are in; never raises."""
+    line = line.removeprefix(codecs.BOM_UTF8) if first else line
     try:
-        return line.decode("utf-8-sig" if first else UTF8)
+        return line.decode(UTF8)
     except UnicodeDecodeError:
         return in_utf8(line, encoding_of(head)).decode(UTF8, "replace")
 

@@ -128,22 +128,22 @@ def westward(lon: Floats) -> Floats:
 
 # ------------------------------- Speeds that are no knots, though the name of their column is one of those in knots
 
-FASTEST_KN, NO_SPEED = 102.2, 1023  # of AIS, in which 1023 tenths are "not available". Source: ITU-R M.1371-5, table 48
+_FASTEST_KN, _NO_SPEED = 102.2, 1023  # of AIS, where 1023 tenths are "not available". Source: ITU-R M.1371-5, table 48
 _FEW_SPEEDS, _FASTER, _DIFFERENT = 20, 0.05, 5  # of fewer different ones each may stand for "not available"
 
 
-def check_speeds(place: SourcePlace, name: str, speed: NDArray[np.float64]) -> None:
+def check_speeds(place: SourcePlace, name: str, speed: Floats) -> None:
     """Raise SourceError where speeds are whole numbers and more than one in twenty of them is no speed in knots.
 
     So tables write tenths of a knot, as AIS sends them, or cm/s: whether a vessel lies still would be misread.
     """
-    speed = speed[(speed > 0) & (speed < NO_SPEED)]
-    fast = speed > FASTEST_KN
+    speed = speed[(speed > 0) & (speed < _NO_SPEED)]
+    fast = speed > _FASTEST_KN
     many = len(speed) >= _FEW_SPEEDS and fast.mean() > _FASTER and len(np.unique(speed[fast])) >= _DIFFERENT
     if many and (speed == np.rint(speed)).all():
         raise SourceError(
             f"{place}: column {name!r} holds whole numbers such as {speed[fast][0]:.0f}, and no speed of AIS is above"
-            f' {FASTEST_KN} knots; name its unit in a column map, given with `columns=FILE`: sog_kn = "1/10 kn" under'
+            f' {_FASTEST_KN} knots; name its unit in a column map, given with `columns=FILE`: sog_kn = "1/10 kn" under'
             ' [factors], or "cm/s"'
         )
 
