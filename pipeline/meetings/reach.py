@@ -111,8 +111,7 @@ def longest(of: GapGroups, enough_h: float = np.inf) -> Longest:
     """The longest common stay of each group, to 0.001 h, and where it is; where there is none, `most_h` and any place.
 
     Mostly it is as long as `most_h` has it, on the straight way between the two places that decide that. Else the best
-    place of every way across is looked for. enough_h: where a stay is found that is so long, or none can be, no longer
-    one is looked for.
+    place of every way across is looked for. enough_h: where a stay so long is found, no longer one is looked for.
 
     >>> gap = GapGroups.of([[0, 2]], [[10, 12]], ([[124.0, 125.0]], [[38.0] * 2]), ([[124.0, 125.0]], [[38.0] * 2]), 12)
     >>> longest(gap).stay_h.round(2).tolist()
@@ -120,7 +119,7 @@ def longest(of: GapGroups, enough_h: float = np.inf) -> Longest:
     """
     bound_h = most_h(of)
     found = np.stack([bound_h, *degrees(of.start[:, :, 0])])
-    rows = np.flatnonzero((bound_h > 0) & ((bound_h >= enough_h - _EXACT_H) | np.isinf(enough_h)))
+    rows = np.flatnonzero(bound_h > 0)
     for aside in (False, True):
         for at in range(0, len(rows), _AT_ONCE):
             some = rows[at : at + _AT_ONCE]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.lib.stride_tricks import sliding_window_view
 
 from stswatch.geo.coast.water import is_water
 from stswatch.geo.coordinates.cells import GRID_ROW, grid_cell, grid_centre
@@ -323,17 +324,13 @@ def _bounds(hour: Ints, cell: Ints, span_h: int) -> tuple[int, Ints, Ints]:
     least, most = np.full((many, 2), 1 << 40), np.full((many, 2), -1)
     np.minimum.at(least, hour - first, place)
     np.maximum.at(most, hour - first, place)
-    return first, _lately(least, span_h, np.minimum), _lately(most, span_h, np.maximum)
+    return first, _trailing(least, span_h, np.minimum), _trailing(most, span_h, np.maximum)
 
 
-def _lately(each: Ints, span: int, of: np.ufunc) -> Ints:
-    """The minimum or maximum of the rows (n, ...) up to each, of so many at most, by spans that double."""
-    held = 1
-    while held < span:
-        step = min(held, span - held)
-        each = np.concatenate([each[:step], of(each[step:], each[:-step])])
-        held += step
-    return each
+def _trailing(each: Ints, span: int, of: np.ufunc) -> Ints:
+    """The minimum or maximum of the rows (n, k) up to each, of so many at most."""
+    first = np.repeat(each[:1], span - 1, axis=0)  # which is among all that have fewer before them
+    return np.asarray(of.reduce(sliding_window_view(np.concatenate([first, each]), span, axis=0), axis=-1))
 
 
 class _Sums:
